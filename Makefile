@@ -1,0 +1,156 @@
+# One entry for everything: `make` alone lists the targets.
+# House rules: every target is in .PHONY (some are named like folders) and has a `##` line that says what it does and
+# what it needs of the machine. It is quiet when all is well, and names what is missing when something is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The packages of the test cluster and the demo lie in hack/. Safe path: Python never imports from the folder it is
+# started in, where `operator` and `tests` are folders.
+export PYTHONPATH := $(CURDIR)/hack
+export PYTHONSAFEPATH := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_WARN_SCRIPT_LOCATION := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+# Go and pip keep their caches below HOME; without one they fail or write to odd places.
+ifeq ($(strip $(HOME)),)
+export HOME := $(shell eval echo "~$$(id -un)")
+endif
+
+# What a caller may set. KEEP and CLUSTER go to the demo.
+PYTHON ?=
+ARGS ?=
+UPGRADE ?=
+KEEP ?=
+CLUSTER ?=
+export KEEP CLUSTER
+
+.PHONY: help venv demo \
+	verify lint types test test-unit \
+	fmt generate requirements clean \
+	cluster-up cluster-down kind-up kind-down
+
+##@ Start here
+
+help: ## List the targets. Needs awk.
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nARGS="..." is passed on by test, test-unit, demo and the cluster targets. PYTHON=... picks the Python.\n'
+
+venv: $(VENV)/.project ## Make .venv or bring it up to date. Needs Python 3.11 or later and the package registry.
+
+demo: $(VENV)/.project ## Show the four cases on a real cluster. Needs what cluster-up needs. KEEP=1 leaves it up.
+	@$(BIN)/python -m demo $(ARGS)
+
+##@ Checks
+
+verify: $(VENV)/.project ## Fail on stale generated files, stale locks and private paths. Needs git.
+	@$(BIN)/python -m bailiwick_api.generate --check
+	@$(BIN)/python hack/verify_requirements.py
+	@$(BIN)/python hack/verify_text.py
+
+lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. Needs only .venv.
+	@status=0; \
+	$(BIN)/ruff check || status=1; \
+	$(BIN)/ruff format --check || { status=1; echo "'make fmt' puts that right." >&2; }; \
+	$(BIN)/lint-imports --no-logo || status=1; \
+	exit $$status
+
+types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
+	@$(BIN)/mypy
+
+test: $(VENV)/.project ## Run every test, on a real API server. Needs what cluster-up needs.
+	@$(BIN)/python -m localcluster build
+	@$(BIN)/pytest $(ARGS)
+
+test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
+	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
+
+##@ Change
+
+fmt: $(VENV)/.project ## Format the code and repair what ruff can. Needs only .venv.
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format --quiet
+
+generate: $(VENV)/.project ## Write again what is generated from bailiwick_api. Needs only .venv.
+	@$(BIN)/python -m bailiwick_api.generate
+
+requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 for the newest. Needs the package registry.
+	@set -e; \
+	lock() { \
+	  echo "requirements/$$1.txt"; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
+	    --no-header --annotation-style line --no-emit-index-url --no-emit-find-links \
+	    --output-file requirements/$$1.txt "$${@:2}" > /dev/null; \
+	}; \
+	lock dev --all-extras pyproject.toml requirements/dev.in; \
+	lock build requirements/build.in; \
+	lock webhook --extra webhook pyproject.toml requirements/webhook.in; \
+	lock operator --extra operator pyproject.toml requirements/operator.in
+
+clean: ## Remove .venv and the caches of the tools; clusters stay. Needs nothing.
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+##@ Clusters
+
+cluster-up: $(VENV)/.project ## Start a control plane as plain processes. Needs Go, or the package registry for a wheel of it.
+	@$(BIN)/python -m localcluster up $(ARGS)
+
+cluster-down: $(VENV)/.project ## Stop that control plane. Needs only .venv.
+	@$(BIN)/python -m localcluster down $(ARGS)
+
+kind-up: $(VENV)/.project ## Start a kind cluster. Needs what cluster-up needs and a running container engine.
+	@$(BIN)/python -m localcluster kind-up $(ARGS)
+
+kind-down: $(VENV)/.project ## Remove the kind cluster. Needs a running container engine.
+	@$(BIN)/python -m localcluster kind-down $(ARGS)
+
+# ---------------------------------------------------------------- how .venv comes to be
+
+# The first Python that is new enough and can make environments. With PYTHON=... only that one is looked at.
+define find_python
+found=; python=; \
+for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+  version=$$("$$candidate" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2> /dev/null) || continue; \
+  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then python=$$candidate; break; fi; \
+  found="$${found:+$$found, }$$candidate $$version"; \
+done; \
+if [ -z "$$python" ]; then \
+  echo "Bailiwick needs Python 3.11 or later, found $${found:-none}. With PYTHON=... you say where it is." >&2; exit 1; \
+fi; \
+if ! "$$python" -c 'import ensurepip, venv' 2> /dev/null; then \
+  echo "Bailiwick needs the venv module of Python, found none in $$python $$version (Debian: python3-venv)." >&2; exit 1; \
+fi
+endef
+
+# The stamp names the lock and the folder it was made in: the programs in .venv/bin name that folder, so a moved
+# checkout starts anew, and a branch with the same lock does not.
+stamp := echo "$$(cksum < requirements/dev.txt) $$(pwd -P)"
+ifneq ($(shell [ "$$(cat $(VENV)/.locked 2> /dev/null)" = "$$($(stamp))" ] && $(BIN)/python -c '' && echo whole),whole)
+.PHONY: $(VENV)/.locked
+endif
+
+# From nothing each time, so that no package lingers that the lock no longer names.
+$(VENV)/.locked:
+	@set -e; $(find_python); \
+	echo "Making .venv with Python $$version and $$(grep -c '^[a-z]' requirements/dev.txt) packages: a minute or two ..."; \
+	rm -rf $(VENV); \
+	"$$python" -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt || { \
+	  echo "Bailiwick needs the package registry, or pip settings that point to one: pip says above why not." >&2; exit 1; }; \
+	echo "Made .venv in $$SECONDS s."; \
+	$(stamp) > $@
+
+# The build backend is in the lock too, so nothing unpinned is fetched here.
+$(VENV)/.project: $(VENV)/.locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,46 @@
+"""The two service accounts of an installation, as guards, RBAC and both processes know them.
+
+Holds: the account names are parameters of an installation; every expression that names one takes it from here.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bailiwick_api.endpointpolicy import ServiceAccountRef
+
+GUARD_CONFIG_MAP: Final = "bailiwick-guard"
+CANARY_GRANT: Final = "bailiwick-canary"
+OPERATOR_LEASE: Final = "bailiwick-operator"
+ENFORCER_AUDIENCE: Final = "bailiwick"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where Bailiwick is installed and as whom it runs.
+
+    `human_username_prefixes` says which usernames are people; empty: whatever does not begin with `system:`.
+    """
+
+    namespace: str = "bailiwick-system"
+    webhook_name: str = "bailiwick-webhook"
+    operator_name: str = "bailiwick-operator"
+    human_username_prefixes: tuple[str, ...] = ()
+
+    @property
+    def webhook(self) -> str:
+        """The decision point's username at the API server."""
+        return ServiceAccountRef(namespace=self.namespace, name=self.webhook_name).username
+
+    @property
+    def operator(self) -> str:
+        """The operator's username at the API server."""
+        return ServiceAccountRef(namespace=self.namespace, name=self.operator_name).username
+
+    def is_person(self, username: str) -> bool:
+        """Tell whether a username is a person's, by the same rule as the review guard."""
+        if username.startswith("system:"):
+            return False
+        return not self.human_username_prefixes or username.startswith(self.human_username_prefixes)
+
+
+SERVICE_ACCOUNT_PREFIX: Final = "system:serviceaccount:"

@@ -1,0 +1,93 @@
+"""The canary grant and the dry runs that must be refused: proof that the guards are not only present but in force.
+
+Holds: each guard has a probe; each probe is one that the operator's RBAC lets through, so that a refusal with the
+guard's own message can only come from the guard.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from bailiwick_api import guards
+from bailiwick_api.accounts import CANARY_GRANT, Installation
+from bailiwick_api.meta import API_VERSION
+
+_NIL_UID: Final = "00000000-0000-0000-0000-000000000000"
+_NOBODY: Final = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One dry run against the canary and the message with which `guard` must refuse it."""
+
+    guard: str
+    verb: Literal["create", "patch", "patch-status", "delete"]
+    body: Any
+    refusal: str
+
+
+def canary(installation: Installation, now: datetime) -> dict[str, Any]:
+    """Return the grant that the probes aim at. It names a policy that does not exist, so it never approves anything."""
+    return _grant(CANARY_GRANT, installation, now)
+
+
+def probes(installation: Installation, now: datetime) -> tuple[Probe, ...]:
+    """Return one probe for each guard; `patch` bodies are JSON patches (RFC 6902), `patch-status` ones too."""
+    forged_review = {
+        "reviewer": _NOBODY,
+        "step": f"{CANARY_GRANT}.canary.canary",
+        "decision": "Approve",
+        "binding": "none",
+    }
+    forged_use = {"key": "canary", "time": _time(now), "evaluationID": "canary"}
+    return (
+        Probe(
+            guards.OPEN,
+            "create",
+            _grant(f"{guards.GRANT_NAME_PREFIX}canary", installation, now),
+            guards.NAMES_RESERVED,
+        ),
+        Probe(
+            guards.REVIEW,
+            "patch",
+            [{"op": "add", "path": "/spec/reviews", "value": [forged_review]}],
+            guards.REVIEW_NAMES_AUTHOR,
+        ),
+        Probe(
+            guards.STATUS,
+            "patch-status",
+            [{"op": "add", "path": "/status", "value": {"uses": 1, "useRecords": [forged_use]}}],
+            guards.USES_ARE_THE_PDPS,
+        ),
+        Probe(guards.DELETE, "delete", None, guards.ONLY_ENDED_DELETED),
+    )
+
+
+def _grant(name: str, installation: Installation, now: datetime) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ApprovalGrant",
+        "metadata": {"name": name, "namespace": installation.namespace},
+        "spec": {
+            "request": {
+                "endpoint": CANARY_GRANT,
+                "rules": [{"policy": CANARY_GRANT, "uid": _NIL_UID, "rule": "canary", "ruleDigest": "v1:" + "0" * 64}],
+                "requester": {"username": installation.operator},
+                "subject": {"type": "canary", "id": _NOBODY},
+                "action": {"name": "canary"},
+                "resource": {"type": "canary", "id": "canary"},
+                "binding": {"mode": "Scope"},
+                "steps": [
+                    {"name": f"{CANARY_GRANT}.canary.canary", "policy": CANARY_GRANT, "kind": "Human", "count": 1}
+                ],
+                "origin": "PreApproved",
+                "pendingUntilTime": _time(now + timedelta(hours=1)),
+                "windowSeconds": 10,
+                "maxUses": 1,
+            }
+        },
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,110 @@
+"""Every `x-kubernetes-validations` rule of the two kinds; `endpointpolicy` and `approvalgrant` hang them on models.
+
+Holds: a rule stands on a *required* parent, because a transition rule on an optional field is skipped when the field is
+added or removed. Each rule has a test on a real API server that goes red without it (tests/cluster/crds).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One validation rule: `expression` must be true, else the API server refuses with `message`."""
+
+    expression: str
+    message: str
+
+    def as_extension(self) -> dict[str, str]:
+        """Return the rule as the schema spells it."""
+        return {"rule": self.expression, "message": self.message}
+
+
+def validations(*rules: Rule) -> dict[str, Any]:
+    """Return the schema extension that holds these rules."""
+    return {"x-kubernetes-validations": [rule.as_extension() for rule in rules]}
+
+
+ENDPOINT_IMMUTABLE: Final = Rule("self == oldSelf", "endpoint is immutable: write a new policy for another endpoint")
+RULE_SUBJECTS_KNOWN: Final = Rule(
+    "self.rules.all(r, r.subjects.all(s, self.subjects.exists(x, x.name == s)))",
+    "a rule names a subject that spec.subjects does not list",
+)
+APPROVAL_WITH_EFFECT: Final = Rule(
+    "(self.effect == 'RequireApproval') == has(self.approval)",
+    "approval goes with effect RequireApproval, and only with it",
+)
+DENY_NEVER_EXPIRES: Final = Rule(
+    "self.effect != 'Deny' || !has(self.expireTime)",
+    "a Deny rule cannot expire: remove the rule instead",
+)
+DENY_HAS_NO_INTENTS: Final = Rule(
+    "self.effect != 'Deny' || !has(self.intents)",
+    "a Deny rule has no intents: a caller would escape it by declaring another purpose",
+)
+
+REQUEST_IMMUTABLE: Final = Rule("self == oldSelf", "the request is immutable: ask for a new grant")
+DISPLAY_NEEDED: Final = Rule(
+    "self.origin == 'PreApproved' || has(self.display)",
+    "a grant that the decision point opens shows the call: display is needed",
+)
+EXACT_NEEDS_DIGEST: Final = Rule(
+    "self.binding.mode == 'Scope' || has(self.binding.digest)", "binding mode Exact needs a digest"
+)
+STEP_POLICY_KNOWN: Final = Rule(
+    "self.steps.all(s, self.rules.exists(r, r.policy == s.policy))",
+    "a step belongs to the policy of one of the rules",
+)
+REVIEWS_APPEND_ONLY: Final = Rule(
+    "!has(oldSelf.reviews) || (has(self.reviews) && oldSelf.reviews.all(o, self.reviews.exists(r, r == o)))",
+    "reviews are append-only",
+)
+REVOCATION_FINAL: Final = Rule(
+    "!has(oldSelf.revocation) || (has(self.revocation) && self.revocation == oldSelf.revocation)",
+    "a revocation is final",
+)
+USES_WITHIN_APPROVAL: Final = Rule(
+    "!has(self.status) || !has(self.status.uses) || self.status.uses <= self.spec.request.maxUses",
+    "more uses than approved",
+)
+STATUS_STAYS: Final = Rule("!has(oldSelf.status) || has(self.status)", "a status is never removed")
+PHASE_FINAL: Final = Rule(
+    "!has(oldSelf.phase) || !(oldSelf.phase in ['Denied', 'Expired', 'Withdrawn', 'Consumed', 'Lapsed', 'Revoked'])"
+    " || (has(self.phase) && self.phase == oldSelf.phase)",
+    "a terminal phase is final",
+)
+ACTIVE_HAS_TIMES: Final = Rule(
+    "!has(self.phase) || self.phase != 'Active' || (has(self.approvedTime) && has(self.notAfterTime))",
+    "an active grant has approvedTime and notAfterTime",
+)
+APPROVED_TIME_ONCE: Final = Rule(
+    "!has(oldSelf.approvedTime) || (has(self.approvedTime) && self.approvedTime == oldSelf.approvedTime)",
+    "approvedTime is set once",
+)
+NOT_AFTER_TIME_ONCE: Final = Rule(
+    "!has(oldSelf.notAfterTime) || (has(self.notAfterTime) && self.notAfterTime == oldSelf.notAfterTime)",
+    "notAfterTime is set once",
+)
+USE_RECORDS_APPEND_ONLY: Final = Rule(
+    "!has(oldSelf.useRecords)"
+    " || (has(self.useRecords) && oldSelf.useRecords.all(o, self.useRecords.exists(r, r == o)))",
+    "use records are append-only",
+)
+USE_RECORD_PER_USE: Final = Rule(
+    "(has(self.uses) ? self.uses : 0) == (has(self.useRecords) ? self.useRecords.size() : 0)",
+    "one record for each use",
+)
+COUNTED_FOR_GOOD: Final = Rule(
+    "!has(oldSelf.counted)"
+    " || (has(self.counted) && oldSelf.counted.all(o, self.counted.exists(r, r.reviewer == o.reviewer)))",
+    "a counted review stays counted",
+)
+VOIDED_FOR_GOOD: Final = Rule(
+    "!has(oldSelf.voided)"
+    " || (has(self.voided) && oldSelf.voided.all(o, self.voided.exists(r, r.reviewer == o.reviewer)))",
+    "a voided review stays void",
+)
+COUNTED_OR_VOIDED: Final = Rule(
+    "!has(self.counted) || !has(self.voided) || self.counted.all(c, !self.voided.exists(v, v.reviewer == c.reviewer))",
+    "a review is counted or void, never both",
+)

@@ -1,0 +1,114 @@
+"""The two CustomResourceDefinitions, from the models. `generate` writes them to `crds/`.
+
+Holds: every field that the API server would default is written out, so that what is stored equals what is shipped.
+"""
+
+from typing import Any
+
+from bailiwick_api.approvalgrant import ApprovalGrant
+from bailiwick_api.endpointpolicy import EndpointPolicy
+from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.schema import structural
+
+APPROVAL_GRANTS_CRD = f"{APPROVAL_GRANTS}.{GROUP}"
+ENDPOINT_POLICIES_CRD = f"{ENDPOINT_POLICIES}.{GROUP}"
+_TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+
+
+def endpoint_policies() -> dict[str, Any]:
+    """Return the CRD of `EndpointPolicy`."""
+    return _definition(
+        name=ENDPOINT_POLICIES_CRD,
+        names={
+            "kind": "EndpointPolicy",
+            "listKind": "EndpointPolicyList",
+            "plural": ENDPOINT_POLICIES,
+            "singular": "endpointpolicy",
+            "shortNames": ["epol"],
+            "categories": ["bailiwick"],
+        },
+        schema=structural(EndpointPolicy),
+        columns=[
+            _column("Endpoint", ".spec.endpoint"),
+            _column("Mode", ".spec.mode"),
+            _column("Suspended", ".spec.suspend", kind="boolean"),
+            _column("Accepted", ".status.conditions[?(@.type=='Accepted')].status"),
+            _column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            _column("Reason", ".status.conditions[?(@.type=='Accepted')].message", priority=1),
+            _column("Expires", ".spec.expireTime", kind="date"),
+            _column("Age", ".metadata.creationTimestamp", kind="date"),
+        ],
+        selectable=[".spec.endpoint", ".spec.mode"],
+    )
+
+
+def approval_grants() -> dict[str, Any]:
+    """Return the CRD of `ApprovalGrant`."""
+    return _definition(
+        name=APPROVAL_GRANTS_CRD,
+        names={
+            "kind": "ApprovalGrant",
+            "listKind": "ApprovalGrantList",
+            "plural": APPROVAL_GRANTS,
+            "singular": "approvalgrant",
+            "shortNames": ["agr"],
+            "categories": ["bailiwick"],
+        },
+        schema=structural(ApprovalGrant),
+        columns=[
+            _column("Subject", ".spec.request.subject.id"),
+            _column("Action", ".spec.request.action.name"),
+            _column("Resource", ".spec.request.resource.id"),
+            _column("Phase", ".status.phase"),
+            _column("Uses", ".status.uses", kind="integer"),
+            _column("Allowed", ".spec.request.maxUses", kind="integer"),
+            _column("Until", ".status.notAfterTime", kind="date"),
+            _column("Digest", ".spec.request.binding.digest", priority=1),
+            _column("Requester", ".spec.request.requester.username", priority=1),
+            _column("Reason", ".spec.request.reason", priority=1),
+            _column("Age", ".metadata.creationTimestamp", kind="date"),
+        ],
+        selectable=[
+            ".status.phase",
+            ".spec.request.endpoint",
+            ".spec.request.subject.id",
+            ".spec.request.binding.digest",
+        ],
+    )
+
+
+def _definition(
+    *,
+    name: str,
+    names: dict[str, Any],
+    schema: dict[str, Any],
+    columns: list[dict[str, Any]],
+    selectable: list[str],
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": names,
+            "conversion": {"strategy": "None"},
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "selectableFields": [{"jsonPath": path} for path in selectable],
+                    "additionalPrinterColumns": columns,
+                    "schema": {"openAPIV3Schema": schema | {"properties": _TYPE_META | schema["properties"]}},
+                }
+            ],
+        },
+    }
+
+
+def _column(name: str, path: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
+    return column | {"priority": priority} if priority else column

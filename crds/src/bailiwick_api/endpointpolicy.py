@@ -1,0 +1,196 @@
+"""`EndpointPolicy`: which service accounts may do which actions on an endpoint's resources, and which need approval.
+
+Holds: the CRD is generated from these models (`schema`); a field that the engine does not enforce does not exist here.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from bailiwick_api import cel
+from bailiwick_api.meta import LIST_ATOMIC, LIST_SET, Condition, GroupName, Intent, Label, Model, ObjectName, list_map
+
+# Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.
+ACTION_PATTERN = r"^(\*|[^\s*]+([.:/]\*)?)$"
+RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
+EXPRESSION_LENGTH = 4096
+
+Action = Annotated[str, Field(min_length=1, max_length=128, pattern=ACTION_PATTERN)]
+ResourceId = Annotated[str, Field(min_length=1, max_length=253, pattern=RESOURCE_ID_PATTERN)]
+Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH)]
+PropertyValue = Annotated[str, Field(max_length=253)]
+Effect = Literal["Allow", "RequireApproval", "Deny"]
+StepKind = Literal["Human", "System"]
+
+
+class ServiceAccountRef(Model):
+    """A service account by namespace and name."""
+
+    namespace: Annotated[str, Field(min_length=1, max_length=63)]
+    name: ObjectName
+
+    @property
+    def username(self) -> str:
+        """The API server's name for it, `system:serviceaccount:<namespace>:<name>`."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+
+class Identity(Model):
+    """How the subject of a call is proven."""
+
+    verification: Literal["Token"] = "Token"
+    """Token: the subject is proven by a token that the decision point verifies."""
+    audiences: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253)]] | None,
+        Field(min_length=1, max_length=8, json_schema_extra=LIST_SET),
+    ] = None
+    """Accepted token audiences; default `<endpoint>.<namespace>`."""
+
+
+class EndpointSettings(Model):
+    """Settings of the endpoint, not of the policy: exactly one policy of an endpoint carries them."""
+
+    enforcers: Annotated[
+        list[ServiceAccountRef],
+        Field(min_length=1, max_length=16, json_schema_extra=list_map("namespace", "name")),
+    ]
+    """The service accounts (PEPs) that may ask about this endpoint."""
+    identity: Identity | None = None
+
+
+class Subject(Model):
+    """Whom rules speak of, under a name of its own."""
+
+    name: Label
+    service_account: ServiceAccountRef
+
+
+class Variable(Model):
+    """A named expression that conditions can use as `variables.<name>`; it may use earlier ones."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
+    expression: Expression
+
+
+class ConditionExpression(Model):
+    """A CEL condition of a rule; it must evaluate to true."""
+
+    name: Label
+    expression: Expression
+    """CEL over subject, actor, action, resource, context, now and variables."""
+    message: Annotated[str | None, Field(max_length=256)] = None
+    """What a denied caller is told."""
+
+
+class ResourceMatch(Model):
+    """Resources by type, id and properties."""
+
+    type: Annotated[str, Field(min_length=1, max_length=63)]
+    ids: Annotated[list[ResourceId], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    """Exact, "*", or a trailing * after one of . : /"""
+    properties: Annotated[
+        dict[str, Annotated[list[PropertyValue], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]]
+        | None,
+        Field(min_length=1, max_length=16),
+    ] = None
+    """Each named property must hold one of the listed strings."""
+
+
+class Step(Model):
+    """One step of an approval: `count` distinct reviewers of this kind."""
+
+    name: Label
+    kind: StepKind
+    """Human: people review. System: service accounts review."""
+    groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] = None
+    """Groups a reviewer reviews for; absent: whoever holds the verb approve on the policy."""
+    count: Annotated[int, Field(ge=1, le=5)] = 1
+
+
+class ReasonRequirement(Model):
+    """What the requester must say."""
+
+    required: bool = True
+    pattern: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    """RE2; the whole reason must match."""
+
+
+class Approval(Model):
+    """What an approval of this rule takes, and how long and how often it then serves."""
+
+    binding: Literal["Exact"] = "Exact"
+    """Exact: an approval is bound to the digest of the whole request."""
+    steps: Annotated[list[Step], Field(min_length=1, max_length=5, json_schema_extra=list_map("name"))]
+    """All must be met, by distinct reviewers."""
+    pending_seconds: Annotated[int, Field(ge=30, le=86400)] = 3600
+    """How long a request waits for its reviews."""
+    window_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
+    """How long an approval can be used, from the moment it is complete."""
+    max_uses: Annotated[int, Field(ge=1, le=50)] = 1
+    reason: ReasonRequirement | None = None
+
+
+class Rule(Model):
+    """What these subjects may do to these resources."""
+
+    name: Label
+    effect: Effect
+    """Deny beats RequireApproval beats Allow; order and age never matter."""
+    subjects: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    """Names from spec.subjects."""
+    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    """Exact, "*", or a trailing * after one of . : /"""
+    resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
+    intents: Annotated[list[Intent] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] = None
+    """The declared purpose, context.intent, must be one of these."""
+    conditions: Annotated[
+        list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
+    ] = None
+    """All must hold."""
+    expire_time: AwareDatetime | None = None
+    """Judged when a call is decided. An expired RequireApproval denies; it never opens the gate."""
+    approval: Approval | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra=cel.validations(cel.APPROVAL_WITH_EFFECT, cel.DENY_NEVER_EXPIRES, cel.DENY_HAS_NO_INTENTS)
+    )
+
+
+class EndpointPolicySpec(Model):
+    """A policy speaks only for an endpoint of its own namespace."""
+
+    endpoint: Annotated[Label, Field(json_schema_extra=cel.validations(cel.ENDPOINT_IMMUTABLE))]
+    """The protected resource server or tool catalogue; several policies may share one."""
+    endpoint_settings: EndpointSettings | None = None
+    mode: Literal["Enforce", "Audit"] = "Enforce"
+    """Audit: evaluated and recorded, never part of the answer."""
+    suspend: bool = False
+    """Switches Allow off and makes RequireApproval deny; Deny rules stay."""
+    expire_time: AwareDatetime | None = None
+    """Judged when a call is decided."""
+    subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
+    variables: Annotated[list[Variable] | None, Field(max_length=32, json_schema_extra=list_map("name"))] = None
+    rules: Annotated[list[Rule], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.RULE_SUBJECTS_KNOWN))
+
+
+class EndpointPolicyStatus(Model):
+    """What the operator found."""
+
+    observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
+    digest: Annotated[str | None, Field(max_length=80)] = None
+    """Of the compiled policy; decision records name it."""
+    conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
+
+
+class EndpointPolicy(Model):
+    """EndpointPolicy binds service accounts to action-level scopes of an endpoint, with expiry and approval."""
+
+    spec: EndpointPolicySpec
+    status: EndpointPolicyStatus | None = None
+
+    @classmethod
+    def from_spec(cls, spec: object) -> Self:
+        """Parse a stored `spec`. Raises `pydantic.ValidationError` with the path of what is wrong."""
+        return cls.model_validate({"spec": spec})

@@ -1,0 +1,315 @@
+"""The four ValidatingAdmissionPolicies that the API server itself runs on grants: open, review, status, delete.
+
+Holds: they are the only place where "who may write what on a grant" is spelled for admission; the operator proves that
+they are in force (fingerprint and canary), and every defaultable field is written out, so that stored equals shipped.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+
+OPEN: Final = "bailiwick-grants-open"
+REVIEW: Final = "bailiwick-grants-review"
+STATUS: Final = "bailiwick-grants-status"
+DELETE: Final = "bailiwick-grants-delete"
+NAMES: Final = (OPEN, REVIEW, STATUS, DELETE)
+GRANT_NAME_PREFIX: Final = "agr-"
+NAMESPACE_CONTROLLER: Final = "system:serviceaccount:kube-system:namespace-controller"
+MAX_RULES: Final = 4
+
+# The messages that the canary probes look for.
+NAMES_RESERVED: Final = f"names that begin with {GRANT_NAME_PREFIX} belong to the decision point"
+REVIEW_NAMES_AUTHOR: Final = "a review names its author"
+USES_ARE_THE_PDPS: Final = "uses are the decision point's"
+ONLY_ENDED_DELETED: Final = "retention deletes only a grant that has ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One expression of a guard. `message_expression`, if given, says more; `message` stands where it fails."""
+
+    expression: str
+    message: str
+    reason: str = "Forbidden"
+    message_expression: str | None = None
+
+    def as_entry(self) -> dict[str, str]:
+        """Return the entry of `spec.validations`."""
+        entry = {"expression": self.expression, "reason": self.reason, "message": self.message}
+        return entry | ({"messageExpression": self.message_expression} if self.message_expression else {})
+
+
+def guards(installation: Installation) -> list[dict[str, Any]]:
+    """Return the four policies, each followed by its binding."""
+    documents = []
+    for name, operation, resource, variables, validations in (
+        (OPEN, "CREATE", APPROVAL_GRANTS, _open_variables(installation), _OPEN),
+        (REVIEW, "UPDATE", APPROVAL_GRANTS, _review_variables(installation), _REVIEW),
+        (STATUS, "UPDATE", f"{APPROVAL_GRANTS}/status", _status_variables(installation), _STATUS),
+        (DELETE, "DELETE", APPROVAL_GRANTS, _delete_variables(installation), _DELETE),
+    ):
+        documents += [_policy(name, operation, resource, variables, validations), _binding(name)]
+    return documents
+
+
+def _may(verb: str, policy: str) -> str:
+    return (
+        f"authorizer.group('{GROUP}').resource('{ENDPOINT_POLICIES}').namespace(object.metadata.namespace)"
+        f".name({policy}).check('{verb}').allowed()"
+    )
+
+
+_NO_OWNERS = Validation(
+    "!has(object.metadata.ownerReferences) && !has(object.metadata.finalizers)",
+    "a grant has no owner references and no finalizers",
+)
+
+# 1. Who opens a grant, and how it looks at birth.
+
+
+def _open_variables(installation: Installation) -> dict[str, str]:
+    variables = {
+        "pdp": f"request.userInfo.username == '{installation.webhook}'",
+        "r": "object.spec.request",
+        "born": "timestamp(object.metadata.creationTimestamp)",
+    }
+    # One authorization check costs a third of what one expression may cost, so each rule has a variable of its own.
+    for index in range(MAX_RULES):
+        policy = f"variables.r.rules[{index}].policy"
+        variables[f"mayRequest{index}"] = f"variables.r.rules.size() <= {index} || {_may('request', policy)}"
+    return variables
+
+
+_OPEN = (
+    Validation(
+        "object.spec.?reviews.orValue([]).size() == 0 && !has(object.spec.revocation)",
+        "a new grant carries no review and no revocation",
+    ),
+    _NO_OWNERS,
+    Validation(f"variables.pdp == object.metadata.name.startsWith('{GRANT_NAME_PREFIX}')", NAMES_RESERVED),
+    Validation(
+        "variables.pdp || variables.r.requester.username == request.userInfo.username",
+        "requester must be you",
+        message_expression="'requester must be you: ' + request.userInfo.username",
+    ),
+    Validation(
+        "variables.pdp || !has(variables.r.requester.uid)"
+        " || variables.r.requester.uid == request.userInfo.?uid.orValue('')",
+        "requester.uid is not yours",
+    ),
+    Validation(
+        "variables.pdp == (variables.r.origin in ['Requested', 'OnDeny'])",
+        "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point",
+    ),
+    Validation(
+        "variables.pdp || (variables.r.binding.mode == 'Scope' && !has(variables.r.binding.digest)"
+        " && !has(variables.r.display))",
+        "only the decision point digests and renders a call: by hand a grant is Scope, without digest or display",
+    ),
+    Validation(
+        "variables.pdp || (" + " && ".join(f"variables.mayRequest{index}" for index in range(MAX_RULES)) + ")",
+        "verb request needed on each endpointpolicy that the grant names",
+    ),
+    Validation(
+        "timestamp(variables.r.pendingUntilTime) > variables.born"
+        " && timestamp(variables.r.pendingUntilTime) <= variables.born + duration('24h')",
+        "pendingUntilTime must lie within 24 hours from now",
+        reason="Invalid",
+    ),
+)
+
+# 2. Reviews, revocation, and what else may change.
+
+
+def _review_variables(installation: Installation) -> dict[str, str]:
+    person = "!variables.me.startsWith('system:')"
+    if installation.human_username_prefixes:
+        prefixes = " || ".join(
+            f"variables.me.startsWith({prefix!r})" for prefix in installation.human_username_prefixes
+        )
+        person = f"{person} && ({prefixes})"
+    variables = {
+        "me": "request.userInfo.username",
+        "pdp": f"variables.me == '{installation.webhook}'",
+        "person": person,
+        "robot": f"variables.me.startsWith('{SERVICE_ACCOUNT_PREFIX}')",
+        "r": "object.spec.request",
+        "old": "oldObject.spec.?reviews.orValue([])",
+        "new": "object.spec.?reviews.orValue([])",
+        "added": "variables.new.filter(x, !variables.old.exists(o, o.reviewer == x.reviewer))",
+        "quiet": "variables.added.size() == 0",
+        "steps": "variables.quiet ? [] : variables.r.steps.filter(s, s.name == variables.added[0].step)",
+        "stepPolicy": "variables.steps.size() == 1 ? variables.steps[0].policy : ''",
+        "mayApprove": f"variables.stepPolicy != '' && {_may('approve', 'variables.stepPolicy')}",
+        "revoking": "has(object.spec.revocation) && !has(oldObject.spec.revocation)",
+        "pending": "object.?status.?phase.orValue('Pending') == 'Pending'",
+    }
+    for index in range(MAX_RULES):
+        policy = f"variables.r.rules[{index}].policy"
+        variables[f"mayRevoke{index}"] = (
+            f"variables.r.rules.size() > {index} && ({_may('revoke', policy)} || {_may('approve', policy)})"
+        )
+    return variables
+
+
+_REVIEW = (
+    _NO_OWNERS,
+    Validation(
+        "object.metadata.?labels.orValue({}) == oldObject.metadata.?labels.orValue({})",
+        "labels of a grant are immutable",
+    ),
+    Validation("variables.old.all(o, variables.new.exists(x, x == o))", "reviews are append-only"),
+    Validation("variables.added.size() <= 1", "one review at a time"),
+    Validation("variables.quiet || !has(object.spec.revocation)", "the grant is revoked", reason="Invalid"),
+    Validation("variables.quiet || variables.pending", "the grant is no longer pending", reason="Invalid"),
+    Validation(
+        "variables.added.all(a, a.reviewer == variables.me)",
+        REVIEW_NAMES_AUTHOR,
+        message_expression=f"'{REVIEW_NAMES_AUTHOR}: ' + variables.me",
+    ),
+    Validation(
+        "variables.added.all(a, !has(a.reviewerUID) || a.reviewerUID == request.userInfo.?uid.orValue(''))",
+        "reviewerUID is not yours",
+    ),
+    Validation("variables.quiet || variables.steps.size() == 1", "no such step", reason="Invalid"),
+    Validation(
+        "variables.steps.all(s, !has(s.groups) || variables.added.all(a, has(a.group) && a.group in s.groups))",
+        "name the group of this step that you review for",
+        reason="Invalid",
+    ),
+    Validation(
+        "variables.added.all(a, !has(a.group) || a.group in request.userInfo.?groups.orValue([]))",
+        "you are not in that group",
+    ),
+    Validation(
+        "variables.added.all(a, a.binding == variables.r.binding.?digest.orValue(object.metadata.uid))",
+        "the review is of another request: its binding differs from the grant's",
+        reason="Invalid",
+    ),
+    Validation(
+        "variables.quiet || variables.mayApprove",
+        "verb approve needed on the endpointpolicy of the step",
+        message_expression="variables.me + ' lacks the verb approve on endpointpolicies/' + variables.stepPolicy",
+    ),
+    Validation("variables.steps.all(s, s.kind != 'Human' || variables.person)", "a Human step takes a person"),
+    Validation(
+        "variables.steps.all(s, s.kind != 'System' || variables.robot)", "a System step takes a service account"
+    ),
+    Validation(
+        "variables.quiet || !(variables.me in (variables.r.?excludedReviewers.orValue([])"
+        " + [variables.r.requester.username, variables.r.subject.id]"
+        " + variables.r.?actors.orValue([]).map(x, x.id)))",
+        "nobody reviews their own request",
+    ),
+    Validation(
+        "!variables.revoking || object.spec.revocation.by == variables.me",
+        "a revocation names its author",
+        message_expression="'a revocation names its author: ' + variables.me",
+    ),
+    Validation(
+        "!variables.revoking || variables.pdp || variables.me == variables.r.requester.username"
+        " || " + " || ".join(f"variables.mayRevoke{index}" for index in range(MAX_RULES)),
+        "verb revoke or approve needed on an endpointpolicy of the grant, or be its requester",
+    ),
+    Validation(
+        "!variables.revoking || variables.pdp == has(object.spec.revocation.for)",
+        "revocation.for is the decision point's: it says at whose word it withdraws",
+    ),
+    Validation(
+        "!variables.revoking || !variables.pdp || (variables.pending"
+        f" && object.metadata.name.startsWith('{GRANT_NAME_PREFIX}')"
+        " && object.spec.revocation.?for.orValue('') in [variables.r.requester.username, variables.r.subject.id])",
+        "the decision point withdraws only a pending grant that it opened, for its requester or subject",
+    ),
+)
+
+# 3. Status: two service accounts, each its own fields.
+
+
+def _status_variables(installation: Installation) -> dict[str, str]:
+    return {
+        "pdp": f"request.userInfo.username == '{installation.webhook}'",
+        "operator": f"request.userInfo.username == '{installation.operator}'",
+        "was": "oldObject.?status.orValue({})",
+        "is": "object.?status.orValue({})",
+        "sameUses": "variables.is.?uses.orValue(0) == variables.was.?uses.orValue(0)"
+        " && variables.is.?useRecords.orValue([]) == variables.was.?useRecords.orValue([])",
+    }
+
+
+_STATUS = (
+    Validation("variables.pdp || variables.operator", "status is written by Bailiwick only"),
+    Validation("!variables.operator || variables.sameUses", USES_ARE_THE_PDPS),
+    Validation(
+        "!variables.pdp || (variables.is.?uses.orValue(0) == variables.was.?uses.orValue(0) + 1"
+        " && variables.is.filter(k, !(k in ['uses', 'useRecords']))"
+        ".all(k, k in variables.was && variables.is[k] == variables.was[k])"
+        " && variables.was.all(k, k in variables.is))",
+        "the decision point adds exactly one use and nothing else",
+    ),
+    Validation(
+        "!variables.pdp || (variables.was.?phase.orValue('') == 'Active' && !has(object.spec.revocation))",
+        "only an active grant is used",
+    ),
+)
+
+# 4. Deletion: retention by the operator, and the namespace controller.
+
+
+def _delete_variables(installation: Installation) -> dict[str, str]:
+    return {
+        "operator": f"request.userInfo.username == '{installation.operator}'",
+        "namespaceController": f"request.userInfo.username == '{NAMESPACE_CONTROLLER}'",
+    }
+
+
+_DELETE = (
+    Validation("variables.operator || variables.namespaceController", "a grant is evidence: revoke it instead"),
+    Validation(
+        "!variables.operator || oldObject.?status.?phase.orValue('') in ["
+        + ", ".join(f"'{phase}'" for phase in sorted(TERMINAL_PHASES))
+        + "]",
+        ONLY_ENDED_DELETED,
+    ),
+)
+
+
+def _policy(
+    name: str, operation: str, resource: str, variables: dict[str, str], validations: tuple[Validation, ...]
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "matchPolicy": "Equivalent",
+                "namespaceSelector": {},
+                "objectSelector": {},
+                "resourceRules": [
+                    {
+                        "apiGroups": [GROUP],
+                        "apiVersions": ["*"],
+                        "operations": [operation],
+                        "resources": [resource],
+                        "scope": "*",
+                    }
+                ],
+            },
+            "variables": [{"name": key, "expression": expression} for key, expression in variables.items()],
+            "validations": [validation.as_entry() for validation in validations],
+        },
+    }
+
+
+def _binding(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }

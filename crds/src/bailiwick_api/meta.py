@@ -1,0 +1,59 @@
+"""Names and shapes that both kinds share. Stands below everything else in the project.
+
+Holds: names here are the only spelling of group, version and plurals; every model is frozen and closed.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+GROUP: Final = "bailiwick.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+ENDPOINT_POLICIES: Final = "endpointpolicies"
+APPROVAL_GRANTS: Final = "approvalgrants"
+
+DNS_LABEL: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+
+class Model(BaseModel):
+    """A frozen, closed piece of a custom resource; attribute docstrings become its `kubectl explain` text."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+        ser_json_timedelta="float",
+    )
+
+
+def list_map(*keys: str) -> dict[str, Any]:
+    """Mark a list as a map by these keys, so that two writers can own different items (structural schema extension)."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+LIST_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+LIST_ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
+
+Label = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
+Uid = Annotated[str, Field(min_length=1, max_length=128)]
+Username = Annotated[str, Field(min_length=1, max_length=512)]
+GroupName = Annotated[str, Field(min_length=1, max_length=253)]
+Intent = Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class Condition(Model):
+    """One condition, as `metav1.Condition` (Kubernetes API conventions, "Typical status properties")."""
+
+    type: Annotated[str, Field(max_length=64)]
+    status: Literal["True", "False", "Unknown"]
+    observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
+    last_transition_time: AwareDatetime
+    reason: Annotated[str, Field(min_length=1, max_length=128)]
+    message: Annotated[str, Field(max_length=4096)] = ""

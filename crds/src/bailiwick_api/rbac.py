@@ -1,0 +1,157 @@
+"""What the two service accounts may do, and the narrow roles for people. `generate` writes it to `crds/rbac/`.
+
+Holds: neither of our accounts holds the verbs approve, revoke or (outside its own namespace) request; no role here
+aggregates into admin or edit, because `*` on endpointpolicies would carry `approve` with it.
+"""
+
+from typing import Any
+
+from bailiwick_api.accounts import CANARY_GRANT, GUARD_CONFIG_MAP, OPERATOR_LEASE, Installation
+from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+
+_ADMISSION = "admissionregistration.k8s.io"
+_RBAC = "rbac.authorization.k8s.io"
+_READ = ["get", "list", "watch"]
+
+
+def accounts(installation: Installation) -> list[dict[str, Any]]:
+    """Return the namespace and the two service accounts; neither mounts a token it was not asked to mount."""
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installation.namespace}},
+        *(
+            {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": name, "namespace": installation.namespace},
+                "automountServiceAccountToken": False,
+            }
+            for name in (installation.webhook_name, installation.operator_name)
+        ),
+    ]
+
+
+def webhook(installation: Installation) -> list[dict[str, Any]]:
+    """Return the decision point's roles: read both kinds and the guard, open grants, add uses, review tokens."""
+    name = installation.webhook_name
+    return [
+        *_cluster_role(
+            installation,
+            name,
+            [
+                _rule(GROUP, [ENDPOINT_POLICIES], _READ),
+                _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create"]),
+                _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["update"]),
+                *_guard_reading(),
+                _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+            ],
+        ),
+        *_role(installation, name, [_rule("", ["configmaps"], _READ, [GUARD_CONFIG_MAP])]),
+    ]
+
+
+def operator(installation: Installation) -> list[dict[str, Any]]:
+    """Return the operator's roles: both kinds' status, and in its own namespace the lease, the proof and the canary."""
+    name = installation.operator_name
+    return [
+        *_cluster_role(
+            installation,
+            name,
+            [
+                _rule(GROUP, [ENDPOINT_POLICIES], _READ),
+                _rule(GROUP, [f"{ENDPOINT_POLICIES}/status"], ["patch"]),
+                _rule(GROUP, [APPROVAL_GRANTS], _READ),
+                _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["patch"]),
+                *_guard_reading(),
+            ],
+        ),
+        *_role(
+            installation,
+            name,
+            [
+                _rule("coordination.k8s.io", ["leases"], ["create"]),
+                _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
+                _rule("", ["configmaps"], ["create"]),
+                _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP]),
+                # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
+                _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
+                _rule(GROUP, [APPROVAL_GRANTS], ["patch", "delete"], [CANARY_GRANT]),
+                _rule(GROUP, [ENDPOINT_POLICIES], ["request"], [CANARY_GRANT]),
+            ],
+        ),
+    ]
+
+
+def people() -> list[dict[str, Any]]:
+    """Return the roles that an administrator binds, in a namespace, to people and groups."""
+    return [
+        _bare_role("bailiwick-view", [_rule(GROUP, [ENDPOINT_POLICIES, APPROVAL_GRANTS], _READ)]),
+        _bare_role(
+            "bailiwick-edit",
+            [
+                _rule(GROUP, [ENDPOINT_POLICIES], [*_READ, "create", "update", "patch", "delete"]),
+                _rule(GROUP, [APPROVAL_GRANTS], _READ),
+            ],
+        ),
+        _bare_role(
+            "bailiwick-request",
+            [
+                _rule(GROUP, [ENDPOINT_POLICIES], ["request"]),
+                _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create", "patch"]),
+            ],
+        ),
+        _bare_role(
+            "bailiwick-approve",
+            [
+                _rule(GROUP, [ENDPOINT_POLICIES], ["approve", "revoke"]),
+                _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "patch"]),
+            ],
+        ),
+    ]
+
+
+def _guard_reading() -> list[dict[str, Any]]:
+    return [
+        _rule(_ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], _READ),
+        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], _READ, [APPROVAL_GRANTS_CRD]),
+    ]
+
+
+def _rule(group: str, resources: list[str], verbs: list[str], names: list[str] | None = None) -> dict[str, Any]:
+    rule: dict[str, Any] = {"apiGroups": [group], "resources": resources, "verbs": verbs}
+    return rule | {"resourceNames": names} if names else rule
+
+
+def _bare_role(name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+
+
+def _cluster_role(installation: Installation, name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        _bare_role(name, rules),
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name},
+            "subjects": [_account(installation, name)],
+        },
+    ]
+
+
+def _role(installation: Installation, name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    metadata = {"name": name, "namespace": installation.namespace}
+    return [
+        {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
+            "subjects": [_account(installation, name)],
+        },
+    ]
+
+
+def _account(installation: Installation, name: str) -> dict[str, Any]:
+    return {"kind": "ServiceAccount", "name": name, "namespace": installation.namespace}

@@ -1,0 +1,91 @@
+"""Pydantic models to structural OpenAPI v3, as apiextensions.k8s.io/v1 wants it. `crds` wraps the result.
+
+Holds: the result has no $ref, no anyOf and no title; every list, map and string is bounded, or `structural` raises.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+_KEPT = (
+    "description",
+    "type",
+    "format",
+    "enum",
+    "default",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "required",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-validations",
+)
+# Times are bounded by their format, so the API server's cost estimate needs no maxLength for them.
+_BOUNDED_FORMATS = frozenset({"date-time"})
+
+
+class UnboundedSchemaError(ValueError):
+    """A list, map or string of the models has no bound, so the API server's cost budget cannot hold."""
+
+
+def structural(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the structural schema of a model. Raises `UnboundedSchemaError` naming the path of what has no bound."""
+    document = model.model_json_schema(by_alias=True, mode="validation")
+    return _node(document, document.get("$defs", {}), model.__name__)
+
+
+def _node(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[str, Any]:
+    node = _resolved(node, definitions)
+    out = {key: node[key] for key in _KEPT if key in node}
+    if "const" in node:
+        out["enum"] = [node["const"]]
+    if out.get("default", ...) is None:
+        del out["default"]
+    if "enum" in out:
+        out["type"] = "string"
+    match out.get("type"):
+        case "object" if "properties" in node:
+            out["properties"] = {
+                name: _node(child, definitions, f"{path}.{name}") for name, child in node["properties"].items()
+            }
+        case "object":
+            _bounded(out, "maxProperties", path)
+            out["additionalProperties"] = _node(node["additionalProperties"], definitions, f"{path}[*]")
+        case "array":
+            _bounded(out, "maxItems", path)
+            if "x-kubernetes-list-type" not in out:
+                message = f"{path}: a list needs x-kubernetes-list-type"
+                raise UnboundedSchemaError(message)
+            out["items"] = _node(node["items"], definitions, f"{path}[]")
+        case "string" if "enum" not in out and out.get("format") not in _BOUNDED_FORMATS:
+            _bounded(out, "maxLength", path)
+        case _:
+            pass
+    return out
+
+
+def _bounded(out: dict[str, Any], bound: str, path: str) -> None:
+    if bound not in out:
+        message = f"{path}: {bound} is missing"
+        raise UnboundedSchemaError(message)
+
+
+def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Follow $ref and fold `X | None` to X: absence, not null, is how an optional field is left out."""
+    if "anyOf" in node:
+        choices = [choice for choice in node["anyOf"] if choice.get("type") != "null"]
+        if len(choices) != 1:
+            message = f"a union of {len(choices)} types is not structural"
+            raise UnboundedSchemaError(message)
+        node = {**choices[0], **{key: value for key, value in node.items() if key != "anyOf"}}
+    if "$ref" in node:
+        target = _resolved(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
+        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+    return node

@@ -1,0 +1,76 @@
+"""Binding: the digest that ties a grant to one request, byte for byte (DESIGN, "Binding"; AuthZEN ARAP `binding_hash`).
+
+Holds: two calls have the same digest exactly if subject, action, resource and bound context are the same JSON values.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import rfc8785
+
+from bailiwick_engine.call import Call, Json, Subject
+
+ARGS = "args"
+ARGS_DIGEST = "args_digest"
+
+
+class NotCanonicalError(ValueError):
+    """The value has no canonical form (RFC 8785): an integer of 2^53 or more, NaN, or a lone surrogate."""
+
+
+def canonical(value: Json) -> bytes:
+    """Return the JCS bytes of a value. Raises `NotCanonicalError`."""
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise NotCanonicalError(str(error)) from error
+
+
+def sha256(value: Json) -> str:
+    """Return `sha256:` and the hex SHA-256 of the value's canonical form. Raises `NotCanonicalError`."""
+    return "sha256:" + hashlib.sha256(canonical(value)).hexdigest()
+
+
+def bound_context(context: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the context that is digested: arguments give way to their digest, so that none need be kept."""
+    if ARGS not in context:
+        return dict(context)
+    bound = {name: value for name, value in context.items() if name != ARGS}
+    bound[ARGS_DIGEST] = sha256(context[ARGS])
+    return bound
+
+
+def binding_object(
+    subject: Mapping[str, Json], action: Mapping[str, Json], resource: Mapping[str, Json], context: Mapping[str, Json]
+) -> dict[str, Json]:
+    """Return the object that is digested: the request without `subject.properties.act` (ARAP 1.0 draft, binding_hash).
+
+    Where `act` was the only property, `properties` stays, empty: only that member is removed.
+    """
+    properties = subject.get("properties")
+    if isinstance(properties, Mapping) and "act" in properties:
+        subject = {**subject, "properties": {name: value for name, value in properties.items() if name != "act"}}
+    return {"subject": dict(subject), "action": dict(action), "resource": dict(resource), "context": dict(context)}
+
+
+def binding_hash(bound: Mapping[str, Any]) -> str:
+    """Return ARAP's spelling of the digest: unpadded base64url of the same SHA-256."""
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical(dict(bound))).digest()).rstrip(b"=").decode()
+
+
+def digest(call: Call, subject: Subject) -> str:
+    """Return the digest of a call over its verified values. Raises `NotCanonicalError`."""
+    return sha256(
+        binding_object(
+            _entity({"type": subject.type, "id": subject.id}, subject.properties),
+            _entity({"name": call.action.name}, call.action.properties),
+            _entity({"type": call.resource.type, "id": call.resource.id}, call.resource.properties),
+            bound_context(call.context),
+        )
+    )
+
+
+def _entity(members: dict[str, Json], properties: Mapping[str, Json] | None) -> dict[str, Json]:
+    return members if properties is None else {**members, "properties": dict(properties)}

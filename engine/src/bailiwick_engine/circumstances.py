@@ -1,0 +1,27 @@
+"""Circumstances: what a decision needs to know besides policies, grants and the call.
+
+Holds: the engine reads no clock; its caller says what time it is, how fresh the store is, and if the guard is proven.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from bailiwick_api.accounts import Installation
+
+
+class Freshness(Enum):
+    """How old the store's view is. STALE denies what depends on grants, DEAD everything."""
+
+    FRESH = auto()
+    STALE = auto()
+    DEAD = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved."""
+
+    now: float
+    freshness: Freshness = Freshness.FRESH
+    guard_proven: bool = True
+    installation: Installation = field(default_factory=Installation)

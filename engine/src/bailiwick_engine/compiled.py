@@ -1,0 +1,149 @@
+"""What a policy becomes: frozen rules that matching and deciding only look things up in. `compile` makes them.
+
+Holds: nothing here changes after it was made; a snapshot is swapped whole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bailiwick_api.approvalgrant import GrantStep
+from bailiwick_api.endpointpolicy import ReasonRequirement
+from bailiwick_engine.call import Resource
+from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.names import NameSet
+
+
+class Effect(StrEnum):
+    """What a rule does; the strictest that applies wins."""
+
+    ALLOW = "Allow"
+    REQUIRE_APPROVAL = "RequireApproval"
+    DENY = "Deny"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """A policy object, as the API server knows it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledResource:
+    """One entry of a rule's resources."""
+
+    type: str
+    ids: NameSet
+    properties: Mapping[str, frozenset[str]]
+
+    def covers(self, resource: Resource, *, absent_matches: bool) -> bool:
+        """Tell whether the resource falls under this entry.
+
+        A property that the resource lacks, or has as something else than a string, is unknown: it matches where
+        `absent_matches`, which Deny and RequireApproval ask for and Allow does not.
+        """
+        if resource.type != self.type or resource.id not in self.ids:
+            return False
+        present = resource.properties or {}
+        for name, allowed in self.properties.items():
+            value = present.get(name)
+            if isinstance(value, str):
+                if value not in allowed:
+                    return False
+            elif not absent_matches:
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledCondition:
+    """One condition of a rule and what to tell when it does not hold."""
+
+    name: str
+    expression: Expression
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What an approval of a RequireApproval rule takes. A rule is known by its policy's uid and its digest."""
+
+    policy: str
+    policy_uid: str
+    rule: str
+    rule_digest: str
+    steps: tuple[GrantStep, ...]
+    pending_seconds: int
+    window_seconds: int
+    max_uses: int
+    reason: ReasonRequirement | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRule:
+    """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny."""
+
+    policy: PolicyRef
+    policy_digest: str
+    name: str
+    effect: Effect
+    subjects: frozenset[str]
+    actions: NameSet
+    resources: tuple[CompiledResource, ...]
+    intents: frozenset[str] | None
+    conditions: tuple[CompiledCondition, ...]
+    scope: Scope
+    expires: float | None
+    suspended: bool
+    audit: bool
+    gate: Gate | None
+
+    def covers(self, resource: Resource) -> bool:
+        """Tell whether one of the rule's resources covers this one."""
+        absent_matches = self.effect is not Effect.ALLOW
+        return any(entry.covers(resource, absent_matches=absent_matches) for entry in self.resources)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Policy and rule name: the order in which equals are reported, so that the same inputs give the same words."""
+        return (self.policy.name, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSettings:
+    """An endpoint's settings: who may ask, and the audiences of subjects' tokens."""
+
+    carrier: PolicyRef
+    enforcers: frozenset[str]
+    audiences: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """A policy that compiled."""
+
+    ref: PolicyRef
+    endpoint: str
+    digest: str
+    settings: CompiledSettings | None
+    rules: tuple[CompiledRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPolicy:
+    """A policy that did not compile; what could still be read of it says whom it denies.
+
+    `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
+    hold all the same; where they cannot be read, the endpoint is denied, whatever the mode.
+    """
+
+    ref: PolicyRef
+    endpoint: str | None
+    subjects: frozenset[str] | None
+    audit: bool
+    settings: CompiledSettings | None = None
+    carries_settings: bool = False

@@ -1,0 +1,171 @@
+"""CEL conditions: the one module that knows the CEL library (DESIGN, "EndpointPolicy", CEL).
+
+Holds: a condition yields True, False or UNKNOWN; an error, a missing value and a value that is not a boolean are all
+UNKNOWN, and what UNKNOWN does is decided elsewhere, never to anybody's advantage.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+
+from bailiwick_api.endpointpolicy import Variable
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.problem import Problem
+
+UNKNOWN: Final = "unknown"
+Outcome = Literal[True, False, "unknown"]
+
+_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+_DECLARED: Final[dict[str, Any]] = {
+    "subject": _MAP,
+    "actor": _MAP,
+    "action": _MAP,
+    "resource": _MAP,
+    "context": _MAP,
+    "now": cel.Type.TIMESTAMP,
+}
+_EXTENSIONS: Final = (ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_bindings.ExtBindings())
+_POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_VARIABLE = re.compile(r"\bvariables\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression and the variables that its text names."""
+
+    text: str
+    program: Any
+    uses: frozenset[str]
+
+
+class Scope:
+    """The expressions of one policy, with its variables.
+
+    A variable is declared as `variables.<name>` with the type of its expression. One that fails is unbound: using it,
+    and asking `has()` of it, is an error, and an error never widens.
+    """
+
+    def __init__(self, variables: Sequence[Variable], path: str = "spec.variables") -> None:
+        self._variables: dict[str, Expression] = {}
+        self.problems: tuple[Problem, ...] = ()
+        declared = dict(_DECLARED)
+        self._environment = _environment(declared)
+        for index, variable in enumerate(variables):
+            place = f"{path}[{index}].expression"
+            compiled = _compile(self._environment, variable.expression, place)
+            if isinstance(compiled, tuple):
+                self.problems += compiled
+                # Later expressions that use it must not fail for that reason too.
+                declared[f"variables.{variable.name}"] = cel.Type.DYN
+            else:
+                self._variables[variable.name] = compiled
+                declared[f"variables.{variable.name}"] = compiled.program.return_type()
+            self._environment = _environment(declared)
+
+    def condition(self, text: str, path: str) -> Expression | tuple[Problem, ...]:
+        """Compile a condition; it must be of type bool. Returns the problems instead where there are any."""
+        compiled = _compile(self._environment, text, path)
+        if isinstance(compiled, tuple):
+            return compiled
+        kind = compiled.program.return_type().name()
+        if kind != "BOOL":
+            hint = "compare it, for example with `== true`" if kind == "DYN" else "a condition must be true or false"
+            return (Problem(path, f"the expression yields {kind.lower()}, not bool: {hint}", 1, 1),)
+        return compiled
+
+    def used_by(self, expressions: Sequence[Expression]) -> tuple[tuple[str, str], ...]:
+        """Return name and text of every variable that these expressions reach, in order of name."""
+        return tuple((name, self._variables[name].text) for name in sorted(self._reached(expressions)))
+
+    def evaluate(self, expression: Expression, inputs: Mapping[str, Any]) -> Outcome:
+        """Return what a condition says of these inputs (see `inputs`)."""
+        bindings = dict(inputs)
+        if expression.uses:
+            reached = self._reached((expression,))
+            # In the order in which they are written: a variable sees only earlier ones.
+            for name, variable in self._variables.items():
+                if name in reached:
+                    value = _evaluated(variable, bindings)
+                    if value is not None and value.type().name() not in _FAILED:
+                        bindings[f"variables.{name}"] = value.value()
+        result = _evaluated(expression, bindings)
+        if result is None or result.type().name() != "BOOL":
+            return UNKNOWN
+        return bool(result.value())
+
+    def _reached(self, expressions: Sequence[Expression]) -> frozenset[str]:
+        reached: set[str] = set()
+        waiting = [name for expression in expressions for name in expression.uses]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached and name in self._variables:
+                reached.add(name)
+                waiting += self._variables[name].uses
+        return frozenset(reached)
+
+
+_FAILED: Final = frozenset({"ERROR", "UNKNOWN"})
+
+
+def inputs(call: Call, subject: Subject, now: float) -> dict[str, Any]:
+    """Return what conditions see of a call; `now` is seconds since the epoch; `actor` is empty: nobody acts for others."""
+    return {
+        "subject": {
+            "type": subject.type,
+            "id": subject.id,
+            "claims": dict(subject.claims),
+            "properties": dict(subject.properties or {}),
+        },
+        "actor": {},
+        "action": {"name": call.action.name, "properties": dict(call.action.properties or {})},
+        "resource": {
+            "type": call.resource.type,
+            "id": call.resource.id,
+            "properties": dict(call.resource.properties or {}),
+        },
+        "context": dict(call.context),
+        "now": datetime.fromtimestamp(now, UTC),
+    }
+
+
+def matches_whole(pattern: str, text: str) -> bool | Problem:
+    """Tell whether RE2 `pattern` matches the whole text; a `Problem` where the pattern is not RE2."""
+    # Alone first: a pattern with unbalanced parentheses could otherwise step out of the group below.
+    for anchored in (pattern, f"^(?:{pattern})$"):
+        result = _MATCHES.eval(data={"text": text, "pattern": anchored})
+        if result.type().name() != "BOOL":
+            return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
+        if not result.value():
+            return False
+    return True
+
+
+def _environment(declared: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the library's type is not public
+    return cel.NewEnv(variables=dict(declared), extensions=list(_EXTENSIONS))
+
+
+_MATCHES: Final = _environment({"text": cel.Type.STRING, "pattern": cel.Type.STRING}).compile("text.matches(pattern)")
+
+
+def _compile(environment: Any, text: str, path: str) -> Expression | tuple[Problem, ...]:  # noqa: ANN401 - likewise
+    try:
+        program = environment.compile(text)
+    except RuntimeError as error:
+        found = _POSITION.findall(str(error))
+        if not found:
+            return (Problem(path, str(error).splitlines()[0], 1, 1),)
+        return tuple(Problem(path, message, int(line), int(column)) for line, column, message in found)
+    return Expression(text, program, frozenset(_VARIABLE.findall(text)))
+
+
+def _evaluated(expression: Expression, bindings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - likewise
+    try:
+        return expression.program.eval(data=bindings)
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        # The library raises for inputs that it cannot convert; that is an unknown like any other.
+        return None

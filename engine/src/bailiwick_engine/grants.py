@@ -1,0 +1,200 @@
+"""Grants: whether one `ApprovalGrant` lets one call through, judged from the object itself at the moment of use.
+
+Holds: a grant is necessary, never sufficient; phase is only a cache, the reviews are counted again; what cannot be
+read or does not fit counts as no grant (invariants 8, 12 to 15 and 27 of the approvals reference).
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from pydantic import ValidationError
+
+from bailiwick_api.approvalgrant import ApprovalGrant, ApprovalGrantStatus, Phase, Request, Review
+from bailiwick_api.guards import GRANT_NAME_PREFIX
+from bailiwick_engine import quorum
+from bailiwick_engine.binding import canonical
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.compiled import Gate
+from bailiwick_engine.reasons import Reason
+
+# The index under which a store keeps grants: namespace, endpoint, subject uid.
+GrantKey = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A grant as the API server returned it. Times are seconds since the epoch."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    created: float
+    deleting: bool
+    request: Request
+    reviews: tuple[Review, ...]
+    revoked: bool
+    status: ApprovalGrantStatus
+
+    @property
+    def key(self) -> GrantKey:
+        """Where a store keeps it."""
+        return (self.namespace, self.request.endpoint, self.request.subject.uid or "")
+
+    @property
+    def phase(self) -> Phase:
+        """The phase; a grant that the operator has not seen yet is Pending."""
+        return self.status.phase or "Pending"
+
+
+class Fitness(Enum):
+    """What a grant is to a call. Each but USABLE maps to the reason that a caller is told."""
+
+    USABLE = Reason.ALLOWED
+    PENDING = Reason.APPROVAL_PENDING
+    CONSUMED = Reason.APPROVAL_CONSUMED
+    EXPIRED = Reason.APPROVAL_EXPIRED
+    DENIED = Reason.APPROVAL_DENIED
+    REVOKED = Reason.APPROVAL_REVOKED
+    OUTDATED = Reason.APPROVAL_REQUIRED
+    """Of a rule that means something else now, or of a policy that was re-created: ask again."""
+    UNVERIFIABLE = Reason.APPROVAL_UNVERIFIABLE
+    """Says that it is active, and its counted reviews do not bear that out."""
+
+
+_ENDED: dict[Phase, Fitness] = {
+    "Denied": Fitness.DENIED,
+    "Expired": Fitness.EXPIRED,
+    "Withdrawn": Fitness.OUTDATED,
+    "Consumed": Fitness.CONSUMED,
+    "Lapsed": Fitness.EXPIRED,
+    "Revoked": Fitness.REVOKED,
+}
+
+
+def parse(raw: Mapping[str, Any]) -> Grant | None:
+    """Parse a stored object; None where it cannot be read, which is as good as no grant."""
+    metadata = raw["metadata"]
+    try:
+        parsed = ApprovalGrant.model_validate({"spec": raw["spec"], "status": raw.get("status")})
+        created = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
+    except (KeyError, TypeError, ValidationError, ValueError):
+        return None
+    return Grant(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        created=created,
+        deleting="deletionTimestamp" in metadata,
+        request=parsed.spec.request,
+        reviews=tuple(parsed.spec.reviews or ()),
+        revoked=parsed.spec.revocation is not None,
+        status=parsed.status or ApprovalGrantStatus(),
+    )
+
+
+def answers(grant: Grant, call: Call, subject: Subject, digest: str) -> bool:
+    """Tell whether a grant was asked for exactly this call: same endpoint, subject uid, action, resource and bytes."""
+    request = grant.request
+    return (
+        grant.namespace == call.namespace
+        and request.endpoint == call.endpoint
+        and request.subject.uid == subject.uid
+        and request.subject.id == subject.id
+        and not request.actors
+        and request.action.name == call.action.name
+        and request.resource.type == call.resource.type
+        and request.resource.id == call.resource.id
+        and request.intent == call.intent
+        and request.binding.mode == "Exact"
+        and request.binding.digest == digest
+    )
+
+
+def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circumstances) -> Fitness:
+    """Judge a grant that `answers` the call, against the gate as it stands now."""
+    if grant.revoked or grant.deleting:
+        return Fitness.REVOKED
+    ended = _ENDED.get(grant.phase)
+    if ended is not None:
+        return ended
+    if not current(grant.request, gate):
+        return Fitness.OUTDATED
+    # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
+    barred = quorum.excluded(grant.request) | {call.caller.username, subject.id}
+    counted = {judged.reviewer for judged in grant.status.counted or ()}
+    counted -= {judged.reviewer for judged in grant.status.voided or ()}
+    tally = quorum.tally(
+        grant.request,
+        [review for review in grant.reviews if review.reviewer in counted],
+        binding=quorum.binding_of(grant.request, grant.uid),
+        barred=barred,
+        is_person=around.installation.is_person,
+    )
+    if tally.denied_by is not None:
+        return Fitness.DENIED
+    if grant.phase == "Pending":
+        return Fitness.PENDING if around.now < grant.request.pending_until_time.timestamp() else Fitness.EXPIRED
+    return _active(grant, gate, around.now) if tally.met else Fitness.UNVERIFIABLE
+
+
+def _active(grant: Grant, gate: Gate, now: float) -> Fitness:
+    approved, until = grant.status.approved_time, grant.status.not_after_time
+    if approved is None or until is None or (until - approved).total_seconds() > gate.window_seconds:
+        return Fitness.UNVERIFIABLE
+    if now >= until.timestamp():
+        return Fitness.EXPIRED
+    if (grant.status.uses or 0) >= min(grant.request.max_uses, gate.max_uses):
+        return Fitness.CONSUMED
+    return Fitness.USABLE
+
+
+def current(request: Request, gate: Gate) -> bool:
+    """Tell whether the request is of this rule of this very policy object, as the rule is now, with its steps."""
+    if [(ref.uid, ref.rule_digest) for ref in request.rules] != [(gate.policy_uid, gate.rule_digest)]:
+        return False
+    return {step.name: _plain(step) for step in request.steps} == {step.name: _plain(step) for step in gate.steps}
+
+
+def _plain(step: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a GrantStep; sets compare without their order
+    return (step.policy, step.kind, frozenset(step.groups or ()), step.count)
+
+
+def ordered(grants: Iterable[Grant]) -> list[Grant]:
+    """Return candidates in the order in which they are tried: the earliest end, then the name."""
+    return sorted(
+        grants,
+        key=lambda grant: (
+            grant.status.not_after_time.timestamp() if grant.status.not_after_time else float("inf"),
+            grant.name,
+        ),
+    )
+
+
+def latest_ended(grants: Iterable[Grant]) -> Grant | None:
+    """Return the youngest of these grants, by creation and then by name."""
+    return max(grants, key=lambda grant: (grant.created, grant.name), default=None)
+
+
+def grant_name(call: Call, gate: Gate, digest: str, subject_uid: str, *, previous_uid: str) -> str:
+    """Return the name under which this request is opened, so that a storm of retries opens one (DESIGN, "Opening").
+
+    `previous_uid` is the uid of the latest ended grant of the same key, or "".
+    """
+    identity = [
+        f"{call.namespace}/{call.endpoint}",
+        [[gate.policy_uid, gate.rule, gate.rule_digest]],
+        digest,
+        subject_uid,
+        [],
+        previous_uid,
+    ]
+    spelled = base64.b32encode(hashlib.sha256(canonical(identity)).digest()).decode().lower()
+    return GRANT_NAME_PREFIX + spelled[:20]

@@ -1,0 +1,82 @@
+"""Matching: which rules speak of this call, and how each of them stands. Runs on every decision.
+
+Holds: an empty selector matches nothing; what is unknown, over or switched off never widens (DESIGN, "A decision" 5).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.compiled import CompiledRule, Effect
+from bailiwick_engine.conditions import UNKNOWN
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.snapshot import CompiledEndpoint
+
+
+class Standing(Enum):
+    """How a rule stands to a call."""
+
+    APPLIES = auto()
+    SILENT = auto()
+    DENIES = auto()
+    """A RequireApproval that is over, off or asked for another purpose: it keeps the gate shut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule and its standing. `reason` says why it is silent or denies; `message` is the condition's own, if any."""
+
+    rule: CompiledRule
+    standing: Standing
+    reason: Reason | None = None
+    message: str | None = None
+
+
+def candidates(endpoint: CompiledEndpoint, call: Call, subject: Subject) -> Iterator[CompiledRule]:
+    """Yield the rules that name this subject, action and resource, in no promised order."""
+    for rule in endpoint.speaking_of(call.action.name):
+        if subject.id in rule.subjects and rule.covers(call.resource):
+            yield rule
+
+
+def standing(rule: CompiledRule, call: Call, inputs: dict[str, Any], now: float) -> Finding:
+    """Return how a candidate stands: the table of DESIGN "A decision" 5, one row per effect."""
+    held, message = _conditions(rule, inputs)
+    if held is False:
+        return Finding(rule, Standing.SILENT, Reason.CONDITION_FALSE, message)
+    match rule.effect:
+        case Effect.DENY:
+            return Finding(rule, Standing.APPLIES, Reason.POLICY_DENIED if held is True else Reason.CONDITION_ERROR)
+        case Effect.REQUIRE_APPROVAL:
+            off = _off(rule, call, now)
+            # A condition that cannot be evaluated leaves the gate standing.
+            return Finding(rule, Standing.DENIES, off) if off else Finding(rule, Standing.APPLIES)
+        case Effect.ALLOW:
+            if held is not True:
+                return Finding(rule, Standing.SILENT, Reason.CONDITION_ERROR, message)
+            off = _off(rule, call, now)
+            return Finding(rule, Standing.SILENT, off) if off else Finding(rule, Standing.APPLIES)
+
+
+def _conditions(rule: CompiledRule, inputs: dict[str, Any]) -> tuple[bool | str, str | None]:
+    """Return True, False or UNKNOWN over all conditions, False first, and the message of the one that decided."""
+    held: tuple[bool | str, str | None] = (True, None)
+    for condition in rule.conditions:
+        outcome = rule.scope.evaluate(condition.expression, inputs)
+        if outcome is False:
+            return (False, condition.message)
+        if outcome == UNKNOWN:
+            held = (UNKNOWN, condition.message)
+    return held
+
+
+def _off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
+    if rule.suspended:
+        return Reason.POLICY_SUSPENDED
+    if rule.expires is not None and now >= rule.expires:
+        return Reason.EXPIRED
+    if rule.intents is not None and call.intent not in rule.intents:
+        return Reason.INTENT_MISMATCH
+    return None

@@ -1,0 +1,36 @@
+"""Name sets: exact names, "*", and names with a trailing * after one of . : / (DESIGN, "A decision").
+
+Holds: names match as they are spelled, with no regular expression and no folding; an empty set holds nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class NameSet:
+    """Names that a rule lists. `prefixes` are without their star; `everything` is a lone "*"."""
+
+    exact: frozenset[str]
+    prefixes: tuple[str, ...]
+    everything: bool
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Self:
+        """Build the set from names as a policy writes them."""
+        listed = frozenset(names)
+        starred = {name for name in listed if name.endswith("*")}
+        return cls(
+            exact=listed - starred,
+            prefixes=tuple(sorted(name[:-1] for name in starred if name != "*")),
+            everything="*" in starred,
+        )
+
+    def __contains__(self, name: object) -> bool:
+        """`customers.*` holds `customers.a` and `customers.a.b`, neither `customers` nor `customers.`."""
+        if not isinstance(name, str):
+            return False
+        if self.everything or name in self.exact:
+            return True
+        return any(name.startswith(prefix) and len(name) > len(prefix) for prefix in self.prefixes)

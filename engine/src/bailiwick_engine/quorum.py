@@ -1,0 +1,88 @@
+"""Quorum: what the reviews of a grant amount to. The operator asks before activating, the PDP before every use.
+
+Holds: one person counts once and fills one step; an eligible Deny is final; whoever is excluded counts for nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.approvalgrant import GrantStep, Request, Review
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """How many distinct reviewers a step has, and how many it needs."""
+
+    name: str
+    approvals: int
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """`denied_by` is the reviewer of the first eligible Deny; with one, nothing else matters."""
+
+    steps: tuple[StepProgress, ...]
+    denied_by: str | None
+
+    @property
+    def met(self) -> bool:
+        """Every step has its approvals and nobody denied."""
+        return self.denied_by is None and all(step.approvals >= step.needed for step in self.steps)
+
+
+def excluded(request: Request) -> frozenset[str]:
+    """Return the usernames that may not review this request: requester, subject, actors and whom the request names."""
+    return frozenset(
+        (
+            request.requester.username,
+            request.subject.id,
+            *(actor.id for actor in request.actors or ()),
+            *(request.excluded_reviewers or ()),
+        )
+    )
+
+
+def binding_of(request: Request, grant_uid: str) -> str:
+    """Return what a review must repeat: the digest, or for a grant without one its uid."""
+    return request.binding.digest or grant_uid
+
+
+def tally(
+    request: Request,
+    reviews: Sequence[Review],
+    *,
+    binding: str,
+    barred: frozenset[str],
+    is_person: Callable[[str], bool],
+) -> Quorum:
+    """Return what these reviews amount to. `barred` are usernames that count for nothing, see `excluded`.
+
+    The rule is the review guard's, judged again: the guard keeps a wrong review out, this keeps one that got in from
+    counting (invariants 1, 2, 5, 7, 13 and 27 of the approvals reference).
+    """
+    steps = {step.name: step for step in request.steps}
+    voices: dict[str, Review] = {}
+    for review in reviews:
+        step = steps.get(review.step)
+        if step is None or review.binding != binding or review.reviewer in barred:
+            continue
+        if _fits(review, step, is_person):
+            voices.setdefault(review.reviewer, review)
+    denials = [review.reviewer for review in voices.values() if review.decision == "Deny"]
+    return Quorum(
+        steps=tuple(
+            StepProgress(step.name, sum(voice.step == step.name for voice in voices.values()), step.count)
+            for step in request.steps
+        ),
+        denied_by=denials[0] if denials else None,
+    )
+
+
+def _fits(review: Review, step: GrantStep, is_person: Callable[[str], bool]) -> bool:
+    if step.groups is not None and review.group not in step.groups:
+        return False
+    if step.kind == "Human":
+        return is_person(review.reviewer)
+    return review.reviewer.startswith(SERVICE_ACCOUNT_PREFIX)

@@ -1,0 +1,99 @@
+"""Reason codes: why a verdict is what it is. Wire, records and docs take them from here.
+
+Holds: a code never changes its meaning and never disappears; a denial always has one, with a sentence and what to do.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+NextAction = Literal["request", "retry", "none"]
+
+
+class Reason(StrEnum):
+    """Stable codes, as a denial carries them in `context.reason`."""
+
+    ALLOWED = "allowed"
+    POLICY_DENIED = "policy_denied"
+    NO_RULE = "no_rule"
+    CONDITION_FALSE = "condition_false"
+    CONDITION_ERROR = "condition_error"
+    INTENT_MISMATCH = "intent_mismatch"
+    EXPIRED = "expired"
+    POLICY_SUSPENDED = "policy_suspended"
+    POLICY_INVALID = "policy_invalid"
+    ENDPOINT_UNCONFIGURED = "endpoint_unconfigured"
+    IDENTITY_INVALID = "identity_invalid"
+    IDENTITY_UNVERIFIABLE = "identity_unverifiable"
+    AUDIENCE_MISMATCH = "audience_mismatch"
+    DELEGATION_INVALID = "delegation_invalid"
+    APPROVAL_REQUIRED = "approval_required"
+    APPROVAL_PENDING = "approval_pending"
+    APPROVAL_DENIED = "approval_denied"
+    APPROVAL_REVOKED = "approval_revoked"
+    APPROVAL_EXPIRED = "approval_expired"
+    APPROVAL_CONSUMED = "approval_consumed"
+    APPROVAL_UNVERIFIABLE = "approval_unverifiable"
+    MULTIPLE_GATES = "multiple_gates"
+    UNINSPECTABLE = "uninspectable"
+    STORE_STALE = "store_stale"
+    CLOCK_SKEW = "clock_skew"
+    RECORD_FAILED = "record_failed"
+
+
+class Explained(NamedTuple):
+    """What a reason means, in a sentence for the caller, and what the caller can do (ARAP `next_action`)."""
+
+    sentence: str
+    next_action: NextAction
+
+
+EXPLAINED: Final[dict[Reason, Explained]] = {
+    Reason.ALLOWED: Explained("A rule allows this call.", "none"),
+    Reason.POLICY_DENIED: Explained("A Deny rule forbids this call.", "none"),
+    Reason.NO_RULE: Explained("No rule allows this subject this action on this resource.", "none"),
+    Reason.CONDITION_FALSE: Explained("A rule would allow this call, but one of its conditions does not hold.", "none"),
+    Reason.CONDITION_ERROR: Explained("A condition could not be evaluated with what the call brings.", "none"),
+    Reason.INTENT_MISMATCH: Explained(
+        "The declared purpose, context.intent, is not one that the rule accepts.", "none"
+    ),
+    Reason.EXPIRED: Explained("The rule that speaks of this call has expired; its owner must renew it.", "none"),
+    Reason.POLICY_SUSPENDED: Explained("The policy that speaks of this call is suspended by its owner.", "none"),
+    Reason.POLICY_INVALID: Explained(
+        "A policy that speaks of this subject does not compile; its owner sees the position in its status.", "none"
+    ),
+    Reason.ENDPOINT_UNCONFIGURED: Explained("No policy of this endpoint carries endpointSettings.", "none"),
+    Reason.IDENTITY_INVALID: Explained(
+        "The subject is not proven: send its current token in context.evidence.subject_token.", "none"
+    ),
+    Reason.IDENTITY_UNVERIFIABLE: Explained(
+        "The API server cannot be asked about the subject's token at the moment; try again.", "retry"
+    ),
+    Reason.AUDIENCE_MISMATCH: Explained("The subject's token is for another audience than this endpoint's.", "none"),
+    Reason.DELEGATION_INVALID: Explained("Acting for somebody else is not configured for this endpoint.", "none"),
+    Reason.APPROVAL_REQUIRED: Explained(
+        "This call needs an approval: ask for one at access_request.endpoint.", "request"
+    ),
+    Reason.APPROVAL_PENDING: Explained("An approval of this call has been asked for and is not complete yet.", "retry"),
+    Reason.APPROVAL_DENIED: Explained("A reviewer denied this call.", "none"),
+    Reason.APPROVAL_REVOKED: Explained("The approval of this call was revoked; a new one can be asked for.", "request"),
+    Reason.APPROVAL_EXPIRED: Explained("The approval of this call is over; a new one can be asked for.", "request"),
+    Reason.APPROVAL_CONSUMED: Explained("The approval of this call is used up; a new one can be asked for.", "request"),
+    Reason.APPROVAL_UNVERIFIABLE: Explained(
+        "The approval cannot be verified at the moment, so it is not accepted; try again.", "retry"
+    ),
+    Reason.MULTIPLE_GATES: Explained(
+        "More than one rule asks for an approval of this call, and a grant answers one: their owners must part them.",
+        "none",
+    ),
+    Reason.UNINSPECTABLE: Explained(
+        "The call's arguments cannot be shown to an approver whole, so no approval can be asked for:"
+        " send context.args with at most 32 entries of at most 1024 characters.",
+        "none",
+    ),
+    Reason.STORE_STALE: Explained("The decision point has lost touch with the API server; try again.", "retry"),
+    Reason.CLOCK_SKEW: Explained(
+        "The clocks of the decision point and of the API server are too far apart; an administrator must mend that.",
+        "none",
+    ),
+    Reason.RECORD_FAILED: Explained("The decision could not be recorded, so it is not given; try again.", "retry"),
+}

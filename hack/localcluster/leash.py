@@ -1,0 +1,70 @@
+"""The leash: a small process that ends a control plane whose owner died without stopping it.
+
+Standing: run as `python -m localcluster.leash`, one for each control plane started as a library. It holds
+the reading end of a pipe; when the owner dies, however it dies, the pipe closes and the leash ends what
+was put on it. A signal on the parent's death would do less: it comes when the *thread* that started the
+process ends, and only Linux has it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Final
+
+from localcluster.process import ProcessId, kill
+
+_PACKAGE_PARENT: Final = Path(__file__).resolve().parent.parent
+_LET_GO: Final = "let-go"
+
+
+class Leash:
+    """The owner's end of the pipe."""
+
+    def __init__(self) -> None:
+        """Start the watching process."""
+        self._watcher = subprocess.Popen(  # noqa: S603 - our own module, run by the Python that runs us
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)},
+            start_new_session=True,
+        )
+
+    def add(self, process: ProcessId) -> None:
+        """Put a process on the leash. Call it right after the start."""
+        pipe = self._pipe()
+        pipe.write(f"{process.pid} {process.started}\n".encode())
+        pipe.flush()
+
+    def let_go(self) -> None:
+        """Take everything off the leash, and end the watcher."""
+        self._pipe().write(f"{_LET_GO}\n".encode())
+        self.release()
+
+    def release(self) -> None:
+        """End the watcher, and with it whatever is still on the leash."""
+        self._pipe().close()
+        self._watcher.wait()
+
+    def _pipe(self) -> IO[bytes]:
+        if self._watcher.stdin is None:  # pragma: no cover - Popen was asked for a pipe
+            raise AssertionError
+        return self._watcher.stdin
+
+
+def watch(lines: Iterable[str]) -> None:
+    """Read processes until the owner is gone, then end those that still run."""
+    leashed: list[ProcessId] = []
+    for line in lines:
+        pid, _, started = line.strip().partition(" ")
+        if pid == _LET_GO:
+            leashed.clear()
+        else:
+            leashed.append(ProcessId(int(pid), started))
+    kill(leashed)
+
+
+if __name__ == "__main__":
+    watch(sys.stdin)

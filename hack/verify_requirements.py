@@ -1,0 +1,173 @@
+"""Whether the lock files still hold what the sources ask for: run by `make verify`, without a network.
+
+Standing: reads `pyproject.toml` and `requirements/`, changes nothing. A lock file is names, versions, markers
+and hashes; an address in it would tie every user to one machine's registry, so there is none.
+"""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+EVERYTHING: Final = "dev"
+BUILD: Final = "build"
+_HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}(?=\s|$)")
+_CONTINUED: Final = re.compile(r"\\\n\s*")
+_PINNED: Final = re.compile(r"==[^=,*]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One requirement and the file that states it."""
+
+    source: str
+    requirement: Requirement
+
+    @property
+    def name(self) -> str:
+        """The name as lock files spell it."""
+        return canonicalize_name(self.requirement.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One entry of a lock file; `via` are the packages and files that it is there for."""
+
+    name: str
+    version: str
+    via: tuple[str, ...] = ()
+
+    @property
+    def only_direct(self) -> bool:
+        """Whether nothing but our own files asks for it."""
+        origins = [origin for origin in self.via if not origin.startswith("-c ")]
+        return bool(origins) and all(origin.startswith("-r ") or "(pyproject.toml)" in origin for origin in origins)
+
+
+def main() -> int:
+    """Print what is wrong, a line each, and return the exit code."""
+    found = list(problems(ROOT))
+    for problem in found:
+        print(f"requirements: {problem}", file=sys.stderr)
+    if found:
+        print("'make requirements' writes the lock files again.", file=sys.stderr)
+        return 1
+    print("requirements: the lock files hold what is asked for")
+    return 0
+
+
+def problems(root: Path) -> Iterator[str]:
+    """Yield a sentence for each thing that is wrong in the tree at `root`."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    locks: dict[str, list[Pin]] = {}
+    for name, asked in sources(root, project).items():
+        path = root / "requirements" / f"{name}.txt"
+        if not path.exists():
+            yield f"{name}.txt is missing"
+            continue
+        text = path.read_text(encoding="utf-8")
+        locks[name] = list(pins(text))
+        for problem in (*form_problems(text), *range_problems(locks[name], asked)):
+            yield f"{name}.txt: {problem}"
+    yield from _untested(locks)
+
+
+def sources(root: Path, project: Mapping[str, Any]) -> dict[str, list[Asked]]:
+    """Return what each lock file must hold: one for each extra, one for building, one for everything."""
+    base = project["project"]["dependencies"]
+    extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
+    from_project = {name: [*base, *texts] for name, texts in extras.items()}
+    from_project[EVERYTHING] = [*base, *(text for texts in extras.values() for text in texts)]
+    from_project[BUILD] = project["build-system"]["requires"]
+    return {
+        name: [Asked("pyproject.toml", Requirement(text)) for text in texts]
+        + list(_lines(root / "requirements" / f"{name}.in"))
+        for name, texts in from_project.items()
+    }
+
+
+def pins(text: str) -> Iterator[Pin]:
+    """Read the entries of a lock file. What is not an entry is left to `form_problems`."""
+    last: Pin | None = None
+    for line in _CONTINUED.sub(" ", text).splitlines():
+        requirement = _requirement(_HASH.sub("", line))
+        if requirement:
+            if last:
+                yield last
+            version = str(requirement.specifier).removeprefix("==")
+            last = Pin(canonicalize_name(requirement.name), version)
+        elif last and line.strip().startswith("# via "):
+            last = Pin(last.name, last.version, tuple(line.strip().removeprefix("# via ").split(", ")))
+    if last:
+        yield last
+
+
+def form_problems(text: str) -> Iterator[str]:
+    """Find what is neither a pinned name with its hashes nor a harmless comment in a lock file."""
+    for line in _CONTINUED.sub(" ", text).splitlines():
+        if line.lstrip().startswith("#"):
+            if "://" in line or " /" in line:
+                yield f"a comment with an address or a path: {line.strip()}"
+        elif line.strip():
+            yield from _entry_problems(line)
+
+
+def range_problems(held: Sequence[Pin], asked: Iterable[Asked]) -> Iterator[str]:
+    """Find what is asked for and missing, what is out of its range, and what nobody asks for any more."""
+    wanted = list(asked)
+    for one in wanted:
+        matching = [pin for pin in held if pin.name == one.name]
+        if not matching:
+            yield f"{one.name} is missing, and {one.source} asks for it"
+        for pin in matching:
+            if not one.requirement.specifier.contains(pin.version, prereleases=True):
+                yield f"{pin.name} {pin.version} is out of range: {one.source} asks for {one.requirement.specifier}"
+    names = {one.name for one in wanted}
+    for pin in held:
+        if pin.only_direct and pin.name not in names:
+            yield f"{pin.name} is there for {', '.join(pin.via)}, which no longer asks for it"
+
+
+def _entry_problems(line: str) -> Iterator[str]:
+    requirement = _requirement(_HASH.sub("", line))
+    if requirement is None or requirement.url or requirement.extras:
+        yield f"not a name, a version and hashes: {line.strip()[:80]}"
+    elif not _PINNED.fullmatch(str(requirement.specifier)):
+        yield f"{requirement.name} is not pinned to one version"
+    elif not _HASH.search(line):
+        yield f"{requirement.name} has no hash"
+
+
+def _untested(locks: Mapping[str, Sequence[Pin]]) -> Iterator[str]:
+    tested = {(pin.name, pin.version) for pin in locks.get(EVERYTHING, ())}
+    for name, held in locks.items():
+        for pin in held:
+            if (pin.name, pin.version) not in tested:
+                yield f"{name}.txt: {pin.name} {pin.version} is not what {EVERYTHING}.txt has, so it is not tested"
+
+
+def _lines(path: Path) -> Iterator[Asked]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        content = line.partition("#")[0].strip()
+        if content.startswith("-r "):
+            yield from _lines(path.parent / content.removeprefix("-r ").strip())
+        elif content and not content.startswith("-c "):
+            yield Asked(f"requirements/{path.name}", Requirement(content))
+
+
+def _requirement(text: str) -> Requirement | None:
+    try:
+        return Requirement(text.strip())
+    except InvalidRequirement:
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The operator: keeps status, keys and certificates of both kinds."""

@@ -1,0 +1,82 @@
+"""Fixtures that every test can ask for: a real cluster, Bailiwick's manifests in force on it, a namespace of one's own.
+
+Holds: a folder, not its tests, says that an API server is needed; there is one control plane for each run of pytest.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bailiwick_api.accounts import Installation
+from localcluster import build
+from localcluster.access import Cluster
+from localcluster.controlplane import ControlPlane
+from localcluster.named import Named
+from support.callers import Callers
+from support.installing import install
+from support.namespaces import Namespaces, Roles
+
+_HERE = Path(__file__).parent
+_ON_A_CLUSTER = frozenset({"abuse", "chaos", "cluster", "e2e", "load"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(_HERE).parts[0] in _ON_A_CLUSTER:
+            item.add_marker(pytest.mark.cluster)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Here and not in the fixture: a first build takes minutes, and the time of a test is limited.
+    if any(item.get_closest_marker("cluster") for item in session.items) and not session.config.option.collectonly:
+        build.ensure()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A control plane of this run; CLUSTER=current is that of KUBECONFIG, CLUSTER=<name> one of `localcluster up`."""
+    match os.environ.get("CLUSTER", ""):
+        case "":
+            with ControlPlane(build.ensure()) as plane:
+                yield plane.cluster
+        case "current":
+            yield Cluster.from_kubeconfig()
+        case name:
+            yield Named(name).cluster()
+
+
+@pytest.fixture(scope="session")
+def callers(cluster: Cluster) -> Iterator[Callers]:
+    """Clients by username, of people and of service accounts; `callers.admin` may do everything."""
+    with Callers(cluster) as callers:
+        yield callers
+
+
+@pytest.fixture(scope="session")
+def installed(callers: Callers) -> Installation:
+    """Bailiwick's definitions, guards, roles and accounts, in force."""
+    installation = Installation()
+    install(callers, installation)
+    return installation
+
+
+@pytest.fixture
+def namespaces(callers: Callers) -> Iterator[Namespaces]:
+    """For tests that need more than one namespace, or labels on it."""
+    namespaces = Namespaces(callers.admin)
+    yield namespaces
+    namespaces.clean()
+
+
+@pytest.fixture
+def namespace(namespaces: Namespaces, request: pytest.FixtureRequest) -> str:
+    """A fresh namespace, named after the test."""
+    return namespaces.make(request.node.name)
+
+
+@pytest.fixture
+def roles(callers: Callers, namespace: str) -> Roles:
+    """Gives people rights in the namespace of the test."""
+    return Roles(callers.admin, namespace)

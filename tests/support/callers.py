@@ -1,0 +1,47 @@
+"""Clients of the API server, one for each identity, kept for as long as the tests run.
+
+Holds: every identity is real: people by their kubeconfig, service accounts by a token of the API server's own making.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from localcluster.access import Cluster
+from localcluster.people import ADMIN
+from localcluster.rest import Rest
+
+
+class Callers:
+    """`callers("carol")` calls as a person, `callers("system:serviceaccount:crm:crm-api")` as that account."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._clients: dict[str, Rest] = {}
+
+    @property
+    def admin(self) -> Rest:
+        """Who may do everything that RBAC can give."""
+        return self(ADMIN)
+
+    def __call__(self, username: str) -> Rest:
+        """Return the client of this username; the service account must exist."""
+        if username not in self._clients:
+            self._clients[username] = self._new(username)
+        return self._clients[username]
+
+    def _new(self, username: str) -> Rest:
+        if username.startswith(SERVICE_ACCOUNT_PREFIX):
+            namespace, name = username.removeprefix(SERVICE_ACCOUNT_PREFIX).split(":")
+            return self._cluster.rest_as_service_account(namespace, name)
+        return self._cluster.rest(username)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()

@@ -1,0 +1,166 @@
+"""What must hold of the tree itself, whatever the code does."""
+
+import operator
+import re
+import subprocess
+import sysconfig
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import verify_requirements
+import verify_text
+
+ROOT = Path(__file__).resolve().parents[2]
+MAX_LINES = 350
+
+# Modules that may be longer, each with the reason why splitting it would make it harder to read.
+LONGER: dict[str, str] = {}
+
+REQUIREMENT = "left-pad==1.3.0 \\\n    --hash=sha256:" + "0" * 64 + "\n    # via -r requirements/dev.in\n"
+
+
+def modules() -> Iterator[Path]:
+    for folder in ("crds", "engine", "webhook", "operator", "cli", "sdk", "hack", "examples", "benchmarks"):
+        yield from (ROOT / folder).rglob("*.py")
+
+
+def makefile_targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def phony_targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    lines = re.findall(r"^\.PHONY:(.*)$", text, re.MULTILINE)
+    return {name for line in lines for name in line.split() if not name.startswith("$")}
+
+
+class TestTheFolderNamedOperator:
+    def test_does_not_shadow_the_standard_library(self) -> None:
+        assert Path(operator.__file__).parent == Path(sysconfig.get_path("stdlib"))
+
+    @pytest.mark.parametrize("folder", ["operator", "webhook", "crds", "engine", "tests"])
+    def test_is_no_package_and_neither_are_its_siblings(self, folder: str) -> None:
+        assert not (ROOT / folder / "__init__.py").exists()
+
+    def test_leaves_the_standard_library_alone_when_python_starts_at_the_root(self) -> None:
+        command = ["python3", "-c", "import operator; print(operator.__file__)"]
+        answer = subprocess.run(command, cwd=ROOT, env={"PATH": _path()}, check=True, capture_output=True, text=True)
+        assert not Path(answer.stdout.strip()).is_relative_to(ROOT / "operator")
+
+
+class TestModules:
+    def test_are_short_enough_to_be_read_in_one_go(self) -> None:
+        lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules()}
+        assert {path: lines for path, lines in lengths.items() if lines > MAX_LINES and path not in LONGER} == {}
+
+    def test_that_may_be_longer_still_are(self) -> None:
+        assert [path for path in LONGER if len((ROOT / path).read_text().splitlines()) <= MAX_LINES] == []
+
+    def test_of_what_is_shipped_say_that_they_are_typed(self) -> None:
+        packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+        assert [package for package in packages["packages"] if not (ROOT / package / "py.typed").exists()] == []
+
+
+class TestMakeTargets:
+    def test_are_all_phony(self) -> None:
+        assert makefile_targets() == phony_targets()
+
+    def test_are_all_in_the_help_with_what_they_need(self) -> None:
+        answer = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+        documented = dict(re.findall(r"^  ([a-z-]+) +(.+)$", answer.stdout, re.MULTILINE))
+        assert set(documented) == makefile_targets()
+        assert [target for target, text in documented.items() if " Needs " not in text] == []
+
+    def test_fit_on_a_screen_in_the_help(self) -> None:
+        answer = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+        assert [line for line in answer.stdout.splitlines() if len(line) > 120] == []
+
+    def test_say_which_python_is_missing(self, tmp_path: Path) -> None:
+        old = tmp_path / "python3"
+        old.write_text('#!/bin/sh\ncase "$2" in *print*) echo 3.9.2 ;; *) exit 1 ;; esac\n')
+        old.chmod(0o755)
+        (tmp_path / "requirements").mkdir()
+        (tmp_path / "requirements" / "dev.txt").write_text(REQUIREMENT)
+        (tmp_path / "Makefile").symlink_to(ROOT / "Makefile")
+        command = ["make", "-C", str(tmp_path), "venv", f"PYTHON={old}"]
+        answer = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert answer.returncode != 0
+        assert f"needs Python 3.11 or later, found {old} 3.9.2" in answer.stderr
+
+
+class TestLockFiles:
+    def test_hold_what_is_asked_for_and_no_addresses(self) -> None:
+        assert list(verify_requirements.problems(ROOT)) == []
+
+    def test_may_hold_names_versions_markers_and_hashes(self) -> None:
+        marked = REQUIREMENT.replace("1.3.0", "1.3.0 ; sys_platform != 'win32'")
+        assert list(verify_requirements.form_problems(REQUIREMENT + marked)) == []
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "--index-url https://example.org/simple",
+            "--find-links wheels",
+            "-e .",
+            "left-pad @ https://example.org/left-pad.whl --hash=sha256:" + "0" * 64,
+            "left-pad>=1.3.0 --hash=sha256:" + "0" * 64,
+            "left-pad==1.3.* --hash=sha256:" + "0" * 64,
+            "left-pad==1.3.0",
+            "left-pad==1.3.0 --hash=sha256:" + "0" * 63,
+            "# uv pip compile --index-url https://example.org/simple",
+            "# via -r /somewhere/else/dev.in",
+        ],
+        ids=str,
+    )
+    def test_may_hold_nothing_else(self, line: str) -> None:
+        assert len(list(verify_requirements.form_problems(REQUIREMENT + line + "\n"))) == 1
+
+    @pytest.mark.parametrize(
+        ("asked", "problem"),
+        [
+            ("left-pad>=1.3,<2", None),
+            ("Left.Pad>=1.3,<2", None),
+            ("left-pad>=1.4", "left-pad 1.3.0 is out of range: x.in asks for >=1.4"),
+            ("right-pad", "right-pad is missing, and x.in asks for it"),
+        ],
+    )
+    def test_are_compared_with_the_ranges(self, asked: str, problem: str | None) -> None:
+        wanted = [
+            verify_requirements.Asked("x.in", verify_requirements.Requirement(text)) for text in (asked, "left-pad")
+        ]
+        found = list(verify_requirements.range_problems(list(verify_requirements.pins(REQUIREMENT)), wanted))
+        assert found == ([problem] if problem else [])
+
+    def test_do_not_keep_what_nobody_asks_for_any_more(self) -> None:
+        found = list(verify_requirements.range_problems(list(verify_requirements.pins(REQUIREMENT)), []))
+        assert found == ["left-pad is there for -r requirements/dev.in, which no longer asks for it"]
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "see /home/someone/notes",
+            "in /" + "root/.cache",
+            "cached below /" + "tmp/scratch/file",
+            "from files." + "pythonhosted.org",
+            "fixes issue " + "#12",
+            "<" * 7 + " HEAD",
+        ],
+        ids=str,
+    )
+    def test_that_only_one_machine_knows_is_found(self, text: str, tmp_path: Path) -> None:
+        (tmp_path / "page.md").write_text(f"fine\n{text}\n")
+        found = list(verify_text.problems(tmp_path / "page.md", tmp_path))
+        assert [problem.partition(" ")[0] for problem in found] == ["page.md:2:"]
+
+    def test_of_the_ordinary_kind_is_left_alone(self, tmp_path: Path) -> None:
+        page = tmp_path / "page.md"
+        page.write_text("${HOME}/work/main, https://golang.org/x/mod, docs/home/user/a, kubernetes/kubernetes#12\n")
+        assert list(verify_text.problems(page, tmp_path)) == []
+
+
+def _path() -> str:
+    return ":".join(("/usr/local/bin", "/usr/bin", "/bin"))
