@@ -24,7 +24,7 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(shell eval echo "~$$(id -un)")
 endif
 
-# What a caller may set. KEEP and CLUSTER go to the demo.
+# What a caller may set. KEEP goes to the demo, CLUSTER to the demo and the tests.
 PYTHON ?=
 ARGS ?=
 UPGRADE ?=
@@ -67,8 +67,8 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run every test, on a real API server. Needs what cluster-up needs.
-	@$(BIN)/python -m localcluster build
+test: $(VENV)/.project ## Run every test, on a real API server. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
+	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.

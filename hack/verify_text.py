@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+_SHORT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Unwanted:
 # Written so that no pattern matches its own source.
 UNWANTED: Final = (
     Unwanted(
-        re.compile(r"(?<![\w.$}])/(?:root|work|Users/\w+|home/\w+|tmp/\w+)/\w"),
+        re.compile(r"(?<![\w.$}])/(?:root|work|Users/\w+|home/\w+|tmp/\w+)/[\w.]"),
         "a path of one machine",
         ("Dockerfile",),
     ),
@@ -71,11 +72,17 @@ def problems(path: Path, root: Path) -> Iterator[str]:
     if b"\0" in content:
         return
     text = content.decode("utf-8", errors="replace")
-    for unwanted in (*UNWANTED, Unwanted(re.compile(re.escape(str(root)) + r"\b"), "the path of this checkout")):
+    for unwanted in (*UNWANTED, *_own_path(root)):
         if path.name not in unwanted.allowed_in:
             for match in unwanted.pattern.finditer(text):
                 line = text.count("\n", 0, match.start()) + 1
                 yield f"{path.relative_to(root)}:{line}: {match.group().strip()}: {unwanted.reason}"
+
+
+def _own_path(root: Path) -> Iterator[Unwanted]:
+    # A short one, such as /src in a container, may well be meant as itself.
+    if len(root.parts) > _SHORT:
+        yield Unwanted(re.compile(rf"(?<![\w.$}}]){re.escape(str(root))}\b"), "the path of this checkout")
 
 
 if __name__ == "__main__":

@@ -39,8 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.command
-    # Leave by an exception when asked to end, so that whatever was begun is cleared away.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(_TERMINATED))
     try:
         return command(parsed)
     except LocalClusterError as error:
@@ -198,4 +196,6 @@ def _add_token_keeper(command: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
+    # Leave by an exception when asked to end, so that whatever was begun is cleared away.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(_TERMINATED))
     sys.exit(main())

@@ -96,9 +96,12 @@ class ControlPlane:
 
     def start(self) -> Cluster:
         """Bring it up, and return when it serves and the default service account exists."""
-        self._leash = Leash()
-        self._files = components.prepare(self.folder, self._settings.people, self._settings.extra_names)
+        if self._running:
+            msg = "This control plane runs already: stop() it first, or make another one."
+            raise StartError(msg)
+        self._leash = Leash(self.folder if self._temporary else None)
         try:
+            self._files = components.prepare(self.folder, self._settings.people, self._settings.extra_names)
             for _ in range(_TRIES):
                 self._ports = Ports(*free_ports(3))
                 try:
@@ -109,14 +112,15 @@ class ControlPlane:
             raise StartError(msg)
         except BaseException:
             self._end_processes()
-            self._release()
+            # A temporary folder stays: the error names its logs.
+            self.detach()
             raise
 
     def stop(self) -> None:
         """End all processes; a temporary folder goes with them."""
         self._end_processes()
-        self._release()
         self._cluster = None
+        self.detach()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -138,6 +142,8 @@ class ControlPlane:
 
     def start_apiserver(self) -> None:
         """Bring the API server back on the same port and data, and wait until it serves."""
+        if APISERVER in self.processes:
+            return
         self._run(APISERVER, components.apiserver(*self._inputs()), self._settings.apiserver_flags)
         self._await_ready(self.cluster)
 
@@ -148,11 +154,11 @@ class ControlPlane:
 
     def pause(self) -> None:
         """Make the API server hang: it accepts connections and never answers."""
-        self._running[APISERVER].id.send(SIGSTOP)
+        self._apiserver().send(SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
-        self._running[APISERVER].id.send(SIGCONT)
+        self._apiserver().send(SIGCONT)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -164,6 +170,12 @@ class ControlPlane:
     ) -> None:
         """Stop."""
         self.stop()
+
+    def _apiserver(self) -> ProcessId:
+        if running := self._running.get(APISERVER):
+            return running.id
+        msg = "The API server does not run: call start_apiserver() first."
+        raise StartError(msg)
 
     def _inputs(self) -> tuple[Files, Ports]:
         if self._files is None or self._ports is None:
@@ -227,8 +239,3 @@ class ControlPlane:
         process.stop([etcd.id] if etcd else [])
         for running in [*others, *([etcd] if etcd else [])]:
             running.handle.wait()
-
-    def _release(self) -> None:
-        if self._leash is not None:
-            self._leash.release()
-            self._leash = None

@@ -6,7 +6,9 @@ was put on it. A signal on the parent's death would do less: it comes when the *
 process ends, and only Linux has it.
 """
 
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -22,10 +24,10 @@ _LET_GO: Final = "let-go"
 class Leash:
     """The owner's end of the pipe."""
 
-    def __init__(self) -> None:
-        """Start the watching process."""
+    def __init__(self, folder: Path | None = None) -> None:
+        """Start the watching process; `folder` goes away together with what is on the leash."""
         self._watcher = subprocess.Popen(  # noqa: S603 - our own module, run by the Python that runs us
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, *([str(folder)] if folder else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)},
@@ -40,12 +42,10 @@ class Leash:
 
     def let_go(self) -> None:
         """Take everything off the leash, and end the watcher."""
-        self._pipe().write(f"{_LET_GO}\n".encode())
-        self.release()
-
-    def release(self) -> None:
-        """End the watcher, and with it whatever is still on the leash."""
-        self._pipe().close()
+        # Broken where somebody ended the watcher; then nothing is on the leash any more.
+        with contextlib.suppress(BrokenPipeError):
+            self._pipe().write(f"{_LET_GO}\n".encode())
+            self._pipe().close()
         self._watcher.wait()
 
     def _pipe(self) -> IO[bytes]:
@@ -54,17 +54,18 @@ class Leash:
         return self._watcher.stdin
 
 
-def watch(lines: Iterable[str]) -> None:
-    """Read processes until the owner is gone, then end those that still run."""
+def watch(lines: Iterable[str], folders: Iterable[str]) -> None:
+    """Read processes until the owner is gone, then end those that still run, and remove the folders."""
     leashed: list[ProcessId] = []
     for line in lines:
         pid, _, started = line.strip().partition(" ")
         if pid == _LET_GO:
-            leashed.clear()
-        else:
-            leashed.append(ProcessId(int(pid), started))
+            return
+        leashed.append(ProcessId(int(pid), started))
     kill(leashed)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    watch(sys.stdin)
+    watch(sys.stdin, sys.argv[1:])

@@ -45,10 +45,12 @@ class ProcessId:
             return False
 
     def _send(self, number: signal.Signals) -> bool:
-        if sys.platform != "linux":
-            return self.alive and os.kill(self.pid, number) is None
+        descriptor = _hold(self.pid)
+        if descriptor is None:
+            if alive := self.alive:
+                os.kill(self.pid, number)
+            return alive
         # The descriptor holds on to one process: nothing can slip in between the check and the signal.
-        descriptor = os.pidfd_open(self.pid)
         try:
             if not self.alive:
                 return False
@@ -124,6 +126,18 @@ def tail(log: Path, lines: int = 15, offset: int = 0) -> str:
         return "    (no log was written)"
     last = [line for line in text.splitlines() if line.strip()][-lines:]
     return "\n".join(f"    {line}" for line in last) or "    (the log is empty)"
+
+
+def _hold(pid: int) -> int | None:
+    """Open a descriptor of a process, where the system has such a thing and lets us."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        return None
 
 
 def _wait_until_gone(processes: list[ProcessId], seconds: float) -> list[ProcessId]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from rich.console import Console
+from rich.text import Text
 
 _QUIET_SECONDS: Final = 15.0
 
@@ -47,8 +48,9 @@ class Terminal:
         """Show a changing line, or a line now and then; and at the end how long it took."""
         started = time.monotonic()
         if self._console.is_terminal:
-            with self._console.status("") as status:
-                yield _Shown(title, started, status.update)
+            # As `Text`, because rich would read what is in square brackets as its own markup.
+            with self._console.status(Text(title)) as status:
+                yield _Shown(title, started, lambda text: status.update(Text(text)))
         else:
             self.say(f"{title} ...")
             yield _Shown(title, started, self.say, _QUIET_SECONDS)

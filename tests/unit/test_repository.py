@@ -1,14 +1,18 @@
 """What must hold of the tree itself, whatever the code does."""
 
 import operator
+import os
 import re
 import subprocess
+import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
 import verify_requirements
 import verify_text
 
@@ -45,9 +49,10 @@ class TestTheFolderNamedOperator:
         assert not (ROOT / folder / "__init__.py").exists()
 
     def test_leaves_the_standard_library_alone_when_python_starts_at_the_root(self) -> None:
-        command = ["python3", "-c", "import operator; print(operator.__file__)"]
-        answer = subprocess.run(command, cwd=ROOT, env={"PATH": _path()}, check=True, capture_output=True, text=True)
-        assert not Path(answer.stdout.strip()).is_relative_to(ROOT / "operator")
+        command = [sys.executable, "-c", "import operator, sys; print(sys.path[0] == '', operator.__file__)"]
+        unguarded = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        answer = subprocess.run(command, cwd=ROOT, env=unguarded, check=True, capture_output=True, text=True)
+        assert answer.stdout.strip() == f"True {operator.__file__}"
 
 
 class TestModules:
@@ -127,9 +132,7 @@ class TestLockFiles:
         ],
     )
     def test_are_compared_with_the_ranges(self, asked: str, problem: str | None) -> None:
-        wanted = [
-            verify_requirements.Asked("x.in", verify_requirements.Requirement(text)) for text in (asked, "left-pad")
-        ]
+        wanted = [verify_requirements.Asked("x.in", Requirement(text)) for text in (asked, "left-pad")]
         found = list(verify_requirements.range_problems(list(verify_requirements.pins(REQUIREMENT)), wanted))
         assert found == ([problem] if problem else [])
 
@@ -142,14 +145,14 @@ class TestText:
     @pytest.mark.parametrize(
         "text",
         [
-            "see /home/someone/notes",
+            "see /" + "home/someone/notes",
             "in /" + "root/.cache",
             "cached below /" + "tmp/scratch/file",
-            "from files." + "pythonhosted.org",
+            "from files.pythonhosted" + ".org",
             "fixes issue " + "#12",
             "<" * 7 + " HEAD",
         ],
-        ids=str,
+        ids=["home", "root", "scratch", "registry", "issue", "merge"],
     )
     def test_that_only_one_machine_knows_is_found(self, text: str, tmp_path: Path) -> None:
         (tmp_path / "page.md").write_text(f"fine\n{text}\n")
@@ -160,7 +163,3 @@ class TestText:
         page = tmp_path / "page.md"
         page.write_text("${HOME}/work/main, https://golang.org/x/mod, docs/home/user/a, kubernetes/kubernetes#12\n")
         assert list(verify_text.problems(page, tmp_path)) == []
-
-
-def _path() -> str:
-    return ":".join(("/usr/local/bin", "/usr/bin", "/bin"))

@@ -5,7 +5,7 @@ Holds: `spec.request` is one required, immutable object; reviews and use records
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
 from bailiwick_api.endpointpolicy import StepKind
@@ -18,6 +18,7 @@ from bailiwick_api.meta import (
     Label,
     Model,
     ObjectName,
+    Time,
     Uid,
     Username,
     list_map,
@@ -126,7 +127,7 @@ class Request(Model):
     """The requester's own words: untrusted."""
     steps: Annotated[list[GrantStep], Field(min_length=1, max_length=20, json_schema_extra=list_map("name"))]
     origin: Origin
-    pending_until_time: AwareDatetime
+    pending_until_time: Time
     window_seconds: Annotated[int, Field(ge=10, le=86400)]
     max_uses: Annotated[int, Field(ge=1, le=50)]
 
@@ -182,7 +183,7 @@ class UseRecord(Model):
     """One use of the grant."""
 
     key: Annotated[str, Field(min_length=1, max_length=80)]
-    time: AwareDatetime
+    time: Time
     evaluation_id: Annotated[str, Field(max_length=64, alias="evaluationID")]
 
 
@@ -194,8 +195,8 @@ class ApprovalGrantStatus(Model):
 
     observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
     phase: Phase | None = None
-    approved_time: AwareDatetime | None = None
-    not_after_time: AwareDatetime | None = None
+    approved_time: Time | None = None
+    not_after_time: Time | None = None
     counted: JudgedReviews = None
     """Reviews that the operator saw under a proven guard."""
     voided: JudgedReviews = None

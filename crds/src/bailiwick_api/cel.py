@@ -27,7 +27,8 @@ def validations(*rules: Rule) -> dict[str, Any]:
 
 ENDPOINT_IMMUTABLE: Final = Rule("self == oldSelf", "endpoint is immutable: write a new policy for another endpoint")
 RULE_SUBJECTS_KNOWN: Final = Rule(
-    "self.rules.all(r, r.subjects.all(s, self.subjects.exists(x, x.name == s)))",
+    # Not by exists in exists: with 64 names of 63 letters that passes the cost limit of one call.
+    "self.rules.all(r, sets.contains(self.subjects.map(x, x.name), r.subjects))",
     "a rule names a subject that spec.subjects does not list",
 )
 APPROVAL_WITH_EFFECT: Final = Rule(

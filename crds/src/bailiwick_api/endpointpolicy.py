@@ -5,13 +5,25 @@ Holds: the CRD is generated from these models (`schema`); a field that the engin
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
-from bailiwick_api.meta import LIST_ATOMIC, LIST_SET, Condition, GroupName, Intent, Label, Model, ObjectName, list_map
+from bailiwick_api.meta import (
+    LIST_ATOMIC,
+    LIST_SET,
+    Condition,
+    GroupName,
+    Intent,
+    Label,
+    Model,
+    ObjectName,
+    Time,
+    list_map,
+)
 
 # Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.
-ACTION_PATTERN = r"^(\*|[^\s*]+([.:/]\*)?)$"
+# No \s in patterns: the API server's has five characters, pydantic's all of Unicode's.
+ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
 RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
 EXPRESSION_LENGTH = 4096
 
@@ -147,7 +159,7 @@ class Rule(Model):
         list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
     ] = None
     """All must hold."""
-    expire_time: AwareDatetime | None = None
+    expire_time: Time | None = None
     """Judged when a call is decided. An expired RequireApproval denies; it never opens the gate."""
     approval: Approval | None = None
 
@@ -166,7 +178,7 @@ class EndpointPolicySpec(Model):
     """Audit: evaluated and recorded, never part of the answer."""
     suspend: bool = False
     """Switches Allow off and makes RequireApproval deny; Deny rules stay."""
-    expire_time: AwareDatetime | None = None
+    expire_time: Time | None = None
     """Judged when a call is decided."""
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
     variables: Annotated[list[Variable] | None, Field(max_length=32, json_schema_extra=list_map("name"))] = None

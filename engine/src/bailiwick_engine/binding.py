@@ -17,14 +17,14 @@ ARGS_DIGEST = "args_digest"
 
 
 class NotCanonicalError(ValueError):
-    """The value has no canonical form (RFC 8785): an integer of 2^53 or more, NaN, or a lone surrogate."""
+    """The value has no canonical form (RFC 8785): an integer of 2^53 or more, NaN, a lone surrogate, or too deep."""
 
 
 def canonical(value: Json) -> bytes:
     """Return the JCS bytes of a value. Raises `NotCanonicalError`."""
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise NotCanonicalError(str(error)) from error
 
 
@@ -49,10 +49,16 @@ def binding_object(
 
     Where `act` was the only property, `properties` stays, empty: only that member is removed.
     """
-    properties = subject.get("properties")
-    if isinstance(properties, Mapping) and "act" in properties:
-        subject = {**subject, "properties": {name: value for name, value in properties.items() if name != "act"}}
+    if "properties" in subject:
+        subject = {**subject, "properties": bound_properties(subject["properties"])}
     return {"subject": dict(subject), "action": dict(action), "resource": dict(resource), "context": dict(context)}
+
+
+def bound_properties(properties: Json) -> Json:
+    """Return a subject's properties as they are digested, without `act`."""
+    if not isinstance(properties, Mapping):
+        return properties
+    return {name: value for name, value in properties.items() if name != "act"}
 
 
 def binding_hash(bound: Mapping[str, Any]) -> str:

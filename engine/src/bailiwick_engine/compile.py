@@ -68,7 +68,7 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
         spec.endpoint,
         frozenset(subject.service_account.username for subject in spec.subjects),
         audit=spec.mode == "Audit",
-        settings=_settings(ref, spec),
+        settings=_settings(ref, spec.endpoint, spec.endpoint_settings),
         carries_settings=spec.endpoint_settings is not None,
     )
 
@@ -76,7 +76,7 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
     scope = Scope(spec.variables or ())
-    problems = list(scope.problems)
+    problems = _repeated(spec) + list(scope.problems)
     usernames = {subject.name: subject.service_account.username for subject in spec.subjects}
     digest = sha256(spec.model_dump(mode="json", exclude_none=True))
     rules = []
@@ -89,10 +89,11 @@ def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
             rules.append(_rule(ref, spec, rule, usernames, digest, scope, conditions))
     if problems:
         return Compilation(None, tuple(problems))
-    return Compilation(CompiledPolicy(ref, spec.endpoint, digest, _settings(ref, spec), tuple(rules)))
+    settings = _settings(ref, spec.endpoint, spec.endpoint_settings)
+    return Compilation(CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules)))
 
 
-def _rule(  # noqa: PLR0913, PLR0917 - one place puts a rule together
+def _rule(
     ref: PolicyRef,
     spec: EndpointPolicySpec,
     rule: Rule,
@@ -156,14 +157,12 @@ def _gate(ref: PolicyRef, rule: Rule, approval: Approval, digest: str) -> Gate:
     )
 
 
-def _settings(ref: PolicyRef, spec: EndpointPolicySpec) -> CompiledSettings | None:
-    if spec.endpoint_settings is None:
+def _settings(ref: PolicyRef, endpoint: str, settings: EndpointSettings | None) -> CompiledSettings | None:
+    if settings is None:
         return None
-    identity = spec.endpoint_settings.identity
-    audiences = identity.audiences if identity and identity.audiences else [f"{spec.endpoint}.{ref.namespace}"]
-    return CompiledSettings(
-        ref, frozenset(account.username for account in spec.endpoint_settings.enforcers), frozenset(audiences)
-    )
+    identity = settings.identity
+    audiences = identity.audiences if identity and identity.audiences else [f"{endpoint}.{ref.namespace}"]
+    return CompiledSettings(ref, frozenset(account.username for account in settings.enforcers), frozenset(audiences))
 
 
 def _conditions(rule: Rule, scope: Scope, path: str) -> tuple[tuple[CompiledCondition, ...], list[Problem]]:
@@ -178,8 +177,30 @@ def _conditions(rule: Rule, scope: Scope, path: str) -> tuple[tuple[CompiledCond
     return tuple(compiled), problems
 
 
+def _repeated(spec: EndpointPolicySpec) -> list[Problem]:
+    """Judge again what the CRD's own lists keep out: standalone files have no API server before them.
+
+    Of two subjects of one name only one would be meant, and one reviewer would fill two steps of one name.
+    """
+    lists: list[tuple[str, list[str]]] = [
+        ("spec.subjects", [subject.name for subject in spec.subjects]),
+        ("spec.variables", [variable.name for variable in spec.variables or ()]),
+        ("spec.rules", [rule.name for rule in spec.rules]),
+    ]
+    for index, rule in enumerate(spec.rules):
+        path = f"spec.rules[{index}]"
+        lists.append((f"{path}.conditions", [condition.name for condition in rule.conditions or ()]))
+        if rule.approval is not None:
+            lists.append((f"{path}.approval.steps", [step.name for step in rule.approval.steps]))
+    return [
+        Problem(f"{path}[{index}].name", f"the name is taken by an earlier entry: {name!r}")
+        for path, names in lists
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+
+
 def _unknown_subjects(rule: Rule, usernames: Mapping[str, str], path: str) -> list[Problem]:
-    """Judge again what the CRD's own rules keep out: standalone files have no API server before them."""
     return [
         Problem(f"{path}.subjects[{index}]", f"no subject of this name in spec.subjects: {name!r}")
         for index, name in enumerate(rule.subjects)
@@ -207,8 +228,12 @@ def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
     members = spec if isinstance(spec, Mapping) else {}
     endpoint = members.get("endpoint")
     try:
-        subjects = frozenset(
-            subject.service_account.username for subject in _SUBJECTS.validate_python(members.get("subjects"))
+        # An empty list names nobody whom the rules could speak of: it says as little as an unreadable one.
+        subjects = (
+            frozenset(
+                subject.service_account.username for subject in _SUBJECTS.validate_python(members.get("subjects"))
+            )
+            or None
         )
     except ValidationError:
         subjects = None
@@ -221,8 +246,7 @@ def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
             # The snapshot denies an endpoint whose carrier has no settings that can be read.
             settings = None
         else:
-            enforcers = frozenset(account.username for account in parsed.enforcers)
-            settings = CompiledSettings(ref, enforcers, frozenset({f"{endpoint}.{ref.namespace}"}))
+            settings = _settings(ref, endpoint, parsed)
     return BrokenPolicy(
         ref,
         endpoint if isinstance(endpoint, str) else None,

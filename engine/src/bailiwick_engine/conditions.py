@@ -52,6 +52,7 @@ class Scope:
 
     def __init__(self, variables: Sequence[Variable], path: str = "spec.variables") -> None:
         self._variables: dict[str, Expression] = {}
+        self._broken: set[str] = set()
         self.problems: tuple[Problem, ...] = ()
         declared = dict(_DECLARED)
         self._environment = _environment(declared)
@@ -61,6 +62,7 @@ class Scope:
             if isinstance(compiled, tuple):
                 self.problems += compiled
                 # Later expressions that use it must not fail for that reason too.
+                self._broken.add(variable.name)
                 declared[f"variables.{variable.name}"] = cel.Type.DYN
             else:
                 self._variables[variable.name] = compiled
@@ -73,7 +75,7 @@ class Scope:
         if isinstance(compiled, tuple):
             return compiled
         kind = compiled.program.return_type().name()
-        if kind != "BOOL":
+        if kind != "BOOL" and not compiled.uses & self._broken:
             hint = "compare it, for example with `== true`" if kind == "DYN" else "a condition must be true or false"
             return (Problem(path, f"the expression yields {kind.lower()}, not bool: {hint}", 1, 1),)
         return compiled
@@ -90,13 +92,11 @@ class Scope:
             # In the order in which they are written: a variable sees only earlier ones.
             for name, variable in self._variables.items():
                 if name in reached:
-                    value = _evaluated(variable, bindings)
-                    if value is not None and value.type().name() not in _FAILED:
-                        bindings[f"variables.{name}"] = value.value()
-        result = _evaluated(expression, bindings)
-        if result is None or result.type().name() != "BOOL":
-            return UNKNOWN
-        return bool(result.value())
+                    kind, value = _evaluated(variable, bindings)
+                    if kind not in _FAILED:
+                        bindings[f"variables.{name}"] = value
+        kind, value = _evaluated(expression, bindings)
+        return bool(value) if kind == "BOOL" else UNKNOWN
 
     def _reached(self, expressions: Sequence[Expression]) -> frozenset[str]:
         reached: set[str] = set()
@@ -113,7 +113,7 @@ _FAILED: Final = frozenset({"ERROR", "UNKNOWN"})
 
 
 def inputs(call: Call, subject: Subject, now: float) -> dict[str, Any]:
-    """Return what conditions see of a call; `now` is seconds since the epoch; `actor` is empty: nobody acts for others."""
+    """Return what conditions see of a call at `now`, seconds since the epoch. `actor` is empty: no delegation yet."""
     return {
         "subject": {
             "type": subject.type,
@@ -134,15 +134,12 @@ def inputs(call: Call, subject: Subject, now: float) -> dict[str, Any]:
 
 
 def matches_whole(pattern: str, text: str) -> bool | Problem:
-    """Tell whether RE2 `pattern` matches the whole text; a `Problem` where the pattern is not RE2."""
-    # Alone first: a pattern with unbalanced parentheses could otherwise step out of the group below.
-    for anchored in (pattern, f"^(?:{pattern})$"):
-        result = _MATCHES.eval(data={"text": text, "pattern": anchored})
-        if result.type().name() != "BOOL":
-            return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
-        if not result.value():
-            return False
-    return True
+    """Tell whether RE2 `pattern` matches the whole text; a `Problem`, whatever the text, where it is not RE2."""
+    # Alone too: a pattern with unbalanced parentheses could otherwise step out of the group.
+    results = [_MATCHES.eval(data={"text": text, "pattern": anchored}) for anchored in (pattern, f"^(?:{pattern})$")]
+    if any(result.type().name() != "BOOL" for result in results):
+        return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
+    return all(result.value() for result in results)
 
 
 def _environment(declared: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the library's type is not public
@@ -163,9 +160,11 @@ def _compile(environment: Any, text: str, path: str) -> Expression | tuple[Probl
     return Expression(text, program, frozenset(_VARIABLE.findall(text)))
 
 
-def _evaluated(expression: Expression, bindings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - likewise
+def _evaluated(expression: Expression, bindings: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the type's name and the value, as plain Python all the way down: a `Value` cannot be bound again."""
     try:
-        return expression.program.eval(data=bindings)
+        result = expression.program.eval(data=bindings)
+        return (result.type().name(), result.plain_value())
     except (RuntimeError, TypeError, ValueError, OverflowError):
-        # The library raises for inputs that it cannot convert; that is an unknown like any other.
-        return None
+        # The library raises for inputs and results that it cannot convert; that is an unknown like any other.
+        return ("UNKNOWN", None)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from bailiwick_engine import display, grants as approval, match
-from bailiwick_engine.binding import digest as digest_of
+from bailiwick_engine.binding import NotCanonicalError, digest as digest_of
 from bailiwick_engine.call import Call, Subject, Unproven
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compiled import CompiledRule, Effect, Gate
@@ -21,6 +21,7 @@ from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 
 MAX_TRIED_GRANTS = 4
+_RANK = {reason: rank for rank, reason in enumerate(Reason)}
 
 
 def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances) -> Verdict:
@@ -30,15 +31,23 @@ def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circ
         # Unknown endpoint and stranger are told the same, so that nobody learns which endpoints exist.
         return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE)
     dry_run = call.caller.username not in endpoint.enforcers
-    if around.freshness is Freshness.DEAD:
-        return _deny(Reason.STORE_STALE, dry_run=dry_run)
+    closed = _closed(snapshot, endpoint, call, around)
+    if closed is not None:
+        return _deny(closed, dry_run=dry_run)
     if isinstance(call.subject, Unproven):
         return _deny(call.subject.reason, dry_run=dry_run)
-    if call.namespace in snapshot.unreadable or _broken_for(endpoint, call.subject):
+    if call.subject.id in endpoint.broken:
         return _deny(Reason.POLICY_INVALID, dry_run=dry_run)
-    if endpoint.settings is None:
-        return _deny(Reason.ENDPOINT_UNCONFIGURED, dry_run=dry_run)
     return _weigh(endpoint, _Case(call, call.subject, around, dry_run), grants)
+
+
+def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
+    """Why the endpoint denies everybody, whoever the subject is."""
+    if around.freshness is Freshness.DEAD:
+        return Reason.STORE_STALE
+    if call.namespace in snapshot.unreadable or endpoint.conflicted or endpoint.denied_whole is not None:
+        return Reason.POLICY_INVALID
+    return Reason.ENDPOINT_UNCONFIGURED if endpoint.settings is None else None
 
 
 class _Case(NamedTuple):
@@ -54,15 +63,13 @@ class _Case(NamedTuple):
         )
 
 
-def _broken_for(endpoint: CompiledEndpoint, subject: Subject) -> bool:
-    return endpoint.conflicted or endpoint.denied_whole is not None or subject.id in endpoint.broken
-
-
 def _may_ask(endpoint: CompiledEndpoint, call: Call) -> bool:
     """An enforcer may ask; so may a subject about itself, where the endpoint's rules name it."""
     if call.caller.username in endpoint.enforcers:
         return True
-    about_itself = isinstance(call.subject, Subject) and call.subject.uid == call.caller.uid
+    if not isinstance(call.subject, Subject):
+        return False
+    about_itself = (call.subject.id, call.subject.uid) == (call.caller.username, call.caller.uid)
     return about_itself and call.caller.username in endpoint.named_subjects
 
 
@@ -73,8 +80,7 @@ def _weigh(endpoint: CompiledEndpoint, case: _Case, grants: Iterable[Grant]) -> 
         for rule in match.candidates(endpoint, case.call, case.subject)
     ]
     case = case._replace(audit=_audited(findings))
-    # In an order that depends on names alone, so that equals are reported alike.
-    enforced = sorted((finding for finding in findings if not finding.rule.audit), key=lambda found: found.rule.place)
+    enforced = sorted((finding for finding in findings if not finding.rule.audit), key=_precedence)
     for effect, standing in (
         (Effect.DENY, Standing.APPLIES),
         (Effect.REQUIRE_APPROVAL, Standing.DENIES),
@@ -97,9 +103,18 @@ def _weigh(endpoint: CompiledEndpoint, case: _Case, grants: Iterable[Grant]) -> 
     return case.deny(nearest.reason or Reason.NO_RULE, nearest.rule, nearest.message)
 
 
+def _precedence(finding: Finding) -> tuple[int, tuple[str, str]]:
+    """Order findings of one effect: by what is to be said, so that names decide only which of equals is named."""
+    return (-1 if finding.reason is None else _RANK[finding.reason], finding.rule.place)
+
+
 def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant]) -> Verdict:
     call, subject, around = case.call, case.subject, case.around
-    digest = digest_of(call, subject)
+    try:
+        digest = digest_of(call, subject)
+    except NotCanonicalError:
+        # The edge answers such a body with 400; what no approval can be bound to is denied here all the same.
+        return case.deny(Reason.UNINSPECTABLE, rule)
     denied = Verdict(
         outcome=Outcome.DENY,
         reason=Reason.APPROVAL_REQUIRED,

@@ -80,24 +80,23 @@ _ENDED: dict[Phase, Fitness] = {
 
 def parse(raw: Mapping[str, Any]) -> Grant | None:
     """Parse a stored object; None where it cannot be read, which is as good as no grant."""
-    metadata = raw["metadata"]
     try:
+        metadata = raw["metadata"]
         parsed = ApprovalGrant.model_validate({"spec": raw["spec"], "status": raw.get("status")})
-        created = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
+        return Grant(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            created=datetime.fromisoformat(metadata["creationTimestamp"]).timestamp(),
+            deleting="deletionTimestamp" in metadata,
+            request=parsed.spec.request,
+            reviews=tuple(parsed.spec.reviews or ()),
+            revoked=parsed.spec.revocation is not None,
+            status=parsed.status or ApprovalGrantStatus(),
+        )
     except (KeyError, TypeError, ValidationError, ValueError):
         return None
-    return Grant(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        uid=metadata["uid"],
-        resource_version=metadata["resourceVersion"],
-        created=created,
-        deleting="deletionTimestamp" in metadata,
-        request=parsed.spec.request,
-        reviews=tuple(parsed.spec.reviews or ()),
-        revoked=parsed.spec.revocation is not None,
-        status=parsed.status or ApprovalGrantStatus(),
-    )
 
 
 def answers(grant: Grant, call: Call, subject: Subject, digest: str) -> bool:
@@ -147,7 +146,11 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circ
 
 def _active(grant: Grant, gate: Gate, now: float) -> Fitness:
     approved, until = grant.status.approved_time, grant.status.not_after_time
-    if approved is None or until is None or (until - approved).total_seconds() > gate.window_seconds:
+    if approved is None or until is None:
+        return Fitness.UNVERIFIABLE
+    # Whatever clock stamped them: approved while it was pending, and for no longer than was asked for and is given.
+    window = min(grant.request.window_seconds, gate.window_seconds)
+    if approved > grant.request.pending_until_time or (until - approved).total_seconds() > window:
         return Fitness.UNVERIFIABLE
     if now >= until.timestamp():
         return Fitness.EXPIRED

@@ -64,13 +64,17 @@ def tally(
     """
     steps = {step.name: step for step in request.steps}
     voices: dict[str, Review] = {}
+    denials: list[str] = []
     for review in reviews:
         step = steps.get(review.step)
         if step is None or review.binding != binding or review.reviewer in barred:
             continue
-        if _fits(review, step, is_person):
+        if not _fits(review, step, is_person):
+            continue
+        if review.decision == "Deny":
+            denials.append(review.reviewer)
+        else:
             voices.setdefault(review.reviewer, review)
-    denials = [review.reviewer for review in voices.values() if review.decision == "Deny"]
     return Quorum(
         steps=tuple(
             StepProgress(step.name, sum(voice.step == step.name for voice in voices.values()), step.count)

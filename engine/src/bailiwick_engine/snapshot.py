@@ -53,7 +53,9 @@ class CompiledEndpoint:
             broken={name: policy.ref for policy in denying for name in sorted(policy.subjects or ())},
             exact={action: tuple(rules) for action, rules in exact.items()},
             patterns=tuple(patterns),
-            named_subjects=frozenset(name for policy in policies for rule in policy.rules for name in rule.subjects),
+            named_subjects=frozenset(
+                name for policy in policies for rule in policy.rules if not rule.audit for name in rule.subjects
+            ),
         )
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:
@@ -75,15 +77,19 @@ class Snapshot:
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Self:
-        """Index compiled policies. A policy whose endpoint cannot be read denies its whole namespace."""
+        """Index compiled policies. A policy whose endpoint cannot be read denies its whole namespace.
+
+        Not so in Audit mode, which is never part of an answer, unless the policy carries some endpoint's settings.
+        """
         sound: dict[EndpointKey, list[CompiledPolicy]] = {}
         broken: dict[EndpointKey, list[BrokenPolicy]] = {}
         unreadable: dict[str, PolicyRef] = {}
         for policy in policies:
-            if policy.endpoint is None:
-                unreadable[policy.ref.namespace] = policy.ref
-            elif isinstance(policy, CompiledPolicy):
+            if isinstance(policy, CompiledPolicy):
                 sound.setdefault((policy.ref.namespace, policy.endpoint), []).append(policy)
+            elif policy.endpoint is None:
+                if policy.carries_settings or not policy.audit:
+                    unreadable[policy.ref.namespace] = policy.ref
             else:
                 broken.setdefault((policy.ref.namespace, policy.endpoint), []).append(policy)
         return cls(

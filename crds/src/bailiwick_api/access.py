@@ -1,0 +1,95 @@
+"""Where the API server is and as whom we call it: from a kubeconfig, or as a pod. Both processes start from here.
+
+Holds: the token is read again for every use, because it rotates; it is never kept, logged or shown by repr.
+"""
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+_POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+# What a kubeconfig's user may hold besides; silently leaving one out would call the API server as somebody else.
+_UNSUPPORTED: Final = ("client-certificate", "client-certificate-data", "exec", "auth-provider", "username", "as")
+
+
+class AccessError(Exception):
+    """The kubeconfig, the token or the CA cannot be used; the message says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach the API server. `ca_file` None: by `ca_data` (PEM), or by what this system trusts."""
+
+    server: str
+    ca_file: Path | None = None
+    ca_data: str | None = None
+    token_file: Path | None = None
+    static_token: str | None = field(default=None, repr=False)
+
+    def token(self) -> str:
+        """Return the token as it is now. Raises `AccessError` when the file cannot be read."""
+        if self.token_file is None:
+            return self.static_token or ""
+        try:
+            token = self.token_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise AccessError(f"the token file {self.token_file} cannot be read: {error.strerror}") from error
+        if not token:
+            raise AccessError(f"the token file {self.token_file} is empty")
+        return token
+
+
+def access(kubeconfig: Path | None, environment: Mapping[str, str] = os.environ) -> Access:
+    """Return how to reach the API server. Raises `AccessError` with what is missing."""
+    return from_kubeconfig(kubeconfig) if kubeconfig else from_pod(environment)
+
+
+def from_pod(environment: Mapping[str, str], folder: Path = _POD) -> Access:
+    """Return a pod's own access, by its projected token and CA."""
+    host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
+    if not host or not port:
+        raise AccessError("not in a pod (KUBERNETES_SERVICE_HOST is not set): say --kubeconfig FILE")
+    return Access(
+        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        ca_file=folder / "ca.crt",
+        token_file=folder / "token",
+    )
+
+
+def from_kubeconfig(path: Path) -> Access:
+    """Return the access of a kubeconfig's current context: server, CA, and a token or tokenFile."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        context = _entry(content, "context", content["current-context"])
+        cluster = _entry(content, "cluster", context["cluster"])
+        user = _entry(content, "user", context["user"])
+        server = cluster["server"].rstrip("/")
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeError) as error:
+        raise AccessError(f"{path} is not a kubeconfig with a current context: {error}") from error
+    if present := [name for name in _UNSUPPORTED if user.get(name)]:
+        raise AccessError(f"{path}: {', '.join(present)} cannot be used here; give a token or a tokenFile")
+    if not server.startswith("https://"):
+        raise AccessError(f"{path}: the server {server} is not https")
+    data = cluster.get("certificate-authority-data")
+    return Access(
+        server=server,
+        ca_file=_beside(path, cluster.get("certificate-authority")),
+        ca_data=base64.b64decode(data).decode() if data else None,
+        token_file=_beside(path, user.get("tokenFile")),
+        static_token=user.get("token"),
+    )
+
+
+def _entry(content: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(entry[kind] for entry in content[f"{kind}s"] if entry["name"] == name)
+    return found
+
+
+def _beside(path: Path, named: str | None) -> Path | None:
+    """A relative path counts from the folder of the kubeconfig, as it does for kubectl."""
+    return path.absolute().parent / named if named else None

@@ -1,0 +1,100 @@
+"""The guard's fingerprint: which guards stand in the API server, and whether they are the shipped ones.
+
+Holds: operator and decision point compute it by this one function from what the API server stores; uid and generation
+are in it, so a guard that was changed and put back never has the fingerprint that it had before.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+import rfc8785
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.crds import approval_grants
+from bailiwick_api.guards import guards
+
+Object = Mapping[str, Any]
+
+_CRD: Final = "CustomResourceDefinition"
+_GROUPS: Final = {
+    "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1",
+    _CRD: "apiextensions.k8s.io/v1",
+}
+_PLURALS: Final = {
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+    _CRD: "customresourcedefinitions",
+}
+
+
+def shipped(installation: Installation) -> tuple[Object, ...]:
+    """Return what an installation ships: the four policies with their bindings, and the definition of the grants."""
+    return (*guards(installation), approval_grants())
+
+
+def paths(installation: Installation) -> tuple[str, ...]:
+    """Return the API server's paths of the objects that the fingerprint covers."""
+    return tuple(
+        f"/apis/{_GROUPS[document['kind']]}/{_PLURALS[document['kind']]}/{document['metadata']['name']}"
+        for document in shipped(installation)
+    )
+
+
+def fingerprint(objects: Iterable[Object]) -> str:
+    """Return `sha256:` and the hex SHA-256 of the canonical JSON (RFC 8785) of kind, name, uid, generation and spec.
+
+    The order of the objects does not matter. They are as the API server returns them, `kind` included.
+    """
+    entries = [
+        {
+            "kind": document["kind"],
+            "name": document["metadata"]["name"],
+            "uid": document["metadata"]["uid"],
+            "generation": document["metadata"]["generation"],
+            "spec": document["spec"],
+        }
+        for document in objects
+    ]
+    entries.sort(key=lambda entry: (entry["kind"], entry["name"]))
+    return f"sha256:{sha256(rfc8785.dumps(entries)).hexdigest()}"
+
+
+def deviations(objects: Iterable[Object], installation: Installation) -> tuple[str, ...]:
+    """Return, for a person, in what the stored objects differ from the shipped ones; empty where they are the same."""
+    stored = {(document["kind"], document["metadata"]["name"]): document for document in objects}
+    return tuple(
+        deviation
+        for document in shipped(installation)
+        for deviation in _of(stored.get((document["kind"], document["metadata"]["name"])), document)
+    )
+
+
+def _of(stored: Object | None, wanted: Object) -> Iterator[str]:
+    name = f"{wanted['kind']} {wanted['metadata']['name']}"
+    if stored is None:
+        yield f"{name} is missing"
+        return
+    if "deletionTimestamp" in stored["metadata"]:
+        yield f"{name} is being deleted"
+    if (place := _difference(stored.get("spec"), wanted["spec"], "spec")) is not None:
+        yield f"{name} is not as shipped, at {place}"
+
+
+def _difference(stored: object, wanted: object, path: str) -> str | None:
+    """Return the path of the first difference."""
+    if isinstance(stored, Mapping) and isinstance(wanted, Mapping):
+        for key in sorted({*stored, *wanted}):
+            if key not in stored or key not in wanted:
+                return f"{path}.{key}"
+            if (found := _difference(stored[key], wanted[key], f"{path}.{key}")) is not None:
+                return found
+        return None
+    if isinstance(stored, list) and isinstance(wanted, list):
+        for index, (left, right) in enumerate(zip(stored, wanted, strict=False)):
+            if (found := _difference(left, right, f"{path}[{index}]")) is not None:
+                return found
+        return None if len(stored) == len(wanted) else f"{path}[{min(len(stored), len(wanted))}]"
+    # `1 == True` in Python, and nowhere else.
+    return None if stored == wanted and type(stored) is type(wanted) else path

@@ -1,0 +1,61 @@
+"""The one clock of the operator: which keys time alone will change, in a heap, and one task that waits for the next.
+
+Holds: a key has at most one live entry, the one set last; an entry that comes early or twice only costs a look.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+# The wall clock may be set, and a machine may sleep: nobody waits longer than this without looking at it again.
+_LONGEST: Final = 30.0
+
+
+class Expiries(Generic[K]):
+    """Calls `due` with a key when its time has come."""
+
+    def __init__(self, due: Callable[[K], None]) -> None:
+        self._due = due
+        self._heap: list[tuple[datetime, int, K]] = []
+        self._live: dict[K, datetime] = {}
+        self._count = 0
+        self._earlier = asyncio.Event()
+
+    def set(self, key: K, moment: datetime | None) -> None:
+        """Set when a key is due; None takes it out."""
+        if self._live.get(key) == moment:
+            return
+        if moment is None:
+            del self._live[key]
+            return
+        self._live[key] = moment
+        self._count += 1
+        heapq.heappush(self._heap, (moment, self._count, key))
+        if self._heap[0][1] == self._count:
+            self._earlier.set()
+
+    async def run(self) -> None:
+        """Wait for the next, for ever."""
+        while True:
+            self._earlier.clear()
+            wait = min(self._until_next(datetime.now(UTC)), _LONGEST)
+            try:
+                async with asyncio.timeout(wait):
+                    await self._earlier.wait()
+            except TimeoutError:
+                self.call_due(datetime.now(UTC))
+
+    def call_due(self, now: datetime) -> None:
+        """Call for each key whose time has come."""
+        while self._heap and self._heap[0][0] <= now:
+            moment, _, key = heapq.heappop(self._heap)
+            # An entry that was replaced or taken out since is not what the key waits for any more.
+            if self._live.get(key) == moment:
+                del self._live[key]
+                self._due(key)
+
+    def _until_next(self, now: datetime) -> float:
+        return max(0.0, (self._heap[0][0] - now).total_seconds()) if self._heap else _LONGEST

@@ -1,0 +1,164 @@
+"""Runs kopf in a thread and a loop of its own, and starts it again when it fails.
+
+Holds: kopf never shares our loop, because it cancels every task that is younger than itself when it stops; what it
+sees comes over by `call_soon_threadsafe`, in order. When it starts again it lists anew, so nothing is missed but
+deletions, and those the periodic full list finds.
+"""
+
+import asyncio
+import base64
+import json
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import kopf
+import structlog
+
+from bailiwick_api.meta import GROUP
+from bailiwick_operator.access import Access
+from bailiwick_operator.handlers import approvalgrant, endpointpolicy
+from bailiwick_operator.handlers.sink import Sink
+
+_LOG: Final = structlog.get_logger(__name__)
+_STOP_SECONDS: Final = 4.0
+_AGAIN_SECONDS: Final = 2.0
+_TOKEN_LOOK: Final = timedelta(minutes=10)
+
+
+class Watch:
+    """Watches both kinds. `policies` and `grants` are called in the loop that runs `run`."""
+
+    def __init__(self, access: Access, policies: Sink, grants: Sink) -> None:
+        self._access = access
+        self._policies = policies
+        self._grants = grants
+
+    async def run(self) -> None:
+        """Watch until cancelled. kopf's own loop has ended when this returns, or is left behind after a few seconds."""
+        while True:
+            thread = _Thread(self._access, self._here(self._policies), self._here(self._grants))
+            thread.start()
+            try:
+                await thread.ended
+            except asyncio.CancelledError:
+                thread.stop()
+                try:
+                    async with asyncio.timeout(_STOP_SECONDS):
+                        await asyncio.shield(thread.ended)
+                except TimeoutError:
+                    _LOG.warning("the watches did not end in time; they end with the process")
+                raise
+            _LOG.warning("the watches ended, starting them again", why=thread.ended.result())
+            await asyncio.sleep(_AGAIN_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+    @staticmethod
+    def _here(sink: Sink) -> Sink:
+        loop = asyncio.get_running_loop()
+
+        def hand_over(kind: str | None, body: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(sink, kind, body)
+
+        return hand_over
+
+
+class _Thread:
+    """One run of kopf. `ended` is a future of the starting loop; its result says why it ended."""
+
+    def __init__(self, access: Access, policies: Sink, grants: Sink) -> None:
+        self._registry = kopf.OperatorRegistry()
+        kopf.on.login(id="access", registry=self._registry)(_login(access))
+        endpointpolicy.register(self._registry, policies)
+        approvalgrant.register(self._registry, grants)
+        self._starting_loop = asyncio.get_running_loop()
+        self._stop: Callable[[], None] = lambda: None
+        self._stopped = False
+        self.ended: asyncio.Future[str] = self._starting_loop.create_future()
+
+    def start(self) -> None:
+        """Start. A daemon thread: a kopf that hangs never keeps the process alive."""
+        threading.Thread(target=self._run, name="kopf", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._stopped = True
+        self._stop()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._operate())
+            why = "kopf ended"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the watches start again and the log says it
+            why = f"{type(error).__name__}: {error}"
+        # The starting loop may be gone when the process is on its way out.
+        if not self._starting_loop.is_closed():
+            self._starting_loop.call_soon_threadsafe(self._set_ended, why)
+
+    def _set_ended(self, why: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(why)
+
+    async def _operate(self) -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._stopped:
+            return
+        await kopf.operator(
+            registry=self._registry,
+            settings=_settings(),
+            standalone=True,
+            clusterwide=True,
+            stop_flag=stop,
+        )
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.posting.loggers = False
+    # Would list CRDs and namespaces of the whole cluster, which our role does not allow.
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    # True loses objects when the stream breaks before its first bookmark.
+    settings.watching.initial_streaming = False
+    settings.watching.inactivity_timeout = 70
+    settings.watching.server_timeout = random.randint(240, 300)  # noqa: S311 - so that replicas do not come at once
+    settings.watching.chunk_size = 500
+    settings.networking.request_timeout = 60
+    settings.networking.connect_timeout = 10
+    # Never reached with raw event handlers; should one of another sort slip in, it writes under our name.
+    settings.persistence.finalizer = f"{GROUP}/kopf"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.process.ultimate_exiting_timeout = None
+    return settings
+
+
+def _login(access: Access) -> Callable[..., kopf.ConnectionInfo]:
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        token = access.token()
+        return kopf.ConnectionInfo(
+            server=access.server,
+            ca_path=str(access.ca_file) if access.ca_file else None,
+            ca_data=access.ca_data,
+            token=token,
+            expiration=_use_until(token, datetime.now(UTC)),
+        )
+
+    return login
+
+
+def _use_until(token: str, now: datetime) -> datetime:
+    """Return when to read the token anew: well before its end, where it says so, for at its end the streams break.
+
+    The token is only looked at, never believed: the API server verifies it.
+    """
+    try:
+        body = token.split(".")[1]
+        ends = datetime.fromtimestamp(json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["exp"], UTC)
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError, OSError):
+        return now + _TOKEN_LOOK
+    # A kubelet writes the next token after four fifths of this one's life.
+    return max(now + timedelta(seconds=30), now + (ends - now) * 0.9)

@@ -1,0 +1,103 @@
+"""What the operator knows of one kind: the freshest version of each object that it has seen, and when it saw it.
+
+Holds: a version is never replaced by an older one; `Seen.at` says after which tick that very version was known, so
+that a proof which began at a later tick has read the guards after the version was written.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NewType
+
+Tick = NewType("Tick", int)
+Object = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """Which object."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A version of an object, and the tick at which it came in. Nobody changes the body."""
+
+    body: Object
+    at: Tick
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion; comparable within one kind since Kubernetes 1.35 (KEP-5504)."""
+        return int(self.body["metadata"]["resourceVersion"])
+
+
+@dataclass(slots=True)
+class Ticks:
+    """Counts up at each call. A clock for order alone, shared by the inventories and the proofs."""
+
+    _count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __call__(self) -> Tick:
+        """Return the next tick."""
+        return Tick(next(self._count))
+
+
+def key_of(body: Object) -> Key:
+    """Return which object this is."""
+    return Key(body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+class Inventory:
+    """The objects of one kind. Lives in the main loop; `changed` is called for each object that came, went or moved on."""
+
+    def __init__(self, ticks: Ticks, changed: Callable[[Object], None]) -> None:
+        self._ticks = ticks
+        self._changed = changed
+        self._seen: dict[Key, Seen] = {}
+        self._gone: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def get(self, key: Key) -> Seen | None:
+        """Return the freshest version of an object."""
+        return self._seen.get(key)
+
+    def all(self) -> Iterable[Seen]:
+        """Return every object, as it stands now."""
+        return tuple(self._seen.values())
+
+    def record(self, body: Object) -> None:
+        """Take in a version. An older one than the known one changes nothing, as a list may arrive after an event."""
+        if body["metadata"]["uid"] in self._gone:
+            return
+        new, old = Seen(body, self._ticks()), self._seen.get(key_of(body))
+        if old is None or new.version > old.version:
+            self._seen[key_of(body)] = new
+            self._changed(body)
+
+    def forget(self, body: Object) -> None:
+        """Take in a deletion. A successor under the same name stays."""
+        self._gone.add(body["metadata"]["uid"])
+        known = self._seen.get(key_of(body))
+        if known is not None and known.body["metadata"]["uid"] == body["metadata"]["uid"]:
+            del self._seen[key_of(body)]
+            self._changed(body)
+
+    def before_list(self) -> None:
+        """Begin an audit. What is deleted from here on must not come back with a list that was read before."""
+        self._gone.clear()
+
+    def audit(self, items: Iterable[Object], version: int) -> tuple[int, int]:
+        """Take in a full list as of `version`. Returns how many objects were gone without notice, and how many missing."""
+        listed = {key_of(body): body for body in items}
+        # What is newer than the list was created after it.
+        ghosts = [seen for key, seen in self._seen.items() if key not in listed and seen.version <= version]
+        for ghost in ghosts:
+            self.forget(ghost.body)
+        missing = [body for key, body in listed.items() if key not in self._seen]
+        for body in listed.values():
+            self.record(body)
+        return len(ghosts), len(missing)

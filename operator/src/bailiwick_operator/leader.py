@@ -1,0 +1,178 @@
+"""Leadership by a Lease: one process of an installation reconciles, the others wait. On the client's own election.
+
+Holds: nobody leads on a lease that was not renewed within the deadline, by the monotonic clock from the *start* of the
+last renewal; an API server that cannot be reached is waited for while following, and is a failed renewal while leading.
+
+The library decides who holds the lease. Its loops are not used: they ask without a time limit, let connection errors
+through, log `.reason` of errors that have none, and measure the deadline by the wall clock from the end of a renewal.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import structlog
+from kubernetes.aio.client import ApiClient, V1Lease, V1ObjectMeta
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
+
+from bailiwick_api.accounts import OPERATOR_LEASE
+from bailiwick_operator.access import AccessError
+from bailiwick_operator.settings import LeaseTimes
+
+_LOG: Final = structlog.get_logger(__name__)
+_UNREACHABLE: Final = (aiohttp.ClientError, AccessError, TimeoutError, OSError)
+
+
+class LostLeaseError(Exception):
+    """Somebody else may lead now. The process must end, not go on."""
+
+
+class Leadership:
+    """One candidate. `acquire`, then `hold` until it returns or raises, then `release`."""
+
+    def __init__(self, client: ApiClient, namespace: str, identity: str, times: LeaseTimes) -> None:
+        self._times = times
+        self._lock = _Lock(OPERATOR_LEASE, namespace, identity, client)
+        self._election = LeaderElection(
+            Config(self._lock, times.duration, times.renew_deadline, times.retry_period, _nothing, _nothing)
+        )
+        self._renewed = float("-inf")
+        self._told: str | None = None
+        self.tries = 0
+        """How many tries have come to an end, however they ended. For the health of the process."""
+
+    def valid(self) -> bool:
+        """Tell whether the lease still holds by our clock. A process that was stopped and continued learns it here."""
+        return time.monotonic() < self._renewed + self._times.duration
+
+    async def acquire(self, stop: asyncio.Event) -> bool:
+        """Wait until the lease is ours (True), or until we are told to stop (False)."""
+        while not stop.is_set():
+            if await self._try(stop, self._times.renew_deadline):
+                _LOG.info("leading", identity=self._lock.identity, lease=OPERATOR_LEASE)
+                return True
+            self._tell(self._lock.problem or f"the lease is held by {self._holder()}")
+            await _wait(stop, self._times.retry_period)
+        return False
+
+    async def hold(self, stop: asyncio.Event) -> None:
+        """Renew until told to stop. Raises `LostLeaseError`."""
+        while not await _wait(stop, self._times.retry_period):
+            deadline = self._renewed + self._times.renew_deadline
+            if await self._try(stop, max(0.1, deadline - time.monotonic())):
+                self._told = None
+                continue
+            if stop.is_set():
+                return
+            if self._holder() not in {None, self._lock.identity}:
+                message = f"the lease was taken over by {self._holder()}"
+                raise LostLeaseError(message)
+            why = self._lock.problem or "the API server refused the renewal"
+            if time.monotonic() >= deadline:
+                message = f"the lease could not be renewed within {self._times.renew_deadline} s: {why}"
+                raise LostLeaseError(message)
+            self._tell(f"the lease was not renewed, trying again: {why}")
+
+    async def release(self) -> None:
+        """Give the lease up, so that the next one need not wait for its end. Best effort."""
+        if not self.valid():
+            return
+        with contextlib.suppress(ApiException, *_UNREACHABLE):
+            async with asyncio.timeout(self._times.retry_period):
+                await self._lock.give_up()
+
+    async def _try(self, stop: asyncio.Event, seconds: float) -> bool:
+        """Try once, for so long at most; being told to stop ends it too, since an API server may hang."""
+        began = time.monotonic()
+        self._lock.problem = None
+        won = False
+        attempt = asyncio.create_task(self._election.try_acquire_or_renew())
+        told = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait({attempt, told}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if attempt in done:
+                won = attempt.result()
+            elif told not in done:
+                self._lock.problem = f"no answer within {seconds:.1f} s"
+        finally:
+            attempt.cancel()
+            told.cancel()
+            self.tries += 1
+        if won:
+            self._renewed = began
+        return won
+
+    def _holder(self) -> str | None:
+        record = self._election.observed_record
+        return record.holder_identity if record is not None else None
+
+    def _tell(self, why: str) -> None:
+        if why != self._told:
+            _LOG.warning("not leading" if self._renewed < 0 else "renewing", why=why)
+        self._told = why
+
+
+class _Lock(LeaseLock):
+    """The library's lock; a connection error becomes an answer that it understands, and `problem` says what it was."""
+
+    problem: str | None = None
+
+    async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
+        try:
+            found, what = await super().get(name, namespace)
+        except _UNREACHABLE as error:
+            # Not a 404, so the library neither creates nor takes anything.
+            found, what = False, ApiException(status=0, reason=str(error) or type(error).__name__)
+        if not found and isinstance(what, ApiException) and what.status != HTTPStatus.NOT_FOUND:
+            self.problem = f"{what.status} {what.reason}" if what.status else what.reason
+        return found, what
+
+    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
+        # Not the library's own, which cannot work: it says `pretty=True` where its client takes only a text.
+        lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
+        return await self._reached(self.api_instance.create_namespaced_lease(namespace, lease))
+
+    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        return await self._reached(super().update(name, namespace, updated_record))
+
+    async def give_up(self) -> None:
+        """Take our name out of the lease, if it is there."""
+        lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
+        if lease.spec.holder_identity == self.identity:
+            lease.spec.holder_identity = None
+            # With the resourceVersion that was read, so that a successor's name is never taken out.
+            await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
+
+    async def _reached(self, call: Awaitable[object]) -> bool:
+        try:
+            done = await call
+        except ApiException as error:
+            # Mostly 409: somebody else was quicker.
+            self.problem = f"{error.status} {error.reason}"
+            return False
+        except _UNREACHABLE as error:
+            self.problem = str(error) or type(error).__name__
+            return False
+        return done is not False
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait; returns whether we are told to stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _nothing() -> None:
+    """The library wants to be told what to run; we run it ourselves."""

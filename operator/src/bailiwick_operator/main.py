@@ -1,0 +1,137 @@
+"""The process: flags, lease, then everything that a leader does, side by side in one task group.
+
+Holds: only a leader starts any of it; a lost lease ends the process with a code other than 0, so that nothing goes on
+from what it knew. SIGTERM ends it cleanly, and gives the lease up.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+
+from bailiwick_operator import logs
+from bailiwick_operator.access import Access, AccessError, access
+from bailiwick_operator.guard import GuardKeeper
+from bailiwick_operator.handlers.watch import Watch
+from bailiwick_operator.health import Health, Progress
+from bailiwick_operator.inventory import Inventory, Ticks
+from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
+from bailiwick_operator.leader import Leadership, LostLeaseError
+from bailiwick_operator.reconciler import Reconciler
+from bailiwick_operator.settings import Settings, parse
+
+_LOG: Final = structlog.get_logger(__name__)
+_FAILED: Final = 1
+_USAGE: Final = 2
+_AWAIT_KINDS_SECONDS: Final = 2.0
+
+
+class _Told(Exception):  # noqa: N818 - nothing is wrong: it ends the task group
+    """We are told to stop."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the operator. Returns 0 when told to stop, 1 when the lease was lost or on an error of ours, 2 when started wrongly."""
+    settings = parse(sys.argv[1:] if arguments is None else arguments)
+    logs.configure(settings.log_level)
+    try:
+        where = access(settings.kubeconfig)
+        where.token()
+    except AccessError as error:
+        sys.stderr.write(f"bailiwick-operator: {error}\n")
+        return _USAGE
+    return asyncio.run(operate(settings, where))
+
+
+async def operate(settings: Settings, where: Access) -> int:
+    """Wait for the lease, lead until told to stop or until it is lost. Returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    health = Health()
+    kube = Kube(where, settings.request_timeout, lambda: leadership.valid())
+    leadership = Leadership(kube.client, settings.installation.namespace, settings.identity, settings.lease)
+    health.watched["lease"] = Progress(lambda: leadership.tries, 3.0 * settings.lease.duration)
+    _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
+    try:
+        async with health.served(settings.health_port):
+            if not await leadership.acquire(stop):
+                return 0
+            try:
+                await _lead(settings, where, kube, leadership, health, stop)
+            except* _Told:
+                _LOG.info("told to stop")
+                return_code = 0
+            except* LostLeaseError as lost:
+                _LOG.error("leadership is lost, ending", why=str(lost.exceptions[0]))
+                return_code = _FAILED
+            except* Exception:
+                _LOG.exception("ending by an error of ours")
+                return_code = _FAILED
+            await leadership.release()
+            return return_code
+    finally:
+        await kube.close()
+
+
+async def _lead(  # noqa: PLR0913, PLR0917 - it is where everything comes together
+    settings: Settings, where: Access, kube: Kube, leadership: Leadership, health: Health, stop: asyncio.Event
+) -> None:
+    ticks = Ticks()
+    reconciler = Reconciler(kube, settings.installation, ticks)
+    guard = GuardKeeper(
+        kube,
+        settings.installation,
+        ticks,
+        interval=settings.proof_interval,
+        settle=settings.guard_settle,
+        proven=reconciler.proven,
+    )
+    reconciler.proven_by(guard)
+    health.leading = True
+    health.problem = lambda: guard.problem
+    health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)
+    watch = Watch(where, _into(reconciler.policies), _into(reconciler.grants))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_hold(leadership, stop))
+        tasks.create_task(guard.run())
+        tasks.create_task(reconciler.run(settings.relist_interval))
+        tasks.create_task(_watch(kube, watch))
+
+
+async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
+    await leadership.hold(stop)
+    raise _Told
+
+
+async def _watch(kube: Kube, watch: Watch) -> None:
+    """kopf looks for the kinds once, at its start, so they must be served by then."""
+    told = False
+    while not await _served(kube):
+        if not told:
+            _LOG.warning("waiting for the custom resources: are crds/*.yaml applied, and our roles?")
+        told = True
+        await asyncio.sleep(_AWAIT_KINDS_SECONDS)
+    await watch.run()
+
+
+async def _served(kube: Kube) -> bool:
+    try:
+        answers = [await kube.get(path, {"limit": "1"}) for path in (POLICIES_PATH, GRANTS_PATH)]
+    except UnreachableError:
+        return False
+    return all(answer.ok for answer in answers)
+
+
+def _into(inventory: Inventory) -> "Any":
+    def take(kind: str | None, body: dict[str, Any]) -> None:
+        if kind == "DELETED":
+            inventory.forget(body)
+        else:
+            inventory.record(body)
+
+    return take

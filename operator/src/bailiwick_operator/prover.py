@@ -1,0 +1,111 @@
+"""One proof that the guards of grants are in force: they are stored as shipped, and they refuse what they must.
+
+Holds: the version of the grants is read before the guards, the guards before the dry runs; a proof is returned only
+where every guard refused its dry run with its own message. What is recorded and counted from it, `guard` decides.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final, assert_never
+
+from bailiwick_api.accounts import CANARY_GRANT, Installation
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.canary import Probe, canary, probes
+from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_engine.fingerprint import deviations, fingerprint, paths
+from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Object, RefusedError
+from bailiwick_operator.reconcile.guard import Proof, is_canary, pristine, voided
+
+_REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+class UnprovenError(Exception):
+    """The guard could not be proven; the message says what is wrong and what to do."""
+
+
+class Prover:
+    """Asks the API server. Two proofs never run at once."""
+
+    def __init__(self, kube: Kube, installation: Installation) -> None:
+        self._kube = kube
+        self._installation = installation
+        self._grants = f"/apis/{API_VERSION}/namespaces/{installation.namespace}/{APPROVAL_GRANTS}"
+        self._canary = f"{self._grants}/{CANARY_GRANT}"
+
+    async def prove(self) -> Proof:
+        """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong."""
+        floor = await self._kube.version(GRANTS_PATH)
+        answers = await asyncio.gather(*(self._kube.get(path) for path in paths(self._installation)))
+        if broken := [answer for answer in answers if not answer.ok and not answer.missing]:
+            message = f"the guards cannot be read: {broken[0].message}"
+            raise RefusedError(message)
+        objects = [answer.body for answer in answers if answer.ok]
+        if wrong := deviations(objects, self._installation):
+            message = (
+                f"the guards of grants are not as shipped: {'; '.join(wrong)}. Apply crds/approvalgrants.yaml and"
+                " crds/guards, made for the account names and username prefixes that this operator was started with;"
+                " what is written until then will be void"
+            )
+            raise UnprovenError(message)
+        await self._probe()
+        store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
+        return Proof(fingerprint(objects), store["metadata"]["uid"], floor)
+
+    async def _probe(self) -> None:
+        now = datetime.now(UTC)
+        await self._ensure_canary(now)
+        asked = probes(self._installation, now)
+        answers = await asyncio.gather(*(self._ask(probe) for probe in asked))
+        for probe, answer in zip(asked, answers, strict=True):
+            if answer.status in _REFUSALS and probe.refusal in answer.message and probe.guard in answer.message:
+                continue
+            said = "let through" if answer.ok else f"refused by something else ({answer.message})"
+            message = (
+                f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary grant) was {said}. A guard takes"
+                " a moment to come into force; is the API server's plugin ValidatingAdmissionPolicy on, and what else"
+                " refuses grants?"
+            )
+            raise UnprovenError(message)
+
+    async def _ask(self, probe: Probe) -> Answer:
+        match probe.verb:
+            case "create":
+                return await self._kube.create(self._grants, probe.body, dry_run=True)
+            case "patch":
+                return await self._kube.patch(self._canary, probe.body, dry_run=True)
+            case "patch-status":
+                return await self._kube.patch(f"{self._canary}/status", probe.body, dry_run=True)
+            case "delete":
+                return await self._kube.delete(self._canary, dry_run=True)
+            case _:
+                assert_never(probe.verb)
+
+    async def _ensure_canary(self, now: datetime) -> None:
+        """Have a canary as it was made: on another one, other rules than the guards' may be the first to refuse.
+
+        It is the one grant that never falls void, so it must not be able to hold anything either.
+        """
+        answer = await self._kube.get(self._canary)
+        if answer.ok:
+            if pristine(answer.body, canary(self._installation, now)):
+                return
+            await self._remove_canary(answer.body, now)
+        elif not answer.missing:
+            message = f"the canary grant cannot be read: {answer.message}"
+            raise RefusedError(message)
+        made = await self._kube.create(self._grants, canary(self._installation, now))
+        if not made.ok:
+            message = f"the canary grant {self._canary} cannot be made: {made.message}"
+            raise UnprovenError(message)
+
+    async def _remove_canary(self, found: Object, now: datetime) -> None:
+        assert is_canary(found, self._installation)  # noqa: S101 - the only grant that is ever ended without a reason
+        # The guard lets us delete only what is over.
+        if (found.get("status") or {}).get("phase") not in TERMINAL_PHASES:
+            await self._kube.apply_status("ApprovalGrant", found, voided(found, now))
+        removed = await self._kube.delete(self._canary)
+        if not removed.ok and not removed.missing:
+            message = f"the canary grant {self._canary} was changed and cannot be removed: {removed.message}"
+            raise UnprovenError(message)

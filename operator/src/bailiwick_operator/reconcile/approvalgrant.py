@@ -1,0 +1,190 @@
+"""The life of an ApprovalGrant as a pure state machine: which phase follows, and what its status then says.
+
+Holds: a terminal phase is final; a revocation beats a denial, and both beat an approval; only a proven guard counts
+reviews or activates. Whatever ends a grant needs no proof.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase
+from bailiwick_engine.quorum import Quorum, binding_of, excluded, tally
+from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, stamp
+
+OWNED: Final = ("observedGeneration", "phase", "approvedTime", "notAfterTime", "counted", "voided", "conditions")
+TYPES: Final = frozenset({"Approved", "Denied", "Consumed", "Lapsed", "Revoked", "Ready"})
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen."""
+
+    proven: bool
+    is_person: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`status` is None where nothing is to be written. `wake`: when time alone changes something."""
+
+    status: Status | None
+    wake: datetime | None = None
+    needs_proof: bool = False
+
+
+class UnreadableGrantError(ValueError):
+    """The stored object is not a grant that these models know; it is left alone and never counts."""
+
+
+def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
+    """Return what the grant's status should be. Raises `UnreadableGrantError`."""
+    try:
+        model = ApprovalGrant.model_validate({key: grant[key] for key in ("spec", "status") if key in grant})
+    except ValidationError as error:
+        raise UnreadableGrantError(str(error)) from error
+    present: Status = grant.get("status") or {}
+    generation: int = grant["metadata"]["generation"]
+    status = model.status or ApprovalGrantStatus()
+    if status.phase in TERMINAL_PHASES:
+        # Final, conditions and all. Only the generation moves on, so that nobody waits for us to look at it.
+        kept = _kept(present) | {"observedGeneration": generation}
+        return Outcome(kept if differs(kept, present, OWNED, TYPES) else None)
+    judged = _judged(model, status, observed)
+    quorum = _quorum(model, grant["metadata"]["uid"], judged, observed)
+    phase = _next(model, status, quorum, observed, now)
+    if phase is None:
+        return Outcome(None, model.spec.request.pending_until_time, needs_proof=True)
+    wanted = _kept(present) | {"observedGeneration": generation, "phase": phase}
+    if judged:
+        wanted["counted"] = [{"reviewer": reviewer} for reviewer in judged]
+    if phase == "Active" and status.phase != "Active":
+        # To the second, as it is stored: a window is never longer than approved.
+        wanted["approvedTime"] = stamp(now)
+        wanted["notAfterTime"] = stamp(now + timedelta(seconds=model.spec.request.window_seconds))
+    approved = "approvedTime" in wanted
+    wanted["conditions"] = entries(_conditions(model, phase, quorum, wanted, approved), present, generation, now)
+    return Outcome(
+        wanted if differs(wanted, present, OWNED, TYPES) else None,
+        _wake(model, phase, wanted),
+        needs_proof=not observed.proven and _waits(model, status, phase, quorum),
+    )
+
+
+def _kept(present: Status) -> Status:
+    """What we own of the present status: a server-side apply gives up what it does not name."""
+    return {name: present[name] for name in OWNED if name in present}
+
+
+def _judged(model: ApprovalGrant, status: ApprovalGrantStatus, observed: Observed) -> list[str]:
+    """Return the reviewers that count, in the order in which they were counted."""
+    counted = [entry.reviewer for entry in status.counted or ()]
+    if observed.proven:
+        known = {*counted, *(entry.reviewer for entry in status.voided or ())}
+        counted += [review.reviewer for review in model.spec.reviews or () if review.reviewer not in known]
+    return counted
+
+
+def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: Observed) -> Quorum:
+    request = model.spec.request
+    return tally(
+        request,
+        [review for review in model.spec.reviews or () if review.reviewer in judged],
+        binding=binding_of(request, uid),
+        barred=excluded(request),
+        is_person=observed.is_person,
+    )
+
+
+def _next(
+    model: ApprovalGrant, status: ApprovalGrantStatus, quorum: Quorum, observed: Observed, now: datetime
+) -> Phase | None:
+    """Return the phase that follows; None while it is open whether the grant itself counts."""
+    request = model.spec.request
+    active = status.phase == "Active"
+    if model.spec.revocation is not None:
+        return "Revoked" if active else "Withdrawn"
+    if observed.proven and quorum.denied_by is not None:
+        return "Denied"
+    if active:
+        if (status.uses or 0) >= request.max_uses:
+            return "Consumed"
+        return "Lapsed" if status.not_after_time is None or now >= status.not_after_time else "Active"
+    if now >= request.pending_until_time:
+        return "Expired"
+    if observed.proven and quorum.met and _supported(model):
+        return "Active"
+    return "Pending" if observed.proven or status.phase == "Pending" else None
+
+
+def _waits(model: ApprovalGrant, status: ApprovalGrantStatus, phase: Phase, quorum: Quorum) -> bool:
+    """Whether a proof could change anything: reviews are not judged yet, or they suffice and only the proof is missing."""
+    if phase in TERMINAL_PHASES:
+        return False
+    known = {entry.reviewer for entry in (*(status.counted or ()), *(status.voided or ()))}
+    unjudged = any(review.reviewer not in known for review in model.spec.reviews or ())
+    return unjudged or (phase == "Pending" and quorum.met and _supported(model))
+
+
+def _supported(model: ApprovalGrant) -> bool:
+    request = model.spec.request
+    return request.origin != "PreApproved" and request.binding.mode != "Scope"
+
+
+def _wake(model: ApprovalGrant, phase: Phase, wanted: Status) -> datetime | None:
+    if phase == "Pending":
+        return model.spec.request.pending_until_time
+    return datetime.fromisoformat(wanted["notAfterTime"]) if phase == "Active" else None
+
+
+def _conditions(
+    model: ApprovalGrant,
+    phase: Phase,
+    quorum: Quorum,
+    wanted: Status,
+    approved: bool,  # noqa: FBT001
+) -> list[Condition]:
+    reason, message = _words(model, phase, quorum, wanted)
+    conditions = []
+    if approved:
+        conditions.append(Condition("Approved", "True", "QuorumMet", f"approved at {wanted['approvedTime']}"))
+    ended = {"Withdrawn": "Revoked"}.get(phase, phase)
+    if ended in {"Denied", "Consumed", "Lapsed", "Revoked"}:
+        conditions.append(Condition(ended, "True", reason, message))
+    conditions.append(Condition("Ready", "True" if phase == "Active" else "False", reason, message))
+    return conditions
+
+
+def _words(model: ApprovalGrant, phase: Phase, quorum: Quorum, wanted: Status) -> tuple[str, str]:
+    request, revocation = model.spec.request, model.spec.revocation
+    match phase:
+        case "Pending" if not _supported(model):
+            return "NotSupported", (
+                f"grants of origin {request.origin} with binding {request.binding.mode} are not activated by this version:"
+                " ask the decision point, which opens an Exact grant"
+            )
+        case "Pending":
+            steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
+            return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}"
+        case "Active":
+            return "Approved", f"{_times(request.max_uses)} until {wanted['notAfterTime']}"
+        case "Denied":
+            return "Denied", f"denied by {quorum.denied_by}"
+        case "Expired":
+            return "Expired", f"not approved by {stamp(request.pending_until_time)}"
+        case "Consumed":
+            return "Consumed", f"used {_times(request.max_uses)}, as often as approved"
+        case "Lapsed":
+            return "Lapsed", f"not usable after {wanted.get('notAfterTime', 'it was approved')}"
+        case "Withdrawn" | "Revoked":
+            by = revocation.by if revocation else "nobody"
+            at_the_word_of = f" at the word of {revocation.for_}" if revocation and revocation.for_ else ""
+            return phase, f"{phase.lower()} by {by}{at_the_word_of}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,142 @@
+"""What a proof of the guard means for the record of proofs and for the grants. Pure; `bailiwick_operator.guard` does it.
+
+Holds: while the recorded fingerprint is that of the guard now, everything newer than the record was written under it.
+Where it is not, nothing newer than the record can be shown to have passed a guard, so all of it is void for good.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from bailiwick_api.accounts import CANARY_GRANT, Installation
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_operator.reconcile.approvalgrant import OWNED
+from bailiwick_operator.reconcile.conditions import Condition, Status, entries, stamp
+
+Object = dict[str, Any]
+GUARD_UNPROVEN: Final = "GuardUnproven"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The last proof, as the ConfigMap holds it.
+
+    `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
+    the grants' definition: another definition is another collection, whose versions say nothing about this one's.
+    """
+
+    fingerprint: str
+    proven_time: str
+    version: int
+    store: str
+
+    def data(self) -> dict[str, str]:
+        """Return the ConfigMap's `data`."""
+        return {
+            "fingerprint": self.fingerprint,
+            "provenTime": self.proven_time,
+            "resourceVersion": str(self.version),
+            "storeUID": self.store,
+        }
+
+
+def read_record(config_map: Object | None) -> Record | None:
+    """Return the record of a ConfigMap; None where there is none, or none that can be read."""
+    data = (config_map or {}).get("data") or {}
+    try:
+        return Record(data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A proof that succeeded. `floor`: resourceVersion of the grants, taken before the guards were read."""
+
+    fingerprint: str
+    store: str
+    floor: int
+
+
+def untouched_since(record: Record | None, proof: Proof) -> bool:
+    """Tell whether the guard is the one that the record speaks of, so that what came in since then counts."""
+    trusted = _trusted(record, proof)
+    return trusted is not None and trusted.fingerprint == proof.fingerprint
+
+
+def void_after(record: Record | None, proof: Proof) -> int:
+    """Return the resourceVersion after which everything is void, under a guard that is not the recorded one."""
+    trusted = _trusted(record, proof)
+    return trusted.version if trusted else 0
+
+
+def _trusted(record: Record | None, proof: Proof) -> Record | None:
+    """Return the record if it speaks of this collection: one that was restored from elsewhere has other versions."""
+    if record is None or record.store != proof.store or record.version > proof.floor:
+        return None
+    return record
+
+
+def is_canary(grant: Object, installation: Installation) -> bool:
+    """Tell whether this is the grant that the dry runs aim at."""
+    metadata = grant["metadata"]
+    return metadata["namespace"] == installation.namespace and metadata["name"] == CANARY_GRANT
+
+
+def pristine(found: Object, made: Object) -> bool:
+    """Tell whether a stored canary is as it is made, but for its time, and nobody wrote to it."""
+
+    def timeless(grant: Object) -> Object:
+        return {key: value for key, value in grant["spec"]["request"].items() if key != "pendingUntilTime"}
+
+    spec = _mapping(found.get("spec"))
+    return set(spec) == {"request"} and timeless(found) == timeless(made) and "status" not in found
+
+
+def must_void(grant: Object, after: int, installation: Installation) -> bool:
+    """Tell whether a grant falls: not over yet, not the canary, and written after the last proof of the old guard."""
+    if is_canary(grant, installation) or _mapping(grant.get("status")).get("phase") in TERMINAL_PHASES:
+        return False
+    version = grant["metadata"]["resourceVersion"]
+    return not version.isdecimal() or int(version) > after
+
+
+def voided(grant: Object, now: datetime) -> Status:
+    """Return the status of a grant that falls: it is over, and no review that was not counted will ever count.
+
+    Reads the stored JSON alone, and believes nothing of its shape: what was written while the guard was loose need not
+    be anything that the models know. Should the API server refuse what comes out, nothing counts until a person looks.
+    """
+    present = _mapping(grant.get("status"))
+    judged = {*_reviewers(present.get("counted")), *_reviewers(present.get("voided"))}
+    unjudged = [who for who in _reviewers(_mapping(grant.get("spec")).get("reviews")) if who not in judged]
+    was_active = present.get("phase") == "Active"
+    generation = grant["metadata"]["generation"]
+    message = (
+        "written while the guard of grants was not proven to be in force, so it can never count: ask for a new grant"
+    )
+    conditions = [Condition("Ready", "False", GUARD_UNPROVEN, message)]
+    if was_active:
+        conditions.insert(0, Condition("Lapsed", "True", GUARD_UNPROVEN, message))
+    status = {name: present[name] for name in OWNED if name in present} | {
+        "observedGeneration": generation,
+        "phase": "Lapsed" if was_active else "Expired",
+        "conditions": entries(conditions, {}, generation, now),
+    }
+    if unjudged:
+        status["voided"] = [{"reviewer": who} for who in (*_reviewers(present.get("voided")), *unjudged)]
+    return status
+
+
+def _mapping(value: object) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _reviewers(value: object) -> list[str]:
+    entries_ = value if isinstance(value, list) else []
+    return [str(entry["reviewer"]) for entry in entries_ if isinstance(entry, dict) and "reviewer" in entry]
+
+
+def new_record(proof: Proof, version: int, now: datetime) -> Record:
+    """Return the record of a proof."""
+    return Record(proof.fingerprint, stamp(now), version, proof.store)

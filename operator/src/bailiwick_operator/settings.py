@@ -1,0 +1,138 @@
+"""What the operator is told at its start: flags first, then environment, then defaults. Read by `main`, passed down.
+
+Holds: a `Settings` that exists is valid; nothing below `main` reads a flag or the environment.
+"""
+
+import argparse
+import os
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bailiwick_api.accounts import Installation
+
+_ENVIRONMENT: Final = "BAILIWICK_"
+_DEFAULTS: Final = Installation()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds: how long a lease holds, within what time a renewal must succeed, and how often it is tried."""
+
+    duration: int = 15
+    renew_deadline: int = 10
+    retry_period: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none."""
+
+    installation: Installation
+    identity: str
+    kubeconfig: Path | None = None
+    lease: LeaseTimes = LeaseTimes()
+    proof_interval: float = 60.0
+    guard_settle: float = 2.0
+    relist_interval: float = 600.0
+    request_timeout: float = 10.0
+    health_port: int = 0
+    log_level: str = "info"
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings. Every flag `--some-name` has a variable `BAILIWICK_SOME_NAME`; the flag wins.
+
+    What is wrong is said on stderr, and `SystemExit(2)` raised.
+    """
+    parser = _parser(environment)
+    options = parser.parse_args(list(arguments))
+    lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
+    # As the election library would say it, but with the names of the flags.
+    if not lease.duration > lease.renew_deadline > 1.2 * lease.retry_period >= 1.2:
+        parser.error("needed: --lease-seconds > --renew-seconds > 1.2 times --retry-seconds, which is at least 1")
+    if not 0 <= options.health_port < 65536:
+        parser.error(f"--health-port {options.health_port}: a port is 1..65535, or 0 for none")
+    for name in ("proof_interval", "relist_interval", "request_timeout"):
+        if getattr(options, name) <= 0:
+            parser.error(f"--{name.replace('_', '-')} must be more than 0 seconds")
+    if options.guard_settle < 0:
+        parser.error("--guard-settle must not be negative")
+    if options.kubeconfig is not None and not options.kubeconfig.is_file():
+        parser.error(f"--kubeconfig {options.kubeconfig}: no such file")
+    prefixes = options.human_username_prefix or options.environment_prefixes
+    if any(not prefix or prefix.startswith("system:") for prefix in prefixes):
+        parser.error("--human-username-prefix must not be empty, and people are never named system:...")
+    return Settings(
+        installation=Installation(
+            namespace=options.namespace,
+            webhook_name=options.webhook_account,
+            operator_name=options.operator_account,
+            human_username_prefixes=tuple(prefixes),
+        ),
+        identity=options.identity or f"{socket.gethostname()}_{uuid.uuid4()}",
+        kubeconfig=options.kubeconfig,
+        lease=lease,
+        proof_interval=options.proof_interval,
+        guard_settle=options.guard_settle,
+        relist_interval=options.relist_interval,
+        request_timeout=options.request_timeout,
+        health_port=options.health_port,
+        log_level=options.log_level,
+    )
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    def given(flag: str, default: str) -> str:
+        return environment.get(_ENVIRONMENT + flag.upper().replace("-", "_"), default)
+
+    parser = argparse.ArgumentParser(
+        prog="bailiwick-operator",
+        description="Reconciles EndpointPolicies and ApprovalGrants, and proves that the guards of grants are in force.",
+        epilog="Each flag --some-name can be given as the environment variable BAILIWICK_SOME_NAME (lists: with commas).",
+        allow_abbrev=False,
+    )
+
+    def text(flag: str, default: str, meaning: str) -> None:
+        parser.add_argument(f"--{flag}", default=given(flag, default), help=f"{meaning} (default: {default or 'none'})")
+
+    def number(flag: str, kind: type[int | float], default: float, meaning: str) -> None:
+        # argparse converts a default that is text, so a bad variable is refused as a bad flag is.
+        parser.add_argument(f"--{flag}", type=kind, default=given(flag, str(default)), help=f"{meaning} ({default})")
+
+    text("namespace", _DEFAULTS.namespace, "where Bailiwick is installed")
+    text("webhook-account", _DEFAULTS.webhook_name, "service account of the decision point")
+    text("operator-account", _DEFAULTS.operator_name, "service account of the operator")
+    prefixes = [prefix for prefix in given("human-username-prefix", "").split(",") if prefix]
+    parser.add_argument(
+        "--human-username-prefix",
+        action="append",
+        metavar="PREFIX",
+        help="usernames that begin so are people; repeatable (default: all that do not begin with system:)",
+    )
+    parser.add_argument(
+        "--kubeconfig",
+        type=Path,
+        default=given("kubeconfig", "") or None,
+        help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
+    )
+    text("identity", "", "name of this process in the lease; default: host name and a random part")
+    number("lease-seconds", int, 15, "how long the lease holds without renewal")
+    number("renew-seconds", int, 10, "within what time a renewal must succeed, else leadership is lost")
+    number("retry-seconds", int, 2, "how often the lease is tried")
+    number("proof-interval", float, 60, "seconds between proofs of the guard, besides those that a review asks for")
+    number("guard-settle", float, 2, "seconds that a changed guard must stand before it is recorded")
+    number("relist-interval", float, 600, "seconds between full lists that repair lost deletions, with jitter")
+    number("request-timeout", float, 10, "seconds for one request to the API server")
+    number("health-port", int, 0, "port of /healthz, 0 for none")
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default=given("log-level", "info"),
+        help="what is logged to stderr, as JSON lines (default: info)",
+    )
+    parser.set_defaults(environment_prefixes=prefixes)
+    return parser

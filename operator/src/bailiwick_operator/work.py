@@ -1,0 +1,69 @@
+"""The queue between what changes and who looks at it: keys, not events, so that only the last state matters.
+
+Holds: a key is worked on by one worker at a time; a key that is added while it is worked on comes again afterwards;
+a failure comes again later and later, and never holds up the others.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+K = TypeVar("K", bound=Hashable)
+
+_LOG: Final = structlog.get_logger(__name__)
+_FIRST: Final = 0.2
+_LAST: Final = 60.0
+
+
+class RetryError(Exception):
+    """The work could not be done now; the message says why. It comes again, later each time."""
+
+
+class WorkQueue(Generic[K]):
+    """Keys to look at. Lives in one loop."""
+
+    def __init__(self) -> None:
+        self._ready: asyncio.Queue[K] = asyncio.Queue()
+        self._waiting: set[K] = set()
+        self._busy: set[K] = set()
+        self._again: set[K] = set()
+        self._failures: dict[K, int] = {}
+
+    def add(self, key: K) -> None:
+        """Ask for a look at this key; asking twice is asking once."""
+        if key in self._busy:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.put_nowait(key)
+
+    async def work(self, look: Callable[[K], Awaitable[None]]) -> None:
+        """Look at keys until cancelled. Several may run side by side."""
+        while True:
+            key = await self._ready.get()
+            self._waiting.discard(key)
+            self._busy.add(key)
+            try:
+                await look(key)
+            except RetryError as error:
+                self._later(key, str(error))
+            except Exception:
+                # One object that nobody thought of must not end the work on all the others.
+                _LOG.exception("reconciling failed", key=key)
+                self._later(key, "an error of ours, see above")
+            else:
+                self._failures.pop(key, None)
+            finally:
+                self._busy.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self.add(key)
+
+    def _later(self, key: K, why: str) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(_LAST, _FIRST * 2 ** (failures - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        _LOG.log(30 if failures > 3 else 20, "reconciling again later", key=key, seconds=round(delay, 1), why=why)
+        asyncio.get_running_loop().call_later(delay, self.add, key)

@@ -1,0 +1,171 @@
+"""Valid objects in which every field of the schema is there once, and the largest objects that the bounds allow."""
+
+import itertools
+import string
+from typing import Final
+
+from bailiwick_api.meta import API_VERSION
+from support.objects import (
+    AGENT,
+    DIGEST,
+    ENDPOINT,
+    POLICY,
+    STEP,
+    Object,
+    active_status,
+    grant,
+    later,
+    rule_reference,
+    step,
+    use_record,
+)
+
+_EXPRESSION: Final = "size(string(context.count)) > 2"
+
+
+def full_policy(namespace: str, name: str = POLICY) -> Object:
+    """Return a policy with every field of spec and status."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "EndpointPolicy",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "endpoint": ENDPOINT,
+            "endpointSettings": {
+                "enforcers": [{"namespace": "crm", "name": "crm-api"}],
+                "identity": {"verification": "Token", "audiences": ["crm-api.crm"]},
+            },
+            "mode": "Enforce",
+            "suspend": False,
+            "expireTime": later(hours=9),
+            "subjects": [{"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}],
+            "variables": [{"name": "big", "expression": _EXPRESSION}],
+            "rules": [
+                {
+                    "name": "export",
+                    "effect": "RequireApproval",
+                    "subjects": ["agent"],
+                    "actions": ["customers.export"],
+                    "resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}],
+                    "intents": ["support"],
+                    "conditions": [{"name": "big", "expression": "variables.big", "message": "only big ones"}],
+                    "expireTime": later(hours=8),
+                    "approval": {
+                        "binding": "Exact",
+                        "steps": [{"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": 2}],
+                        "pendingSeconds": 1800,
+                        "windowSeconds": 300,
+                        "maxUses": 2,
+                        "reason": {"required": False, "pattern": "INC-[0-9]+"},
+                    },
+                }
+            ],
+        },
+        "status": {"observedGeneration": 1, "digest": DIGEST, "conditions": [_condition("Accepted")]},
+    }
+
+
+def full_grant(namespace: str, name: str = "wanted") -> Object:
+    """Return a grant with every field of spec and status, as it stands after one of two uses."""
+    out = grant(
+        namespace,
+        name,
+        requester="carol",
+        subject={"type": "serviceAccount", "id": AGENT, "uid": "agent-uid"},
+        actors=[{"issuer": "cluster", "id": AGENT, "uid": "agent-uid"}],
+        excludedReviewers=[AGENT],
+        intent="support",
+        binding={"mode": "Exact", "digest": DIGEST, "members": ["args_digest"]},
+        display=[{"name": "resource.id", "value": "42"}],
+        reason="INC-4412 export for the audit",
+        steps=[step(groups=["crm-owners"])],
+        maxUses=2,
+    )
+    out["spec"]["request"]["requester"]["uid"] = "carol-uid"
+    out["spec"]["reviews"] = [
+        {
+            "reviewer": "dave",
+            "reviewerUID": "dave-uid",
+            "step": STEP,
+            "group": "crm-owners",
+            "decision": "Approve",
+            "reason": "as agreed",
+            "binding": DIGEST,
+        }
+    ]
+    out["spec"]["revocation"] = {"by": "dave", "reason": "no longer needed", "for": "carol"}
+    out["status"] = active_status(
+        observedGeneration=1,
+        counted=[{"reviewer": "dave"}],
+        voided=[{"reviewer": "erin"}],
+        uses=1,
+        useRecords=[use_record()],
+        conditions=[_condition("Approved")],
+    )
+    return out
+
+
+def largest_policy(namespace: str) -> Object:
+    """Return a policy of 64 rules x 64 subjects x 64 ids, with the dearest names there are for the subject check."""
+    # Names that differ only in their last letters are compared to the end.
+    names = [
+        "s" * 61 + one + two for one, two in itertools.islice(itertools.product(string.ascii_lowercase, repeat=2), 64)
+    ]
+    ids = [f"{number}" for number in range(64)]
+    rules = [
+        {
+            "name": f"rule-{number}",
+            "effect": "Allow",
+            # The last ones first, so that each search goes through the whole list.
+            "subjects": list(reversed(names)),
+            "actions": [f"a{one}" for one in range(64)],
+            "resources": [{"type": "t", "ids": ids} for _ in range(16)],
+            "conditions": [{"name": f"c{one}", "expression": "true"} for one in range(16)],
+        }
+        for number in range(64)
+    ]
+    out = full_policy(namespace, "largest")
+    out["spec"]["subjects"] = [
+        {"name": name, "serviceAccount": {"namespace": "agents", "name": "crm-agent"}} for name in names
+    ]
+    out["spec"]["variables"] = [{"name": f"v{one}", "expression": "true"} for one in range(32)]
+    out["spec"]["rules"] = rules
+    return out
+
+
+def largest_grant(namespace: str, requester: str = "carol") -> Object:
+    """Return a grant for the longest request there is: 4 rules, 20 steps, 64 facts, all as long as they may be."""
+    policies = ["p" * 252 + f"{number}" for number in range(4)]
+    return grant(
+        namespace,
+        "largest",
+        requester=requester,
+        rules=[{**rule_reference(name), "uid": "u" * 128, "rule": "r" * 63} for name in policies],
+        subject={"type": "t" * 63, "id": "i" * 512, "uid": "u" * 128},
+        actors=[{"issuer": "c" * 253, "id": "a" * 511 + f"{number}", "uid": "u" * 128} for number in range(4)],
+        excludedReviewers=["e" * 510 + f"{number:02}" for number in range(16)],
+        action={"name": "n" * 128},
+        resource={"type": "t" * 63, "id": "i" * 253},
+        intent="i" * 63,
+        binding={"mode": "Scope", "members": ["m" * 63] * 64},
+        reason="r" * 4096,
+        steps=[largest_step(policies[number % 4], number) for number in range(20)],
+        maxUses=50,
+    )
+
+
+def largest_step(policy: str, number: int) -> Object:
+    """Return a step whose last group is `crm-owners`."""
+    groups = [*("g" * 251 + f"{one:02}" for one in range(15)), "crm-owners"]
+    return {"name": "s" * 379 + f"{number:02}", "policy": policy, "kind": "Human", "groups": groups, "count": 1}
+
+
+def _condition(kind: str) -> Object:
+    return {
+        "type": kind,
+        "status": "True",
+        "observedGeneration": 1,
+        "lastTransitionTime": later(),
+        "reason": "AsExpected",
+        "message": "as expected",
+    }

@@ -1,0 +1,201 @@
+"""The bounds of both kinds, written down a second time: whoever moves one in the models says so here as well.
+
+Each row: path in the schema, `!` where the field is required, then what a value may be:
+`text 1..63` characters, `number 1..5`, `list 1..64 by name` (a map), `list 1..8 set`, `list 0..4 any`, `map 1..16`,
+`one of A B`, `time`, `yes or no`, `object`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+POLICY: Final = """
+spec                                                   ! object
+spec.endpoint                                          ! text 1..63
+spec.endpointSettings                                    object
+spec.endpointSettings.enforcers                        ! list 1..16 by namespace name
+spec.endpointSettings.enforcers[].namespace            ! text 1..63
+spec.endpointSettings.enforcers[].name                 ! text 1..253
+spec.endpointSettings.identity                           object
+spec.endpointSettings.identity.verification              one of Token
+spec.endpointSettings.identity.audiences                 list 1..8 set
+spec.endpointSettings.identity.audiences[]             ! text 1..253
+spec.mode                                                one of Enforce Audit
+spec.suspend                                             yes or no
+spec.expireTime                                          time
+spec.subjects                                          ! list 1..64 by name
+spec.subjects[].name                                   ! text 1..63
+spec.subjects[].serviceAccount                         ! object
+spec.subjects[].serviceAccount.namespace               ! text 1..63
+spec.subjects[].serviceAccount.name                    ! text 1..253
+spec.variables                                           list 0..32 by name
+spec.variables[].name                                  ! text 1..63
+spec.variables[].expression                            ! text 1..4096
+spec.rules                                             ! list 1..64 by name
+spec.rules[].name                                      ! text 1..63
+spec.rules[].effect                                    ! one of Allow RequireApproval Deny
+spec.rules[].subjects                                  ! list 1..64 set
+spec.rules[].subjects[]                                ! text 1..63
+spec.rules[].actions                                   ! list 1..64 set
+spec.rules[].actions[]                                 ! text 1..128
+spec.rules[].resources                                 ! list 1..16 any
+spec.rules[].resources[].type                          ! text 1..63
+spec.rules[].resources[].ids                           ! list 1..64 set
+spec.rules[].resources[].ids[]                         ! text 1..253
+spec.rules[].resources[].properties                      map 1..16
+spec.rules[].resources[].properties{}                  ! list 1..16 set
+spec.rules[].resources[].properties{}[]                ! text 0..253
+spec.rules[].intents                                     list 1..16 set
+spec.rules[].intents[]                                 ! text 1..63
+spec.rules[].conditions                                  list 0..16 by name
+spec.rules[].conditions[].name                         ! text 1..63
+spec.rules[].conditions[].expression                   ! text 1..4096
+spec.rules[].conditions[].message                        text 0..256
+spec.rules[].expireTime                                  time
+spec.rules[].approval                                    object
+spec.rules[].approval.binding                            one of Exact
+spec.rules[].approval.steps                            ! list 1..5 by name
+spec.rules[].approval.steps[].name                     ! text 1..63
+spec.rules[].approval.steps[].kind                     ! one of Human System
+spec.rules[].approval.steps[].groups                     list 1..16 set
+spec.rules[].approval.steps[].groups[]                 ! text 1..253
+spec.rules[].approval.steps[].count                      number 1..5
+spec.rules[].approval.pendingSeconds                     number 30..86400
+spec.rules[].approval.windowSeconds                      number 10..86400
+spec.rules[].approval.maxUses                            number 1..50
+spec.rules[].approval.reason                             object
+spec.rules[].approval.reason.required                    yes or no
+spec.rules[].approval.reason.pattern                     text 1..256
+status                                                   object
+status.observedGeneration                                number 0..
+status.digest                                            text 0..80
+"""
+
+GRANT: Final = """
+spec                                                   ! object
+spec.request                                           ! object
+spec.request.endpoint                                  ! text 1..63
+spec.request.rules                                     ! list 1..4 by policy rule
+spec.request.rules[].policy                            ! text 1..253
+spec.request.rules[].uid                               ! text 1..128
+spec.request.rules[].rule                              ! text 1..63
+spec.request.rules[].ruleDigest                        ! pattern
+spec.request.requester                                 ! object
+spec.request.requester.username                        ! text 1..512
+spec.request.requester.uid                               text 1..128
+spec.request.subject                                   ! object
+spec.request.subject.type                              ! text 1..63
+spec.request.subject.id                                ! text 1..512
+spec.request.subject.uid                                 text 1..128
+spec.request.actors                                      list 0..4 any
+spec.request.actors[].issuer                             text 1..253
+spec.request.actors[].id                               ! text 1..512
+spec.request.actors[].uid                                text 1..128
+spec.request.excludedReviewers                           list 0..16 set
+spec.request.excludedReviewers[]                       ! text 1..512
+spec.request.action                                    ! object
+spec.request.action.name                               ! text 1..128
+spec.request.resource                                  ! object
+spec.request.resource.type                             ! text 1..63
+spec.request.resource.id                               ! text 1..253
+spec.request.intent                                      text 1..63
+spec.request.binding                                   ! object
+spec.request.binding.mode                              ! one of Exact Scope
+spec.request.binding.digest                              pattern
+spec.request.binding.members                             list 0..64 any
+spec.request.binding.members[]                         ! text 0..63
+spec.request.display                                     list 0..64 by name
+spec.request.display[].name                            ! text 1..253
+spec.request.display[].value                           ! text 0..1024
+spec.request.reason                                      text 0..4096
+spec.request.steps                                     ! list 1..20 by name
+spec.request.steps[].name                              ! text 1..381
+spec.request.steps[].policy                            ! text 1..253
+spec.request.steps[].kind                              ! one of Human System
+spec.request.steps[].groups                              list 1..16 set
+spec.request.steps[].groups[]                          ! text 1..253
+spec.request.steps[].count                             ! number 1..5
+spec.request.origin                                    ! one of Requested OnDeny PreApproved
+spec.request.pendingUntilTime                          ! time
+spec.request.windowSeconds                             ! number 10..86400
+spec.request.maxUses                                   ! number 1..50
+spec.reviews                                             list 0..20 by reviewer
+spec.reviews[].reviewer                                ! text 1..512
+spec.reviews[].reviewerUID                               text 0..128
+spec.reviews[].step                                    ! text 1..381
+spec.reviews[].group                                     text 1..253
+spec.reviews[].decision                                ! one of Approve Deny
+spec.reviews[].reason                                    text 0..1024
+spec.reviews[].binding                                 ! text 1..80
+spec.revocation                                          object
+spec.revocation.by                                     ! text 1..512
+spec.revocation.reason                                   text 0..1024
+spec.revocation.for                                      text 1..512
+status                                                   object
+status.observedGeneration                                number 0..
+status.phase                             one of Pending Active Denied Expired Withdrawn Consumed Lapsed Revoked
+status.approvedTime                                      time
+status.notAfterTime                                      time
+status.counted                                           list 0..20 by reviewer
+status.counted[].reviewer                              ! text 1..512
+status.voided                                            list 0..20 by reviewer
+status.voided[].reviewer                               ! text 1..512
+status.uses                                              number 0..50
+status.useRecords                                        list 0..50 by key
+status.useRecords[].key                                ! text 1..80
+status.useRecords[].time                               ! time
+status.useRecords[].evaluationID                       ! text 0..64
+"""
+
+CONDITIONS: Final = """
+status.conditions                                        list 0..16 by type
+status.conditions[].type                               ! text 0..64
+status.conditions[].status                             ! one of True False Unknown
+status.conditions[].observedGeneration                   number 0..
+status.conditions[].lastTransitionTime                 ! time
+status.conditions[].reason                             ! text 1..128
+status.conditions[].message                              text 0..4096
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One row."""
+
+    kind: str
+    path: str
+    required: bool
+    what: str
+    low: int = 0
+    high: int | None = None
+    words: tuple[str, ...] = ()
+    """The choices, or the keys of a list (`set` and `any` for lists without)."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path}"
+
+
+def bounds() -> list[Bound]:
+    """Return all rows."""
+    tables = {"EndpointPolicy": POLICY + CONDITIONS, "ApprovalGrant": GRANT + CONDITIONS}
+    return [_bound(kind, line) for kind, table in tables.items() for line in table.split("\n") if line]
+
+
+def _bound(kind: str, line: str) -> Bound:
+    path, *words = line.split()
+    required = words[0] == "!"
+    what, *rest = words[required:]
+    match what:
+        case "text" | "number" | "map":
+            return Bound(kind, path, required, what, *_range(rest[0]))
+        case "list":
+            keys = tuple(word for word in rest[1:] if word != "by")
+            return Bound(kind, path, required, what, *_range(rest[0]), words=keys)
+        case "one":
+            return Bound(kind, path, required, "choice", words=tuple(rest[1:]))
+        case _:
+            return Bound(kind, path, required, what)
+
+
+def _range(text: str) -> tuple[int, int | None]:
+    low, high = text.split("..")
+    return int(low), int(high) if high else None

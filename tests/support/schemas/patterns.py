@@ -1,0 +1,72 @@
+"""Strings on both sides of each pattern: what a field of this path takes, and what it refuses."""
+
+from typing import Final
+
+_LABELS: Final = (("a", "0", "crm-api", "a-1", "a" * 63), ("-a", "a-", "A", "a_b", "a.b", "a b", "a\n", "é"))
+_DIGEST: Final = "0123456789abcdef" * 4
+
+TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "EndpointPolicy spec.endpoint": _LABELS,
+    "EndpointPolicy spec.subjects.0.name": _LABELS,
+    "EndpointPolicy spec.rules.0.name": _LABELS,
+    "EndpointPolicy spec.rules.0.subjects.0": _LABELS,
+    "EndpointPolicy spec.rules.0.conditions.0.name": _LABELS,
+    "EndpointPolicy spec.rules.0.approval.steps.0.name": _LABELS,
+    "ApprovalGrant spec.request.endpoint": _LABELS,
+    "ApprovalGrant spec.request.rules.0.rule": _LABELS,
+    "EndpointPolicy spec.variables.0.name": (
+        ("big", "_big", "Big2", "a_b"),
+        ("2big", "a-b", "a.b", "a b", "é", "big\n"),
+    ),
+    "EndpointPolicy spec.rules.0.actions.0": (
+        ("*", "a", "customers.list", "customers.*", "customers:*", "/customers/*", "a.b.c.*", "GET:/a/b", "a/b.*", "é"),
+        # One star, at the end, behind . : or /, with something before that; and no blanks.
+        (
+            *("a*", "customers*", "*.list", "cust*mers", "a.*.b", "**", "a.**", "*.*", ".*", "/*"),
+            *("a b", " a", "a ", "a\tb", "a\n", "a\x0bb", "a\x7fb"),
+        ),
+    ),
+    "EndpointPolicy spec.rules.0.resources.0.ids.0": (
+        ("*", "42", "eu/*", "eu:*", "eu.*", "a b", "/", "eu/42", "é", "a\u00a0b"),
+        ("eu*", "*42", "4*2", "eu/*/x", "**", "eu/**", "/*", "a\tb", "a\n", "\x00", "a\x7f"),
+    ),
+    "ApprovalGrant spec.request.rules.0.ruleDigest": (
+        (f"v1:{_DIGEST}",),
+        (_DIGEST, f"v2:{_DIGEST}", f"v1:{_DIGEST[1:]}", f"v1:{_DIGEST}0", f"v1:{_DIGEST.upper()}", f"v1:{_DIGEST}\n"),
+    ),
+    "ApprovalGrant spec.request.binding.digest": (
+        (f"sha256:{_DIGEST}",),
+        (_DIGEST, f"sha512:{_DIGEST}", f"sha256:{_DIGEST[1:]}", f"sha256:{_DIGEST}0", f"sha256:{_DIGEST.upper()}"),
+    ),
+}  # fmt: skip
+
+TIME_FIELDS: Final = (
+    "EndpointPolicy spec.expireTime",
+    "EndpointPolicy spec.rules.0.expireTime",
+    "EndpointPolicy status.conditions.0.lastTransitionTime",
+    "ApprovalGrant spec.request.pendingUntilTime",
+    "ApprovalGrant status.approvedTime",
+    "ApprovalGrant status.notAfterTime",
+    "ApprovalGrant status.useRecords.0.time",
+    "ApprovalGrant status.conditions.0.lastTransitionTime",
+)
+TIMES: Final = (
+    ("2027-03-31T00:00:00Z", "2027-03-31T00:00:00.5Z", "2027-03-31T23:59:59.123456789+14:00", "1000-01-01T00:00:00Z"),
+    (
+        "soon",
+        "2027-03-31",
+        "2027-03-31T00:00:00",
+        "2027-03-31 00:00:00Z",
+        "2027-03-31t00:00:00z",
+        "2027-03-31T24:00:00Z",
+        "2027-03-31T23:59:60Z",
+        "2027-02-29T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-23:59",
+        # The format date-time alone lets all of these through.
+        "2027-03-31T00:00:00+99:99",
+        "2027-03-31T00:00:00x5Z",
+        "2027-03-31T00:00:00.1234567890Z",
+        "2027-03-31T00:00:00ZTomorrow",
+    ),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""The decision point's only Kubernetes client."""

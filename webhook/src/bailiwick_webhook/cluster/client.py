@@ -1,0 +1,213 @@
+"""The API server, as far as the decision point speaks to it. Everything else asks through `Cluster`.
+
+Holds: every call has a deadline and none is repeated on its own, since a repeated write could spend a grant twice; what
+the API server does not answer is a `ClusterUnavailableError`, and its refusals are values.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+from kubernetes.aio.client import ApiClient, Configuration
+
+from bailiwick_api.access import Access, AccessError
+from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+
+_OK = range(200, 300)
+
+
+class ClusterUnavailableError(Exception):
+    """The API server did not answer, or answered that it cannot at the moment (timeouts, 429, 5xx, our own 401)."""
+
+
+class HistoryGoneError(Exception):
+    """A watch cannot be resumed (410): list again; deletions may lie in the gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Objects that are listed and watched. `name` restricts it to one object."""
+
+    path: str
+    name: str | None = None
+
+    def query(self, **more: str) -> str:
+        """Return the query string of a list or watch."""
+        selector = {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
+        return urlencode(selector | more)
+
+
+POLICIES = Collection(f"/apis/{API_VERSION}/{ENDPOINT_POLICIES}")
+GRANTS = Collection(f"/apis/{API_VERSION}/{APPROVAL_GRANTS}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server said. `date` is its clock, in seconds since the epoch; None where it sent none."""
+
+    status: int
+    body: dict[str, Any]
+    date: float | None
+
+    @property
+    def ok(self) -> bool:
+        """2xx."""
+        return self.status in _OK
+
+    @property
+    def message(self) -> str:
+        """The message of a refusal."""
+        return str(self.body.get("message", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One whole list and the resource version that a watch goes on from."""
+
+    items: list[dict[str, Any]]
+    resource_version: str
+
+
+class Cluster:
+    """A client of one API server. Close it with `close`."""
+
+    def __init__(self, access: Access, timeout: float) -> None:
+        configuration = Configuration(
+            host=access.server,
+            ssl_ca_cert=str(access.ca_file) if access.ca_file else None,
+            ca_cert_data=access.ca_data,
+        )
+        self._api = ApiClient(configuration)
+        self._access = access
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()  # type: ignore[no-untyped-call]  # the client ships without types here
+
+    async def list_all(self, collection: Collection, *, page: int = 500) -> Listed:
+        """Return every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
+        items: list[dict[str, Any]] = []
+        more = ""
+        while True:
+            query = {"limit": str(page)} | ({"continue": more} if more else {})
+            answer = await self._call("GET", f"{collection.path}?{collection.query(**query)}")
+            if not answer.ok:
+                message = f"list {collection.path}: {answer.status} {answer.message}"
+                raise HistoryGoneError(message) if answer.status == 410 else ClusterUnavailableError(message)  # noqa: PLR2004 - HTTP 410 Gone
+            items += answer.body["items"]
+            more = answer.body["metadata"].get("continue", "")
+            if not more:
+                return Listed(items, answer.body["metadata"]["resourceVersion"])
+
+    async def watch(
+        self, collection: Collection, resource_version: str, *, silence: float, seconds: int
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield (type, object) from a resource version on, bookmarks too, until the server ends the watch.
+
+        Raises `ClusterUnavailableError`, also after `silence` seconds without a byte, and `HistoryGoneError`.
+        """
+        query = collection.query(
+            watch="true",
+            allowWatchBookmarks="true",
+            resourceVersion=resource_version,
+            timeoutSeconds=str(seconds),
+        )
+        # No total deadline: a watch is meant to stay; a silent one is noticed by sock_read.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.total, sock_read=silence)
+        try:
+            response = await self._send("GET", f"{collection.path}?{query}", None, timeout)
+            try:
+                if response.status == 410:  # noqa: PLR2004 - HTTP 410 Gone
+                    raise HistoryGoneError(collection.path)
+                if response.status not in _OK:
+                    message = f"watch {collection.path}: {response.status}"
+                    raise ClusterUnavailableError(message)
+                async for line in response.content:
+                    event = orjson.loads(line)
+                    if event["type"] == "ERROR":
+                        raise HistoryGoneError(str(event["object"].get("message")))
+                    yield event["type"], event["object"]
+            finally:
+                response.close()
+        except (aiohttp.ClientError, TimeoutError, OSError, AccessError, KeyError, ValueError) as error:
+            message = f"watch {collection.path}: {error!r}"
+            raise ClusterUnavailableError(message) from error
+
+    async def read_grant(self, namespace: str, name: str) -> Answer:
+        """Read one grant as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
+        return await self._call("GET", _grant(namespace, name))
+
+    async def create_grant(self, manifest: Mapping[str, Any]) -> Answer:
+        """Create a grant; 409 (exists) and refusals are answers. Raises `ClusterUnavailableError`."""
+        namespace = manifest["metadata"]["namespace"]
+        return await self._call("POST", f"/apis/{API_VERSION}/namespaces/{namespace}/{APPROVAL_GRANTS}", manifest)
+
+    async def write_grant_status(self, grant: Mapping[str, Any]) -> Answer:
+        """Replace a grant's status at its resourceVersion; 409 and the guard's refusals are answers.
+
+        Raises `ClusterUnavailableError`, after which the write may or may not have happened.
+        """
+        metadata = grant["metadata"]
+        return await self._call("PUT", f"{_grant(metadata['namespace'], metadata['name'])}/status", grant)
+
+    async def review_token(self, token: str, audiences: list[str]) -> dict[str, Any]:
+        """Ask whose token this is (TokenReview); return its `status`. Raises `ClusterUnavailableError`."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": audiences},
+        }
+        answer = await self._call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body)
+        if not answer.ok:
+            message = f"tokenreviews: {answer.status} {answer.message}"
+            raise ClusterUnavailableError(message)
+        status: dict[str, Any] = answer.body.get("status") or {}
+        return status
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        try:
+            response = await self._send(method, path, body, self._timeout)
+            async with response:
+                raw = await response.read()
+            answer = Answer(response.status, orjson.loads(raw) if raw else {}, _date(response.headers.get("Date")))
+        except (aiohttp.ClientError, TimeoutError, OSError, AccessError, orjson.JSONDecodeError) as error:
+            message = f"{method} {path}: {error!r}"
+            raise ClusterUnavailableError(message) from error
+        # 401: our own token is not accepted (any more). 429 and 5xx: the API server cannot at the moment.
+        if answer.status in {401, 429} or answer.status >= 500:  # noqa: PLR2004 - HTTP 5xx
+            message = f"{method} {path}: {answer.status} {answer.message}"
+            raise ClusterUnavailableError(message)
+        return answer
+
+    async def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        # The token file is read for every call, as client-go does within a minute: a rotated token is never missed.
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._access.token()}"}
+        answer = await self._api.call_api(
+            method,
+            self._access.server + path,
+            header_params=headers | ({"Content-Type": "application/json"} if body is not None else {}),
+            body=body,
+            _request_timeout=limits,
+        )
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def _grant(namespace: str, name: str) -> str:
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{APPROVAL_GRANTS}/{name}"
+
+
+def _date(header: str | None) -> float | None:
+    if header is None:
+        return None
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,135 @@
+"""Consuming: one use of one grant, exactly once, under any number of replicas (DESIGN, "Consuming").
+
+Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again; an answer
+that did not come is a denial, and the use may be spent, never double.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from msgspec.structs import replace
+
+from bailiwick_engine import grants
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.verdict import Outcome, Verdict
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+
+MAX_SKEW: Final = 30.0
+IDEMPOTENT_FOR: Final = 30.0
+_CONFLICT, _GONE = 409, 404
+
+_log = structlog.get_logger()
+
+Judge = Callable[[Grant, float], Verdict]
+
+
+class Consumer:
+    """Takes uses. `now` is the time of day in seconds since the epoch."""
+
+    def __init__(self, cluster: Cluster, now: Callable[[], float]) -> None:
+        self._cluster = cluster
+        self._now = now
+
+    async def consume(
+        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        """Take one use of the first of the verdict's grants that still serves; return the verdict on it and the grant.
+
+        `judge` decides the call again with a grant as it was read live. Without a grant the verdict is a denial.
+        """
+        key = _key(asked, verdict, evaluation_id)
+        last = replace(verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, grants=())
+        for candidate in verdict.grants:
+            try:
+                last, used = await self._use(candidate, key, evaluation_id, judge, last)
+            except ClusterUnavailableError as error:
+                # Whether the write happened is unknown. Trying another grant could spend two for one call.
+                _log.warning("grant not usable: API server gave no answer", grant=candidate.name, error=str(error))
+                return replace(last, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE), None
+            if used is not None:
+                return last, used
+        return last, None
+
+    async def _use(
+        self, candidate: Grant, key: str, evaluation_id: str, judge: Judge, last: Verdict
+    ) -> tuple[Verdict, Grant | None]:
+        # One more try for each use that another call may take meanwhile, and some for the operator's own writes.
+        for _ in range(candidate.request.max_uses + 3):
+            answer = await self._cluster.read_grant(candidate.namespace, candidate.name)
+            live = grants.parse(answer.body) if answer.ok else None
+            if live is None or live.uid != candidate.uid:
+                return replace(last, reason=Reason.APPROVAL_REQUIRED), None
+            skewed, now = self._clock(answer)
+            if skewed:
+                return replace(last, reason=Reason.CLOCK_SKEW), None
+            last = judge(live, now)
+            if _already_taken(live, key, now) and _still_good(last, live):
+                return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
+            if last.outcome is not Outcome.USE_GRANT:
+                return last, None
+            written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, now))
+            if written.ok:
+                return last, grants.parse(written.body) or live
+            if written.status == _GONE:
+                return replace(last, outcome=Outcome.DENY, reason=Reason.APPROVAL_REVOKED), None
+            # 409: somebody else wrote first. A refusal of the guard means the same: what we read no longer holds.
+            _log.info(
+                "use not written, reading again", grant=candidate.name, status=written.status, why=written.message
+            )
+        return replace(last, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, grants=()), None
+
+    def _clock(self, answer: Answer) -> tuple[bool, float]:
+        """Return whether the clocks are too far apart, and the later of the two."""
+        ours = self._now()
+        if answer.date is None:
+            return True, ours
+        # The header has whole seconds, so the API server's clock reads up to one second more.
+        return not -MAX_SKEW <= answer.date - ours <= MAX_SKEW, max(ours, answer.date)
+
+
+def _key(asked: Asked, verdict: Verdict, evaluation_id: str) -> str:
+    """The enforcer's own request id makes a repeated call the same call; without one every call is its own."""
+    if asked.request_id:
+        return _digest("request", asked.call.caller.uid, asked.request_id, verdict.digest or "")
+    return _digest("evaluation", evaluation_id)
+
+
+def _digest(*parts: str) -> str:
+    framed = b"".join(len(part := text.encode()).to_bytes(4, "big") + part for text in parts)
+    return "sha256:" + hashlib.sha256(framed).hexdigest()
+
+
+def _already_taken(live: Grant, key: str, now: float) -> bool:
+    """This very call took its use a moment ago, and the grant was not revoked since."""
+    if live.revoked or live.deleting or live.phase not in {"Active", "Consumed"}:
+        return False
+    return any(
+        record.key == key and now - record.time.timestamp() <= IDEMPOTENT_FOR
+        for record in live.status.use_records or ()
+    )
+
+
+def _still_good(verdict: Verdict, live: Grant) -> bool:
+    """Nothing speaks against the grant but that this call used it up."""
+    fits = verdict.outcome is Outcome.USE_GRANT or verdict.reason is Reason.APPROVAL_CONSUMED
+    return fits and verdict.gate is not None and grants.current(live.request, verdict.gate)
+
+
+def _with_use(stored: Mapping[str, Any], key: str, evaluation_id: str, now: float) -> dict[str, Any]:
+    """Return the object as stored, with one use more and nothing else changed."""
+    status = dict(stored.get("status") or {})
+    records = status.get("useRecords", [])
+    status["uses"] = status.get("uses", 0) + 1
+    record = {
+        # A request id that comes again after its time is a call of its own, and records are keyed.
+        "key": key if all(kept["key"] != key for kept in records) else _digest("evaluation", evaluation_id),
+        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "evaluationID": evaluation_id,
+    }
+    status["useRecords"] = [*records, record]
+    return {**stored, "status": status}

@@ -1,0 +1,76 @@
+"""AuthZEN ARAP (Access Request and Approval Profile, working-group draft): tasks, in the draft's names.
+
+Holds: the names of the draft stand here and nowhere else, since it may still change; a task is one grant, and its
+status follows from it: pending, then exactly one of approved, denied, expired, cancelled.
+"""
+
+import time
+from typing import Any, Final
+
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.verdict import Verdict
+from bailiwick_webhook.http.authzen import stamp
+from bailiwick_webhook.http.problems import ARAP_ERROR, ProblemError
+
+_STATUS: Final = {
+    "Active": "approved",
+    "Consumed": "approved",
+    "Lapsed": "approved",
+    "Revoked": "approved",
+    "Denied": "denied",
+    "Expired": "expired",
+    "Withdrawn": "cancelled",
+}
+
+
+def task(grant: Grant, base: str) -> dict[str, Any]:
+    """Return the task of a grant. An approval that is over or used up stays `approved`: validity is judged at use."""
+    request = grant.request
+    status = _status(grant)
+    task_id = f"{grant.name}.{grant.uid}"
+    described: dict[str, Any] = {
+        "id": task_id,
+        "status": status,
+        "status_endpoint": f"{base}/access/v1/requests/{task_id}",
+        "expires_at": stamp(request.pending_until_time.timestamp()),
+    }
+    if status == "pending":
+        described["progress"] = {
+            "total_steps": len(request.steps),
+            "awaiting": [{"step": step.name, "kind": step.kind, "groups": step.groups or []} for step in request.steps],
+        }
+    approved, until = grant.status.approved_time, grant.status.not_after_time
+    if status == "approved" and approved is not None and until is not None:
+        described["result"] = {
+            "mode": "reevaluate",
+            "approval": {
+                "id": task_id,
+                "approved_at": stamp(approved.timestamp()),
+                "approved_until": stamp(until.timestamp()),
+            },
+        }
+    return {"task": described}
+
+
+def _status(grant: Grant) -> str:
+    if grant.phase != "Pending":
+        return _STATUS[grant.phase]
+    if grant.revoked or grant.deleting:
+        return "cancelled"
+    return "expired" if time.time() >= grant.request.pending_until_time.timestamp() else "pending"
+
+
+def not_requestable(verdict: Verdict, detail: str | None = None) -> ProblemError:
+    """400: nothing to ask for."""
+    return ProblemError(
+        400,
+        f"{ARAP_ERROR}not_requestable",
+        "Not requestable",
+        detail or f"No approval can be asked for: {verdict.sentence}",
+        more={"reason": verdict.reason.value},
+    )
+
+
+def unknown_task() -> ProblemError:
+    """404: no such task of this endpoint, or not for this caller to see."""
+    return ProblemError(404, f"{ARAP_ERROR}unknown_task", "Unknown task", "There is no such request of this endpoint.")

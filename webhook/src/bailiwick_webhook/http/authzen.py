@@ -1,0 +1,140 @@
+"""AuthZEN Authorization API 1.0, access evaluation: body to call, decision to answer.
+
+Holds: a denial is 200 with `decision: false` (AuthZEN 1.0, "Access Evaluation Response"); unknown members are ignored;
+a member of the wrong type is 400 with its path.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.http.problems import bad_request
+from bailiwick_webhook.identity.subject import Claimed
+from bailiwick_webhook.pdp import Decision
+
+DENIAL_SECONDS: Final = 600
+RETRY_AFTER: Final = 5
+
+
+class Evaluation(NamedTuple):
+    """A parsed body. `reason` is the requester's own word, `context.business_justification`."""
+
+    subject: Claimed
+    action: Action
+    resource: Resource
+    context: Mapping[str, Json]
+    reason: str | None
+
+
+def parse(body: Mapping[str, Any]) -> Evaluation:
+    """Parse an evaluation request. Raises `ProblemError` (400) that names the field."""
+    subject, action, resource = (_member(body, name) for name in ("subject", "action", "resource"))
+    context = _optional(body, "context", dict, "context") or {}
+    evidence = _optional(context, "evidence", dict, "context.evidence") or {}
+    args = context.get("args")
+    if args is not None and not isinstance(args, dict):
+        raise bad_request("must be an object", "context.args")
+    _optional(context, "intent", str, "context.intent")
+    return Evaluation(
+        Claimed(
+            _text(subject, "type", "subject.type"),
+            _text(subject, "id", "subject.id"),
+            _optional(subject, "properties", dict, "subject.properties"),
+            _optional(evidence, "subject_token", str, "context.evidence.subject_token"),
+            _optional(evidence, "actor_token", str, "context.evidence.actor_token"),
+        ),
+        Action(_text(action, "name", "action.name"), _optional(action, "properties", dict, "action.properties")),
+        Resource(
+            _text(resource, "type", "resource.type"),
+            _text(resource, "id", "resource.id"),
+            _optional(resource, "properties", dict, "resource.properties"),
+        ),
+        {name: value for name, value in context.items() if name not in RESERVED_CONTEXT},
+        _optional(context, "business_justification", str, "context.business_justification"),
+    )
+
+
+def answer(decision: Decision, base: str) -> dict[str, Any]:
+    """Return the body of the answer. `base` is the URL of the endpoint's tenant, where an approval can be asked for."""
+    verdict = decision.verdict
+    context: dict[str, Any] = {
+        "evaluation_id": decision.evaluation_id,
+        "evaluated_at": stamp(decision.time),
+        "reason": verdict.reason.value,
+        "snapshot": {"revision": decision.revision, "age_seconds": round(decision.age, 3)},
+    }
+    if verdict.dry_run:
+        context["dry_run"] = True
+    if verdict.rule is not None:
+        policy = verdict.rule.policy
+        context["policy"] = {
+            "namespace": policy.namespace,
+            "name": policy.name,
+            "uid": policy.uid,
+            "generation": policy.generation,
+            "digest": verdict.rule.policy_digest,
+            "rule": verdict.rule.name,
+        }
+    if decision.used is not None:
+        until = decision.used.status.not_after_time
+        context["approval"] = {
+            "id": f"{decision.used.name}.{decision.used.uid}",
+            "approved_until": stamp(until.timestamp()) if until else None,
+            "uses": decision.used.status.uses,
+        }
+    if not decision.allowed:
+        context |= _denial(decision, base)
+    return {"decision": decision.allowed, "context": context}
+
+
+def _denial(decision: Decision, base: str) -> dict[str, Any]:
+    verdict = decision.verdict
+    said: dict[str, Any] = {
+        "reason_user": {"403": verdict.sentence},
+        "reason_admin": {"403": f"{verdict.reason.value}: {verdict.sentence}"},
+        "next_action": verdict.next_action,
+    }
+    if verdict.next_action == "retry":
+        said["retry_after"] = RETRY_AFTER
+    if verdict.requestable and verdict.rule is not None and not verdict.dry_run:
+        # AuthZEN ARAP (draft): the presence of access_request is the only signal that a denial can be asked about.
+        policy = verdict.rule.policy
+        said["access_request"] = {
+            "endpoint": f"{base}/access/v1/requests",
+            "template": f"{policy.namespace}/{policy.name}/{verdict.rule.name}",
+            "expires_at": stamp(decision.time + DENIAL_SECONDS),
+        }
+    if verdict.reason is Reason.APPROVAL_PENDING and verdict.pending is not None:
+        said["task"] = {"id": f"{verdict.pending.name}.{verdict.pending.uid}", "status": "pending"}
+    return said
+
+
+def stamp(seconds: float) -> str:
+    """Return a time as RFC 3339 in UTC."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _member(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = body.get(name)
+    if not isinstance(found, dict):
+        raise bad_request("is missing" if found is None else "must be an object", name)
+    return found
+
+
+def _text(entity: Mapping[str, Any], name: str, path: str) -> str:
+    found = entity.get(name)
+    if not isinstance(found, str):
+        raise bad_request("is missing" if found is None else "must be a string", path)
+    if not found:
+        raise bad_request("must not be empty", path)
+    return found
+
+
+def _optional(entity: Mapping[str, Any], name: str, kind: type[Any], path: str) -> Any:  # noqa: ANN401 - of that kind
+    found = entity.get(name)
+    if found is not None and not isinstance(found, kind):
+        raise bad_request(f"must be {'an object' if kind is dict else 'a string'}", path)
+    return found

@@ -1,0 +1,40 @@
+"""Health, on a port of its own: /healthz says that the loop turns, /readyz that decisions can be trusted.
+
+Holds: ready means that both kinds were listed and compiled, the store is fresh, and we are not about to stop.
+"""
+
+from collections.abc import Callable
+
+import orjson
+from aiohttp import web
+
+from bailiwick_engine.circumstances import Freshness
+from bailiwick_webhook.store.store import Store
+
+
+def build(store: Store, draining: Callable[[], bool]) -> web.Application:
+    """Return the application of the status port."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        checks = {
+            "synced": store.synced,
+            "fresh": store.freshness is Freshness.FRESH,
+            "serving": not draining(),
+        }
+        body = {
+            "ready": all(checks.values()),
+            "checks": checks,
+            "store": {"revision": store.revision, "age_seconds": round(store.age, 3) if store.synced else None},
+            # Not a matter of readiness: without a proven guard everything but grants is decided as ever.
+            "guard": {"proven": store.guard_proven, "why": store.guard.why},
+        }
+        status = 200 if body["ready"] else 503
+        return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    return app

@@ -1,0 +1,78 @@
+"""Problems: what a request gets that is not answered with a decision (RFC 9457).
+
+Holds: a problem names the field that is wrong and what to do; it never repeats a value of the request.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+CONTENT_TYPE: Final = "application/problem+json"
+_TYPE: Final = "https://bailiwick.dev/problems/"
+ARAP_ERROR: Final = "urn:openid:authzen:access-request:error:"
+
+
+class ProblemError(Exception):
+    """Raised at the edge, answered by the middleware. `kind` ends the type URI, or is one; `where` names the field."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        *,
+        where: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.title = title
+        self.detail = detail
+        self.where = where
+        self.headers = headers or {}
+        self.more = more or {}
+
+    def response(self) -> web.Response:
+        """Return the answer."""
+        body = {
+            "type": self.kind if ":" in self.kind else _TYPE + self.kind,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.where is not None:
+            body["field"] = self.where
+        return web.Response(
+            body=orjson.dumps({**body, **self.more}),
+            status=self.status,
+            content_type=CONTENT_TYPE,
+            headers=dict(self.headers),
+        )
+
+
+def bad_request(detail: str, where: str | None = None) -> ProblemError:
+    """400: the body is not what the contract asks for; `where` is the path of the field."""
+    return ProblemError(400, "bad-request", "Bad request", detail, where=where)
+
+
+def unauthenticated(detail: str) -> ProblemError:
+    """401: who asks is not proven (RFC 6750, 3)."""
+    challenge = 'Bearer realm="bailiwick", error="invalid_token"'
+    return ProblemError(401, "unauthenticated", "Unauthenticated", detail, headers={"WWW-Authenticate": challenge})
+
+
+def forbidden() -> ProblemError:
+    """403: the same words for a stranger and for an endpoint that does not exist."""
+    return ProblemError(
+        403, "forbidden", "Forbidden", "This caller may not ask about this endpoint; its policy lists the enforcers."
+    )
+
+
+def unavailable(detail: str) -> ProblemError:
+    """503: the API server does not answer; the caller must treat it as a denial."""
+    return ProblemError(503, "unavailable", "Unavailable", detail, headers={"Retry-After": "5"})

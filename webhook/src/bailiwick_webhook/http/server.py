@@ -1,0 +1,30 @@
+"""Servers: the decision port and the status port, started, drained and stopped.
+
+Holds: a connection is closed by us only after its answer; the access log stays off, the decision record says more.
+"""
+
+import ssl
+from dataclasses import dataclass
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A listening application."""
+
+    runner: web.AppRunner
+    port: int
+
+    async def stop(self) -> None:
+        """Stop listening, answer what is under way, close."""
+        await self.runner.cleanup()
+
+
+async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> Server:
+    """Listen; port 0 takes a free one. Raises `OSError` where the port is taken."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=10.0)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, ssl_context=tls)
+    await site.start()
+    return Server(runner, runner.addresses[0][1])

@@ -1,0 +1,103 @@
+"""`bailiwick-webhook`: start, become ready, serve, drain, stop.
+
+Holds: nothing is answered before the first list was compiled; SIGTERM makes us unready first and deaf only later.
+"""
+
+import asyncio
+import contextlib
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from bailiwick_api.access import AccessError, access
+from bailiwick_webhook import logs, settings
+from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.consume import Consumer
+from bailiwick_webhook.http import app, health
+from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.identity.tokens import Tokens
+from bailiwick_webhook.opening import Opener
+from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.settings import Settings
+from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.tls.context import server_context
+
+_log = structlog.get_logger()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT. Returns 0, or 1 with a line on stderr where it could not start."""
+    given = settings.parse(arguments)
+    logs.configure(given.log_level)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_run(given))
+    except (AccessError, OSError, ssl.SSLError) as error:
+        sys.stderr.write(f"bailiwick-webhook: cannot start: {error}\n")
+        return 1
+    return 0
+
+
+async def _run(given: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tls = (
+        server_context(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file and given.tls_key_file else None
+    )
+    cluster = Cluster(access(given.kubeconfig), given.api_timeout)
+    store = Store(
+        cluster,
+        given.installation,
+        max_staleness=given.max_staleness,
+        hard_staleness=given.hard_staleness,
+        relist=given.relist_interval,
+    )
+    tokens = Tokens(cluster, max_staleness=given.max_staleness, clock=time.monotonic, now=time.time)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(cluster.close)
+        records = await stack.enter_async_context(RecordWriter(given.record_file, fsync=given.record_fsync))
+        pdp = Pdp(
+            store,
+            Consumer(cluster, time.time),
+            Opener(cluster, store, given.installation, time.time),
+            records,
+            given.installation,
+        )
+        status = await serve(health.build(store, stop.is_set), given.status_host, given.status_port)
+        stack.push_async_callback(status.stop)
+        watching = asyncio.create_task(store.run())
+        stack.callback(watching.cancel)
+        await _first(_synced(store), stop.wait(), watching)
+        server = await serve(app.build(pdp, tokens, given.external_url), given.host, given.port, tls)
+        stack.push_async_callback(server.stop)
+        _log.info("serving", port=server.port, status_port=status.port, tls=given.tls, url=given.external_url)
+        await _first(stop.wait(), watching)
+        _log.info("draining", seconds=given.drain_seconds)
+        # Unready from now on, but answering: who routes to us needs a moment to notice.
+        await asyncio.sleep(given.drain_seconds)
+
+
+async def _first(*awaited: Awaitable[object]) -> None:
+    """Wait for the first of these; a task among them that failed raises here."""
+    done, _ = await asyncio.wait([asyncio.ensure_future(one) for one in awaited], return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _synced(store: Store) -> None:
+    while not store.synced:  # noqa: ASYNC110 - at start only, and of six things that have no event in common
+        await asyncio.sleep(0.02)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - not there on every platform
+
+    return uvloop.new_event_loop

@@ -1,0 +1,185 @@
+"""The one pipeline: decide, read the grant live, consume, record, answer. Every adapter goes through it.
+
+Holds: nothing is allowed by a grant before its use stands in the API server and its record is written; whatever goes
+wrong on the way denies, and a use once spent stays spent.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.call import ServiceAccount, Subject
+from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.decide import decide
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.verdict import Outcome, Verdict
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.consume import Consumer
+from bailiwick_webhook.opening import Opened, Opener, Refused
+from bailiwick_webhook.record.line import line
+from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.store.store import Store
+
+_log = structlog.get_logger()
+
+
+class Records(Protocol):
+    """Where records go."""
+
+    async def write(self, line: bytes) -> None:
+        """Append one line; raises `RecordFailedError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use."""
+
+    verdict: Verdict
+    allowed: bool
+    evaluation_id: str
+    time: float
+    revision: str
+    age: float
+    used: Grant | None = None
+
+
+class Pdp:
+    """Answers evaluations. `now` is the time of day in seconds since the epoch."""
+
+    def __init__(
+        self,
+        store: Store,
+        consumer: Consumer,
+        opener: Opener,
+        records: Records,
+        installation: Installation,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._consumer = consumer
+        self._opener = opener
+        self._records = records
+        self._installation = installation
+        self._now = now
+
+    def circumstances(self, asked: Asked, now: float | None = None) -> Circumstances:
+        """Return the circumstances of a decision at this moment."""
+        freshness = self._store.freshness
+        if freshness is Freshness.FRESH and not asked.live_identity:
+            # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
+            freshness = Freshness.STALE
+        return Circumstances(
+            self._now() if now is None else now, freshness, self._store.guard_proven, self._installation
+        )
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The policies as of now; empty, so that everybody is a stranger, before the first list."""
+        return self._store.policies.snapshot or Snapshot({})
+
+    def judge(self, asked: Asked) -> Verdict:
+        """Return the verdict, without using, recording or opening anything."""
+        call = asked.call
+        subject_uid = call.subject.uid if isinstance(call.subject, Subject) else ""
+        grants = self._store.grants.candidates(call.namespace, call.endpoint, subject_uid)
+        return decide(self.snapshot, call, grants, self.circumstances(asked))
+
+    async def evaluate(self, asked: Asked) -> Decision:
+        """Decide one call, using a grant where one is needed and fits."""
+        evaluation_id = new_evaluation_id()
+        verdict = self.judge(asked)
+        used = None
+        if verdict.outcome is Outcome.USE_GRANT and not verdict.dry_run:
+            verdict, used = await self._consumer.consume(
+                asked,
+                verdict,
+                evaluation_id,
+                lambda grant, now: decide(self.snapshot, asked.call, (grant,), self.circumstances(asked, now)),
+            )
+        allowed = verdict.outcome is Outcome.ALLOW or (
+            verdict.outcome is Outcome.USE_GRANT and (used is not None or verdict.dry_run)
+        )
+        return await self._recorded(asked, "evaluation", verdict, evaluation_id, allowed=allowed, used=used)
+
+    def audiences(self, namespace: str, endpoint: str, caller: ServiceAccount) -> frozenset[str] | None:
+        """Return the audiences of subjects' tokens, where this caller may ask; None spares us a stranger's tokens."""
+        found = self.snapshot.endpoints.get((namespace, endpoint))
+        if found is None or found.settings is None or caller.username not in found.enforcers:
+            return None
+        return found.settings.audiences
+
+    async def request(self, asked: Asked, reason: str | None) -> tuple[Decision, Opened | Refused | None]:
+        """Ask for an approval of a call: decide it again, and open a grant only where that is what it needs.
+
+        Returns the decision, and what became of the request; None where the verdict leaves nothing to ask for. Raises
+        `ClusterUnavailableError`.
+        """
+        verdict = self.judge(asked)
+        outcome: Opened | Refused | None = None
+        if verdict.grants:
+            outcome = Opened(verdict.grants[0], created=False)
+        elif (
+            (verdict.requestable or verdict.reason is Reason.APPROVAL_PENDING)
+            and isinstance(asked.call.subject, Subject)
+            and verdict.gate is not None
+            and verdict.digest is not None
+        ):
+            outcome = await self._opener.open(asked.call, asked.call.subject, verdict.gate, verdict.digest, reason)
+        opened = outcome.grant if isinstance(outcome, Opened) else None
+        decision = await self._recorded(asked, "request", verdict, new_evaluation_id(), allowed=False, used=opened)
+        return decision, outcome
+
+    async def task(self, namespace: str, endpoint: str, caller: ServiceAccount, task_id: str) -> Grant | None:
+        """Return the grant of a task; None for a stranger as for a task that does not exist.
+
+        Raises `ClusterUnavailableError`.
+        """
+        found = self.snapshot.endpoints.get((namespace, endpoint))
+        if found is None or caller.username not in found.enforcers:
+            return None
+        return await self._opener.read(namespace, endpoint, task_id)
+
+    async def _recorded(
+        self,
+        asked: Asked,
+        kind: str,
+        verdict: Verdict,
+        evaluation_id: str,
+        *,
+        allowed: bool,
+        used: Grant | None,
+    ) -> Decision:
+        now, revision, age = self._now(), self._store.revision, self._store.age
+        decision = Decision(verdict, allowed, evaluation_id, now, revision, age, used)
+        written = line(
+            asked.call,
+            verdict,
+            kind=kind,
+            evaluation_id=evaluation_id,
+            request_id=asked.request_id,
+            allowed=allowed,
+            used=used,
+            revision=revision,
+            age=age,
+            now=now,
+        )
+        try:
+            await self._records.write(written)
+        except RecordFailedError as error:
+            _log.error("decision not recorded, denied", evaluation_id=evaluation_id, error=str(error))
+            verdict = replace(verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
+            return Decision(verdict, allowed=False, evaluation_id=evaluation_id, time=now, revision=revision, age=age)
+        return decision
+
+
+def new_evaluation_id() -> str:
+    """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
+    return f"eval_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"

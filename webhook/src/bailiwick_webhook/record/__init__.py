@@ -1,0 +1,1 @@
+"""The decision record: one JSON line for each decision."""

@@ -1,0 +1,145 @@
+"""Settings: what the decision point was started with. `main` parses them once; nothing reads the environment later.
+
+Holds: frozen; a combination that would be unsafe is refused here, with what to do instead.
+"""
+
+import argparse
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bailiwick_api.accounts import Installation
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. Durations are in seconds."""
+
+    kubeconfig: Path | None
+    installation: Installation
+    host: str
+    port: int
+    status_host: str
+    status_port: int
+    external_url: str
+    tls_cert_file: Path | None
+    tls_key_file: Path | None
+    record_file: Path | None
+    record_fsync: bool
+    max_staleness: float
+    hard_staleness: float
+    relist_interval: float
+    api_timeout: float
+    drain_seconds: float
+    log_level: str
+
+    @property
+    def tls(self) -> bool:
+        """The decision paths are served over TLS."""
+        return self.tls_cert_file is not None
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """Parse the command line. Exits with status 2 and a sentence on what is wrong (argparse's way)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if bool(options.tls_cert_file) != bool(options.tls_key_file):
+        parser.error("--tls-cert-file and --tls-key-file go together")
+    if not options.tls_cert_file and not _loopback(options.host):
+        parser.error(
+            f"{options.host} is not loopback: give --tls-cert-file and --tls-key-file, since tokens travel on this port"
+        )
+    if options.max_staleness > options.hard_staleness:
+        parser.error("--max-staleness must not exceed --hard-staleness")
+    scheme = "https" if options.tls_cert_file else "http"
+    external = (options.external_url or f"{scheme}://{options.host}:{options.port}").rstrip("/")
+    if urlsplit(external).scheme not in {"http", "https"} or not urlsplit(external).netloc:
+        parser.error(f"--external-url must be an absolute http(s) URL, not {external!r}")
+    return Settings(
+        kubeconfig=options.kubeconfig,
+        installation=Installation(
+            namespace=options.namespace,
+            webhook_name=options.webhook_account,
+            operator_name=options.operator_account,
+            human_username_prefixes=tuple(options.human_username_prefix),
+        ),
+        host=options.host,
+        port=options.port,
+        status_host=options.status_host,
+        status_port=options.status_port,
+        external_url=external,
+        tls_cert_file=options.tls_cert_file,
+        tls_key_file=options.tls_key_file,
+        record_file=None if str(options.record_file) == "-" else options.record_file,
+        record_fsync=options.record_fsync,
+        max_staleness=options.max_staleness,
+        hard_staleness=options.hard_staleness,
+        relist_interval=options.relist_interval,
+        api_timeout=options.api_timeout,
+        drain_seconds=options.drain_seconds,
+        log_level=options.log_level,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = Installation()
+    parser = argparse.ArgumentParser(
+        prog="bailiwick-webhook",
+        description="The decision point: may this identity do this on this resource now, with the approval it shows?",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    serving = parser.add_argument_group("serving")
+    serving.add_argument("--host", default="127.0.0.1", help="address to listen on; anything but loopback needs TLS")
+    serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 takes a free one")
+    serving.add_argument("--status-host", default="127.0.0.1", help="address of the status port; it tells no secrets")
+    serving.add_argument(
+        "--status-port", type=int, default=8081, help="port of /healthz and /readyz; 0 takes a free one"
+    )
+    serving.add_argument("--external-url", default="", help="base of the URLs in answers (default: host and port)")
+    serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
+    serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
+    serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
+    cluster = parser.add_argument_group("Kubernetes")
+    cluster.add_argument(
+        "--kubeconfig",
+        type=Path,
+        help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
+    )
+    cluster.add_argument("--api-timeout", type=_positive, default=5.0, help="seconds for one call to the API server")
+    cluster.add_argument("--namespace", default=names.namespace, help="namespace of the installation")
+    cluster.add_argument("--webhook-account", default=names.webhook_name, help="service account of the decision point")
+    cluster.add_argument("--operator-account", default=names.operator_name, help="service account of the operator")
+    cluster.add_argument(
+        "--human-username-prefix",
+        action="append",
+        default=[],
+        help="usernames that begin so are people; repeatable (default: whatever does not begin with system:)",
+    )
+    store = parser.add_argument_group("freshness")
+    store.add_argument("--max-staleness", type=_positive, default=120.0, help="older than this: no grant is accepted")
+    store.add_argument("--hard-staleness", type=_positive, default=900.0, help="older than this: everything is denied")
+    store.add_argument("--relist-interval", type=_positive, default=720.0, help="list everything anew about this often")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
+    record = parser.add_argument_group("decision record")
+    record.add_argument("--record-file", type=Path, default=Path("-"), help="JSON lines are appended here; - is stdout")
+    record.add_argument("--record-fsync", action="store_true", help="a consuming answer waits for the disk")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        message = "must be greater than 0"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""What the decision point knows of the cluster: lists and watches of its own, and what they are compiled to."""

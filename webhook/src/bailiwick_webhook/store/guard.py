@@ -1,0 +1,86 @@
+"""Guard: whether the guards in force are the very ones that the operator last proved (DESIGN, "ApprovalGrant").
+
+Holds: proven only while the fingerprint of what we watch is the one in the ConfigMap; unknown is not proven.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from bailiwick_api import guards
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_engine.fingerprint import deviations, fingerprint
+from bailiwick_webhook.cluster.client import Collection
+from bailiwick_webhook.store.listwatch import Objects
+
+_ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
+
+
+class Watched:
+    """The objects of one kind that belong to the guard, by name. Items of a list come without their kind."""
+
+    def __init__(self, kind: str, names: frozenset[str], changed: Callable[[], None]) -> None:
+        self._kind = kind
+        self._names = names
+        self._changed = changed
+        self.found: dict[str, dict[str, Any]] = {}
+
+    def replace(self, objects: Objects) -> None:
+        """Take this as all that exists."""
+        self.found = {name: {**obj, "kind": self._kind} for (_, name), obj in objects.items() if name in self._names}
+        self._changed()
+
+    def apply(self, kind: str, key: tuple[str, str], obj: dict[str, Any]) -> None:
+        """Take one change."""
+        name = key[1]
+        if name not in self._names:
+            return
+        if kind == "DELETED":
+            self.found.pop(name, None)
+        else:
+            self.found[name] = {**obj, "kind": self._kind}
+        self._changed()
+
+
+class Guard:
+    """The four policies, their bindings, the CRD and the proof, as four watched collections."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self.proven = False
+        self.why = "not read yet"
+        names = frozenset(guards.NAMES)
+        self._policies = Watched("ValidatingAdmissionPolicy", names, self._judge)
+        self._bindings = Watched("ValidatingAdmissionPolicyBinding", names, self._judge)
+        self._crd = Watched("CustomResourceDefinition", frozenset({APPROVAL_GRANTS_CRD}), self._judge)
+        self._proof = Watched("ConfigMap", frozenset({GUARD_CONFIG_MAP}), self._judge)
+
+    def collections(self) -> tuple[tuple[Collection, Watched], ...]:
+        """Return what is to be watched, each with its sink."""
+        proofs = f"/api/v1/namespaces/{self._installation.namespace}/configmaps"
+        return (
+            (Collection(f"{_ADMISSION}/validatingadmissionpolicies"), self._policies),
+            (Collection(f"{_ADMISSION}/validatingadmissionpolicybindings"), self._bindings),
+            (
+                Collection("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", APPROVAL_GRANTS_CRD),
+                self._crd,
+            ),
+            (Collection(proofs, GUARD_CONFIG_MAP), self._proof),
+        )
+
+    def _judge(self) -> None:
+        objects = [*self._policies.found.values(), *self._bindings.found.values(), *self._crd.found.values()]
+        self.why = self._doubt(objects)
+        self.proven = not self.why
+
+    def _doubt(self, objects: list[dict[str, Any]]) -> str:
+        """Why the guard is not proven; empty where it is."""
+        found = deviations(objects, self._installation)
+        if found:
+            return found[0]
+        proof = self._proof.found.get(GUARD_CONFIG_MAP)
+        if proof is None:
+            return f"configmap {GUARD_CONFIG_MAP} is missing: the operator has not proven the guard yet"
+        if (proof.get("data") or {}).get("fingerprint") != fingerprint(objects):
+            return "the guard changed since the operator last proved it"
+        return ""

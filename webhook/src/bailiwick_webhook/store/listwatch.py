@@ -1,0 +1,113 @@
+"""List and watch: keep one sink equal to one collection of the API server (DESIGN, "Store and staleness").
+
+Holds: a list replaces everything, so an object deleted in a gap cannot live on; a watch that says nothing for
+`SILENCE` seconds is not believed; the age is that of the last word from the API server.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+
+from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError, Collection, HistoryGoneError
+
+SILENCE = 70.0
+WATCH_SECONDS = (240, 300)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
+
+_log = structlog.get_logger()
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+class Sink(Protocol):
+    """What a list-watch feeds. Both are called on the event loop and must not block it."""
+
+    def replace(self, objects: Objects) -> None:
+        """Take this as everything that exists."""
+
+    def apply(self, kind: str, key: tuple[str, str], obj: dict[str, Any]) -> None:
+        """Take one change: ADDED, MODIFIED or DELETED."""
+
+
+class ListWatch:
+    """One collection, kept up to date until cancelled."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        collection: Collection,
+        sink: Sink,
+        *,
+        relist_interval: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._cluster = cluster
+        self._collection = collection
+        self._sink = sink
+        self._relist_interval = relist_interval
+        self._clock = clock
+        self._heard: float | None = None
+        self._keys: set[tuple[str, str]] = set()
+        self.resource_version = ""
+        self.ghosts = 0
+
+    @property
+    def synced(self) -> bool:
+        """Everything was listed at least once."""
+        return self._heard is not None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the API server last said anything about this collection; infinite before the first list."""
+        return float("inf") if self._heard is None else self._clock() - self._heard
+
+    async def run(self) -> None:
+        """List and watch for ever; a failure is logged and tried again after a pause that grows to 8 s, jittered."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._list()
+                pause = _FIRST_PAUSE
+                await self._watch()
+            except HistoryGoneError as gone:
+                _log.info("history gone, listing again", collection=self._collection.path, why=str(gone))
+            except ClusterUnavailableError as error:
+                _log.warning("API server unreachable", collection=self._collection.path, error=str(error))
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _list(self) -> None:
+        listed = await self._cluster.list_all(self._collection)
+        objects = {key_of(obj): obj for obj in listed.items}
+        if self.synced:
+            # What the watch should have told and did not: a number that should stay 0 outside of gaps.
+            self.ghosts += len(self._keys - objects.keys())
+        self._keys = set(objects)
+        self._sink.replace(objects)
+        self.resource_version = listed.resource_version
+        self._heard = self._clock()
+
+    async def _watch(self) -> None:
+        """Follow watches from the list on, until it is time to list again."""
+        until = self._clock() + self._relist_interval * random.uniform(0.85, 1.15)  # noqa: S311 - jitter
+        while self._clock() < until:
+            seconds = min(random.randint(*WATCH_SECONDS), max(1, int(until - self._clock())))  # noqa: S311 - jitter
+            async for kind, obj in self._cluster.watch(
+                self._collection, self.resource_version, silence=SILENCE, seconds=seconds
+            ):
+                self._heard = self._clock()
+                if kind != "BOOKMARK":
+                    key = key_of(obj)
+                    (self._keys.discard if kind == "DELETED" else self._keys.add)(key)
+                    self._sink.apply(kind, key, obj)
+                # After the sink took it, so that a revision never names what a decision could not see.
+                self.resource_version = obj["metadata"]["resourceVersion"]
+
+
+def key_of(obj: dict[str, Any]) -> tuple[str, str]:
+    """Return namespace ("" for what has none) and name."""
+    metadata = obj["metadata"]
+    return (metadata.get("namespace", ""), metadata["name"])

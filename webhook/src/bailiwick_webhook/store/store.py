@@ -1,0 +1,74 @@
+"""Store: all that is watched, under one roof, and how fresh it is.
+
+Holds: what a decision reads here is in memory; `freshness` is the promise of DESIGN "Store and staleness".
+"""
+
+import asyncio
+import time
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.circumstances import Freshness
+from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Cluster, Collection
+from bailiwick_webhook.store.grants import Grants
+from bailiwick_webhook.store.guard import Guard
+from bailiwick_webhook.store.listwatch import ListWatch, Sink
+from bailiwick_webhook.store.policies import Policies
+
+
+class Store:
+    """Policies, grants and the guard, kept up to date by `run`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        installation: Installation,
+        *,
+        max_staleness: float,
+        hard_staleness: float,
+        relist: float,
+    ) -> None:
+        self.policies = Policies()
+        self.grants = Grants()
+        self.guard = Guard(installation)
+        self._max_staleness = max_staleness
+        self._hard_staleness = hard_staleness
+
+        def watch(collection: Collection, sink: Sink) -> ListWatch:
+            return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic)
+
+        self._decided_by = (watch(POLICIES, self.policies), watch(GRANTS, self.grants))
+        self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
+
+    async def run(self) -> None:
+        """Keep everything up to date, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.policies.run())
+            for listwatch in (*self._decided_by, *self._guarded_by):
+                tasks.create_task(listwatch.run())
+
+    @property
+    def synced(self) -> bool:
+        """Both kinds were listed and the policies compiled."""
+        return self.policies.snapshot is not None and all(listwatch.synced for listwatch in self._decided_by)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the API server last said anything of the kind that it has been silent about longest."""
+        return max(listwatch.age for listwatch in self._decided_by)
+
+    @property
+    def revision(self) -> str:
+        """The two collections' resource versions: policies, then grants."""
+        return "/".join(listwatch.resource_version for listwatch in self._decided_by)
+
+    @property
+    def freshness(self) -> Freshness:
+        """How old the view is, in the engine's words."""
+        if self.age > self._hard_staleness:
+            return Freshness.DEAD
+        return Freshness.STALE if self.age > self._max_staleness else Freshness.FRESH
+
+    @property
+    def guard_proven(self) -> bool:
+        """The guard is proven, and what says so is not stale itself."""
+        return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
