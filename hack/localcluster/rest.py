@@ -103,7 +103,7 @@ class Rest:
         parameters = _options(manager, dry_run=dry_run)
         return self._to("PUT", lambda: self.path(body, subresource), body=body, parameters=parameters)
 
-    def patch(  # noqa: PLR0913 - the options of the API, each with a default
+    def patch(
         self,
         target: Target,
         change: Object | Sequence[Object],

@@ -50,7 +50,7 @@ def key_of(body: Object) -> Key:
 
 
 class Inventory:
-    """The objects of one kind. Lives in the main loop; `changed` is called for each object that came, went or moved on."""
+    """The objects of one kind. Lives in the main loop; `changed` is told of each that came, went or moved on."""
 
     def __init__(self, ticks: Ticks, changed: Callable[[Object], None]) -> None:
         self._ticks = ticks
@@ -91,7 +91,7 @@ class Inventory:
         self._gone.clear()
 
     def audit(self, items: Iterable[Object], version: int) -> tuple[int, int]:
-        """Take in a full list as of `version`. Returns how many objects were gone without notice, and how many missing."""
+        """Take in a full list as of `version`. Returns how many were gone without notice, and how many were missing."""
         listed = {key_of(body): body for body in items}
         # What is newer than the list was created after it.
         ghosts = [seen for key, seen in self._seen.items() if key not in listed and seen.version <= version]

@@ -6,7 +6,7 @@ of one raises (`UnreachableError`); a write is sent only while the lease holds.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -89,13 +89,14 @@ class Kube:
         if access.ca_file is not None:
             configuration.ssl_ca_cert = str(access.ca_file)
         configuration.api_key["BearerToken"] = "set before each call by the hook"
-        configuration.refresh_api_key_hook = self._refresh
+        # Typed by its default alone, None.
+        configuration.refresh_api_key_hook = self._refresh  # type: ignore[assignment]
         self.client: Final = ApiClient(configuration)
         """For the election library, which wants one; it asks for the token as we do."""
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.client.close()
+        await self.client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
         """Read. Without a resourceVersion in the query it is a consistent read."""
@@ -123,7 +124,7 @@ class Kube:
         """Put an object in the place of the one whose resourceVersion it carries."""
         return await self._write("PUT", path, _options(), body)
 
-    async def patch(self, path: str, patch: "list[Object]", *, dry_run: bool = False) -> Answer:
+    async def patch(self, path: str, patch: Sequence[Object], *, dry_run: bool = False) -> Answer:
         """Send a JSON patch (RFC 6902)."""
         return await self._write("PATCH", path, _options(dry_run=dry_run), patch, _JSON_PATCH)
 
@@ -172,7 +173,7 @@ class Kube:
             }
             async with asyncio.timeout(self._timeout):
                 response = await self.client.call_api(method, url, headers, body)
-                data = await response.read()
+                data: bytes = await response.read()  # type: ignore[no-untyped-call]
         except AccessError as error:
             raise UnreachableError(str(error)) from error
         except (aiohttp.ClientError, ApiException, TimeoutError, OSError) as error:

@@ -146,7 +146,7 @@ class _Lock(LeaseLock):
     async def give_up(self) -> None:
         """Take our name out of the lease, if it is there."""
         lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
-        if lease.spec.holder_identity == self.identity:
+        if lease.spec is not None and lease.spec.holder_identity == self.identity:
             lease.spec.holder_identity = None
             # With the resourceVersion that was read, so that a successor's name is never taken out.
             await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)

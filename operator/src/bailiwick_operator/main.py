@@ -7,7 +7,7 @@ from what it knew. SIGTERM ends it cleanly, and gives the lease up.
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from bailiwick_operator import logs
 from bailiwick_operator.access import Access, AccessError, access
 from bailiwick_operator.guard import GuardKeeper
+from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import Watch
 from bailiwick_operator.health import Health, Progress
 from bailiwick_operator.inventory import Inventory, Ticks
@@ -34,7 +35,10 @@ class _Told(Exception):  # noqa: N818 - nothing is wrong: it ends the task group
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the operator. Returns 0 when told to stop, 1 when the lease was lost or on an error of ours, 2 when started wrongly."""
+    """Run the operator.
+
+    Returns 0 when told to stop, 1 when the lease was lost or an error of ours ends it, 2 when it was started wrongly.
+    """
     settings = parse(sys.argv[1:] if arguments is None else arguments)
     logs.configure(settings.log_level)
     try:
@@ -53,32 +57,37 @@ async def operate(settings: Settings, where: Access) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     health = Health()
-    kube = Kube(where, settings.request_timeout, lambda: leadership.valid())
+    _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
+    # The fence is asked at each write, when the leadership below has long been there.
+    kube = Kube(where, settings.request_timeout, lambda: leadership.valid())  # noqa: PLW0108
     leadership = Leadership(kube.client, settings.installation.namespace, settings.identity, settings.lease)
     health.watched["lease"] = Progress(lambda: leadership.tries, 3.0 * settings.lease.duration)
-    _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
     try:
         async with health.served(settings.health_port):
             if not await leadership.acquire(stop):
                 return 0
-            try:
-                await _lead(settings, where, kube, leadership, health, stop)
-            except* _Told:
-                _LOG.info("told to stop")
-                return_code = 0
-            except* LostLeaseError as lost:
-                _LOG.error("leadership is lost, ending", why=str(lost.exceptions[0]))
-                return_code = _FAILED
-            except* Exception:
-                _LOG.exception("ending by an error of ours")
-                return_code = _FAILED
+            code = await _until_it_ends(_lead(settings, where, kube, leadership, health, stop))
             await leadership.release()
-            return return_code
+            return code
     finally:
         await kube.close()
 
 
-async def _lead(  # noqa: PLR0913, PLR0917 - it is where everything comes together
+async def _until_it_ends(leading: Awaitable[None]) -> int:
+    code = _FAILED
+    try:
+        await leading
+    except* _Told:
+        _LOG.info("told to stop")
+        code = 0
+    except* LostLeaseError as lost:
+        _LOG.error("leadership is lost, ending", why=str(lost.exceptions[0]))
+    except* Exception:  # noqa: BLE001 - the next process starts from nothing, this one would go on from it
+        _LOG.exception("ending by an error of ours")
+    return code
+
+
+async def _lead(
     settings: Settings, where: Access, kube: Kube, leadership: Leadership, health: Health, stop: asyncio.Event
 ) -> None:
     ticks = Ticks()
@@ -109,7 +118,7 @@ async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
 
 
 async def _watch(kube: Kube, watch: Watch) -> None:
-    """kopf looks for the kinds once, at its start, so they must be served by then."""
+    """Wait, then watch: kopf looks for the kinds once, at its start, so they must be served by then."""
     told = False
     while not await _served(kube):
         if not told:
@@ -127,7 +136,7 @@ async def _served(kube: Kube) -> bool:
     return all(answer.ok for answer in answers)
 
 
-def _into(inventory: Inventory) -> "Any":
+def _into(inventory: Inventory) -> Sink:
     def take(kind: str | None, body: dict[str, Any]) -> None:
         if kind == "DELETED":
             inventory.forget(body)

@@ -63,9 +63,9 @@ class Prover:
                 continue
             said = "let through" if answer.ok else f"refused by something else ({answer.message})"
             message = (
-                f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary grant) was {said}. A guard takes"
-                " a moment to come into force; is the API server's plugin ValidatingAdmissionPolicy on, and what else"
-                " refuses grants?"
+                f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary grant) was {said}. A guard"
+                " takes a moment to come into force; is the API server's plugin ValidatingAdmissionPolicy on, and what"
+                " else refuses grants?"
             )
             raise UnprovenError(message)
 

@@ -16,6 +16,8 @@ from bailiwick_api.accounts import Installation
 
 _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
+_LAST_PORT: Final = 65535
+_JITTER: Final = 1.2  # of the election library, which wants this many retries within the deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     options = parser.parse_args(list(arguments))
     lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
     # As the election library would say it, but with the names of the flags.
-    if not lease.duration > lease.renew_deadline > 1.2 * lease.retry_period >= 1.2:
+    if not lease.duration > lease.renew_deadline > _JITTER * lease.retry_period >= _JITTER:
         parser.error("needed: --lease-seconds > --renew-seconds > 1.2 times --retry-seconds, which is at least 1")
-    if not 0 <= options.health_port < 65536:
+    if not 0 <= options.health_port <= _LAST_PORT:
         parser.error(f"--health-port {options.health_port}: a port is 1..65535, or 0 for none")
     for name in ("proof_interval", "relist_interval", "request_timeout"):
         if getattr(options, name) <= 0:
@@ -91,8 +93,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="bailiwick-operator",
-        description="Reconciles EndpointPolicies and ApprovalGrants, and proves that the guards of grants are in force.",
-        epilog="Each flag --some-name can be given as the environment variable BAILIWICK_SOME_NAME (lists: with commas).",
+        description="Reconciles EndpointPolicies and ApprovalGrants, and proves that the guards are in force.",
+        epilog="Each flag --some-name can be given as the variable BAILIWICK_SOME_NAME (several: with commas).",
         allow_abbrev=False,
     )
 

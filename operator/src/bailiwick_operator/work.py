@@ -5,6 +5,7 @@ a failure comes again later and later, and never holds up the others.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
@@ -16,6 +17,7 @@ K = TypeVar("K", bound=Hashable)
 _LOG: Final = structlog.get_logger(__name__)
 _FIRST: Final = 0.2
 _LAST: Final = 60.0
+_QUIET_FAILURES: Final = 3
 
 
 class RetryError(Exception):
@@ -50,8 +52,7 @@ class WorkQueue(Generic[K]):
                 await look(key)
             except RetryError as error:
                 self._later(key, str(error))
-            except Exception:
-                # One object that nobody thought of must not end the work on all the others.
+            except Exception:  # noqa: BLE001 - one object that nobody thought of must not stop all the others
                 _LOG.exception("reconciling failed", key=key)
                 self._later(key, "an error of ours, see above")
             else:
@@ -65,5 +66,11 @@ class WorkQueue(Generic[K]):
     def _later(self, key: K, why: str) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(_LAST, _FIRST * 2 ** (failures - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        _LOG.log(30 if failures > 3 else 20, "reconciling again later", key=key, seconds=round(delay, 1), why=why)
+        _LOG.log(
+            logging.WARNING if failures > _QUIET_FAILURES else logging.INFO,
+            "reconciling again later",
+            key=key,
+            seconds=round(delay, 1),
+            why=why,
+        )
         asyncio.get_running_loop().call_later(delay, self.add, key)

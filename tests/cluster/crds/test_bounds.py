@@ -1,7 +1,7 @@
 """Every field of both kinds holds its bounds at the API server, and the models draw the line at the same place.
 
-Holds: the numbers come from `support.schemas.bounds`, not from the schema, and each is tried on both sides; the objects are
-full, of a definition without rules, so that nothing but the bound can refuse them.
+Holds: the numbers come from `support.schemas.bounds`, not from the schema, and each is tried on both sides; the objects
+are full, of a definition without rules, so that nothing but the bound can refuse them.
 """
 
 import json

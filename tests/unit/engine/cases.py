@@ -41,10 +41,10 @@ def at(seconds: float) -> str:
     return stamp(datetime.fromtimestamp(NOW + seconds, UTC))
 
 
-def stored(name: str, *rules: Object, uid: str = "", generation: int = 1, **spec: object) -> Object:
+def stored(name: str, *rules: Object, **spec: object) -> Object:
     """Return a policy as the API server keeps it; its uid is `<name>-uid`."""
     raw = policy(NAMESPACE, name, **{"rules": list(rules), **spec})
-    raw["metadata"] |= {"uid": uid or f"{name}-uid", "generation": generation}
+    raw["metadata"] |= {"uid": f"{name}-uid", "generation": 1}
     return raw
 
 

@@ -3,7 +3,7 @@
 Holds: below a RequireApproval and a Deny lies an Allow, so that a rule which does not match shows as an allowed call.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -17,28 +17,30 @@ from unit.engine.cases import CALL, at, carrier, compilation, snapshot, stored, 
 Effect = Literal["Allow", "RequireApproval", "Deny"]
 Answer = tuple[Outcome, Reason]
 
-ALLOWED: Final[Answer] = (Outcome.ALLOW, Reason.ALLOWED)
-GATED: Final[Answer] = (Outcome.DENY, Reason.APPROVAL_REQUIRED)
-DENIED: Final[Answer] = (Outcome.DENY, Reason.POLICY_DENIED)
-
-PRODUCTION: Final = [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}]
-
-
-def no(reason: Reason) -> Answer:
-    return (Outcome.DENY, reason)
-
-
-def judged(effect: Effect, rule_fields: Object, policy_fields: Object, call: Call) -> Answer:
-    make = gated_rule if effect == "RequireApproval" else rule
-    of_interest = make("judged", **{"effect": effect, "actions": ["customers.export"], **rule_fields})
-    policies = [carrier(), stored("judged", of_interest, **policy_fields)]
-    if effect != "Allow":
-        policies.append(stored("beneath", rule("beneath", actions=["customers.export"])))
-    verdict = verdict_of(snapshot(*policies), call)
-    return (verdict.outcome, verdict.reason)
+ALLOWED: Final = (Outcome.ALLOW, Reason.ALLOWED)
+GATED: Final = (Outcome.DENY, Reason.APPROVAL_REQUIRED)
+DENIED: Final = (Outcome.DENY, Reason.POLICY_DENIED)
+NO_RULE: Final = (Outcome.DENY, Reason.NO_RULE)
+HELD_FALSE: Final = (Outcome.DENY, Reason.CONDITION_FALSE)
+UNKNOWN: Final = (Outcome.DENY, Reason.CONDITION_ERROR)
+MISMATCH: Final = (Outcome.DENY, Reason.INTENT_MISMATCH)
+EXPIRED: Final = (Outcome.DENY, Reason.EXPIRED)
+SUSPENDED: Final = (Outcome.DENY, Reason.POLICY_SUSPENDED)
 
 
-def condition(*expressions: str) -> Object:
+class Cell(NamedTuple):
+    """A line: a rule, its policy and a call, and what each effect comes to. `deny` is None: not allowed."""
+
+    column: str
+    allow: Answer
+    require: Answer
+    deny: Answer | None
+    rule: Object = {}  # noqa: RUF012 - never changed
+    policy: Object = {}  # noqa: RUF012 - likewise
+    call: Call = CALL
+
+
+def conditions(*expressions: str) -> Object:
     return {"conditions": [{"name": f"c{n}", "expression": text} for n, text in enumerate(expressions)]}
 
 
@@ -46,105 +48,93 @@ def in_environment(value: object) -> Call:
     return replace(CALL, resource=Resource("customer", "42", {"env": value}))
 
 
-TRUE: Final = condition("true")
-FALSE: Final = condition("false")
-ERROR: Final = condition("1 / 0 == 1")
-UNKNOWN: Final = condition("context.nothing == 1")
-OVER: Final = {"expireTime": at(0)}
-NOT_YET_OVER: Final = {"expireTime": at(1)}
-OFF: Final = {"suspend": True}
-PURPOSE: Final = {"intents": ["support"]}
-NONE: Final[Object] = {}
+FALSE: Final = conditions("false")
+MISSING: Final = conditions("context.nothing == 1")
+OVER: Final[Object] = {"expireTime": at(0)}
+A_SECOND_LEFT: Final[Object] = {"expireTime": at(1)}
+AN_HOUR_LEFT: Final[Object] = {"expireTime": at(3600)}
+OFF: Final[Object] = {"suspend": True}
+PURPOSE: Final[Object] = {"intents": ["support"]}
+PROD: Final[Object] = {"resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}]}
 
-
-CELLS: Final[list[tuple[str, Object, Object, Call, Answer, Answer, Answer]]] = [
-    # (column, fields of the rule, fields of the policy, call, Allow, RequireApproval, Deny)
-    ("nothing special", NONE, NONE, CALL, ALLOWED, GATED, DENIED),
-    ("condition true", TRUE, NONE, CALL, ALLOWED, GATED, DENIED),
-    ("condition false", FALSE, NONE, CALL, no(Reason.CONDITION_FALSE), ALLOWED, ALLOWED),
-    ("condition error", ERROR, NONE, CALL, no(Reason.CONDITION_ERROR), GATED, no(Reason.CONDITION_ERROR)),
-    ("condition unknown", UNKNOWN, NONE, CALL, no(Reason.CONDITION_ERROR), GATED, no(Reason.CONDITION_ERROR)),
-    ("one false and one error", condition("1 / 0 == 1", "false"), NONE, CALL, no(Reason.CONDITION_FALSE))
-    + (ALLOWED, ALLOWED),
-    ("one error and one true", condition("1 / 0 == 1", "true"), NONE, CALL, no(Reason.CONDITION_ERROR))
-    + (GATED, no(Reason.CONDITION_ERROR)),
-    ("property right", {"resources": PRODUCTION}, NONE, in_environment("prod"), ALLOWED, GATED, DENIED),
-    ("property wrong", {"resources": PRODUCTION}, NONE, in_environment("test"), no(Reason.NO_RULE), ALLOWED, ALLOWED),
-    ("property absent", {"resources": PRODUCTION}, NONE, CALL, no(Reason.NO_RULE), GATED, DENIED),
-    ("property null", {"resources": PRODUCTION}, NONE, in_environment(None), no(Reason.NO_RULE), GATED, DENIED),
-    ("property a number", {"resources": PRODUCTION}, NONE, in_environment(1), no(Reason.NO_RULE), GATED, DENIED),
-    ("property a list", {"resources": PRODUCTION}, NONE, in_environment(["prod"]), no(Reason.NO_RULE), GATED, DENIED),
-    ("property a list of others", {"resources": PRODUCTION}, NONE, in_environment(["test"]), no(Reason.NO_RULE))
-    + (GATED, DENIED),
-    ("policy expired", NONE, OVER, CALL, no(Reason.EXPIRED), no(Reason.EXPIRED), DENIED),
-    ("policy about to expire", NONE, NOT_YET_OVER, CALL, ALLOWED, GATED, DENIED),
-    ("policy suspended", NONE, OFF, CALL, no(Reason.POLICY_SUSPENDED), no(Reason.POLICY_SUSPENDED), DENIED),
-    ("policy suspended and expired", NONE, OFF | OVER, CALL, no(Reason.POLICY_SUSPENDED))
-    + (no(Reason.POLICY_SUSPENDED), DENIED),
-    ("condition false, policy suspended", FALSE, OFF, CALL, no(Reason.CONDITION_FALSE), ALLOWED, ALLOWED),
-    ("condition unknown, policy suspended", UNKNOWN, OFF, CALL, no(Reason.CONDITION_ERROR))
-    + (no(Reason.POLICY_SUSPENDED), no(Reason.CONDITION_ERROR)),
-    ("condition unknown, policy expired", UNKNOWN, OVER, CALL, no(Reason.CONDITION_ERROR))
-    + (no(Reason.EXPIRED), no(Reason.CONDITION_ERROR)),
-    ("property absent, policy expired", {"resources": PRODUCTION}, OVER, CALL, no(Reason.NO_RULE))
-    + (no(Reason.EXPIRED), DENIED),
-    ("policy in audit mode", NONE, {"mode": "Audit"}, CALL, no(Reason.NO_RULE), ALLOWED, ALLOWED),
-]  # fmt: skip
-
-# What a Deny rule cannot have.
-PERMISSIVE: Final[list[tuple[str, Object, Object, Call, Answer, Answer]]] = [
-    ("intent met", PURPOSE, NONE, with_context(intent="support"), ALLOWED, GATED),
-    ("intent unmet", PURPOSE, NONE, with_context(intent="sales"), *2 * [no(Reason.INTENT_MISMATCH)]),
-    ("intent absent", PURPOSE, NONE, CALL, *2 * [no(Reason.INTENT_MISMATCH)]),
-    ("intent no string", PURPOSE, NONE, with_context(intent=["support"]), *2 * [no(Reason.INTENT_MISMATCH)]),
-    ("intent unmet, condition false", PURPOSE | FALSE, NONE, CALL, no(Reason.CONDITION_FALSE), ALLOWED),
-    ("intent unmet, condition unknown", PURPOSE | UNKNOWN, NONE, CALL, no(Reason.CONDITION_ERROR))
-    + (no(Reason.INTENT_MISMATCH),),
-    ("intent unmet, rule expired", PURPOSE | OVER, NONE, CALL, *2 * [no(Reason.EXPIRED)]),
-    ("rule expired", OVER, NONE, CALL, *2 * [no(Reason.EXPIRED)]),
-    ("rule about to expire", NOT_YET_OVER, NONE, CALL, ALLOWED, GATED),
-    ("rule expired, policy not yet", OVER, {"expireTime": at(3600)}, CALL, *2 * [no(Reason.EXPIRED)]),
-    ("policy expired, rule not yet", {"expireTime": at(3600)}, OVER, CALL, *2 * [no(Reason.EXPIRED)]),
-    ("rule expired, policy suspended", OVER, OFF, CALL, *2 * [no(Reason.POLICY_SUSPENDED)]),
-    ("rule expired, condition false", OVER | FALSE, NONE, CALL, no(Reason.CONDITION_FALSE), ALLOWED),
+CELLS: Final = [
+    Cell("nothing special", ALLOWED, GATED, DENIED),
+    Cell("condition true", ALLOWED, GATED, DENIED, conditions("true")),
+    Cell("condition false", HELD_FALSE, ALLOWED, ALLOWED, FALSE),
+    Cell("condition error", UNKNOWN, GATED, UNKNOWN, conditions("1 / 0 == 1")),
+    Cell("condition unknown", UNKNOWN, GATED, UNKNOWN, MISSING),
+    Cell("error, then false", HELD_FALSE, ALLOWED, ALLOWED, conditions("1 / 0 == 1", "false")),
+    Cell("false, then error", HELD_FALSE, ALLOWED, ALLOWED, conditions("false", "1 / 0 == 1")),
+    Cell("error, then true", UNKNOWN, GATED, UNKNOWN, conditions("1 / 0 == 1", "true")),
+    Cell("true, then error", UNKNOWN, GATED, UNKNOWN, conditions("true", "1 / 0 == 1")),
+    Cell("property right", ALLOWED, GATED, DENIED, PROD, call=in_environment("prod")),
+    Cell("property wrong", NO_RULE, ALLOWED, ALLOWED, PROD, call=in_environment("test")),
+    Cell("properties absent", NO_RULE, GATED, DENIED, PROD),
+    Cell("property absent", NO_RULE, GATED, DENIED, PROD, call=replace(CALL, resource=Resource("customer", "42", {}))),
+    Cell("property null", NO_RULE, GATED, DENIED, PROD, call=in_environment(None)),
+    Cell("property a number", NO_RULE, GATED, DENIED, PROD, call=in_environment(1)),
+    Cell("property a list", NO_RULE, GATED, DENIED, PROD, call=in_environment(["prod"])),
+    Cell("property a list of others", NO_RULE, GATED, DENIED, PROD, call=in_environment(["test"])),
+    Cell("policy expired", EXPIRED, EXPIRED, DENIED, policy=OVER),
+    Cell("policy about to expire", ALLOWED, GATED, DENIED, policy=A_SECOND_LEFT),
+    Cell("policy suspended", SUSPENDED, SUSPENDED, DENIED, policy=OFF),
+    Cell("policy suspended and expired", SUSPENDED, SUSPENDED, DENIED, policy=OFF | OVER),
+    Cell("policy suspended, condition false", HELD_FALSE, ALLOWED, ALLOWED, FALSE, OFF),
+    Cell("policy suspended, condition unknown", UNKNOWN, SUSPENDED, UNKNOWN, MISSING, OFF),
+    Cell("policy expired, condition unknown", UNKNOWN, EXPIRED, UNKNOWN, MISSING, OVER),
+    Cell("policy expired, property absent", NO_RULE, EXPIRED, DENIED, PROD, OVER),
+    Cell("policy in audit mode", NO_RULE, ALLOWED, ALLOWED, policy={"mode": "Audit"}),
+    Cell("policy in audit mode, suspended", NO_RULE, ALLOWED, ALLOWED, policy={"mode": "Audit", **OFF}),
+    # What a Deny cannot have.
+    Cell("rule expired", EXPIRED, EXPIRED, None, OVER),
+    Cell("rule about to expire", ALLOWED, GATED, None, A_SECOND_LEFT),
+    Cell("rule expired, policy not yet", EXPIRED, EXPIRED, None, OVER, AN_HOUR_LEFT),
+    Cell("policy expired, rule not yet", EXPIRED, EXPIRED, None, AN_HOUR_LEFT, OVER),
+    Cell("rule expired, policy suspended", SUSPENDED, SUSPENDED, None, OVER, OFF),
+    Cell("rule expired, condition false", HELD_FALSE, ALLOWED, None, OVER | FALSE),
+    Cell("rule expired, intent unmet", EXPIRED, EXPIRED, None, OVER | PURPOSE),
+    Cell("intent met", ALLOWED, GATED, None, PURPOSE, call=with_context(intent="support")),
+    Cell("intent unmet", MISMATCH, MISMATCH, None, PURPOSE, call=with_context(intent="sales")),
+    Cell("intent absent", MISMATCH, MISMATCH, None, PURPOSE),
+    Cell("intent no string", MISMATCH, MISMATCH, None, PURPOSE, call=with_context(intent=["support"])),
+    Cell("intent unmet, condition false", HELD_FALSE, ALLOWED, None, PURPOSE | FALSE),
+    Cell("intent unmet, condition unknown", UNKNOWN, MISMATCH, None, PURPOSE | MISSING),
 ]
 
 
+def judged(effect: Effect, cell: Cell) -> Answer:
+    make = gated_rule if effect == "RequireApproval" else rule
+    fields = {"effect": effect, "actions": ["customers.export"], **cell.rule}
+    policies = [carrier(), stored("judged", make("judged", **fields), **cell.policy)]
+    if effect != "Allow":
+        policies.append(stored("beneath", rule("beneath", actions=["customers.export"])))
+    verdict = verdict_of(snapshot(*policies), cell.call)
+    return (verdict.outcome, verdict.reason)
+
+
+each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.column)
+
+
 class TestAnAllow:
-    @pytest.mark.parametrize(
-        ("rule_fields", "policy_fields", "call", "answer"),
-        [pytest.param(*cell[1:5], id=cell[0]) for cell in (*CELLS, *PERMISSIVE)],
-    )
-    def test_is_no_match_as_soon_as_anything_is_unknown_over_or_off(
-        self, rule_fields: Object, policy_fields: Object, call: Call, answer: Answer
-    ) -> None:
-        assert judged("Allow", rule_fields, policy_fields, call) == answer
+    @each_cell
+    def test_is_no_match_as_soon_as_anything_is_unknown_over_or_off(self, cell: Cell) -> None:
+        assert judged("Allow", cell) == cell.allow
 
 
 class TestARequireApproval:
-    @pytest.mark.parametrize(
-        ("rule_fields", "policy_fields", "call", "answer"),
-        [pytest.param(*cell[1:4], cell[5], id=cell[0]) for cell in (*CELLS, *PERMISSIVE)],
-    )
-    def test_keeps_its_gate_where_something_is_unknown_and_shuts_it_where_it_is_over_or_off(
-        self, rule_fields: Object, policy_fields: Object, call: Call, answer: Answer
-    ) -> None:
-        assert judged("RequireApproval", rule_fields, policy_fields, call) == answer
+    @each_cell
+    def test_keeps_its_gate_where_something_is_unknown_and_shuts_it_where_it_is_over_or_off(self, cell: Cell) -> None:
+        assert judged("RequireApproval", cell) == cell.require
 
 
 class TestADeny:
-    @pytest.mark.parametrize(
-        ("rule_fields", "policy_fields", "call", "answer"),
-        [pytest.param(*cell[1:4], cell[6], id=cell[0]) for cell in CELLS],
-    )
-    def test_stands_unless_its_condition_is_false(
-        self, rule_fields: Object, policy_fields: Object, call: Call, answer: Answer
-    ) -> None:
-        assert judged("Deny", rule_fields, policy_fields, call) == answer
+    @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell.deny], ids=lambda cell: cell.column)
+    def test_stands_unless_its_condition_is_false(self, cell: Cell) -> None:
+        assert judged("Deny", cell) == cell.deny
 
     @pytest.mark.parametrize("fields", [OVER, PURPOSE], ids=["expiry", "intents"])
     def test_cannot_have_what_would_let_a_caller_wait_or_talk_it_away(self, fields: Object) -> None:
-        made = compilation(stored("judged", rule("judged", effect="Deny", **fields)))
+        made = compilation(stored("judged", rule("judged", **{"effect": "Deny", **fields})))
         assert made.policy is None
         assert [problem.path for problem in made.problems] == [f"spec.rules[0].{next(iter(fields))}"]
 
@@ -160,7 +150,7 @@ class TestTheStrictestRule:
             ({"RequireApproval", "Deny"}, DENIED),
             ({"Allow", "RequireApproval", "Deny"}, DENIED),
             ({"Deny"}, DENIED),
-            (set(), no(Reason.NO_RULE)),
+            (set(), NO_RULE),
         ],
         ids=lambda value: "+".join(sorted(value)) or "none" if isinstance(value, set) else "",
     )

@@ -148,5 +148,6 @@ def _manifest(
         "apiVersion": API_VERSION,
         "kind": "ApprovalGrant",
         "metadata": {"name": name, "namespace": call.namespace},
-        "spec": {"request": request | {key: value for key, value in optional.items() if value}},
+        # An empty list, so that the first review is added like every other: `add /spec/reviews/-`.
+        "spec": {"request": request | {key: value for key, value in optional.items() if value}, "reviews": []},
     }

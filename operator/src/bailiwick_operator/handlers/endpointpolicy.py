@@ -3,8 +3,6 @@
 Holds: returns None, since kopf writes whatever a handler returns into the object's status.
 """
 
-from typing import Any
-
 import kopf
 
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP, VERSION
@@ -15,5 +13,5 @@ def register(registry: kopf.OperatorRegistry, sink: Sink) -> None:
     """Hand every event of the kind to the sink."""
 
     @kopf.on.event(GROUP, VERSION, ENDPOINT_POLICIES, id="endpointpolicy", registry=registry)
-    async def seen(event: kopf.RawEvent, **_: Any) -> None:
+    async def seen(event: kopf.RawEvent, **_: object) -> None:
         sink(event["type"], dict(event["object"]))

@@ -10,7 +10,7 @@ import base64
 import json
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -73,7 +73,7 @@ class _Thread:
         endpointpolicy.register(self._registry, policies)
         approvalgrant.register(self._registry, grants)
         self._starting_loop = asyncio.get_running_loop()
-        self._stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], object] = lambda: None
         self._stopped = False
         self.ended: asyncio.Future[str] = self._starting_loop.create_future()
 
@@ -136,8 +136,8 @@ def _settings() -> kopf.OperatorSettings:
     return settings
 
 
-def _login(access: Access) -> Callable[..., kopf.ConnectionInfo]:
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+def _login(access: Access) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
+    async def login(**_: object) -> kopf.ConnectionInfo:
         token = access.token()
         return kopf.ConnectionInfo(
             server=access.server,

@@ -122,7 +122,7 @@ def _next(
 
 
 def _waits(model: ApprovalGrant, status: ApprovalGrantStatus, phase: Phase, quorum: Quorum) -> bool:
-    """Whether a proof could change anything: reviews are not judged yet, or they suffice and only the proof is missing."""
+    """Whether a proof could change anything: reviews are not judged yet, or only the proof is missing."""
     if phase in TERMINAL_PHASES:
         return False
     known = {entry.reviewer for entry in (*(status.counted or ()), *(status.voided or ()))}
@@ -164,8 +164,8 @@ def _words(model: ApprovalGrant, phase: Phase, quorum: Quorum, wanted: Status) -
     match phase:
         case "Pending" if not _supported(model):
             return "NotSupported", (
-                f"grants of origin {request.origin} with binding {request.binding.mode} are not activated by this version:"
-                " ask the decision point, which opens an Exact grant"
+                f"grants of origin {request.origin} with binding {request.binding.mode} are not activated by this"
+                " version: ask the decision point, which opens an Exact grant"
             )
         case "Pending":
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)

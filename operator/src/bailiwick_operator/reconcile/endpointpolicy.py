@@ -31,7 +31,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known beside the policy: its compilation, and the names of the endpoint's policies that carry settings."""
+    """What is known beside the policy: its compilation, and which policies of the endpoint carry settings."""
 
     judged: Judged
     carriers: tuple[str, ...]
@@ -118,7 +118,7 @@ def _ready(accepted: Condition, observed: Observed, now: datetime) -> Condition:
             "Ready",
             "False",
             "Conflicted",
-            f"endpointSettings of {spec.endpoint} stand in {_names(observed.carriers)}: exactly one policy may carry them",
+            f"endpointSettings of {spec.endpoint} stand in {_names(observed.carriers)}: only one policy may carry them",
         )
     reason, message = _in_force(spec, now)
     return Condition("Ready", truth(reason != "Expired"), reason, message)

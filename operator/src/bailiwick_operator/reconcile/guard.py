@@ -1,4 +1,4 @@
-"""What a proof of the guard means for the record of proofs and for the grants. Pure; `bailiwick_operator.guard` does it.
+"""What a proof of the guard means for the record and for the grants. Pure; `bailiwick_operator.guard` does it.
 
 Holds: while the recorded fingerprint is that of the guard now, everything newer than the record was written under it.
 Where it is not, nothing newer than the record can be shown to have passed a guard, so all of it is void for good.
@@ -80,7 +80,7 @@ def _trusted(record: Record | None, proof: Proof) -> Record | None:
 def is_canary(grant: Object, installation: Installation) -> bool:
     """Tell whether this is the grant that the dry runs aim at."""
     metadata = grant["metadata"]
-    return metadata["namespace"] == installation.namespace and metadata["name"] == CANARY_GRANT
+    return bool(metadata["namespace"] == installation.namespace and metadata["name"] == CANARY_GRANT)
 
 
 def pristine(found: Object, made: Object) -> bool:

@@ -1,0 +1,162 @@
+"""`python -m demo`: bring everything up, play the case, say what was proven, and clear up.
+
+Standing: the outermost part; only here is a failed step made into an exit code. KEEP=1 leaves everything up; CLUSTER
+names the cluster: unset is one of our own, `current` that of your kubeconfig, anything else one of `localcluster up`.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from demo import install
+from demo.narrator import Narrator, Terminal
+from demo.s1 import RACE_USES, RACERS, S1, NotAsToldError
+from demo.stack import Stack
+from localcluster.access import Cluster
+from localcluster.errors import LocalClusterError
+from localcluster.named import Named
+from localcluster.process import spawn
+from localcluster.progress import Terminal as Progress
+from localcluster.tokenrequest import Account
+
+OWN: Final = "demo"
+_WEBHOOKS: Final = 3
+
+
+def main() -> int:
+    """Play the demo. Returns 0, 1 where a step did not come out as told or could not be made."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "") not in {"", "0"})
+    options = parser.parse_args()
+    tell, progress = Terminal(), Progress()
+    started = time.monotonic()
+    try:
+        bench = _bench(os.environ.get("CLUSTER", ""), progress)
+    except LocalClusterError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    try:
+        _play(bench, tell)
+    except (NotAsToldError, LocalClusterError, install.InstallError) as error:
+        sys.stderr.write(f"\nThe demo did not come out as told: {error}\n")
+        sys.stderr.write(f"The logs and decision records are in {bench.stack.folder}\n")
+        code = 1
+    else:
+        _proven(tell)
+        tell.answer(f"The whole took {time.monotonic() - started:.0f} s.")
+        code = 0
+    if options.keep:
+        _say_how_to_talk(bench, tell)
+    else:
+        bench.clear(keep_logs=code != 0)
+    return code
+
+
+class _Bench:
+    """A stack and the cluster that it runs on."""
+
+    def __init__(self, stack: Stack, named: Named | None, progress: Progress) -> None:
+        self.stack = stack
+        self._named = named
+        self._progress = progress
+
+    def adopt(self) -> None:
+        """Have `localcluster down` end what was started here, too."""
+        if self._named is not None:
+            for running in self.stack.processes:
+                self._named.adopt(running.name, running.id, self._progress)
+
+    def clear(self, *, keep_logs: bool) -> None:
+        """End everything that was started here; on a cluster of yours, take back what was applied."""
+        self.stack.stop()
+        if self._named is None:
+            install.remove(self.stack)
+        elif keep_logs:
+            self._named.down(self._progress, keep_data=True)
+        else:
+            self._named.down(self._progress)
+
+
+def _bench(which: str, progress: Progress) -> _Bench:
+    if which == "current":
+        cluster = Cluster.from_kubeconfig()
+        folder = cluster.folder / "demo"
+        keeper_flags = ["--kubeconfig", str(cluster.admin_kubeconfig)]
+        named = None
+    else:
+        named = Named(which or OWN)
+        if not which and named.exists:
+            # Left over by KEEP=1 or by a failure: a demo begins from nothing.
+            named.down(progress)
+        named.up(progress)
+        cluster = named.cluster()
+        folder = named.folder / "demo"
+        keeper_flags = ["--name", named.name]
+    folder.mkdir(parents=True, exist_ok=True)
+    stack = Stack(cluster, folder, lambda account, file: _keep(stack, account, file, keeper_flags))
+    return _Bench(stack, named if not which else None, progress)
+
+
+def _keep(stack: Stack, account: Account, file: Path, flags: list[str]) -> Path:
+    """Keep a token fresh in a process of its own, which goes on after the demo where KEEP=1 wants that."""
+    config = file.with_name(f"{file.name}.kubeconfig")
+    command = ["-m", "localcluster", "token-keeper", *flags, "--namespace", account.namespace]
+    command += ["--service-account", account.name, "--file", str(file), "--write-kubeconfig", str(config)]
+    for audience in account.audiences:
+        command += ["--audience", audience]
+    stack.processes.append(spawn(f"token of {account.name}", [sys.executable, *command], file.with_suffix(".log")))
+    deadline = time.monotonic() + 30
+    while not config.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return config
+
+
+def _play(bench: _Bench, tell: Narrator) -> None:
+    stack = bench.stack
+    tell.chapter("Bailiwick on a real API server")
+    tell.answer(f"The API server: {stack.cluster.server}. Logs and decision records: {stack.folder}")
+    install.bailiwick(stack, tell)
+    tell.step("The operator starts, as its own service account, and proves that the guards are in force.")
+    stack.start_operator()
+    bench.adopt()
+    stack.await_guard()
+    tell.held("each guard refused the dry run that it must refuse")
+    tell.step("The CRM's accounts and its policy are applied.")
+    install.crm(stack, tell)
+    tell.step(f"{_WEBHOOKS} decision points start, and the CRM API in front of the first.")
+    for _ in range(_WEBHOOKS):
+        stack.start_decision_point()
+    stack.start_crm()
+    bench.adopt()
+    tell.held("all are ready")
+    S1(stack, tell).play()
+
+
+def _proven(tell: Narrator) -> None:
+    tell.chapter("What was proven")
+    for line in (
+        "A harmless read needs nobody; an export by the same identity stops at the action.",
+        "Neither the agent nor a person without the verb can approve, though RBAC lets both patch grants.",
+        "An approval is of one call: other arguments are stopped, the same call passes once.",
+        f"Of {RACERS} parallel calls over {_WEBHOOKS} processes exactly {RACE_USES} passed on {RACE_USES} uses.",
+        "A revocation stops the next call.",
+    ):
+        tell.held(line)
+
+
+def _say_how_to_talk(bench: _Bench, tell: Narrator) -> None:
+    stack = bench.stack
+    tell.chapter("Left up, as KEEP asked")
+    tell.command(f"export KUBECONFIG={stack.cluster.admin_kubeconfig}")
+    tell.command("kubectl get endpointpolicies,approvalgrants -n crm")
+    tell.answer(f"Carol's kubeconfig: {stack.cluster.kubeconfig('carol')}")
+    tell.answer(f"The CRM API: {stack.crm_url}, the decision points: {', '.join(p.url for p in stack.decision_points)}")
+    tell.answer(f"Logs and decision records: {stack.folder}")
+    tell.answer("To end it: make cluster-down ARGS='--name demo'")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,48 @@
+"""Installing by hand, as a user without the chart would: plain `kubectl apply` of the generated manifests.
+
+Standing: used by the demo and by the end-to-end tests; knows which files, and in which order.
+"""
+
+from demo.narrator import Narrator
+from demo.stack import MANIFESTS, Stack
+
+_CRM = ("examples/crm/accounts.yaml", "examples/crm/policy.yaml", "hack/demo/broad-rights.yaml")
+
+
+class InstallError(Exception):
+    """kubectl refused a manifest; the message is its own."""
+
+
+def bailiwick(stack: Stack, tell: Narrator) -> None:
+    """Apply the definitions, the accounts and roles, and the guards. Raises `InstallError`."""
+    tell.step("The definitions, roles and guards are applied.")
+    for files in MANIFESTS:
+        _apply(stack, tell, files)
+    for crd in ("endpointpolicies.bailiwick.dev", "approvalgrants.bailiwick.dev"):
+        _run(stack, "wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")
+
+
+def crm(stack: Stack, tell: Narrator) -> None:
+    """Apply the CRM example, and wait until its policy is accepted. Raises `InstallError`."""
+    _apply(stack, tell, _CRM)
+    waiting = ("wait", "--for=condition=Ready", "epol/crm-agent", "-n", "crm", "--timeout=30s")
+    tell.command(f"kubectl {' '.join(waiting)}")
+    tell.answer(_run(stack, *waiting))
+
+
+def remove(stack: Stack) -> None:
+    """Take back everything that was applied."""
+    for files in (_CRM, *reversed(MANIFESTS)):
+        _run(stack, "delete", "--ignore-not-found", "--wait=false", *(f"--filename={file}" for file in files))
+
+
+def _apply(stack: Stack, tell: Narrator, files: tuple[str, ...]) -> None:
+    tell.command(f"kubectl apply --server-side {' '.join(f'-f {file}' for file in files)}")
+    tell.answer(_run(stack, "apply", "--server-side", *(f"--filename={file}" for file in files)))
+
+
+def _run(stack: Stack, *arguments: str) -> str:
+    code, said = stack.kubectl(*arguments)
+    if code != 0:
+        raise InstallError(f"kubectl {arguments[0]}: {said}")
+    return said

@@ -1,0 +1,236 @@
+"""Case S1: an agent may list customer records, and must show an explicit approval before it exports one.
+
+Standing: played by the demo and by the end-to-end tests. Every step says what must come out, and `NotAsToldError` is
+raised where it does not; nothing here is decided by anything but Bailiwick and the API server.
+"""
+
+import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from demo.narrator import Narrator
+from demo.stack import AGENT, AGENT_AUDIENCE, Stack
+from localcluster.tokenrequest import Account
+
+RACERS: Final = 60
+RACE_USES: Final = 3
+_GRANTS: Final = f"/apis/{API_VERSION}/namespaces/crm/{APPROVAL_GRANTS}"
+_EXPORT: Final = {"fields": ["name", "email"], "format": "csv"}
+_PHASE_SECONDS: Final = 20.0
+
+
+class NotAsToldError(AssertionError):
+    """A step did not come out as it must."""
+
+
+class S1:
+    """The case, on a running stack."""
+
+    def __init__(self, stack: Stack, tell: Narrator) -> None:
+        self._stack = stack
+        self._tell = tell
+        self._agent = stack.cluster.service_account_token("agents", "crm-agent", [AGENT_AUDIENCE], 3600)
+
+    def play(self) -> None:
+        """Play it from start to end. Raises `NotAsToldError`."""
+        self._tell.chapter("S1: the agent may list customers, and needs an approval to export one")
+        self._reads_freely()
+        task = self._is_stopped_and_asks()
+        self._nobody_without_the_right_approves(task)
+        self._an_owner_approves(task)
+        self._uses_it_once()
+        self._tell.chapter(f"{RACERS} calls at once, over {len(self._stack.decision_points)} decision points")
+        self._race()
+        self._tell.chapter("Revoking")
+        self._revocation_is_felt_at_once()
+
+    def _reads_freely(self) -> None:
+        self._tell.step(f"The agent ({AGENT}) lists the customers.")
+        self._must(self._crm("GET", "/customers"), 200)
+        self._tell.held("listed: rule `read` allows it, and nobody is asked")
+
+    def _is_stopped_and_asks(self) -> str:
+        self._tell.step("The agent exports customer 42.")
+        denied = self._must(self._crm("POST", "/customers/42/export", _EXPORT), 403)
+        self._equal(denied["reason"], "approval_required", "the reason")
+        self._tell.held(f"stopped, and told where an approval can be asked for: {denied['access_request']['endpoint']}")
+        self._tell.step("The agent asks for an approval of exactly this call.")
+        asked = {"reason": "the quarterly report needs it", "arguments": _EXPORT}
+        task = self._must(self._crm("POST", "/customers/42/export/approval", asked), 202)["task"]
+        self._tell.held("an ApprovalGrant was opened; an owner sees the call as the decision point rendered it:")
+        self._kubectl("get", "approvalgrants", "-n", "crm", person="carol")
+        grant = self._grant(task["id"])
+        self._tell.answer({key: grant["spec"]["request"][key] for key in ("action", "resource", "display", "reason")})
+        return str(task["id"])
+
+    def _nobody_without_the_right_approves(self, task: str) -> None:
+        self._tell.step("The agent tries to approve for itself. RBAC lets it patch grants; the guard must stop it.")
+        config = self._agent_kubeconfig()
+        said = self._patch(task, self._review(task, AGENT), person="the agent", kubeconfig=config, succeeds=False)
+        self._contains(said, "denied request", "the guard's refusal")
+        self._tell.held("refused by the API server itself, with the guard's message")
+        self._tell.step("Mallory, who may patch grants too but holds no verb approve, tries.")
+        said = self._patch(task, self._review(task, "mallory", group=None), person="mallory", succeeds=False)
+        self._contains(said, "denied request", "the guard's refusal")
+        self._tell.held("refused likewise")
+        self._equal(self._grant(task)["status"]["phase"], "Pending", "the grant's phase")
+
+    def _an_owner_approves(self, task: str) -> None:
+        self._tell.step("Carol, an owner, approves with plain kubectl.")
+        self._patch(task, self._review(task, "carol"), person="carol")
+        self._await_phase(task, "Active")
+        self._tell.held("the operator counted the review under a proven guard: the grant is Active")
+
+    def _uses_it_once(self) -> None:
+        self._tell.step("The agent asks for another export than the approved one: one more field.")
+        other = {**_EXPORT, "fields": ["name", "email", "revenue"]}
+        self._equal(self._denied("/customers/42/export", other), "approval_required", "the reason")
+        self._tell.held("stopped: the approval is of other arguments")
+        self._tell.step("The agent repeats the very call that was approved.")
+        self._must(self._crm("POST", "/customers/42/export", _EXPORT), 200)
+        self._tell.held("exported; the use stands in the grant before the answer was given")
+        self._tell.step("The agent repeats it once more.")
+        self._equal(self._denied("/customers/42/export", _EXPORT), "approval_consumed", "the reason")
+        self._tell.held("stopped: the approval was for one use")
+
+    def _race(self) -> None:
+        self._tell.step(f"The agent asks to send a notice; the policy allows {RACE_USES} uses of one approval.")
+        args = {"text": "We moved to Harbour Street 7."}
+        asked = {"reason": "the move", "arguments": args}
+        task = self._must(self._crm("POST", "/customers/42/notify/approval", asked), 202)["task"]["id"]
+        self._tell.step("Dave, another owner, approves.")
+        self._patch(task, self._review(task, "dave"), person="dave")
+        self._await_phase(task, "Active")
+        self._tell.step(f"{RACERS} identical calls go out in parallel, spread over all decision points.")
+        with ThreadPoolExecutor(RACERS) as pool:
+            answers = list(pool.map(lambda number: self._ask_directly(number, args), range(RACERS)))
+        allowed = sum(answer["decision"] for answer in answers)
+        self._tell.answer(f"allowed: {allowed}, denied: {len(answers) - allowed}")
+        self._equal(allowed, RACE_USES, "the number of calls let through")
+        self._equal(self._grant(task)["status"]["uses"], RACE_USES, "the uses that the grant records")
+        self._tell.held(f"exactly {RACE_USES} of {RACERS} got through")
+
+    def _revocation_is_felt_at_once(self) -> None:
+        self._tell.step("The agent asks for an export of customer 41; Carol approves it, and thinks again.")
+        task = self._must(
+            self._crm("POST", "/customers/41/export/approval", {"reason": "once more", "arguments": _EXPORT}), 202
+        )["task"]["id"]
+        self._patch(task, self._review(task, "carol"), person="carol")
+        self._await_phase(task, "Active")
+        revocation = {
+            "op": "add",
+            "path": "/spec/revocation",
+            "value": {"by": "carol", "reason": "not needed after all"},
+        }
+        self._patch(task, [revocation], person="carol")
+        self._tell.step("The agent makes the call that was approved a moment ago.")
+        self._equal(self._denied("/customers/41/export", _EXPORT), "approval_revoked", "the reason")
+        self._tell.held("stopped: the grant is read live before every use")
+
+    def _crm(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        self._tell.command(f"{method} {path}" + (f"  {json.dumps(body)}" if body is not None else ""))
+        return requests.request(
+            method,
+            self._stack.crm_url + path,
+            json=body,
+            headers={"Authorization": f"Bearer {self._agent}"},
+            timeout=30,
+        )
+
+    def _denied(self, path: str, body: dict[str, Any]) -> str:
+        return str(self._must(self._crm("POST", path, body), 403)["reason"])
+
+    def _must(self, answer: requests.Response, status: int) -> Any:  # noqa: ANN401 - any JSON body
+        body = answer.json()
+        shown = {key: body[key] for key in body if key in _TOLD} if isinstance(body, dict) else body
+        self._tell.answer(f"{answer.status_code} {json.dumps(shown or body, indent=2, ensure_ascii=False)}")
+        self._equal(answer.status_code, status, "the status")
+        return body
+
+    def _ask_directly(self, number: int, args: dict[str, Any]) -> dict[str, Any]:
+        """Ask one of the decision points, as the CRM does."""
+        points = self._stack.decision_points
+        answer = requests.post(
+            points[number % len(points)].evaluation(),
+            json={
+                "subject": {"type": "serviceAccount", "id": AGENT},
+                "action": {"name": "customers.notify"},
+                "resource": {"type": "customer", "id": "42"},
+                "context": {"evidence": {"subject_token": self._agent}, "args": args},
+            },
+            headers={"Authorization": f"Bearer {self._stack.crm_token()}", "X-Request-ID": str(uuid.uuid4())},
+            timeout=60,
+        )
+        self._equal(answer.status_code, 200, "the status of an evaluation")
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def _grant(self, task: str) -> dict[str, Any]:
+        return self._stack.cluster.rest().get(f"{_GRANTS}/{_name(task)}").body
+
+    def _await_phase(self, task: str, phase: str) -> None:
+        path = f"{_GRANTS}/{_name(task)}"
+        self._stack.cluster.rest().wait(
+            path, lambda answer: answer.body.get("status", {}).get("phase") == phase, _PHASE_SECONDS
+        )
+
+    def _review(self, task: str, reviewer: str, group: str | None = "crm-owners") -> list[dict[str, Any]]:
+        request = self._grant(task)["spec"]["request"]
+        review = {
+            "reviewer": reviewer,
+            "step": request["steps"][0]["name"],
+            "group": group or request["steps"][0]["groups"][0],
+            "decision": "Approve",
+            "binding": request["binding"]["digest"],
+        }
+        return [{"op": "add", "path": "/spec/reviews/-", "value": review}]
+
+    def _patch(
+        self,
+        task: str,
+        patch: list[dict[str, Any]],
+        *,
+        person: str,
+        kubeconfig: Path | None = None,
+        succeeds: bool = True,
+    ) -> str:
+        return self._kubectl(
+            *("patch", "approvalgrant", _name(task), "-n", "crm", "--type=json", "-p", json.dumps(patch)),
+            person=person,
+            kubeconfig=kubeconfig,
+            succeeds=succeeds,
+        )
+
+    def _kubectl(self, *arguments: str, person: str, kubeconfig: Path | None = None, succeeds: bool = True) -> str:
+        shown = " ".join(f"'{part}'" if " " in part else part for part in arguments)
+        self._tell.command(f"kubectl {shown}    # as {person}")
+        code, said = self._stack.kubectl(*arguments, person=person, kubeconfig=kubeconfig)
+        self._tell.answer(said)
+        self._equal(code == 0, succeeds, f"whether {person}'s kubectl succeeds")
+        return said
+
+    def _agent_kubeconfig(self) -> Path:
+        """The agent's own way to the API server: its RBAC lets it patch grants, see broad-rights.yaml."""
+        return self._stack.keeper(Account("agents", "crm-agent"), self._stack.folder / "agent.token")
+
+    @staticmethod
+    def _equal(found: object, wanted: object, what: str) -> None:
+        if found != wanted:
+            raise NotAsToldError(f"{what} should be {wanted!r} and is {found!r}")
+
+    @staticmethod
+    def _contains(text: str, part: str, what: str) -> None:
+        if part not in text:
+            raise NotAsToldError(f"{what} should contain {part!r}: {text}")
+
+
+_TOLD: Final = ("reason", "reason_user", "next_action", "access_request", "task", "name", "email", "sent")
+
+
+def _name(task: str) -> str:
+    return task.partition(".")[0]

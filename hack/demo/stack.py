@@ -1,0 +1,156 @@
+"""Everything that a case needs, running: Bailiwick's manifests, its operator and decision points, and the CRM example.
+
+Standing: used by the demo and by the end-to-end tests. Each process runs as its own service account, with a token from
+TokenRequest that is replaced before it ends; logs and decision records go to one folder.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from bailiwick_api.accounts import ENFORCER_AUDIENCE, GUARD_CONFIG_MAP, Installation
+from localcluster.access import Cluster
+from localcluster.errors import StartError
+from localcluster.ports import free_ports
+from localcluster.process import Running, spawn, stop
+from localcluster.tokenrequest import Account
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+KUBECTL: Final = Path(sys.executable).with_name("kubectl")
+MANIFESTS: Final = (
+    ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml"),
+    ("crds/rbac/accounts.yaml", "crds/rbac/operator.yaml", "crds/rbac/webhook.yaml", "crds/rbac/people.yaml"),
+    ("crds/guards/open.yaml", "crds/guards/review.yaml", "crds/guards/status.yaml", "crds/guards/delete.yaml"),
+)
+CRM_ENDPOINT: Final = "crm/crm-api"
+CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
+AGENT: Final = "system:serviceaccount:agents:crm-agent"
+AGENT_AUDIENCE: Final = "crm-api.crm"
+_START_SECONDS: Final = 60.0
+
+# Keeps a token file of an account filled and returns a kubeconfig that reads it.
+Keeper = Callable[[Account, Path], Path]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPoint:
+    """One running webhook process."""
+
+    url: str
+    status_url: str
+    records: Path
+    process: Running
+
+    def evaluation(self, endpoint: str = CRM_ENDPOINT) -> str:
+        """Where it is asked about an endpoint."""
+        return f"{self.url}/endpoints/{endpoint}/access/v1/evaluation"
+
+
+@dataclass
+class Stack:
+    """The processes of one cluster. `start` them in this order: manifests, operator, decision points, CRM."""
+
+    cluster: Cluster
+    folder: Path
+    keeper: Keeper
+    installation: Installation = field(default_factory=Installation)
+    processes: list[Running] = field(default_factory=list)
+    decision_points: list[DecisionPoint] = field(default_factory=list)
+    crm_url: str = ""
+
+    def kubectl(self, *arguments: str, person: str = "admin", kubeconfig: Path | None = None) -> tuple[int, str]:
+        """Run kubectl as a person; return its exit code and what it said."""
+        config = kubeconfig or self.cluster.kubeconfig(person)
+        answer = subprocess.run(  # noqa: S603 - kubectl of this environment, with the demo's own arguments
+            [KUBECTL, f"--kubeconfig={config}", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            timeout=60,
+        )
+        return answer.returncode, (answer.stdout + answer.stderr).strip()
+
+    def start_operator(self, *flags: str, name: str = "operator") -> Running:
+        """Start an operator."""
+        config = self._kubeconfig(Account(self.installation.namespace, self.installation.operator_name), name)
+        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, *flags])
+
+    def await_guard(self) -> None:
+        """Wait until the operator has proven the guard once; before that nothing counts."""
+        path = f"/api/v1/namespaces/{self.installation.namespace}/configmaps/{GUARD_CONFIG_MAP}"
+        self.cluster.rest().wait(path, lambda answer: answer.ok, _START_SECONDS)
+
+    def start_decision_point(self, *flags: str, await_ready: bool = True) -> DecisionPoint:
+        """Start one more decision point, and wait until it is ready."""
+        name = f"webhook-{len(self.decision_points)}"
+        config = self._kubeconfig(Account(self.installation.namespace, self.installation.webhook_name), "webhook")
+        port, status_port = free_ports(2)
+        records = self.folder / f"{name}.records.jsonl"
+        flags = ("--port", str(port), "--status-port", str(status_port), *flags)
+        process = self._spawn(
+            name,
+            [
+                "-m",
+                "bailiwick_webhook",
+                "--kubeconfig",
+                config,
+                "--record-file",
+                records,
+                "--drain-seconds=0.2",
+                *flags,
+            ],
+        )
+        point = DecisionPoint(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{status_port}", records, process)
+        if await_ready:
+            self._await(process, f"{point.status_url}/readyz", requests.codes.ok)
+        self.decision_points.append(point)
+        return point
+
+    def start_crm(self) -> None:
+        """Start the CRM example in front of the first decision point."""
+        token = self.folder / "crm-api.token"
+        self.keeper(CRM_ACCOUNT, token)
+        (port,) = free_ports(1)
+        program = ROOT / "examples" / "crm" / "crm_api.py"
+        url = self.decision_points[0].url
+        process = self._spawn("crm-api", [program, "--pdp", url, "--token-file", token, "--port", str(port)])
+        self.crm_url = f"http://127.0.0.1:{port}"
+        self._await(process, self.crm_url, requests.codes.not_found)
+
+    def crm_token(self) -> str:
+        """Return the CRM's own token, as the CRM reads it."""
+        return (self.folder / "crm-api.token").read_text().strip()
+
+    def stop(self) -> None:
+        """End every process that was started here."""
+        stop([running.id for running in self.processes])
+        for running in self.processes:
+            running.handle.wait()
+
+    def _kubeconfig(self, account: Account, name: str) -> Path:
+        token = self.folder / f"{name}.token"
+        config = token.with_name(f"{token.name}.kubeconfig")
+        return config if config.exists() else self.keeper(account, token)
+
+    def _spawn(self, name: str, arguments: Sequence[str | Path]) -> Running:
+        running = spawn(name, [sys.executable, *arguments], self.folder / f"{name}.log")
+        self.processes.append(running)
+        return running
+
+    def _await(self, process: Running, url: str, status: int) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and process.alive:
+            try:
+                if requests.get(url, timeout=5).status_code == status:
+                    return
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.05)
+        raise StartError(f"{process.name} did not become ready; the end of {process.log}:\n{process.last_words()}")

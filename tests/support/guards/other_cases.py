@@ -1,0 +1,237 @@
+"""Cases of revocation (the guard `review` again), of status and of deletion."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.guards import DELETE, ONLY_ENDED_DELETED, REVIEW, STATUS, USES_ARE_THE_PDPS
+from support.guards.case import Case
+from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, PDP, ROBOT, Ask, Ground, one_use, two_uses
+from support.objects import AGENT, ENDPOINT, POLICY, active_status, rule_reference
+
+_AUTHOR = "a revocation names its author"
+_MAY = "verb revoke or approve needed on an endpointpolicy of the grant, or be its requester"
+_FOR = "revocation.for is the decision point's: it says at whose word it withdraws"
+_WITHDRAW = "the decision point withdraws only a pending grant that it opened, for its requester or subject"
+_BAILIWICK = "status is written by Bailiwick only"
+_ONE_USE = "the decision point adds exactly one use and nothing else"
+_ACTIVE = "only an active grant is used"
+_EVIDENCE = "a grant is evidence: revoke it instead"
+
+_ENFORCER: Final = f"system:serviceaccount:crm:{ENDPOINT}"
+_USED: Final = one_use()
+
+
+def revoking(who: str, stored: dict[str, Any] | None = None, **fields: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401
+    """Return the revocation of a grant that eve wrote by hand."""
+    return lambda ground: ground.revoke(ground.stored(**(stored or {})), who, **fields)
+
+
+def withdrawing(for_: str | None, phase: str = "Pending") -> Callable[[Ground], Ask]:
+    """Return the withdrawal by the decision point of a grant that it opened."""
+    fields = {"for": for_} if for_ else {}
+    return lambda ground: ground.revoke(ground.in_phase(phase, ground.opened()), PDP, **fields)
+
+
+def with_other_at(place: int) -> dict[str, Any]:
+    """Return four rules of which one, at this place, is of the policy that grace may revoke on."""
+    return {"rules": [rule_reference(OTHER_POLICY if n == place else POLICY, f"rule-{n}") for n in range(4)]}
+
+
+def writing(who: str, phase: str | None = None, **status: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401
+    """Return a write of the status of a grant with two uses to give, in a phase (None: not yet judged)."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.opened(maxUses=2)
+        return Ask(who, "status", stored if phase is None else ground.in_phase(phase, stored), status)
+
+    return ask
+
+
+def using(**more: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401 - any field
+    """Return a use of an active grant with something more in the same write; `...` takes a field out."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.in_phase(
+            "Active", ground.opened(maxUses=2), observedGeneration=1, counted=[{"reviewer": "dave"}]
+        )
+        status = {**stored["status"], **_USED, **more}
+        return Ask(PDP, "put-status", stored, {key: value for key, value in status.items() if value is not ...})
+
+    return ask
+
+
+def after_one_use(who: str, **status: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401 - any field
+    """Return a write of the status of a grant of which one use is made."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.done(Ask(PDP, "status", ground.active(), _USED))
+        return Ask(who, "put-status", stored, {**stored["status"], **status})
+
+    return ask
+
+
+def using_revoked(ground: Ground) -> Ask:
+    stored = ground.revoked(ground.active(), "dave")
+    return Ask(PDP, "status", stored, one_use())
+
+
+def deleting(who: str, phase: str | None = None) -> Callable[[Ground], Ask]:
+    """Return the deletion of a grant in a phase (None: not yet judged)."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.opened()
+        return Ask(who, "delete", stored if phase is None else ground.in_phase(phase, stored))
+
+    return ask
+
+
+REVOCATIONS: Final = (
+    Case(
+        REVIEW,
+        _AUTHOR,
+        "revoked in another's name",
+        lambda g: g.revoke(g.stored(), "carol", writer="dave"),
+        revoking("dave"),
+        says=f"{_AUTHOR}: dave",
+    ),
+    Case(
+        REVIEW,
+        _AUTHOR,
+        "withdrawn by the decision point in a person's name",
+        lambda g: g.revoke(g.opened(), "carol", writer=PDP, **{"for": AGENT}),
+        withdrawing(AGENT),
+        says=f"{_AUTHOR}: system:serviceaccount:bailiwick-system:bailiwick-webhook",
+    ),
+    Case(REVIEW, _MAY, "revoked without any verb", revoking("mallory"), revoking("carol")),
+    Case(REVIEW, _MAY, "revoked by the operator", revoking(OPERATOR), revoking("eve")),
+    Case(
+        REVIEW,
+        _MAY,
+        "revoked with the verb revoke on another policy",
+        revoking("grace"),
+        revoking("grace", BOTH_POLICIES),
+    ),
+    Case(
+        REVIEW,
+        _MAY,
+        "revoked with the verb request alone, by another than the requester",
+        lambda g: g.revoke(g.opened(), "eve"),
+        lambda g: g.revoke(g.opened(requester={"username": "eve"}), "eve"),
+    ),
+    *(
+        Case(
+            REVIEW,
+            _MAY,
+            f"revoked with the verb {verb} on none of four policies, accepted where it is on number {place + 1}",
+            revoking(who, {"rules": [rule_reference(alien, f"rule-{n}") for n in range(4)]}),
+            revoking(who, rules_at(place)),
+        )
+        for verb, who, alien, rules_at in (("revoke", "grace", POLICY, with_other_at),)
+        for place in range(4)
+    ),
+    Case(REVIEW, _FOR, "revoked by a person at another's word", revoking("carol", **{"for": "eve"}), revoking("carol")),
+    Case(
+        REVIEW,
+        _FOR,
+        "withdrawn by the decision point at nobody's word",
+        withdrawing(None),
+        withdrawing(AGENT),
+        then=_WITHDRAW,
+    ),
+    Case(REVIEW, _WITHDRAW, "withdrawn at a stranger's word", withdrawing("mallory"), withdrawing(_ENFORCER)),
+    *(
+        Case(REVIEW, _WITHDRAW, f"withdrawn in phase {phase}", withdrawing(AGENT, phase), withdrawing(AGENT))
+        for phase in ("Active", *sorted(TERMINAL_PHASES))
+    ),
+    Case(
+        REVIEW,
+        _WITHDRAW,
+        "withdrawn by the decision point, though written by hand",
+        lambda g: g.revoke(g.stored(), PDP, **{"for": "eve"}),
+        lambda g: g.revoke(g.opened(requester={"username": "eve"}), PDP, **{"for": "eve"}),
+    ),
+)
+
+STATUSES: Final = (
+    *(
+        Case(
+            STATUS,
+            _BAILIWICK,
+            f"written by {who}",
+            writing(who, **active_status()),
+            writing(OPERATOR, **active_status()),
+        )
+        for who in ("carol", "admin", ROBOT)
+    ),
+    Case(STATUS, _BAILIWICK, "a use by a person", writing("carol", "Active", **_USED), writing(PDP, "Active", **_USED)),
+    Case(
+        STATUS,
+        USES_ARE_THE_PDPS,
+        "a use by the operator",
+        writing(OPERATOR, "Active", **_USED),
+        writing(OPERATOR, "Active", counted=[{"reviewer": "dave"}]),
+    ),
+    Case(
+        STATUS,
+        USES_ARE_THE_PDPS,
+        "a use taken back by the operator",
+        after_one_use(OPERATOR, uses=0, useRecords=[]),
+        after_one_use(OPERATOR, phase="Revoked"),
+        unruled=True,
+    ),
+    Case(
+        STATUS,
+        USES_ARE_THE_PDPS,
+        "a use record changed by the operator",
+        after_one_use(OPERATOR, useRecords=[{**_USED["useRecords"][0], "evaluationID": "another"}]),
+        after_one_use(OPERATOR, uses=1),
+        unruled=True,
+    ),
+    *(
+        Case(STATUS, _ONE_USE, title, ask, using())
+        for title, ask in (
+            ("two uses in one write", using(**two_uses())),
+            ("no use", using(uses=..., useRecords=..., observedGeneration=2)),
+            ("a use and another phase", using(phase="Revoked")),
+            ("a use and a counted review", using(counted=[{"reviewer": "dave"}, {"reviewer": "erin"}])),
+            ("a use and a void review", using(voided=[{"reviewer": "erin"}])),
+            ("a use and a condition", using(conditions=[])),
+            ("a use and a later generation", using(observedGeneration=2)),
+            ("a use and a generation gone", using(observedGeneration=...)),
+        )
+    ),
+    *(
+        Case(STATUS, _ONE_USE, title, ask, using(), unruled=True)
+        for title, ask in (
+            ("a use and a longer window", using(notAfterTime="2999-01-01T00:00:00Z")),
+            ("a use and a counted review gone", using(counted=...)),
+            ("a use taken back", after_one_use(PDP, uses=0, useRecords=[])),
+        )
+    ),
+    Case(STATUS, _ACTIVE, "used before it is judged", writing(PDP, None, **_USED), writing(PDP, "Active", **_USED)),
+    *(
+        Case(STATUS, _ACTIVE, f"used in phase {phase}", writing(PDP, phase, **_USED), writing(PDP, "Active", **_USED))
+        for phase in ("Pending", *sorted(TERMINAL_PHASES))
+    ),
+    Case(STATUS, _ACTIVE, "used though revoked", using_revoked, writing(PDP, "Active", **_USED)),
+)
+
+DELETIONS: Final = (
+    *(
+        Case(DELETE, _EVIDENCE, f"deleted by {who}", deleting(who, "Expired"), deleting(OPERATOR, "Expired"))
+        for who in ("eve", "admin", ROBOT, PDP)
+    ),
+    Case(DELETE, ONLY_ENDED_DELETED, "deleted before it is judged", deleting(OPERATOR), deleting(OPERATOR, "Denied")),
+    *(
+        Case(
+            DELETE, ONLY_ENDED_DELETED, f"deleted in phase {live}", deleting(OPERATOR, live), deleting(OPERATOR, ended)
+        )
+        for live, ended in (
+            ("Pending", "Withdrawn"),
+            ("Active", "Lapsed"),
+            ("Active", "Revoked"),
+            ("Active", "Consumed"),
+        )
+    ),
+)

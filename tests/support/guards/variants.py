@@ -1,0 +1,87 @@
+"""The guards again for two groups of their own, whole and with one expression left out, side by side in one cluster.
+
+Holds: the shipped guards are untouched, and other tests with them. In a namespace labelled `without-<guard>: <number>`
+that one expression is missing; every other expression of all four guards is in force there.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Final
+
+from bailiwick_api import crds, guards
+from bailiwick_api.accounts import Installation
+from support.objects import Object
+from support.schemas.definitions import TEST_DOMAIN, nodes, schema_of, under
+
+STRICT: Final = f"guarded.{TEST_DOMAIN}"
+LOOSE: Final = f"unruled.{TEST_DOMAIN}"
+PERSON_PREFIX: Final = "oidc:"
+PREFIXED: Final = "people-by-prefix"
+"""Label value under which the review guard knows people by a prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One entry of one guard. Its message is its name: no guard has two of one message."""
+
+    guard: str
+    message: str
+
+
+def expressions(installation: Installation) -> list[Expression]:
+    """Return every entry of the four guards."""
+    return [
+        Expression(policy["metadata"]["name"], entry["message"])
+        for policy in guards.guards(installation)[::2]
+        for entry in policy["spec"]["validations"]
+    ]
+
+
+def label(guard: str) -> str:
+    """Return the label of namespaces in which a guard is not whole."""
+    return f"without-{guard.removeprefix('bailiwick-grants-')}"
+
+
+def number_of(installation: Installation, expression: Expression) -> int:
+    """Return the position of an expression in its guard."""
+    return [one.message for one in expressions(installation) if one.guard == expression.guard].index(expression.message)
+
+
+def documents(installation: Installation) -> list[Object]:
+    """Return definitions of both groups and every guard for them, whole and lacking."""
+    out = [under(crds.approval_grants(), STRICT), _without_rules(crds.approval_grants())]
+    for policy in guards.guards(installation)[::2]:
+        out += _bound(policy, "whole", {"operator": "DoesNotExist"})
+        for number in range(len(policy["spec"]["validations"])):
+            lacking = copy.deepcopy(policy)
+            del lacking["spec"]["validations"][number]
+            out += _bound(lacking, f"without-{number}", {"operator": "In", "values": [f"{number}"]})
+    by_prefix = Installation(human_username_prefixes=(PERSON_PREFIX,))
+    review = next(policy for policy in guards.guards(by_prefix) if policy["metadata"]["name"] == guards.REVIEW)
+    return out + _bound(review, PREFIXED, {"operator": "In", "values": [PREFIXED]})
+
+
+def _bound(policy: Object, suffix: str, selector: Object) -> list[Object]:
+    guard = policy["metadata"]["name"]
+    name = f"{guard}.{suffix}.{TEST_DOMAIN}"
+    renamed = copy.deepcopy(policy)
+    renamed["metadata"]["name"] = name
+    renamed["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = [STRICT, LOOSE]
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {
+            "policyName": name,
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchExpressions": [{"key": label(guard), **selector}]}},
+        },
+    }
+    return [renamed, binding]
+
+
+def _without_rules(definition: Object) -> Object:
+    out = under(definition, LOOSE)
+    for _, node in nodes(schema_of(out)):
+        node.pop("x-kubernetes-validations", None)
+    return out

@@ -1,0 +1,375 @@
+"""What a grant is to a call: the states it can be in, what was forged or has changed meanwhile, and what it is called."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine import grants as approval
+from bailiwick_engine.call import ServiceAccount, Subject
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.grants import Fitness, fitness
+from support.objects import Object, changed, gated_rule
+from unit.engine.cases import (
+    AROUND,
+    CALL,
+    ENFORCER,
+    NAMESPACE,
+    NOW,
+    active,
+    approved,
+    asked,
+    at,
+    gate_of,
+    governed,
+    read,
+    review,
+    reviewed,
+)
+
+TWO_STEPS: Final = {
+    "steps": [
+        {"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": 2},
+        {"name": "robot", "kind": "System", "count": 1},
+    ],
+    "windowSeconds": 600,
+    "maxUses": 3,
+}
+ROBOT: Final = "system:serviceaccount:ci:robot"
+GATED: Final = governed(gated_rule(approval=TWO_STEPS))
+OPENED: Final = asked(GATED)
+REVIEWS: Final = (review(OPENED, "carol"), review(OPENED, "dave"), review(OPENED, ROBOT, 1))
+PENDING: Final = {**OPENED, "status": {"phase": "Pending"}}
+ACTIVE: Final = active(reviewed(OPENED, *REVIEWS))
+
+
+def fit(raw: Object, around: Circumstances = AROUND, **gate: Any) -> Fitness:  # noqa: ANN401 - fields of a gate
+    now = gate_of(GATED)
+    changed_gate = type(now)(**{name: getattr(now, name) for name in now.__slots__} | gate)
+    return fitness(read(raw), changed_gate, CALL, _subject(), around)
+
+
+def _subject() -> Subject:
+    assert isinstance(CALL.subject, Subject)
+    return CALL.subject
+
+
+def with_status(raw: Object, **status: object) -> Object:
+    return {**raw, "status": {**raw["status"], **status}}
+
+
+def with_reviews(*reviews: Object, **status: object) -> Object:
+    return active(reviewed(OPENED, *reviews), **status)
+
+
+def with_request(raw: Object, **request: object) -> Object:
+    return {**raw, "spec": {**raw["spec"], "request": {**raw["spec"]["request"], **request}}}
+
+
+def rules_of(raw: Object, **fields: object) -> list[Object]:
+    return [{**raw["spec"]["request"]["rules"][0], **fields}]
+
+
+def steps_of(raw: Object, place: int, **fields: object) -> list[Object]:
+    steps: list[Object] = [dict(step) for step in raw["spec"]["request"]["steps"]]
+    steps[place] |= fields
+    return steps
+
+
+CAROL, DAVE, BOT = REVIEWS
+REVOKED: Final = {**ACTIVE, "spec": {**ACTIVE["spec"], "revocation": {"by": "carol"}}}
+DELETING: Final = changed(ACTIVE, "metadata", {**ACTIVE["metadata"], "deletionTimestamp": at(-1)})
+SWAPPED: Final = with_request(
+    ACTIVE, steps=[{**OPENED["spec"]["request"]["steps"][1], "name": "crm-agent.export.owner"}]
+)
+
+STATES: Final[dict[str, tuple[Object, Fitness]]] = {
+    "approved": (ACTIVE, Fitness.USABLE),
+    "approved, the steps and groups in another order": (
+        with_request(ACTIVE, steps=ACTIVE["spec"]["request"]["steps"][::-1]),
+        Fitness.USABLE,
+    ),
+    "used, but not up": (with_status(ACTIVE, uses=2), Fitness.USABLE),
+    "used up": (with_status(ACTIVE, uses=3), Fitness.CONSUMED),
+    "used more than allowed": (with_status(ACTIVE, uses=4), Fitness.CONSUMED),
+    "used as often as was asked for": (with_status(with_request(ACTIVE, maxUses=2), uses=2), Fitness.CONSUMED),
+    "asked for more uses than the rule gives": (with_status(with_request(ACTIVE, maxUses=9), uses=3), Fitness.CONSUMED),
+    "in its last second": (with_status(ACTIVE, notAfterTime=at(1)), Fitness.USABLE),
+    "over": (with_status(ACTIVE, notAfterTime=at(0)), Fitness.EXPIRED),
+    "over before it began": (with_status(ACTIVE, notAfterTime=at(-61)), Fitness.EXPIRED),
+    "over and used up": (with_status(ACTIVE, notAfterTime=at(0), uses=3), Fitness.EXPIRED),
+    "open as long as the rule gives": (
+        with_status(ACTIVE, approvedTime=at(-60), notAfterTime=at(540)),
+        Fitness.USABLE,
+    ),
+    "open longer than the rule gives": (
+        with_status(ACTIVE, approvedTime=at(-60), notAfterTime=at(541)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "open longer than was asked for": (with_request(ACTIVE, windowSeconds=599), Fitness.UNVERIFIABLE),
+    "asked for a longer window than the rule gives": (
+        with_status(with_request(ACTIVE, windowSeconds=3600), notAfterTime=at(541)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "approved at the last moment": (with_request(ACTIVE, pendingUntilTime=at(-60)), Fitness.USABLE),
+    "approved when it was too late": (with_request(ACTIVE, pendingUntilTime=at(-61)), Fitness.UNVERIFIABLE),
+    "approved in times to come": (
+        with_status(ACTIVE, approvedTime=at(3601), notAfterTime=at(4201)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "active since nobody knows when": (with_status(ACTIVE, approvedTime=None), Fitness.UNVERIFIABLE),
+    "active until nobody knows when": (with_status(ACTIVE, notAfterTime=None), Fitness.UNVERIFIABLE),
+    "pending": (PENDING, Fitness.PENDING),
+    "not seen by the operator yet": (OPENED, Fitness.PENDING),
+    "pending in its last second": (with_request(PENDING, pendingUntilTime=at(1)), Fitness.PENDING),
+    "pending too long": (with_request(PENDING, pendingUntilTime=at(0)), Fitness.EXPIRED),
+    "pending with every review": (
+        with_status(reviewed(OPENED, *REVIEWS), phase="Pending"),
+        Fitness.PENDING,
+    ),
+    "pending with a counted denial": (
+        with_status(reviewed(OPENED, {**CAROL, "decision": "Deny"}), phase="Pending"),
+        Fitness.DENIED,
+    ),
+    "said to be active without reviews": (active(OPENED), Fitness.UNVERIFIABLE),
+    "said to be active, nothing counted": (with_status(ACTIVE, counted=[]), Fitness.UNVERIFIABLE),
+    "said to be active, counting reviews that are not there": (
+        {**ACTIVE, "spec": {**ACTIVE["spec"], "reviews": []}},
+        Fitness.UNVERIFIABLE,
+    ),
+    "one review not counted": (
+        with_status(ACTIVE, counted=[{"reviewer": "carol"}, {"reviewer": ROBOT}]),
+        Fitness.UNVERIFIABLE,
+    ),
+    "one review void": (with_status(ACTIVE, voided=[{"reviewer": "dave"}]), Fitness.UNVERIFIABLE),
+    "one step not met": (with_reviews(CAROL, DAVE), Fitness.UNVERIFIABLE),
+    "one review too few": (with_reviews(CAROL, BOT), Fitness.UNVERIFIABLE),
+    "one review more than needed": (with_reviews(*REVIEWS, review(OPENED, "erin")), Fitness.USABLE),
+    "a review of another digest": (
+        with_reviews(CAROL, {**DAVE, "binding": "sha256:" + "0" * 64}, BOT),
+        Fitness.UNVERIFIABLE,
+    ),
+    "a review of the grant's uid instead of the digest": (
+        with_reviews(CAROL, {**DAVE, "binding": "grant-uid"}, BOT),
+        Fitness.UNVERIFIABLE,
+    ),
+    "a counted denial": (with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny")), Fitness.DENIED),
+    "a denial that is void": (
+        with_status(
+            with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny")),
+            counted=[{"reviewer": name} for name in ("carol", "dave", ROBOT)],
+            voided=[{"reviewer": "erin"}],
+        ),
+        Fitness.USABLE,
+    ),
+    "approved by an account where people are asked": (
+        with_reviews(CAROL, {**DAVE, "reviewer": "system:serviceaccount:ci:b"}, BOT),
+        Fitness.UNVERIFIABLE,
+    ),
+    "approved by the requester": (
+        with_request(with_reviews(CAROL, DAVE, BOT), requester={"username": "dave"}),
+        Fitness.UNVERIFIABLE,
+    ),
+    "approved by somebody whom the request excludes": (
+        with_request(ACTIVE, excludedReviewers=["dave"]),
+        Fitness.UNVERIFIABLE,
+    ),
+    "approved by the enforcer that asks now": (
+        with_reviews(CAROL, DAVE, review(OPENED, ENFORCER.username, 1)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "approved by the subject": (
+        with_reviews(CAROL, DAVE, review(OPENED, "system:serviceaccount:agents:crm-agent", 1)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "revoked": (REVOKED, Fitness.REVOKED),
+    "revoked while pending": ({**REVOKED, "status": {"phase": "Pending"}}, Fitness.REVOKED),
+    "revoked and said to be something else": (with_status(REVOKED, phase="Consumed"), Fitness.REVOKED),
+    "being deleted": (DELETING, Fitness.REVOKED),
+    "denied": (with_status(ACTIVE, phase="Denied"), Fitness.DENIED),
+    "expired": (with_status(ACTIVE, phase="Expired"), Fitness.EXPIRED),
+    "withdrawn": (with_status(ACTIVE, phase="Withdrawn"), Fitness.OUTDATED),
+    "consumed": (with_status(ACTIVE, phase="Consumed"), Fitness.CONSUMED),
+    "lapsed": (with_status(ACTIVE, phase="Lapsed"), Fitness.EXPIRED),
+    "revoked, as the operator wrote": (with_status(ACTIVE, phase="Revoked"), Fitness.REVOKED),
+    "of a policy that was created again": (with_request(ACTIVE, rules=rules_of(ACTIVE, uid="new")), Fitness.OUTDATED),
+    "of a rule that meant something else": (
+        with_request(ACTIVE, rules=rules_of(ACTIVE, ruleDigest="v1:" + "0" * 64)),
+        Fitness.OUTDATED,
+    ),
+    "of two rules": (
+        with_request(ACTIVE, rules=[*rules_of(ACTIVE), *rules_of(ACTIVE, rule="other")]),
+        Fitness.OUTDATED,
+    ),
+    "of a rule that meant something else, pending": (
+        with_request(PENDING, rules=rules_of(PENDING, ruleDigest="v1:" + "0" * 64)),
+        Fitness.OUTDATED,
+    ),
+    "with one step less": (
+        with_request(ACTIVE, steps=ACTIVE["spec"]["request"]["steps"][:1]),
+        Fitness.OUTDATED,
+    ),
+    "with a step more": (
+        with_request(
+            ACTIVE, steps=[*ACTIVE["spec"]["request"]["steps"], {**steps_of(ACTIVE, 1)[1], "name": "crm-agent.export.c"}]
+        ),
+        Fitness.OUTDATED,
+    ),
+    "with a step of another count": (with_request(ACTIVE, steps=steps_of(ACTIVE, 0, count=1)), Fitness.OUTDATED),
+    "with a step of another kind": (with_request(ACTIVE, steps=steps_of(ACTIVE, 0, kind="System")), Fitness.OUTDATED),
+    "with a step of another group": (with_request(ACTIVE, steps=steps_of(ACTIVE, 0, groups=["x"])), Fitness.OUTDATED),
+    "with a step for whoever": (with_request(ACTIVE, steps=steps_of(ACTIVE, 0, groups=None)), Fitness.OUTDATED),
+    "with a step of another policy": (with_request(ACTIVE, steps=steps_of(ACTIVE, 0, policy="x")), Fitness.OUTDATED),
+    "with a step of another name": (with_request(ACTIVE, steps=steps_of(ACTIVE, 0, name="x")), Fitness.OUTDATED),
+    "with one step in the place of another": (SWAPPED, Fitness.OUTDATED),
+}  # fmt: skip
+
+
+class TestAGrant:
+    @pytest.mark.parametrize(("raw", "expected"), STATES.values(), ids=STATES)
+    def test_is_to_a_call_what_its_state_makes_it(self, raw: Object, expected: Fitness) -> None:
+        assert fit(raw) is expected
+
+    def test_covers_every_state_in_these_tests(self) -> None:
+        assert {expected for _, expected in STATES.values()} == set(Fitness)
+
+    @pytest.mark.parametrize(
+        ("gate", "expected"),
+        [
+            ({"policy": "renamed"}, Fitness.USABLE),
+            ({"policy_uid": "new"}, Fitness.OUTDATED),
+            ({"rule_digest": "v1:" + "0" * 64}, Fitness.OUTDATED),
+            ({"steps": ()}, Fitness.OUTDATED),
+            ({"window_seconds": 599}, Fitness.UNVERIFIABLE),
+            ({"max_uses": 1}, Fitness.CONSUMED),
+        ],
+    )
+    def test_gives_no_more_than_the_rule_gives_now(self, gate: Object, expected: Fitness) -> None:
+        assert fit(with_status(ACTIVE, uses=1), **gate) is expected
+
+    def test_bars_the_people_of_this_very_call(self) -> None:
+        # The request names other people than the call: what admission let through does not count here.
+        stranger = with_request(ACTIVE, requester={"username": "x"}, subject={"type": "t", "id": "x", "uid": "x"})
+        assert fit(stranger) is Fitness.USABLE
+        by_dave = replace(CALL, caller=ServiceAccount("dave", "dave-uid"))
+        for_dave = Subject("serviceAccount", "dave", "dave-uid")
+        assert fitness(read(stranger), gate_of(GATED), by_dave, _subject(), AROUND) is Fitness.UNVERIFIABLE
+        assert fitness(read(stranger), gate_of(GATED), CALL, for_dave, AROUND) is Fitness.UNVERIFIABLE
+
+    def test_bars_the_actors_of_the_request(self) -> None:
+        assert fit(with_request(ACTIVE, actors=[{"id": "dave"}])) is Fitness.UNVERIFIABLE
+
+    def test_takes_for_people_whom_the_installation_takes_for_people(self) -> None:
+        for prefixes, expected in ((("dave", "car"), Fitness.USABLE), (("oidc:",), Fitness.UNVERIFIABLE)):
+            around = Circumstances(now=NOW, installation=Installation(human_username_prefixes=prefixes))
+            assert fit(ACTIVE, around) is expected
+
+    def test_that_may_be_used_again_is_not_used_up(self) -> None:
+        assert fit(with_status(ACTIVE, uses=None)) is Fitness.USABLE
+
+
+class TestReading:
+    def test_yields_what_the_object_says(self) -> None:
+        raw = active(reviewed(OPENED, CAROL))
+        grant = read(raw)
+        assert (grant.namespace, grant.name, grant.uid, grant.resource_version) == (
+            NAMESPACE,
+            "agr-opened",
+            "grant-uid",
+            "7",
+        )
+        assert (grant.created, grant.deleting, grant.revoked) == (NOW - 3600, False, False)
+        assert [entry.reviewer for entry in grant.reviews] == ["carol"]
+        assert (grant.phase, grant.key) == ("Active", (NAMESPACE, "crm-api", "agent-uid"))
+
+    def test_takes_what_is_not_there_for_nothing(self) -> None:
+        raw = changed(changed(OPENED, "spec.reviews", ...), "spec.request.subject.uid", ...)
+        grant = read(raw)
+        assert (grant.reviews, grant.phase, grant.key) == ((), "Pending", (NAMESPACE, "crm-api", ""))
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda raw: {},
+            lambda raw: changed(raw, "spec", ...),
+            lambda raw: changed(raw, "spec", None),
+            lambda raw: changed(raw, "metadata", ...),
+            lambda raw: changed(raw, "metadata", None),
+            lambda raw: changed(raw, "metadata.uid", ...),
+            lambda raw: changed(raw, "metadata.namespace", ...),
+            lambda raw: changed(raw, "metadata.name", ...),
+            lambda raw: changed(raw, "metadata.resourceVersion", ...),
+            lambda raw: changed(raw, "metadata.creationTimestamp", ...),
+            lambda raw: changed(raw, "metadata.creationTimestamp", None),
+            lambda raw: changed(raw, "metadata.creationTimestamp", "yesterday"),
+            lambda raw: changed(raw, "status", "Active"),
+            lambda raw: changed(raw, "status.phase", "Approved"),
+            lambda raw: changed(raw, "status.uses", -1),
+            lambda raw: with_status(raw, resolved=[]),
+            lambda raw: changed(raw, "spec.request.steps", []),
+            lambda raw: changed(raw, "spec.request.maxUses", 51),
+            lambda raw: with_request(raw, unheard_of=True),
+        ],
+    )
+    def test_of_what_is_no_grant_yields_none(self, spoil: Callable[[Object], Object]) -> None:
+        assert approval.parse(spoil(ACTIVE)) is None
+
+
+class TestTheName:
+    NAME: Final = approval.grant_name(CALL, gate_of(GATED), "sha256:" + "a" * 64, "agent-uid", previous_uid="")
+
+    def test_is_what_an_object_may_be_called(self) -> None:
+        assert self.NAME.startswith("agr-")
+        assert len(self.NAME) == 24
+        assert self.NAME.isascii()
+        assert self.NAME.lower() == self.NAME
+
+    def test_is_the_same_whenever_and_wherever_it_is_made(self) -> None:
+        # A known answer: replicas of two versions must agree, or a storm of retries opens two grants.
+        gate = gate_of(governed(gated_rule()))
+        assert approval.grant_name(CALL, gate, "sha256:" + "a" * 64, "agent-uid", previous_uid="") == KNOWN_NAME
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            lambda gate: approval.grant_name(CALL, gate, "sha256:" + "b" * 64, "agent-uid", previous_uid=""),
+            lambda gate: approval.grant_name(CALL, gate, "sha256:" + "a" * 64, "new-uid", previous_uid=""),
+            lambda gate: approval.grant_name(CALL, gate, "sha256:" + "a" * 64, "agent-uid", previous_uid="one"),
+            lambda gate: approval.grant_name(
+                replace(CALL, endpoint="other"), gate, "sha256:" + "a" * 64, "agent-uid", previous_uid=""
+            ),
+            lambda gate: approval.grant_name(
+                replace(CALL, namespace="other"), gate, "sha256:" + "a" * 64, "agent-uid", previous_uid=""
+            ),
+        ],
+    )
+    def test_is_another_for_another_request(self, other: Callable[[object], str]) -> None:
+        assert other(gate_of(GATED)) != self.NAME
+
+    @pytest.mark.parametrize("field", ["policy_uid", "rule", "rule_digest"])
+    def test_is_another_before_another_gate(self, field: str) -> None:
+        gate = gate_of(GATED)
+        changed_gate = type(gate)(**{name: getattr(gate, name) for name in gate.__slots__} | {field: "other"})
+        assert approval.grant_name(CALL, changed_gate, "sha256:" + "a" * 64, "agent-uid", previous_uid="") != self.NAME
+
+    def test_is_another_after_each_grant_that_ended(self) -> None:
+        names, previous = [], ""
+        for number in range(3):
+            names.append(
+                approval.grant_name(CALL, gate_of(GATED), "sha256:" + "a" * 64, "agent-uid", previous_uid=previous)
+            )
+            previous = f"uid-{number}"
+        assert len(set(names)) == 3
+
+
+KNOWN_NAME: Final = "agr-"
+
+
+def test_the_latest_of_no_grants_is_none() -> None:
+    assert approval.latest_ended([]) is None
+
+
+def test_an_approval_is_told_the_call_it_is_for() -> None:
+    assert read(approved(governed(gated_rule()))).request.binding.digest

@@ -1,0 +1,62 @@
+"""Stored grants and policies as the API server would return them, at moments that a test chooses."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from bailiwick_api.accounts import Installation
+from bailiwick_operator.reconcile import approvalgrant
+from bailiwick_operator.reconcile.approvalgrant import Observed, Outcome
+from bailiwick_operator.reconcile.conditions import Status, stamp
+from support.objects import Object, opened_grant, review, step
+
+NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+PENDING_UNTIL: Final = NOW + timedelta(hours=1)
+INSTALLATION: Final = Installation()
+STEP_OF_TWO: Final = step(count=2)
+
+
+def at(**delta: float) -> str:
+    """Return a moment from NOW on, as it is stored."""
+    return stamp(NOW + timedelta(**delta))
+
+
+def stored(document: Object, *, version: int = 100, generation: int = 1, status: Status | None = None) -> Object:
+    """Return an object as it is stored."""
+    metadata = {"uid": "0b1a", "generation": generation, "resourceVersion": str(version)}
+    out = {**document, "metadata": {**document["metadata"], **metadata}}
+    return out | ({"status": status} if status is not None else {})
+
+
+def grant(
+    *reviewers: str, decision: str = "Approve", status: Status | None = None, revoked: bool = False, **request: Any
+) -> Object:
+    """Return a stored grant that these people reviewed."""
+    out = stored(opened_grant("crm", **{"pendingUntilTime": stamp(PENDING_UNTIL), **request}), status=status)
+    out["spec"]["reviews"] = [review(out, reviewer, decision=decision) for reviewer in reviewers]
+    if revoked:
+        out["spec"]["revocation"] = {"by": "carol"}
+    return out
+
+
+def active(**fields: Any) -> Status:
+    """Return the status of an approved grant."""
+    return {"phase": "Active", "approvedTime": at(minutes=-1), "notAfterTime": at(minutes=9), **fields}
+
+
+def reconciled(body: Object, *, proven: bool = True, now: datetime = NOW) -> Outcome:
+    """Reconcile a grant."""
+    return approvalgrant.reconcile(body, Observed(proven, INSTALLATION.is_person), now)
+
+
+def applied(body: Object, outcome: Outcome) -> Object:
+    """Return the object after what is to be written was written: our fields replaced, the others kept."""
+    if outcome.status is None:
+        return body
+    kept = {key: value for key, value in (body.get("status") or {}).items() if key not in approvalgrant.OWNED}
+    return body | {"status": {**kept, **outcome.status}}
+
+
+def condition(status: Status, name: str) -> Object:
+    """Return one condition of a status; empty where it is not there."""
+    found: Object = next((entry for entry in status["conditions"] if entry["type"] == name), {})
+    return found

@@ -1,0 +1,108 @@
+"""The fingerprint of the guards: what is in it, and what counts as not shipped."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.fingerprint import deviations, fingerprint, paths, shipped
+
+INSTALLATION = Installation()
+
+
+def stored(installation: Installation = INSTALLATION) -> list[dict[str, Any]]:
+    """Return what is shipped, as the API server would have it."""
+    return [
+        copy.deepcopy({**document, "metadata": {**document["metadata"], "uid": f"uid-{index}", "generation": 1}})
+        for index, document in enumerate(shipped(installation))
+    ]
+
+
+class TestTheFingerprint:
+    def test_does_not_depend_on_the_order_or_on_what_is_not_spec(self) -> None:
+        objects = stored()
+        labelled = copy.deepcopy(objects)
+        labelled[0]["metadata"]["labels"] = {"a": "b"}
+        labelled[0]["metadata"]["resourceVersion"] = "7"
+        labelled[0]["status"] = {"observedGeneration": 1}
+        assert fingerprint(reversed(labelled)) == fingerprint(objects)
+
+    @pytest.mark.parametrize("index", range(9))
+    @pytest.mark.parametrize("field", ["uid", "generation", "spec"])
+    def test_changes_with_uid_generation_and_spec_of_each(self, index: int, field: str) -> None:
+        objects = stored()
+        before = fingerprint(objects)
+        if field == "spec":
+            objects[index]["spec"] = {**objects[index]["spec"], "more": 1}
+        else:
+            objects[index]["metadata"][field] = 2
+        assert fingerprint(objects) != before
+
+    def test_changes_when_one_is_missing(self) -> None:
+        assert fingerprint(stored()[1:]) != fingerprint(stored())
+
+    def test_is_a_digest(self) -> None:
+        assert fingerprint(stored()).startswith("sha256:")
+        assert len(fingerprint(stored())) == len("sha256:") + 64
+
+
+class TestDeviations:
+    def test_are_none_in_what_is_shipped(self) -> None:
+        assert deviations(stored(), INSTALLATION) == ()
+
+    def test_of_one_more_object_are_none(self) -> None:
+        more = {"kind": "ValidatingAdmissionPolicy", "metadata": {"name": "theirs"}, "spec": {}}
+        assert deviations([*stored(), more], INSTALLATION) == ()
+
+    @pytest.mark.parametrize("index", range(9))
+    def test_name_what_is_missing(self, index: int) -> None:
+        objects = stored()
+        gone = objects.pop(index)
+        assert deviations(objects, INSTALLATION) == (f"{gone['kind']} {gone['metadata']['name']} is missing",)
+
+    def test_name_the_place(self) -> None:
+        objects = stored()
+        objects[1]["spec"]["validationActions"] = ["Audit"]
+        objects[0]["spec"]["validations"][2]["expression"] = "true"
+        assert deviations(objects, INSTALLATION) == (
+            "ValidatingAdmissionPolicy bailiwick-grants-open is not as shipped, at spec.validations[2].expression",
+            "ValidatingAdmissionPolicyBinding bailiwick-grants-open is not as shipped, at spec.validationActions[0]",
+        )
+
+    @pytest.mark.parametrize(
+        ("change", "place"),
+        [
+            (lambda spec: spec.update(matchResources={}), "spec.matchResources"),
+            (lambda spec: spec.pop("policyName"), "spec.policyName"),
+            (lambda spec: spec["validationActions"].append("Audit"), "spec.validationActions[1]"),
+            (lambda spec: spec["validationActions"].clear(), "spec.validationActions[0]"),
+            (lambda spec: spec.update(policyName=True), "spec.policyName"),
+        ],
+        ids=["a field more", "a field less", "an item more", "an item less", "another type"],
+    )
+    def test_are_seen_in_both_directions(self, change: Any, place: str) -> None:
+        objects = stored()
+        change(objects[1]["spec"])
+        assert deviations(objects, INSTALLATION)[0].endswith(f"at {place}")
+
+    def test_are_there_for_another_installation(self) -> None:
+        assert deviations(stored(Installation(operator_name="other")), INSTALLATION) != ()
+
+    def test_are_there_while_one_is_being_deleted(self) -> None:
+        objects = stored()
+        objects[0]["metadata"]["deletionTimestamp"] = "2026-11-25T00:00:00Z"
+        assert deviations(objects, INSTALLATION)[0].endswith("is being deleted")
+
+    def test_do_not_take_a_one_for_a_yes(self) -> None:
+        objects = stored()
+        objects[8]["spec"]["versions"][0]["served"] = 1
+        assert deviations(objects, INSTALLATION)[0].endswith("at spec.versions[0].served")
+
+
+def test_paths_are_those_of_the_shipped_objects() -> None:
+    assert len(paths(INSTALLATION)) == 9
+    assert paths(INSTALLATION)[0] == (
+        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/bailiwick-grants-open"
+    )
+    assert paths(INSTALLATION)[8].endswith("/customresourcedefinitions/approvalgrants.bailiwick.dev")

@@ -1,0 +1,116 @@
+"""What holds of a grant's life whatever is stored, and in whatever order things happen."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import given, strategies as st
+
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from support.objects import Object, review, use_record
+from unit.operator.cases import NOW, active, applied, grant, reconciled
+
+REVIEWERS = ("dave", "erin", "grace", "system:serviceaccount:crm:bot", "carol")
+
+moments = st.integers(min_value=0, max_value=120).map(lambda minutes: NOW + timedelta(minutes=minutes))
+reviews = st.dictionaries(st.sampled_from(REVIEWERS), st.sampled_from(["Approve", "Deny"]), max_size=4)
+
+
+@st.composite
+def statuses(draw: st.DrawFn) -> dict[str, Any] | None:
+    phase = draw(st.sampled_from([None, "Pending", "Active", *sorted(TERMINAL_PHASES)]))
+    if phase is None:
+        return None
+    split = draw(st.dictionaries(st.sampled_from(REVIEWERS), st.sampled_from(["counted", "voided"])))
+    status = active() if phase == "Active" else {"phase": phase}
+    for name in ("counted", "voided"):
+        if chosen := [{"reviewer": who} for who, where in split.items() if where == name]:
+            status[name] = chosen
+    if phase == "Active" and draw(st.booleans()):
+        status |= {"uses": 1, "useRecords": [use_record()]}
+    return status
+
+
+@st.composite
+def grants(draw: st.DrawFn) -> Object:
+    body = grant(
+        status=draw(statuses()),
+        revoked=draw(st.booleans()),
+        maxUses=draw(st.integers(1, 2)),
+        excludedReviewers=draw(st.lists(st.sampled_from(REVIEWERS), unique=True, max_size=2)),
+    )
+    body["spec"]["reviews"] = [review(body, who, decision=decision) for who, decision in draw(reviews).items()]
+    return body
+
+
+def phase_of(body: Object) -> str | None:
+    return (body.get("status") or {}).get("phase")
+
+
+@given(grants(), st.booleans(), moments)
+def test_a_second_pass_writes_nothing(body: Object, proven: bool, now: datetime) -> None:
+    after = applied(body, reconciled(body, proven=proven, now=now))
+    assert reconciled(after, proven=proven, now=now).status is None
+
+
+@given(grants(), st.lists(st.tuples(st.booleans(), moments), max_size=5))
+def test_what_is_over_stays_over(body: Object, passes: list[tuple[bool, datetime]]) -> None:
+    for proven, now in sorted(passes, key=lambda entry: entry[1]):
+        before = phase_of(body)
+        body = applied(body, reconciled(body, proven=proven, now=now))
+        assert before not in TERMINAL_PHASES or phase_of(body) == before
+
+
+@given(grants(), moments)
+def test_without_a_proof_nothing_is_counted_and_nothing_becomes_active(body: Object, now: datetime) -> None:
+    after = applied(body, reconciled(body, proven=False, now=now))
+    status = body.get("status") or {}
+    assert (after.get("status") or {}).get("counted") == status.get("counted")
+    assert phase_of(after) != "Active" or phase_of(body) == "Active"
+    assert phase_of(after) is not None or phase_of(body) is None
+
+
+@given(grants(), moments)
+def test_an_eligible_denial_that_is_not_void_never_leaves_it_usable(body: Object, now: datetime) -> None:
+    barred = {*body["spec"]["request"]["excludedReviewers"], "system:serviceaccount:crm:bot"}
+    void = {entry["reviewer"] for entry in (body.get("status") or {}).get("voided") or ()}
+    denials = [
+        entry
+        for entry in body["spec"]["reviews"]
+        if entry["decision"] == "Deny" and entry["reviewer"] not in barred | void
+    ]
+    after = applied(body, reconciled(body, proven=True, now=now))
+    # The requester of these grants is a service account, so nobody else is barred.
+    assert not denials or phase_of(after) in TERMINAL_PHASES
+
+
+@given(grants(), st.booleans(), moments)
+def test_a_revocation_never_leaves_it_usable(body: Object, proven: bool, now: datetime) -> None:
+    after = applied(body, reconciled(body, proven=proven, now=now))
+    assert "revocation" not in body["spec"] or phase_of(after) in TERMINAL_PHASES
+
+
+@given(grants(), st.booleans(), moments)
+def test_counted_and_void_only_grow_and_never_meet(body: Object, proven: bool, now: datetime) -> None:
+    def names(of: Object, field: str) -> set[str]:
+        return {entry["reviewer"] for entry in (of.get("status") or {}).get(field) or ()}
+
+    after = applied(body, reconciled(body, proven=proven, now=now))
+    assert names(after, "counted") >= names(body, "counted")
+    assert names(after, "voided") == names(body, "voided")
+    assert names(after, "counted").isdisjoint(names(after, "voided"))
+
+
+@given(grants(), st.booleans(), moments)
+def test_an_active_grant_has_its_times_and_they_never_move(body: Object, proven: bool, now: datetime) -> None:
+    before = body.get("status") or {}
+    after = applied(body, reconciled(body, proven=proven, now=now)).get("status") or {}
+    for name in ("approvedTime", "notAfterTime"):
+        assert name not in before or after[name] == before[name]
+        assert after.get("phase") != "Active" or name in after
+
+
+@given(grants(), st.booleans(), moments)
+def test_a_grant_that_is_not_over_wakes_by_time(body: Object, proven: bool, now: datetime) -> None:
+    outcome = reconciled(body, proven=proven, now=now)
+    over = phase_of(applied(body, outcome)) in TERMINAL_PHASES
+    assert over == (outcome.wake is None)

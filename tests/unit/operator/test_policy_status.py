@@ -1,0 +1,150 @@
+"""What the status of a policy says: compiled or not and where, configured or not, and in force since or until when."""
+
+from datetime import timedelta
+
+import pytest
+
+from bailiwick_engine.compile import Compilation
+from bailiwick_engine.problem import Problem
+from bailiwick_operator.reconcile import endpointpolicy
+from bailiwick_operator.reconcile.conditions import Status
+from bailiwick_operator.reconcile.endpointpolicy import Judged, Observed, Outcome
+from support.objects import Object, changed, policy, rule, settings
+from unit.operator.cases import NOW, at, condition, stored
+
+CARRIER = stored(policy("crm", endpointSettings=settings()))
+BROKEN_RULE = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
+
+
+def reconciled(body: Object, *carriers: str, judged: Judged | None = None, minutes: float = 0) -> Outcome:
+    named = carriers or (("crm-agent",) if endpointpolicy.carries_settings(body) else ())
+    observed = Observed(judged or endpointpolicy.judge(body), named)
+    return endpointpolicy.reconcile(body, observed, NOW + timedelta(minutes=minutes))
+
+
+def status_of(body: Object, *carriers: str, judged: Judged | None = None, minutes: float = 0) -> Status:
+    status = reconciled(body, *carriers, judged=judged, minutes=minutes).status
+    assert status is not None
+    return status
+
+
+class TestAPolicyThatCompiles:
+    def test_is_accepted_and_ready_with_its_digest(self) -> None:
+        status = status_of(CARRIER)
+        assert status["observedGeneration"] == 1
+        assert status["digest"].startswith("sha256:")
+        assert [(entry["type"], entry["status"]) for entry in status["conditions"]] == [
+            ("Accepted", "True"),
+            ("Ready", "True"),
+        ]
+        assert condition(status, "Accepted")["message"] == "1 rule compiled"
+
+    def test_says_the_generation_in_each_condition(self) -> None:
+        status = status_of(changed(CARRIER, "metadata.generation", 7))
+        assert [entry["observedGeneration"] for entry in status["conditions"]] == [7, 7]
+
+    def test_is_written_once(self) -> None:
+        assert reconciled(CARRIER | {"status": status_of(CARRIER)}, minutes=60).status is None
+
+    def test_is_not_written_again_because_of_somebody_elses_condition(self) -> None:
+        status = status_of(CARRIER)
+        foreign = {"type": "Audited", "status": "True", "reason": "Theirs", "lastTransitionTime": at()}
+        assert (
+            reconciled(CARRIER | {"status": status | {"conditions": [foreign, *status["conditions"]]}}).status is None
+        )
+
+    def test_keeps_the_time_since_when_it_is_so(self) -> None:
+        before = status_of(CARRIER)
+        after = status_of(changed(CARRIER, "metadata.generation", 2) | {"status": before}, minutes=5)
+        assert [entry["lastTransitionTime"] for entry in after["conditions"]] == [at(), at()]
+
+    def test_says_a_new_time_when_it_is_no_longer_so(self) -> None:
+        before = status_of(CARRIER)
+        after = status_of(CARRIER | {"status": before}, "crm-agent", "other", minutes=5)
+        assert condition(after, "Accepted")["lastTransitionTime"] == at(minutes=5)
+
+    def test_tells_its_warnings(self) -> None:
+        compiled = endpointpolicy.judge(CARRIER)
+        warned = Compilation(compiled.compilation.policy, (), (Problem("spec.rules[0]", "defaults to yes", 1, 4),))
+        status = status_of(CARRIER, judged=Judged(compiled.spec, warned))
+        assert (
+            condition(status, "Accepted")["message"] == "1 rule compiled; warnings: spec.rules[0]:1:4: defaults to yes"
+        )
+
+
+class TestAPolicyThatDoesNotCompile:
+    def test_says_path_line_and_column(self) -> None:
+        body = stored(policy("crm", rules=[BROKEN_RULE], endpointSettings=settings()))
+        accepted = condition(status_of(body), "Accepted")
+        assert (accepted["status"], accepted["reason"]) == ("False", "InvalidPolicy")
+        assert accepted["message"].startswith("spec.rules[0].conditions[0].expression:2:")
+
+    def test_is_not_ready_and_has_no_digest(self) -> None:
+        status = status_of(stored(policy("crm", rules=[BROKEN_RULE])))
+        assert condition(status, "Ready")["reason"] == "InvalidPolicy"
+        assert "digest" not in status
+
+    def test_of_a_shape_that_nobody_knows_says_which_field(self) -> None:
+        accepted = condition(status_of(changed(CARRIER, "spec.surprise", True)), "Accepted")
+        assert "spec.surprise" in accepted["message"]
+
+    def test_without_any_spec_is_told_too(self) -> None:
+        assert (
+            condition(status_of(stored({"metadata": {"name": "x", "namespace": "y"}})), "Accepted")["status"] == "False"
+        )
+
+    def test_tells_the_first_problems_and_how_many_more(self) -> None:
+        problems = tuple(Problem(f"spec.rules[{index}]", "wrong") for index in range(8))
+        message = condition(status_of(CARRIER, judged=Judged(None, Compilation(None, problems))), "Accepted")["message"]
+        assert message.startswith("spec.rules[0]: wrong; ")
+        assert message.endswith("; and 3 more")
+
+    def test_fits_into_the_schema_however_much_is_wrong(self) -> None:
+        problems = tuple(Problem("spec", "x" * 5000) for _ in range(5))
+        message = condition(status_of(CARRIER, judged=Judged(None, Compilation(None, problems))), "Accepted")["message"]
+        assert len(message) <= 4096
+
+
+class TestTheSettingsOfAnEndpoint:
+    def test_in_two_policies_are_told_in_both_and_each_names_the_other(self) -> None:
+        other = changed(CARRIER, "metadata.name", "other")
+        for body, named in ((CARRIER, "other"), (other, "crm-agent")):
+            accepted = condition(status_of(body, "crm-agent", "other"), "Accepted")
+            assert (accepted["status"], accepted["reason"]) == ("False", "Conflicted")
+            assert f"stand in {named} too" in accepted["message"]
+
+    def test_in_two_policies_leave_a_third_accepted_and_not_ready(self) -> None:
+        status = status_of(stored(policy("crm", "third")), "crm-agent", "other")
+        assert condition(status, "Accepted")["status"] == "True"
+        assert condition(status, "Ready")["reason"] == "Conflicted"
+
+    def test_nowhere_say_what_to_add(self) -> None:
+        status = status_of(stored(policy("crm")))
+        assert condition(status, "Accepted")["status"] == "True"
+        assert condition(status, "Ready")["reason"] == "EndpointUnconfigured"
+        assert "endpointSettings.enforcers" in condition(status, "Ready")["message"]
+
+    def test_in_another_policy_are_enough(self) -> None:
+        assert condition(status_of(stored(policy("crm")), "carrier"), "Ready")["status"] == "True"
+
+
+class TestWhetherItIsInForce:
+    @pytest.mark.parametrize(
+        ("field", "value", "ready", "reason", "words"),
+        [
+            ("mode", "Audit", "True", "Audit", "never part of an answer"),
+            ("suspend", True, "True", "Suspended", "RequireApproval rules deny"),
+            ("expireTime", at(minutes=5), "True", "Enforced", f"in force until {at(minutes=5)}"),
+            ("expireTime", at(), "False", "Expired", f"expired at {at()}"),
+        ],
+        ids=["audit", "suspended", "not yet expired", "expired"],
+    )
+    def test_is_told(self, field: str, value: object, ready: str, reason: str, words: str) -> None:
+        found = condition(status_of(changed(CARRIER, f"spec.{field}", value)), "Ready")
+        assert (found["status"], found["reason"]) == (ready, reason)
+        assert words in found["message"]
+
+    def test_is_looked_at_again_when_the_policy_expires(self) -> None:
+        body = changed(CARRIER, "spec.expireTime", at(minutes=5))
+        assert reconciled(body).wake == NOW + timedelta(minutes=5)
+        assert reconciled(body, minutes=5).wake is None
