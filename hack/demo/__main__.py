@@ -6,6 +6,7 @@ names the cluster: unset is one of our own, `current` that of your kubeconfig, a
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from demo.narrator import Narrator, Terminal
 from demo.s1 import RACE_USES, RACERS, S1, NotAsToldError
 from demo.stack import Stack
 from localcluster.access import Cluster
+from localcluster.cache import clusters_folder
 from localcluster.errors import LocalClusterError
 from localcluster.named import Named
 from localcluster.process import spawn
@@ -35,7 +37,8 @@ def main() -> int:
     started = time.monotonic()
     try:
         bench = _bench(os.environ.get("CLUSTER", ""), progress)
-    except LocalClusterError as error:
+        install.refuse_if_present(bench.stack)
+    except (LocalClusterError, install.InstallError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     try:
@@ -69,6 +72,13 @@ class _Bench:
             for running in self.stack.processes:
                 self._named.adopt(running.name, running.id, self._progress)
 
+    def how_to_end(self) -> str:
+        """Say how to end what KEEP left up."""
+        if self._named is not None:
+            return f"make cluster-down ARGS='--name {self._named.name}'"
+        pids = " ".join(str(running.id.pid) for running in self.stack.processes)
+        return f"kill {pids}, then take back what was applied: kubectl delete -f, as it is shown above"
+
     def clear(self, *, keep_logs: bool) -> None:
         """End everything that was started here; on a cluster of yours, take back what was applied."""
         self.stack.stop()
@@ -82,7 +92,8 @@ class _Bench:
 
 def _bench(which: str, progress: Progress) -> _Bench:
     if which == "current":
-        cluster = Cluster.from_kubeconfig()
+        # Below the cache and not in a temporary folder: with KEEP=1 what runs goes on reading its token from there.
+        cluster = Cluster.from_kubeconfig(folder=clusters_folder() / "current")
         folder = cluster.folder / "demo"
         keeper_flags = ["--kubeconfig", str(cluster.admin_kubeconfig)]
         named = None
@@ -95,7 +106,9 @@ def _bench(which: str, progress: Progress) -> _Bench:
         cluster = named.cluster()
         folder = named.folder / "demo"
         keeper_flags = ["--name", named.name]
-    folder.mkdir(parents=True, exist_ok=True)
+    # Logs and tokens of an earlier demo would be taken for this one's.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     stack = Stack(cluster, folder, lambda account, file: _keep(stack, account, file, keeper_flags))
     return _Bench(stack, named if not which else None, progress)
 
@@ -155,7 +168,7 @@ def _say_how_to_talk(bench: _Bench, tell: Narrator) -> None:
     tell.answer(f"Carol's kubeconfig: {stack.cluster.kubeconfig('carol')}")
     tell.answer(f"The CRM API: {stack.crm_url}, the decision points: {', '.join(p.url for p in stack.decision_points)}")
     tell.answer(f"Logs and decision records: {stack.folder}")
-    tell.answer("To end it: make cluster-down ARGS='--name demo'")
+    tell.answer(f"To end it: {bench.how_to_end()}")
 
 
 if __name__ == "__main__":

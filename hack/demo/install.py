@@ -13,6 +13,13 @@ class InstallError(Exception):
     """kubectl refused a manifest; the message is its own."""
 
 
+def refuse_if_present(stack: Stack) -> None:
+    """Raise `InstallError` where Bailiwick is on the cluster already: the demo would take away what is not its own."""
+    code, _ = stack.kubectl("get", "crd", "endpointpolicies.bailiwick.dev")
+    if code == 0:
+        raise InstallError(f"Bailiwick is already on {stack.cluster.server}: the demo wants a cluster without it")
+
+
 def bailiwick(stack: Stack, tell: Narrator) -> None:
     """Apply the definitions, the accounts and roles, and the guards. Raises `InstallError`."""
     tell.step("The definitions, roles and guards are applied.")
@@ -33,7 +40,7 @@ def crm(stack: Stack, tell: Narrator) -> None:
 def remove(stack: Stack) -> None:
     """Take back everything that was applied."""
     for files in (_CRM, *reversed(MANIFESTS)):
-        _run(stack, "delete", "--ignore-not-found", "--wait=false", *(f"--filename={file}" for file in files))
+        _run(stack, "delete", "--ignore-not-found", "--timeout=50s", *(f"--filename={file}" for file in files))
 
 
 def _apply(stack: Stack, tell: Narrator, files: tuple[str, ...]) -> None:
