@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import requests
 
@@ -33,6 +33,8 @@ CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 AGENT_AUDIENCE: Final = "crm-api.crm"
 _START_SECONDS: Final = 60.0
+
+_Started = TypeVar("_Started")
 
 # Keeps a token file of an account filled and returns a kubeconfig that reads it.
 Keeper = Callable[[Account, Path], Path]
@@ -91,25 +93,18 @@ class Stack:
         """Start one more decision point, and wait until it is ready."""
         name = f"webhook-{len(self.decision_points)}"
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.webhook_name), "webhook")
-        port, status_port = free_ports(2)
         records = self.folder / f"{name}.records.jsonl"
-        flags = ("--port", str(port), "--status-port", str(status_port), *flags)
-        process = self._spawn(
-            name,
-            [
-                "-m",
-                "bailiwick_webhook",
-                "--kubeconfig",
-                config,
-                "--record-file",
-                records,
-                "--drain-seconds=0.2",
-                *flags,
-            ],
-        )
-        point = DecisionPoint(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{status_port}", records, process)
-        if await_ready:
-            self._await(process, f"{point.status_url}/readyz", requests.codes.ok)
+        common = ["-m", "bailiwick_webhook", "--kubeconfig", config, "--record-file", records, "--drain-seconds=0.2"]
+
+        def start() -> DecisionPoint:
+            port, status_port = free_ports(2)
+            process = self._spawn(name, [*common, f"--port={port}", f"--status-port={status_port}", *flags])
+            point = DecisionPoint(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{status_port}", records, process)
+            if await_ready:
+                self._await(process, f"{point.status_url}/readyz", requests.codes.ok)
+            return point
+
+        point = _unless_port_taken(start)
         self.decision_points.append(point)
         return point
 
@@ -117,12 +112,16 @@ class Stack:
         """Start the CRM example in front of the first decision point."""
         token = self.folder / "crm-api.token"
         self.keeper(CRM_ACCOUNT, token)
-        (port,) = free_ports(1)
         program = ROOT / "examples" / "crm" / "crm_api.py"
         url = self.decision_points[0].url
-        process = self._spawn("crm-api", [program, "--pdp", url, "--token-file", token, "--port", str(port)])
-        self.crm_url = f"http://127.0.0.1:{port}"
-        self._await(process, self.crm_url, requests.codes.not_found)
+
+        def start() -> str:
+            (port,) = free_ports(1)
+            process = self._spawn("crm-api", [program, "--pdp", url, "--token-file", token, f"--port={port}"])
+            self._await(process, f"http://127.0.0.1:{port}", requests.codes.not_found)
+            return f"http://127.0.0.1:{port}"
+
+        self.crm_url = _unless_port_taken(start)
 
     def crm_token(self) -> str:
         """Return the CRM's own token, as the CRM reads it."""
@@ -154,3 +153,14 @@ class Stack:
                 pass
             time.sleep(0.05)
         raise StartError(f"{process.name} did not become ready; the end of {process.log}:\n{process.last_words()}")
+
+
+def _unless_port_taken(start: Callable[[], _Started]) -> _Started:
+    """Start something; again where somebody took its port between choosing and listening."""
+    for _ in range(3):
+        try:
+            return start()
+        except StartError as error:
+            if "address already in use" not in str(error).lower():
+                raise
+    return start()
