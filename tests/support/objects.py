@@ -87,15 +87,20 @@ def grant(namespace: str, name: str = "wanted", *, requester: str = "carol", **r
     }
 
 
-def opened_grant(namespace: str, suffix: str = "wanted", **request: object) -> Object:
+def opened_grant(
+    namespace: str,
+    suffix: str = "wanted",
+    *,
+    requester: str = f"system:serviceaccount:crm:{ENDPOINT}",
+    **request: object,
+) -> Object:
     """Return a grant as the decision point opens it: Requested and Exact, with digest and display."""
     opened: Object = {
-        "requester": f"system:serviceaccount:crm:{ENDPOINT}",
         "binding": {"mode": "Exact", "digest": DIGEST},
         "display": [{"name": "resource.id", "value": "42"}],
         "origin": "Requested",
     }
-    return grant(namespace, f"{GRANT_NAME_PREFIX}{suffix}", **{**opened, **request})
+    return grant(namespace, f"{GRANT_NAME_PREFIX}{suffix}", requester=requester, **{**opened, **request})
 
 
 def rule_reference(policy_name: str = POLICY, rule_name: str = "export", uid: str = "policy-uid") -> Object:

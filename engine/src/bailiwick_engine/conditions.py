@@ -36,10 +36,11 @@ _VARIABLE = re.compile(r"\bvariables\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)")
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression and the variables that its text names."""
+    """A compiled expression, the type that it yields and the variables that its text names."""
 
     text: str
     program: Any
+    yields: Any
     uses: frozenset[str]
 
 
@@ -66,7 +67,7 @@ class Scope:
                 declared[f"variables.{variable.name}"] = cel.Type.DYN
             else:
                 self._variables[variable.name] = compiled
-                declared[f"variables.{variable.name}"] = compiled.program.return_type()
+                declared[f"variables.{variable.name}"] = compiled.yields
             self._environment = _environment(declared)
 
     def condition(self, text: str, path: str) -> Expression | tuple[Problem, ...]:
@@ -74,7 +75,7 @@ class Scope:
         compiled = _compile(self._environment, text, path)
         if isinstance(compiled, tuple):
             return compiled
-        kind = compiled.program.return_type().name()
+        kind = compiled.yields.name()
         if kind != "BOOL" and not compiled.uses & self._broken:
             hint = "compare it, for example with `== true`" if kind == "DYN" else "a condition must be true or false"
             return (Problem(path, f"the expression yields {kind.lower()}, not bool: {hint}", 1, 1),)
@@ -92,11 +93,11 @@ class Scope:
             # In the order in which they are written: a variable sees only earlier ones.
             for name, variable in self._variables.items():
                 if name in reached:
-                    kind, value = _evaluated(variable, bindings)
-                    if kind not in _FAILED:
+                    value = _evaluated(variable, bindings)
+                    if value is not _FAILED:
                         bindings[f"variables.{name}"] = value
-        kind, value = _evaluated(expression, bindings)
-        return bool(value) if kind == "BOOL" else UNKNOWN
+        held = _evaluated(expression, bindings)
+        return held if isinstance(held, bool) else UNKNOWN
 
     def _reached(self, expressions: Sequence[Expression]) -> frozenset[str]:
         reached: set[str] = set()
@@ -109,7 +110,8 @@ class Scope:
         return frozenset(reached)
 
 
-_FAILED: Final = frozenset({"ERROR", "UNKNOWN"})
+_FAILED: Final = object()
+_PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "TIMESTAMP", "DURATION"})
 
 
 def inputs(call: Call, subject: Subject, now: float) -> dict[str, Any]:
@@ -152,19 +154,37 @@ _MATCHES: Final = _environment({"text": cel.Type.STRING, "pattern": cel.Type.STR
 def _compile(environment: Any, text: str, path: str) -> Expression | tuple[Problem, ...]:  # noqa: ANN401 - likewise
     try:
         program = environment.compile(text)
+        yields = program.return_type()
     except RuntimeError as error:
         found = _POSITION.findall(str(error))
         if not found:
             return (Problem(path, str(error).splitlines()[0], 1, 1),)
         return tuple(Problem(path, message, int(line), int(column)) for line, column, message in found)
-    return Expression(text, program, frozenset(_VARIABLE.findall(text)))
+    return Expression(text, program, yields, frozenset(_VARIABLE.findall(text)))
 
 
-def _evaluated(expression: Expression, bindings: Mapping[str, Any]) -> tuple[str, Any]:
-    """Return the type's name and the value, as plain Python all the way down: a `Value` cannot be bound again."""
+def _evaluated(expression: Expression, bindings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value of CEL
+    """Return what an expression yields as a Python value that can be bound again, or `_FAILED`."""
     try:
         result = expression.program.eval(data=bindings)
-        return (result.type().name(), result.plain_value())
-    except (RuntimeError, TypeError, ValueError, OverflowError):
-        # The library raises for inputs and results that it cannot convert; that is an unknown like any other.
-        return ("UNKNOWN", None)
+        if result.type().name() == "UINT" and expression.yields.name() == "UINT":
+            return result.value()
+        return _plain(result)
+    except Exception:  # noqa: BLE001 - whatever the library raises for inputs and results that it cannot convert
+        return _FAILED
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - likewise
+    """Convert a value member by member. Raises `TypeError` for what would come back as something else.
+
+    Not by the library's `plain_value`: that ends the process when a map holds an optional.
+    """
+    kind, held = value.type().name(), value.value()
+    if kind in _PLAIN:
+        return held
+    if isinstance(held, list):
+        return [_plain(item) for item in held]
+    if isinstance(held, dict) and all(isinstance(key, str) for key in held):
+        return {key: _plain(item) for key, item in held.items()}
+    message = f"{kind} cannot be bound again"
+    raise TypeError(message)

@@ -92,8 +92,12 @@ def from_kubeconfig(path: Path) -> Access:
 
 
 def _entry(content: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = next(entry[kind] for entry in content[f"{kind}s"] if entry["name"] == name)
-    return found
+    for entry in content[f"{kind}s"]:
+        if entry["name"] == name:
+            found: Mapping[str, Any] = entry[kind]
+            return found
+    message = f"it has no {kind} {name}"
+    raise KeyError(message)
 
 
 def _beside(path: Path, named: str | None) -> Path | None:

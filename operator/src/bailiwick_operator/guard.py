@@ -17,6 +17,8 @@ fingerprint. That is kept by these invariants:
    over is void: to lose approvals is a nuisance, to count a forged one is a breach.
 6. A status is written upon the very version that was judged. Whatever moves in between makes the write fail (409).
 
+Whoever may write ConfigMaps in our namespace is trusted: they could start pods as the operator just as well.
+
 The API server takes up a changed guard about a second after it was stored, and each replica of it in its own time.
 The dry runs show that this replica has; `settle` is the time that the others are given before (2).
 """

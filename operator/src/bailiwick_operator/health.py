@@ -14,6 +14,10 @@ from typing import Any, Final
 _REQUEST_SECONDS: Final = 5.0
 
 
+class HealthPortError(Exception):
+    """The port is taken, or not ours to take."""
+
+
 class Progress:
     """A counter that must move within `limit` seconds."""
 
@@ -54,12 +58,16 @@ class Health:
 
     @contextlib.asynccontextmanager
     async def served(self, port: int) -> AsyncIterator[None]:
-        """Serve while the block runs; port 0 serves nothing. Raises `OSError` where the port is taken."""
+        """Serve while the block runs; port 0 serves nothing. Raises `HealthPortError`."""
         if not port:
             yield
             return
-        # All addresses: the kubelet asks by the pod's.
-        server = await asyncio.start_server(self._answer, None, port)
+        try:
+            # All addresses: the kubelet asks by the pod's.
+            server = await asyncio.start_server(self._answer, None, port)
+        except OSError as error:
+            message = f"--health-port {port} cannot be listened on: {error.strerror}"
+            raise HealthPortError(message) from error
         look = asyncio.create_task(self._look())
         try:
             yield

@@ -49,6 +49,11 @@ def key_of(body: Object) -> Key:
     return Key(body["metadata"]["namespace"], body["metadata"]["name"])
 
 
+def _slim(body: Object) -> Object:
+    """Leave out who wrote which field: it is half of an object, and nobody here asks."""
+    return body | {"metadata": {key: value for key, value in body["metadata"].items() if key != "managedFields"}}
+
+
 class Inventory:
     """The objects of one kind. Lives in the main loop; `changed` is told of each that came, went or moved on."""
 
@@ -73,10 +78,14 @@ class Inventory:
         """Take in a version. An older one than the known one changes nothing, as a list may arrive after an event."""
         if body["metadata"]["uid"] in self._gone:
             return
-        new, old = Seen(body, self._ticks()), self._seen.get(key_of(body))
-        if old is None or new.version > old.version:
-            self._seen[key_of(body)] = new
-            self._changed(body)
+        new, old = Seen(_slim(body), self._ticks()), self._seen.get(key_of(body))
+        if old is not None and new.version <= old.version:
+            return
+        if old is not None and old.body["metadata"]["uid"] != body["metadata"]["uid"]:
+            # Another object under the same name: whatever hangs on the old one must hear that it is gone.
+            self.forget(old.body)
+        self._seen[key_of(body)] = new
+        self._changed(new.body)
 
     def forget(self, body: Object) -> None:
         """Take in a deletion. A successor under the same name stays."""

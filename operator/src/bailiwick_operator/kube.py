@@ -86,6 +86,8 @@ class Kube:
         self._timeout = timeout
         self._may_write = may_write
         configuration = Configuration(host=access.server, ca_cert_data=access.ca_data)
+        # Straight to the API server, as kopf does it; a proxy that the environment names is for the outside.
+        configuration.client_session_kwargs = {"trust_env": False}
         if access.ca_file is not None:
             configuration.ssl_ca_cert = str(access.ca_file)
         configuration.api_key["BearerToken"] = "set before each call by the hook"

@@ -98,8 +98,11 @@ class Leadership:
         told = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({attempt, told}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if attempt in done:
+            if attempt in done and (error := attempt.exception()) is None:
                 won = attempt.result()
+            elif attempt in done:
+                # Whatever it is, it is no renewal. The library asserts, and parses what others wrote into the lease.
+                self._lock.problem = f"{type(error).__name__}: {error}"
             elif told not in done:
                 self._lock.problem = f"no answer within {seconds:.1f} s"
         finally:

@@ -7,7 +7,7 @@ from what it knew. SIGTERM ends it cleanly, and gives the lease up.
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -17,7 +17,7 @@ from bailiwick_operator.access import Access, AccessError, access
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import Watch
-from bailiwick_operator.health import Health, Progress
+from bailiwick_operator.health import Health, HealthPortError, Progress
 from bailiwick_operator.inventory import Inventory, Ticks
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
 from bailiwick_operator.leader import Leadership, LostLeaseError
@@ -69,6 +69,9 @@ async def operate(settings: Settings, where: Access) -> int:
             code = await _until_it_ends(_lead(settings, where, kube, leadership, health, stop))
             await leadership.release()
             return code
+    except HealthPortError as error:
+        _LOG.error("not started", why=str(error))
+        return _USAGE
     finally:
         await kube.close()
 
@@ -104,7 +107,8 @@ async def _lead(
     health.leading = True
     health.problem = lambda: guard.problem
     health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)
-    watch = Watch(where, _into(reconciler.policies), _into(reconciler.grants))
+    listed = reconciler.listed_anew
+    watch = Watch(where, _into(reconciler.policies, listed), _into(reconciler.grants, listed))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(guard.run())
@@ -136,8 +140,10 @@ async def _served(kube: Kube) -> bool:
     return all(answer.ok for answer in answers)
 
 
-def _into(inventory: Inventory) -> Sink:
+def _into(inventory: Inventory, listed: Callable[[], None]) -> Sink:
     def take(kind: str | None, body: dict[str, Any]) -> None:
+        if kind is None:
+            listed()
         if kind == "DELETED":
             inventory.forget(body)
         else:

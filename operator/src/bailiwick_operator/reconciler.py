@@ -5,6 +5,7 @@ event of whatever was newer brings the key back.
 """
 
 import asyncio
+import contextlib
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from bailiwick_operator.work import RetryError, WorkQueue
 
 _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4
+_AFTER_LIST_SECONDS: Final = 5.0
 
 
 class Work(NamedTuple):
@@ -54,6 +56,7 @@ class Reconciler:
         self._await_proof: set[Work] = set()
         self._compiled: dict[str, _Compiled] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
+        self._listed_anew = asyncio.Event()
         self.policies: Final = Inventory(ticks, self._policy_changed)
         self.grants: Final = Inventory(ticks, self._grant_changed)
 
@@ -84,9 +87,17 @@ class Reconciler:
             if ghosts or missing:
                 _LOG.warning("the watch had lost objects", path=path, ghosts=ghosts, missing=missing)
 
+    def listed_anew(self) -> None:
+        """Say that the watch listed: what was deleted before that, it will never tell."""
+        self._listed_anew.set()
+
     async def _audit(self, interval: float) -> None:
         while True:
-            await asyncio.sleep(interval * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+                    await self._listed_anew.wait()
+                await asyncio.sleep(_AFTER_LIST_SECONDS)
+            self._listed_anew.clear()
             try:
                 await self.audit()
             except (RefusedError, UnreachableError) as error:
@@ -119,7 +130,8 @@ class Reconciler:
 
     async def _look_at_endpoint(self, work: Work) -> None:
         keys = sorted(self._endpoints.get((work.namespace, work.name), ()))
-        policies = [seen for key in keys if (seen := self.policies.get(key)) is not None]
+        found = [seen for key in keys if (seen := self.policies.get(key)) is not None]
+        policies = [seen for seen in found if endpointpolicy.endpoint_of(seen.body) == work.name]
         carriers = tuple(
             seen.body["metadata"]["name"] for seen in policies if endpointpolicy.carries_settings(seen.body)
         )

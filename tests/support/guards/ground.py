@@ -5,7 +5,6 @@ Holds: RBAC lets each of the named people and accounts do everything with grants
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -70,17 +69,11 @@ class Ground:
 
     def prepare(self) -> None:
         """Give everybody their rights; returns when they are in force."""
-        account = {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": "robot", "namespace": self.namespace},
-        }
-        accepted(self.callers.admin.create(account))
+        metadata = {"name": "robot", "namespace": self.namespace}
+        accepted(self.callers.admin.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
         roles = Roles(self.callers.admin, self.namespace)
         everybody = [self.username(who) for who in (*PEOPLE, ROBOT, PDP, OPERATOR)]
-        roles.give(
-            [{"apiGroups": ["*"], "resources": ["approvalgrants", "approvalgrants/status"], "verbs": ["*"]}], *everybody
-        )
+        roles.give([rule("*", resource, "*") for resource in ("approvalgrants", "approvalgrants/status")], *everybody)
         for verb, policy, people in RIGHTS:
             allowed = rule(GROUP, ENDPOINT_POLICIES, verb, names=[policy])
             roles.give([allowed], *(self.username(who) for who in people))
@@ -131,9 +124,9 @@ class Ground:
         """Ask to add a review; `writer` is who does, where it is not the reviewer."""
         return Ask(writer or reviewer, "patch", of, adding_review(review(of, self.username(reviewer), **fields)))
 
-    def revoke(self, of: Object, by: str, *, writer: str = "", **fields: Any) -> Ask:  # noqa: ANN401 - any field
-        """Ask to revoke; `writer` is who does, where it is not who is named."""
-        value = {"by": self.username(by), **fields}
+    def revoke(self, of: Object, by: str, *, writer: str = "", for_: str = "") -> Ask:
+        """Ask to revoke; `writer` is who does, where it is not who is named; `for_` is at whose word."""
+        value = {"by": self.username(by)} | ({"for": for_} if for_ else {})
         return Ask(writer or by, "patch", of, [{"op": "add", "path": "/spec/revocation", "value": value}])
 
     def done(self, ask: Ask) -> Object:
@@ -151,14 +144,8 @@ class Ground:
             case "merge":
                 return client.patch(ask.target, ask.body, "merge", dry_run=dry_run)
             case "apply":
-                named = {
-                    "apiVersion": ask.target["apiVersion"],
-                    "kind": ask.target["kind"],
-                    "metadata": self._name(ask.target),
-                }
-                return client.apply(
-                    {**named, **ask.body}, f"as-{ask.who}".replace(" ", "-"), force=True, dry_run=dry_run
-                )
+                body = {**_named(ask.target), **ask.body}
+                return client.apply(body, f"as-{ask.who}".replace(" ", "-"), force=True, dry_run=dry_run)
             case "status":
                 return client.patch(ask.target, {"status": ask.body}, "merge", "status", dry_run=dry_run)
             case "put-status":
@@ -169,8 +156,10 @@ class Ground:
     def _placed(self, of: Object) -> Object:
         return in_group(of, self.group)
 
-    def _name(self, of: Object) -> Mapping[str, str]:
-        return {"namespace": of["metadata"]["namespace"], "name": of["metadata"]["name"]}
+
+def _named(of: Object) -> Object:
+    metadata = {key: of["metadata"][key] for key in ("namespace", "name")}
+    return {"apiVersion": of["apiVersion"], "kind": of["kind"], "metadata": metadata}
 
 
 def two_uses(**fields: Any) -> Object:  # noqa: ANN401 - any field

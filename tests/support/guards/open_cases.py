@@ -13,18 +13,11 @@ _OWNERS = "a grant has no owner references and no finalizers"
 _REQUESTER = "requester must be you"
 _REQUESTER_UID = "requester.uid is not yours"
 _ORIGIN = "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
-_RENDERED = (
-    "only the decision point digests and renders a call: a grant written by hand is Scope, without digest or display"
-)
+_RENDERED = "only the decision point digests and renders a call: by hand a grant is Scope, without digest or display"
 _VERB = "verb request needed on each endpointpolicy that the grant names"
 _UNTIL = "pendingUntilTime must lie within 24 hours from now"
 
-OWNER: Final = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "name": "nobody",
-    "uid": "00000000-0000-0000-0000-000000000000",
-}
+OWNER: Final = {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "a-uid-that-nobody-has"}
 _DISPLAY: Final = [{"name": "resource.id", "value": "42"}]
 
 

@@ -99,9 +99,9 @@ def gate_of(on: Snapshot, call: Call = CALL) -> Gate:
     return gate
 
 
-def with_context(call: Call = CALL, **context: object) -> Call:
-    """Return the call with another context."""
-    return replace(call, context=context)
+def with_context(**context: object) -> Call:
+    """Return the call with this context."""
+    return replace(CALL, context=context)
 
 
 def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Object:

@@ -1,13 +1,11 @@
-"""What a grant is to a call: the states it can be in, what was forged or has changed meanwhile, and what it is called."""
+"""What a grant is to a call: each state that it can be in, and what was forged or has changed meanwhile."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine import grants as approval
 from bailiwick_engine.call import ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Fitness, fitness
@@ -16,10 +14,8 @@ from unit.engine.cases import (
     AROUND,
     CALL,
     ENFORCER,
-    NAMESPACE,
     NOW,
     active,
-    approved,
     asked,
     at,
     gate_of,
@@ -212,9 +208,7 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
         Fitness.OUTDATED,
     ),
     "with a step more": (
-        with_request(
-            ACTIVE, steps=[*ACTIVE["spec"]["request"]["steps"], {**steps_of(ACTIVE, 1)[1], "name": "crm-agent.export.c"}]
-        ),
+        with_request(ACTIVE, steps=[*steps_of(ACTIVE, 0), {**steps_of(ACTIVE, 1)[1], "name": "another"}]),
         Fitness.OUTDATED,
     ),
     "with a step of another count": (with_request(ACTIVE, steps=steps_of(ACTIVE, 0, count=1)), Fitness.OUTDATED),
@@ -268,108 +262,3 @@ class TestAGrant:
 
     def test_that_may_be_used_again_is_not_used_up(self) -> None:
         assert fit(with_status(ACTIVE, uses=None)) is Fitness.USABLE
-
-
-class TestReading:
-    def test_yields_what_the_object_says(self) -> None:
-        raw = active(reviewed(OPENED, CAROL))
-        grant = read(raw)
-        assert (grant.namespace, grant.name, grant.uid, grant.resource_version) == (
-            NAMESPACE,
-            "agr-opened",
-            "grant-uid",
-            "7",
-        )
-        assert (grant.created, grant.deleting, grant.revoked) == (NOW - 3600, False, False)
-        assert [entry.reviewer for entry in grant.reviews] == ["carol"]
-        assert (grant.phase, grant.key) == ("Active", (NAMESPACE, "crm-api", "agent-uid"))
-
-    def test_takes_what_is_not_there_for_nothing(self) -> None:
-        raw = changed(changed(OPENED, "spec.reviews", ...), "spec.request.subject.uid", ...)
-        grant = read(raw)
-        assert (grant.reviews, grant.phase, grant.key) == ((), "Pending", (NAMESPACE, "crm-api", ""))
-
-    @pytest.mark.parametrize(
-        "spoil",
-        [
-            lambda raw: {},
-            lambda raw: changed(raw, "spec", ...),
-            lambda raw: changed(raw, "spec", None),
-            lambda raw: changed(raw, "metadata", ...),
-            lambda raw: changed(raw, "metadata", None),
-            lambda raw: changed(raw, "metadata.uid", ...),
-            lambda raw: changed(raw, "metadata.namespace", ...),
-            lambda raw: changed(raw, "metadata.name", ...),
-            lambda raw: changed(raw, "metadata.resourceVersion", ...),
-            lambda raw: changed(raw, "metadata.creationTimestamp", ...),
-            lambda raw: changed(raw, "metadata.creationTimestamp", None),
-            lambda raw: changed(raw, "metadata.creationTimestamp", "yesterday"),
-            lambda raw: changed(raw, "status", "Active"),
-            lambda raw: changed(raw, "status.phase", "Approved"),
-            lambda raw: changed(raw, "status.uses", -1),
-            lambda raw: with_status(raw, resolved=[]),
-            lambda raw: changed(raw, "spec.request.steps", []),
-            lambda raw: changed(raw, "spec.request.maxUses", 51),
-            lambda raw: with_request(raw, unheard_of=True),
-        ],
-    )
-    def test_of_what_is_no_grant_yields_none(self, spoil: Callable[[Object], Object]) -> None:
-        assert approval.parse(spoil(ACTIVE)) is None
-
-
-class TestTheName:
-    NAME: Final = approval.grant_name(CALL, gate_of(GATED), "sha256:" + "a" * 64, "agent-uid", previous_uid="")
-
-    def test_is_what_an_object_may_be_called(self) -> None:
-        assert self.NAME.startswith("agr-")
-        assert len(self.NAME) == 24
-        assert self.NAME.isascii()
-        assert self.NAME.lower() == self.NAME
-
-    def test_is_the_same_whenever_and_wherever_it_is_made(self) -> None:
-        # A known answer: replicas of two versions must agree, or a storm of retries opens two grants.
-        gate = gate_of(governed(gated_rule()))
-        assert approval.grant_name(CALL, gate, "sha256:" + "a" * 64, "agent-uid", previous_uid="") == KNOWN_NAME
-
-    @pytest.mark.parametrize(
-        "other",
-        [
-            lambda gate: approval.grant_name(CALL, gate, "sha256:" + "b" * 64, "agent-uid", previous_uid=""),
-            lambda gate: approval.grant_name(CALL, gate, "sha256:" + "a" * 64, "new-uid", previous_uid=""),
-            lambda gate: approval.grant_name(CALL, gate, "sha256:" + "a" * 64, "agent-uid", previous_uid="one"),
-            lambda gate: approval.grant_name(
-                replace(CALL, endpoint="other"), gate, "sha256:" + "a" * 64, "agent-uid", previous_uid=""
-            ),
-            lambda gate: approval.grant_name(
-                replace(CALL, namespace="other"), gate, "sha256:" + "a" * 64, "agent-uid", previous_uid=""
-            ),
-        ],
-    )
-    def test_is_another_for_another_request(self, other: Callable[[object], str]) -> None:
-        assert other(gate_of(GATED)) != self.NAME
-
-    @pytest.mark.parametrize("field", ["policy_uid", "rule", "rule_digest"])
-    def test_is_another_before_another_gate(self, field: str) -> None:
-        gate = gate_of(GATED)
-        changed_gate = type(gate)(**{name: getattr(gate, name) for name in gate.__slots__} | {field: "other"})
-        assert approval.grant_name(CALL, changed_gate, "sha256:" + "a" * 64, "agent-uid", previous_uid="") != self.NAME
-
-    def test_is_another_after_each_grant_that_ended(self) -> None:
-        names, previous = [], ""
-        for number in range(3):
-            names.append(
-                approval.grant_name(CALL, gate_of(GATED), "sha256:" + "a" * 64, "agent-uid", previous_uid=previous)
-            )
-            previous = f"uid-{number}"
-        assert len(set(names)) == 3
-
-
-KNOWN_NAME: Final = "agr-"
-
-
-def test_the_latest_of_no_grants_is_none() -> None:
-    assert approval.latest_ended([]) is None
-
-
-def test_an_approval_is_told_the_call_it_is_for() -> None:
-    assert read(approved(governed(gated_rule()))).request.binding.digest

@@ -1,7 +1,7 @@
 """Stored grants and policies as the API server would return them, at moments that a test chooses."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_operator.reconcile import approvalgrant
@@ -28,17 +28,22 @@ def stored(document: Object, *, version: int = 100, generation: int = 1, status:
 
 
 def grant(
-    *reviewers: str, decision: str = "Approve", status: Status | None = None, revoked: bool = False, **request: Any
+    *reviewers: str,
+    decision: str = "Approve",
+    status: Status | None = None,
+    revoked: bool = False,
+    **request: object,
 ) -> Object:
     """Return a stored grant that these people reviewed."""
-    out = stored(opened_grant("crm", **{"pendingUntilTime": stamp(PENDING_UNTIL), **request}), status=status)
-    out["spec"]["reviews"] = [review(out, reviewer, decision=decision) for reviewer in reviewers]
+    out = stored(opened_grant("crm"), status=status)
+    out["spec"]["request"] |= {"pendingUntilTime": stamp(PENDING_UNTIL), **request}
+    out["spec"]["reviews"] = [review(out, reviewer) | {"decision": decision} for reviewer in reviewers]
     if revoked:
         out["spec"]["revocation"] = {"by": "carol"}
     return out
 
 
-def active(**fields: Any) -> Status:
+def active(**fields: object) -> Status:
     """Return the status of an approved grant."""
     return {"phase": "Active", "approvedTime": at(minutes=-1), "notAfterTime": at(minutes=9), **fields}
 

@@ -1,6 +1,7 @@
 """The fingerprint of the guards: what is in it, and what counts as not shipped."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -81,7 +82,7 @@ class TestDeviations:
         ],
         ids=["a field more", "a field less", "an item more", "an item less", "another type"],
     )
-    def test_are_seen_in_both_directions(self, change: Any, place: str) -> None:
+    def test_are_seen_in_both_directions(self, change: Callable[[dict[str, Any]], object], place: str) -> None:
         objects = stored()
         change(objects[1]["spec"])
         assert deviations(objects, INSTALLATION)[0].endswith(f"at {place}")

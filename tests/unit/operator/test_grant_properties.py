@@ -21,7 +21,7 @@ def statuses(draw: st.DrawFn) -> dict[str, Any] | None:
     if phase is None:
         return None
     split = draw(st.dictionaries(st.sampled_from(REVIEWERS), st.sampled_from(["counted", "voided"])))
-    status = active() if phase == "Active" else {"phase": phase}
+    status: dict[str, Any] = active() if phase == "Active" else {"phase": phase}
     for name in ("counted", "voided"):
         if chosen := [{"reviewer": who} for who, where in split.items() if where == name]:
             status[name] = chosen
@@ -38,7 +38,7 @@ def grants(draw: st.DrawFn) -> Object:
         maxUses=draw(st.integers(1, 2)),
         excludedReviewers=draw(st.lists(st.sampled_from(REVIEWERS), unique=True, max_size=2)),
     )
-    body["spec"]["reviews"] = [review(body, who, decision=decision) for who, decision in draw(reviews).items()]
+    body["spec"]["reviews"] = [review(body, who) | {"decision": decision} for who, decision in draw(reviews).items()]
     return body
 
 

@@ -1,11 +1,11 @@
 """Consuming: one use of one grant, exactly once, under any number of replicas (DESIGN, "Consuming").
 
-Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again; an answer
-that did not come is a denial, and the use may be spent, never double.
+Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
+refusal denies; an answer that did not come is a denial, and the use may be spent, never double.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +35,13 @@ class Consumer:
         self._cluster = cluster
         self._now = now
 
+    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
+        """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""
+        if asked.request_id is None:
+            return ()
+        key, now = _key(asked, verdict, ""), self._now()
+        return tuple(grant for grant in known if _already_taken(grant, key, now))
+
     async def consume(
         self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
     ) -> tuple[Verdict, Grant | None]:
@@ -43,14 +50,14 @@ class Consumer:
         `judge` decides the call again with a grant as it was read live. Without a grant the verdict is a denial.
         """
         key = _key(asked, verdict, evaluation_id)
-        last = replace(verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, grants=())
+        last = _denied(verdict, Reason.APPROVAL_UNVERIFIABLE)
         for candidate in verdict.grants:
             try:
                 last, used = await self._use(candidate, key, evaluation_id, judge, last)
             except ClusterUnavailableError as error:
                 # Whether the write happened is unknown. Trying another grant could spend two for one call.
                 _log.warning("grant not usable: API server gave no answer", grant=candidate.name, error=str(error))
-                return replace(last, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE), None
+                return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
             if used is not None:
                 return last, used
         return last, None
@@ -63,10 +70,10 @@ class Consumer:
             answer = await self._cluster.read_grant(candidate.namespace, candidate.name)
             live = grants.parse(answer.body) if answer.ok else None
             if live is None or live.uid != candidate.uid:
-                return replace(last, reason=Reason.APPROVAL_REQUIRED), None
+                return _denied(last, Reason.APPROVAL_REQUIRED), None
             skewed, now = self._clock(answer)
             if skewed:
-                return replace(last, reason=Reason.CLOCK_SKEW), None
+                return _denied(last, Reason.CLOCK_SKEW), None
             last = judge(live, now)
             if _already_taken(live, key, now) and _still_good(last, live):
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
@@ -76,12 +83,14 @@ class Consumer:
             if written.ok:
                 return last, grants.parse(written.body) or live
             if written.status == _GONE:
-                return replace(last, outcome=Outcome.DENY, reason=Reason.APPROVAL_REVOKED), None
-            # 409: somebody else wrote first. A refusal of the guard means the same: what we read no longer holds.
-            _log.info(
-                "use not written, reading again", grant=candidate.name, status=written.status, why=written.message
-            )
-        return replace(last, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, grants=()), None
+                return _denied(last, Reason.APPROVAL_REVOKED), None
+            if written.status != _CONFLICT:
+                # The API server looks at the resourceVersion first: what it refuses at ours, it refuses next time too.
+                _log.error("use refused", grant=candidate.name, status=written.status, why=written.message)
+                return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
+            # Somebody else wrote first.
+            _log.info("use not written, reading again", grant=candidate.name, why=written.message)
+        return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
 
     def _clock(self, answer: Answer) -> tuple[bool, float]:
         """Return whether the clocks are too far apart, and the later of the two."""
@@ -90,6 +99,10 @@ class Consumer:
             return True, ours
         # The header has whole seconds, so the API server's clock reads up to one second more.
         return not -MAX_SKEW <= answer.date - ours <= MAX_SKEW, max(ours, answer.date)
+
+
+def _denied(verdict: Verdict, reason: Reason) -> Verdict:
+    return replace(verdict, outcome=Outcome.DENY, reason=reason, grants=())
 
 
 def _key(asked: Asked, verdict: Verdict, evaluation_id: str) -> str:

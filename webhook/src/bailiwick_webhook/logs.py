@@ -1,6 +1,6 @@
 """Logs as JSON lines on stderr; stdout belongs to the decision record.
 
-Holds: no token is ever given to a logger, and libraries that could print headers are kept at warnings.
+Holds: no token is ever given to a logger; libraries are kept at warnings, and what their exceptions quote is left out.
 """
 
 import logging
@@ -26,7 +26,13 @@ def configure(level: str) -> None:
 
 
 class _Bridge(logging.Handler):
-    """Hands a library's record on to structlog."""
+    """Hands a library's record on to structlog.
+
+    Of an exception only its type: aiohttp quotes the header that it could not parse, and that may hold a token.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        kind = record.exc_info[0] if record.exc_info else None
+        structlog.get_logger(record.name).log(
+            record.levelno, record.getMessage(), error=None if kind is None else kind.__name__
+        )

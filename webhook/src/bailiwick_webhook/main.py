@@ -69,13 +69,20 @@ async def _run(given: Settings) -> None:
             records,
             given.installation,
         )
-        status = await serve(health.build(store, stop.is_set), given.status_host, given.status_port)
+        listening = asyncio.Event()
+        status = await serve(
+            health.build(store, lambda: listening.is_set() and not stop.is_set()), given.status_host, given.status_port
+        )
         stack.push_async_callback(status.stop)
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)
         await _first(_synced(store), stop.wait(), watching)
-        server = await serve(app.build(pdp, tokens, given.external_url), given.host, given.port, tls)
+        if stop.is_set():
+            return
+        decisions = app.build(pdp, tokens, given.external_url, stop.is_set)
+        server = await serve(decisions, given.host, given.port, tls)
         stack.push_async_callback(server.stop)
+        listening.set()
         _log.info("serving", port=server.port, status_port=status.port, tls=given.tls, url=given.external_url)
         await _first(stop.wait(), watching)
         _log.info("draining", seconds=given.drain_seconds)

@@ -22,6 +22,7 @@ from bailiwick_engine.compiled import Gate
 from bailiwick_engine.conditions import matches_whole
 from bailiwick_engine.display import items_of
 from bailiwick_engine.grants import Fitness, Grant
+from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.store.store import Store
 
@@ -29,6 +30,9 @@ MAX_REASON: Final = 4096
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
 _MAX_CHAIN: Final = 50
 _CONFLICT: Final = 409
+_GONE: Final = 404
+# Waits for its reviews, or serves.
+_OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
 
 _log = structlog.get_logger()
 
@@ -57,6 +61,17 @@ class Opener:
         self._installation = installation
         self._now = now
 
+    async def join(self, pending: Grant, call: Call, subject: Subject, gate: Gate) -> Opened | None:
+        """Return the open grant that the store knows, read live; None where it has ended. Raises like `open`.
+
+        Its name cannot be found again once the grant before it is deleted, so `open` could open a second one.
+        """
+        found = await self._cluster.read_grant(pending.namespace, pending.name)
+        live = grants.parse(found.body) if found.ok else None
+        if live is None or live.uid != pending.uid or self._fitness(live, call, subject, gate) not in _OPEN:
+            return None
+        return Opened(live, created=False)
+
     async def open(self, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None) -> Opened | Refused:
         """Open the grant for this call, or join the one that is open. Raises `ClusterUnavailableError`."""
         previous = self._latest_ended(call, subject, gate, digest)
@@ -73,13 +88,19 @@ class Opener:
                 _log.error("grant not opened", status=answer.status, why=answer.message)
                 return Refused(f"the API server refused the grant: {answer.message}")
             found = await self._cluster.read_grant(call.namespace, name)
+            if found.status == _GONE:
+                continue  # Deleted between the two calls: the name is free again.
             existing = grants.parse(found.body) if found.ok else None
             if existing is None:
-                continue  # Deleted between the two calls: the name is free again.
+                return Refused(f"approvalgrant {name} exists and cannot be read; ask an administrator")
             if not grants.answers(existing, call, subject, digest) or not grants.current(existing.request, gate):
                 return Refused(f"approvalgrant {name} exists and is of another request; ask an administrator")
-            if self._fitness(existing, call, subject, gate) in {Fitness.PENDING, Fitness.USABLE}:
-                return Opened(existing, created=False)
+            match self._fitness(existing, call, subject, gate):
+                case Fitness.PENDING | Fitness.USABLE:
+                    return Opened(existing, created=False)
+                case Fitness.DENIED:
+                    # The store did not know yet. A denial is final: nobody is asked again.
+                    return Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence)
             previous = existing.uid
         return Refused("too many grants of this request have ended; wait until the old ones are removed")
 
@@ -90,7 +111,7 @@ class Opener:
             for grant in self._store.grants.candidates(call.namespace, call.endpoint, subject.uid)
             if grants.answers(grant, call, subject, digest)
             and grants.current(grant.request, gate)
-            and self._fitness(grant, call, subject, gate) not in {Fitness.PENDING, Fitness.USABLE}
+            and self._fitness(grant, call, subject, gate) not in _OPEN
         )
         return ended.uid if ended else ""
 

@@ -6,7 +6,7 @@ wrong on the way denies, and a use once spent stays spent.
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.call import ServiceAccount, Subject
+from bailiwick_engine.call import Call, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decide import decide
 from bailiwick_engine.grants import Grant
@@ -87,27 +87,36 @@ class Pdp:
 
     def judge(self, asked: Asked) -> Verdict:
         """Return the verdict, without using, recording or opening anything."""
-        call = asked.call
+        return decide(self.snapshot, asked.call, self._known(asked.call), self.circumstances(asked))
+
+    def _known(self, call: Call) -> Iterable[Grant]:
         subject_uid = call.subject.uid if isinstance(call.subject, Subject) else ""
-        grants = self._store.grants.candidates(call.namespace, call.endpoint, subject_uid)
-        return decide(self.snapshot, call, grants, self.circumstances(asked))
+        return self._store.grants.candidates(call.namespace, call.endpoint, subject_uid)
 
     async def evaluate(self, asked: Asked) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""
         evaluation_id = new_evaluation_id()
         verdict = self.judge(asked)
         used = None
-        if verdict.outcome is Outcome.USE_GRANT and not verdict.dry_run:
-            verdict, used = await self._consumer.consume(
-                asked,
-                verdict,
-                evaluation_id,
-                lambda grant, now: decide(self.snapshot, asked.call, (grant,), self.circumstances(asked, now)),
-            )
+        if verdict.gate is not None and not verdict.dry_run:
+            verdict, used = await self._with_grant(asked, verdict, evaluation_id)
         allowed = verdict.outcome is Outcome.ALLOW or (
             verdict.outcome is Outcome.USE_GRANT and (used is not None or verdict.dry_run)
         )
         return await self._recorded(asked, "evaluation", verdict, evaluation_id, allowed=allowed, used=used)
+
+    async def _with_grant(self, asked: Asked, verdict: Verdict, evaluation_id: str) -> tuple[Verdict, Grant | None]:
+        """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
+
+        def judge(grant: Grant, now: float) -> Verdict:
+            return decide(self.snapshot, asked.call, (grant,), self.circumstances(asked, now))
+
+        # Used up since, as like as not, so that the verdict need not name it.
+        repeated = self._consumer.taken_before(asked, verdict, self._known(asked.call))
+        if not repeated and verdict.outcome is not Outcome.USE_GRANT:
+            return verdict, None
+        candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
+        return await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
 
     def audiences(self, namespace: str, endpoint: str, caller: ServiceAccount) -> frozenset[str] | None:
         """Return the audiences of subjects' tokens, where this caller may ask; None spares us a stranger's tokens."""
@@ -132,7 +141,11 @@ class Pdp:
             and verdict.gate is not None
             and verdict.digest is not None
         ):
-            outcome = await self._opener.open(asked.call, asked.call.subject, verdict.gate, verdict.digest, reason)
+            call, subject, gate = asked.call, asked.call.subject, verdict.gate
+            if verdict.pending is not None:
+                outcome = await self._opener.join(verdict.pending, call, subject, gate)
+            if outcome is None:
+                outcome = await self._opener.open(call, subject, gate, verdict.digest, reason)
         opened = outcome.grant if isinstance(outcome, Opened) else None
         decision = await self._recorded(asked, "request", verdict, new_evaluation_id(), allowed=False, used=opened)
         return decision, outcome
@@ -175,6 +188,8 @@ class Pdp:
             await self._records.write(written)
         except RecordFailedError as error:
             _log.error("decision not recorded, denied", evaluation_id=evaluation_id, error=str(error))
+            if verdict.outcome is Outcome.FORBIDDEN:
+                return decision
             verdict = replace(verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
             return Decision(verdict, allowed=False, evaluation_id=evaluation_id, time=now, revision=revision, age=age)
         return decision

@@ -130,8 +130,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _positive(text: str) -> float:
     value = float(text)
-    if value <= 0:
-        message = "must be greater than 0"
+    # Neither inf nor nan: a store would never be too old.
+    if not 0 < value < float("inf"):
+        message = "must be a number greater than 0"
         raise argparse.ArgumentTypeError(message)
     return value
 

@@ -7,6 +7,7 @@ deletions, and those the periodic full list finds.
 
 import asyncio
 import base64
+import contextlib
 import json
 import random
 import threading
@@ -18,13 +19,14 @@ import kopf
 import structlog
 
 from bailiwick_api.meta import GROUP
-from bailiwick_operator.access import Access
+from bailiwick_operator.access import Access, AccessError
 from bailiwick_operator.handlers import approvalgrant, endpointpolicy
 from bailiwick_operator.handlers.sink import Sink
 
 _LOG: Final = structlog.get_logger(__name__)
 _STOP_SECONDS: Final = 4.0
 _AGAIN_SECONDS: Final = 2.0
+_TOKEN_AGAIN_SECONDS: Final = 2.0
 _TOKEN_LOOK: Final = timedelta(minutes=10)
 
 
@@ -84,7 +86,9 @@ class _Thread:
     def stop(self) -> None:
         """Ask it to end."""
         self._stopped = True
-        self._stop()
+        # Its loop may have just been closed, because kopf ended by itself.
+        with contextlib.suppress(RuntimeError):
+            self._stop()
 
     def _run(self) -> None:
         try:
@@ -138,7 +142,11 @@ def _settings() -> kopf.OperatorSettings:
 
 def _login(access: Access) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
     async def login(**_: object) -> kopf.ConnectionInfo:
-        token = access.token()
+        try:
+            token = access.token()
+        except AccessError as error:
+            # Without a delay of our own, kopf would wait a minute.
+            raise kopf.TemporaryError(str(error), delay=_TOKEN_AGAIN_SECONDS) from error
         return kopf.ConnectionInfo(
             server=access.server,
             ca_path=str(access.ca_file) if access.ca_file else None,

@@ -171,7 +171,7 @@ def _words(model: ApprovalGrant, phase: Phase, quorum: Quorum, wanted: Status) -
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
             return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}"
         case "Active":
-            return "Approved", f"{_times(request.max_uses)} until {wanted['notAfterTime']}"
+            return "Approved", f"can be used {_times(request.max_uses)} until {wanted['notAfterTime']}"
         case "Denied":
             return "Denied", f"denied by {quorum.denied_by}"
         case "Expired":

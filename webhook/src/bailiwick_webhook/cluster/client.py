@@ -1,7 +1,8 @@
 """The API server, as far as the decision point speaks to it. Everything else asks through `Cluster`.
 
-Holds: every call has a deadline and none is repeated on its own, since a repeated write could spend a grant twice; what
-the API server does not answer is a `ClusterUnavailableError`, and its refusals are values.
+Holds: every call has a deadline; what the API server does not answer as it should is a `ClusterUnavailableError`, and
+its refusals are values. Nothing is repeated here, but aiohttp sends a PUT once more where a kept connection breaks: a
+write carries a resourceVersion, so the second one conflicts.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -99,10 +100,14 @@ class Cluster:
             if not answer.ok:
                 message = f"list {collection.path}: {answer.status} {answer.message}"
                 raise HistoryGoneError(message) if answer.status == 410 else ClusterUnavailableError(message)  # noqa: PLR2004 - HTTP 410 Gone
-            items += answer.body["items"]
-            more = answer.body["metadata"].get("continue", "")
+            found, metadata = answer.body.get("items"), answer.body.get("metadata") or {}
+            if not isinstance(found, list | None) or "resourceVersion" not in metadata:
+                message = f"list {collection.path}: the answer is not a list"
+                raise ClusterUnavailableError(message)
+            items += found or ()
+            more = metadata.get("continue", "")
             if not more:
-                return Listed(items, answer.body["metadata"]["resourceVersion"])
+                return Listed(items, metadata["resourceVersion"])
 
     async def watch(
         self, collection: Collection, resource_version: str, *, silence: float, seconds: int
@@ -130,11 +135,13 @@ class Cluster:
                 async for line in response.content:
                     event = orjson.loads(line)
                     if event["type"] == "ERROR":
-                        raise HistoryGoneError(str(event["object"].get("message")))
+                        raise HistoryGoneError(str(event["object"]["message"]))
+                    if not isinstance(event["object"]["metadata"]["resourceVersion"], str):
+                        raise TypeError(event["type"])
                     yield event["type"], event["object"]
             finally:
                 response.close()
-        except (aiohttp.ClientError, TimeoutError, OSError, AccessError, KeyError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, AccessError, LookupError, ValueError, TypeError) as error:
             message = f"watch {collection.path}: {error!r}"
             raise ClusterUnavailableError(message) from error
 
@@ -174,8 +181,11 @@ class Cluster:
             response = await self._send(method, path, body, self._timeout)
             async with response:
                 raw = await response.read()
-            answer = Answer(response.status, orjson.loads(raw) if raw else {}, _date(response.headers.get("Date")))
-        except (aiohttp.ClientError, TimeoutError, OSError, AccessError, orjson.JSONDecodeError) as error:
+            said = orjson.loads(raw) if raw else {}
+            answer = Answer(
+                response.status, said if isinstance(said, dict) else {}, _date(response.headers.get("Date"))
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, AccessError, ValueError) as error:
             message = f"{method} {path}: {error!r}"
             raise ClusterUnavailableError(message) from error
         # 401: our own token is not accepted (any more). 429 and 5xx: the API server cannot at the moment.

@@ -1,7 +1,7 @@
 """The application: routes, authentication of the caller, and the one place where failures become answers.
 
 Holds: who asks is authenticated before the body is read; the request id is echoed on every answer; whatever is not
-foreseen is a 500 that says nothing.
+foreseen is a 500 that says nothing; an answer while we drain ends its connection, so that none is cut later.
 """
 
 import re
@@ -32,15 +32,18 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
+_DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger()
 
 
-def build(pdp: Pdp, tokens: Tokens, external_url: str) -> web.Application:
+def build(pdp: Pdp, tokens: Tokens, external_url: str, draining: Callable[[], bool]) -> web.Application:
     """Return the application of the decision paths."""
     edge = _Edge(pdp, tokens, external_url)
     app = web.Application(middlewares=[_answered])
+    app[_DRAINING] = draining
     app.router.add_post(f"{_TENANT}/access/v1/evaluation", edge.evaluate)
     app.router.add_post(f"{_TENANT}/access/v1/requests", edge.submit)
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", edge.poll)
@@ -70,6 +73,8 @@ class _Edge:
         if verdict.gate is not None and (wrong := reason_problem(verdict.gate, parsed.reason)):
             raise bad_request(wrong, "context.business_justification")
         decision, outcome = await self._pdp.request(asked, parsed.reason)
+        if decision.verdict.reason is Reason.RECORD_FAILED:
+            raise unavailable("The request could not be recorded at the moment; ask again.")
         match outcome:
             case Opened(grant, _):
                 body = arap.task(grant, self._base(request))
@@ -140,6 +145,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         response = ProblemError(
             500, "internal", "Internal error", "The decision point failed; treat as denied."
         ).response()
+    if request.app[_DRAINING]():
+        response.force_close()
     response.headers["Cache-Control"] = "no-store"
     if (echoed := request_id(request)) is not None:
         response.headers[REQUEST_ID] = echoed

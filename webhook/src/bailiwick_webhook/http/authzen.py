@@ -36,7 +36,8 @@ def parse(body: Mapping[str, Any]) -> Evaluation:
     args = context.get("args")
     if args is not None and not isinstance(args, dict):
         raise bad_request("must be an object", "context.args")
-    _optional(context, "intent", str, "context.intent")
+    if _optional(context, "intent", str, "context.intent") == "":
+        raise bad_request("must not be empty", "context.intent")
     return Evaluation(
         Claimed(
             _text(subject, "type", "subject.type"),

@@ -4,6 +4,7 @@ Holds: no duplicate key, no NaN, no integer of 2^53 or more and no lone surrogat
 has one canonical form (RFC 8785).
 """
 
+import asyncio
 import json
 import math
 from typing import Any, Final, NoReturn
@@ -15,6 +16,7 @@ from bailiwick_webhook.http.problems import ProblemError, bad_request
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 20_000
+READ_SECONDS: Final = 10.0
 _BIG: Final = 2**53
 
 
@@ -27,10 +29,14 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     if request.content_length is not None and request.content_length > MAX_BYTES:
         raise _oversized()
     raw = bytearray()
-    async for chunk in request.content.iter_any():
-        raw += chunk
-        if len(raw) > MAX_BYTES:
-            raise _oversized()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.content.iter_any():
+                raw += chunk
+                if len(raw) > MAX_BYTES:
+                    raise _oversized()
+    except (web.RequestPayloadError, ConnectionError, TimeoutError):
+        raise bad_request(f"the body did not arrive whole within {READ_SECONDS:g} s", "") from None
     return parse_object(bytes(raw))
 
 

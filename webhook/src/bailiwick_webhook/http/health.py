@@ -1,6 +1,6 @@
 """Health, on a port of its own: /healthz says that the loop turns, /readyz that decisions can be trusted.
 
-Holds: ready means that both kinds were listed and compiled, the store is fresh, and we are not about to stop.
+Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.store.store import Store
 
 
-def build(store: Store, draining: Callable[[], bool]) -> web.Application:
+def build(store: Store, serving: Callable[[], bool]) -> web.Application:
     """Return the application of the status port."""
 
     async def healthz(_: web.Request) -> web.Response:
@@ -22,7 +22,7 @@ def build(store: Store, draining: Callable[[], bool]) -> web.Application:
         checks = {
             "synced": store.synced,
             "fresh": store.freshness is Freshness.FRESH,
-            "serving": not draining(),
+            "serving": serving(),
         }
         body = {
             "ready": all(checks.values()),

@@ -13,6 +13,7 @@ from typing import Self
 
 _QUEUED = 10_000
 _BATCH = 1_000
+_NEWLINE = ord("\n")
 
 
 class RecordFailedError(Exception):
@@ -28,6 +29,7 @@ class RecordWriter:
         )
         self._owned = path is not None
         self._fsync = fsync
+        self._torn = path is not None and _ends_torn(path)
         self._waiting: asyncio.Queue[tuple[bytes, asyncio.Future[None]]] = asyncio.Queue(_QUEUED)
         self._task: asyncio.Task[None] | None = None
 
@@ -70,8 +72,21 @@ class RecordWriter:
                 self._waiting.task_done()
 
     def _append(self, data: bytes) -> None:
-        view = memoryview(data)
+        # What a full disk cut off is ended first, so that it spoils no line but its own.
+        view = memoryview(b"\n" + data if self._torn else data)
         while view:
-            view = view[os.write(self._descriptor, view) :]
+            written = os.write(self._descriptor, view)
+            self._torn = view[written - 1] != _NEWLINE
+            view = view[written:]
         if self._fsync and self._owned:
             os.fsync(self._descriptor)
+
+
+def _ends_torn(path: Path) -> bool:
+    """Tell whether a file ends within a line, as a process that was killed while it wrote leaves it."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        return file.read(1) not in {b"", b"\n"}

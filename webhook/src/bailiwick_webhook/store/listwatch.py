@@ -1,7 +1,8 @@
 """List and watch: keep one sink equal to one collection of the API server (DESIGN, "Store and staleness").
 
 Holds: a list replaces everything, so an object deleted in a gap cannot live on; a watch that says nothing for
-`SILENCE` seconds is not believed; the age is that of the last word from the API server.
+`SILENCE` seconds is not believed; the age is that of the last word from the API server. Nothing that it says, and no
+failure of a sink, ends it: what cannot be kept up grows old, and what is too old denies.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError, C
 SILENCE = 70.0
 WATCH_SECONDS = (240, 300)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
+# A watch that ends sooner was not kept up by who should have.
+_SHORT_WATCH = 0.5
 
 _log = structlog.get_logger()
 
@@ -51,6 +54,7 @@ class ListWatch:
         self._clock = clock
         self._heard: float | None = None
         self._keys: set[tuple[str, str]] = set()
+        self._pause = _FIRST_PAUSE
         self.resource_version = ""
         self.ghosts = 0
 
@@ -66,18 +70,23 @@ class ListWatch:
 
     async def run(self) -> None:
         """List and watch for ever; a failure is logged and tried again after a pause that grows to 8 s, jittered."""
-        pause = _FIRST_PAUSE
         while True:
             try:
                 await self._list()
-                pause = _FIRST_PAUSE
                 await self._watch()
             except HistoryGoneError as gone:
                 _log.info("history gone, listing again", collection=self._collection.path, why=str(gone))
             except ClusterUnavailableError as error:
                 _log.warning("API server unreachable", collection=self._collection.path, error=str(error))
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-                pause = min(pause * 2, _LONGEST_PAUSE)
+            except Exception:  # noqa: BLE001 - the sink's defect; ending here would end every decision
+                _log.exception("could not be taken up, listing again", collection=self._collection.path)
+            else:
+                continue
+            await self._rest()
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     async def _list(self) -> None:
         listed = await self._cluster.list_all(self._collection)
@@ -95,16 +104,22 @@ class ListWatch:
         until = self._clock() + self._relist_interval * random.uniform(0.85, 1.15)  # noqa: S311 - jitter
         while self._clock() < until:
             seconds = min(random.randint(*WATCH_SECONDS), max(1, int(until - self._clock())))  # noqa: S311 - jitter
+            began = self._clock()
             async for kind, obj in self._cluster.watch(
                 self._collection, self.resource_version, silence=SILENCE, seconds=seconds
             ):
-                self._heard = self._clock()
                 if kind != "BOOKMARK":
                     key = key_of(obj)
                     (self._keys.discard if kind == "DELETED" else self._keys.add)(key)
                     self._sink.apply(kind, key, obj)
                 # After the sink took it, so that a revision never names what a decision could not see.
                 self.resource_version = obj["metadata"]["resourceVersion"]
+                self._heard = self._clock()
+                self._pause = _FIRST_PAUSE
+            if self._clock() - began < _SHORT_WATCH:
+                await self._rest()
+            else:
+                self._pause = _FIRST_PAUSE
 
 
 def key_of(obj: dict[str, Any]) -> tuple[str, str]:

@@ -1,12 +1,14 @@
 """Policies: the sink that compiles them and swaps the snapshot.
 
 Holds: a snapshot is immutable and swapped whole; compiling yields to the loop every few milliseconds; an event that
-leaves a policy's generation unchanged is not news.
+leaves a policy's generation unchanged is not news; one policy never keeps another from being compiled.
 """
 
 import asyncio
 import time
 from typing import Any
+
+import structlog
 
 from bailiwick_engine.compile import compile_object, policy_ref
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
@@ -14,6 +16,8 @@ from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.store.listwatch import Objects
 
 _SLICE = 0.005
+
+_log = structlog.get_logger()
 
 Key = tuple[str, str]
 
@@ -58,7 +62,7 @@ class Policies:
                 if obj is None:
                     self._compiled.pop(key, None)
                 else:
-                    self._compiled[key] = compile_object(obj)
+                    self._compiled[key] = _compiled(obj)
                 if time.monotonic() >= until:
                     await asyncio.sleep(0)
                     until = time.monotonic() + _SLICE
@@ -70,3 +74,12 @@ class Policies:
         if was is None or obj is None:
             return was is not obj
         return policy_ref(was) != policy_ref(obj)
+
+
+def _compiled(obj: dict[str, Any]) -> CompiledPolicy | BrokenPolicy:
+    try:
+        return compile_object(obj)
+    except Exception:  # noqa: BLE001 - a defect of the compiler must not take the other policies along
+        ref = policy_ref(obj)
+        _log.exception("policy cannot be compiled, its namespace is denied", namespace=ref.namespace, name=ref.name)
+        return BrokenPolicy(ref, endpoint=None, subjects=None, audit=False, carries_settings=True)

@@ -1,0 +1,112 @@
+"""A control plane for each module, because an operator that runs would interfere with everybody else's grants.
+
+Holds: the fixtures of the same names as everywhere (`callers`, `installed`, ...) are here those of that control plane.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bailiwick_api.accounts import Installation
+from cluster.operator.grants import Grants
+from cluster.operator.running import Operator
+from localcluster import build
+from localcluster.access import Cluster
+from localcluster.controlplane import ControlPlane
+from localcluster.tokenrequest import Account
+from localcluster.tokens import TokenFile
+from support.callers import Callers
+from support.installing import install
+from support.namespaces import Namespaces, Roles
+
+NewOperator = Callable[..., Operator]
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """A control plane of this module alone, which its tests may break."""
+    with ControlPlane(build.ensure()) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def cluster(plane: ControlPlane) -> Cluster:
+    return plane.cluster
+
+
+@pytest.fixture(scope="module")
+def callers(cluster: Cluster) -> Iterator[Callers]:
+    with Callers(cluster) as callers:
+        yield callers
+
+
+@pytest.fixture(scope="module")
+def installed(callers: Callers) -> Installation:
+    installation = Installation()
+    install(callers, installation)
+    return installation
+
+
+@pytest.fixture
+def namespaces(callers: Callers) -> Iterator[Namespaces]:
+    namespaces = Namespaces(callers.admin)
+    yield namespaces
+    namespaces.clean()
+
+
+@pytest.fixture
+def namespace(namespaces: Namespaces, request: pytest.FixtureRequest) -> str:
+    return namespaces.make(request.node.name)
+
+
+@pytest.fixture
+def roles(callers: Callers, namespace: str) -> Roles:
+    """Dave and Erin may approve in the namespace of the test, Carol may revoke too."""
+    roles = Roles(callers.admin, namespace)
+    roles.bind("bailiwick-approve", "dave", "erin", "carol")
+    return roles
+
+
+@pytest.fixture
+def grants(callers: Callers, installed: Installation, namespace: str, roles: Roles) -> Grants:
+    """Opens grants as the decision point and reviews them as people."""
+    return Grants(callers, installed, namespace)
+
+
+@pytest.fixture(scope="module")
+def account(cluster: Cluster, installed: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A kubeconfig of the operator's service account."""
+    folder = tmp_path_factory.mktemp("account")
+    with TokenFile(cluster, Account(installed.namespace, installed.operator_name), folder / "token") as token:
+        yield token.write_kubeconfig()
+
+
+@pytest.fixture(scope="module")
+def new_operator(account: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewOperator]:
+    """Describe one more operator, not yet started; whatever still runs at the end is killed."""
+    made: list[Operator] = []
+    folder = tmp_path_factory.mktemp("operators")
+
+    def new(*flags: str, kubeconfig: Path = account) -> Operator:
+        operator = Operator(kubeconfig, folder / f"{len(made)}.log", flags)
+        made.append(operator)
+        return operator
+
+    yield new
+    for operator in made:
+        if operator._process is not None and operator._process.poll() is None:
+            operator.kill()
+
+
+@pytest.fixture(scope="module")
+def operator(new_operator: NewOperator, lowered: Sequence[str]) -> Iterator[Operator]:
+    """One operator that leads for the whole module."""
+    with new_operator(*lowered) as operator:
+        yield operator
+
+
+@pytest.fixture(scope="module")
+def lowered() -> Sequence[str]:
+    """Flags of `operator`. Proofs come when something asks for them, and every few seconds."""
+    return ("--proof-interval", "3")

@@ -1,0 +1,93 @@
+"""The operator as it really runs: a process of its own, as its own service account, with a token that rotates.
+
+Holds: nothing of the operator is imported into the test's process; what it does is seen in its log and in the cluster.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from support.waiting import until
+
+
+class Operator:
+    """One process. Also a context manager that starts it, waits until it leads, and stops it."""
+
+    def __init__(self, kubeconfig: Path, log: Path, flags: Sequence[str] = ()) -> None:
+        self._argv = [sys.executable, "-m", "bailiwick_operator", "--kubeconfig", str(kubeconfig), *flags]
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start it, whether or not it will lead."""
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(self._argv, stderr=log)
+        return self
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process, once started."""
+        assert self._process is not None
+        return self._process
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what it logged, without a line that is half written."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+    def said(self, message: str) -> list[dict[str, Any]]:
+        """Return the entries with this message."""
+        return [entry for entry in self.entries() if entry["message"] == message]
+
+    def await_said(self, message: str, times: int = 1, seconds: float = 30.0) -> list[dict[str, Any]]:
+        """Wait until it said so."""
+        until(lambda: len(self.said(message)) >= times or self._ended(), f"the operator says {message!r}", seconds)
+        assert len(self.said(message)) >= times, self.log.read_text()
+        return self.said(message)
+
+    def await_leading(self, seconds: float = 30.0) -> Self:
+        """Wait until it leads and its proof is recorded and good."""
+        self.await_said("the guard of grants is proven to be in force", seconds=seconds)
+        return self
+
+    def stop(self, seconds: float = 10.0) -> int:
+        """Ask it to end, and return its exit code."""
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """Make it stand still."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def _ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def __enter__(self) -> Self:
+        """Start and lead."""
+        self.start()
+        try:
+            return self.await_leading()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, if it still runs."""
+        if not self._ended():
+            self.stop()

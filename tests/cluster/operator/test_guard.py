@@ -1,0 +1,266 @@
+"""What the guard's proof is for: whoever loosens a guard, if only for a second, forges nothing.
+
+Holds: the attacker here is the administrator: may change admission policies, write grants past them, and stop the
+operator. What must never come out is a grant that is Active, or a review that counts, by what was written meanwhile.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from bailiwick_api import generate
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.guards import NAMES, REVIEW, STATUS
+from bailiwick_engine.fingerprint import fingerprint, paths
+from cluster.operator.conftest import NewOperator
+from cluster.operator.grants import Grants
+from cluster.operator.running import Operator
+from localcluster.rest import Rest
+from support.callers import Callers
+from support.installing import accepted, apply, await_guards
+from support.objects import Object, active_status, later
+from support.waiting import until
+from unit.operator.cases import condition
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+COUNTED = [{"reviewer": "dave"}]
+
+
+@pytest.fixture(scope="module")
+def lowered() -> Sequence[str]:
+    return ("--proof-interval", "3", "--guard-settle", "1")
+
+
+@pytest.fixture
+def guards(callers: Callers, installed: Installation, operator: Operator) -> Iterator["Guards"]:
+    """The guards, to be tampered with; afterwards they are as shipped, and the module's operator has recorded them."""
+    guards = Guards(callers, installed)
+    yield guards
+    guards.restore()
+    if operator.process.poll() is not None:
+        operator.start()
+    guards.await_recorded()
+
+
+class Guards:
+    """Takes the guards out of force and puts them back."""
+
+    def __init__(self, callers: Callers, installed: Installation) -> None:
+        self._callers = callers
+        self._installed = installed
+
+    def loosen(self, *names: str) -> None:
+        """Let these guards audit only, and return when they let everything through."""
+        for name in names or NAMES:
+            path = f"{ADMISSION}/validatingadmissionpolicybindings/{name}"
+            accepted(self._callers.admin.patch(path, {"spec": {"validationActions": ["Audit"]}}))
+
+    def remove(self) -> None:
+        """Remove the policies and their bindings."""
+        for name in NAMES:
+            for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+                accepted(self._callers.admin.delete(f"{ADMISSION}/{plural}/{name}"))
+
+    def restore(self) -> None:
+        """Put them back as shipped, and return when they refuse again."""
+        self.put_back()
+        await_guards(self._callers, self._installed)
+
+    def put_back(self) -> None:
+        """Put them back as shipped; they are in force a moment later."""
+        files = generate.manifests(self._installed)
+        documents = [document for name, file in files.items() if name.startswith("guards/") for document in file]
+        for document in documents:
+            # Not by apply alone: validationActions is a set, where another manager's Audit would stay beside our Deny.
+            if self._callers.admin.get(document).ok:
+                accepted(self._callers.admin.patch(document, {"spec": document["spec"]}))
+        apply(self._callers.admin, documents)
+
+    def await_recorded(self) -> None:
+        """Wait until an operator has recorded the guards as they are stored now."""
+        until(self._recorded, "the guards are recorded as they are")
+
+    def _recorded(self) -> bool:
+        stored = [accepted(self._callers.admin.get(path)) for path in paths(self._installed)]
+        config_map = self._callers.admin.get(record_path(self._installed))
+        return config_map.ok and config_map.body["data"]["fingerprint"] == fingerprint(stored)
+
+
+def forged(grants: Grants, body: Object) -> Object:
+    """Write a review in Dave's name as soon as no guard keeps us from it."""
+    until(lambda: grants.forge_review(body).ok, "the review guard lets a forged review through")
+    return grants.read(body)
+
+
+def forged_status(grants: Grants, body: Object, status: Object) -> Object:
+    """Write a status as soon as no guard keeps us from it."""
+    until(lambda: grants.forge_status(body, status).ok, "the status guard lets a forged status through")
+    return grants.read(body)
+
+
+def record_path(installed: Installation) -> str:
+    return f"/api/v1/namespaces/{installed.namespace}/configmaps/{GUARD_CONFIG_MAP}"
+
+
+def record(admin: Rest, installed: Installation) -> dict[str, str]:
+    """Return what is recorded of the last proof."""
+    found: dict[str, str] = accepted(admin.get(record_path(installed)))["data"]
+    return found
+
+
+def never_active(grants: Grants, body: Object, seconds: float) -> None:
+    """Watch a grant for a while; fails as soon as it is Active or the review counts."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status = grants.read(body).get("status", {})
+        assert status.get("phase") != "Active"
+        assert "counted" not in status
+        time.sleep(0.05)
+
+
+class TestWhileTheOperatorRuns:
+    def test_a_review_forged_in_a_moment_without_guard_is_void(
+        self, operator: Operator, grants: Grants, guards: Guards
+    ) -> None:
+        body = grants.open()
+        grants.await_phase(body, "Pending")
+        guards.loosen(REVIEW)
+        forged(grants, body)
+        guards.restore()
+        void = grants.await_phase(body, "Expired")
+        assert void["status"]["voided"] == COUNTED
+        assert "counted" not in void["status"]
+        assert condition(void["status"], "Ready")["reason"] == "GuardUnproven"
+
+    def test_a_status_forged_in_a_moment_without_guard_is_void(
+        self, operator: Operator, grants: Grants, guards: Guards
+    ) -> None:
+        body = grants.open()
+        grants.await_phase(body, "Pending")
+        guards.loosen(REVIEW, STATUS)
+        forged(grants, body)
+        forged_status(grants, body, active_status(counted=COUNTED))
+        guards.restore()
+        assert condition(grants.await_phase(body, "Lapsed")["status"], "Ready")["reason"] == "GuardUnproven"
+
+    def test_an_honest_grant_from_before_survives(
+        self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
+    ) -> None:
+        body = grants.approved()
+        version = int(body["metadata"]["resourceVersion"])
+        until(lambda: int(record(callers.admin, installed)["resourceVersion"]) >= version, "a proof after the approval")
+        guards.loosen(REVIEW)
+        guards.restore()
+        guards.await_recorded()
+        assert grants.phase(body) == "Active"
+
+    def test_honest_reviews_count_again_afterwards(self, operator: Operator, grants: Grants, guards: Guards) -> None:
+        guards.loosen(REVIEW)
+        guards.restore()
+        guards.await_recorded()
+        assert grants.approved()["status"]["counted"] == COUNTED
+
+    def test_without_guards_nothing_becomes_active_and_nothing_is_recorded(
+        self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
+    ) -> None:
+        body = grants.open()
+        grants.await_phase(body, "Pending")
+        before = record(callers.admin, installed)["fingerprint"]
+        told = len(operator.said("the guard of grants is not proven: nothing is approved"))
+        guards.remove()
+        accepted(grants.review(body))
+        never_active(grants, body, 4)
+        assert record(callers.admin, installed)["fingerprint"] == before
+        said = operator.await_said("the guard of grants is not proven: nothing is approved", told + 1)
+        assert "is missing" in said[-1]["problem"]
+        guards.restore()
+        assert grants.await_phase(body, "Expired")["status"]["voided"] == COUNTED
+
+    def test_without_guards_a_revocation_still_ends_a_grant(
+        self, operator: Operator, grants: Grants, guards: Guards
+    ) -> None:
+        body = grants.approved()
+        guards.remove()
+        accepted(grants.revoke(body))
+        grants.await_phase(body, "Revoked")
+
+    def test_without_guards_time_still_ends_a_grant(self, operator: Operator, grants: Grants, guards: Guards) -> None:
+        body = grants.approved(windowSeconds=10)
+        waiting = grants.open(pendingUntilTime=later(seconds=8))
+        grants.await_phase(waiting, "Pending")
+        guards.remove()
+        grants.await_phase(waiting, "Expired")
+        grants.await_phase(body, "Lapsed")
+
+    def test_a_record_that_somebody_deletes_makes_everything_void(
+        self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
+    ) -> None:
+        body = grants.approved()
+        accepted(callers.admin.delete(record_path(installed)))
+        assert condition(grants.await_phase(body, "Lapsed")["status"], "Ready")["reason"] == "GuardUnproven"
+        guards.await_recorded()
+        assert grants.approved()["status"]["phase"] == "Active"
+
+    def test_a_canary_that_somebody_wrote_to_is_made_anew(
+        self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
+    ) -> None:
+        path = f"/apis/bailiwick.dev/v1alpha1/namespaces/{installed.namespace}/approvalgrants/bailiwick-canary"
+        old = accepted(callers.admin.get(path))
+        guards.loosen(STATUS)
+        forged_status(grants, old, active_status())
+        # Whoever restores them now cannot wait by their dry runs, which other rules refuse on such a canary.
+        guards.put_back()
+        guards.await_recorded()
+        assert accepted(callers.admin.get(path))["metadata"]["uid"] != old["metadata"]["uid"]
+        assert grants.approved()["status"]["phase"] == "Active"
+
+
+class TestWhileTheOperatorIsStopped:
+    @pytest.fixture
+    def stopped(self, new_operator: NewOperator, operator: Operator, waiting: Object) -> Operator:
+        """An operator that can be started; the module's has stopped when the grant was pending."""
+        assert operator.stop() == 0
+        return new_operator("--proof-interval", "3", "--guard-settle", "1")
+
+    @pytest.fixture
+    def waiting(self, grants: Grants, operator: Operator, guards: Guards) -> Object:
+        """A grant that waits for its reviews, from before the operator was stopped."""
+        body = grants.open()
+        return grants.await_phase(body, "Pending")
+
+    def test_an_honest_review_counts(self, waiting: Object, stopped: Operator, grants: Grants) -> None:
+        accepted(grants.review(waiting))
+        opened = grants.open()
+        accepted(grants.review(opened, "erin"))
+        with stopped:
+            grants.await_phase(waiting, "Active")
+            grants.await_phase(opened, "Active")
+            assert stopped.said("grant made void") == []
+
+    def test_a_forged_review_is_void(self, waiting: Object, stopped: Operator, grants: Grants, guards: Guards) -> None:
+        guards.loosen(REVIEW)
+        forged(grants, waiting)
+        guards.restore()
+        with stopped:
+            void = grants.await_phase(waiting, "Expired")
+            assert void["status"]["voided"] == COUNTED
+            never_active(grants, waiting, 3)
+
+    def test_a_forged_status_is_void(self, waiting: Object, stopped: Operator, grants: Grants, guards: Guards) -> None:
+        guards.loosen(REVIEW, STATUS)
+        forged(grants, waiting)
+        forged_status(grants, waiting, active_status(counted=COUNTED))
+        guards.restore()
+        with stopped:
+            assert condition(grants.await_phase(waiting, "Lapsed")["status"], "Ready")["reason"] == "GuardUnproven"
+
+    def test_a_review_under_guards_that_were_put_back_before_is_void_too(
+        self, waiting: Object, stopped: Operator, grants: Grants, guards: Guards
+    ) -> None:
+        guards.loosen(REVIEW)
+        guards.restore()
+        # Honest, but nobody can tell it from one that was forged.
+        accepted(grants.review(waiting))
+        with stopped:
+            assert grants.await_phase(waiting, "Expired")["status"]["voided"] == COUNTED

@@ -1,0 +1,127 @@
+"""One leads, the others wait; what a leader leaves behind when it stops, dies, or stands still."""
+
+import json
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from bailiwick_api.accounts import OPERATOR_LEASE, Installation
+from cluster.operator.conftest import NewOperator
+from cluster.operator.grants import Grants
+from localcluster.rest import Rest
+from support.callers import Callers
+from support.installing import accepted
+from support.waiting import until
+
+LEASE_SECONDS = 15
+
+
+def holder(admin: Rest, installed: Installation) -> str | None:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{installed.namespace}/leases/{OPERATOR_LEASE}"
+    identity: str | None = accepted(admin.get(path))["spec"].get("holderIdentity")
+    return identity
+
+
+class TestASecondOperator:
+    def test_waits_and_takes_over_when_the_first_is_killed(
+        self, new_operator: NewOperator, grants: Grants, callers: Callers, installed: Installation
+    ) -> None:
+        first = new_operator("--identity", "first").start().await_leading()
+        second = new_operator("--identity", "second").start()
+        second.await_said("not leading")
+        assert "held by first" in second.said("not leading")[0]["why"]
+        time.sleep(3)
+        assert second.said("leading") == []
+        first.kill()
+        began = time.monotonic()
+        body = grants.open()
+        accepted(grants.review(body))
+        second.await_said("leading", seconds=LEASE_SECONDS + 10)
+        assert time.monotonic() - began > LEASE_SECONDS - 6
+        grants.await_phase(body, "Active")
+        assert holder(callers.admin, installed) == "second"
+        assert second.stop() == 0
+
+    def test_takes_over_at_once_when_the_first_is_stopped(
+        self, new_operator: NewOperator, grants: Grants, callers: Callers, installed: Installation
+    ) -> None:
+        first = new_operator("--identity", "first").start().await_leading()
+        second = new_operator("--identity", "second").start()
+        second.await_said("not leading")
+        assert first.stop() == 0
+        second.await_said("leading", seconds=4)
+        assert second.stop() == 0
+        assert holder(callers.admin, installed) is None
+
+    def test_stops_while_it_waits(self, new_operator: NewOperator, grants: Grants) -> None:
+        first = new_operator("--identity", "first").start().await_leading()
+        second = new_operator("--identity", "second").start()
+        second.await_said("not leading")
+        began = time.monotonic()
+        assert second.stop() == 0
+        assert time.monotonic() - began < 2
+        assert first.stop() == 0
+
+
+def test_a_leader_that_stood_still_ends_and_writes_nothing_more(new_operator: NewOperator, grants: Grants) -> None:
+    first = new_operator("--identity", "first").start().await_leading()
+    body = grants.open()
+    grants.await_phase(body, "Pending")
+    first.freeze()
+    second = new_operator("--identity", "second").start()
+    second.await_said("leading", seconds=LEASE_SECONDS + 10)
+    second.await_leading()
+    accepted(grants.review(body))
+    grants.await_phase(body, "Active")
+    first.thaw()
+    assert first.process.wait(10) == 1
+    lost = first.said("leadership is lost, ending")
+    assert "second" in lost[0]["why"] or "could not be renewed" in lost[0]["why"]
+    assert [entry["phase"] for entry in first.said("grant")] == ["Pending"]
+    assert second.stop() == 0
+
+
+def test_a_leader_stops_within_seconds(new_operator: NewOperator, grants: Grants) -> None:
+    leader = new_operator().start().await_leading()
+    began = time.monotonic()
+    assert leader.stop() == 0
+    assert time.monotonic() - began < 3
+
+
+class TestStartedWrongly:
+    @pytest.mark.parametrize(
+        ("flags", "words"),
+        [
+            (["--lease-seconds", "5"], "--lease-seconds > --renew-seconds"),
+            (["--proof-interval", "often"], "invalid float value: 'often'"),
+            (["--namespaces", "x"], "unrecognized arguments: --namespaces"),
+        ],
+        ids=["lease", "number", "unknown"],
+    )
+    def test_says_why_and_ends_with_two(self, new_operator: NewOperator, flags: list[str], words: str) -> None:
+        operator = new_operator(*flags).start()
+        assert operator.process.wait(20) == 2
+        assert words in operator.log.read_text()
+
+    def test_with_a_kubeconfig_that_has_no_token_it_ends_with_two(
+        self, new_operator: NewOperator, account: Path, tmp_path: Path
+    ) -> None:
+        broken = tmp_path / "broken.kubeconfig"
+        broken.write_text(account.read_text().replace("tokenFile: ", "tokenFile: /nowhere"))
+        operator = new_operator(kubeconfig=broken).start()
+        assert operator.process.wait(20) == 2
+        assert "cannot be read" in operator.log.read_text()
+
+
+def test_health_says_who_leads_and_whether_the_guard_is_proven(
+    new_operator: NewOperator, grants: Grants, unused_tcp_port: int
+) -> None:
+    def health() -> dict[str, object]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{unused_tcp_port}/healthz", timeout=5) as answer:
+            return json.loads(answer.read())  # type: ignore[no-any-return]
+
+    with new_operator("--health-port", str(unused_tcp_port)):
+        until(lambda: health()["guard"] == "proven", "the health says that the guard is proven")
+        assert health()["leading"] is True

@@ -1,0 +1,113 @@
+"""The API server goes away and comes back, hangs, or refuses the token: the operator goes on, or says why not.
+
+Holds: an outage that is shorter than the lease is survived in place; a longer one ends the leader; a follower waits.
+"""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bailiwick_api.accounts import Installation
+from cluster.operator.conftest import NewOperator
+from cluster.operator.grants import Grants
+from cluster.operator.running import Operator
+from localcluster.access import Cluster
+from localcluster.controlplane import ControlPlane
+from localcluster.tokenrequest import Account
+from support.callers import Callers
+from support.installing import accepted
+
+
+def test_a_restart_of_the_api_server_is_survived(operator: Operator, plane: ControlPlane, grants: Grants) -> None:
+    body = grants.open()
+    grants.await_phase(body, "Pending")
+    plane.restart_apiserver(grace=0)
+    accepted(grants.review(body))
+    grants.await_phase(body, "Active", 30)
+    assert grants.approved()["status"]["phase"] == "Active"
+    assert operator.said("leadership is lost, ending") == []
+
+
+def test_an_api_server_that_hangs_for_a_moment_is_survived(
+    operator: Operator, plane: ControlPlane, grants: Grants
+) -> None:
+    plane.pause()
+    time.sleep(5)
+    plane.resume()
+    assert grants.approved()["status"]["phase"] == "Active"
+    assert operator.said("leadership is lost, ending") == []
+
+
+def test_a_long_outage_ends_the_leader_with_a_reason(operator: Operator, plane: ControlPlane, grants: Grants) -> None:
+    plane.pause()
+    try:
+        assert operator.process.wait(30) == 1
+    finally:
+        plane.resume()
+    assert "could not be renewed within 10 s" in operator.said("leadership is lost, ending")[0]["why"]
+    operator.start().await_leading(60)
+
+
+def test_a_leader_stops_within_seconds_though_the_api_server_hangs(
+    operator: Operator, plane: ControlPlane, grants: Grants
+) -> None:
+    plane.pause()
+    try:
+        began = time.monotonic()
+        assert operator.stop() == 0
+        assert time.monotonic() - began < 8
+    finally:
+        plane.resume()
+    operator.start().await_leading(60)
+
+
+def test_a_follower_waits_for_an_api_server_that_is_not_there(
+    operator: Operator, new_operator: NewOperator, plane: ControlPlane, grants: Grants
+) -> None:
+    assert operator.stop() == 0
+    plane.stop_apiserver(grace=0)
+    try:
+        early = new_operator().start()
+        early.await_said("not leading")
+        time.sleep(12)
+        assert early.process.poll() is None
+    finally:
+        plane.start_apiserver()
+    early.await_leading(60)
+    assert early.stop() == 0
+    operator.start().await_leading()
+
+
+@pytest.mark.timeout(180)
+def test_a_token_that_is_replaced_is_used(
+    new_operator: NewOperator,
+    operator: Operator,
+    cluster: Cluster,
+    installed: Installation,
+    tmp_path: Path,
+    account: Path,
+    grants: Grants,
+    callers: Callers,
+) -> None:
+    assert operator.stop() == 0
+    service_account = f"/api/v1/namespaces/{installed.namespace}/serviceaccounts/{installed.operator_name}"
+    token = tmp_path / "token"
+    token.write_text(cluster.issue_token(Account(installed.namespace, installed.operator_name)).value)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "\n".join(
+            f"    tokenFile: {token}" if "tokenFile" in line else line for line in account.read_text().splitlines()
+        )
+    )
+    with new_operator("--proof-interval", "3", kubeconfig=kubeconfig) as rotated:
+        # The account is made anew, so the old token is refused from now on, as an expired one is.
+        body = accepted(callers.admin.get(service_account))
+        accepted(callers.admin.delete(service_account))
+        fresh = {key: body[key] for key in ("apiVersion", "kind")} | {
+            "metadata": {key: body["metadata"][key] for key in ("namespace", "name")}
+        }
+        accepted(callers.admin.create(fresh))
+        token.write_text(cluster.issue_token(Account(installed.namespace, installed.operator_name)).value)
+        assert grants.approved()["status"]["phase"] == "Active"
+        assert rotated.said("leadership is lost, ending") == []

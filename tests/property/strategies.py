@@ -1,0 +1,458 @@
+"""Worlds to decide in: a few policies of one endpoint, a call, and grants that fit it or nearly do.
+
+Holds: names are few, so that rules meet calls often; of what is broken it is always known how it was broken.
+"""
+
+import copy
+import functools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from bailiwick_engine import grants as approval
+from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject, Unproven
+from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.compile import compile_object
+from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.decide import decide
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.verdict import Verdict
+from property import reference
+from property.reference import Facts, Truth, World
+from unit.engine.cases import NOW, at
+
+Object = dict[str, Any]
+
+NAMESPACE: Final = "crm"
+ENDPOINT: Final = "crm-api"
+ENFORCER: Final = {"username": "system:serviceaccount:crm:crm-api", "uid": "enforcer-uid"}
+STRANGER: Final = {"username": "system:serviceaccount:crm:stranger", "uid": "stranger-uid"}
+AGENTS: Final = ("one", "two")
+PEOPLE: Final = ("carol", "dave", "erin", "frank")
+ROBOTS: Final = tuple(f"system:serviceaccount:ci:{name}" for name in ("r1", "r2"))
+
+
+def mostly(usual: object, *others: object, odds: int = 3) -> st.SearchStrategy[Any]:
+    """Draw the usual value so many times as often as all others together."""
+    return st.sampled_from([usual] * (odds * len(others)) + list(others))
+
+
+def seldom() -> st.SearchStrategy[bool]:
+    """Draw True one time in eight."""
+    return st.sampled_from([False] * 7 + [True])
+
+
+# ------------------------------------------------------------------ conditions of known truth
+
+
+def _greater(context: Object) -> Truth:
+    n = context.get("n", "")
+    return "error" if isinstance(n, str) else "true" if n > 1 else "false"
+
+
+def _not(truth: Truth) -> Truth:
+    return {"true": "false", "false": "true", "error": "error"}[truth]  # type: ignore[return-value]  # a Truth
+
+
+EXPRESSIONS: Final[dict[str, Callable[[Object], Truth]]] = {
+    "true": lambda _: "true",
+    "false": lambda _: "false",
+    "1 / 0 == 1": lambda _: "error",
+    "context.nothing == 1": lambda _: "error",
+    "context.n > 1": _greater,
+    "variables.greater": _greater,
+    "!variables.twice": lambda context: _not(_greater(context)),
+    "variables.greater || true": lambda _: "true",
+    "variables.greater && false": lambda _: "false",
+    "has(context.n)": lambda context: "true" if "n" in context else "false",
+}
+VARIABLES: Final = [
+    {"name": "greater", "expression": "context.n > 1"},
+    {"name": "twice", "expression": "variables.greater == true"},
+]
+
+# ------------------------------------------------------------------ policies
+
+
+@st.composite
+def approvals(draw: st.DrawFn) -> Object:
+    """Draw what an approval takes."""
+    kinds = draw(mostly(["Human"], ["System"], ["Human", "System"], ["Human", "Human"]))
+    steps: list[Object] = []
+    for number, kind in enumerate(kinds):
+        step: Object = {"name": f"s{number}", "kind": kind, "count": draw(mostly(1, 2))}
+        if draw(st.booleans()):
+            step["groups"] = draw(st.sampled_from([["owners"], ["owners", "leads"]]))
+        steps.append(step)
+    return {"steps": steps, "windowSeconds": draw(mostly(600, 60)), "maxUses": draw(mostly(1, 3))}
+
+
+@st.composite
+def rules(draw: st.DrawFn, name: str) -> Object:
+    """Draw a rule that more often than not speaks of the call."""
+    effect = draw(st.sampled_from(["Allow", "Allow", "RequireApproval", "RequireApproval", "Deny"]))
+    kind = draw(mostly("customer", "order", odds=6))
+    entry: Object = {"type": kind, "ids": draw(mostly(["*"], ["a/*"], ["a/1"], ["1", "2"]))}
+    if draw(seldom()):
+        entry["properties"] = draw(mostly({"env": ["prod"]}, {"env": ["prod", "test"]}, {"env": ["x"], "zone": ["a"]}))
+    rule: Object = {
+        "name": name,
+        "effect": effect,
+        "subjects": draw(mostly(["one"], ["one", "two"], ["two"])),
+        "actions": draw(mostly(["customers.export"], ["customers.*"], ["*"], ["customers.list", "customers.export"])),
+        "resources": [entry],
+    }
+    if draw(st.booleans()):
+        texts = draw(st.lists(st.sampled_from(sorted(EXPRESSIONS)), min_size=1, max_size=2))
+        rule["conditions"] = [{"name": f"c{number}", "expression": text} for number, text in enumerate(texts)]
+    if effect == "RequireApproval":
+        rule["approval"] = draw(approvals())
+    if effect != "Deny":
+        if draw(seldom()):
+            rule["intents"] = ["support"]
+        if draw(seldom()):
+            rule["expireTime"] = at(draw(st.sampled_from([-60, 0, 60])))
+    return rule
+
+
+@st.composite
+def policies(draw: st.DrawFn, name: str, *, carries: bool) -> Facts:
+    """Draw a stored policy and what is true of it."""
+    names = [f"r{number}" for number in range(draw(st.integers(1, 3)))]
+    spec: Object = {
+        "endpoint": draw(mostly(ENDPOINT, "other", odds=15)),
+        "subjects": [
+            {"name": agent, "serviceAccount": {"namespace": "agents", "name": f"agent-{agent}"}} for agent in AGENTS
+        ],
+        "variables": VARIABLES,
+        "rules": [draw(rules(rule)) for rule in names],
+    }
+    if carries:
+        spec["endpointSettings"] = {"enforcers": [{"namespace": "crm", "name": "crm-api"}]}
+    for field, value in (("mode", "Audit"), ("suspend", True), ("expireTime", at(draw(st.sampled_from([0, 60]))))):
+        if draw(seldom()):
+            spec[field] = value
+    facts = Facts(
+        {"metadata": {"namespace": NAMESPACE, "name": name, "uid": f"{name}-uid", "generation": 1}, "spec": spec}
+    )
+    damage: Callable[[Facts], Facts] = draw(mostly(sound, *DAMAGES, odds=12))
+    return damage(facts)
+
+
+def sound(facts: Facts) -> Facts:
+    """Leave it whole."""
+    return facts
+
+
+def with_spec(facts: Facts, **spec: object) -> Facts:
+    """Return the policy with other fields of `spec`; `...` removes one."""
+    merged = {name: value for name, value in {**facts.raw["spec"], **spec}.items() if value is not ...}
+    return replace(facts, raw={**facts.raw, "spec": merged})
+
+
+def misspelled(facts: Facts) -> Facts:
+    """Break an expression."""
+    bad = {"name": "bad", "expression": "context.n >"}
+    first, *others = facts.raw["spec"]["rules"]
+    return replace(with_spec(facts, rules=[{**first, "conditions": [bad]}, *others]), compiles=False)
+
+
+def without_actions(facts: Facts) -> Facts:
+    """Break the rules, so that the schema refuses them."""
+    first, *others = facts.raw["spec"]["rules"]
+    return replace(with_spec(facts, rules=[{**first, "actions": []}, *others]), compiles=False)
+
+
+def without_subjects(facts: Facts) -> Facts:
+    """Leave nothing that says whom it speaks of."""
+    return replace(with_spec(facts, subjects=[]), compiles=False, subjects_readable=False)
+
+
+def without_endpoint(facts: Facts) -> Facts:
+    """Leave nothing that says of which endpoint it speaks."""
+    return replace(with_spec(facts, endpoint=...), compiles=False, endpoint_readable=False)
+
+
+def with_wrong_settings(facts: Facts) -> Facts:
+    """Break the settings, if it carries any."""
+    if "endpointSettings" not in facts.raw["spec"]:
+        return facts
+    return replace(with_spec(facts, endpointSettings={"enforcers": []}), compiles=False, settings_readable=False)
+
+
+DAMAGES: Final = (misspelled, without_actions, without_subjects, without_endpoint, with_wrong_settings)
+
+# ------------------------------------------------------------------ calls
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> Object:
+    """Draw a call as plain JSON."""
+    agent = draw(mostly("one", "two", "three", odds=4))
+    account = {"username": f"system:serviceaccount:agents:agent-{agent}", "uid": f"{agent}-uid"}
+    subject: Any = {"type": "serviceAccount", "id": account["username"], "uid": account["uid"]}
+    if draw(seldom()):
+        subject["properties"] = draw(st.sampled_from([{}, {"act": {"sub": "x"}}, {"team": "a"}]))
+    if draw(mostly(False, True, odds=20)):
+        subject = "identity_invalid"
+    resource: Object = {"type": draw(mostly("customer", "order", odds=9)), "id": draw(mostly("a/1", "1", "a/", "*"))}
+    if draw(st.booleans()):
+        resource["properties"] = draw(
+            mostly({"env": "prod"}, {}, {"env": "test"}, {"env": 1}, {"env": None}, {"env": ["prod"]}, {"zone": "a"})
+        )
+    context: Object = {}
+    for name, values in CONTEXT.items():
+        if draw(st.booleans()):
+            context[name] = draw(values)
+    if draw(mostly(False, True, odds=20)):
+        context["args_digest"] = "sha256:"
+    return {
+        "namespace": NAMESPACE,
+        "endpoint": draw(mostly(ENDPOINT, "other", "nowhere", odds=15)),
+        "caller": draw(mostly(ENFORCER, account, account, STRANGER, odds=4)),
+        "subject": subject,
+        "action": {"name": draw(mostly("customers.export", "customers.list", "customers.", "orders.get", odds=4))},
+        "resource": resource,
+        "context": context,
+    }
+
+
+CONTEXT: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "intent": mostly("support", "sales", ["support"], None),
+    "n": st.sampled_from([0, 1, 2, 3, "x"]),
+    "args": mostly({"a": 1}, {}, {"a": [1, {"b": "c"}]}, {"a": "1"}, None, "all"),
+}
+
+# ------------------------------------------------------------------ grants
+
+
+@st.composite
+def grants(draw: st.DrawFn, number: int, call: Object, gates: Sequence[tuple[Facts, Object, str]]) -> Object:
+    """Draw a grant for this call before one of these gates, whole or spoilt in a place or two."""
+    facts, rule, rule_digest = draw(st.sampled_from(gates))
+    policy = facts.raw["metadata"]["name"]
+    approval_of = rule["approval"]
+    digest = reference.digest(call)
+    steps = [
+        {**step, "name": f"{policy}.{rule['name']}.{step['name']}", "policy": policy} for step in approval_of["steps"]
+    ]
+    people, robots, reviews = list(PEOPLE), list(ROBOTS), []
+    for step in steps:
+        for _ in range(step["count"]):
+            ready = people if step["kind"] == "Human" else robots
+            if not ready:
+                break
+            review = {"reviewer": ready.pop(0), "step": step["name"], "decision": "Approve", "binding": digest}
+            reviews.append(review | ({"group": step["groups"][0]} if "groups" in step else {}))
+    intent = call["context"].get("intent")
+    grant: Object = {
+        "metadata": {
+            "namespace": call["namespace"],
+            "name": f"agr-{number}",
+            "uid": f"grant-{number}",
+            "resourceVersion": "1",
+            "creationTimestamp": at(draw(st.integers(-5, 0))),
+        },
+        "spec": {
+            "request": {
+                "endpoint": call["endpoint"],
+                "rules": [
+                    {
+                        "policy": policy,
+                        "uid": facts.raw["metadata"]["uid"],
+                        "rule": rule["name"],
+                        "ruleDigest": rule_digest,
+                    }
+                ],
+                "requester": dict(ENFORCER),
+                "subject": {name: call["subject"][name] for name in ("type", "id", "uid")},
+                "action": call["action"],
+                "resource": {name: call["resource"][name] for name in ("type", "id")},
+                **({"intent": intent} if isinstance(intent, str) else {}),
+                "binding": {"mode": "Exact", "digest": digest},
+                "steps": steps,
+                "origin": "Requested",
+                "pendingUntilTime": at(600),
+                "windowSeconds": approval_of["windowSeconds"],
+                "maxUses": approval_of["maxUses"],
+            },
+            "reviews": reviews,
+        },
+        "status": {
+            "phase": "Active",
+            "approvedTime": at(-5),
+            "notAfterTime": at(approval_of["windowSeconds"] - 5 - draw(st.integers(0, 2))),
+            "counted": [{"reviewer": review["reviewer"]} for review in reviews],
+        },
+    }
+    for spoil in draw(st.one_of(st.just([]), st.lists(st.sampled_from(SPOILS), min_size=1, max_size=2))):
+        spoil(grant)
+    return grant
+
+
+def _status(**fields: object) -> Callable[[Object], None]:
+    return lambda grant: grant["status"].update(fields)
+
+
+def _request(**fields: object) -> Callable[[Object], None]:
+    return lambda grant: grant["spec"]["request"].update(fields)
+
+
+def _review(**fields: object) -> Callable[[Object], None]:
+    def spoil(grant: Object) -> None:
+        for review in grant["spec"]["reviews"][:1]:
+            review.update(fields)
+
+    return spoil
+
+
+def _drop_review(grant: Object) -> None:
+    grant["spec"]["reviews"] = grant["spec"]["reviews"][1:]
+
+
+def _void(grant: Object) -> None:
+    grant["status"]["voided"] = grant["status"]["counted"][:1]
+
+
+def _exclude(grant: Object) -> None:
+    grant["spec"]["request"]["excludedReviewers"] = [review["reviewer"] for review in grant["spec"]["reviews"]]
+
+
+def _pend(grant: Object) -> None:
+    grant["status"] = {"phase": "Pending", "counted": grant["status"]["counted"]}
+
+
+def _ask_for_one_more(grant: Object) -> None:
+    grant["spec"]["request"]["steps"][0]["count"] += 1
+
+
+SPOILS: Final[list[Callable[[Object], None]]] = [
+    _pend,
+    _request(pendingUntilTime=at(0)),
+    _review(decision="Deny"),
+    _drop_review,
+    _void,
+    _exclude,
+    _ask_for_one_more,
+    _review(binding="sha256:" + "0" * 64),
+    _review(group="others"),
+    _review(step="another"),
+    _review(reviewer="system:serviceaccount:ci:x"),
+    _status(counted=[]),
+    _status(uses=1),
+    _status(uses=2),
+    _status(notAfterTime=at(0)),
+    _status(notAfterTime=at(700)),
+    _status(approvedTime=at(-700)),
+    _request(windowSeconds=10),
+    _request(maxUses=1),
+    _request(requester={"username": "carol"}),
+    _request(endpoint="other"),
+    _request(intent="audit"),
+    _request(actors=[{"id": "x"}]),
+    _request(binding={"mode": "Exact", "digest": "sha256:" + "0" * 64}),
+    lambda grant: grant["spec"]["request"]["subject"].update(uid="new-uid"),
+    lambda grant: grant["spec"]["request"]["rules"][0].update(uid="new-uid"),
+    lambda grant: grant["spec"]["request"]["rules"][0].update(ruleDigest="v1:" + "0" * 64),
+    lambda grant: grant["spec"].update(revocation={"by": "carol"}),
+    lambda grant: grant["metadata"].update(deletionTimestamp=at(-1)),
+    lambda grant: grant["metadata"].update(namespace="other"),
+    lambda grant: grant.pop("status") and None,
+    *(_status(phase=phase) for phase in ("Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked")),
+]
+
+# ------------------------------------------------------------------ worlds
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Draw policies, a call and grants."""
+    names = "abcd"[: draw(st.integers(1, 4))]
+    carrying = draw(mostly([0], [], [0, 1], odds=10))
+    made = [draw(policies(name, carries=number in carrying)) for number, name in enumerate(names)]
+    call = draw(calls())
+    gates = gates_of(made)
+    count = draw(st.sampled_from([1, 2, 3, 0])) if gates and not isinstance(call["subject"], str) else 0
+    return World(
+        policies=made,
+        call=call,
+        grants=[draw(grants(number, call, gates)) for number in range(count)],
+        now=NOW,
+        truths={text: truth(call["context"]) for text, truth in EXPRESSIONS.items()},
+        rule_digests=digests_of(made),
+        freshness=draw(mostly("fresh", "stale", "dead", odds=9)),
+        guard_proven=draw(mostly(True, False, odds=9)),
+        people=PEOPLE,
+    )
+
+
+def gates_of(made: Sequence[Facts]) -> list[tuple[Facts, Object, str]]:
+    """Return each RequireApproval rule of the policies that compile, with its digest."""
+    digests = digests_of(made)
+    return [
+        (facts, rule, digests[facts.raw["metadata"]["uid"], rule["name"]])
+        for facts in made
+        if facts.compiles
+        for rule in facts.raw["spec"]["rules"]
+        if rule["effect"] == "RequireApproval"
+    ]
+
+
+def digests_of(made: Sequence[Facts]) -> dict[tuple[str, str], str]:
+    """Return the rule digests as the compiler makes them; the reference takes them as given."""
+    compiled = [compiled_of(facts.raw) for facts in made]
+    return {
+        (policy.ref.uid, rule.name): rule.gate.rule_digest
+        for policy in compiled
+        if isinstance(policy, CompiledPolicy)
+        for rule in policy.rules
+        if rule.gate is not None
+    }
+
+
+# ------------------------------------------------------------------ to the engine
+
+
+def compiled_of(raw: reference.Object) -> CompiledPolicy | BrokenPolicy:
+    """Compile, or take what was compiled from the same text before."""
+    return _compiled(json.dumps(raw))
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(text: str) -> CompiledPolicy | BrokenPolicy:
+    return compile_object(json.loads(text))
+
+
+def call_of(plain: reference.Object) -> Call:
+    """Return the call as the engine takes it."""
+    subject = plain["subject"]
+    return Call(
+        namespace=plain["namespace"],
+        endpoint=plain["endpoint"],
+        caller=ServiceAccount(**plain["caller"]),
+        subject=Unproven(Reason(subject))
+        if isinstance(subject, str)
+        else Subject(subject["type"], subject["id"], subject["uid"], {}, subject.get("properties")),
+        action=Action(plain["action"]["name"], plain["action"].get("properties")),
+        resource=Resource(plain["resource"]["type"], plain["resource"]["id"], plain["resource"].get("properties")),
+        context=plain["context"],
+    )
+
+
+def grants_of(world: World) -> list[Grant]:
+    """Return the grants as the engine takes them; each can be read."""
+    parsed = [approval.parse(copy.deepcopy(dict(raw))) for raw in world.grants]
+    assert None not in parsed
+    return [grant for grant in parsed if grant is not None]
+
+
+def verdict_of(world: World) -> Verdict:
+    """Let the engine decide."""
+    snapshot = Snapshot.of(compiled_of(facts.raw) for facts in world.policies)
+    around = Circumstances(now=world.now, freshness=Freshness[world.freshness.upper()], guard_proven=world.guard_proven)
+    return decide(snapshot, call_of(world.call), grants_of(world), around)

@@ -1,0 +1,239 @@
+"""What holds of every decision, whatever the policies, the call and the grants."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from hypothesis import given, strategies as st
+
+from bailiwick_engine.verdict import Outcome, Verdict
+from property import reference
+from property.reference import Answer, Facts, World
+from property.strategies import (
+    DAMAGES,
+    ENDPOINT,
+    EXPRESSIONS,
+    Object,
+    digests_of,
+    policies,
+    verdict_of,
+    with_spec,
+    worlds,
+)
+from unit.engine.cases import at
+
+WIDTH: Final = {Outcome.FORBIDDEN: 0, Outcome.DENY: 0, Outcome.USE_GRANT: 1, Outcome.ALLOW: 2}
+
+
+def answer(verdict: Verdict) -> Answer:
+    """Return what a caller sees of a verdict."""
+    return Answer(
+        verdict.outcome.value, verdict.reason.value, tuple(grant.name for grant in verdict.grants), verdict.dry_run
+    )
+
+
+def told(verdict: Verdict) -> tuple[Any, ...]:
+    """Return all of a verdict that does not depend on which objects stand for the same policies."""
+    return (
+        answer(verdict),
+        verdict.rule.place if verdict.rule else None,
+        verdict.gate,
+        verdict.digest,
+        verdict.message,
+        verdict.pending.name if verdict.pending else None,
+        verdict.audit,
+    )
+
+
+def no_wider(changed: World, than: World) -> bool:
+    """Tell whether a change lets nothing through that was not let through before, nor by more grants."""
+    before, after = verdict_of(than), verdict_of(changed)
+    names = {grant.name for grant in before.grants}
+    return WIDTH[after.outcome] <= WIDTH[before.outcome] and (
+        before.outcome is not Outcome.USE_GRANT or {grant.name for grant in after.grants} <= names
+    )
+
+
+def with_policies(world: World, made: list[Facts]) -> World:
+    return replace(world, policies=made, rule_digests=digests_of(made))
+
+
+def with_policy(world: World, place: int, facts: Facts) -> World:
+    return with_policies(world, [*world.policies[:place], facts, *world.policies[place + 1 :]])
+
+
+def places(world: World) -> st.SearchStrategy[int]:
+    return st.integers(0, len(world.policies) - 1)
+
+
+@given(worlds())
+def test_the_verdict_is_that_of_the_slow_reference(world: World) -> None:
+    assert answer(verdict_of(world)) == reference.decide(world)
+
+
+@given(worlds())
+def test_the_same_inputs_have_the_same_verdict(world: World) -> None:
+    assert told(verdict_of(world)) == told(verdict_of(world))
+
+
+@given(worlds(), policies("deny", carries=False))
+def test_a_deny_dominates(world: World, other: Facts) -> None:
+    subjects = [{"name": "all", "serviceAccount": {"namespace": "agents", "name": "agent-one"}}]
+    subjects += [{"name": "two", "serviceAccount": {"namespace": "agents", "name": "agent-two"}}]
+    rule = {
+        "name": "deny",
+        "effect": "Deny",
+        "subjects": ["all", "two"],
+        "actions": ["*"],
+        "resources": [{"type": kind, "ids": ["*"]} for kind in ("customer", "order")],
+    }
+    off: Object = {"suspend": True, "expireTime": at(-60)} if "suspend" in other.raw["spec"] else {}
+    raw = {**other.raw, "spec": {"endpoint": world.call["endpoint"], "subjects": subjects, "rules": [rule], **off}}
+    verdict = verdict_of(replace(world, policies=[*world.policies, Facts(raw)]))
+    assert verdict.outcome in {Outcome.DENY, Outcome.FORBIDDEN}
+    assert verdict.grants == ()
+
+
+@given(worlds(), st.data())
+def test_order_and_age_of_policies_rules_and_grants_never_matter(world: World, data: st.DataObject) -> None:
+    shuffled = []
+    for facts in data.draw(st.permutations(world.policies)):
+        rules = data.draw(st.permutations(facts.raw["spec"]["rules"]))
+        generation = data.draw(st.integers(1, 9))
+        raw = {**facts.raw, "metadata": {**facts.raw["metadata"], "generation": generation}}
+        shuffled.append(with_spec(replace(facts, raw=raw), rules=rules))
+    other = with_policies(replace(world, grants=data.draw(st.permutations(world.grants))), shuffled)
+    assert told(verdict_of(other)) == told(verdict_of(world))
+
+
+@given(worlds(), st.permutations("abcd"))
+def test_names_of_policies_never_matter(world: World, names: list[str]) -> None:
+    new = dict(zip("abcd", names, strict=True))
+    renamed = []
+    for facts in world.policies:
+        metadata = facts.raw["metadata"]
+        renamed.append(replace(facts, raw={**facts.raw, "metadata": {**metadata, "name": new[metadata["name"]]}}))
+    grants = [_renamed(grant, new) for grant in world.grants]
+    assert answer(verdict_of(replace(world, policies=renamed, grants=grants))) == answer(verdict_of(world))
+
+
+def _renamed(grant: reference.Object, new: dict[str, str]) -> Object:
+    def step(name: str) -> str:
+        policy, dot, rest = name.partition(".")
+        return new.get(policy, policy) + dot + rest
+
+    request = grant["spec"]["request"]
+    steps = [{**one, "name": step(one["name"]), "policy": new[one["policy"]]} for one in request["steps"]]
+    rules = [{**ref, "policy": new[ref["policy"]]} for ref in request["rules"]]
+    reviews = [{**review, "step": step(review["step"])} for review in grant["spec"]["reviews"]]
+    spec = {**grant["spec"], "request": {**request, "steps": steps, "rules": rules}, "reviews": reviews}
+    return {**grant, "spec": spec}
+
+
+@given(worlds(), st.data())
+def test_taking_away_an_allow_never_widens(world: World, data: st.DataObject) -> None:
+    place = data.draw(places(world))
+    facts = world.policies[place]
+    kept = [rule for rule in facts.raw["spec"]["rules"] if rule["effect"] != "Allow"]
+    # A policy has at least one rule; this one speaks of an action that nobody asks for.
+    unrelated = {
+        "name": "unrelated",
+        "effect": "Allow",
+        "subjects": ["one", "two"],
+        "actions": ["unrelated"],
+        "resources": [{"type": "customer", "ids": ["*"]}],
+    }
+    assert no_wider(with_policy(world, place, with_spec(facts, rules=[*kept, unrelated])), than=world)
+
+
+@given(worlds(), st.data())
+def test_taking_away_a_grant_never_widens(world: World, data: st.DataObject) -> None:
+    gone = data.draw(st.integers(0, len(world.grants)))
+    grants = [grant for number, grant in enumerate(world.grants) if number != gone]
+    before = verdict_of(world)
+    after = verdict_of(replace(world, grants=grants))
+    assert WIDTH[after.outcome] <= WIDTH[before.outcome]
+    # At most four are tried, so one may move up; it was usable before as well.
+    assert {grant.name for grant in after.grants} <= {grant["metadata"]["name"] for grant in grants}
+
+
+@given(worlds(), st.data())
+def test_taking_away_an_approval_never_widens(world: World, data: st.DataObject) -> None:
+    grants = []
+    for grant in world.grants:
+        reviews = [
+            review
+            for review in grant["spec"]["reviews"]
+            if review["decision"] == "Deny" or data.draw(st.booleans(), label="kept")
+        ]
+        grants.append({**grant, "spec": {**grant["spec"], "reviews": reviews}})
+    assert no_wider(replace(world, grants=grants), than=world)
+
+
+@given(worlds(), st.data())
+def test_suspending_or_expiring_a_policy_never_widens(world: World, data: st.DataObject) -> None:
+    place = data.draw(places(world))
+    over: Object = data.draw(st.sampled_from([{"suspend": True}, {"expireTime": at(0)}]))
+    assert no_wider(with_policy(world, place, with_spec(world.policies[place], **over)), than=world)
+
+
+@given(worlds(), st.data())
+def test_expiring_a_rule_never_widens(world: World, data: st.DataObject) -> None:
+    place = data.draw(places(world))
+    facts = world.policies[place]
+    rules = [rule if rule["effect"] == "Deny" else {**rule, "expireTime": at(0)} for rule in facts.raw["spec"]["rules"]]
+    assert no_wider(with_policy(world, place, with_spec(facts, rules=rules)), than=world)
+
+
+@given(worlds(), st.data())
+def test_breaking_a_policy_never_widens(world: World, data: st.DataObject) -> None:
+    place = data.draw(places(world))
+    if not world.policies[place].compiles:
+        return
+    damage = data.draw(st.sampled_from(DAMAGES))
+    broken = with_policy(world, place, damage(world.policies[place]))
+    assert no_wider(broken, than=world)
+    assert answer(verdict_of(broken)) == reference.decide(broken)
+
+
+@given(worlds(), policies("shadow", carries=False))
+def test_adding_an_audit_policy_never_changes_an_answer(world: World, shadow: Facts) -> None:
+    audit = with_spec(shadow, mode="Audit")
+    assert answer(verdict_of(with_policies(world, [*world.policies, audit]))) == answer(verdict_of(world))
+
+
+@given(worlds(), st.data())
+def test_a_condition_that_fails_is_false_for_an_allow_and_true_for_all_else(world: World, data: st.DataObject) -> None:
+    place = data.draw(places(world))
+    facts = world.policies[place]
+    number = data.draw(st.integers(0, len(facts.raw["spec"]["rules"]) - 1))
+    rule = facts.raw["spec"]["rules"][number]
+    error = data.draw(st.sampled_from([text for text, truth in EXPRESSIONS.items() if truth({}) == "error"]))
+
+    def under(text: str) -> World:
+        rules = list(facts.raw["spec"]["rules"])
+        rules[number] = {**rule, "conditions": [{"name": "c", "expression": text}]}
+        # The grants are of the rule that stands there: what it means is another matter.
+        made = with_policy(world, place, with_spec(facts, rules=rules))
+        old, new = (each.rule_digests.get((facts.raw["metadata"]["uid"], rule["name"])) for each in (world, made))
+        return replace(made, grants=[_rewritten(grant, old, new) for grant in world.grants])
+
+    failing = replace(world, call={**world.call, "context": {**world.call["context"]}})
+    assert failing == world
+    expected = verdict_of(under("false" if rule["effect"] == "Allow" else "true"))
+    assert WIDTH[verdict_of(under(error)).outcome] == WIDTH[expected.outcome]
+
+
+def _rewritten(grant: reference.Object, old: str | None, new: str | None) -> Object:
+    request = grant["spec"]["request"]
+    rules = [{**ref, "ruleDigest": new} if new and ref["ruleDigest"] == old else ref for ref in request["rules"]]
+    return {**grant, "spec": {**grant["spec"], "request": {**request, "rules": rules}}}
+
+
+@given(worlds())
+def test_only_an_enforcer_or_the_subject_itself_is_told_anything(world: World) -> None:
+    call = world.call
+    verdict = verdict_of(world)
+    if call["caller"]["uid"] == "stranger-uid" or call["endpoint"] not in {ENDPOINT, "other"}:
+        assert verdict == Verdict(outcome=Outcome.FORBIDDEN, reason=verdict.reason)
+    if verdict.dry_run:
+        assert call["subject"]["id"] == call["caller"]["username"]

@@ -1,0 +1,225 @@
+"""One tenant on a running Bailiwick: a namespace with an enforcer, an agent and a policy, and how they ask.
+
+Holds: what returns from here is known to every decision point that was waited for; a test that uses a resource id of its
+own shares a tenant with others, since a grant is bound to the whole request.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from localcluster.access import Cluster
+from localcluster.rest import Answer
+from support.callers import Callers
+from support.installing import accepted
+from support.namespaces import Namespaces, Roles
+from support.objects import (
+    ENDPOINT,
+    POLICY,
+    Object,
+    adding_review,
+    gated_rule,
+    policy,
+    revoking,
+    rule,
+    settings,
+    subject,
+)
+from support.pdp import asking
+from support.pdp.asking import Said
+from support.waiting import until
+
+OWNERS: Final = "crm-owners"
+STEPS: Final = [{"name": "owner", "kind": "Human", "groups": [OWNERS]}]
+RULES: Final[tuple[Object, ...]] = (
+    rule("read", actions=["customers.list", "customers.get"]),
+    gated_rule("export", actions=["customers.export"], approval={"steps": STEPS}),
+    gated_rule("notify", actions=["customers.notify"], approval={"steps": STEPS, "maxUses": 3}),
+    gated_rule(
+        "erase",
+        actions=["customers.erase"],
+        approval={"steps": STEPS, "reason": {"required": True, "pattern": "INC-[0-9]+ .*"}},
+    ),
+    rule("never", effect="Deny", actions=["customers.purge"]),
+)
+
+
+@dataclass
+class Tenant:
+    """`points` are base URLs of the decision points that `ask` and the waiting go to."""
+
+    cluster: Cluster
+    callers: Callers
+    namespace: str
+    points: Sequence[str]
+    tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+
+    @property
+    def agent(self) -> str:
+        """The username of the agent."""
+        return self.account("agent")
+
+    @property
+    def audience(self) -> str:
+        """The audience of the agent's token for this endpoint."""
+        return f"{ENDPOINT}.{self.namespace}"
+
+    def account(self, name: str) -> str:
+        """Return the username of a service account here."""
+        return f"system:serviceaccount:{self.namespace}:{name}"
+
+    def token(self, name: str, *audiences: str) -> str:
+        """Return a token of a service account; the same one each time."""
+        key = (name, audiences)
+        if key not in self.tokens:
+            self.tokens[key] = self.cluster.service_account_token(self.namespace, name, audiences, 3600)
+        return self.tokens[key]
+
+    @property
+    def pep(self) -> str:
+        """The enforcer's token."""
+        return self.token("api", ENFORCER_AUDIENCE)
+
+    def url(self, path: str = "evaluation", point: int = 0, endpoint: str = ENDPOINT) -> str:
+        """Return the URL of a path of this tenant's endpoint."""
+        return f"{self.points[point]}/endpoints/{self.namespace}/{endpoint}/access/v1/{path}"
+
+    def body(self, action: str, resource: str = "42", *, args: object = None, **context: object) -> dict[str, Any]:
+        """Return what the enforcer asks for the agent."""
+        token = self.token("agent", self.audience)
+        return asking.evaluation(self.agent, action, resource, args=args, token=token, **context)
+
+    def ask(
+        self,
+        action: str,
+        resource: str = "42",
+        *,
+        args: object = None,
+        point: int = 0,
+        path: str = "evaluation",
+        request_id: str | None = None,
+        **context: object,
+    ) -> Said:
+        """Ask as the enforcer, for the agent."""
+        headers = {} if request_id is None else {"X-Request-ID": request_id}
+        body = self.body(action, resource, args=args, **context)
+        return asking.post(self.url(path, point), body, self.pep, headers)
+
+    def ask_itself(self, action: str, resource: str = "42", *, args: object = None, point: int = 0) -> Said:
+        """Let the agent ask about itself: a dry run, which uses nothing."""
+        body = asking.evaluation(self.agent, action, resource, args=args)
+        return asking.post(self.url(point=point), body, self.token("agent", ENFORCER_AUDIENCE))
+
+    def submit(self, action: str, resource: str = "42", **more: Any) -> Said:  # noqa: ANN401 - as `ask`
+        """Ask for an approval."""
+        return self.ask(action, resource, path="requests", **{"business_justification": "INC-1 please", **more})
+
+    def poll(self, task_id: str, point: int = 0, token: str | None = None) -> Said:
+        """Read a task."""
+        return asking.get(self.url(f"requests/{task_id}", point), token or self.pep)
+
+    def path_of(self, grant: str) -> str:
+        """Return a grant's path."""
+        return f"/apis/{API_VERSION}/namespaces/{self.namespace}/{APPROVAL_GRANTS}/{grant}"
+
+    def grant(self, name: str) -> Object:
+        """Return a grant as it stands."""
+        return accepted(self.callers.admin.get(self.path_of(name)))
+
+    def grants(self) -> list[Object]:
+        """Return every grant of the tenant."""
+        path = f"/apis/{API_VERSION}/namespaces/{self.namespace}/{APPROVAL_GRANTS}"
+        found: list[Object] = accepted(self.callers.admin.get(path))["items"]
+        return found
+
+    def uses(self, name: str) -> int:
+        """Return how often a grant was used."""
+        found: int = self.grant(name).get("status", {}).get("uses", 0)
+        return found
+
+    def phase(self, name: str) -> str:
+        """Return the phase of a grant."""
+        found: str = self.grant(name).get("status", {}).get("phase", "Pending")
+        return found
+
+    def review(self, name: str, by: str = "carol", decision: str = "Approve") -> Answer:
+        """Let somebody review the first step of a grant."""
+        stored = self.grant(name)
+        request = stored["spec"]["request"]
+        entry = {
+            "reviewer": by,
+            "step": request["steps"][0]["name"],
+            "group": OWNERS,
+            "decision": decision,
+            "binding": request["binding"]["digest"],
+        }
+        return self.callers(by).patch(stored, adding_review(entry), "json")
+
+    def revoke(self, name: str, by: str = "carol") -> None:
+        """Revoke a grant."""
+        accepted(self.callers(by).patch(self.grant(name), revoking(by), "json"))
+
+    def opened(self, action: str, resource: str, **more: Any) -> str:  # noqa: ANN401 - as `ask`
+        """Ask for an approval and return the name of the grant."""
+        answer = self.submit(action, resource, **more)
+        assert answer.status in {201, 202}, answer
+        return answer.grant_name
+
+    def approved(self, action: str, resource: str, *, args: object = None, **more: Any) -> str:  # noqa: ANN401 - as `ask`
+        """Return the name of a grant that every decision point would let this call use."""
+        name = self.opened(action, resource, args=args, **more)
+        self.approve(name)
+        self.await_known(lambda said: said.decision is True, action, resource, args=args)
+        return name
+
+    def approve(self, name: str) -> None:
+        """Have a grant approved, and wait until it is active."""
+        accepted(self.review(name))
+        until(lambda: self.phase(name) == "Active", f"{name} is active")
+
+    def await_known(self, holds: Any, action: str, resource: str = "42", *, args: object = None) -> None:  # noqa: ANN401 - of `Said`
+        """Wait until the dry run's answer satisfies `holds` at every decision point."""
+        for point in range(len(self.points)):
+            until(
+                lambda: holds(self.ask_itself(action, resource, args=args, point=point)),  # noqa: B023 - asked at once
+                f"decision point {point} knows",
+            )
+
+    def change_policy(self, spec: Object, name: str = POLICY) -> None:
+        """Merge into the spec of a policy."""
+        path = f"/apis/{API_VERSION}/namespaces/{self.namespace}/{ENDPOINT_POLICIES}/{name}"
+        accepted(self.callers.admin.patch(path, {"spec": spec}, "merge"))
+
+
+@dataclass
+class Tenants:
+    """Makes tenants, each in a namespace of its own; `clean` deletes them."""
+
+    cluster: Cluster
+    callers: Callers
+    points: Sequence[str]
+    namespaces: Namespaces
+
+    def make(self, name: str, rules: Sequence[Object] = RULES, **spec: object) -> Tenant:
+        """Make a tenant with the usual policy; keywords replace fields of its spec."""
+        namespace = self.namespaces.make(name)
+        for account in ("api", "agent", "stranger"):
+            self.account(namespace, account)
+        given = {
+            "endpointSettings": settings(namespace, "api"),
+            "subjects": [subject(namespace=namespace, account="agent")],
+            "rules": list(rules),
+            **spec,
+        }
+        accepted(self.callers.admin.create(policy(namespace, **given)))
+        Roles(self.callers.admin, namespace).bind("bailiwick-approve", f"group:{OWNERS}")
+        tenant = Tenant(self.cluster, self.callers, namespace, self.points)
+        tenant.await_known(lambda said: said.status == 200, "customers.list")
+        return tenant
+
+    def account(self, namespace: str, name: str) -> Object:
+        """Make a service account."""
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": namespace, "name": name}}
+        return accepted(self.callers.admin.create(account))

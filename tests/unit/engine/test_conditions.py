@@ -1,0 +1,233 @@
+"""What conditions see and say: true, false, or unknown for everything else."""
+
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_api.endpointpolicy import Variable
+from bailiwick_engine.call import Action, Resource, Subject
+from bailiwick_engine.conditions import UNKNOWN, Expression, Outcome, Scope, inputs, matches_whole
+from bailiwick_engine.problem import Problem
+from unit.engine.cases import CALL, NOW, with_context
+
+SUBJECT: Final = Subject("serviceAccount", "a", "uid", {"team": "x"}, {"level": 3})
+
+
+def evaluated(text: str, context: Any = None, **variables: str) -> Outcome:  # noqa: ANN401 - any JSON
+    scope = Scope([Variable(name=name, expression=expression) for name, expression in variables.items()])
+    assert scope.problems == ()
+    expression = scope.condition(text, "here")
+    assert isinstance(expression, Expression), expression
+    call = replace(
+        with_context(**(context or {})),
+        action=Action("customers.export", {"format": "csv"}),
+        resource=Resource("customer", "42", {"owner": "a"}),
+    )
+    return scope.evaluate(expression, inputs(call, SUBJECT, NOW))
+
+
+class TestACondition:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "subject.type == 'serviceAccount' && subject.id == 'a'",
+            "subject.claims.team == 'x' && subject.properties.level == 3",
+            "!has(subject.uid)",
+            "actor == {}",
+            "!has(actor.id) && actor.?id.orValue('nobody') == 'nobody'",
+            "action.name == 'customers.export' && action.properties.format == 'csv'",
+            "resource.type == 'customer' && resource.id == '42' && resource.properties.owner == subject.id",
+            "context.tenant == 'b'",
+            "now == timestamp('2030-03-17T17:46:40Z')",
+            "now.getHours('Europe/Berlin') == 18",
+            "context.count > 5 && context.count < 6.5",
+            "context.tags.exists(t, t == 'b')",
+            "'B'.lowerAscii() == context.tenant",
+            "cel.bind(n, context.count, n * n == 36)",
+        ],
+    )
+    def test_sees_the_verified_call(self, text: str) -> None:
+        assert evaluated(text, {"tenant": "b", "count": 6, "tags": ["a", "b"]}) is True
+
+    def test_sees_empty_properties_where_a_call_has_none(self) -> None:
+        scope = Scope(())
+        text = "subject.properties == {} && action.properties == {} && resource.properties == {} && context == {}"
+        expression = scope.condition(text, "here")
+        assert isinstance(expression, Expression)
+        assert scope.evaluate(expression, inputs(CALL, Subject("t", "a", "uid"), NOW)) is True
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("true", True),
+            ("false", False),
+            ("dyn(1) == 1.0", True),
+            ("context.nothing == 1", UNKNOWN),
+            ("has(context.nothing)", False),
+            ("has(context.a.b)", UNKNOWN),
+            ("context.?nothing.orValue(1) == 1", True),
+            ("1 / 0 == 1", UNKNOWN),
+            ("9223372036854775807 + 1 > 0", UNKNOWN),
+            ("[1][1] == 1", UNKNOWN),
+            ("timestamp('never') == now", UNKNOWN),
+            ("now.getHours('Nowhere/None') == 1", UNKNOWN),
+            ("'a'.matches('(') ", UNKNOWN),
+            ("context.s + 1 == 2", UNKNOWN),
+            ("context.s && true", UNKNOWN),
+            ("context.s == true", False),
+            ("context.yes ? true : false", True),
+            # An error beside what decides alone is absorbed, as CEL has it, in either order.
+            ("context.nothing == 1 || true", True),
+            ("true || context.nothing == 1", True),
+            ("context.nothing == 1 && false", False),
+            ("false && context.nothing == 1", False),
+            ("context.nothing == 1 || false", UNKNOWN),
+            ("context.nothing == 1 && true", UNKNOWN),
+            ("!(context.nothing == 1)", UNKNOWN),
+            ("context.nothing == 1 ? true : true", UNKNOWN),
+            ("[1, 2].all(x, x / 0 == 1 || x < 3)", True),
+            ("[1, 2].all(x, x / 0 == 1)", UNKNOWN),
+            ("[1,2,3,4,5,6,7,8,9,10]" + ".all(a, [1,2,3,4,5,6,7,8,9,10]" * 5 + ".all(z, true" + ")" * 6, UNKNOWN),
+        ],
+    )
+    def test_is_true_or_false_or_unknown(self, text: str, *, expected: Outcome) -> None:
+        assert evaluated(text, {"s": "a", "yes": True}) == expected
+
+    @pytest.mark.parametrize(
+        "context",
+        [{"a": "\ud800"}, {"a": ["\udfff"]}, {"\ud800": 1}, {"a": 10**400}, {"a": object()}, {"a": {1: object()}}],
+        ids=["half a character", "half a character inside", "half a name", "too large", "no value", "no name"],
+    )
+    def test_is_unknown_where_the_call_cannot_be_handed_over(self, context: dict[str, Any]) -> None:
+        assert evaluated("context.a == context.a && size(context) == 1", context) in {UNKNOWN, True}
+        assert evaluated("string(context.a) == 'a' && false", context) in {UNKNOWN, False}
+
+
+class TestAVariable:
+    @pytest.mark.parametrize(
+        ("expression", "condition"),
+        [
+            ("true", "variables.v"),
+            ("!true", "!variables.v"),
+            ("context.n", "variables.v == 6"),
+            ("1.5", "variables.v == 1.5"),
+            ("6u", "variables.v == 6u"),
+            ("'a'", "variables.v == 'a'"),
+            ("b'a'", "variables.v == b'a'"),
+            ("null", "variables.v == null"),
+            ("now", "variables.v == now"),
+            ("duration('5s')", "variables.v == duration('5s')"),
+            ("[1, 2]", "variables.v == [1, 2] && 2 in variables.v && variables.v.size() == 2"),
+            ("['a', 'b']", "subject.id in variables.v"),
+            ("18446744073709551615u", "variables.v == 18446744073709551615u && type(variables.v) == uint"),
+            ("[[1], [2]]", "variables.v[1][0] == 2"),
+            ("{'a': {'b': [true]}}", "variables.v.a.b[0]"),
+            ("context", "variables.v.n == 6"),
+            ("context.deep", "variables.v.a[1].b == 'c'"),
+            ("[context.n, 'x']", "variables.v == [6, 'x']"),
+        ],
+    )
+    def test_is_what_its_expression_yields(self, expression: str, condition: str) -> None:
+        context = {"n": 6, "deep": {"a": [1, {"b": "c"}]}}
+        assert evaluated(condition, context, v=expression) is True
+
+    def test_may_use_earlier_ones(self) -> None:
+        assert evaluated("variables.c == 3", a="1", b="variables.a + 1", c="variables.a + variables.b") is True
+
+    def test_may_be_spelled_with_spaces(self) -> None:
+        assert evaluated("variables . a && variables\n.\nb", a="true", b="variables\t.a") is True
+
+    @pytest.mark.parametrize(
+        ("condition", "expected"),
+        [
+            ("variables.bad", UNKNOWN),
+            ("!variables.bad", UNKNOWN),
+            ("has(variables.bad)", UNKNOWN),
+            ("variables.uses", UNKNOWN),
+            ("variables.good", True),
+            ("variables.bad || true", True),
+            ("variables.bad && false", False),
+            ("variables.bad || false", UNKNOWN),
+            ("variables.uses || variables.good", True),
+        ],
+    )
+    def test_that_fails_is_an_error_where_it_is_used(self, condition: str, *, expected: Outcome) -> None:
+        bad = "context.nothing == 1"
+        assert evaluated(condition, bad=bad, uses="variables.bad", good="true") == expected
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "context.?nothing",
+            "optional.of(1)",
+            "[context.?nothing]",
+            # These two have ended the process.
+            "{'a': context.?nothing}",
+            "dyn({'a': {'b': optional.of(1)}})",
+            "type(1)",
+            "[type(1)]",
+            "[1u]",
+            "dyn(1u)",
+            "{1: 2}",
+            "{true: 1, 1: 2}",
+            "google.protobuf.Any{}",
+            "timestamp('9999-12-31T23:59:59.999999999Z')",
+        ],
+    )
+    def test_that_cannot_be_handed_on_as_it_is_is_an_error_too(self, expression: str) -> None:
+        assert evaluated("variables.odd == variables.odd", odd=expression) == UNKNOWN
+        assert evaluated("'variables.odd' == ''", odd=expression) is False
+
+    @pytest.mark.parametrize("text", ["variables.//\nv", "variables.`v`"])
+    def test_that_is_spelled_so_that_it_is_not_seen_is_an_error(self, text: str) -> None:
+        # Its text is in no rule digest either: what it says never counts, so nothing changes with it.
+        assert evaluated(text, v="true") == UNKNOWN
+
+    def test_does_not_stand_for_a_name_of_the_expressions_own(self) -> None:
+        assert evaluated("[{'v': true}].all(variables, variables.v)", v="false") is True
+
+
+class TestAScope:
+    def test_says_which_variables_an_expression_reaches(self) -> None:
+        texts = {"a": "1", "b": "variables.a == 1", "c": "variables.b", "d": "true"}
+        scope = Scope([Variable(name=name, expression=text) for name, text in texts.items()])
+        for text, expected in (("variables.c", "abc"), ("variables.d", "d"), ("true", ""), ("variables.d", "d")):
+            expression = scope.condition(text, "here")
+            assert isinstance(expression, Expression)
+            assert scope.used_by([expression]) == tuple((name, texts[name]) for name in expected)
+
+    def test_says_so_of_several_expressions_at_once(self) -> None:
+        scope = Scope([Variable(name=name, expression="true") for name in "zab"])
+        made = [scope.condition(f"variables.{name}", "here") for name in "zb"]
+        assert scope.used_by([one for one in made if isinstance(one, Expression)]) == (("b", "true"), ("z", "true"))
+
+
+class TestAPattern:
+    @pytest.mark.parametrize(
+        ("pattern", "text", "matches"),
+        [
+            ("INC-[0-9]+", "INC-12", True),
+            ("INC-[0-9]+", "xINC-12", False),
+            ("INC-[0-9]+", "INC-12x", False),
+            ("INC-[0-9]+", "INC-12\n", False),
+            ("INC-[0-9]+", "", False),
+            ("INC-[0-9]+ .*", "INC-1 because", True),
+            ("INC-[0-9]+ .*", "INC-1 because\nof", False),
+            ("(?s)INC-[0-9]+ .*", "INC-1 because\nof", True),
+            ("a|b", "a", True),
+            ("a|b", "ab", False),
+            ("^a$", "a", True),
+            ("(?m)^a$", "a\nb", False),
+            ("(?m)a$.*", "a\nb", False),
+            (".*", "", True),
+            ("(?i)inc", "INC", True),
+        ],
+    )
+    def test_must_match_the_whole_text(self, pattern: str, text: str, *, matches: bool) -> None:
+        assert matches_whole(pattern, text) is matches
+
+    @pytest.mark.parametrize("pattern", ["(", "a)(b", "a)|(b", "(?=a)", "x\\Q"])
+    @pytest.mark.parametrize("text", ["", "a", "b", "ab", "x"])
+    def test_that_is_none_is_a_problem_whatever_the_text(self, pattern: str, text: str) -> None:
+        assert isinstance(matches_whole(pattern, text), Problem)

@@ -1,0 +1,137 @@
+"""Every reason that the engine can give is given in these tests, and says what to do."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+import bailiwick_engine
+from bailiwick_engine.call import Unproven
+from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.reasons import EXPLAINED, Reason
+from bailiwick_engine.verdict import Verdict
+from support.objects import Object, gated_rule, rule
+from unit.engine.cases import (
+    CALL,
+    NOW,
+    THE_AGENT,
+    active,
+    approved,
+    asked,
+    at,
+    carrier,
+    governed,
+    read,
+    snapshot,
+    stored,
+    verdict_of,
+    with_context,
+)
+
+# Those of the steps after the decision: the live read, the record.
+OF_THE_DECISION_POINT: Final = {Reason.CLOCK_SKEW, Reason.RECORD_FAILED}
+# Those that a subject brings along who is not proven.
+OF_THE_IDENTITY: Final = {
+    Reason.IDENTITY_INVALID,
+    Reason.IDENTITY_UNVERIFIABLE,
+    Reason.AUDIENCE_MISMATCH,
+    Reason.DELEGATION_INVALID,
+}
+
+GATED: Final = governed(gated_rule())
+
+
+def ruled(**fields: object) -> Verdict:
+    return verdict_of(governed({**rule(actions=["customers.export"]), **fields}))
+
+
+def granted(raw: Object) -> Verdict:
+    return verdict_of(GATED, grants=[read(raw)])
+
+
+def ended(phase: str) -> Verdict:
+    return granted(approved(GATED, phase=phase))
+
+
+def unproven(reason: Reason) -> Callable[[], Verdict]:
+    return lambda: verdict_of(GATED, msgspec.structs.replace(CALL, subject=Unproven(reason)))
+
+
+def condition(text: str) -> list[Object]:
+    return [{"name": "c", "expression": text}]
+
+
+WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
+    Reason.ALLOWED: ruled,
+    Reason.POLICY_DENIED: lambda: ruled(effect="Deny"),
+    Reason.NO_RULE: lambda: ruled(actions=["customers.list"]),
+    Reason.CONDITION_FALSE: lambda: ruled(conditions=condition("false")),
+    Reason.CONDITION_ERROR: lambda: ruled(conditions=condition("1 / 0 == 1")),
+    Reason.INTENT_MISMATCH: lambda: ruled(intents=["support"]),
+    Reason.EXPIRED: lambda: ruled(expireTime=at(0)),
+    Reason.POLICY_SUSPENDED: lambda: verdict_of(governed(gated_rule(), suspend=True)),
+    Reason.POLICY_INVALID: lambda: verdict_of(snapshot(carrier(), stored("broken"))),
+    Reason.ENDPOINT_UNCONFIGURED: lambda: verdict_of(
+        snapshot(stored("one", rule())), msgspec.structs.replace(CALL, caller=THE_AGENT)
+    ),
+    **{reason: unproven(reason) for reason in OF_THE_IDENTITY},
+    Reason.APPROVAL_REQUIRED: lambda: verdict_of(GATED),
+    Reason.APPROVAL_PENDING: lambda: granted(asked(GATED)),
+    Reason.APPROVAL_DENIED: lambda: ended("Denied"),
+    Reason.APPROVAL_REVOKED: lambda: ended("Revoked"),
+    Reason.APPROVAL_EXPIRED: lambda: ended("Lapsed"),
+    Reason.APPROVAL_CONSUMED: lambda: ended("Consumed"),
+    Reason.APPROVAL_UNVERIFIABLE: lambda: granted(active(asked(GATED))),
+    Reason.MULTIPLE_GATES: lambda: verdict_of(
+        snapshot(carrier(), stored("one", gated_rule()), stored("two", gated_rule()))
+    ),
+    Reason.UNINSPECTABLE: lambda: verdict_of(GATED, with_context(args_digest="sha256:")),
+    Reason.STORE_STALE: lambda: verdict_of(GATED, around=Circumstances(now=NOW, freshness=Freshness.STALE)),
+}
+
+
+def named_by_the_engine() -> set[Reason]:
+    """Return the reasons that the engine's modules name, but for the module that explains them all."""
+    found: set[str] = set()
+    for path in Path(str(bailiwick_engine.__file__)).parent.glob("*.py"):
+        if path.stem == "reasons":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Reason":
+                found.add(node.attr)
+    return {Reason[name] for name in found}
+
+
+class TestAReason:
+    @pytest.mark.parametrize("reason", WAYS)
+    def test_is_given(self, reason: Reason) -> None:
+        assert WAYS[reason]().reason is reason
+
+    def test_of_the_engine_has_a_way_to_it_here(self) -> None:
+        assert set(WAYS) == named_by_the_engine() | OF_THE_IDENTITY
+
+    def test_is_the_engines_or_the_decision_points(self) -> None:
+        assert set(WAYS) | OF_THE_DECISION_POINT == set(Reason)
+        assert set(WAYS).isdisjoint(OF_THE_DECISION_POINT)
+
+    @pytest.mark.parametrize("reason", Reason)
+    def test_is_explained(self, reason: Reason) -> None:
+        explained = EXPLAINED[reason]
+        assert explained.sentence.endswith(".")
+        assert explained.next_action in {"request", "retry", "none"}
+
+    def test_is_spelled_as_its_name(self) -> None:
+        assert all(reason.value == reason.name.lower() for reason in Reason)
+
+    def test_to_ask_for_an_approval_is_one_of_an_approval(self) -> None:
+        # Nothing else must send people to approvers.
+        asking = {reason for reason, explained in EXPLAINED.items() if explained.next_action == "request"}
+        assert asking == {
+            Reason.APPROVAL_REQUIRED,
+            Reason.APPROVAL_REVOKED,
+            Reason.APPROVAL_EXPIRED,
+            Reason.APPROVAL_CONSUMED,
+        }

@@ -1,0 +1,122 @@
+"""A small stand-in for the API server: guards, grants and one ConfigMap, and a process that dies at a chosen write.
+
+Holds: for what a real server cannot be made to show, a crash at one exact request. Everything else is tested on one.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from bailiwick_api.accounts import CANARY_GRANT, GUARD_CONFIG_MAP
+from bailiwick_api.canary import canary, probes
+from bailiwick_engine.fingerprint import paths, shipped
+from bailiwick_operator.access import Access
+from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Method
+from support.objects import Object
+from unit.operator.cases import INSTALLATION, NOW
+
+CONFIG_MAPS = f"/api/v1/namespaces/{INSTALLATION.namespace}/configmaps"
+GRANTS_HERE = GRANTS_PATH.replace("/approvalgrants", f"/namespaces/{INSTALLATION.namespace}/approvalgrants")
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class FakeApi(Kube):
+    """What is stored stays when a process dies; make a new keeper on the same one to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.revision = 100
+        self.guards: dict[str, Object] = {}
+        for path, document in zip(paths(INSTALLATION), shipped(INSTALLATION), strict=True):
+            self.guards[path] = copy.deepcopy({**document})
+            self.guards[path]["metadata"] = {"name": document["metadata"]["name"], "uid": path, "generation": 1}
+        self.grants: dict[tuple[str, str], Object] = {}
+        self.config_map: Object | None = None
+        self.enforced = True
+        self.writes: list[str] = []
+        self.crash_at: Callable[[int, str], bool] = lambda _number, _what: False
+        self.before_write: Callable[[str], None] = lambda _what: None
+        self.store(canary(INSTALLATION, NOW))
+
+    def store(self, body: Object) -> Object:
+        """Write a grant past every guard; returns it as stored."""
+        self.revision += 1
+        metadata = {
+            "uid": f"uid-{self.revision}",
+            "generation": 1,
+            **body["metadata"],
+            "resourceVersion": str(self.revision),
+        }
+        stored = {**copy.deepcopy(body), "metadata": metadata}
+        self.grants[metadata["namespace"], metadata["name"]] = stored
+        return stored
+
+    def touch_guard(self, index: int = 1) -> None:
+        """Loosen a guard and put it back: its generation has moved on by two."""
+        self.revision += 2
+        self.guards[paths(INSTALLATION)[index]]["metadata"]["generation"] += 2
+
+    async def _request(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        dry = "dryRun" in (query or {})
+        if dry:
+            return self._dry_run(method, path)
+        if method == "GET":
+            return self._get(path)
+        number, what = len(self.writes), f"{method} {path}"
+        self.before_write(what)
+        if self.crash_at(number, "before"):
+            raise Crash
+        assert isinstance(body, dict)
+        answer = self._put(method, path, body)
+        self.writes.append(what)
+        if self.crash_at(number, "after"):
+            raise Crash
+        return answer
+
+    def _get(self, path: str) -> Answer:
+        if path == GRANTS_PATH:
+            listed = {
+                "metadata": {"resourceVersion": str(self.revision)},
+                "items": copy.deepcopy([*self.grants.values()]),
+            }
+            return Answer(HTTPStatus.OK, listed)
+        found = self.guards.get(path)
+        if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
+            found = self.config_map
+        if path == f"{GRANTS_HERE}/{CANARY_GRANT}":
+            found = self.grants.get((INSTALLATION.namespace, CANARY_GRANT))
+        return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+
+    def _dry_run(self, method: Method, path: str) -> Answer:
+        if not self.enforced:
+            return Answer(HTTPStatus.OK, {})
+        verbs = {"POST": "create", "DELETE": "delete", "PATCH": "patch-status" if path.endswith("/status") else "patch"}
+        probe = next(probe for probe in probes(INSTALLATION, NOW) if probe.verb == verbs[method])
+        return Answer(HTTPStatus.FORBIDDEN, {"message": f"policy '{probe.guard}' denied request: {probe.refusal}"})
+
+    def _put(self, method: Method, path: str, body: Object) -> Answer:
+        if path.startswith(CONFIG_MAPS):
+            present = self.config_map["metadata"]["resourceVersion"] if self.config_map else None
+            if (body["metadata"].get("resourceVersion")) != present:
+                return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+            self.revision += 1
+            self.config_map = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
+            return Answer(HTTPStatus.OK, copy.deepcopy(self.config_map))
+        assert (method, path.rpartition("/")[2]) == ("PATCH", "status")
+        key = (body["metadata"]["namespace"], body["metadata"]["name"])
+        found = self.grants.get(key)
+        if found is None:
+            return Answer(HTTPStatus.NOT_FOUND, {})
+        if found["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+        return Answer(HTTPStatus.OK, copy.deepcopy(self.store({**found, "status": body["status"]})))

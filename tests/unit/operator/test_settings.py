@@ -1,0 +1,87 @@
+"""What the operator is told at its start, and what it answers when that makes no sense."""
+
+from pathlib import Path
+
+import pytest
+
+from bailiwick_operator.settings import LeaseTimes, parse
+
+
+def test_the_defaults_are_those_of_a_plain_installation() -> None:
+    settings = parse([], {})
+    assert settings.installation.operator == "system:serviceaccount:bailiwick-system:bailiwick-operator"
+    assert settings.installation.human_username_prefixes == ()
+    assert settings.lease == LeaseTimes(15, 10, 2)
+    assert (settings.proof_interval, settings.kubeconfig, settings.health_port) == (60, None, 0)
+
+
+def test_two_processes_have_two_identities() -> None:
+    assert parse([], {}).identity != parse([], {}).identity
+
+
+def test_flags_are_taken(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.touch()
+    arguments = ["--namespace", "here", "--webhook-account", "pdp", "--operator-account", "op", "--identity", "me"]
+    arguments += [
+        "--human-username-prefix",
+        "oidc:",
+        "--human-username-prefix",
+        "corp:",
+        "--kubeconfig",
+        str(kubeconfig),
+    ]
+    settings = parse([*arguments, "--proof-interval", "5", "--health-port", "8081"], {})
+    assert settings.installation.webhook == "system:serviceaccount:here:pdp"
+    assert settings.installation.operator == "system:serviceaccount:here:op"
+    assert settings.installation.human_username_prefixes == ("oidc:", "corp:")
+    assert (settings.identity, settings.kubeconfig) == ("me", kubeconfig)
+    assert (settings.proof_interval, settings.health_port) == (5, 8081)
+
+
+def test_variables_are_taken_and_flags_win() -> None:
+    variables = {
+        "BAILIWICK_NAMESPACE": "there",
+        "BAILIWICK_OPERATOR_ACCOUNT": "op",
+        "BAILIWICK_HUMAN_USERNAME_PREFIX": "oidc:,corp:",
+        "BAILIWICK_PROOF_INTERVAL": "7",
+    }
+    settings = parse(["--namespace", "here"], variables)
+    assert settings.installation.operator == "system:serviceaccount:here:op"
+    assert settings.installation.human_username_prefixes == ("oidc:", "corp:")
+    assert settings.proof_interval == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--proof-interval", "0"], "--proof-interval must be more than 0"),
+        (["--proof-interval", "soon"], "invalid float value: 'soon'"),
+        (["--relist-interval", "-1"], "--relist-interval must be more than 0"),
+        (["--guard-settle", "-1"], "--guard-settle must not be negative"),
+        (["--health-port", "70000"], "a port is 1..65535"),
+        (["--lease-seconds", "10"], "--lease-seconds > --renew-seconds"),
+        (["--retry-seconds", "9"], "--lease-seconds > --renew-seconds"),
+        (["--retry-seconds", "0"], "--lease-seconds > --renew-seconds"),
+        (["--kubeconfig", "/nowhere/at/all"], "no such file"),
+        (["--human-username-prefix", "system:x"], "never named system:"),
+        (["--human-username-prefix", ""], "must not be empty"),
+        (["--log-level", "loud"], "invalid choice"),
+        (["--proof", "5"], "unrecognized arguments"),
+        (["now"], "unrecognized arguments"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_makes_no_sense_is_refused_with_words(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments, {})
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_variable_that_makes_no_sense_is_refused_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([], {"BAILIWICK_RENEW_SECONDS": "long"})
+    assert "--renew-seconds: invalid int value: 'long'" in capsys.readouterr().err
