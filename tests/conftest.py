@@ -22,6 +22,8 @@ _HERE = Path(__file__).parent
 _ON_A_CLUSTER = frozenset({"abuse", "chaos", "cluster", "e2e", "load"})
 
 
+# First, so that `-m cluster` already sees the marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(_HERE).parts[0] in _ON_A_CLUSTER:

@@ -39,12 +39,19 @@ ROBOTS: Final = tuple(f"system:serviceaccount:ci:{name}" for name in ("r1", "r2"
 
 def mostly(usual: object, *others: object, odds: int = 3) -> st.SearchStrategy[Any]:
     """Draw the usual value so many times as often as all others together."""
-    return st.sampled_from([usual] * (odds * len(others)) + list(others))
+    # Made once: hypothesis checks a strategy when it is first drawn from, and that takes longer than drawing.
+    key = f"{usual!r} {others!r} {odds}"
+    if key not in _MOSTLY:
+        _MOSTLY[key] = st.sampled_from([usual] * (odds * len(others)) + list(others))
+    return _MOSTLY[key]
+
+
+_MOSTLY: Final[dict[str, st.SearchStrategy[Any]]] = {}
 
 
 def seldom() -> st.SearchStrategy[bool]:
     """Draw True one time in eight."""
-    return st.sampled_from([False] * 7 + [True])
+    return mostly(False, True, odds=7)
 
 
 # ------------------------------------------------------------------ conditions of known truth
@@ -77,6 +84,12 @@ VARIABLES: Final = [
 ]
 
 # ------------------------------------------------------------------ policies
+
+
+SUBJECTS: Final = [
+    {"name": agent, "serviceAccount": {"namespace": "agents", "name": f"agent-{agent}"}} for agent in AGENTS
+]
+SETTINGS: Final = {"enforcers": [{"namespace": "crm", "name": "crm-api"}]}
 
 
 @st.composite
@@ -126,14 +139,12 @@ def policies(draw: st.DrawFn, name: str, *, carries: bool) -> Facts:
     names = [f"r{number}" for number in range(draw(st.integers(1, 3)))]
     spec: Object = {
         "endpoint": draw(mostly(ENDPOINT, "other", odds=15)),
-        "subjects": [
-            {"name": agent, "serviceAccount": {"namespace": "agents", "name": f"agent-{agent}"}} for agent in AGENTS
-        ],
+        "subjects": SUBJECTS,
         "variables": VARIABLES,
         "rules": [draw(rules(rule)) for rule in names],
     }
     if carries:
-        spec["endpointSettings"] = {"enforcers": [{"namespace": "crm", "name": "crm-api"}]}
+        spec["endpointSettings"] = SETTINGS
     for field, value in (("mode", "Audit"), ("suspend", True), ("expireTime", at(draw(st.sampled_from([0, 60]))))):
         if draw(seldom()):
             spec[field] = value
@@ -371,11 +382,15 @@ SPOILS: Final[list[Callable[[Object], None]]] = [
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Draw policies, a call and grants."""
-    names = "abcd"[: draw(st.integers(1, 4))]
+    """Draw policies, a call and grants; every other time before a gate that speaks of the call."""
+    gated = draw(st.booleans())
+    names = draw(st.sampled_from(["a", "ab"] if gated else ["a", "ab", "abc", "abcd"]))
     carrying = draw(mostly([0], [], [0, 1], odds=10))
     made = [draw(policies(name, carries=number in carrying)) for number, name in enumerate(names)]
     call = draw(calls())
+    if gated:
+        made[0] = replace(made[0], raw=draw(gated_policies()).raw, **WHOLE)
+        call = {**call, **USUAL, "resource": {**call["resource"], "type": "customer"}}
     gates = gates_of(made)
     count = draw(st.sampled_from([1, 2, 3, 0])) if gates and not isinstance(call["subject"], str) else 0
     return World(
@@ -389,6 +404,35 @@ def worlds(draw: st.DrawFn) -> World:
         guard_proven=draw(mostly(True, False, odds=9)),
         people=PEOPLE,
     )
+
+
+WHOLE: Final = {"compiles": True, "endpoint_readable": True, "subjects_readable": True, "settings_readable": True}
+USUAL: Final[Object] = {
+    "endpoint": ENDPOINT,
+    "caller": ENFORCER,
+    "subject": {"type": "serviceAccount", "id": "system:serviceaccount:agents:agent-one", "uid": "one-uid"},
+    "action": {"name": "customers.export"},
+}
+
+
+@st.composite
+def gated_policies(draw: st.DrawFn) -> Facts:
+    """Draw the first policy of an endpoint, whole, with a gate before the usual call."""
+    gate = draw(rules("gate")) | {
+        "effect": "RequireApproval",
+        "subjects": ["one"],
+        "actions": ["customers.*"],
+        "resources": [{"type": "customer", "ids": ["*"]}],
+        "approval": draw(approvals()),
+    }
+    spec = {
+        "endpoint": ENDPOINT,
+        "endpointSettings": SETTINGS,
+        "subjects": SUBJECTS,
+        "variables": VARIABLES,
+        "rules": [gate, *draw(st.lists(rules("other"), max_size=1))],
+    }
+    return Facts({"metadata": {"namespace": NAMESPACE, "name": "a", "uid": "a-uid", "generation": 1}, "spec": spec})
 
 
 def gates_of(made: Sequence[Facts]) -> list[tuple[Facts, Object, str]]:

@@ -1,8 +1,8 @@
 """A reverse proxy in front of a real API server, TLS on both sides, that injects faults into matching requests.
 
 Standing: for what a healthy API server cannot be made to show: 409, 429 and 500 at a chosen step, an answer that never
-comes or comes late, a cut watch, a wrong clock. Everything else passes through untouched. It runs in a thread; a fault is
-a coroutine that takes one `Exchange`.
+comes or comes late, a cut watch, a wrong clock. Everything else passes through untouched. It runs in a thread; a fault
+is a coroutine that takes one `Exchange`.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -94,6 +94,11 @@ class Fault:
         return True
 
 
+async def pass_on(exchange: Exchange) -> None:
+    """Change nothing; for counting."""
+    await exchange.deliver(await exchange.forward())
+
+
 def status(code: int, message: str = "injected", **headers: str) -> Act:
     """Answer with a status of Kubernetes, without asking the API server."""
 
@@ -134,6 +139,31 @@ def skew(seconds: float) -> Act:
         date = parsedate_to_datetime(reply.header("Date") or "").timestamp() + seconds
         wrong = format_datetime(datetime.fromtimestamp(date, UTC), usegmt=True)
         reply.headers = [(key, wrong if key.lower() == "date" else value) for key, value in reply.headers]
+        await exchange.deliver(reply)
+
+    return act
+
+
+async def lose_date(exchange: Exchange) -> None:
+    """Answer without saying what time it is."""
+    reply = await exchange.forward()
+    reply.headers = [(key, value) for key, value in reply.headers if key.lower() != "date"]
+    await exchange.deliver(reply)
+
+
+def altered(fields: Mapping[str, object]) -> Act:
+    """Change fields, by their dotted paths, of the object that the API server answers with."""
+
+    async def act(exchange: Exchange) -> None:
+        reply = await exchange.forward()
+        body = json.loads(reply.body or b"{}")
+        for path, value in fields.items():
+            *way, last = path.split(".")
+            place = body
+            for key in way:
+                place = place[key]
+            place[last] = value
+        reply.body = json.dumps(body).encode()
         await exchange.deliver(reply)
 
     return act
@@ -183,7 +213,10 @@ class FaultProxy:
         return fault
 
     def clear(self) -> None:
-        """Forget every fault; what hangs is cut."""
+        """Forget every fault; what hangs is cut, and what is held goes on."""
+        for fault in self._faults:
+            if isinstance(fault.act, Held):
+                fault.act.go.set()
         self._faults, self.silent = [], False
 
         def release() -> None:
@@ -194,7 +227,12 @@ class FaultProxy:
 
     def cut_watches(self) -> None:
         """Close every watch that runs."""
-        self._loop.call_soon_threadsafe(lambda: [writer.close() for writer in self._watches])
+
+        def cut() -> None:
+            for writer in self._watches:
+                writer.transport.abort()
+
+        self._loop.call_soon_threadsafe(cut)
 
     def kubeconfig(self, of: Path) -> Path:
         """Return a kubeconfig like this one that leads through the proxy."""
@@ -205,7 +243,7 @@ class FaultProxy:
     def find(self, method: str, path: str) -> Act:
         """Return what is to happen to a request."""
         fault = next((fault for fault in self._faults if fault.takes(method, path)), None)
-        return fault.act if fault else _pass
+        return fault.act if fault else pass_on
 
     async def released(self) -> None:
         """Wait until the faults are cleared, or the patience of the proxy is over."""
@@ -243,6 +281,7 @@ class FaultProxy:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Cut every connection and stop."""
+        self.clear()
 
         async def end() -> None:
             if self._server is not None:
@@ -251,15 +290,14 @@ class FaultProxy:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            await self._loop.shutdown_default_executor()
+            # Sockets close in the loop's next turns.
+            await asyncio.sleep(0.05)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
-
-
-async def _pass(exchange: Exchange) -> None:
-    await exchange.deliver(await exchange.forward())
 
 
 class _Connection:
@@ -320,7 +358,7 @@ class _Connection:
     def close(self) -> None:
         for streams in (self._client, self._behind):
             if streams is not None:
-                streams[1].close()
+                streams[1].transport.abort()
 
 
 def _length(head: bytes) -> int:

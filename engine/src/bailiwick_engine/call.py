@@ -71,9 +71,9 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def intent(self) -> str | None:
-        """The declared purpose."""
+        """The declared purpose; an empty one is none, as in a rule and in a grant."""
         intent = self.context.get("intent")
-        return intent if isinstance(intent, str) else None
+        return intent if isinstance(intent, str) and intent else None
 
 
 RESERVED_CONTEXT = frozenset({"evidence", "approval", "explain", "business_justification"})

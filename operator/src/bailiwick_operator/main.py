@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -27,7 +28,6 @@ from bailiwick_operator.settings import Settings, parse
 _LOG: Final = structlog.get_logger(__name__)
 _FAILED: Final = 1
 _USAGE: Final = 2
-_AWAIT_KINDS_SECONDS: Final = 2.0
 
 
 class _Told(Exception):  # noqa: N818 - nothing is wrong: it ends the task group
@@ -108,12 +108,12 @@ async def _lead(
     health.problem = lambda: guard.problem
     health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)
     listed = reconciler.listed_anew
-    watch = Watch(where, _into(reconciler.policies, listed), _into(reconciler.grants, listed))
+    watch = Watch(where, partial(_served, kube), _into(reconciler.policies, listed), _into(reconciler.grants, listed))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(guard.run())
         tasks.create_task(reconciler.run(settings.relist_interval))
-        tasks.create_task(_watch(kube, watch))
+        tasks.create_task(_watch(reconciler, watch))
 
 
 async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
@@ -121,14 +121,8 @@ async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
     raise _Told
 
 
-async def _watch(kube: Kube, watch: Watch) -> None:
-    """Wait, then watch: kopf looks for the kinds once, at its start, so they must be served by then."""
-    told = False
-    while not await _served(kube):
-        if not told:
-            _LOG.warning("waiting for the custom resources: are crds/*.yaml applied, and our roles?")
-        told = True
-        await asyncio.sleep(_AWAIT_KINDS_SECONDS)
+async def _watch(reconciler: Reconciler, watch: Watch) -> None:
+    await reconciler.listed.wait()
     await watch.run()
 
 

@@ -16,7 +16,7 @@ from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
 from bailiwick_engine.fingerprint import deviations, fingerprint, paths
 from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Object, RefusedError
-from bailiwick_operator.reconcile.guard import Proof, is_canary, pristine, voided
+from bailiwick_operator.reconcile.guard import Proof, pristine, voided
 
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
 
@@ -101,7 +101,6 @@ class Prover:
             raise UnprovenError(message)
 
     async def _remove_canary(self, found: Object, now: datetime) -> None:
-        assert is_canary(found, self._installation)  # noqa: S101 - the only grant that is ever ended without a reason
         # The guard lets us delete only what is over.
         if (found.get("status") or {}).get("phase") not in TERMINAL_PHASES:
             await self._kube.apply_status("ApprovalGrant", found, voided(found, now))

@@ -5,7 +5,6 @@ event of whatever was newer brings the key back.
 """
 
 import asyncio
-import contextlib
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from bailiwick_operator.work import RetryError, WorkQueue
 
 _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4
+_FIRST_LIST_SECONDS: Final = 2.0
 _AFTER_LIST_SECONDS: Final = 5.0
 
 
@@ -57,6 +57,8 @@ class Reconciler:
         self._compiled: dict[str, _Compiled] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
         self._listed_anew = asyncio.Event()
+        self.listed: Final = asyncio.Event()
+        """Set when everything is known; the watches start then."""
         self.policies: Final = Inventory(ticks, self._policy_changed)
         self.grants: Final = Inventory(ticks, self._grant_changed)
 
@@ -72,20 +74,37 @@ class Reconciler:
 
     async def run(self, relist: float) -> None:
         """Work until cancelled."""
+        await self._first_list()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WORKERS):
                 tasks.create_task(self._queue.work(self._look))
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._audit(relist))
 
-    async def audit(self) -> None:
-        """Compare with full lists, once: a watch that lists anew says nothing of what was deleted meanwhile."""
+    async def _first_list(self) -> None:
+        """Know everything before anything is reconciled: half an endpoint would be told that it has no settings."""
+        told = False
+        while True:
+            try:
+                await self._list()
+            except (RefusedError, UnreachableError) as error:
+                if not told:
+                    _LOG.warning("waiting for the custom resources: are crds/ and our roles applied?", why=str(error))
+                told = True
+                await asyncio.sleep(_FIRST_LIST_SECONDS)
+            else:
+                self.listed.set()
+                return
+
+    async def _list(self) -> tuple[int, int]:
+        """Take in full lists of both kinds. Returns how many objects were gone without notice, and how many missing."""
+        ghosts = missing = 0
         for path, inventory in ((POLICIES_PATH, self.policies), (GRANTS_PATH, self.grants)):
             inventory.before_list()
             listed = await self._kube.list(path)
-            ghosts, missing = inventory.audit(listed.items, listed.version)
-            if ghosts or missing:
-                _LOG.warning("the watch had lost objects", path=path, ghosts=ghosts, missing=missing)
+            gone, came = inventory.audit(listed.items, listed.version)
+            ghosts, missing = ghosts + gone, missing + came
+        return ghosts, missing
 
     def listed_anew(self) -> None:
         """Say that the watch listed: what was deleted before that, it will never tell."""
@@ -93,15 +112,29 @@ class Reconciler:
 
     async def _audit(self, interval: float) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(interval * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
-                    await self._listed_anew.wait()
-                await asyncio.sleep(_AFTER_LIST_SECONDS)
-            self._listed_anew.clear()
+            if await self._set_within(interval * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+                # Not while it still lists: what it has yet to tell is not lost.
+                lists = True
+                while lists:
+                    lists = await self._set_within(_AFTER_LIST_SECONDS)
+            # A watch that lists anew says nothing of what was deleted meanwhile.
             try:
-                await self.audit()
+                ghosts, missing = await self._list()
+                if ghosts or missing:
+                    # Missing ones may just be on their way; ghosts were deleted while nobody watched.
+                    _LOG.info("the full list differed from what the watch told", ghosts=ghosts, missing=missing)
             except (RefusedError, UnreachableError) as error:
                 _LOG.warning("no full list", why=str(error))
+
+    async def _set_within(self, seconds: float) -> bool:
+        """Wait for the watch to list; returns whether it did."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._listed_anew.wait()
+        except TimeoutError:
+            return False
+        self._listed_anew.clear()
+        return True
 
     def _policy_changed(self, body: Object) -> None:
         endpoint = (body["metadata"]["namespace"], endpointpolicy.endpoint_of(body))
@@ -135,17 +168,23 @@ class Reconciler:
         carriers = tuple(
             seen.body["metadata"]["name"] for seen in policies if endpointpolicy.carries_settings(seen.body)
         )
-        wakes = []
+        wakes, refused = [], []
         for seen in policies:
             observed = endpointpolicy.Observed(self._judge(seen), carriers)
             outcome = endpointpolicy.reconcile(seen.body, observed, _now())
             if outcome.wake is not None:
                 wakes.append(outcome.wake)
             if outcome.status is not None:
-                await self._write("EndpointPolicy", self.policies, seen, outcome.status)
+                try:
+                    await self._write("EndpointPolicy", self.policies, seen, outcome.status)
+                except RetryError as error:
+                    # One that is refused must not keep its siblings from being told.
+                    refused.append(str(error))
             # Compiling is pure CPU: the lease and the probes must get their turn between two policies.
             await asyncio.sleep(0)
         self._expiries.set(work, min(wakes, default=None))
+        if refused:
+            raise RetryError("; ".join(refused))
 
     def _judge(self, seen: Seen) -> endpointpolicy.Judged:
         metadata = seen.body["metadata"]
@@ -181,8 +220,11 @@ class Reconciler:
         name = "/".join(key_of(seen.body))
         answer = await self._kube.apply_status(kind, seen.body, status)
         if answer.ok:
-            was = (seen.body.get("status") or {}).get("phase")
-            if kind == "ApprovalGrant" and status.get("phase") != was:
+            if kind == "EndpointPolicy":
+                _LOG.info(
+                    "policy", policy=name, **{entry["type"].lower(): entry["reason"] for entry in status["conditions"]}
+                )
+            elif status.get("phase") != (was := (seen.body.get("status") or {}).get("phase")):
                 _LOG.info("grant", grant=name, phase=status["phase"], was=was)
             inventory.record(answer.body)
         elif answer.missing:

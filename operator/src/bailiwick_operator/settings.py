@@ -16,6 +16,7 @@ from bailiwick_api.accounts import Installation
 
 _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
+_LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_PORT: Final = 65535
 _JITTER: Final = 1.2  # of the election library, which wants this many retries within the deadline
 
@@ -61,6 +62,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     for name in ("proof_interval", "relist_interval", "request_timeout"):
         if getattr(options, name) <= 0:
             parser.error(f"--{name.replace('_', '-')} must be more than 0 seconds")
+    for name in ("namespace", "webhook_account", "operator_account"):
+        if not getattr(options, name):
+            parser.error(f"--{name.replace('_', '-')} must not be empty")
+    if options.log_level not in _LEVELS:
+        # A default that comes from a variable is not compared with the choices.
+        parser.error(f"--log-level {options.log_level}: choose from {', '.join(_LEVELS)}")
     if options.guard_settle < 0:
         parser.error("--guard-settle must not be negative")
     if options.kubeconfig is not None and not options.kubeconfig.is_file():
@@ -132,7 +139,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     number("health-port", int, 0, "port of /healthz, 0 for none")
     parser.add_argument(
         "--log-level",
-        choices=("debug", "info", "warning", "error"),
+        choices=_LEVELS,
         default=given("log-level", "info"),
         help="what is logged to stderr, as JSON lines (default: info)",
     )

@@ -9,12 +9,14 @@ from typing import Final
 
 import pytest
 
+from bailiwick_api import cel
 from support.callers import Callers
+from support.installing import accepted
 from support.namespaces import name_for
 from support.schemas import definitions
 from support.schemas.definitions import SHIPPED, group_without
-from support.schemas.rule_cases import CASES
-from support.schemas.transitions import Case, Stage, Way, causes
+from support.schemas.rule_cases import CASES, TIMES, with_status
+from support.schemas.transitions import CHANGE, Case, Stage, Way, causes
 
 PLAYED: Final = [pytest.param(case, way, id=f"{case.title}, by {way}") for case in CASES for way in case.ways]
 
@@ -42,6 +44,28 @@ def test_without_the_rule_the_same_object_is_accepted(
 ) -> None:
     stage = Stage(callers.admin, group_without(case.rule), shelf)
     assert stage.play(case, case.refused, way, name_for("unruled")).message == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Pending", "Active"),
+        ("Pending", "Denied"),
+        ("Pending", "Expired"),
+        ("Pending", "Withdrawn"),
+        ("Active", "Consumed"),
+        ("Active", "Lapsed"),
+        ("Active", "Revoked"),
+    ],
+)
+def test_a_phase_that_has_not_ended_moves_on(
+    before: str, after: str, callers: Callers, variants: None, shelf: str
+) -> None:
+    stored, wanted = with_status(phase=before, **TIMES), with_status(phase=after, **TIMES)
+    case = Case("", cel.PHASE_FINAL, "status", stored=stored, refused=stored, accepted=wanted, part="status")
+    for way in CHANGE:
+        answer = Stage(callers.admin, SHIPPED, shelf).play(case, case.accepted, way, name_for("moves-on"))
+        assert accepted(answer)["status"]["phase"] == after
 
 
 def test_the_table_covers_every_rule_of_the_definitions_and_of_the_module() -> None:

@@ -38,6 +38,14 @@ def expression_of(case: Case) -> Expression:
     return Expression(case.guard, case.message)
 
 
+def await_in_force(ground: Ground, case: Case, policy: str) -> None:
+    """Wait until another expression of the same guard refuses, under the name of this variant of it."""
+    other = next(one for one in CASES if one.guard == case.guard and one.message != case.message and not one.unruled)
+    ask = other.refused(ground)
+    wanted = other.status, words(policy, other.says or other.message)
+    until(lambda: refusal(ground.send(ask, dry_run=True)) == wanted, f"{policy} is in force")
+
+
 @pytest.fixture
 def ground(case: Case, request: pytest.FixtureRequest) -> Ground:
     """The shipped guards, or those before a schema without rules where the schema would refuse first."""
@@ -45,12 +53,14 @@ def ground(case: Case, request: pytest.FixtureRequest) -> Ground:
         shipped: Ground = request.getfixturevalue("shipped")
         return shipped
     without: Without = request.getfixturevalue("ground_without")
-    return without(None, True)
+    whole = without(None, True)
+    await_in_force(without(None, False), case, variants.policy_name(case.guard))
+    return whole
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_guard_refuses(case: Case, ground: Ground) -> None:
-    policy = f"{case.guard}.whole.bailiwick.test" if case.unruled else case.guard
+    policy = variants.policy_name(case.guard) if case.unruled else case.guard
     ask = case.refused(ground)
     wanted = case.status, words(policy, case.says or case.message)
     assert refusal(ground.send(ask, dry_run=True)) == wanted
@@ -67,15 +77,9 @@ def test_without_the_expression_the_same_request_is_not_refused_by_it(
     case: Case, installed: Installation, ground_without: Without
 ) -> None:
     expression = expression_of(case)
+    number = variants.number_of(installed, expression)
     ground = ground_without(expression, case.unruled)
-    policy = f"{case.guard}.without-{variants.number_of(installed, expression)}.bailiwick.test"
-    # The rest of this guard is in force here: another of its expressions refuses, under this very name.
-    other = next(one for one in CASES if one.guard == case.guard and one.message != case.message and not one.unruled)
-    ask = other.refused(ground)
-    until(
-        lambda: refusal(ground.send(ask, dry_run=True)) == (other.status, words(policy, other.says or other.message)),
-        f"{policy} is in force",
-    )
+    await_in_force(ground_without(expression, False), case, variants.policy_name(case.guard, number))
     # A dry run: what only this expression keeps out (a finalizer, say) should not come to stay.
     answer = ground.send(case.refused(ground), dry_run=True)
     assert answer.message.partition("denied request: ")[2] == case.then

@@ -1,4 +1,4 @@
-"""The guards hold whatever way a write takes, and where it ends: apply, replace, status, collections, whole namespaces."""
+"""The guards hold whatever way a write takes: apply, replace, status, whole collections, whole namespaces."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from support.callers import Callers
 from support.guards.ground import OPERATOR, PDP, Ask, Ground, one_use
 from support.guards.open_cases import OWNER
 from support.installing import accepted
-from support.objects import adding_review, changed, grant, opened_grant, review, step
+from support.objects import adding_review, changed, opened_grant, review, step
 from support.waiting import until
 
 TWO_REVIEWERS: Final[dict[str, Any]] = {"steps": [step(count=2, groups=["crm-owners"])]}
@@ -154,14 +154,6 @@ def test_a_namespace_with_grants_goes_away(callers: Callers, installed: Installa
     accepted(callers.admin.delete(f"/api/v1/namespaces/{namespace}"))
     until(lambda: callers.admin.get(f"/api/v1/namespaces/{namespace}").status == 404, "the namespace is gone", 60)
     assert callers.admin.get(stored[0]).status == 404
-
-
-def test_a_guard_refuses_in_a_namespace_that_is_going_away_as_well(
-    callers: Callers, installed: Installation, namespace: str
-) -> None:
-    accepted(callers.admin.delete(f"/api/v1/namespaces/{namespace}"))
-    answer = callers.admin.create(grant(namespace, "agr-late", requester="admin"))
-    assert not answer.ok
 
 
 def test_a_patch_that_adds_where_no_list_is_fails_and_one_that_brings_the_list_passes(shipped: Ground) -> None:

@@ -22,17 +22,17 @@ def test_an_approved_grant_is_active_for_its_window_and_then_lapses(operator: Op
     assert (ends - began).total_seconds() == 10
     lapsed = grants.await_phase(body, "Lapsed")
     # Not before its time, and not much later either.
-    assert 0 <= (datetime.now(UTC) - ends).total_seconds() < 3
+    assert 0 <= (datetime.now(UTC) - ends).total_seconds() < 5
     assert condition(lapsed["status"], "Lapsed")["status"] == "True"
 
 
-def test_a_review_is_judged_within_a_second(operator: Operator, grants: Grants) -> None:
+def test_a_review_is_judged_at_once(operator: Operator, grants: Grants) -> None:
     body = grants.open()
     grants.await_phase(body, "Pending")
     began = time.monotonic()
     accepted(grants.review(body))
     grants.await_phase(body, "Active")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3  # not at the next interval
 
 
 def test_a_denial_is_final(operator: Operator, grants: Grants) -> None:
@@ -59,7 +59,7 @@ def test_a_revocation_after_approval_revokes(operator: Operator, grants: Grants)
 
 
 def test_a_request_that_nobody_answers_expires(operator: Operator, grants: Grants) -> None:
-    body = grants.open(pendingUntilTime=later(seconds=3))
+    body = grants.open(pendingUntilTime=later(seconds=6))
     grants.await_phase(body, "Pending")
     grants.await_phase(body, "Expired")
 

@@ -4,15 +4,15 @@ Holds: the attacker here is the administrator: may change admission policies, wr
 operator. What must never come out is a grant that is Active, or a review that counts, by what was written meanwhile.
 """
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bailiwick_api import generate
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.guards import NAMES, REVIEW, STATUS
-from bailiwick_engine.fingerprint import fingerprint, paths
+from bailiwick_engine.fingerprint import fingerprint, paths, shipped
 from cluster.operator.conftest import NewOperator
 from cluster.operator.grants import Grants
 from cluster.operator.running import Operator
@@ -56,6 +56,13 @@ class Guards:
             path = f"{ADMISSION}/validatingadmissionpolicybindings/{name}"
             accepted(self._callers.admin.patch(path, {"spec": {"validationActions": ["Audit"]}}))
 
+    def loosen_definition(self) -> None:
+        """Take the rules off `spec.request`, so that it is no longer immutable."""
+        definition = accepted(self._callers.admin.get(paths(self._installed)[-1]))
+        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        del schema["properties"]["spec"]["properties"]["request"]["x-kubernetes-validations"]
+        accepted(self._callers.admin.replace(definition))
+
     def remove(self) -> None:
         """Remove the policies and their bindings."""
         for name in NAMES:
@@ -69,8 +76,7 @@ class Guards:
 
     def put_back(self) -> None:
         """Put them back as shipped; they are in force a moment later."""
-        files = generate.manifests(self._installed)
-        documents = [document for name, file in files.items() if name.startswith("guards/") for document in file]
+        documents = [copy.deepcopy(dict(document)) for document in shipped(self._installed)]
         for document in documents:
             # Not by apply alone: validationActions is a set, where another manager's Audit would stay beside our Deny.
             if self._callers.admin.get(document).ok:
@@ -161,6 +167,16 @@ class TestWhileTheOperatorRuns:
         guards.await_recorded()
         assert grants.approved()["status"]["counted"] == COUNTED
 
+    def test_a_request_changed_under_a_loosened_definition_is_void(
+        self, operator: Operator, grants: Grants, guards: Guards, callers: Callers
+    ) -> None:
+        body = grants.approved()
+        guards.loosen_definition()
+        wider = [{"op": "replace", "path": "/spec/request/action/name", "value": "customers.delete"}]
+        until(lambda: callers.admin.patch(body, wider, "json").ok, "the definition lets the request be changed")
+        guards.put_back()
+        assert condition(grants.await_phase(body, "Lapsed")["status"], "Ready")["reason"] == "GuardUnproven"
+
     def test_without_guards_nothing_becomes_active_and_nothing_is_recorded(
         self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
     ) -> None:
@@ -186,8 +202,8 @@ class TestWhileTheOperatorRuns:
         grants.await_phase(body, "Revoked")
 
     def test_without_guards_time_still_ends_a_grant(self, operator: Operator, grants: Grants, guards: Guards) -> None:
-        body = grants.approved(windowSeconds=10)
-        waiting = grants.open(pendingUntilTime=later(seconds=8))
+        body = grants.approved(windowSeconds=15)
+        waiting = grants.open(pendingUntilTime=later(seconds=15))
         grants.await_phase(waiting, "Pending")
         guards.remove()
         grants.await_phase(waiting, "Expired")

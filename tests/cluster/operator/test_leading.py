@@ -61,7 +61,7 @@ class TestASecondOperator:
         second.await_said("not leading")
         began = time.monotonic()
         assert second.stop() == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
         assert first.stop() == 0
 
 
@@ -87,7 +87,7 @@ def test_a_leader_stops_within_seconds(new_operator: NewOperator, grants: Grants
     leader = new_operator().start().await_leading()
     began = time.monotonic()
     assert leader.stop() == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
 
 
 class TestStartedWrongly:

@@ -63,7 +63,7 @@ def test_siblings_say_of_each_other(operator: Operator, callers: Callers, namesp
 
 
 def test_an_expiry_is_told_when_it_comes(operator: Operator, callers: Callers, namespace: str) -> None:
-    body = policy(namespace, endpointSettings=settings(), expireTime=later(seconds=3))
+    body = policy(namespace, endpointSettings=settings(), expireTime=later(seconds=6))
     ready(callers.admin, accepted(callers.admin.create(body)), "Enforced")
     ready(callers.admin, body, "Expired")
 
@@ -88,6 +88,11 @@ class TestNothingIsWrittenTwice:
     ) -> None:
         accepted(callers.admin.create(policy(namespace, endpointSettings=settings())))
         accepted(callers.admin.create(policy(namespace, "broken", rules=[BROKEN])))
+        # The one with the settings is the last that a list brings.
+        last = policy(namespace, "z-last", endpoint="other", endpointSettings=settings())
+        for body in (policy(namespace, "a-first", endpoint="other"), last):
+            accepted(callers.admin.create(body))
+        ready(callers.admin, policy(namespace, "a-first"), "Enforced")
         grants.approved()
         grants.await_phase(grants.open(), "Pending")
         ready(callers.admin, policy(namespace, "broken"), "InvalidPolicy")

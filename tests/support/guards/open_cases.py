@@ -138,6 +138,14 @@ CASES: Final = (
         by_hand,
         then=_RENDERED,
     ),
+    Case(
+        OPEN,
+        _RENDERED,
+        "Exact by hand without the digest that the schema asks for",
+        lambda g: by_hand(g, binding={"mode": "Exact"}),
+        by_hand,
+        unruled=True,
+    ),
     Case(OPEN, _RENDERED, "Exact by hand", lambda g: by_hand(g, binding={"mode": "Exact", "digest": DIGEST}), by_hand),
     Case(
         OPEN,

@@ -167,6 +167,14 @@ STATUSES: Final = (
     Case(
         STATUS,
         USES_ARE_THE_PDPS,
+        "a use by the operator without the record that the schema asks for",
+        writing(OPERATOR, "Active", uses=1),
+        writing(OPERATOR, "Active", uses=0),
+        unruled=True,
+    ),
+    Case(
+        STATUS,
+        USES_ARE_THE_PDPS,
         "a use taken back by the operator",
         after_one_use(OPERATOR, uses=0, useRecords=[]),
         after_one_use(OPERATOR, phase="Revoked"),

@@ -47,6 +47,11 @@ def number_of(installation: Installation, expression: Expression) -> int:
     return [one.message for one in expressions(installation) if one.guard == expression.guard].index(expression.message)
 
 
+def policy_name(guard: str, number: int | None = None) -> str:
+    """Return the name of a guard's variant without this expression, or of the whole one."""
+    return _name(guard, "whole" if number is None else f"without-{number}")
+
+
 def documents(installation: Installation) -> list[Object]:
     """Return definitions of both groups and every guard for them, whole and lacking."""
     out = [under(crds.approval_grants(), STRICT), _without_rules(crds.approval_grants())]
@@ -61,9 +66,13 @@ def documents(installation: Installation) -> list[Object]:
     return out + _bound(review, PREFIXED, {"operator": "In", "values": [PREFIXED]})
 
 
+def _name(guard: str, suffix: str) -> str:
+    return f"{guard}.{suffix}.{TEST_DOMAIN}"
+
+
 def _bound(policy: Object, suffix: str, selector: Object) -> list[Object]:
     guard = policy["metadata"]["name"]
-    name = f"{guard}.{suffix}.{TEST_DOMAIN}"
+    name = _name(guard, suffix)
     renamed = copy.deepcopy(policy)
     renamed["metadata"]["name"] = name
     renamed["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = [STRICT, LOOSE]

@@ -51,8 +51,8 @@ def post(
     url: str,
     body: object,
     token: str | None,
-    headers: Mapping[str, str] | None = None,
-    verify: bool | str = True,  # noqa: FBT001 - as `requests` has it
+    headers: Mapping[str, str | bytes] | None = None,
+    verify: bool | str = True,
 ) -> Said:
     """Post a body: bytes as they are, anything else as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()

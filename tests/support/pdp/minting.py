@@ -1,7 +1,7 @@
 """Tokens that no API server would issue: expired ones, tampered ones, unsigned ones.
 
-Holds: signed with the cluster's own key and like its own tokens in all but what a test changes, so that a refusal has no
-other reason.
+Holds: signed with the cluster's own key and like its own tokens in all but what a test changes, so that a refusal has
+no other reason.
 """
 
 import base64

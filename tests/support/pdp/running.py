@@ -16,9 +16,10 @@ import requests
 
 from bailiwick_api.accounts import Installation
 from demo.stack import DecisionPoint, Stack
-from localcluster import build
+from localcluster import build, process
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
+from localcluster.process import Running
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.callers import Callers
@@ -29,6 +30,8 @@ from support.pdp.tenant import Tenants
 from support.waiting import until
 
 REPLICAS: Final = 3
+# How long a decision point behind a proxy waits for the API server.
+API_SECONDS: Final = 2.0
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Bailiwick:
     stack: Stack
     closing: ExitStack
     replicas: int
+    operator: Running | None = None
 
     @classmethod
     def begin(cls, closing: ExitStack, cluster: Cluster | None = None, replicas: int = REPLICAS) -> Self:
@@ -63,7 +67,7 @@ class Bailiwick:
         stack = Stack(cluster, folder, keep, installation)
         closing.callback(stack.stop)
         self = cls(cluster, plane, callers, installation, stack, closing, replicas)
-        stack.start_operator()
+        self.operator = stack.start_operator()
         # All at once: each needs a second to import what it needs.
         for _ in range(replicas):
             stack.start_decision_point(await_ready=False)
@@ -84,6 +88,16 @@ class Bailiwick:
         point = self.stack.start_decision_point(*more, *flags, await_ready=False)
         await_ready(point)
         return point
+
+    def stop_operator(self) -> None:
+        """Let the operator end, as it would by itself when it loses the API server for longer than its lease."""
+        if self.operator is not None:
+            process.stop([self.operator.id])
+            self.operator = None
+
+    def start_operator(self) -> None:
+        """Start it again, as the kubelet would."""
+        self.operator = self.stack.start_operator()
 
     def tenants(self, *points: DecisionPoint) -> Tenants:
         """Return what makes tenants that ask these decision points, by default those that run from the start."""
@@ -106,7 +120,7 @@ def await_ready(point: DecisionPoint) -> None:
             code, body = readiness(point)
         except requests.ConnectionError:
             return False
-        return code == requests.codes.ok and body["guard"]["proven"]
+        return code == requests.codes.ok and body["guard"]["proven"] is True
 
     until(ready, f"{point.process.name} is ready")
 

@@ -1,10 +1,10 @@
 """One tenant on a running Bailiwick: a namespace with an enforcer, an agent and a policy, and how they ask.
 
-Holds: what returns from here is known to every decision point that was waited for; a test that uses a resource id of its
-own shares a tenant with others, since a grant is bound to the whole request.
+Holds: what returns from here is known to every decision point that was waited for; a test that uses a resource id of
+its own shares a tenant with others, since a grant is bound to the whole request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -107,9 +107,17 @@ class Tenant:
         body = self.body(action, resource, args=args, **context)
         return asking.post(self.url(path, point), body, self.pep, headers)
 
-    def ask_itself(self, action: str, resource: str = "42", *, args: object = None, point: int = 0) -> Said:
+    def ask_itself(
+        self,
+        action: str,
+        resource: str = "42",
+        *,
+        args: object = None,
+        point: int = 0,
+        **context: Any,  # noqa: ANN401 - members of the context
+    ) -> Said:
         """Let the agent ask about itself: a dry run, which uses nothing."""
-        body = asking.evaluation(self.agent, action, resource, args=args)
+        body = asking.evaluation(self.agent, action, resource, args=args, **context)
         return asking.post(self.url(point=point), body, self.token("agent", ENFORCER_AUDIENCE))
 
     def submit(self, action: str, resource: str = "42", **more: Any) -> Said:  # noqa: ANN401 - as `ask`
@@ -167,11 +175,11 @@ class Tenant:
         assert answer.status in {201, 202}, answer
         return answer.grant_name
 
-    def approved(self, action: str, resource: str, *, args: object = None, **more: Any) -> str:  # noqa: ANN401 - as `ask`
+    def approved(self, action: str, resource: str, *, args: object = None, **more: Any) -> str:  # noqa: ANN401 - members of the context
         """Return the name of a grant that every decision point would let this call use."""
         name = self.opened(action, resource, args=args, **more)
         self.approve(name)
-        self.await_known(lambda said: said.decision is True, action, resource, args=args)
+        self.await_known(lambda said: said.decision is True, action, resource, args=args, **more)
         return name
 
     def approve(self, name: str) -> None:
@@ -179,11 +187,17 @@ class Tenant:
         accepted(self.review(name))
         until(lambda: self.phase(name) == "Active", f"{name} is active")
 
-    def await_known(self, holds: Any, action: str, resource: str = "42", *, args: object = None) -> None:  # noqa: ANN401 - of `Said`
+    def await_known(
+        self,
+        holds: Callable[[Said], bool],
+        action: str,
+        resource: str = "42",
+        **more: Any,  # noqa: ANN401 - as `ask_itself`
+    ) -> None:
         """Wait until the dry run's answer satisfies `holds` at every decision point."""
         for point in range(len(self.points)):
             until(
-                lambda: holds(self.ask_itself(action, resource, args=args, point=point)),  # noqa: B023 - asked at once
+                lambda: holds(self.ask_itself(action, resource, point=point, **more)),  # noqa: B023 - asked at once
                 f"decision point {point} knows",
             )
 
@@ -207,7 +221,7 @@ class Tenants:
         namespace = self.namespaces.make(name)
         for account in ("api", "agent", "stranger"):
             self.account(namespace, account)
-        given = {
+        given: dict[str, Any] = {
             "endpointSettings": settings(namespace, "api"),
             "subjects": [subject(namespace=namespace, account="agent")],
             "rules": list(rules),

@@ -1,5 +1,6 @@
 """One case or more for every validation rule of the two kinds; see `support.schemas.transitions` for what a case is."""
 
+from collections.abc import Callable
 from typing import Final
 
 from bailiwick_api import cel
@@ -58,7 +59,17 @@ GROUPED: Final = with_request(steps=[step(groups=["crm-owners"])])
 CONSUMED: Final = with_status(phase="Consumed", **TIMES)
 REVOKED: Final = with_spec(revocation={"by": "carol"})
 USED: Final = with_status(uses=1, useRecords=[use_record("first")])
-JUDGED: Final = with_status(counted=[{"reviewer": "dave"}], voided=[{"reviewer": "erin"}])
+USED_TWICE: Final = with_status(uses=2, useRecords=[use_record("first"), use_record("second")])
+JUDGED: Final = with_status(
+    counted=[{"reviewer": "carol"}, {"reviewer": "dave"}], voided=[{"reviewer": "erin"}, {"reviewer": "eve"}]
+)
+
+JUDGEMENTS_CHANGED: Final[tuple[tuple[str, Callable[[list[Object]], object]], ...]] = (
+    ("left out", lambda kept: kept[1:]),
+    ("put in the place of another", lambda kept: [kept[0], {"reviewer": "grace"}]),
+    ("left out with all others", lambda _: []),
+    ("left out with the whole list", lambda _: ...),
+)
 
 CASES: Final = (
     # EndpointPolicy
@@ -76,6 +87,13 @@ CASES: Final = (
         "spec",
         refused=with_rule(subjects=["agent", "stranger"]),
         accepted=changed(with_rule(subjects=["agent", "stranger"]), "spec.subjects", [subject(), subject("stranger")]),
+    ),
+    Case(
+        "a second rule whose subject is not listed",
+        cel.RULE_SUBJECTS_KNOWN,
+        "spec",
+        refused=changed(P, "spec.rules", [rule(), rule("list", subjects=["stranger"])]),
+        accepted=changed(P, "spec.rules", [rule(), rule("list")]),
     ),
     Case(
         "RequireApproval without approval",
@@ -257,15 +275,16 @@ CASES: Final = (
             cel.USE_RECORDS_APPEND_ONLY,
             "status",
             part="status",
-            stored=USED,
+            stored=stored,
             refused=wanted,
-            accepted=with_status(uses=2, useRecords=[*USED["status"]["useRecords"], use_record("second")]),
+            accepted=changed(stored, "status.observedGeneration", 2),
         )
-        for what, wanted in (
-            ("put in the place of another", with_status(uses=1, useRecords=[use_record("second")])),
-            ("with another evaluation", changed(USED, "status.useRecords.0.evaluationID", "x")),
-            ("taken back with its use", with_status(uses=0, useRecords=[])),
-            ("taken back with the whole list", with_status(phase="Pending")),
+        for what, stored, wanted in (
+            ("put in the place of another", USED, with_status(uses=1, useRecords=[use_record("second")])),
+            ("put in the place of the first", USED_TWICE, changed(USED_TWICE, "status.useRecords.0", use_record("x"))),
+            ("with another evaluation", USED, changed(USED, "status.useRecords.0.evaluationID", "x")),
+            ("taken back with its use", USED, with_status(uses=0, useRecords=[])),
+            ("taken back with the whole list", USED, with_status(phase="Pending")),
         )
     ),
     *(
@@ -291,15 +310,12 @@ CASES: Final = (
             "status",
             part="status",
             stored=JUDGED,
-            refused=changed(JUDGED, f"status.{name}", value),
+            refused=changed(JUDGED, f"status.{name}", change(JUDGED["status"][name])),
             accepted=changed(JUDGED, f"status.{name}", [*JUDGED["status"][name], {"reviewer": "grace"}]),
         )
         for name, rule_of_judgement in (("counted", cel.COUNTED_FOR_GOOD), ("voided", cel.VOIDED_FOR_GOOD))
-        for what, value in (
-            ("left out", []),
-            ("put in the place of another", [{"reviewer": "grace"}]),
-            ("left out with the whole list", ...),
-        )
+        for what, change in JUDGEMENTS_CHANGED
+
     ),
     Case(
         "a review both counted and void",

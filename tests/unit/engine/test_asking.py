@@ -268,6 +268,12 @@ class TestSettings:
         assert endpoint.settings is not None
         assert endpoint.settings.audiences == {"crm-api.crm"}
 
+    def test_name_that_audience_where_their_identity_names_none(self) -> None:
+        own = {**settings(), "identity": {"verification": "Token"}}
+        endpoint = governed(ALLOW, endpointSettings=own).endpoints["crm", "crm-api"]
+        assert endpoint.settings is not None
+        assert endpoint.settings.audiences == {"crm-api.crm"}
+
     @pytest.mark.parametrize("rules", [[ALLOW], []], ids=["sound", "broken"])
     def test_name_other_audiences_instead_even_in_a_broken_policy(self, rules: list[Object]) -> None:
         own = {**settings(), "identity": {"audiences": ["a", "b"]}}

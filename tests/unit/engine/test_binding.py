@@ -1,5 +1,6 @@
 """Which calls have the same digest, and that the digest is the one that AuthZEN's profile describes."""
 
+import hashlib
 from typing import Any, Final
 
 import pytest
@@ -56,6 +57,22 @@ class TestTheKnownAnswer:
         as_hex = sha256(binding_object(ALICE, INVOKE, TOOL, {}))
         assert of(call) == as_hex
         assert as_hex == "sha256:c8d33d5c6f8ae0183ac64e4acd0778194d2660cea032e0e6e405b3d2ad5879e3"
+
+    def test_is_that_of_a_call_with_properties_too(self) -> None:
+        call = replace(
+            CALL,
+            subject=Subject("user", "alice@example.com", "uid", {"claim": 1}, {"team": "a"}),
+            action=Action("invoke", {"dry": False}),
+            resource=Resource("tool", "crm.search_accounts", {"env": "prod"}),
+            context={"tenant": "b", "args": {"q": 1}},
+        )
+        whole = {
+            "subject": {**ALICE, "properties": {"team": "a"}},
+            "action": {**INVOKE, "properties": {"dry": False}},
+            "resource": {**TOOL, "properties": {"env": "prod"}},
+            "context": {"tenant": "b", "args_digest": "sha256:" + hashlib.sha256(b'{"q":1}').hexdigest()},
+        }
+        assert of(call) == sha256(whole)
 
     @pytest.mark.parametrize(
         "other",

@@ -1,5 +1,6 @@
 """What a policy that does not compile is told, with the place of what is wrong."""
 
+import hashlib
 from typing import Any, Final
 
 import pytest
@@ -90,6 +91,13 @@ class TestAVariable:
     def test_that_does_not_compile_is_no_problem_of_whoever_uses_it(self, text: str) -> None:
         found = problems(condition(text), variables=variables(bad="x", uses="variables.bad"))
         assert [text.split(":")[0] for text in found] == ["spec.variables[0].expression"]
+
+    def test_that_does_not_compile_hides_no_other_problem(self) -> None:
+        found = problems(condition("variables.bad", "1 + 1"), variables=variables(bad="x"))
+        assert [text.split(":")[0] for text in found] == [
+            "spec.variables[0].expression",
+            "spec.rules[0].conditions[1].expression",
+        ]
 
     def test_has_a_type_that_can_be_declared(self) -> None:
         found = problems(rule(), variables=variables(v="{1.0: true}"))
@@ -183,6 +191,10 @@ class TestThePatternOfAReason:
         approval = {"steps": [{"name": "a", "kind": "Human"}], "reason": {"pattern": pattern}}
         assert problems(gated_rule(approval=approval)) == []
 
+    def test_may_be_absent(self) -> None:
+        approval = {"steps": [{"name": "a", "kind": "Human"}], "reason": {"required": True}}
+        assert problems(gated_rule(approval=approval)) == []
+
     @pytest.mark.parametrize("pattern", ["(", "a)(b", "[a", "a{2,1}", "(?=a)", "\\1", "*", "\\", "x\\Q", "x\\Qa"])
     def test_is_a_problem_where_it_is_not_or_not_once_it_must_match_the_whole(self, pattern: str) -> None:
         approval = {"steps": [{"name": "a", "kind": "Human"}], "reason": {"pattern": pattern}}
@@ -214,6 +226,31 @@ class TestACompiledPolicy:
         assert sound(stored("p", rule(), mode="Enforce", suspend=False)).digest == digest
         assert sound(stored("p", rule(), suspend=True)).digest != digest
         assert sound(stored("p", rule("other"))).digest != digest
+
+    def test_has_the_same_digest_in_every_release(self) -> None:
+        # A known answer: decision records name it, and are checked against the policy's text years later.
+        text = (
+            '{"endpoint":"crm-api","mode":"Enforce","rules":[{"actions":["customers.list"],"effect":"Allow",'
+            '"name":"read","resources":[{"ids":["*"],"type":"customer"}],"subjects":["agent"]}],'
+            '"subjects":[{"name":"agent","serviceAccount":{"name":"crm-agent","namespace":"agents"}}],"suspend":false}'
+        )
+        assert sound(stored("p", rule())).digest == "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    @pytest.mark.parametrize("extra", [{"suspend": True}, {"expireTime": "2020-01-01T00:00:00Z"}])
+    def test_has_deny_rules_that_know_neither_end_nor_suspension(self, extra: Object) -> None:
+        deny, allow = sound(stored("p", rule("no", effect="Deny"), rule(), **extra)).rules
+        assert (deny.expires, deny.suspended) == (None, False)
+        assert (allow.expires is not None, allow.suspended) == ("expireTime" in extra, "suspend" in extra)
+
+    def test_has_rules_that_end_with_the_earlier_of_their_own_end_and_the_policys(self) -> None:
+        early, late = "2030-01-01T00:00:00Z", "2031-01-01T00:00:00Z"
+        ends = [
+            sound(stored("p", rule(**({"expireTime": own} if own else {})), **({"expireTime": whole} if whole else {})))
+            .rules[0]
+            .expires
+            for own, whole in ((early, late), (late, early), (early, None), (None, early), (None, None))
+        ]
+        assert ends == [1893456000.0] * 4 + [None]
 
     def test_has_no_settings_where_it_carries_none(self) -> None:
         assert sound(stored("p", rule())).settings is None

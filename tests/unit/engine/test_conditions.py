@@ -170,6 +170,7 @@ class TestAVariable:
             "[1u]",
             "dyn(1u)",
             "{1: 2}",
+            "{1: 2, 'a': 3}",
             "{true: 1, 1: 2}",
             "google.protobuf.Any{}",
             "timestamp('9999-12-31T23:59:59.999999999Z')",
@@ -183,6 +184,10 @@ class TestAVariable:
     def test_that_is_spelled_so_that_it_is_not_seen_is_an_error(self, text: str) -> None:
         # Its text is in no rule digest either: what it says never counts, so nothing changes with it.
         assert evaluated(text, v="true") == UNKNOWN
+
+    @pytest.mark.parametrize("text", ["'variables.nothing' == ''", "'variables.v' == ''"])
+    def test_that_only_a_string_names_changes_nothing(self, text: str) -> None:
+        assert evaluated(text, v="'variables.v' == '' || 'variables.nothing' == ''") is False
 
     def test_does_not_stand_for_a_name_of_the_expressions_own(self) -> None:
         assert evaluated("[{'v': true}].all(variables, variables.v)", v="false") is True

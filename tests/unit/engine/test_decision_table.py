@@ -96,6 +96,7 @@ CELLS: Final = [
     Cell("intent met", ALLOWED, GATED, None, PURPOSE, call=with_context(intent="support")),
     Cell("intent unmet", MISMATCH, MISMATCH, None, PURPOSE, call=with_context(intent="sales")),
     Cell("intent absent", MISMATCH, MISMATCH, None, PURPOSE),
+    Cell("intent empty", MISMATCH, MISMATCH, None, PURPOSE, call=with_context(intent="")),
     Cell("intent no string", MISMATCH, MISMATCH, None, PURPOSE, call=with_context(intent=["support"])),
     Cell("intent unmet, condition false", HELD_FALSE, ALLOWED, None, PURPOSE | FALSE),
     Cell("intent unmet, condition unknown", UNKNOWN, MISMATCH, None, PURPOSE | MISSING),

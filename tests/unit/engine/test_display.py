@@ -46,7 +46,7 @@ class TestACall:
         assert shown(CALL) == {}
         assert inspectable(CALL)
 
-    @pytest.mark.parametrize("intent", [["support"], None, 1, {"a": 1}])
+    @pytest.mark.parametrize("intent", [["support"], None, "", 1, {"a": 1}])
     def test_shows_a_purpose_that_the_request_cannot_name(self, intent: object) -> None:
         assert list(shown(with_context(intent=intent))) == ["context.intent"]
 
@@ -216,6 +216,9 @@ class TestWhatCanBeShown:
     )
     def test_is_nothing_that_would_have_to_be_cut_or_hidden(self, context: dict[str, Any]) -> None:
         assert not inspectable(with_context(**context))
+
+    def test_is_no_text_that_reads_as_json_without_end(self) -> None:
+        assert not inspectable(with_context(v="[" * 100_000))
 
     def test_is_bounded_everywhere(self) -> None:
         long = {"a": "x" * 1025}

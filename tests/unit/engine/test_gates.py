@@ -338,6 +338,8 @@ class TestAVerdict:
         made = Verdict(outcome=Outcome.ALLOW, reason=Reason.APPROVAL_REQUIRED, gate=gate)
         assert not made.requestable
         assert replace(made, outcome=Outcome.DENY).requestable
+        assert not replace(made, outcome=Outcome.DENY, gate=None).requestable
+        assert not replace(made, outcome=Outcome.DENY, reason=Reason.APPROVAL_DENIED).requestable
 
     def test_lists_what_audit_policies_would_have_said(self) -> None:
         false = [{"name": "c", "expression": "false"}]

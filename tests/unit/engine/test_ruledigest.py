@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_engine.compile import parse_spec
+from bailiwick_engine.ruledigest import rule_digest
 from support.objects import Object, changed, gated_rule, rule, settings, subject
 from unit.engine.cases import sound, stored
 
@@ -163,6 +165,14 @@ class TestTheRuleDigest:
 
     def test_is_another_for_each_change(self) -> None:
         assert len({digest(raw) for raw in OTHER.values()}) == len(OTHER)
+
+    def test_depends_on_no_order_in_which_a_set_is_read(self) -> None:
+        # Two processes read one set in two orders.
+        spec = parse_spec(BASE["spec"])
+        assert not isinstance(spec, tuple)
+        subjects, variables = ["b", "a", "c"], [("y", "1"), ("x", "2")]
+        made = rule_digest("e", spec.rules[0], subjects, variables)
+        assert rule_digest("e", spec.rules[0], sorted(subjects), sorted(variables)) == made
 
     def test_has_a_version_and_the_length_of_sha_256(self) -> None:
         version, _, text = digest(BASE).partition(":")

@@ -39,6 +39,8 @@ class FakeApi(Kube):
         self.writes: list[str] = []
         self.crash_at: Callable[[int, str], bool] = lambda _number, _what: False
         self.before_write: Callable[[str], None] = lambda _what: None
+        self.before_read: Callable[[str], None] = lambda _path: None
+        self.refused_by = "the guard"
         self.store(canary(INSTALLATION, NOW))
 
     def store(self, body: Object) -> Object:
@@ -71,6 +73,7 @@ class FakeApi(Kube):
         if dry:
             return self._dry_run(method, path)
         if method == "GET":
+            self.before_read(path)
             return self._get(path)
         number, what = len(self.writes), f"{method} {path}"
         self.before_write(what)
@@ -102,7 +105,10 @@ class FakeApi(Kube):
             return Answer(HTTPStatus.OK, {})
         verbs = {"POST": "create", "DELETE": "delete", "PATCH": "patch-status" if path.endswith("/status") else "patch"}
         probe = next(probe for probe in probes(INSTALLATION, NOW) if probe.verb == verbs[method])
-        return Answer(HTTPStatus.FORBIDDEN, {"message": f"policy '{probe.guard}' denied request: {probe.refusal}"})
+        name = "lookalike" if self.refused_by == "a lookalike" else probe.guard
+        words = "no" if self.refused_by == "another rule" else probe.refusal
+        message = f"policy '{name}' denied request: {words}" if self.refused_by != "RBAC" else "forbidden"
+        return Answer(HTTPStatus.FORBIDDEN, {"message": message})
 
     def _put(self, method: Method, path: str, body: Object) -> Answer:
         if path.startswith(CONFIG_MAPS):

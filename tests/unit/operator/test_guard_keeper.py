@@ -90,11 +90,12 @@ class TestAProofOfTheSameGuard:
         api = await proven_api()
         floor = api.revision
 
-        def written_meanwhile(_what: str) -> None:
-            api.before_write = lambda _what: None
-            api.store(named("meanwhile"))
+        def written_meanwhile(path: str) -> None:
+            if path in api.guards:
+                api.before_read = lambda _path: None
+                api.store(named("meanwhile"))
 
-        api.before_write = written_meanwhile
+        api.before_read = written_meanwhile
         await keeper(api).round()
         assert record_of(api).version == floor
 
@@ -106,7 +107,7 @@ class TestAProofOfTheSameGuard:
 
 
 class TestAGuardThatIsNotInForce:
-    @pytest.mark.parametrize("how", ["gone", "changed", "without effect"])
+    @pytest.mark.parametrize("how", ["gone", "changed", "without effect", "RBAC", "a lookalike", "another rule"])
     async def test_is_never_recorded_and_covers_nothing(self, how: str) -> None:
         api, ticks = await proven_api(), Ticks()
         going_on, seen = keeper(api, ticks), ticks()
@@ -114,6 +115,8 @@ class TestAGuardThatIsNotInForce:
         before = record_of(api)
         if how == "without effect":
             api.enforced = False
+        elif how in {"RBAC", "a lookalike", "another rule"}:
+            api.refused_by = how
         else:
             path = min(api.guards)
             api.guards[path]["spec"] = {} if how == "changed" else api.guards[path]["spec"]
@@ -159,6 +162,24 @@ class TestAGuardThatWasTouched:
         api.store(named("forged-status", "dave", status=active(counted=[{"reviewer": "dave"}])))
         await keeper(api).round()
         assert (phase_of(api, "forged"), phase_of(api, "forged-status")) == ("Expired", "Lapsed")
+
+    async def test_is_not_recorded_when_it_is_touched_again_while_it_settles(self) -> None:
+        api = await proven_api()
+        before = record_of(api)
+        api.touch_guard()
+        reads = 0
+
+        def touched(path: str) -> None:
+            nonlocal reads
+            reads += path in api.guards
+            if reads == len(api.guards) + 1:
+                api.touch_guard()
+
+        api.before_read = touched
+        going_on = keeper(api)
+        assert not await going_on.round()
+        assert "were changed while they were proven" in (going_on.problem or "")
+        assert record_of(api) == before
 
     async def test_is_not_recorded_while_a_grant_cannot_be_made_void(self) -> None:
         api = await proven_api()

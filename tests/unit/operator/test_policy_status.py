@@ -1,10 +1,10 @@
 """What the status of a policy says: compiled or not and where, configured or not, and in force since or until when."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from bailiwick_engine.compile import Compilation
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import Status
@@ -64,9 +64,8 @@ class TestAPolicyThatCompiles:
         assert condition(after, "Accepted")["lastTransitionTime"] == at(minutes=5)
 
     def test_tells_its_warnings(self) -> None:
-        compiled = endpointpolicy.judge(CARRIER)
-        warned = Compilation(compiled.compilation.policy, (), (Problem("spec.rules[0]", "defaults to yes", 1, 4),))
-        status = status_of(CARRIER, judged=Judged(compiled.spec, warned))
+        warning = Problem("spec.rules[0]", "defaults to yes", 1, 4)
+        status = status_of(CARRIER, judged=replace(endpointpolicy.judge(CARRIER), warnings=(warning,)))
         assert (
             condition(status, "Accepted")["message"] == "1 rule compiled; warnings: spec.rules[0]:1:4: defaults to yes"
         )
@@ -95,13 +94,13 @@ class TestAPolicyThatDoesNotCompile:
 
     def test_tells_the_first_problems_and_how_many_more(self) -> None:
         problems = tuple(Problem(f"spec.rules[{index}]", "wrong") for index in range(8))
-        message = condition(status_of(CARRIER, judged=Judged(None, Compilation(None, problems))), "Accepted")["message"]
+        message = condition(status_of(CARRIER, judged=Judged(problems)), "Accepted")["message"]
         assert message.startswith("spec.rules[0]: wrong; ")
         assert message.endswith("; and 3 more")
 
     def test_fits_into_the_schema_however_much_is_wrong(self) -> None:
         problems = tuple(Problem("spec", "x" * 5000) for _ in range(5))
-        message = condition(status_of(CARRIER, judged=Judged(None, Compilation(None, problems))), "Accepted")["message"]
+        message = condition(status_of(CARRIER, judged=Judged(problems)), "Accepted")["message"]
         assert len(message) <= 4096
 
 

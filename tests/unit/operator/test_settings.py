@@ -81,7 +81,17 @@ def test_what_makes_no_sense_is_refused_with_words(
     assert words in capsys.readouterr().err
 
 
-def test_a_variable_that_makes_no_sense_is_refused_too(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("BAILIWICK_RENEW_SECONDS", "long", "--renew-seconds: invalid int value: 'long'"),
+        ("BAILIWICK_LOG_LEVEL", "loud", "--log-level loud: choose from debug"),
+        ("BAILIWICK_NAMESPACE", "", "--namespace must not be empty"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_refused_too(
+    variable: str, value: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        parse([], {"BAILIWICK_RENEW_SECONDS": "long"})
-    assert "--renew-seconds: invalid int value: 'long'" in capsys.readouterr().err
+        parse([], {variable: value})
+    assert words in capsys.readouterr().err

@@ -31,16 +31,20 @@ _TOKEN_LOOK: Final = timedelta(minutes=10)
 
 
 class Watch:
-    """Watches both kinds. `policies` and `grants` are called in the loop that runs `run`."""
+    """Watches both kinds, once `served` says that both are. The sinks are called in the loop that runs `run`."""
 
-    def __init__(self, access: Access, policies: Sink, grants: Sink) -> None:
+    def __init__(self, access: Access, served: Callable[[], Awaitable[bool]], policies: Sink, grants: Sink) -> None:
         self._access = access
+        self._served = served
         self._policies = policies
         self._grants = grants
 
     async def run(self) -> None:
         """Watch until cancelled. kopf's own loop has ended when this returns, or is left behind after a few seconds."""
         while True:
+            # kopf looks for the kinds once, at its start; one that is not there then it would never watch.
+            while not await self._served():
+                await self._pause()
             thread = _Thread(self._access, self._here(self._policies), self._here(self._grants))
             thread.start()
             try:
@@ -54,7 +58,11 @@ class Watch:
                     _LOG.warning("the watches did not end in time; they end with the process")
                 raise
             _LOG.warning("the watches ended, starting them again", why=thread.ended.result())
-            await asyncio.sleep(_AGAIN_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            await self._pause()
+
+    @staticmethod
+    async def _pause() -> None:
+        await asyncio.sleep(_AGAIN_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     @staticmethod
     def _here(sink: Sink) -> Sink:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from bailiwick_api.endpointpolicy import EndpointPolicySpec
-from bailiwick_engine.compile import Compilation, compile_policy, parse_spec, policy_ref
+from bailiwick_engine.compile import compile_policy, parse_spec, policy_ref
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, shortened, stamp, truth
 
@@ -23,10 +22,15 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A policy's spec as compiled. `spec` is None where it could not even be read."""
+    """What is told of a compilation. The compiled rules themselves are big, and nobody asks the operator to decide."""
 
-    spec: EndpointPolicySpec | None
-    compilation: Compilation
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    digest: str | None = None
+    rules: int = 0
+    audit: bool = False
+    suspend: bool = False
+    expire_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,17 @@ def judge(policy: Object) -> Judged:
     """Compile a stored policy. The most expensive step; the same for the same uid and generation."""
     spec = parse_spec(policy.get("spec"))
     if isinstance(spec, tuple):
-        return Judged(None, Compilation(None, spec))
-    return Judged(spec, compile_policy(policy_ref(policy), spec))
+        return Judged(spec)
+    compilation = compile_policy(policy_ref(policy), spec)
+    return Judged(
+        compilation.problems,
+        compilation.warnings,
+        compilation.policy.digest if compilation.policy is not None else None,
+        len(spec.rules),
+        spec.mode == "Audit",
+        spec.suspend,
+        spec.expire_time,
+    )
 
 
 def carries_settings(policy: Object) -> bool:
@@ -68,15 +81,15 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
     """Return what the policy's status should be."""
     present: Status = policy.get("status") or {}
     generation: int = policy["metadata"]["generation"]
-    spec = observed.judged.spec
+    judged = observed.judged
     accepted = _accepted(policy, observed)
     wanted: Status = {
         "observedGeneration": generation,
-        "conditions": entries([accepted, _ready(accepted, observed, now)], present, generation, now),
+        "conditions": entries([accepted, _ready(accepted, policy, observed, now)], present, generation, now),
     }
-    if observed.judged.compilation.policy is not None:
-        wanted["digest"] = observed.judged.compilation.policy.digest
-    expires = spec.expire_time if spec is not None else None
+    if judged.digest is not None:
+        wanted["digest"] = judged.digest
+    expires = judged.expire_time
     return Outcome(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         expires if expires is not None and expires > now else None,
@@ -84,9 +97,9 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
 
 
 def _accepted(policy: Object, observed: Observed) -> Condition:
-    compilation = observed.judged.compilation
-    if compilation.problems:
-        return Condition("Accepted", "False", "InvalidPolicy", _listed(compilation.problems))
+    judged = observed.judged
+    if judged.problems:
+        return Condition("Accepted", "False", "InvalidPolicy", _listed(judged.problems))
     if carries_settings(policy) and len(observed.carriers) > 1:
         others = sorted(set(observed.carriers) - {policy["metadata"]["name"]})
         return Condition(
@@ -96,21 +109,20 @@ def _accepted(policy: Object, observed: Observed) -> Condition:
             f"endpointSettings of {endpoint_of(policy)} stand in {_names(others)} too: exactly one policy of an"
             " endpoint carries them, and until then the endpoint denies everything",
         )
-    warnings = f"; warnings: {_listed(compilation.warnings)}" if compilation.warnings else ""
-    counted = compilation.policy.rules if compilation.policy is not None else ()
-    return Condition("Accepted", "True", "Compiled", f"{_many(len(counted), 'rule')} compiled{warnings}")
+    warnings = f"; warnings: {_listed(judged.warnings)}" if judged.warnings else ""
+    return Condition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
 
 
-def _ready(accepted: Condition, observed: Observed, now: datetime) -> Condition:
-    spec = observed.judged.spec
-    if accepted.status != "True" or spec is None:
+def _ready(accepted: Condition, policy: Object, observed: Observed, now: datetime) -> Condition:
+    endpoint = endpoint_of(policy)
+    if accepted.status != "True":
         return Condition("Ready", "False", accepted.reason, accepted.message)
     if not observed.carriers:
         return Condition(
             "Ready",
             "False",
             "EndpointUnconfigured",
-            f"no policy of {spec.endpoint} carries spec.endpointSettings, so nobody may ask about it: add"
+            f"no policy of {endpoint} carries spec.endpointSettings, so nobody may ask about it: add"
             " endpointSettings.enforcers to exactly one of them",
         )
     if len(observed.carriers) > 1:
@@ -118,22 +130,22 @@ def _ready(accepted: Condition, observed: Observed, now: datetime) -> Condition:
             "Ready",
             "False",
             "Conflicted",
-            f"endpointSettings of {spec.endpoint} stand in {_names(observed.carriers)}: only one policy may carry them",
+            f"endpointSettings of {endpoint} stand in {_names(observed.carriers)}: only one policy may carry them",
         )
-    reason, message = _in_force(spec, now)
+    reason, message = _in_force(observed.judged, now)
     return Condition("Ready", truth(reason != "Expired"), reason, message)
 
 
-def _in_force(spec: EndpointPolicySpec, now: datetime) -> tuple[str, str]:
-    if spec.expire_time is not None and now >= spec.expire_time:
+def _in_force(judged: Judged, now: datetime) -> tuple[str, str]:
+    if judged.expire_time is not None and now >= judged.expire_time:
         return "Expired", (
-            f"expired at {stamp(spec.expire_time)}: Allow rules no longer match, RequireApproval rules deny,"
+            f"expired at {stamp(judged.expire_time)}: Allow rules no longer match, RequireApproval rules deny,"
             " Deny rules stay"
         )
-    until = f" until {stamp(spec.expire_time)}" if spec.expire_time is not None else ""
-    if spec.mode == "Audit":
+    until = f" until {stamp(judged.expire_time)}" if judged.expire_time is not None else ""
+    if judged.audit:
         return "Audit", f"evaluated and recorded{until}, never part of an answer"
-    if spec.suspend:
+    if judged.suspend:
         return "Suspended", f"suspended{until}: Allow rules do not match, RequireApproval rules deny, Deny rules stay"
     return "Enforced", f"in force{until}"
 

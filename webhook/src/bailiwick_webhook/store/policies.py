@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from bailiwick_engine.compile import compile_object, policy_ref
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.compile import compile_object
+from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.store.listwatch import Objects
 
@@ -62,7 +62,7 @@ class Policies:
                 if obj is None:
                     self._compiled.pop(key, None)
                 else:
-                    self._compiled[key] = _compiled(obj)
+                    self._compiled[key] = _compiled(key, obj)
                 if time.monotonic() >= until:
                     await asyncio.sleep(0)
                     until = time.monotonic() + _SLICE
@@ -73,13 +73,17 @@ class Policies:
         was = self._wanted.get(key)
         if was is None or obj is None:
             return was is not obj
-        return policy_ref(was) != policy_ref(obj)
+        return _version(was) != _version(obj)
 
 
-def _compiled(obj: dict[str, Any]) -> CompiledPolicy | BrokenPolicy:
+def _version(obj: dict[str, Any]) -> tuple[Any, Any]:
+    return (obj["metadata"].get("uid"), obj["metadata"].get("generation"))
+
+
+def _compiled(key: Key, obj: dict[str, Any]) -> CompiledPolicy | BrokenPolicy:
     try:
         return compile_object(obj)
     except Exception:  # noqa: BLE001 - a defect of the compiler must not take the other policies along
-        ref = policy_ref(obj)
-        _log.exception("policy cannot be compiled, its namespace is denied", namespace=ref.namespace, name=ref.name)
+        _log.exception("policy cannot be compiled, its namespace is denied", namespace=key[0], name=key[1])
+        ref = PolicyRef(*key, uid="", generation=0)
         return BrokenPolicy(ref, endpoint=None, subjects=None, audit=False, carries_settings=True)

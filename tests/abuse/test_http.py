@@ -1,0 +1,216 @@
+"""HTTP as clients and attackers speak it: every answer is a closed one, and tells what it is about."""
+
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from support.pdp import asking
+from support.pdp.running import Bailiwick
+from support.pdp.tenant import Tenant
+
+_WAIT: Final = 2.0
+
+
+def _raw(tenant: Tenant, *parts: bytes, wait: float = _WAIT) -> bytes:
+    """Send bytes as they are, and return what comes until the connection ends or nothing more comes."""
+    address = urlsplit(tenant.points[0])
+    out = b""
+    with socket.create_connection((address.hostname, address.port), timeout=wait) as connection:
+        for part in parts:
+            connection.sendall(part)
+        try:
+            while chunk := connection.recv(65536):
+                out += chunk
+        except TimeoutError:
+            out += b"<open>"
+    return out
+
+
+def _head(tenant: Tenant, *headers: str, method: str = "POST", target: str = "", version: str = "1.1") -> bytes:
+    lines = [
+        f"{method} {target or urlsplit(tenant.url()).path} HTTP/{version}",
+        "Host: elsewhere.example",
+        f"Authorization: Bearer {tenant.pep}",
+        "Content-Type: application/json",
+        "X-Request-ID: raw",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _body(tenant: Tenant) -> bytes:
+    return json.dumps(tenant.body("customers.list")).encode()
+
+
+def test_a_body_in_chunks_is_read(tenant: Tenant) -> None:
+    body = _body(tenant)
+    half = len(body) // 2
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:]))
+    answer = _raw(tenant, _head(tenant, "Transfer-Encoding: chunked", "Connection: close"), chunks + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"decision":true' in answer
+
+
+def test_chunks_without_end_are_cut_at_a_mib(tenant: Tenant) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    answer = _raw(tenant, _head(tenant, "Transfer-Encoding: chunked", "Connection: close"), chunk * 20)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"larger than 1048576 bytes" in answer
+
+
+def test_a_body_that_says_it_is_huge_is_refused_before_it_is_sent(tenant: Tenant) -> None:
+    answer = _raw(tenant, _head(tenant, "Content-Length: 99999999999", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(("version", "headers"), [("1.0", ()), ("1.1", ("Connection: close",))])
+def test_a_connection_that_is_to_be_closed_is_closed_after_the_answer(
+    tenant: Tenant, version: str, headers: tuple[str, ...]
+) -> None:
+    body = _body(tenant)
+    answer = _raw(tenant, _head(tenant, *headers, f"Content-Length: {len(body)}", version=version) + body)
+    assert b" 200 OK\r\n" in answer
+    assert answer.endswith(b"}")
+    assert b"\r\nX-Request-ID: raw\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Content-Length: 2", "Transfer-Encoding: chunked"),
+        ("Content-Length: 2", "Content-Length: 3"),
+        ("Content-Length: -1",),
+        ("Content-Length: +2",),
+        ("Transfer-Encoding: chunked, identity",),
+        ("Authorization : Bearer x",),
+        ("X-Long: " + "x" * 20_000,),
+        ("X-Nul: \0",),
+    ],
+    ids=["both", "twice", "negative", "plus", "odd", "blank", "long", "nul"],
+)
+def test_a_request_that_can_be_read_in_two_ways_is_not_read_at_all(tenant: Tenant, lines: tuple[str, ...]) -> None:
+    answer = _raw(tenant, _head(tenant, *lines) + b"0\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
+    assert not answer.endswith(b"<open>")
+    assert b'"decision"' not in answer
+
+
+def test_what_could_not_be_parsed_does_not_get_into_the_log(tenant: Tenant, pdp: Bailiwick) -> None:
+    _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer open-sesame-1\r\n\r\n")
+    _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer open-sesame-2\x01\r\n\r\n")
+    _raw(tenant, _head(tenant, "Transfer-Encoding: chunked"), b"open-sesame-3\r\n\r\n")
+    log = pdp.points[0].process.log.read_text()
+    assert "BadHttpMessage" in log
+    assert "open-sesame" not in log
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", ["evaluation", "requests"])
+def test_another_method_is_refused_with_those_that_are_not(tenant: Tenant, method: str, path: str) -> None:
+    headers = {"Authorization": f"Bearer {tenant.pep}", "X-Request-ID": "method"}
+    answer = asking.said(requests.request(method, tenant.url(path), headers=headers, timeout=5))
+    assert (answer.status, answer.headers["Allow"], answer.headers["X-Request-ID"]) == (405, "POST", "method")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/access/v1/evaluation",
+        "/endpoints/{ns}/crm-api/access/v1/evaluation/",
+        "/endpoints/{ns}/crm-api/access/v1/evaluations",
+        "/endpoints/{ns}/crm-api//access/v1/evaluation",
+        "//endpoints/{ns}/crm-api/access/v1/evaluation",
+        "/endpoints/x/../{ns}/crm-api/access/v1/evaluation",
+        "/endpoints//crm-api/access/v1/evaluation",
+        "/ENDPOINTS/{ns}/crm-api/access/v1/evaluation",
+        "/endpoints/{ns}/crm-api/access/v1/evaluation;v=2",
+    ],
+)
+def test_a_path_that_is_not_ours_is_404(tenant: Tenant, path: str) -> None:
+    body = _body(tenant)
+    target = path.format(ns=tenant.namespace)
+    answer = _raw(tenant, _head(tenant, "Connection: close", f"Content-Length: {len(body)}", target=target) + body)
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert b"\r\nX-Request-ID: raw\r\n" in answer
+    assert b"Content-Type: application/problem+json" in answer
+
+
+OTHERWISE: Final = (
+    "{ns}%2Fcrm-api/x",
+    "{ns}/crm-api%2F",
+    "{ns}/%63rm-api%00",
+    "{ns}/CRM-API",
+    "{ns}%20/crm-api",
+    "%2e%2e/crm-api",
+    "%FF/%FE",
+)
+
+
+@pytest.mark.parametrize("endpoint", OTHERWISE)
+def test_an_endpoint_spelled_otherwise_is_another_endpoint(tenant: Tenant, endpoint: str) -> None:
+    body = _body(tenant)
+    target = f"/endpoints/{endpoint.format(ns=tenant.namespace)}/access/v1/evaluation"
+    answer = _raw(tenant, _head(tenant, "Connection: close", f"Content-Length: {len(body)}", target=target) + body)
+    assert answer.startswith(b"HTTP/1.1 403")
+
+
+def test_one_endpoint_has_one_name_however_its_letters_are_encoded(tenant: Tenant) -> None:
+    url = tenant.url().replace("crm-api", "%63rm-api")
+    assert asking.post(url, tenant.body("customers.list"), tenant.pep).decision is True
+
+
+@pytest.mark.parametrize("sent", ["x" * 129, "two words", "", "caf\u00e9"])
+def test_a_request_id_that_could_do_harm_is_not_echoed_and_makes_no_two_calls_one(tenant: Tenant, sent: str) -> None:
+    resource = f"id-{len(sent)}"
+    tenant.approved("customers.notify", resource)
+    body, headers = tenant.body("customers.notify", resource), {"X-Request-ID": sent.encode()}
+    answers = [asking.post(tenant.url(), body, tenant.pep, headers) for _ in range(2)]
+    assert [answer.context["approval"]["uses"] for answer in answers] == [1, 2]
+    assert not any("X-Request-ID" in answer.headers for answer in answers)
+
+
+def test_no_answer_may_be_kept_by_a_cache(tenant: Tenant) -> None:
+    answers = [
+        tenant.ask("customers.list"),
+        tenant.ask("customers.unheard"),
+        asking.post(tenant.url(), b"", tenant.pep),
+        asking.post(tenant.url(), b"", None),
+        asking.get(tenant.url("requests/agr-x.y"), tenant.pep),
+        asking.get(tenant.points[0], None),
+    ]
+    assert [answer.headers["Cache-Control"] for answer in answers] == ["no-store"] * len(answers)
+
+
+def test_a_host_header_does_not_get_into_an_answer(tenant: Tenant) -> None:
+    body = tenant.body("customers.export", "host")
+    answer = asking.post(tenant.url(), body, tenant.pep, {"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    assert b"evil" not in answer.raw
+    assert answer.context["access_request"]["endpoint"].startswith(tenant.points[0])
+
+
+def test_headers_that_name_somebody_are_not_believed(tenant: Tenant) -> None:
+    headers = {"X-Remote-User": tenant.account("api"), "X-Forwarded-User": "admin", "Impersonate-User": "admin"}
+    assert asking.post(tenant.url(), tenant.body("customers.list"), None, headers).status == 401
+
+
+def test_five_hundred_connections_that_say_nothing_keep_nobody_from_being_answered(tenant: Tenant) -> None:
+    address = urlsplit(tenant.points[0])
+    idle = [socket.create_connection((address.hostname, address.port), timeout=5) for _ in range(500)]
+    try:
+        for number, connection in enumerate(idle):
+            connection.sendall(_head(tenant, "Content-Length: 100")[: 20 + number % 200])
+        began = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            answers = [call.result() for call in [pool.submit(tenant.ask, "customers.list") for _ in range(40)]]
+        assert {answer.decision for answer in answers} == {True}
+        assert time.monotonic() - began < 10
+    finally:
+        for connection in idle:
+            connection.close()

@@ -1,0 +1,123 @@
+"""What goes wrong while a grant is opened: the caller learns it, and no second grant of the same request appears."""
+
+import time
+from typing import Final
+
+import pytest
+
+from support import faultproxy
+from support.faultproxy import FaultProxy
+from support.installing import accepted
+from support.pdp.running import API_SECONDS
+from support.pdp.tenant import Tenant, Tenants
+from support.waiting import until
+
+GRANTS: Final = r"/approvalgrants$"
+GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
+# Who deletes grants, but for the operator.
+NAMESPACE_CONTROLLER: Final = "system:serviceaccount:kube-system:namespace-controller"
+
+
+@pytest.fixture(scope="module")
+def tenant(both: Tenants) -> Tenant:
+    return both.make("opening-faults")
+
+
+@pytest.mark.parametrize("code", [401, 429, 500, 503])
+def test_an_api_server_that_cannot_makes_the_request_unavailable(tenant: Tenant, faults: FaultProxy, code: int) -> None:
+    before = len(tenant.grants())
+    faults.on("POST", GRANTS, faultproxy.status(code))
+    answer = tenant.submit("customers.export", f"cannot-{code}")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert len(tenant.grants()) == before
+    assert tenant.submit("customers.export", f"cannot-{code}").status == 202
+
+
+def test_an_api_server_that_hangs_makes_the_request_unavailable_in_time(tenant: Tenant, faults: FaultProxy) -> None:
+    faults.on("POST", GRANTS, faultproxy.hang)
+    began = time.monotonic()
+    assert tenant.submit("customers.export", "hangs").status == 503
+    assert time.monotonic() - began < API_SECONDS + 5
+
+
+@pytest.mark.parametrize("code", [403, 422])
+def test_a_refusal_of_the_api_server_is_told_and_opens_nothing(tenant: Tenant, faults: FaultProxy, code: int) -> None:
+    faults.on("POST", GRANTS, faultproxy.status(code, "not like this"))
+    answer = tenant.submit("customers.export", f"refused-{code}")
+    assert (answer.status, answer.reason) == (400, "approval_required")
+    assert "not like this" in answer.body["detail"]
+
+
+def test_a_grant_whose_answer_was_lost_is_joined_by_the_next_request(tenant: Tenant, faults: FaultProxy) -> None:
+    before = len(tenant.grants())
+    faults.on("POST", GRANTS, faultproxy.lose_answer)
+    assert tenant.submit("customers.export", "lost").status == 503
+    assert [tenant.submit("customers.export", "lost", point=point).status for point in (0, 1)] == [202, 202]
+    assert len(tenant.grants()) == before + 1
+
+
+def test_a_name_that_is_taken_and_never_found_is_given_up(tenant: Tenant, faults: FaultProxy) -> None:
+    creates = faults.on("POST", GRANTS, faultproxy.status(409), times=None)
+    faults.on("GET", GRANT, faultproxy.status(404), times=None)
+    assert tenant.submit("customers.export", "never-found").status == 400
+    assert creates.seen == 50
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.request.resource.id", "another"),
+        ("spec.request.binding.digest", "sha256:" + "b" * 64),
+        ("spec.request.subject.uid", "another"),
+        ("spec.request.rules", []),
+        ("spec.request.steps", []),
+        ("spec", {}),
+    ],
+    ids=["resource", "digest", "subject", "rules", "steps", "unreadable"],
+)
+def test_a_name_that_is_taken_by_another_request_is_not_joined(
+    tenant: Tenant, faults: FaultProxy, path: str, value: object
+) -> None:
+    faults.on("POST", GRANTS, faultproxy.status(409))
+    reads = faults.on("GET", GRANT, faultproxy.altered({path: value}), times=None)
+    name = tenant.opened("customers.export", "taken", point=1)
+    answer = tenant.submit("customers.export", "taken")
+    assert answer.status in {400, 202}
+    if answer.status == 202:
+        # The store knew the pending grant before the fault: asked for again, it must be the very same.
+        assert answer.grant_name == name
+    assert reads.seen <= 2
+
+
+def test_a_pending_request_is_joined_though_the_grant_before_it_is_deleted(tenant: Tenant) -> None:
+    first = tenant.approved("customers.export", "retention")
+    assert tenant.ask("customers.export", "retention").decision is True
+    second = tenant.opened("customers.export", "retention")
+    assert second != first
+    accepted(tenant.callers(NAMESPACE_CONTROLLER).delete(tenant.path_of(first)))
+    tenant.await_known(lambda said: said.reason == "approval_pending", "customers.export", "retention")
+    time.sleep(0.3)
+    assert {tenant.opened("customers.export", "retention", point=point) for point in (0, 1)} == {second}
+
+
+def test_a_denial_that_the_store_has_not_heard_of_is_final_all_the_same(tenant: Tenant, faults: FaultProxy) -> None:
+    name = tenant.opened("customers.export", "unheard")
+    tenant.await_known(lambda said: said.reason == "approval_pending", "customers.export", "unheard")
+    faults.silent = True
+    assert tenant.review(name, decision="Deny").ok
+    until(lambda: tenant.phase(name) == "Denied", "the grant is denied")
+    assert tenant.ask("customers.export", "unheard").reason == "approval_pending"
+    answer = tenant.submit("customers.export", "unheard")
+    assert (answer.status, answer.body["detail"]) == (400, "A reviewer denied this call.")
+    faults.cut_watches()
+
+
+def test_a_grant_that_the_store_still_knows_and_that_is_deleted_serves_nobody(
+    tenant: Tenant, faults: FaultProxy
+) -> None:
+    name = tenant.approved("customers.export", "ghost")
+    faults.silent = True
+    accepted(tenant.callers(NAMESPACE_CONTROLLER).delete(tenant.path_of(name)))
+    answer = tenant.ask("customers.export", "ghost")
+    assert (answer.decision, answer.reason) == (False, "approval_required")
+    faults.cut_watches()

@@ -1,0 +1,181 @@
+"""Whatever happens between API server and store: what is gone is gone, what is old denies, and nothing stops us."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bailiwick_api.access import access
+from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_webhook.cluster.client import POLICIES, Cluster, ClusterUnavailableError
+from demo.stack import DecisionPoint
+from localcluster import process
+from support import faultproxy
+from support.faultproxy import FaultProxy, Held
+from support.installing import accepted
+from support.objects import POLICY
+from support.pdp.running import Bailiwick, readiness
+from support.pdp.tenant import RULES, Tenant, Tenants
+from support.waiting import until
+
+LIST: Final = r"/(endpointpolicies|approvalgrants)\?.*limit="
+WATCH: Final = r"/(endpointpolicies|approvalgrants)\?.*watch=true"
+# For one collection only, the one in which something happens: a pause grows until then.
+POLICY_LIST: Final = r"/endpointpolicies\?.*limit="
+POLICY_WATCH: Final = r"/endpointpolicies\?.*watch=true"
+STALE_AFTER: Final = 3.0
+DEAD_AFTER: Final = 5.0
+GONE: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version"}}\n'
+
+
+def test_what_was_deleted_while_the_watch_was_away_is_gone(both: Tenants, faults: FaultProxy) -> None:
+    tenant = both.make("gap")
+    name = tenant.approved("customers.export", "gap")
+    # The next watch is told that its history is gone; the list that then follows is held until we are done.
+    listing = Held(before=True)
+    faults.on("GET", WATCH, faultproxy.status(410), times=4)
+    faults.on("GET", LIST, listing, times=4)
+    faults.cut_watches()
+    assert listing.reached.wait(10)
+    _delete_policy(tenant)
+    accepted(tenant.callers("system:serviceaccount:kube-system:namespace-controller").delete(tenant.path_of(name)))
+    assert tenant.ask("customers.list").decision is True
+    listing.go.set()
+    until(lambda: tenant.ask("customers.list").status == 403, "the deleted policy is gone", 10)
+
+
+LINES: Final[dict[str, bytes]] = {
+    "history gone": GONE,
+    "an error without words": b'{"type":"ERROR","object":{}}\n',
+    "half an event": b'{"type":"ADDED","object":{"metadata":{"na',
+    "no JSON": b"not JSON\n",
+    "a list": b"[]\n",
+    "a string": b'"ADDED"\n',
+    "an empty object": b"{}\n",
+    "no object": b'{"type":"ADDED","object":null}\n',
+    "metadata that are a list": b'{"type":"ADDED","object":{"metadata":[]}}\n',
+    "no name": b'{"type":"ADDED","object":{"metadata":{"resourceVersion":"1"}}}\n',
+    "a version that is a number": b'{"type":"MODIFIED","object":{"metadata":{"name":"x","resourceVersion":7}}}\n',
+    "no uid": b'{"type":"MODIFIED","object":{"metadata":{"name":"x","namespace":"y","resourceVersion":"1"}}}\n',
+    "a bookmark of nothing": b'{"type":"BOOKMARK","object":{"metadata":{}}}\n',
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("what", LINES)
+def test_no_line_of_a_watch_stops_the_store(
+    both: Tenants, behind: DecisionPoint, faults: FaultProxy, what: str
+) -> None:
+    tenant = both.make("lines")
+    fault = faults.on("GET", POLICY_WATCH, faultproxy.events(LINES[what]))
+    faults.cut_watches()
+    until(lambda: fault.seen == 1, "the watch got the line", 15)
+    tenant.change_policy({"rules": [*RULES[1:]]})
+    until(lambda: tenant.ask("customers.list").reason == "no_rule", "the change arrives", 15)
+    assert behind.process.alive
+    assert readiness(behind)[0] == 200
+
+
+LISTS: Final = (b"[]", b"{}", b'{"items":5}', b'{"items":[],"metadata":{}}', b"not JSON", b"")
+
+
+@pytest.mark.parametrize("body", LISTS, ids=repr)
+def test_no_answer_to_a_list_stops_the_store_or_empties_it(
+    both: Tenants, behind: DecisionPoint, faults: FaultProxy, body: bytes
+) -> None:
+    tenant = both.make("lists")
+    fault = faults.on("GET", POLICY_LIST, faultproxy.events(body), times=2)
+    faults.cut_watches()
+    until(lambda: fault.seen == 2, "the lists were answered", 15)
+    assert tenant.ask("customers.list").decision is True
+    tenant.change_policy({"rules": [*RULES[1:]]})
+    until(lambda: tenant.ask("customers.list").reason == "no_rule", "the change arrives", 15)
+    assert behind.process.alive
+
+
+def test_watches_that_end_at_once_do_not_make_a_storm(behind: DecisionPoint, faults: FaultProxy) -> None:
+    watches = faults.on("GET", WATCH, faultproxy.events(b""), times=None)
+    lists = faults.on("GET", LIST, faultproxy.pass_on, times=None)
+    faults.cut_watches()
+    time.sleep(3)
+    # Two collections; the pauses double from 0.2 s on.
+    assert 2 <= watches.seen + lists.seen <= 20
+
+
+@pytest.fixture(scope="module")
+def sensitive(pdp: Bailiwick, proxy: FaultProxy) -> Iterator[DecisionPoint]:
+    """A decision point that notices within seconds that it hears nothing: it lists every second, so health is known."""
+    point = pdp.start_point(
+        *("--max-staleness", f"{STALE_AFTER}", "--hard-staleness", f"{DEAD_AFTER}"),
+        *("--relist-interval", "1", "--api-timeout", "1"),
+        proxy=proxy,
+    )
+    yield point
+    process.stop([point.process.id])
+
+
+def test_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_recovers(
+    pdp: Bailiwick, sensitive: DecisionPoint, faults: FaultProxy
+) -> None:
+    tenants = pdp.tenants(sensitive)
+    tenant = tenants.make("silent")
+    name = tenant.approved("customers.notify", "silent")
+    for _ in range(2):
+        time.sleep(STALE_AFTER * 0.6)
+        assert readiness(sensitive)[1]["checks"]["fresh"] is True
+    faults.silent = True
+    for path in (LIST, WATCH):
+        faults.on("GET", path, faultproxy.hang, times=None)
+    until(lambda: readiness(sensitive)[0] == 503, "the store is stale", STALE_AFTER + 3)
+    answer = tenant.ask("customers.notify", "silent")
+    assert (answer.decision, answer.reason) == (False, "store_stale")
+    assert tenant.ask("customers.list").decision is True
+    assert tenant.submit("customers.export", "silent").reason == "store_stale"
+    until(lambda: tenant.ask("customers.list").reason == "store_stale", "the store is dead", DEAD_AFTER + 3)
+    assert tenant.uses(name) == 0
+    faults.clear()
+    until(lambda: readiness(sensitive)[0] == 200, "the store is fresh again", 10)
+    until(lambda: tenant.ask("customers.notify", "silent").decision, "grants are used again", 10)
+    tenants.namespaces.clean()
+
+
+def test_a_guard_that_is_not_heard_of_any_more_is_not_proven(
+    pdp: Bailiwick, sensitive: DecisionPoint, faults: FaultProxy
+) -> None:
+    tenants = pdp.tenants(sensitive)
+    tenant = tenants.make("silent-guard")
+    tenant.approved("customers.notify", "silent-guard")
+    faults.on("GET", r"/validatingadmissionpolicybindings\?", faultproxy.hang, times=None)
+    until(lambda: not readiness(sensitive)[1]["guard"]["proven"], "the guard is in doubt", STALE_AFTER + 4)
+    answer = tenant.ask("customers.notify", "silent-guard")
+    assert (answer.decision, answer.reason) == (False, "approval_unverifiable")
+    assert readiness(sensitive)[0] == 200
+    faults.clear()
+    until(lambda: tenant.ask("customers.notify", "silent-guard").decision, "grants are used again", 10)
+    tenants.namespaces.clean()
+
+
+async def test_a_watch_that_says_nothing_is_not_believed(pdp: Bailiwick, faults: FaultProxy) -> None:
+    config: Path = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
+    cluster = Cluster(access(config), 5.0)
+
+    async def listen(resource_version: str) -> None:
+        async for _ in cluster.watch(POLICIES, resource_version, silence=1.0, seconds=60):
+            pass
+
+    try:
+        listed = await cluster.list_all(POLICIES)
+        faults.silent = True
+        began = time.monotonic()
+        with pytest.raises(ClusterUnavailableError):
+            await listen(listed.resource_version)
+        assert 0.9 < time.monotonic() - began < 5
+    finally:
+        await cluster.close()
+
+
+def _delete_policy(tenant: Tenant) -> None:
+    path = f"/apis/{API_VERSION}/namespaces/{tenant.namespace}/{ENDPOINT_POLICIES}/{POLICY}"
+    accepted(tenant.callers.admin.delete(path))

@@ -1,0 +1,44 @@
+"""The command line: the flags that manifests and people use. A flag that goes away, or is renamed, breaks them."""
+
+import subprocess
+import sys
+from typing import Final
+
+from bailiwick_webhook import settings
+
+FLAGS: Final = {
+    "--api-timeout",
+    "--drain-seconds",
+    "--external-url",
+    "--hard-staleness",
+    "--help",
+    "--host",
+    "--human-username-prefix",
+    "--kubeconfig",
+    "--log-level",
+    "--max-staleness",
+    "--namespace",
+    "--operator-account",
+    "--port",
+    "--record-file",
+    "--record-fsync",
+    "--relist-interval",
+    "--status-host",
+    "--status-port",
+    "--tls-cert-file",
+    "--tls-key-file",
+    "--webhook-account",
+}
+
+
+def test_the_flags_are_those_that_are_promised_and_each_says_what_it_does() -> None:
+    actions = settings._parser()._actions
+    assert {action.option_strings[-1] for action in actions} == FLAGS
+    assert [action.option_strings for action in actions if not action.help] == []
+
+
+def test_help_lists_every_flag() -> None:
+    command = [sys.executable, "-m", "bailiwick_webhook", "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {word.strip("[],") for word in ended.stdout.split()} >= FLAGS
