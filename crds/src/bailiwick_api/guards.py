@@ -175,6 +175,22 @@ _REVIEW = (
         "reviewerUID is not yours",
     ),
     Validation("variables.quiet || variables.steps.size() == 1", "no such step", reason="Invalid"),
+    # What no other request could mend comes first: people read one refusal at a time.
+    Validation(
+        "variables.quiet || !(variables.me in (variables.r.?excludedReviewers.orValue([])"
+        " + [variables.r.requester.username, variables.r.subject.id]"
+        " + variables.r.?actors.orValue([]).map(x, x.id)))",
+        "nobody reviews their own request",
+    ),
+    Validation(
+        "variables.quiet || variables.mayApprove",
+        "verb approve needed on the endpointpolicy of the step",
+        message_expression="variables.me + ' lacks the verb approve on endpointpolicies/' + variables.stepPolicy",
+    ),
+    Validation("variables.steps.all(s, s.kind != 'Human' || variables.person)", "a Human step takes a person"),
+    Validation(
+        "variables.steps.all(s, s.kind != 'System' || variables.robot)", "a System step takes a service account"
+    ),
     Validation(
         "variables.steps.all(s, !has(s.groups) || variables.added.all(a, has(a.group) && a.group in s.groups))",
         "name the group of this step that you review for",
@@ -188,21 +204,6 @@ _REVIEW = (
         "variables.added.all(a, a.binding == variables.r.binding.?digest.orValue(object.metadata.uid))",
         "the review is of another request: its binding differs from the grant's",
         reason="Invalid",
-    ),
-    Validation(
-        "variables.quiet || variables.mayApprove",
-        "verb approve needed on the endpointpolicy of the step",
-        message_expression="variables.me + ' lacks the verb approve on endpointpolicies/' + variables.stepPolicy",
-    ),
-    Validation("variables.steps.all(s, s.kind != 'Human' || variables.person)", "a Human step takes a person"),
-    Validation(
-        "variables.steps.all(s, s.kind != 'System' || variables.robot)", "a System step takes a service account"
-    ),
-    Validation(
-        "variables.quiet || !(variables.me in (variables.r.?excludedReviewers.orValue([])"
-        " + [variables.r.requester.username, variables.r.subject.id]"
-        " + variables.r.?actors.orValue([]).map(x, x.id)))",
-        "nobody reviews their own request",
     ),
     Validation(
         "!variables.revoking || object.spec.revocation.by == variables.me",

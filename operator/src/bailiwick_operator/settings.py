@@ -53,28 +53,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     """
     parser = _parser(environment)
     options = parser.parse_args(list(arguments))
+    if wrong := _wrong(options):
+        parser.error(wrong)
     lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
-    # As the election library would say it, but with the names of the flags.
-    if not lease.duration > lease.renew_deadline > _JITTER * lease.retry_period >= _JITTER:
-        parser.error("needed: --lease-seconds > --renew-seconds > 1.2 times --retry-seconds, which is at least 1")
-    if not 0 <= options.health_port <= _LAST_PORT:
-        parser.error(f"--health-port {options.health_port}: a port is 1..65535, or 0 for none")
-    for name in ("proof_interval", "relist_interval", "request_timeout"):
-        if getattr(options, name) <= 0:
-            parser.error(f"--{name.replace('_', '-')} must be more than 0 seconds")
-    for name in ("namespace", "webhook_account", "operator_account"):
-        if not getattr(options, name):
-            parser.error(f"--{name.replace('_', '-')} must not be empty")
-    if options.log_level not in _LEVELS:
-        # A default that comes from a variable is not compared with the choices.
-        parser.error(f"--log-level {options.log_level}: choose from {', '.join(_LEVELS)}")
-    if options.guard_settle < 0:
-        parser.error("--guard-settle must not be negative")
-    if options.kubeconfig is not None and not options.kubeconfig.is_file():
-        parser.error(f"--kubeconfig {options.kubeconfig}: no such file")
     prefixes = options.human_username_prefix or options.environment_prefixes
-    if any(not prefix or prefix.startswith("system:") for prefix in prefixes):
-        parser.error("--human-username-prefix must not be empty, and people are never named system:...")
     return Settings(
         installation=Installation(
             namespace=options.namespace,
@@ -92,6 +74,40 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         health_port=options.health_port,
         log_level=options.log_level,
     )
+
+
+def _wrong(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with flags that argparse itself takes."""
+    for name in ("namespace", "webhook_account", "operator_account"):
+        if not getattr(options, name):
+            return f"{_flag(name)} must not be empty"
+    for name in ("proof_interval", "relist_interval", "request_timeout"):
+        if getattr(options, name) <= 0:
+            return f"{_flag(name)} must be more than 0 seconds"
+    prefixes = options.human_username_prefix or options.environment_prefixes
+    problems = {
+        # As the election library would say it, but with the names of the flags.
+        "needed: --lease-seconds > --renew-seconds > 1.2 times --retry-seconds, which is at least 1": not (
+            options.lease_seconds > options.renew_seconds > _JITTER * options.retry_seconds >= _JITTER
+        ),
+        f"--health-port {options.health_port}: a port is 1..65535, or 0 for none": not (
+            0 <= options.health_port <= _LAST_PORT
+        ),
+        # A default that comes from a variable is not compared with the choices.
+        f"--log-level {options.log_level}: choose from {', '.join(_LEVELS)}": options.log_level not in _LEVELS,
+        "--guard-settle must not be negative": options.guard_settle < 0,
+        f"--kubeconfig {options.kubeconfig}: no such file": (
+            options.kubeconfig is not None and not options.kubeconfig.is_file()
+        ),
+        "--human-username-prefix must not be empty, and people are never named system:...": any(
+            not prefix or prefix.startswith("system:") for prefix in prefixes
+        ),
+    }
+    return next((problem for problem, holds in problems.items() if holds), None)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -46,7 +46,11 @@ class Operator:
 
     def await_said(self, message: str, times: int = 1, seconds: float = 30.0) -> list[dict[str, Any]]:
         """Wait until it said so."""
-        until(lambda: len(self.said(message)) >= times or self._ended(), f"the operator says {message!r}", seconds)
+        try:
+            until(lambda: len(self.said(message)) >= times or self._ended(), f"the operator says {message!r}", seconds)
+        except TimeoutError as error:
+            error.add_note(self.log.read_text())
+            raise
         assert len(self.said(message)) >= times, self.log.read_text()
         return self.said(message)
 

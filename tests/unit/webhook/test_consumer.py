@@ -1,0 +1,130 @@
+"""Uses of a grant over time: what only a clock that a test moves can show. Races and faults are in tests/cluster."""
+
+import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
+
+from bailiwick_engine.call import ServiceAccount
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.verdict import Verdict
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.cluster.client import Answer
+from bailiwick_webhook.consume import IDEMPOTENT_FOR, Consumer
+from support.objects import Object, gated_rule
+from unit.engine.cases import CALL, ENFORCER, NOW, approved, governed, read, verdict_of
+
+STEPS: Final = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]
+
+
+@dataclass
+class Stored:
+    """One grant in an API server that does nothing but compare versions."""
+
+    grant: Object
+    now: float = NOW
+    writes: list[Object] = field(default_factory=list)
+
+    async def read_grant(self, namespace: str, name: str) -> Answer:
+        return Answer(200, copy.deepcopy(self.grant), self.now)
+
+    async def write_grant_status(self, grant: Object) -> Answer:
+        if grant["metadata"]["resourceVersion"] != self.grant["metadata"]["resourceVersion"]:
+            return Answer(409, {"message": "the object has been modified"}, self.now)
+        self.writes.append(grant)
+        self.grant = copy.deepcopy(grant)
+        self.grant["metadata"]["resourceVersion"] = f"{8 + len(self.writes)}"
+        return Answer(200, copy.deepcopy(self.grant), self.now)
+
+
+@dataclass
+class Bench:
+    """A grant of some uses, and a decision point whose clock a test moves."""
+
+    max_uses: int = 2
+    now: float = NOW
+    theirs: float | None = None
+    """The API server's clock, where it is another."""
+
+    def __post_init__(self) -> None:
+        approval = {"steps": STEPS, "maxUses": self.max_uses}
+        self.snapshot: Snapshot = governed(gated_rule("export", approval=approval))
+        self.server = Stored(approved(self.snapshot))
+        self.consumer = Consumer(self.server, lambda: self.now)  # type: ignore[arg-type]  # stands for the cluster
+
+    @property
+    def uses(self) -> int:
+        found: int = self.server.grant["status"].get("uses", 0)
+        return found
+
+    async def ask(self, request_id: str | None = None, asked_by: ServiceAccount = ENFORCER) -> bool:
+        self.server.now = self.now if self.theirs is None else self.theirs
+        call = replace(CALL, caller=asked_by)
+        asked = Asked(call, request_id, live_identity=True)
+        known = read(self.server.grant)
+        verdict = verdict_of(self.snapshot, call, [known], Circumstances(self.now))
+        candidates = (*self.consumer.taken_before(asked, verdict, [known]), *verdict.grants)
+
+        def judge(grant: Grant, now: float) -> Verdict:
+            return verdict_of(self.snapshot, call, [grant], Circumstances(now))
+
+        _, used = await self.consumer.consume(
+            asked, replace(verdict, grants=candidates), f"eval_{len(self.server.writes)}", judge
+        )
+        return used is not None
+
+
+async def test_a_repeated_request_is_the_same_call_for_thirty_seconds_and_then_another() -> None:
+    bench = Bench()
+    assert await bench.ask("id")
+    bench.now += IDEMPOTENT_FOR
+    assert await bench.ask("id")
+    assert bench.uses == 1
+    bench.now += 0.1
+    assert await bench.ask("id")
+    assert bench.uses == 2
+    keys = [record["key"] for record in bench.server.grant["status"]["useRecords"]]
+    assert len(set(keys)) == 2
+
+
+async def test_a_repeated_request_of_a_used_up_grant_is_denied_after_thirty_seconds() -> None:
+    bench = Bench(max_uses=1)
+    assert await bench.ask("id")
+    assert await bench.ask("id")
+    bench.now += IDEMPOTENT_FOR + 0.1
+    assert not await bench.ask("id")
+    assert bench.uses == 1
+
+
+async def test_a_repeated_request_is_repeated_by_the_same_enforcer_only() -> None:
+    bench = Bench()
+    assert await bench.ask("id")
+    assert await bench.ask("id", replace(ENFORCER, uid="made-anew"))
+    assert bench.uses == 2
+
+
+async def test_without_a_request_id_every_call_is_its_own() -> None:
+    bench = Bench()
+    assert [await bench.ask() for _ in range(3)] == [True, True, False]
+    assert bench.uses == 2
+
+
+async def test_times_are_judged_at_the_later_of_both_clocks() -> None:
+    until = datetime.fromisoformat(Bench().server.grant["status"]["notAfterTime"]).timestamp()
+    for ours, theirs, served in ((-1.0, -1.0, True), (-1.0, 0.0, False), (0.0, -1.0, False)):
+        assert await Bench(now=until + ours, theirs=until + theirs).ask() is served
+
+
+async def test_a_use_adds_one_record_and_changes_nothing_else() -> None:
+    bench = Bench()
+    before = copy.deepcopy(bench.server.grant)
+    assert await bench.ask("id")
+    (written,) = bench.server.writes
+    status = written["status"]
+    assert {name: status[name] for name in status if name not in {"uses", "useRecords"}} == before["status"]
+    assert (written["spec"], written["metadata"], status["uses"]) == (before["spec"], before["metadata"], 1)
+    assert [set(record) for record in status["useRecords"]] == [{"key", "time", "evaluationID"}]

@@ -1,0 +1,155 @@
+"""The guard as the decision point sees it: proven only while everything is as the operator last proved it."""
+
+import copy
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_api import guards
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_engine.fingerprint import fingerprint, shipped
+from bailiwick_webhook.store.guard import Guard, Watched
+from support.objects import Object
+
+POLICIES, BINDINGS, DEFINITION, PROOF = range(4)
+INSTALLATION: Final = Installation()
+KINDS: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CustomResourceDefinition")
+
+
+class Bench:
+    """The guard, fed as the list-watches feed it: without kinds in lists, with all that stands in the API server."""
+
+    def __init__(self) -> None:
+        self.guard = Guard(INSTALLATION)
+        self.objects = [copy.deepcopy(dict(document)) for document in shipped(INSTALLATION)]
+        for number, document in enumerate(self.objects):
+            document["metadata"] = {**document["metadata"], "uid": f"uid-{number}", "generation": 1}
+        self.proof = fingerprint(self.objects)
+
+    def sink(self, which: int) -> Watched:
+        return self.guard.collections()[which][1]
+
+    def list_all(self) -> None:
+        for which, kind in enumerate(KINDS):
+            found = [document for document in self.objects if document["kind"] == kind]
+            self.sink(which).replace(
+                {("", document["metadata"]["name"]): _without_kind(document) for document in found}
+            )
+        self.prove(self.proof)
+
+    def prove(self, recorded: str) -> None:
+        proof = {"metadata": {"name": GUARD_CONFIG_MAP}, "data": {"fingerprint": recorded}}
+        self.sink(PROOF).replace({(INSTALLATION.namespace, GUARD_CONFIG_MAP): proof})
+
+    def stored(self, which: int, name: str) -> Object:
+        kind = KINDS[which]
+        return next(
+            copy.deepcopy(document)
+            for document in self.objects
+            if (document["kind"], document["metadata"]["name"]) == (kind, name)
+        )
+
+    def event(self, which: int, kind: str, document: Object) -> None:
+        self.sink(which).apply(kind, ("", document["metadata"]["name"]), document)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.list_all()
+    return bench
+
+
+def _without_kind(document: Object) -> Object:
+    return {key: value for key, value in document.items() if key not in {"kind", "apiVersion"}}
+
+
+def test_it_is_proven_while_everything_is_as_recorded(bench: Bench) -> None:
+    assert (bench.guard.proven, bench.guard.why) == (True, "")
+
+
+def test_it_is_not_proven_before_everything_was_read() -> None:
+    bench = Bench()
+    assert bench.guard.proven is False
+    bench.prove(bench.proof)
+    assert bench.guard.proven is False
+
+
+@pytest.mark.parametrize("which", [POLICIES, BINDINGS, DEFINITION, PROOF])
+def test_a_list_that_lacks_its_objects_takes_the_proof_away(bench: Bench, which: int) -> None:
+    bench.sink(which).replace({})
+    assert bench.guard.proven is False
+    assert "is missing" in bench.guard.why
+
+
+@pytest.mark.parametrize("name", guards.NAMES)
+@pytest.mark.parametrize("which", [POLICIES, BINDINGS])
+def test_the_deletion_of_any_part_is_felt(bench: Bench, which: int, name: str) -> None:
+    bench.event(which, "DELETED", bench.stored(which, name))
+    assert bench.guard.proven is False
+
+
+def _audit_only(document: Any) -> None:  # noqa: ANN401 - any object
+    document["spec"]["validationActions"] = ["Audit"]
+
+
+def _ignoring(document: Any) -> None:  # noqa: ANN401 - any object
+    document["spec"]["failurePolicy"] = "Ignore"
+
+
+def _one_less(document: Any) -> None:  # noqa: ANN401 - any object
+    document["spec"]["validations"].pop()
+
+
+def _touched(document: Any) -> None:  # noqa: ANN401 - any object
+    document["metadata"]["generation"] = 3
+
+
+def _made_anew(document: Any) -> None:  # noqa: ANN401 - any object
+    document["metadata"]["uid"] = "another"
+
+
+def _going(document: Any) -> None:  # noqa: ANN401 - any object
+    document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("which", "name", "change"),
+    [
+        (BINDINGS, guards.STATUS, _audit_only),
+        (POLICIES, guards.REVIEW, _ignoring),
+        (POLICIES, guards.OPEN, _one_less),
+        (POLICIES, guards.DELETE, _touched),
+        (BINDINGS, guards.OPEN, _made_anew),
+        (DEFINITION, APPROVAL_GRANTS_CRD, _made_anew),
+        (POLICIES, guards.STATUS, _going),
+    ],
+)
+def test_any_change_takes_the_proof_away_though_it_is_taken_back(
+    bench: Bench,
+    which: int,
+    name: str,
+    change: Any,  # noqa: ANN401 - a function above
+) -> None:
+    changed = bench.stored(which, name)
+    change(changed)
+    bench.event(which, "MODIFIED", changed)
+    assert bench.guard.proven is False
+    restored = bench.stored(which, name)
+    restored["metadata"]["generation"] = 4
+    bench.event(which, "MODIFIED", restored)
+    assert (bench.guard.proven, bench.guard.why) == (False, "the guard changed since the operator last proved it")
+
+
+@pytest.mark.parametrize("data", [None, {}, {"fingerprint": ""}, {"fingerprint": "sha256:" + "0" * 64}])
+def test_a_record_of_something_else_proves_nothing(bench: Bench, data: Object | None) -> None:
+    proof = {"metadata": {"name": GUARD_CONFIG_MAP}, "data": data}
+    bench.sink(PROOF).apply("MODIFIED", (INSTALLATION.namespace, GUARD_CONFIG_MAP), proof)
+    assert bench.guard.proven is False
+
+
+def test_objects_of_others_do_not_matter(bench: Bench) -> None:
+    foreign = {"metadata": {"name": "somebody-elses", "uid": "x", "generation": 1}, "spec": {"n": 2**60}}
+    bench.event(POLICIES, "ADDED", foreign)
+    assert bench.guard.proven is True

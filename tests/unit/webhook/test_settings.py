@@ -1,0 +1,59 @@
+"""The command line: what would be unsafe is refused, with exit status 2 and a sentence."""
+
+from typing import Final
+
+import pytest
+
+from bailiwick_webhook.settings import parse
+
+PAIR: Final = ("--tls-cert-file", "tls.crt", "--tls-key-file", "tls.key")
+
+REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "all addresses": (("--host", "0.0.0.0"), "0.0.0.0 is not loopback"),  # noqa: S104 - what must be refused
+    "all addresses of version 6": (("--host", "::"), ":: is not loopback"),
+    "an address of the network": (("--host", "10.0.0.7"), "10.0.0.7 is not loopback"),
+    "a name": (("--host", "pdp.example"), "pdp.example is not loopback"),
+    "a certificate alone": (PAIR[:2], "--tls-cert-file and --tls-key-file go together"),
+    "a key alone": (PAIR[2:], "--tls-cert-file and --tls-key-file go together"),
+    "a stale store that is dead before": (
+        ("--max-staleness", "20", "--hard-staleness", "10"),
+        "--max-staleness must not exceed --hard-staleness",
+    ),
+    "a URL without host": (("--external-url", "https://"), "--external-url must be an absolute http(s) URL"),
+    "a URL of another scheme": (("--external-url", "ftp://pdp.example"), "--external-url must be an absolute"),
+    "an unknown level": (("--log-level", "loud"), "invalid choice"),
+    "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_would_be_unsafe_is_refused(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, said = REFUSED[what]
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "-inf", "soon", ""])
+@pytest.mark.parametrize(
+    "flag", ["--max-staleness", "--hard-staleness", "--relist-interval", "--api-timeout", "--drain-seconds"]
+)
+def test_a_duration_is_a_number_of_seconds_that_ends(flag: str, value: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse([flag, value])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_tls(host: str) -> None:
+    assert parse(["--host", host]).tls is False
+
+
+def test_with_tls_it_listens_anywhere_and_says_https() -> None:
+    given = parse(["--host", "10.0.0.7", "--port", "8443", *PAIR])
+    assert (given.tls, given.external_url) == (True, "https://10.0.0.7:8443")
+
+
+def test_a_trailing_slash_of_the_external_url_is_no_part_of_it() -> None:
+    assert parse(["--external-url", "https://pdp.example/base/"]).external_url == "https://pdp.example/base"
