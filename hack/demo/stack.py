@@ -94,7 +94,15 @@ class Stack:
         name = f"webhook-{len(self.decision_points)}"
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.webhook_name), "webhook")
         records = self.folder / f"{name}.records.jsonl"
-        common = ["-m", "bailiwick_webhook", "--kubeconfig", config, "--record-file", records, "--drain-seconds=0.2"]
+        common: list[str | Path] = [
+            "-m",
+            "bailiwick_webhook",
+            "--kubeconfig",
+            config,
+            "--record-file",
+            records,
+            "--drain-seconds=0.2",
+        ]
 
         def start() -> DecisionPoint:
             port, status_port = free_ports(2)

@@ -95,6 +95,7 @@ class TestDefinitionsThatAreNotThere:
         assert operator.stop() == 0
         remove(callers.admin, definition)
         early = new_operator().start()
+        early.await_said("leading")
         early.await_said("waiting for the custom resources: are crds/ and our roles applied?")
         apply(callers.admin, [definition])
         early.await_leading()
