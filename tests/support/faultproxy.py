@@ -1,19 +1,14 @@
 """A reverse proxy in front of a real API server, TLS on both sides, that injects faults into matching requests.
 
 Standing: for what a healthy API server cannot be made to show: 409, 429 and 500 at a chosen step, an answer that never
-comes or comes late, a cut watch, a wrong clock. Everything else passes through untouched. It runs in a thread; a fault
-is a coroutine that takes one `Exchange`.
+comes or comes late, a cut watch, a wrong clock. Everything else passes through untouched. It runs in a thread;
+`support.injected` has the faults.
 """
 
 import asyncio
-import json
 import re
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,167 +17,12 @@ from urllib.parse import urlsplit
 from localcluster import kubeconfig
 from localcluster.access import Cluster
 from localcluster.pki import Authority
+from support.injected import PATIENCE, Act, CutError, Exchange, Fault, Held, Reply, pass_on
 
 LOOPBACK: Final = "127.0.0.1"
-# No fault holds anything longer than this, whatever a test forgets.
-PATIENCE: Final = 20.0
 _LIMIT: Final = 16 * 1024 * 1024
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@dataclass
-class Reply:
-    """An answer of the API server, read whole; a watch has no `body` and is passed on as it comes."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes | None
-
-    def header(self, name: str) -> str | None:
-        """Return the first header of this name."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
-
-    def encoded(self) -> bytes:
-        """Return it as it goes over the wire."""
-        own = [] if self.body is None else [("Content-Length", str(len(self.body)))]
-        lines = [f"HTTP/1.1 {self.status} Answer", *(f"{key}: {value}" for key, value in (*self.headers, *own))]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + (self.body or b"")
-
-
-@dataclass
-class Exchange:
-    """One request and what a fault may do with it."""
-
-    proxy: "FaultProxy"
-    connection: "_Connection"
-    method: str
-    path: str
-    raw: bytes
-
-    async def forward(self) -> Reply:
-        """Send the request to the API server and read its answer."""
-        return await self.connection.forward(self)
-
-    async def deliver(self, reply: Reply) -> None:
-        """Pass an answer on."""
-        await self.connection.deliver(self, reply)
-
-
-Act = Callable[[Exchange], Awaitable[None]]
-
-
-class CutError(Exception):
-    """Raised by a fault: close the connection without a word."""
-
-
-@dataclass
-class Fault:
-    """What happens to requests that match, `times` times; `seen` counts them."""
-
-    method: str
-    path: re.Pattern[str]
-    act: Act
-    times: int | None
-    seen: int = 0
-
-    def takes(self, method: str, path: str) -> bool:
-        """Tell whether this request is meant, and count it."""
-        if method != self.method or not self.path.search(path) or self.seen == self.times:
-            return False
-        self.seen += 1
-        return True
-
-
-async def pass_on(exchange: Exchange) -> None:
-    """Change nothing; for counting."""
-    await exchange.deliver(await exchange.forward())
-
-
-def status(code: int, message: str = "injected", **headers: str) -> Act:
-    """Answer with a status of Kubernetes, without asking the API server."""
-
-    async def act(exchange: Exchange) -> None:
-        body = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code})
-        always = [("Content-Type", "application/json"), ("Date", format_datetime(datetime.now(UTC), usegmt=True))]
-        await exchange.deliver(Reply(code, [*always, *headers.items()], body.encode()))
-
-    return act
-
-
-def events(*lines: bytes) -> Act:
-    """Answer a watch with these lines, then end it."""
-
-    async def act(exchange: Exchange) -> None:
-        await exchange.deliver(Reply(200, [("Content-Type", "application/json")], b"".join(lines)))
-
-    return act
-
-
-async def hang(exchange: Exchange) -> None:
-    """Never answer, and never ask the API server."""
-    await exchange.proxy.released()
-    raise CutError
-
-
-async def lose_answer(exchange: Exchange) -> None:
-    """Let the API server do what is asked, and close the connection instead of answering."""
-    await exchange.forward()
-    raise CutError
-
-
-def skew(seconds: float) -> Act:
-    """Let the API server's clock be wrong."""
-
-    async def act(exchange: Exchange) -> None:
-        reply = await exchange.forward()
-        date = parsedate_to_datetime(reply.header("Date") or "").timestamp() + seconds
-        wrong = format_datetime(datetime.fromtimestamp(date, UTC), usegmt=True)
-        reply.headers = [(key, wrong if key.lower() == "date" else value) for key, value in reply.headers]
-        await exchange.deliver(reply)
-
-    return act
-
-
-async def lose_date(exchange: Exchange) -> None:
-    """Answer without saying what time it is."""
-    reply = await exchange.forward()
-    reply.headers = [(key, value) for key, value in reply.headers if key.lower() != "date"]
-    await exchange.deliver(reply)
-
-
-def altered(fields: Mapping[str, object]) -> Act:
-    """Change fields, by their dotted paths, of the object that the API server answers with."""
-
-    async def act(exchange: Exchange) -> None:
-        reply = await exchange.forward()
-        body = json.loads(reply.body or b"{}")
-        for path, value in fields.items():
-            *way, last = path.split(".")
-            place = body
-            for key in way:
-                place = place[key]
-            place[last] = value
-        reply.body = json.dumps(body).encode()
-        await exchange.deliver(reply)
-
-    return act
-
-
-@dataclass
-class Held:
-    """A request that waits for `go`: `before` the API server sees it, else after it did what was asked."""
-
-    before: bool
-    reached: threading.Event = field(default_factory=threading.Event)
-    go: threading.Event = field(default_factory=threading.Event)
-
-    async def __call__(self, exchange: Exchange) -> None:
-        """Be the act of a fault."""
-        reply = None if self.before else await exchange.forward()
-        self.reached.set()
-        await asyncio.to_thread(self.go.wait, PATIENCE)
-        await exchange.deliver(reply or await exchange.forward())
 
 
 class FaultProxy:
@@ -314,29 +154,32 @@ class _Connection:
             head = await reader.readuntil(b"\r\n\r\n")
             method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
             body = await reader.readexactly(_length(head))
-            await self._proxy.find(method, path)(Exchange(self._proxy, self, method, path, head + body))
+            await self._proxy.find(method, path)(Exchange(self, path, head + body))
 
-    async def forward(self, exchange: Exchange) -> Reply:
+    async def forward(self, raw: bytes, *, watch: bool) -> Reply:
         if self._behind is None:
             self._behind = await asyncio.open_connection(
                 self._proxy.host, self._proxy.port_behind, ssl=self._proxy.towards, limit=_LIMIT
             )
         reader, writer = self._behind
-        writer.write(exchange.raw)
+        writer.write(raw)
         await writer.drain()
         head = await reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
         headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         reply = Reply(int(first.split(" ")[1]), headers, None)
         chunked = (reply.header("Transfer-Encoding") or "").lower() == "chunked"
-        if chunked and "watch=true" in exchange.path:
+        if chunked and watch:
             return reply
         reply.body = b"".join([part async for part in _chunks(reader)]) if chunked else await _plain(reader, head)
         kept = {"content-length", "transfer-encoding"}
         reply.headers = [(name, value) for name, value in headers if name.lower() not in kept]
         return reply
 
-    async def deliver(self, exchange: Exchange, reply: Reply) -> None:
+    async def released(self) -> None:
+        await self._proxy.released()
+
+    async def deliver(self, reply: Reply) -> None:
         _, writer = self._client
         writer.write(reply.encoded())
         await writer.drain()

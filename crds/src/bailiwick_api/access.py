@@ -38,9 +38,11 @@ class Access:
         try:
             token = self.token_file.read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise AccessError(f"the token file {self.token_file} cannot be read: {error.strerror}") from error
+            message = f"the token file {self.token_file} cannot be read: {error.strerror}"
+            raise AccessError(message) from error
         if not token:
-            raise AccessError(f"the token file {self.token_file} is empty")
+            message = f"the token file {self.token_file} is empty"
+            raise AccessError(message)
         return token
 
 
@@ -53,7 +55,8 @@ def from_pod(environment: Mapping[str, str], folder: Path = _POD) -> Access:
     """Return a pod's own access, by its projected token and CA."""
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
     if not host or not port:
-        raise AccessError("not in a pod (KUBERNETES_SERVICE_HOST is not set): say --kubeconfig FILE")
+        message = "not in a pod (KUBERNETES_SERVICE_HOST is not set): say --kubeconfig FILE"
+        raise AccessError(message)
     return Access(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         ca_file=folder / "ca.crt",
@@ -70,11 +73,14 @@ def from_kubeconfig(path: Path) -> Access:
         user = _entry(content, "user", context["user"])
         server = cluster["server"].rstrip("/")
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeError) as error:
-        raise AccessError(f"{path} is not a kubeconfig with a current context: {error}") from error
+        message = f"{path} is not a kubeconfig with a current context: {error}"
+        raise AccessError(message) from error
     if present := [name for name in _UNSUPPORTED if user.get(name)]:
-        raise AccessError(f"{path}: {', '.join(present)} cannot be used here; give a token or a tokenFile")
+        message = f"{path}: {', '.join(present)} cannot be used here; give a token or a tokenFile"
+        raise AccessError(message)
     if not server.startswith("https://"):
-        raise AccessError(f"{path}: the server {server} is not https")
+        message = f"{path}: the server {server} is not https"
+        raise AccessError(message)
     data = cluster.get("certificate-authority-data")
     return Access(
         server=server,
@@ -86,8 +92,12 @@ def from_kubeconfig(path: Path) -> Access:
 
 
 def _entry(content: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = next(entry[kind] for entry in content[f"{kind}s"] if entry["name"] == name)
-    return found
+    for entry in content[f"{kind}s"]:
+        if entry["name"] == name:
+            found: Mapping[str, Any] = entry[kind]
+            return found
+    message = f"it has no {kind} {name}"
+    raise KeyError(message)
 
 
 def _beside(path: Path, named: str | None) -> Path | None:

@@ -16,8 +16,8 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
+from bailiwick_api.access import Access, AccessError
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, VERSION
-from bailiwick_operator.access import Access, AccessError
 
 FIELD_MANAGER: Final = "bailiwick-operator"
 POLICIES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{ENDPOINT_POLICIES}"

@@ -23,8 +23,8 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
+from bailiwick_api.access import AccessError
 from bailiwick_api.accounts import OPERATOR_LEASE
-from bailiwick_operator.access import AccessError
 from bailiwick_operator.settings import LeaseTimes
 
 _LOG: Final = structlog.get_logger(__name__)

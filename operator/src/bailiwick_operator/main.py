@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import structlog
 
+from bailiwick_api.access import Access, AccessError, access
 from bailiwick_operator import logs
-from bailiwick_operator.access import Access, AccessError, access
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import Watch

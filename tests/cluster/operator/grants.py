@@ -18,7 +18,7 @@ class Grants:
     def __init__(self, callers: Callers, installed: Installation, namespace: str) -> None:
         self._callers = callers
         self._installed = installed
-        self._namespace = namespace
+        self.namespace = namespace
         self._numbers = itertools.count(1)
 
     @property
@@ -28,7 +28,7 @@ class Grants:
 
     def open(self, **request: object) -> Object:
         """Open one, as the decision point."""
-        body = opened_grant(self._namespace, f"wanted-{next(self._numbers)}")
+        body = opened_grant(self.namespace, f"wanted-{next(self._numbers)}")
         body["spec"]["request"] |= request
         return accepted(self._callers(self._installed.webhook).create(body))
 

@@ -135,26 +135,26 @@ def test_a_token_that_is_replaced_is_used(
     tmp_path: Path,
     account: Path,
     grants: Grants,
-    callers: Callers,
 ) -> None:
     assert operator.stop() == 0
-    service_account = f"/api/v1/namespaces/{installed.namespace}/serviceaccounts/{installed.operator_name}"
-    token = tmp_path / "token"
-    token.write_text(cluster.issue_token(Account(installed.namespace, installed.operator_name)).value)
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        "\n".join(
-            f"    tokenFile: {token}" if "tokenFile" in line else line for line in account.read_text().splitlines()
-        )
-    )
+    who = Account(installed.namespace, installed.operator_name)
+    binding = accepted(grants.admin.create(secret(installed)))
+    # Dies with the secret that it is bound to, as a pod's does with the pod.
+    first = cluster.issue_token(who, binding).value
+    token, kubeconfig = tmp_path / "token", tmp_path / "kubeconfig"
+    token.write_text(first)
+    lines = account.read_text().splitlines()
+    kubeconfig.write_text("\n".join(f"    tokenFile: {token}" if "tokenFile" in line else line for line in lines))
     with new_operator("--proof-interval", "3", kubeconfig=kubeconfig) as rotated:
-        # The account is made anew, so the old token is refused from now on, as an expired one is.
-        body = accepted(callers.admin.get(service_account))
-        accepted(callers.admin.delete(service_account))
-        fresh = {key: body[key] for key in ("apiVersion", "kind")} | {
-            "metadata": {key: body["metadata"][key] for key in ("namespace", "name")}
-        }
-        accepted(callers.admin.create(fresh))
-        token.write_text(cluster.issue_token(Account(installed.namespace, installed.operator_name)).value)
+        token.write_text(cluster.issue_token(who).value)
+        accepted(grants.admin.delete(binding))
+        until(lambda: cluster.rest_with_token(first).get("/api").status == 401, "the first token is refused")
         assert grants.approved()["status"]["phase"] == "Active"
+        assert has_status(grants.admin, policy(grants.namespace))
         assert rotated.said("leadership is lost, ending") == []
+    operator.start().await_leading()
+
+
+def secret(installed: Installation) -> Object:
+    metadata = {"namespace": installed.namespace, "name": "bound-to"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}

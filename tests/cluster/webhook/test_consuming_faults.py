@@ -10,8 +10,9 @@ import pytest
 import requests
 
 from localcluster import process
-from support import faultproxy
-from support.faultproxy import FaultProxy, Held
+from support import injected
+from support.faultproxy import FaultProxy
+from support.injected import Held
 from support.pdp.running import API_SECONDS, Bailiwick
 from support.pdp.tenant import RULES, Tenant, Tenants
 
@@ -33,7 +34,7 @@ def test_an_api_server_that_cannot_costs_the_call_and_no_use(
 ) -> None:
     resource = f"cannot-{method}-{code}"
     name = tenant.approved("customers.export", resource)
-    fault = faults.on(method, path, faultproxy.status(code))
+    fault = faults.on(method, path, injected.status(code))
     answer = tenant.ask("customers.export", resource)
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 1)
     assert tenant.uses(name) == 0
@@ -46,7 +47,7 @@ def test_an_api_server_that_hangs_costs_the_call_within_its_deadline(
     tenant: Tenant, faults: FaultProxy, method: str, path: str
 ) -> None:
     name = tenant.approved("customers.export", f"hangs-{method}")
-    faults.on(method, path, faultproxy.hang)
+    faults.on(method, path, injected.hang)
     began = time.monotonic()
     answer = tenant.ask("customers.export", f"hangs-{method}")
     assert (answer.decision, answer.reason) == (False, "approval_unverifiable")
@@ -57,7 +58,7 @@ def test_an_api_server_that_hangs_costs_the_call_within_its_deadline(
 @pytest.mark.parametrize("code", [400, 403, 422])
 def test_a_refused_write_denies_and_is_not_tried_again(tenant: Tenant, faults: FaultProxy, code: int) -> None:
     name = tenant.approved("customers.export", f"refused-{code}")
-    fault = faults.on("PUT", STATUS, faultproxy.status(code), times=None)
+    fault = faults.on("PUT", STATUS, injected.status(code), times=None)
     answer = tenant.ask("customers.export", f"refused-{code}")
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 1)
     assert tenant.uses(name) == 0
@@ -65,15 +66,15 @@ def test_a_refused_write_denies_and_is_not_tried_again(tenant: Tenant, faults: F
 
 def test_a_conflict_is_read_again_and_costs_nothing(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "conflict")
-    reads = faults.on("GET", GRANT, faultproxy.pass_on, times=None)
-    faults.on("PUT", STATUS, faultproxy.status(409), times=3)
+    reads = faults.on("GET", GRANT, injected.pass_on, times=None)
+    faults.on("PUT", STATUS, injected.status(409), times=3)
     assert tenant.ask("customers.export", "conflict").decision is True
     assert (reads.seen, tenant.uses(name)) == (4, 1)
 
 
 def test_conflicts_without_end_are_given_up(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "conflicts")
-    fault = faults.on("PUT", STATUS, faultproxy.status(409), times=None)
+    fault = faults.on("PUT", STATUS, injected.status(409), times=None)
     answer = tenant.ask("customers.export", "conflicts")
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 4)
     assert tenant.uses(name) == 0
@@ -86,7 +87,7 @@ def test_conflicts_without_end_are_given_up(tenant: Tenant, faults: FaultProxy) 
 )
 def test_a_grant_that_is_gone_denies(tenant: Tenant, faults: FaultProxy, method: str, path: str, reason: str) -> None:
     name = tenant.approved("customers.export", f"gone-{method}")
-    faults.on(method, path, faultproxy.status(404))
+    faults.on(method, path, injected.status(404))
     answer = tenant.ask("customers.export", f"gone-{method}")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, reason, 0)
 
@@ -114,7 +115,7 @@ LIVE: Final[dict[str, tuple[str, object, str]]] = {
 def test_the_live_grant_decides_whatever_the_store_said(tenant: Tenant, faults: FaultProxy, says: str) -> None:
     path, value, reason = LIVE[says]
     name = tenant.approved("customers.export", f"live-{says}")
-    faults.on("GET", GRANT, faultproxy.altered({path: value}))
+    faults.on("GET", GRANT, injected.altered({path: value}))
     answer = tenant.ask("customers.export", f"live-{says}")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, reason, 0)
 
@@ -122,7 +123,7 @@ def test_the_live_grant_decides_whatever_the_store_said(tenant: Tenant, faults: 
 @pytest.mark.parametrize("seconds", [-40, 40])
 def test_a_clock_that_is_too_far_off_denies(tenant: Tenant, faults: FaultProxy, seconds: float) -> None:
     name = tenant.approved("customers.export", f"skew-{seconds}")
-    faults.on("GET", GRANT, faultproxy.skew(seconds))
+    faults.on("GET", GRANT, injected.skew(seconds))
     answer = tenant.ask("customers.export", f"skew-{seconds}")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "clock_skew", 0)
 
@@ -130,13 +131,13 @@ def test_a_clock_that_is_too_far_off_denies(tenant: Tenant, faults: FaultProxy, 
 @pytest.mark.parametrize("seconds", [-20, 20])
 def test_a_clock_that_is_a_little_off_does_not(tenant: Tenant, faults: FaultProxy, seconds: float) -> None:
     tenant.approved("customers.export", f"near-{seconds}")
-    faults.on("GET", GRANT, faultproxy.skew(seconds))
+    faults.on("GET", GRANT, injected.skew(seconds))
     assert tenant.ask("customers.export", f"near-{seconds}").decision is True
 
 
 def test_an_api_server_that_does_not_tell_the_time_denies(tenant: Tenant, faults: FaultProxy) -> None:
     tenant.approved("customers.export", "timeless")
-    faults.on("GET", GRANT, faultproxy.lose_date)
+    faults.on("GET", GRANT, injected.lose_date)
     assert tenant.ask("customers.export", "timeless").reason == "clock_skew"
 
 
@@ -170,7 +171,7 @@ def test_a_deny_rule_that_arrives_before_the_grant_was_read_wins(both: Tenants, 
 
 def test_a_write_whose_answer_is_lost_is_found_again_and_counts_once(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.notify", "lost-once")
-    faults.on("PUT", STATUS, faultproxy.lose_answer, times=1)
+    faults.on("PUT", STATUS, injected.lose_answer, times=1)
     answer = tenant.ask("customers.notify", "lost-once")
     assert tenant.uses(name) == 1
     assert answer.decision is True or answer.reason == "approval_unverifiable"
@@ -178,7 +179,7 @@ def test_a_write_whose_answer_is_lost_is_found_again_and_counts_once(tenant: Ten
 
 def test_a_write_of_which_nobody_knows_denies_and_stays_spent(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "unknown")
-    faults.on("PUT", STATUS, faultproxy.lose_answer, times=2)
+    faults.on("PUT", STATUS, injected.lose_answer, times=2)
     answer = tenant.ask("customers.export", "unknown")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "approval_unverifiable", 1)
     assert tenant.ask("customers.export", "unknown").reason == "approval_consumed"

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from support import faultproxy
+from support import injected
 from support.faultproxy import FaultProxy
 from support.installing import accepted
 from support.pdp.running import API_SECONDS
@@ -26,7 +26,7 @@ def tenant(both: Tenants) -> Tenant:
 @pytest.mark.parametrize("code", [401, 429, 500, 503])
 def test_an_api_server_that_cannot_makes_the_request_unavailable(tenant: Tenant, faults: FaultProxy, code: int) -> None:
     before = len(tenant.grants())
-    faults.on("POST", GRANTS, faultproxy.status(code))
+    faults.on("POST", GRANTS, injected.status(code))
     answer = tenant.submit("customers.export", f"cannot-{code}")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert len(tenant.grants()) == before
@@ -34,7 +34,7 @@ def test_an_api_server_that_cannot_makes_the_request_unavailable(tenant: Tenant,
 
 
 def test_an_api_server_that_hangs_makes_the_request_unavailable_in_time(tenant: Tenant, faults: FaultProxy) -> None:
-    faults.on("POST", GRANTS, faultproxy.hang)
+    faults.on("POST", GRANTS, injected.hang)
     began = time.monotonic()
     assert tenant.submit("customers.export", "hangs").status == 503
     assert time.monotonic() - began < API_SECONDS + 5
@@ -42,7 +42,7 @@ def test_an_api_server_that_hangs_makes_the_request_unavailable_in_time(tenant: 
 
 @pytest.mark.parametrize("code", [403, 422])
 def test_a_refusal_of_the_api_server_is_told_and_opens_nothing(tenant: Tenant, faults: FaultProxy, code: int) -> None:
-    faults.on("POST", GRANTS, faultproxy.status(code, "not like this"))
+    faults.on("POST", GRANTS, injected.status(code, "not like this"))
     answer = tenant.submit("customers.export", f"refused-{code}")
     assert (answer.status, answer.reason) == (400, "approval_required")
     assert "not like this" in answer.body["detail"]
@@ -50,15 +50,15 @@ def test_a_refusal_of_the_api_server_is_told_and_opens_nothing(tenant: Tenant, f
 
 def test_a_grant_whose_answer_was_lost_is_joined_by_the_next_request(tenant: Tenant, faults: FaultProxy) -> None:
     before = len(tenant.grants())
-    faults.on("POST", GRANTS, faultproxy.lose_answer)
+    faults.on("POST", GRANTS, injected.lose_answer)
     assert tenant.submit("customers.export", "lost").status == 503
     assert [tenant.submit("customers.export", "lost", point=point).status for point in (0, 1)] == [202, 202]
     assert len(tenant.grants()) == before + 1
 
 
 def test_a_name_that_is_taken_and_never_found_is_given_up(tenant: Tenant, faults: FaultProxy) -> None:
-    creates = faults.on("POST", GRANTS, faultproxy.status(409), times=None)
-    faults.on("GET", GRANT, faultproxy.status(404), times=None)
+    creates = faults.on("POST", GRANTS, injected.status(409), times=None)
+    faults.on("GET", GRANT, injected.status(404), times=None)
     assert tenant.submit("customers.export", "never-found").status == 400
     assert creates.seen == 50
 
@@ -78,8 +78,8 @@ def test_a_name_that_is_taken_and_never_found_is_given_up(tenant: Tenant, faults
 def test_a_name_that_is_taken_by_another_request_is_not_joined(
     tenant: Tenant, faults: FaultProxy, path: str, value: object
 ) -> None:
-    faults.on("POST", GRANTS, faultproxy.status(409))
-    reads = faults.on("GET", GRANT, faultproxy.altered({path: value}), times=None)
+    faults.on("POST", GRANTS, injected.status(409))
+    reads = faults.on("GET", GRANT, injected.altered({path: value}), times=None)
     name = tenant.opened("customers.export", "taken", point=1)
     answer = tenant.submit("customers.export", "taken")
     assert answer.status in {400, 202}

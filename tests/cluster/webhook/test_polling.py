@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from support import faultproxy
+from support import injected
 from support.faultproxy import FaultProxy
 from support.objects import later
 from support.pdp import asking
@@ -77,7 +77,7 @@ def test_a_request_that_was_withdrawn_is_cancelled_at_once(tenant: Tenant) -> No
 )
 def test_every_phase_has_a_status(tenant: Tenant, faults: FaultProxy, path: str, value: object, status: str) -> None:
     opened = tenant.submit("customers.export", "phases")
-    faults.on("GET", GRANT, faultproxy.altered({path: value}))
+    faults.on("GET", GRANT, injected.altered({path: value}))
     answer = tenant.poll(opened.task["id"])
     assert (answer.status, answer.task["status"]) == (200, status)
 
@@ -126,7 +126,7 @@ def test_a_task_is_read_with_a_token_only(tenant: Tenant) -> None:
 @pytest.mark.parametrize("code", [401, 429, 500])
 def test_an_api_server_that_cannot_makes_a_task_unavailable(tenant: Tenant, faults: FaultProxy, code: int) -> None:
     task = tenant.submit("customers.export", "unavailable").task["id"]
-    faults.on("GET", GRANT, faultproxy.status(code))
+    faults.on("GET", GRANT, injected.status(code))
     answer = tenant.poll(task)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert tenant.poll(task).status == 200

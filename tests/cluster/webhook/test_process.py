@@ -19,7 +19,7 @@ import requests
 from demo.stack import DecisionPoint
 from localcluster import process
 from localcluster.pki import Authority, Pair
-from support import faultproxy
+from support import injected
 from support.faultproxy import FaultProxy
 from support.pdp import asking
 from support.pdp.running import Bailiwick, await_ready, readiness
@@ -94,7 +94,7 @@ def test_with_a_certificate_it_serves_https_and_nothing_else(pdp: Bailiwick, ten
 
 
 def test_it_is_not_ready_and_answers_nothing_before_the_first_lists(pdp: Bailiwick, faults: FaultProxy) -> None:
-    fault = faults.on("GET", LIST, faultproxy.status(404), times=None)
+    fault = faults.on("GET", LIST, injected.status(404), times=None)
     config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
     point = pdp.stack.start_decision_point("--kubeconfig", str(config), await_ready=False)
     until(lambda: fault.seen > 4, "it asks for the lists")
@@ -110,7 +110,7 @@ def test_it_is_not_ready_and_answers_nothing_before_the_first_lists(pdp: Bailiwi
 
 
 def test_it_ends_at_once_when_it_is_told_to_before_it_is_ready(pdp: Bailiwick, faults: FaultProxy) -> None:
-    fault = faults.on("GET", LIST, faultproxy.hang, times=None)
+    fault = faults.on("GET", LIST, injected.hang, times=None)
     config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
     point = pdp.stack.start_decision_point("--kubeconfig", str(config), "--drain-seconds", "30", await_ready=False)
     until(lambda: fault.seen >= 2, "it asks for the lists")

@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from localcluster.rest import Answer
-from support import faultproxy
+from support import injected
 from support.faultproxy import FaultProxy
 from support.installing import accepted
 from support.namespaces import Roles
@@ -55,7 +55,7 @@ def test_a_review_of_subject_or_enforcer_that_got_in_all_the_same_is_not_counted
     counted = [{"reviewer": tenant.account(who)}]
     # As if the request had not even named whom it bars.
     live = {"spec.reviews": [entry], "status.counted": counted, "spec.request.excludedReviewers": []}
-    fault = faults.on("GET", GRANT, faultproxy.altered(live))
+    fault = faults.on("GET", GRANT, injected.altered(live))
     answer = tenant.ask("customers.export", f"got-in-{who}")
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 1)
     assert tenant.uses(name) == 0

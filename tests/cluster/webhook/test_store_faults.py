@@ -12,8 +12,9 @@ from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
 from bailiwick_webhook.cluster.client import POLICIES, Cluster, ClusterUnavailableError
 from demo.stack import DecisionPoint
 from localcluster import process
-from support import faultproxy
-from support.faultproxy import FaultProxy, Held
+from support import injected
+from support.faultproxy import FaultProxy
+from support.injected import Held
 from support.installing import accepted
 from support.objects import POLICY
 from support.pdp.running import Bailiwick, readiness
@@ -35,7 +36,7 @@ def test_what_was_deleted_while_the_watch_was_away_is_gone(both: Tenants, faults
     name = tenant.approved("customers.export", "gap")
     # The next watch is told that its history is gone; the list that then follows is held until we are done.
     listing = Held(before=True)
-    faults.on("GET", WATCH, faultproxy.status(410), times=4)
+    faults.on("GET", WATCH, injected.status(410), times=4)
     faults.on("GET", LIST, listing, times=4)
     faults.cut_watches()
     assert listing.reached.wait(10)
@@ -69,7 +70,7 @@ def test_no_line_of_a_watch_stops_the_store(
     both: Tenants, behind: DecisionPoint, faults: FaultProxy, what: str
 ) -> None:
     tenant = both.make("lines")
-    fault = faults.on("GET", POLICY_WATCH, faultproxy.events(LINES[what]))
+    fault = faults.on("GET", POLICY_WATCH, injected.events(LINES[what]))
     faults.cut_watches()
     until(lambda: fault.seen == 1, "the watch got the line", 15)
     tenant.change_policy({"rules": [*RULES[1:]]})
@@ -86,7 +87,7 @@ def test_no_answer_to_a_list_stops_the_store_or_empties_it(
     both: Tenants, behind: DecisionPoint, faults: FaultProxy, body: bytes
 ) -> None:
     tenant = both.make("lists")
-    fault = faults.on("GET", POLICY_LIST, faultproxy.events(body), times=2)
+    fault = faults.on("GET", POLICY_LIST, injected.events(body), times=2)
     faults.cut_watches()
     until(lambda: fault.seen == 2, "the lists were answered", 15)
     assert tenant.ask("customers.list").decision is True
@@ -96,8 +97,8 @@ def test_no_answer_to_a_list_stops_the_store_or_empties_it(
 
 
 def test_watches_that_end_at_once_do_not_make_a_storm(behind: DecisionPoint, faults: FaultProxy) -> None:
-    watches = faults.on("GET", WATCH, faultproxy.events(b""), times=None)
-    lists = faults.on("GET", LIST, faultproxy.pass_on, times=None)
+    watches = faults.on("GET", WATCH, injected.events(b""), times=None)
+    lists = faults.on("GET", LIST, injected.pass_on, times=None)
     faults.cut_watches()
     time.sleep(3)
     # Two collections; the pauses double from 0.2 s on.
@@ -127,7 +128,7 @@ def test_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_recovers
         assert readiness(sensitive)[1]["checks"]["fresh"] is True
     faults.silent = True
     for path in (LIST, WATCH):
-        faults.on("GET", path, faultproxy.hang, times=None)
+        faults.on("GET", path, injected.hang, times=None)
     until(lambda: readiness(sensitive)[0] == 503, "the store is stale", STALE_AFTER + 3)
     answer = tenant.ask("customers.notify", "silent")
     assert (answer.decision, answer.reason) == (False, "store_stale")
@@ -147,7 +148,7 @@ def test_a_guard_that_is_not_heard_of_any_more_is_not_proven(
     tenants = pdp.tenants(sensitive)
     tenant = tenants.make("silent-guard")
     tenant.approved("customers.notify", "silent-guard")
-    faults.on("GET", r"/validatingadmissionpolicybindings\?", faultproxy.hang, times=None)
+    faults.on("GET", r"/validatingadmissionpolicybindings\?", injected.hang, times=None)
     until(lambda: not readiness(sensitive)[1]["guard"]["proven"], "the guard is in doubt", STALE_AFTER + 4)
     answer = tenant.ask("customers.notify", "silent-guard")
     assert (answer.decision, answer.reason) == (False, "approval_unverifiable")

@@ -290,3 +290,4 @@ class TestAProblem:
     def test_is_written_with_its_position_where_it_has_one(self) -> None:
         assert str(Problem("spec.a", "is wrong", 2, 3)) == "spec.a:2:3: is wrong"
         assert str(Problem("spec.a", "is wrong")) == "spec.a: is wrong"
+        assert Problem("spec.a", "is wrong") == Problem("spec.a", "is wrong", 0, 0)

@@ -97,6 +97,26 @@ class TestAString:
         assert value_of(text) == expected
         assert list(shown(with_context(**{f"n{text}": 1}))) == [f"context.n{expected}"]
 
+    @pytest.mark.parametrize(
+        ("first", "last"),
+        [
+            (0x034F, 0x034F),
+            (0x115F, 0x1160),
+            (0x17B4, 0x17B5),
+            (0x180B, 0x180F),
+            (0x2800, 0x2800),
+            (0x3164, 0x3164),
+            (0xFE00, 0xFE0F),
+            (0xFFA0, 0xFFA0),
+            (0xE0100, 0xE01EF),
+        ],
+    )
+    def test_is_shown_without_what_prints_as_nothing_and_with_all_around_it(self, first: int, last: int) -> None:
+        for code in range(first, last + 1):
+            assert value_of(chr(code)).startswith("\\u")
+        for code in (first - 1, last + 1):
+            assert value_of(chr(code)).startswith("\\u") is not chr(code).isprintable()
+
     @pytest.mark.parametrize("text", ["1", "-1.5e3", "true", "null", '"a"', "{}", '[1, "a"]', ' {"a":\n1} ', "NaN"])
     def test_is_quoted_where_it_would_read_as_another_value(self, text: str) -> None:
         assert value_of(text).startswith('"')

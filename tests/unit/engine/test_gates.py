@@ -60,6 +60,8 @@ class TestAGateWithoutGrant:
         )
         assert [step.name for step in verdict.gate.steps] == ["crm-agent.export.owner"]
         assert verdict.digest is not None
+        assert verdict.rule is not None
+        assert verdict.rule.place == ("crm-agent", "export")
         assert (verdict.requestable, verdict.next_action) == (True, "request")
 
     def test_takes_everything_else_from_its_rule(self) -> None:
@@ -295,6 +297,12 @@ class TestAVerdict:
             assert deciding is not None
             assert deciding.place == ("a", "a")
 
+    def test_names_the_first_of_equal_rules_however_they_spell_their_actions(self) -> None:
+        on = snapshot(carrier(), allowing("b", effect="Deny"), allowing("a", effect="Deny", actions=["customers.*"]))
+        deciding = verdict_of(on).rule
+        assert deciding is not None
+        assert deciding.place == ("a", "a")
+
     def test_names_the_first_of_several_gates(self) -> None:
         policies = [stored(name, gated_rule(name)) for name in ("b", "a")]
         verdict = verdict_of(snapshot(carrier(), *policies))
@@ -345,7 +353,7 @@ class TestAVerdict:
         false = [{"name": "c", "expression": "false"}]
         shadow = [
             rule("z-allow", actions=["customers.export"]),
-            rule("a-deny", effect="Deny", actions=["customers.export"]),
+            rule("a-deny", effect="Deny", actions=["*"]),
             rule("silent", effect="Deny", actions=["customers.export"], conditions=false),
             rule("elsewhere", effect="Deny", actions=["customers.list"]),
             gated_rule("gate"),

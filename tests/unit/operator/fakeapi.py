@@ -7,10 +7,10 @@ import copy
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+from bailiwick_api.access import Access
 from bailiwick_api.accounts import CANARY_GRANT, GUARD_CONFIG_MAP
 from bailiwick_api.canary import canary, probes
 from bailiwick_engine.fingerprint import paths, shipped
-from bailiwick_operator.access import Access
 from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Method
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, NOW

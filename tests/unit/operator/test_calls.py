@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bailiwick_operator.access import Access
+from bailiwick_api.access import Access
 from bailiwick_operator.handlers.watch import _use_until
 from bailiwick_operator.kube import Kube, UnreachableError
 from unit.operator.cases import NOW, grant

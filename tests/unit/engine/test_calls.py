@@ -1,0 +1,48 @@
+"""A call as the edge hands it over."""
+
+import msgspec
+import pytest
+
+from bailiwick_engine.call import (
+    RESERVED_CONTEXT,
+    SERVICE_ACCOUNT_TYPE,
+    Action,
+    Resource,
+    ServiceAccount,
+    Subject,
+    Unproven,
+)
+from bailiwick_engine.reasons import Reason
+from unit.engine.cases import CALL, with_context
+
+
+class TestACall:
+    @pytest.mark.parametrize(
+        ("part", "field"),
+        [
+            (CALL, "subject"),
+            (Subject("t", "a", "uid"), "id"),
+            (Unproven(Reason.IDENTITY_INVALID), "reason"),
+            (ServiceAccount("a", "uid"), "username"),
+            (Action("a"), "name"),
+            (Resource("t", "1"), "id"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+    )
+    def test_does_not_change_between_its_decision_and_its_record(self, part: msgspec.Struct, field: str) -> None:
+        with pytest.raises(AttributeError):
+            setattr(part, field, "other")
+
+    @pytest.mark.parametrize(
+        ("context", "intent"),
+        [({"intent": "support"}, "support"), ({}, None), ({"intent": ""}, None), ({"intent": ["support"]}, None)],
+    )
+    def test_has_the_purpose_that_it_declares_in_words(self, context: dict[str, object], intent: str | None) -> None:
+        assert with_context(**context).intent == intent
+
+    def test_has_no_context_that_only_proves_or_steers(self) -> None:
+        # The words are AuthZEN's and ours on the wire: whoever adds one takes it out of every digest.
+        assert frozenset({"evidence", "approval", "explain", "business_justification"}) == RESERVED_CONTEXT
+
+    def test_is_for_a_service_account_by_this_type(self) -> None:
+        assert SERVICE_ACCOUNT_TYPE == "serviceAccount"
