@@ -58,14 +58,12 @@ class Cerbos:
         for place in workload.places(policies):
             (folder / f"{place.name}.json").write_bytes(orjson.dumps(_policy(place)))
         port, grpc_port = free_ports(2)
-        authzen = {"enabled": True, "listenAddr": f"{HOST}:{port}"}
         config = {
             "server": {"httpListenAddr": f"{HOST}:{port}", "grpcListenAddr": f"{HOST}:{grpc_port}"},
             "storage": {"driver": "disk", "disk": {"directory": str(folder), "watchForChanges": False}},
             "telemetry": {"disabled": True},
             "audit": {"enabled": False},
         }
-        del authzen
         # JSON is YAML.
         path = servers.folder / f"{name}.config.yaml"
         path.write_text(json.dumps(config), encoding="utf-8")

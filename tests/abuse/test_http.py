@@ -1,6 +1,7 @@
 """HTTP as clients and attackers speak it: every answer is a closed one, and tells what it is about."""
 
 import json
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,22 +15,28 @@ from support.pdp import asking
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant
 
-_WAIT: Final = 2.0
+_WAIT: Final = 5.0
 
 
-def _raw(tenant: Tenant, *parts: bytes, wait: float = _WAIT) -> bytes:
-    """Send bytes as they are, and return what comes until the connection ends or nothing more comes."""
+def _raw(tenant: Tenant, *parts: bytes, to_its_end: bool = False) -> bytes:
+    """Send bytes as they are; return the first whole answer, or all that comes before the connection ends."""
     address = urlsplit(tenant.points[0])
     out = b""
-    with socket.create_connection((address.hostname, address.port), timeout=wait) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=_WAIT) as connection:
         for part in parts:
             connection.sendall(part)
-        try:
-            while chunk := connection.recv(65536):
-                out += chunk
-        except TimeoutError:
-            out += b"<open>"
+        while to_its_end or not _whole(out):
+            chunk = connection.recv(65536)
+            if not chunk:
+                break
+            out += chunk
     return out
+
+
+def _whole(answer: bytes) -> bool:
+    head, found, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"Content-Length: (\d+)", head)
+    return bool(found) and length is not None and len(body) >= int(length[1])
 
 
 def _head(tenant: Tenant, *headers: str, method: str = "POST", target: str = "", version: str = "1.1") -> bytes:
@@ -74,7 +81,8 @@ def test_a_connection_that_is_to_be_closed_is_closed_after_the_answer(
     tenant: Tenant, version: str, headers: tuple[str, ...]
 ) -> None:
     body = _body(tenant)
-    answer = _raw(tenant, _head(tenant, *headers, f"Content-Length: {len(body)}", version=version) + body)
+    sent = _head(tenant, *headers, f"Content-Length: {len(body)}", version=version) + body
+    answer = _raw(tenant, sent, to_its_end=True)
     assert b" 200 OK\r\n" in answer
     assert answer.endswith(b"}")
     assert b"\r\nX-Request-ID: raw\r\n" in answer
@@ -95,9 +103,8 @@ def test_a_connection_that_is_to_be_closed_is_closed_after_the_answer(
     ids=["both", "twice", "negative", "plus", "odd", "blank", "long", "nul"],
 )
 def test_a_request_that_can_be_read_in_two_ways_is_not_read_at_all(tenant: Tenant, lines: tuple[str, ...]) -> None:
-    answer = _raw(tenant, _head(tenant, *lines) + b"0\r\n\r\n")
+    answer = _raw(tenant, _head(tenant, *lines) + b"0\r\n\r\n", to_its_end=True)
     assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
-    assert not answer.endswith(b"<open>")
     assert b'"decision"' not in answer
 
 

@@ -3,14 +3,14 @@
 Holds: the fixtures of the same names as everywhere (`callers`, `installed`, ...) are here those of that control plane.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from bailiwick_api.accounts import Installation
 from cluster.operator.grants import Grants
-from cluster.operator.running import Operator
+from cluster.operator.running import NewOperator, Operator
 from localcluster import build
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
@@ -19,8 +19,6 @@ from localcluster.tokens import TokenFile
 from support.callers import Callers
 from support.installing import install
 from support.namespaces import Namespaces, Roles
-
-NewOperator = Callable[..., Operator]
 
 
 @pytest.fixture(scope="module")
@@ -85,18 +83,9 @@ def account(cluster: Cluster, installed: Installation, tmp_path_factory: pytest.
 @pytest.fixture(scope="module")
 def new_operator(account: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewOperator]:
     """Describe one more operator, not yet started; whatever still runs at the end is killed."""
-    made: list[Operator] = []
-    folder = tmp_path_factory.mktemp("operators")
-
-    def new(*flags: str, kubeconfig: Path = account) -> Operator:
-        operator = Operator(kubeconfig, folder / f"{len(made)}.log", flags)
-        made.append(operator)
-        return operator
-
-    yield new
-    for operator in made:
-        if operator._process is not None and operator._process.poll() is None:
-            operator.kill()
+    operators = NewOperator(account, tmp_path_factory.mktemp("operators"))
+    yield operators
+    operators.kill_all()
 
 
 @pytest.fixture(scope="module")

@@ -65,9 +65,10 @@ class Operator:
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """End it as a crash does."""
-        self.process.kill()
-        self.process.wait()
+        """End it as a crash does, if it still runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def freeze(self) -> None:
         """Make it stand still."""
@@ -95,3 +96,23 @@ class Operator:
         """Stop, if it still runs."""
         if not self._ended():
             self.stop()
+
+
+class NewOperator:
+    """Describes operators, and remembers them."""
+
+    def __init__(self, kubeconfig: Path, logs: Path) -> None:
+        self._kubeconfig = kubeconfig
+        self._logs = logs
+        self._made: list[Operator] = []
+
+    def __call__(self, *flags: str, kubeconfig: Path | None = None) -> Operator:
+        """Describe one more, not yet started."""
+        operator = Operator(kubeconfig or self._kubeconfig, self._logs / f"{len(self._made)}.log", flags)
+        self._made.append(operator)
+        return operator
+
+    def kill_all(self) -> None:
+        """End what still runs."""
+        for operator in self._made:
+            operator.kill()

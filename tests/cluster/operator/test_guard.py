@@ -13,9 +13,8 @@ import pytest
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.guards import NAMES, REVIEW, STATUS
 from bailiwick_engine.fingerprint import fingerprint, paths, shipped
-from cluster.operator.conftest import NewOperator
 from cluster.operator.grants import Grants
-from cluster.operator.running import Operator
+from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.installing import accepted, apply, await_guards

@@ -3,19 +3,27 @@
 import json
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bailiwick_api.accounts import OPERATOR_LEASE, Installation
-from cluster.operator.conftest import NewOperator
 from cluster.operator.grants import Grants
+from cluster.operator.running import NewOperator
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.installing import accepted
 from support.waiting import until
 
 LEASE_SECONDS = 15
+
+
+@pytest.fixture(autouse=True)
+def alone(new_operator: NewOperator) -> Iterator[None]:
+    """No operator outlives its test, or it would hold the lease against the next."""
+    yield
+    new_operator.kill_all()
 
 
 def holder(admin: Rest, installed: Installation) -> str | None:

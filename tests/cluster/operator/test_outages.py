@@ -10,9 +10,8 @@ import pytest
 
 from bailiwick_api import crds
 from bailiwick_api.accounts import Installation
-from cluster.operator.conftest import NewOperator
 from cluster.operator.grants import Grants
-from cluster.operator.running import Operator
+from cluster.operator.running import NewOperator, Operator
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
 from localcluster.rest import Rest

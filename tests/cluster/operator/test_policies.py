@@ -3,9 +3,8 @@
 import time
 
 from bailiwick_api.accounts import Installation
-from cluster.operator.conftest import NewOperator
 from cluster.operator.grants import Grants
-from cluster.operator.running import Operator
+from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.installing import accepted

@@ -107,6 +107,21 @@ def test_a_repeated_call_is_denied_once_its_grant_is_revoked(tenant: Tenant) -> 
     assert (answer.decision, answer.reason) == (False, "approval_revoked")
 
 
+def test_a_repeated_call_is_judged_by_the_policy_of_now(tenants: Tenants) -> None:
+    tenant = tenants.make("repeated-policy", [RULES[0], _export()])
+    for resource in ("denied", "edited"):
+        tenant.approved("customers.export", resource)
+        assert tenant.ask("customers.export", resource, request_id=resource).decision is True
+        assert tenant.ask("customers.export", resource, request_id=resource, point=1).decision is True
+    tenant.change_policy({"rules": [RULES[0], _export(), {**RULES[4], "actions": ["customers.export"]}]})
+    tenant.await_known(lambda said: said.reason == "policy_denied", "customers.export", "denied")
+    assert tenant.ask("customers.export", "denied", request_id="denied").reason == "policy_denied"
+    tenant.change_policy({"rules": [RULES[0], _export(conditions=[{"name": "new", "expression": "true"}])]})
+    tenant.await_known(lambda said: said.reason == "approval_required", "customers.export", "unseen")
+    tenant.await_known(lambda said: said.context["policy"]["generation"] == 3, "customers.export", "edited")
+    assert tenant.ask("customers.export", "edited", request_id="edited").decision is False
+
+
 def test_a_repeated_call_takes_no_use_of_a_second_grant(tenant: Tenant) -> None:
     first = tenant.approved("customers.export", "second-grant")
     assert tenant.ask("customers.export", "second-grant", request_id="first").decision is True

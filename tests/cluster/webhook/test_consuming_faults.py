@@ -27,7 +27,7 @@ def tenant(both: Tenants) -> Tenant:
     return both.make("consuming-faults")
 
 
-@pytest.mark.parametrize("code", [401, 429, 500, 503])
+@pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
 @pytest.mark.parametrize(("method", "path"), [("GET", GRANT), ("PUT", STATUS)], ids=["read", "write"])
 def test_an_api_server_that_cannot_costs_the_call_and_no_use(
     tenant: Tenant, faults: FaultProxy, method: str, path: str, code: int

@@ -122,7 +122,7 @@ def test_it_ends_at_once_when_it_is_told_to_before_it_is_ready(pdp: Bailiwick, f
 
 
 def test_being_told_to_stop_it_becomes_unready_and_loses_no_request(pdp: Bailiwick, tenant: Tenant) -> None:
-    point = pdp.start_point("--drain-seconds", "1.5")
+    point = pdp.start_point("--drain-seconds", "3")
     url, body = tenant.url().replace(tenant.points[0], point.url), tenant.body("customers.list")
     seen: Counter[str] = Counter()
     headers = {"Authorization": f"Bearer {tenant.pep}"}
@@ -146,7 +146,7 @@ def test_being_told_to_stop_it_becomes_unready_and_loses_no_request(pdp: Bailiwi
         worker.start()
     time.sleep(0.5)
     point.process.id.send(SIGTERM)
-    until(lambda: readiness(point)[0] == 503, "it says that it is not ready", 1)
+    until(lambda: readiness(point)[0] == 503, "it says that it is not ready", 3)
     assert readiness(point)[1]["checks"]["serving"] is False
     for worker in workers:
         worker.join(15)

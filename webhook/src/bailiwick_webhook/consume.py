@@ -68,9 +68,9 @@ class Consumer:
         # One more try for each use that another call may take meanwhile, and some for the operator's own writes.
         for _ in range(candidate.request.max_uses + 3):
             answer = await self._cluster.read_grant(candidate.namespace, candidate.name)
-            live = grants.parse(answer.body) if answer.ok else None
-            if live is None or live.uid != candidate.uid:
-                return _denied(last, Reason.APPROVAL_REQUIRED), None
+            live = _same(candidate, answer)
+            if isinstance(live, Reason):
+                return _denied(last, live), None
             skewed, now = self._clock(answer)
             if skewed:
                 return _denied(last, Reason.CLOCK_SKEW), None
@@ -99,6 +99,15 @@ class Consumer:
             return True, ours
         # The header has whole seconds, so the API server's clock reads up to one second more.
         return not -MAX_SKEW <= answer.date - ours <= MAX_SKEW, max(ours, answer.date)
+
+
+def _same(candidate: Grant, answer: Answer) -> Grant | Reason:
+    """Return the candidate as it is now, or why there is none."""
+    if not answer.ok and answer.status != _GONE:
+        _log.error("grant cannot be read", grant=candidate.name, status=answer.status, why=answer.message)
+        return Reason.APPROVAL_UNVERIFIABLE
+    live = grants.parse(answer.body) if answer.ok else None
+    return live if live is not None and live.uid == candidate.uid else Reason.APPROVAL_REQUIRED
 
 
 def _denied(verdict: Verdict, reason: Reason) -> Verdict:
