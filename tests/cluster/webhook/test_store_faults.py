@@ -32,19 +32,22 @@ GONE: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"
 
 
 def test_what_was_deleted_while_the_watch_was_away_is_gone(both: Tenants, faults: FaultProxy) -> None:
-    tenant = both.make("gap")
-    name = tenant.approved("customers.export", "gap")
+    deleted, kept = both.make("gap"), both.make("gap-of-a-grant")
+    name = kept.opened("customers.export", "gap")
+    kept.await_known(lambda said: said.reason == "approval_pending", "customers.export", "gap")
     # The next watch is told that its history is gone; the list that then follows is held until we are done.
     listing = Held(before=True)
     faults.on("GET", WATCH, injected.status(410), times=4)
     faults.on("GET", LIST, listing, times=4)
     faults.cut_watches()
     assert listing.reached.wait(10)
-    _delete_policy(tenant)
-    accepted(tenant.callers("system:serviceaccount:kube-system:namespace-controller").delete(tenant.path_of(name)))
-    assert tenant.ask("customers.list").decision is True
+    _delete_policy(deleted)
+    accepted(kept.callers("system:serviceaccount:kube-system:namespace-controller").delete(kept.path_of(name)))
+    assert deleted.ask("customers.list").decision is True
+    assert kept.ask("customers.export", "gap").reason == "approval_pending"
     listing.go.set()
-    until(lambda: tenant.ask("customers.list").status == 403, "the deleted policy is gone", 10)
+    until(lambda: deleted.ask("customers.list").status == 403, "the deleted policy is gone", 15)
+    until(lambda: kept.ask("customers.export", "gap").reason == "approval_required", "the deleted grant is gone", 15)
 
 
 LINES: Final[dict[str, bytes]] = {

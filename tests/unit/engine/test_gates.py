@@ -341,6 +341,12 @@ class TestAVerdict:
         assert nearest.place == ("a", "a")
         assert verdict_of(snapshot(carrier())).rule is None
 
+    def test_has_one_of_four_outcomes_and_keeps_it(self) -> None:
+        # Their spelling stands in records.
+        assert [outcome.value for outcome in Outcome] == ["allow", "deny", "use_grant", "forbidden"]
+        with pytest.raises(AttributeError):
+            setattr(verdict_of(GATED), "outcome", Outcome.ALLOW)  # noqa: B010 - that it fails is the point
+
     def test_that_is_no_denial_cannot_be_requested(self) -> None:
         gate = verdict_of(GATED).gate
         made = Verdict(outcome=Outcome.ALLOW, reason=Reason.APPROVAL_REQUIRED, gate=gate)

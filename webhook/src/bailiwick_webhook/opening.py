@@ -29,6 +29,7 @@ from bailiwick_webhook.store.store import Store
 MAX_REASON: Final = 4096
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
 _MAX_CHAIN: Final = 50
+_LONGEST_PENDING: Final = 86_400 - 60
 _CONFLICT: Final = 409
 _GONE: Final = 404
 # Waits for its reviews, or serves.
@@ -147,7 +148,8 @@ def reason_problem(gate: Gate, reason: str | None) -> str | None:
 def _manifest(
     name: str, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None, now: float
 ) -> dict[str, Any]:
-    pending_until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=gate.pending_seconds)
+    # The guard counts 24 hours by the API server's clock; a minute less leaves room for ours to be ahead of it.
+    pending_until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=min(gate.pending_seconds, _LONGEST_PENDING))
     request: dict[str, Any] = {
         "endpoint": call.endpoint,
         "rules": [{"policy": gate.policy, "uid": gate.policy_uid, "rule": gate.rule, "ruleDigest": gate.rule_digest}],
