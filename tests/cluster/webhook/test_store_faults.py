@@ -123,6 +123,7 @@ def sensitive(pdp: Bailiwick, proxy: FaultProxy) -> Iterator[DecisionPoint]:
 def test_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_recovers(
     pdp: Bailiwick, sensitive: DecisionPoint, faults: FaultProxy
 ) -> None:
+    _await_fresh(sensitive)
     tenants = pdp.tenants(sensitive)
     tenant = tenants.make("silent")
     name = tenant.approved("customers.notify", "silent")
@@ -148,6 +149,7 @@ def test_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_recovers
 def test_a_guard_that_is_not_heard_of_any_more_is_not_proven(
     pdp: Bailiwick, sensitive: DecisionPoint, faults: FaultProxy
 ) -> None:
+    _await_fresh(sensitive)
     tenants = pdp.tenants(sensitive)
     tenant = tenants.make("silent-guard")
     tenant.approved("customers.notify", "silent-guard")
@@ -178,6 +180,11 @@ async def test_a_watch_that_says_nothing_is_not_believed(pdp: Bailiwick, faults:
         assert 0.9 < time.monotonic() - began < 5
     finally:
         await cluster.close()
+
+
+def _await_fresh(point: DecisionPoint) -> None:
+    """Let what an earlier test hung or cut be over: after a failure it pauses for seconds before it lists again."""
+    until(lambda: readiness(point)[0] == 200, "the store is fresh", 30)
 
 
 def _delete_policy(tenant: Tenant) -> None:
