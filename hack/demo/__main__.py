@@ -15,6 +15,8 @@ from typing import Final
 from demo import install
 from demo.narrator import Narrator, Terminal
 from demo.s1 import RACE_USES, RACERS, S1, NotAsToldError
+from demo.s2 import S2
+from demo.s4 import S4
 from demo.stack import Stack
 from localcluster.access import Cluster
 from localcluster.cache import clusters_folder
@@ -137,8 +139,12 @@ def _play(bench: _Bench, tell: Narrator) -> None:
     bench.adopt()
     stack.await_guard()
     tell.held("each guard refused the dry run that it must refuse")
-    tell.step("The CRM's accounts and its policy are applied.")
+    tell.step("The accounts and policies of the CRM, of the deployment API and of the support desk are applied.")
     install.crm(stack, tell)
+    install.deploy(stack, tell)
+    install.support(stack, tell)
+    tell.step("An issuer of people's tokens starts; the decision points are told about it.")
+    stack.start_issuer()
     tell.step(f"{_WEBHOOKS} decision points start, and the CRM API in front of the first.")
     for _ in range(_WEBHOOKS):
         stack.start_decision_point()
@@ -146,6 +152,8 @@ def _play(bench: _Bench, tell: Narrator) -> None:
     bench.adopt()
     tell.held("all are ready")
     S1(stack, tell).play()
+    S2(stack, tell).play()
+    S4(stack, tell).play()
 
 
 def _proven(tell: Narrator) -> None:
@@ -156,6 +164,8 @@ def _proven(tell: Narrator) -> None:
         "An approval is of one call: other arguments are stopped, the same call passes once.",
         f"Of {RACERS} parallel calls over {_WEBHOOKS} processes exactly {RACE_USES} passed on {RACE_USES} uses.",
         "A revocation stops the next call.",
+        "A service account deploys from an approved workload only, and only where the target is in scope.",
+        "On a person's behalf an agent gets less than by itself, and a chain no more than any hop of it.",
     ):
         tell.held(line)
 

@@ -7,6 +7,8 @@ from demo.narrator import Narrator
 from demo.stack import MANIFESTS, Stack
 
 _CRM = ("examples/crm/accounts.yaml", "examples/crm/policy.yaml", "hack/demo/broad-rights.yaml")
+_DEPLOY = ("examples/deploy/accounts.yaml", "examples/deploy/policy.yaml")
+_SUPPORT = ("examples/support/accounts.yaml", "examples/support/policy.yaml")
 
 
 class InstallError(Exception):
@@ -31,16 +33,30 @@ def bailiwick(stack: Stack, tell: Narrator) -> None:
 
 def crm(stack: Stack, tell: Narrator) -> None:
     """Apply the CRM example, and wait until its policy is accepted. Raises `InstallError`."""
-    _apply(stack, tell, _CRM)
-    waiting = ("wait", "--for=condition=Ready", "epol/crm-agent", "-n", "crm", "--timeout=30s")
-    tell.command(f"kubectl {' '.join(waiting)}")
-    tell.answer(_run(stack, *waiting))
+    _example(stack, tell, _CRM, "crm-agent", "crm")
+
+
+def deploy(stack: Stack, tell: Narrator) -> None:
+    """Apply the deployment example, and wait until its policy is accepted. Raises `InstallError`."""
+    _example(stack, tell, _DEPLOY, "deployer", "deploy")
+
+
+def support(stack: Stack, tell: Narrator) -> None:
+    """Apply the support desk example, and wait until its policy is accepted. Raises `InstallError`."""
+    _example(stack, tell, _SUPPORT, "desk", "support")
 
 
 def remove(stack: Stack) -> None:
     """Take back everything that was applied."""
-    for files in (_CRM, *reversed(MANIFESTS)):
+    for files in (_CRM, _DEPLOY, _SUPPORT, *reversed(MANIFESTS)):
         _run(stack, "delete", "--ignore-not-found", "--timeout=50s", *(f"--filename={file}" for file in files))
+
+
+def _example(stack: Stack, tell: Narrator, files: tuple[str, ...], policy: str, namespace: str) -> None:
+    _apply(stack, tell, files)
+    waiting = ("wait", "--for=condition=Ready", f"epol/{policy}", "-n", namespace, "--timeout=30s")
+    tell.command(f"kubectl {' '.join(waiting)}")
+    tell.answer(_run(stack, *waiting))
 
 
 def _apply(stack: Stack, tell: Narrator, files: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ Standing: used by the demo and by the end-to-end tests. Each process runs as its
 TokenRequest that is replaced before it ends; logs and decision records go to one folder.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import requests
+import yaml
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE, GUARD_CONFIG_MAP, Installation
+from issuer.serving import DISCOVERY
+from issuer.signing import Signer
 from localcluster.access import Cluster
 from localcluster.errors import StartError
 from localcluster.ports import free_ports
@@ -56,7 +60,10 @@ class DecisionPoint:
 
 @dataclass
 class Stack:
-    """The processes of one cluster. `start` them in this order: manifests, operator, decision points, CRM."""
+    """The processes of one cluster. `start` them in this order: manifests, operator, issuer, decision points, CRM.
+
+    `signer` signs the tokens of people, `issuers` is what decision points are told about it.
+    """
 
     cluster: Cluster
     folder: Path
@@ -65,6 +72,8 @@ class Stack:
     processes: list[Running] = field(default_factory=list)
     decision_points: list[DecisionPoint] = field(default_factory=list)
     crm_url: str = ""
+    signer: Signer | None = None
+    issuers: Path | None = None
 
     def kubectl(self, *arguments: str, person: str = "admin", kubeconfig: Path | None = None) -> tuple[int, str]:
         """Run kubectl as a person; return its exit code and what it said."""
@@ -89,6 +98,34 @@ class Stack:
         path = f"/api/v1/namespaces/{self.installation.namespace}/configmaps/{GUARD_CONFIG_MAP}"
         self.cluster.rest().wait(path, lambda answer: answer.ok, _START_SECONDS)
 
+    def start_issuer(self) -> None:
+        """Start the issuer of people's tokens, which decision points that start later know as `corp`."""
+        folder = self.folder / "issuer"
+
+        def start() -> Signer:
+            (port,) = free_ports(1)
+            environment = {**os.environ, "PYTHONPATH": str(ROOT / "hack")}
+            command: list[str | Path] = [
+                sys.executable,
+                "-m",
+                "issuer",
+                "--folder",
+                folder,
+                "--port",
+                str(port),
+                "serve",
+            ]
+            process = spawn("issuer", command, self.folder / "issuer.log", environment)
+            self.processes.append(process)
+            signer = Signer(folder, f"https://127.0.0.1:{port}")
+            self._await(process, signer.url + DISCOVERY, requests.codes.ok, authority=folder / "ca.crt")
+            return signer
+
+        self.signer = _unless_port_taken(start)
+        self.issuers = self.folder / "issuers.yaml"
+        corp = {"name": "corp", "issuer": self.signer.url, "caFile": "issuer/ca.crt", "allowPrivateAddresses": True}
+        self.issuers.write_text(yaml.safe_dump({"issuers": [corp]}))
+
     def start_decision_point(self, *flags: str, await_ready: bool = True) -> DecisionPoint:
         """Start one more decision point, and wait until it is ready."""
         name = f"webhook-{len(self.decision_points)}"
@@ -103,6 +140,8 @@ class Stack:
             records,
             "--drain-seconds=0.2",
         ]
+        if self.issuers is not None:
+            common += ["--issuers", self.issuers]
 
         def start() -> DecisionPoint:
             port, status_port = free_ports(2)
@@ -151,14 +190,15 @@ class Stack:
         self.processes.append(running)
         return running
 
-    def _await(self, process: Running, url: str, status: int) -> None:
+    def _await(self, process: Running, url: str, status: int, authority: Path | None = None) -> None:
+        verify = True if authority is None else str(authority)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and process.alive:
             try:
-                if requests.get(url, timeout=5).status_code == status:
+                if requests.get(url, timeout=5, verify=verify).status_code == status:
                     return
-            except requests.ConnectionError:
-                pass
+            except (requests.ConnectionError, OSError):
+                pass  # Not listening yet, or its certificate is not written yet.
             time.sleep(0.05)
         raise StartError(f"{process.name} did not become ready; the end of {process.log}:\n{process.last_words()}")
 

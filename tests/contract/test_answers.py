@@ -186,6 +186,8 @@ def test_a_record(tenant: Tenant, pdp: Bailiwick) -> None:
         "subject": {"type": "serviceAccount", **account},
         "action": "customers.export",
         "resource": {"type": "customer", "id": "record"},
+        "actors": [],
+        "hop": None,
         "intent": None,
         "digest": "str",
         "policy": {"name": "crm-agent", "uid": "str", "generation": 1, "digest": "str", "rule": "export"},

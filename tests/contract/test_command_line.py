@@ -14,6 +14,7 @@ FLAGS: Final = {
     "--help",
     "--host",
     "--human-username-prefix",
+    "--issuers",
     "--kubeconfig",
     "--log-level",
     "--max-staleness",

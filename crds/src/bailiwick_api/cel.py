@@ -44,6 +44,28 @@ DENY_HAS_NO_INTENTS: Final = Rule(
     "a Deny rule has no intents: a caller would escape it by declaring another purpose",
 )
 
+SUBJECT_IS_ONE_THING: Final = Rule(
+    "(has(self.serviceAccount) ? 1 : 0) + (has(self.user) ? 1 : 0) + (has(self.group) ? 1 : 0)"
+    " + (has(self.entity) ? 1 : 0) == 1",
+    "a subject is exactly one of serviceAccount, user, group, entity",
+)
+WORKLOAD_NEEDS_SERVICE_ACCOUNT: Final = Rule(
+    "!has(self.workload) || has(self.serviceAccount)", "workload goes with serviceAccount only"
+)
+WORKLOAD_SAYS_SOMETHING: Final = Rule(
+    "has(self.podSelector) || has(self.imageDigests)", "workload needs imageDigests, podSelector or both"
+)
+DELEGATION_PRINCIPALS_KNOWN: Final = Rule(
+    "!has(self.endpointSettings) || !has(self.endpointSettings.delegation)"
+    " || self.endpointSettings.delegation.principals.all(s, self.subjects.exists(x, x.name == s))",
+    "delegation names a principal that spec.subjects does not list",
+)
+ENTITY_NEEDS_ASSERTED: Final = Rule(
+    "!has(self.endpointSettings) || self.subjects.all(x, !has(x.entity))"
+    " || (has(self.endpointSettings.identity) && self.endpointSettings.identity.verification == 'Asserted')",
+    "a subject of kind entity needs identity.verification Asserted",
+)
+
 REQUEST_IMMUTABLE: Final = Rule("self == oldSelf", "the request is immutable: ask for a new grant")
 DISPLAY_NEEDED: Final = Rule(
     "self.origin == 'PreApproved' || has(self.display)",

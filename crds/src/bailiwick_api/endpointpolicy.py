@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
 from bailiwick_api.meta import (
+    DNS_LABEL,
     LIST_ATOMIC,
     LIST_SET,
     Condition,
@@ -31,6 +32,7 @@ Action = Annotated[str, Field(min_length=1, max_length=128, pattern=ACTION_PATTE
 ResourceId = Annotated[str, Field(min_length=1, max_length=253, pattern=RESOURCE_ID_PATTERN)]
 Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH)]
 PropertyValue = Annotated[str, Field(max_length=253)]
+IssuerName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 Effect = Literal["Allow", "RequireApproval", "Deny"]
 StepKind = Literal["Human", "System"]
 
@@ -50,31 +52,66 @@ class ServiceAccountRef(Model):
 class Identity(Model):
     """How the subject of a call is proven."""
 
-    verification: Literal["Token"] = "Token"
-    """Token: the subject is proven by a token that the decision point verifies."""
+    verification: Literal["Token", "Asserted"] = "Token"
+    """Token: the subject is proven by a token that the PDP verifies. Asserted: the enforcer's word is taken."""
     audiences: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253)]] | None,
         Field(min_length=1, max_length=8, json_schema_extra=LIST_SET),
     ] = None
     """Accepted token audiences; default `<endpoint>.<namespace>`."""
+    issuers: Annotated[list[IssuerName] | None, Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] = None
+    """Issuers of subjects' tokens, by the names of the installation; default `cluster`, its service accounts."""
 
 
-class EndpointSettings(Model):
-    """Settings of the endpoint, not of the policy: exactly one policy of an endpoint carries them."""
+class IssuedName(Model):
+    """A user or a group, as an issuer names them."""
 
-    enforcers: Annotated[
-        list[ServiceAccountRef],
-        Field(min_length=1, max_length=16, json_schema_extra=list_map("namespace", "name")),
+    issuer: IssuerName
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class Entity(Model):
+    """Subjects as AuthZEN names them; they match only where the endpoint's identity is Asserted."""
+
+    type: Annotated[str, Field(min_length=1, max_length=63)]
+    ids: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253)]],
+        Field(min_length=1, max_length=64, json_schema_extra=LIST_SET),
     ]
-    """The service accounts (PEPs) that may ask about this endpoint."""
-    identity: Identity | None = None
+
+
+class PodSelector(Model):
+    """Labels of the calling pod. Advisory when alone: whoever creates pods chooses their labels."""
+
+    match_labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)]
+
+
+class Workload(Model):
+    """The workload that a service account must be calling from."""
+
+    pod_selector: PodSelector | None = None
+    image_digests: Annotated[
+        list[Annotated[str, Field(max_length=71, pattern="^sha256:[a-f0-9]{64}$")]] | None,
+        Field(min_length=1, max_length=32, json_schema_extra=LIST_SET),
+    ] = None
+    """Every container of the pod must run one of these images."""
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.WORKLOAD_SAYS_SOMETHING))
 
 
 class Subject(Model):
-    """Whom rules speak of, under a name of its own."""
+    """Whom rules speak of, under a name of its own: exactly one of serviceAccount, user, group, entity."""
 
     name: Label
-    service_account: ServiceAccountRef
+    service_account: ServiceAccountRef | None = None
+    user: IssuedName | None = None
+    group: IssuedName | None = None
+    entity: Entity | None = None
+    workload: Workload | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra=cel.validations(cel.SUBJECT_IS_ONE_THING, cel.WORKLOAD_NEEDS_SERVICE_ACCOUNT)
+    )
 
 
 class Variable(Model):
@@ -106,6 +143,42 @@ class ResourceMatch(Model):
         Field(min_length=1, max_length=16),
     ] = None
     """Each named property must hold one of the listed strings."""
+
+
+class CeilingEntry(Model):
+    """What may be done on somebody's behalf at most."""
+
+    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
+    conditions: Annotated[
+        list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
+    ] = None
+
+
+class Delegation(Model):
+    """Acting for somebody: who may be acted for, how deep, and what it can come to at most."""
+
+    max_depth: Annotated[int, Field(ge=1, le=4)]
+    """How many actors a chain may have."""
+    principals: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    """Names from spec.subjects: who may be acted for."""
+    ceiling: Annotated[list[CeilingEntry], Field(min_length=1, max_length=32, json_schema_extra=LIST_ATOMIC)]
+    """A call on somebody's behalf must also match one of these, at every hop: it can only narrow."""
+    principal_must_be_entitled: bool = False
+    """An Allow of the person's own is needed too."""
+
+
+class EndpointSettings(Model):
+    """Settings of the endpoint, not of the policy: exactly one policy of an endpoint carries them."""
+
+    enforcers: Annotated[
+        list[ServiceAccountRef],
+        Field(min_length=1, max_length=16, json_schema_extra=list_map("namespace", "name")),
+    ]
+    """The service accounts (PEPs) that may ask about this endpoint."""
+    identity: Identity | None = None
+    delegation: Delegation | None = None
+    """Absent: acting for somebody else is refused."""
 
 
 class Step(Model):
@@ -184,7 +257,11 @@ class EndpointPolicySpec(Model):
     variables: Annotated[list[Variable] | None, Field(max_length=32, json_schema_extra=list_map("name"))] = None
     rules: Annotated[list[Rule], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
 
-    model_config = ConfigDict(json_schema_extra=cel.validations(cel.RULE_SUBJECTS_KNOWN))
+    model_config = ConfigDict(
+        json_schema_extra=cel.validations(
+            cel.RULE_SUBJECTS_KNOWN, cel.DELEGATION_PRINCIPALS_KNOWN, cel.ENTITY_NEEDS_ASSERTED
+        )
+    )
 
 
 class EndpointPolicyStatus(Model):

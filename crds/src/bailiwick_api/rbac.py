@@ -32,7 +32,11 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
 
 
 def webhook(installation: Installation) -> list[dict[str, Any]]:
-    """Return the decision point's roles: read both kinds and the guard, open grants, add uses, review tokens."""
+    """Return the decision point's roles: both kinds and the guard, grants and uses, whose a token is, who may see.
+
+    `get pods` is for the whole cluster, since whoever calls may run anywhere, and `get` alone: without list and watch
+    only a pod whose name a token tells can be looked at.
+    """
     name = installation.webhook_name
     return [
         *_cluster_role(
@@ -44,6 +48,12 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["update"]),
                 *_guard_reading(),
                 _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+                # To explain a decision to those only who may see the policies.
+                _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+                _rule("", ["pods"], ["get"]),
+                # Bound to every service account by default (system:service-account-issuer-discovery), but some
+                # installations take that away.
+                {"nonResourceURLs": ["/.well-known/openid-configuration", "/openid/v1/jwks"], "verbs": ["get"]},
             ],
         ),
         *_role(installation, name, [_rule("", ["configmaps"], _READ, [GUARD_CONFIG_MAP])]),

@@ -8,12 +8,12 @@ from typing import Any, NewType
 
 import msgspec
 
+from bailiwick_engine import keys
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
 from bailiwick_engine.reasons import Reason
 
 Json = Any
 EvaluationId = NewType("EvaluationId", str)
-
-SERVICE_ACCOUNT_TYPE = "serviceAccount"
 
 
 class ServiceAccount(msgspec.Struct, frozen=True, gc=False):
@@ -23,14 +23,49 @@ class ServiceAccount(msgspec.Struct, frozen=True, gc=False):
     uid: str
 
 
+class Workload(msgspec.Struct, frozen=True):
+    """What a service account's token says it calls from, as the API server shows that pod.
+
+    `images` are the digests (`sha256:…`) that all its containers run, init and ephemeral ones too.
+    """
+
+    images: frozenset[str]
+    labels: Mapping[str, str] = {}
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """Who the call is for (AuthZEN `subject`). `claims` are verified, `properties` are the enforcer's word."""
+    """A party of the call (AuthZEN `subject`, or one actor of RFC 8693 `act`).
+
+    `uid` is the cluster's for a service account, and `<issuer>#<name>` for anybody else. `issuer` is the installation's
+    name of who vouches, None on the enforcer's word. `username` is the API server's name of this party, None where it
+    is not known. `claims` are verified, `properties` are the enforcer's word. `workload` None: not known.
+    `hypothetical`: a name that nobody has shown a token of, so that its claims are unknown (see `search`).
+    """
 
     type: str
     id: str
     uid: str
     claims: Mapping[str, Json] = {}
     properties: Mapping[str, Json] | None = None
+    issuer: str | None = CLUSTER
+    groups: tuple[str, ...] = ()
+    username: str | None = None
+    workload: Workload | None = None
+    hypothetical: bool = False
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """What rules can name this party by."""
+        if self.issuer is None:
+            return keys.of_asserted(self.type, self.id)
+        if self.type == SERVICE_ACCOUNT:
+            return frozenset((keys.service_account(self.id),))
+        return keys.of_person(self.issuer, self.id, self.groups)
+
+    @property
+    def reviewer(self) -> str | None:
+        """The API server's name of this party, as a review of theirs would carry it; None where it is not known."""
+        return self.id if self.type == SERVICE_ACCOUNT else self.username
 
 
 class Unproven(msgspec.Struct, frozen=True):
@@ -57,8 +92,9 @@ class Resource(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True):
     """One request for a decision.
 
-    `context` is AuthZEN's, without the members that only carry evidence or steer the answer (`RESERVED_CONTEXT`);
-    it may hold `args`, the call's arguments as the enforcer sent them.
+    `actors` act for the subject, the outermost first: it presents the call, and is a service account. Empty: the
+    subject calls for itself. `context` is AuthZEN's, without the members that only carry evidence or steer the answer
+    (`RESERVED_CONTEXT`); it may hold `args`, the call's arguments as the enforcer sent them.
     """
 
     namespace: str
@@ -68,6 +104,7 @@ class Call(msgspec.Struct, frozen=True):
     action: Action
     resource: Resource
     context: Mapping[str, Json] = {}
+    actors: tuple[Subject, ...] = ()
 
     @property
     def intent(self) -> str | None:

@@ -3,7 +3,7 @@
 Holds: never raises on a policy, however broken; what does not compile denies its own subjects and nobody else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,22 +11,25 @@ from pydantic import TypeAdapter, ValidationError
 
 from bailiwick_api.approvalgrant import GrantStep
 from bailiwick_api.endpointpolicy import Approval, EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
+from bailiwick_engine import checks
 from bailiwick_engine.binding import sha256
 from bailiwick_engine.compiled import (
     BrokenPolicy,
     CompiledCondition,
     CompiledPolicy,
-    CompiledResource,
     CompiledRule,
     CompiledSettings,
     Effect,
     Gate,
     PolicyRef,
 )
-from bailiwick_engine.conditions import Expression, Scope, matches_whole
+from bailiwick_engine.conditions import Scope
+from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.ruledigest import rule_digest
+from bailiwick_engine.settings import compile_conditions, compile_resources, compile_settings
+from bailiwick_engine.subjects import keys_of, keys_of_all, spelled, workloads_of
 
 __all__ = ["Compilation", "PolicyRef", "compile_object", "compile_policy", "parse_spec", "policy_ref"]
 
@@ -63,12 +66,13 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
     compilation = compile_policy(ref, spec)
     if compilation.policy is not None:
         return compilation.policy
+    settings, _ = _settings(ref, spec, Scope(spec.variables or ()))
     return BrokenPolicy(
         ref,
         spec.endpoint,
-        frozenset(subject.service_account.username for subject in spec.subjects),
+        _named(spec.subjects),
         audit=spec.mode == "Audit",
-        settings=_settings(ref, spec.endpoint, spec.endpoint_settings),
+        settings=settings,
         carries_settings=spec.endpoint_settings is not None,
     )
 
@@ -76,51 +80,52 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
     scope = Scope(spec.variables or ())
-    problems = _repeated(spec) + list(scope.problems)
-    usernames = {subject.name: subject.service_account.username for subject in spec.subjects}
+    settings, wrong = _settings(ref, spec, scope)
+    problems = [*checks.problems(spec), *scope.problems, *wrong]
     digest = sha256(spec.model_dump(mode="json", exclude_none=True))
-    rules = []
+    compiled = []
     for index, rule in enumerate(spec.rules):
-        path = f"spec.rules[{index}]"
-        problems += _unknown_subjects(rule, usernames, path) + _misused(rule, path)
-        conditions, found = _conditions(rule, scope, path)
+        conditions, found = compile_conditions(rule.conditions, scope, f"spec.rules[{index}]")
         problems += found
-        if not problems:
-            rules.append(_rule(ref, spec, rule, usernames, digest, scope, conditions))
+        compiled.append((rule, conditions))
     if problems:
         return Compilation(None, tuple(problems))
-    settings = _settings(ref, spec.endpoint, spec.endpoint_settings)
-    return Compilation(CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules)))
+    rules = tuple(_rule(ref, spec, rule, digest, scope, conditions) for rule, conditions in compiled)
+    policy = CompiledPolicy(ref, spec.endpoint, digest, settings, rules)
+    return Compilation(policy, warnings=tuple(checks.warnings(spec)))
+
+
+def _settings(
+    ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope
+) -> tuple[CompiledSettings | None, tuple[Problem, ...]]:
+    if spec.endpoint_settings is None:
+        return None, ()
+    subjects = {subject.name: keys_of(subject) for subject in spec.subjects}
+    compiled = compile_settings(ref, spec.endpoint, spec.endpoint_settings, scope, subjects)
+    return (compiled, ()) if isinstance(compiled, CompiledSettings) else (None, compiled)
 
 
 def _rule(
     ref: PolicyRef,
     spec: EndpointPolicySpec,
     rule: Rule,
-    usernames: Mapping[str, str],
     digest: str,
     scope: Scope,
     conditions: tuple[CompiledCondition, ...],
 ) -> CompiledRule:
     effect = Effect(rule.effect)
     times = [time.timestamp() for time in (rule.expire_time, spec.expire_time) if time is not None]
-    subjects = frozenset(usernames[name] for name in rule.subjects)
+    subjects = [subject for subject in spec.subjects if subject.name in rule.subjects]
     used = scope.used_by([condition.expression for condition in conditions])
     return CompiledRule(
         policy=ref,
         policy_digest=digest,
         name=rule.name,
         effect=effect,
-        subjects=subjects,
+        subjects=keys_of_all(subjects),
+        workloads=workloads_of(subjects),
         actions=NameSet.of(rule.actions),
-        resources=tuple(
-            CompiledResource(
-                entry.type,
-                NameSet.of(entry.ids),
-                {name: frozenset(values) for name, values in (entry.properties or {}).items()},
-            )
-            for entry in rule.resources
-        ),
+        resources=compile_resources(rule.resources),
         intents=frozenset(rule.intents) if rule.intents else None,
         conditions=conditions,
         scope=scope,
@@ -128,7 +133,7 @@ def _rule(
         expires=min(times) if times and effect is not Effect.DENY else None,
         suspended=spec.suspend and effect is not Effect.DENY,
         audit=spec.mode == "Audit",
-        gate=_gate(ref, rule, rule.approval, rule_digest(spec.endpoint, rule, subjects, used))
+        gate=_gate(ref, rule, rule.approval, rule_digest(spec.endpoint, rule, [spelled(one) for one in subjects], used))
         if rule.approval
         else None,
     )
@@ -157,70 +162,10 @@ def _gate(ref: PolicyRef, rule: Rule, approval: Approval, digest: str) -> Gate:
     )
 
 
-def _settings(ref: PolicyRef, endpoint: str, settings: EndpointSettings | None) -> CompiledSettings | None:
-    if settings is None:
-        return None
-    identity = settings.identity
-    audiences = identity.audiences if identity and identity.audiences else [f"{endpoint}.{ref.namespace}"]
-    return CompiledSettings(ref, frozenset(account.username for account in settings.enforcers), frozenset(audiences))
-
-
-def _conditions(rule: Rule, scope: Scope, path: str) -> tuple[tuple[CompiledCondition, ...], list[Problem]]:
-    compiled: list[CompiledCondition] = []
-    problems: list[Problem] = []
-    for index, condition in enumerate(rule.conditions or ()):
-        result = scope.condition(condition.expression, f"{path}.conditions[{index}].expression")
-        if isinstance(result, Expression):
-            compiled.append(CompiledCondition(condition.name, result, condition.message))
-        else:
-            problems += result
-    return tuple(compiled), problems
-
-
-def _repeated(spec: EndpointPolicySpec) -> list[Problem]:
-    """Judge again what the CRD's own lists keep out: standalone files have no API server before them.
-
-    Of two subjects of one name only one would be meant, and one reviewer would fill two steps of one name.
-    """
-    lists: list[tuple[str, list[str]]] = [
-        ("spec.subjects", [subject.name for subject in spec.subjects]),
-        ("spec.variables", [variable.name for variable in spec.variables or ()]),
-        ("spec.rules", [rule.name for rule in spec.rules]),
-    ]
-    for index, rule in enumerate(spec.rules):
-        path = f"spec.rules[{index}]"
-        lists.append((f"{path}.conditions", [condition.name for condition in rule.conditions or ()]))
-        if rule.approval is not None:
-            lists.append((f"{path}.approval.steps", [step.name for step in rule.approval.steps]))
-    return [
-        Problem(f"{path}[{index}].name", f"the name is taken by an earlier entry: {name!r}")
-        for path, names in lists
-        for index, name in enumerate(names)
-        if name in names[:index]
-    ]
-
-
-def _unknown_subjects(rule: Rule, usernames: Mapping[str, str], path: str) -> list[Problem]:
-    return [
-        Problem(f"{path}.subjects[{index}]", f"no subject of this name in spec.subjects: {name!r}")
-        for index, name in enumerate(rule.subjects)
-        if name not in usernames
-    ]
-
-
-def _misused(rule: Rule, path: str) -> list[Problem]:
-    problems = []
-    if (rule.effect == "RequireApproval") != (rule.approval is not None):
-        problems.append(Problem(f"{path}.approval", "approval goes with effect RequireApproval, and only with it"))
-    if rule.effect == "Deny" and rule.expire_time is not None:
-        problems.append(Problem(f"{path}.expireTime", "a Deny rule cannot expire: remove the rule instead"))
-    if rule.effect == "Deny" and rule.intents:
-        problems.append(Problem(f"{path}.intents", "a Deny rule has no intents"))
-    if rule.approval and rule.approval.reason and rule.approval.reason.pattern:
-        tried = matches_whole(rule.approval.reason.pattern, "")
-        if isinstance(tried, Problem):
-            problems.append(Problem(f"{path}.approval.reason.pattern", tried.message))
-    return problems
+def _named(subjects: Sequence[Subject]) -> frozenset[Key] | None:
+    """Return whom a broken policy speaks of; None where an entry does not say, or there is none: that is everybody."""
+    keys = [keys_of(subject) for subject in subjects]
+    return frozenset().union(*keys) if keys and all(keys) else None
 
 
 def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
@@ -228,15 +173,10 @@ def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
     members = spec if isinstance(spec, Mapping) else {}
     endpoint = members.get("endpoint")
     try:
-        # An empty list names nobody whom the rules could speak of: it says as little as an unreadable one.
-        subjects = (
-            frozenset(
-                subject.service_account.username for subject in _SUBJECTS.validate_python(members.get("subjects"))
-            )
-            or None
-        )
+        listed = _SUBJECTS.validate_python(members.get("subjects"))
     except ValidationError:
-        subjects = None
+        listed = []
+    subjects = _named(listed)
     carries_settings = "endpointSettings" in members
     settings = None
     if carries_settings and isinstance(endpoint, str):
@@ -246,7 +186,11 @@ def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
             # The snapshot denies an endpoint whose carrier has no settings that can be read.
             settings = None
         else:
-            settings = _settings(ref, endpoint, parsed)
+            # With no variables: a ceiling that needs them does not compile, and the endpoint is denied.
+            compiled = compile_settings(
+                ref, endpoint, parsed, Scope(()), {subject.name: keys_of(subject) for subject in listed}
+            )
+            settings = compiled if isinstance(compiled, CompiledSettings) else None
     return BrokenPolicy(
         ref,
         endpoint if isinstance(endpoint, str) else None,

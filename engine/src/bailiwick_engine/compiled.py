@@ -9,8 +9,9 @@ from enum import StrEnum
 
 from bailiwick_api.approvalgrant import GrantStep
 from bailiwick_api.endpointpolicy import ReasonRequirement
-from bailiwick_engine.call import Resource
+from bailiwick_engine.call import Resource, Subject, Workload
 from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 
 
@@ -48,15 +49,32 @@ class CompiledResource:
         """
         if resource.type != self.type or resource.id not in self.ids:
             return False
-        present = resource.properties or {}
-        for name, allowed in self.properties.items():
-            value = present.get(name)
-            if isinstance(value, str):
-                if value not in allowed:
-                    return False
-            elif not absent_matches:
+        for name in self.properties:
+            held = self.property_held(name, resource)
+            if held is False or (held is None and not absent_matches):
                 return False
         return True
+
+    def property_held(self, name: str, resource: Resource) -> bool | None:
+        """Tell whether the resource has a property as this entry asks; None where it is unknown."""
+        value = (resource.properties or {}).get(name)
+        return value in self.properties[name] if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRequirement:
+    """The workload that a subject must call from. `images` None: any. `labels` alone are advisory."""
+
+    images: frozenset[str] | None
+    labels: tuple[tuple[str, str], ...]
+
+    def meets(self, workload: Workload | None) -> bool | None:
+        """Tell whether this workload will do; None where it is not known."""
+        if workload is None:
+            return None
+        if self.images is not None and not (workload.images and workload.images <= self.images):
+            return False
+        return all(workload.labels.get(name) == value for name, value in self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +109,8 @@ class CompiledRule:
     policy_digest: str
     name: str
     effect: Effect
-    subjects: frozenset[str]
+    subjects: frozenset[Key]
+    workloads: Mapping[Key, tuple[WorkloadRequirement, ...]]
     actions: NameSet
     resources: tuple[CompiledResource, ...]
     intents: frozenset[str] | None
@@ -102,10 +121,33 @@ class CompiledRule:
     audit: bool
     gate: Gate | None
 
+    def names(self, party: Subject) -> bool | None:
+        """Tell whether the rule speaks of this party; None where that hangs on a workload that is not known.
+
+        A key without an entry in `workloads` is named from anywhere.
+        """
+        named = party.keys & self.subjects
+        if not named or not self.workloads:
+            return bool(named)
+        answers = [
+            requirement.meets(party.workload) if requirement else True
+            for key in named
+            for requirement in self.workloads.get(key) or (None,)
+        ]
+        return True if True in answers else None if None in answers else False
+
     def covers(self, resource: Resource) -> bool:
         """Tell whether one of the rule's resources covers this one."""
         absent_matches = self.effect is not Effect.ALLOW
         return any(entry.covers(resource, absent_matches=absent_matches) for entry in self.resources)
+
+    def over(self, now: float) -> bool:
+        """Tell whether the rule, or its policy, has expired."""
+        return self.expires is not None and now >= self.expires
+
+    def accepts(self, intent: str | None) -> bool:
+        """Tell whether the rule takes a call of this declared purpose."""
+        return self.intents is None or intent in self.intents
 
     @property
     def place(self) -> tuple[str, str]:
@@ -114,12 +156,35 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CeilingEntry:
+    """One thing that may be done on somebody's behalf."""
+
+    actions: NameSet
+    resources: tuple[CompiledResource, ...]
+    conditions: tuple[CompiledCondition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledDelegation:
+    """Acting for somebody. `scope` evaluates the ceiling's conditions."""
+
+    max_depth: int
+    principals: frozenset[Key]
+    ceiling: tuple[CeilingEntry, ...]
+    entitled: bool
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledSettings:
-    """An endpoint's settings: who may ask, and the audiences of subjects' tokens."""
+    """An endpoint's settings: who may ask, and how subjects are proven. `asserted`: by the enforcer's word."""
 
     carrier: PolicyRef
     enforcers: frozenset[str]
     audiences: frozenset[str]
+    asserted: bool
+    issuers: frozenset[str]
+    delegation: CompiledDelegation | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +208,7 @@ class BrokenPolicy:
 
     ref: PolicyRef
     endpoint: str | None
-    subjects: frozenset[str] | None
+    subjects: frozenset[Key] | None
     audit: bool
     settings: CompiledSettings | None = None
     carries_settings: bool = False

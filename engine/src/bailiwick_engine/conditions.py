@@ -87,6 +87,8 @@ class Scope:
 
     def evaluate(self, expression: Expression, inputs: Mapping[str, Any]) -> Outcome:
         """Return what a condition says of these inputs (see `inputs`)."""
+        if "claims" not in inputs["subject"] and self._reads_claims(expression):
+            return UNKNOWN
         bindings = dict(inputs)
         if expression.uses:
             reached = self._reached((expression,))
@@ -98,6 +100,11 @@ class Scope:
                         bindings[f"variables.{name}"] = value
         held = _evaluated(expression, bindings)
         return held if isinstance(held, bool) else UNKNOWN
+
+    def _reads_claims(self, expression: Expression) -> bool:
+        """By the word alone: an optional reach for what is unknown would otherwise find it absent."""
+        texts = [expression.text, *(text for _, text in self.used_by((expression,)))]
+        return any("claims" in text for text in texts)
 
     def _reached(self, expressions: Sequence[Expression]) -> frozenset[str]:
         reached: set[str] = set()
@@ -114,16 +121,14 @@ _FAILED: Final = object()
 _PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "TIMESTAMP", "DURATION"})
 
 
-def inputs(call: Call, subject: Subject, now: float) -> dict[str, Any]:
-    """Return what conditions see of a call at `now`, seconds since the epoch. `actor` is empty: no delegation yet."""
+def inputs(call: Call, subject: Subject, now: float, actor: Subject | None = None) -> dict[str, Any]:
+    """Return what conditions see of a call. `now` is seconds since the epoch; `actor` is the hop that is judged.
+
+    For a call of the subject's own `actor` is empty.
+    """
     return {
-        "subject": {
-            "type": subject.type,
-            "id": subject.id,
-            "claims": dict(subject.claims),
-            "properties": dict(subject.properties or {}),
-        },
-        "actor": {},
+        "subject": _party(subject),
+        "actor": {} if actor is None else _party(actor),
         "action": {"name": call.action.name, "properties": dict(call.action.properties or {})},
         "resource": {
             "type": call.resource.type,
@@ -133,6 +138,12 @@ def inputs(call: Call, subject: Subject, now: float) -> dict[str, Any]:
         "context": dict(call.context),
         "now": datetime.fromtimestamp(now, UTC),
     }
+
+
+def _party(party: Subject) -> dict[str, Any]:
+    """Without `claims` where they are unknown: what reads them then yields UNKNOWN (see `Scope.evaluate`)."""
+    seen = {"type": party.type, "id": party.id, "properties": dict(party.properties or {})}
+    return seen if party.hypothetical else seen | {"claims": dict(party.claims)}
 
 
 def matches_whole(pattern: str, text: str) -> bool | Problem:

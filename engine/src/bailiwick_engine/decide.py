@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from bailiwick_engine import display, grants as approval, match
+from bailiwick_engine import display, grants as approval
 from bailiwick_engine.binding import NotCanonicalError, digest as digest_of
 from bailiwick_engine.call import Call, Subject, Unproven
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compiled import CompiledRule, Effect, Gate
-from bailiwick_engine.conditions import inputs
 from bailiwick_engine.grants import Fitness, Grant
+from bailiwick_engine.hops import Hop, applies, hops, invalid
 from bailiwick_engine.match import Finding, Standing
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
@@ -27,18 +27,28 @@ _RANK = {reason: rank for rank, reason in enumerate(Reason)}
 def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances) -> Verdict:
     """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing."""
     endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
-    if endpoint is None or not _may_ask(endpoint, call):
+    if endpoint is None or not may_ask(endpoint, call):
         # Unknown endpoint and stranger are told the same, so that nobody learns which endpoints exist.
         return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE)
     dry_run = call.caller.username not in endpoint.enforcers
+    admitted = admit(snapshot, endpoint, call, around)
+    if isinstance(admitted, Reason):
+        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run)
+    return _weigh(endpoint, _Case(call, admitted, around, dry_run), grants)
+
+
+def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:
+    """Return the proven subject, or why the call is denied before any rule is looked at."""
     closed = _closed(snapshot, endpoint, call, around)
     if closed is not None:
-        return _deny(closed, dry_run=dry_run)
+        return closed
     if isinstance(call.subject, Unproven):
-        return _deny(call.subject.reason, dry_run=dry_run)
-    if call.subject.id in endpoint.broken:
-        return _deny(Reason.POLICY_INVALID, dry_run=dry_run)
-    return _weigh(endpoint, _Case(call, call.subject, around, dry_run), grants)
+        return call.subject.reason
+    if not endpoint.broken.keys().isdisjoint(key for party in (call.subject, *call.actors) for key in party.keys):
+        return Reason.POLICY_INVALID
+    if endpoint.settings is None or invalid(endpoint.settings, call, call.subject):
+        return Reason.DELEGATION_INVALID
+    return call.subject
 
 
 def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
@@ -57,50 +67,72 @@ class _Case(NamedTuple):
     dry_run: bool
     audit: tuple[tuple[str, str, str], ...] = ()
 
-    def deny(self, reason: Reason, rule: CompiledRule | None = None, message: str | None = None) -> Verdict:
+    def deny(
+        self, reason: Reason, rule: CompiledRule | None = None, message: str | None = None, hop: Hop | None = None
+    ) -> Verdict:
         return Verdict(
-            outcome=Outcome.DENY, reason=reason, rule=rule, message=message, dry_run=self.dry_run, audit=self.audit
+            outcome=Outcome.DENY,
+            reason=reason,
+            rule=rule,
+            message=message,
+            hop=hop.party.id if hop is not None and self.call.actors else None,
+            dry_run=self.dry_run,
+            audit=self.audit,
         )
 
 
-def _may_ask(endpoint: CompiledEndpoint, call: Call) -> bool:
+def may_ask(endpoint: CompiledEndpoint, call: Call) -> bool:
     """An enforcer may ask; so may a subject about itself, where the endpoint's rules name it."""
     if call.caller.username in endpoint.enforcers:
         return True
     if not isinstance(call.subject, Subject):
         return False
-    about_itself = (call.subject.id, call.subject.uid) == (call.caller.username, call.caller.uid)
-    return about_itself and call.caller.username in endpoint.named_subjects
+    about_itself = (call.subject.id, call.subject.uid) == (call.caller.username, call.caller.uid) and not call.actors
+    return about_itself and not call.subject.keys.isdisjoint(endpoint.named_subjects)
 
 
 def _weigh(endpoint: CompiledEndpoint, case: _Case, grants: Iterable[Grant]) -> Verdict:
-    values = inputs(case.call, case.subject, case.around.now)
-    findings = [
-        match.standing(rule, case.call, values, case.around.now)
-        for rule in match.candidates(endpoint, case.call, case.subject)
-    ]
-    case = case._replace(audit=_audited(findings))
-    enforced = sorted((finding for finding in findings if not finding.rule.audit), key=_precedence)
+    passed = tuple(hops(endpoint, case.call, case.subject, case.around.now))
+    everything = [(finding, hop) for hop in passed for finding in hop.findings]
+    case = case._replace(audit=_audited(finding for finding, _ in everything))
+    enforced = sorted(
+        ((finding, hop) for finding, hop in everything if not finding.rule.audit),
+        key=lambda found: _precedence(found[0]),
+    )
     for effect, standing in (
         (Effect.DENY, Standing.APPLIES),
         (Effect.REQUIRE_APPROVAL, Standing.DENIES),
     ):
         if (shut := _first(enforced, effect, standing)) is not None:
-            return case.deny(shut.reason or Reason.POLICY_DENIED, shut.rule, shut.message)
-    gates = [(found.rule, found.rule.gate) for found in enforced if found.standing is Standing.APPLIES]
-    asked = [(rule, gate) for rule, gate in gates if gate is not None]
+            finding, hop = shut
+            return case.deny(finding.reason or Reason.POLICY_DENIED, finding.rule, finding.message, hop)
+    for hop in passed:
+        if hop.refused is not None:
+            return case.deny(hop.refused, hop=hop)
+        if hop.must_allow and not applies(hop):
+            return _missed(case, hop)
+    # One gate may stand before several hops; it is asked for once.
+    gates = {id(found.rule): found.rule for found, _ in enforced if found.standing is Standing.APPLIES}
+    asked = [(rule, rule.gate) for rule in gates.values() if rule.gate is not None]
     if len(asked) > 1:
         return case.deny(Reason.MULTIPLE_GATES, asked[0][0])
     if asked:
         return _gated(*asked[0], case, grants)
-    if (allowed := _first(enforced, Effect.ALLOW, Standing.APPLIES)) is not None:
-        return Verdict(
-            outcome=Outcome.ALLOW, reason=Reason.ALLOWED, rule=allowed.rule, dry_run=case.dry_run, audit=case.audit
-        )
-    nearest = _first(enforced, Effect.ALLOW, Standing.SILENT)
-    if nearest is None:
+    allowed = _first(enforced, Effect.ALLOW, Standing.APPLIES)
+    if allowed is None:
         return case.deny(Reason.NO_RULE)
-    return case.deny(nearest.reason or Reason.NO_RULE, nearest.rule, nearest.message)
+    return Verdict(
+        outcome=Outcome.ALLOW, reason=Reason.ALLOWED, rule=allowed[0].rule, dry_run=case.dry_run, audit=case.audit
+    )
+
+
+def _missed(case: _Case, hop: Hop) -> Verdict:
+    """Deny for want of a rule, and name the one that came nearest."""
+    silent = [finding for finding in hop.findings if not finding.rule.audit and finding.rule.effect is Effect.ALLOW]
+    if not silent:
+        return case.deny(Reason.NO_RULE, hop=hop)
+    nearest = min(silent, key=_precedence)
+    return case.deny(nearest.reason or Reason.NO_RULE, nearest.rule, nearest.message, hop)
 
 
 def _precedence(finding: Finding) -> tuple[int, tuple[str, str]]:
@@ -124,7 +156,7 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
         dry_run=case.dry_run,
         audit=case.audit,
     )
-    refusal = _refusal(call, around)
+    refusal = _refusal(call, subject, gate, around)
     if refusal is not None:
         return replace(denied, reason=refusal)
     judged = [
@@ -145,11 +177,15 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     return replace(denied, reason=found.value)
 
 
-def _refusal(call: Call, around: Circumstances) -> Reason | None:
+def _refusal(call: Call, subject: Subject, gate: Gate, around: Circumstances) -> Reason | None:
     """Why no grant can serve at the moment, whatever it says."""
     if around.freshness is not Freshness.FRESH:
         return Reason.STORE_STALE
     if not around.guard_proven:
+        return Reason.APPROVAL_UNVERIFIABLE
+    people = any(step.kind == "Human" for step in gate.steps)
+    if people and any(party.reviewer is None for party in (subject, *call.actors)):
+        # Nobody could tell whether a reviewer approves their own request.
         return Reason.APPROVAL_UNVERIFIABLE
     return None if display.inspectable(call) else Reason.UNINSPECTABLE
 
@@ -164,9 +200,5 @@ def _audited(findings: Iterable[Finding]) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _first(findings: list[Finding], effect: Effect, standing: Standing) -> Finding | None:
-    return next((found for found in findings if found.rule.effect is effect and found.standing is standing), None)
-
-
-def _deny(reason: Reason, *, dry_run: bool) -> Verdict:
-    return Verdict(outcome=Outcome.DENY, reason=reason, dry_run=dry_run)
+def _first(findings: list[tuple[Finding, Hop]], effect: Effect, standing: Standing) -> tuple[Finding, Hop] | None:
+    return next((one for one in findings if one[0].rule.effect is effect and one[0].standing is standing), None)

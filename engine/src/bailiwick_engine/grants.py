@@ -107,13 +107,30 @@ def answers(grant: Grant, call: Call, subject: Subject, digest: str) -> bool:
         and request.endpoint == call.endpoint
         and request.subject.uid == subject.uid
         and request.subject.id == subject.id
-        and not request.actors
+        and [(actor.issuer, actor.id, actor.uid) for actor in request.actors or ()] == chain(call)
         and request.action.name == call.action.name
         and request.resource.type == call.resource.type
         and request.resource.id == call.resource.id
         and request.intent == call.intent
         and request.binding.mode == "Exact"
         and request.binding.digest == digest
+    )
+
+
+def chain(call: Call) -> list[tuple[str | None, str, str]]:
+    """Return the actors as a grant binds them: issuer, id and uid, the outermost first."""
+    return [(actor.issuer, actor.id, actor.uid) for actor in call.actors]
+
+
+def excluded_reviewers(call: Call, subject: Subject) -> frozenset[str]:
+    """Return who may not review this call, by the API server's names: who asks, who it is for, and who acts."""
+    parties = (subject, *call.actors)
+    return frozenset(
+        (
+            call.caller.username,
+            *(party.id for party in parties),
+            *(party.reviewer for party in parties if party.reviewer),
+        )
     )
 
 
@@ -127,7 +144,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circ
     if not current(grant.request, gate):
         return Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
-    barred = quorum.excluded(grant.request) | {call.caller.username, subject.id}
+    barred = quorum.excluded(grant.request) | excluded_reviewers(call, subject)
     counted = {judged.reviewer for judged in grant.status.counted or ()}
     counted -= {judged.reviewer for judged in grant.status.voided or ()}
     tally = quorum.tally(
@@ -196,7 +213,7 @@ def grant_name(call: Call, gate: Gate, digest: str, subject_uid: str, *, previou
         [[gate.policy_uid, gate.rule, gate.rule_digest]],
         digest,
         subject_uid,
-        [],
+        [list(actor) for actor in chain(call)],
         previous_uid,
     ]
     spelled = base64.b32encode(hashlib.sha256(canonical(identity)).digest()).decode().lower()

@@ -34,15 +34,36 @@ class Finding:
     message: str | None = None
 
 
-def candidates(endpoint: CompiledEndpoint, call: Call, subject: Subject) -> Iterator[CompiledRule]:
-    """Yield the rules that name this subject, action and resource, in no promised order."""
+def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> Iterator[tuple[CompiledRule, bool | None]]:
+    """Yield the rules that may speak of this party, action and resource, in no promised order.
+
+    With each whether it names the party: None where that hangs on a workload that is not known or not approved.
+    """
     for rule in endpoint.speaking_of(call.action.name):
-        if subject.id in rule.subjects and rule.covers(call.resource):
-            yield rule
+        if party.keys.isdisjoint(rule.subjects) or not rule.covers(call.resource):
+            continue
+        named = rule.names(party)
+        if named is not False:
+            yield rule, named
+        elif rule.effect is Effect.ALLOW:
+            # Only to tell what was missing: a rule for another workload allows nothing.
+            yield rule, None
 
 
-def standing(rule: CompiledRule, call: Call, inputs: dict[str, Any], now: float) -> Finding:
-    """Return how a candidate stands: the table of DESIGN "A decision" 5, one row per effect."""
+def standing(
+    rule: CompiledRule,
+    call: Call,
+    inputs: dict[str, Any],
+    now: float,
+    *,
+    named: bool | None = True,
+) -> Finding:
+    """Return how a candidate stands: the table of DESIGN "A decision" 5, one row per effect.
+
+    `named` None: the workload is not known, so that a Deny speaks of it, a gate stays shut and an Allow is silent.
+    """
+    if named is None and rule.effect is Effect.ALLOW:
+        return Finding(rule, Standing.SILENT, Reason.WORKLOAD_UNAPPROVED)
     held, message = _conditions(rule, inputs)
     if held is False:
         return Finding(rule, Standing.SILENT, Reason.CONDITION_FALSE, message)
@@ -50,7 +71,8 @@ def standing(rule: CompiledRule, call: Call, inputs: dict[str, Any], now: float)
         case Effect.DENY:
             return Finding(rule, Standing.APPLIES, Reason.POLICY_DENIED if held is True else Reason.CONDITION_ERROR)
         case Effect.REQUIRE_APPROVAL:
-            off = _off(rule, call, now)
+            # A gate for an approved workload is no way through for one that is not known, with an approval or without.
+            off = Reason.WORKLOAD_UNAPPROVED if named is None else _off(rule, call, now)
             # A condition that cannot be evaluated leaves the gate standing.
             return Finding(rule, Standing.DENIES, off) if off else Finding(rule, Standing.APPLIES)
         case Effect.ALLOW:
@@ -75,8 +97,6 @@ def _conditions(rule: CompiledRule, inputs: dict[str, Any]) -> tuple[bool | str,
 def _off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
     if rule.suspended:
         return Reason.POLICY_SUSPENDED
-    if rule.expires is not None and now >= rule.expires:
+    if rule.over(now):
         return Reason.EXPIRED
-    if rule.intents is not None and call.intent not in rule.intents:
-        return Reason.INTENT_MISMATCH
-    return None
+    return None if rule.accepts(call.intent) else Reason.INTENT_MISMATCH

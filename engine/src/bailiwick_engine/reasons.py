@@ -25,7 +25,10 @@ class Reason(StrEnum):
     IDENTITY_INVALID = "identity_invalid"
     IDENTITY_UNVERIFIABLE = "identity_unverifiable"
     AUDIENCE_MISMATCH = "audience_mismatch"
+    WORKLOAD_UNAPPROVED = "workload_unapproved"
     DELEGATION_INVALID = "delegation_invalid"
+    ACTOR_MISMATCH = "actor_mismatch"
+    SCOPE_EXCEEDED = "scope_exceeded"
     APPROVAL_REQUIRED = "approval_required"
     APPROVAL_PENDING = "approval_pending"
     APPROVAL_DENIED = "approval_denied"
@@ -66,10 +69,20 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
         "The subject is not proven: send its current token in context.evidence.subject_token.", "none"
     ),
     Reason.IDENTITY_UNVERIFIABLE: Explained(
-        "The API server cannot be asked about the subject's token at the moment; try again.", "retry"
+        "The token cannot be verified at the moment: the API server or its issuer does not answer; try again.", "retry"
     ),
     Reason.AUDIENCE_MISMATCH: Explained("The subject's token is for another audience than this endpoint's.", "none"),
-    Reason.DELEGATION_INVALID: Explained("Acting for somebody else is not configured for this endpoint.", "none"),
+    Reason.WORKLOAD_UNAPPROVED: Explained(
+        "The caller's pod is not one that the rule accepts: every container must run a listed image.", "none"
+    ),
+    Reason.DELEGATION_INVALID: Explained(
+        "The endpoint does not let this subject be acted for, not through so many actors, or the chain is not proven.",
+        "none",
+    ),
+    Reason.ACTOR_MISMATCH: Explained("The token names another actor than the workload that presents it.", "none"),
+    Reason.SCOPE_EXCEEDED: Explained(
+        "This may not be done on somebody else's behalf, whatever they may do themselves.", "none"
+    ),
     Reason.APPROVAL_REQUIRED: Explained(
         "This call needs an approval: ask for one at access_request.endpoint.", "request"
     ),
@@ -97,3 +110,38 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
     ),
     Reason.RECORD_FAILED: Explained("The decision could not be recorded, so it is not given; try again.", "retry"),
 }
+
+WHEN: Final[dict[Reason, str]] = {
+    Reason.ALLOWED: "An Allow applies and nothing stricter does, or a grant was used.",
+    Reason.POLICY_DENIED: "A Deny rule applies. It wins over everything else.",
+    Reason.NO_RULE: "No rule that could allow speaks of this subject, action and resource.",
+    Reason.CONDITION_FALSE: "The nearest Allow speaks of the call, and one of its conditions is false.",
+    Reason.CONDITION_ERROR: "A condition of the nearest Allow, or of a Deny, lacks a value or cannot be evaluated.",
+    Reason.INTENT_MISMATCH: "`context.intent` is missing or is none of the rule's `intents`.",
+    Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
+    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`.",
+    Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or two policies carry settings.",
+    Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none carries `endpointSettings`.",
+    Reason.IDENTITY_INVALID: "The subject's token is missing, not valid, or another's than the body says.",
+    Reason.IDENTITY_UNVERIFIABLE: "A token cannot be verified, since whoever vouches for it does not answer.",
+    Reason.AUDIENCE_MISMATCH: "The token is valid, but none of its audiences is accepted at this endpoint.",
+    Reason.WORKLOAD_UNAPPROVED: "The subject's pod is not known, or runs an image that the rule does not list.",
+    Reason.DELEGATION_INVALID: "The call is on somebody's behalf, which the endpoint does not allow or cannot prove.",
+    Reason.ACTOR_MISMATCH: "The outermost `act` of the token is not the service account that presents it.",
+    Reason.SCOPE_EXCEEDED: "The call is on somebody's behalf and no entry of `delegation.ceiling` covers it.",
+    Reason.APPROVAL_REQUIRED: "A RequireApproval rule applies, and no grant answers this call.",
+    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete.",
+    Reason.APPROVAL_DENIED: "The latest grant for this call was denied.",
+    Reason.APPROVAL_REVOKED: "The latest grant for this call was revoked.",
+    Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window is over.",
+    Reason.APPROVAL_CONSUMED: "All uses of the latest grant for this call are taken.",
+    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, or the live"
+    " grant could not be read or written.",
+    Reason.MULTIPLE_GATES: "More than one RequireApproval rule applies.",
+    Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
+    Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
+    " limit.",
+    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, and a grant is needed.",
+    Reason.RECORD_FAILED: "The decision record could not be written.",
+}
+"""When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from bailiwick_engine.call import Resource, Subject
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
+from bailiwick_engine.keys import Key
 
 EndpointKey = tuple[str, str]
 
@@ -18,16 +20,18 @@ class CompiledEndpoint:
 
     `settings` None: nobody carries them, or more than one does (`conflicted`); either way the endpoint denies, and
     `enforcers` are those of every carrier, so that they are told so. `broken` are the policies that deny a subject.
+    `rules` are all of them, in order of place.
     """
 
     settings: CompiledSettings | None
     enforcers: frozenset[str]
     conflicted: bool
     denied_whole: PolicyRef | None
-    broken: Mapping[str, PolicyRef]
+    broken: Mapping[Key, PolicyRef]
     exact: Mapping[str, tuple[CompiledRule, ...]]
     patterns: tuple[CompiledRule, ...]
-    named_subjects: frozenset[str]
+    rules: tuple[CompiledRule, ...]
+    named_subjects: frozenset[Key]
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
@@ -38,7 +42,8 @@ class CompiledEndpoint:
         unread = [policy.ref for policy in broken if policy.carries_settings and policy.settings is None]
         exact: dict[str, list[CompiledRule]] = {}
         patterns: list[CompiledRule] = []
-        for rule in sorted((rule for policy in policies for rule in policy.rules), key=lambda rule: rule.place):
+        rules = tuple(sorted((rule for policy in policies for rule in policy.rules), key=lambda rule: rule.place))
+        for rule in rules:
             for action in rule.actions.exact:
                 exact.setdefault(action, []).append(rule)
             if rule.actions.everything or rule.actions.prefixes:
@@ -53,9 +58,8 @@ class CompiledEndpoint:
             broken={name: policy.ref for policy in denying for name in sorted(policy.subjects or ())},
             exact={action: tuple(rules) for action, rules in exact.items()},
             patterns=tuple(patterns),
-            named_subjects=frozenset(
-                name for policy in policies for rule in policy.rules if not rule.audit for name in rule.subjects
-            ),
+            rules=rules,
+            named_subjects=frozenset(name for rule in rules if not rule.audit for name in rule.subjects),
         )
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:
@@ -65,6 +69,14 @@ class CompiledEndpoint:
         for rule in self.patterns:
             if action in rule.actions and rule not in found:
                 yield rule
+
+    def asks_workload(self, action: str, resource: Resource, party: Subject) -> bool:
+        """Tell whether a rule that may speak of this call hangs on the workload that the party calls from."""
+        keys = party.keys
+        return any(
+            rule.workloads and not keys.isdisjoint(rule.workloads) and rule.covers(resource)
+            for rule in self.speaking_of(action)
+        )
 
 
 @dataclass(frozen=True, slots=True)

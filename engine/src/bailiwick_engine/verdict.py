@@ -24,8 +24,9 @@ class Outcome(StrEnum):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`rule` decided, or came nearest. `gate`, `digest` and `grants` stand only where an approval decides.
 
-    `message` is the policy's own word (a condition's message) and may be None. `audit` names the rules of Audit-mode
-    policies that would have applied, as (policy, rule, effect).
+    `hop` is the party of a delegated call at which it failed. `message` is the policy's own word (a condition's
+    message) and may be None. `audit` names the rules of Audit-mode policies that would have applied, as (policy, rule,
+    effect).
     """
 
     outcome: Outcome
@@ -36,6 +37,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None = None
     grants: tuple[Grant, ...] = ()
     pending: Grant | None = None
+    hop: str | None = None
     dry_run: bool = False
     audit: tuple[tuple[str, str, str], ...] = ()
 

@@ -16,17 +16,54 @@ spec.endpointSettings.enforcers                        ! list 1..16 by namespace
 spec.endpointSettings.enforcers[].namespace            ! text 1..63
 spec.endpointSettings.enforcers[].name                 ! text 1..253
 spec.endpointSettings.identity                           object
-spec.endpointSettings.identity.verification              one of Token
+spec.endpointSettings.identity.verification              one of Token Asserted
 spec.endpointSettings.identity.audiences                 list 1..8 set
 spec.endpointSettings.identity.audiences[]             ! text 1..253
+spec.endpointSettings.identity.issuers                   list 1..8 set
+spec.endpointSettings.identity.issuers[]               ! text 1..63
+spec.endpointSettings.delegation                         object
+spec.endpointSettings.delegation.maxDepth              ! number 1..4
+spec.endpointSettings.delegation.principals            ! list 1..64 set
+spec.endpointSettings.delegation.principals[]          ! text 1..63
+spec.endpointSettings.delegation.ceiling               ! list 1..32 any
+spec.endpointSettings.delegation.ceiling[].actions     ! list 1..64 set
+spec.endpointSettings.delegation.ceiling[].actions[]   ! text 1..128
+spec.endpointSettings.delegation.ceiling[].resources   ! list 1..16 any
+spec.endpointSettings.delegation.ceiling[].resources[].type           ! text 1..63
+spec.endpointSettings.delegation.ceiling[].resources[].ids            ! list 1..64 set
+spec.endpointSettings.delegation.ceiling[].resources[].ids[]          ! text 1..253
+spec.endpointSettings.delegation.ceiling[].resources[].properties       map 1..16
+spec.endpointSettings.delegation.ceiling[].resources[].properties{}   ! list 1..16 set
+spec.endpointSettings.delegation.ceiling[].resources[].properties{}[] ! text 0..253
+spec.endpointSettings.delegation.ceiling[].conditions                   list 0..16 by name
+spec.endpointSettings.delegation.ceiling[].conditions[].name          ! text 1..63
+spec.endpointSettings.delegation.ceiling[].conditions[].expression    ! text 1..4096
+spec.endpointSettings.delegation.ceiling[].conditions[].message         text 0..256
+spec.endpointSettings.delegation.principalMustBeEntitled                yes or no
 spec.mode                                                one of Enforce Audit
 spec.suspend                                             yes or no
 spec.expireTime                                          time
 spec.subjects                                          ! list 1..64 by name
 spec.subjects[].name                                   ! text 1..63
-spec.subjects[].serviceAccount                         ! object
+spec.subjects[].serviceAccount                           object
 spec.subjects[].serviceAccount.namespace               ! text 1..63
 spec.subjects[].serviceAccount.name                    ! text 1..253
+spec.subjects[].user                                     object
+spec.subjects[].user.issuer                            ! text 1..63
+spec.subjects[].user.name                              ! text 1..253
+spec.subjects[].group                                    object
+spec.subjects[].group.issuer                           ! text 1..63
+spec.subjects[].group.name                             ! text 1..253
+spec.subjects[].entity                                   object
+spec.subjects[].entity.type                            ! text 1..63
+spec.subjects[].entity.ids                             ! list 1..64 set
+spec.subjects[].entity.ids[]                           ! text 1..253
+spec.subjects[].workload                                 object
+spec.subjects[].workload.podSelector                     object
+spec.subjects[].workload.podSelector.matchLabels       ! map 1..16
+spec.subjects[].workload.podSelector.matchLabels{}     ! text 0..63
+spec.subjects[].workload.imageDigests                    list 1..32 set
+spec.subjects[].workload.imageDigests[]                ! pattern
 spec.variables                                           list 0..32 by name
 spec.variables[].name                                  ! text 1..63
 spec.variables[].expression                            ! text 1..4096

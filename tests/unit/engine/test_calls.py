@@ -5,13 +5,13 @@ import pytest
 
 from bailiwick_engine.call import (
     RESERVED_CONTEXT,
-    SERVICE_ACCOUNT_TYPE,
     Action,
     Resource,
     ServiceAccount,
     Subject,
     Unproven,
 )
+from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_engine.reasons import Reason
 from unit.engine.cases import CALL, with_context
 
@@ -45,4 +45,4 @@ class TestACall:
         assert frozenset({"evidence", "approval", "explain", "business_justification"}) == RESERVED_CONTEXT
 
     def test_is_for_a_service_account_by_this_type(self) -> None:
-        assert SERVICE_ACCOUNT_TYPE == "serviceAccount"
+        assert SERVICE_ACCOUNT == "serviceAccount"

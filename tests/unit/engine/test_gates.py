@@ -154,9 +154,6 @@ OTHER_CALLS: Final = {
     "a subject that was created again": replace(
         CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:crm-agent", "new-uid")
     ),
-    "another type of subject": replace(
-        CALL, subject=Subject("user", "system:serviceaccount:agents:crm-agent", "agent-uid")
-    ),
     "properties of the subject": replace(
         CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:crm-agent", "agent-uid", {}, {"a": 1})
     ),

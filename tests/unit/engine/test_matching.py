@@ -16,7 +16,7 @@ OTHER: Final = Subject("serviceAccount", "system:serviceaccount:agents:other", "
 def names(call: Call, *policies: Object) -> list[str]:
     assert isinstance(call.subject, Subject)
     endpoint = snapshot(carrier(), *policies).endpoints["crm", "crm-api"]
-    return sorted(rule.name for rule in match.candidates(endpoint, call, call.subject))
+    return sorted(rule.name for rule, _ in match.candidates(endpoint, call, call.subject))
 
 
 def one(**fields: object) -> Object:

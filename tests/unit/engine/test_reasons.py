@@ -13,7 +13,7 @@ from bailiwick_engine.call import Unproven
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_engine.verdict import Verdict
-from support.objects import Object, gated_rule, rule
+from support.objects import Object, gated_rule, rule, subject
 from unit.engine.cases import (
     CALL,
     NOW,
@@ -39,9 +39,19 @@ OF_THE_IDENTITY: Final = {
     Reason.IDENTITY_UNVERIFIABLE,
     Reason.AUDIENCE_MISMATCH,
     Reason.DELEGATION_INVALID,
+    Reason.ACTOR_MISMATCH,
 }
 
 GATED: Final = governed(gated_rule())
+APPROVED_IMAGE: Final = {"imageDigests": ["sha256:" + "a" * 64]}
+
+
+def delegating() -> Object:
+    """Return a carrier under whose ceiling the call does not fit."""
+    entry = {"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}
+    policy = carrier()
+    policy["spec"]["endpointSettings"]["delegation"] = {"maxDepth": 1, "principals": ["agent"], "ceiling": [entry]}
+    return policy
 
 
 def ruled(**fields: object) -> Verdict:
@@ -78,6 +88,13 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
         snapshot(stored("one", rule())), msgspec.structs.replace(CALL, caller=THE_AGENT)
     ),
     **{reason: unproven(reason) for reason in OF_THE_IDENTITY},
+    Reason.WORKLOAD_UNAPPROVED: lambda: verdict_of(
+        governed(rule(actions=["customers.export"]), subjects=[{**subject(), "workload": APPROVED_IMAGE}])
+    ),
+    Reason.SCOPE_EXCEEDED: lambda: verdict_of(
+        snapshot(delegating(), stored("one", rule(actions=["customers.export"]))),
+        msgspec.structs.replace(CALL, actors=(CALL.subject,)),
+    ),
     Reason.APPROVAL_REQUIRED: lambda: verdict_of(GATED),
     Reason.APPROVAL_PENDING: lambda: granted(asked(GATED)),
     Reason.APPROVAL_DENIED: lambda: ended("Denied"),

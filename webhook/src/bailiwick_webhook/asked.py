@@ -10,8 +10,12 @@ from bailiwick_engine.call import Call
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call, the enforcer's own id of it, and whether the API server confirmed its tokens just now."""
+    """A call, the enforcer's own id of it, and whether the API server confirmed its tokens just now.
+
+    `explain`: the caller wants an explanation and may see it.
+    """
 
     call: Call
     request_id: str | None
     live_identity: bool
+    explain: bool = False

@@ -14,14 +14,21 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from bailiwick_api.access import AccessError, access
+from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook import logs, settings
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
 from bailiwick_webhook.http.server import serve
-from bailiwick_webhook.identity.tokens import Tokens
+from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.keyset import KeySet
+from bailiwick_webhook.identity.subject import Identity
+from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
+from bailiwick_webhook.identity.verifier import Verifier
+from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.opening import Opener
 from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.settings import Settings
 from bailiwick_webhook.store.store import Store
@@ -58,7 +65,19 @@ async def _run(given: Settings) -> None:
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
     )
-    tokens = Tokens(cluster, max_staleness=given.max_staleness, clock=time.monotonic, now=time.time)
+    cluster_keys = KeySet(CLUSTER, publisher(cluster))
+    issuers = Issuers(given.issuers)
+    identity = Identity(
+        Tokens(
+            cluster,
+            Verifier(cluster_keys, RULES, clock=time.monotonic, now=time.time),
+            max_staleness=given.max_staleness,
+            clock=time.monotonic,
+            now=time.time,
+        ),
+        issuers,
+        Workloads(cluster),
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cluster.close)
         records = await stack.enter_async_context(RecordWriter(given.record_file, fsync=given.record_fsync))
@@ -68,6 +87,7 @@ async def _run(given: Settings) -> None:
             Opener(cluster, store, given.installation, time.time),
             records,
             given.installation,
+            permits=Permits(cluster),
         )
         listening = asyncio.Event()
         status = await serve(
@@ -76,15 +96,20 @@ async def _run(given: Settings) -> None:
         stack.push_async_callback(status.stop)
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)
+        # Not waited for: until the cluster's keys are known the API server alone says whose a token is, and until an
+        # issuer's are, its tokens are refused.
+        reading = [asyncio.create_task(keys.run()) for keys in (cluster_keys, *issuers.keysets)]
+        for task in reading:
+            stack.callback(task.cancel)
         await _first(_synced(store), stop.wait(), watching)
         if stop.is_set():
             return
-        decisions = app.build(pdp, tokens, given.external_url, stop.is_set)
+        decisions = app.build(pdp, identity, given.external_url, stop.is_set)
         server = await serve(decisions, given.host, given.port, tls)
         stack.push_async_callback(server.stop)
         listening.set()
         _log.info("serving", port=server.port, status_port=status.port, tls=given.tls, url=given.external_url)
-        await _first(stop.wait(), watching)
+        await _first(stop.wait(), watching, *reading)
         _log.info("draining", seconds=given.drain_seconds)
         # Unready from now on, but answering: who routes to us needs a moment to notice.
         await asyncio.sleep(given.drain_seconds)

@@ -155,7 +155,8 @@ def _manifest(
         "rules": [{"policy": gate.policy, "uid": gate.policy_uid, "rule": gate.rule, "ruleDigest": gate.rule_digest}],
         "requester": {"username": call.caller.username, "uid": call.caller.uid},
         "subject": {"type": subject.type, "id": subject.id, "uid": subject.uid},
-        "excludedReviewers": sorted({call.caller.username, subject.id}),
+        # Of the parties of this very call, by the API server's names for them: none of them approves.
+        "excludedReviewers": sorted(grants.excluded_reviewers(call, subject)),
         "action": {"name": call.action.name},
         "resource": {"type": call.resource.type, "id": call.resource.id},
         "binding": {"mode": "Exact", "digest": digest, "members": sorted(bound_context(call.context))},
@@ -166,7 +167,11 @@ def _manifest(
         "windowSeconds": gate.window_seconds,
         "maxUses": gate.max_uses,
     }
-    optional = {"intent": call.intent, "reason": reason}
+    actors = [
+        {"id": actor, "uid": uid} | ({"issuer": issuer} if issuer is not None else {})
+        for issuer, actor, uid in grants.chain(call)
+    ]
+    optional = {"intent": call.intent, "reason": reason, "actors": actors}
     return {
         "apiVersion": API_VERSION,
         "kind": "ApprovalGrant",

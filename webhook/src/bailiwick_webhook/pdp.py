@@ -4,19 +4,24 @@ Holds: nothing is allowed by a grant before its use stands in the API server and
 wrong on the way denies, and a use once spent stays spent.
 """
 
+import asyncio
+import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.call import Call, ServiceAccount, Subject
+from bailiwick_engine.batch import Semantic
+from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.compiled import CompiledSettings
 from bailiwick_engine.decide import decide
+from bailiwick_engine.explain import Explanation, explain
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
@@ -24,8 +29,10 @@ from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.opening import Opened, Opener, Refused
+from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.line import line
 from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.searching import Kind, Searched, Searcher
 from bailiwick_webhook.store.store import Store
 
 _log = structlog.get_logger()
@@ -40,7 +47,10 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use."""
+    """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
+
+    `explanation` stands where it was asked for and may be seen.
+    """
 
     verdict: Verdict
     allowed: bool
@@ -49,6 +59,16 @@ class Decision:
     revision: str
     age: float
     used: Grant | None = None
+    explanation: Explanation | None = None
+
+
+class _Settled(NamedTuple):
+    asked: Asked
+    verdict: Verdict
+    evaluation_id: str
+    allowed: bool
+    used: Grant | None
+    explanation: Explanation | None
 
 
 class Pdp:
@@ -62,6 +82,7 @@ class Pdp:
         records: Records,
         installation: Installation,
         now: Callable[[], float] = time.time,
+        permits: Permits | None = None,
     ) -> None:
         self._store = store
         self._consumer = consumer
@@ -69,6 +90,8 @@ class Pdp:
         self._records = records
         self._installation = installation
         self._now = now
+        self._permits = permits
+        self._searcher = Searcher(store, records, self._now)
 
     def circumstances(self, asked: Asked, now: float | None = None) -> Circumstances:
         """Return the circumstances of a decision at this moment."""
@@ -95,15 +118,64 @@ class Pdp:
 
     async def evaluate(self, asked: Asked) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""
+        snapshot = self.snapshot
+        return await self._written(await self._settled(asked, self.judge(asked), self._explanation(asked, snapshot)))
+
+    async def evaluate_all(self, items: Sequence[Asked | None], semantic: Semantic) -> list[Decision | None]:
+        """Decide a batch whole, on one snapshot, then use grants in order, up to the item that ends it.
+
+        None stands for an item that cannot be decided, and counts as denied.
+        """
+        snapshot = self.snapshot
+        judged = [None if one is None else (one, self.judge(one)) for one in items]
+        settled: list[_Settled | None] = []
+        for one in judged:
+            done = None if one is None else await self._settled(*one, self._explanation(one[0], snapshot))
+            settled.append(done)
+            if done is not None and done.explanation is not None:
+                # Many explanations in a row would keep others waiting.
+                await asyncio.sleep(0)
+            if semantic.ends(allowed=done is not None and done.allowed):
+                break
+        decisions = await asyncio.gather(*(self._written_if(one) for one in settled))
+        # Again: what could not be recorded has turned to deny.
+        return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
+
+    async def _settled(self, asked: Asked, verdict: Verdict, explanation: Explanation | None) -> _Settled:
+        """Use a grant, where the verdict takes one."""
         evaluation_id = new_evaluation_id()
-        verdict = self.judge(asked)
         used = None
         if verdict.gate is not None and not verdict.dry_run:
             verdict, used = await self._with_grant(asked, verdict, evaluation_id)
         allowed = verdict.outcome is Outcome.ALLOW or (
             verdict.outcome is Outcome.USE_GRANT and (used is not None or verdict.dry_run)
         )
-        return await self._recorded(asked, "evaluation", verdict, evaluation_id, allowed=allowed, used=used)
+        return _Settled(asked, verdict, evaluation_id, allowed, used, explanation)
+
+    async def _written(self, one: _Settled) -> Decision:
+        decision = await self._recorded(
+            one.asked, "evaluation", one.verdict, one.evaluation_id, allowed=one.allowed, used=one.used
+        )
+        return decision if one.explanation is None else dataclasses.replace(decision, explanation=one.explanation)
+
+    async def _written_if(self, one: _Settled | None) -> Decision | None:
+        return None if one is None else await self._written(one)
+
+    def _explanation(self, asked: Asked, snapshot: Snapshot) -> Explanation | None:
+        return explain(snapshot, asked.call, self.circumstances(asked)) if asked.explain else None
+
+    async def may_explain(self, caller: ServiceAccount, namespace: str) -> bool:
+        """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
+        return self._permits is not None and await self._permits.may_get_policies(caller, namespace)
+
+    def enforces(self, namespace: str, endpoint: str, caller: ServiceAccount) -> bool:
+        """Tell whether this caller may ask about everybody at this endpoint."""
+        found = self.snapshot.endpoints.get((namespace, endpoint))
+        return found is not None and caller.username in found.enforcers
+
+    async def search(self, asked: Asked, kind: Kind) -> Searched | None:
+        """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
+        return await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
 
     async def _with_grant(self, asked: Asked, verdict: Verdict, evaluation_id: str) -> tuple[Verdict, Grant | None]:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
@@ -118,12 +190,35 @@ class Pdp:
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
         return await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
 
-    def audiences(self, namespace: str, endpoint: str, caller: ServiceAccount) -> frozenset[str] | None:
-        """Return the audiences of subjects' tokens, where this caller may ask; None spares us a stranger's tokens."""
+    def settings(self, namespace: str, endpoint: str, caller: ServiceAccount) -> CompiledSettings | None:
+        """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""
         found = self.snapshot.endpoints.get((namespace, endpoint))
         if found is None or found.settings is None or caller.username not in found.enforcers:
             return None
-        return found.settings.audiences
+        return found.settings
+
+    async def with_workloads(
+        self, call: Call, read: Callable[[Subject], Awaitable[Workload | None]], *, searching: bool = False
+    ) -> Call:
+        """Return the call with the workload of each party that a rule asks it of, by `read`; any rule, for a search.
+
+        A policy that comes to ask for one meanwhile finds it unknown, which never widens.
+        """
+        endpoint = self.snapshot.endpoints.get((call.namespace, call.endpoint))
+        if endpoint is None or not isinstance(call.subject, Subject):
+            return call
+
+        async def known(party: Subject) -> Subject:
+            if not (
+                any(not party.keys.isdisjoint(rule.workloads) for rule in endpoint.rules)
+                if searching
+                else endpoint.asks_workload(call.action.name, call.resource, party)
+            ):
+                return party
+            return replace(party, workload=await read(party))
+
+        subject, *actors = [await known(party) for party in (call.subject, *call.actors)]
+        return replace(call, subject=subject, actors=tuple(actors))
 
     async def request(self, asked: Asked, reason: str | None) -> tuple[Decision, Opened | Refused | None]:
         """Ask for an approval of a call: decide it again, and open a grant only where that is what it needs.

@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_webhook.identity import issuers
+from bailiwick_webhook.identity.issuers import IssuerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Settings:
     """Everything that can be set. Durations are in seconds."""
 
     kubeconfig: Path | None
+    issuers: tuple[IssuerConfig, ...]
     installation: Installation
     host: str
     port: int
@@ -57,8 +60,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     external = (options.external_url or f"{scheme}://{options.host}:{options.port}").rstrip("/")
     if urlsplit(external).scheme not in {"http", "https"} or not urlsplit(external).netloc:
         parser.error(f"--external-url must be an absolute http(s) URL, not {external!r}")
+    try:
+        configured = issuers.load(options.issuers) if options.issuers else ()
+    except issuers.IssuersError as error:
+        parser.error(f"--issuers: {error}")
     return Settings(
         kubeconfig=options.kubeconfig,
+        issuers=configured,
         installation=Installation(
             namespace=options.namespace,
             webhook_name=options.webhook_account,
@@ -116,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="usernames that begin so are people; repeatable (default: whatever does not begin with system:)",
+    )
+    identity = parser.add_argument_group("identity")
+    identity.add_argument(
+        "--issuers",
+        type=Path,
+        help="YAML file of the issuers besides the cluster that policies may name; see examples/support/issuers.yaml",
     )
     store = parser.add_argument_group("freshness")
     store.add_argument("--max-staleness", type=_positive, default=120.0, help="older than this: no grant is accepted")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
@@ -162,6 +162,24 @@ class Cluster:
         metadata = grant["metadata"]
         return await self._call("PUT", f"{_grant(metadata['namespace'], metadata['name'])}/status", grant)
 
+    async def read_pod(self, namespace: str, name: str) -> Answer:
+        """Read one pod as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
+        return await self._call("GET", f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}")
+
+    async def read_token_issuer(self) -> tuple[str, dict[str, Any]]:
+        """Return the name by which the API server issues tokens (`iss`), and its JWK Set.
+
+        From the API server itself and not from where its discovery document points, which may be a public address.
+        Raises `ClusterUnavailableError`.
+        """
+        discovery = await self._call("GET", "/.well-known/openid-configuration")
+        keys = await self._call("GET", "/openid/v1/jwks", accept="application/jwk-set+json")
+        issuer = discovery.body.get("issuer")
+        if not discovery.ok or not keys.ok or not isinstance(issuer, str) or not issuer:
+            message = f"issuer of tokens: {discovery.status} {discovery.message}, keys: {keys.status} {keys.message}"
+            raise ClusterUnavailableError(message)
+        return issuer, keys.body
+
     async def review_token(self, token: str, audiences: list[str]) -> dict[str, Any]:
         """Ask whose token this is (TokenReview); return its `status`. Raises `ClusterUnavailableError`."""
         body = {
@@ -176,9 +194,21 @@ class Cluster:
         status: dict[str, Any] = answer.body.get("status") or {}
         return status
 
-    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+    async def review_access(self, spec: Mapping[str, Any]) -> bool:
+        """Ask whether somebody may do something (SubjectAccessReview). Raises `ClusterUnavailableError`."""
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": dict(spec)}
+        answer = await self._call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
+        if not answer.ok:
+            message = f"SubjectAccessReview: {answer.status} {answer.message}"
+            raise ClusterUnavailableError(message)
+        status = answer.body.get("status") or {}
+        return status.get("allowed") is True and status.get("denied") is not True
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, accept: str = "application/json"
+    ) -> Answer:
         try:
-            response = await self._send(method, path, body, self._timeout)
+            response = await self._send(method, path, body, self._timeout, accept)
             async with response:
                 raw = await response.read()
             said = orjson.loads(raw) if raw else {}
@@ -195,10 +225,15 @@ class Cluster:
         return answer
 
     async def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, limits: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        limits: aiohttp.ClientTimeout,
+        accept: str = "application/json",
     ) -> aiohttp.ClientResponse:
         # The token file is read for every call, as client-go does within a minute: a rotated token is never missed.
-        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._access.token()}"}
+        headers = {"Accept": accept, "Authorization": f"Bearer {self._access.token()}"}
         answer = await self._api.call_api(
             method,
             self._access.server + path,

@@ -1,35 +1,29 @@
-"""The application: routes, authentication of the caller, and the one place where failures become answers.
+"""The application: routes, and the one place where failures become answers.
 
-Holds: who asks is authenticated before the body is read; the request id is echoed on every answer; whatever is not
-foreseen is a 500 that says nothing; an answer while we drain ends its connection, so that none is cut later.
+Holds: the request id is echoed on every answer; whatever is not foreseen is a 500 that says nothing; an answer while
+we drain ends its connection, so that none is cut later.
 """
 
-import re
+import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
-import orjson
 import structlog
 from aiohttp import web
 
-from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_engine.call import Call
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.search import Kind
 from bailiwick_engine.verdict import Outcome
-from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
-from bailiwick_webhook.http import arap, authzen
-from bailiwick_webhook.http.authzen import Evaluation
-from bailiwick_webhook.http.body import read_object
-from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden, unauthenticated, unavailable
-from bailiwick_webhook.identity.subject import verify
-from bailiwick_webhook.identity.tokens import Proven, Refused, Tokens
+from bailiwick_webhook.http import arap, authzen, metadata
+from bailiwick_webhook.http.batch import Evaluations, evaluated
+from bailiwick_webhook.http.edge import REQUEST_ID, Edge, json, request_id, tenant
+from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden, unavailable
+from bailiwick_webhook.http.search import Search
+from bailiwick_webhook.identity.subject import Identity
 from bailiwick_webhook.opening import Opened, Refused as NotOpened, reason_problem
 from bailiwick_webhook.pdp import Pdp
 
-REQUEST_ID: Final = "X-Request-ID"
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
 _DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
@@ -39,47 +33,47 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = structlog.get_logger()
 
 
-def build(pdp: Pdp, tokens: Tokens, external_url: str, draining: Callable[[], bool]) -> web.Application:
+def build(pdp: Pdp, identity: Identity, external_url: str, draining: Callable[[], bool]) -> web.Application:
     """Return the application of the decision paths."""
-    edge = _Edge(pdp, tokens, external_url)
+    edge = Edge(pdp, identity, external_url)
+    handlers = _Handlers(edge)
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
-    app.router.add_post(f"{_TENANT}/access/v1/evaluation", edge.evaluate)
-    app.router.add_post(f"{_TENANT}/access/v1/requests", edge.submit)
-    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", edge.poll)
+    app.router.add_post(f"{_TENANT}/access/v1/evaluation", handlers.evaluate)
+    app.router.add_post(f"{_TENANT}/access/v1/evaluations", Evaluations(edge).__call__)
+    for kind in Kind:
+        app.router.add_post(f"{_TENANT}/access/v1/search/{kind.value}", Search(edge, kind).__call__)
+    app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, edge))
+    app.router.add_post(f"{_TENANT}/access/v1/requests", handlers.submit)
+    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", handlers.poll)
     return app
 
 
-class _Edge:
-    def __init__(self, pdp: Pdp, tokens: Tokens, external_url: str) -> None:
-        self._pdp = pdp
-        self._tokens = tokens
-        self._external_url = external_url
+class _Handlers:
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
 
     async def evaluate(self, request: web.Request) -> web.StreamResponse:
         """AuthZEN 1.0, POST access/v1/evaluation."""
-        asked, _ = await self._asked(request)
-        decision = await self._pdp.evaluate(asked)
-        if decision.verdict.outcome is Outcome.FORBIDDEN:
-            raise forbidden()
-        return _json(200, authzen.answer(decision, self._base(request)))
+        asked, parsed = await self._edge.asked(request)
+        return json(200, await evaluated(self._edge, request, asked, parsed))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """ARAP, POST access/v1/requests."""
-        asked, parsed = await self._asked(request)
-        verdict = self._pdp.judge(asked)
+        asked, parsed = await self._edge.asked(request)
+        verdict = self._edge.pdp.judge(asked)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
             raise forbidden()
         if verdict.gate is not None and (wrong := reason_problem(verdict.gate, parsed.reason)):
             raise bad_request(wrong, "context.business_justification")
-        decision, outcome = await self._pdp.request(asked, parsed.reason)
+        decision, outcome = await self._edge.pdp.request(asked, parsed.reason)
         if decision.verdict.reason is Reason.RECORD_FAILED:
             raise unavailable("The request could not be recorded at the moment; ask again.")
         match outcome:
             case Opened(grant, _):
-                body = arap.task(grant, self._base(request))
+                body = arap.task(grant, self._edge.base(request))
                 status = 202 if body["task"]["status"] == "pending" else 201
-                return _json(status, body, Location=body["task"]["status_endpoint"])
+                return json(status, body, Location=body["task"]["status_endpoint"])
             case NotOpened(detail):
                 raise arap.not_requestable(decision.verdict, detail)
             case None:
@@ -87,43 +81,19 @@ class _Edge:
 
     async def poll(self, request: web.Request) -> web.StreamResponse:
         """ARAP, GET access/v1/requests/{id}."""
-        caller = await self._caller(request)
+        caller = await self._edge.caller(request)
         namespace, endpoint = request.match_info["namespace"], request.match_info["endpoint"]
-        grant = await self._pdp.task(namespace, endpoint, caller.account, request.match_info["task"])
+        grant = await self._edge.pdp.task(namespace, endpoint, caller.account, request.match_info["task"])
         if grant is None:
             raise arap.unknown_task()
-        return _json(200, arap.task(grant, self._base(request)), **{"Retry-After": str(authzen.RETRY_AFTER)})
-
-    async def _asked(self, request: web.Request) -> tuple[Asked, Evaluation]:
-        caller = await self._caller(request)
-        parsed = authzen.parse(await read_object(request))
-        namespace, endpoint = request.match_info["namespace"], request.match_info["endpoint"]
-        audiences = self._pdp.audiences(namespace, endpoint, caller.account)
-        subject, live = await verify(parsed.subject, caller, self._tokens, audiences)
-        call = Call(namespace, endpoint, caller.account, subject, parsed.action, parsed.resource, parsed.context)
-        return Asked(call, request_id(request), live_identity=live and caller.live), parsed
-
-    async def _caller(self, request: web.Request) -> Proven:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise unauthenticated("Send a service-account token for the audience bailiwick as Authorization: Bearer.")
-        match await self._tokens.prove(token.strip(), _AUDIENCES):
-            case Proven() as proven:
-                return proven
-            case Refused(Reason.IDENTITY_UNVERIFIABLE):
-                raise unavailable("The API server cannot be asked about the caller's token at the moment.")
-            case Refused():
-                raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
-
-    def _base(self, request: web.Request) -> str:
-        """The endpoint's own base URL: from the setting, never from Host."""
-        return f"{self._external_url}/endpoints/{request.match_info['namespace']}/{request.match_info['endpoint']}"
+        return json(200, arap.task(grant, self._edge.base(request)), **{"Retry-After": str(authzen.RETRY_AFTER)})
 
 
-def request_id(request: web.Request) -> str | None:
-    """Return the caller's request id, if it is one that can be echoed and recorded."""
-    found = request.headers.get(REQUEST_ID)
-    return found if found is not None and _REQUEST_ID.fullmatch(found) else None
+async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:
+    """AuthZEN 1.0, metadata."""
+    if not metadata.well_formed(*tenant(request)):
+        raise web.HTTPNotFound
+    return json(200, metadata.document(edge.base(request)), **{"Cache-Control": metadata.CACHE_CONTROL})
 
 
 @web.middleware
@@ -147,11 +117,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         ).response()
     if request.app[_DRAINING]():
         response.force_close()
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")
     if (echoed := request_id(request)) is not None:
         response.headers[REQUEST_ID] = echoed
     return response
-
-
-def _json(status: int, body: dict[str, Any], **headers: str) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers)

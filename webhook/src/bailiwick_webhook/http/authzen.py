@@ -10,22 +10,28 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.http import explanation
 from bailiwick_webhook.http.problems import bad_request
 from bailiwick_webhook.identity.subject import Claimed
 from bailiwick_webhook.pdp import Decision
 
+_KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "true or false"}
 DENIAL_SECONDS: Final = 600
 RETRY_AFTER: Final = 5
 
 
 class Evaluation(NamedTuple):
-    """A parsed body. `reason` is the requester's own word, `context.business_justification`."""
+    """A parsed body. `reason` is the requester's own word, `context.business_justification`.
+
+    `explain`: the caller would like an explanation.
+    """
 
     subject: Claimed
     action: Action
     resource: Resource
     context: Mapping[str, Json]
     reason: str | None
+    explain: bool = False
 
 
 def parse(body: Mapping[str, Any]) -> Evaluation:
@@ -54,10 +60,11 @@ def parse(body: Mapping[str, Any]) -> Evaluation:
         ),
         {name: value for name, value in context.items() if name not in RESERVED_CONTEXT},
         _optional(context, "business_justification", str, "context.business_justification"),
+        _optional(context, "explain", bool, "context.explain") or False,
     )
 
 
-def answer(decision: Decision, base: str) -> dict[str, Any]:
+def answer(decision: Decision, base: str, *, explain: bool = False) -> dict[str, Any]:
     """Return the body of the answer. `base` is the URL of the endpoint's tenant, where an approval can be asked for."""
     verdict = decision.verdict
     context: dict[str, Any] = {
@@ -87,6 +94,8 @@ def answer(decision: Decision, base: str) -> dict[str, Any]:
         }
     if not decision.allowed:
         context |= _denial(decision, base)
+    if explain:
+        context["explanation"] = explanation.described(decision)
     return {"decision": decision.allowed, "context": context}
 
 
@@ -97,6 +106,9 @@ def _denial(decision: Decision, base: str) -> dict[str, Any]:
         "reason_admin": {"403": f"{verdict.reason.value}: {verdict.sentence}"},
         "next_action": verdict.next_action,
     }
+    if verdict.hop is not None:
+        # Of a call on somebody's behalf: the party at which it failed.
+        said["hop"] = verdict.hop
     if verdict.next_action == "retry":
         said["retry_after"] = RETRY_AFTER
     if verdict.requestable and verdict.rule is not None and not verdict.dry_run:
@@ -137,5 +149,5 @@ def _text(entity: Mapping[str, Any], name: str, path: str) -> str:
 def _optional(entity: Mapping[str, Any], name: str, kind: type[Any], path: str) -> Any:  # noqa: ANN401 - of that kind
     found = entity.get(name)
     if found is not None and not isinstance(found, kind):
-        raise bad_request(f"must be {'an object' if kind is dict else 'a string'}", path)
+        raise bad_request(f"must be {_KINDS[kind]}", path)
     return found

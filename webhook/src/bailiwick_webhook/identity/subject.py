@@ -1,14 +1,24 @@
-"""The subject of a call: what the enforcer says, held against the token that it sends along.
+"""The parties of a call: what the enforcer says of them, held against the tokens that it sends along.
 
-Holds: a verified value overrides what was said, and a difference denies; acting for somebody is refused.
+Holds: enforcer, subject and actor are three things, each proven by its own token; a verified value overrides what was
+said, and a difference denies; whoever acts for somebody shows it by a token that names the workload that presents it.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bailiwick_engine.call import SERVICE_ACCOUNT_TYPE, Json, ServiceAccount, Subject, Unproven
+from bailiwick_engine.call import Json, ServiceAccount, Subject, Unproven
+from bailiwick_engine.compiled import CompiledSettings
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity.tokens import Proven, Refused, Tokens
+from bailiwick_webhook.identity import chain, compact
+from bailiwick_webhook.identity.chain import Act
+from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.issuers import Issuer, Issuers
+from bailiwick_webhook.identity.people import subject_of, uid_of
+from bailiwick_webhook.identity.tokens import Proven, Tokens
+from bailiwick_webhook.identity.verifier import Refused, audience_matches
+from bailiwick_webhook.identity.workloads import Workloads
 
 
 class Claimed(NamedTuple):
@@ -20,30 +30,144 @@ class Claimed(NamedTuple):
     token: str | None
     actor_token: str | None
 
+    @property
+    def names_an_actor(self) -> bool:
+        """The call is said to be on somebody's behalf."""
+        return self.actor_token is not None or "act" in (self.properties or {})
 
-async def verify(
-    claimed: Claimed, caller: Proven, tokens: Tokens, audiences: frozenset[str] | None
-) -> tuple[Subject | Unproven, bool]:
-    """Return the subject, and whether the API server confirmed it just now.
 
-    `audiences` None: the caller is no enforcer; it can then only be asking about itself, by its own token.
-    """
-    if claimed.actor_token is not None or "act" in (claimed.properties or {}):
-        return Unproven(Reason.DELEGATION_INVALID), True
-    if claimed.token is None:
-        if claimed.id == caller.account.username:
-            return _matching(claimed, caller.account, caller.claims), caller.live
-        return Unproven(Reason.IDENTITY_INVALID), True
-    if audiences is None:
-        return Unproven(Reason.IDENTITY_INVALID), True
-    match await tokens.prove(claimed.token, audiences):
-        case Refused(reason):
-            return Unproven(reason), True
-        case Proven(account, claims, live):
-            return _matching(claimed, account, claims), live
+class Parties(NamedTuple):
+    """Whom a call is for and who acts, the outermost first. `live`: what can be confirmed was confirmed just now."""
+
+    subject: Subject | Unproven
+    actors: tuple[Subject, ...] = ()
+    live: bool = True
+
+
+class Identity:
+    """Everything that proves who somebody is."""
+
+    def __init__(self, tokens: Tokens, issuers: Issuers, workloads: Workloads) -> None:
+        self.tokens = tokens
+        self.issuers = issuers
+        self.workloads = workloads
+
+    async def verify(self, claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
+        """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
+        if settings is not None and settings.asserted:
+            return asserted(claimed)
+        if claimed.token is None:
+            return _itself(claimed, caller, settings)
+        return _unproven(Reason.IDENTITY_INVALID) if settings is None else await self._proven(claimed, settings)
+
+    async def _proven(self, claimed: Claimed, settings: CompiledSettings) -> Parties:
+        # Before any signature is looked at: a chain that is too deep or malformed costs nobody anything.
+        parsed = compact.parse(claimed.token or "")
+        if parsed is None:
+            return _unproven(Reason.IDENTITY_INVALID)
+        signed, said = chain.chain_of(parsed.claims), chain.chain_of(claimed.properties or {})
+        if signed is None or said is None:
+            return _unproven(Reason.DELEGATION_INVALID)
+        issuer = self.issuers.of(parsed.issuer)
+        if (CLUSTER if issuer is None else issuer.name) not in settings.issuers:
+            return _unproven(Reason.IDENTITY_INVALID)
+        if said and chain.named(said) != chain.named(signed):
+            return _unproven(Reason.DELEGATION_INVALID)
+        if issuer is None:
+            return await self._service_account(parsed, claimed, settings, acting=bool(signed))
+        person = await _person(parsed, claimed, issuer, settings)
+        if isinstance(person, Unproven):
+            return Parties(person)
+        return await self._acting(person, signed, claimed, issuer, settings)
+
+    async def _service_account(
+        self, parsed: Parsed, claimed: Claimed, settings: CompiledSettings, *, acting: bool
+    ) -> Parties:
+        """A service account for itself: the cluster issues no token that says for whom its bearer acts."""
+        if acting or claimed.names_an_actor:
+            return _unproven(Reason.DELEGATION_INVALID)
+        match await self.tokens.confirm(parsed, settings.audiences):
+            case Refused(reason):
+                return _unproven(reason)
+            case Proven(account, claims, live):
+                return Parties(_matching(claimed, account, claims), live=live)
+
+    async def _acting(
+        self, person: Subject, signed: tuple[Act, ...], claimed: Claimed, issuer: Issuer, settings: CompiledSettings
+    ) -> Parties:
+        """Add the actors: the outermost by its own token, those within by the signature of the person's issuer."""
+        if claimed.actor_token is None:
+            # An `act` without its actor is a token in somebody else's hands.
+            return _unproven(Reason.DELEGATION_INVALID) if signed else Parties(person)
+        if not signed:
+            # Nobody says that the person lets this workload act: not another actor than the token's, but none.
+            return _unproven(Reason.DELEGATION_INVALID)
+        presenter = await self.tokens.prove(claimed.actor_token, settings.audiences)
+        if isinstance(presenter, Refused):
+            return _unproven(presenter.reason)
+        outermost, *within = signed
+        if (outermost.iss, outermost.sub) != (presenter.issuer, presenter.account.username):
+            return _unproven(Reason.ACTOR_MISMATCH)
+        actors = [_account(presenter.account, presenter.claims)]
+        for act in within:
+            actor = chain.inner(act, (issuer.name, issuer.url), presenter.issuer)
+            if actor is None:
+                return _unproven(Reason.DELEGATION_INVALID)
+            actors.append(actor)
+        return Parties(person, tuple(actors), presenter.live)
+
+
+def asserted(claimed: Claimed) -> Parties:
+    """Return the parties on the enforcer's word. No token is looked at, but a hint at an actor must name one."""
+    said = chain.chain_of(claimed.properties or {})
+    if said is None or (claimed.actor_token is not None and not said):
+        return _unproven(Reason.DELEGATION_INVALID)
+    subject = Subject(claimed.type, claimed.id, uid_of(chain.ASSERTED, claimed.id), {}, claimed.properties, issuer=None)
+    return Parties(subject, tuple(chain.on_word(act) for act in said))
+
+
+async def _person(parsed: Parsed, claimed: Claimed, issuer: Issuer, settings: CompiledSettings) -> Subject | Unproven:
+    verified = await issuer.verifier.verify(parsed)
+    if verified is None:
+        return Unproven(Reason.IDENTITY_UNVERIFIABLE)
+    if isinstance(verified, Refused):
+        return Unproven(verified.reason)
+    if not audience_matches(verified.claims, issuer.audiences(settings.audiences)):
+        return Unproven(Reason.AUDIENCE_MISMATCH)
+    mapping = issuer.config.claims
+    person = subject_of(
+        issuer.name,
+        verified.claims,
+        claimed.properties,
+        name_claim=mapping.name,
+        groups_claim=mapping.groups,
+        template=mapping.kubernetes_username,
+    )
+    if person is None or (person.type, person.id) != (claimed.type, claimed.id):
+        return Unproven(Reason.IDENTITY_INVALID)
+    return person
+
+
+def _itself(claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
+    """Whoever asks about itself has shown its token already."""
+    if claimed.id != caller.account.username or (settings is not None and CLUSTER not in settings.issuers):
+        return _unproven(Reason.IDENTITY_INVALID)
+    if claimed.names_an_actor:
+        return _unproven(Reason.DELEGATION_INVALID)
+    return Parties(_matching(claimed, caller.account, caller.claims), live=caller.live)
 
 
 def _matching(claimed: Claimed, account: ServiceAccount, claims: Mapping[str, Json]) -> Subject | Unproven:
-    if (claimed.type, claimed.id) != (SERVICE_ACCOUNT_TYPE, account.username):
+    if (claimed.type, claimed.id) != (SERVICE_ACCOUNT, account.username):
         return Unproven(Reason.IDENTITY_INVALID)
-    return Subject(claimed.type, claimed.id, account.uid, claims, claimed.properties)
+    return _account(account, claims, claimed.properties)
+
+
+def _account(
+    account: ServiceAccount, claims: Mapping[str, Json], properties: Mapping[str, Json] | None = None
+) -> Subject:
+    return Subject(SERVICE_ACCOUNT, account.username, account.uid, claims, properties)
+
+
+def _unproven(reason: Reason) -> Parties:
+    return Parties(Unproven(reason))

@@ -1,28 +1,30 @@
-"""Tokens of service accounts, confirmed by the API server (TokenReview), so that a deleted account or pod is seen.
+"""Tokens of service accounts: verified offline, then confirmed by the API server, which knows who was deleted since.
 
 Holds: an answer is kept at most `FRESH` seconds; while the API server cannot be asked, the last positive answer for
 that very token serves until `max_staleness`, marked as not live, never for a use of a grant. Tokens are kept hashed.
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
+from bailiwick_webhook.identity import compact, jwks
+from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.keyset import KeysUnavailableError, Published
+from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches
+
+__all__ = ["FRESH", "RULES", "Proven", "Refused", "Tokens", "publisher"]
 
 FRESH: Final = 10.0
-MAX_TOKEN: Final = 16_384
 _KEPT: Final = 10_000
+# What the API server can sign with. It writes no `typ`.
+RULES: Final = Rules(algorithms=jwks.ALGORITHMS - {"PS256"}, types=frozenset({"jwt"}))
 
 Key = tuple[bytes, tuple[str, ...]]
 
@@ -35,12 +37,10 @@ class Proven:
     claims: Mapping[str, Any]
     live: bool
 
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A token that proves nothing here."""
-
-    reason: Reason
+    @property
+    def issuer(self) -> str:
+        """The cluster's name as an issuer, as this very token carries it."""
+        return str(self.claims.get("iss", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,19 @@ class _Kept:
 
 
 class Tokens:
-    """Asks the API server whose a token is. `clock` is monotonic, `now` the time of day; both in seconds."""
+    """Tells whose a service account's token is. `clock` is monotonic, `now` the time of day; both in seconds."""
 
     def __init__(
-        self, cluster: Cluster, *, max_staleness: float, clock: Callable[[], float], now: Callable[[], float]
+        self,
+        cluster: Cluster,
+        verifier: Verifier,
+        *,
+        max_staleness: float,
+        clock: Callable[[], float],
+        now: Callable[[], float],
     ) -> None:
         self._cluster = cluster
+        self._verifier = verifier
         self._max_staleness = max_staleness
         self._clock = clock
         self._now = now
@@ -65,36 +72,45 @@ class Tokens:
 
     async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
-        if not token or len(token) > MAX_TOKEN or not token.isascii():
-            return Refused(Reason.IDENTITY_INVALID)
-        key = (hashlib.sha256(token.encode()).digest(), tuple(sorted(audiences)))
+        parsed = compact.parse(token)
+        return Refused(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
+
+    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+        """Return the same for a token that was taken apart already."""
+        key = (parsed.digest, tuple(sorted(audiences)))
         kept = self._kept.get(key)
         if kept is not None and self._clock() - kept.asked <= FRESH:
             return self._unexpired(kept)
         # Many calls with one token at once ask once.
         task = self._asking.get(key)
         if task is None:
-            task = asyncio.create_task(self._ask(key, token, audiences))
+            task = asyncio.create_task(self._ask(key, parsed, audiences))
             self._asking[key] = task
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         # Shielded: that one caller goes away must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
 
-    async def _ask(self, key: Key, token: str, audiences: frozenset[str]) -> Proven | Refused:
-        claims = _claims(token)
-        expires = claims.get("exp")
+    async def _ask(self, key: Key, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+        verified = await self._verifier.verify(parsed)
+        if isinstance(verified, Refused):
+            return verified
+        # None: the keys could not be read yet. The API server then decides alone, which opens nothing: it checks
+        # signature, issuer, times and audience itself, and the offline check stands only before it.
+        if verified is not None and not audience_matches(verified.claims, audiences):
+            return Refused(Reason.AUDIENCE_MISMATCH)
         try:
-            status = await self._cluster.review_token(token, sorted(audiences))
+            status = await self._cluster.review_token(parsed.token, sorted(audiences))
         except ClusterUnavailableError:
             return self._in_outage(key)
-        outcome = _judged(status, claims, audiences)
-        self._kept[key] = _Kept(
-            outcome, self._clock(), float(expires) if isinstance(expires, int | float) else float("inf")
-        )
+        outcome = _judged(status, parsed.claims, audiences)
+        expires = parsed.claims.get("exp")
+        # A token without an end has none that could be kept to.
+        kept = _Kept(outcome, self._clock(), float(expires) if isinstance(expires, int | float) else float("-inf"))
+        self._kept[key] = kept
         self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return outcome
+        return self._unexpired(kept)
 
     def _in_outage(self, key: Key) -> Proven | Refused:
         kept = self._kept.get(key)
@@ -109,26 +125,35 @@ class Tokens:
         return kept.outcome
 
 
+def publisher(cluster: Cluster) -> Callable[[], Any]:
+    """Return what reads the cluster's own keys, for a `KeySet`."""
+
+    async def read() -> Published:
+        try:
+            issuer, published = await cluster.read_token_issuer()
+            return Published(issuer, jwks.keys_of(published))
+        except (ClusterUnavailableError, ValueError) as error:
+            raise KeysUnavailableError(str(error)) from error
+
+    return read
+
+
 def _judged(status: Mapping[str, Any], claims: Mapping[str, Any], audiences: frozenset[str]) -> Proven | Refused:
     user = status.get("user") or {}
     username, uid = user.get("username", ""), user.get("uid", "")
     confirmed = audiences.intersection(status.get("audiences") or ())
-    if status.get("authenticated") is True and confirmed and username.startswith(SERVICE_ACCOUNT_PREFIX) and uid:
+    authenticated = status.get("authenticated") is True and confirmed
+    # By the claims conditions and the workload are judged: they must be of the very account that was confirmed.
+    if authenticated and username.startswith(SERVICE_ACCOUNT_PREFIX) and uid and _account(claims) == (username, uid):
         return Proven(ServiceAccount(username, uid), claims, live=True)
-    # Only to say what is wrong: these claims are not verified, and nothing is allowed by them.
+    # Only to say what is wrong: these claims may not be verified, and nothing is allowed by them.
     said = claims.get("aud")
     listed = said if isinstance(said, list) else [said]
     named = {entry for entry in listed if isinstance(entry, str)}
     return Refused(Reason.AUDIENCE_MISMATCH if named and not named & audiences else Reason.IDENTITY_INVALID)
 
 
-def _claims(token: str) -> dict[str, Any]:
-    """Return the payload as the token says it, or empty; trusted only after the API server confirmed the token."""
-    parts = token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - a compact JWS has three parts (RFC 7515, 3.1)
-        return {}
-    try:
-        payload = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return {}
-    return payload if isinstance(payload, dict) else {}
+def _account(claims: Mapping[str, Any]) -> tuple[object, object]:
+    bound = claims.get("kubernetes.io")
+    account = bound.get("serviceaccount") if isinstance(bound, Mapping) else None
+    return claims.get("sub"), account.get("uid") if isinstance(account, Mapping) else None

@@ -38,7 +38,9 @@ def line(  # noqa: PLR0913 - the parts of one record
         "dry_run": verdict.dry_run,
         "endpoint": f"{call.namespace}/{call.endpoint}",
         "caller": {"id": call.caller.username, "uid": call.caller.uid},
-        "subject": _subject(call),
+        "subject": _party(call.subject) if isinstance(call.subject, Subject) else None,
+        "actors": [_party(actor) for actor in call.actors],
+        "hop": verdict.hop,
         "action": call.action.name,
         "resource": {"type": call.resource.type, "id": call.resource.id},
         "intent": call.intent,
@@ -59,7 +61,6 @@ def line(  # noqa: PLR0913 - the parts of one record
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _subject(call: Call) -> dict[str, str] | None:
-    if isinstance(call.subject, Subject):
-        return {"type": call.subject.type, "id": call.subject.id, "uid": call.subject.uid}
-    return None
+def _party(party: Subject) -> dict[str, str | None]:
+    """`issuer` None: on the enforcer's word."""
+    return {"type": party.type, "id": party.id, "uid": party.uid, "issuer": party.issuer}

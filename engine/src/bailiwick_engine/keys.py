@@ -1,0 +1,52 @@
+"""Keys: how a rule's subjects and a verified identity meet. Both sides are spelled here and nowhere else.
+
+Holds: keys of different kinds never collide (names cannot hold the separator); a key matches only as a whole.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NewType
+
+Key = NewType("Key", str)
+
+CLUSTER: Final = "cluster"
+SERVICE_ACCOUNT: Final = "serviceAccount"
+_SEPARATOR: Final = "\x00"
+
+
+def service_account(username: str) -> Key:
+    """A service account of the cluster, by its username `system:serviceaccount:<namespace>:<name>`."""
+    return Key(username)
+
+
+def user(issuer: str, name: str) -> Key:
+    """A person or client, as an issuer names them."""
+    return Key(_SEPARATOR.join(("user", issuer, name)))
+
+
+def group(issuer: str, name: str) -> Key:
+    """A group, as an issuer names it."""
+    return Key(_SEPARATOR.join(("group", issuer, name)))
+
+
+def entity(kind: str, name: str) -> Key:
+    """A subject as the enforcer names it (AuthZEN `type` and `id`), where its word is taken."""
+    return Key(_SEPARATOR.join(("entity", kind, name)))
+
+
+def spelled(key: Key) -> tuple[str, ...]:
+    """Return a key in its parts: kind and name of a service account, else kind, issuer or entity's type, and name."""
+    parts = tuple(key.split(_SEPARATOR))
+    return parts if len(parts) > 1 else (SERVICE_ACCOUNT, key)
+
+
+def of_person(issuer: str, name: str, groups: Iterable[str]) -> frozenset[Key]:
+    """Every key of a person that an issuer vouches for."""
+    return frozenset((user(issuer, name), *(group(issuer, one) for one in groups)))
+
+
+def of_asserted(kind: str, name: str) -> frozenset[Key]:
+    """Every key of a subject on the enforcer's word."""
+    keys = {entity(kind, name)}
+    if kind == SERVICE_ACCOUNT:
+        keys.add(service_account(name))
+    return frozenset(keys)

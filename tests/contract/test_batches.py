@@ -1,0 +1,180 @@
+"""A batch over HTTP: what is asked of whom, what is recorded, and who is told nothing."""
+
+import json
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings as hypothesis, strategies as st
+
+from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
+from support.objects import Object, gated_rule, rule
+from support.pdp.alone import Alone, KeptRecords
+from support.pdp.asking import Said
+
+RULES: Final = (
+    rule("read"),
+    rule("own", actions=["customers.get"], resources=[{"type": "customer", "ids": ["1", "2"]}]),
+    gated_rule("export"),
+    rule("never", effect="Deny", actions=["customers.purge"]),
+)
+ITEMS: Final[tuple[Object, ...]] = (
+    {},
+    {"action": {"name": "customers.get"}},
+    {"action": {"name": "customers.get"}, "resource": {"type": "customer", "id": "1"}},
+    {"action": {"name": "customers.export"}},
+    {"action": {"name": "customers.purge"}},
+    {"subject": {"type": "serviceAccount", "id": "system:serviceaccount:agents:other"}},
+    {"context": {}},
+    {"resource": {"id": "2"}, "action": {"name": "customers.get"}},
+)
+
+
+def batch(*items: object, **more: object) -> Object:
+    return {**body(), "evaluations": list(items), **more}
+
+
+def decisions(said: Said) -> list[bool]:
+    return [one["decision"] for one in said.body["evaluations"]]
+
+
+def stable(answer: Any) -> Any:  # noqa: ANN401 - an answer
+    """Return an answer without what differs from call to call."""
+    volatile = {"evaluation_id", "evaluated_at", "access_request"}
+    context = {name: value for name, value in answer["context"].items() if name not in volatile}
+    return {"decision": answer["decision"], "context": context}
+
+
+@hypothesis(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=8))
+async def test_a_batch_says_of_each_item_what_an_evaluation_of_it_says(items: list[Object]) -> None:
+    async with asking(Alone([stored(*RULES)])) as pdp:
+        answers = (await pdp.post("evaluations", batch(*items))).body["evaluations"]
+        for item, answer in zip(items, answers, strict=True):
+            whole = {**body(), **item}
+            whole["resource"] = {"type": "customer", "id": "42", **item.get("resource", {})}
+            assert stable((await pdp.post("evaluation", whole)).body) == stable(answer)
+
+
+@pytest.fixture
+def alone() -> Alone:
+    return Alone([stored(*RULES)])
+
+
+class TestABatch:
+    async def test_verifies_the_same_evidence_once(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            assert decisions(await pdp.post("evaluations", batch(*[{}] * 50))) == [True] * 50
+        # The enforcer's own token, and the subject's.
+        assert len(alone.tokens.asked) == 2
+
+    async def test_verifies_other_evidence_for_itself(self, alone: Alone) -> None:
+        others = [body(f"system:serviceaccount:agents:{name}") for name in "ab"]
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", batch({}, *others, {}))
+        assert decisions(said) == [True, False, False, True]
+        assert len(alone.tokens.asked) == 4
+
+    async def test_takes_nobodys_evidence_for_another(self, alone: Alone) -> None:
+        other = {"subject": {"type": "serviceAccount", "id": "system:serviceaccount:agents:other"}}
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", batch({}, other))
+        assert [one["context"]["reason"] for one in said.body["evaluations"]] == ["allowed", "identity_invalid"]
+
+    async def test_records_each_item_under_an_id_of_its_own(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", batch({}, "wrong", {}), headers={"X-Request-ID": "mine"})
+        assert said.headers["X-Request-ID"] == "mine"
+        records = [json.loads(line) for line in alone.records.lines]
+        assert [record["request_id"] for record in records] == ["mine [0]", "mine [2]"]
+        ids = [one["context"].get("evaluation_id") for one in said.body["evaluations"]]
+        assert [record["evaluation_id"] for record in records] == [ids[0], ids[2]]
+
+    async def test_records_nothing_of_what_it_does_not_answer(self, alone: Alone) -> None:
+        options = {"evaluations_semantic": "permit_on_first_permit"}
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", batch({}, {}, {}, options=options))
+        assert (decisions(said), len(alone.records.lines)) == ([True], 1)
+
+    async def test_without_items_has_the_callers_own_id(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", batch(), headers={"X-Request-ID": "mine"})
+        assert said.decision is True
+        assert json.loads(alone.records.lines[0])["request_id"] == "mine"
+
+
+class TestAnItemThatCannotBeRecorded:
+    """The second item: customers.get of 1."""
+
+    ITEMS: Final = (ITEMS[4], ITEMS[2], ITEMS[0])
+
+    @pytest.mark.parametrize(
+        ("semantic", "answered"),
+        [
+            ("execute_all", [False, False, True]),
+            ("deny_on_first_deny", [False]),
+            ("permit_on_first_permit", [False, False]),
+        ],
+    )
+    async def test_turns_to_deny(self, semantic: str, answered: list[bool]) -> None:
+        alone = Alone([stored(*RULES)], records=KeptRecords(lambda line: b"customers.get" in line))
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", batch(*self.ITEMS, options={"evaluations_semantic": semantic}))
+        assert decisions(said) == answered
+
+
+UNKNOWN: Final = "/endpoints/crm/nowhere"
+PATHS: Final[dict[str, Object]] = {
+    "evaluation": body(),
+    "evaluations": batch({}, {}),
+    "evaluations of nothing that can be decided": batch("wrong"),
+    "search/subject": body(),
+    "search/resource": body(),
+    "search/action": body(),
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+class TestAStranger:
+    async def test_and_whoever_asks_of_nowhere_are_told_the_same(self, alone: Alone, name: str) -> None:
+        path = name.partition(" ")[0]
+        async with asking(alone) as pdp:
+            stranger = await pdp.post(path, PATHS[name], STRANGER)
+            nowhere = await pdp.post(path, PATHS[name], PEP, UNKNOWN)
+            both = await pdp.post(path, PATHS[name], STRANGER, UNKNOWN)
+        assert (stranger.status, nowhere.status, both.status) == (403, 403, 403)
+        assert stranger.raw == nowhere.raw == both.raw
+
+    async def test_must_be_proven_before_the_body_is_looked_at(self, alone: Alone, name: str) -> None:
+        async with asking(alone) as pdp:
+            said = await pdp.post(name.partition(" ")[0], [], "nobody", headers={"X-Request-ID": "mine"})
+        assert (said.status, said.headers["X-Request-ID"]) == (401, "mine")
+
+
+class TestASubjectThatAsksAboutItself:
+    def itself(self, **more: object) -> Object:
+        return {**body(), "context": {}, **more}
+
+    async def test_is_answered_for_itself(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", self.itself(evaluations=[{}, ITEMS[4]]), AGENT)
+        assert decisions(said) == [True, False]
+        assert all(one["context"]["dry_run"] for one in said.body["evaluations"])
+
+    async def test_is_told_nothing_where_an_item_is_about_another(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", self.itself(evaluations=[{}, ITEMS[5]]), AGENT)
+        assert said.status == 403
+
+    async def test_may_search_for_what_it_may_do(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            said = await pdp.post("search/action", self.itself(resource={"type": "customer", "id": "1"}), AGENT)
+            subjects = await pdp.post("search/subject", self.itself(), AGENT)
+        assert said.body["results"] == [{"name": "customers.get"}, {"name": "customers.list"}]
+        assert said.body["context"]["incomplete"] is True
+        assert subjects.status == 403
+
+
+async def test_an_answer_is_never_kept_by_a_cache(alone: Alone) -> None:
+    async with asking(alone) as pdp:
+        for path, asked in PATHS.items():
+            assert (await pdp.post(path.partition(" ")[0], asked)).headers["Cache-Control"] == "no-store"

@@ -1,0 +1,41 @@
+"""The stack of `make demo`, on a control plane of its own, for all cases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import install
+from demo.narrator import Silent
+from demo.stack import Stack
+from localcluster import build
+from localcluster.controlplane import ControlPlane
+from localcluster.tokenrequest import Account
+from localcluster.tokens import TokenFile
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder: Path = tmp_path_factory.mktemp("stack")
+    kept: list[TokenFile] = []
+    with ControlPlane(build.ensure()) as plane:
+
+        def keep(account: Account, file: Path) -> Path:
+            kept.append(TokenFile(plane.cluster, account, file).start())
+            return kept[-1].write_kubeconfig()
+
+        stack = Stack(plane.cluster, folder, keep)
+        install.bailiwick(stack, Silent())
+        stack.start_operator()
+        stack.await_guard()
+        install.crm(stack, Silent())
+        install.deploy(stack, Silent())
+        install.support(stack, Silent())
+        stack.start_issuer()
+        for _ in range(3):
+            stack.start_decision_point()
+        stack.start_crm()
+        yield stack
+        stack.stop()
+        for token in kept:
+            token.stop()

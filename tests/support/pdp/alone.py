@@ -1,0 +1,189 @@
+"""A decision point without a cluster: the real application and pipeline over policies that were read once.
+
+Standing: `python -m support.pdp.alone --policies DIR ...` takes the flags of `bailiwick-webhook` that it needs, so that
+a test can start either; `Alone` is for tests in one process. Tokens are names: `Bearer <username>` is that service
+account, as if the API server had just confirmed it.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
+from bailiwick_engine.call import ServiceAccount, Subject, Workload
+from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.compile import compile_object
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.consume import Consumer
+from bailiwick_webhook.http import app
+from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.subject import Identity
+from bailiwick_webhook.identity.tokens import Proven, Refused, Tokens
+from bailiwick_webhook.identity.workloads import Workloads
+from bailiwick_webhook.opening import Opener
+from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.permits import Permits
+from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.store.grants import Grants
+from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.tls.context import server_context
+from support.objects import Object
+
+HARNESS: Final = "system:serviceaccount:certification:harness"
+
+
+class Snapshots:
+    """Stands for the store's policies."""
+
+    def __init__(self, policies: Iterable[Object]) -> None:
+        self.snapshot = Snapshot.of([compile_object(raw) for raw in policies], "1")
+
+
+class StaticStore:
+    """Stands for the store: what was read once is for ever fresh."""
+
+    freshness = Freshness.FRESH
+    guard_proven = True
+    revision = "1/1"
+    age = 0.0
+
+    def __init__(self, policies: Iterable[Object]) -> None:
+        self.policies = Snapshots(policies)
+        self.grants = Grants()
+
+
+class NamedTokens:
+    """Stands for the API server's word on tokens. `asked` counts the tokens that were looked at."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+        self.asked.append(token)
+        if not token.startswith(SERVICE_ACCOUNT_PREFIX):
+            return Refused(Reason.IDENTITY_INVALID)
+        return _proven(token)
+
+    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+        self.asked.append(parsed.token)
+        return _proven(str(parsed.claims["sub"]))
+
+
+def _proven(username: str) -> Proven:
+    return Proven(ServiceAccount(username, f"{username}-uid"), {"sub": username}, live=True)
+
+
+def subject_token(username: str) -> str:
+    """Return what stands for a service account's own token: of the right shape, and not signed."""
+    parts = ({"alg": "RS256", "kid": "k"}, {"sub": username})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    return ".".join((*encoded, "c2lnbmF0dXJl"))
+
+
+class NamedWorkloads:
+    """Nobody calls from a workload that is known."""
+
+    async def of(self, party: Subject) -> Workload | None:
+        return None
+
+
+class KeptRecords:
+    """Keeps records; `failing` says of a line whether it cannot be written."""
+
+    def __init__(self, failing: Callable[[bytes], bool] = lambda _: False) -> None:
+        self.lines: list[bytes] = []
+        self._failing = failing
+
+    async def write(self, line: bytes) -> None:
+        if self._failing(line):
+            message = "no space"
+            raise RecordFailedError(message)
+        self.lines.append(line)
+
+
+class Reviews:
+    """Stands for the API server's authorizer."""
+
+    def __init__(self, *may: str) -> None:
+        self.asked: list[Any] = []
+        self._may = may
+
+    async def review_access(self, spec: Any) -> bool:  # noqa: ANN401 - a SubjectAccessReview's spec
+        self.asked.append(spec)
+        return spec["user"] in self._may
+
+
+class Alone:
+    """A decision point and what stands around it."""
+
+    def __init__(
+        self,
+        policies: Iterable[Object],
+        *,
+        url: str = "https://pdp.example",
+        seers: Iterable[str] = (),
+        records: KeptRecords | None = None,
+        cluster: object = None,
+    ) -> None:
+        self.store = StaticStore(policies)
+        self.tokens = NamedTokens()
+        self.records = records or KeptRecords()
+        self.reviews = Reviews(*seers)
+        store, installation = cast("Store", self.store), Installation()
+        reaching = cast("Any", cluster)
+        self.pdp = Pdp(
+            store,
+            Consumer(reaching, lambda: 0.0),
+            Opener(reaching, store, installation, lambda: 0.0),
+            self.records,
+            installation,
+            permits=Permits(cast("Any", self.reviews)),
+        )
+        identity = Identity(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
+        self.application = app.build(self.pdp, identity, url, lambda: False)
+
+
+def read(folder: Path) -> list[Object]:
+    """Return the policies of a folder, with what the API server would have added."""
+    documents = [
+        document for path in sorted(folder.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())
+    ]
+    for document in documents:
+        document["metadata"] |= {"uid": document["metadata"]["name"], "generation": 1}
+    return documents
+
+
+async def _run(options: argparse.Namespace) -> None:
+    alone = Alone(read(options.policies), url=f"https://{options.host}:{options.port}")
+    tls = server_context(options.tls_cert_file, options.tls_key_file)
+    server = await serve(alone.application, options.host, options.port, tls)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()
+
+
+def main() -> None:
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(prog="python -m support.pdp.alone")
+    parser.add_argument("--policies", type=Path, required=True)
+    parser.add_argument("--development", action="store_true")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--status-port", type=int)
+    parser.add_argument("--tls-cert-file", type=Path, required=True)
+    parser.add_argument("--tls-key-file", type=Path, required=True)
+    asyncio.run(_run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

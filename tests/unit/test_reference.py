@@ -1,0 +1,41 @@
+"""The pages of `docs/reference` say what the code does."""
+
+import re
+from typing import Final
+
+import pytest
+
+import generate_reasons
+from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
+
+ROWS: Final = [line for line in generate_reasons.rendered().splitlines() if line.startswith("| `")]
+
+
+class TestTheTableOfReasons:
+    def test_is_up_to_date(self) -> None:
+        assert generate_reasons.PATH.read_text(encoding="utf-8") == generate_reasons.rendered()
+
+    def test_has_every_reason_twice_and_in_order(self) -> None:
+        named = [re.findall(r"`([a-z_]+)`", row)[0] for row in ROWS]
+        assert named == [reason.value for reason in Reason] * 2
+
+    def test_has_as_many_cells_in_every_row(self) -> None:
+        assert {row.count("|") for row in ROWS[: len(Reason)]} == {6}
+        assert {row.count("|") for row in ROWS[len(Reason) :]} == {3}
+
+    @pytest.mark.parametrize("reason", Reason)
+    def test_says_when(self, reason: Reason) -> None:
+        assert WHEN[reason].endswith(".")
+        assert WHEN[reason] != EXPLAINED[reason].sentence
+
+    def test_allows_by_one_reason_alone(self) -> None:
+        allowing = [reason for reason in Reason if "true" in generate_reasons.evaluation(reason)]
+        assert allowing == [Reason.ALLOWED]
+
+    def test_never_answers_an_evaluation_but_with_200(self) -> None:
+        # AuthZEN denies with 200; whatever else an evaluation is answered with, no verdict was reached.
+        assert all(generate_reasons.evaluation(reason).startswith("200,") for reason in Reason)
+
+    def test_is_checked_and_written(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert generate_reasons.main(["--check"]) == 0
+        assert capsys.readouterr().out == ""

@@ -1,0 +1,133 @@
+"""AuthZEN 1.0, access evaluations: several calls in one body (AuthZEN 1.0, "Access Evaluations API").
+
+Holds: a body without items is an evaluation and is answered as one; a batch is decided whole and answered in order;
+what is wrong with one item is that item's denial, what is wrong with the body is 400; the same evidence is verified
+once.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+
+from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
+from bailiwick_engine.verdict import Outcome
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.http import authzen
+from bailiwick_webhook.http.authzen import Evaluation
+from bailiwick_webhook.http.body import read_object
+from bailiwick_webhook.http.edge import Edge, Verified, json, request_id, tenant
+from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
+from bailiwick_webhook.identity.tokens import Proven
+
+_DEFAULTS: Final = ("subject", "action", "resource", "context")
+
+
+class Batch(NamedTuple):
+    """A parsed body: each item, or what is wrong with it."""
+
+    items: tuple[Evaluation | ProblemError, ...]
+    semantic: Semantic
+
+
+def parse(body: Mapping[str, Any]) -> Batch | None:
+    """Parse a body; None where it holds no items. Raises `ProblemError` (400) for what concerns the body as a whole."""
+    options = body.get("options")
+    if not isinstance(options, dict | None):
+        raise bad_request("must be an object", "options")
+    semantic = _semantic((options or {}).get("evaluations_semantic"))
+    listed = body.get("evaluations")
+    if not isinstance(listed, list | None):
+        raise bad_request("must be an array", "evaluations")
+    if not listed:
+        return None
+    if len(listed) > MAX_ITEMS:
+        raise bad_request(f"holds more than {MAX_ITEMS} items: send them in several bodies", "evaluations")
+    for member in _DEFAULTS:
+        if not isinstance(body.get(member), dict | None):
+            raise bad_request("must be an object", member)
+    return Batch(tuple(_item(body, item) for item in listed), semantic)
+
+
+def failed(problem: ProblemError) -> dict[str, Any]:
+    """Return the answer to an item that cannot be decided (AuthZEN 1.0, "Errors" of the evaluations API)."""
+    where = f"{problem.where} " if problem.where else ""
+    return {
+        "decision": False,
+        "context": {"error": {"status": problem.status, "message": f"{where}{problem.detail}"}},
+    }
+
+
+class Evaluations:
+    """POST access/v1/evaluations."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer a batch, or the one evaluation that a body without items is."""
+        caller = await self._edge.caller(request)
+        body = await read_object(request)
+        batch = parse(body)
+        if batch is None:
+            return await self._one(request, caller, authzen.parse(body))
+        verified: Verified = {}
+        items = [
+            None if isinstance(item, ProblemError) else await self._call(request, caller, item, index, verified)
+            for index, item in enumerate(batch.items)
+        ]
+        if not any(items) and not self._edge.pdp.enforces(*tenant(request), caller.account):
+            raise forbidden()
+        decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
+        base = self._edge.base(request)
+        answers = []
+        for item, decision in zip(batch.items, decisions, strict=False):
+            if isinstance(item, ProblemError) or decision is None:
+                answers.append(failed(item if isinstance(item, ProblemError) else forbidden()))
+            elif decision.verdict.outcome is Outcome.FORBIDDEN:
+                # Of a caller who may ask about itself alone: not a word about the others.
+                raise forbidden()
+            else:
+                answers.append(authzen.answer(decision, base, explain=item.explain))
+        return json(200, {"evaluations": answers})
+
+    async def _one(self, request: web.Request, caller: Proven, parsed: Evaluation) -> web.StreamResponse:
+        asked = await self._edge.call(request, caller, parsed, request_id(request))
+        return json(200, await evaluated(self._edge, request, asked, parsed))
+
+    async def _call(
+        self, request: web.Request, caller: Proven, item: Evaluation, index: int, verified: Verified
+    ) -> Asked:
+        own_id = request_id(request)
+        # Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one
+        # when the body is sent again. No header can hold a space, so no single call has this id.
+        return await self._edge.call(
+            request, caller, item, None if own_id is None else f"{own_id} [{index}]", verified=verified
+        )
+
+
+async def evaluated(edge: Edge, request: web.Request, asked: Asked, parsed: Evaluation) -> dict[str, Any]:
+    """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
+    decision = await edge.pdp.evaluate(asked)
+    if decision.verdict.outcome is Outcome.FORBIDDEN:
+        raise forbidden()
+    return authzen.answer(decision, edge.base(request), explain=parsed.explain)
+
+
+def _semantic(named: object) -> Semantic:
+    if named is None:
+        return Semantic.EXECUTE_ALL
+    for semantic in Semantic:
+        if semantic.value == named:
+            return semantic
+    known = ", ".join(semantic.value for semantic in Semantic)
+    raise bad_request(f"must be one of {known}", "options.evaluations_semantic")
+
+
+def _item(body: Mapping[str, Any], item: object) -> Evaluation | ProblemError:
+    if not isinstance(item, dict):
+        return bad_request("must be an object", "evaluation")
+    try:
+        return authzen.parse(merged(body, item))
+    except ProblemError as problem:
+        return problem

@@ -1,0 +1,110 @@
+"""The edge: what every decision path does first, from a request to a call with proven parties.
+
+Holds: who asks is authenticated before the body is read; URLs in answers come from the setting, never from `Host`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_engine.call import Call
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.http import authzen
+from bailiwick_webhook.http.authzen import Evaluation
+from bailiwick_webhook.http.body import read_object
+from bailiwick_webhook.http.problems import unauthenticated, unavailable
+from bailiwick_webhook.identity.subject import Identity, Parties
+from bailiwick_webhook.identity.tokens import Proven, Refused
+from bailiwick_webhook.pdp import Pdp
+
+REQUEST_ID: Final = "X-Request-ID"
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
+
+Verified = dict[bytes, Parties]
+"""Parties of the items of one body, by what was said and shown of them."""
+
+
+class Edge:
+    """Reads requests of one decision point."""
+
+    def __init__(self, pdp: Pdp, identity: Identity, external_url: str) -> None:
+        self.pdp = pdp
+        self._identity = identity
+        self._external_url = external_url
+
+    async def asked(self, request: web.Request) -> tuple[Asked, Evaluation]:
+        """Read an evaluation. Raises `ProblemError`."""
+        caller = await self.caller(request)
+        parsed = authzen.parse(await read_object(request))
+        return await self.call(request, caller, parsed, request_id(request)), parsed
+
+    async def call(
+        self,
+        request: web.Request,
+        caller: Proven,
+        parsed: Evaluation,
+        own_id: str | None,
+        *,
+        verified: Verified | None = None,
+        searching: bool = False,
+    ) -> Asked:
+        """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
+        namespace, endpoint = tenant(request)
+        settings = self.pdp.settings(namespace, endpoint, caller.account)
+        kept = {} if verified is None else verified
+        shown = b"" if verified is None else orjson.dumps(tuple(parsed.subject))
+        parties = kept.get(shown)
+        if parties is None:
+            parties = kept[shown] = await self._identity.verify(parsed.subject, caller, settings)
+        call = Call(
+            namespace,
+            endpoint,
+            caller.account,
+            parties.subject,
+            parsed.action,
+            parsed.resource,
+            parsed.context,
+            parties.actors,
+        )
+        call = await self.pdp.with_workloads(call, self._identity.workloads.of, searching=searching)
+        explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
+        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain)
+
+    async def caller(self, request: web.Request) -> Proven:
+        """Return who asks. Raises `ProblemError` (401, 503)."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise unauthenticated("Send a service-account token for the audience bailiwick as Authorization: Bearer.")
+        match await self._identity.tokens.prove(token.strip(), _AUDIENCES):
+            case Proven() as proven:
+                return proven
+            case Refused(Reason.IDENTITY_UNVERIFIABLE):
+                raise unavailable("The API server cannot be asked about the caller's token at the moment.")
+            case Refused():
+                raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
+
+    def base(self, request: web.Request) -> str:
+        """Return the endpoint's own base URL."""
+        return "/".join((self._external_url, "endpoints", *tenant(request)))
+
+
+def tenant(request: web.Request) -> tuple[str, str]:
+    """Return namespace and endpoint of the path."""
+    return request.match_info["namespace"], request.match_info["endpoint"]
+
+
+def request_id(request: web.Request) -> str | None:
+    """Return the caller's request id, if it is one that can be echoed and recorded."""
+    found = request.headers.get(REQUEST_ID)
+    return found if found is not None and _REQUEST_ID.fullmatch(found) else None
+
+
+def json(status: int, body: Mapping[str, Any], **headers: str) -> web.Response:
+    """Return a JSON answer."""
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers)

@@ -1,0 +1,66 @@
+"""Who acts for whom: the `act` of a delegated token (RFC 8693, 4.1), or of a subject on the enforcer's word.
+
+Holds: a chain is bounded before anything else is done with it, and one that is not well formed is no chain; the same
+actor may stand in it twice, since every hop can only narrow.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_engine.call import Subject
+from bailiwick_engine.keys import SERVICE_ACCOUNT
+from bailiwick_webhook.identity.people import USER, readable, uid_of
+
+# As deep as an endpoint may allow at most (`maxDepth`), and as a grant can hold.
+MAX_DEPTH: Final = 4
+ASSERTED: Final = "asserted"
+
+
+class Act(NamedTuple):
+    """One actor as it is named; `members` are all that was said of it but its own actor."""
+
+    sub: str
+    iss: str | None
+    members: Mapping[str, Any]
+
+
+def chain_of(holder: Mapping[str, Any]) -> tuple[Act, ...] | None:
+    """Return the actors in `holder`'s `act`, the outermost first; None where it is there and no chain."""
+    chain: list[Act] = []
+    while "act" in holder:
+        act = holder["act"]
+        if len(chain) == MAX_DEPTH or not isinstance(act, Mapping):
+            return None
+        sub, iss = act.get("sub"), act.get("iss")
+        if not readable(sub) or not (iss is None or (isinstance(iss, str) and iss)):
+            return None
+        chain.append(Act(sub, iss, {name: value for name, value in act.items() if name != "act"}))
+        holder = act
+    return tuple(chain)
+
+
+def named(chain: tuple[Act, ...]) -> list[tuple[str | None, str]]:
+    """Return what two accounts of one chain must agree in."""
+    return [(act.iss, act.sub) for act in chain]
+
+
+def inner(act: Act, vouching: tuple[str, str], cluster: str) -> Subject | None:
+    """Return an actor within the outermost, proven by the signature of the token's issuer; None where it is not.
+
+    `vouching` is that issuer's name and URL, `cluster` the URL of the cluster's. An issuer speaks of its own parties
+    and of the cluster's service accounts; it cannot vouch in a third one's name. Whether an account of that name was
+    made anew since, nobody can tell here, so its uid is the issuer's word.
+    """
+    name, url = vouching
+    if act.iss == cluster and act.sub.startswith(SERVICE_ACCOUNT_PREFIX):
+        return Subject(SERVICE_ACCOUNT, act.sub, uid_of(name, act.sub), act.members, issuer=name)
+    if act.iss == url and not act.sub.startswith(SERVICE_ACCOUNT_PREFIX):
+        return Subject(USER, act.sub, uid_of(name, act.sub), act.members, issuer=name)
+    return None
+
+
+def on_word(act: Act) -> Subject:
+    """Return an actor on the enforcer's word. Its type is what its name says, since `act` (RFC 8693) has no other."""
+    kind = SERVICE_ACCOUNT if act.sub.startswith(SERVICE_ACCOUNT_PREFIX) else USER
+    return Subject(kind, act.sub, uid_of(ASSERTED, act.sub), issuer=None)

@@ -1,0 +1,85 @@
+"""A token as text: a compact JWS (RFC 7515, 7.1) that carries claims (RFC 7519), taken apart strictly.
+
+Holds: nothing that is read here is believed yet; a header that would choose the key by itself, change what is signed or
+hide another token is refused (RFC 8725, 2.7 and 3.1 to 3.11), so that no URL in a token is ever looked at.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+MAX_TOKEN: Final = 16_384
+_MAX_KID: Final = 256
+_PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+# `crit` and `b64` change what a signature covers; `jku`, `x5u`, `jwk`, `x5c` bring keys along; the others encrypt.
+_REFUSED: Final = frozenset({"crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "enc", "epk"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a token says of itself. `type` is `typ` in lower case without `application/`, and `jwt` where it is absent.
+
+    `digest` stands for the token wherever something about it is kept.
+    """
+
+    token: str
+    digest: bytes
+    algorithm: str
+    kid: str | None
+    type: str
+    claims: dict[str, Any]
+
+    @property
+    def issuer(self) -> str | None:
+        """Who is said to have issued it; it only chooses who verifies."""
+        found = self.claims.get("iss")
+        return found if isinstance(found, str) else None
+
+
+def parse(token: str) -> Parsed | None:
+    """Take a token apart; None where it is not one that could be verified here."""
+    if not token or len(token) > MAX_TOKEN or (parts := _PARTS.fullmatch(token)) is None:
+        return None
+    header, claims = _object(parts[1]), _object(parts[2])
+    if header is None or claims is None or not _REFUSED.isdisjoint(header):
+        return None
+    algorithm, kid, kind, content = (header.get(name) for name in ("alg", "kid", "typ", "cty"))
+    if not isinstance(algorithm, str) or not isinstance(kid, str | None) or len(kid or "") > _MAX_KID:
+        return None
+    # A `cty` says that the payload is a token again (RFC 7519, 5.2): we take claims only.
+    if not isinstance(kind, str | None) or content is not None:
+        return None
+    return Parsed(
+        token,
+        hashlib.sha256(token.encode()).digest(),
+        algorithm,
+        kid,
+        (kind or "JWT").lower().removeprefix("application/"),
+        claims,
+    )
+
+
+def _object(part: str) -> dict[str, Any] | None:
+    """Decode one part: base64url of a JSON object without duplicate members and lone surrogates."""
+    try:
+        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_constant)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice in one object")
+    return members
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

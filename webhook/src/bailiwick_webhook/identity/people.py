@@ -1,0 +1,96 @@
+"""A person's token, verified, becomes a subject: name, groups, and the API server's name for them.
+
+Holds: what decides about somebody is read whole or the token is refused: a group that cannot be read might be one that
+a Deny rule names. The API server's name is only used to keep people from approving for themselves; where it is not
+certain there is none.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeGuard
+
+from bailiwick_engine.call import Json, Subject
+
+USER: Final = "user"
+MAX_NAME: Final = 253
+MAX_GROUPS: Final = 256
+MAX_UID: Final = 128
+_PLACE: Final = re.compile(r"\{([A-Za-z0-9_.:/-]{1,63})\}")
+_EMAIL: Final = "email"
+_BRACES: Final = re.compile(r"[{}]")
+
+
+def subject_of(
+    issuer: str,
+    claims: Mapping[str, Any],
+    properties: Mapping[str, Json] | None,
+    *,
+    name_claim: str,
+    groups_claim: str,
+    template: str | None,
+) -> Subject | None:
+    """Return the person whom verified claims speak of; None where their name or groups cannot be read."""
+    name, groups = claims.get(name_claim), _groups(claims, groups_claim)
+    if not readable(name) or groups is None or (name_claim == _EMAIL and not _email_verified(claims)):
+        return None
+    return Subject(
+        USER,
+        name,
+        uid_of(issuer, name),
+        claims,
+        properties,
+        issuer=issuer,
+        groups=groups,
+        username=None if template is None else _username(template, claims),
+    )
+
+
+def readable(name: object) -> TypeGuard[str]:
+    """Tell whether a name can be one: short, and without characters that nobody sees.
+
+    It is compared byte for byte; names that only look the same stay different.
+    """
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
+
+
+def uid_of(issuer: str, name: str) -> str:
+    """Return the uid of whom no API server knows: `<issuer>#<name>`, hashed where a grant could not hold it."""
+    uid = f"{issuer}#{name}"
+    return uid if len(uid) <= MAX_UID else "sha256:" + hashlib.sha256(uid.encode()).hexdigest()
+
+
+def problem_of_template(template: str) -> str | None:
+    """Return what is wrong with a template of usernames; None where it will do."""
+    if _BRACES.search(_PLACE.sub("", template)):
+        return "a brace that encloses no claim"
+    if not _PLACE.search(template):
+        return "names no claim, so that everybody would be the same user, for example oidc:{sub}"
+    return "is of the system:" if template.startswith("system:") else None
+
+
+def _username(template: str, claims: Mapping[str, Any]) -> str | None:
+    used = {name: claims.get(name) for name in _PLACE.findall(template)}
+    if not all(readable(value) for value in used.values()):
+        return None
+    if _EMAIL in used and not _email_verified(claims):
+        return None
+    found = _PLACE.sub(lambda place: str(used[place[1]]), template)
+    return None if found.startswith("system:") else found
+
+
+def _email_verified(claims: Mapping[str, Any]) -> bool:
+    """As the API server judges it: an email that is said not to be verified names nobody."""
+    return claims.get("email_verified", True) is True
+
+
+def _groups(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    elsewhere = claims.get("_claim_names")
+    if isinstance(elsewhere, Mapping) and name in elsewhere:
+        # OpenID Connect Core 1.0, 5.6.2: too many groups for the token, to be fetched from somewhere.
+        return None
+    found = claims.get(name, [])
+    listed = [found] if isinstance(found, str) else found
+    if not isinstance(listed, list) or len(listed) > MAX_GROUPS or not all(readable(group) for group in listed):
+        return None
+    return tuple(dict.fromkeys(listed))

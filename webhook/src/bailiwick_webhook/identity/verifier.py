@@ -1,0 +1,117 @@
+"""Verifying offline: signature, issuer, times and type of a token, against the keys that its issuer publishes.
+
+Holds: every check is made on every token that is not remembered; a remembered one is forgotten after `KEPT_SECONDS`, at
+its end and when the issuer's keys change; clocks are given no leeway to accept by, only one to deny by.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.identity import jwks
+from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.keyset import KeySet, Published
+
+KEPT_SECONDS: Final = 60.0
+MAX_LEEWAY: Final = 30.0
+_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A token that proves nothing here."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The claims of a token whose signature, issuer, times and type are right; its audience is judged by each endpoint.
+
+    `expires` is in seconds since the epoch.
+    """
+
+    claims: Mapping[str, Any]
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What tokens of an issuer must be like. `types` as `Parsed.type` has them.
+
+    `leeway`: seconds before its end from which a token no longer counts, for a clock of ours that may be late. There is
+    none the other way: an expired token is never accepted, nor one that is not valid yet.
+    """
+
+    algorithms: frozenset[str]
+    types: frozenset[str]
+    leeway: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    verified: Verified
+    published: Published
+    since: float
+
+
+class Verifier:
+    """Verifies the tokens of one issuer. `clock` is monotonic, `now` the time of day; both in seconds."""
+
+    def __init__(self, keys: KeySet, rules: Rules, *, clock: Callable[[], float], now: Callable[[], float]) -> None:
+        self._keys = keys
+        self._rules = rules
+        self._clock = clock
+        self._now = now
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+
+    async def verify(self, parsed: Parsed) -> Verified | Refused | None:
+        """Verify a token; None where no keys of the issuer are known at the moment."""
+        published = await self._keys.published()
+        if published is None:
+            return None
+        kept = self._kept.get(parsed.digest)
+        if kept is not None and kept.published is published and self._clock() - kept.since <= KEPT_SECONDS:
+            return kept.verified if self._in_time(kept.verified.claims) else Refused(Reason.IDENTITY_INVALID)
+        if parsed.algorithm not in self._rules.algorithms or parsed.type not in self._rules.types:
+            return Refused(Reason.IDENTITY_INVALID)
+        if not _signed(published, parsed):
+            # A key that is new, or that has a known name again.
+            published = await self._keys.after_unknown() or published
+            if not _signed(published, parsed):
+                return Refused(Reason.IDENTITY_INVALID)
+        claims = parsed.claims
+        if claims.get("iss") != published.issuer or not self._in_time(claims):
+            return Refused(Reason.IDENTITY_INVALID)
+        verified = Verified(claims, float(claims["exp"]))
+        self._kept[parsed.digest] = _Kept(verified, published, self._clock())
+        self._kept.move_to_end(parsed.digest)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return verified
+
+    def _in_time(self, claims: Mapping[str, Any]) -> bool:
+        now = self._now()
+        ends, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
+        if not (_moment(ends) and _moment(begins) and _moment(issued)):
+            return False
+        return now + self._rules.leeway < ends and now >= begins and now >= issued
+
+
+def audience_matches(claims: Mapping[str, Any], accepted: frozenset[str]) -> bool:
+    """Tell whether a token is for one of these audiences (RFC 7519, 4.1.3: a string or a list of strings)."""
+    said = claims.get("aud")
+    listed = said if isinstance(said, list) else [said]
+    return all(isinstance(entry, str) for entry in listed) and not accepted.isdisjoint(listed)
+
+
+def _moment(value: object) -> TypeGuard[float]:
+    """A NumericDate (RFC 7519, 2): a number, and in JSON true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _signed(published: Published, parsed: Parsed) -> bool:
+    return any(key.verifies(parsed) for key in jwks.candidates(published.keys, parsed))

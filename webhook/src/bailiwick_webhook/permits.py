@@ -1,0 +1,62 @@
+"""Permits: what a caller may see, as the API server's authorizer says (SubjectAccessReview).
+
+Holds: whoever may not be asked about at the moment may not see; an answer is kept at most `FRESH` seconds.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_engine.call import ServiceAccount
+from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
+
+FRESH: Final = 10.0
+_KEPT: Final = 1_000
+
+_log = structlog.get_logger()
+
+
+class Permits:
+    """Asks the API server. `clock` is monotonic, in seconds."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._kept: OrderedDict[tuple[ServiceAccount, str], tuple[float, bool]] = OrderedDict()
+
+    async def may_get_policies(self, caller: ServiceAccount, namespace: str) -> bool:
+        """Tell whether a service account may `get` every policy of a namespace."""
+        key = (caller, namespace)
+        kept = self._kept.get(key)
+        if kept is not None and self._clock() - kept[0] <= FRESH:
+            return kept[1]
+        asked = self._clock()
+        own = caller.username.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")[0]
+        try:
+            allowed = await self._cluster.review_access(
+                {
+                    "user": caller.username,
+                    "uid": caller.uid,
+                    # As the API server itself gives them to a service account.
+                    "groups": ["system:serviceaccounts", f"system:serviceaccounts:{own}", "system:authenticated"],
+                    "resourceAttributes": {
+                        "namespace": namespace,
+                        "verb": "get",
+                        "group": GROUP,
+                        "resource": ENDPOINT_POLICIES,
+                    },
+                }
+            )
+        except ClusterUnavailableError as error:
+            _log.warning("not known what a caller may see", caller=caller.username, error=str(error))
+            return False
+        self._kept[key] = (asked, allowed)
+        self._kept.move_to_end(key)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return allowed

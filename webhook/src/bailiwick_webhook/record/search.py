@@ -1,0 +1,49 @@
+"""What the record of a search says: who searched for what, and how much was found.
+
+Holds: no token, no argument and no context value is ever in it, nor the names that were found.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.search import Kind
+
+
+def search_line(  # noqa: PLR0913 - the parts of one record
+    call: Call,
+    kind: Kind,
+    *,
+    found: int,
+    incomplete: bool,
+    refused: Reason | None,
+    request_id: str | None,
+    revision: str,
+    age: float,
+    now: float,
+) -> bytes:
+    """Return the record as one JSON line. What is searched for is null."""
+    subject = call.subject if isinstance(call.subject, Subject) else None
+    record: dict[str, Any] = {
+        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+        "kind": "search",
+        "searched": kind.value,
+        "request_id": request_id,
+        "reason": None if refused is None else refused.value,
+        "endpoint": f"{call.namespace}/{call.endpoint}",
+        "caller": {"id": call.caller.username, "uid": call.caller.uid},
+        "subject": None
+        if subject is None
+        else {"type": subject.type, "id": None if kind is Kind.SUBJECT else subject.id, "uid": subject.uid or None},
+        "actors": [{"type": actor.type, "id": actor.id, "uid": actor.uid} for actor in call.actors],
+        "action": None if kind is Kind.ACTION else call.action.name,
+        "resource": {"type": call.resource.type, "id": None if kind is Kind.RESOURCE else call.resource.id},
+        "intent": call.intent,
+        "found": found,
+        "incomplete": incomplete,
+        "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
+    }
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,96 @@
+"""Searching: a search carried out, a few milliseconds at a time, and recorded.
+
+Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
+is told, as a count.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decide import admit, may_ask
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.search import Kind, candidates, tried
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.record.search import search_line
+from bailiwick_webhook.store.store import Store
+
+__all__ = ["Kind", "Searched", "Searcher"]
+
+_SLICE: Final = 0.005
+
+
+class Records(Protocol):
+    """Where records go."""
+
+    async def write(self, line: bytes) -> None:
+        """Append one line; raises `RecordFailedError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What was found, in order of name. `refused`: why every call of this subject is denied, whatever the rules."""
+
+    names: tuple[str, ...]
+    incomplete: bool
+    refused: Reason | None
+    time: float
+    revision: str
+    age: float
+
+
+class Searcher:
+    """Carries searches out. `now` is the time of day in seconds since the epoch."""
+
+    def __init__(self, store: Store, records: Records, now: Callable[[], float]) -> None:
+        self._store = store
+        self._records = records
+        self._now = now
+
+    async def search(self, asked: Asked, kind: Kind, snapshot: Snapshot, around: Circumstances) -> Searched | None:
+        """Return what is found; None where the caller may not ask: about subjects, only an enforcer may.
+
+        Raises `RecordFailedError`.
+        """
+        call = asked.call
+        endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
+        if endpoint is None or (kind is Kind.SUBJECT and call.caller.username not in endpoint.enforcers):
+            return None
+        if not may_ask(endpoint, call):
+            return None
+        revision, age = self._store.revision, self._store.age
+        admitted = admit(snapshot, endpoint, call, around)
+        names: list[str] = []
+        incomplete = False
+        if not isinstance(admitted, Reason):
+            found = candidates(endpoint, kind, call, around.now)
+            incomplete = found.hidden
+            until = time.monotonic() + _SLICE
+            for name in found.names:
+                outcome = tried(snapshot, endpoint, kind, call, name, around)
+                if outcome:
+                    names.append(name)
+                incomplete = incomplete or outcome is None
+                if time.monotonic() >= until:
+                    await asyncio.sleep(0)
+                    until = time.monotonic() + _SLICE
+        refused = admitted if isinstance(admitted, Reason) else None
+        searched = Searched(tuple(names), incomplete, refused, self._now(), revision, age)
+        await self._records.write(
+            search_line(
+                call,
+                kind,
+                found=len(names),
+                incomplete=incomplete,
+                refused=refused,
+                request_id=asked.request_id,
+                revision=revision,
+                age=age,
+                now=searched.time,
+            )
+        )
+        return searched
