@@ -28,7 +28,7 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.ruledigest import rule_digest
 
-__all__ = ["Compilation", "PolicyRef", "compile_object", "compile_policy", "parse_spec", "policy_ref"]
+__all__ = ["Compilation", "PolicyRef", "compile_object", "compile_policy", "parse_spec", "policy_ref", "salvaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
     ref = policy_ref(raw)
     spec = parse_spec(raw.get("spec"))
     if isinstance(spec, tuple):
-        return _salvaged(ref, raw.get("spec"))
+        return salvaged(ref, raw.get("spec"))
     compilation = compile_policy(ref, spec)
     if compilation.policy is not None:
         return compilation.policy
@@ -223,7 +223,7 @@ def _misused(rule: Rule, path: str) -> list[Problem]:
     return problems
 
 
-def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
+def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
     """Read of an unreadable spec what says whom it concerns; each part that cannot be read makes the denial wider."""
     members = spec if isinstance(spec, Mapping) else {}
     endpoint = members.get("endpoint")

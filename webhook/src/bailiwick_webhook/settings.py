@@ -8,15 +8,29 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 
+# What only a decision point with a cluster can use, by argparse's names.
+_CLUSTER_ONLY: Final = (
+    "kubeconfig",
+    "api_timeout",
+    "namespace",
+    "webhook_account",
+    "operator_account",
+    "human_username_prefix",
+    "relist_interval",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. Durations are in seconds."""
+    """Everything that can be set. Durations are in seconds. With `policies` there is no cluster."""
 
+    policies: Path | None
+    development: bool
     kubeconfig: Path | None
     installation: Installation
     host: str
@@ -45,6 +59,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     """Parse the command line. Exits with status 2 and a sentence on what is wrong (argparse's way)."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    _check_standalone(parser, options, arguments)
     if bool(options.tls_cert_file) != bool(options.tls_key_file):
         parser.error("--tls-cert-file and --tls-key-file go together")
     if not options.tls_cert_file and not _loopback(options.host):
@@ -58,6 +73,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     if urlsplit(external).scheme not in {"http", "https"} or not urlsplit(external).netloc:
         parser.error(f"--external-url must be an absolute http(s) URL, not {external!r}")
     return Settings(
+        policies=options.policies,
+        development=options.development,
         kubeconfig=options.kubeconfig,
         installation=Installation(
             namespace=options.namespace,
@@ -83,6 +100,32 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     )
 
 
+def _check_standalone(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, arguments: Sequence[str] | None
+) -> None:
+    """Refuse what does not go with `--policies` and `--development`, or without."""
+    if options.development and options.policies is None:
+        parser.error("--development goes with --policies: in a cluster everybody is asked for proof")
+    if options.policies is None:
+        return
+    absent = object()
+    seen = argparse.Namespace(**dict.fromkeys(_CLUSTER_ONLY, absent))
+    parser.parse_args(arguments, seen)
+    if given := [f"--{name.replace('_', '-')}" for name in _CLUSTER_ONLY if getattr(seen, name) is not absent]:
+        parser.error(f"{given[0]} is about a cluster, and --policies is for a decision point without one")
+    if not options.development:
+        parser.error(
+            "--policies needs --development: without an API server nobody can confirm who asks yet, and verifying"
+            " tokens against an issuer's published keys is not there"
+        )
+    for flag, host in (("--host", options.host), ("--status-host", options.status_host)):
+        if not _loopback(host):
+            parser.error(
+                f"{flag} {host} is not loopback: with --development anybody may ask, so that nobody else must be"
+                " able to"
+            )
+
+
 def _parser() -> argparse.ArgumentParser:
     names = Installation()
     parser = argparse.ArgumentParser(
@@ -101,6 +144,15 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
     serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
     serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
+    alone = parser.add_argument_group("standalone")
+    alone.add_argument(
+        "--policies", type=Path, help="decide by the *.yaml and *.yml files below this directory, without a cluster"
+    )
+    alone.add_argument(
+        "--development",
+        action="store_true",
+        help="with --policies: anybody may ask and whoever is named is believed; listens on loopback only",
+    )
     cluster = parser.add_argument_group("Kubernetes")
     cluster.add_argument(
         "--kubeconfig",

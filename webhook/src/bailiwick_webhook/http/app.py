@@ -12,7 +12,6 @@ import orjson
 import structlog
 from aiohttp import web
 
-from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Call
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.verdict import Outcome
@@ -22,14 +21,13 @@ from bailiwick_webhook.http import arap, authzen
 from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden, unauthenticated, unavailable
-from bailiwick_webhook.identity.subject import verify
-from bailiwick_webhook.identity.tokens import Proven, Refused, Tokens
+from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.opening import Opened, Refused as NotOpened, reason_problem
 from bailiwick_webhook.pdp import Pdp
 
 REQUEST_ID: Final = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
 _DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
@@ -39,9 +37,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = structlog.get_logger()
 
 
-def build(pdp: Pdp, tokens: Tokens, external_url: str, draining: Callable[[], bool]) -> web.Application:
+def build(pdp: Pdp, identity: Identity, external_url: str, draining: Callable[[], bool]) -> web.Application:
     """Return the application of the decision paths."""
-    edge = _Edge(pdp, tokens, external_url)
+    edge = _Edge(pdp, identity, external_url)
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
     app.router.add_post(f"{_TENANT}/access/v1/evaluation", edge.evaluate)
@@ -51,9 +49,9 @@ def build(pdp: Pdp, tokens: Tokens, external_url: str, draining: Callable[[], bo
 
 
 class _Edge:
-    def __init__(self, pdp: Pdp, tokens: Tokens, external_url: str) -> None:
+    def __init__(self, pdp: Pdp, identity: Identity, external_url: str) -> None:
         self._pdp = pdp
-        self._tokens = tokens
+        self._identity = identity
         self._external_url = external_url
 
     async def evaluate(self, request: web.Request) -> web.StreamResponse:
@@ -61,15 +59,15 @@ class _Edge:
         asked, _ = await self._asked(request)
         decision = await self._pdp.evaluate(asked)
         if decision.verdict.outcome is Outcome.FORBIDDEN:
-            raise forbidden()
-        return _json(200, authzen.answer(decision, self._base(request)))
+            raise forbidden(self._identity.stranger)
+        return _json(200, authzen.answer(decision, self._base(request), self._identity.notice))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """ARAP, POST access/v1/requests."""
         asked, parsed = await self._asked(request)
         verdict = self._pdp.judge(asked)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
-            raise forbidden()
+            raise forbidden(self._identity.stranger)
         if verdict.gate is not None and (wrong := reason_problem(verdict.gate, parsed.reason)):
             raise bad_request(wrong, "context.business_justification")
         decision, outcome = await self._pdp.request(asked, parsed.reason)
@@ -99,17 +97,18 @@ class _Edge:
         parsed = authzen.parse(await read_object(request))
         namespace, endpoint = request.match_info["namespace"], request.match_info["endpoint"]
         audiences = self._pdp.audiences(namespace, endpoint, caller.account)
-        subject, live = await verify(parsed.subject, caller, self._tokens, audiences)
+        subject, live = await self._identity.subject(parsed.subject, caller, audiences)
         call = Call(namespace, endpoint, caller.account, subject, parsed.action, parsed.resource, parsed.context)
         return Asked(call, request_id(request), live_identity=live and caller.live), parsed
 
     async def _caller(self, request: web.Request) -> Proven:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise unauthenticated("Send a service-account token for the audience bailiwick as Authorization: Bearer.")
-        match await self._tokens.prove(token.strip(), _AUDIENCES):
+        match await self._identity.caller(request.headers.get("Authorization", "")):
             case Proven() as proven:
                 return proven
+            case None:
+                raise unauthenticated(
+                    "Send a service-account token for the audience bailiwick as Authorization: Bearer."
+                )
             case Refused(Reason.IDENTITY_UNVERIFIABLE):
                 raise unavailable("The API server cannot be asked about the caller's token at the moment.")
             case Refused():
