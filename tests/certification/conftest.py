@@ -19,8 +19,7 @@ from support.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIXTURE: Final = ROOT / "examples" / "authzen-certification"
-# The decision point itself takes the same flags: with `bailiwick_webhook` here, this suite certifies its process.
-PROGRAM: Final = "support.pdp.alone"
+PROGRAM: Final = "bailiwick_webhook"
 TENANT: Final = "/endpoints/certification/records"
 
 

@@ -8,6 +8,7 @@ from bailiwick_webhook import settings
 
 FLAGS: Final = {
     "--api-timeout",
+    "--development",
     "--drain-seconds",
     "--external-url",
     "--hard-staleness",
@@ -20,6 +21,7 @@ FLAGS: Final = {
     "--max-staleness",
     "--namespace",
     "--operator-account",
+    "--policies",
     "--port",
     "--record-file",
     "--record-fsync",

@@ -31,7 +31,7 @@ from bailiwick_engine.ruledigest import rule_digest
 from bailiwick_engine.settings import compile_conditions, compile_resources, compile_settings
 from bailiwick_engine.subjects import keys_of, keys_of_all, spelled, workloads_of
 
-__all__ = ["Compilation", "PolicyRef", "compile_object", "compile_policy", "parse_spec", "policy_ref"]
+__all__ = ["Compilation", "PolicyRef", "compile_object", "compile_policy", "parse_spec", "policy_ref", "salvaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
     ref = policy_ref(raw)
     spec = parse_spec(raw.get("spec"))
     if isinstance(spec, tuple):
-        return _salvaged(ref, raw.get("spec"))
+        return salvaged(ref, raw.get("spec"))
     compilation = compile_policy(ref, spec)
     if compilation.policy is not None:
         return compilation.policy
@@ -168,7 +168,7 @@ def _named(subjects: Sequence[Subject]) -> frozenset[Key] | None:
     return frozenset().union(*keys) if keys and all(keys) else None
 
 
-def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
+def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
     """Read of an unreadable spec what says whom it concerns; each part that cannot be read makes the denial wider."""
     members = spec if isinstance(spec, Mapping) else {}
     endpoint = members.get("endpoint")

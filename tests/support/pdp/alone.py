@@ -26,7 +26,7 @@ from bailiwick_webhook.http import app
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.issuers import Issuers
-from bailiwick_webhook.identity.subject import Identity
+from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import Proven, Refused, Tokens
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.opening import Opener
@@ -148,7 +148,7 @@ class Alone:
             installation,
             permits=Permits(cast("Any", self.reviews)),
         )
-        identity = Identity(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
+        identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
         self.application = app.build(self.pdp, identity, url, lambda: False)
 
 

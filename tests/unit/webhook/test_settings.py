@@ -21,6 +21,28 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "a URL without host": (("--external-url", "https://"), "--external-url must be an absolute http(s) URL"),
     "a URL of another scheme": (("--external-url", "ftp://pdp.example"), "--external-url must be an absolute"),
+    "policies without development": (("--policies", "dir"), "--policies needs --development"),
+    "development without policies": (("--development",), "--development goes with --policies"),
+    "development on all addresses": (
+        ("--policies", "dir", "--development", "--host", "0.0.0.0"),  # noqa: S104 - what must be refused
+        "--host 0.0.0.0 is not loopback",
+    ),
+    "development with TLS on the network": (
+        ("--policies", "dir", "--development", "--host", "10.0.0.7", *PAIR),
+        "--host 10.0.0.7 is not loopback",
+    ),
+    "development with a status port on the network": (
+        ("--policies", "dir", "--development", "--status-host", "::"),
+        "--status-host :: is not loopback",
+    ),
+    "policies and a cluster": (
+        ("--policies", "dir", "--development", "--kubeconfig", "file"),
+        "--kubeconfig is about a cluster",
+    ),
+    "policies and a cluster's default": (
+        ("--policies", "dir", "--development", "--namespace", "bailiwick-system"),
+        "--namespace is about a cluster",
+    ),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
 }

@@ -7,17 +7,20 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 
-def configure(level: str) -> None:
-    """Set up structlog; the standard library's loggers only warn, through the same lines."""
+def configure(level: str, *, plain: bool = False) -> None:
+    """Set up structlog; the standard library's loggers only warn, through the same lines. `plain`: for a person."""
+    rendered: list[Processor] = [structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer()]
+    if plain:
+        rendered = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(),
+            *rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),

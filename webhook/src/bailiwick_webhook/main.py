@@ -15,23 +15,25 @@ import structlog
 
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook import logs, settings
+from bailiwick_webhook import logs, settings, standalone
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
-from bailiwick_webhook.identity.subject import Identity
+from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.opening import Opener
-from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.pdp import Pdp, Records
 from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.settings import Settings
 from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.store.view import View
 from bailiwick_webhook.tls.context import server_context
 
 _log = structlog.get_logger()
@@ -40,7 +42,9 @@ _log = structlog.get_logger()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT. Returns 0, or 1 with a line on stderr where it could not start."""
     given = settings.parse(arguments)
-    logs.configure(given.log_level)
+    logs.configure(given.log_level, plain=given.development)
+    if given.development:
+        sys.stderr.write(standalone.BANNER)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(given))
@@ -57,48 +61,25 @@ async def _run(given: Settings) -> None:
     tls = (
         server_context(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file and given.tls_key_file else None
     )
-    cluster = Cluster(access(given.kubeconfig), given.api_timeout)
-    store = Store(
-        cluster,
-        given.installation,
-        max_staleness=given.max_staleness,
-        hard_staleness=given.hard_staleness,
-        relist=given.relist_interval,
-    )
-    cluster_keys = KeySet(CLUSTER, publisher(cluster))
-    issuers = Issuers(given.issuers)
-    identity = Identity(
-        Tokens(
-            cluster,
-            Verifier(cluster_keys, RULES, clock=time.monotonic, now=time.time),
-            max_staleness=given.max_staleness,
-            clock=time.monotonic,
-            now=time.time,
-        ),
-        issuers,
-        Workloads(cluster),
-    )
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(cluster.close)
         records = await stack.enter_async_context(RecordWriter(given.record_file, fsync=given.record_fsync))
-        pdp = Pdp(
-            store,
-            Consumer(cluster, time.time),
-            Opener(cluster, store, given.installation, time.time),
-            records,
-            given.installation,
-            permits=Permits(cluster),
+        store, identity, pdp, keysets = (
+            standalone.parts(given, given.policies, records)
+            if given.policies is not None
+            else _clustered(given, records, stack)
         )
         listening = asyncio.Event()
         status = await serve(
-            health.build(store, lambda: listening.is_set() and not stop.is_set()), given.status_host, given.status_port
+            health.build(store, lambda: listening.is_set() and not stop.is_set(), identity.notice),
+            given.status_host,
+            given.status_port,
         )
         stack.push_async_callback(status.stop)
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)
         # Not waited for: until the cluster's keys are known the API server alone says whose a token is, and until an
         # issuer's are, its tokens are refused.
-        reading = [asyncio.create_task(keys.run()) for keys in (cluster_keys, *issuers.keysets)]
+        reading = [asyncio.create_task(keys.run()) for keys in keysets]
         for task in reading:
             stack.callback(task.cancel)
         await _first(_synced(store), stop.wait(), watching)
@@ -115,6 +96,32 @@ async def _run(given: Settings) -> None:
         await asyncio.sleep(given.drain_seconds)
 
 
+def _clustered(
+    given: Settings, records: Records, stack: contextlib.AsyncExitStack
+) -> tuple[View, Identity, Pdp, tuple[KeySet, ...]]:
+    """Return store, identity, pipeline and keys to keep of a decision point with an API server. Raises `AccessError`."""
+    cluster = Cluster(access(given.kubeconfig), given.api_timeout)
+    stack.push_async_callback(cluster.close)
+    store = Store(
+        cluster,
+        given.installation,
+        max_staleness=given.max_staleness,
+        hard_staleness=given.hard_staleness,
+        relist=given.relist_interval,
+    )
+    keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(given.issuers)
+    tokens = Tokens(
+        cluster,
+        Verifier(keys, RULES, clock=time.monotonic, now=time.time),
+        max_staleness=given.max_staleness,
+        clock=time.monotonic,
+        now=time.time,
+    )
+    opener = Opener(cluster, store, given.installation, time.time)
+    pdp = Pdp(store, Consumer(cluster, time.time), opener, records, given.installation, permits=Permits(cluster))
+    return store, ByToken(tokens, issuers, Workloads(cluster)), pdp, (keys, *issuers.keysets)
+
+
 async def _first(*awaited: Awaitable[object]) -> None:
     """Wait for the first of these; a task among them that failed raises here."""
     done, _ = await asyncio.wait([asyncio.ensure_future(one) for one in awaited], return_when=asyncio.FIRST_COMPLETED)
@@ -122,7 +129,7 @@ async def _first(*awaited: Awaitable[object]) -> None:
         task.result()
 
 
-async def _synced(store: Store) -> None:
+async def _synced(store: View) -> None:
     while not store.synced:  # noqa: ASYNC110 - at start only, and of six things that have no event in common
         await asyncio.sleep(0.02)
 

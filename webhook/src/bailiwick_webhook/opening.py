@@ -56,6 +56,8 @@ class Refused:
 class Opener:
     """Opens grants. `now` is the time of day in seconds since the epoch."""
 
+    possible = True
+
     def __init__(self, cluster: Cluster, store: Store, installation: Installation, now: Callable[[], float]) -> None:
         self._cluster = cluster
         self._store = store

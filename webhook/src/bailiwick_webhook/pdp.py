@@ -19,21 +19,21 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.compiled import CompiledSettings
+from bailiwick_engine.compiled import CompiledSettings, Gate
 from bailiwick_engine.decide import decide
 from bailiwick_engine.explain import Explanation, explain
 from bailiwick_engine.grants import Grant
-from bailiwick_engine.reasons import Reason
+from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.consume import Consumer
-from bailiwick_webhook.opening import Opened, Opener, Refused
+from bailiwick_webhook.consume import Judge
+from bailiwick_webhook.opening import Opened, Refused
 from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.line import line
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Kind, Searched, Searcher
-from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.store.view import View
 
 _log = structlog.get_logger()
 
@@ -45,11 +45,41 @@ class Records(Protocol):
         """Append one line; raises `RecordFailedError`."""
 
 
+class Uses(Protocol):
+    """Where uses of grants are taken (see `consume`)."""
+
+    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
+        """Return those of the known grants that this very call took a use of a moment ago."""
+
+    async def consume(
+        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        """Take one use of the first of the verdict's grants that still serves."""
+
+
+class Requests(Protocol):
+    """Where approvals are asked for (see `opening`). Not `possible`: nowhere."""
+
+    @property
+    def possible(self) -> bool:
+        """Somebody can be asked."""
+
+    async def join(self, pending: Grant, call: Call, subject: Subject, gate: Gate) -> Opened | None:
+        """Return the open grant that the store knows, read live."""
+
+    async def open(self, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None) -> Opened | Refused:
+        """Open the grant for this call, or join the one that is open."""
+
+    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
+        """Return the grant of a task of this endpoint."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
 
-    `explanation` stands where it was asked for and may be seen.
+    `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
+    there is nobody to ask for one.
     """
 
     verdict: Verdict
@@ -60,6 +90,25 @@ class Decision:
     age: float
     used: Grant | None = None
     explanation: Explanation | None = None
+    askable: bool = True
+
+    @property
+    def requestable(self) -> bool:
+        """An approval can be asked for."""
+        return self.askable and self.verdict.requestable
+
+    @property
+    def next_action(self) -> NextAction:
+        """What the caller can do (ARAP `next_action`)."""
+        found = self.verdict.next_action
+        return "none" if found == "request" and not self.askable else found
+
+    @property
+    def sentence(self) -> str:
+        """Why, in one sentence."""
+        if self.verdict.next_action == "request" and not self.askable:
+            return "This call needs an approval, and without an API server there is nobody to ask for one."
+        return self.verdict.sentence
 
 
 class _Settled(NamedTuple):
@@ -76,9 +125,9 @@ class Pdp:
 
     def __init__(
         self,
-        store: Store,
-        consumer: Consumer,
-        opener: Opener,
+        store: View,
+        consumer: Uses,
+        opener: Requests,
         records: Records,
         installation: Installation,
         now: Callable[[], float] = time.time,
@@ -106,7 +155,7 @@ class Pdp:
     @property
     def snapshot(self) -> Snapshot:
         """The policies as of now; empty, so that everybody is a stranger, before the first list."""
-        return self._store.policies.snapshot or Snapshot({})
+        return self._store.snapshot or Snapshot({})
 
     def judge(self, asked: Asked) -> Verdict:
         """Return the verdict, without using, recording or opening anything."""
@@ -114,7 +163,7 @@ class Pdp:
 
     def _known(self, call: Call) -> Iterable[Grant]:
         subject_uid = call.subject.uid if isinstance(call.subject, Subject) else ""
-        return self._store.grants.candidates(call.namespace, call.endpoint, subject_uid)
+        return self._store.candidates(call.namespace, call.endpoint, subject_uid)
 
     async def evaluate(self, asked: Asked) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""
@@ -228,17 +277,17 @@ class Pdp:
         """
         verdict = self.judge(asked)
         outcome: Opened | Refused | None = None
-        # The store may lag behind another replica's use, so what it knows is read live before it is told.
-        known = verdict.grants[0] if verdict.grants else verdict.pending
-        if (
-            (known is not None or verdict.requestable)
+        if verdict.grants:
+            outcome = Opened(verdict.grants[0], created=False)
+        elif (
+            (verdict.requestable or verdict.reason is Reason.APPROVAL_PENDING)
             and isinstance(asked.call.subject, Subject)
             and verdict.gate is not None
             and verdict.digest is not None
         ):
             call, subject, gate = asked.call, asked.call.subject, verdict.gate
-            if known is not None:
-                outcome = await self._opener.join(known, call, subject, gate)
+            if verdict.pending is not None:
+                outcome = await self._opener.join(verdict.pending, call, subject, gate)
             if outcome is None:
                 outcome = await self._opener.open(call, subject, gate, verdict.digest, reason)
         opened = outcome.grant if isinstance(outcome, Opened) else None
@@ -266,7 +315,7 @@ class Pdp:
         used: Grant | None,
     ) -> Decision:
         now, revision, age = self._now(), self._store.revision, self._store.age
-        decision = Decision(verdict, allowed, evaluation_id, now, revision, age, used)
+        decision = Decision(verdict, allowed, evaluation_id, now, revision, age, used, askable=self._opener.possible)
         written = line(
             asked.call,
             verdict,

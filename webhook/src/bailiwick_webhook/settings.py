@@ -5,20 +5,35 @@ Holds: frozen; a combination that would be unsafe is refused here, with what to 
 
 import argparse
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
+
+# What only a decision point with a cluster can use, by argparse's names.
+_CLUSTER_ONLY: Final = (
+    "kubeconfig",
+    "api_timeout",
+    "namespace",
+    "webhook_account",
+    "operator_account",
+    "human_username_prefix",
+    "relist_interval",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. Durations are in seconds."""
+    """Everything that can be set. Durations are in seconds. With `policies` there is no cluster."""
 
+    policies: Path | None
+    development: bool
     kubeconfig: Path | None
     issuers: tuple[IssuerConfig, ...]
     installation: Installation
@@ -48,6 +63,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     """Parse the command line. Exits with status 2 and a sentence on what is wrong (argparse's way)."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    _check_standalone(parser, options, arguments)
     if bool(options.tls_cert_file) != bool(options.tls_key_file):
         parser.error("--tls-cert-file and --tls-key-file go together")
     if not options.tls_cert_file and not _loopback(options.host):
@@ -64,7 +80,10 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         configured = issuers.load(options.issuers) if options.issuers else ()
     except issuers.IssuersError as error:
         parser.error(f"--issuers: {error}")
+    _check_cluster_issuer(parser, options, configured)
     return Settings(
+        policies=options.policies,
+        development=options.development,
         kubeconfig=options.kubeconfig,
         issuers=configured,
         installation=Installation(
@@ -91,6 +110,43 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     )
 
 
+def _check_standalone(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, arguments: Sequence[str] | None
+) -> None:
+    """Refuse what does not go with `--policies` and `--development`, or without."""
+    if options.development and options.policies is None:
+        parser.error("--development goes with --policies: in a cluster everybody is asked for proof")
+    if options.policies is None:
+        return
+    absent = object()
+    seen = argparse.Namespace(**dict.fromkeys(_CLUSTER_ONLY, absent))
+    parser.parse_args(arguments, seen)
+    if given := [f"--{name.replace('_', '-')}" for name in _CLUSTER_ONLY if getattr(seen, name) is not absent]:
+        parser.error(f"{given[0]} is about a cluster, and --policies is for a decision point without one")
+    if not options.development:
+        return
+    for flag, host in (("--host", options.host), ("--status-host", options.status_host)):
+        if not _loopback(host):
+            parser.error(
+                f"{flag} {host} is not loopback: with --development anybody may ask, so that nobody else must be"
+                " able to"
+            )
+
+
+def _check_cluster_issuer(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, configured: Iterable[IssuerConfig]
+) -> None:
+    """In a cluster its API server vouches for service accounts; without one, only the file of issuers can."""
+    named = any(issuer.name == CLUSTER for issuer in configured)
+    if named and options.policies is None:
+        parser.error(f"--issuers: the name {CLUSTER} is taken: in a cluster its API server says whose a token is")
+    if options.policies is not None and not options.development and not named:
+        parser.error(
+            f"--policies needs --issuers with an entry named {CLUSTER}, by whose keys the tokens of enforcers are"
+            " verified; or --development, where anybody may ask"
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     names = Installation()
     parser = argparse.ArgumentParser(
@@ -109,6 +165,15 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
     serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
     serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
+    alone = parser.add_argument_group("standalone")
+    alone.add_argument(
+        "--policies", type=Path, help="decide by the *.yaml and *.yml files below this directory, without a cluster"
+    )
+    alone.add_argument(
+        "--development",
+        action="store_true",
+        help="with --policies: anybody may ask and whoever is named is believed; listens on loopback only",
+    )
     cluster = parser.add_argument_group("Kubernetes")
     cluster.add_argument(
         "--kubeconfig",

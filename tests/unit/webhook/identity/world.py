@@ -18,7 +18,7 @@ from bailiwick_engine.compiled import CompiledSettings, PolicyRef
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
 from bailiwick_webhook.identity.issuers import IssuerConfig, Issuers
 from bailiwick_webhook.identity.keyset import KeySet
-from bailiwick_webhook.identity.subject import Claimed, Identity, Parties
+from bailiwick_webhook.identity.subject import ByToken, Claimed, Parties
 from bailiwick_webhook.identity.tokens import RULES, Proven, Tokens, publisher
 from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
@@ -105,7 +105,7 @@ class World:
         ]
         cluster = cast("Cluster", self.cluster)
         keys = KeySet("cluster", publisher(cluster), clock=lambda: self.clock)
-        self.identity = Identity(
+        self.identity = ByToken(
             Tokens(
                 cluster,
                 Verifier(keys, RULES, clock=lambda: self.clock, now=lambda: self.now),

@@ -20,7 +20,7 @@ from bailiwick_webhook.http.batch import Evaluations, evaluated
 from bailiwick_webhook.http.edge import REQUEST_ID, Edge, json, request_id, tenant
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden, unavailable
 from bailiwick_webhook.http.search import Search
-from bailiwick_webhook.identity.subject import Identity
+from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.opening import Opened, Refused as NotOpened, reason_problem
 from bailiwick_webhook.pdp import Pdp
 
@@ -63,7 +63,7 @@ class _Handlers:
         asked, parsed = await self._edge.asked(request)
         verdict = self._edge.pdp.judge(asked)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
-            raise forbidden()
+            raise forbidden(self._edge.identity.stranger)
         if verdict.gate is not None and (wrong := reason_problem(verdict.gate, parsed.reason)):
             raise bad_request(wrong, "context.business_justification")
         decision, outcome = await self._edge.pdp.request(asked, parsed.reason)

@@ -64,14 +64,18 @@ def parse(body: Mapping[str, Any]) -> Evaluation:
     )
 
 
-def answer(decision: Decision, base: str, *, explain: bool = False) -> dict[str, Any]:
-    """Return the body of the answer. `base` is the URL of the endpoint's tenant, where an approval can be asked for."""
+def answer(decision: Decision, base: str, notice: Mapping[str, str], *, explain: bool = False) -> dict[str, Any]:
+    """Return the body of the answer. `base` is the URL of the endpoint's tenant, where an approval can be asked for.
+
+    `notice` is told in every answer's context.
+    """
     verdict = decision.verdict
     context: dict[str, Any] = {
         "evaluation_id": decision.evaluation_id,
         "evaluated_at": stamp(decision.time),
         "reason": verdict.reason.value,
         "snapshot": {"revision": decision.revision, "age_seconds": round(decision.age, 3)},
+        **notice,
     }
     if verdict.dry_run:
         context["dry_run"] = True
@@ -102,16 +106,16 @@ def answer(decision: Decision, base: str, *, explain: bool = False) -> dict[str,
 def _denial(decision: Decision, base: str) -> dict[str, Any]:
     verdict = decision.verdict
     said: dict[str, Any] = {
-        "reason_user": {"403": verdict.sentence},
-        "reason_admin": {"403": f"{verdict.reason.value}: {verdict.sentence}"},
-        "next_action": verdict.next_action,
+        "reason_user": {"403": decision.sentence},
+        "reason_admin": {"403": f"{verdict.reason.value}: {decision.sentence}"},
+        "next_action": decision.next_action,
     }
     if verdict.hop is not None:
         # Of a call on somebody's behalf: the party at which it failed.
         said["hop"] = verdict.hop
-    if verdict.next_action == "retry":
+    if decision.next_action == "retry":
         said["retry_after"] = RETRY_AFTER
-    if verdict.requestable and verdict.rule is not None and not verdict.dry_run:
+    if decision.requestable and verdict.rule is not None and not verdict.dry_run:
         # AuthZEN ARAP (draft): the presence of access_request is the only signal that a denial can be asked about.
         policy = verdict.rule.policy
         said["access_request"] = {

@@ -67,6 +67,7 @@ class Evaluations:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a batch, or the one evaluation that a body without items is."""
         caller = await self._edge.caller(request)
+        notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
         body = await read_object(request)
         batch = parse(body)
         if batch is None:
@@ -77,18 +78,18 @@ class Evaluations:
             for index, item in enumerate(batch.items)
         ]
         if not any(items) and not self._edge.pdp.enforces(*tenant(request), caller.account):
-            raise forbidden()
+            raise forbidden(stranger)
         decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
         base = self._edge.base(request)
         answers = []
         for item, decision in zip(batch.items, decisions, strict=False):
             if isinstance(item, ProblemError) or decision is None:
-                answers.append(failed(item if isinstance(item, ProblemError) else forbidden()))
+                answers.append(failed(item if isinstance(item, ProblemError) else forbidden(stranger)))
             elif decision.verdict.outcome is Outcome.FORBIDDEN:
                 # Of a caller who may ask about itself alone: not a word about the others.
-                raise forbidden()
+                raise forbidden(stranger)
             else:
-                answers.append(authzen.answer(decision, base, explain=item.explain))
+                answers.append(authzen.answer(decision, base, notice, explain=item.explain))
         return json(200, {"evaluations": answers})
 
     async def _one(self, request: web.Request, caller: Proven, parsed: Evaluation) -> web.StreamResponse:
@@ -110,8 +111,8 @@ async def evaluated(edge: Edge, request: web.Request, asked: Asked, parsed: Eval
     """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
     decision = await edge.pdp.evaluate(asked)
     if decision.verdict.outcome is Outcome.FORBIDDEN:
-        raise forbidden()
-    return authzen.answer(decision, edge.base(request), explain=parsed.explain)
+        raise forbidden(edge.identity.stranger)
+    return authzen.answer(decision, edge.base(request), edge.identity.notice, explain=parsed.explain)
 
 
 def _semantic(named: object) -> Semantic:

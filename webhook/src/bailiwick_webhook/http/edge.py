@@ -10,7 +10,6 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Call
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.asked import Asked
@@ -18,13 +17,13 @@ from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
-from bailiwick_webhook.identity.subject import Identity, Parties
+from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.identity.subject import Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.pdp import Pdp
 
 REQUEST_ID: Final = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 
 Verified = dict[bytes, Parties]
 """Parties of the items of one body, by what was said and shown of them."""
@@ -35,7 +34,7 @@ class Edge:
 
     def __init__(self, pdp: Pdp, identity: Identity, external_url: str) -> None:
         self.pdp = pdp
-        self._identity = identity
+        self.identity = identity
         self._external_url = external_url
 
     async def asked(self, request: web.Request) -> tuple[Asked, Evaluation]:
@@ -61,7 +60,7 @@ class Edge:
         shown = b"" if verified is None else orjson.dumps(tuple(parsed.subject))
         parties = kept.get(shown)
         if parties is None:
-            parties = kept[shown] = await self._identity.verify(parsed.subject, caller, settings)
+            parties = kept[shown] = await self.identity.verify(parsed.subject, caller, settings)
         call = Call(
             namespace,
             endpoint,
@@ -72,16 +71,17 @@ class Edge:
             parsed.context,
             parties.actors,
         )
-        call = await self.pdp.with_workloads(call, self._identity.workloads.of, searching=searching)
+        call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
         return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain)
 
     async def caller(self, request: web.Request) -> Proven:
         """Return who asks. Raises `ProblemError` (401, 503)."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise unauthenticated("Send a service-account token for the audience bailiwick as Authorization: Bearer.")
-        match await self._identity.tokens.prove(token.strip(), _AUDIENCES):
+        match await self.identity.caller(request.headers.get("Authorization", "")):
+            case None:
+                raise unauthenticated(
+                    "Send a service-account token for the audience bailiwick as Authorization: Bearer."
+                )
             case Proven() as proven:
                 return proven
             case Refused(Reason.IDENTITY_UNVERIFIABLE):

@@ -3,17 +3,17 @@
 Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 from aiohttp import web
 
 from bailiwick_engine.circumstances import Freshness
-from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.store.view import View
 
 
-def build(store: Store, serving: Callable[[], bool]) -> web.Application:
-    """Return the application of the status port."""
+def build(store: View, serving: Callable[[], bool], notice: Mapping[str, str]) -> web.Application:
+    """Return the application of the status port. `notice` is told besides."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -28,8 +28,8 @@ def build(store: Store, serving: Callable[[], bool]) -> web.Application:
             "ready": all(checks.values()),
             "checks": checks,
             "store": {"revision": store.revision, "age_seconds": round(store.age, 3) if store.synced else None},
-            # Not a matter of readiness: without a proven guard everything but grants is decided as ever.
-            "guard": {"proven": store.guard_proven, "why": store.guard.why},
+            **store.report(),
+            **notice,
         }
         status = 200 if body["ready"] else 503
         return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")

@@ -66,11 +66,9 @@ def unauthenticated(detail: str) -> ProblemError:
     return ProblemError(401, "unauthenticated", "Unauthenticated", detail, headers={"WWW-Authenticate": challenge})
 
 
-def forbidden() -> ProblemError:
+def forbidden(detail: str) -> ProblemError:
     """403: the same words for a stranger and for an endpoint that does not exist."""
-    return ProblemError(
-        403, "forbidden", "Forbidden", "This caller may not ask about this endpoint; its policy lists the enforcers."
-    )
+    return ProblemError(403, "forbidden", "Forbidden", detail)
 
 
 def unavailable(detail: str) -> ProblemError:

@@ -74,7 +74,7 @@ class Search:
         except RecordFailedError:
             raise unavailable("The search could not be recorded at the moment; ask again.") from None
         if found is None:
-            raise forbidden()
+            raise forbidden(self._edge.identity.stranger)
         told, following = pages.cut(found.names, page, bound)
         return json(
             200,

@@ -15,7 +15,6 @@ from pydantic import Field, ValidationError, model_validator
 
 from bailiwick_api.endpointpolicy import IssuerName
 from bailiwick_api.meta import Model
-from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook.identity import jwks, people
 from bailiwick_webhook.identity.fetch import fetch_json, problem_of_url
 from bailiwick_webhook.identity.keyset import KeySet, KeysUnavailableError, Published
@@ -47,6 +46,8 @@ class IssuerConfig(Model):
     """One issuer. Its keys come from exactly one of its discovery document (the default), jwksURL and jwksFile."""
 
     name: IssuerName
+    """`cluster` is the cluster's own service accounts, whose keys a decision point in the cluster asks of the API server;
+    only one without a cluster reads them from here."""
     issuer: Annotated[str, Field(min_length=1, max_length=512)]
     """As its tokens carry it in `iss`, byte for byte."""
     jwks_url: Annotated[str | None, Field(alias="jwksURL")] = None
@@ -70,8 +71,6 @@ class IssuerConfig(Model):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if self.name == CLUSTER:
-            raise ValueError(f"the name {CLUSTER} is taken by the cluster's own service accounts")
         if self.jwks_url is not None and self.jwks_file is not None:
             raise ValueError("jwksURL and jwksFile exclude each other")
         if self.jwks_url is None and self.jwks_file is None and (wrong := problem_of_url(self.issuer)):

@@ -5,9 +5,10 @@ said, and a difference denies; whoever acts for somebody shows it by a token tha
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from bailiwick_engine.call import Json, ServiceAccount, Subject, Unproven
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_engine.call import Json, ServiceAccount, Subject, Unproven, Workload
 from bailiwick_engine.compiled import CompiledSettings
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.reasons import Reason
@@ -16,9 +17,10 @@ from bailiwick_webhook.identity.chain import Act
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.people import subject_of, uid_of
-from bailiwick_webhook.identity.tokens import Proven, Tokens
+from bailiwick_webhook.identity.tokens import Proven
 from bailiwick_webhook.identity.verifier import Refused, audience_matches
-from bailiwick_webhook.identity.workloads import Workloads
+
+_AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 
 
 class Claimed(NamedTuple):
@@ -44,13 +46,44 @@ class Parties(NamedTuple):
     live: bool = True
 
 
-class Identity:
-    """Everything that proves who somebody is."""
+class ServiceAccounts(Protocol):
+    """Whose a service account's token is (see `tokens`, and `offline`)."""
 
-    def __init__(self, tokens: Tokens, issuers: Issuers, workloads: Workloads) -> None:
-        self.tokens = tokens
-        self.issuers = issuers
-        self.workloads = workloads
+    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+        """Return whose token this is, if it is a service account's and for one of these audiences."""
+
+    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+        """Return the same for a token that was taken apart already."""
+
+
+class Pods(Protocol):
+    """What service accounts call from (see `workloads`)."""
+
+    async def of(self, party: Subject) -> Workload | None:
+        """Return what a party calls from; None where that is not known."""
+
+
+class ByToken:
+    """Everybody by a token (see `proof.Identity`)."""
+
+    notice: Mapping[str, str] = {}
+    stranger = "This caller may not ask about this endpoint; its policy lists the enforcers."
+
+    def __init__(self, tokens: ServiceAccounts, issuers: Issuers, workloads: Pods) -> None:
+        self._tokens = tokens
+        self._issuers = issuers
+        self._workloads = workloads
+
+    async def caller(self, authorization: str) -> Proven | Refused | None:
+        """Return whose token it is, if it is one for us."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        return await self._tokens.prove(token.strip(), _AUDIENCES)
+
+    async def workload(self, party: Subject) -> Workload | None:
+        """Return what a party calls from."""
+        return await self._workloads.of(party)
 
     async def verify(self, claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
@@ -68,7 +101,7 @@ class Identity:
         signed, said = chain.chain_of(parsed.claims), chain.chain_of(claimed.properties or {})
         if signed is None or said is None:
             return _unproven(Reason.DELEGATION_INVALID)
-        issuer = self.issuers.of(parsed.issuer)
+        issuer = self._issuers.of(parsed.issuer)
         if (CLUSTER if issuer is None else issuer.name) not in settings.issuers:
             return _unproven(Reason.IDENTITY_INVALID)
         if said and chain.named(said) != chain.named(signed):
@@ -86,7 +119,7 @@ class Identity:
         """A service account for itself: the cluster issues no token that says for whom its bearer acts."""
         if acting or claimed.names_an_actor:
             return _unproven(Reason.DELEGATION_INVALID)
-        match await self.tokens.confirm(parsed, settings.audiences):
+        match await self._tokens.confirm(parsed, settings.audiences):
             case Refused(reason):
                 return _unproven(reason)
             case Proven(account, claims, live):
@@ -102,7 +135,7 @@ class Identity:
         if not signed:
             # Nobody says that the person lets this workload act: not another actor than the token's, but none.
             return _unproven(Reason.DELEGATION_INVALID)
-        presenter = await self.tokens.prove(claimed.actor_token, settings.audiences)
+        presenter = await self._tokens.prove(claimed.actor_token, settings.audiences)
         if isinstance(presenter, Refused):
             return _unproven(presenter.reason)
         outermost, *within = signed

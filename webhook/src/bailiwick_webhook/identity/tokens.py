@@ -144,7 +144,7 @@ def _judged(status: Mapping[str, Any], claims: Mapping[str, Any], audiences: fro
     confirmed = audiences.intersection(status.get("audiences") or ())
     authenticated = status.get("authenticated") is True and confirmed
     # By the claims conditions and the workload are judged: they must be of the very account that was confirmed.
-    if authenticated and username.startswith(SERVICE_ACCOUNT_PREFIX) and uid and _account(claims) == (username, uid):
+    if authenticated and username.startswith(SERVICE_ACCOUNT_PREFIX) and uid and account_of(claims) == (username, uid):
         return Proven(ServiceAccount(username, uid), claims, live=True)
     # Only to say what is wrong: these claims may not be verified, and nothing is allowed by them.
     said = claims.get("aud")
@@ -153,7 +153,8 @@ def _judged(status: Mapping[str, Any], claims: Mapping[str, Any], audiences: fro
     return Refused(Reason.AUDIENCE_MISMATCH if named and not named & audiences else Reason.IDENTITY_INVALID)
 
 
-def _account(claims: Mapping[str, Any]) -> tuple[object, object]:
+def account_of(claims: Mapping[str, Any]) -> tuple[object, object]:
+    """Return username and uid of the service account that the claims of its token name, whatever they are."""
     bound = claims.get("kubernetes.io")
     account = bound.get("serviceaccount") if isinstance(bound, Mapping) else None
     return claims.get("sub"), account.get("uid") if isinstance(account, Mapping) else None

@@ -5,10 +5,15 @@ Holds: what a decision reads here is in memory; `freshness` is the promise of DE
 
 import asyncio
 import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Cluster, Collection
+from bailiwick_webhook.store import view
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import Guard
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
@@ -47,6 +52,15 @@ class Store:
                 tasks.create_task(listwatch.run())
 
     @property
+    def snapshot(self) -> Snapshot | None:
+        """The policies, compiled; None before the first list was."""
+        return self.policies.snapshot
+
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
+        """Return the grants of this endpoint and subject, in no promised order."""
+        return self.grants.candidates(namespace, endpoint, subject_uid)
+
+    @property
     def synced(self) -> bool:
         """Both kinds were listed and the policies compiled."""
         return self.policies.snapshot is not None and all(listwatch.synced for listwatch in self._decided_by)
@@ -64,11 +78,13 @@ class Store:
     @property
     def freshness(self) -> Freshness:
         """How old the view is, in the engine's words."""
-        if self.age > self._hard_staleness:
-            return Freshness.DEAD
-        return Freshness.STALE if self.age > self._max_staleness else Freshness.FRESH
+        return view.freshness(self.age, self._max_staleness, self._hard_staleness)
 
     @property
     def guard_proven(self) -> bool:
         """The guard is proven, and what says so is not stale itself."""
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
+
+    def report(self) -> Mapping[str, Any]:
+        """Return how the guard stands; no matter of readiness: without it all but grants is decided as ever."""
+        return {"guard": {"proven": self.guard_proven, "why": self.guard.why}}

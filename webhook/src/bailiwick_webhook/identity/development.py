@@ -1,0 +1,57 @@
+"""Development: nobody proves anything. For a first look and for tests of policies, on one's own machine.
+
+Holds: every answer says so, and `settings` refuses to listen where anybody else could ask. What the policies say of
+enforcers and of proof is set aside, nothing else is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from bailiwick_engine.call import ServiceAccount, Subject, Workload
+from bailiwick_engine.compiled import CompiledSettings
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.identity.subject import Claimed, Parties, asserted
+from bailiwick_webhook.identity.tokens import Proven
+
+# No username of the API server's: a record shows it for what it is.
+ANYBODY: Final = ServiceAccount("bailiwick:development:anybody", "")
+NOTICE: Final = "DEVELOPMENT: anybody may ask, and whoever is named is believed. This answer protects nothing."
+
+
+class Anybody:
+    """An identity (see `identity.proof`) that believes."""
+
+    notice: Mapping[str, str] = {"development": NOTICE}
+    # Anybody may ask, so that only this is left.
+    stranger = "There is no policy of this endpoint that can be read; /readyz tells what is wrong with the files."
+
+    async def caller(self, authorization: str) -> Proven:  # noqa: ARG002 - whatever it says
+        """Return the one caller that there is."""
+        return Proven(ANYBODY, {}, live=True)
+
+    async def verify(
+        self,
+        claimed: Claimed,
+        caller: Proven,  # noqa: ARG002 - `proof.Identity` has it
+        settings: CompiledSettings | None,  # noqa: ARG002 - every endpoint is Asserted here
+    ) -> Parties:
+        """Return the parties as they were named."""
+        return asserted(claimed)
+
+    async def workload(self, party: Subject) -> Workload | None:  # noqa: ARG002 - nobody shows a pod
+        """Return nothing: a rule that asks for a workload finds it unknown."""
+        return None
+
+
+def opened(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with anybody as an enforcer of every endpoint, and every endpoint Asserted."""
+    endpoints = {
+        key: replace(
+            endpoint,
+            enforcers=endpoint.enforcers | {ANYBODY.username},
+            settings=None if endpoint.settings is None else replace(endpoint.settings, asserted=True),
+        )
+        for key, endpoint in snapshot.endpoints.items()
+    }
+    return replace(snapshot, endpoints=endpoints)

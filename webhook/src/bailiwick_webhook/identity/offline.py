@@ -1,0 +1,51 @@
+"""Service accounts by their cluster's published keys alone, where there is no API server to ask (see `standalone`).
+
+Holds: signature, issuer, times and audience are checked on every token; nobody can tell whether an account or a pod was
+deleted since, so its token serves until its end.
+"""
+
+from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_engine.call import ServiceAccount, Subject, Workload
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.identity import compact
+from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.issuers import Issuer
+from bailiwick_webhook.identity.tokens import Proven, account_of
+from bailiwick_webhook.identity.verifier import Refused, audience_matches
+
+
+class Offline:
+    """Tells whose a service account's token is, by the keys of `issuer`, which is the cluster."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+        """Return whose token this is, if it is a service account's and for one of these audiences."""
+        parsed = compact.parse(token)
+        return Refused(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
+
+    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+        """Return the same for a token that was taken apart already."""
+        verified = await self._issuer.verifier.verify(parsed)
+        if verified is None:
+            return Refused(Reason.IDENTITY_UNVERIFIABLE)
+        if isinstance(verified, Refused):
+            return verified
+        if not audience_matches(verified.claims, self._issuer.audiences(audiences)):
+            return Refused(Reason.AUDIENCE_MISMATCH)
+        username, uid = account_of(verified.claims)
+        if not (isinstance(username, str) and username.startswith(SERVICE_ACCOUNT_PREFIX)):
+            return Refused(Reason.IDENTITY_INVALID)
+        if not (isinstance(uid, str) and uid):
+            return Refused(Reason.IDENTITY_INVALID)
+        # As live as it gets: there is nobody to ask, and no grant whose use would hang on it.
+        return Proven(ServiceAccount(username, uid), verified.claims, live=True)
+
+
+class NoPods:
+    """Knows no pod: a rule that asks for a workload finds it unknown, which never widens."""
+
+    async def of(self, party: Subject) -> Workload | None:  # noqa: ARG002 - `subject.Pods` has it
+        """Return nothing."""
+        return None

@@ -1,0 +1,31 @@
+"""Proof: what the edge asks about who calls, who is called about and who acts, however that is proven.
+
+Holds: two ways exist, by tokens (`subject.ByToken`) and by nobody's proof at all (`development.Anybody`).
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from bailiwick_engine.call import Subject, Workload
+from bailiwick_engine.compiled import CompiledSettings
+from bailiwick_webhook.identity.subject import Claimed, Parties
+from bailiwick_webhook.identity.tokens import Proven, Refused
+
+
+class Identity(Protocol):
+    """Says who asks, who is asked about and who acts.
+
+    `notice` is added to every answer's context; `stranger` is what a caller is told that may not ask.
+    """
+
+    notice: Mapping[str, str]
+    stranger: str
+
+    async def caller(self, authorization: str) -> Proven | Refused | None:
+        """Return who asks, by the `Authorization` header; None where it holds no credential."""
+
+    async def verify(self, claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
+        """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
+
+    async def workload(self, party: Subject) -> Workload | None:
+        """Return what a party calls from; None where that is not known."""

@@ -1,0 +1,184 @@
+"""Directory: policies from YAML files, for a decision point without a cluster (DESIGN, "Store and staleness").
+
+Looked at every half second. A change is taken up only when two looks a moment apart see the same, so that no half of a
+file and no half of a checkout is ever decided by; then the snapshot is swapped whole.
+
+Holds: fresh means that what we decide by is what the directory held so many seconds ago; a directory that cannot be
+read, or does not come to rest, grows old, and what is too old denies. Nothing that a file says ends this.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.store import manifests, view
+from bailiwick_webhook.store.looking import File, Looker
+from bailiwick_webhook.store.manifests import Contents, Entry, Report
+
+INTERVAL: Final = 0.5
+SETTLING: Final = 0.1
+_SLICE: Final = 0.005
+_REPORTED: Final = 50
+
+_log = structlog.get_logger()
+
+Looked = dict[str, File]
+
+
+class Directory:
+    """A view of a directory. `prepare` has the last word on each snapshot; durations are in seconds."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        max_staleness: float,
+        hard_staleness: float,
+        prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._looker = Looker(root)
+        self._root = root
+        self._max_staleness = max_staleness
+        self._hard_staleness = hard_staleness
+        self._prepare = prepare
+        self._clock = clock
+        self._snapshot: Snapshot | None = None
+        self._seen: float | None = None
+        self._taken_up: Looked = {}
+        self._contents: dict[str, tuple[Contents, ...]] = {}
+        self._reports: tuple[Report, ...] = ()
+        self._trouble = ""
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The policies of all files."""
+        return self._snapshot
+
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:  # noqa: ARG002 - a view's
+        """Return nothing: grants live in an API server."""
+        return ()
+
+    @property
+    def synced(self) -> bool:
+        """The directory was read, and its policies compiled."""
+        return self._snapshot is not None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the directory held what we decide by."""
+        return float("inf") if self._seen is None else self._clock() - self._seen
+
+    @property
+    def revision(self) -> str:
+        """A digest of the names and contents of all files."""
+        return "" if self._snapshot is None else self._snapshot.revision
+
+    @property
+    def freshness(self) -> Freshness:
+        """How old the view is."""
+        return view.freshness(self.age, self._max_staleness, self._hard_staleness)
+
+    @property
+    def guard_proven(self) -> bool:
+        """True: there is no grant that a loose guard could have let in."""
+        return True
+
+    def report(self) -> Mapping[str, Any]:
+        """Return how many files and policies there are, and what is wrong with which."""
+        problems = [{"problem": report.problem, "denies": report.denies} for report in self._reports[:_REPORTED]]
+        read = [contents for file in self._contents.values() for contents in file]
+        return {
+            "policies": {
+                "files": len(self._taken_up),
+                "policies": sum(len(contents.entries) for contents in read),
+                "ignored": sum(contents.ignored for contents in read),
+                "problems": problems,
+                "more_problems": len(self._reports) - len(problems),
+                "unread": self._trouble,
+            }
+        }
+
+    async def run(self) -> None:
+        """Look for ever; what cannot be read is logged once."""
+        while True:
+            trouble = ""
+            try:
+                await self.look()
+            except OSError as error:
+                trouble = str(error)
+            except Exception:  # noqa: BLE001 - a defect; ending here would end every decision
+                trouble = "a defect, see the log"
+                _log.exception("policies cannot be taken up")
+            if trouble and trouble != self._trouble:
+                _log.error("policies cannot be read", directory=str(self._root), error=trouble)
+            self._trouble = trouble
+            await asyncio.sleep(INTERVAL)
+
+    async def look(self) -> None:
+        """Look once, and take up what changed. Raises `OSError` where the directory cannot be read."""
+        began = self._clock()
+        looked = await asyncio.to_thread(self._looker.look)
+        if self._snapshot is None or _differ(looked, self._taken_up):
+            await asyncio.sleep(SETTLING)
+            began = self._clock()
+            again = await asyncio.to_thread(self._looker.look)
+            if _differ(looked, again):
+                # Still being written.
+                return
+            await self._take_up(again)
+        self._seen = began
+
+    async def _take_up(self, looked: Looked) -> None:
+        fresh: dict[str, tuple[Contents, ...]] = {}
+        for path, file in looked.items():
+            known = self._taken_up.get(path)
+            unchanged = known is not None and known.digest == file.digest
+            fresh[path] = self._contents[path] if unchanged else await _read(path, file)
+        entries: list[Entry] = [entry for file in fresh.values() for contents in file for entry in contents.entries]
+        snapshot, reports = manifests.assemble(entries, _revision(looked))
+        self._tell(reports, len(looked), len(entries))
+        self._snapshot = self._prepare(snapshot)
+        self._contents, self._taken_up, self._reports = fresh, looked, reports
+
+    def _tell(self, reports: tuple[Report, ...], files: int, policies: int) -> None:
+        before = set(self._reports)
+        for report in reports:
+            if report not in before:
+                _log.error(report.problem, denies=report.denies)
+        if not policies:
+            _log.warning("no policy found: every question is refused", directory=str(self._root))
+        _log.info("policies taken up", files=files, policies=policies, problems=len(reports))
+
+
+async def _read(path: str, file: File) -> tuple[Contents, ...]:
+    if file.unreadable is not None:
+        return (manifests.unreadable(path, file.unreadable),)
+    found = []
+    until = time.monotonic() + _SLICE
+    # Parsing is slow, and done beside the loop; compiling is done on it, with the library that decisions use.
+    for document in await asyncio.to_thread(manifests.parse, file.content):
+        found.append(manifests.contents(path, document))
+        if time.monotonic() >= until:
+            await asyncio.sleep(0)
+            until = time.monotonic() + _SLICE
+    return tuple(found)
+
+
+def _differ(one: Looked, other: Looked) -> bool:
+    return one.keys() != other.keys() or any(file.digest != other[path].digest for path, file in one.items())
+
+
+def _revision(looked: Looked) -> str:
+    digest = hashlib.sha256()
+    for path, file in looked.items():
+        digest.update(f"{path}\0{file.digest}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,283 @@
+"""Manifests: what the files of a directory say, as policies, and whom that denies which cannot be read.
+
+Files have no API server before them, so its part is done here: the shape of the object, types taken strictly, one
+object of a name. What is wrong is reported as `file:line:column: path: message`.
+
+Holds: nothing that is wrong widens. An object that parses but is not a sound policy denies its subjects, if all of them
+can be read, else its endpoint, else its namespace. A document that does not parse to its end denies the endpoint that
+was named before the fault, whole: a list of subjects beside a fault may be half of one. Without a namespace it denies
+its endpoint in every namespace, and where not even that can be read, everything. Passed over is only what names itself
+something else: another API group's kind.
+"""
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeGuard
+
+from pydantic import ValidationError
+
+from bailiwick_api.endpointpolicy import EndpointPolicy
+from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
+from bailiwick_api.positions import Document, Flaw, documents
+from bailiwick_engine.compile import compile_object, compile_policy, parse_spec, salvaged
+from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
+from bailiwick_engine.problem import Problem
+from bailiwick_engine.snapshot import Snapshot
+
+_KIND: Final = "EndpointPolicy"
+_GRANT: Final = "ApprovalGrant"
+_MEMBERS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_LABEL: Final = re.compile(DNS_LABEL.rstrip("$") + r"\Z")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
+_MAX_LABEL: Final = 63
+# Of names that a uid is made from; itself made from the project's name.
+_SPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, GROUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing that is wrong: `file:line:column: path: message`, and whom that denies."""
+
+    problem: str
+    denies: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above)."""
+
+    where: str
+    ref: PolicyRef
+    spec: object
+    policy: CompiledPolicy | BrokenPolicy | None
+    endpoint: str | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """Return what is wrong with it."""
+        return tuple(Report(problem, self._denies()) for problem in self.problems)
+
+    def _denies(self) -> str:
+        policy = self.policy
+        if policy is None:
+            return "everything" if self.endpoint is None else f"{self.endpoint} in every namespace"
+        if isinstance(policy, CompiledPolicy):
+            return "nothing"
+        namespace, unread = self.ref.namespace, policy.carries_settings and policy.settings is None
+        if policy.audit and not unread:
+            return "nothing: Audit mode"
+        if policy.endpoint is None:
+            return f"namespace {namespace}"
+        whole = policy.subjects is None or unread
+        return f"{namespace}/{policy.endpoint}" if whole else f"its subjects on {namespace}/{policy.endpoint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What one file holds. `ignored` counts the objects of other kinds."""
+
+    entries: tuple[Entry, ...] = ()
+    ignored: int = 0
+
+
+def unreadable(label: str, why: str) -> Contents:
+    """Return what a file comes to whose bytes cannot be had."""
+    ref = PolicyRef("", label, "", 0)
+    return Contents((Entry(label, ref, None, None, problems=(f"{label}:1:1: the file: {why}",)),))
+
+
+def parse(raw: bytes) -> tuple[Document, ...]:
+    """Parse a file's text. Never raises; takes long for long ones, and touches nothing else."""
+    return documents(raw)
+
+
+def contents(label: str, document: Document) -> Contents:
+    """Return the policies of one document. `label` is the file's path, for the reports."""
+    entries: list[Entry] = []
+    ignored = 0
+    for path, obj in _objects(document):
+        if _foreign(obj):
+            ignored += 1
+        else:
+            entries.append(_Reading(label, document, path, obj).entry())
+    return Contents(tuple(entries), ignored)
+
+
+def assemble(entries: Sequence[Entry], revision: str) -> tuple[Snapshot, tuple[Report, ...]]:
+    """Return the snapshot of all files' policies, and what is wrong with them."""
+    named: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.policy is not None and entry.ref.name:
+            named.setdefault((entry.ref.namespace, entry.ref.name), []).append(entry)
+    judged = [_twin(entry, named.get((entry.ref.namespace, entry.ref.name), [])) for entry in entries]
+    policies = [entry.policy for entry in judged if entry.policy is not None]
+    nowhere = [entry for entry in judged if entry.policy is None]
+    snapshot = Snapshot.of([*policies, *_everywhere(policies, nowhere)], revision)
+    if whole := [entry.ref for entry in nowhere if entry.endpoint is None]:
+        namespaces = {namespace for namespace, _ in snapshot.endpoints}
+        snapshot = replace(snapshot, unreadable={**dict.fromkeys(namespaces, whole[0]), **snapshot.unreadable})
+    return snapshot, tuple(report for entry in judged for report in entry.reports)
+
+
+def _twin(entry: Entry, same: Sequence[Entry]) -> Entry:
+    """Return the entry, broken if another has its name: which of the two was meant, nobody can tell."""
+    others = [other.where for other in same if other is not entry]
+    if not others:
+        return entry
+    message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} stands also at {others[0]}"
+    policy = entry.policy
+    if isinstance(policy, CompiledPolicy):
+        policy = _salvaged(entry.ref, entry.spec)
+    return replace(entry, policy=policy, problems=(*entry.problems, message))
+
+
+def _everywhere(policies: Iterable[CompiledPolicy | BrokenPolicy], nowhere: Iterable[Entry]) -> Iterator[BrokenPolicy]:
+    """Yield what denies an endpoint in every namespace that has one of that name."""
+    known = {(policy.ref.namespace, policy.endpoint) for policy in policies}
+    for entry in nowhere:
+        for namespace, endpoint in known:
+            if entry.endpoint is not None and endpoint == entry.endpoint:
+                yield BrokenPolicy(replace(entry.ref, namespace=namespace), endpoint, None, audit=False)
+
+
+def _objects(document: Document) -> Iterator[tuple[str, Any]]:
+    """Yield the objects of a document with their paths: itself, or the items of a list of objects."""
+    data = document.data
+    if document.complete and isinstance(data, dict) and isinstance(data.get("items"), list):
+        kinds = (data.get("apiVersion"), data.get("kind"))
+        if kinds in {("v1", "List"), (API_VERSION, f"{_KIND}List")}:
+            yield from ((f"items[{index}]", item) for index, item in enumerate(data["items"]))
+            return
+    yield "", data
+
+
+def _foreign(obj: object) -> bool:
+    """Tell whether an object names itself something else than a policy, in full."""
+    if not isinstance(obj, dict):
+        return False
+    version, kind = obj.get("apiVersion"), obj.get("kind")
+    if not (isinstance(version, str) and version and isinstance(kind, str) and kind):
+        return False
+    if kind in {_KIND, f"{_KIND}List"} or (version, kind) == ("v1", "List"):
+        return False
+    return kind == _GRANT or version.partition("/")[0] != GROUP
+
+
+class _Reading:
+    """One object of a document, at `path`."""
+
+    def __init__(self, label: str, document: Document, path: str, obj: object) -> None:
+        self._label = label
+        self._document = document
+        self._path = path
+        self._object: Mapping[str, Any] = obj if isinstance(obj, dict) else {}
+        metadata = self._object.get("metadata")
+        self._metadata: Mapping[str, Any] = metadata if isinstance(metadata, dict) else {}
+        self._where = self._place(Problem("", ""))
+
+    def entry(self) -> Entry:
+        namespace, name = self._metadata.get("namespace"), self._metadata.get("name")
+        spec = self._object.get("spec")
+        ref = PolicyRef(
+            namespace if _is_label(namespace) else "",
+            name if isinstance(name, str) and _NAME.match(name) else "",
+            self._uid(),
+            self._generation(),
+        )
+        flaws = tuple(self._flaw(flaw) for flaw in self._document.flaws)
+        problems = [*flaws, *map(self._said, self._shape(ref))] if self._document.complete else flaws
+        policy: CompiledPolicy | BrokenPolicy | None = None
+        if not problems:
+            problems, policy = self._compiled(ref, spec)
+        elif ref.namespace and self._document.complete:
+            policy = _salvaged(ref, spec)
+        elif ref.namespace:
+            policy = BrokenPolicy(ref, _endpoint(spec), None, audit=False)
+        return Entry(self._where, ref, spec, policy, None if policy else _endpoint(spec), tuple(problems))
+
+    def _compiled(self, ref: PolicyRef, spec: object) -> tuple[list[str], CompiledPolicy | BrokenPolicy]:
+        problems = _mistyped(spec)
+        if problems:
+            return [self._said(problem) for problem in problems], _salvaged(ref, spec)
+        metadata = {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid, "generation": ref.generation}
+        policy = compile_object({"metadata": metadata, "spec": spec})
+        if isinstance(policy, CompiledPolicy):
+            return [], policy
+        parsed = parse_spec(spec)
+        found = parsed if isinstance(parsed, tuple) else compile_policy(ref, parsed).problems
+        return [self._said(problem) for problem in found], policy
+
+    def _shape(self, ref: PolicyRef) -> Iterator[Problem]:
+        """Yield what is wrong with the object around its spec."""
+        if not self._object:
+            yield Problem("", "not an object: apiVersion, kind, metadata and spec are needed")
+            return
+        for member, wanted in (("apiVersion", API_VERSION), ("kind", _KIND)):
+            if self._object.get(member) != wanted:
+                yield Problem(member, f"must be {wanted}")
+        for member in self._object.keys() - _MEMBERS:
+            yield Problem(member, "an object has no such member")
+        if not ref.namespace:
+            yield Problem("metadata.namespace", "is required, a DNS label: files have no current namespace")
+        if not ref.name:
+            yield Problem("metadata.name", "is required, a DNS name")
+        if "spec" not in self._object:
+            yield Problem("spec", "is missing")
+
+    def _uid(self) -> str:
+        """Return the object's own uid; else one that is that of the same content wherever it is read."""
+        uid = self._metadata.get("uid")
+        if isinstance(uid, str) and uid:
+            return uid
+        names = [self._metadata.get("namespace"), self._metadata.get("name"), self._object.get("spec")]
+        content = json.dumps(names, sort_keys=True, separators=(",", ":"))
+        return str(uuid.uuid5(_SPACE, hashlib.sha256(content.encode()).hexdigest()))
+
+    def _generation(self) -> int:
+        generation = self._metadata.get("generation")
+        return generation if isinstance(generation, int) and generation > 0 else 1
+
+    def _said(self, problem: Problem) -> str:
+        place = self._place(problem)
+        return f"{place}: {problem.path}: {problem.message}" if problem.path else f"{place}: {problem.message}"
+
+    def _place(self, problem: Problem) -> str:
+        path = ".".join(part for part in (self._path, problem.path) if part)
+        line, column = self._document.place(path, problem.line, problem.column)
+        return f"{self._label}:{line}:{column}"
+
+    def _flaw(self, flaw: Flaw) -> str:
+        said = f"{flaw.path}: {flaw.message}" if flaw.path else flaw.message
+        return f"{self._label}:{flaw.place.line}:{flaw.place.column}: {said}"
+
+
+def _is_label(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= _MAX_LABEL and _LABEL.match(value) is not None
+
+
+def _endpoint(spec: object) -> str | None:
+    found = spec.get("endpoint") if isinstance(spec, dict) else None
+    return found if _is_label(found) else None
+
+
+def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
+    """Return what is denied by a spec that parsed. An endpoint that cannot be one may have been meant for any."""
+    return salvaged(ref, {**spec, "endpoint": _endpoint(spec)} if isinstance(spec, dict) else spec)
+
+
+def _mistyped(spec: object) -> tuple[Problem, ...]:
+    """Return what the API server would refuse and the engine, which reads only what passed it, would convert."""
+    try:
+        EndpointPolicy.model_validate_json(json.dumps({"spec": spec}), strict=True)
+    except ValidationError as error:
+        return tuple(Problem(_spelled(entry["loc"]), entry["msg"]) for entry in error.errors())
+    return ()
+
+
+def _spelled(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

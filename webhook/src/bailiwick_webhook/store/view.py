@@ -1,0 +1,55 @@
+"""View: what a decision needs of a store, whether that watches a cluster (`store`) or a directory (`directory`).
+
+Holds: everything here is answered from memory.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.snapshot import Snapshot
+
+
+class View(Protocol):
+    """Policies and grants as they are known, and how fresh that is."""
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The policies; None before they were first read."""
+
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
+        """Return the grants of this endpoint and subject, in no promised order."""
+
+    @property
+    def synced(self) -> bool:
+        """Everything was read at least once."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was last known that nothing has changed; infinite before `synced`."""
+
+    @property
+    def revision(self) -> str:
+        """The state that decisions are made from."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """How old the view is, in the engine's words."""
+
+    @property
+    def guard_proven(self) -> bool:
+        """Nothing but the shipped guards has let in what grants say."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what `/readyz` tells besides."""
+
+    async def run(self) -> None:
+        """Keep it up to date, for ever."""
+
+
+def freshness(age: float, max_staleness: float, hard_staleness: float) -> Freshness:
+    """Return how fresh a view of this age is; all in seconds."""
+    if age > hard_staleness:
+        return Freshness.DEAD
+    return Freshness.STALE if age > max_staleness else Freshness.FRESH
