@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Final
 
+from bailiwick_engine import keys
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile import compile_object
@@ -64,7 +65,7 @@ class _Compiled:
 
 def _copy(policy: CompiledPolicy, place: Place) -> CompiledPolicy:
     ref = PolicyRef(place.namespace, place.name, f"uid-{place.number}", 1)
-    subjects, settings = frozenset({place.agent}), policy.settings
+    subjects, settings = frozenset({keys.service_account(place.agent)}), policy.settings
 
     def own(rule: CompiledRule) -> CompiledRule:
         resources = tuple(CompiledResource(place.type, entry.ids, entry.properties) for entry in rule.resources)

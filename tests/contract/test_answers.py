@@ -183,7 +183,7 @@ def test_a_record(tenant: Tenant, pdp: Bailiwick) -> None:
         "dry_run": False,
         "endpoint": f"{tenant.namespace}/crm-api",
         "caller": account,
-        "subject": {"type": "serviceAccount", **account},
+        "subject": {"type": "serviceAccount", **account, "issuer": "cluster"},
         "action": "customers.export",
         "resource": {"type": "customer", "id": "record"},
         "actors": [],

@@ -56,7 +56,7 @@ class TestPages:
             first = (await pdp.post("search/resource", paged(10))).body
             fewer = [name for name in IDS if name not in {"c03", "c09", "c10"}]
             changed = Alone([stored(rule("read", resources=[{"type": "customer", "ids": fewer}]))])
-            alone.store.policies = changed.store.policies
+            alone.store.snapshot = changed.store.snapshot
             second = (await pdp.post("search/resource", paged(token=first["page"]["next_token"]))).body
         assert ids(second) == [name for name in IDS[11:] if name in fewer][:10]
 

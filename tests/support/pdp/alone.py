@@ -19,6 +19,7 @@ from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
 from bailiwick_engine.call import ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile import compile_object
+from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.consume import Consumer
@@ -41,24 +42,27 @@ from support.objects import Object
 HARNESS: Final = "system:serviceaccount:certification:harness"
 
 
-class Snapshots:
-    """Stands for the store's policies."""
-
-    def __init__(self, policies: Iterable[Object]) -> None:
-        self.snapshot = Snapshot.of([compile_object(raw) for raw in policies], "1")
-
-
 class StaticStore:
     """Stands for the store: what was read once is for ever fresh."""
 
     freshness = Freshness.FRESH
     guard_proven = True
+    synced = True
     revision = "1/1"
     age = 0.0
 
     def __init__(self, policies: Iterable[Object]) -> None:
-        self.policies = Snapshots(policies)
+        self.snapshot: Snapshot | None = Snapshot.of([compile_object(raw) for raw in policies], "1")
         self.grants = Grants()
+
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
+        return self.grants.candidates(namespace, endpoint, subject_uid)
+
+    def report(self) -> dict[str, Any]:
+        return {}
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
 
 
 class NamedTokens:

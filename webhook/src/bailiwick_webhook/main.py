@@ -99,7 +99,7 @@ async def _run(given: Settings) -> None:
 def _clustered(
     given: Settings, records: Records, stack: contextlib.AsyncExitStack
 ) -> tuple[View, Identity, Pdp, tuple[KeySet, ...]]:
-    """Return store, identity, pipeline and keys to keep of a decision point with an API server. Raises `AccessError`."""
+    """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
     cluster = Cluster(access(given.kubeconfig), given.api_timeout)
     stack.push_async_callback(cluster.close)
     store = Store(

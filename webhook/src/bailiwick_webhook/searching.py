@@ -17,7 +17,7 @@ from bailiwick_engine.search import Kind, candidates, tried
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.record.search import search_line
-from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.store.view import View
 
 __all__ = ["Kind", "Searched", "Searcher"]
 
@@ -46,7 +46,7 @@ class Searched:
 class Searcher:
     """Carries searches out. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(self, store: Store, records: Records, now: Callable[[], float]) -> None:
+    def __init__(self, store: View, records: Records, now: Callable[[], float]) -> None:
         self._store = store
         self._records = records
         self._now = now

@@ -95,6 +95,7 @@ def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Iden
     if not policies.is_dir():
         raise NotADirectoryError(f"{policies} is not a directory; --policies names the one that holds the policies")
     identity: Identity
+    keysets: tuple[KeySet, ...]
     if given.development:
         # Nobody is asked for proof: `settings` has seen to it that nobody else can ask.
         identity, keysets, prepare = Anybody(), (), opened

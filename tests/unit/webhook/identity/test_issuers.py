@@ -29,7 +29,6 @@ def _file(folder: Path, *listed: object) -> Path:
         ([], "at least 1"),
         ([{**CORP, "audience": "x"}], "audience"),
         ([{**CORP, "name": "Corp"}], "name"),
-        ([{**CORP, "name": "cluster"}], "taken by the cluster"),
         ([CORP, CORP], "the same name"),
         ([CORP, {**CORP, "name": "again"}], "the same issuer"),
         ([{**CORP, "issuer": "http://login.corp.example"}], "https"),

@@ -108,12 +108,12 @@ async def test_a_pod_is_read_again_after_ten_seconds_and_never_remembered_throug
     world = World(tmp_path)
     world.cluster.pods["agents", "crm-agent-0"] = copy.deepcopy(POD)
     party = _party(BOUND)
-    known = await world.identity.workloads.of(party)
+    known = await world.identity.workload(party)
     assert known is not None
     world.cluster.down = True
-    assert await world.identity.workloads.of(party) == known
+    assert await world.identity.workload(party) == known
     world.clock += FRESH + 0.1
-    assert await world.identity.workloads.of(party) is None
+    assert await world.identity.workload(party) is None
     world.cluster.down = False
     world.cluster.pods.clear()
-    assert await world.identity.workloads.of(party) is None
+    assert await world.identity.workload(party) is None

@@ -46,8 +46,8 @@ class IssuerConfig(Model):
     """One issuer. Its keys come from exactly one of its discovery document (the default), jwksURL and jwksFile."""
 
     name: IssuerName
-    """`cluster` is the cluster's own service accounts, whose keys a decision point in the cluster asks of the API server;
-    only one without a cluster reads them from here."""
+    """`cluster` stands for the cluster's own service accounts. In the cluster the API server has their keys; only a
+    decision point without one reads them from here."""
     issuer: Annotated[str, Field(min_length=1, max_length=512)]
     """As its tokens carry it in `iss`, byte for byte."""
     jwks_url: Annotated[str | None, Field(alias="jwksURL")] = None
