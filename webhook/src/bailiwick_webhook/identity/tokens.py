@@ -17,7 +17,7 @@ from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
 from bailiwick_webhook.identity import compact, jwks
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.keyset import KeysUnavailableError, Published
-from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches
+from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches, moment
 
 __all__ = ["FRESH", "RULES", "Proven", "Refused", "Tokens", "publisher"]
 
@@ -105,7 +105,7 @@ class Tokens:
         outcome = _judged(status, parsed.claims, audiences)
         expires = parsed.claims.get("exp")
         # A token without an end has none that could be kept to.
-        kept = _Kept(outcome, self._clock(), float(expires) if isinstance(expires, int | float) else float("-inf"))
+        kept = _Kept(outcome, self._clock(), float(expires) if moment(expires) else float("-inf"))
         self._kept[key] = kept
         self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:
