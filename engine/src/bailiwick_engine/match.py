@@ -39,10 +39,11 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> Iterat
 
     With each whether it names the party: None where that hangs on a workload that is not known or not approved.
     """
-    for rule in endpoint.speaking_of(call.action.name):
-        if party.keys.isdisjoint(rule.subjects) or not rule.covers(call.resource):
+    for rule in endpoint.index.speaking_of(party.keys, call.action.name):
+        if not rule.covers(call.resource):
             continue
-        named = rule.names(party)
+        # Without a question about the workload, being found is being named.
+        named = rule.names(party) if rule.workloads else True
         if named is not False:
             yield rule, named
         elif rule.effect is Effect.ALLOW:
