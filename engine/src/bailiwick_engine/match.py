@@ -6,11 +6,10 @@ Holds: an empty selector matches nothing; what is unknown, over or switched off 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule, Effect
-from bailiwick_engine.conditions import UNKNOWN
+from bailiwick_engine.conditions import UNKNOWN, Inputs
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
 
@@ -54,7 +53,7 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> Iterat
 def standing(
     rule: CompiledRule,
     call: Call,
-    inputs: dict[str, Any],
+    inputs: Inputs,
     now: float,
     *,
     named: bool | None = True,
@@ -83,7 +82,7 @@ def standing(
             return Finding(rule, Standing.SILENT, off) if off else Finding(rule, Standing.APPLIES)
 
 
-def _conditions(rule: CompiledRule, inputs: dict[str, Any]) -> tuple[bool | str, str | None]:
+def _conditions(rule: CompiledRule, inputs: Inputs) -> tuple[bool | str, str | None]:
     """Return True, False or UNKNOWN over all conditions, False first, and the message of the one that decided."""
     held: tuple[bool | str, str | None] = (True, None)
     for condition in rule.conditions:
