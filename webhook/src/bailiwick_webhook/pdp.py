@@ -259,7 +259,7 @@ class Pdp:
 
         async def known(party: Subject) -> Subject:
             if not (
-                any(not party.keys.isdisjoint(rule.workloads) for rule in endpoint.rules)
+                not party.keys.isdisjoint(endpoint.workload_keys)
                 if searching
                 else endpoint.asks_workload(call.action.name, call.resource, party)
             ):
