@@ -62,7 +62,9 @@ async def _run(given: Settings) -> None:
         server_context(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file and given.tls_key_file else None
     )
     async with contextlib.AsyncExitStack() as stack:
-        records = await stack.enter_async_context(RecordWriter(given.record_file, fsync=given.record_fsync))
+        records = await stack.enter_async_context(
+            RecordWriter(given.record_file, fsync=given.record_fsync, limits=given.record_limits)
+        )
         store, identity, pdp, keysets = (
             standalone.parts(given, given.policies, records)
             if given.policies is not None

@@ -41,8 +41,8 @@ _log = structlog.get_logger()
 class Records(Protocol):
     """Where records go."""
 
-    async def write(self, line: bytes) -> None:
-        """Append one line; raises `RecordFailedError`."""
+    async def write(self, line: bytes, *, must: bool = True) -> None:
+        """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
 
 
 class Uses(Protocol):
@@ -329,9 +329,11 @@ class Pdp:
             now=now,
         )
         try:
-            await self._records.write(written)
+            await self._records.write(written, must=used is not None)
         except RecordFailedError as error:
-            _log.error("decision not recorded, denied", evaluation_id=evaluation_id, error=str(error))
+            if used is not None:
+                # The only trace of why a use is spent. Of the others the writer tells, once in a while.
+                _log.error("decision not recorded, denied", evaluation_id=evaluation_id, error=str(error))
             if verdict.outcome is Outcome.FORBIDDEN:
                 return decision
             verdict = replace(verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
