@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 takes a free one")
     serving.add_argument("--status-host", default="127.0.0.1", help="address of the status port; it tells no secrets")
     serving.add_argument(
-        "--status-port", type=int, default=8081, help="port of /healthz and /readyz; 0 takes a free one"
+        "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 takes a free one"
     )
     serving.add_argument("--external-url", default="", help="base of the URLs in answers (default: host and port)")
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
