@@ -22,7 +22,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "a URL without host": (("--external-url", "https://"), "--external-url must be an absolute http(s) URL"),
     "a URL of another scheme": (("--external-url", "ftp://pdp.example"), "--external-url must be an absolute"),
-    "policies without development": (("--policies", "dir"), "--policies needs --issuers"),
+    "policies without issuers": (("--policies", "dir"), "--policies needs --issuers with an entry named cluster"),
     "development without policies": (("--development",), "--development goes with --policies"),
     "development on all addresses": (
         ("--policies", "dir", "--development", "--host", "0.0.0.0"),  # noqa: S104 - what must be refused

@@ -15,7 +15,7 @@ import structlog
 
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook import logs, settings, standalone
+from bailiwick_webhook import heap, logs, settings, standalone
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
@@ -83,6 +83,7 @@ async def _run(given: Settings) -> None:
             given.status_port,
         )
         stack.push_async_callback(status.stop)
+        filled = stack.enter_context(heap.filling())
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)
         # Not waited for: until the cluster's keys are known the API server alone says whose a token is, and until an
@@ -93,6 +94,7 @@ async def _run(given: Settings) -> None:
         await _first(_synced(store), stop.wait(), watching)
         if stop.is_set():
             return
+        filled()
         decisions = app.build(pdp, identity, given.external_url, stop.is_set)
         health.count_answers(decisions, pdp.counts)
         server = await serve(decisions, given.host, given.port, tls)

@@ -252,7 +252,7 @@ class Pdp:
 
         async def known(party: Subject) -> Subject:
             if not (
-                any(not party.keys.isdisjoint(rule.workloads) for rule in endpoint.rules)
+                not party.keys.isdisjoint(endpoint.workload_keys)
                 if searching
                 else endpoint.asks_workload(call.action.name, call.resource, party)
             ):
@@ -271,17 +271,17 @@ class Pdp:
         started = time.perf_counter()
         verdict = self.judge(asked)
         outcome: Opened | Refused | None = None
-        if verdict.grants:
-            outcome = Opened(verdict.grants[0], created=False)
-        elif (
-            (verdict.requestable or verdict.reason is Reason.APPROVAL_PENDING)
+        # The store may lag behind another replica's use, so what it knows is read live before it is told.
+        known = verdict.grants[0] if verdict.grants else verdict.pending
+        if (
+            (known is not None or verdict.requestable)
             and isinstance(asked.call.subject, Subject)
             and verdict.gate is not None
             and verdict.digest is not None
         ):
             call, subject, gate = asked.call, asked.call.subject, verdict.gate
-            if verdict.pending is not None:
-                outcome = await self._opener.join(verdict.pending, call, subject, gate)
+            if known is not None:
+                outcome = await self._opener.join(known, call, subject, gate)
             if outcome is None:
                 outcome = await self._opener.open(call, subject, gate, verdict.digest, reason)
         opened = outcome.grant if isinstance(outcome, Opened) else None

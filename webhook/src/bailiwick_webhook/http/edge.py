@@ -87,7 +87,7 @@ class Edge:
             case Proven() as proven:
                 return proven
             case Refused(Reason.IDENTITY_UNVERIFIABLE):
-                raise unavailable("The API server cannot be asked about the caller's token at the moment.")
+                raise unavailable("The caller's token cannot be verified at the moment; ask again.")
             case Refused():
                 raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
 
