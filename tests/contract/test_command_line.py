@@ -27,6 +27,7 @@ FLAGS: Final = {
     "--record-before-answer",
     "--record-file",
     "--record-fsync",
+    "--record-hmac-key-file",
     "--record-queue",
     "--record-queue-bytes",
     "--record-timeout",

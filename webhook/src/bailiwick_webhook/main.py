@@ -120,8 +120,15 @@ def _clustered(
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
     )
-    opener = Opener(cluster, store, given.installation, time.time)
-    pdp = Pdp(store, Consumer(cluster, time.time), opener, records, given.installation, permits=Permits(cluster))
+    pdp = Pdp(
+        store,
+        Consumer(cluster, time.time),
+        Opener(cluster, store, given.installation, time.time),
+        records,
+        given.installation,
+        permits=Permits(cluster),
+        record_key=given.record_key,
+    )
     keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(given.issuers)
     tokens = Tokens(
         cluster,

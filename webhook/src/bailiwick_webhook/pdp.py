@@ -32,7 +32,7 @@ from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
 from bailiwick_webhook.opening import Opened, Refused
 from bailiwick_webhook.permits import Permits
-from bailiwick_webhook.record.line import line
+from bailiwick_webhook.record.line import Lines
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Kind, Searched, Searcher
 from bailiwick_webhook.store.view import View
@@ -90,7 +90,7 @@ class _Settled(NamedTuple):
 class Pdp:
     """Answers evaluations. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a decision point
         self,
         store: View,
         consumer: Uses,
@@ -99,6 +99,8 @@ class Pdp:
         installation: Installation,
         now: Callable[[], float] = time.time,
         permits: Permits | None = None,
+        *,
+        record_key: bytes | None = None,
     ) -> None:
         self._store = store
         self._consumer = consumer
@@ -107,6 +109,7 @@ class Pdp:
         self._installation = installation
         self._now = now
         self._permits = permits
+        self._lines = Lines(record_key)
         self.counts = Counts()
         self._searcher = Searcher(store, records, self._now)
 
@@ -312,12 +315,15 @@ class Pdp:
     ) -> Decision:
         now, revision, age = self._now(), self._store.revision, self._store.age
         decision = Decision(verdict, allowed, evaluation_id, now, revision, age, used, askable=self._opener.possible)
-        written = line(
-            asked.call,
+        call = asked.call
+        written = self._lines.line(
+            call,
             verdict,
+            self.snapshot.endpoints.get((call.namespace, call.endpoint)),
             kind=kind,
             evaluation_id=evaluation_id,
             request_id=asked.request_id,
+            trace=asked.trace,
             allowed=allowed,
             used=used,
             revision=revision,

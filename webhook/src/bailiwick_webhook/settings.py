@@ -6,7 +6,7 @@ Holds: frozen; a combination that would be unsafe is refused here, with what to 
 import argparse
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ _CLUSTER_ONLY: Final = (
     "human_username_prefix",
     "relist_interval",
 )
+_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Settings:
     record_file: Path | None
     record_fsync: bool
     record_limits: Limits
+    record_key: bytes | None = field(repr=False)
     max_staleness: float
     hard_staleness: float
     relist_interval: float
@@ -110,6 +112,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
             required=options.on_record_failure == "deny",
             first=options.record_before_answer == "all",
         ),
+        record_key=_key(parser, options.record_hmac_key_file) if options.record_hmac_key_file else None,
         max_staleness=options.max_staleness,
         hard_staleness=options.hard_staleness,
         relist_interval=options.relist_interval,
@@ -216,8 +219,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _key(parser: argparse.ArgumentParser, file: Path) -> bytes:
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        parser.error(f"--record-hmac-key-file: {error}")
+    if len(key) < _KEY_BYTES:
+        parser.error(f"--record-hmac-key-file: {file} holds {len(key)} bytes, and a key takes {_KEY_BYTES} or more")
+    return key
+
+
 def _add_record(record: argparse._ArgumentGroup) -> None:
     usual = Limits()
+    record.add_argument(
+        "--record-hmac-key-file",
+        type=Path,
+        help="key of the HMACs that stand for sensitive values, 32 bytes or more; without it nothing is left of them",
+    )
     record.add_argument("--record-fsync", action="store_true", help="written means on the disk: fsync every batch")
     record.add_argument(
         "--record-before-answer",

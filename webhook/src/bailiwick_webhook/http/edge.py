@@ -21,6 +21,7 @@ from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.tracing import traceparent
 
 REQUEST_ID: Final = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -73,7 +74,8 @@ class Edge:
         )
         call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
-        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain)
+        trace = traceparent(request.headers.get("traceparent"))
+        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain, trace=trace)
 
     async def caller(self, request: web.Request) -> Proven:
         """Return who asks. Raises `ProblemError` (401, 503)."""
