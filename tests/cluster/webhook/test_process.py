@@ -178,6 +178,7 @@ def test_being_told_to_stop_it_becomes_unready_and_loses_no_request(pdp: Bailiwi
 def test_records_are_whole_lines_and_hold_no_token(pdp: Bailiwick, tenant: Tenant) -> None:
     tenant.ask("customers.export", "recorded", args={"iban": "DE00 5555"}, secret="open sesame")
     asking.post(tenant.url(), tenant.body("customers.list"), tenant.token("api"))
+    until(lambda: '"recorded"' in pdp.points[0].records.read_text(), "the decision is on record")
     written = pdp.points[0].records.read_text()
     last = json.loads(written.splitlines()[-1])
     assert (last["action"], last["resource"]["id"], last["decision"]) == ("customers.export", "recorded", False)
