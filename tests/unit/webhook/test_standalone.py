@@ -14,6 +14,7 @@ from bailiwick_webhook.identity.development import NOTICE
 from support.objects import AGENT, Object, changed, gated_rule, policy, rule, settings
 from support.pdp import asking
 from support.pdp.standalone import COMMAND, Process
+from support.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 
