@@ -205,7 +205,11 @@ class Pdp:
     async def search(self, asked: Asked, kind: Kind) -> Searched | None:
         """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
         started, counts = time.perf_counter(), self.counts.search
-        found = await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
+        try:
+            found = await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
+        except RecordFailedError:
+            counts.count(Counted.DENY, Reason.RECORD_FAILED)
+            raise
         if found is None:
             counts.count(Counted.FORBIDDEN, Reason.NO_RULE)
         elif found.refused is None:
