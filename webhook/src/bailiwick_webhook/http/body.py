@@ -20,7 +20,7 @@ READ_SECONDS: Final = 10.0
 _JSON: Final = "application/json"
 
 
-async def read_object(request: web.Request) -> dict[str, Any]:
+async def read_object(request: web.BaseRequest) -> dict[str, Any]:
     """Read the body as a JSON object. Raises `ProblemError` (400)."""
     # Of the header as it stands first: to take it apart costs more than to read the body.
     if request.headers.get("Content-Type") != _JSON and request.content_type != _JSON:
@@ -32,7 +32,7 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     return parse_object(await _read(request))
 
 
-async def _read(request: web.Request) -> bytes:
+async def _read(request: web.BaseRequest) -> bytes:
     raw = bytearray()
     try:
         if request.content.is_eof():

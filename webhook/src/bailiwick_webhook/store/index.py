@@ -106,7 +106,7 @@ class Index:
         self._moves.append((was.ref, False))
 
     def _unreadable(self) -> Mapping[str, PolicyRef]:
-        """Return the namespaces that are denied because somebody's endpoint there cannot be read, each with the first."""
+        """Return the namespaces that are denied since an endpoint there cannot be read, each with the first policy."""
         found: dict[str, PolicyRef] = {}
         for (namespace, endpoint), members in self._places.items():
             if endpoint is None:
@@ -129,4 +129,3 @@ async def _endpoint(name: str, members: Mapping[Key, Policy]) -> CompiledEndpoin
         ref = policies[0].ref
         _log.exception("endpoint cannot be built, it is denied", namespace=ref.namespace, endpoint=name)
         return endpoint_of([BrokenPolicy(ref, name, subjects=None, audit=False, carries_settings=True)])
-
