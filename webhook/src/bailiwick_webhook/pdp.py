@@ -6,7 +6,7 @@ wrong on the way denies, and a use once spent stays spent.
 
 import asyncio
 import dataclasses
-import secrets
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -257,16 +257,19 @@ class Pdp:
         if endpoint is None or not isinstance(call.subject, Subject):
             return call
 
-        async def known(party: Subject) -> Subject:
-            if not (
-                any(not party.keys.isdisjoint(rule.workloads) for rule in endpoint.rules)
-                if searching
-                else endpoint.asks_workload(call.action.name, call.resource, party)
-            ):
-                return party
-            return replace(party, workload=await read(party))
+        def asked_of(party: Subject) -> bool:
+            if searching:
+                return any(not party.keys.isdisjoint(rule.workloads) for rule in endpoint.rules)
+            return endpoint.asks_workload(call.action.name, call.resource, party)
 
-        subject, *actors = [await known(party) for party in (call.subject, *call.actors)]
+        parties = (call.subject, *call.actors)
+        asked = [asked_of(party) for party in parties]
+        if not any(asked):
+            return call
+        subject, *actors = [
+            replace(party, workload=await read(party)) if wanted else party
+            for party, wanted in zip(parties, asked, strict=True)
+        ]
         return replace(call, subject=subject, actors=tuple(actors))
 
     async def request(self, asked: Asked, reason: str | None) -> tuple[Decision, Opened | Refused | None]:
@@ -341,4 +344,4 @@ class Pdp:
 
 def new_evaluation_id() -> str:
     """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
-    return f"eval_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
+    return f"eval_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"
