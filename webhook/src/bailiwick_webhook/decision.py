@@ -3,7 +3,7 @@
 Holds: frozen; every adapter turns it into its own words, and the metrics count it.
 """
 
-import secrets
+import os
 import time
 
 import msgspec
@@ -60,4 +60,4 @@ class Decision(msgspec.Struct, frozen=True):
 
 def new_evaluation_id() -> str:
     """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
-    return f"eval_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
+    return f"eval_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"

@@ -252,16 +252,19 @@ class Pdp:
         if endpoint is None or not isinstance(call.subject, Subject):
             return call
 
-        async def known(party: Subject) -> Subject:
-            if not (
-                not party.keys.isdisjoint(endpoint.workload_keys)
-                if searching
-                else endpoint.asks_workload(call.action.name, call.resource, party)
-            ):
-                return party
-            return replace(party, workload=await read(party))
+        def asked_of(party: Subject) -> bool:
+            if searching:
+                return not party.keys.isdisjoint(endpoint.workload_keys)
+            return endpoint.asks_workload(call.action.name, call.resource, party)
 
-        subject, *actors = [await known(party) for party in (call.subject, *call.actors)]
+        parties = (call.subject, *call.actors)
+        asked = [asked_of(party) for party in parties]
+        if not any(asked):
+            return call
+        subject, *actors = [
+            replace(party, workload=await read(party)) if wanted else party
+            for party, wanted in zip(parties, asked, strict=True)
+        ]
         return replace(call, subject=subject, actors=tuple(actors))
 
     async def request(self, asked: Asked, reason: str | None) -> tuple[Decision, Opened | Refused | None]:

@@ -16,7 +16,7 @@ from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.answers import request_id
-from bailiwick_webhook.http.authzen import Evaluation
+from bailiwick_webhook.http.authzen import Evaluation, Said
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, Tenant, Verified
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
@@ -48,7 +48,9 @@ def parse(body: Mapping[str, Any]) -> Batch | None:
     for member in _DEFAULTS:
         if not isinstance(body.get(member), dict | None):
             raise bad_request("must be an object", member)
-    return Batch(tuple(_item(body, item) for item in listed), semantic)
+    # What most items share: who asks for what.
+    said = authzen.plainly_said(body.get("subject"), body.get("context"))
+    return Batch(tuple((said and _plainly(said, body, item)) or _item(body, item) for item in listed), semantic)
 
 
 def failed(problem: ProblemError) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class Evaluations:
         if batch is None:
             asked = await self._edge.call(of, caller, parsed := authzen.parse(body), request_id(request))
             return await evaluated(self._edge, of, asked, parsed)
-        verified: Verified = {}
+        verified = Verified()
         items = [
             None if isinstance(item, ProblemError) else await self._call(request, of, caller, item, index, verified)
             for index, item in enumerate(batch.items)
@@ -122,6 +124,18 @@ def _semantic(named: object) -> Semantic:
             return semantic
     known = ", ".join(semantic.value for semantic in Semantic)
     raise bad_request(f"must be one of {known}", "options.evaluations_semantic")
+
+
+def _plainly(said: Said, body: Mapping[str, Any], item: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+    """Return an item that takes subject and context from the body, and mixes no member of its own with the body's."""
+    if type(item) is not dict or item.get("subject") is not None or item.get("context") is not None:
+        return None
+    action, resource = item.get("action"), item.get("resource")
+    if resource is None:
+        resource = body.get("resource")
+    elif type(resource) is dict and (resource.get("type") is None or resource.get("id") is None):
+        return None
+    return authzen.plainly(said, body.get("action") if action is None else action, resource)
 
 
 def _item(body: Mapping[str, Any], item: object) -> Evaluation | ProblemError:

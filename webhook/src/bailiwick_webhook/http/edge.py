@@ -3,6 +3,7 @@
 Holds: who asks is authenticated before the body is read; URLs in answers come from the setting, never from `Host`.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import orjson
@@ -17,13 +18,29 @@ from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.identity.proof import Identity
-from bailiwick_webhook.identity.subject import Parties
+from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.pdp import Pdp
 from bailiwick_webhook.tracing import traceparent
 
-Verified = dict[bytes, Parties]
-"""Parties of the items of one body, by what was said and shown of them."""
+
+class Verified:
+    """Parties of the items of one body, by what was said and shown of them."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Parties] = {}
+        self._latest: tuple[Claimed, Parties] | None = None
+
+    async def of(self, claimed: Claimed, verify: Callable[[], Awaitable[Parties]]) -> Parties:
+        """Return the parties, verified unless the same was said and shown before."""
+        if self._latest is not None and self._latest[0] is claimed:
+            return self._latest[1]
+        shown = orjson.dumps(tuple(claimed))
+        parties = self._found.get(shown)
+        if parties is None:
+            parties = self._found[shown] = await verify()
+        self._latest = claimed, parties
+        return parties
 
 
 class Tenant(NamedTuple):
@@ -60,11 +77,10 @@ class Edge:
         """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
         namespace, endpoint = of
         settings = self.pdp.settings(namespace, endpoint, caller.account)
-        kept = {} if verified is None else verified
-        shown = b"" if verified is None else orjson.dumps(tuple(parsed.subject))
-        parties = kept.get(shown)
-        if parties is None:
-            parties = kept[shown] = await self.identity.verify(parsed.subject, caller, settings)
+        if verified is None:
+            parties = await self.identity.verify(parsed.subject, caller, settings)
+        else:
+            parties = await verified.of(parsed.subject, lambda: self.identity.verify(parsed.subject, caller, settings))
         call = Call(
             namespace,
             endpoint,
