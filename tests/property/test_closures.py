@@ -270,7 +270,7 @@ def test_a_condition_with_variables_holds_by_closures_as_by_the_library() -> Non
         counts["conditions"] += 1
         counts["with variables"] += bool(expression.uses) and expression.closure is not None
         for bindings in made:
-            slowly = Inputs(dict(bindings))
+            slowly = Inputs.of(bindings)
             slowly.plain = False
             held = scope.evaluate(expression, bindings)
             counts[str(held)] += 1

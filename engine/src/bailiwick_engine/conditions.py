@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from weakref import WeakValueDictionary
 
 import orjson
@@ -192,18 +192,25 @@ class Inputs(dict[str, Any]):
     """
 
     __slots__ = ("plain", "whole")
+    plain: bool
+    whole: bool
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
         """Hold these values, named as `_DECLARED` says."""
-        super().__init__(values)
-        seen = [values[name] for name in _JSON]
-        try:
-            encoded = orjson.dumps(seen, option=_STRICT)
-        except TypeError:
-            self.plain, self.whole = False, not _holds_nul(seen)
-        else:
-            # The escape itself may stand in a text, so that only a look at all of it can tell.
-            self.plain, self.whole = True, _NUL_ESCAPED not in encoded or not _holds_nul(seen)
+        made = cls(values)
+        made.plain, made.whole = _taken([values[name] for name in _JSON])
+        return made
+
+
+def _taken(seen: list[Any]) -> tuple[bool, bool]:
+    """Return `plain` and `whole` of what is seen."""
+    try:
+        encoded = orjson.dumps(seen, option=_STRICT)
+    except TypeError:
+        return False, not _holds_nul(seen)
+    # The escape itself may stand in a text, so that only a look at all of it can tell.
+    return True, _NUL_ESCAPED not in encoded or not _holds_nul(seen)
 
 
 def _holds_nul(value: object) -> bool:
@@ -235,16 +242,17 @@ def inputs(call: Call, subject: Subject, now: float, actor: Subject | None = Non
     For a call of the subject's own `actor` is empty.
     """
     action, resource = call.action, call.resource
-    return Inputs(
-        {
-            "subject": _party(subject),
-            "actor": {} if actor is None else _party(actor),
-            "action": {"name": action.name, "properties": _members(action.properties)},
-            "resource": {"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
-            "context": _members(call.context),
-            "now": datetime.fromtimestamp(now, UTC),
-        }
+    made = Inputs(
+        subject=_party(subject),
+        actor={} if actor is None else _party(actor),
+        action={"name": action.name, "properties": _members(action.properties)},
+        resource={"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
+        context=_members(call.context),
     )
+    made.plain, made.whole = _taken(list(made.values()))
+    # A time is no JSON, and nothing that the library could cut.
+    made["now"] = datetime.fromtimestamp(now, UTC)
+    return made
 
 
 def _members(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
