@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from weakref import WeakValueDictionary
 
 import orjson
@@ -143,7 +143,7 @@ class Scope:
 
     def evaluate(self, expression: Expression, inputs: "Inputs") -> Outcome:
         """Return what a condition says of these inputs."""
-        if "claims" not in inputs["subject"] and self._reads_claims(expression):
+        if not inputs.whole or ("claims" not in inputs["subject"] and self._reads_claims(expression)):
             return UNKNOWN
         bindings: dict[str, Any] = inputs
         if expression.uses:
@@ -181,30 +181,57 @@ _PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "
 
 
 class Inputs(dict[str, Any]):
-    """What conditions see of a call, by name."""
+    """What conditions see of a call, by name.
 
-    __slots__ = ("_plain",)
-    _plain: bool
+    `whole`: the library takes all of it as it is. It cuts a text at a NUL character, so that "admin" with anything at
+    all behind a NUL would equal "admin"; where there is one, every condition is UNKNOWN.
 
-    @property
-    def plain(self) -> bool:
-        """Tell whether all of it is JSON that the library takes over whole.
+    `plain`: all of it is JSON that the library takes over. It takes over everything before it evaluates anything, and
+    what it cannot take over (half a character, a number too large) makes the whole expression fail. Closures look only
+    at what they read, so they are not asked then.
+    """
 
-        It takes over everything before it evaluates anything, and what it cannot take over (half a character, a number
-        too large) makes the whole expression fail. Closures look only at what they read, so they are not asked then.
-        """
-        try:
-            return self._plain
-        except AttributeError:
-            try:
-                orjson.dumps([self[name] for name in _JSON], option=_STRICT)
-            except TypeError:
-                self._plain = False
-            else:
-                self._plain = True
-            return self._plain
+    __slots__ = ("plain", "whole")
+    plain: bool
+    whole: bool
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Hold these values, named as `_DECLARED` says."""
+        made = cls(values)
+        made.plain, made.whole = _taken([values[name] for name in _JSON])
+        return made
 
 
+def _taken(seen: list[Any]) -> tuple[bool, bool]:
+    """Return `plain` and `whole` of what is seen."""
+    try:
+        encoded = orjson.dumps(seen, option=_STRICT)
+    except TypeError:
+        return False, not _holds_nul(seen)
+    # The escape itself may stand in a text, so that only a look at all of it can tell.
+    return True, _NUL_ESCAPED not in encoded or not _holds_nul(seen)
+
+
+def _holds_nul(value: object) -> bool:
+    """Tell whether a text or a name anywhere in a value holds a NUL character."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                if _NUL in text:
+                    return True
+            case Mapping() as members:
+                waiting += [*members.keys(), *members.values()]
+            case list() | tuple() | set() | frozenset() as items:
+                waiting += items
+            case _:
+                pass
+    return False
+
+
+_NUL: Final = "\0"
+_NUL_ESCAPED: Final = rb"\u0000"
 _JSON: Final = ("subject", "actor", "action", "resource", "context")
 _STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
@@ -214,18 +241,18 @@ def inputs(call: Call, subject: Subject, now: float, actor: Subject | None = Non
 
     For a call of the subject's own `actor` is empty.
     """
-    return Inputs(
+    action, resource = call.action, call.resource
+    made = Inputs(
         subject=_party(subject),
         actor={} if actor is None else _party(actor),
-        action={"name": call.action.name, "properties": _members(call.action.properties)},
-        resource={
-            "type": call.resource.type,
-            "id": call.resource.id,
-            "properties": _members(call.resource.properties),
-        },
+        action={"name": action.name, "properties": _members(action.properties)},
+        resource={"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
         context=_members(call.context),
-        now=datetime.fromtimestamp(now, UTC),
     )
+    made.plain, made.whole = _taken(list(made.values()))
+    # A time is no JSON, and nothing that the library could cut.
+    made["now"] = datetime.fromtimestamp(now, UTC)
+    return made
 
 
 def _members(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -247,7 +274,8 @@ def matches_whole(pattern: str, text: str) -> bool | Problem:
     results = [_MATCHES.eval(data={"text": text, "pattern": anchored}) for anchored in (pattern, f"^(?:{pattern})$")]
     if any(result.type().name() != "BOOL" for result in results):
         return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
-    return all(result.value() for result in results)
+    # What follows a NUL the library does not see.
+    return _NUL not in text and all(result.value() for result in results)
 
 
 _ENVIRONMENTS: Final[WeakValueDictionary[tuple[tuple[str, str], ...], _Environment]] = WeakValueDictionary()
@@ -268,6 +296,8 @@ def _evaluated(expression: Expression, bindings: Mapping[str, Any], *, plain: bo
         except (DeferredError, RecursionError):
             pass
         else:
+            if type(value) is str and _NUL in value:
+                return _FAILED
             # Of lists, maps and large numbers the library decides below if they can be bound again.
             if type(value) in _SCALARS or (type(value) is int and -_SAFE < value < _SAFE):
                 return value
@@ -286,11 +316,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - likewise
     Not by the library's `plain_value`: that ends the process when a map holds an optional.
     """
     kind, held = value.type().name(), value.value()
-    if kind in _PLAIN:
+    if kind in _PLAIN and not (kind == "STRING" and _NUL in held):
         return held
     if isinstance(held, list):
         return [_plain(item) for item in held]
-    if isinstance(held, dict) and all(isinstance(key, str) for key in held):
+    if isinstance(held, dict) and all(isinstance(key, str) and _NUL not in key for key in held):
         return {key: _plain(item) for key, item in held.items()}
     message = f"{kind} cannot be bound again"
     raise TypeError(message)
