@@ -50,6 +50,13 @@ class Tenant(NamedTuple):
     endpoint: str
 
 
+class Marks(NamedTuple):
+    """How a call can be found again: the caller's own id of it, and its W3C `traceparent`."""
+
+    request_id: str | None
+    trace: str | None
+
+
 class Edge:
     """Reads requests of one decision point."""
 
@@ -62,14 +69,14 @@ class Edge:
         """Read an evaluation. Raises `ProblemError`."""
         caller = await self.caller(request)
         parsed = authzen.parse(await read_object(request))
-        return await self.call(of, caller, parsed, request_id(request)), parsed
+        return await self.call(of, caller, parsed, marks(request)), parsed
 
     async def call(
         self,
         of: Tenant,
         caller: Proven,
         parsed: Evaluation,
-        own_id: str | None,
+        marked: Marks,
         *,
         verified: Verified | None = None,
         searching: bool = False,
@@ -93,8 +100,8 @@ class Edge:
         )
         call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
-        trace = traceparent(request.headers.get("traceparent"))
-        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain, trace=trace)
+        live = parties.live and caller.live
+        return Asked(call, marked.request_id, live_identity=live, explain=explain, trace=marked.trace)
 
     async def caller(self, request: web.BaseRequest) -> Proven:
         """Return who asks. Raises `ProblemError` (401, 503)."""
@@ -113,6 +120,11 @@ class Edge:
     def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""
         return f"{self._external_url}/endpoints/{of.namespace}/{of.endpoint}"
+
+
+def marks(request: web.BaseRequest) -> Marks:
+    """Return how the caller marks its request."""
+    return Marks(request_id(request), traceparent(request.headers.get("traceparent")))
 
 
 def tenant(request: web.Request) -> Tenant:
