@@ -209,7 +209,7 @@ def _logical(function: str, left: Node, right: Node, names: Collection[str]) -> 
         failed = False
         for part in parts:
             try:
-                held = part(bindings)
+                held: object = part(bindings)
             except FailedError:
                 failed = True
                 continue

@@ -16,8 +16,9 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from bailiwick_api.endpointpolicy import Variable
+from bailiwick_engine import hints
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.checkedexpr import tree
+from bailiwick_engine.checkedexpr import Node, tree
 from bailiwick_engine.closures import Closure, DeferredError, FailedError, closure
 from bailiwick_engine.problem import Problem
 
@@ -79,7 +80,11 @@ class _Environment:
             found = _POSITION.findall(str(error))
             if not found:
                 return (Problem(path, str(error).splitlines()[0], 1, 1),)
-            return tuple(Problem(path, message, int(line), int(column)) for line, column, message in found)
+            names = tuple(self.declared)
+            return tuple(
+                Problem(path, message + hints.of_message(text, message, names), int(line), int(column))
+                for line, column, message in found
+            )
         made = closure(tree(program.serialize()), self._readable)
         compiled = Expression(text, program, yields, frozenset(_VARIABLE.findall(text)), made)
         # Whoever came first stays: what is shared must be one object.
@@ -133,9 +138,14 @@ class Scope:
             return compiled
         kind = compiled.yields.name()
         if kind != "BOOL" and not compiled.uses & self._broken:
-            hint = "compare it, for example with `== true`" if kind == "DYN" else "a condition must be true or false"
+            hint = hints.of_type(text, kind)
             return (Problem(path, f"the expression yields {kind.lower()}, not bool: {hint}", 1, 1),)
         return compiled
+
+    def trees(self, expression: Expression) -> tuple[Node, dict[str, Node]]:
+        """Return the tree of an expression, and those of all variables by their full names."""
+        named = {f"variables.{name}": tree(variable.program.serialize()) for name, variable in self._variables.items()}
+        return tree(expression.program.serialize()), named
 
     def used_by(self, expressions: Sequence[Expression]) -> tuple[tuple[str, str], ...]:
         """Return name and text of every variable that these expressions reach, in order of name."""
