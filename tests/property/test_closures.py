@@ -168,7 +168,7 @@ drawn: Final = st.one_of(VALUES, TRUTHS, DEEP_VALUES, DEEP_TRUTHS, DEEP_TRUTHS)
 
 
 def by_library(expression: Expression, bindings: dict[str, Any]) -> Any:  # noqa: ANN401 - any value
-    return conditions._evaluated(expression, bindings, plain=False)
+    return conditions._by_library(expression, bindings, NOW)
 
 
 def same(one: object, other: object) -> bool:
@@ -197,7 +197,7 @@ def answered(expression: Expression, bindings: Inputs, counts: Counter[str]) -> 
         return
     expected = by_library(expression, dict(bindings))
     counts["evaluations"] += 1
-    assert same(conditions._evaluated(expression, bindings, plain=bindings.plain), expected)
+    assert same(conditions._evaluated(expression, bindings, bindings), expected)
     if not bindings.plain or expression.closure is None:
         return
     try:
@@ -270,7 +270,7 @@ def test_a_condition_with_variables_holds_by_closures_as_by_the_library() -> Non
         counts["conditions"] += 1
         counts["with variables"] += bool(expression.uses) and expression.closure is not None
         for bindings in made:
-            slowly = Inputs.of(bindings)
+            slowly = Inputs.of(bindings, NOW)
             slowly.plain = False
             held = scope.evaluate(expression, bindings)
             counts[str(held)] += 1

@@ -11,6 +11,7 @@ from typing import Any, Final
 from bailiwick_engine.celvalues import (
     KINDS,
     ORDERS,
+    SAFE,
     TEXTS,
     DeferredError,
     FailedError,
@@ -209,7 +210,7 @@ def _logical(function: str, left: Node, right: Node, names: Collection[str]) -> 
         failed = False
         for part in parts:
             try:
-                held = part(bindings)
+                held: object = part(bindings)
             except FailedError:
                 failed = True
                 continue
@@ -249,7 +250,10 @@ def _equality(function: str, left: Node, right: Node, names: Collection[str]) ->
             return _equal_to(other, literal.value, wanted=wanted)
 
     def equal(bindings: Bindings) -> bool:
-        return same(first(bindings), second(bindings)) is wanted
+        one, other = first(bindings), second(bindings)
+        if type(one) is str and type(other) is str:
+            return (one == other) is wanted
+        return same(one, other) is wanted
 
     return equal
 
@@ -266,9 +270,21 @@ def _equal_to(read: Closure, text: str, *, wanted: bool) -> Closure:
 
 def _order(function: str, left: Node, right: Node, names: Collection[str]) -> Closure:
     compare, first, second = ORDERS[function], _value(left, names), _value(right, names)
+    if isinstance(right, Constant) and type(right.value) is int and -SAFE < right.value < SAFE:
+        return _order_to(compare, first, right.value)
 
     def evaluate(bindings: Bindings) -> bool:
         return ordered(compare, first(bindings), second(bindings))
+
+    return evaluate
+
+
+def _order_to(compare: Callable[[Any, Any], bool], read: Closure, number: int) -> Closure:
+    def evaluate(bindings: Bindings) -> bool:
+        value = read(bindings)
+        if type(value) is int and -SAFE < value < SAFE:
+            return compare(value, number)
+        return ordered(compare, value, number)
 
     return evaluate
 

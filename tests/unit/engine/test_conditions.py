@@ -265,9 +265,9 @@ class TestWhatPoliciesShare:
 
     def test_is_no_problem_of_another_policy(self) -> None:
         for path in ("first", "second"):
-            assert scope_of(v="1").condition("variables.v == 'a'", path) == (
-                Problem(path, "found no matching overload for '_==_' applied to '(int, string)'", 1, 13),
-            )
+            found = scope_of(v="1").condition("variables.v == 'a'", path)
+            assert isinstance(found, tuple)
+            assert [(problem.path, problem.line, problem.column) for problem in found] == [(path, 1, 13)]
 
     def test_goes_with_the_last_that_holds_it(self) -> None:
         scope = scope_of(v="'of this test only'")
