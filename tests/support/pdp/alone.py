@@ -103,6 +103,8 @@ class NamedWorkloads:
 class KeptRecords:
     """Keeps records; `failing` says of a line whether it cannot be written."""
 
+    waits = False
+
     def __init__(self, failing: Callable[[bytes], bool] = lambda _: False) -> None:
         self.lines: list[bytes] = []
         self._failing = failing

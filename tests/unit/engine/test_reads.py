@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine.conditions import Expression, Inputs, Scope
+from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.conditions import Expression, Inputs, Scope, inputs
 from bailiwick_engine.reads import Path, paths, reads
 
 TEXTS: Final[dict[str, set[str]]] = {
@@ -75,6 +76,11 @@ def _without(tree: Any, read: frozenset[Path], at: Path) -> Any:  # noqa: ANN401
     }
 
 
+def _seen(context: dict[str, Any]) -> Inputs:
+    caller, subject = ServiceAccount("pep", "pep-uid"), Subject("user", "ann", "ann-uid")
+    return inputs(Call("ns", "api", caller, subject, Action("do"), Resource("thing", "1"), context), subject, 0.0)
+
+
 @given(context=TREES, one=STEPS, other=STEPS, operator=st.sampled_from(("==", "!=", "in")))
 def test_what_is_not_read_changes_nothing(
     context: dict[str, Any], one: list[tuple[str, str]], other: list[tuple[str, str]], operator: str
@@ -84,7 +90,6 @@ def test_what_is_not_read_changes_nothing(
     scope = Scope(())
     condition = scope.condition(f"({text}) == true", "here")
     assert isinstance(condition, Expression)
-    others: Any = {name: {"claims": {}} for name in ("subject", "actor", "action", "resource")}
-    whole = scope.evaluate(condition, Inputs(**others, context=context))
-    parts = scope.evaluate(condition, Inputs(**others, context=_without(context, paths(text), ("context",))))
+    whole = scope.evaluate(condition, _seen(context))
+    parts = scope.evaluate(condition, _seen(_without(context, paths(text), ("context",))))
     assert whole == parts

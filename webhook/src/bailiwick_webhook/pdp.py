@@ -32,19 +32,12 @@ from bailiwick_webhook.opening import Opened, Refused
 from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.line import Lines
 from bailiwick_webhook.record.writer import RecordFailedError
-from bailiwick_webhook.searching import Kind, Searched, Searcher
+from bailiwick_webhook.searching import Kind, Records, Searched, Searcher
 from bailiwick_webhook.store.view import View
 
 __all__ = ["Decision", "Pdp", "Records", "Requests", "Uses"]
 
 _log = structlog.get_logger()
-
-
-class Records(Protocol):
-    """Where records go."""
-
-    async def write(self, line: bytes, *, must: bool = True) -> None:
-        """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
 
 
 class Uses(Protocol):
@@ -162,7 +155,11 @@ class Pdp:
                 await asyncio.sleep(0)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
-        decisions = await asyncio.gather(*(self._written_if(one) for one in settled))
+        if self._records.waits or any(one is not None and one.used is not None for one in settled):
+            decisions = await asyncio.gather(*(self._written_if(one) for one in settled))
+        else:
+            # Nobody waits, so that a task for each would only cost.
+            decisions = [await self._written_if(one) for one in settled]
         for decision in decisions:
             if decision is not None:
                 self.counts.batch.count(decision.counted, decision.verdict.reason)

@@ -19,13 +19,17 @@ from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.record.search import search_line
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Kind", "Searched", "Searcher"]
+__all__ = ["Kind", "Records", "Searched", "Searcher"]
 
 _SLICE: Final = 0.005
 
 
 class Records(Protocol):
     """Where records go."""
+
+    @property
+    def waits(self) -> bool:
+        """`write` returns only when a line is written, though it need not be."""
 
     async def write(self, line: bytes, *, must: bool = True) -> None:
         """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""

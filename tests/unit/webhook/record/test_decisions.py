@@ -12,6 +12,7 @@ import yaml
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.grants import Grant, parse
 from bailiwick_engine.reasons import Reason
@@ -93,6 +94,17 @@ async def test_any_other_call_is_decided_by_the_setting(writer: RecordWriter) ->
     decision = await pdp.evaluate(_asked("customers.list"))
     given = not writer._limits.required
     assert (decision.allowed, decision.verdict.reason) == (given, Reason.ALLOWED if given else Reason.RECORD_FAILED)
+
+
+async def test_a_batch_is_decided_item_by_item_as_single_calls_are(writer: RecordWriter) -> None:
+    pdp, _ = _pdp(writer)
+    await pdp.evaluate(_asked("customers.export"))
+    items = [_asked("customers.list"), None, _asked("customers.export"), _asked("customers.list")]
+    for asked in (items, [items[0], items[3]]):
+        decisions = await pdp.evaluate_all(asked, Semantic.EXECUTE_ALL)
+        allowed = [one is not None and one.allowed for one in decisions]
+        given = not writer._limits.required
+        assert allowed == [given and one is not None and one.call.action.name == "customers.list" for one in asked]
 
 
 @pytest.fixture

@@ -104,6 +104,11 @@ class RecordWriter:
         """Why the latest write failed, or that it does not return; None while all is well."""
         return self._failure
 
+    @property
+    def waits(self) -> bool:
+        """`write` returns only when a line is written, though it need not be."""
+        return self._limits.first or (self._failure is not None and self._limits.required)
+
     async def write(self, line: bytes, *, must: bool = True) -> None:
         """Take one line; with `must`, or while writing fails, or where all must, return only when it is written.
 
@@ -117,7 +122,7 @@ class RecordWriter:
             if kept:
                 return
             raise RecordFailedError(self._failure or "more records wait than may")
-        if must or limits.first or (self._failure is not None and limits.required):
+        if must or self.waits:
             if self._flying and self._stall is None and not kept:
                 # A write that does not return: whoever comes now would wait in vain.
                 self._lose(1, self._failure or "")
