@@ -22,32 +22,32 @@ _JSON: Final = "application/json"
 
 async def read_object(request: web.BaseRequest) -> dict[str, Any]:
     """Read the body as a JSON object. Raises `ProblemError` (400)."""
+    headers = request.headers
     # Of the header as it stands first: to take it apart costs more than to read the body.
-    if request.headers.get("Content-Type") != _JSON and request.content_type != _JSON:
+    if headers.get("Content-Type") != _JSON and request.content_type != _JSON:
         raise bad_request("Content-Type must be application/json", "Content-Type")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if headers.get("Content-Encoding", "identity") != "identity":
         raise bad_request("a compressed body is not accepted", "Content-Encoding")
-    if request.content_length is not None and request.content_length > MAX_BYTES:
-        raise _oversized()
-    return parse_object(await _read(request))
-
-
-async def _read(request: web.BaseRequest) -> bytes:
-    raw = bytearray()
     try:
-        if request.content.is_eof():
-            # All of it came with the head, as most do: no clock need be set.
-            raw += request.content.read_nowait()
-        else:
-            async with asyncio.timeout(READ_SECONDS):
-                async for chunk in request.content.iter_any():
-                    raw += chunk
-                    if len(raw) > MAX_BYTES:
-                        raise _oversized()
+        # Most bodies come whole, with their head: then no clock need be set.
+        raw = request.content.read_nowait() if request.content.is_eof() else await _gathered(request)
     except (web.RequestPayloadError, ConnectionError, TimeoutError):
         raise bad_request(f"the body did not arrive whole within {READ_SECONDS:g} s", "") from None
     if len(raw) > MAX_BYTES:
         raise _oversized()
+    return parse_object(raw)
+
+
+async def _gathered(request: web.BaseRequest) -> bytes:
+    """Return a body that comes in pieces, and no more of it than fits."""
+    if request.content_length is not None and request.content_length > MAX_BYTES:
+        raise _oversized()
+    raw = bytearray()
+    async with asyncio.timeout(READ_SECONDS):
+        async for chunk in request.content.iter_any():
+            raw += chunk
+            if len(raw) > MAX_BYTES:
+                raise _oversized()
     return bytes(raw)
 
 
