@@ -135,7 +135,6 @@ def test_another_method_is_refused_with_those_that_are_not(tenant: Tenant, metho
         "/",
         "/access/v1/evaluation",
         "/endpoints/{ns}/crm-api/access/v1/evaluation/",
-        "/endpoints/{ns}/crm-api/access/v1/evaluations",
         "/endpoints/{ns}/crm-api//access/v1/evaluation",
         "//endpoints/{ns}/crm-api/access/v1/evaluation",
         "/endpoints/x/../{ns}/crm-api/access/v1/evaluation",

@@ -1,7 +1,7 @@
 """Whatever bytes are sent, they are answered, and what is allowed is what a strict reader of them would allow.
 
 Holds: the endpoint takes the enforcer's word for the subject, so that the body alone decides; what the body says is
-read by `strictjson`, and what comes of it by `reference`.
+read by `handjson`, and what comes of it by `reference`.
 """
 
 import asyncio
@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import example, given, settings, strategies as st
 
 from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.problems import ProblemError
-from property import reference, strictjson
+from bailiwick_webhook.http.server import Server, serve
+from property import handjson, reference
+from property.handjson import NotStrictError
 from property.reference import Facts, World
 from property.strategies import digests_of
-from property.strictjson import NotStrictError
 from support.objects import Object, gated_rule, rule, subject
 from support.pdp.alone import Alone
 from unit.engine.cases import NOW, stored
@@ -156,7 +157,7 @@ def anything(bodies: list[Object]) -> st.SearchStrategy[bytes]:
 def strict(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
     """Return what the bytes say; None where they say nothing for certain."""
     try:
-        return strictjson.read(raw)
+        return handjson.read(raw)
     except NotStrictError:
         return None
 
@@ -215,21 +216,25 @@ def _serving() -> Iterator[Ask]:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {PEP}"}
     with asyncio.Runner() as runner:
 
-        async def start() -> "TestClient[Any, Any]":
-            client = TestClient(TestServer(Alone([POLICY]).application))
-            await client.start_server()
-            return client
+        async def start() -> tuple[Server, aiohttp.ClientSession]:
+            # As the process serves it: what answers before the application does is asked too.
+            return await serve(Alone([POLICY]).application, "127.0.0.1", 0), aiohttp.ClientSession()
 
-        client = runner.run(start())
+        server, client = runner.run(start())
+        base = f"http://127.0.0.1:{server.port}/endpoints/crm/crm-api/access/v1"
 
         async def post(path: str, raw: bytes) -> tuple[int, str, Any]:
-            answer = await client.post(f"/endpoints/crm/crm-api/access/v1/{path}", data=raw, headers=headers)
-            return answer.status, answer.content_type, json.loads(await answer.read())
+            async with client.post(f"{base}/{path}", data=raw, headers=headers) as answer:
+                return answer.status, answer.content_type, json.loads(await answer.read())
+
+        async def stop() -> None:
+            await client.close()
+            await server.stop()
 
         try:
             yield lambda path, raw: runner.run(post(path, raw))
         finally:
-            runner.run(client.close())
+            runner.run(stop())
 
 
 @settings(max_examples=4 * EXAMPLES)
