@@ -65,6 +65,7 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                 {"name": "support", "group": {"issuer": "corp", "name": "support"}},
                 {"name": "auditors", "entity": {"type": "user", "ids": ["alice"]}},
             ],
+            "sensitive": ["context.iban"],
             "variables": [{"name": "big", "expression": _EXPRESSION}],
             "rules": [
                 {

@@ -44,6 +44,10 @@ DENY_HAS_NO_INTENTS: Final = Rule(
     "a Deny rule has no intents: a caller would escape it by declaring another purpose",
 )
 
+INTENT_IS_RECORDED: Final = Rule(
+    "self != 'context.intent'",
+    "context.intent cannot be sensitive: records name the declared purpose as they name action and resource",
+)
 SUBJECT_IS_ONE_THING: Final = Rule(
     "(has(self.serviceAccount) ? 1 : 0) + (has(self.user) ? 1 : 0) + (has(self.group) ? 1 : 0)"
     " + (has(self.entity) ? 1 : 0) == 1",

@@ -26,10 +26,23 @@ from bailiwick_api.meta import (
 # No \s in patterns: the API server's has five characters, pydantic's all of Unicode's.
 ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
 RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
+# What records hold of a call besides what identifies it. A part of a path is the name of a member.
+ATTRIBUTE_PATTERN = (
+    r"^(context|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
+)
 EXPRESSION_LENGTH = 4096
 
 Action = Annotated[str, Field(min_length=1, max_length=128, pattern=ACTION_PATTERN)]
 ResourceId = Annotated[str, Field(min_length=1, max_length=253, pattern=RESOURCE_ID_PATTERN)]
+Attribute = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=ATTRIBUTE_PATTERN,
+        json_schema_extra=cel.validations(cel.INTENT_IS_RECORDED),
+    ),
+]
 Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH)]
 PropertyValue = Annotated[str, Field(max_length=253)]
 IssuerName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
@@ -254,6 +267,10 @@ class EndpointPolicySpec(Model):
     expire_time: Time | None = None
     """Judged when a call is decided."""
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
+    sensitive: Annotated[list[Attribute] | None, Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] = None
+    """Attributes of calls that stand in decision records only as an HMAC, as in context.iban; with all that is in them.
+
+    It holds for every rule of the endpoint. Arguments (context.args) are never recorded in the clear."""
     variables: Annotated[list[Variable] | None, Field(max_length=32, json_schema_extra=list_map("name"))] = None
     rules: Annotated[list[Rule], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
 

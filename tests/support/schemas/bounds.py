@@ -64,6 +64,8 @@ spec.subjects[].workload.podSelector.matchLabels       ! map 1..16
 spec.subjects[].workload.podSelector.matchLabels{}     ! text 0..63
 spec.subjects[].workload.imageDigests                    list 1..32 set
 spec.subjects[].workload.imageDigests[]                ! pattern
+spec.sensitive                                           list 1..32 set
+spec.sensitive[]                                       ! pattern
 spec.variables                                           list 0..32 by name
 spec.variables[].name                                  ! text 1..63
 spec.variables[].expression                            ! text 1..4096

@@ -20,6 +20,7 @@ EMPTIES: Final = (
     "spec.subjects.0.workload.imageDigests",
     "spec.subjects.0.workload.podSelector.matchLabels",
     "spec.subjects.3.entity.ids",
+    "spec.sensitive",
     "spec.rules",
     "spec.rules.0.subjects",
     "spec.rules.0.actions",

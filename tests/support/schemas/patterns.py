@@ -22,9 +22,34 @@ _IMAGES: Final = (
     (_DIGEST, f"sha512:{_DIGEST}", f"sha256:{_DIGEST[1:]}", f"sha256:{_DIGEST.upper()}", f"sha256:{_DIGEST[1:]}\n"),
 )
 
+_ATTRIBUTES: Final = (
+    (
+        "context.iban",
+        "context.a.b_c.d-e",
+        "subject.claims.email",
+        "actor.properties.x",
+        "resource.properties.owner.name",
+    ),
+    (
+        *("context", "iban", "subject.id", "resource.id", "subject.claims", "resource.type.x", "claims.email", "now.x"),
+        *(
+            "context.",
+            "context..x",
+            "context.1a",
+            "context.x y",
+            "context.x[0]",
+            "context.*",
+            "context.x\n",
+            "a.context.x",
+        ),
+        "context" + ".x" * 9,
+    ),
+)
+
 TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "EndpointPolicy spec.endpoint": _LABELS,
     "EndpointPolicy spec.subjects.0.name": _LABELS,
+    "EndpointPolicy spec.sensitive.0": _ATTRIBUTES,
     "EndpointPolicy spec.rules.0.name": _LABELS,
     "EndpointPolicy spec.rules.0.subjects.0": _LABELS,
     "EndpointPolicy spec.rules.0.conditions.0.name": _LABELS,

@@ -101,6 +101,13 @@ POLICY_CASES: Final = (
         refused=with_rule(effect="Deny", intents=["support"]),
         accepted=with_rule(effect="Allow", intents=["support"]),
     ),
+    Case(
+        "an intent that is called sensitive",
+        cel.INTENT_IS_RECORDED,
+        "spec.sensitive[1]",
+        refused=changed(P, "spec.sensitive", ["context.iban", "context.intent"]),
+        accepted=changed(P, "spec.sensitive", ["context.iban", "context.intents"]),
+    ),
     *(
         Case(
             f"a subject that is {' and '.join(kinds) or 'nothing'}",

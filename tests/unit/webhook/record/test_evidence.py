@@ -1,7 +1,6 @@
 """Evidence: a record holds what the candidate rules read, and no value that must not be read."""
 
 import json
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -9,13 +8,12 @@ import pytest
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import CompiledPolicy
 from bailiwick_engine.decide import decide
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.record.line import Lines, disposition
-from support.objects import Object, policy, rule, settings, subject
+from support.objects import Object, changed, policy, rule, settings, subject
 
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 KEY: Final = b"k" * 32
@@ -46,14 +44,9 @@ def call(context: dict[str, Any] | None = None, *, actors: tuple[Subject, ...] =
 
 
 def compiled(*policies: Object, sensitive: tuple[str, ...] = ()) -> Snapshot:
-    made = []
-    for one in policies:
-        found = compile_object(one)
-        if isinstance(found, CompiledPolicy):
-            rules = tuple(replace(each, sensitive=frozenset(sensitive)) for each in found.rules)
-            found = replace(found, rules=rules)
-        made.append(found)
-    return Snapshot.of(made)
+    return Snapshot.of(
+        [compile_object(changed(one, "spec.sensitive", list(sensitive)) if sensitive else one) for one in policies]
+    )
 
 
 def recorded(
@@ -242,18 +235,15 @@ class TestWhatMustNotBeRead:
         told = attributes(expression, asked=call({"args": {"iban": "DE1"}}))
         assert [list(value) for value in told.values()] == [["hmac"]]
 
-    @pytest.mark.parametrize("path", ["context.payment.iban", "context.payment", "context"])
+    @pytest.mark.parametrize("path", ["context.payment.iban", "context.payment", "context.payment.iban.country"])
     def test_holds_for_what_is_above_and_below_it(self, path: str) -> None:
         told = attributes("context.payment.iban != ''", asked=call({"payment": {"iban": "DE1"}}), sensitive=(path,))
         assert list(told["context.payment.iban"]) == ["hmac"]
 
     def test_holds_for_every_policy_of_the_endpoint(self) -> None:
         plain = stored(endpointSettings=settings(), rules=[reading("context.iban != ''")])
-        marked = compile_object(stored("other", rules=[rule("more", actions=["other"])]))
-        assert isinstance(marked, CompiledPolicy)
-        rules = tuple(replace(one, sensitive=frozenset({"context.iban"})) for one in marked.rules)
-        snapshot = Snapshot.of([compile_object(plain), replace(marked, rules=rules)])
-        (record,) = recorded(snapshot, call({"iban": "DE1"}))
+        marked = stored("other", rules=[rule("more", actions=["other"])], sensitive=["context.iban"])
+        (record,) = recorded(compiled(plain, marked), call({"iban": "DE1"}))
         assert list(record["attributes"]["context.iban"]) == ["hmac"]
 
     def test_holds_for_everything_while_a_policy_cannot_be_read(self) -> None:
