@@ -195,13 +195,13 @@ def answered(expression: Expression, bindings: Inputs, counts: Counter[str]) -> 
         # Which the library would cut, and nobody is asked then.
         counts["cut"] += 1
         return
-    expected = by_library(expression, bindings.values)
+    expected = by_library(expression, dict(bindings))
     counts["evaluations"] += 1
-    assert same(conditions._evaluated(expression, bindings.values, bindings), expected)
+    assert same(conditions._evaluated(expression, bindings, bindings), expected)
     if not bindings.plain or expression.closure is None:
         return
     try:
-        value = expression.closure(bindings.values)
+        value = expression.closure(bindings)
     except DeferredError:
         return
     except FailedError:
@@ -270,8 +270,8 @@ def test_a_condition_with_variables_holds_by_closures_as_by_the_library() -> Non
         counts["conditions"] += 1
         counts["with variables"] += bool(expression.uses) and expression.closure is not None
         for bindings in made:
-            # So that the library alone is asked.
-            slowly = replace(bindings, plain=False)
+            slowly = Inputs.of(bindings, NOW)
+            slowly.plain = False
             held = scope.evaluate(expression, bindings)
             counts[str(held)] += 1
             assert held == scope.evaluate(expression, slowly)

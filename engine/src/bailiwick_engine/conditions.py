@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from weakref import WeakValueDictionary
 
-import msgspec
 import orjson
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
@@ -155,11 +154,11 @@ class Scope:
 
     def evaluate(self, expression: Expression, inputs: "Inputs") -> Outcome:
         """Return what a condition says of these inputs."""
-        if not inputs.whole or ("claims" not in inputs.values["subject"] and self._reads_claims(expression)):
+        if not inputs.whole or ("claims" not in inputs["subject"] and self._reads_claims(expression)):
             return UNKNOWN
-        bindings = inputs.values
+        bindings: dict[str, Any] = inputs
         if expression.uses:
-            bindings = dict(bindings)
+            bindings = dict(inputs)
             reached = self._reached((expression,))
             # In the order in which they are written: a variable sees only earlier ones.
             for name, variable in self._variables.items():
@@ -191,10 +190,8 @@ _SCALARS: Final = frozenset({str, float, type(None)})
 _PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "TIMESTAMP", "DURATION"})
 
 
-class Inputs(msgspec.Struct, frozen=True):
-    """What conditions see of a call: `values` by name, but for `now`, which takes time to make and which few read.
-
-    `moment` is now, in seconds since the epoch.
+class Inputs(dict[str, Any]):
+    """What conditions see of a call, by name, but for `now`, which takes time to make and which few of them read.
 
     `whole`: the library takes all of it as it is. It cuts a text at a NUL character, so that "admin" with anything at
     all behind a NUL would equal "admin"; where there is one, every condition is UNKNOWN.
@@ -204,10 +201,18 @@ class Inputs(msgspec.Struct, frozen=True):
     at what they read, so they are not asked then.
     """
 
-    values: dict[str, Any]
+    __slots__ = ("moment", "plain", "whole")
     moment: float
     plain: bool
     whole: bool
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], moment: float) -> Self:
+        """Hold these values, named as `_DECLARED` says, at this moment in seconds since the epoch."""
+        made = cls(values)
+        made.moment = moment
+        made.plain, made.whole = _taken(list(values.values()))
+        return made
 
 
 def _taken(seen: list[Any]) -> tuple[bool, bool]:
@@ -248,15 +253,16 @@ def inputs(call: Call, subject: Subject, now: float, actor: Subject | None = Non
     For a call of the subject's own `actor` is empty.
     """
     action, resource = call.action, call.resource
-    values = {
-        "subject": _party(subject),
-        "actor": {} if actor is None else _party(actor),
-        "action": {"name": action.name, "properties": _members(action.properties)},
-        "resource": {"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
-        "context": _members(call.context),
-    }
-    plain, whole = _taken(list(values.values()))
-    return Inputs(values, now, plain, whole)
+    return Inputs.of(
+        {
+            "subject": _party(subject),
+            "actor": {} if actor is None else _party(actor),
+            "action": {"name": action.name, "properties": _members(action.properties)},
+            "resource": {"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
+            "context": _members(call.context),
+        },
+        now,
+    )
 
 
 def _members(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
