@@ -162,6 +162,8 @@ def _rule(
         gate=_gate(ref, rule, rule.approval, rule_digest(spec.endpoint, rule, [spelled(one) for one in subjects], used))
         if rule.approval
         else None,
+        # The schema is to have it; until then no policy can name any.
+        sensitive=frozenset(getattr(spec, "sensitive", None) or ()),
     )
 
 

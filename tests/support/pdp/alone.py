@@ -103,11 +103,13 @@ class NamedWorkloads:
 class KeptRecords:
     """Keeps records; `failing` says of a line whether it cannot be written."""
 
+    waits = False
+
     def __init__(self, failing: Callable[[bytes], bool] = lambda _: False) -> None:
         self.lines: list[bytes] = []
         self._failing = failing
 
-    async def write(self, line: bytes) -> None:
+    async def write(self, line: bytes, *, must: bool = True) -> None:
         if self._failing(line):
             message = "no space"
             raise RecordFailedError(message)

@@ -8,9 +8,10 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_webhook.cluster.client import POLICIES, ClusterUnavailableError, Collection, HistoryGoneError, Listed
-from bailiwick_webhook.store.listwatch import ListWatch, Objects
+from bailiwick_webhook.store.listwatch import Key, ListWatch
 
 Event = tuple[str, dict[str, Any]]
+Objects = dict[Key, dict[str, Any]]
 
 
 def obj(name: str, version: int = 1) -> dict[str, Any]:
@@ -26,11 +27,16 @@ class Server:
         self.watches = list(watches)
         self.listed = 0
         self.resumed: list[str] = []
+        self.cut = False
 
-    async def list_all(self, collection: Collection) -> Listed:
+    async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
         self.listed += 1
         found, self.objects = self.objects, self.later
-        return Listed(list(found), f"{100 * self.listed}")
+        for item in found:
+            yield Listed([item], f"{100 * self.listed}")
+            if self.cut:
+                self.cut = False
+                raise HistoryGoneError("410 between pages")
 
     async def watch(
         self, collection: Collection, resource_version: str, *, silence: float, seconds: int
@@ -50,14 +56,19 @@ class Kept:
 
     def __init__(self, fails: Callable[[Objects], bool] = lambda objects: False) -> None:
         self.objects: Objects = {}
+        self.replaced = 0
         self.fails = fails
+
+    def listing(self) -> "Half":
+        return Half(self)
 
     def replace(self, objects: Objects) -> None:
         if self.fails(objects):
             raise AttributeError("the sink has a defect")
         self.objects = dict(objects)
+        self.replaced += 1
 
-    def apply(self, kind: str, key: tuple[str, str], found: dict[str, Any]) -> None:
+    def apply(self, kind: str, key: Key, found: dict[str, Any]) -> None:
         if self.fails({key: found}):
             raise AttributeError("the sink has a defect")
         self.objects.pop(key, None)
@@ -67,6 +78,20 @@ class Kept:
     @property
     def names(self) -> set[str]:
         return {name for _, name in self.objects}
+
+
+class Half:
+    """A list on its way to a sink."""
+
+    def __init__(self, sink: Kept) -> None:
+        self.sink = sink
+        self.objects: Objects = {}
+
+    def take(self, key: Key, found: dict[str, Any]) -> None:
+        self.objects[key] = found
+
+    def done(self) -> None:
+        self.sink.replace(self.objects)
 
 
 PAUSES: Final[list[float]] = []
@@ -115,6 +140,15 @@ async def test_after_a_failure_the_list_replaces_everything_and_ghosts_are_count
     server.objects, server.later = [obj("a"), obj("c")], [obj("c")]
     watching = await run(server, sink)
     assert (sink.names, watching.ghosts, server.listed) == ({"c"}, 2, 2)
+
+
+async def test_a_list_that_breaks_off_between_pages_changes_nothing_and_is_begun_anew() -> None:
+    sink = Kept()
+    server = Server()
+    server.cut = True
+    server.objects, server.later = [obj("gone"), obj("b")], [obj("b"), obj("c")]
+    watching = await run(server, sink)
+    assert (sink.names, sink.replaced, server.listed, watching.ghosts) == ({"b", "c"}, 1, 2, 0)
 
 
 async def test_a_sink_that_raises_on_one_event_gets_the_whole_list_next() -> None:

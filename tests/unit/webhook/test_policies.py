@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from bailiwick_engine.compile import compile_object
+from bailiwick_engine.snapshot import CompiledEndpoint
 from bailiwick_webhook.store import policies as store
+from bailiwick_webhook.store.index import Index
 from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.slices import Slices
 from support.objects import ENDPOINT, Object, changed, rule, settings
 from unit.engine.cases import NAMESPACE, stored
 
@@ -32,6 +35,13 @@ async def running(policies: Policies) -> AsyncIterator[None]:
     task.cancel()
 
 
+def listed(policies: Policies, objects: dict[tuple[str, str], Object]) -> None:
+    listing = policies.listing()
+    for key, found in objects.items():
+        listing.take(key, found)
+    listing.done()
+
+
 async def settle() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
@@ -46,14 +56,14 @@ def rules(policies: Policies) -> set[str]:
 async def test_a_list_is_everything_and_events_change_it() -> None:
     policies = Policies()
     async with running(policies):
-        policies.replace({key("a"): named("a"), key("b"): named("b")})
+        listed(policies, {key("a"): named("a"), key("b"): named("b")})
         await settle()
         assert rules(policies) == {"a", "b"}
         policies.apply("DELETED", key("a"), named("a"))
         policies.apply("ADDED", key("c"), named("c"))
         await settle()
         assert rules(policies) == {"b", "c"}
-        policies.replace({key("c"): named("c")})
+        listed(policies, {key("c"): named("c")})
         await settle()
         assert rules(policies) == {"c"}
 
@@ -61,7 +71,7 @@ async def test_a_list_is_everything_and_events_change_it() -> None:
 async def test_a_status_is_no_news_and_a_new_generation_and_a_new_object_are() -> None:
     policies = Policies()
     async with running(policies):
-        policies.replace({key("a"): named("a")})
+        listed(policies, {key("a"): named("a")})
         await settle()
         first = policies.snapshot
         policies.apply("MODIFIED", key("a"), named("a") | {"status": {"digest": "x"}})
@@ -90,7 +100,7 @@ async def test_an_object_that_nobody_foresaw_denies_its_namespace_and_no_other(p
     policies = Policies()
     other = changed(named("other"), "metadata.namespace", "other")
     async with running(policies):
-        policies.replace({key("a"): named("a", endpointSettings=settings()), ("other", "other"): other})
+        listed(policies, {key("a"): named("a", endpointSettings=settings()), ("other", "other"): other})
         policies.apply("ADDED", key("poison"), poison)
         await settle()
         assert policies.snapshot is not None
@@ -102,8 +112,9 @@ async def test_an_object_that_nobody_foresaw_denies_its_namespace_and_no_other(p
         assert (set(policies.snapshot.unreadable), rules(policies)) == (set(), {"a"})
 
 
-async def test_a_defect_of_the_compiler_denies_the_namespace_and_stops_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("carries", [False, True], ids=["rules alone", "carries the settings"])
+async def test_a_defect_of_the_compiler_denies_the_policys_subjects_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, carries: bool
 ) -> None:
     def defective(raw: Object) -> Any:  # noqa: ANN401 - as the compiler
         if raw["metadata"]["name"] == "poison":
@@ -112,10 +123,110 @@ async def test_a_defect_of_the_compiler_denies_the_namespace_and_stops_nothing(
 
     monkeypatch.setattr(store, "compile_object", defective)
     policies = Policies()
+    names = ("poison", "a") if carries else ("a", "poison")
     async with running(policies):
-        policies.replace({key("poison"): named("poison"), key("a"): named("a")})
+        carrier = named(names[0], endpointSettings=settings())
+        listed(policies, {key(names[0]): carrier, key(names[1]): named(names[1])})
         await settle()
         policies.apply("ADDED", key("b"), named("b"))
         await settle()
         assert policies.snapshot is not None
-        assert (set(policies.snapshot.unreadable), rules(policies)) == ({NAMESPACE}, {"a", "b"})
+        endpoint = policies.snapshot.endpoints[NAMESPACE, ENDPOINT]
+        assert (policies.snapshot.unreadable, endpoint.denied_whole, rules(policies)) == ({}, None, {"a", "b"})
+        assert {ref.name for ref in endpoint.broken.values()} == {"poison"}
+        assert endpoint.settings is not None
+
+
+@pytest.mark.parametrize(
+    ("spec", "whole", "namespace"),
+    [({"endpoint": ENDPOINT}, True, False), ({"endpoint": 7}, False, True), (None, False, True)],
+    ids=["the endpoint can be read", "it cannot", "nothing can"],
+)
+async def test_where_even_reading_what_is_denied_fails_the_endpoint_or_the_namespace_is(
+    monkeypatch: pytest.MonkeyPatch, spec: object, whole: bool, namespace: bool
+) -> None:
+    def defective(*_: object) -> Any:  # noqa: ANN401 - as both
+        raise RecursionError
+
+    policies = Policies()
+    async with running(policies):
+        listed(policies, {key("a"): named("a")})
+        await settle()
+        monkeypatch.setattr(store, "compile_object", defective)
+        monkeypatch.setattr(store, "salvaged", defective)
+        policies.apply("ADDED", key("poison"), named("poison") | {"spec": spec})
+        await settle()
+        assert policies.snapshot is not None
+        assert (policies.snapshot.endpoints[NAMESPACE, ENDPOINT].denied_whole is not None) is whole
+        assert bool(policies.snapshot.unreadable) is namespace
+
+
+async def test_an_endpoint_that_cannot_be_built_is_denied_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = CompiledEndpoint.of
+
+    def defective(policies: Any, broken: Any) -> CompiledEndpoint:  # noqa: ANN401 - as the original
+        if any(policy.ref.name == "poison" for policy in policies):
+            raise RecursionError
+        return build(policies, broken)
+
+    monkeypatch.setattr(CompiledEndpoint, "of", defective)
+    policies = Policies()
+    async with running(policies):
+        listed(policies, {key("a"): named("a"), key("poison"): named("poison", endpoint="other")})
+        await settle()
+        assert policies.snapshot is not None
+        found = policies.snapshot.endpoints
+        assert (found[NAMESPACE, ENDPOINT].denied_whole, rules(policies)) == (None, {"a"})
+        assert found[NAMESPACE, "other"].denied_whole is not None
+
+
+async def test_what_is_served_is_what_the_snapshot_holds_sound_or_broken() -> None:
+    policies = Policies()
+    broken = named("b", rules=[rule("read", conditions=[{"name": "x", "expression": "((("}])])
+    async with running(policies):
+        listed(policies, {key("a"): named("a", 3), key("b"): broken})
+        assert not policies.serves("a-uid", 3)
+        assert not policies.settled
+        await settle()
+        assert policies.settled
+        assert policies.serves("a-uid", 3)
+        assert policies.serves("b-uid", 1)
+        assert not policies.serves("a-uid", 2)
+        policies.apply("MODIFIED", key("a"), named("a", 4))
+        policies.apply("DELETED", key("b"), broken)
+        assert policies.serves("a-uid", 3)
+        await settle()
+        assert [policies.serves("a-uid", generation) for generation in (3, 4)] == [False, True]
+        assert not policies.serves("b-uid", 1)
+
+
+async def test_a_policy_that_came_and_went_between_two_snapshots_is_not_served() -> None:
+    index = Index()
+    made = compile_object(named("a"))
+    index.put(key("a"), made)
+    index.put(key("a"), None)
+    assert (await index.snapshot("1", Slices())).endpoints == {}
+    assert not index.serves("a-uid", 1)
+    index.put(key("a"), made)
+    index.put(key("a"), compile_object(named("a", 2)))
+    index.put(key("a"), made)
+    await index.snapshot("2", Slices())
+    assert index.serves("a-uid", 1)
+
+
+async def test_a_change_builds_its_own_endpoint_anew_and_shares_every_other() -> None:
+    policies = Policies()
+    async with running(policies):
+        listed(policies, {key(name): named(name, endpoint=f"api-{name}") for name in "abc"})
+        await settle()
+        assert policies.snapshot is not None
+        before = policies.snapshot
+        kept = dict(before.endpoints)
+        # It moves to another endpoint, as only a re-created one can.
+        policies.apply("MODIFIED", key("a"), changed(named("a", endpoint="api-b"), "metadata.uid", "another"))
+        await settle()
+        after = policies.snapshot
+        assert (dict(before.endpoints), before.revision) == (kept, "1")
+        assert set(after.endpoints) == {(NAMESPACE, "api-b"), (NAMESPACE, "api-c")}
+        assert after.endpoints[NAMESPACE, "api-c"] is kept[NAMESPACE, "api-c"]
+        assert len(after.endpoints[NAMESPACE, "api-b"].rules) == 2

@@ -1,9 +1,11 @@
 """The command line: what would be unsafe is refused, with exit status 2 and a sentence."""
 
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from bailiwick_webhook.record.limits import Limits
 from bailiwick_webhook.settings import parse
 
 PAIR: Final = ("--tls-cert-file", "tls.crt", "--tls-key-file", "tls.key")
@@ -21,7 +23,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "a URL without host": (("--external-url", "https://"), "--external-url must be an absolute http(s) URL"),
     "a URL of another scheme": (("--external-url", "ftp://pdp.example"), "--external-url must be an absolute"),
-    "policies without development": (("--policies", "dir"), "--policies needs --development"),
+    "policies without issuers": (("--policies", "dir"), "--policies needs --issuers with an entry named cluster"),
     "development without policies": (("--development",), "--development goes with --policies"),
     "development on all addresses": (
         ("--policies", "dir", "--development", "--host", "0.0.0.0"),  # noqa: S104 - what must be refused
@@ -43,6 +45,10 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
         ("--policies", "dir", "--development", "--namespace", "bailiwick-system"),
         "--namespace is about a cluster",
     ),
+    "a queue for nothing": (("--record-queue", "0"), "must be a whole number greater than 0"),
+    "a queue of no size": (("--record-queue-bytes", "-1"), "must be a whole number greater than 0"),
+    "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
+    "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
 }
@@ -59,7 +65,15 @@ def test_what_would_be_unsafe_is_refused(what: str, capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "-inf", "soon", ""])
 @pytest.mark.parametrize(
-    "flag", ["--max-staleness", "--hard-staleness", "--relist-interval", "--api-timeout", "--drain-seconds"]
+    "flag",
+    [
+        "--max-staleness",
+        "--hard-staleness",
+        "--relist-interval",
+        "--api-timeout",
+        "--drain-seconds",
+        "--record-timeout",
+    ],
 )
 def test_a_duration_is_a_number_of_seconds_that_ends(flag: str, value: str) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -79,3 +93,29 @@ def test_with_tls_it_listens_anywhere_and_says_https() -> None:
 
 def test_a_trailing_slash_of_the_external_url_is_no_part_of_it() -> None:
     assert parse(["--external-url", "https://pdp.example/base/"]).external_url == "https://pdp.example/base"
+
+
+def test_a_decision_without_its_record_is_denied_unless_told_otherwise() -> None:
+    assert parse([]).record_limits == Limits(required=True, first=False)
+    told = parse(["--on-record-failure", "allow", "--record-before-answer", "all", "--record-timeout", "0.5"])
+    assert told.record_limits == Limits(required=False, first=True, timeout=0.5)
+
+
+def test_a_key_of_the_record_is_read_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("s3cr3t" * 6 + "\n")
+    given = parse(["--record-hmac-key-file", str(file)])
+    assert given.record_key == b"s3cr3t" * 6
+    assert "s3cr3t" not in repr(given)
+
+
+@pytest.mark.parametrize("content", [None, "", "short\n", "x" * 31 + " \n"])
+def test_a_key_of_the_record_that_is_none_is_refused(
+    tmp_path: Path, content: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SystemExit):
+        parse(["--record-hmac-key-file", str(file)])
+    assert "--record-hmac-key-file: " in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Searching: a search carried out, a few milliseconds at a time, and recorded.
 
 Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
-is told, as a count.
+is told, as a count, unless the installation would rather answer than record.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.record.search import search_line
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Kind", "Searched", "Searcher"]
+__all__ = ["Kind", "Records", "Searched", "Searcher"]
 
 _SLICE: Final = 0.005
 
@@ -27,8 +27,12 @@ _SLICE: Final = 0.005
 class Records(Protocol):
     """Where records go."""
 
-    async def write(self, line: bytes) -> None:
-        """Append one line; raises `RecordFailedError`."""
+    @property
+    def waits(self) -> bool:
+        """`write` returns only when a line is written, though it need not be."""
+
+    async def write(self, line: bytes, *, must: bool = True) -> None:
+        """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Searcher:
                 revision=revision,
                 age=age,
                 now=searched.time,
-            )
+            ),
+            must=False,
         )
         return searched

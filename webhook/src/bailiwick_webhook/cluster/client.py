@@ -19,6 +19,8 @@ from bailiwick_api.access import Access, AccessError
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 
 _OK = range(200, 300)
+# Objects. What one answer holds is parsed in one go, and while it is, nobody is answered.
+_PAGE = "200"
 
 
 class ClusterUnavailableError(Exception):
@@ -67,7 +69,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One whole list and the resource version that a watch goes on from."""
+    """One page of a list, and the resource version that a watch goes on from: that of the last page."""
 
     items: list[dict[str, Any]]
     resource_version: str
@@ -90,12 +92,11 @@ class Cluster:
         """Close the connections."""
         await self._api.close()  # type: ignore[no-untyped-call]  # the client ships without types here
 
-    async def list_all(self, collection: Collection, *, page: int = 500) -> Listed:
-        """Return every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
-        items: list[dict[str, Any]] = []
+    async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
+        """Yield every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
         more = ""
         while True:
-            query = {"limit": str(page)} | ({"continue": more} if more else {})
+            query = {"limit": _PAGE} | ({"continue": more} if more else {})
             answer = await self._call("GET", f"{collection.path}?{collection.query(**query)}")
             if not answer.ok:
                 message = f"list {collection.path}: {answer.status} {answer.message}"
@@ -104,10 +105,10 @@ class Cluster:
             if not isinstance(found, list | None) or "resourceVersion" not in metadata:
                 message = f"list {collection.path}: the answer is not a list"
                 raise ClusterUnavailableError(message)
-            items += found or ()
+            yield Listed(found or [], metadata["resourceVersion"])
             more = metadata.get("continue", "")
             if not more:
-                return Listed(items, metadata["resourceVersion"])
+                return
 
     async def watch(
         self, collection: Collection, resource_version: str, *, silence: float, seconds: int

@@ -8,15 +8,16 @@ once.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import orjson
 from aiohttp import web
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
 from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
-from bailiwick_webhook.http.authzen import Evaluation
+from bailiwick_webhook.http.authzen import Evaluation, Said
 from bailiwick_webhook.http.body import read_object
-from bailiwick_webhook.http.edge import Edge, Verified, json, request_id, tenant
+from bailiwick_webhook.http.edge import Edge, Marks, Tenant, Verified, marks
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.identity.tokens import Proven
 
@@ -46,7 +47,9 @@ def parse(body: Mapping[str, Any]) -> Batch | None:
     for member in _DEFAULTS:
         if not isinstance(body.get(member), dict | None):
             raise bad_request("must be an object", member)
-    return Batch(tuple(_item(body, item) for item in listed), semantic)
+    # What most items share: who asks for what.
+    said = authzen.plainly_said(body.get("subject"), body.get("context"))
+    return Batch(tuple((said and _plainly(said, body, item)) or _item(body, item) for item in listed), semantic)
 
 
 def failed(problem: ProblemError) -> dict[str, Any]:
@@ -64,23 +67,24 @@ class Evaluations:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest, of: Tenant) -> bytes:
         """Answer a batch, or the one evaluation that a body without items is."""
         caller = await self._edge.caller(request)
         notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
         body = await read_object(request)
         batch = parse(body)
         if batch is None:
-            return await self._one(request, caller, authzen.parse(body))
-        verified: Verified = {}
+            asked = await self._edge.call(of, caller, parsed := authzen.parse(body), marks(request))
+            return await evaluated(self._edge, of, asked, parsed)
+        verified, marked = Verified(), marks(request)
         items = [
-            None if isinstance(item, ProblemError) else await self._call(request, caller, item, index, verified)
+            None if isinstance(item, ProblemError) else await self._call(of, caller, item, index, marked, verified)
             for index, item in enumerate(batch.items)
         ]
-        if not any(items) and not self._edge.pdp.enforces(*tenant(request), caller.account):
+        if not any(items) and not self._edge.pdp.enforces(*of, caller.account):
             raise forbidden(stranger)
         decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
-        base = self._edge.base(request)
+        base = self._edge.base(of)
         answers = []
         for item, decision in zip(batch.items, decisions, strict=False):
             if isinstance(item, ProblemError) or decision is None:
@@ -90,29 +94,24 @@ class Evaluations:
                 raise forbidden(stranger)
             else:
                 answers.append(authzen.answer(decision, base, notice, explain=item.explain))
-        return json(200, {"evaluations": answers})
-
-    async def _one(self, request: web.Request, caller: Proven, parsed: Evaluation) -> web.StreamResponse:
-        asked = await self._edge.call(request, caller, parsed, request_id(request))
-        return json(200, await evaluated(self._edge, request, asked, parsed))
+        return orjson.dumps({"evaluations": answers})
 
     async def _call(
-        self, request: web.Request, caller: Proven, item: Evaluation, index: int, verified: Verified
+        self, of: Tenant, caller: Proven, item: Evaluation, index: int, marked: Marks, verified: Verified
     ) -> Asked:
-        own_id = request_id(request)
+        own_id = marked.request_id
         # Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one
         # when the body is sent again. No header can hold a space, so no single call has this id.
-        return await self._edge.call(
-            request, caller, item, None if own_id is None else f"{own_id} [{index}]", verified=verified
-        )
+        own = marked._replace(request_id=None if own_id is None else f"{own_id} [{index}]")
+        return await self._edge.call(of, caller, item, own, verified=verified)
 
 
-async def evaluated(edge: Edge, request: web.Request, asked: Asked, parsed: Evaluation) -> dict[str, Any]:
+async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) -> bytes:
     """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
     decision = await edge.pdp.evaluate(asked)
     if decision.verdict.outcome is Outcome.FORBIDDEN:
         raise forbidden(edge.identity.stranger)
-    return authzen.answer(decision, edge.base(request), edge.identity.notice, explain=parsed.explain)
+    return orjson.dumps(authzen.answer(decision, edge.base(of), edge.identity.notice, explain=parsed.explain))
 
 
 def _semantic(named: object) -> Semantic:
@@ -123,6 +122,18 @@ def _semantic(named: object) -> Semantic:
             return semantic
     known = ", ".join(semantic.value for semantic in Semantic)
     raise bad_request(f"must be one of {known}", "options.evaluations_semantic")
+
+
+def _plainly(said: Said, body: Mapping[str, Any], item: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+    """Return an item that takes subject and context from the body, and mixes no member of its own with the body's."""
+    if type(item) is not dict or item.get("subject") is not None or item.get("context") is not None:
+        return None
+    action, resource = item.get("action"), item.get("resource")
+    if resource is None:
+        resource = body.get("resource")
+    elif type(resource) is dict and (resource.get("type") is None or resource.get("id") is None):
+        return None
+    return authzen.plainly(said, body.get("action") if action is None else action, resource)
 
 
 def _item(body: Mapping[str, Any], item: object) -> Evaluation | ProblemError:

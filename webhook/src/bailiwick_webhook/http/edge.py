@@ -3,9 +3,8 @@
 Holds: who asks is authenticated before the body is read; URLs in answers come from the setting, never from `Host`.
 """
 
-import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import orjson
 from aiohttp import web
@@ -14,19 +13,48 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
+from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.identity.proof import Identity
-from bailiwick_webhook.identity.subject import Parties
+from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.tracing import traceparent
 
-REQUEST_ID: Final = "X-Request-ID"
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
-Verified = dict[bytes, Parties]
-"""Parties of the items of one body, by what was said and shown of them."""
+class Verified:
+    """Parties of the items of one body, by what was said and shown of them."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Parties] = {}
+        self._latest: tuple[Claimed, Parties] | None = None
+
+    async def of(self, claimed: Claimed, verify: Callable[[], Awaitable[Parties]]) -> Parties:
+        """Return the parties, verified unless the same was said and shown before."""
+        if self._latest is not None and self._latest[0] is claimed:
+            return self._latest[1]
+        shown = orjson.dumps(tuple(claimed))
+        parties = self._found.get(shown)
+        if parties is None:
+            parties = self._found[shown] = await verify()
+        self._latest = claimed, parties
+        return parties
+
+
+class Tenant(NamedTuple):
+    """Whose endpoint is asked about."""
+
+    namespace: str
+    endpoint: str
+
+
+class Marks(NamedTuple):
+    """How a call can be found again: the caller's own id of it, and its W3C `traceparent`."""
+
+    request_id: str | None
+    trace: str | None
 
 
 class Edge:
@@ -37,30 +65,29 @@ class Edge:
         self.identity = identity
         self._external_url = external_url
 
-    async def asked(self, request: web.Request) -> tuple[Asked, Evaluation]:
+    async def asked(self, request: web.BaseRequest, of: Tenant) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
         caller = await self.caller(request)
         parsed = authzen.parse(await read_object(request))
-        return await self.call(request, caller, parsed, request_id(request)), parsed
+        return await self.call(of, caller, parsed, marks(request)), parsed
 
     async def call(
         self,
-        request: web.Request,
+        of: Tenant,
         caller: Proven,
         parsed: Evaluation,
-        own_id: str | None,
+        marked: Marks,
         *,
         verified: Verified | None = None,
         searching: bool = False,
     ) -> Asked:
         """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
-        namespace, endpoint = tenant(request)
+        namespace, endpoint = of
         settings = self.pdp.settings(namespace, endpoint, caller.account)
-        kept = {} if verified is None else verified
-        shown = b"" if verified is None else orjson.dumps(tuple(parsed.subject))
-        parties = kept.get(shown)
-        if parties is None:
-            parties = kept[shown] = await self.identity.verify(parsed.subject, caller, settings)
+        if verified is None:
+            parties = await self.identity.verify(parsed.subject, caller, settings)
+        else:
+            parties = await verified.of(parsed.subject, lambda: self.identity.verify(parsed.subject, caller, settings))
         call = Call(
             namespace,
             endpoint,
@@ -73,9 +100,10 @@ class Edge:
         )
         call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
-        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain)
+        live = parties.live and caller.live
+        return Asked(call, marked.request_id, live_identity=live, explain=explain, trace=marked.trace)
 
-    async def caller(self, request: web.Request) -> Proven:
+    async def caller(self, request: web.BaseRequest) -> Proven:
         """Return who asks. Raises `ProblemError` (401, 503)."""
         match await self.identity.caller(request.headers.get("Authorization", "")):
             case None:
@@ -85,26 +113,20 @@ class Edge:
             case Proven() as proven:
                 return proven
             case Refused(Reason.IDENTITY_UNVERIFIABLE):
-                raise unavailable("The API server cannot be asked about the caller's token at the moment.")
+                raise unavailable("The caller's token cannot be verified at the moment; ask again.")
             case Refused():
                 raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
 
-    def base(self, request: web.Request) -> str:
+    def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""
-        return "/".join((self._external_url, "endpoints", *tenant(request)))
+        return f"{self._external_url}/endpoints/{of.namespace}/{of.endpoint}"
 
 
-def tenant(request: web.Request) -> tuple[str, str]:
+def marks(request: web.BaseRequest) -> Marks:
+    """Return how the caller marks its request."""
+    return Marks(request_id(request), traceparent(request.headers.get("traceparent")))
+
+
+def tenant(request: web.Request) -> Tenant:
     """Return namespace and endpoint of the path."""
-    return request.match_info["namespace"], request.match_info["endpoint"]
-
-
-def request_id(request: web.Request) -> str | None:
-    """Return the caller's request id, if it is one that can be echoed and recorded."""
-    found = request.headers.get(REQUEST_ID)
-    return found if found is not None and _REQUEST_ID.fullmatch(found) else None
-
-
-def json(status: int, body: Mapping[str, Any], **headers: str) -> web.Response:
-    """Return a JSON answer."""
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers)
+    return Tenant(request.match_info["namespace"], request.match_info["endpoint"])

@@ -8,13 +8,16 @@ import base64
 import binascii
 import hashlib
 import json
-import re
+import string
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from bailiwick_webhook import strictjson
+
 MAX_TOKEN: Final = 16_384
 _MAX_KID: Final = 256
-_PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_COUNT: Final = 3
+_ALPHABET: Final = (string.ascii_letters + string.digits + "-_").encode("ascii")
 # `crit` and `b64` change what a signature covers; `jku`, `x5u`, `jwk`, `x5c` bring keys along; the others encrypt.
 _REFUSED: Final = frozenset({"crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "enc", "epk"})
 
@@ -42,9 +45,10 @@ class Parsed:
 
 def parse(token: str) -> Parsed | None:
     """Take a token apart; None where it is not one that could be verified here."""
-    if not token or len(token) > MAX_TOKEN or (parts := _PARTS.fullmatch(token)) is None:
+    parts = _parts(token) if len(token) <= MAX_TOKEN else None
+    if parts is None:
         return None
-    header, claims = _object(parts[1]), _object(parts[2])
+    header, claims = _object(parts[0]), _object(parts[1])
     if header is None or claims is None or not _REFUSED.isdisjoint(header):
         return None
     algorithm, kid, kind, content = (header.get(name) for name in ("alg", "kid", "typ", "cty"))
@@ -55,7 +59,7 @@ def parse(token: str) -> Parsed | None:
         return None
     return Parsed(
         token,
-        hashlib.sha256(token.encode()).digest(),
+        digest_of(token),
         algorithm,
         kid,
         (kind or "JWT").lower().removeprefix("application/"),
@@ -63,10 +67,27 @@ def parse(token: str) -> Parsed | None:
     )
 
 
-def _object(part: str) -> dict[str, Any] | None:
+def digest_of(token: str) -> bytes:
+    """Return what stands for a token. It need not be one: a header may hold any bytes, lone surrogates too."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _parts(token: str) -> list[bytes] | None:
+    """Return header, payload and signature as they are written: three parts of base64url, none of them empty."""
+    try:
+        parts = token.encode("ascii").split(b".")
+    except UnicodeEncodeError:
+        return None
+    # What is left without the letters of base64url is what should not be there.
+    return parts if len(parts) == _COUNT and all(parts) and not b"".join(parts).translate(None, _ALPHABET) else None
+
+
+def _object(part: bytes) -> dict[str, Any] | None:
     """Decode one part: base64url of a JSON object without duplicate members and lone surrogates."""
     try:
-        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        raw = base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+        if (found := strictjson.proven(raw)) is not None:
+            return found
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (binascii.Error, ValueError, RecursionError):

@@ -22,10 +22,10 @@ from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.store import manifests, view
 from bailiwick_webhook.store.looking import File, Looker
 from bailiwick_webhook.store.manifests import Contents, Entry, Report
+from bailiwick_webhook.store.slices import Slices
 
 INTERVAL: Final = 0.5
 SETTLING: Final = 0.1
-_SLICE: Final = 0.005
 _REPORTED: Final = 50
 
 _log = structlog.get_logger()
@@ -163,13 +163,11 @@ async def _read(path: str, file: File) -> tuple[Contents, ...]:
     if file.unreadable is not None:
         return (manifests.unreadable(path, file.unreadable),)
     found = []
-    until = time.monotonic() + _SLICE
+    slices = Slices()
     # Parsing is slow, and done beside the loop; compiling is done on it, with the library that decisions use.
     for document in await asyncio.to_thread(manifests.parse, file.content):
         found.append(manifests.contents(path, document))
-        if time.monotonic() >= until:
-            await asyncio.sleep(0)
-            until = time.monotonic() + _SLICE
+        await slices.turn()
     return tuple(found)
 
 

@@ -1,50 +1,142 @@
 """Grants: the sink that keeps them by endpoint and subject, to find candidates with; deciding reads them live.
 
-Holds: what is found here is only ever a candidate; a grant that cannot be read is not kept.
+Holds: what is found here is only ever a candidate; a grant that cannot be read is none. Kept as text, since most are
+never asked for: parsed they would take ten times the room. What was asked for lately stays parsed.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
 
 from bailiwick_engine.grants import Grant, GrantKey, parse
-from bailiwick_webhook.store.listwatch import Objects
+from bailiwick_webhook.store.listwatch import Key
 
-Key = tuple[str, str]
+_PARSED: Final = 1024
+# What `parse` looks at, and nothing else: who wrote which field is half of a stored object.
+_METADATA: Final = ("namespace", "name", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A grant as it is kept, and where."""
+
+    place: GrantKey
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The text of every grant, and which stand at which place."""
+
+    texts: dict[Key, _Text] = field(default_factory=dict)
+    by_place: dict[GrantKey, list[Key]] = field(default_factory=dict)
+
+    def add(self, key: Key, obj: Mapping[str, Any]) -> None:
+        """Keep a grant; not one that says neither of what nor for whom it is."""
+        text = _text(obj)
+        if text is None:
+            return
+        self.texts[key] = text
+        there = self.by_place.get(text.place)
+        if there is None:
+            self.by_place[text.place] = [key]
+        else:
+            there.append(key)
+
+    def drop(self, key: Key) -> None:
+        """Keep a grant no longer."""
+        text = self.texts.pop(key, None)
+        if text is not None:
+            there = self.by_place[text.place]
+            there.remove(key)
+            if not there:
+                del self.by_place[text.place]
 
 
 class Grants:
     """Every `ApprovalGrant` by endpoint and subject uid."""
 
     def __init__(self) -> None:
-        self._by_key: dict[GrantKey, dict[Key, Grant]] = {}
-        self._places: dict[Key, GrantKey] = {}
+        self._kept = _Kept()
+        self._parsed: OrderedDict[Key, tuple[_Text, Grant | None]] = OrderedDict()
 
     def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
-        """Return the grants of this endpoint and subject, in no promised order."""
-        return tuple(self._by_key.get((namespace, endpoint, subject_uid), {}).values())
+        """Return the grants of this endpoint and subject, in no promised order. Read only when they are looked at."""
+        return _Candidates(self, (namespace, endpoint, subject_uid))
 
-    def replace(self, objects: Objects) -> None:
+    def found(self, place: GrantKey) -> Iterator[Grant]:
+        """Yield the grants of one place."""
+        for key in tuple(self._kept.by_place.get(place, ())):
+            grant = self._grant(key)
+            if grant is not None:
+                yield grant
+
+    def listing(self) -> "_Listing":
+        """Begin a list."""
+        return _Listing(self, _Kept())
+
+    def replace(self, kept: _Kept) -> None:
         """Take this as every grant that exists."""
-        self._by_key, self._places = {}, {}
-        for key, obj in objects.items():
-            self._keep(key, obj)
+        self._kept = kept
 
     def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
         """Take one change."""
-        self._drop(key)
+        self._parsed.pop(key, None)
+        self._kept.drop(key)
         if kind != "DELETED":
-            self._keep(key, obj)
+            self._kept.add(key, obj)
 
-    def _keep(self, key: Key, obj: dict[str, Any]) -> None:
-        grant = parse(obj)
-        if grant is not None:
-            self._places[key] = grant.key
-            self._by_key.setdefault(grant.key, {})[key] = grant
+    def _grant(self, key: Key) -> Grant | None:
+        text = self._kept.texts.get(key)
+        if text is None:
+            return None
+        known = self._parsed.get(key)
+        if known is not None and (known[0] is text or known[0] == text):
+            self._parsed.move_to_end(key)
+            return known[1]
+        grant = parse(orjson.loads(text.text))
+        self._parsed[key] = (text, grant)
+        if len(self._parsed) > _PARSED:
+            self._parsed.popitem(last=False)
+        return grant
 
-    def _drop(self, key: Key) -> None:
-        place = self._places.pop(key, None)
-        if place is not None:
-            kept = self._by_key[place]
-            del kept[key]
-            if not kept:
-                del self._by_key[place]
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A list on its way."""
+
+    grants: Grants
+    kept: _Kept
+
+    def take(self, key: Key, obj: dict[str, Any]) -> None:
+        self.kept.add(key, obj)
+
+    def done(self) -> None:
+        self.grants.replace(self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The grants of one place, each time as they are then: most decisions need none, and never look."""
+
+    grants: Grants
+    place: GrantKey
+
+    def __iter__(self) -> Iterator[Grant]:
+        return self.grants.found(self.place)
+
+
+def _text(obj: Mapping[str, Any]) -> _Text | None:
+    try:
+        metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
+        request = obj["spec"]["request"]
+        # As `Grant.key` has it.
+        place = (metadata["namespace"], request["endpoint"], request["subject"].get("uid") or "")
+        if not all(isinstance(part, str) for part in place):
+            return None
+        return _Text(place, orjson.dumps({"metadata": metadata, "spec": obj["spec"], "status": obj.get("status")}))
+    except (KeyError, TypeError, AttributeError):
+        return None

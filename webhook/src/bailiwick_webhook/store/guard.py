@@ -4,6 +4,7 @@ Holds: proven only while the fingerprint of what we watch is the one in the Conf
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bailiwick_api import guards
@@ -11,7 +12,7 @@ from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.fingerprint import deviations, fingerprint
 from bailiwick_webhook.cluster.client import Collection
-from bailiwick_webhook.store.listwatch import Objects
+from bailiwick_webhook.store.listwatch import Key
 
 _ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 
@@ -25,12 +26,16 @@ class Watched:
         self._changed = changed
         self.found: dict[str, dict[str, Any]] = {}
 
-    def replace(self, objects: Objects) -> None:
+    def listing(self) -> "_Listing":
+        """Begin a list."""
+        return _Listing(self)
+
+    def replace(self, objects: dict[Key, dict[str, Any]]) -> None:
         """Take this as all that exists."""
         self.found = {name: {**obj, "kind": self._kind} for (_, name), obj in objects.items() if name in self._names}
         self._changed()
 
-    def apply(self, kind: str, key: tuple[str, str], obj: dict[str, Any]) -> None:
+    def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
         """Take one change."""
         name = key[1]
         if name not in self._names:
@@ -40,6 +45,20 @@ class Watched:
         else:
             self.found[name] = {**obj, "kind": self._kind}
         self._changed()
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A list on its way."""
+
+    watched: Watched
+    objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
+
+    def take(self, key: Key, obj: dict[str, Any]) -> None:
+        self.objects[key] = obj
+
+    def done(self) -> None:
+        self.watched.replace(self.objects)
 
 
 class Guard:

@@ -7,12 +7,14 @@ failure of a sink, ends it: what cannot be kept up grows old, and what is too ol
 
 import asyncio
 import random
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import structlog
 
 from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError, Collection, HistoryGoneError
+from bailiwick_webhook.store.slices import Slices
 
 SILENCE = 70.0
 WATCH_SECONDS = (240, 300)
@@ -22,16 +24,26 @@ _SHORT_WATCH = 0.5
 
 _log = structlog.get_logger()
 
-Objects = dict[tuple[str, str], dict[str, Any]]
+Key = tuple[str, str]
+
+
+class Listing(Protocol):
+    """A list on its way. One that breaks off is dropped, and nothing has changed."""
+
+    def take(self, key: Key, obj: dict[str, Any]) -> None:
+        """Take in one object, of which what is needed is kept: the object itself is let go."""
+
+    def done(self) -> None:
+        """Take what was taken in as everything that exists."""
 
 
 class Sink(Protocol):
-    """What a list-watch feeds. Both are called on the event loop and must not block it."""
+    """What a list-watch feeds. Everything is called on the event loop and must not block it."""
 
-    def replace(self, objects: Objects) -> None:
-        """Take this as everything that exists."""
+    def listing(self) -> Listing:
+        """Begin a list."""
 
-    def apply(self, kind: str, key: tuple[str, str], obj: dict[str, Any]) -> None:
+    def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
         """Take one change: ADDED, MODIFIED or DELETED."""
 
 
@@ -53,7 +65,7 @@ class ListWatch:
         self._relist_interval = relist_interval
         self._clock = clock
         self._heard: float | None = None
-        self._keys: set[tuple[str, str]] = set()
+        self._keys: set[Key] = set()
         self._pause = _FIRST_PAUSE
         self.resource_version = ""
         self.ghosts = 0
@@ -89,14 +101,22 @@ class ListWatch:
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     async def _list(self) -> None:
-        listed = await self._cluster.list_all(self._collection)
-        objects = {key_of(obj): obj for obj in listed.items}
+        # Each page is let go before the next is asked for: the objects of all would take more room than what is kept.
+        listing, keys = self._sink.listing(), set[Key]()
+        version, slices = "", Slices()
+        async for page in self._cluster.pages(self._collection):
+            version = page.resource_version
+            for obj in page.items:
+                key = key_of(obj)
+                listing.take(key, obj)
+                keys.add(key)
+                await slices.turn()
         if self.synced:
             # What the watch should have told and did not: a number that should stay 0 outside of gaps.
-            self.ghosts += len(self._keys - objects.keys())
-        self._keys = set(objects)
-        self._sink.replace(objects)
-        self.resource_version = listed.resource_version
+            self.ghosts += len(self._keys - keys)
+        self._keys = keys
+        listing.done()
+        self.resource_version = version
         self._heard = self._clock()
 
     async def _watch(self) -> None:
@@ -122,7 +142,8 @@ class ListWatch:
                 self._pause = _FIRST_PAUSE
 
 
-def key_of(obj: dict[str, Any]) -> tuple[str, str]:
+def key_of(obj: dict[str, Any]) -> Key:
     """Return namespace ("" for what has none) and name."""
     metadata = obj["metadata"]
-    return (metadata.get("namespace", ""), metadata["name"])
+    # A namespace is kept once, however many objects it holds.
+    return (sys.intern(metadata.get("namespace", "")), metadata["name"])

@@ -42,6 +42,7 @@ class Store:
             return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic)
 
         self._decided_by = (watch(POLICIES, self.policies), watch(GRANTS, self.grants))
+        self._revision = ""
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
 
     async def run(self) -> None:
@@ -72,8 +73,11 @@ class Store:
 
     @property
     def revision(self) -> str:
-        """The two collections' resource versions: policies, then grants."""
-        return "/".join(listwatch.resource_version for listwatch in self._decided_by)
+        """The two collections' resource versions, policies then grants, that the snapshot was made from."""
+        # While a policy that was heard of is still being compiled, decisions are made from what was before.
+        if self.policies.settled or not self._revision:
+            self._revision = "/".join(listwatch.resource_version for listwatch in self._decided_by)
+        return self._revision
 
     @property
     def freshness(self) -> Freshness:

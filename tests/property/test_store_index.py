@@ -1,0 +1,70 @@
+"""The store's index: whatever comes and goes in which order, its snapshot is that of the policies that are there."""
+
+import asyncio
+from typing import Final
+
+from hypothesis import given, strategies as st
+
+from bailiwick_engine.compile import compile_object
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.store.index import Index, Key, Policy
+from bailiwick_webhook.store.slices import Slices
+from support.objects import Object, policy, rule, settings
+
+NAMES: Final = ("a", "b", "c")
+BROKEN: Final = rule(conditions=[{"name": "x", "expression": "((("}])
+
+
+def _made(number: int, key: Key, **spec: object) -> Policy:
+    raw: Object = policy(key[0], key[1], **spec)
+    raw["metadata"] |= {"uid": f"{key[0]}-{key[1]}-{number}", "generation": number + 1}
+    return compile_object(raw)
+
+
+KINDS: Final[tuple[dict[str, object], ...]] = (
+    {},
+    {"endpoint": "other"},
+    {"endpointSettings": settings()},
+    {"rules": [BROKEN]},
+    {"rules": [BROKEN], "endpointSettings": settings()},
+    {"endpoint": 7},
+    {"endpoint": 7, "mode": "Audit"},
+    {"subjects": "whoever"},
+)
+KEYS: Final = [(namespace, name) for namespace in ("crm", "hr") for name in NAMES]
+POLICIES: Final = {key: [_made(number, key, **kind) for number, kind in enumerate(KINDS)] for key in KEYS}
+
+# One change: a policy, and which of its kinds it becomes; None takes it away.
+changes = st.tuples(st.sampled_from(KEYS), st.none() | st.integers(0, len(KINDS) - 1))
+rounds = st.lists(st.tuples(st.booleans(), st.lists(changes, max_size=8)), max_size=8)
+
+
+@given(rounds)
+def test_it_is_always_the_snapshot_of_what_is_there(played: list[tuple[bool, list[tuple[Key, int | None]]]]) -> None:
+    asyncio.run(_play(played))
+
+
+async def _play(played: list[tuple[bool, list[tuple[Key, int | None]]]]) -> None:
+    index, there = Index(), dict[Key, Policy]()
+    handed_out: list[tuple[Snapshot, dict[tuple[str, str], object]]] = []
+    for number, (listed, changes_) in enumerate(played):
+        if listed:
+            there = {}
+        for key, kind in changes_:
+            found = None if kind is None else POLICIES[key][kind]
+            there.pop(key, None)
+            if found is not None:
+                there[key] = found
+            if not listed:
+                index.put(key, found)
+        if listed:
+            await index.replace(there, Slices())
+        snapshot = await index.snapshot(f"{number}", Slices())
+        # The first by name speaks where several do; the index promises it, and here it is so by the order.
+        expected = Snapshot.of([there[key] for key in sorted(there)], f"{number}")
+        assert snapshot.endpoints == expected.endpoints
+        assert snapshot.unreadable.keys() == expected.unreadable.keys()
+        for made in [one for kinds in POLICIES.values() for one in kinds]:
+            assert index.serves(made.ref.uid, made.ref.generation) is (made in there.values())
+        handed_out.append((snapshot, dict(snapshot.endpoints)))
+    assert all(snapshot.endpoints == endpoints for snapshot, endpoints in handed_out)

@@ -1,0 +1,116 @@
+"""The store of grants: what is found for a subject at an endpoint, and that only what is looked at is ever parsed."""
+
+from typing import Any
+
+import pytest
+
+from bailiwick_engine.grants import Grant, parse
+from bailiwick_webhook.store import grants as store
+from bailiwick_webhook.store.grants import Grants
+from bailiwick_webhook.store.listwatch import Key
+from support.objects import ENDPOINT, Object, changed, opened_grant
+
+PLACE = ("crm", ENDPOINT, "agent-uid")
+
+
+def grant(name: str, subject: str = "agent-uid", version: str = "1") -> Object:
+    stored = changed(opened_grant("crm"), "spec.request.subject.uid", subject)
+    stored["metadata"] |= {"name": name, "uid": f"{name}-uid", "resourceVersion": version}
+    stored["metadata"] |= {"creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{"manager": "somebody"}]}
+    return stored
+
+
+def key(name: str) -> Key:
+    return ("crm", name)
+
+
+def listed(grants: Grants, *objects: Object) -> Grants:
+    listing = grants.listing()
+    for found in objects:
+        listing.take(key(found["metadata"]["name"]), found)
+    listing.done()
+    return grants
+
+
+def names(grants: Grants, *place: str) -> list[str]:
+    return sorted(found.name for found in grants.candidates(*(place or PLACE)))
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the grants that were parsed, in order."""
+    seen: list[str] = []
+
+    def spy(raw: Any) -> Grant | None:  # noqa: ANN401 - as the original
+        seen.append(raw["metadata"]["name"])
+        return parse(raw)
+
+    monkeypatch.setattr(store, "parse", spy)
+    return seen
+
+
+def test_a_list_is_everything_and_events_change_it() -> None:
+    grants = listed(Grants(), grant("a"), grant("b"), grant("c", "another"))
+    assert (names(grants), names(grants, "crm", ENDPOINT, "another")) == (["a", "b"], ["c"])
+    grants.apply("DELETED", key("a"), grant("a"))
+    grants.apply("ADDED", key("d"), grant("d"))
+    grants.apply("DELETED", key("unheard-of"), grant("unheard-of"))
+    assert names(grants) == ["b", "d"]
+    listed(grants, grant("d"))
+    assert (names(grants), names(grants, "crm", ENDPOINT, "another")) == (["d"], [])
+
+
+def test_a_list_that_breaks_off_changes_nothing() -> None:
+    grants = listed(Grants(), grant("a"))
+    grants.listing().take(key("b"), grant("b"))
+    assert names(grants) == ["a"]
+
+
+def test_a_grant_re_created_for_another_subject_is_found_for_that_one_alone() -> None:
+    grants = listed(Grants(), grant("a"))
+    grants.apply("MODIFIED", key("a"), grant("a", "another"))
+    assert (names(grants), names(grants, "crm", ENDPOINT, "another")) == ([], ["a"])
+
+
+def test_a_grant_is_found_as_it_was_heard_of_last(parsed: list[str]) -> None:
+    grants = listed(Grants(), grant("a"))
+    for version in ("2", "3"):
+        assert names(grants) == ["a"]
+        grants.apply("MODIFIED", key("a"), grant("a", version=version))
+    assert [found.resource_version for found in grants.candidates(*PLACE)] == ["3"]
+    listed(grants, grant("a", version="4"))
+    assert [found.resource_version for found in grants.candidates(*PLACE)] == ["4"]
+
+
+def test_only_what_is_looked_at_is_parsed_and_once_while_it_stays_the_same(parsed: list[str]) -> None:
+    grants = listed(Grants(), grant("a"), grant("b", "another"))
+    candidates = grants.candidates(*PLACE)
+    assert parsed == []
+    assert [found.name for found in candidates] == [found.name for found in candidates] == ["a"]
+    listed(grants, grant("a"), grant("b", "another"))
+    assert names(grants) == ["a"]
+    assert parsed == ["a"]
+
+
+def test_no_more_than_so_many_stay_parsed(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_PARSED", 2)
+    grants = listed(Grants(), *(grant(name, name) for name in "abc"))
+    for subject in "abcac":
+        assert names(grants, "crm", ENDPOINT, subject) == [subject]
+    assert parsed == ["a", "b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("metadata.creationTimestamp", "yesterday"),
+        ("spec.request.subject", None),
+        ("spec.request.endpoint", 7),
+        ("spec.request.surprise", True),
+        ("spec", []),
+        ("metadata.namespace", None),
+    ],
+)
+def test_what_cannot_be_read_is_no_grant_and_hides_no_other(path: str, value: object) -> None:
+    grants = listed(Grants(), grant("a"), changed(grant("b"), path, value))
+    assert names(grants) == ["a"]
