@@ -104,10 +104,11 @@ def _path(node: Node, names: Collection[str]) -> Closure:
 
 
 def _reading(name: str, *fields: str) -> Closure:
-    if len(fields) == _FIELD:
-        return _reading_field(name, *fields)
-    if len(fields) == _NESTED:
-        return _reading_nested(name, *fields)
+    match fields:
+        case (field,):
+            return _reading_field(name, field)
+        case (first, second):
+            return _reading_nested(name, first, second)
 
     def read(bindings: Bindings) -> Value:
         try:
@@ -139,10 +140,6 @@ def _reading_nested(name: str, first: str, second: str) -> Closure:
             raise FailedError from None
 
     return read
-
-
-_FIELD: Final = 1
-_NESTED: Final = 2
 
 
 def _has(operand: Closure, field: str) -> Closure:

@@ -40,7 +40,9 @@ def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circ
     if isinstance(admitted, Reason):
         return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run)
     passed = hops(endpoint, call, admitted, around.now)
-    return _weigh(passed, _Case(call, admitted, around, dry_run, _audited(passed)), grants)
+    # Without Audit-mode policies the two are one.
+    audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
+    return _weigh(passed, _Case(call, admitted, around, dry_run, audit), grants)
 
 
 def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:
@@ -212,13 +214,11 @@ def _refusal(call: Call, subject: Subject, gate: Gate, around: Circumstances) ->
 
 
 def _audited(passed: Iterable[Hop]) -> tuple[tuple[str, str, str], ...]:
-    found = [finding for hop in passed for finding in hop.findings if finding.rule.audit]
-    if not found:
-        return ()
     return tuple(
         sorted(
             (finding.rule.policy.name, finding.rule.name, finding.rule.effect.value)
-            for finding in found
-            if finding.standing is not Standing.SILENT
+            for hop in passed
+            for finding in hop.findings
+            if finding.rule.audit and finding.standing is not Standing.SILENT
         )
     )
