@@ -55,6 +55,7 @@ demo: $(VENV)/.project ## Show the four cases on a real cluster. Needs what clus
 verify: $(VENV)/.project ## Fail on stale generated files, stale locks and private paths. Needs git.
 	@$(BIN)/python -m bailiwick_api.generate --check
 	@$(BIN)/python hack/generate_reasons.py --check
+	@$(BIN)/python hack/generate_metrics.py --check
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
 
@@ -87,6 +88,7 @@ fmt: $(VENV)/.project ## Format the code and repair what ruff can. Needs only .v
 generate: $(VENV)/.project ## Write again what is generated from the models and the engine. Needs only .venv.
 	@$(BIN)/python -m bailiwick_api.generate
 	@$(BIN)/python hack/generate_reasons.py
+	@$(BIN)/python hack/generate_metrics.py
 
 requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 for the newest. Needs the package registry.
 	@set -e; \

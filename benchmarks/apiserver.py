@@ -25,11 +25,21 @@ _GRANTS: Final = "approvalgrants"
 def token(username: str, audience: str) -> str:
     """Return something of the shape and size of a service account's token. Nobody signed it."""
     claims = {"sub": username, "aud": [audience], "iss": "https://kubernetes.default.svc.cluster.local", "exp": 2**32}
+    namespace, name = username.split(":")[2:]
     claims |= {
-        "kubernetes.io": {"pod": {"name": "agent-7c9d8b6f5-x2x4z", "uid": "6d0f3c1e-8a52-4f7e-9f3b-0d1c2b3a4e5f"}}
+        "kubernetes.io": {
+            "namespace": namespace,
+            "pod": {"name": f"{name}-7c9d8b6f5-x2x4z", "uid": "6d0f3c1e-8a52-4f7e-9f3b-0d1c2b3a4e5f"},
+            "serviceaccount": {"name": name, "uid": _uid(username)},
+        }
     }
     parts = (json.dumps({"alg": "RS256", "kid": "x" * 43}).encode(), json.dumps(claims).encode(), b"s" * 256)
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+def _uid(username: str) -> str:
+    """Of the account, the same in its token and in the review of it: the decision point holds one against the other."""
+    return f"uid-of-{username.rpartition(':')[2]}"
 
 
 class _Server:
@@ -68,7 +78,7 @@ class _Server:
         spec = orjson.loads(await request.read())["spec"]
         payload = spec["token"].split(".")[1]
         username = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
-        user = {"username": username, "uid": f"uid-of-{username.rpartition(':')[2]}"}
+        user = {"username": username, "uid": _uid(username)}
         return _json({"status": {"authenticated": True, "audiences": spec["audiences"], "user": user}}, 201)
 
 

@@ -5,6 +5,7 @@ The people's tokens are signed by `hack/issuer`, the agents' are the API server'
 """
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -105,6 +106,8 @@ class S4:
 
     def _is_on_record(self) -> None:
         self._tell.step("The decision record names everybody.")
+        # The record of a denial follows its answer within moments; only that of a use comes before.
+        time.sleep(0.5)
         lines = self._stack.decision_points[0].records.read_text().splitlines()
         record = json.loads(next(line for line in reversed(lines) if '"support/desk"' in line))
         self._tell.answer({name: record[name] for name in ("subject", "actors", "hop", "action", "decision", "reason")})

@@ -118,13 +118,13 @@ def test_a_wrong_body_is_400_and_the_problem_names_the_field(tenant: Tenant, wha
     assert answer.body["detail"]
 
 
-def test_a_problem_does_not_repeat_what_was_sent(tenant: Tenant) -> None:
+def test_ab_37_a_problem_does_not_repeat_what_was_sent(tenant: Tenant) -> None:
     answer = asking.post(tenant.url(), b'{"subject": "\x1b[31mopen sesame", "\x07bell": 1}', tenant.pep)
     assert b"sesame" not in answer.raw
     assert b"\x1b" not in answer.raw
 
 
-def test_the_name_of_a_member_is_told_short_and_printable(tenant: Tenant) -> None:
+def test_ab_37_the_name_of_a_member_is_told_short_and_printable(tenant: Tenant) -> None:
     name = "\\u0007\\u202e" + "x" * 500
     answer = asking.post(tenant.url(), b'{"%s": 1, "%s": 2}' % (name.encode(), name.encode()), tenant.pep)
     assert answer.body["field"] == "??" + "x" * 62

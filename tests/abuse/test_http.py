@@ -1,19 +1,23 @@
 """HTTP as clients and attackers speak it: every answer is a closed one, and tells what it is about."""
 
+import contextlib
 import json
 import re
+import resource
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
 
+from bailiwick_webhook.http.body import READ_SECONDS
 from support.pdp import asking
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant
+from support.waiting import until
 
 _WAIT: Final = 5.0
 
@@ -108,7 +112,7 @@ def test_a_request_that_can_be_read_in_two_ways_is_not_read_at_all(tenant: Tenan
     assert b'"decision"' not in answer
 
 
-def test_what_could_not_be_parsed_does_not_get_into_the_log(tenant: Tenant, pdp: Bailiwick) -> None:
+def test_ab_37_what_could_not_be_parsed_does_not_get_into_the_log(tenant: Tenant, pdp: Bailiwick) -> None:
     _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer open-sesame-1\r\n\r\n")
     _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer open-sesame-2\x01\r\n\r\n")
     _raw(tenant, _head(tenant, "Transfer-Encoding: chunked"), b"open-sesame-3\r\n\r\n")
@@ -207,9 +211,13 @@ def test_headers_that_name_somebody_are_not_believed(tenant: Tenant) -> None:
     assert asking.post(tenant.url(), tenant.body("customers.list"), None, headers).status == 401
 
 
-def test_five_hundred_connections_that_say_nothing_keep_nobody_from_being_answered(tenant: Tenant) -> None:
+# Both ends have a limit of open files: where that is low, as many as it holds.
+IDLE: Final = 5_000 if resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 12_000 else 500
+
+
+def test_ab_35_thousands_of_connections_that_say_nothing_keep_nobody_from_being_answered(tenant: Tenant) -> None:
     address = urlsplit(tenant.points[0])
-    idle = [socket.create_connection((address.hostname, address.port), timeout=5) for _ in range(500)]
+    idle = [socket.create_connection((address.hostname, address.port), timeout=5) for _ in range(IDLE)]
     try:
         for number, connection in enumerate(idle):
             connection.sendall(_head(tenant, "Content-Length: 100")[: 20 + number % 200])
@@ -221,3 +229,64 @@ def test_five_hundred_connections_that_say_nothing_keep_nobody_from_being_answer
     finally:
         for connection in idle:
             connection.close()
+
+
+def test_ab_35_a_body_that_comes_a_byte_at_a_time_is_given_up(tenant: Tenant) -> None:
+    address = urlsplit(tenant.points[0])
+    began, answer = time.monotonic(), b""
+    with socket.create_connection((address.hostname, address.port), timeout=READ_SECONDS + 5) as connection:
+        connection.sendall(_head(tenant, "Content-Length: 1000", "Connection: close"))
+        connection.settimeout(0.2)
+        while not answer and time.monotonic() - began < READ_SECONDS + 5:
+            connection.sendall(b" ")
+            with contextlib.suppress(TimeoutError):
+                answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert READ_SECONDS - 1 < time.monotonic() - began < READ_SECONDS + 4
+
+
+HOSTILE: Final = (
+    'x\n{"decision":true,"action":"forged"}',
+    "x\r\nforged",
+    "\x1b[31mred\x1b[0m",
+    "x\u2028y\u2029z\u0085",
+    '"},{"a":"',
+    "\u202egnp.exe",
+    "\x00\x07\x08",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_ab_37_what_a_caller_names_breaks_out_of_no_record_log_or_answer(
+    tenant: Tenant, pdp: Bailiwick, text: str
+) -> None:
+    records, logs = pdp.points[0].records, pdp.points[0].process.log
+    marker = f"marker-{HOSTILE.index(text)}"
+    body = tenant.body(f"{marker}{text}", f"{marker}{text}", intent=text, **{text: text})
+    answer = asking.post(tenant.url(), body, tenant.pep)
+    assert (answer.status, answer.decision) == (200, False)
+    # No braces: those are no letters of a path here.
+    target = (
+        f"/endpoints/{tenant.namespace}/{marker}{quote(text.translate({123: None, 125: None}))}/access/v1/evaluation"
+    )
+    assert asking.post(tenant.points[0] + target, body, tenant.pep).status == 403
+
+    def written() -> list[bytes]:
+        return [line for line in records.read_bytes().split(b"\n")[:-1] if marker.encode() in line]
+
+    # One line for each of the two, and each tells what was asked, to the letter.
+    until(lambda: len(written()) == 2, "both decisions are recorded")
+    lines = written()
+    assert {json.loads(line)["action"] for line in lines} == {f"{marker}{text}"}
+    for raw in (answer.raw, *lines, *logs.read_bytes().split(b"\n")):
+        assert not any(byte < 0x20 or byte == 0x7F for byte in raw)
+    assert all(json.loads(line) for line in logs.read_bytes().splitlines())
+
+
+def test_ab_37_an_answer_repeats_neither_tokens_nor_what_the_context_holds(tenant: Tenant) -> None:
+    answer = asking.post(tenant.url(), tenant.body("customers.list", note="open sesame"), tenant.pep)
+    assert b"sesame" not in answer.raw
+    refused = asking.post(tenant.url(), tenant.body("customers.unheard", note="open sesame"), tenant.pep)
+    assert b"sesame" not in refused.raw
+    for secret in (tenant.pep, tenant.token("agent", tenant.audience)):
+        assert secret.encode() not in answer.raw + refused.raw

@@ -28,6 +28,8 @@ WEBHOOK_EVERYWHERE: Final = {
     "bailiwick.dev/approvalgrants": f"{READ} create",
     "bailiwick.dev/approvalgrants/status": "update",
     "authentication.k8s.io/tokenreviews": "create",
+    "authorization.k8s.io/subjectaccessreviews": "create",
+    "/pods": "get",
     **GUARD,
 }
 OPERATOR_EVERYWHERE: Final = {

@@ -3,10 +3,11 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
 
+from bailiwick_webhook.http.server import serve
 from support.objects import Object, policy, rule
 from support.pdp.alone import Alone, subject_token
 from support.pdp.asking import Said
@@ -28,7 +29,7 @@ def stored(*rules: Object, name: str = "crm-agent", **spec: object) -> Object:
 class Asking:
     """A client of one decision point."""
 
-    def __init__(self, alone: Alone, client: "TestClient[Any, Any]") -> None:
+    def __init__(self, alone: Alone, client: ClientSession) -> None:
         self.alone = alone
         self._client = client
 
@@ -51,8 +52,12 @@ class Asking:
 @asynccontextmanager
 async def asking(alone: Alone) -> AsyncIterator[Asking]:
     """Serve, and return who asks."""
-    async with TestClient(TestServer(alone.application)) as client:
-        yield Asking(alone, client)
+    server = await serve(alone.application, "127.0.0.1", 0)
+    try:
+        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            yield Asking(alone, client)
+    finally:
+        await server.stop()
 
 
 def body(subject: str = AGENT, action: str = "customers.list", resource: str = "42", **context: object) -> Object:

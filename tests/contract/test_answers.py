@@ -24,6 +24,15 @@ POLICY: Final = {
     "digest": "str",
 }
 ALWAYS: Final = {"evaluation_id": "str", "evaluated_at": "str", "snapshot": SNAPSHOT}
+OCSF: Final = {
+    "class_uid": 6003,
+    "category_uid": 6,
+    "activity_id": 99,
+    "activity_name": "evaluation",
+    "type_uid": 600399,
+    "severity_id": 1,
+    "metadata": {"version": "str", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
+}
 APPROVAL: Final = {"id": "str", "approved_until": "str", "uses": 1}
 
 
@@ -191,12 +200,16 @@ def test_a_record(tenant: Tenant, pdp: Bailiwick) -> None:
         "intent": None,
         "digest": "str",
         "policy": {"name": "crm-agent", "uid": "str", "generation": 1, "digest": "str", "rule": "export"},
+        "policies": {"crm-agent": "str"},
         "grant": {"name": "str", "uid": "str", "uses": 1},
         "audit": [],
+        **OCSF,
+        "action_id": 1,
+        "disposition_id": 8,
         "snapshot": SNAPSHOT,
     }
     records = [json.loads(line) for line in pdp.points[0].records.read_bytes().splitlines()]
-    found = next(record for record in records if record["evaluation_id"] == answer.context["evaluation_id"])
+    found = next(record for record in records if record.get("evaluation_id") == answer.context["evaluation_id"])
     assert shape(found, told) == told
 
 

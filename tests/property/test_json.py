@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 import pytest
+import rfc8785
 from hypothesis import assume, given, strategies as st
 from msgspec.structs import replace
 
@@ -86,6 +87,25 @@ def test_equal_digests_are_equal_canonical_json(one: object, other: object) -> N
     assert (sha256(one) == sha256(other)) is (
         json.dumps(_numbers_alike(one), sort_keys=True) == json.dumps(_numbers_alike(other), sort_keys=True)
     )
+
+
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(), max_size=4)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=4)
+        ),
+        max_leaves=10,
+    )
+)
+def test_the_canonical_form_is_that_of_the_slow_library_and_refused_where_that_refuses(value: object) -> None:
+    try:
+        expected = rfc8785.dumps(value)  # type: ignore[arg-type]  # it refuses what is not JSON
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(NotCanonicalError):
+            canonical(value)
+    else:
+        assert canonical(value) == expected
 
 
 @given(json_values)

@@ -6,6 +6,7 @@ comes or comes late, a cut watch, a wrong clock. Everything else passes through 
 """
 
 import asyncio
+import contextlib
 import re
 import ssl
 import threading
@@ -104,7 +105,7 @@ class FaultProxy:
         except (CutError, OSError, EOFError, TimeoutError, asyncio.CancelledError):
             pass
         finally:
-            connection.close()
+            await connection.close()
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -131,8 +132,6 @@ class FaultProxy:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             await self._loop.shutdown_default_executor()
-            # Sockets close in the loop's next turns.
-            await asyncio.sleep(0.05)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -198,10 +197,13 @@ class _Connection:
         finally:
             self._proxy.watching(writer, begins=False)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Cut both, and return once their sockets are closed: the loop does that in turns of its own."""
         for streams in (self._client, self._behind):
             if streams is not None:
                 streams[1].transport.abort()
+                with contextlib.suppress(OSError):
+                    await streams[1].wait_closed()
 
 
 def _length(head: bytes) -> int:

@@ -33,12 +33,38 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
             "endpoint": ENDPOINT,
             "endpointSettings": {
                 "enforcers": [{"namespace": "crm", "name": "crm-api"}],
-                "identity": {"verification": "Token", "audiences": ["crm-api.crm"]},
+                "identity": {
+                    "verification": "Asserted",
+                    "audiences": ["crm-api.crm"],
+                    "issuers": ["cluster", "corp"],
+                },
+                "delegation": {
+                    "maxDepth": 2,
+                    "principals": ["support"],
+                    "ceiling": [
+                        {
+                            "actions": ["customers.list"],
+                            "resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}],
+                            "conditions": [{"name": "few", "expression": "!variables.big", "message": "only a few"}],
+                        }
+                    ],
+                    "principalMustBeEntitled": True,
+                },
             },
             "mode": "Enforce",
             "suspend": False,
             "expireTime": later(hours=9),
-            "subjects": [{"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}],
+            # One of each kind, since a subject is one thing only.
+            "subjects": [
+                {
+                    "name": "agent",
+                    "serviceAccount": {"namespace": "agents", "name": "crm-agent"},
+                    "workload": {"podSelector": {"matchLabels": {"env": "prod"}}, "imageDigests": [DIGEST]},
+                },
+                {"name": "carol", "user": {"issuer": "corp", "name": "carol@corp.example"}},
+                {"name": "support", "group": {"issuer": "corp", "name": "support"}},
+                {"name": "auditors", "entity": {"type": "user", "ids": ["alice"]}},
+            ],
             "variables": [{"name": "big", "expression": _EXPRESSION}],
             "rules": [
                 {
@@ -106,7 +132,7 @@ def full_grant(namespace: str, name: str = "wanted") -> Object:
 
 
 def largest_policy(namespace: str) -> Object:
-    """Return a policy of 64 rules x 64 subjects x 64 ids, with the dearest names there are for the subject check."""
+    """Return a policy of 64 rules x 64 subjects x 64 ids, with the dearest names there are for its checks."""
     # Names that differ only in their last letters are compared to the end.
     names = [
         "s" * 61 + one + two for one, two in itertools.islice(itertools.product(string.ascii_lowercase, repeat=2), 64)
@@ -128,6 +154,8 @@ def largest_policy(namespace: str) -> Object:
     out["spec"]["subjects"] = [
         {"name": name, "serviceAccount": {"namespace": "agents", "name": "crm-agent"}} for name in names
     ]
+    out["spec"]["endpointSettings"]["delegation"]["principals"] = list(reversed(names))
+    out["spec"]["endpointSettings"]["delegation"]["ceiling"][0]["conditions"] = []
     out["spec"]["variables"] = [{"name": f"v{one}", "expression": "true"} for one in range(32)]
     out["spec"]["rules"] = rules
     return out

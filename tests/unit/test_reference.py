@@ -5,8 +5,10 @@ from typing import Final
 
 import pytest
 
+import generate_metrics
 import generate_reasons
 from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
+from bailiwick_webhook.metrics.table import METRICS
 
 ROWS: Final = [line for line in generate_reasons.rendered().splitlines() if line.startswith("| `")]
 
@@ -39,3 +41,18 @@ class TestTheTableOfReasons:
     def test_is_checked_and_written(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert generate_reasons.main(["--check"]) == 0
         assert capsys.readouterr().out == ""
+
+
+class TestTheTableOfMetrics:
+    def test_is_up_to_date(self) -> None:
+        assert generate_metrics.PATH.read_text(encoding="utf-8") == generate_metrics.rendered()
+
+    def test_is_checked_and_written(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert generate_metrics.main(["--check"]) == 0
+        assert capsys.readouterr().out == ""
+
+    def test_names_each_metric_as_prometheus_asks(self) -> None:
+        for metric in METRICS:
+            assert metric.name.endswith("_total") == (metric.type == "counter")
+            assert re.fullmatch(r"bailiwick_[a-z_]+", metric.name)
+            assert metric.help.endswith(".")

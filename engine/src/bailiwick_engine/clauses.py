@@ -4,14 +4,14 @@ Holds: every clause is answered by what matching itself asks (`CompiledRule`, `C
 second encoding; a rule applies exactly if all its clauses are met; nothing of the call but its outcome is in a clause.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bailiwick_engine import keys
 from bailiwick_engine.call import Call, Resource, Subject
 from bailiwick_engine.compiled import CeilingEntry, CompiledCondition, CompiledResource, CompiledRule, Effect
-from bailiwick_engine.conditions import UNKNOWN, Scope
+from bailiwick_engine.conditions import UNKNOWN, Inputs, Scope
 from bailiwick_engine.names import NameSet
 
 _SHOWN: Final = 8
@@ -85,7 +85,7 @@ def place(
 
 
 def conditions(
-    conditions: Iterable[CompiledCondition], scope: Scope, values: Mapping[str, Any], *, certain: bool
+    conditions: Iterable[CompiledCondition], scope: Scope, values: Inputs, *, certain: bool
 ) -> Iterator[Clause]:
     """Yield the clause of each condition. `certain`: what is unknown is not met, as for an Allow."""
     for condition in conditions:
@@ -96,13 +96,13 @@ def conditions(
         )
 
 
-def of_rule(rule: CompiledRule, cheap: Iterable[Clause], values: Mapping[str, Any]) -> tuple[Clause, ...]:
+def of_rule(rule: CompiledRule, cheap: Iterable[Clause], values: Inputs) -> tuple[Clause, ...]:
     """Return all clauses of a rule, given those of `fixed`."""
     certain = rule.effect is Effect.ALLOW
     return (*cheap, *conditions(rule.conditions, rule.scope, values, certain=certain))
 
 
-def of_ceiling(entry: CeilingEntry, scope: Scope, call: Call, values: Mapping[str, Any]) -> tuple[Clause, ...]:
+def of_ceiling(entry: CeilingEntry, scope: Scope, call: Call, values: Inputs) -> tuple[Clause, ...]:
     """Return all clauses of a ceiling's entry, which is taken as an Allow is."""
     return (
         *place(entry.actions, entry.resources, call, certain=True),

@@ -66,7 +66,7 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
     compilation = compile_policy(ref, spec)
     if compilation.policy is not None:
         return compilation.policy
-    settings, _ = _settings(ref, spec, Scope(spec.variables or ()))
+    settings, _ = _settings(ref, spec, Scope.of(spec.variables or ()))
     return BrokenPolicy(
         ref,
         spec.endpoint,
@@ -79,7 +79,7 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
-    scope = Scope(spec.variables or ())
+    scope = Scope.of(spec.variables or ())
     settings, wrong = _settings(ref, spec, scope)
     problems = [*checks.problems(spec), *scope.problems, *wrong]
     digest = sha256(spec.model_dump(mode="json", exclude_none=True))
@@ -136,6 +136,8 @@ def _rule(
         gate=_gate(ref, rule, rule.approval, rule_digest(spec.endpoint, rule, [spelled(one) for one in subjects], used))
         if rule.approval
         else None,
+        # The schema is to have it; until then no policy can name any.
+        sensitive=frozenset(getattr(spec, "sensitive", None) or ()),
     )
 
 
@@ -188,7 +190,7 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
         else:
             # With no variables: a ceiling that needs them does not compile, and the endpoint is denied.
             compiled = compile_settings(
-                ref, endpoint, parsed, Scope(()), {subject.name: keys_of(subject) for subject in listed}
+                ref, endpoint, parsed, Scope.of(()), {subject.name: keys_of(subject) for subject in listed}
             )
             settings = compiled if isinstance(compiled, CompiledSettings) else None
     return BrokenPolicy(

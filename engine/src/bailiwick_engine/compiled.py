@@ -103,7 +103,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
-    """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny."""
+    """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny.
+
+    `sensitive` are its policy's: attributes that stand in no record in the clear.
+    """
 
     policy: PolicyRef
     policy_digest: str
@@ -120,6 +123,7 @@ class CompiledRule:
     suspended: bool
     audit: bool
     gate: Gate | None
+    sensitive: frozenset[str] = frozenset()
 
     def names(self, party: Subject) -> bool | None:
         """Tell whether the rule speaks of this party; None where that hangs on a workload that is not known.

@@ -7,6 +7,7 @@ approval where `approval` says so.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from bailiwick_engine import clauses
@@ -102,9 +103,14 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
 
 
 def _looked_at(endpoint: CompiledEndpoint, call: Call) -> tuple[list[CompiledRule], bool]:
-    first = dict.fromkeys(endpoint.speaking_of(call.action.name))
-    rules = [rule for rule in dict.fromkeys((*first, *endpoint.rules)) if not rule.audit]
-    return rules[:MAX_RULES], len(rules) > MAX_RULES
+    first = (rule for rule in endpoint.speaking_of(call.action.name) if not rule.audit)
+    # Taken one by one, so that what is beyond the limit costs nothing.
+    rules = dict.fromkeys(islice(first, MAX_RULES))
+    for rule in endpoint.enforced:
+        if len(rules) >= MAX_RULES:
+            break
+        rules[rule] = None
+    return list(rules), len(endpoint.enforced) > MAX_RULES
 
 
 def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, now: float) -> list[Weighed]:

@@ -4,14 +4,13 @@ Holds: no chain is ever wider than any hop of it; only the key that is matched c
 is always the one whom the call is for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from bailiwick_engine import match
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledDelegation, CompiledSettings, Effect
-from bailiwick_engine.conditions import inputs
+from bailiwick_engine.conditions import Inputs, inputs
 from bailiwick_engine.match import Finding, Standing
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
@@ -25,7 +24,7 @@ class Hop:
     """
 
     party: Subject
-    values: Mapping[str, Any]
+    values: Inputs
     findings: tuple[Finding, ...]
     must_allow: bool
     refused: Reason | None = None
@@ -67,14 +66,14 @@ def applies(hop: Hop) -> bool:
 
 
 def _findings(
-    endpoint: CompiledEndpoint, call: Call, party: Subject, values: dict[str, Any], now: float
+    endpoint: CompiledEndpoint, call: Call, party: Subject, values: Inputs, now: float
 ) -> tuple[Finding, ...]:
     return tuple(
         match.standing(rule, call, values, now, named=named) for rule, named in match.candidates(endpoint, call, party)
     )
 
 
-def _under_ceiling(delegation: CompiledDelegation, call: Call, values: dict[str, Any]) -> bool:
+def _under_ceiling(delegation: CompiledDelegation, call: Call, values: Inputs) -> bool:
     """A ceiling entry is an Allow: what it cannot tell, it does not cover."""
     return any(
         call.action.name in entry.actions

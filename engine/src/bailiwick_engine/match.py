@@ -6,11 +6,10 @@ Holds: an empty selector matches nothing; what is unknown, over or switched off 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule, Effect
-from bailiwick_engine.conditions import UNKNOWN
+from bailiwick_engine.conditions import UNKNOWN, Inputs
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
 
@@ -39,10 +38,11 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> Iterat
 
     With each whether it names the party: None where that hangs on a workload that is not known or not approved.
     """
-    for rule in endpoint.speaking_of(call.action.name):
-        if party.keys.isdisjoint(rule.subjects) or not rule.covers(call.resource):
+    for rule in endpoint.index.speaking_of(party.keys, call.action.name):
+        if not rule.covers(call.resource):
             continue
-        named = rule.names(party)
+        # Without a question about the workload, being found is being named.
+        named = rule.names(party) if rule.workloads else True
         if named is not False:
             yield rule, named
         elif rule.effect is Effect.ALLOW:
@@ -53,7 +53,7 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> Iterat
 def standing(
     rule: CompiledRule,
     call: Call,
-    inputs: dict[str, Any],
+    inputs: Inputs,
     now: float,
     *,
     named: bool | None = True,
@@ -82,7 +82,7 @@ def standing(
             return Finding(rule, Standing.SILENT, off) if off else Finding(rule, Standing.APPLIES)
 
 
-def _conditions(rule: CompiledRule, inputs: dict[str, Any]) -> tuple[bool | str, str | None]:
+def _conditions(rule: CompiledRule, inputs: Inputs) -> tuple[bool | str, str | None]:
     """Return True, False or UNKNOWN over all conditions, False first, and the message of the one that decided."""
     held: tuple[bool | str, str | None] = (True, None)
     for condition in rule.conditions:

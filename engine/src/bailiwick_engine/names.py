@@ -5,6 +5,7 @@ Holds: names match as they are spelled, with no regular expression and no foldin
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 
@@ -18,7 +19,13 @@ class NameSet:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Self:
-        """Build the set from names as a policy writes them."""
+        """Build the set from names as a policy writes them; sets of the same names are one object, mostly."""
+        return cls._of(tuple(names))
+
+    @classmethod
+    @lru_cache(maxsize=4_096)
+    def _of(cls, names: tuple[str, ...]) -> Self:
+        # Thousands of policies list the same few names, and a set takes half a kilobyte.
         listed = frozenset(names)
         starred = {name for name in listed if name.endswith("*")}
         return cls(

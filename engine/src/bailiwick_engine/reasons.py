@@ -103,7 +103,9 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
         " send context.args with at most 32 entries of at most 1024 characters.",
         "none",
     ),
-    Reason.STORE_STALE: Explained("The decision point has lost touch with the API server; try again.", "retry"),
+    Reason.STORE_STALE: Explained(
+        "The decision point has lost touch with the source of its policies; try again.", "retry"
+    ),
     Reason.CLOCK_SKEW: Explained(
         "The clocks of the decision point and of the API server are too far apart; an administrator must mend that.",
         "none",

@@ -4,7 +4,7 @@ Holds: what is found is what policies name literally and `decide` allows without
 agrees; what may be there besides, and is not found, makes the answer `incomplete`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -53,7 +53,7 @@ def candidates(endpoint: CompiledEndpoint, kind: Kind, call: Call, now: float) -
     """
     names: set[str] = set()
     hidden = False
-    for rule in endpoint.rules:
+    for rule in _spoken(endpoint, kind, call):
         if rule.audit or rule.effect is Effect.DENY or not _speaks(rule, kind, call, now):
             continue
         found, more = _named(endpoint, rule, kind, call)
@@ -76,6 +76,16 @@ def tried(
         for filled in (_subjects(endpoint, call, name) if kind is Kind.SUBJECT else (_filled(kind, call, name),))
     ]
     return True if True in answers else None if None in answers else False
+
+
+def _spoken(endpoint: CompiledEndpoint, kind: Kind, call: Call) -> Iterable[CompiledRule]:
+    """Return the rules that `_speaks` has to be asked of, by what the call does name."""
+    if kind is Kind.SUBJECT:
+        return endpoint.speaking_of(call.action.name)
+    if not isinstance(call.subject, Subject):
+        return ()
+    parties = (call.subject, *call.actors)
+    return dict.fromkeys(endpoint.index.naming(key for party in parties for key in party.keys))
 
 
 def _speaks(rule: CompiledRule, kind: Kind, call: Call, now: float) -> bool:

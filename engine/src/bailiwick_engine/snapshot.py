@@ -9,6 +9,7 @@ from typing import Self
 
 from bailiwick_engine.call import Resource, Subject
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
+from bailiwick_engine.index import Index
 from bailiwick_engine.keys import Key
 
 EndpointKey = tuple[str, str]
@@ -16,11 +17,12 @@ EndpointKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class CompiledEndpoint:
-    """One endpoint: its settings and its rules, indexed by action.
+    """One endpoint: its settings and its rules, indexed by subject and by action.
 
     `settings` None: nobody carries them, or more than one does (`conflicted`); either way the endpoint denies, and
     `enforcers` are those of every carrier, so that they are told so. `broken` are the policies that deny a subject.
-    `rules` are all of them, in order of place.
+    `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies. `exact` and `patterns` are
+    for questions about no subject in particular. `workload_keys`: whose workload any rule asks for.
     """
 
     settings: CompiledSettings | None
@@ -31,11 +33,14 @@ class CompiledEndpoint:
     exact: Mapping[str, tuple[CompiledRule, ...]]
     patterns: tuple[CompiledRule, ...]
     rules: tuple[CompiledRule, ...]
+    enforced: tuple[CompiledRule, ...]
     named_subjects: frozenset[Key]
+    workload_keys: frozenset[Key]
+    index: Index
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
-        """Build the endpoint from its policies, compiled and broken ones."""
+        """Build the endpoint from its policies, compiled and broken ones; no other policy matters to it."""
         policies, broken = tuple(policies), tuple(broken)
         carriers = [policy.settings for policy in policies if policy.settings is not None]
         carriers += [policy.settings for policy in broken if policy.settings is not None]
@@ -50,6 +55,7 @@ class CompiledEndpoint:
                 patterns.append(rule)
         denying = [policy for policy in broken if not policy.audit]
         whole = unread + [policy.ref for policy in denying if policy.subjects is None]
+        enforced = tuple(rule for rule in rules if not rule.audit)
         return cls(
             settings=carriers[0] if len(carriers) + len(unread) == 1 and carriers else None,
             enforcers=frozenset(name for settings in carriers for name in settings.enforcers),
@@ -59,24 +65,53 @@ class CompiledEndpoint:
             exact={action: tuple(rules) for action, rules in exact.items()},
             patterns=tuple(patterns),
             rules=rules,
-            named_subjects=frozenset(name for rule in rules if not rule.audit for name in rule.subjects),
+            enforced=rules if len(enforced) == len(rules) else enforced,
+            named_subjects=frozenset(name for rule in enforced for name in rule.subjects),
+            workload_keys=frozenset(key for rule in rules for key in rule.workloads),
+            index=Index.of(rules),
         )
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:
-        """Yield the rules whose actions hold this one, each once."""
-        found = self.exact.get(action, ())
-        yield from found
+        """Yield the rules whose actions hold this one, whomever they name, each once."""
+        yield from self.exact.get(action, ())
         for rule in self.patterns:
-            if action in rule.actions and rule not in found:
+            if action not in rule.actions.exact and action in rule.actions:
                 yield rule
 
     def asks_workload(self, action: str, resource: Resource, party: Subject) -> bool:
         """Tell whether a rule that may speak of this call hangs on the workload that the party calls from."""
         keys = party.keys
-        return any(
-            rule.workloads and not keys.isdisjoint(rule.workloads) and rule.covers(resource)
-            for rule in self.speaking_of(action)
+        return not keys.isdisjoint(self.workload_keys) and any(
+            not keys.isdisjoint(rule.workloads) and rule.covers(resource)
+            for rule in self.index.speaking_of(keys, action)
         )
+
+
+def home(policy: CompiledPolicy | BrokenPolicy) -> EndpointKey | None:
+    """Return the endpoint that a policy speaks for; None where that cannot be read."""
+    return None if policy.endpoint is None else (policy.ref.namespace, policy.endpoint)
+
+
+def endpoint_of(policies: Iterable[CompiledPolicy | BrokenPolicy]) -> CompiledEndpoint:
+    """Build one endpoint from all policies that have it as their `home`, so that a store can rebuild just that one."""
+    sound: list[CompiledPolicy] = []
+    broken: list[BrokenPolicy] = []
+    for policy in policies:
+        if isinstance(policy, CompiledPolicy):
+            sound.append(policy)
+        else:
+            broken.append(policy)
+    return CompiledEndpoint.of(sound, broken)
+
+
+def denies_namespace(policy: CompiledPolicy | BrokenPolicy) -> bool:
+    """Tell whether a policy denies its whole namespace, since nobody knows of which endpoint it speaks.
+
+    Not so in Audit mode, which is never part of an answer, unless the policy carries some endpoint's settings.
+    """
+    return (
+        isinstance(policy, BrokenPolicy) and policy.endpoint is None and (policy.carries_settings or not policy.audit)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +124,12 @@ class Snapshot:
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Self:
-        """Index compiled policies. A policy whose endpoint cannot be read denies its whole namespace.
-
-        Not so in Audit mode, which is never part of an answer, unless the policy carries some endpoint's settings.
-        """
-        sound: dict[EndpointKey, list[CompiledPolicy]] = {}
-        broken: dict[EndpointKey, list[BrokenPolicy]] = {}
+        """Index compiled policies. One whose endpoint cannot be read may deny its namespace (`denies_namespace`)."""
+        homes: dict[EndpointKey, list[CompiledPolicy | BrokenPolicy]] = {}
         unreadable: dict[str, PolicyRef] = {}
         for policy in policies:
-            if isinstance(policy, CompiledPolicy):
-                sound.setdefault((policy.ref.namespace, policy.endpoint), []).append(policy)
-            elif policy.endpoint is None:
-                if policy.carries_settings or not policy.audit:
-                    unreadable[policy.ref.namespace] = policy.ref
-            else:
-                broken.setdefault((policy.ref.namespace, policy.endpoint), []).append(policy)
-        return cls(
-            endpoints={
-                key: CompiledEndpoint.of(sound.get(key, ()), broken.get(key, ()))
-                for key in sound.keys() | broken.keys()
-            },
-            revision=revision,
-            unreadable=unreadable,
-        )
+            if (key := home(policy)) is not None:
+                homes.setdefault(key, []).append(policy)
+            elif denies_namespace(policy):
+                unreadable[policy.ref.namespace] = policy.ref
+        return cls({key: endpoint_of(found) for key, found in homes.items()}, revision, unreadable)

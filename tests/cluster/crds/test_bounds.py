@@ -5,7 +5,8 @@ are full, of a definition without rules, so that nothing but the bound can refus
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,13 +48,27 @@ class Probe:
 
 
 def at(bound: Bound) -> str:
-    """Return the path of the one such field of the full objects, as `changed` takes it."""
-    return bound.path.replace("[]", ".0").replace("{}", ".env")
+    """Return the path of the first such field of the full objects, as `changed` takes it."""
+    keys = bound.path.replace("[]", ".[]").replace("{}", ".env").split(".")
+    found = next(_ways(FULL[bound.kind], keys), None)
+    assert found is not None, f"the full {bound.kind} has no {bound.path}"
+    return ".".join(found)
+
+
+def _ways(node: Any, keys: Sequence[str]) -> Iterator[tuple[str, ...]]:  # noqa: ANN401 - any JSON
+    if not keys:
+        yield ()
+        return
+    key, *rest = keys
+    members = enumerate(node) if key == "[]" else [(key, node[key])] if key in node else []
+    for name, member in members:
+        for way in _ways(member, rest):
+            yield (str(name), *way)
 
 
 def in_body(bound: Bound) -> str:
     """Return the same path as the server writes it."""
-    return bound.path.replace("[]", "[0]").replace("{}", ".env")
+    return re.sub(r"\.(\d+)", r"[\1]", at(bound))
 
 
 def present(bound: Bound) -> Any:  # noqa: ANN401 - any JSON
@@ -133,7 +148,7 @@ def _some(bound: Bound, count: int) -> Any:  # noqa: ANN401 - a list or a map
 
 def _numbered(item: Any, keys: tuple[str, ...], number: int) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(item, str):
-        return f"a{number}"
+        return f"sha256:{number:064x}" if item.startswith("sha256:") else f"a{number}"
     return {**item, **{key: f"a{number}" for key in keys if key in item}}
 
 

@@ -19,7 +19,7 @@ from support.callers import Callers
 from support.full_objects import full_grant, full_policy, largest_grant, largest_policy
 from support.installing import DEFINITIONS, accepted
 from support.namespaces import Roles
-from support.objects import Object, changed, gated_rule, grant, later, opened_grant, policy, rule, use_record
+from support.objects import Object, changed, gated_rule, grant, later, opened_grant, policy, rule, settings, use_record
 from support.schemas import definitions
 from support.schemas.definitions import BARE, SHIPPED, in_group
 
@@ -41,7 +41,7 @@ def strictly(callers: Callers, body: Object, namespace: str, group: str = GROUP,
 
 def objects_within(node: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - any JSON
     """Yield the path of each object in a body; the values of a map with free keys are not closed and left out."""
-    if isinstance(node, dict) and not path.endswith((".properties", ".metadata")):
+    if isinstance(node, dict) and not path.endswith((".properties", ".metadata", ".matchLabels")):
         yield path.lstrip(".")
         for key, value in node.items():
             yield from objects_within(value, f"{path}.{key}")
@@ -87,7 +87,11 @@ def test_an_unknown_field_is_not_stored(callers: Callers, installed: Installatio
         pytest.param(policy("nowhere", rules=[gated_rule()]), id="a policy with approval"),
         pytest.param(full_policy("nowhere"), id="the full policy"),
         pytest.param(
-            changed(full_policy("nowhere"), "spec.endpointSettings.identity", {}), id="a policy with empty settings"
+            policy("nowhere", endpointSettings={**settings(), "identity": {}}), id="a policy with empty settings"
+        ),
+        pytest.param(
+            changed(full_policy("nowhere"), "spec.endpointSettings.delegation.principalMustBeEntitled", ...),
+            id="a policy that does not say whether the person must be entitled",
         ),
         pytest.param(
             changed(full_policy("nowhere"), "spec.rules.0.approval.reason", {}), id="a policy that asks for a reason"

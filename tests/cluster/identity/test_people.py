@@ -154,6 +154,7 @@ def test_an_approval_of_one_chain_serves_no_other(corp: Corp, tenant: Tenant) ->
 
 def test_the_record_names_subject_actors_and_hop_and_no_token(corp: Corp, tenant: Tenant) -> None:
     acted(corp, tenant, "customers.list", "on-record")
+    until(lambda: '"on-record"' in corp.point.records.read_text(), "the decision is on record")
     lines = corp.point.records.read_text().splitlines()
     line = next(line for line in reversed(lines) if '"on-record"' in line)
     record = json.loads(line)

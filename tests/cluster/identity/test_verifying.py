@@ -16,6 +16,7 @@ from support.objects import rule
 from support.pdp import asking, minting
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import RULES, Tenant
+from support.waiting import until
 
 REVIEWS = "tokenreviews"
 
@@ -30,9 +31,8 @@ def proxy(pdp: Bailiwick, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def point(pdp: Bailiwick, proxy: FaultProxy) -> Iterator[DecisionPoint]:
     point = pdp.start_point(proxy=proxy)
     yield point
-    # Before the proxy that it is connected to, which then closes what led to the API server in its own time.
+    # Before the proxy that it is connected to.
     stop([point.process.id])
-    time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,8 @@ async def through(exchange: Exchange) -> None:
 
 
 def test_the_clusters_keys_are_read_as_its_own_account(point: DecisionPoint) -> None:
-    assert "keys of an issuer" in point.process.log.read_text()
+    # Read beside all that makes it ready, so perhaps a moment later.
+    until(lambda: "keys of an issuer" in point.process.log.read_text(), "the keys are read")
     assert "not read" not in point.process.log.read_text()
 
 

@@ -47,7 +47,7 @@ def test_what_we_mint_is_a_good_token_but_for_what_a_test_changes(tenant: Tenant
 
 
 @pytest.mark.parametrize("made", CALLERS)
-def test_a_caller_that_is_not_proven_gets_401(tenant: Tenant, key: Path, made: str) -> None:
+def test_ab_36_a_caller_that_is_not_proven_gets_401(tenant: Tenant, key: Path, made: str) -> None:
     answer = asking.post(
         tenant.url(), tenant.body("customers.list"), CALLERS[made](tenant, key), {"X-Request-ID": "who-am-i"}
     )
@@ -131,7 +131,7 @@ def test_a_subject_that_is_not_proven_is_denied(tenant: Tenant, key: Path, evide
     assert asking.post(tenant.url("requests"), body, tenant.pep).status == 400
 
 
-def test_stranger_and_unknown_endpoint_are_told_the_same_byte_for_byte(tenant: Tenant) -> None:
+def test_ab_36_stranger_and_unknown_endpoint_are_told_the_same_byte_for_byte(tenant: Tenant) -> None:
     stranger = tenant.token("stranger", ENFORCER_AUDIENCE)
     body = tenant.body("customers.list")
     answers = [

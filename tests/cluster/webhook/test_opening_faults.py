@@ -114,7 +114,7 @@ def test_a_denial_that_the_store_has_not_heard_of_is_final_all_the_same(tenant: 
     faults.cut_watches()
 
 
-def test_a_grant_that_the_store_still_knows_and_that_is_deleted_serves_nobody(
+def test_ab_18_a_grant_that_the_store_still_knows_and_that_is_deleted_serves_nobody(
     tenant: Tenant, faults: FaultProxy
 ) -> None:
     name = tenant.approved("customers.export", "ghost")

@@ -45,7 +45,7 @@ def test_a_policy_that_does_not_compile_says_where_and_denies_its_own_subjects_o
     until(lambda: tenant.ask("customers.list").decision, "it is allowed again")
 
 
-def test_one_broken_policy_among_two_hundred_denies_only_its_own(tenants: Tenants) -> None:
+def test_ab_23_one_broken_policy_among_two_hundred_denies_only_its_own(tenants: Tenants) -> None:
     tenant = tenants.make("two-hundred")
     names = [f"s{number}" for number in range(200)]
 
@@ -88,7 +88,7 @@ def test_two_policies_with_settings_deny_the_endpoint(tenants: Tenants) -> None:
 
 
 @pytest.mark.parametrize("changes", [20])
-def test_after_many_quick_changes_the_last_one_stands_everywhere(tenants: Tenants, changes: int) -> None:
+def test_ab_22_after_many_quick_changes_the_last_one_stands_everywhere(tenants: Tenants, changes: int) -> None:
     tenant = tenants.make("quick")
     for number in range(changes):
         tenant.change_policy({"suspend": number % 2 == 0})
@@ -96,6 +96,23 @@ def test_after_many_quick_changes_the_last_one_stands_everywhere(tenants: Tenant
         until(lambda: tenant.ask("customers.list", point=point).decision, "the last change stands", 5)  # noqa: B023 - asked at once
     time.sleep(0.5)
     assert [tenant.ask("customers.list", point=point).decision for point in range(REPLICAS)] == [True] * REPLICAS
+
+
+def test_ab_22_a_policy_that_was_widened_and_narrowed_again_is_narrow_everywhere(tenants: Tenants) -> None:
+    tenant = tenants.make("widened")
+    wide = [*RULES[1:], rule("read", actions=["customers.list", "customers.erase-all"])]
+    last = {"rules": [*RULES[1:], rule("read", actions=["customers.list", "customers.last"])]}
+    for _ in range(5):
+        tenant.change_policy({"rules": wide})
+        tenant.change_policy({"rules": list(RULES)})
+    tenant.change_policy({"rules": wide})
+    tenant.change_policy(last)
+    for point in range(REPLICAS):
+        until(lambda: tenant.ask("customers.last", point=point).decision, "the last change is served", 5)  # noqa: B023 - asked at once
+    # Nothing older is served once the last one is.
+    for _ in range(3):
+        answers = [tenant.ask("customers.erase-all", point=point) for point in range(REPLICAS)]
+        assert {answer.reason for answer in answers} == {"no_rule"}
 
 
 def test_the_answer_names_policy_rule_and_snapshot(tenant: Tenant, pdp: Bailiwick) -> None:

@@ -109,6 +109,26 @@ def test_it_is_not_ready_and_answers_nothing_before_the_first_lists(pdp: Bailiwi
     process.stop([point.process.id])
 
 
+@pytest.mark.parametrize("collection", ["endpointpolicies", "approvalgrants"])
+def test_ab_21_a_first_list_that_breaks_off_midway_never_makes_it_ready(
+    pdp: Bailiwick, faults: FaultProxy, collection: str
+) -> None:
+    # A first page that promises more; what then follows, the API server itself refuses.
+    page = b'{"items":[],"metadata":{"resourceVersion":"1","continue":"bm8gc3VjaCBwYWdl"}}'
+    fault = faults.on("GET", rf"^(?!.*continue=).*/{collection}\?.*limit=", injected.events(page), times=None)
+    rest = faults.on("GET", rf"/{collection}\?.*continue=", injected.pass_on, times=None)
+    config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
+    point = pdp.stack.start_decision_point("--kubeconfig", str(config), await_ready=False)
+    until(lambda: min(fault.seen, rest.seen) > 2, "it asks for the list again")
+    assert readiness(point)[0] == 503
+    assert readiness(point)[1]["checks"] == {"synced": False, "fresh": False, "serving": False}
+    with pytest.raises(requests.ConnectionError):
+        requests.get(point.url, timeout=5)
+    faults.clear()
+    await_ready(point)
+    process.stop([point.process.id])
+
+
 def test_it_ends_at_once_when_it_is_told_to_before_it_is_ready(pdp: Bailiwick, faults: FaultProxy) -> None:
     fault = faults.on("GET", LIST, injected.hang, times=None)
     config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
@@ -158,6 +178,7 @@ def test_being_told_to_stop_it_becomes_unready_and_loses_no_request(pdp: Bailiwi
 def test_records_are_whole_lines_and_hold_no_token(pdp: Bailiwick, tenant: Tenant) -> None:
     tenant.ask("customers.export", "recorded", args={"iban": "DE00 5555"}, secret="open sesame")
     asking.post(tenant.url(), tenant.body("customers.list"), tenant.token("api"))
+    until(lambda: '"recorded"' in pdp.points[0].records.read_text(), "the decision is on record")
     written = pdp.points[0].records.read_text()
     last = json.loads(written.splitlines()[-1])
     assert (last["action"], last["resource"]["id"], last["decision"]) == ("customers.export", "recorded", False)

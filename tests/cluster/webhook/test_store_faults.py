@@ -31,7 +31,7 @@ DEAD_AFTER: Final = 5.0
 GONE: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version"}}\n'
 
 
-def test_what_was_deleted_while_the_watch_was_away_is_gone(both: Tenants, faults: FaultProxy) -> None:
+def test_ab_18_what_was_deleted_while_the_watch_was_away_is_gone(both: Tenants, faults: FaultProxy) -> None:
     deleted, kept = both.make("gap"), both.make("gap-of-a-grant")
     name = kept.opened("customers.export", "gap")
     kept.await_known(lambda said: said.reason == "approval_pending", "customers.export", "gap")
@@ -120,7 +120,7 @@ def sensitive(pdp: Bailiwick, proxy: FaultProxy) -> Iterator[DecisionPoint]:
     process.stop([point.process.id])
 
 
-def test_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_recovers(
+def test_ab_19_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_recovers(
     pdp: Bailiwick, sensitive: DecisionPoint, faults: FaultProxy
 ) -> None:
     _await_fresh(sensitive)

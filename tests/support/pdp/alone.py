@@ -112,7 +112,7 @@ class KeptRecords:
         self.lines: list[bytes] = []
         self._failing = failing
 
-    async def write(self, line: bytes) -> None:
+    async def write(self, line: bytes, *, must: bool = True) -> None:
         if self._failing(line):
             message = "no space"
             raise RecordFailedError(message)

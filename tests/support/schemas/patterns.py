@@ -4,6 +4,23 @@ from typing import Final
 
 _LABELS: Final = (("a", "0", "crm-api", "a-1", "a" * 63), ("-a", "a-", "A", "a_b", "a.b", "a b", "a\n", "é"))
 _DIGEST: Final = "0123456789abcdef" * 4
+_ACTIONS: Final = (
+    ("*", "a", "customers.list", "customers.*", "customers:*", "/customers/*", "a.b.c.*", "GET:/a/b", "a/b.*", "é"),
+    # One star, at the end, behind . : or /, with something before that; and no blanks.
+    (
+        *("a*", "customers*", "*.list", "cust*mers", "a.*.b", "**", "a.**", "*.*", ".*", "/*"),
+        *("a b", " a", "a ", "a\tb", "a\n", "a\x0bb", "a\x7fb"),
+    ),
+)
+_IDS: Final = (
+    ("*", "42", "eu/*", "eu:*", "eu.*", "a b", "/", "eu/42", "é", "a\u00a0b"),
+    ("eu*", "*42", "4*2", "eu/*/x", "**", "eu/**", "/*", "a\tb", "a\n", "\x00", "a\x7f"),
+)
+_IMAGES: Final = (
+    (f"sha256:{_DIGEST}",),
+    # None of these is longer than it may be.
+    (_DIGEST, f"sha512:{_DIGEST}", f"sha256:{_DIGEST[1:]}", f"sha256:{_DIGEST.upper()}", f"sha256:{_DIGEST[1:]}\n"),
+)
 
 TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "EndpointPolicy spec.endpoint": _LABELS,
@@ -14,21 +31,19 @@ TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "EndpointPolicy spec.rules.0.approval.steps.0.name": _LABELS,
     "ApprovalGrant spec.request.endpoint": _LABELS,
     "ApprovalGrant spec.request.rules.0.rule": _LABELS,
+    "EndpointPolicy spec.endpointSettings.identity.issuers.0": _LABELS,
+    "EndpointPolicy spec.endpointSettings.delegation.principals.0": _LABELS,
+    "EndpointPolicy spec.endpointSettings.delegation.ceiling.0.conditions.0.name": _LABELS,
+    "EndpointPolicy spec.endpointSettings.delegation.ceiling.0.actions.0": _ACTIONS,
+    "EndpointPolicy spec.endpointSettings.delegation.ceiling.0.resources.0.ids.0": _IDS,
+    "EndpointPolicy spec.subjects.1.user.issuer": _LABELS,
+    "EndpointPolicy spec.subjects.2.group.issuer": _LABELS,
+    "EndpointPolicy spec.subjects.0.workload.imageDigests.0": _IMAGES,
+    "EndpointPolicy spec.rules.0.actions.0": _ACTIONS,
+    "EndpointPolicy spec.rules.0.resources.0.ids.0": _IDS,
     "EndpointPolicy spec.variables.0.name": (
         ("big", "_big", "Big2", "a_b"),
         ("2big", "a-b", "a.b", "a b", "é", "big\n"),
-    ),
-    "EndpointPolicy spec.rules.0.actions.0": (
-        ("*", "a", "customers.list", "customers.*", "customers:*", "/customers/*", "a.b.c.*", "GET:/a/b", "a/b.*", "é"),
-        # One star, at the end, behind . : or /, with something before that; and no blanks.
-        (
-            *("a*", "customers*", "*.list", "cust*mers", "a.*.b", "**", "a.**", "*.*", ".*", "/*"),
-            *("a b", " a", "a ", "a\tb", "a\n", "a\x0bb", "a\x7fb"),
-        ),
-    ),
-    "EndpointPolicy spec.rules.0.resources.0.ids.0": (
-        ("*", "42", "eu/*", "eu:*", "eu.*", "a b", "/", "eu/42", "é", "a\u00a0b"),
-        ("eu*", "*42", "4*2", "eu/*/x", "**", "eu/**", "/*", "a\tb", "a\n", "\x00", "a\x7f"),
     ),
     "ApprovalGrant spec.request.rules.0.ruleDigest": (
         (f"v1:{_DIGEST}",),

@@ -12,27 +12,18 @@ from support.objects import (
     Object,
     active_status,
     changed,
-    gated_rule,
     grant,
     later,
     opened_grant,
-    policy,
-    rule,
     step,
-    subject,
     use_record,
 )
+from support.schemas.policy_cases import NOWHERE, POLICY_CASES
 from support.schemas.transitions import Case
 
-NOWHERE: Final = "nowhere"
-P: Final = policy(NOWHERE)
 G: Final = grant(NOWHERE)
 TIMES: Final = {"approvedTime": later(), "notAfterTime": later(minutes=10)}
 ANOTHER_TIME: Final = later(minutes=99)
-
-
-def with_rule(**fields: object) -> Object:
-    return changed(P, "spec.rules.0", rule(**fields))  # type: ignore[arg-type]  # any field of a rule
 
 
 def with_request(of: Object = G, **fields: object) -> Object:
@@ -72,60 +63,7 @@ JUDGEMENTS_CHANGED: Final[tuple[tuple[str, Callable[[list[Object]], object]], ..
 )
 
 CASES: Final = (
-    # EndpointPolicy
-    Case(
-        "another endpoint",
-        cel.ENDPOINT_IMMUTABLE,
-        "spec.endpoint",
-        stored=P,
-        refused=changed(P, "spec.endpoint", "other-api"),
-        accepted=changed(P, "spec.suspend", True),
-    ),
-    Case(
-        "a rule whose subject is not listed",
-        cel.RULE_SUBJECTS_KNOWN,
-        "spec",
-        refused=with_rule(subjects=["agent", "stranger"]),
-        accepted=changed(with_rule(subjects=["agent", "stranger"]), "spec.subjects", [subject(), subject("stranger")]),
-    ),
-    Case(
-        "a second rule whose subject is not listed",
-        cel.RULE_SUBJECTS_KNOWN,
-        "spec",
-        refused=changed(P, "spec.rules", [rule(), rule("list", subjects=["stranger"])]),
-        accepted=changed(P, "spec.rules", [rule(), rule("list")]),
-    ),
-    Case(
-        "RequireApproval without approval",
-        cel.APPROVAL_WITH_EFFECT,
-        "spec.rules[0]",
-        refused=with_rule(effect="RequireApproval"),
-        accepted=changed(P, "spec.rules.0", gated_rule()),
-    ),
-    *(
-        Case(
-            f"{effect} with approval",
-            cel.APPROVAL_WITH_EFFECT,
-            "spec.rules[0]",
-            refused=changed(P, "spec.rules.0", gated_rule(effect=effect)),
-            accepted=with_rule(effect=effect),
-        )
-        for effect in ("Allow", "Deny")
-    ),
-    Case(
-        "a Deny that expires",
-        cel.DENY_NEVER_EXPIRES,
-        "spec.rules[0]",
-        refused=with_rule(effect="Deny", expireTime=later(hours=1)),
-        accepted=with_rule(effect="Allow", expireTime=later(hours=1)),
-    ),
-    Case(
-        "a Deny with intents",
-        cel.DENY_HAS_NO_INTENTS,
-        "spec.rules[0]",
-        refused=with_rule(effect="Deny", intents=["support"]),
-        accepted=with_rule(effect="Allow", intents=["support"]),
-    ),
+    *POLICY_CASES,
     # ApprovalGrant, its request
     *(
         Case(

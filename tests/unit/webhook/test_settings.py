@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from bailiwick_webhook.record.limits import Limits
 from bailiwick_webhook.settings import parse
 
 PAIR: Final = ("--tls-cert-file", "tls.crt", "--tls-key-file", "tls.key")
@@ -21,7 +22,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "a URL without host": (("--external-url", "https://"), "--external-url must be an absolute http(s) URL"),
     "a URL of another scheme": (("--external-url", "ftp://pdp.example"), "--external-url must be an absolute"),
-    "policies without development": (("--policies", "dir"), "--policies needs --development"),
+    "policies without issuers": (("--policies", "dir"), "--policies needs --issuers with an entry named cluster"),
     "development without policies": (("--development",), "--development goes with --policies"),
     "development on all addresses": (
         ("--policies", "dir", "--development", "--host", "0.0.0.0"),  # noqa: S104 - what must be refused
@@ -43,6 +44,10 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
         ("--policies", "dir", "--development", "--namespace", "bailiwick-system"),
         "--namespace is about a cluster",
     ),
+    "a queue for nothing": (("--record-queue", "0"), "must be a whole number greater than 0"),
+    "a queue of no size": (("--record-queue-bytes", "-1"), "must be a whole number greater than 0"),
+    "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
+    "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
 }
@@ -59,7 +64,15 @@ def test_what_would_be_unsafe_is_refused(what: str, capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "-inf", "soon", ""])
 @pytest.mark.parametrize(
-    "flag", ["--max-staleness", "--hard-staleness", "--relist-interval", "--api-timeout", "--drain-seconds"]
+    "flag",
+    [
+        "--max-staleness",
+        "--hard-staleness",
+        "--relist-interval",
+        "--api-timeout",
+        "--drain-seconds",
+        "--record-timeout",
+    ],
 )
 def test_a_duration_is_a_number_of_seconds_that_ends(flag: str, value: str) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -79,3 +92,9 @@ def test_with_tls_it_listens_anywhere_and_says_https() -> None:
 
 def test_a_trailing_slash_of_the_external_url_is_no_part_of_it() -> None:
     assert parse(["--external-url", "https://pdp.example/base/"]).external_url == "https://pdp.example/base"
+
+
+def test_a_decision_without_its_record_is_denied_unless_told_otherwise() -> None:
+    assert parse([]).record_limits == Limits(required=True, first=False)
+    told = parse(["--on-record-failure", "allow", "--record-before-answer", "all", "--record-timeout", "0.5"])
+    assert told.record_limits == Limits(required=False, first=True, timeout=0.5)

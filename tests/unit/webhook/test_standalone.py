@@ -1,80 +1,22 @@
 """`bailiwick-webhook --policies DIR --development`, the real process: it needs no cluster."""
 
 import json
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 import pytest
-import requests
 import yaml
 
 from bailiwick_webhook.identity.development import NOTICE
 from support.objects import AGENT, Object, changed, gated_rule, policy, rule, settings
 from support.pdp import asking
-from support.pdp.asking import Said
+from support.pdp.standalone import COMMAND, Process
 from support.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-TAKEN_UP_SECONDS: Final = 2.0
-COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook")
-
-
-class Process:
-    """A decision point of its own, with its files."""
-
-    def __init__(self, folder: Path, policies: Path, log: IO[bytes]) -> None:
-        self.policies = policies
-        self.log = Path(log.name)
-        self.records = folder / "records.jsonl"
-        self.port, self.status_port = _free_ports()
-        self.process = subprocess.Popen(
-            [
-                *(*COMMAND, "--policies", str(policies), "--development"),
-                *("--port", str(self.port), "--status-port", str(self.status_port)),
-                *("--record-file", str(self.records), "--drain-seconds", "0.1"),
-            ],
-            stderr=log,
-        )
-        until(lambda: self.readiness()[0] == 200, "ready")
-
-    def write(self, name: str, *objects: Object | str) -> None:
-        text = "---\n".join(obj if isinstance(obj, str) else yaml.safe_dump(obj) for obj in objects)
-        (self.policies / name).write_text(text)
-
-    def readiness(self) -> tuple[int, dict[str, Any]]:
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            answer = requests.get(f"http://127.0.0.1:{self.status_port}/readyz", timeout=5)
-        except requests.ConnectionError:
-            return 0, {}
-        return answer.status_code, answer.json()
-
-    def url(self, what: str, endpoint: str = "crm-api") -> str:
-        return f"http://127.0.0.1:{self.port}/endpoints/crm/{endpoint}/access/v1/{what}"
-
-    def ask(self, action: str = "customers.list", what: str = "evaluation", **fields: object) -> Said:
-        return asking.post(self.url(what), asking.evaluation(AGENT, action) | fields, None)
-
-    def turns(self, reason: str | None, action: str = "customers.list") -> None:
-        """Wait until the answer has this reason, as long as a change may take."""
-        until(lambda: self.ask(action).reason == reason, f"the answer is {reason}", TAKEN_UP_SECONDS)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
 
 
 def allowing(**spec: object) -> Object:
@@ -101,6 +43,7 @@ def test_it_decides_and_says_in_every_answer_that_this_protects_nothing(point: P
     assert {said.context["development"] for said in (allowed, denied)} == {NOTICE}
     assert point.readiness()[1]["development"] == NOTICE
     assert NOTICE in point.log.read_text().split("\n")[2]
+    until(lambda: point.records.read_bytes().count(b"\n") == 2, "both decisions are on record", 5)
     record = json.loads(point.records.read_bytes().splitlines()[0])
     assert record["caller"]["id"] == "bailiwick:development:anybody"
     assert record["evaluation_id"] == allowed.context["evaluation_id"]
@@ -123,7 +66,7 @@ def test_an_id_of_another_type_does_not_pass_for_a_service_account(point: Proces
     assert point.ask(subject={"type": "user", "id": AGENT}).decision is False
 
 
-def test_acting_for_somebody_is_refused(point: Process) -> None:
+def test_acting_for_somebody_is_refused_where_the_endpoint_does_not_take_it(point: Process) -> None:
     acting = {"type": "serviceAccount", "id": AGENT, "properties": {"act": {"sub": "x"}}}
     assert point.ask(subject=acting).reason == "delegation_invalid"
 

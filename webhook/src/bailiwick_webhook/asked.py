@@ -12,10 +12,11 @@ from bailiwick_engine.call import Call
 class Asked:
     """A call, the enforcer's own id of it, and whether the API server confirmed its tokens just now.
 
-    `explain`: the caller wants an explanation and may see it.
+    `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.
     """
 
     call: Call
     request_id: str | None
     live_identity: bool
     explain: bool = False
+    trace: str | None = None

@@ -27,6 +27,7 @@ from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
+from bailiwick_webhook.metrics.exposition import Exposition
 from bailiwick_webhook.opening import Opener
 from bailiwick_webhook.pdp import Pdp, Records
 from bailiwick_webhook.permits import Permits
@@ -62,7 +63,9 @@ async def _run(given: Settings) -> None:
         server_context(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file and given.tls_key_file else None
     )
     async with contextlib.AsyncExitStack() as stack:
-        records = await stack.enter_async_context(RecordWriter(given.record_file, fsync=given.record_fsync))
+        records = await stack.enter_async_context(
+            RecordWriter(given.record_file, fsync=given.record_fsync, limits=given.record_limits)
+        )
         store, identity, pdp, keysets = (
             standalone.parts(given, given.policies, records)
             if given.policies is not None
@@ -70,7 +73,12 @@ async def _run(given: Settings) -> None:
         )
         listening = asyncio.Event()
         status = await serve(
-            health.build(store, lambda: listening.is_set() and not stop.is_set(), identity.notice),
+            health.build(
+                store,
+                lambda: listening.is_set() and not stop.is_set(),
+                identity.notice,
+                Exposition(store, records, pdp.counts),
+            ),
             given.status_host,
             given.status_port,
         )
@@ -88,6 +96,7 @@ async def _run(given: Settings) -> None:
             return
         filled()
         decisions = app.build(pdp, identity, given.external_url, stop.is_set)
+        health.count_answers(decisions, pdp.counts)
         server = await serve(decisions, given.host, given.port, tls)
         stack.push_async_callback(server.stop)
         listening.set()
@@ -111,6 +120,15 @@ def _clustered(
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
     )
+    pdp = Pdp(
+        store,
+        Consumer(cluster, time.time),
+        Opener(cluster, store, given.installation, time.time),
+        records,
+        given.installation,
+        permits=Permits(cluster),
+        record_key=given.record_key,
+    )
     keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(given.issuers)
     tokens = Tokens(
         cluster,
@@ -118,9 +136,8 @@ def _clustered(
         max_staleness=given.max_staleness,
         clock=time.monotonic,
         now=time.time,
+        counts=pdp.counts,
     )
-    opener = Opener(cluster, store, given.installation, time.time)
-    pdp = Pdp(store, Consumer(cluster, time.time), opener, records, given.installation, permits=Permits(cluster))
     return store, ByToken(tokens, issuers, Workloads(cluster)), pdp, (keys, *issuers.keysets)
 
 

@@ -9,7 +9,6 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -23,17 +22,22 @@ from bailiwick_engine.compiled import CompiledSettings, Gate
 from bailiwick_engine.decide import decide
 from bailiwick_engine.explain import Explanation, explain
 from bailiwick_engine.grants import Grant
-from bailiwick_engine.reasons import NextAction, Reason
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.consume import Judge
+from bailiwick_webhook.decision import Decision
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Outcome as Counted, Use
 from bailiwick_webhook.opening import Opened, Refused
 from bailiwick_webhook.permits import Permits
-from bailiwick_webhook.record.line import line
+from bailiwick_webhook.record.line import Lines
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Kind, Searched, Searcher
 from bailiwick_webhook.store.view import View
+
+__all__ = ["Decision", "Pdp", "Records", "Requests", "Uses", "new_evaluation_id"]
 
 _log = structlog.get_logger()
 
@@ -41,8 +45,8 @@ _log = structlog.get_logger()
 class Records(Protocol):
     """Where records go."""
 
-    async def write(self, line: bytes) -> None:
-        """Append one line; raises `RecordFailedError`."""
+    async def write(self, line: bytes, *, must: bool = True) -> None:
+        """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
 
 
 class Uses(Protocol):
@@ -74,43 +78,6 @@ class Requests(Protocol):
         """Return the grant of a task of this endpoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
-
-    `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
-    there is nobody to ask for one.
-    """
-
-    verdict: Verdict
-    allowed: bool
-    evaluation_id: str
-    time: float
-    revision: str
-    age: float
-    used: Grant | None = None
-    explanation: Explanation | None = None
-    askable: bool = True
-
-    @property
-    def requestable(self) -> bool:
-        """An approval can be asked for."""
-        return self.askable and self.verdict.requestable
-
-    @property
-    def next_action(self) -> NextAction:
-        """What the caller can do (ARAP `next_action`)."""
-        found = self.verdict.next_action
-        return "none" if found == "request" and not self.askable else found
-
-    @property
-    def sentence(self) -> str:
-        """Why, in one sentence."""
-        if self.verdict.next_action == "request" and not self.askable:
-            return "This call needs an approval, and without an API server there is nobody to ask for one."
-        return self.verdict.sentence
-
-
 class _Settled(NamedTuple):
     asked: Asked
     verdict: Verdict
@@ -123,7 +90,7 @@ class _Settled(NamedTuple):
 class Pdp:
     """Answers evaluations. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a decision point
         self,
         store: View,
         consumer: Uses,
@@ -132,6 +99,8 @@ class Pdp:
         installation: Installation,
         now: Callable[[], float] = time.time,
         permits: Permits | None = None,
+        *,
+        record_key: bytes | None = None,
     ) -> None:
         self._store = store
         self._consumer = consumer
@@ -140,6 +109,8 @@ class Pdp:
         self._installation = installation
         self._now = now
         self._permits = permits
+        self._lines = Lines(record_key)
+        self.counts = Counts()
         self._searcher = Searcher(store, records, self._now)
 
     def circumstances(self, asked: Asked, now: float | None = None) -> Circumstances:
@@ -167,14 +138,21 @@ class Pdp:
 
     async def evaluate(self, asked: Asked) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""
+        started = time.perf_counter()
         snapshot = self.snapshot
-        return await self._written(await self._settled(asked, self.judge(asked), self._explanation(asked, snapshot)))
+        decision = await self._written(
+            await self._settled(asked, self.judge(asked), self._explanation(asked, snapshot))
+        )
+        self.counts.evaluation.count(decision.counted, decision.verdict.reason)
+        self.counts.evaluation.took(time.perf_counter() - started)
+        return decision
 
     async def evaluate_all(self, items: Sequence[Asked | None], semantic: Semantic) -> list[Decision | None]:
         """Decide a batch whole, on one snapshot, then use grants in order, up to the item that ends it.
 
         None stands for an item that cannot be decided, and counts as denied.
         """
+        started = time.perf_counter()
         snapshot = self.snapshot
         judged = [None if one is None else (one, self.judge(one)) for one in items]
         settled: list[_Settled | None] = []
@@ -187,6 +165,10 @@ class Pdp:
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
         decisions = await asyncio.gather(*(self._written_if(one) for one in settled))
+        for decision in decisions:
+            if decision is not None:
+                self.counts.batch.count(decision.counted, decision.verdict.reason)
+        self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
 
@@ -224,7 +206,16 @@ class Pdp:
 
     async def search(self, asked: Asked, kind: Kind) -> Searched | None:
         """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
-        return await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
+        started, counts = time.perf_counter(), self.counts.search
+        found = await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
+        if found is None:
+            counts.count(Counted.FORBIDDEN, Reason.NO_RULE)
+        elif found.refused is None:
+            counts.count(Counted.ALLOW, Reason.ALLOWED)
+        else:
+            counts.count(Counted.DENY, found.refused)
+        counts.took(time.perf_counter() - started)
+        return found
 
     async def _with_grant(self, asked: Asked, verdict: Verdict, evaluation_id: str) -> tuple[Verdict, Grant | None]:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
@@ -237,7 +228,9 @@ class Pdp:
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
             return verdict, None
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
-        return await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
+        verdict, used = await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
+        self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
+        return verdict, used
 
     def settings(self, namespace: str, endpoint: str, caller: ServiceAccount) -> CompiledSettings | None:
         """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""
@@ -259,7 +252,7 @@ class Pdp:
 
         async def known(party: Subject) -> Subject:
             if not (
-                any(not party.keys.isdisjoint(rule.workloads) for rule in endpoint.rules)
+                not party.keys.isdisjoint(endpoint.workload_keys)
                 if searching
                 else endpoint.asks_workload(call.action.name, call.resource, party)
             ):
@@ -275,23 +268,29 @@ class Pdp:
         Returns the decision, and what became of the request; None where the verdict leaves nothing to ask for. Raises
         `ClusterUnavailableError`.
         """
+        started = time.perf_counter()
         verdict = self.judge(asked)
         outcome: Opened | Refused | None = None
-        if verdict.grants:
-            outcome = Opened(verdict.grants[0], created=False)
-        elif (
-            (verdict.requestable or verdict.reason is Reason.APPROVAL_PENDING)
+        # The store may lag behind another replica's use, so what it knows is read live before it is told.
+        known = verdict.grants[0] if verdict.grants else verdict.pending
+        if (
+            (known is not None or verdict.requestable)
             and isinstance(asked.call.subject, Subject)
             and verdict.gate is not None
             and verdict.digest is not None
         ):
             call, subject, gate = asked.call, asked.call.subject, verdict.gate
-            if verdict.pending is not None:
-                outcome = await self._opener.join(verdict.pending, call, subject, gate)
+            if known is not None:
+                outcome = await self._opener.join(known, call, subject, gate)
             if outcome is None:
                 outcome = await self._opener.open(call, subject, gate, verdict.digest, reason)
         opened = outcome.grant if isinstance(outcome, Opened) else None
         decision = await self._recorded(asked, "request", verdict, new_evaluation_id(), allowed=False, used=opened)
+        came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
+        if verdict.outcome is Outcome.FORBIDDEN:
+            came_to = Counted.FORBIDDEN
+        self.counts.request.count(came_to, decision.verdict.reason)
+        self.counts.request.took(time.perf_counter() - started)
         return decision, outcome
 
     async def task(self, namespace: str, endpoint: str, caller: ServiceAccount, task_id: str) -> Grant | None:
@@ -316,12 +315,15 @@ class Pdp:
     ) -> Decision:
         now, revision, age = self._now(), self._store.revision, self._store.age
         decision = Decision(verdict, allowed, evaluation_id, now, revision, age, used, askable=self._opener.possible)
-        written = line(
-            asked.call,
+        call = asked.call
+        written = self._lines.line(
+            call,
             verdict,
+            self.snapshot.endpoints.get((call.namespace, call.endpoint)),
             kind=kind,
             evaluation_id=evaluation_id,
             request_id=asked.request_id,
+            trace=asked.trace,
             allowed=allowed,
             used=used,
             revision=revision,
@@ -329,9 +331,11 @@ class Pdp:
             now=now,
         )
         try:
-            await self._records.write(written)
+            await self._records.write(written, must=used is not None)
         except RecordFailedError as error:
-            _log.error("decision not recorded, denied", evaluation_id=evaluation_id, error=str(error))
+            if used is not None:
+                # The only trace of why a use is spent. Of the others the writer tells, once in a while.
+                _log.error("decision not recorded, denied", evaluation_id=evaluation_id, error=str(error))
             if verdict.outcome is Outcome.FORBIDDEN:
                 return decision
             verdict = replace(verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)

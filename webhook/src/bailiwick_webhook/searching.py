@@ -1,7 +1,7 @@
 """Searching: a search carried out, a few milliseconds at a time, and recorded.
 
 Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
-is told, as a count.
+is told, as a count, unless the installation would rather answer than record.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ _SLICE: Final = 0.005
 class Records(Protocol):
     """Where records go."""
 
-    async def write(self, line: bytes) -> None:
-        """Append one line; raises `RecordFailedError`."""
+    async def write(self, line: bytes, *, must: bool = True) -> None:
+        """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ class Searcher:
                 revision=revision,
                 age=age,
                 now=searched.time,
-            )
+            ),
+            must=False,
         )
         return searched

@@ -6,7 +6,7 @@ Holds: frozen; a combination that would be unsafe is refused here, with what to 
 import argparse
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
+from bailiwick_webhook.record.limits import Limits
 
 # What only a decision point with a cluster can use, by argparse's names.
 _CLUSTER_ONLY: Final = (
@@ -26,6 +27,7 @@ _CLUSTER_ONLY: Final = (
     "human_username_prefix",
     "relist_interval",
 )
+_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Settings:
     tls_key_file: Path | None
     record_file: Path | None
     record_fsync: bool
+    record_limits: Limits
+    record_key: bytes | None = field(repr=False)
     max_staleness: float
     hard_staleness: float
     relist_interval: float
@@ -101,6 +105,14 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         tls_key_file=options.tls_key_file,
         record_file=None if str(options.record_file) == "-" else options.record_file,
         record_fsync=options.record_fsync,
+        record_limits=Limits(
+            records=options.record_queue,
+            size=options.record_queue_bytes,
+            timeout=options.record_timeout,
+            required=options.on_record_failure == "deny",
+            first=options.record_before_answer == "all",
+        ),
+        record_key=_key(parser, options.record_hmac_key_file) if options.record_hmac_key_file else None,
         max_staleness=options.max_staleness,
         hard_staleness=options.hard_staleness,
         relist_interval=options.relist_interval,
@@ -159,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 takes a free one")
     serving.add_argument("--status-host", default="127.0.0.1", help="address of the status port; it tells no secrets")
     serving.add_argument(
-        "--status-port", type=int, default=8081, help="port of /healthz and /readyz; 0 takes a free one"
+        "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 takes a free one"
     )
     serving.add_argument("--external-url", default="", help="base of the URLs in answers (default: host and port)")
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
@@ -203,8 +215,51 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
     record = parser.add_argument_group("decision record")
     record.add_argument("--record-file", type=Path, default=Path("-"), help="JSON lines are appended here; - is stdout")
-    record.add_argument("--record-fsync", action="store_true", help="a consuming answer waits for the disk")
+    _add_record(record)
     return parser
+
+
+def _key(parser: argparse.ArgumentParser, file: Path) -> bytes:
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        parser.error(f"--record-hmac-key-file: {error}")
+    if len(key) < _KEY_BYTES:
+        parser.error(f"--record-hmac-key-file: {file} holds {len(key)} bytes, and a key takes {_KEY_BYTES} or more")
+    return key
+
+
+def _add_record(record: argparse._ArgumentGroup) -> None:
+    usual = Limits()
+    record.add_argument(
+        "--record-hmac-key-file",
+        type=Path,
+        help="key of the HMACs that stand for sensitive values, 32 bytes or more; without it nothing is left of them",
+    )
+    record.add_argument("--record-fsync", action="store_true", help="written means on the disk: fsync every batch")
+    record.add_argument(
+        "--record-before-answer",
+        choices=("uses", "all"),
+        default="uses",
+        help="which answers wait until their record is written: those that take a use of a grant, or all; the others"
+        " are written within moments, and a crash of the process can take those with it",
+    )
+    record.add_argument(
+        "--on-record-failure",
+        choices=("deny", "allow"),
+        default="deny",
+        help="what becomes of a decision whose record cannot be written: denied, or given, and the loss counted and"
+        " logged; what takes a use of a grant is always denied",
+    )
+    record.add_argument(
+        "--record-timeout", type=_positive, default=usual.timeout, help="seconds that a decision waits for its record"
+    )
+    record.add_argument(
+        "--record-queue", type=_count, default=usual.records, help="records that may wait to be written"
+    )
+    record.add_argument(
+        "--record-queue-bytes", type=_count, default=usual.size, help="bytes of records that may wait to be written"
+    )
 
 
 def _positive(text: str) -> float:
@@ -212,6 +267,14 @@ def _positive(text: str) -> float:
     # Neither inf nor nan: a store would never be too old.
     if not 0 < value < float("inf"):
         message = "must be a number greater than 0"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if value < 1:
+        message = "must be a whole number greater than 0"
         raise argparse.ArgumentTypeError(message)
     return value
 

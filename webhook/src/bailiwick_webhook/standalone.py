@@ -106,7 +106,8 @@ def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Iden
         prepare = _as_written
     store = Directory(policies, max_staleness=given.max_staleness, hard_staleness=given.hard_staleness, prepare=prepare)
     # No grant is ever judged, so the names of an installation play no part.
-    return store, identity, Pdp(store, NoUses(), NoRequests(), records, Installation()), keysets
+    pdp = Pdp(store, NoUses(), NoRequests(), records, Installation(), record_key=given.record_key)
+    return store, identity, pdp, keysets
 
 
 def _as_written(snapshot: Snapshot) -> Snapshot:

@@ -8,15 +8,17 @@ once.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import orjson
 from aiohttp import web
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
 from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
+from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
-from bailiwick_webhook.http.edge import Edge, Verified, json, request_id, tenant
+from bailiwick_webhook.http.edge import Edge, Tenant, Verified
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.identity.tokens import Proven
 
@@ -64,23 +66,24 @@ class Evaluations:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest, of: Tenant) -> bytes:
         """Answer a batch, or the one evaluation that a body without items is."""
         caller = await self._edge.caller(request)
         notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
         body = await read_object(request)
         batch = parse(body)
         if batch is None:
-            return await self._one(request, caller, authzen.parse(body))
+            asked = await self._edge.call(of, caller, parsed := authzen.parse(body), request_id(request))
+            return await evaluated(self._edge, of, asked, parsed)
         verified: Verified = {}
         items = [
-            None if isinstance(item, ProblemError) else await self._call(request, caller, item, index, verified)
+            None if isinstance(item, ProblemError) else await self._call(request, of, caller, item, index, verified)
             for index, item in enumerate(batch.items)
         ]
-        if not any(items) and not self._edge.pdp.enforces(*tenant(request), caller.account):
+        if not any(items) and not self._edge.pdp.enforces(*of, caller.account):
             raise forbidden(stranger)
         decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
-        base = self._edge.base(request)
+        base = self._edge.base(of)
         answers = []
         for item, decision in zip(batch.items, decisions, strict=False):
             if isinstance(item, ProblemError) or decision is None:
@@ -90,29 +93,25 @@ class Evaluations:
                 raise forbidden(stranger)
             else:
                 answers.append(authzen.answer(decision, base, notice, explain=item.explain))
-        return json(200, {"evaluations": answers})
-
-    async def _one(self, request: web.Request, caller: Proven, parsed: Evaluation) -> web.StreamResponse:
-        asked = await self._edge.call(request, caller, parsed, request_id(request))
-        return json(200, await evaluated(self._edge, request, asked, parsed))
+        return orjson.dumps({"evaluations": answers})
 
     async def _call(
-        self, request: web.Request, caller: Proven, item: Evaluation, index: int, verified: Verified
+        self, request: web.BaseRequest, of: Tenant, caller: Proven, item: Evaluation, index: int, verified: Verified
     ) -> Asked:
         own_id = request_id(request)
         # Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one
         # when the body is sent again. No header can hold a space, so no single call has this id.
         return await self._edge.call(
-            request, caller, item, None if own_id is None else f"{own_id} [{index}]", verified=verified
+            of, caller, item, None if own_id is None else f"{own_id} [{index}]", verified=verified
         )
 
 
-async def evaluated(edge: Edge, request: web.Request, asked: Asked, parsed: Evaluation) -> dict[str, Any]:
+async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) -> bytes:
     """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
     decision = await edge.pdp.evaluate(asked)
     if decision.verdict.outcome is Outcome.FORBIDDEN:
         raise forbidden(edge.identity.stranger)
-    return authzen.answer(decision, edge.base(request), edge.identity.notice, explain=parsed.explain)
+    return orjson.dumps(authzen.answer(decision, edge.base(of), edge.identity.notice, explain=parsed.explain))
 
 
 def _semantic(named: object) -> Semantic:

@@ -3,9 +3,7 @@
 Holds: who asks is authenticated before the body is read; URLs in answers come from the setting, never from `Host`.
 """
 
-import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import NamedTuple
 
 import orjson
 from aiohttp import web
@@ -14,6 +12,7 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
+from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
@@ -21,12 +20,17 @@ from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.pdp import Pdp
-
-REQUEST_ID: Final = "X-Request-ID"
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+from bailiwick_webhook.tracing import traceparent
 
 Verified = dict[bytes, Parties]
 """Parties of the items of one body, by what was said and shown of them."""
+
+
+class Tenant(NamedTuple):
+    """Whose endpoint is asked about."""
+
+    namespace: str
+    endpoint: str
 
 
 class Edge:
@@ -37,15 +41,15 @@ class Edge:
         self.identity = identity
         self._external_url = external_url
 
-    async def asked(self, request: web.Request) -> tuple[Asked, Evaluation]:
+    async def asked(self, request: web.BaseRequest, of: Tenant) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
         caller = await self.caller(request)
         parsed = authzen.parse(await read_object(request))
-        return await self.call(request, caller, parsed, request_id(request)), parsed
+        return await self.call(of, caller, parsed, request_id(request)), parsed
 
     async def call(
         self,
-        request: web.Request,
+        of: Tenant,
         caller: Proven,
         parsed: Evaluation,
         own_id: str | None,
@@ -54,7 +58,7 @@ class Edge:
         searching: bool = False,
     ) -> Asked:
         """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
-        namespace, endpoint = tenant(request)
+        namespace, endpoint = of
         settings = self.pdp.settings(namespace, endpoint, caller.account)
         kept = {} if verified is None else verified
         shown = b"" if verified is None else orjson.dumps(tuple(parsed.subject))
@@ -73,9 +77,10 @@ class Edge:
         )
         call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
-        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain)
+        trace = traceparent(request.headers.get("traceparent"))
+        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain, trace=trace)
 
-    async def caller(self, request: web.Request) -> Proven:
+    async def caller(self, request: web.BaseRequest) -> Proven:
         """Return who asks. Raises `ProblemError` (401, 503)."""
         match await self.identity.caller(request.headers.get("Authorization", "")):
             case None:
@@ -85,26 +90,15 @@ class Edge:
             case Proven() as proven:
                 return proven
             case Refused(Reason.IDENTITY_UNVERIFIABLE):
-                raise unavailable("The API server cannot be asked about the caller's token at the moment.")
+                raise unavailable("The caller's token cannot be verified at the moment; ask again.")
             case Refused():
                 raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
 
-    def base(self, request: web.Request) -> str:
+    def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""
-        return "/".join((self._external_url, "endpoints", *tenant(request)))
+        return f"{self._external_url}/endpoints/{of.namespace}/{of.endpoint}"
 
 
-def tenant(request: web.Request) -> tuple[str, str]:
+def tenant(request: web.Request) -> Tenant:
     """Return namespace and endpoint of the path."""
-    return request.match_info["namespace"], request.match_info["endpoint"]
-
-
-def request_id(request: web.Request) -> str | None:
-    """Return the caller's request id, if it is one that can be echoed and recorded."""
-    found = request.headers.get(REQUEST_ID)
-    return found if found is not None and _REQUEST_ID.fullmatch(found) else None
-
-
-def json(status: int, body: Mapping[str, Any], **headers: str) -> web.Response:
-    """Return a JSON answer."""
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers)
+    return Tenant(request.match_info["namespace"], request.match_info["endpoint"])

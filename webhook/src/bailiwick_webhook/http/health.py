@@ -1,10 +1,11 @@
-"""Health, on a port of its own: /healthz says that the loop turns, /readyz that decisions can be trusted.
+"""Health, on a port of its own: /healthz (the loop turns), /readyz (decisions can be trusted), and /metrics.
 
 `/served` answers the operator, which asks which generations of which policies this process decides by at the moment.
 Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop;
 nothing here tells a policy to who does not know its uid already.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
@@ -13,6 +14,8 @@ import orjson
 from aiohttp import web
 
 from bailiwick_engine.circumstances import Freshness
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.exposition import CONTENT_TYPE, Exposition
 from bailiwick_webhook.store.view import View
 
 # A uid and a generation of each policy that is asked about.
@@ -21,7 +24,9 @@ _Asked = Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)]
 _ASKED: Final = msgspec.json.Decoder(_Asked)
 
 
-def build(store: View, serving: Callable[[], bool], notice: Mapping[str, str]) -> web.Application:
+def build(
+    store: View, serving: Callable[[], bool], notice: Mapping[str, str], exposition: Exposition
+) -> web.Application:
     """Return the application of the status port. `notice` is told besides."""
 
     async def healthz(_: web.Request) -> web.Response:
@@ -56,9 +61,24 @@ def build(store: View, serving: Callable[[], bool], notice: Mapping[str, str]) -
         body = {"ready": all(looked_at().values()), "served": found}
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
+    async def metrics(_: web.Request) -> web.Response:
+        # In a thread: going through thousands of policies must not keep decisions waiting.
+        text = await asyncio.to_thread(exposition.text)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
     # Of a longer body no more is read: 413.
     app = web.Application(client_max_size=2**20)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_post("/served", served)
+    app.router.add_get("/metrics", metrics)
     return app
+
+
+def count_answers(app: web.Application, counts: Counts) -> None:
+    """Have every answer of an application counted by the class of its status."""
+
+    async def count(_: web.Request, response: web.StreamResponse) -> None:
+        counts.answered(response.status)
+
+    app.on_response_prepare.append(count)

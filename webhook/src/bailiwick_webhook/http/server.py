@@ -8,12 +8,26 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from bailiwick_webhook.http.front import FRONT
+
+
+class _Runner(web.AppRunner):
+    """Runs an application behind its front, where it has one."""
+
+    async def setup(self) -> None:
+        """Get ready to listen."""
+        await super().setup()
+        front = self.app.get(FRONT)
+        if front is not None and self.server is not None:
+            # Before the first connection, each of which keeps the handler that it finds.
+            self.server.request_handler = front.before(self.server.request_handler)
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """A listening application."""
 
-    runner: web.AppRunner
+    runner: _Runner
     port: int
 
     async def stop(self) -> None:
@@ -23,7 +37,7 @@ class Server:
 
 async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> Server:
     """Listen; port 0 takes a free one. Raises `OSError` where the port is taken."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=10.0)
+    runner = _Runner(app, access_log=None, handle_signals=False, shutdown_timeout=10.0)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=tls)
     await site.start()

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from bailiwick_webhook import strictjson
+
 MAX_TOKEN: Final = 16_384
 _MAX_KID: Final = 256
 _PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
@@ -67,6 +69,8 @@ def _object(part: str) -> dict[str, Any] | None:
     """Decode one part: base64url of a JSON object without duplicate members and lone surrogates."""
     try:
         raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        if (found := strictjson.proven(raw)) is not None:
+            return found
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (binascii.Error, ValueError, RecursionError):

@@ -18,6 +18,8 @@ from bailiwick_webhook.identity import compact, jwks
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.keyset import KeysUnavailableError, Published
 from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Review
 
 __all__ = ["FRESH", "RULES", "Proven", "Refused", "Tokens", "publisher"]
 
@@ -61,8 +63,10 @@ class Tokens:
         max_staleness: float,
         clock: Callable[[], float],
         now: Callable[[], float],
+        counts: Counts | None = None,
     ) -> None:
         self._cluster = cluster
+        self._counts = counts or Counts()
         self._verifier = verifier
         self._max_staleness = max_staleness
         self._clock = clock
@@ -101,8 +105,10 @@ class Tokens:
         try:
             status = await self._cluster.review_token(parsed.token, sorted(audiences))
         except ClusterUnavailableError:
+            self._counts.reviews[Review.UNAVAILABLE] += 1
             return self._in_outage(key)
         outcome = _judged(status, parsed.claims, audiences)
+        self._counts.reviews[Review.CONFIRMED if isinstance(outcome, Proven) else Review.REFUSED] += 1
         expires = parsed.claims.get("exp")
         # A token without an end has none that could be kept to.
         kept = _Kept(outcome, self._clock(), float(expires) if isinstance(expires, int | float) else float("-inf"))

@@ -1,64 +1,163 @@
-"""What one record says: who, for whom, what, verdict, why, under which policy and snapshot, with which grant.
+"""What one record says: who, for whom, what, verdict, why, under which policies and snapshot, with which grant.
 
-Holds: no token, no argument and no context value is ever in it.
+Holds: no token and no argument is ever in it, and of the context only what candidate rules read (see `evidence`). The
+parts that many records share are encoded once.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.grants import Grant
-from bailiwick_engine.verdict import Verdict
+from bailiwick_engine.reasons import EXPLAINED, Reason
+from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey
+from bailiwick_engine.verdict import Outcome, Verdict
+from bailiwick_webhook.record.evidence import Evidence, Sealed
+
+_NO_POLICY: Final = b'"policy":null,'
+# Of a call of one's own that needs no approval.
+_USUAL: Final = b'"actors":[],"hop":null,"digest":null,"grant":null,"audit":[],'
+# OCSF 1.9, API Activity: https://schema.ocsf.io/classes/api_activity, with the profile Security Control.
+_OCSF: Final = {
+    "class_uid": 6003,
+    "category_uid": 6,
+    "activity_id": 99,
+    "type_uid": 600399,
+    "severity_id": 1,
+    "metadata": {"version": "1.9.0-dev", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
+}
+_ALLOWED, _BLOCKED, _APPROVED, _CHALLENGE, _REVOKED, _REJECTED, _UNAUTHORIZED, _ERROR = 1, 2, 8, 23, 24, 25, 26, 27
+_DISPOSITIONS: Final = {
+    Reason.APPROVAL_PENDING: _CHALLENGE,
+    Reason.APPROVAL_REVOKED: _REVOKED,
+    Reason.APPROVAL_DENIED: _REJECTED,
+    Reason.CLOCK_SKEW: _ERROR,
+}
 
 
-def line(  # noqa: PLR0913 - the parts of one record
-    call: Call,
-    verdict: Verdict,
-    *,
-    kind: str,
-    evaluation_id: str,
-    request_id: str | None,
-    allowed: bool,
-    used: Grant | None,
-    revision: str,
-    age: float,
-    now: float,
-) -> bytes:
-    """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened."""
-    rule = verdict.rule
-    record: dict[str, Any] = {
-        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
-        "kind": kind,
-        "evaluation_id": evaluation_id,
-        "request_id": request_id,
-        "decision": allowed,
-        "reason": verdict.reason.value,
-        "dry_run": verdict.dry_run,
-        "endpoint": f"{call.namespace}/{call.endpoint}",
-        "caller": {"id": call.caller.username, "uid": call.caller.uid},
-        "subject": _party(call.subject) if isinstance(call.subject, Subject) else None,
-        "actors": [_party(actor) for actor in call.actors],
-        "hop": verdict.hop,
-        "action": call.action.name,
-        "resource": {"type": call.resource.type, "id": call.resource.id},
-        "intent": call.intent,
-        "digest": verdict.digest,
-        "policy": None
-        if rule is None
-        else {
-            "name": rule.policy.name,
-            "uid": rule.policy.uid,
-            "generation": rule.policy.generation,
-            "digest": rule.policy_digest,
-            "rule": rule.name,
-        },
-        "grant": None if used is None else {"name": used.name, "uid": used.uid, "uses": used.status.uses},
-        "audit": [{"policy": policy, "rule": name, "effect": effect} for policy, name, effect in verdict.audit],
-        "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
-    }
-    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+def disposition(verdict: Verdict, *, allowed: bool) -> int:
+    """Return OCSF's `disposition_id`."""
+    if allowed:
+        return _ALLOWED if verdict.outcome is Outcome.ALLOW else _APPROVED
+    if verdict.outcome is Outcome.FORBIDDEN:
+        return _UNAUTHORIZED
+    if (found := _DISPOSITIONS.get(verdict.reason)) is not None:
+        return found
+    return {"request": _CHALLENGE, "retry": _ERROR}.get(EXPLAINED[verdict.reason].next_action, _BLOCKED)
+
+
+class Lines:
+    """Makes records. `key` is that of the HMACs; None leaves nothing of values that must not be read."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._sealed = Sealed(key)
+        self._evidence: dict[EndpointKey, Evidence] = {}
+        self._second = -1
+        self._until_second = b""
+        self._outcomes: dict[tuple[str, int, Reason, bool, bool], bytes] = {}
+
+    def line(  # noqa: PLR0913 - the parts of one record
+        self,
+        call: Call,
+        verdict: Verdict,
+        endpoint: CompiledEndpoint | None,
+        *,
+        kind: str,
+        evaluation_id: str,
+        request_id: str | None,
+        trace: str | None,
+        allowed: bool,
+        used: Grant | None,
+        revision: str,
+        age: float,
+        now: float,
+    ) -> bytes:
+        """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened.
+
+        `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
+        policies, a line that lists them comes before the first record that was decided by them.
+        """
+        subject = call.subject
+        own: dict[str, Any] = {
+            "request_id": request_id,
+            "caller": {"id": call.caller.username, "uid": call.caller.uid},
+            "subject": _party(subject) if isinstance(subject, Subject) else None,
+            "action": call.action.name,
+            "resource": {"type": call.resource.type, "id": call.resource.id},
+            "intent": call.intent,
+            "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
+        }
+        usual = not call.actors and verdict.digest is None and used is None and not verdict.audit
+        if not usual:
+            own["actors"] = [_party(actor) for actor in call.actors]
+            own["hop"] = verdict.hop
+            own["digest"] = verdict.digest
+            own["grant"] = None if used is None else {"name": used.name, "uid": used.uid, "uses": used.status.uses}
+            own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
+        if trace is not None:
+            own["traceparent"] = trace
+        preamble = b""
+        if endpoint is None:
+            common, policy = orjson.dumps({"endpoint": f"{call.namespace}/{call.endpoint}"})[1:-1] + b",", _NO_POLICY
+        else:
+            evidence = self._evidence_of(call, endpoint)
+            preamble, evidence.preamble = evidence.preamble, b""
+            common, policy = evidence.common, self._policy(evidence, verdict.rule)
+            if (attributes := evidence.attributes(call)) is not None:
+                own["attributes"] = attributes
+        return b"".join(
+            (
+                preamble,
+                self._time(now),
+                self._outcome(kind, verdict, allowed=allowed),
+                b'"evaluation_id":"',
+                evaluation_id.encode(),
+                b'",',
+                common,
+                policy,
+                _USUAL if usual else b"",
+                orjson.dumps(own, option=orjson.OPT_APPEND_NEWLINE)[1:],
+            )
+        )
+
+    def _evidence_of(self, call: Call, endpoint: CompiledEndpoint) -> Evidence:
+        key = (call.namespace, call.endpoint)
+        found = self._evidence.get(key)
+        if found is None or found.endpoint is not endpoint:
+            found = self._evidence[key] = Evidence(*key, endpoint, self._sealed)
+        return found
+
+    @staticmethod
+    def _policy(evidence: Evidence, rule: CompiledRule | None) -> bytes:
+        return _NO_POLICY if rule is None else evidence.named(rule)
+
+    def _time(self, now: float) -> bytes:
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._until_second = datetime.fromtimestamp(second, UTC).strftime('{"time":"%Y-%m-%dT%H:%M:%S.').encode()
+        return b'%b%03d+00:00",' % (self._until_second, (now - second) * 1000)
+
+    def _outcome(self, kind: str, verdict: Verdict, *, allowed: bool) -> bytes:
+        disposed = disposition(verdict, allowed=allowed)
+        key = (kind, disposed, verdict.reason, allowed, verdict.dry_run)
+        found = self._outcomes.get(key)
+        if found is None:
+            members = {
+                "kind": kind,
+                **_OCSF,
+                "activity_name": kind,
+                "action_id": 1 if allowed else 2,
+                "disposition_id": disposed,
+                "decision": allowed,
+                "reason": verdict.reason.value,
+                "dry_run": verdict.dry_run,
+            }
+            found = self._outcomes[key] = orjson.dumps(members)[1:-1] + b","
+        return found
 
 
 def _party(party: Subject) -> dict[str, str | None]:

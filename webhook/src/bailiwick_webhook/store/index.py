@@ -5,13 +5,13 @@ says is what `Snapshot.of` says of the same policies, whatever came in which ord
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
-from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey, Snapshot
+from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey, Snapshot, denies_namespace, endpoint_of
 from bailiwick_webhook.store.slices import Slices
 
 Key = tuple[str, str]
@@ -106,18 +106,11 @@ class Index:
         self._moves.append((was.ref, False))
 
     def _unreadable(self) -> Mapping[str, PolicyRef]:
-        """Return the namespaces that are denied because somebody's endpoint there cannot be read, each with the first.
-
-        Not for one in Audit mode, which is never part of an answer, unless it carries some endpoint's settings.
-        """
+        """Return the namespaces that are denied since an endpoint there cannot be read, each with the first policy."""
         found: dict[str, PolicyRef] = {}
         for (namespace, endpoint), members in self._places.items():
             if endpoint is None:
-                denying = [
-                    policy.ref
-                    for policy in members.values()
-                    if isinstance(policy, BrokenPolicy) and (policy.carries_settings or not policy.audit)
-                ]
+                denying = [policy.ref for policy in members.values() if denies_namespace(policy)]
                 if denying:
                     found[namespace] = min(denying, key=lambda ref: ref.name)
         return found
@@ -131,14 +124,8 @@ async def _endpoint(name: str, members: Mapping[Key, Policy]) -> CompiledEndpoin
     # In order of name, so that which of two broken policies is told of hangs on nothing else.
     policies = [members[key] for key in sorted(members)]
     try:
-        return _built(policies) if len(policies) <= _MANY else await asyncio.to_thread(_built, policies)
+        return endpoint_of(policies) if len(policies) <= _MANY else await asyncio.to_thread(endpoint_of, policies)
     except Exception:  # noqa: BLE001 - a defect of ours must not take the other endpoints along
         ref = policies[0].ref
         _log.exception("endpoint cannot be built, it is denied", namespace=ref.namespace, endpoint=name)
-        return _built([BrokenPolicy(ref, name, subjects=None, audit=False, carries_settings=True)])
-
-
-def _built(policies: Iterable[Policy]) -> CompiledEndpoint:
-    sound = [policy for policy in policies if isinstance(policy, CompiledPolicy)]
-    broken = [policy for policy in policies if isinstance(policy, BrokenPolicy)]
-    return CompiledEndpoint.of(sound, broken)
+        return endpoint_of([BrokenPolicy(ref, name, subjects=None, audit=False, carries_settings=True)])

@@ -1,0 +1,172 @@
+"""One case or more for every validation rule of EndpointPolicy; `support.schemas.rule_cases` has those of grants too.
+
+Holds: a refused object breaks one rule only; where that rule looks at a list, it is broken by a later entry as well.
+"""
+
+import itertools
+from typing import Final
+
+from bailiwick_api import cel
+from support.objects import Object, changed, gated_rule, later, policy, rule, settings, subject
+from support.schemas.transitions import Case
+
+NOWHERE: Final = "nowhere"
+P: Final = policy(NOWHERE)
+ACCOUNT: Final = {"namespace": "agents", "name": "crm-agent"}
+KINDS: Final[dict[str, Object]] = {
+    "serviceAccount": ACCOUNT,
+    "user": {"issuer": "corp", "name": "carol"},
+    "group": {"issuer": "corp", "name": "support"},
+    "entity": {"type": "user", "ids": ["alice"]},
+}
+SELECTED: Final[Object] = {"podSelector": {"matchLabels": {"app": "crm-agent"}}}
+LISTED: Final[Object] = {"imageDigests": ["sha256:" + "a" * 64]}
+CEILING: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
+
+
+def with_rule(**fields: object) -> Object:
+    return changed(P, "spec.rules.0", rule(**fields))  # type: ignore[arg-type]  # any field of a rule
+
+
+def of_kinds(*kinds: str, **more: object) -> Object:
+    """Return an entry of `spec.subjects` that is of these kinds, all at once."""
+    return {"name": "agent", **{kind: KINDS[kind] for kind in kinds}, **more}
+
+
+def with_subjects(*subjects: Object, **endpoint_settings: object) -> Object:
+    """Return a policy with these subjects; with settings, it is the endpoint's carrier."""
+    made = policy(NOWHERE, subjects=list(subjects))
+    return changed(made, "spec.endpointSettings", {**settings(), **endpoint_settings}) if endpoint_settings else made
+
+
+def delegating(*principals: str) -> Object:
+    return with_subjects(
+        subject(),
+        {**of_kinds("group"), "name": "support"},
+        delegation={"maxDepth": 1, "principals": list(principals), "ceiling": CEILING},
+    )
+
+
+POLICY_CASES: Final = (
+    Case(
+        "another endpoint",
+        cel.ENDPOINT_IMMUTABLE,
+        "spec.endpoint",
+        stored=P,
+        refused=changed(P, "spec.endpoint", "other-api"),
+        accepted=changed(P, "spec.suspend", True),
+    ),
+    Case(
+        "a rule whose subject is not listed",
+        cel.RULE_SUBJECTS_KNOWN,
+        "spec",
+        refused=with_rule(subjects=["agent", "stranger"]),
+        accepted=changed(with_rule(subjects=["agent", "stranger"]), "spec.subjects", [subject(), subject("stranger")]),
+    ),
+    Case(
+        "a second rule whose subject is not listed",
+        cel.RULE_SUBJECTS_KNOWN,
+        "spec",
+        refused=changed(P, "spec.rules", [rule(), rule("list", subjects=["stranger"])]),
+        accepted=changed(P, "spec.rules", [rule(), rule("list")]),
+    ),
+    Case(
+        "RequireApproval without approval",
+        cel.APPROVAL_WITH_EFFECT,
+        "spec.rules[0]",
+        refused=with_rule(effect="RequireApproval"),
+        accepted=changed(P, "spec.rules.0", gated_rule()),
+    ),
+    *(
+        Case(
+            f"{effect} with approval",
+            cel.APPROVAL_WITH_EFFECT,
+            "spec.rules[0]",
+            refused=changed(P, "spec.rules.0", gated_rule(effect=effect)),
+            accepted=with_rule(effect=effect),
+        )
+        for effect in ("Allow", "Deny")
+    ),
+    Case(
+        "a Deny that expires",
+        cel.DENY_NEVER_EXPIRES,
+        "spec.rules[0]",
+        refused=with_rule(effect="Deny", expireTime=later(hours=1)),
+        accepted=with_rule(effect="Allow", expireTime=later(hours=1)),
+    ),
+    Case(
+        "a Deny with intents",
+        cel.DENY_HAS_NO_INTENTS,
+        "spec.rules[0]",
+        refused=with_rule(effect="Deny", intents=["support"]),
+        accepted=with_rule(effect="Allow", intents=["support"]),
+    ),
+    *(
+        Case(
+            f"a subject that is {' and '.join(kinds) or 'nothing'}",
+            cel.SUBJECT_IS_ONE_THING,
+            "spec.subjects[0]",
+            refused=with_subjects(of_kinds(*kinds)),
+            accepted=with_subjects(of_kinds(kinds[0] if kinds else "user")),
+        )
+        for kinds in ((), *itertools.combinations(KINDS, 2), tuple(KINDS))
+    ),
+    Case(
+        "a second subject that is two things",
+        cel.SUBJECT_IS_ONE_THING,
+        "spec.subjects[1]",
+        refused=with_subjects(subject(), {**of_kinds("user", "group"), "name": "carol"}),
+        accepted=with_subjects(subject(), {**of_kinds("user"), "name": "carol"}),
+    ),
+    *(
+        Case(
+            f"a workload of a {kind}",
+            cel.WORKLOAD_NEEDS_SERVICE_ACCOUNT,
+            "spec.subjects[0]",
+            refused=with_subjects(of_kinds(kind, workload=LISTED)),
+            accepted=with_subjects(of_kinds("serviceAccount", workload=LISTED)),
+        )
+        for kind in KINDS
+        if kind != "serviceAccount"
+    ),
+    *(
+        Case(
+            f"a workload that says nothing, beside one with {' and '.join(said)}",
+            cel.WORKLOAD_SAYS_SOMETHING,
+            "spec.subjects[0].workload",
+            refused=with_subjects(of_kinds("serviceAccount", workload={})),
+            accepted=with_subjects(of_kinds("serviceAccount", workload=said)),
+        )
+        for said in (SELECTED, LISTED, SELECTED | LISTED)
+    ),
+    Case(
+        "a principal that is not listed",
+        cel.DELEGATION_PRINCIPALS_KNOWN,
+        "spec",
+        refused=delegating("stranger"),
+        accepted=delegating("support"),
+    ),
+    Case(
+        "a second principal that is not listed",
+        cel.DELEGATION_PRINCIPALS_KNOWN,
+        "spec",
+        refused=delegating("support", "stranger"),
+        accepted=delegating("support", "agent"),
+    ),
+    *(
+        Case(
+            f"an entity where identity is {what}",
+            cel.ENTITY_NEEDS_ASSERTED,
+            "spec",
+            refused=with_subjects(subject(), {**of_kinds("entity"), "name": "auditors"}, **given),
+            accepted=with_subjects(
+                subject(), {**of_kinds("entity"), "name": "auditors"}, identity={"verification": "Asserted"}
+            ),
+        )
+        for what, given in (
+            ("not said", settings()),
+            ("left to its default", {"identity": {}}),
+            ("Token", {"identity": {"verification": "Token"}}),
+        )
+    ),
+)  # fmt: skip

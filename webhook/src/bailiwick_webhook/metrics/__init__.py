@@ -1,0 +1,1 @@
+"""Metrics: what the decision point counts, and how Prometheus reads it."""

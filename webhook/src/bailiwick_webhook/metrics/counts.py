@@ -1,0 +1,66 @@
+"""What is counted while decisions are made: plain numbers in places that were made at start.
+
+Holds: written on the event loop alone, so that nothing is locked; read from anywhere.
+"""
+
+from bisect import bisect_left
+from typing import Final
+
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Kind, Outcome, Review, Use
+
+# Of which outcomes there can be which reasons; the rest has no series.
+_ONE_REASON: Final = {
+    Outcome.ALLOW: Reason.ALLOWED,
+    Outcome.GRANT: Reason.ALLOWED,
+    Outcome.FORBIDDEN: Reason.NO_RULE,
+}
+_NEVER: Final = {
+    Kind.EVALUATION: {Outcome.OPENED},
+    Kind.BATCH: {Outcome.OPENED},
+    Kind.REQUEST: {Outcome.ALLOW, Outcome.GRANT},
+    Kind.SEARCH: {Outcome.OPENED, Outcome.GRANT},
+}
+
+
+class Tally:
+    """One kind of question: how often it came to what, and how long that took (seconds)."""
+
+    __slots__ = ("buckets", "outcomes", "seconds")
+
+    def __init__(self, kind: Kind) -> None:
+        self.outcomes: dict[Outcome, dict[Reason, int]] = {
+            outcome: dict.fromkeys([_ONE_REASON[outcome]] if outcome in _ONE_REASON else Reason, 0)
+            for outcome in Outcome
+            if outcome not in _NEVER[kind]
+        }
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def count(self, outcome: Outcome, reason: Reason) -> None:
+        """Count one decision."""
+        self.outcomes[outcome][reason] += 1
+
+    def took(self, seconds: float) -> None:
+        """Count the time of one answer."""
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+
+class Counts:
+    """Everything that is counted rather than looked up."""
+
+    __slots__ = ("batch", "evaluation", "request", "responses", "reviews", "search", "uses")
+
+    def __init__(self) -> None:
+        self.evaluation = Tally(Kind.EVALUATION)
+        self.batch = Tally(Kind.BATCH)
+        self.request = Tally(Kind.REQUEST)
+        self.search = Tally(Kind.SEARCH)
+        self.uses = dict.fromkeys(Use, 0)
+        self.reviews = dict.fromkeys(Review, 0)
+        self.responses = [0] * len(CLASSES)
+
+    def answered(self, status: int) -> None:
+        """Count an HTTP answer."""
+        self.responses[status // 100 - 1] += 1

@@ -1,0 +1,124 @@
+"""How Prometheus reads the metrics: collected when it asks, from the counts, the store and the record.
+
+Holds: nothing here runs unless somebody asks; what takes long on many policies is kept for as long as they stay.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
+from prometheus_client.registry import Collector
+
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.metrics import table
+from bailiwick_webhook.metrics.counts import Counts, Tally
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Kind, Metric
+from bailiwick_webhook.store.view import View
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class RecordState(Protocol):
+    """What the writer of records tells of itself."""
+
+    written: int
+    lost: int
+    held: int
+    held_bytes: int
+
+    @property
+    def failing(self) -> str | None:
+        """Why records cannot be written."""
+
+
+class Exposition(Collector):
+    """The metrics of one decision point."""
+
+    def __init__(self, store: View, records: RecordState, counts: Counts) -> None:
+        self._store = store
+        self._records = records
+        self._counts = counts
+        self._sized: tuple[Snapshot | None, tuple[int, int, int]] = (None, (0, 0, 0))
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric of the table; prometheus-client calls it."""
+        counts, records, store = self._counts, self._records, self._store
+        tallies = (
+            (Kind.EVALUATION, counts.evaluation),
+            (Kind.BATCH, counts.batch),
+            (Kind.REQUEST, counts.request),
+            (Kind.SEARCH, counts.search),
+        )
+        yield _counter(
+            table.DECISIONS,
+            (
+                ((kind, outcome, reason), count)
+                for kind, tally in tallies
+                for outcome, reasons in tally.outcomes.items()
+                for reason, count in reasons.items()
+            ),
+        )
+        yield _histogram(table.DURATION, tallies)
+        yield _counter(table.USES, (((outcome,), count) for outcome, count in counts.uses.items()))
+        yield _counter(table.RECORDS_WRITTEN, [((), records.written)])
+        yield _counter(table.RECORDS_LOST, [((), records.lost)])
+        yield _gauge(table.RECORDS_WAITING, records.held)
+        yield _gauge(table.RECORDS_BYTES, records.held_bytes)
+        yield _gauge(table.RECORDS_FAILING, records.failing is not None)
+        yield _gauge(table.AGE, store.age if store.synced else math.inf)
+        endpoints, policies, broken = self._sizes()
+        yield _gauge(table.ENDPOINTS, endpoints)
+        yield _gauge(table.POLICIES, policies)
+        yield _gauge(table.BROKEN, broken)
+        yield _gauge(table.GUARD, store.guard_proven)
+        yield _counter(table.REVIEWS, (((outcome,), count) for outcome, count in counts.reviews.items()))
+        yield _counter(
+            table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
+        )
+
+    def _sizes(self) -> tuple[int, int, int]:
+        snapshot = self._store.snapshot
+        if self._sized[0] is not snapshot and snapshot is not None:
+            self._sized = (snapshot, _sizes(snapshot))
+        return self._sized[1]
+
+
+def _sizes(snapshot: Snapshot) -> tuple[int, int, int]:
+    """Return how many endpoints and policies there are, and how many policies deny since they are broken."""
+    policies = broken = 0
+    for endpoint in snapshot.endpoints.values():
+        policies += len({rule.policy.name for rule in endpoint.rules})
+        denying = set(endpoint.broken.values())
+        if endpoint.denied_whole is not None:
+            denying.add(endpoint.denied_whole)
+        broken += len(denying)
+    return len(snapshot.endpoints), policies, broken + len(snapshot.unreadable)
+
+
+def _counter(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
+    family = CounterMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def _gauge(metric: Metric, value: float) -> Family:
+    return GaugeMetricFamily(metric.name, metric.help, value=float(value))
+
+
+def _histogram(metric: Metric, tallies: Iterable[tuple[Kind, Tally]]) -> Family:
+    family = HistogramMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
+    bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    for kind, tally in tallies:
+        family.add_metric((kind,), list(zip(bounds, accumulate(tally.buckets), strict=True)), tally.seconds)
+    return family

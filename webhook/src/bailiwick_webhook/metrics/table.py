@@ -1,0 +1,122 @@
+"""The metrics by name: the one table that the exposition and `docs/reference/metrics.md` are made from.
+
+Holds: every label's values are listed here, so that the number of series is known before anybody asks anything; no
+name of a namespace, endpoint, policy, rule or party, and nothing else that a caller chooses, is ever a label.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+from bailiwick_engine.reasons import Reason
+
+
+class Kind(StrEnum):
+    """What was asked."""
+
+    EVALUATION = "evaluation"
+    BATCH = "batch"
+    REQUEST = "request"
+    SEARCH = "search"
+
+
+class Outcome(StrEnum):
+    """What came of it."""
+
+    ALLOW = "allow"
+    GRANT = "grant"
+    OPENED = "opened"
+    DENY = "deny"
+    FORBIDDEN = "forbidden"
+
+
+class Review(StrEnum):
+    """What the API server said of a token."""
+
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+
+
+class Use(StrEnum):
+    """What became of an attempt to use a grant."""
+
+    USED = "used"
+    REFUSED = "refused"
+
+
+CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+BOUNDS: Final = (*(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),)
+
+
+class Metric(NamedTuple):
+    """One metric. `labels` with all the values that they can have."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+_KIND: Final = ("kind", tuple(Kind))
+
+DECISIONS: Final = Metric(
+    "bailiwick_decisions_total",
+    "counter",
+    "Decisions. Each item of a batch is one. outcome: allow (by a rule; a search was answered), grant (by an approval),"
+    " opened (a request opened or joined an approval), deny, forbidden (the caller may not ask).",
+    (_KIND, ("outcome", tuple(Outcome)), ("reason", tuple(Reason))),
+)
+DURATION: Final = Metric(
+    "bailiwick_decision_duration_seconds",
+    "histogram",
+    "From the parsed request to the answer's content, with the use of a grant and the wait for the record. A batch"
+    " counts once, whole.",
+    (_KIND,),
+)
+RECORDS_WRITTEN: Final = Metric("bailiwick_records_written_total", "counter", "Decision records that were written.")
+RECORDS_LOST: Final = Metric(
+    "bailiwick_records_lost_total",
+    "counter",
+    "Decision records that were not written. With --on-record-failure deny their decisions were denied, or the process"
+    " was stopped while it could not write.",
+)
+RECORDS_WAITING: Final = Metric("bailiwick_records_waiting", "gauge", "Decision records that wait to be written.")
+RECORDS_BYTES: Final = Metric("bailiwick_records_waiting_bytes", "gauge", "Their size.")
+RECORDS_FAILING: Final = Metric(
+    "bailiwick_records_failing", "gauge", "1 while records cannot be written: the disk is full, or nobody reads."
+)
+USES: Final = Metric(
+    "bailiwick_grant_uses_total",
+    "counter",
+    "Attempts to use a grant, after the live read. used: the call went through, or was the same call again.",
+    (("outcome", tuple(Use)),),
+)
+REVIEWS: Final = Metric(
+    "bailiwick_token_reviews_total",
+    "counter",
+    "Tokens of service accounts that the API server was asked about; cached answers are not asked for again.",
+    (("outcome", tuple(Review)),),
+)
+RESPONSES: Final = Metric(
+    "bailiwick_http_responses_total",
+    "counter",
+    "Answers of the decision port, by class of status. A denial is 2xx: AuthZEN denies with 200.",
+    (("class", CLASSES),),
+)
+AGE: Final = Metric(
+    "bailiwick_store_age_seconds",
+    "gauge",
+    "Seconds since it was last known that policies and grants have not changed. Past --max-staleness no grant is"
+    " accepted, past --hard-staleness everything is denied. +Inf before the first list.",
+)
+ENDPOINTS: Final = Metric("bailiwick_endpoints", "gauge", "Endpoints that policies speak of.")
+POLICIES: Final = Metric("bailiwick_policies", "gauge", "Policies that compiled.")
+BROKEN: Final = Metric("bailiwick_broken_policies", "gauge", "Policies that did not compile and therefore deny.")
+GUARD: Final = Metric(
+    "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven; at 0 no grant is accepted."
+)
+
+METRICS: Final = (
+    *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
+    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, RESPONSES),
+)
