@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hypothesis import given, settings, strategies as st
 
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.verdict import Outcome, Verdict
 from property import reference
 from property.reference import Answer, Facts, World
@@ -100,8 +101,8 @@ def test_order_and_age_of_policies_rules_and_grants_never_matter(world: World, d
     shuffled = []
     for facts in data.draw(st.permutations(world.policies)):
         rules = data.draw(st.permutations(facts.raw["spec"]["rules"]))
-        generation = data.draw(st.integers(1, 9))
-        raw = {**facts.raw, "metadata": {**facts.raw["metadata"], "generation": generation}}
+        age = {"generation": data.draw(st.integers(1, 9)), "creationTimestamp": at(data.draw(st.integers(-9, 0)))}
+        raw = {**facts.raw, "metadata": {**facts.raw["metadata"], **age}}
         shuffled.append(with_spec(replace(facts, raw=raw), rules=rules))
     other = with_policies(replace(world, grants=data.draw(st.permutations(world.grants))), shuffled)
     assert told(verdict_of(other)) == told(verdict_of(world))
@@ -195,6 +196,53 @@ def test_breaking_a_policy_never_widens(world: World, data: st.DataObject) -> No
     broken = with_policy(world, place, damage(world.policies[place]))
     assert no_wider(broken, than=world)
     assert answer(verdict_of(broken)) == reference.decide(broken)
+
+
+@given(worlds(), st.data())
+def test_breaking_a_single_gate_or_deny_never_widens(world: World, data: st.DataObject) -> None:
+    place = data.draw(places(world))
+    facts = world.policies[place]
+    rules = facts.raw["spec"]["rules"]
+    strict = [number for number, rule in enumerate(rules) if rule["effect"] != "Allow"]
+    if not strict or not facts.compiles:
+        return
+    number = data.draw(st.sampled_from(strict))
+    wrong: Object = data.draw(st.sampled_from([{"actions": []}, {"conditions": [{"name": "c", "expression": ")"}]}]))
+    broken = [{**rule, **wrong} if index == number else rule for index, rule in enumerate(rules)]
+    assert no_wider(with_policy(world, place, replace(with_spec(facts, rules=broken), compiles=False)), than=world)
+
+
+@given(worlds(), policies("second", carries=True))
+def test_a_second_carrier_of_the_settings_denies_whatever_else_there_is(world: World, second: Facts) -> None:
+    other = with_spec(second, endpoint=world.call["endpoint"])
+    carried = [
+        facts
+        for facts in world.policies
+        if facts.endpoint_readable
+        and facts.raw["spec"]["endpoint"] == world.call["endpoint"]
+        and "endpointSettings" in facts.raw["spec"]
+    ]
+    both = with_policies(world, [*world.policies, other])
+    assert no_wider(both, than=world) or not carried
+    if carried:
+        verdict = verdict_of(both)
+        assert verdict.outcome in {Outcome.DENY, Outcome.FORBIDDEN}
+        assert verdict.reason in {Reason.POLICY_INVALID, Reason.STORE_STALE, Reason.NO_RULE}
+
+
+@given(worlds(), st.sampled_from(["properties", "intent"]))
+def test_what_a_call_does_not_say_never_widens(world: World, left_out: str) -> None:
+    call = dict(world.call)
+    part = "resource" if left_out == "properties" else "context"
+    call[part] = {name: value for name, value in call[part].items() if name != left_out}
+    assert no_wider(replace(world, call=call), than=world)
+
+
+@given(worlds(), st.sampled_from([{"freshness": "stale"}, {"freshness": "dead"}, {"guard_proven": False}]))
+def test_a_view_that_is_old_or_a_guard_that_is_not_proven_never_widens(world: World, doubt: Any) -> None:  # noqa: ANN401 - fields of a world
+    before = {"fresh": 0, "stale": 1, "dead": 2}
+    if before[world.freshness] <= before[doubt.get("freshness", "dead")]:
+        assert no_wider(replace(world, **doubt), than=world)
 
 
 @given(worlds(), policies("shadow", carries=False))

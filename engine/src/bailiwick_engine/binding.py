@@ -47,7 +47,7 @@ def _plain(value: Json, deeper: int) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
-        return -_SAFE <= value <= _SAFE
+        return bool(-_SAFE <= value <= _SAFE)
     if not deeper:
         return False
     if kind is list:

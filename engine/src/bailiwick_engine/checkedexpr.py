@@ -68,18 +68,17 @@ def tree(serialized: bytes) -> Node:
     try:
         checked = _one(dict(_fields(serialized)), 2)
         return _node(_one(dict(_fields(checked)), 4))
-    except (_MalformedError, UnicodeDecodeError, IndexError, struct.error):
+    except (_MalformedError, UnicodeDecodeError, IndexError, struct.error, RecursionError):
         return Other()
 
 
 def _node(data: bytes) -> Node:
     """Read one `Expr`: its id, and exactly one member that says what it is."""
-    kinds = [(number, value) for number, value in _fields(data) if number != _ID]
-    if len(kinds) != 1 or not isinstance(kinds[0][1], bytes):
-        return Other()
-    number, value = kinds[0]
-    reader = _READERS.get(number)
-    return Other() if reader is None else reader(value)
+    match [field for field in _fields(data) if field[0] != _ID]:
+        case [(number, bytes(value))] if number in _READERS:
+            return _READERS[number](value)
+        case _:
+            return Other()
 
 
 def _constant(data: bytes) -> Node:

@@ -3,11 +3,17 @@
 Holds: each returns problems with the path of what is wrong; none raises.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 
 from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
+from bailiwick_engine.absence import silent_without
+from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.conditions import matches_whole
+from bailiwick_engine.keys import Key
+from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.subjects import keys_of
 
 
 def problems(spec: EndpointPolicySpec) -> list[Problem]:
@@ -26,8 +32,8 @@ def problems(spec: EndpointPolicySpec) -> list[Problem]:
 
 
 def warnings(spec: EndpointPolicySpec) -> list[Problem]:
-    """Return what compiles and is likely not what was meant."""
-    return [
+    """Return what compiles and is likely not what was meant, but for conditions."""
+    advisory = [
         Problem(
             f"spec.subjects[{index}].workload",
             "a podSelector alone is advisory: whoever creates pods chooses their labels; add imageDigests",
@@ -35,6 +41,82 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
         for index, subject in enumerate(spec.subjects)
         if subject.workload is not None and subject.workload.image_digests is None
     ]
+    return advisory + _excluding(spec)
+
+
+def permissive(spec: EndpointPolicySpec, rules: Sequence[CompiledRule]) -> list[Problem]:
+    """Return the conditions that hold a Deny or a gate off where the caller only leaves something out."""
+    found = []
+    for index, (rule, compiled) in enumerate(zip(spec.rules, rules, strict=True)):
+        if rule.effect == "Allow":
+            continue
+        what = "Deny" if rule.effect == "Deny" else "gate"
+        for number, condition in enumerate(compiled.conditions):
+            attributes = silent_without(*compiled.scope.trees(condition.expression))
+            if attributes:
+                without = ", ".join(attributes)
+                found.append(
+                    Problem(
+                        f"spec.rules[{index}].conditions[{number}].expression",
+                        f"condition {condition.name} of rule {rule.name} is false for a call without {without}, so that"
+                        f" the caller escapes the {what} by leaving it out: let what is absent be true, as in"
+                        f" `!has({attributes[0]}) || ...`, or read it without a default",
+                        1,
+                        1,
+                    )
+                )
+    return found
+
+
+def _excluding(spec: EndpointPolicySpec) -> list[Problem]:
+    """Two gates before one call are met by one intent; where they share none, nothing passes both, approved or not."""
+    gates = [
+        (index, rule) for index, rule in enumerate(spec.rules) if rule.effect == "RequireApproval" and rule.intents
+    ]
+    keys = {subject.name: keys_of(subject) for subject in spec.subjects}
+    found = []
+    for (_, one), (index, other) in combinations(gates, 2):
+        if set(one.intents or ()) & set(other.intents or ()) or not _meet(one, other, keys):
+            continue
+        found.append(
+            Problem(
+                f"spec.rules[{index}].intents",
+                f"rules {one.name} and {other.name} can gate the same call and have no intent in common, so that it is"
+                " always denied: give both the same intent, or part their subjects, actions or resources",
+            )
+        )
+    return found
+
+
+def _meet(one: Rule, other: Rule, keys: Mapping[str, frozenset[Key]]) -> bool:
+    """Tell whether two rules may speak of one call, by what they list."""
+    named = [{key for name in rule.subjects for key in keys.get(name, ())} for rule in (one, other)]
+    if named[0].isdisjoint(named[1]) or not _overlap(one.actions, other.actions):
+        return False
+    return any(
+        left.type == right.type
+        and _overlap(left.ids, right.ids)
+        and all(
+            not set(values).isdisjoint((right.properties or {}).get(name, values))
+            for name, values in (left.properties or {}).items()
+        )
+        for left in one.resources
+        for right in other.resources
+    )
+
+
+def _overlap(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Tell whether one name may be in both lists of names."""
+    left, right = NameSet.of(one), NameSet.of(other)
+    if left.everything or right.everything:
+        return True
+    if any(name in right for name in left.exact) or any(name in left for name in right.exact):
+        return True
+    return any(
+        prefix.startswith(another) or another.startswith(prefix)
+        for prefix in left.prefixes
+        for another in right.prefixes
+    )
 
 
 def _repeated(spec: EndpointPolicySpec) -> list[Problem]:

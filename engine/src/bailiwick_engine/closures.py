@@ -5,44 +5,36 @@ library yields, fails where the library fails, and defers, so that the library i
 of a kind that is not modelled here always defers. The property test of both is what allows this module to be there.
 """
 
-import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from bailiwick_engine.celvalues import (
+    KINDS,
+    ORDERS,
+    SAFE,
+    TEXTS,
+    DeferredError,
+    FailedError,
+    ordered,
+    same,
+    truth,
+    unfit,
+    within,
+)
 from bailiwick_engine.checkedexpr import Constant, Ident, Invocation, Node, Select, Sequence
+
+__all__ = ["Closure", "DeferredError", "FailedError", "closure"]
 
 Value = Any
 Bindings = Mapping[str, Value]
 Closure = Callable[[Bindings], Value]
 
 
-class FailedError(Exception):
-    """The expression ends with an error. Which one does not matter: all of them are UNKNOWN."""
-
-
-class DeferredError(Exception):
-    """This module does not know; ask the library."""
-
-
 class _NoClosureError(Exception):
     """The tree holds something that is not modelled."""
 
 
-_KINDS: Final = frozenset({str, int, float, bool, type(None), dict, list})
-_SAFE: Final = 2**53
-"""Beyond it integers and doubles are no longer compared exactly, and still further CEL has another type for them."""
 _ABSENT: Final = object()
-_ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "_<_": operator.lt,
-    "_<=_": operator.le,
-    "_>_": operator.gt,
-    "_>=_": operator.ge,
-}
-_TEXTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
-    "startsWith": str.startswith,
-    "endsWith": str.endswith,
-    "contains": operator.contains,
-}
 
 
 def closure(tree: Node, names: Collection[str]) -> Closure | None:
@@ -87,7 +79,7 @@ def _call(function: str, dotted: bool, operands: tuple[Node, ...], names: Collec
         case ("hasValue", True, (target,)):
             return _has_value(_optional(target, names))
         case (("startsWith" | "endsWith" | "contains") as name, True, (target, argument)):
-            return _text(_TEXTS[name], _value(target, names), _value(argument, names))
+            return _text(TEXTS[name], _value(target, names), _value(argument, names))
     raise _NoClosureError
 
 
@@ -158,7 +150,7 @@ def _has(operand: Closure, field: str) -> Closure:
         value = operand(bindings)
         if type(value) is dict:
             return field in value
-        raise _unfit(value)
+        raise unfit(value)
 
     return has
 
@@ -179,7 +171,7 @@ def _optional(node: Node, names: Collection[str]) -> Closure:
             return value.get(field, _ABSENT)
         if value is _ABSENT:
             return _ABSENT
-        raise _unfit(value)
+        raise unfit(value)
 
     return read
 
@@ -197,11 +189,6 @@ def _has_value(optional: Closure) -> Closure:
         return optional(bindings) is not _ABSENT
 
     return has
-
-
-def _unfit(*values: Value) -> Exception:
-    """Return the error for operands that an operation does not take: CEL's own, if their kinds are known."""
-    return FailedError() if all(type(value) in _KINDS for value in values) else DeferredError()
 
 
 # ------------------------------------------------------------------ logic
@@ -223,7 +210,7 @@ def _logical(function: str, left: Node, right: Node, names: Collection[str]) -> 
         failed = False
         for part in parts:
             try:
-                held = part(bindings)
+                held: object = part(bindings)
             except FailedError:
                 failed = True
                 continue
@@ -240,89 +227,66 @@ def _logical(function: str, left: Node, right: Node, names: Collection[str]) -> 
 
 def _not(operand: Closure) -> Closure:
     def evaluate(bindings: Bindings) -> bool:
-        return not _truth(operand(bindings))
+        return not truth(operand(bindings))
 
     return evaluate
 
 
 def _choice(condition: Closure, yes: Closure, no: Closure) -> Closure:
     def evaluate(bindings: Bindings) -> Value:
-        return yes(bindings) if _truth(condition(bindings)) else no(bindings)
+        return yes(bindings) if truth(condition(bindings)) else no(bindings)
 
     return evaluate
-
-
-def _truth(value: Value) -> bool:
-    if value is True or value is False:
-        return value
-    raise _unfit(value)
 
 
 # ------------------------------------------------------------------ comparing
 
 
-def _same(left: Value, right: Value) -> bool:
-    """CEL's equality: numbers by their value whatever their type, else only within a type."""
-    kind, other = type(left), type(right)
-    if kind not in _KINDS or other not in _KINDS:
-        raise DeferredError
-    if kind is other:
-        if kind is dict or kind is list:
-            raise DeferredError
-        return bool(left == right)
-    if (kind is int and other is float) or (kind is float and other is int):
-        _exact(left, right)
-        return bool(left == right)
-    return False
-
-
-def _exact(*numbers: float) -> None:
-    for number in numbers:
-        if type(number) is int and not -_SAFE < number < _SAFE:
-            raise DeferredError
-
-
 def _equality(function: str, left: Node, right: Node, names: Collection[str]) -> Closure:
-    same = function == "_==_"
+    wanted = function == "_==_"
     first, second = _value(left, names), _value(right, names)
     for literal, other in ((right, first), (left, second)):
         if isinstance(literal, Constant) and isinstance(literal.value, str):
-            return _equal_to(other, literal.value, same=same)
+            return _equal_to(other, literal.value, wanted=wanted)
 
     def equal(bindings: Bindings) -> bool:
-        return _same(first(bindings), second(bindings)) is same
+        one, other = first(bindings), second(bindings)
+        if type(one) is str and type(other) is str:
+            return (one == other) is wanted
+        return same(one, other) is wanted
 
     return equal
 
 
-def _equal_to(read: Closure, text: str, *, same: bool) -> Closure:
+def _equal_to(read: Closure, text: str, *, wanted: bool) -> Closure:
     def equal(bindings: Bindings) -> bool:
         value = read(bindings)
         if type(value) is str:
-            return (value == text) is same
-        return _same(value, text) is same
+            return (value == text) is wanted
+        return same(value, text) is wanted
 
     return equal
 
 
 def _order(function: str, left: Node, right: Node, names: Collection[str]) -> Closure:
-    compare = _ORDERS[function]
-    first, second = _value(left, names), _value(right, names)
+    compare, first, second = ORDERS[function], _value(left, names), _value(right, names)
+    if isinstance(right, Constant) and type(right.value) is int and -SAFE < right.value < SAFE:
+        return _order_to(compare, first, right.value)
 
-    def ordered(bindings: Bindings) -> bool:
-        one, other = first(bindings), second(bindings)
-        kind = type(one)
-        if kind is type(other) and (kind is str or kind is float or kind is bool):
-            return compare(one, other)
-        if kind in _NUMBERS and type(other) in _NUMBERS:
-            _exact(one, other)
-            return compare(one, other)
-        raise _unfit(one, other)
+    def evaluate(bindings: Bindings) -> bool:
+        return ordered(compare, first(bindings), second(bindings))
 
-    return ordered
+    return evaluate
 
 
-_NUMBERS: Final = frozenset({int, float})
+def _order_to(compare: Callable[[Any, Any], bool], read: Closure, number: int) -> Closure:
+    def evaluate(bindings: Bindings) -> bool:
+        value = read(bindings)
+        if type(value) is int and -SAFE < value < SAFE:
+            return compare(value, number)
+        return ordered(compare, value, number)
+
+    return evaluate
 
 
 def _membership(_function: str, item: Node, collection: Node, names: Collection[str]) -> Closure:
@@ -342,7 +306,7 @@ def _among(wanted: Closure, texts: frozenset[str]) -> Closure:
         value = wanted(bindings)
         if type(value) is str:
             return value in texts
-        if type(value) in _KINDS:
+        if type(value) in KINDS:
             return False
         raise DeferredError
 
@@ -350,18 +314,10 @@ def _among(wanted: Closure, texts: frozenset[str]) -> Closure:
 
 
 def _within(wanted: Closure, collection: Closure) -> Closure:
-    def within(bindings: Bindings) -> bool:
-        value, values = wanted(bindings), collection(bindings)
-        if type(values) is list:
-            # Each, so that none defers unseen behind one that is the same.
-            return True in [_same(value, one) for one in values]
-        if type(values) is dict and type(value) is str:
-            return value in values
-        if type(values) is dict:
-            raise DeferredError
-        raise _unfit(value, values)
+    def evaluate(bindings: Bindings) -> bool:
+        return within(wanted(bindings), collection(bindings))
 
-    return within
+    return evaluate
 
 
 # ------------------------------------------------------------------ text
@@ -372,7 +328,7 @@ def _text(test: Callable[[str, str], bool], target: Closure, argument: Closure) 
         text, part = target(bindings), argument(bindings)
         if type(text) is str and type(part) is str:
             return test(text, part)
-        raise _unfit(text, part)
+        raise unfit(text, part)
 
     return evaluate
 
@@ -382,7 +338,7 @@ def _size(operand: Closure) -> Closure:
         value = operand(bindings)
         if type(value) is str or type(value) is list or type(value) is dict:
             return len(value)
-        raise _unfit(value)
+        raise unfit(value)
 
     return size
 
@@ -392,6 +348,6 @@ _OPERATORS: Final[Mapping[str, Callable[[str, Node, Node, Collection[str]], Clos
     "_||_": _logical,
     "_==_": _equality,
     "_!=_": _equality,
-    **dict.fromkeys(_ORDERS, _order),
+    **dict.fromkeys(ORDERS, _order),
     "@in": _membership,
 }

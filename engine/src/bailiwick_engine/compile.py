@@ -3,8 +3,9 @@
 Holds: never raises on a policy, however broken; what does not compile denies its own subjects and nobody else.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -63,10 +64,11 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
     spec = parse_spec(raw.get("spec"))
     if isinstance(spec, tuple):
         return salvaged(ref, raw.get("spec"))
-    compilation = compile_policy(ref, spec)
-    if compilation.policy is not None:
-        return compilation.policy
-    settings, _ = _settings(ref, spec, Scope.of(spec.variables or ()))
+    scope = Scope.of(spec.variables or ())
+    compiled = _compile(ref, spec, scope)
+    if isinstance(compiled, CompiledPolicy):
+        return compiled
+    settings, _ = _settings(ref, spec, scope)
     return BrokenPolicy(
         ref,
         spec.endpoint,
@@ -80,19 +82,43 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
     scope = Scope.of(spec.variables or ())
+    compiled = _compile(ref, spec, scope)
+    if isinstance(compiled, CompiledPolicy):
+        return Compilation(compiled, warnings=(*checks.warnings(spec), *checks.permissive(spec, compiled.rules)))
+    return Compilation(None, compiled)
+
+
+def _compile(ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope) -> CompiledPolicy | tuple[Problem, ...]:
+    """Compile without warnings, which nobody reads who only decides."""
     settings, wrong = _settings(ref, spec, scope)
     problems = [*checks.problems(spec), *scope.problems, *wrong]
-    digest = sha256(spec.model_dump(mode="json", exclude_none=True))
     compiled = []
     for index, rule in enumerate(spec.rules):
         conditions, found = compile_conditions(rule.conditions, scope, f"spec.rules[{index}]")
         problems += found
         compiled.append((rule, conditions))
     if problems:
-        return Compilation(None, tuple(problems))
+        return tuple(_named_place(ref, spec, problem) for problem in problems)
+    digest = sha256(spec.model_dump(mode="json", exclude_none=True))
     rules = tuple(_rule(ref, spec, rule, digest, scope, conditions) for rule, conditions in compiled)
-    policy = CompiledPolicy(ref, spec.endpoint, digest, settings, rules)
-    return Compilation(policy, warnings=tuple(checks.warnings(spec)))
+    return CompiledPolicy(ref, spec.endpoint, digest, settings, rules)
+
+
+def _named_place(ref: PolicyRef, spec: EndpointPolicySpec, problem: Problem) -> Problem:
+    """Add to a problem of an expression the names that its author gave: the path has only numbers."""
+    if not problem.line:
+        return problem
+    names = [f"policy {ref.namespace}/{ref.name}"]
+    if (found := _VARIABLE.match(problem.path)) is not None and spec.variables:
+        names.append(f"variable {spec.variables[int(found[1])].name}")
+    elif (found := _CONDITION.match(problem.path)) is not None:
+        rule = spec.rules[int(found[1])]
+        names += [f"rule {rule.name}", f"condition {(rule.conditions or [])[int(found[2])].name}"]
+    return replace(problem, message=f"{problem.message} ({', '.join(names)})")
+
+
+_VARIABLE = re.compile(r"spec\.variables\[(\d+)\]")
+_CONDITION = re.compile(r"spec\.rules\[(\d+)\]\.conditions\[(\d+)\]")
 
 
 def _settings(

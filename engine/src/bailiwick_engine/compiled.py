@@ -23,6 +23,10 @@ class Effect(StrEnum):
     DENY = "Deny"
 
 
+# A member of an enumeration is looked up slowly, and this one is for every candidate.
+_ALLOW = Effect.ALLOW
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyRef:
     """A policy object, as the API server knows it."""
@@ -47,7 +51,7 @@ class CompiledResource:
         A property that the resource lacks, or has as something else than a string, is unknown: it matches where
         `absent_matches`, which Deny and RequireApproval ask for and Allow does not.
         """
-        if resource.type != self.type or resource.id not in self.ids:
+        if resource.type != self.type or not (self.ids.everything or resource.id in self.ids):
             return False
         for name in self.properties:
             held = self.property_held(name, resource)
@@ -142,8 +146,11 @@ class CompiledRule:
 
     def covers(self, resource: Resource) -> bool:
         """Tell whether one of the rule's resources covers this one."""
-        absent_matches = self.effect is not Effect.ALLOW
-        return any(entry.covers(resource, absent_matches=absent_matches) for entry in self.resources)
+        absent_matches = self.effect is not _ALLOW
+        for entry in self.resources:  # noqa: SIM110 - in half the time of any(), on every decision
+            if entry.covers(resource, absent_matches=absent_matches):
+                return True
+        return False
 
     def over(self, now: float) -> bool:
         """Tell whether the rule, or its policy, has expired."""

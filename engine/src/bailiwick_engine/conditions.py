@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from weakref import WeakValueDictionary
 
 import orjson
@@ -16,8 +16,10 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from bailiwick_api.endpointpolicy import Variable
+from bailiwick_engine import hints
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.checkedexpr import tree
+from bailiwick_engine.celvalues import SAFE
+from bailiwick_engine.checkedexpr import Node, tree
 from bailiwick_engine.closures import Closure, DeferredError, FailedError, closure
 from bailiwick_engine.problem import Problem
 
@@ -79,7 +81,11 @@ class _Environment:
             found = _POSITION.findall(str(error))
             if not found:
                 return (Problem(path, str(error).splitlines()[0], 1, 1),)
-            return tuple(Problem(path, message, int(line), int(column)) for line, column, message in found)
+            names = tuple(self.declared)
+            return tuple(
+                Problem(path, message + hints.of_message(text, message, names), int(line), int(column))
+                for line, column, message in found
+            )
         made = closure(tree(program.serialize()), self._readable)
         compiled = Expression(text, program, yields, frozenset(_VARIABLE.findall(text)), made)
         # Whoever came first stays: what is shared must be one object.
@@ -133,9 +139,14 @@ class Scope:
             return compiled
         kind = compiled.yields.name()
         if kind != "BOOL" and not compiled.uses & self._broken:
-            hint = "compare it, for example with `== true`" if kind == "DYN" else "a condition must be true or false"
+            hint = hints.of_type(text, kind)
             return (Problem(path, f"the expression yields {kind.lower()}, not bool: {hint}", 1, 1),)
         return compiled
+
+    def trees(self, expression: Expression) -> tuple[Node, dict[str, Node]]:
+        """Return the tree of an expression, and those of all variables by their full names."""
+        named = {f"variables.{name}": tree(variable.program.serialize()) for name, variable in self._variables.items()}
+        return tree(expression.program.serialize()), named
 
     def used_by(self, expressions: Sequence[Expression]) -> tuple[tuple[str, str], ...]:
         """Return name and text of every variable that these expressions reach, in order of name."""
@@ -143,7 +154,7 @@ class Scope:
 
     def evaluate(self, expression: Expression, inputs: "Inputs") -> Outcome:
         """Return what a condition says of these inputs."""
-        if "claims" not in inputs["subject"] and self._reads_claims(expression):
+        if not inputs.whole or ("claims" not in inputs["subject"] and self._reads_claims(expression)):
             return UNKNOWN
         bindings: dict[str, Any] = inputs
         if expression.uses:
@@ -152,10 +163,10 @@ class Scope:
             # In the order in which they are written: a variable sees only earlier ones.
             for name, variable in self._variables.items():
                 if name in reached:
-                    value = _evaluated(variable, bindings, plain=inputs.plain)
+                    value = _evaluated(variable, bindings, inputs)
                     if value is not _FAILED:
                         bindings[f"variables.{name}"] = value
-        held = _evaluated(expression, bindings, plain=inputs.plain)
+        held = _evaluated(expression, bindings, inputs)
         return held if isinstance(held, bool) else UNKNOWN
 
     def _reads_claims(self, expression: Expression) -> bool:
@@ -175,37 +186,64 @@ class Scope:
 
 
 _FAILED: Final = object()
-_SCALARS: Final = frozenset({bool, str, float, type(None)})
-_SAFE: Final = 2**53
+_SCALARS: Final = frozenset({str, float, type(None)})
 _PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "TIMESTAMP", "DURATION"})
 
 
 class Inputs(dict[str, Any]):
-    """What conditions see of a call, by name."""
+    """What conditions see of a call, by name, but for `now`, which takes time to make and which few of them read.
 
-    __slots__ = ("_plain",)
-    _plain: bool
+    `whole`: the library takes all of it as it is. It cuts a text at a NUL character, so that "admin" with anything at
+    all behind a NUL would equal "admin"; where there is one, every condition is UNKNOWN.
 
-    @property
-    def plain(self) -> bool:
-        """Tell whether all of it is JSON that the library takes over whole.
+    `plain`: all of it is JSON that the library takes over. It takes over everything before it evaluates anything, and
+    what it cannot take over (half a character, a number too large) makes the whole expression fail. Closures look only
+    at what they read, so they are not asked then.
+    """
 
-        It takes over everything before it evaluates anything, and what it cannot take over (half a character, a number
-        too large) makes the whole expression fail. Closures look only at what they read, so they are not asked then.
-        """
-        try:
-            return self._plain
-        except AttributeError:
-            try:
-                orjson.dumps([self[name] for name in _JSON], option=_STRICT)
-            except TypeError:
-                self._plain = False
-            else:
-                self._plain = True
-            return self._plain
+    __slots__ = ("moment", "plain", "whole")
+    moment: float
+    plain: bool
+    whole: bool
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], moment: float) -> Self:
+        """Hold these values, named as `_DECLARED` says, at this moment in seconds since the epoch."""
+        made = cls(values)
+        made.moment = moment
+        made.plain, made.whole = _taken(list(values.values()))
+        return made
 
 
-_JSON: Final = ("subject", "actor", "action", "resource", "context")
+def _taken(seen: list[Any]) -> tuple[bool, bool]:
+    """Return `plain` and `whole` of what is seen."""
+    try:
+        encoded = orjson.dumps(seen, option=_STRICT)
+    except TypeError:
+        return False, not _holds_nul(seen)
+    # The escape itself may stand in a text, so that only a look at all of it can tell.
+    return True, _NUL_ESCAPED not in encoded or not _holds_nul(seen)
+
+
+def _holds_nul(value: object) -> bool:
+    """Tell whether a text or a name anywhere in a value holds a NUL character."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                if _NUL in text:
+                    return True
+            case Mapping() as members:
+                waiting += [*members.keys(), *members.values()]
+            case list() | tuple() | set() | frozenset() as items:
+                waiting += items
+            case _:
+                pass
+    return False
+
+
+_NUL: Final = "\0"
+_NUL_ESCAPED: Final = rb"\u0000"
 _STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -214,17 +252,16 @@ def inputs(call: Call, subject: Subject, now: float, actor: Subject | None = Non
 
     For a call of the subject's own `actor` is empty.
     """
-    return Inputs(
-        subject=_party(subject),
-        actor={} if actor is None else _party(actor),
-        action={"name": call.action.name, "properties": _members(call.action.properties)},
-        resource={
-            "type": call.resource.type,
-            "id": call.resource.id,
-            "properties": _members(call.resource.properties),
+    action, resource = call.action, call.resource
+    return Inputs.of(
+        {
+            "subject": _party(subject),
+            "actor": {} if actor is None else _party(actor),
+            "action": {"name": action.name, "properties": _members(action.properties)},
+            "resource": {"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
+            "context": _members(call.context),
         },
-        context=_members(call.context),
-        now=datetime.fromtimestamp(now, UTC),
+        now,
     )
 
 
@@ -247,7 +284,8 @@ def matches_whole(pattern: str, text: str) -> bool | Problem:
     results = [_MATCHES.eval(data={"text": text, "pattern": anchored}) for anchored in (pattern, f"^(?:{pattern})$")]
     if any(result.type().name() != "BOOL" for result in results):
         return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
-    return all(result.value() for result in results)
+    # What follows a NUL the library does not see.
+    return _NUL not in text and all(result.value() for result in results)
 
 
 _ENVIRONMENTS: Final[WeakValueDictionary[tuple[tuple[str, str], ...], _Environment]] = WeakValueDictionary()
@@ -258,9 +296,12 @@ _MATCHES: Final = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.
 )
 
 
-def _evaluated(expression: Expression, bindings: Mapping[str, Any], *, plain: bool) -> Any:  # noqa: ANN401 - any value
-    """Return what an expression yields as a Python value that can be bound again, or `_FAILED`."""
-    if plain and expression.closure is not None:
+def _evaluated(expression: Expression, bindings: Mapping[str, Any], inputs: Inputs) -> Any:  # noqa: ANN401 - any value
+    """Return what an expression yields as a Python value that can be bound again, or `_FAILED`.
+
+    `bindings` are the inputs, with the values of variables.
+    """
+    if inputs.plain and expression.closure is not None:
         try:
             value = expression.closure(bindings)
         except FailedError:
@@ -268,11 +309,19 @@ def _evaluated(expression: Expression, bindings: Mapping[str, Any], *, plain: bo
         except (DeferredError, RecursionError):
             pass
         else:
-            # Of lists, maps and large numbers the library decides below if they can be bound again.
-            if type(value) in _SCALARS or (type(value) is int and -_SAFE < value < _SAFE):
+            if type(value) is bool:
                 return value
+            if type(value) is str and _NUL in value:
+                return _FAILED
+            # Of lists, maps and large numbers the library decides below if they can be bound again.
+            if type(value) in _SCALARS or (type(value) is int and -SAFE < value < SAFE):
+                return value
+    return _by_library(expression, bindings, inputs.moment)
+
+
+def _by_library(expression: Expression, bindings: Mapping[str, Any], moment: float) -> Any:  # noqa: ANN401 - likewise
     try:
-        result = expression.program.eval(data=bindings)
+        result = expression.program.eval(data={**bindings, "now": datetime.fromtimestamp(moment, UTC)})
         if result.type().name() == "UINT" and expression.yields.name() == "UINT":
             return result.value()
         return _plain(result)
@@ -286,11 +335,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - likewise
     Not by the library's `plain_value`: that ends the process when a map holds an optional.
     """
     kind, held = value.type().name(), value.value()
-    if kind in _PLAIN:
+    if kind in _PLAIN and not (kind == "STRING" and _NUL in held):
         return held
     if isinstance(held, list):
         return [_plain(item) for item in held]
-    if isinstance(held, dict) and all(isinstance(key, str) for key in held):
+    if isinstance(held, dict) and all(isinstance(key, str) and _NUL not in key for key in held):
         return {key: _plain(item) for key, item in held.items()}
     message = f"{kind} cannot be bound again"
     raise TypeError(message)

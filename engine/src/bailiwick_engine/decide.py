@@ -4,8 +4,8 @@ Holds: pure; the strictest rule wins; order and age of policies never matter; wh
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from bailiwick_engine import display, grants as approval
@@ -21,6 +21,11 @@ from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 
 MAX_TRIED_GRANTS = 4
+# Members of an enumeration are looked up slowly, and these are on every decision's way.
+_ALLOW, _DENY = Effect.ALLOW, Effect.DENY
+_APPLIES, _DENIES = Standing.APPLIES, Standing.DENIES
+_ALLOWED, _BY_RULE = Outcome.ALLOW, Reason.ALLOWED
+_DEAD = Freshness.DEAD
 _RANK = {reason: rank for rank, reason in enumerate(Reason)}
 
 
@@ -34,7 +39,8 @@ def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circ
     admitted = admit(snapshot, endpoint, call, around)
     if isinstance(admitted, Reason):
         return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run)
-    return _weigh(endpoint, _Case(call, admitted, around, dry_run), grants)
+    passed = hops(endpoint, call, admitted, around.now)
+    return _weigh(passed, _Case(call, admitted, around, dry_run, _audited(passed)), grants)
 
 
 def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:
@@ -44,7 +50,9 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
         return closed
     if isinstance(call.subject, Unproven):
         return call.subject.reason
-    if not endpoint.broken.keys().isdisjoint(key for party in (call.subject, *call.actors) for key in party.keys):
+    if endpoint.broken and not endpoint.broken.keys().isdisjoint(
+        key for party in (call.subject, *call.actors) for key in party.keys
+    ):
         return Reason.POLICY_INVALID
     if endpoint.settings is None or invalid(endpoint.settings, call, call.subject):
         return Reason.DELEGATION_INVALID
@@ -53,19 +61,19 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
 
 def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
     """Why the endpoint denies everybody, whoever the subject is."""
-    if around.freshness is Freshness.DEAD:
+    if around.freshness is _DEAD:
         return Reason.STORE_STALE
     if call.namespace in snapshot.unreadable or endpoint.conflicted or endpoint.denied_whole is not None:
         return Reason.POLICY_INVALID
     return Reason.ENDPOINT_UNCONFIGURED if endpoint.settings is None else None
 
 
-class _Case(NamedTuple):
+class _Case(msgspec.Struct, frozen=True):
     call: Call
     subject: Subject
     around: Circumstances
     dry_run: bool
-    audit: tuple[tuple[str, str, str], ...] = ()
+    audit: tuple[tuple[str, str, str], ...]
 
     def deny(
         self, reason: Reason, rule: CompiledRule | None = None, message: str | None = None, hop: Hop | None = None
@@ -91,39 +99,52 @@ def may_ask(endpoint: CompiledEndpoint, call: Call) -> bool:
     return about_itself and not call.subject.keys.isdisjoint(endpoint.named_subjects)
 
 
-def _weigh(endpoint: CompiledEndpoint, case: _Case, grants: Iterable[Grant]) -> Verdict:
-    passed = tuple(hops(endpoint, case.call, case.subject, case.around.now))
-    everything = [(finding, hop) for hop in passed for finding in hop.findings]
-    case = case._replace(audit=_audited(finding for finding, _ in everything))
-    enforced = sorted(
-        ((finding, hop) for finding, hop in everything if not finding.rule.audit),
-        key=lambda found: _precedence(found[0]),
-    )
-    for effect, standing in (
-        (Effect.DENY, Standing.APPLIES),
-        (Effect.REQUIRE_APPROVAL, Standing.DENIES),
-    ):
-        if (shut := _first(enforced, effect, standing)) is not None:
-            finding, hop = shut
-            return case.deny(finding.reason or Reason.POLICY_DENIED, finding.rule, finding.message, hop)
+def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdict:
+    enforced = [(finding, hop) for hop in passed for finding in hop.findings if not finding.rule.audit]
+    if len(enforced) > 1:
+        enforced.sort(key=lambda found: _precedence(found[0]))
+    if (shut := _shut(enforced)) is not None:
+        finding, hop = shut
+        return case.deny(finding.reason or Reason.POLICY_DENIED, finding.rule, finding.message, hop)
     for hop in passed:
         if hop.refused is not None:
             return case.deny(hop.refused, hop=hop)
         if hop.must_allow and not applies(hop):
             return _missed(case, hop)
-    # One gate may stand before several hops; it is asked for once.
-    gates = {id(found.rule): found.rule for found, _ in enforced if found.standing is Standing.APPLIES}
-    asked = [(rule, rule.gate) for rule in gates.values() if rule.gate is not None]
-    if len(asked) > 1:
-        return case.deny(Reason.MULTIPLE_GATES, asked[0][0])
-    if asked:
-        return _gated(*asked[0], case, grants)
-    allowed = _first(enforced, Effect.ALLOW, Standing.APPLIES)
+    allowed, gates = _applying(enforced)
+    if len(gates) > 1:
+        return case.deny(Reason.MULTIPLE_GATES, next(iter(gates)))
+    for rule, gate in gates.items():
+        return _gated(rule, gate, case, grants)
     if allowed is None:
         return case.deny(Reason.NO_RULE)
-    return Verdict(
-        outcome=Outcome.ALLOW, reason=Reason.ALLOWED, rule=allowed[0].rule, dry_run=case.dry_run, audit=case.audit
-    )
+    return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
+
+
+def _shut(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[Finding, Hop] | None:
+    """Return what denies: a Deny before a gate that is shut, of either the first."""
+    gate: tuple[Finding, Hop] | None = None
+    for one in enforced:
+        finding = one[0]
+        if finding.standing is _DENIES:
+            gate = gate or one
+        elif finding.standing is _APPLIES and finding.rule.effect is _DENY:
+            return one
+    return gate
+
+
+def _applying(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[CompiledRule | None, dict[CompiledRule, Gate]]:
+    """Return the first Allow that applies, and the gates. One gate may stand before several hops, and is asked once."""
+    allowed: CompiledRule | None = None
+    gates: dict[CompiledRule, Gate] = {}
+    for finding, _ in enforced:
+        rule = finding.rule
+        if finding.standing is _APPLIES:
+            if rule.gate is not None:
+                gates[rule] = rule.gate
+            elif allowed is None and rule.effect is _ALLOW:
+                allowed = rule
+    return allowed, gates
 
 
 def _missed(case: _Case, hop: Hop) -> Verdict:
@@ -190,15 +211,14 @@ def _refusal(call: Call, subject: Subject, gate: Gate, around: Circumstances) ->
     return None if display.inspectable(call) else Reason.UNINSPECTABLE
 
 
-def _audited(findings: Iterable[Finding]) -> tuple[tuple[str, str, str], ...]:
+def _audited(passed: Iterable[Hop]) -> tuple[tuple[str, str, str], ...]:
+    found = [finding for hop in passed for finding in hop.findings if finding.rule.audit]
+    if not found:
+        return ()
     return tuple(
         sorted(
-            (found.rule.policy.name, found.rule.name, found.rule.effect.value)
-            for found in findings
-            if found.rule.audit and found.standing is not Standing.SILENT
+            (finding.rule.policy.name, finding.rule.name, finding.rule.effect.value)
+            for finding in found
+            if finding.standing is not Standing.SILENT
         )
     )
-
-
-def _first(findings: list[tuple[Finding, Hop]], effect: Effect, standing: Standing) -> tuple[Finding, Hop] | None:
-    return next((one for one in findings if one[0].rule.effect is effect and one[0].standing is standing), None)

@@ -15,6 +15,7 @@ from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.clauses import Clause, unmet
 from bailiwick_engine.compiled import CompiledRule, CompiledSettings, Effect
+from bailiwick_engine.conditions import Inputs, inputs
 from bailiwick_engine.decide import admit, may_ask
 from bailiwick_engine.hops import Hop, applies, hops
 from bailiwick_engine.match import Standing
@@ -87,9 +88,10 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
     needed: list[tuple[list[Change], list[CompiledRule]] | None] = []
     rules, incomplete = _looked_at(endpoint, call)
     for hop in hops(endpoint, call, subject, around.now):
-        weighed = _weighed(rules, call, hop, around.now)
+        values = inputs(call, subject, around.now, hop.actor)
+        weighed = _weighed(rules, call, hop, values, around.now)
         near += weighed
-        needed.append(_missing(endpoint.settings, call, hop, weighed))
+        needed.append(_missing(endpoint.settings, call, hop, values, weighed))
     mended = [both for both in needed if both is not None]
     if len(mended) < len(needed):
         return Explanation(tuple(near), incomplete=incomplete)
@@ -113,7 +115,7 @@ def _looked_at(endpoint: CompiledEndpoint, call: Call) -> tuple[list[CompiledRul
     return list(rules), len(endpoint.enforced) > MAX_RULES
 
 
-def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, now: float) -> list[Weighed]:
+def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, values: Inputs, now: float) -> list[Weighed]:
     """Return the rules that apply or shut, then those that come nearest to letting the call through."""
     standings = {found.rule: found.standing for found in hop.findings}
     deciding: list[Weighed] = []
@@ -122,7 +124,7 @@ def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, now: float) ->
     for rule in rules:
         standing = standings.get(rule, Standing.SILENT)
         if standing is not Standing.SILENT:
-            every = clauses.of_rule(rule, clauses.fixed(rule, call, hop.party, now), hop.values)
+            every = clauses.of_rule(rule, clauses.fixed(rule, call, hop.party, now), values)
             deciding.append(Weighed(rule, hop.party, every, standing))
         elif rule.effect is not Effect.DENY:
             cheap.append((tuple(clauses.fixed(rule, call, hop.party, now)), rule))
@@ -130,7 +132,7 @@ def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, now: float) ->
         # Conditions can only add to what a rule lacks, so nobody further down comes nearer than these.
         if len(silent) >= NEAR and len(unmet(fixed)) >= len(silent[-1].unmet):
             break
-        silent.append(Weighed(rule, hop.party, clauses.of_rule(rule, fixed, hop.values), Standing.SILENT))
+        silent.append(Weighed(rule, hop.party, clauses.of_rule(rule, fixed, values), Standing.SILENT))
         silent = sorted(silent, key=_nearness)[:NEAR]
     return sorted(deciding, key=_nearness) + silent
 
@@ -146,7 +148,7 @@ def _nearness(one: Weighed) -> tuple[int, int, tuple[str, str]]:
 
 
 def _missing(
-    settings: CompiledSettings, call: Call, hop: Hop, weighed: list[Weighed]
+    settings: CompiledSettings, call: Call, hop: Hop, values: Inputs, weighed: list[Weighed]
 ) -> tuple[list[Change], list[CompiledRule]] | None:
     """Return what must change for a hop to pass, and the gates that are before it then; None where nothing would do."""
     changes: list[Change] = []
@@ -161,7 +163,7 @@ def _missing(
             if one.standing is Standing.DENIES:
                 changes.append(Change(hop.party, one.rule, one.unmet))
     if hop.refused is not None:
-        changes += _under_ceiling(settings, call, hop)
+        changes += _under_ceiling(settings, call, hop, values)
     if hop.must_allow and not applies(hop) and not gates:
         silent = next((one for one in weighed if one.standing is Standing.SILENT), None)
         if silent is None:
@@ -172,10 +174,10 @@ def _missing(
     return changes, gates
 
 
-def _under_ceiling(settings: CompiledSettings, call: Call, hop: Hop) -> list[Change]:
+def _under_ceiling(settings: CompiledSettings, call: Call, hop: Hop, values: Inputs) -> list[Change]:
     """Return what brings a hop under the ceiling's nearest entry; a ceiling has at least one."""
     delegation = settings.delegation
     entries = delegation.ceiling if delegation else ()
-    lacks = [unmet(clauses.of_ceiling(entry, delegation.scope, call, hop.values)) for entry in entries if delegation]
+    lacks = [unmet(clauses.of_ceiling(entry, delegation.scope, call, values)) for entry in entries if delegation]
     nearest = sorted(enumerate(lacks), key=lambda numbered: len(numbered[1]))[:1]
     return [Change(hop.party, None, lacking, entry=index) for index, lacking in nearest]

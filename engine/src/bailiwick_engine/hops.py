@@ -4,8 +4,7 @@ Holds: no chain is ever wider than any hop of it; only the key that is matched c
 is always the one whom the call is for.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import msgspec
 
 from bailiwick_engine import match
 from bailiwick_engine.call import Call, Subject
@@ -16,17 +15,16 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """One party and how the rules stand to it. `must_allow`: without an Allow or a gate of its own the call is denied.
 
-    `values` is what its conditions see; `refused` is a reason that no rule can mend.
+    `actor` is the party where it acts for somebody, as conditions see it; `refused` is a reason that no rule can mend.
     """
 
     party: Subject
-    values: Inputs
     findings: tuple[Finding, ...]
     must_allow: bool
+    actor: Subject | None = None
     refused: Reason | None = None
 
 
@@ -40,37 +38,45 @@ def invalid(settings: CompiledSettings, call: Call, subject: Subject) -> bool:
     return subject.keys.isdisjoint(delegation.principals)
 
 
-def hops(endpoint: CompiledEndpoint, call: Call, subject: Subject, now: float) -> Iterator[Hop]:
-    """Yield every party that must pass: the subject for a call of its own, else each actor and the person."""
-    delegation = endpoint.settings.delegation if endpoint.settings else None
-    if not call.actors or delegation is None:
-        values = inputs(call, subject, now)
-        yield Hop(subject, values, _findings(endpoint, call, subject, values, now), must_allow=True)
-        return
+def hops(endpoint: CompiledEndpoint, call: Call, subject: Subject, now: float) -> tuple[Hop, ...]:
+    """Return every party that must pass: the subject for a call of its own, else each actor and the person."""
+    delegation = endpoint.settings.delegation if call.actors and endpoint.settings else None
+    if delegation is None:
+        return (Hop(subject, _findings(endpoint, call, subject, subject, None, now), must_allow=True),)
+    found: list[Hop] = []
     for actor in call.actors:
-        values = inputs(call, subject, now, actor)
-        refused = None if _under_ceiling(delegation, call, values) else Reason.SCOPE_EXCEEDED
-        yield Hop(actor, values, _findings(endpoint, call, actor, values, now), must_allow=True, refused=refused)
+        refused = None if _under_ceiling(delegation, call, inputs(call, subject, now, actor)) else Reason.SCOPE_EXCEEDED
+        findings = _findings(endpoint, call, actor, subject, actor, now)
+        found.append(Hop(actor, findings, must_allow=True, actor=actor, refused=refused))
     # The person's own Deny and RequireApproval always count; an Allow of their own only where it is asked for.
-    values = inputs(call, subject, now)
-    own = _findings(endpoint, call, subject, values, now)
-    yield Hop(subject, values, own, must_allow=delegation.entitled)
+    own = _findings(endpoint, call, subject, subject, None, now)
+    found.append(Hop(subject, own, must_allow=delegation.entitled))
+    return tuple(found)
 
 
 def applies(hop: Hop) -> bool:
     """Tell whether a rule lets this hop through, be it with an approval."""
-    return any(
-        finding.standing is Standing.APPLIES and finding.rule.effect is not Effect.DENY and not finding.rule.audit
-        for finding in hop.findings
-    )
+    for finding in hop.findings:
+        rule = finding.rule
+        if finding.standing is _APPLIES and rule.effect is not _DENY and not rule.audit:
+            return True
+    return False
+
+
+_APPLIES, _DENY = Standing.APPLIES, Effect.DENY
 
 
 def _findings(
-    endpoint: CompiledEndpoint, call: Call, party: Subject, values: Inputs, now: float
+    endpoint: CompiledEndpoint, call: Call, party: Subject, subject: Subject, actor: Subject | None, now: float
 ) -> tuple[Finding, ...]:
-    return tuple(
-        match.standing(rule, call, values, now, named=named) for rule, named in match.candidates(endpoint, call, party)
-    )
+    found: list[Finding] = []
+    values: Inputs | None = None
+    for rule, named in match.candidates(endpoint, call, party):
+        # Most rules have no condition, and gathering what conditions see takes longer than all else about them.
+        if values is None and rule.conditions:
+            values = inputs(call, subject, now, actor)
+        found.append(match.standing(rule, call, values, now, named=named))
+    return tuple(found)
 
 
 def _under_ceiling(delegation: CompiledDelegation, call: Call, values: Inputs) -> bool:

@@ -3,9 +3,10 @@
 Holds: an empty selector matches nothing; what is unknown, over or switched off never widens (DESIGN, "A decision" 5).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
+
+import msgspec
 
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule, Effect
@@ -23,8 +24,7 @@ class Standing(Enum):
     """A RequireApproval that is over, off or asked for another purpose: it keeps the gate shut."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A rule and its standing. `reason` says why it is silent or denies; `message` is the condition's own, if any."""
 
     rule: CompiledRule
@@ -33,27 +33,34 @@ class Finding:
     message: str | None = None
 
 
-def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> Iterator[tuple[CompiledRule, bool | None]]:
-    """Yield the rules that may speak of this party, action and resource, in no promised order.
+# Members of an enumeration are looked up slowly, and this runs for every candidate.
+_ALLOW, _DENY = Effect.ALLOW, Effect.DENY
+_APPLIES, _SILENT, _DENIES = Standing.APPLIES, Standing.SILENT, Standing.DENIES
+
+
+def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> list[tuple[CompiledRule, bool | None]]:
+    """Return the rules that may speak of this party, action and resource, in no promised order.
 
     With each whether it names the party: None where that hangs on a workload that is not known or not approved.
     """
+    found: list[tuple[CompiledRule, bool | None]] = []
     for rule in endpoint.index.speaking_of(party.keys, call.action.name):
         if not rule.covers(call.resource):
             continue
         # Without a question about the workload, being found is being named.
         named = rule.names(party) if rule.workloads else True
         if named is not False:
-            yield rule, named
-        elif rule.effect is Effect.ALLOW:
+            found.append((rule, named))
+        elif rule.effect is _ALLOW:
             # Only to tell what was missing: a rule for another workload allows nothing.
-            yield rule, None
+            found.append((rule, None))
+    return found
 
 
 def standing(
     rule: CompiledRule,
     call: Call,
-    inputs: Inputs,
+    inputs: Inputs | None,
     now: float,
     *,
     named: bool | None = True,
@@ -61,35 +68,39 @@ def standing(
     """Return how a candidate stands: the table of DESIGN "A decision" 5, one row per effect.
 
     `named` None: the workload is not known, so that a Deny speaks of it, a gate stays shut and an Allow is silent.
+    `inputs` may be None for a rule without conditions.
     """
-    if named is None and rule.effect is Effect.ALLOW:
-        return Finding(rule, Standing.SILENT, Reason.WORKLOAD_UNAPPROVED)
-    held, message = _conditions(rule, inputs)
+    effect = rule.effect
+    if named is None and effect is _ALLOW:
+        return Finding(rule, _SILENT, Reason.WORKLOAD_UNAPPROVED)
+    held, message = _conditions(rule, inputs) if rule.conditions else _HELD
     if held is False:
-        return Finding(rule, Standing.SILENT, Reason.CONDITION_FALSE, message)
-    match rule.effect:
-        case Effect.DENY:
-            return Finding(rule, Standing.APPLIES, Reason.POLICY_DENIED if held is True else Reason.CONDITION_ERROR)
-        case Effect.REQUIRE_APPROVAL:
-            # A gate for an approved workload is no way through for one that is not known, with an approval or without.
-            off = Reason.WORKLOAD_UNAPPROVED if named is None else _off(rule, call, now)
-            # A condition that cannot be evaluated leaves the gate standing.
-            return Finding(rule, Standing.DENIES, off) if off else Finding(rule, Standing.APPLIES)
-        case Effect.ALLOW:
-            if held is not True:
-                return Finding(rule, Standing.SILENT, Reason.CONDITION_ERROR, message)
-            off = _off(rule, call, now)
-            return Finding(rule, Standing.SILENT, off) if off else Finding(rule, Standing.APPLIES)
+        return Finding(rule, _SILENT, Reason.CONDITION_FALSE, message)
+    if effect is _ALLOW:
+        if held is not True:
+            return Finding(rule, _SILENT, Reason.CONDITION_ERROR, message)
+        off = _off(rule, call, now)
+        return Finding(rule, _SILENT, off) if off else Finding(rule, _APPLIES)
+    if effect is _DENY:
+        return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else Reason.CONDITION_ERROR)
+    # A gate for an approved workload is no way through for one that is not known, with an approval or without.
+    off = Reason.WORKLOAD_UNAPPROVED if named is None else _off(rule, call, now)
+    # A condition that cannot be evaluated leaves the gate standing.
+    return Finding(rule, _DENIES, off) if off else Finding(rule, _APPLIES)
 
 
-def _conditions(rule: CompiledRule, inputs: Inputs) -> tuple[bool | str, str | None]:
+_Held = tuple[bool | str, str | None]
+_HELD: Final[_Held] = (True, None)
+
+
+def _conditions(rule: CompiledRule, inputs: Inputs | None) -> _Held:
     """Return True, False or UNKNOWN over all conditions, False first, and the message of the one that decided."""
-    held: tuple[bool | str, str | None] = (True, None)
+    held = _HELD
     for condition in rule.conditions:
-        outcome = rule.scope.evaluate(condition.expression, inputs)
+        outcome = UNKNOWN if inputs is None else rule.scope.evaluate(condition.expression, inputs)
         if outcome is False:
             return (False, condition.message)
-        if outcome == UNKNOWN:
+        if outcome is not True:
             held = (UNKNOWN, condition.message)
     return held
 
@@ -97,6 +108,6 @@ def _conditions(rule: CompiledRule, inputs: Inputs) -> tuple[bool | str, str | N
 def _off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
     if rule.suspended:
         return Reason.POLICY_SUSPENDED
-    if rule.over(now):
+    if rule.expires is not None and rule.over(now):
         return Reason.EXPIRED
-    return None if rule.accepts(call.intent) else Reason.INTENT_MISMATCH
+    return None if rule.intents is None or rule.accepts(call.intent) else Reason.INTENT_MISMATCH

@@ -28,6 +28,7 @@ def variables(**expressions: str) -> list[Object]:
 
 
 CONDITION: Final = "spec.rules[0].conditions[0].expression"
+NAMED: Final = " (policy crm/p, rule read, condition c0)"
 
 
 class TestAnExpression:
@@ -67,6 +68,56 @@ class TestAnExpression:
             "spec.rules[1].conditions[0].expression",
         ]
 
+    def test_is_told_the_names_of_its_policy_its_rule_and_itself(self) -> None:
+        found = problems(condition("true", "b"), {**condition("a &&\nc", "true"), "name": "second"})
+        assert [(text.split(": ")[0], text[text.rindex("(") :]) for text in found] == [
+            ("spec.rules[0].conditions[1].expression:1:1", "(policy crm/p, rule read, condition c1)"),
+            ("spec.rules[1].conditions[0].expression:1:1", "(policy crm/p, rule second, condition c0)"),
+            ("spec.rules[1].conditions[0].expression:2:1", "(policy crm/p, rule second, condition c0)"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "instead"),
+        [
+            ("context.a", "`== true`: context.a == true (policy"),
+            (" context['a b'].c ", "`== true`: (context['a b'].c) == true (policy"),
+            (
+                "context.?hold.orValue(false)",
+                "`== true`: context.?hold.orValue(false) == true (what orValue() yields has a type that only",
+            ),
+            ("context.a ? context.b : context.c", "`== true`: (context.a ? context.b : context.c) == true"),
+            ("context.a ?\ncontext.b : context.c", "`== true`: (...) == true"),
+            ("context." + "a" * 90, "`== true`: (...) == true"),
+            ("subjct.id == 'a'", "did you mean subject?"),
+            (
+                "prod == 'a'",
+                "a condition can name subject, actor, action, resource, context, now and variables, and a text",
+            ),
+            ("variables.bg", "did you mean variables.big?"),
+            ("variables.nothing.at.all", "a variable is declared in spec.variables, before it is used"),
+            ("1 == 'a'", "here int and string: write one of them as the other's"),
+            ("1 < 1.5", "here int and double: write one of them as the other's"),
+            ("subject.id = 'a'", "equality is written =="),
+            ("context.a == 1 and not context.b == 2", "and is written &&, not is written !"),
+            ("context.a == ' = ' or true", "; or is written ||"),
+        ],
+    )
+    def test_is_told_what_to_write_instead(self, text: str, instead: str) -> None:
+        found = problems(condition(text), variables=variables(big="true"))
+        assert instead in found[0]
+
+    @pytest.mark.parametrize("text", ["context.a ==", "'=' ==", "1 + 'a' == 2"])
+    def test_is_told_nothing_instead_where_that_is_not_clear(self, text: str) -> None:
+        assert "; " not in problems(condition(text))[0]
+
+    @pytest.mark.parametrize(
+        "text", ["context.a", "context.?hold.orValue(false)", "context.a ? context.b : context.c", "context['a b'].c"]
+    )
+    def test_compiles_as_it_is_told_to_be_written(self, text: str) -> None:
+        told = problems(condition(text))[0]
+        instead = told.split("`== true`: ")[1].split(" (what")[0].split(" (policy")[0]
+        assert problems(condition(instead)) == []
+
     @pytest.mark.parametrize(
         "text", ["true", "context.a == true", "subject.id == actor.?id.orValue('')", "!has(context.a)"]
     )
@@ -79,6 +130,9 @@ class TestAVariable:
         assert problems(rule(), variables=variables(a="1", b="1 +\nx"))[0].startswith(
             "spec.variables[1].expression:2:1: undeclared reference to 'x'"
         )
+
+    def test_is_told_its_name(self) -> None:
+        assert problems(rule(), variables=variables(a="1", b="x"))[0].endswith("(policy crm/p, variable b)")
 
     @pytest.mark.parametrize("text", ["variables.later", "variables.own"])
     def test_sees_only_earlier_ones(self, text: str) -> None:
@@ -105,7 +159,7 @@ class TestAVariable:
 
     def test_has_the_type_of_its_expression(self) -> None:
         assert problems(condition("variables.n"), variables=variables(n="1")) == [
-            f"{CONDITION}:1:1: the expression yields int, not bool: a condition must be true or false"
+            f"{CONDITION}:1:1: the expression yields int, not bool: a condition must be true or false{NAMED}"
         ]
         assert "no matching overload" in problems(condition("variables.n == 'a'"), variables=variables(n="1"))[0]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.conditions import Expression, Inputs, Scope
 from bailiwick_engine.reads import Path, paths, reads
 
 TEXTS: Final[dict[str, set[str]]] = {
@@ -84,7 +84,7 @@ def test_what_is_not_read_changes_nothing(
     scope = Scope(())
     condition = scope.condition(f"({text}) == true", "here")
     assert isinstance(condition, Expression)
-    inputs: dict[str, Any] = {name: {"claims": {}} for name in ("subject", "actor", "action", "resource")}
-    whole = scope.evaluate(condition, inputs | {"context": context})
-    parts = scope.evaluate(condition, inputs | {"context": _without(context, paths(text), ("context",))})
+    others: Any = {name: {"claims": {}} for name in ("subject", "actor", "action", "resource")}
+    whole = scope.evaluate(condition, Inputs(**others, context=context))
+    parts = scope.evaluate(condition, Inputs(**others, context=_without(context, paths(text), ("context",))))
     assert whole == parts

@@ -1,5 +1,6 @@
 """The command line: what would be unsafe is refused, with exit status 2 and a sentence."""
 
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -98,3 +99,23 @@ def test_a_decision_without_its_record_is_denied_unless_told_otherwise() -> None
     assert parse([]).record_limits == Limits(required=True, first=False)
     told = parse(["--on-record-failure", "allow", "--record-before-answer", "all", "--record-timeout", "0.5"])
     assert told.record_limits == Limits(required=False, first=True, timeout=0.5)
+
+
+def test_a_key_of_the_record_is_read_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("s3cr3t" * 6 + "\n")
+    given = parse(["--record-hmac-key-file", str(file)])
+    assert given.record_key == b"s3cr3t" * 6
+    assert "s3cr3t" not in repr(given)
+
+
+@pytest.mark.parametrize("content", [None, "", "short\n", "x" * 31 + " \n"])
+def test_a_key_of_the_record_that_is_none_is_refused(
+    tmp_path: Path, content: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SystemExit):
+        parse(["--record-hmac-key-file", str(file)])
+    assert "--record-hmac-key-file: " in capsys.readouterr().err

@@ -3,13 +3,12 @@
 Holds: the caller is authenticated; whether it may ask is for the engine to say.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from bailiwick_engine.call import Call
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A call, the enforcer's own id of it, and whether the API server confirmed its tokens just now.
 
     `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.

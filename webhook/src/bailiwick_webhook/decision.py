@@ -3,7 +3,10 @@
 Holds: frozen; every adapter turns it into its own words, and the metrics count it.
 """
 
-from dataclasses import dataclass
+import os
+import time
+
+import msgspec
 
 from bailiwick_engine.explain import Explanation
 from bailiwick_engine.grants import Grant
@@ -12,8 +15,7 @@ from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.metrics.table import Outcome as Counted
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
 
     `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
@@ -54,3 +56,8 @@ class Decision:
         if self.verdict.next_action == "request" and not self.askable:
             return "This call needs an approval, and without an API server there is nobody to ask for one."
         return self.verdict.sentence
+
+
+def new_evaluation_id() -> str:
+    """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
+    return f"eval_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"

@@ -5,8 +5,6 @@ wrong on the way denies, and a use once spent stays spent.
 """
 
 import asyncio
-import dataclasses
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -27,7 +25,7 @@ from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.consume import Judge
-from bailiwick_webhook.decision import Decision
+from bailiwick_webhook.decision import Decision, new_evaluation_id
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
 from bailiwick_webhook.opening import Opened, Refused
@@ -37,7 +35,7 @@ from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Kind, Searched, Searcher
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Decision", "Pdp", "Records", "Requests", "Uses", "new_evaluation_id"]
+__all__ = ["Decision", "Pdp", "Records", "Requests", "Uses"]
 
 _log = structlog.get_logger()
 
@@ -187,7 +185,7 @@ class Pdp:
         decision = await self._recorded(
             one.asked, "evaluation", one.verdict, one.evaluation_id, allowed=one.allowed, used=one.used
         )
-        return decision if one.explanation is None else dataclasses.replace(decision, explanation=one.explanation)
+        return decision if one.explanation is None else replace(decision, explanation=one.explanation)
 
     async def _written_if(self, one: _Settled | None) -> Decision | None:
         return None if one is None else await self._written(one)
@@ -207,7 +205,11 @@ class Pdp:
     async def search(self, asked: Asked, kind: Kind) -> Searched | None:
         """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
         started, counts = time.perf_counter(), self.counts.search
-        found = await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
+        try:
+            found = await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
+        except RecordFailedError:
+            counts.count(Counted.DENY, Reason.RECORD_FAILED)
+            raise
         if found is None:
             counts.count(Counted.FORBIDDEN, Reason.NO_RULE)
         elif found.refused is None:
@@ -250,16 +252,19 @@ class Pdp:
         if endpoint is None or not isinstance(call.subject, Subject):
             return call
 
-        async def known(party: Subject) -> Subject:
-            if not (
-                not party.keys.isdisjoint(endpoint.workload_keys)
-                if searching
-                else endpoint.asks_workload(call.action.name, call.resource, party)
-            ):
-                return party
-            return replace(party, workload=await read(party))
+        def asked_of(party: Subject) -> bool:
+            if searching:
+                return not party.keys.isdisjoint(endpoint.workload_keys)
+            return endpoint.asks_workload(call.action.name, call.resource, party)
 
-        subject, *actors = [await known(party) for party in (call.subject, *call.actors)]
+        parties = (call.subject, *call.actors)
+        asked = [asked_of(party) for party in parties]
+        if not any(asked):
+            return call
+        subject, *actors = [
+            replace(party, workload=await read(party)) if wanted else party
+            for party, wanted in zip(parties, asked, strict=True)
+        ]
         return replace(call, subject=subject, actors=tuple(actors))
 
     async def request(self, asked: Asked, reason: str | None) -> tuple[Decision, Opened | Refused | None]:
@@ -341,8 +346,3 @@ class Pdp:
             verdict = replace(verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
             return Decision(verdict, allowed=False, evaluation_id=evaluation_id, time=now, revision=revision, age=age)
         return decision
-
-
-def new_evaluation_id() -> str:
-    """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
-    return f"eval_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"

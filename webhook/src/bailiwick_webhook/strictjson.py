@@ -38,7 +38,7 @@ def proven(raw: bytes) -> dict[str, Any] | None:
         return None
     if type(value) is not dict or raw.count(b":") != written.count(b":"):
         return None
-    if b"\\u003" in raw and any(escaped in raw for escaped in _ESCAPED_COLONS):
+    if b"\\" in raw and any(escaped in raw for escaped in _ESCAPED_COLONS):
         return None
     opened = raw.count(b"{") + raw.count(b"[")
     # A value stands behind each comma, and one behind each bracket that is not closed at once; and there is the whole.

@@ -27,7 +27,7 @@ def stored(name: str = "crm-agent", **spec: object) -> Object:
     return raw
 
 
-def reading(*expressions: str, **fields: object) -> Object:
+def reading(*expressions: str, **fields: Any) -> Object:  # noqa: ANN401 - of a rule
     conditions = [{"name": f"c{index}", "expression": text} for index, text in enumerate(expressions)]
     return rule(conditions=conditions, **fields)
 
@@ -155,7 +155,7 @@ class TestALine:
 
     def test_names_the_policies_that_changed_since(self) -> None:
         lines = Lines()
-        spec = {"endpointSettings": settings(), "rules": [rule()]}
+        spec: dict[str, Any] = {"endpointSettings": settings(), "rules": [rule()]}
         (first,) = recorded(compiled(stored(**spec)), call(), lines)
         (then,) = recorded(compiled(stored(**spec), stored("other", rules=[rule("more")])), call(), lines)
         assert then["policies"].keys() == {"crm-agent", "other"}

@@ -6,6 +6,7 @@ a member of the wrong type is 400 with its path.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
@@ -16,6 +17,8 @@ from bailiwick_webhook.identity.subject import Claimed
 from bailiwick_webhook.pdp import Decision
 
 _KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "true or false"}
+_OBJECT: Final = frozenset({dict, type(None)})
+_TEXT: Final = frozenset({str, type(None)})
 DENIAL_SECONDS: Final = 600
 RETRY_AFTER: Final = 5
 
@@ -34,8 +37,68 @@ class Evaluation(NamedTuple):
     explain: bool = False
 
 
+class Said(NamedTuple):
+    """What a body says of who asks for what: all of an evaluation but its action and resource."""
+
+    subject: Claimed
+    context: Mapping[str, Json]
+    reason: str | None
+    explain: bool
+
+
 def parse(body: Mapping[str, Any]) -> Evaluation:
     """Parse an evaluation request. Raises `ProblemError` (400) that names the field."""
+    said = plainly_said(body.get("subject"), body.get("context"))
+    found = None if said is None else plainly(said, body.get("action"), body.get("resource"))
+    return parse_strictly(body) if found is None else found
+
+
+def plainly(said: Said, action: Any, resource: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+    """Return the evaluation where nothing is wrong with it; what may be wrong is for `parse_strictly` to tell."""
+    if type(action) is not dict or type(resource) is not dict:
+        return None
+    name, doing = action.get("name"), action.get("properties")
+    kind, identifier, properties = resource.get("type"), resource.get("id"), resource.get("properties")
+    if not (type(name) is str and name and type(kind) is str and kind and type(identifier) is str and identifier):
+        return None
+    if not (type(doing) in _OBJECT and type(properties) in _OBJECT):
+        return None
+    subject, context, reason, explain = said
+    return Evaluation(subject, Action(name, doing), Resource(kind, identifier, properties), context, reason, explain)
+
+
+def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - any JSON value
+    """Return what a body says besides, where nothing is wrong with it."""
+    if context is None:
+        context = {}
+    if type(subject) is not dict or type(context) is not dict:
+        return None
+    kind, identifier, properties = subject.get("type"), subject.get("id"), subject.get("properties")
+    if not (type(kind) is str and kind and type(identifier) is str and identifier and type(properties) in _OBJECT):
+        return None
+    intent = context.get("intent")
+    if not (type(intent) in _TEXT and intent != "" and type(context.get("args")) in _OBJECT):
+        return None
+    if RESERVED_CONTEXT.isdisjoint(context):
+        return Said(Claimed(kind, identifier, properties, None, None), context, None, explain=False)
+    evidence = context.get("evidence")
+    reason, explain = context.get("business_justification"), context.get("explain")
+    if not (type(evidence) in _OBJECT and type(reason) in _TEXT and (explain is None or type(explain) is bool)):
+        return None
+    token, actor_token = (
+        (None, None) if evidence is None else (evidence.get("subject_token"), evidence.get("actor_token"))
+    )
+    if not (type(token) in _TEXT and type(actor_token) in _TEXT):
+        return None
+    bound = {name: value for name, value in context.items() if name not in RESERVED_CONTEXT}
+    return Said(Claimed(kind, identifier, properties, token, actor_token), bound, reason, explain is True)
+
+
+def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
+    """Parse an evaluation request, member by member: what it may be, and what is said of one that is wrong.
+
+    Raises `ProblemError` (400) that names the field.
+    """
     subject, action, resource = (_member(body, name) for name in ("subject", "action", "resource"))
     context = _optional(body, "context", dict, "context") or {}
     evidence = _optional(context, "evidence", dict, "context.evidence") or {}
@@ -130,6 +193,11 @@ def _denial(decision: Decision, base: str) -> dict[str, Any]:
 
 def stamp(seconds: float) -> str:
     """Return a time as RFC 3339 in UTC."""
+    return _stamp(int(seconds))
+
+
+@lru_cache(64)
+def _stamp(seconds: int) -> str:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 

@@ -15,10 +15,9 @@ from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
 from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
-from bailiwick_webhook.http.answers import request_id
-from bailiwick_webhook.http.authzen import Evaluation
+from bailiwick_webhook.http.authzen import Evaluation, Said
 from bailiwick_webhook.http.body import read_object
-from bailiwick_webhook.http.edge import Edge, Tenant, Verified
+from bailiwick_webhook.http.edge import Edge, Marks, Tenant, Verified, marks
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.identity.tokens import Proven
 
@@ -48,7 +47,9 @@ def parse(body: Mapping[str, Any]) -> Batch | None:
     for member in _DEFAULTS:
         if not isinstance(body.get(member), dict | None):
             raise bad_request("must be an object", member)
-    return Batch(tuple(_item(body, item) for item in listed), semantic)
+    # What most items share: who asks for what.
+    said = authzen.plainly_said(body.get("subject"), body.get("context"))
+    return Batch(tuple((said and _plainly(said, body, item)) or _item(body, item) for item in listed), semantic)
 
 
 def failed(problem: ProblemError) -> dict[str, Any]:
@@ -73,11 +74,11 @@ class Evaluations:
         body = await read_object(request)
         batch = parse(body)
         if batch is None:
-            asked = await self._edge.call(of, caller, parsed := authzen.parse(body), request_id(request))
+            asked = await self._edge.call(of, caller, parsed := authzen.parse(body), marks(request))
             return await evaluated(self._edge, of, asked, parsed)
-        verified: Verified = {}
+        verified, marked = Verified(), marks(request)
         items = [
-            None if isinstance(item, ProblemError) else await self._call(request, of, caller, item, index, verified)
+            None if isinstance(item, ProblemError) else await self._call(of, caller, item, index, marked, verified)
             for index, item in enumerate(batch.items)
         ]
         if not any(items) and not self._edge.pdp.enforces(*of, caller.account):
@@ -96,14 +97,13 @@ class Evaluations:
         return orjson.dumps({"evaluations": answers})
 
     async def _call(
-        self, request: web.BaseRequest, of: Tenant, caller: Proven, item: Evaluation, index: int, verified: Verified
+        self, of: Tenant, caller: Proven, item: Evaluation, index: int, marked: Marks, verified: Verified
     ) -> Asked:
-        own_id = request_id(request)
+        own_id = marked.request_id
         # Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one
         # when the body is sent again. No header can hold a space, so no single call has this id.
-        return await self._edge.call(
-            of, caller, item, None if own_id is None else f"{own_id} [{index}]", verified=verified
-        )
+        own = marked._replace(request_id=None if own_id is None else f"{own_id} [{index}]")
+        return await self._edge.call(of, caller, item, own, verified=verified)
 
 
 async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) -> bytes:
@@ -122,6 +122,18 @@ def _semantic(named: object) -> Semantic:
             return semantic
     known = ", ".join(semantic.value for semantic in Semantic)
     raise bad_request(f"must be one of {known}", "options.evaluations_semantic")
+
+
+def _plainly(said: Said, body: Mapping[str, Any], item: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+    """Return an item that takes subject and context from the body, and mixes no member of its own with the body's."""
+    if type(item) is not dict or item.get("subject") is not None or item.get("context") is not None:
+        return None
+    action, resource = item.get("action"), item.get("resource")
+    if resource is None:
+        resource = body.get("resource")
+    elif type(resource) is dict and (resource.get("type") is None or resource.get("id") is None):
+        return None
+    return authzen.plainly(said, body.get("action") if action is None else action, resource)
 
 
 def _item(body: Mapping[str, Any], item: object) -> Evaluation | ProblemError:

@@ -3,6 +3,7 @@
 Holds: who asks is authenticated before the body is read; URLs in answers come from the setting, never from `Host`.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import orjson
@@ -17,13 +18,29 @@ from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.identity.proof import Identity
-from bailiwick_webhook.identity.subject import Parties
+from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.pdp import Pdp
 from bailiwick_webhook.tracing import traceparent
 
-Verified = dict[bytes, Parties]
-"""Parties of the items of one body, by what was said and shown of them."""
+
+class Verified:
+    """Parties of the items of one body, by what was said and shown of them."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Parties] = {}
+        self._latest: tuple[Claimed, Parties] | None = None
+
+    async def of(self, claimed: Claimed, verify: Callable[[], Awaitable[Parties]]) -> Parties:
+        """Return the parties, verified unless the same was said and shown before."""
+        if self._latest is not None and self._latest[0] is claimed:
+            return self._latest[1]
+        shown = orjson.dumps(tuple(claimed))
+        parties = self._found.get(shown)
+        if parties is None:
+            parties = self._found[shown] = await verify()
+        self._latest = claimed, parties
+        return parties
 
 
 class Tenant(NamedTuple):
@@ -31,6 +48,13 @@ class Tenant(NamedTuple):
 
     namespace: str
     endpoint: str
+
+
+class Marks(NamedTuple):
+    """How a call can be found again: the caller's own id of it, and its W3C `traceparent`."""
+
+    request_id: str | None
+    trace: str | None
 
 
 class Edge:
@@ -45,14 +69,14 @@ class Edge:
         """Read an evaluation. Raises `ProblemError`."""
         caller = await self.caller(request)
         parsed = authzen.parse(await read_object(request))
-        return await self.call(of, caller, parsed, request_id(request)), parsed
+        return await self.call(of, caller, parsed, marks(request)), parsed
 
     async def call(
         self,
         of: Tenant,
         caller: Proven,
         parsed: Evaluation,
-        own_id: str | None,
+        marked: Marks,
         *,
         verified: Verified | None = None,
         searching: bool = False,
@@ -60,11 +84,10 @@ class Edge:
         """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
         namespace, endpoint = of
         settings = self.pdp.settings(namespace, endpoint, caller.account)
-        kept = {} if verified is None else verified
-        shown = b"" if verified is None else orjson.dumps(tuple(parsed.subject))
-        parties = kept.get(shown)
-        if parties is None:
-            parties = kept[shown] = await self.identity.verify(parsed.subject, caller, settings)
+        if verified is None:
+            parties = await self.identity.verify(parsed.subject, caller, settings)
+        else:
+            parties = await verified.of(parsed.subject, lambda: self.identity.verify(parsed.subject, caller, settings))
         call = Call(
             namespace,
             endpoint,
@@ -77,8 +100,8 @@ class Edge:
         )
         call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
-        trace = traceparent(request.headers.get("traceparent"))
-        return Asked(call, own_id, live_identity=parties.live and caller.live, explain=explain, trace=trace)
+        live = parties.live and caller.live
+        return Asked(call, marked.request_id, live_identity=live, explain=explain, trace=marked.trace)
 
     async def caller(self, request: web.BaseRequest) -> Proven:
         """Return who asks. Raises `ProblemError` (401, 503)."""
@@ -97,6 +120,11 @@ class Edge:
     def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""
         return f"{self._external_url}/endpoints/{of.namespace}/{of.endpoint}"
+
+
+def marks(request: web.BaseRequest) -> Marks:
+    """Return how the caller marks its request."""
+    return Marks(request_id(request), traceparent(request.headers.get("traceparent")))
 
 
 def tenant(request: web.Request) -> Tenant:

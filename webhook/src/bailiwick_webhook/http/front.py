@@ -7,6 +7,7 @@ is spelled, goes to the application as it came.
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Final, cast
 
 from aiohttp import web
@@ -16,6 +17,10 @@ from bailiwick_webhook.http.edge import Tenant
 
 # Names as they are stored. Whatever else the application would make the same of is its to read.
 _PATH: Final = re.compile(r"/endpoints/([a-z0-9-]+)/([a-z0-9-]+)/access/v1/(evaluations?)")
+
+# Longer than any path of names that can be: those have 63 characters at most.
+_LONGEST: Final = 256
+_REMEMBERED: Final = 4096
 
 Decide = Callable[[web.BaseRequest, Tenant], Awaitable[bytes]]
 Behind = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -31,21 +36,17 @@ class Front:
 
     def before(self, behind: Behind) -> Behind:
         """Return a handler that leaves to `behind` what is not for the front."""
-        match_path, decide, draining, prepared = (
-            _PATH.fullmatch,
-            self.decide,
-            self._draining,
-            self._app.on_response_prepare,
-        )
+        decide, draining, prepared = self.decide, self._draining, self._app.on_response_prepare
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            found = match_path(request.raw_path) if request.method == "POST" else None
+            path = request.raw_path
+            found = place_of(path) if request.method == "POST" and len(path) <= _LONGEST else None
             # Who waits to be told to go on is told so by the application.
             if found is None or "Expect" in request.headers:
                 return await behind(request)
-            namespace, endpoint, last = found.groups()
+            of, last = found
             try:
-                body = await decide[last](request, Tenant(namespace, endpoint))
+                body = await decide[last](request, of)
             except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
                 response = answers.finished(request, answers.failed(request, error), draining=draining())
             else:
@@ -56,6 +57,13 @@ class Front:
             return response
 
         return handle
+
+
+@lru_cache(_REMEMBERED)
+def place_of(path: str) -> tuple[Tenant, str] | None:
+    """Return whose endpoint a path names, and its last part; None where it is not for the front."""
+    found = _PATH.fullmatch(path)
+    return None if found is None else (Tenant(found[1], found[2]), found[3])
 
 
 FRONT: Final[web.AppKey[Front]] = web.AppKey("front")

@@ -15,10 +15,10 @@ from bailiwick_engine.reasons import EXPLAINED
 from bailiwick_engine.search import Kind
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen, pages
-from bailiwick_webhook.http.answers import json, request_id
+from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
-from bailiwick_webhook.http.edge import Edge, tenant
+from bailiwick_webhook.http.edge import Edge, marks, tenant
 from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
 from bailiwick_webhook.identity.tokens import Proven
 from bailiwick_webhook.record.writer import RecordFailedError
@@ -88,12 +88,13 @@ class Search:
 
     async def _asked(self, request: web.Request, caller: Proven, parsed: Evaluation) -> Asked:
         if self._kind is not Kind.SUBJECT:
-            return await self._edge.call(tenant(request), caller, parsed, request_id(request), searching=True)
+            return await self._edge.call(tenant(request), caller, parsed, marks(request), searching=True)
         namespace, endpoint = tenant(request)
         # Nobody in particular, so that there is nothing to prove, and evidence is not looked at.
         blank = Subject(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)
         call = Call(namespace, endpoint, caller.account, blank, parsed.action, parsed.resource, parsed.context)
-        return Asked(call, request_id(request), live_identity=caller.live)
+        marked = marks(request)
+        return Asked(call, marked.request_id, live_identity=caller.live, trace=marked.trace)
 
     def _result(self, parsed: Evaluation, name: str) -> dict[str, str]:
         match self._kind:

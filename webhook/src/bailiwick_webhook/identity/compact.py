@@ -57,12 +57,17 @@ def parse(token: str) -> Parsed | None:
         return None
     return Parsed(
         token,
-        hashlib.sha256(token.encode()).digest(),
+        digest_of(token),
         algorithm,
         kid,
         (kind or "JWT").lower().removeprefix("application/"),
         claims,
     )
+
+
+def digest_of(token: str) -> bytes:
+    """Return what stands for a token. It need not be one: a header may hold any bytes, lone surrogates too."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _object(part: str) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
 from bailiwick_webhook.identity import compact, jwks
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.keyset import KeysUnavailableError, Published
-from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches
+from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches, moment
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Review
 
@@ -28,7 +28,7 @@ _KEPT: Final = 10_000
 # What the API server can sign with. It writes no `typ`.
 RULES: Final = Rules(algorithms=jwks.ALGORITHMS - {"PS256"}, types=frozenset({"jwt"}))
 
-Key = tuple[bytes, tuple[str, ...]]
+Key = tuple[bytes, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,19 @@ class Tokens:
 
     async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
+        # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
+        known = self._fresh((compact.digest_of(token), audiences)) if len(token) <= compact.MAX_TOKEN else None
+        if known is not None:
+            return known
         parsed = compact.parse(token)
         return Refused(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
 
     async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
         """Return the same for a token that was taken apart already."""
-        key = (parsed.digest, tuple(sorted(audiences)))
-        kept = self._kept.get(key)
-        if kept is not None and self._clock() - kept.asked <= FRESH:
-            return self._unexpired(kept)
+        key = (parsed.digest, audiences)
+        known = self._fresh(key)
+        if known is not None:
+            return known
         # Many calls with one token at once ask once.
         task = self._asking.get(key)
         if task is None:
@@ -93,6 +97,10 @@ class Tokens:
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         # Shielded: that one caller goes away must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
+
+    def _fresh(self, key: Key) -> Proven | Refused | None:
+        kept = self._kept.get(key)
+        return self._unexpired(kept) if kept is not None and self._clock() - kept.asked <= FRESH else None
 
     async def _ask(self, key: Key, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
         verified = await self._verifier.verify(parsed)
@@ -111,7 +119,7 @@ class Tokens:
         self._counts.reviews[Review.CONFIRMED if isinstance(outcome, Proven) else Review.REFUSED] += 1
         expires = parsed.claims.get("exp")
         # A token without an end has none that could be kept to.
-        kept = _Kept(outcome, self._clock(), float(expires) if isinstance(expires, int | float) else float("-inf"))
+        kept = _Kept(outcome, self._clock(), float(expires) if moment(expires) else float("-inf"))
         self._kept[key] = kept
         self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:

@@ -4,7 +4,6 @@ Holds: every check is made on every token that is not remembered; a remembered o
 its end and when the issuer's keys change; clocks are given no leeway to accept by, only one to deny by.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from bailiwick_webhook.identity.keyset import KeySet, Published
 KEPT_SECONDS: Final = 60.0
 MAX_LEEWAY: Final = 30.0
 _KEPT: Final = 10_000
+# In seconds. An integer of JSON may be larger than any float, and such a float than any time.
+_FAR: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Verifier:
     def _in_time(self, claims: Mapping[str, Any]) -> bool:
         now = self._now()
         ends, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
-        if not (_moment(ends) and _moment(begins) and _moment(issued)):
+        if not (moment(ends) and moment(begins) and moment(issued)):
             return False
         return now + self._rules.leeway < ends and now >= begins and now >= issued
 
@@ -108,9 +109,9 @@ def audience_matches(claims: Mapping[str, Any], accepted: frozenset[str]) -> boo
     return all(isinstance(entry, str) for entry in listed) and not accepted.isdisjoint(listed)
 
 
-def _moment(value: object) -> TypeGuard[float]:
-    """A NumericDate (RFC 7519, 2): a number, and in JSON true is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def moment(value: object) -> TypeGuard[float]:
+    """A NumericDate (RFC 7519, 2) that a float holds: a number, and in JSON true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_FAR < value < _FAR
 
 
 def _signed(published: Published, parsed: Parsed) -> bool:

@@ -1,0 +1,86 @@
+"""Evaluations and batches: what is read at a glance is what the strict parser reads, and it judges the rest."""
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bailiwick_webhook.http import authzen, batch
+from bailiwick_webhook.http.problems import ProblemError
+
+# Mostly right, so that the parsers get far.
+odd: Final = st.sampled_from([None, "", "x", 0, 1, True, False, [], ["x"], {}, {"a": 1}, 1.5])
+texts: Final = st.one_of(st.just("x"), st.just("y"), st.just("x"), odd)
+objects: Final[st.SearchStrategy[Any]] = st.one_of(st.just({}), st.just({"env": "prod"}), st.just({}), odd)
+
+
+def _some(members: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    """An object with most of these members, or something else."""
+    right = st.fixed_dictionaries(members)
+    return st.one_of(right, right, st.fixed_dictionaries({}, optional=members), odd)
+
+
+subjects: Final = _some({"type": texts, "id": texts, "properties": objects})
+actions: Final = _some({"name": texts, "properties": objects})
+resources: Final = _some({"type": texts, "id": texts, "properties": objects})
+contexts: Final = st.one_of(
+    st.just({}),
+    st.just({"tenant": 1}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "evidence": _some({"subject_token": texts, "actor_token": texts}),
+            "intent": texts,
+            "args": objects,
+            "business_justification": texts,
+            "explain": st.one_of(st.booleans(), odd),
+            "approval": odd,
+            "tenant": odd,
+        },
+    ),
+    odd,
+)
+MEMBERS: Final = {"subject": subjects, "action": actions, "resource": resources, "context": contexts}
+bodies: Final = st.one_of(
+    st.fixed_dictionaries(MEMBERS), st.fixed_dictionaries(MEMBERS), st.fixed_dictionaries({}, optional=MEMBERS)
+)
+
+
+def _told(problem: ProblemError) -> tuple[Any, ...]:
+    return problem.status, problem.detail, problem.where
+
+
+def read(parse: Any, body: dict[str, Any]) -> Any:  # noqa: ANN401 - an evaluation, a batch or a problem as it is told
+    try:
+        return _comparable(parse(body))
+    except ProblemError as problem:
+        return _told(problem)
+
+
+def _comparable(found: Any) -> Any:  # noqa: ANN401 - likewise
+    if isinstance(found, batch.Batch):
+        return [_told(item) if isinstance(item, ProblemError) else _comparable(item) for item in found.items]
+    # With types: in Python True is 1.
+    return repr(found)
+
+
+@given(bodies)
+def test_an_evaluation_is_read_alike_at_a_glance_and_strictly(body: dict[str, Any]) -> None:
+    assert read(authzen.parse, body) == read(authzen.parse_strictly, body)
+
+
+@given(bodies, st.lists(st.one_of(bodies, st.fixed_dictionaries({}, optional=MEMBERS), odd), max_size=4))
+def test_a_batch_is_read_alike_at_a_glance_and_strictly(body: dict[str, Any], items: list[Any]) -> None:
+    whole = {**body, "evaluations": items}
+    found = read(batch.parse, whole)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(authzen, "plainly_said", lambda *_: None)
+        assert found == read(batch.parse, whole)
+
+
+def test_what_bodies_are_like_every_day_is_read_at_a_glance() -> None:
+    subject, action = {"type": "user", "id": "x"}, {"name": "x"}
+    context = {"evidence": {"subject_token": "x"}, "intent": "x", "explain": True, "args": {}, "tenant": {"id": 7}}
+    said = authzen.plainly_said(subject, context)
+    assert said is not None
+    assert authzen.plainly(said, action, {"type": "x", "id": "x", "properties": {"a": 1}}) is not None

@@ -1,0 +1,135 @@
+"""Decisions while the record cannot be written: what is given, what is denied, and what the metrics tell."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+import requests
+import yaml
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.grants import Grant, parse
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.verdict import Outcome, Verdict
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.metrics.table import Outcome as Counted, Use
+from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.record.writer import RecordWriter
+from support.objects import gated_rule, opened_grant, policy, rule, settings
+from support.pdp.alone import Alone
+from support.pdp.standalone import Process
+from support.waiting import until
+
+FULL: Final = Path("/dev/full")
+AGENT: Final = "system:serviceaccount:agents:crm-agent"
+PEP: Final = ServiceAccount("system:serviceaccount:crm:crm-api", "pep-uid")
+
+pytestmark = pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full")
+
+
+def _grant() -> Grant:
+    raw = opened_grant("crm")
+    raw["metadata"] |= {"uid": "u", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    made = parse(raw)
+    assert made is not None
+    return made
+
+
+@dataclass
+class Approved:
+    """Has a grant for every call that needs one, and counts its uses."""
+
+    uses: int = 0
+
+    def taken_before(self, asked: Asked, verdict: Verdict, known: Any) -> tuple[Grant, ...]:  # noqa: ANN401 - `pdp.Uses`
+        return (_grant(),)
+
+    async def consume(
+        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: object
+    ) -> tuple[Verdict, Grant | None]:
+        self.uses += 1
+        return replace(verdict, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), _grant()
+
+
+def _pdp(writer: RecordWriter) -> tuple[Pdp, Approved]:
+    raw = policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule(), gated_rule()])
+    raw["metadata"] |= {"uid": "uid", "generation": 1}
+    alone, approved = Alone([raw]), Approved()
+    return Pdp(cast("Any", alone.store), approved, cast("Any", alone.pdp._opener), writer, Installation()), approved
+
+
+def _asked(action: str) -> Asked:
+    subject = Subject("serviceAccount", AGENT, "agent-uid")
+    call = Call("crm", "crm-api", PEP, subject, Action(action), Resource("customer", "42"))
+    return Asked(call, "request-1", live_identity=True)
+
+
+@pytest.fixture(params=[True, False], ids=["deny", "allow"])
+async def writer(request: pytest.FixtureRequest) -> AsyncIterator[RecordWriter]:
+    limits = Limits(timeout=0.3, required=request.param)
+    async with RecordWriter(FULL, fsync=False, limits=limits) as made:
+        yield made
+
+
+async def test_a_use_of_a_grant_is_denied_whatever_the_setting(writer: RecordWriter) -> None:
+    pdp, approved = _pdp(writer)
+    for _ in range(3):
+        decision = await pdp.evaluate(_asked("customers.export"))
+        assert (decision.allowed, decision.verdict.reason) == (False, Reason.RECORD_FAILED)
+    assert (approved.uses, pdp.counts.uses[Use.USED]) == (3, 3)
+    assert pdp.counts.evaluation.outcomes[Counted.DENY][Reason.RECORD_FAILED] == 3
+
+
+async def test_any_other_call_is_decided_by_the_setting(writer: RecordWriter) -> None:
+    pdp, _ = _pdp(writer)
+    # From here on the failure is known.
+    await pdp.evaluate(_asked("customers.export"))
+    decision = await pdp.evaluate(_asked("customers.list"))
+    given = not writer._limits.required
+    assert (decision.allowed, decision.verdict.reason) == (given, Reason.ALLOWED if given else Reason.RECORD_FAILED)
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    given = policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule()])
+    (folder / "crm.yaml").write_text(yaml.safe_dump(given))
+    return folder
+
+
+@pytest.fixture(params=["deny", "allow"])
+def failing(request: pytest.FixtureRequest, tmp_path: Path, policies: Path) -> Iterator[tuple[str, Process]]:
+    with (tmp_path / "log").open("wb") as log:
+        flags = ("--development", "--on-record-failure", request.param, "--record-timeout", "0.5")
+        (tmp_path / "records.jsonl").symlink_to(FULL)
+        process = Process(tmp_path, policies, log, *flags)
+        yield request.param, process
+        if process.process.poll() is None:
+            process.stop()
+
+
+def test_the_process_keeps_to_the_setting_and_tells_of_it(failing: tuple[str, Process]) -> None:
+    setting, process = failing
+
+    def metric(name: str) -> float:
+        text = requests.get(f"http://127.0.0.1:{process.status_port}/metrics", timeout=5).text
+        found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+        assert found is not None
+        return float(found[1])
+
+    process.ask()
+    until(lambda: metric("bailiwick_records_failing") == 1, "the failure is noticed", 5)
+    said = [process.ask() for _ in range(5)]
+    assert {answer.reason for answer in said} == {"record_failed" if setting == "deny" else "allowed"}
+    assert metric("bailiwick_records_written_total") == 0
+    assert metric("bailiwick_records_waiting") == (1 if setting == "deny" else 6)
+    assert metric("bailiwick_records_lost_total") == (5 if setting == "deny" else 0)
+    assert process.stop() == 0
+    assert process.log.read_text().count("decision records cannot be written") in {1, 2}
