@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 import pytest
@@ -12,6 +12,8 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.http import health
 from bailiwick_webhook.http.health import MOST_ASKED
 from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.exposition import Exposition
 from support.pdp.alone import StaticStore
 from unit.engine.cases import stored
 from unit.webhook.test_policies import named
@@ -37,7 +39,8 @@ class Port:
 async def port() -> AsyncIterator[Port]:
     async with aiohttp.ClientSession() as session:
         port = Port(session)
-        server = await serve(health.build(port.store, lambda: port.serving, {}), "127.0.0.1", 0)
+        exposition = Exposition(port.store, cast("Any", None), Counts())
+        server = await serve(health.build(port.store, lambda: port.serving, {}, exposition), "127.0.0.1", 0)
         port.url = f"http://127.0.0.1:{server.port}"
         yield port
         await server.stop()
