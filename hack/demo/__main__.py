@@ -148,6 +148,7 @@ def _play(bench: _Bench, tell: Narrator) -> None:
     tell.step(f"{_WEBHOOKS} decision points start, and the CRM API in front of the first.")
     for _ in range(_WEBHOOKS):
         stack.start_decision_point()
+    install.await_served(stack, tell)
     stack.start_crm()
     bench.adopt()
     tell.held("all are ready")

@@ -46,6 +46,13 @@ def support(stack: Stack, tell: Narrator) -> None:
     _example(stack, tell, _SUPPORT, "desk", "support")
 
 
+def await_served(stack: Stack, tell: Narrator) -> None:
+    """Wait until every decision point decides by every policy, as the operator found by asking them."""
+    waiting = ("wait", "--for=condition=Ready", "epol", "--all", "--all-namespaces", "--timeout=30s")
+    tell.command(f"kubectl {' '.join(waiting)}")
+    tell.answer(_run(stack, *waiting))
+
+
 def remove(stack: Stack) -> None:
     """Take back everything that was applied."""
     for files in (_CRM, _DEPLOY, _SUPPORT, *reversed(MANIFESTS)):
@@ -54,7 +61,7 @@ def remove(stack: Stack) -> None:
 
 def _example(stack: Stack, tell: Narrator, files: tuple[str, ...], policy: str, namespace: str) -> None:
     _apply(stack, tell, files)
-    waiting = ("wait", "--for=condition=Ready", f"epol/{policy}", "-n", namespace, "--timeout=30s")
+    waiting = ("wait", "--for=condition=Accepted", f"epol/{policy}", "-n", namespace, "--timeout=30s")
     tell.command(f"kubectl {' '.join(waiting)}")
     tell.answer(_run(stack, *waiting))
 

@@ -37,6 +37,8 @@ CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 AGENT_AUDIENCE: Final = "crm-api.crm"
 _START_SECONDS: Final = 60.0
+# As many decision points are asked by the operator which policies they serve.
+_ASKED: Final = 3
 
 _Started = TypeVar("_Started")
 
@@ -62,7 +64,8 @@ class DecisionPoint:
 class Stack:
     """The processes of one cluster. `start` them in this order: manifests, operator, issuer, decision points, CRM.
 
-    `signer` signs the tokens of people, `issuers` is what decision points are told about it.
+    `signer` signs the tokens of people, `issuers` is what decision points are told about it. `status_ports` are those
+    of the first decision points, where the operator asks what they serve; where none runs yet, none is ready.
     """
 
     cluster: Cluster
@@ -71,6 +74,7 @@ class Stack:
     installation: Installation = field(default_factory=Installation)
     processes: list[Running] = field(default_factory=list)
     decision_points: list[DecisionPoint] = field(default_factory=list)
+    status_ports: tuple[int, ...] = field(default_factory=lambda: free_ports(_ASKED))
     crm_url: str = ""
     signer: Signer | None = None
     issuers: Path | None = None
@@ -91,7 +95,8 @@ class Stack:
     def start_operator(self, *flags: str, name: str = "operator") -> Running:
         """Start an operator."""
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.operator_name), name)
-        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, *flags])
+        replicas = [f"--replica=http://127.0.0.1:{port}" for port in self.status_ports]
+        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, *replicas, *flags])
 
     def await_guard(self) -> None:
         """Wait until the operator has proven the guard once; before that nothing counts."""
@@ -143,8 +148,11 @@ class Stack:
         if self.issuers is not None:
             common += ["--issuers", self.issuers]
 
+        known = iter(self.status_ports[len(self.decision_points) :][:1])
+
         def start() -> DecisionPoint:
             port, status_port = free_ports(2)
+            status_port = next(known, status_port)
             process = self._spawn(name, [*common, f"--port={port}", f"--status-port={status_port}", *flags])
             point = DecisionPoint(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{status_port}", records, process)
             if await_ready:

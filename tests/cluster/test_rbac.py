@@ -48,6 +48,7 @@ OPERATOR_AT_HOME: Final = {
     "bailiwick.dev/approvalgrants": f"{READ} create",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch delete",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
+    "discovery.k8s.io/endpointslices": "list",
 }
 ROLES: Final = {
     "bailiwick-view": {"bailiwick.dev/endpointpolicies": READ, "bailiwick.dev/approvalgrants": READ},

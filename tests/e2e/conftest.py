@@ -34,6 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.start_issuer()
         for _ in range(3):
             stack.start_decision_point()
+        install.await_served(stack, Silent())
         stack.start_crm()
         yield stack
         stack.stop()

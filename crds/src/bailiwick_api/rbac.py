@@ -87,6 +87,8 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
                 _rule(GROUP, [APPROVAL_GRANTS], ["patch", "delete"], [CANARY_GRANT]),
                 _rule(GROUP, [ENDPOINT_POLICIES], ["request"], [CANARY_GRANT]),
+                # Where the decision point's processes are, to ask them which policies they serve.
+                _rule("discovery.k8s.io", ["endpointslices"], ["list"]),
             ],
         ),
     ]

@@ -108,9 +108,9 @@ class Kube:
         """Return the present resourceVersion of a collection. Raises `RefusedError`."""
         return _version(await self._read(path, {"limit": "1"}))
 
-    async def list(self, path: str) -> Listed:
+    async def list(self, path: str, selector: Mapping[str, str] | None = None) -> Listed:
         """Read a whole collection, in pages of one moment. Raises `RefusedError`, also when it took too long (410)."""
-        query = {"limit": str(_PAGE)}
+        query = {"limit": str(_PAGE), **(selector or {})}
         body = await self._read(path, query)
         version, items = _version(body), list(body.get("items") or ())
         while token := body["metadata"].get("continue"):

@@ -23,11 +23,14 @@ from bailiwick_operator.inventory import Inventory, Ticks
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
 from bailiwick_operator.leader import Leadership, LostLeaseError
 from bailiwick_operator.reconciler import Reconciler
+from bailiwick_operator.replicas import Asker, Named, OfService, Replicas
 from bailiwick_operator.settings import Settings, parse
 
 _LOG: Final = structlog.get_logger(__name__)
 _FAILED: Final = 1
 _USAGE: Final = 2
+# How long a process of the decision point is given to say what it serves.
+_ASK_SECONDS: Final = 3.0
 
 
 class _Told(Exception):  # noqa: N818 - nothing is wrong: it ends the task group
@@ -60,19 +63,21 @@ async def operate(settings: Settings, where: Access) -> int:
     _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
     # The fence is asked at each write, when the leadership below has long been there.
     kube = Kube(where, settings.request_timeout, lambda: leadership.valid())  # noqa: PLW0108
+    asker = Asker(min(_ASK_SECONDS, settings.request_timeout))
     leadership = Leadership(kube.client, settings.installation.namespace, settings.identity, settings.lease)
     health.watched["lease"] = Progress(lambda: leadership.tries, 3.0 * settings.lease.duration)
     try:
         async with health.served(settings.health_port):
             if not await leadership.acquire(stop):
                 return 0
-            code = await _until_it_ends(_lead(settings, where, kube, leadership, health, stop))
+            code = await _until_it_ends(_lead(settings, where, kube, asker, leadership, health, stop))
             await leadership.release()
             return code
     except HealthPortError as error:
         _LOG.error("not started", why=str(error))
         return _USAGE
     finally:
+        await asker.close()
         await kube.close()
 
 
@@ -91,10 +96,21 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
 
 
 async def _lead(
-    settings: Settings, where: Access, kube: Kube, leadership: Leadership, health: Health, stop: asyncio.Event
+    settings: Settings,
+    where: Access,
+    kube: Kube,
+    asker: Asker,
+    leadership: Leadership,
+    health: Health,
+    stop: asyncio.Event,
 ) -> None:
     ticks = Ticks()
-    reconciler = Reconciler(kube, settings.installation, ticks)
+    replicas: Replicas = (
+        Named(settings.replicas)
+        if settings.replicas
+        else OfService(kube, settings.installation.namespace, settings.webhook_service)
+    )
+    reconciler = Reconciler(kube, settings.installation, ticks, replicas, asker)
     guard = GuardKeeper(
         kube,
         settings.installation,

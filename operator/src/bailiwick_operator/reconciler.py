@@ -17,9 +17,11 @@ from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.inventory import Inventory, Key, Object, Seen, Ticks, key_of
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kind, Kube, RefusedError, UnreachableError
-from bailiwick_operator.reconcile import approvalgrant, endpointpolicy
+from bailiwick_operator.programming import Programming
+from bailiwick_operator.reconcile import approvalgrant, endpointpolicy, programmed
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import is_canary
+from bailiwick_operator.replicas import Asker, Replicas
 from bailiwick_operator.work import RetryError, WorkQueue
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -47,11 +49,12 @@ class _Compiled:
 class Reconciler:
     """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, installation: Installation, ticks: Ticks) -> None:
+    def __init__(self, kube: Kube, installation: Installation, ticks: Ticks, replicas: Replicas, asker: Asker) -> None:
         self._kube = kube
         self._installation = installation
         self._queue: WorkQueue[Work] = WorkQueue()
         self._expiries: Expiries[Work] = Expiries(self._queue.add)
+        self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
         self._guard: GuardKeeper | None = None
         self._await_proof: set[Work] = set()
         self._compiled: dict[str, _Compiled] = {}
@@ -75,10 +78,18 @@ class Reconciler:
     async def run(self, relist: float) -> None:
         """Work until cancelled."""
         await self._first_list()
+        # Before anything is told, so that what is served everywhere is told so at once.
+        for seen in self.policies.all():
+            if programmed.held(seen.body) is None:
+                metadata, endpoint = seen.body["metadata"], endpointpolicy.endpoint_of(seen.body)
+                work = Work("EndpointPolicy", metadata["namespace"], endpoint)
+                self._programming.want(metadata["uid"], metadata["generation"], work)
+        await self._programming.look()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WORKERS):
                 tasks.create_task(self._queue.work(self._look))
             tasks.create_task(self._expiries.run())
+            tasks.create_task(self._programming.run())
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -142,6 +153,7 @@ class Reconciler:
         if self.policies.get(key_of(body)) is None:
             keys.discard(key_of(body))
             self._compiled.pop(body["metadata"]["uid"], None)
+            self._programming.forget(body["metadata"]["uid"])
         else:
             keys.add(key_of(body))
         if not keys:
@@ -170,8 +182,14 @@ class Reconciler:
         )
         wakes, refused = [], []
         for seen in policies:
-            observed = endpointpolicy.Observed(self._judge(seen), carriers)
+            uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
+            serving = self._programming.serving(uid, generation)
+            observed = endpointpolicy.Observed(self._judge(seen), carriers, serving)
             outcome = endpointpolicy.reconcile(seen.body, observed, _now())
+            if outcome.asks:
+                self._programming.want(uid, generation, work)
+            else:
+                self._programming.forget(uid)
             if outcome.wake is not None:
                 wakes.append(outcome.wake)
             if outcome.status is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 
@@ -32,7 +33,10 @@ class LeaseTimes:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none."""
+    """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
+
+    `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`.
+    """
 
     installation: Installation
     identity: str
@@ -42,6 +46,8 @@ class Settings:
     guard_settle: float = 2.0
     relist_interval: float = 600.0
     request_timeout: float = 10.0
+    replicas: tuple[str, ...] = ()
+    webhook_service: str = _DEFAULTS.webhook_name
     health_port: int = 0
     log_level: str = "info"
 
@@ -71,6 +77,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         guard_settle=options.guard_settle,
         relist_interval=options.relist_interval,
         request_timeout=options.request_timeout,
+        replicas=tuple(options.replica or options.environment_replicas),
+        webhook_service=options.webhook_service,
         health_port=options.health_port,
         log_level=options.log_level,
     )
@@ -78,12 +86,15 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
 
 def _wrong(options: argparse.Namespace) -> str | None:
     """Return what is wrong with flags that argparse itself takes."""
-    for name in ("namespace", "webhook_account", "operator_account"):
+    for name in ("namespace", "webhook_account", "operator_account", "webhook_service"):
         if not getattr(options, name):
             return f"{_flag(name)} must not be empty"
     for name in ("proof_interval", "relist_interval", "request_timeout"):
         if getattr(options, name) <= 0:
             return f"{_flag(name)} must be more than 0 seconds"
+    for url in options.replica or options.environment_replicas:
+        if not _is_url(url):
+            return f"--replica {url}: a URL like http://127.0.0.1:9443 is wanted"
     prefixes = options.human_username_prefix or options.environment_prefixes
     problems = {
         # As the election library would say it, but with the names of the flags.
@@ -104,6 +115,14 @@ def _wrong(options: argparse.Namespace) -> str | None:
         ),
     }
     return next((problem for problem, holds in problems.items() if holds), None)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _flag(name: str) -> str:
@@ -144,6 +163,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=given("kubeconfig", "") or None,
         help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
     )
+    text("webhook-service", _DEFAULTS.webhook_name, "Service of the decision point, whose ready processes are asked")
+    replicas = [url for url in given("replica", "").split(",") if url]
+    parser.add_argument(
+        "--replica",
+        action="append",
+        metavar="URL",
+        help="status URL of one process of the decision point, instead of those of the Service; repeatable",
+    )
     text("identity", "", "name of this process in the lease; default: host name and a random part")
     number("lease-seconds", int, 15, "how long the lease holds without renewal")
     number("renew-seconds", int, 10, "within what time a renewal must succeed, else leadership is lost")
@@ -159,5 +186,5 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=given("log-level", "info"),
         help="what is logged to stderr, as JSON lines (default: info)",
     )
-    parser.set_defaults(environment_prefixes=prefixes)
+    parser.set_defaults(environment_prefixes=prefixes, environment_replicas=replicas)
     return parser

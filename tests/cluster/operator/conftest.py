@@ -11,6 +11,7 @@ import pytest
 from bailiwick_api.accounts import Installation
 from cluster.operator.grants import Grants
 from cluster.operator.running import NewOperator, Operator
+from cluster.operator.served import ServesAll
 from localcluster import build
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
@@ -83,9 +84,10 @@ def account(cluster: Cluster, installed: Installation, tmp_path_factory: pytest.
 @pytest.fixture(scope="module")
 def new_operator(account: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewOperator]:
     """Describe one more operator, not yet started; whatever still runs at the end is killed."""
-    operators = NewOperator(account, tmp_path_factory.mktemp("operators"))
-    yield operators
-    operators.kill_all()
+    with ServesAll() as point:
+        operators = NewOperator(account, tmp_path_factory.mktemp("operators"), f"--replica={point.url}")
+        yield operators
+        operators.kill_all()
 
 
 @pytest.fixture(scope="module")

@@ -99,16 +99,19 @@ class Operator:
 
 
 class NewOperator:
-    """Describes operators, and remembers them."""
+    """Describes operators, and remembers them. `common`: flags of each."""
 
-    def __init__(self, kubeconfig: Path, logs: Path) -> None:
+    def __init__(self, kubeconfig: Path, logs: Path, *common: str) -> None:
         self._kubeconfig = kubeconfig
         self._logs = logs
+        self._common = common
         self._made: list[Operator] = []
 
     def __call__(self, *flags: str, kubeconfig: Path | None = None) -> Operator:
         """Describe one more, not yet started."""
-        operator = Operator(kubeconfig or self._kubeconfig, self._logs / f"{len(self._made)}.log", flags)
+        operator = Operator(
+            kubeconfig or self._kubeconfig, self._logs / f"{len(self._made)}.log", (*self._common, *flags)
+        )
         self._made.append(operator)
         return operator
 

@@ -52,8 +52,13 @@ class StaticStore:
     age = 0.0
 
     def __init__(self, policies: Iterable[Object]) -> None:
-        self.snapshot: Snapshot | None = Snapshot.of([compile_object(raw) for raw in policies], "1")
+        compiled = [compile_object(raw) for raw in policies]
+        self.snapshot: Snapshot | None = Snapshot.of(compiled, "1")
         self.grants = Grants()
+        self._served = {(policy.ref.uid, policy.ref.generation) for policy in compiled}
+
+    def serves(self, uid: str, generation: int) -> bool:
+        return (uid, generation) in self._served
 
     def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
         return self.grants.candidates(namespace, endpoint, subject_uid)

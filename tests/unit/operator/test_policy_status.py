@@ -9,6 +9,7 @@ from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.endpointpolicy import Judged, Observed, Outcome
+from bailiwick_operator.reconcile.programmed import Serving
 from support.objects import Object, changed, policy, rule, settings
 from unit.operator.cases import NOW, at, condition, stored
 
@@ -18,7 +19,7 @@ BROKEN_RULE = rule(conditions=[{"name": "big", "expression": "context.count >\n 
 
 def reconciled(body: Object, *carriers: str, judged: Judged | None = None, minutes: float = 0) -> Outcome:
     named = carriers or (("crm-agent",) if endpointpolicy.carries_settings(body) else ())
-    observed = Observed(judged or endpointpolicy.judge(body), named)
+    observed = Observed(judged or endpointpolicy.judge(body), named, Serving(2, 2))
     return endpointpolicy.reconcile(body, observed, NOW + timedelta(minutes=minutes))
 
 
@@ -35,13 +36,14 @@ class TestAPolicyThatCompiles:
         assert status["digest"].startswith("sha256:")
         assert [(entry["type"], entry["status"]) for entry in status["conditions"]] == [
             ("Accepted", "True"),
+            ("Programmed", "True"),
             ("Ready", "True"),
         ]
         assert condition(status, "Accepted")["message"] == "1 rule compiled"
 
     def test_says_the_generation_in_each_condition(self) -> None:
         status = status_of(changed(CARRIER, "metadata.generation", 7))
-        assert [entry["observedGeneration"] for entry in status["conditions"]] == [7, 7]
+        assert [entry["observedGeneration"] for entry in status["conditions"]] == [7, 7, 7]
 
     def test_is_written_once(self) -> None:
         assert reconciled(CARRIER | {"status": status_of(CARRIER)}, minutes=60).status is None
@@ -56,7 +58,7 @@ class TestAPolicyThatCompiles:
     def test_keeps_the_time_since_when_it_is_so(self) -> None:
         before = status_of(CARRIER)
         after = status_of(changed(CARRIER, "metadata.generation", 2) | {"status": before}, minutes=5)
-        assert [entry["lastTransitionTime"] for entry in after["conditions"]] == [at(), at()]
+        assert [entry["lastTransitionTime"] for entry in after["conditions"]] == [at(), at(), at()]
 
     def test_says_a_new_time_when_it_is_no_longer_so(self) -> None:
         before = status_of(CARRIER)

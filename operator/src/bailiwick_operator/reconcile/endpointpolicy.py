@@ -1,7 +1,8 @@
-"""What the status of an EndpointPolicy says: whether it compiles, whether its endpoint can be asked about. Pure.
+"""What the status of an EndpointPolicy says: whether it compiles, is served, and its endpoint can be asked about. Pure.
 
 Holds: an endpoint has settings from exactly one policy; where two carry them both are told, and where none does each
-policy says what to add. Expiry, suspension and Audit are told, and do not make a policy any less accepted.
+policy says what to add. Expiry, suspension and Audit are told, and do not make a policy any less accepted. Ready sums
+up: it is true once all of it is as the policy wants it, and every process decides by it.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from typing import Any, Final
 
 from bailiwick_engine.compile import compile_policy, parse_spec, policy_ref
 from bailiwick_engine.problem import Problem
+from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, shortened, stamp, truth
+from bailiwick_operator.reconcile.programmed import Serving
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")
-TYPES: Final = frozenset({"Accepted", "Ready"})
+TYPES: Final = frozenset({"Accepted", "Programmed", "Ready"})
 _TOLD: Final = 5
 _MESSAGE: Final = 500
 Object = dict[str, Any]
@@ -35,18 +38,23 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known beside the policy: its compilation, and which policies of the endpoint carry settings."""
+    """What is known beside the policy: its compilation, who carries the endpoint's settings, and who serves it."""
 
     judged: Judged
     carriers: tuple[str, ...]
+    serving: Serving | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`status` is None where nothing is to be written. `wake`: when time alone changes something."""
+    """`status` is None where nothing is to be written. `wake`: when time alone changes something.
+
+    `asks`: the stored status does not say yet that this generation is programmed.
+    """
 
     status: Status | None
     wake: datetime | None = None
+    asks: bool = False
 
 
 def judge(policy: Object) -> Judged:
@@ -83,9 +91,11 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
     generation: int = policy["metadata"]["generation"]
     judged = observed.judged
     accepted = _accepted(policy, observed)
+    programmed = programming.condition(policy, observed.serving, compiles=not judged.problems)
+    ready = _ready(accepted, programmed, policy, observed, now)
     wanted: Status = {
         "observedGeneration": generation,
-        "conditions": entries([accepted, _ready(accepted, policy, observed, now)], present, generation, now),
+        "conditions": entries([accepted, programmed, ready], present, generation, now),
     }
     if judged.digest is not None:
         wanted["digest"] = judged.digest
@@ -93,6 +103,7 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
     return Outcome(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         expires if expires is not None and expires > now else None,
+        programming.held(policy) is None,
     )
 
 
@@ -113,7 +124,7 @@ def _accepted(policy: Object, observed: Observed) -> Condition:
     return Condition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
 
 
-def _ready(accepted: Condition, policy: Object, observed: Observed, now: datetime) -> Condition:
+def _ready(accepted: Condition, programmed: Condition, policy: Object, observed: Observed, now: datetime) -> Condition:
     endpoint = endpoint_of(policy)
     if accepted.status != "True":
         return Condition("Ready", "False", accepted.reason, accepted.message)
@@ -133,6 +144,9 @@ def _ready(accepted: Condition, policy: Object, observed: Observed, now: datetim
             f"endpointSettings of {endpoint} stand in {_names(observed.carriers)}: only one policy may carry them",
         )
     reason, message = _in_force(observed.judged, now)
+    if reason != "Expired" and programmed.status != "True":
+        # kstatus: what is not served everywhere yet is in progress.
+        return Condition("Ready", programmed.status, programmed.reason, programmed.message)
     return Condition("Ready", truth(reason != "Expired"), reason, message)
 
 

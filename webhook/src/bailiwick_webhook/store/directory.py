@@ -55,6 +55,7 @@ class Directory:
         self._seen: float | None = None
         self._taken_up: Looked = {}
         self._contents: dict[str, tuple[Contents, ...]] = {}
+        self._held: frozenset[tuple[str, int]] = frozenset()
         self._reports: tuple[Report, ...] = ()
         self._trouble = ""
 
@@ -66,6 +67,10 @@ class Directory:
     def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:  # noqa: ARG002 - a view's
         """Return nothing: grants live in an API server."""
         return ()
+
+    def serves(self, uid: str, generation: int) -> bool:
+        """Tell whether a file holds this generation of a policy."""
+        return (uid, generation) in self._held
 
     @property
     def synced(self) -> bool:
@@ -147,6 +152,7 @@ class Directory:
         snapshot, reports = manifests.assemble(entries, _revision(looked))
         self._tell(reports, len(looked), len(entries))
         self._snapshot = self._prepare(snapshot)
+        self._held = frozenset((entry.ref.uid, entry.ref.generation) for entry in entries)
         self._contents, self._taken_up, self._reports = fresh, looked, reports
 
     def _tell(self, reports: tuple[Report, ...], files: int, policies: int) -> None:

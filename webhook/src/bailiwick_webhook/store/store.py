@@ -61,6 +61,10 @@ class Store:
         """Return the grants of this endpoint and subject, in no promised order."""
         return self.grants.candidates(namespace, endpoint, subject_uid)
 
+    def serves(self, uid: str, generation: int) -> bool:
+        """Tell whether the snapshot holds this generation of a policy, sound or broken."""
+        return self.policies.serves(uid, generation)
+
     @property
     def synced(self) -> bool:
         """Both kinds were listed and the policies compiled."""

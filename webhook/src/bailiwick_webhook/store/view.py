@@ -21,6 +21,9 @@ class View(Protocol):
     def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
         """Return the grants of this endpoint and subject, in no promised order."""
 
+    def serves(self, uid: str, generation: int) -> bool:
+        """Tell whether decisions are made from this generation of a policy, be it that they deny by it."""
+
     @property
     def synced(self) -> bool:
         """Everything was read at least once."""

@@ -1,0 +1,146 @@
+"""Where the processes of the decision point are, and what one of them says about which policies it serves.
+
+Holds: whatever is asked has a time limit and a size limit; whatever a process answers, or does not, is a `Reply`. It is
+a matter of status alone: an answer that somebody forged would grant nothing.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import aiohttp
+
+from bailiwick_operator.kube import Kube
+from bailiwick_operator.reconcile.programmed import Generation, Reply
+
+PORT_NAME: Final = "status"
+SERVICE_LABEL: Final = "kubernetes.io/service-name"
+_SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+_AT_ONCE: Final = 16
+_ANSWER_BYTES: Final = 2 * 2**20
+_FAMILIES: Final = ("IPv4", "IPv6")
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One process. `vouched`: somebody says that it is ready, so that not to be reachable is no excuse."""
+
+    name: str
+    url: str
+    vouched: bool = True
+
+
+class Replicas(Protocol):
+    """Knows where the processes are."""
+
+    async def find(self) -> tuple[Replica, ...]:
+        """Return those that are said to be ready. Raises `UnreachableError` and `RefusedError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Processes that the operator was told of by URL, outside a cluster. Those that run answer."""
+
+    urls: tuple[str, ...]
+
+    async def find(self) -> tuple[Replica, ...]:
+        """Return them all."""
+        return tuple(Replica(url, url.rstrip("/"), vouched=False) for url in self.urls)
+
+
+@dataclass(frozen=True, slots=True)
+class OfService:
+    """The ready endpoints of the decision point's Service, by its EndpointSlices."""
+
+    kube: Kube
+    namespace: str
+    service: str
+
+    async def find(self) -> tuple[Replica, ...]:
+        """Return the processes of all ready endpoints."""
+        path = _SLICES.format(self.namespace)
+        listed = await self.kube.list(path, {"labelSelector": f"{SERVICE_LABEL}={self.service}"})
+        return in_slices(listed.items)
+
+
+def in_slices(slices: Iterable[dict[str, Any]]) -> tuple[Replica, ...]:
+    """Return the processes in EndpointSlices: one for each ready endpoint and each port named `status` or `status-…`.
+
+    A pod of two address families stands in two slices and is one endpoint.
+    """
+    found: dict[tuple[str, str], Replica] = {}
+    for one in sorted(slices, key=lambda one: str(one.get("addressType"))):
+        family = one.get("addressType")
+        if family not in _FAMILIES:
+            continue
+        ports = {
+            port["name"]: port["port"]
+            for port in one.get("ports") or ()
+            if port.get("port") and (port.get("name") == PORT_NAME or str(port.get("name")).startswith(f"{PORT_NAME}-"))
+        }
+        for endpoint in one.get("endpoints") or ():
+            # Not said means ready, by the definition of the kind.
+            if (endpoint.get("conditions") or {}).get("ready", True) is False or not endpoint.get("addresses"):
+                continue
+            address = endpoint["addresses"][0]
+            target = endpoint.get("targetRef") or {}
+            host = f"[{address}]" if family == "IPv6" else address
+            for name, port in ports.items():
+                who = str(target.get("name") or address) + ("" if name == PORT_NAME else f":{port}")
+                found.setdefault((str(target.get("uid") or address), name), Replica(who, f"http://{host}:{port}"))
+    return tuple(found.values())
+
+
+class Asker:
+    """Asks processes which generations they serve. Close it when done."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._seconds = timeout
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        # No proxy that the environment names, no cookies: these are our own processes.
+        # One request in each round, and a connection that was kept may be to a process that is gone.
+        self._session = aiohttp.ClientSession(
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=aiohttp.TCPConnector(force_close=True),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def ask(self, replica: Replica, asked: Collection[Generation]) -> Reply:
+        """Ask one process. Never raises but when cancelled."""
+        body = json.dumps([*asked], separators=(",", ":")).encode()
+        async with self._places:
+            try:
+                return await self._ask(replica, frozenset(asked), body)
+            except TimeoutError:
+                # Something is there: it may well decide, by what it knew when it fell silent.
+                return Reply(replica.name, ready=True, silent=f"within {self._seconds:g} s")
+            except aiohttp.ClientConnectorError as error:
+                # Nothing listens there. Where nobody says that something should, there is no process.
+                return Reply(replica.name, ready=replica.vouched, silent=error.strerror or "no connection")
+            except (aiohttp.ClientError, OSError) as error:
+                return Reply(replica.name, ready=True, silent=str(error) or type(error).__name__)
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+                return Reply(replica.name, ready=True, silent="not an answer to what was asked")
+
+    async def _ask(self, replica: Replica, asked: frozenset[Generation], body: bytes) -> Reply:
+        headers = {"Content-Type": "application/json"}
+        async with self._session.post(
+            f"{replica.url}/served", data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+        ) as answer:
+            text = b""
+            async for chunk in answer.content.iter_any():
+                text += chunk
+                if len(text) > _ANSWER_BYTES:
+                    return Reply(replica.name, ready=True, silent="too long an answer")
+            if not answer.ok:
+                return Reply(replica.name, ready=True, silent=f"status {answer.status}")
+        said = json.loads(text)
+        served = frozenset((str(uid), int(generation)) for uid, generation in said["served"])
+        return Reply(replica.name, ready=said["ready"] is True, served=served & asked)
