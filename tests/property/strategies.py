@@ -307,7 +307,7 @@ def grants(draw: st.DrawFn, number: int, call: Object, gates: Sequence[tuple[Fac
 
 
 def _status(**fields: object) -> Callable[[Object], None]:
-    return lambda grant: grant["status"].update(fields)
+    return lambda grant: grant.setdefault("status", {}).update(fields)
 
 
 def _request(**fields: object) -> Callable[[Object], None]:
@@ -327,7 +327,9 @@ def _drop_review(grant: Object) -> None:
 
 
 def _void(grant: Object) -> None:
-    grant["status"]["voided"] = grant["status"]["counted"][:1]
+    # An earlier spoil may have taken the status away.
+    status = grant.setdefault("status", {})
+    status["voided"] = status.get("counted", [])[:1]
 
 
 def _exclude(grant: Object) -> None:
@@ -335,7 +337,7 @@ def _exclude(grant: Object) -> None:
 
 
 def _pend(grant: Object) -> None:
-    grant["status"] = {"phase": "Pending", "counted": grant["status"]["counted"]}
+    grant["status"] = {"phase": "Pending", "counted": grant.get("status", {}).get("counted", [])}
 
 
 def _ask_for_one_more(grant: Object) -> None:
