@@ -236,3 +236,13 @@ async def test_many_at_once_wait_for_one_write_after_another(tmp_path: Path, mon
     async with RecordWriter(tmp_path / "records", fsync=False) as writer:
         await asyncio.gather(*(writer.write(b"%d\n" % number) for number in range(900)))
     assert len(writes) < 20
+
+
+async def test_a_burst_of_more_than_may_wait_is_written_and_refuses_nobody(tmp_path: Path) -> None:
+    # A writer that works needs a moment, and has no fault that anybody would have to be denied for.
+    path = tmp_path / "records"
+    async with RecordWriter(path, fsync=False, limits=Limits(records=50, timeout=10)) as writer:
+        await asyncio.gather(*(writer.write(LINE % number, must=False) for number in range(1_000)))
+        await settled(writer)
+        assert (writer.written, writer.lost, writer.held) == (1_000, 0, 0)
+    assert len(set(path.read_bytes().splitlines())) == 1_000

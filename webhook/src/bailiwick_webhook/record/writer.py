@@ -21,8 +21,9 @@ from bailiwick_webhook.record.limits import Limits
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
+# Lines for which a write does not wait for the moment to be over; and what one write takes along.
 _BATCH: Final = 1_000
-_BATCH_BYTES: Final = 256 << 10
+_MOST_BYTES: Final = 1 << 20
 _COMPLAIN: Final = 10.0
 _NEWLINE: Final = ord("\n")
 
@@ -64,6 +65,8 @@ class RecordWriter:
         self._failure: str | None = None
         self._complained = float("-inf")
         self._told = 0
+        # Set whenever a write has returned, or does not.
+        self._moved = asyncio.Event()
         self._inbox: queue.SimpleQueue[list[_Line] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self.written = 0
@@ -116,8 +119,7 @@ class RecordWriter:
         """
         limits = self._limits
         kept = not must and not limits.required
-        room = self.held < limits.records and self.held_bytes + len(line) <= limits.size
-        if not room:
+        if not (self._fits(line) or await self._made_room(line)):
             self._lose(1, self._failure or "more records wait than may")
             if kept:
                 return
@@ -146,6 +148,22 @@ class RecordWriter:
         finally:
             late.cancel()
 
+    def _fits(self, line: bytes) -> bool:
+        return self.held < self._limits.records and self.held_bytes + len(line) <= self._limits.size
+
+    async def _made_room(self, line: bytes) -> bool:
+        """Wait, within the limit, for what a burst of decisions left to be written. Not where writing fails."""
+        until = self._loop.time() + self._limits.timeout
+        while self.held and self._failure is None and not self._fits(line):
+            self._launch()
+            self._moved.clear()
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._moved.wait()
+            except TimeoutError:
+                break
+        return self._fits(line)
+
     def _put(self, line: _Line) -> None:
         self._waiting.append(line)
         self.held += 1
@@ -171,7 +189,7 @@ class RecordWriter:
                 continue
             self._flying.append(line)
             size += len(line.data)
-            if size >= _BATCH_BYTES or len(self._flying) >= _BATCH:
+            if size >= _MOST_BYTES:
                 break
         del self._waiting[:taken]
         if self._flying:
@@ -181,6 +199,7 @@ class RecordWriter:
     def _stalled(self) -> None:
         self._stall = None
         self._failure = f"a write has not returned for {self._limits.timeout:g} s"
+        self._moved.set()
         self._refuse()
         self._complain()
 
@@ -189,6 +208,7 @@ class RecordWriter:
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+        self._moved.set()
         self._flying = []
         whole = len(batch) if error is None else _whole(batch, written)
         for line in batch[:whole]:
