@@ -86,13 +86,17 @@ class Index:
         unreadable = self._snapshot.unreadable
         if any(endpoint is None for _, endpoint in touched):
             unreadable = self._unreadable()
-        # From here on nothing waits, so that `serves` and the snapshot speak of the same.
+        await slices.turn()
+        served = dict(self._served)
         moves, self._moves = self._moves, []
         for ref, came in moves:
             if came:
-                self._served[ref.uid] = ref.generation
-            elif self._served.get(ref.uid) == ref.generation:
-                del self._served[ref.uid]
+                served[ref.uid] = ref.generation
+            elif served.get(ref.uid) == ref.generation:
+                del served[ref.uid]
+            await slices.turn()
+        # Nothing waits between these, so that `serves` and the snapshot always speak of the same.
+        self._served = served
         self._snapshot = Snapshot(endpoints, revision, unreadable)
         return self._snapshot
 
