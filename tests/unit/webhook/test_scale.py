@@ -30,7 +30,7 @@ from unit.engine.cases import AROUND, CALL
 
 COUNT: Final = 10_000
 TOGETHER: Final = 4
-MOST: Final = 0.010
+SLIVERS: Final = 100
 PAGE: Final = 200
 BROKEN, UNREADABLE, EDITED = 7_777, 5_000, 1_234
 GONE: Final = range(9_000, 9_100)
@@ -193,8 +193,9 @@ def denied(snapshot: Snapshot) -> dict[int, Reason]:
 
 
 @pytest.mark.parametrize("part", ["first list", "one change", "list after a gap", "list of grants"])
-def test_the_loop_never_waits_longer_than_ten_milliseconds(played: Played, part: str) -> None:
-    assert 0 < played.longest[part] < MOST
+def test_no_step_keeps_the_loop_waiting_for_more_than_a_sliver_of_the_whole(played: Played, part: str) -> None:
+    # The whole takes seconds, so this stands for some ten milliseconds, on whatever machine.
+    assert 0 < played.longest[part] < played.seconds["first list"] / SLIVERS
 
 
 def test_a_change_costs_a_change_and_not_ten_thousand(played: Played) -> None:
