@@ -187,7 +187,7 @@ class Scope:
 
 _FAILED: Final = object()
 _SCALARS: Final = frozenset({str, float, type(None)})
-_PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "TIMESTAMP", "DURATION"})
+_PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "TIMESTAMP", "DURATION"})
 
 
 class Inputs(dict[str, Any]):
@@ -334,7 +334,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - likewise
 
     Not by the library's `plain_value`: that ends the process when a map holds an optional.
     """
-    kind, held = value.type().name(), value.value()
+    kind = value.type().name()
+    if kind == "NULL":
+        # The library hands out None without counting the reference: asked for often enough, it ends the process.
+        return None
+    held = value.value()
     if kind in _PLAIN and not (kind == "STRING" and _NUL in held):
         return held
     if isinstance(held, list):
