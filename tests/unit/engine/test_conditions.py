@@ -312,9 +312,7 @@ class TestAPattern:
 
 
 class TestANull:
-    @pytest.mark.parametrize(
-        "made", ["context.nulls", "{'a': context.nulls}", "[context.nulls[0]]"]
-    )
+    @pytest.mark.parametrize("made", ["context.nulls", "{'a': context.nulls}", "[context.nulls[0]]"])
     def test_in_a_variable_takes_no_reference_of_none_along_since_the_process_ends_with_the_last(
         self, made: str
     ) -> None:
@@ -322,3 +320,25 @@ class TestANull:
         for _ in range(50):
             assert evaluated("variables.v == variables.v", {"nulls": [None] * 100}, v=made) is True
         assert sys.getrefcount(None) > before - 40
+
+
+class TestAVariableThatHoldsATime:
+    @pytest.mark.parametrize(
+        ("made", "text"),
+        [
+            ("dyn(now)", "!(variables.v in context.none)"),
+            ("dyn([now])", "size(variables.v) == 1"),
+            ("dyn([now])", "variables.v != 'a'"),
+            ("dyn({'a': now})", "!has(variables.v.b)"),
+            ("{'a': now, 'b': 1}", "variables.v.b == 1"),
+        ],
+    )
+    def test_under_no_certain_type_cannot_be_bound_and_whatever_reads_it_is_unknown(self, made: str, text: str) -> None:
+        assert evaluated(text, {"none": []}, v=made) == UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("made", "text"),
+        [("now", "variables.v == now"), ("[now]", "variables.v[0] == now"), ("{'a': now}", "has(variables.v.a)")],
+    )
+    def test_under_its_own_type_is_bound(self, made: str, text: str) -> None:
+        assert evaluated(text, v=made) is True
