@@ -1,6 +1,7 @@
 """The front answers like the application behind it, whatever the connection is like and whatever goes wrong."""
 
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
+from aiohttp.compression_utils import ZLibDecompressor
 
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.server import serve
@@ -292,3 +294,30 @@ async def test_who_follows_the_applications_answers_follows_those_of_the_front()
     finally:
         await server.stop()
     assert seen == [200, 400, 200, 400]
+
+
+@pytest.mark.parametrize("caller", [PEP, "nobody's"])
+@pytest.mark.parametrize("encodings", [("gzip",), ("identity", "gzip"), ("gzip", "identity"), ("deflate",)])
+async def test_a_compressed_body_is_never_unpacked_since_one_megabyte_of_it_would_stop_all_answers_for_seconds(
+    monkeypatch: pytest.MonkeyPatch, encodings: tuple[str, ...], caller: str
+) -> None:
+    unpacked: list[bytes] = []
+
+    def unpack(_: object, data: bytes, **__: object) -> bytes:
+        unpacked.append(data)
+        raise ValueError
+
+    monkeypatch.setattr(ZLibDecompressor, "decompress_sync", unpack)
+    sent = gzip.compress(json.dumps(body()).encode())
+    async with talking() as it:
+        for path in (PLAIN, SPELLED):
+            headers = [f"Content-Encoding: {encoding}" for encoding in encodings]
+            answer = await it.talk(request(path, sent, *headers, caller=caller))
+            assert answer.startswith(b"HTTP/1.1 400 " if caller == PEP else b"HTTP/1.1 401 ")
+    assert not unpacked
+
+
+async def test_a_body_that_is_said_to_be_compressed_twice_over_is_400_though_the_first_word_is_identity() -> None:
+    async with talking() as it:
+        answer = await it.talk(request(PLAIN, None, "Content-Encoding: identity", "Content-Encoding: gzip"))
+    assert b'"field":"Content-Encoding"' in answer

@@ -187,7 +187,8 @@ class Scope:
 
 _FAILED: Final = object()
 _SCALARS: Final = frozenset({str, float, type(None)})
-_PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "TIMESTAMP", "DURATION"})
+_PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES"})
+_TYPED: Final = _PLAIN | {"TIMESTAMP", "DURATION"}
 
 
 class Inputs(dict[str, Any]):
@@ -324,22 +325,27 @@ def _by_library(expression: Expression, bindings: Mapping[str, Any], moment: flo
         result = expression.program.eval(data={**bindings, "now": datetime.fromtimestamp(moment, UTC)})
         if result.type().name() == "UINT" and expression.yields.name() == "UINT":
             return result.value()
-        return _plain(result)
+        # A time, and what holds one, it takes back only under its own type.
+        return _plain(result, _PLAIN if "DYN" in expression.yields.name() else _TYPED)
     except Exception:  # noqa: BLE001 - whatever the library raises for inputs and results that it cannot convert
         return _FAILED
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - likewise
+def _plain(value: Any, scalars: frozenset[str]) -> Any:  # noqa: ANN401 - likewise
     """Convert a value member by member. Raises `TypeError` for what would come back as something else.
 
     Not by the library's `plain_value`: that ends the process when a map holds an optional.
     """
-    kind, held = value.type().name(), value.value()
-    if kind in _PLAIN and not (kind == "STRING" and _NUL in held):
+    kind = value.type().name()
+    if kind == "NULL":
+        # The library hands out None without counting the reference: asked for often enough, it ends the process.
+        return None
+    held = value.value()
+    if kind in scalars and not (kind == "STRING" and _NUL in held):
         return held
     if isinstance(held, list):
-        return [_plain(item) for item in held]
+        return [_plain(item, scalars) for item in held]
     if isinstance(held, dict) and all(isinstance(key, str) and _NUL not in key for key in held):
-        return {key: _plain(item) for key, item in held.items()}
+        return {key: _plain(item, scalars) for key, item in held.items()}
     message = f"{kind} cannot be bound again"
     raise TypeError(message)

@@ -47,6 +47,7 @@ def of_person(issuer: str, name: str, groups: Iterable[str]) -> frozenset[Key]:
 def of_asserted(kind: str, name: str) -> frozenset[Key]:
     """Every key of a subject on the enforcer's word."""
     keys = {entity(kind, name)}
-    if kind == SERVICE_ACCOUNT:
+    # A name is what somebody sent, and one that holds the separator could be spelled as another kind's key.
+    if kind == SERVICE_ACCOUNT and _SEPARATOR not in name:
         keys.add(service_account(name))
     return frozenset(keys)

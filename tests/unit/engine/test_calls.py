@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from bailiwick_engine import keys
 from bailiwick_engine.call import (
     RESERVED_CONTEXT,
     Action,
@@ -46,3 +47,15 @@ class TestACall:
 
     def test_is_for_a_service_account_by_this_type(self) -> None:
         assert SERVICE_ACCOUNT == "serviceAccount"
+
+
+class TestAPartyOnTheEnforcersWord:
+    @pytest.mark.parametrize(
+        "key", [keys.user("corp", "carol"), keys.group("corp", "support"), keys.entity("user", "carol")]
+    )
+    def test_has_no_key_of_another_kind_however_it_is_named(self, key: keys.Key) -> None:
+        assert key not in Subject(SERVICE_ACCOUNT, key, "uid", issuer=None).keys
+
+    def test_has_the_key_of_the_service_account_that_it_names(self) -> None:
+        name = "system:serviceaccount:agents:crm-agent"
+        assert keys.service_account(name) in Subject(SERVICE_ACCOUNT, name, "uid", issuer=None).keys

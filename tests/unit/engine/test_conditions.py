@@ -1,6 +1,7 @@
 """What conditions see and say: true, false, or unknown for everything else."""
 
 import gc
+import sys
 import weakref
 from typing import Any, Final
 
@@ -308,3 +309,36 @@ class TestAPattern:
     @pytest.mark.parametrize("text", ["", "a", "b", "ab", "x"])
     def test_that_is_none_is_a_problem_whatever_the_text(self, pattern: str, text: str) -> None:
         assert isinstance(matches_whole(pattern, text), Problem)
+
+
+class TestANull:
+    @pytest.mark.parametrize("made", ["context.nulls", "{'a': context.nulls}", "[context.nulls[0]]"])
+    def test_in_a_variable_takes_no_reference_of_none_along_since_the_process_ends_with_the_last(
+        self, made: str
+    ) -> None:
+        before = sys.getrefcount(None)
+        for _ in range(50):
+            assert evaluated("variables.v == variables.v", {"nulls": [None] * 100}, v=made) is True
+        assert sys.getrefcount(None) > before - 40
+
+
+class TestAVariableThatHoldsATime:
+    @pytest.mark.parametrize(
+        ("made", "text"),
+        [
+            ("dyn(now)", "!(variables.v in context.none)"),
+            ("dyn([now])", "size(variables.v) == 1"),
+            ("dyn([now])", "variables.v != 'a'"),
+            ("dyn({'a': now})", "!has(variables.v.b)"),
+            ("{'a': now, 'b': 1}", "variables.v.b == 1"),
+        ],
+    )
+    def test_under_no_certain_type_cannot_be_bound_and_whatever_reads_it_is_unknown(self, made: str, text: str) -> None:
+        assert evaluated(text, {"none": []}, v=made) == UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("made", "text"),
+        [("now", "variables.v == now"), ("[now]", "variables.v[0] == now"), ("{'a': now}", "has(variables.v.a)")],
+    )
+    def test_under_its_own_type_is_bound(self, made: str, text: str) -> None:
+        assert evaluated(text, v=made) is True

@@ -37,7 +37,9 @@ class Server:
 
 async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> Server:
     """Listen; port 0 takes a free one. Raises `OSError` where the port is taken."""
-    runner = _Runner(app, access_log=None, handle_signals=False, shutdown_timeout=10.0)
+    # A body is taken as it was sent: we accept no compressed one, and to unpack it, before anybody has said who they
+    # are, would keep the loop busy for seconds with one megabyte.
+    runner = _Runner(app, access_log=None, auto_decompress=False, handle_signals=False, shutdown_timeout=10.0)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=tls)
     await site.start()
