@@ -209,6 +209,12 @@ class TestAttributes:
         told = attributes("actor.?claims.?team.orValue('') != ''", asked=call(actors=actors))
         assert told == {"actors[0].claims.team": "t0", "actors[1].claims.team": "t1"}
 
+    @pytest.mark.parametrize("number", [10**30, -(10**30), 2**64])
+    def test_that_are_integers_beyond_all_json_are_sealed_and_the_record_is_written(self, number: int) -> None:
+        actors = (Subject("serviceAccount", AGENT, "uid", claims={"n": number, "all": [number]}),)
+        told = attributes("actor.claims.n == 1 || actor.claims.all == [1]", asked=call(actors=actors))
+        assert told == {"actors[0].claims.all": {"redacted": True}, "actors[0].claims.n": {"redacted": True}}
+
     def test_of_odd_names_are_spelled_apart(self) -> None:
         asked = call({"a.b": 1, "a": {"b": 2}})
         told = attributes("context['a.b'] == 1 && context.a.b == 2", asked=asked)

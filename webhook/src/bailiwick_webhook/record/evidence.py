@@ -25,6 +25,7 @@ _LISTED: Final = 16
 
 _MEMBERS: Final = 16
 _CHARACTERS: Final = 256
+_LARGE: Final = 2**63
 _PLANS: Final = 1_024
 _ABSENT: Final = object()
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -213,7 +214,10 @@ def _scalar(held: object) -> bool:
     if isinstance(held, str):
         # Half a character has no bytes to be written.
         return len(held) <= _CHARACTERS and (held.isascii() or not _HALF.search(held))
-    return held is None or isinstance(held, bool | int | float)
+    if isinstance(held, int):
+        # A token's claims may hold larger ones, and JSON is written with those of 64 bits.
+        return -_LARGE <= held < _LARGE
+    return held is None or isinstance(held, float)
 
 
 def _policies(endpoint: CompiledEndpoint) -> Iterator[tuple[str, str | None]]:
