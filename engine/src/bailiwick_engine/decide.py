@@ -31,18 +31,25 @@ _RANK = {reason: rank for rank, reason in enumerate(Reason)}
 
 def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances) -> Verdict:
     """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing."""
+    return weighed(snapshot, call, grants, around)[0]
+
+
+def weighed(
+    snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances
+) -> tuple[Verdict, tuple[Hop, ...] | None]:
+    """Return the verdict and what was weighed for it; None where it was denied before any rule was looked at."""
     endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
     if endpoint is None or not may_ask(endpoint, call):
         # Unknown endpoint and stranger are told the same, so that nobody learns which endpoints exist.
-        return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE)
+        return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE), None
     dry_run = call.caller.username not in endpoint.enforcers
     admitted = admit(snapshot, endpoint, call, around)
     if isinstance(admitted, Reason):
-        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run)
+        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
     passed = hops(endpoint, call, admitted, around.now)
     # Without Audit-mode policies the two are one.
     audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
-    return _weigh(passed, _Case(call, admitted, around, dry_run, audit), grants)
+    return _weigh(passed, _Case(call, admitted, around, dry_run, audit), grants), passed
 
 
 def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:

@@ -4,6 +4,7 @@ Holds: no token and no argument is ever in it, and of the context only what cand
 parts that many records share are encoded once.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import orjson
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.grants import Grant
+from bailiwick_engine.hops import Hop
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.verdict import Outcome, Verdict
@@ -74,11 +76,13 @@ class Lines:
         revision: str,
         age: float,
         now: float,
+        weighed: Iterable[Hop] | None = None,
     ) -> bytes:
         """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened.
 
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
-        policies, a line that lists them comes before the first record that was decided by them.
+        policies, a line that lists them comes before the first record that was decided by them. `weighed`
+        is what the verdict came from, where that is known.
         """
         subject = call.subject
         own: dict[str, Any] = {
@@ -106,7 +110,7 @@ class Lines:
             evidence = self._evidence_of(call, endpoint)
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
-            if (attributes := evidence.attributes(call)) is not None:
+            if (attributes := evidence.attributes(call, weighed)) is not None:
                 own["attributes"] = attributes
         return b"".join(
             (
