@@ -22,7 +22,8 @@ from bailiwick_webhook.metrics.table import Outcome as Counted
 from bailiwick_webhook.store.view import Glance
 
 # Looked up slowly, and on every decision's way.
-_ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
+_ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
+_COUNTED_ALLOW, _COUNTED_DENY = Counted.ALLOW, Counted.DENY
 _FRESH = Freshness.FRESH
 
 
@@ -87,8 +88,8 @@ class Decision(msgspec.Struct, frozen=True):
     def counted(self) -> Counted:
         """What this counts as in the metrics."""
         if self.allowed:
-            return Counted.ALLOW if self.verdict.outcome is Outcome.ALLOW else Counted.GRANT
-        return Counted.FORBIDDEN if self.verdict.outcome is Outcome.FORBIDDEN else Counted.DENY
+            return _COUNTED_ALLOW if self.verdict.outcome is _ALLOW else Counted.GRANT
+        return Counted.FORBIDDEN if self.verdict.outcome is _FORBIDDEN else _COUNTED_DENY
 
     @property
     def requestable(self) -> bool:

@@ -21,6 +21,8 @@ from bailiwick_webhook.http.edge import Edge, Marks, Tenant, Verified, marks
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
+# A member of an enumeration is looked up slowly, and this one is for every item.
+_FORBIDDEN: Final = Outcome.FORBIDDEN
 
 
 class Batch(NamedTuple):
@@ -90,7 +92,7 @@ class Evaluations:
         for item, decision in zip(batch.items, decisions, strict=False):
             if isinstance(item, ProblemError) or decision is None:
                 answers.append(failed(item if isinstance(item, ProblemError) else forbidden(stranger)))
-            elif decision.verdict.outcome is Outcome.FORBIDDEN:
+            elif decision.verdict.outcome is _FORBIDDEN:
                 # Of a caller who may ask about itself alone: not a word about the others.
                 raise forbidden(stranger)
             else:
@@ -110,7 +112,7 @@ def _own(marked: Marks, index: int) -> Marks:
 async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) -> bytes:
     """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
     decision = await edge.pdp.evaluate(asked)
-    if decision.verdict.outcome is Outcome.FORBIDDEN:
+    if decision.verdict.outcome is _FORBIDDEN:
         raise forbidden(edge.identity.stranger)
     return orjson.dumps(authzen.answer(decision, edge.base(of), edge.identity.notice, explain=parsed.explain))
 

@@ -32,6 +32,8 @@ _OCSF: Final = {
     "metadata": {"version": "1.9.0-dev", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
 }
 _ALLOWED, _BLOCKED, _APPROVED, _CHALLENGE, _REVOKED, _REJECTED, _UNAUTHORIZED, _ERROR = 1, 2, 8, 23, 24, 25, 26, 27
+# A member of an enumeration is looked up slowly, and this one is for every record.
+_ALLOW: Final = Outcome.ALLOW
 _DISPOSITIONS: Final = {
     Reason.APPROVAL_PENDING: _CHALLENGE,
     Reason.APPROVAL_REVOKED: _REVOKED,
@@ -43,7 +45,7 @@ _DISPOSITIONS: Final = {
 def disposition(verdict: Verdict, *, allowed: bool) -> int:
     """Return OCSF's `disposition_id`."""
     if allowed:
-        return _ALLOWED if verdict.outcome is Outcome.ALLOW else _APPROVED
+        return _ALLOWED if verdict.outcome is _ALLOW else _APPROVED
     if verdict.outcome is Outcome.FORBIDDEN:
         return _UNAUTHORIZED
     if (found := _DISPOSITIONS.get(verdict.reason)) is not None:
