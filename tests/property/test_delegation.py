@@ -16,7 +16,8 @@ from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subjec
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.compiled import CompiledPolicy
-from bailiwick_engine.decide import decide
+from bailiwick_engine.decide import decide, weighed
+from bailiwick_engine.match import candidates
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
@@ -352,3 +353,18 @@ def test_a_chain_passes_exactly_where_each_hop_of_it_does(
 
     represented = person.id in principals or not set(person.groups).isdisjoint(principals)
     assert (width(verdict_of(spec, call)) == "allow") == (represented and all(map(passes, chain)))
+
+
+@given(policies(), calls)
+def test_what_was_weighed_are_the_candidates_of_every_party(spec: Object, call: Call) -> None:
+    # A record tells what the candidates read, by what was weighed.
+    snapshot = compiled(json.dumps(spec))
+    verdict, hops = weighed(snapshot, call, (), Circumstances(NOW))
+    assert verdict == verdict_of(spec, call)
+    person = call.subject
+    if hops is None or not isinstance(person, Subject):
+        assert verdict.rule is None
+        return
+    endpoint = snapshot.endpoints["crm", "desk"]
+    found = [rule.name for party in (*call.actors, person) for rule, _ in candidates(endpoint, call, party)]
+    assert [finding.rule.name for hop in hops for finding in hop.findings] == found

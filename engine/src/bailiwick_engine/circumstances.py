@@ -3,8 +3,9 @@
 Holds: the engine reads no clock; its caller says what time it is, how fresh the store is, and if the guard is proven.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum, auto
+
+import msgspec
 
 from bailiwick_api.accounts import Installation
 
@@ -17,11 +18,10 @@ class Freshness(Enum):
     DEAD = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved."""
 
     now: float
     freshness: Freshness = Freshness.FRESH
     guard_proven: bool = True
-    installation: Installation = field(default_factory=Installation)
+    installation: Installation = msgspec.field(default_factory=Installation)

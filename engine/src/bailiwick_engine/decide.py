@@ -31,18 +31,26 @@ _RANK = {reason: rank for rank, reason in enumerate(Reason)}
 
 def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances) -> Verdict:
     """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing."""
+    return weighed(snapshot, call, grants, around)[0]
+
+
+def weighed(
+    snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances
+) -> tuple[Verdict, tuple[Hop, ...] | None]:
+    """Return the verdict and what was weighed for it; None where it was denied before any rule was looked at."""
     endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
-    if endpoint is None or not may_ask(endpoint, call):
+    enforcing = endpoint is not None and call.caller.username in endpoint.enforcers
+    if endpoint is None or not (enforcing or may_ask(endpoint, call)):
         # Unknown endpoint and stranger are told the same, so that nobody learns which endpoints exist.
-        return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE)
-    dry_run = call.caller.username not in endpoint.enforcers
+        return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE), None
+    dry_run = not enforcing
     admitted = admit(snapshot, endpoint, call, around)
     if isinstance(admitted, Reason):
-        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run)
+        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
     passed = hops(endpoint, call, admitted, around.now)
     # Without Audit-mode policies the two are one.
     audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
-    return _weigh(passed, _Case(call, admitted, around, dry_run, audit), grants)
+    return _weigh(passed, _Case(call, admitted, around, dry_run, audit), grants), passed
 
 
 def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:
@@ -56,7 +64,7 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
         key for party in (call.subject, *call.actors) for key in party.keys
     ):
         return Reason.POLICY_INVALID
-    if endpoint.settings is None or invalid(endpoint.settings, call, call.subject):
+    if endpoint.settings is None or (call.actors and invalid(endpoint.settings, call, call.subject)):
         return Reason.DELEGATION_INVALID
     return call.subject
 

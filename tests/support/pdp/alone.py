@@ -36,6 +36,7 @@ from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.store.view import Glance
 from bailiwick_webhook.tls.context import server_context
 from support.objects import Object
 
@@ -63,6 +64,9 @@ class StaticStore:
     def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
         return self.grants.candidates(namespace, endpoint, subject_uid)
 
+    def glance(self) -> Glance:
+        return Glance(self.age, self.freshness, self.revision, self.guard_proven)
+
     def report(self) -> dict[str, Any]:
         return {}
 
@@ -81,6 +85,9 @@ class NamedTokens:
         if not token.startswith(SERVICE_ACCOUNT_PREFIX):
             return Refused(Reason.IDENTITY_INVALID)
         return _proven(token)
+
+    def known(self, token: str, audiences: frozenset[str]) -> None:
+        return None
 
     async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
         self.asked.append(parsed.token)
@@ -113,6 +120,12 @@ class KeptRecords:
     def __init__(self, failing: Callable[[bytes], bool] = lambda _: False) -> None:
         self.lines: list[bytes] = []
         self._failing = failing
+
+    def take(self, line: bytes) -> bool:
+        if self._failing(line):
+            return False
+        self.lines.append(line)
+        return True
 
     async def write(self, line: bytes, *, must: bool = True) -> None:
         if self._failing(line):

@@ -1,18 +1,70 @@
-"""The answer to one evaluation, as the pipeline hands it to whoever asked.
+"""The answer to one evaluation, as the pipeline hands it to whoever asked, and the steps to it.
 
-Holds: frozen; every adapter turns it into its own words, and the metrics count it.
+Standing: made by `pdp`. Holds: frozen; every adapter turns it into its own words, and the metrics count it.
 """
 
 import os
 import time
+from typing import NamedTuple
 
 import msgspec
 
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.explain import Explanation
 from bailiwick_engine.grants import Grant
+from bailiwick_engine.hops import Hop
 from bailiwick_engine.reasons import NextAction
+from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
+from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.metrics.table import Outcome as Counted
+from bailiwick_webhook.store.view import Glance
+
+# Looked up slowly, and on every decision's way.
+_ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
+_COUNTED_ALLOW, _COUNTED_DENY = Counted.ALLOW, Counted.DENY
+_FRESH = Freshness.FRESH
+
+
+class Basis(NamedTuple):
+    """What a decision is made from, all of one moment. `now` is seconds since the epoch."""
+
+    snapshot: Snapshot
+    now: float
+    seen: Glance
+
+    def around(self, asked: Asked, installation: Installation) -> Circumstances:
+        """Return the circumstances of a call that is decided from this."""
+        freshness = self.seen.freshness
+        if freshness is _FRESH and not asked.live_identity:
+            # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
+            freshness = Freshness.STALE
+        return Circumstances(self.now, freshness, self.seen.guard_proven, installation)
+
+
+class Judged(NamedTuple):
+    """A call and the verdict on it. `weighed`: what that came from, as `decide.weighed` has it."""
+
+    asked: Asked
+    verdict: Verdict
+    weighed: tuple[Hop, ...] | None
+
+    @property
+    def takes_grant(self) -> bool:
+        """Somebody has to be asked before there is an answer."""
+        return self.verdict.gate is not None and not self.verdict.dry_run
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened."""
+
+    asked: Asked
+    verdict: Verdict
+    evaluation_id: str
+    allowed: bool
+    used: Grant | None = None
+    explanation: Explanation | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -36,8 +88,8 @@ class Decision(msgspec.Struct, frozen=True):
     def counted(self) -> Counted:
         """What this counts as in the metrics."""
         if self.allowed:
-            return Counted.ALLOW if self.verdict.outcome is Outcome.ALLOW else Counted.GRANT
-        return Counted.FORBIDDEN if self.verdict.outcome is Outcome.FORBIDDEN else Counted.DENY
+            return _COUNTED_ALLOW if self.verdict.outcome is _ALLOW else Counted.GRANT
+        return Counted.FORBIDDEN if self.verdict.outcome is _FORBIDDEN else _COUNTED_DENY
 
     @property
     def requestable(self) -> bool:
@@ -61,3 +113,10 @@ class Decision(msgspec.Struct, frozen=True):
 def new_evaluation_id() -> str:
     """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
     return f"eval_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"
+
+
+def settled_at_once(one: Judged, explanation: Explanation | None) -> Settled:
+    """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
+    verdict = one.verdict
+    allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and verdict.dry_run)
+    return Settled(one.asked, verdict, new_evaluation_id(), allowed, None, explanation)

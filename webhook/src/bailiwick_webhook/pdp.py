@@ -7,7 +7,6 @@ wrong on the way denies, and a use once spent stays spent.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
 
 import structlog
 from msgspec.structs import replace
@@ -15,21 +14,22 @@ from msgspec.structs import replace
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
-from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.compiled import CompiledSettings, Gate
-from bailiwick_engine.decide import decide
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.compiled import CompiledSettings
+from bailiwick_engine.decide import decide, weighed as weigh
 from bailiwick_engine.explain import Explanation, explain
 from bailiwick_engine.grants import Grant
+from bailiwick_engine.hops import Hop
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.consume import Judge
-from bailiwick_webhook.decision import Decision, new_evaluation_id
+from bailiwick_webhook.decision import Basis, Decision, Judged, Settled, new_evaluation_id, settled_at_once
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
 from bailiwick_webhook.opening import Opened, Refused
 from bailiwick_webhook.permits import Permits
+from bailiwick_webhook.ports import Requests, Uses
 from bailiwick_webhook.record.line import Lines
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Kind, Records, Searched, Searcher
@@ -38,44 +38,8 @@ from bailiwick_webhook.store.view import View
 __all__ = ["Decision", "Pdp", "Records", "Requests", "Uses"]
 
 _log = structlog.get_logger()
-
-
-class Uses(Protocol):
-    """Where uses of grants are taken (see `consume`)."""
-
-    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
-        """Return those of the known grants that this very call took a use of a moment ago."""
-
-    async def consume(
-        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
-    ) -> tuple[Verdict, Grant | None]:
-        """Take one use of the first of the verdict's grants that still serves."""
-
-
-class Requests(Protocol):
-    """Where approvals are asked for (see `opening`). Not `possible`: nowhere."""
-
-    @property
-    def possible(self) -> bool:
-        """Somebody can be asked."""
-
-    async def join(self, pending: Grant, call: Call, subject: Subject, gate: Gate) -> Opened | None:
-        """Return the open grant that the store knows, read live."""
-
-    async def open(self, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None) -> Opened | Refused:
-        """Open the grant for this call, or join the one that is open."""
-
-    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
-        """Return the grant of a task of this endpoint."""
-
-
-class _Settled(NamedTuple):
-    asked: Asked
-    verdict: Verdict
-    evaluation_id: str
-    allowed: bool
-    used: Grant | None
-    explanation: Explanation | None
+# Members of an enumeration are looked up slowly, and these are on every decision's way.
+_ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
 
 
 class Pdp:
@@ -106,13 +70,8 @@ class Pdp:
 
     def circumstances(self, asked: Asked, now: float | None = None) -> Circumstances:
         """Return the circumstances of a decision at this moment."""
-        freshness = self._store.freshness
-        if freshness is Freshness.FRESH and not asked.live_identity:
-            # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
-            freshness = Freshness.STALE
-        return Circumstances(
-            self._now() if now is None else now, freshness, self._store.guard_proven, self._installation
-        )
+        basis = self._basis()
+        return (basis if now is None else basis._replace(now=now)).around(asked, self._installation)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -130,10 +89,15 @@ class Pdp:
     async def evaluate(self, asked: Asked) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""
         started = time.perf_counter()
-        snapshot = self.snapshot
-        decision = await self._written(
-            await self._settled(asked, self.judge(asked), self._explanation(asked, snapshot))
-        )
+        basis = self._basis()
+        one = self._judged(asked, basis)
+        explanation = self._explanation(asked, basis.snapshot) if asked.explain else None
+        if one.takes_grant:
+            decision = await self._recorded("evaluation", await self._with_use(one, explanation))
+        else:
+            decision, line = self._made("evaluation", settled_at_once(one, explanation), basis, one.weighed)
+            if not self._records.take(line):
+                decision = await self._written(decision, line, must=False)
         self.counts.evaluation.count(decision.counted, decision.verdict.reason)
         self.counts.evaluation.took(time.perf_counter() - started)
         return decision
@@ -144,22 +108,12 @@ class Pdp:
         None stands for an item that cannot be decided, and counts as denied.
         """
         started = time.perf_counter()
-        snapshot = self.snapshot
-        judged = [None if one is None else (one, self.judge(one)) for one in items]
-        settled: list[_Settled | None] = []
-        for one in judged:
-            done = None if one is None else await self._settled(*one, self._explanation(one[0], snapshot))
-            settled.append(done)
-            if done is not None and done.explanation is not None:
-                # Many explanations in a row would keep others waiting.
-                await asyncio.sleep(0)
-            if semantic.ends(allowed=done is not None and done.allowed):
-                break
-        if self._records.waits or any(one is not None and one.used is not None for one in settled):
-            decisions = await asyncio.gather(*(self._written_if(one) for one in settled))
+        basis = self._basis()
+        judged = [None if one is None else self._judged(one, basis) for one in items]
+        if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
+            decisions = await self._in_turn(judged, semantic, basis.snapshot)
         else:
-            # Nobody waits, so that a task for each would only cost.
-            decisions = [await self._written_if(one) for one in settled]
+            decisions = await self._at_once(judged, semantic, basis)
         for decision in decisions:
             if decision is not None:
                 self.counts.batch.count(decision.counted, decision.verdict.reason)
@@ -167,25 +121,58 @@ class Pdp:
         # Again: what could not be recorded has turned to deny.
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
 
-    async def _settled(self, asked: Asked, verdict: Verdict, explanation: Explanation | None) -> _Settled:
+    def _basis(self) -> Basis:
+        return Basis(self.snapshot, self._now(), self._store.glance())
+
+    def _judged(self, asked: Asked, basis: Basis) -> Judged:
+        call = asked.call
+        around = basis.around(asked, self._installation)
+        return Judged(asked, *weigh(basis.snapshot, call, self._known(call), around))
+
+    async def _at_once(
+        self, judged: Iterable[Judged | None], semantic: Semantic, basis: Basis
+    ) -> list[Decision | None]:
+        """Record what needs nobody to be asked, all as of one moment."""
+        decisions: list[Decision | None] = []
+        for one in judged:
+            allowed = False
+            if one is None:
+                decisions.append(None)
+            else:
+                settled = settled_at_once(one, None)
+                allowed = settled.allowed
+                decision, line = self._made("evaluation", settled, basis, one.weighed)
+                if not self._records.take(line):
+                    decision = await self._written(decision, line, must=False)
+                decisions.append(decision)
+            if semantic.ends(allowed=allowed):
+                break
+        return decisions
+
+    async def _in_turn(
+        self, judged: Iterable[Judged | None], semantic: Semantic, snapshot: Snapshot
+    ) -> list[Decision | None]:
+        """Use grants and explain in order, then record all together."""
+        settled: list[Settled | None] = []
+        for one in judged:
+            done = None if one is None else await self._with_use(one, self._explanation(one.asked, snapshot))
+            settled.append(done)
+            if done is not None and done.explanation is not None:
+                # Many explanations in a row would keep others waiting.
+                await asyncio.sleep(0)
+            if semantic.ends(allowed=done is not None and done.allowed):
+                break
+        told = iter(await asyncio.gather(*(self._recorded("evaluation", one) for one in settled if one is not None)))
+        return [None if one is None else next(told) for one in settled]
+
+    async def _with_use(self, one: Judged, explanation: Explanation | None) -> Settled:
         """Use a grant, where the verdict takes one."""
+        if not one.takes_grant:
+            return settled_at_once(one, explanation)
         evaluation_id = new_evaluation_id()
-        used = None
-        if verdict.gate is not None and not verdict.dry_run:
-            verdict, used = await self._with_grant(asked, verdict, evaluation_id)
-        allowed = verdict.outcome is Outcome.ALLOW or (
-            verdict.outcome is Outcome.USE_GRANT and (used is not None or verdict.dry_run)
-        )
-        return _Settled(asked, verdict, evaluation_id, allowed, used, explanation)
-
-    async def _written(self, one: _Settled) -> Decision:
-        decision = await self._recorded(
-            one.asked, "evaluation", one.verdict, one.evaluation_id, allowed=one.allowed, used=one.used
-        )
-        return decision if one.explanation is None else replace(decision, explanation=one.explanation)
-
-    async def _written_if(self, one: _Settled | None) -> Decision | None:
-        return None if one is None else await self._written(one)
+        verdict, used = await self._with_grant(one.asked, one.verdict, evaluation_id)
+        allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
+        return Settled(one.asked, verdict, evaluation_id, allowed, used, explanation)
 
     def _explanation(self, asked: Asked, snapshot: Snapshot) -> Explanation | None:
         return explain(snapshot, asked.call, self.circumstances(asked)) if asked.explain else None
@@ -238,6 +225,11 @@ class Pdp:
             return None
         return found.settings
 
+    def hangs_on_workloads(self, namespace: str, endpoint: str) -> bool:
+        """Tell whether any rule of an endpoint asks what a party calls from."""
+        found = self.snapshot.endpoints.get((namespace, endpoint))
+        return found is not None and bool(found.workload_keys)
+
     async def with_workloads(
         self, call: Call, read: Callable[[Subject], Awaitable[Workload | None]], *, searching: bool = False
     ) -> Call:
@@ -287,7 +279,9 @@ class Pdp:
             if outcome is None:
                 outcome = await self._opener.open(call, subject, gate, verdict.digest, reason)
         opened = outcome.grant if isinstance(outcome, Opened) else None
-        decision = await self._recorded(asked, "request", verdict, new_evaluation_id(), allowed=False, used=opened)
+        decision = await self._recorded(
+            "request", Settled(asked, verdict, new_evaluation_id(), allowed=False, used=opened)
+        )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
         if verdict.outcome is Outcome.FORBIDDEN:
             came_to = Counted.FORBIDDEN
@@ -305,41 +299,52 @@ class Pdp:
             return None
         return await self._opener.read(namespace, endpoint, task_id)
 
-    async def _recorded(
-        self,
-        asked: Asked,
-        kind: str,
-        verdict: Verdict,
-        evaluation_id: str,
-        *,
-        allowed: bool,
-        used: Grant | None,
-    ) -> Decision:
-        now, revision, age = self._now(), self._store.revision, self._store.age
-        decision = Decision(verdict, allowed, evaluation_id, now, revision, age, used, askable=self._opener.possible)
-        call = asked.call
-        written = self._lines.line(
+    async def _recorded(self, kind: str, one: Settled) -> Decision:
+        decision, line = self._made(kind, one, self._basis(), None)
+        return await self._written(decision, line, must=one.used is not None)
+
+    def _made(self, kind: str, one: Settled, basis: Basis, weighed: Iterable[Hop] | None) -> tuple[Decision, bytes]:
+        """Return the decision and its record. `weighed` is of the same snapshot, whose policies say what to hide."""
+        snapshot, now, seen = basis
+        verdict, call, revision, age = one.verdict, one.asked.call, seen.revision, seen.age
+        decision = Decision(
+            verdict,
+            one.allowed,
+            one.evaluation_id,
+            now,
+            revision,
+            age,
+            one.used,
+            one.explanation,
+            self._opener.possible,
+        )
+        line = self._lines.line(
             call,
             verdict,
-            self.snapshot.endpoints.get((call.namespace, call.endpoint)),
+            snapshot.endpoints.get((call.namespace, call.endpoint)),
             kind=kind,
-            evaluation_id=evaluation_id,
-            request_id=asked.request_id,
-            trace=asked.trace,
-            allowed=allowed,
-            used=used,
+            evaluation_id=one.evaluation_id,
+            request_id=one.asked.request_id,
+            trace=one.asked.trace,
+            allowed=one.allowed,
+            used=one.used,
             revision=revision,
             age=age,
             now=now,
+            weighed=weighed,
         )
+        return decision, line
+
+    async def _written(self, decision: Decision, line: bytes, *, must: bool) -> Decision:
+        """Write the record; what cannot be recorded is denied."""
         try:
-            await self._records.write(written, must=used is not None)
+            await self._records.write(line, must=must)
         except RecordFailedError as error:
-            if used is not None:
+            if must:
                 # The only trace of why a use is spent. Of the others the writer tells, once in a while.
-                _log.error("decision not recorded, denied", evaluation_id=evaluation_id, error=str(error))
-            if verdict.outcome is Outcome.FORBIDDEN:
+                _log.error("decision not recorded, denied", evaluation_id=decision.evaluation_id, error=str(error))
+            if decision.verdict.outcome is Outcome.FORBIDDEN:
                 return decision
-            verdict = replace(verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
-            return Decision(verdict, allowed=False, evaluation_id=evaluation_id, time=now, revision=revision, age=age)
+            verdict = replace(decision.verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
+            return replace(decision, verdict=verdict, allowed=False, used=None, askable=True)
         return decision

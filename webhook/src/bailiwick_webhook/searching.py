@@ -31,6 +31,9 @@ class Records(Protocol):
     def waits(self) -> bool:
         """`write` returns only when a line is written, though it need not be."""
 
+    def take(self, line: bytes) -> bool:
+        """Take one line for which nobody need wait; False where only `write` can tell what becomes of it."""
+
     async def write(self, line: bytes, *, must: bool = True) -> None:
         """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
 

@@ -246,3 +246,20 @@ async def test_a_burst_of_more_than_may_wait_is_written_and_refuses_nobody(tmp_p
         await settled(writer)
         assert (writer.written, writer.lost, writer.held) == (1_000, 0, 0)
     assert len(set(path.read_bytes().splitlines())) == 1_000
+
+
+async def test_a_line_is_taken_at_once_only_while_all_is_well(tmp_path: Path) -> None:
+    async with RecordWriter(tmp_path / "kept", fsync=False, limits=Limits(records=2)) as writer:
+        assert [writer.take(LINE % number) for number in range(3)] == [True, True, False]
+        await settled(writer)
+        assert (writer.written, writer.lost) == (2, 0)
+    async with RecordWriter(tmp_path / "first", fsync=False, limits=Limits(first=True)) as writer:
+        assert not writer.take(LINE % 0)
+        assert not writer.held
+
+
+@needs_full
+async def test_no_line_is_taken_at_once_while_writing_fails() -> None:
+    async with RecordWriter(FULL, fsync=False, limits=Limits(timeout=0.3)) as writer:
+        assert await failed(writer, must=True)
+        assert not writer.take(LINE % 0)

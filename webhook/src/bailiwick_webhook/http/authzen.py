@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
+from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http import explanation
 from bailiwick_webhook.http.problems import bad_request
@@ -21,6 +24,7 @@ _OBJECT: Final = frozenset({dict, type(None)})
 _TEXT: Final = frozenset({str, type(None)})
 DENIAL_SECONDS: Final = 600
 RETRY_AFTER: Final = 5
+_RULES: Final = 4_096
 
 
 class Evaluation(NamedTuple):
@@ -143,15 +147,7 @@ def answer(decision: Decision, base: str, notice: Mapping[str, str], *, explain:
     if verdict.dry_run:
         context["dry_run"] = True
     if verdict.rule is not None:
-        policy = verdict.rule.policy
-        context["policy"] = {
-            "namespace": policy.namespace,
-            "name": policy.name,
-            "uid": policy.uid,
-            "generation": policy.generation,
-            "digest": verdict.rule.policy_digest,
-            "rule": verdict.rule.name,
-        }
+        context["policy"] = _policy(verdict.rule)
     if decision.used is not None:
         until = decision.used.status.not_after_time
         context["approval"] = {
@@ -164,6 +160,24 @@ def answer(decision: Decision, base: str, notice: Mapping[str, str], *, explain:
     if explain:
         context["explanation"] = explanation.described(decision)
     return {"decision": decision.allowed, "context": context}
+
+
+@lru_cache(_RULES)
+def _policy(rule: CompiledRule) -> orjson.Fragment:
+    """Return what names a rule, written out: the same rules decide again and again."""
+    policy = rule.policy
+    return orjson.Fragment(
+        orjson.dumps(
+            {
+                "namespace": policy.namespace,
+                "name": policy.name,
+                "uid": policy.uid,
+                "generation": policy.generation,
+                "digest": rule.policy_digest,
+                "rule": rule.name,
+            }
+        )
+    )
 
 
 def _denial(decision: Decision, base: str) -> dict[str, Any]:

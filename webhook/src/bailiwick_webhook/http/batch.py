@@ -19,9 +19,10 @@ from bailiwick_webhook.http.authzen import Evaluation, Said
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, Marks, Tenant, Verified, marks
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
-from bailiwick_webhook.identity.tokens import Proven
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
+# A member of an enumeration is looked up slowly, and this one is for every item.
+_FORBIDDEN: Final = Outcome.FORBIDDEN
 
 
 class Batch(NamedTuple):
@@ -78,7 +79,9 @@ class Evaluations:
             return await evaluated(self._edge, of, asked, parsed)
         verified, marked = Verified(), marks(request)
         items = [
-            None if isinstance(item, ProblemError) else await self._call(of, caller, item, index, marked, verified)
+            None
+            if isinstance(item, ProblemError)
+            else await self._edge.call(of, caller, item, _own(marked, index), verified=verified)
             for index, item in enumerate(batch.items)
         ]
         if not any(items) and not self._edge.pdp.enforces(*of, caller.account):
@@ -89,27 +92,27 @@ class Evaluations:
         for item, decision in zip(batch.items, decisions, strict=False):
             if isinstance(item, ProblemError) or decision is None:
                 answers.append(failed(item if isinstance(item, ProblemError) else forbidden(stranger)))
-            elif decision.verdict.outcome is Outcome.FORBIDDEN:
+            elif decision.verdict.outcome is _FORBIDDEN:
                 # Of a caller who may ask about itself alone: not a word about the others.
                 raise forbidden(stranger)
             else:
                 answers.append(authzen.answer(decision, base, notice, explain=item.explain))
         return orjson.dumps({"evaluations": answers})
 
-    async def _call(
-        self, of: Tenant, caller: Proven, item: Evaluation, index: int, marked: Marks, verified: Verified
-    ) -> Asked:
-        own_id = marked.request_id
-        # Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one
-        # when the body is sent again. No header can hold a space, so no single call has this id.
-        own = marked._replace(request_id=None if own_id is None else f"{own_id} [{index}]")
-        return await self._edge.call(of, caller, item, own, verified=verified)
+
+def _own(marked: Marks, index: int) -> Marks:
+    """Return how an item can be found again.
+
+    Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one when the
+    body is sent again. No header can hold a space, so no single call has this id.
+    """
+    return marked if marked.request_id is None else Marks(f"{marked.request_id} [{index}]", marked.trace)
 
 
 async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) -> bytes:
     """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
     decision = await edge.pdp.evaluate(asked)
-    if decision.verdict.outcome is Outcome.FORBIDDEN:
+    if decision.verdict.outcome is _FORBIDDEN:
         raise forbidden(edge.identity.stranger)
     return orjson.dumps(authzen.answer(decision, edge.base(of), edge.identity.notice, explain=parsed.explain))
 

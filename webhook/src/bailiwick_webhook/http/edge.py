@@ -4,6 +4,7 @@ Holds: who asks is authenticated before the body is read; URLs in answers come f
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -31,10 +32,12 @@ class Verified:
         self._found: dict[bytes, Parties] = {}
         self._latest: tuple[Claimed, Parties] | None = None
 
+    def latest(self, claimed: Claimed) -> Parties | None:
+        """Return the parties of the very subject that was asked for last."""
+        return self._latest[1] if self._latest is not None and self._latest[0] is claimed else None
+
     async def of(self, claimed: Claimed, verify: Callable[[], Awaitable[Parties]]) -> Parties:
         """Return the parties, verified unless the same was said and shown before."""
-        if self._latest is not None and self._latest[0] is claimed:
-            return self._latest[1]
         shown = orjson.dumps(tuple(claimed))
         parties = self._found.get(shown)
         if parties is None:
@@ -67,7 +70,7 @@ class Edge:
 
     async def asked(self, request: web.BaseRequest, of: Tenant) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
-        caller = await self.caller(request)
+        caller = self._known(request) or await self.caller(request)
         parsed = authzen.parse(await read_object(request))
         return await self.call(of, caller, parsed, marks(request)), parsed
 
@@ -83,11 +86,11 @@ class Edge:
     ) -> Asked:
         """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
         namespace, endpoint = of
-        settings = self.pdp.settings(namespace, endpoint, caller.account)
-        if verified is None:
-            parties = await self.identity.verify(parsed.subject, caller, settings)
-        else:
-            parties = await verified.of(parsed.subject, lambda: self.identity.verify(parsed.subject, caller, settings))
+        parties = None if verified is None else verified.latest(parsed.subject)
+        if parties is None:
+            settings = self.pdp.settings(namespace, endpoint, caller.account)
+            verify = partial(self.identity.verify, parsed.subject, caller, settings)
+            parties = await (verify() if verified is None else verified.of(parsed.subject, verify))
         call = Call(
             namespace,
             endpoint,
@@ -98,20 +101,26 @@ class Edge:
             parsed.context,
             parties.actors,
         )
-        call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
+        if self.pdp.hangs_on_workloads(namespace, endpoint):
+            call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
         live = parties.live and caller.live
         return Asked(call, marked.request_id, live_identity=live, explain=explain, trace=marked.trace)
 
+    def _known(self, request: web.BaseRequest) -> Proven | None:
+        """Return who asks, where that is known: it takes no coroutine to tell."""
+        found = self.identity.known(request.headers.get("Authorization", ""))
+        return found if type(found) is Proven else None
+
     async def caller(self, request: web.BaseRequest) -> Proven:
         """Return who asks. Raises `ProblemError` (401, 503)."""
         match await self.identity.caller(request.headers.get("Authorization", "")):
+            case Proven() as proven:
+                return proven
             case None:
                 raise unauthenticated(
                     "Send a service-account token for the audience bailiwick as Authorization: Bearer."
                 )
-            case Proven() as proven:
-                return proven
             case Refused(Reason.IDENTITY_UNVERIFIABLE):
                 raise unavailable("The caller's token cannot be verified at the moment; ask again.")
             case Refused():

@@ -9,7 +9,8 @@ import binascii
 import hashlib
 import json
 import string
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
 from bailiwick_webhook import strictjson
@@ -17,6 +18,7 @@ from bailiwick_webhook import strictjson
 MAX_TOKEN: Final = 16_384
 _MAX_KID: Final = 256
 _COUNT: Final = 3
+_KEPT: Final = 10_000
 _ALPHABET: Final = (string.ascii_letters + string.digits + "-_").encode("ascii")
 # `crit` and `b64` change what a signature covers; `jku`, `x5u`, `jwk`, `x5c` bring keys along; the others encrypt.
 _REFUSED: Final = frozenset({"crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "enc", "epk"})
@@ -65,6 +67,32 @@ def parse(token: str) -> Parsed | None:
         (kind or "JWT").lower().removeprefix("application/"),
         claims,
     )
+
+
+class Apart:
+    """Takes tokens apart, those that were proven once not again. Keeps what they say by their digests, and no token.
+
+    What is kept is what `parse` returned, and as little to be believed: everything is judged anew.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, Parsed] = OrderedDict()
+
+    def parse(self, token: str) -> Parsed | None:
+        """Return what `parse` returns."""
+        digest = digest_of(token) if len(token) <= MAX_TOKEN else b""
+        known = self._kept.get(digest)
+        if known is None:
+            return parse(token)
+        return Parsed(token, digest, known.algorithm, known.kid, known.type, known.claims)
+
+    def keep(self, parsed: Parsed) -> None:
+        """Remember a token that was proven: of others anybody could send any number."""
+        if parsed.digest in self._kept:
+            return
+        self._kept[parsed.digest] = replace(parsed, token="")
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
 
 
 def digest_of(token: str) -> bytes:

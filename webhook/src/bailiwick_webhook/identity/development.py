@@ -26,6 +26,9 @@ class Anybody:
     # Anybody may ask, so that only this is left.
     stranger = "There is no policy of this endpoint that can be read; /readyz tells what is wrong with the files."
 
+    def known(self, authorization: str) -> None:
+        """Return nothing: `caller` tells."""
+
     async def caller(self, authorization: str) -> Proven:  # noqa: ARG002 - whatever it says
         """Return the one caller that there is."""
         return Proven(ANYBODY, {}, live=True)

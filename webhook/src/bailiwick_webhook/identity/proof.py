@@ -21,6 +21,9 @@ class Identity(Protocol):
     notice: Mapping[str, str]
     stranger: str
 
+    def known(self, authorization: str) -> Proven | Refused | None:
+        """Return what `caller` would, where that is known without asking anybody; None where it has to be asked."""
+
     async def caller(self, authorization: str) -> Proven | Refused | None:
         """Return who asks, by the `Authorization` header; None where it holds no credential."""
 

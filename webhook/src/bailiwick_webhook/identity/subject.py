@@ -49,6 +49,9 @@ class Parties(NamedTuple):
 class ServiceAccounts(Protocol):
     """Whose a service account's token is (see `tokens`, and `offline`)."""
 
+    def known(self, token: str, audiences: frozenset[str]) -> Proven | Refused | None:
+        """Return what `prove` would, where that is known; None where it has to be asked."""
+
     async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
 
@@ -73,13 +76,17 @@ class ByToken:
         self._tokens = tokens
         self._issuers = issuers
         self._workloads = workloads
+        self._apart = compact.Apart()
+
+    def known(self, authorization: str) -> Proven | Refused | None:
+        """Return whose token it is, if that is known."""
+        token = _bearer(authorization)
+        return self._tokens.known(token, _AUDIENCES) if token is not None else None
 
     async def caller(self, authorization: str) -> Proven | Refused | None:
         """Return whose token it is, if it is one for us."""
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            return None
-        return await self._tokens.prove(token.strip(), _AUDIENCES)
+        token = _bearer(authorization)
+        return await self._tokens.prove(token, _AUDIENCES) if token is not None else None
 
     async def workload(self, party: Subject) -> Workload | None:
         """Return what a party calls from."""
@@ -95,7 +102,7 @@ class ByToken:
 
     async def _proven(self, claimed: Claimed, settings: CompiledSettings) -> Parties:
         # Before any signature is looked at: a chain that is too deep or malformed costs nobody anything.
-        parsed = compact.parse(claimed.token or "")
+        parsed = self._apart.parse(claimed.token or "")
         if parsed is None:
             return _unproven(Reason.IDENTITY_INVALID)
         signed, said = chain.chain_of(parsed.claims), chain.chain_of(claimed.properties or {})
@@ -111,6 +118,7 @@ class ByToken:
         person = await _person(parsed, claimed, issuer, settings)
         if isinstance(person, Unproven):
             return Parties(person)
+        self._apart.keep(parsed)
         return await self._acting(person, signed, claimed, issuer, settings)
 
     async def _service_account(
@@ -123,6 +131,7 @@ class ByToken:
             case Refused(reason):
                 return _unproven(reason)
             case Proven(account, claims, live):
+                self._apart.keep(parsed)
                 return Parties(_matching(claimed, account, claims), live=live)
 
     async def _acting(
@@ -148,6 +157,11 @@ class ByToken:
                 return _unproven(Reason.DELEGATION_INVALID)
             actors.append(actor)
         return Parties(person, tuple(actors), presenter.live)
+
+
+def _bearer(authorization: str) -> str | None:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if token and (scheme == "Bearer" or scheme.lower() == "bearer") else None
 
 
 def asserted(claimed: Claimed) -> Parties:

@@ -74,10 +74,14 @@ class Tokens:
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[Proven | Refused]] = {}
 
+    def known(self, token: str, audiences: frozenset[str]) -> Proven | Refused | None:
+        """Return what `prove` would, where that is known; None where it has to be asked."""
+        # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
+        return self._fresh((compact.digest_of(token), audiences)) if len(token) <= compact.MAX_TOKEN else None
+
     async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
-        # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
-        known = self._fresh((compact.digest_of(token), audiences)) if len(token) <= compact.MAX_TOKEN else None
+        known = self.known(token, audiences)
         if known is not None:
             return known
         parsed = compact.parse(token)

@@ -17,6 +17,7 @@ from bailiwick_engine.binding import NotCanonicalError, canonical
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledCondition, CompiledResource, CompiledRule
 from bailiwick_engine.conditions import Scope, inputs
+from bailiwick_engine.hops import Hop
 from bailiwick_engine.reads import Path, reads
 from bailiwick_engine.snapshot import CompiledEndpoint
 
@@ -109,30 +110,34 @@ class Evidence:
             found = self._named[rule] = b'"policy":' + orjson.dumps(policy) + b","
         return found
 
-    def attributes(self, call: Call) -> dict[str, Any] | None:
+    def attributes(self, call: Call, weighed: Iterable[Hop] | None = None) -> dict[str, Any] | None:
         """Return what the candidate rules read of a call, by name, without what is absent.
 
-        None where no rule of the endpoint reads anything.
+        None where no rule of the endpoint reads anything. `weighed`: what the verdict came from; without it the
+        candidates are looked for here.
         """
         subject = call.subject
         if not self._reading or not isinstance(subject, Subject):
             return None
-        parties = (subject, *call.actors)
-        rules = tuple(rule for party in parties for rule, _ in match.candidates(self.endpoint, call, party))
+        if weighed is None:
+            parties = (subject, *call.actors)
+            rules = [rule for party in parties for rule, _ in match.candidates(self.endpoint, call, party)]
+        else:
+            rules = [finding.rule for hop in weighed for finding in hop.findings]
         told: dict[str, Any] = {}
-        for one in self._plan(call, rules):
-            held: Any = one.base(call)
-            for part in one.rest:
+        for name, base, rest, sealed in self._plan(call, rules):
+            held: Any = base(call)
+            for part in rest:
                 if (type(held) is dict or isinstance(held, Mapping)) and part in held:
                     held = held[part]
                 else:
                     held = _ABSENT
                     break
             if held is not _ABSENT:
-                told[one.name] = self._sealed.seal(one.name, held) if one.sealed or not _plain(held) else held
+                told[name] = self._sealed.seal(name, held) if sealed or not _plain(held) else held
         return told
 
-    def _plan(self, call: Call, rules: tuple[CompiledRule, ...]) -> tuple["_Attribute", ...]:
+    def _plan(self, call: Call, rules: Iterable[CompiledRule]) -> tuple["_Attribute", ...]:
         """Return what these candidates read; the same candidates come again and again."""
         key = (len(call.actors), call.action.name if call.actors else "", *rules)
         found = self._plans.get(key)
@@ -205,6 +210,9 @@ def _read(
 
 def _plain(held: object) -> bool:
     """Tell whether a value is short and simple enough to be written as it is."""
+    if type(held) is str and len(held) <= _CHARACTERS and held.isascii():
+        # As almost all are.
+        return True
     if isinstance(held, list):
         return len(held) <= _MEMBERS and all(map(_scalar, held))
     return _scalar(held)

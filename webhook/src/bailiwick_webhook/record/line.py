@@ -4,6 +4,7 @@ Holds: no token and no argument is ever in it, and of the context only what cand
 parts that many records share are encoded once.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import orjson
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.grants import Grant
+from bailiwick_engine.hops import Hop
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.verdict import Outcome, Verdict
@@ -30,6 +32,8 @@ _OCSF: Final = {
     "metadata": {"version": "1.9.0-dev", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
 }
 _ALLOWED, _BLOCKED, _APPROVED, _CHALLENGE, _REVOKED, _REJECTED, _UNAUTHORIZED, _ERROR = 1, 2, 8, 23, 24, 25, 26, 27
+# A member of an enumeration is looked up slowly, and this one is for every record.
+_ALLOW: Final = Outcome.ALLOW
 _DISPOSITIONS: Final = {
     Reason.APPROVAL_PENDING: _CHALLENGE,
     Reason.APPROVAL_REVOKED: _REVOKED,
@@ -41,7 +45,7 @@ _DISPOSITIONS: Final = {
 def disposition(verdict: Verdict, *, allowed: bool) -> int:
     """Return OCSF's `disposition_id`."""
     if allowed:
-        return _ALLOWED if verdict.outcome is Outcome.ALLOW else _APPROVED
+        return _ALLOWED if verdict.outcome is _ALLOW else _APPROVED
     if verdict.outcome is Outcome.FORBIDDEN:
         return _UNAUTHORIZED
     if (found := _DISPOSITIONS.get(verdict.reason)) is not None:
@@ -74,11 +78,13 @@ class Lines:
         revision: str,
         age: float,
         now: float,
+        weighed: Iterable[Hop] | None = None,
     ) -> bytes:
         """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened.
 
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
-        policies, a line that lists them comes before the first record that was decided by them.
+        policies, a line that lists them comes before the first record that was decided by them. `weighed`
+        is what the verdict came from, where that is known.
         """
         subject = call.subject
         own: dict[str, Any] = {
@@ -106,7 +112,7 @@ class Lines:
             evidence = self._evidence_of(call, endpoint)
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
-            if (attributes := evidence.attributes(call)) is not None:
+            if (attributes := evidence.attributes(call, weighed)) is not None:
                 own["attributes"] = attributes
         return b"".join(
             (

@@ -112,11 +112,20 @@ class RecordWriter:
         """`write` returns only when a line is written, though it need not be."""
         return self._limits.first or (self._failure is not None and self._limits.required)
 
+    def take(self, line: bytes) -> bool:
+        """Take one line for which nobody need wait; False where only `write` can tell what becomes of it."""
+        if self.waits or not self._fits(line):
+            return False
+        self._soon(line)
+        return True
+
     async def write(self, line: bytes, *, must: bool = True) -> None:
         """Take one line; with `must`, or while writing fails, or where all must, return only when it is written.
 
         Raises `RecordFailedError` where the decision must not be given.
         """
+        if not must and self.take(line):
+            return
         limits = self._limits
         kept = not must and not limits.required
         if not (self._fits(line) or await self._made_room(line)):
@@ -131,6 +140,9 @@ class RecordWriter:
                 raise RecordFailedError(self._failure)
             await self._written(line, kept=kept)
             return
+        self._soon(line)
+
+    def _soon(self, line: bytes) -> None:
         self._put(_Line(line, None, kept=True))
         if not self._flying:
             if len(self._waiting) >= _BATCH:

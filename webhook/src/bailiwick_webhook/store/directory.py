@@ -97,6 +97,12 @@ class Directory:
         """True: there is no grant that a loose guard could have let in."""
         return True
 
+    def glance(self) -> view.Glance:
+        """Return how the view stands at this moment."""
+        age = self.age
+        freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
+        return view.Glance(age, freshness, self.revision, self.guard_proven)
+
     def report(self) -> Mapping[str, Any]:
         """Return how many files and policies there are, and what is wrong with which."""
         problems = [{"problem": report.problem, "denies": report.denies} for report in self._reports[:_REPORTED]]

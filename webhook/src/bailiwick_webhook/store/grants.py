@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from bailiwick_engine.grants import Grant, GrantKey, parse
@@ -118,8 +119,7 @@ class _Listing:
         self.grants.replace(self.kept)
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidates:
+class _Candidates(msgspec.Struct, frozen=True):
     """The grants of one place, each time as they are then: most decisions need none, and never look."""
 
     grants: Grants

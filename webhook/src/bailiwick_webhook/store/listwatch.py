@@ -9,7 +9,7 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -17,6 +17,7 @@ from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError, C
 from bailiwick_webhook.store.slices import Slices
 
 SILENCE = 70.0
+NEVER: Final = float("-inf")
 WATCH_SECONDS = (240, 300)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
 # A watch that ends sooner was not kept up by who should have.
@@ -64,7 +65,8 @@ class ListWatch:
         self._sink = sink
         self._relist_interval = relist_interval
         self._clock = clock
-        self._heard: float | None = None
+        # When the API server last said anything about this collection, by the clock.
+        self.heard = NEVER
         self._keys: set[Key] = set()
         self._pause = _FIRST_PAUSE
         self.resource_version = ""
@@ -73,12 +75,12 @@ class ListWatch:
     @property
     def synced(self) -> bool:
         """Everything was listed at least once."""
-        return self._heard is not None
+        return self.heard != NEVER
 
     @property
     def age(self) -> float:
         """Seconds since the API server last said anything about this collection; infinite before the first list."""
-        return float("inf") if self._heard is None else self._clock() - self._heard
+        return self._clock() - self.heard
 
     async def run(self) -> None:
         """List and watch for ever; a failure is logged and tried again after a pause that grows to 8 s, jittered."""
@@ -117,7 +119,7 @@ class ListWatch:
         self._keys = keys
         listing.done()
         self.resource_version = version
-        self._heard = self._clock()
+        self.heard = self._clock()
 
     async def _watch(self) -> None:
         """Follow watches from the list on, until it is time to list again."""
@@ -134,7 +136,7 @@ class ListWatch:
                     self._sink.apply(kind, key, obj)
                 # After the sink took it, so that a revision never names what a decision could not see.
                 self.resource_version = obj["metadata"]["resourceVersion"]
-                self._heard = self._clock()
+                self.heard = self._clock()
                 self._pause = _FIRST_PAUSE
             if self._clock() - began < _SHORT_WATCH:
                 await self._rest()

@@ -93,6 +93,15 @@ class Store:
         """The guard is proven, and what says so is not stale itself."""
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
 
+    def glance(self) -> view.Glance:
+        """Return how the view stands at this moment: on every decision's way, so with one look at the clock."""
+        now = time.monotonic()
+        policies, grants = self._decided_by
+        age = now - min(policies.heard, grants.heard)
+        freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
+        guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
+        return view.Glance(age, freshness, self.revision, guarded)
+
     def report(self) -> Mapping[str, Any]:
         """Return how the guard stands; no matter of readiness: without it all but grants is decided as ever."""
         return {"guard": {"proven": self.guard_proven, "why": self.guard.why}}

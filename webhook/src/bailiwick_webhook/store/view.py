@@ -6,9 +6,20 @@ Holds: everything here is answered from memory.
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
+
+
+class Glance(msgspec.Struct, frozen=True, gc=False):
+    """How a view stands at one moment, each as `View` has it."""
+
+    age: float
+    freshness: Freshness
+    revision: str
+    guard_proven: bool
 
 
 class View(Protocol):
@@ -43,6 +54,9 @@ class View(Protocol):
     @property
     def guard_proven(self) -> bool:
         """Nothing but the shipped guards has let in what grants say."""
+
+    def glance(self) -> Glance:
+        """Return at one look how old it is, how fresh, which state, and whether the guard is proven."""
 
     def report(self) -> Mapping[str, Any]:
         """Return what `/readyz` tells besides."""

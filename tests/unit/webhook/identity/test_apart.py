@@ -1,0 +1,59 @@
+"""A token that was proven is not taken apart again, and nothing else about it is taken for granted."""
+
+from pathlib import Path
+
+import pytest
+
+from bailiwick_engine.call import Subject
+from bailiwick_webhook.identity import compact
+from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
+
+
+@pytest.mark.parametrize("token", [account_token(), person_token(), person_token({"kid": None})])
+def test_what_is_remembered_is_what_would_be_parsed(token: str) -> None:
+    apart = compact.Apart()
+    parsed = compact.parse(token)
+    assert apart.parse(token) == parsed
+    if parsed is not None:
+        apart.keep(parsed)
+        apart.keep(parsed)
+    assert apart.parse(token) == parsed
+
+
+@pytest.mark.parametrize("token", ["", "a.b.c", "\ud800", "x" * (compact.MAX_TOKEN + 1)])
+def test_what_is_no_token_stays_none(token: str) -> None:
+    apart = compact.Apart()
+    assert apart.parse(token) is None
+    assert apart.parse(token) is None
+
+
+def test_no_token_is_kept() -> None:
+    apart = compact.Apart()
+    parsed = compact.parse(account_token())
+    assert parsed is not None
+    apart.keep(parsed)
+    assert parsed.token not in repr(vars(apart))
+
+
+@pytest.mark.parametrize(
+    ("token", "kind", "name"),
+    [
+        (account_token(exp=int(NOW) + 60), "serviceAccount", AGENT),
+        (person_token(exp=int(NOW) + 60), "user", "dave"),
+    ],
+)
+async def test_a_known_token_ends_all_the_same(tmp_path: Path, token: str, kind: str, name: str) -> None:
+    world = World(tmp_path)
+    for _ in range(2):
+        assert isinstance((await world.verify(token, kind=kind, name=name)).subject, Subject)
+    world.pass_seconds(60)
+    assert reason_of(await world.verify(token, kind=kind, name=name)) == "identity_invalid"
+
+
+async def test_a_known_token_with_another_signature_is_another(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    token = account_token()
+    await world.verify(token, kind="serviceAccount", name=AGENT)
+    head, signature = token.rsplit(".", 1)
+    forged = f"{head}.{signature[:-8]}AAAAAAAA"
+    assert reason_of(await world.verify(forged, kind="serviceAccount", name=AGENT)) == "identity_invalid"

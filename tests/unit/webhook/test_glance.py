@@ -1,0 +1,63 @@
+"""One look at the store tells what its properties tell one by one."""
+
+import math
+from typing import Any, cast
+
+import pytest
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.circumstances import Freshness
+from bailiwick_webhook.store.store import Store
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    moment = [1_000.0]
+    monkeypatch.setattr("bailiwick_webhook.store.store.time.monotonic", lambda: moment[0])
+    return moment
+
+
+@pytest.fixture
+def store(clock: list[float]) -> Store:
+    assert clock
+    return Store(cast("Any", None), Installation(), max_staleness=120, hard_staleness=900, relist=600)
+
+
+def told(store: Store) -> tuple[float, Freshness, str, bool]:
+    seen = store.glance()
+    found = (seen.age, seen.freshness, seen.revision, seen.guard_proven)
+    assert found == (store.age, store.freshness, store.revision, store.guard_proven)
+    return found
+
+
+def test_before_the_first_list_it_is_dead(store: Store) -> None:
+    assert told(store) == (math.inf, Freshness.DEAD, "/", False)
+
+
+@pytest.mark.parametrize(
+    ("passed", "freshness", "guarded"),
+    [
+        (0.0, Freshness.FRESH, True),
+        (120.0, Freshness.FRESH, True),
+        (120.1, Freshness.STALE, False),
+        (900.0, Freshness.STALE, False),
+        (900.1, Freshness.DEAD, False),
+    ],
+)
+def test_it_grows_old(store: Store, clock: list[float], passed: float, freshness: Freshness, guarded: bool) -> None:
+    store.guard.proven = True
+    for number, watch in enumerate((*store._decided_by, *store._guarded_by)):
+        watch.heard, watch.resource_version = clock[0], str(number)
+    # The one that was silent longest counts.
+    store._decided_by[0].heard += 50
+    clock[0] += passed
+    assert told(store)[1:] == (freshness, "0/1", guarded)
+
+
+def test_a_silent_watch_of_the_guard_leaves_it_unproven(store: Store, clock: list[float]) -> None:
+    store.guard.proven = True
+    for watch in (*store._decided_by, *store._guarded_by):
+        watch.heard = clock[0]
+    assert told(store)[3]
+    store._guarded_by[-1].heard -= 121
+    assert not told(store)[3]

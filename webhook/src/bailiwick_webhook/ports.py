@@ -1,0 +1,45 @@
+"""Ports: what the pipeline asks of whoever takes uses of grants and opens them.
+
+Standing: under `pdp`; in a cluster `consume` and `opening` stand behind them, without one `standalone`. Holds: nothing
+here decides.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.compiled import Gate
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.verdict import Verdict
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.consume import Judge
+from bailiwick_webhook.opening import Opened, Refused
+
+
+class Uses(Protocol):
+    """Where uses of grants are taken (see `consume`)."""
+
+    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
+        """Return those of the known grants that this very call took a use of a moment ago."""
+
+    async def consume(
+        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        """Take one use of the first of the verdict's grants that still serves."""
+
+
+class Requests(Protocol):
+    """Where approvals are asked for (see `opening`). Not `possible`: nowhere."""
+
+    @property
+    def possible(self) -> bool:
+        """Somebody can be asked."""
+
+    async def join(self, pending: Grant, call: Call, subject: Subject, gate: Gate) -> Opened | None:
+        """Return the open grant that the store knows, read live."""
+
+    async def open(self, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None) -> Opened | Refused:
+        """Open the grant for this call, or join the one that is open."""
+
+    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
+        """Return the grant of a task of this endpoint."""
