@@ -15,7 +15,8 @@ from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine import conditions
 from bailiwick_engine.call import Action, Resource, Subject
 from bailiwick_engine.closures import DeferredError, FailedError
-from bailiwick_engine.conditions import Expression, Inputs, Scope, inputs
+from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.inputs import Inputs, inputs
 from unit.engine.cases import CALL, NOW
 
 NAMES: Final = ("a", "b", "c", "size", "n n", "é")

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from bailiwick_engine import keys
 from bailiwick_engine.call import Call, Resource, Subject
 from bailiwick_engine.compiled import CeilingEntry, CompiledCondition, CompiledResource, CompiledRule, Effect
-from bailiwick_engine.conditions import UNKNOWN, Inputs, Scope
+from bailiwick_engine.conditions import UNKNOWN, Scope
+from bailiwick_engine.inputs import Inputs
 from bailiwick_engine.names import NameSet
 
 _SHOWN: Final = 8

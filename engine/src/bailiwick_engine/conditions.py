@@ -8,19 +8,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 from weakref import WeakValueDictionary
 
-import orjson
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine import hints
-from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.celvalues import SAFE
 from bailiwick_engine.checkedexpr import Node, tree
 from bailiwick_engine.closures import Closure, DeferredError, FailedError, closure
+from bailiwick_engine.inputs import NUL, Inputs
 from bailiwick_engine.problem import Problem
 
 UNKNOWN: Final = "unknown"
@@ -38,6 +37,8 @@ _DECLARED: Final[dict[str, Any]] = {
 _READABLE: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "NULL", "DYN", _MAP.name()})
 _EXTENSIONS: Final = (ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_bindings.ExtBindings())
 _POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+# A party as a whole, or any member of it but those that are always known.
+_CLAIMS = re.compile(r"\b(?:subject|actor)\b(?!\s*\.\s*\??\s*(?:id|type|properties)\b)")
 _VARIABLE = re.compile(r"\bvariables\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -170,9 +171,9 @@ class Scope:
         return held if isinstance(held, bool) else UNKNOWN
 
     def _reads_claims(self, expression: Expression) -> bool:
-        """By the word alone: an optional reach for what is unknown would otherwise find it absent."""
+        """By the text alone: an optional reach for what is unknown, or a look at all, would find claims absent."""
         texts = [expression.text, *(text for _, text in self.used_by((expression,)))]
-        return any("claims" in text for text in texts)
+        return any(_CLAIMS.search(text) for text in texts)
 
     def _reached(self, expressions: Sequence[Expression]) -> frozenset[str]:
         reached: set[str] = set()
@@ -191,94 +192,6 @@ _PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES"})
 _TYPED: Final = _PLAIN | {"TIMESTAMP", "DURATION"}
 
 
-class Inputs(dict[str, Any]):
-    """What conditions see of a call, by name, but for `now`, which takes time to make and which few of them read.
-
-    `whole`: the library takes all of it as it is. It cuts a text at a NUL character, so that "admin" with anything at
-    all behind a NUL would equal "admin"; where there is one, every condition is UNKNOWN.
-
-    `plain`: all of it is JSON that the library takes over. It takes over everything before it evaluates anything, and
-    what it cannot take over (half a character, a number too large) makes the whole expression fail. Closures look only
-    at what they read, so they are not asked then.
-    """
-
-    __slots__ = ("moment", "plain", "whole")
-    moment: float
-    plain: bool
-    whole: bool
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any], moment: float) -> Self:
-        """Hold these values, named as `_DECLARED` says, at this moment in seconds since the epoch."""
-        made = cls(values)
-        made.moment = moment
-        made.plain, made.whole = _taken(list(values.values()))
-        return made
-
-
-def _taken(seen: list[Any]) -> tuple[bool, bool]:
-    """Return `plain` and `whole` of what is seen."""
-    try:
-        encoded = orjson.dumps(seen, option=_STRICT)
-    except TypeError:
-        return False, not _holds_nul(seen)
-    # The escape itself may stand in a text, so that only a look at all of it can tell.
-    return True, _NUL_ESCAPED not in encoded or not _holds_nul(seen)
-
-
-def _holds_nul(value: object) -> bool:
-    """Tell whether a text or a name anywhere in a value holds a NUL character."""
-    waiting = [value]
-    while waiting:
-        match waiting.pop():
-            case str() as text:
-                if _NUL in text:
-                    return True
-            case Mapping() as members:
-                waiting += [*members.keys(), *members.values()]
-            case list() | tuple() | set() | frozenset() as items:
-                waiting += items
-            case _:
-                pass
-    return False
-
-
-_NUL: Final = "\0"
-_NUL_ESCAPED: Final = rb"\u0000"
-_STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-
-
-def inputs(call: Call, subject: Subject, now: float, actor: Subject | None = None) -> Inputs:
-    """Return what conditions see of a call. `now` is seconds since the epoch; `actor` is the hop that is judged.
-
-    For a call of the subject's own `actor` is empty.
-    """
-    action, resource = call.action, call.resource
-    return Inputs.of(
-        {
-            "subject": _party(subject),
-            "actor": {} if actor is None else _party(actor),
-            "action": {"name": action.name, "properties": _members(action.properties)},
-            "resource": {"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
-            "context": _members(call.context),
-        },
-        now,
-    )
-
-
-def _members(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the mapping itself where it is a dict already: nobody here writes to it."""
-    return mapping if type(mapping) is dict else dict(mapping or {})
-
-
-def _party(party: Subject) -> dict[str, Any]:
-    """Without `claims` where they are unknown: what reads them then yields UNKNOWN (see `Scope.evaluate`)."""
-    seen = {"type": party.type, "id": party.id, "properties": _members(party.properties)}
-    if not party.hypothetical:
-        seen["claims"] = _members(party.claims)
-    return seen
-
-
 def matches_whole(pattern: str, text: str) -> bool | Problem:
     """Tell whether RE2 `pattern` matches the whole text; a `Problem`, whatever the text, where it is not RE2."""
     # Alone too: a pattern with unbalanced parentheses could otherwise step out of the group.
@@ -286,7 +199,7 @@ def matches_whole(pattern: str, text: str) -> bool | Problem:
     if any(result.type().name() != "BOOL" for result in results):
         return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
     # What follows a NUL the library does not see.
-    return _NUL not in text and all(result.value() for result in results)
+    return NUL not in text and all(result.value() for result in results)
 
 
 _ENVIRONMENTS: Final[WeakValueDictionary[tuple[tuple[str, str], ...], _Environment]] = WeakValueDictionary()
@@ -312,7 +225,7 @@ def _evaluated(expression: Expression, bindings: Mapping[str, Any], inputs: Inpu
         else:
             if type(value) is bool:
                 return value
-            if type(value) is str and _NUL in value:
+            if type(value) is str and NUL in value:
                 return _FAILED
             # Of lists, maps and large numbers the library decides below if they can be bound again.
             if type(value) in _SCALARS or (type(value) is int and -SAFE < value < SAFE):
@@ -341,11 +254,11 @@ def _plain(value: Any, scalars: frozenset[str]) -> Any:  # noqa: ANN401 - likewi
         # The library hands out None without counting the reference: asked for often enough, it ends the process.
         return None
     held = value.value()
-    if kind in scalars and not (kind == "STRING" and _NUL in held):
+    if kind in scalars and not (kind == "STRING" and NUL in held):
         return held
     if isinstance(held, list):
         return [_plain(item, scalars) for item in held]
-    if isinstance(held, dict) and all(isinstance(key, str) and _NUL not in key for key in held):
+    if isinstance(held, dict) and all(isinstance(key, str) and NUL not in key for key in held):
         return {key: _plain(item, scalars) for key, item in held.items()}
     message = f"{kind} cannot be bound again"
     raise TypeError(message)

@@ -15,9 +15,9 @@ from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.clauses import Clause, unmet
 from bailiwick_engine.compiled import CompiledRule, CompiledSettings, Effect
-from bailiwick_engine.conditions import Inputs, inputs
 from bailiwick_engine.decide import admit, may_ask
 from bailiwick_engine.hops import Hop, applies, hops
+from bailiwick_engine.inputs import Inputs, inputs
 from bailiwick_engine.match import Standing
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot

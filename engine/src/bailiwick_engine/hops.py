@@ -9,7 +9,7 @@ import msgspec
 from bailiwick_engine import match
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledDelegation, CompiledSettings, Effect
-from bailiwick_engine.conditions import Inputs, inputs
+from bailiwick_engine.inputs import Inputs, inputs
 from bailiwick_engine.match import Finding, Standing
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint

@@ -10,7 +10,8 @@ import msgspec
 
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule, Effect
-from bailiwick_engine.conditions import UNKNOWN, Inputs
+from bailiwick_engine.conditions import UNKNOWN
+from bailiwick_engine.inputs import Inputs
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Resource, Subject
-from bailiwick_engine.conditions import UNKNOWN, Expression, Outcome, Scope, inputs, matches_whole
+from bailiwick_engine.conditions import UNKNOWN, Expression, Outcome, Scope, matches_whole
+from bailiwick_engine.inputs import inputs
 from bailiwick_engine.problem import Problem
 from unit.engine.cases import CALL, NOW, with_context
 

@@ -135,8 +135,18 @@ class TestSubjects:
         on = identified(allow(subjects=["a", "b"]), subjects=[account("a"), account("b", workload=ROBOT)])
         assert self.search(on) == ([username("a")], True)
 
-    def test_whose_claims_matter_may_be_more(self) -> None:
-        conditions = [{"name": "c", "expression": "subject.?claims.?x.orValue('') == ''"}]
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "subject.?claims.?x.orValue('') == ''",
+            "subject[?'cl\\u0061ims'].?x.orValue('') == ''",
+            "size(subject) == 3",
+            "!subject.exists(name, name.startsWith('cl'))",
+            "[subject].all(one, !has(one.claims))",
+        ],
+    )
+    def test_whose_claims_matter_may_be_more(self, expression: str) -> None:
+        conditions = [{"name": "c", "expression": expression}]
         assert self.search(governed(allow(conditions=conditions))) == ([], True)
 
     def test_of_another_type_are_none(self) -> None:

@@ -16,8 +16,9 @@ from bailiwick_engine import match
 from bailiwick_engine.binding import NotCanonicalError, canonical
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledCondition, CompiledResource, CompiledRule
-from bailiwick_engine.conditions import Scope, inputs
+from bailiwick_engine.conditions import Scope
 from bailiwick_engine.hops import Hop
+from bailiwick_engine.inputs import inputs
 from bailiwick_engine.reads import Path, reads
 from bailiwick_engine.snapshot import CompiledEndpoint
 
