@@ -115,7 +115,8 @@ def test_a_request_that_can_be_read_in_two_ways_is_not_read_at_all(tenant: Tenan
 def test_ab_37_what_could_not_be_parsed_does_not_get_into_the_log(tenant: Tenant, pdp: Bailiwick) -> None:
     _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer open-sesame-1\r\n\r\n")
     _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer open-sesame-2\x01\r\n\r\n")
-    _raw(tenant, _head(tenant, "Transfer-Encoding: chunked"), b"open-sesame-3\r\n\r\n")
+    # In one piece: of a body that breaks off later, the parser tells only its own log, and the call ends as too slow.
+    _raw(tenant, _head(tenant, "Transfer-Encoding: chunked") + b"open-sesame-3\r\n\r\n")
     log = pdp.points[0].process.log.read_text()
     assert "BadHttpMessage" in log
     assert "open-sesame" not in log
