@@ -21,6 +21,8 @@ ENFORCER: Final = "system:serviceaccount:crm:crm-api"
 KEY: Final = ECKey.generate_key("P-256", {"kid": "one"})
 OTHER: Final = ECKey.generate_key("P-256", {"kid": "one"})
 PEOPLES: Final = ECKey.generate_key("P-256", {"kid": "one"})
+# Tokens are made when tests are collected, and the last of them may run much later.
+LIFE: Final = 6 * 3600
 DIGEST: Final = "sha256:" + "1" * 64
 
 
@@ -30,7 +32,7 @@ def token(
     key: ECKey = KEY,
     *,
     issuer: str = CLUSTER,
-    seconds: float = 600,
+    seconds: float = LIFE,
     **more: object,
 ) -> str:
     """Return a token as a cluster issues it, or as `more` says."""
@@ -118,7 +120,7 @@ def test_a_person_shows_a_token_of_another_issuer(point: Process) -> None:
         pytest.param(None, id="none"),
         pytest.param(enforcer(key=OTHER), id="signed by another key of the same name"),
         pytest.param(enforcer(seconds=-1), id="expired"),
-        pytest.param(enforcer(nbf=time.time() + 600), id="not valid yet"),
+        pytest.param(enforcer(nbf=time.time() + LIFE), id="not valid yet"),
         pytest.param(token(ENFORCER, "crm-api.crm"), id="for another audience"),
         pytest.param(enforcer(issuer=CORP), id="in the name of another issuer"),
         pytest.param(token(ENFORCER, "bailiwick", PEOPLES, issuer=CORP), id="of another issuer"),
