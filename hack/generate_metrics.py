@@ -3,12 +3,10 @@
 Holds: `docs/reference/metrics.md` is exactly what this module writes; `make verify` runs it with --check.
 """
 
-import argparse
-import difflib
-import sys
 from pathlib import Path
 from typing import Final
 
+import page
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.metrics.table import BOUNDS, METRICS, Metric
 
@@ -68,21 +66,7 @@ def _values(values: tuple[str, ...]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write or check the page. Returns 0, or 1 when --check found a difference."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; print what differs and exit 1")
-    options = parser.parse_args(arguments)
-    present, wanted = PATH.read_text(encoding="utf-8") if PATH.exists() else "", rendered()
-    if present == wanted:
-        return 0
-    if not options.check:
-        PATH.parent.mkdir(parents=True, exist_ok=True)
-        PATH.write_text(wanted, encoding="utf-8")
-        print(f"wrote {PATH.relative_to(PATH.parents[2])}")
-        return 0
-    was, will = present.splitlines(keepends=True), wanted.splitlines(keepends=True)
-    sys.stdout.writelines(difflib.unified_diff(was, will, PATH.name, "generated"))
-    print(f"{PATH.name} is not what the table says: run `make generate` and commit the result")
-    return 1
+    return page.main(PATH, rendered, "the table", __doc__, arguments)
 
 
 if __name__ == "__main__":
