@@ -4,7 +4,7 @@ Holds: `subject` and `caller` are verified values; what could not be verified is
 """
 
 from collections.abc import Mapping
-from typing import Any, NewType
+from typing import Any
 
 import msgspec
 
@@ -13,7 +13,6 @@ from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
 from bailiwick_engine.reasons import Reason
 
 Json = Any
-EvaluationId = NewType("EvaluationId", str)
 
 
 class ServiceAccount(msgspec.Struct, frozen=True, gc=False):

@@ -119,3 +119,32 @@ def test_a_key_of_the_record_that_is_none_is_refused(
     with pytest.raises(SystemExit):
         parse(["--record-hmac-key-file", str(file)])
     assert "--record-hmac-key-file: " in capsys.readouterr().err
+
+
+ISSUERS: Final = {
+    "cluster": "issuers:\n- {name: cluster, issuer: 'https://kubernetes.default.svc', jwksFile: keys.json}\n",
+    "corp": "issuers:\n- {name: corp, issuer: 'https://login.corp.example'}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "said"),
+    [
+        ("cluster", (), "the name cluster is taken"),
+        ("corp", ("--policies", "dir"), "--policies needs --issuers with an entry named cluster"),
+        ("cluster", ("--policies", "dir"), None),
+        ("corp", (), None),
+        ("corp", ("--policies", "dir", "--development"), None),
+    ],
+)
+def test_the_cluster_vouches_for_service_accounts_where_there_is_one_and_the_file_where_not(
+    name: str, flags: tuple[str, ...], said: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "issuers.yaml"
+    file.write_text(ISSUERS[name])
+    if said is None:
+        assert [issuer.name for issuer in parse([*flags, "--issuers", str(file)]).issuers] == [name]
+        return
+    with pytest.raises(SystemExit):
+        parse([*flags, "--issuers", str(file)])
+    assert said in capsys.readouterr().err
