@@ -101,7 +101,8 @@ requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 fo
 	lock dev --all-extras pyproject.toml requirements/dev.in; \
 	lock build requirements/build.in; \
 	lock webhook --extra webhook pyproject.toml requirements/webhook.in; \
-	lock operator --extra operator pyproject.toml requirements/operator.in
+	lock operator --extra operator pyproject.toml requirements/operator.in; \
+	lock cli --extra cli pyproject.toml requirements/cli.in
 
 clean: ## Remove .venv and the caches of the tools; clusters stay. Needs nothing.
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
