@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
-from bailiwick_api.endpointpolicy import StepKind
+from bailiwick_api.endpointpolicy import PropertyValue, StepKind
 from bailiwick_api.meta import (
     LIST_ATOMIC,
     LIST_SET,
@@ -25,6 +25,7 @@ from bailiwick_api.meta import (
 )
 
 Digest = Annotated[str, Field(max_length=80, pattern="^sha256:[a-f0-9]{64}$")]
+RuleDigest = Annotated[str, Field(max_length=80, pattern="^v1:[a-f0-9]{64}$")]
 ShortText = Annotated[str, Field(max_length=1024)]
 Phase = Literal["Pending", "Active", "Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"]
 Origin = Literal["Requested", "OnDeny", "PreApproved"]
@@ -35,10 +36,11 @@ class RuleRef(Model):
     """A RequireApproval rule that this grant answers, as it stood when the grant was opened."""
 
     policy: ObjectName
-    uid: Uid
+    uid: Uid | None = None
+    """Of the policy; a grant dies with it. By hand it may be left out: the operator resolves it."""
     rule: Label
-    rule_digest: Annotated[str, Field(max_length=80, pattern="^v1:[a-f0-9]{64}$")]
-    """Of the rule's meaning; a grant dies with any change of it."""
+    rule_digest: RuleDigest | None = None
+    """Of the rule's meaning; a grant dies with any change of it. By hand it may be left out."""
 
 
 class Requester(Model):
@@ -75,6 +77,18 @@ class GrantResource(Model):
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
     id: Annotated[str, Field(min_length=1, max_length=253)]
+    """Of a Scope it may end in * after one of . : /, or be * alone."""
+    properties: Annotated[dict[str, PropertyValue] | None, Field(min_length=1, max_length=16)] = None
+    """Of a Scope: what these properties must be. Other properties are not bound."""
+
+
+class Idempotency(Model):
+    """The requester's Idempotency-Key (ARAP), so that the same request again is the same task."""
+
+    key: Digest
+    """SHA-256 of requester and key."""
+    request: Digest
+    """SHA-256 of what was asked with it."""
 
 
 class Binding(Model):
@@ -125,6 +139,7 @@ class Request(Model):
     """What the approver is shown, rendered from what was digested."""
     reason: Annotated[str | None, Field(max_length=4096)] = None
     """The requester's own words: untrusted."""
+    idempotency: Idempotency | None = None
     steps: Annotated[list[GrantStep], Field(min_length=1, max_length=20, json_schema_extra=list_map("name"))]
     origin: Origin
     pending_until_time: Time
@@ -133,7 +148,12 @@ class Request(Model):
 
     model_config = ConfigDict(
         json_schema_extra=cel.validations(
-            cel.REQUEST_IMMUTABLE, cel.DISPLAY_NEEDED, cel.EXACT_NEEDS_DIGEST, cel.STEP_POLICY_KNOWN
+            cel.REQUEST_IMMUTABLE,
+            cel.DISPLAY_NEEDED,
+            cel.EXACT_NEEDS_DIGEST,
+            cel.STEP_POLICY_KNOWN,
+            cel.OPENED_NAMES_UIDS,
+            cel.PROPERTIES_OF_SCOPE,
         )
     )
 
@@ -187,6 +207,22 @@ class UseRecord(Model):
     evaluation_id: Annotated[str, Field(max_length=64, alias="evaluationID")]
 
 
+class ResolvedRule(Model):
+    """A rule that a grant written by hand names, as it stood when the operator looked."""
+
+    policy: ObjectName
+    uid: Uid
+    rule: Label
+    rule_digest: RuleDigest
+
+
+class Resolved(Model):
+    """What the names in a grant written by hand stood for, before any review of it: it dies with each of them."""
+
+    subject_uid: Annotated[Uid, Field(alias="subjectUID")]
+    rules: Annotated[list[ResolvedRule], Field(min_length=1, max_length=4, json_schema_extra=list_map("policy", "rule"))]
+
+
 JudgedReviews = Annotated[list[JudgedReview] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))]
 
 
@@ -201,6 +237,8 @@ class ApprovalGrantStatus(Model):
     """Reviews that the operator saw under a proven guard."""
     voided: JudgedReviews = None
     """Reviews that cannot be shown to have passed the guard; they never count."""
+    resolved: Resolved | None = None
+    """Of a grant written by hand; no review of it is taken before."""
     uses: Annotated[int | None, Field(ge=0, le=50)] = None
     use_records: Annotated[list[UseRecord] | None, Field(max_length=50, json_schema_extra=list_map("key"))] = None
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
@@ -216,6 +254,7 @@ class ApprovalGrantStatus(Model):
             cel.COUNTED_FOR_GOOD,
             cel.VOIDED_FOR_GOOD,
             cel.COUNTED_OR_VOIDED,
+            cel.RESOLVED_ONCE,
         )
     )
 

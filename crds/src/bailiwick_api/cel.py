@@ -48,6 +48,10 @@ INTENT_IS_RECORDED: Final = Rule(
     "self != 'context.intent'",
     "context.intent cannot be sensitive: records name the declared purpose as they name action and resource",
 )
+SCOPE_SHOWS_ITSELF: Final = Rule(
+    "self.binding != 'Scope' || (!has(self.show) && !self.allowUnseen)",
+    "an approval of a Scope is shown the scope and nothing else: show and allowUnseen go with binding Exact",
+)
 SUBJECT_IS_ONE_THING: Final = Rule(
     "(has(self.serviceAccount) ? 1 : 0) + (has(self.user) ? 1 : 0) + (has(self.group) ? 1 : 0)"
     " + (has(self.entity) ? 1 : 0) == 1",
@@ -81,6 +85,14 @@ EXACT_NEEDS_DIGEST: Final = Rule(
 STEP_POLICY_KNOWN: Final = Rule(
     "self.steps.all(s, self.rules.exists(r, r.policy == s.policy))",
     "a step belongs to the policy of one of the rules",
+)
+OPENED_NAMES_UIDS: Final = Rule(
+    "self.origin == 'PreApproved' || (has(self.subject.uid) && self.rules.all(r, has(r.uid) && has(r.ruleDigest)))",
+    "a grant that the decision point opens names the uids of subject and policies, and the digests of the rules",
+)
+PROPERTIES_OF_SCOPE: Final = Rule(
+    "self.binding.mode == 'Scope' || !has(self.resource.properties)",
+    "properties of the resource are bound by themselves in a Scope only: Exact binds the digest",
 )
 REVIEWS_APPEND_ONLY: Final = Rule(
     "!has(oldSelf.reviews) || (has(self.reviews) && oldSelf.reviews.all(o, self.reviews.exists(r, r == o)))",
@@ -134,4 +146,8 @@ VOIDED_FOR_GOOD: Final = Rule(
 COUNTED_OR_VOIDED: Final = Rule(
     "!has(self.counted) || !has(self.voided) || self.counted.all(c, !self.voided.exists(v, v.reviewer == c.reviewer))",
     "a review is counted or void, never both",
+)
+RESOLVED_ONCE: Final = Rule(
+    "!has(oldSelf.resolved) || (has(self.resolved) && self.resolved == oldSelf.resolved)",
+    "what a grant names is resolved once",
 )

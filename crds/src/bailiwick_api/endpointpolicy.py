@@ -30,6 +30,8 @@ RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
 ATTRIBUTE_PATTERN = (
     r"^(context|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
 )
+# RFC 6901, into the call's context, properties or intent: what there is to be shown.
+POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
 EXPRESSION_LENGTH = 4096
 
 Action = Annotated[str, Field(min_length=1, max_length=128, pattern=ACTION_PATTERN)]
@@ -213,11 +215,38 @@ class ReasonRequirement(Model):
     """RE2; the whole reason must match."""
 
 
+class Limits(Model):
+    """How much asking there may be; counted for each subject of the endpoint."""
+
+    pending_per_subject: Annotated[int, Field(ge=1, le=50)] = 5
+    """How many requests may wait for their reviews at once."""
+    requests_per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
+    deny_cooldown_seconds: Annotated[int, Field(ge=0, le=86400)] = 900
+    """For how long a call that a reviewer denied cannot be asked for again."""
+
+
 class Approval(Model):
     """What an approval of this rule takes, and how long and how often it then serves."""
 
-    binding: Literal["Exact"] = "Exact"
-    """Exact: an approval is bound to the digest of the whole request."""
+    binding: Literal["Exact", "Scope"] = "Exact"
+    """Exact: an approval is bound to the digest of the whole request. Scope: to subject, actors, action, resource and
+    those of its properties that the rule's resources name."""
+    required_context: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=63)]] | None,
+        Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
+    ] = None
+    """Members of the context without which no approval is asked for: leaving one out cannot blur the binding."""
+    show: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253, pattern=POINTER_PATTERN)]] | None,
+        Field(min_length=1, max_length=32, json_schema_extra=LIST_SET),
+    ] = None
+    """JSON pointers (RFC 6901) to what the approver is shown, as in /context/args/fields; default: all of the call."""
+    allow_unseen: bool = False
+    """The enforcer may send context.args_digest in place of the arguments, which the approver then does not see."""
+    presentation: Literal["Lookup", "Token"] = "Lookup"
+    """Lookup: the decision point finds the grant. Token: the caller must show the approval token."""
+    open: Literal["OnRequest", "OnDeny"] = "OnRequest"
+    """OnRequest: the caller asks for an approval. OnDeny: the denial itself asks for it."""
     steps: Annotated[list[Step], Field(min_length=1, max_length=5, json_schema_extra=list_map("name"))]
     """All must be met, by distinct reviewers."""
     pending_seconds: Annotated[int, Field(ge=30, le=86400)] = 3600
@@ -226,6 +255,9 @@ class Approval(Model):
     """How long an approval can be used, from the moment it is complete."""
     max_uses: Annotated[int, Field(ge=1, le=50)] = 1
     reason: ReasonRequirement | None = None
+    limits: Limits = Field(default_factory=Limits)
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.SCOPE_SHOWS_ITSELF))
 
 
 class Rule(Model):
