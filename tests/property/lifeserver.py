@@ -17,6 +17,7 @@ from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_engine.grants import parse
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_webhook.cluster.client import Answer
+from bailiwick_webhook.consume import IDEMPOTENT_FOR
 from support.objects import Object
 from unit.engine.cases import NOW, at
 
@@ -116,10 +117,11 @@ class Server:
         assert parsed is not None
         assert parsed.status.not_after_time is not None
         assert use.read_at < parsed.status.not_after_time.timestamp(), "used when it was over"
-        again = [taken for taken in self.uses if taken.grant_uid == use.grant_uid and use.request_id is not None]
-        assert not any(
-            taken.request_id == use.request_id and abs(use.read_at - taken.read_at) <= 30 for taken in again
+        same = [taken for taken in self.uses if (taken.grant_uid, taken.request_id) == (use.grant_uid, use.request_id)]
+        assert use.request_id is None or all(
+            use.read_at - taken.read_at > IDEMPOTENT_FOR for taken in same
         ), "one request took two uses"
+        assert all(taken.evaluation_id != use.evaluation_id for taken in self.uses), "one call took two uses"
         self.uses.append(use)
         self._commit("MODIFIED", {**stored, "status": status})
         return self.read(grant["metadata"]["name"])
