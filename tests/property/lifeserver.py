@@ -99,7 +99,8 @@ class Server:
         assert not manifest["spec"]["reviews"]
         self.made += 1
         metadata = {"uid": f"uid-{self.made}", "generation": 1, "creationTimestamp": at(self.now - NOW)}
-        self._commit("ADDED", {**manifest, "metadata": {**manifest["metadata"], **metadata}})
+        born = {key: value for key, value in manifest.items() if key != "status"}
+        self._commit("ADDED", {**born, "metadata": {**manifest["metadata"], **metadata}})
         return self.read(name)
 
     def put_status(self, grant: Object, use: Use) -> Answer:
@@ -116,6 +117,8 @@ class Server:
         parsed = parse(stored)
         assert parsed is not None
         assert parsed.status.not_after_time is not None
+        approved = sum(review["decision"] == "Approve" for review in stored["spec"]["reviews"])
+        assert approved >= stored["spec"]["request"]["steps"][0]["count"], "used without its approvals"
         assert use.read_at < parsed.status.not_after_time.timestamp(), "used when it was over"
         same = [taken for taken in self.uses if (taken.grant_uid, taken.request_id) == (use.grant_uid, use.request_id)]
         assert use.request_id is None or all(

@@ -29,7 +29,7 @@ from bailiwick_webhook.record.writer import RecordFailedError
 from property.lifeserver import Op, Server, Use, Wire, phase
 from support.objects import Object, gated_rule
 from support.pdp.alone import StaticStore
-from unit.engine.cases import CALL, governed
+from unit.engine.cases import CALL, governed, read
 
 REPLICAS: Final = 3
 REVIEWERS: Final = ("carol", "dave", "erin")
@@ -109,7 +109,7 @@ class GrantLife(RuleBasedStateMachine):
         reviewers=st.integers(1, 2),
         skews=st.tuples(*[CLOCKS] * REPLICAS).filter(lambda skews: abs(skews[0]) < 60),
         operator_skew=st.sampled_from([0.0, 0.0, -25.0, 25.0]),
-        ready=st.sampled_from([True, True, False]),
+        grants=st.sampled_from([1, 1, 2, 0]),
     )
     def begin(
         self,
@@ -118,7 +118,7 @@ class GrantLife(RuleBasedStateMachine):
         reviewers: int,
         skews: tuple[float, ...],
         operator_skew: float,
-        ready: bool,
+        grants: int,
     ) -> None:
         steps = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": reviewers}]
         snapshot = governed(gated_rule("export", approval={"steps": steps, "maxUses": uses}))
@@ -127,8 +127,10 @@ class GrantLife(RuleBasedStateMachine):
         self.operator_skew = operator_skew
         self.flights: list[Flight] = []
         self.judged: list[tuple[Object, Object]] = []
-        if ready:
+        if grants:
             self.begin_anew(0)
+        if grants == 2:
+            self._approve_another()
 
     # ------------------------------------------------------------------ asking
 
@@ -152,9 +154,19 @@ class GrantLife(RuleBasedStateMachine):
         self.somebody_hears(None)
         self.open(replica)
         self.land(len(self.flights) - 1)
-        for name in self.server.stored:
-            for by in REVIEWERS[:2]:
-                self._review(name, by, "Approve")
+        for name in list(self.server.stored):
+            self._approve(name)
+
+    def _approve_another(self) -> None:
+        """Of the very same call: two people who ask while retention removes the grant before may open two."""
+        for stored in list(self.server.stored.values()):
+            spec = {**stored["spec"], "reviews": []}
+            self.server.create({**stored, "metadata": {**stored["metadata"], "name": "agr-another"}, "spec": spec})
+        self._approve("agr-another")
+
+    def _approve(self, name: str) -> None:
+        for by in REVIEWERS[:2]:
+            self._review(name, by, "Approve")
         self.the_operator("keeps up", 0)
         self.somebody_hears(None)
 
@@ -167,7 +179,7 @@ class GrantLife(RuleBasedStateMachine):
     # ------------------------------------------------------------------ steps of what is on its way
 
     @precondition(lambda self: self.flights)
-    @rule(which=some, how=st.sampled_from(["done", "answered", "answered", "answered", "lost"]))
+    @rule(which=some, how=st.sampled_from(["done", "answered", "answered", "answered", "lost", "answer lost"]))
     def go_on(self, which: int, how: str) -> None:
         """Lost on the way there or back, 429, 500, too late, garbage: the one is like the other."""
         flight = self.flights[which % len(self.flights)]
@@ -176,7 +188,7 @@ class GrantLife(RuleBasedStateMachine):
         if how == "answered":
             answer = flight.answer
             flight.go_on(lambda: cast("Op", flight.work.send(answer)))
-        if how == "lost":
+        if how in {"lost", "answer lost"}:
             record = flight.op is not None and flight.op.kind == "RECORD"
             error = RecordFailedError("full") if record else ClusterUnavailableError("")
             flight.go_on(lambda: cast("Op", flight.work.throw(error)))
@@ -240,6 +252,17 @@ class GrantLife(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.4, 1.0, 5.0, 10.0, 20.0, 31.0] * 4 + [580.0, 3500.0]))
     def time_passes(self, seconds: float) -> None:
         self.server.now += seconds
+
+    @precondition(lambda self: self._ends())
+    @rule(which=some, by=st.sampled_from([-20.0, -1.0, 0.0, 1.0]))
+    def a_window_ends(self, which: int, by: float) -> None:
+        """Or nearly so."""
+        ends = self._ends()
+        self.server.now = max(self.server.now, ends[which % len(ends)] + by)
+
+    def _ends(self) -> list[float]:
+        ends = [grant.status.not_after_time for grant in map(read, self.server.stored.values()) if not grant.revoked]
+        return [end.timestamp() for end in ends if end is not None and end.timestamp() > self.server.now]
 
     @precondition(lambda self: self.server.stored)
     @rule(which=some, by=st.sampled_from(REVIEWERS), what=st.sampled_from([*SMALL * 3, *GREAT]))
@@ -332,7 +355,7 @@ async def _requested(pdp: Pdp) -> None:
 
 
 # Steps: enough for a grant to be opened, approved, used by several at once, and to end. Lives: rare orders are the point.
-GrantLife.TestCase.settings = settings(max_examples=10 * settings().max_examples, stateful_step_count=60)
+GrantLife.TestCase.settings = settings(max_examples=6 * settings().max_examples, stateful_step_count=60)
 
 
 @pytest.mark.invariant(10)
