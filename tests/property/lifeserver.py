@@ -121,9 +121,9 @@ class Server:
         assert approved >= stored["spec"]["request"]["steps"][0]["count"], "used without its approvals"
         assert use.read_at < parsed.status.not_after_time.timestamp(), "used when it was over"
         same = [taken for taken in self.uses if (taken.grant_uid, taken.request_id) == (use.grant_uid, use.request_id)]
-        assert use.request_id is None or all(
-            use.read_at - taken.read_at > IDEMPOTENT_FOR for taken in same
-        ), "one request took two uses"
+        assert use.request_id is None or all(use.read_at - taken.read_at > IDEMPOTENT_FOR for taken in same), (
+            "one request took two uses"
+        )
         assert all(taken.evaluation_id != use.evaluation_id for taken in self.uses), "one call took two uses"
         self.uses.append(use)
         self._commit("MODIFIED", {**stored, "status": status})

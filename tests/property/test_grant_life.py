@@ -109,7 +109,7 @@ class GrantLife(RuleBasedStateMachine):
         reviewers=st.integers(1, 2),
         skews=st.tuples(*[CLOCKS] * REPLICAS).filter(lambda skews: abs(skews[0]) < 60),
         operator_skew=st.sampled_from([0.0, 0.0, -25.0, 25.0]),
-        grants=st.sampled_from([1, 1, 2, 0]),
+        grants=st.sampled_from([1, 2, 2, 0]),
     )
     def begin(
         self,
@@ -128,7 +128,7 @@ class GrantLife(RuleBasedStateMachine):
         self.flights: list[Flight] = []
         self.judged: list[tuple[Object, Object]] = []
         if grants:
-            self.begin_anew(0)
+            self.begin_anew(0, 2)
         if grants == 2:
             self._approve_another()
 
@@ -149,23 +149,23 @@ class GrantLife(RuleBasedStateMachine):
         self._fly(replica, None, _requested(self.replicas[replica].pdp))
 
     @precondition(lambda self: not any(phase(stored) == "Active" for stored in self.server.stored.values()))
-    @rule(replica=which_replica)
-    def begin_anew(self, replica: int) -> None:
+    @rule(replica=which_replica, approvals=st.sampled_from([1, 2, 2]))
+    def begin_anew(self, replica: int, approvals: int) -> None:
         self.somebody_hears(None)
         self.open(replica)
         self.land(len(self.flights) - 1)
         for name in list(self.server.stored):
-            self._approve(name)
+            self._approve(name, approvals)
 
     def _approve_another(self) -> None:
         """Of the very same call: two people who ask while retention removes the grant before may open two."""
         for stored in list(self.server.stored.values()):
             spec = {**stored["spec"], "reviews": []}
             self.server.create({**stored, "metadata": {**stored["metadata"], "name": "agr-another"}, "spec": spec})
-        self._approve("agr-another")
+        self._approve("agr-another", 2)
 
-    def _approve(self, name: str) -> None:
-        for by in REVIEWERS[:2]:
+    def _approve(self, name: str, approvals: int) -> None:
+        for by in REVIEWERS[:approvals]:
             self._review(name, by, "Approve")
         self.the_operator("keeps up", 0)
         self.somebody_hears(None)
@@ -195,11 +195,14 @@ class GrantLife(RuleBasedStateMachine):
         self._look(flight)
 
     @precondition(lambda self: self.flights)
-    @rule(which=some)
-    def land(self, which: int) -> None:
+    @rule(which=some, losing=st.sampled_from([-1, -1, 0, 1, 1, 2]))
+    def land(self, which: int, losing: int = -1) -> None:
+        """Go on to the end, but that one answer is lost, if any."""
         for flight in self.flights[which : which + 1]:
+            step = 0
             while flight in self.flights:
-                self.go_on(self.flights.index(flight), "answered")
+                self.go_on(self.flights.index(flight), "answer lost" if step == losing else "answered")
+                step += 1
 
     @precondition(lambda self: self.flights)
     @rule()
@@ -343,8 +346,7 @@ def _pays(use: Use, flight: Flight, decision: Decision) -> bool:
         decision.used is not None
         and use.grant_uid == decision.used.uid
         and (
-            use.evaluation_id == decision.evaluation_id
-            or (repeated and flight.read_at - use.read_at <= IDEMPOTENT_FOR)
+            use.evaluation_id == decision.evaluation_id or (repeated and flight.read_at - use.read_at <= IDEMPOTENT_FOR)
         )
     )
 
