@@ -1,6 +1,5 @@
 """Approvals beyond one rule and one request: several gates, scopes, denials that ask, limits, keys and withdrawal."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -69,7 +68,7 @@ def test_the_verb_is_asked_for_on_the_policy_of_the_step(tenants: Tenants) -> No
         tenant.namespace,
         "second",
         subjects=[subject(namespace=tenant.namespace, account="agent")],
-        rules=[gated_rule("export", approval=approval())],
+        rules=[gated_rule("export", approval=approval(steps=[{**STEPS[0], "groups": ["sec-oncall"]}]))],
     )
     accepted(tenant.callers.admin.create(second))
     # A name that nobody bound: the right to approve by the first policy alone.
@@ -77,11 +76,11 @@ def test_the_verb_is_asked_for_on_the_policy_of_the_step(tenants: Tenants) -> No
     name = next(one["metadata"]["name"] for one in tenant.grants() if len(one["spec"]["request"]["rules"]) == 2)
     Roles(tenant.callers.admin, tenant.namespace).give(
         [rule(GROUP, ENDPOINT_POLICIES, "approve", names=["crm-agent"]), rule(GROUP, APPROVAL_GRANTS, "get", "patch")],
-        "dave",
+        "grace",
     )
-    refused = tenant.review(name, by="dave", step=1)
+    refused = tenant.review(name, by="grace", step=1)
     assert not refused.ok
-    assert "dave lacks the verb approve on endpointpolicies/second" in refused.message
+    assert "grace lacks the verb approve on endpointpolicies/second" in refused.message
 
 
 class TestAScope:
@@ -245,8 +244,8 @@ class TestAnIdempotencyKey:
 class TestARequestThatIsWithdrawn:
     @pytest.fixture
     @classmethod
-    def pending(cls, plain: Tenant, request: pytest.FixtureRequest) -> Iterator[str]:
-        yield str(plain.submit("customers.export", request.node.name).task["id"])
+    def pending(cls, plain: Tenant, request: pytest.FixtureRequest) -> str:
+        return str(plain.submit("customers.export", request.node.name).task["id"])
 
     def test_is_cancelled_at_its_requesters_word(self, plain: Tenant, pending: str) -> None:
         answer = plain.cancel(pending, {"reason": "not needed", "comment": "any more"})

@@ -171,7 +171,7 @@ class Tenant:
             "binding": request["binding"].get("digest", stored["metadata"]["uid"]),
         }
         if "groups" in request["steps"][step]:
-            entry["group"] = OWNERS
+            entry["group"] = request["steps"][step]["groups"][0]
         return self.callers(by).patch(stored, adding_review(entry), "json")
 
     def revoke(self, name: str, by: str = "carol") -> None:
