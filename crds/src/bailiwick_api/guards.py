@@ -166,12 +166,6 @@ _REVIEW = (
     Validation("variables.quiet || !has(object.spec.revocation)", "the grant is revoked", reason="Invalid"),
     Validation("variables.quiet || variables.pending", "the grant is no longer pending", reason="Invalid"),
     Validation(
-        # Until then nobody can tell of which rules the review would be.
-        "variables.quiet || variables.r.origin != 'PreApproved' || object.?status.?resolved.hasValue()",
-        "the operator has not yet resolved what this grant names: try again, and look at its conditions",
-        reason="Invalid",
-    ),
-    Validation(
         "variables.added.all(a, a.reviewer == variables.me)",
         REVIEW_NAMES_AUTHOR,
         message_expression=f"'{REVIEW_NAMES_AUTHOR}: ' + variables.me",
@@ -209,6 +203,13 @@ _REVIEW = (
     Validation(
         "variables.added.all(a, a.binding == variables.r.binding.?digest.orValue(object.metadata.uid))",
         "the review is of another request: its binding differs from the grant's",
+        reason="Invalid",
+    ),
+    Validation(
+        # Until then nobody can tell of which rules the review would be. Late in the list: the canary is never resolved,
+        # and its probes look for what comes before.
+        "variables.quiet || variables.r.origin != 'PreApproved' || object.?status.?resolved.hasValue()",
+        "the operator has not yet resolved what this grant names: try again, and look at its conditions",
         reason="Invalid",
     ),
     Validation(
