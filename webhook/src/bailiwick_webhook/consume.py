@@ -80,10 +80,8 @@ class Consumer:
             last = judge(live, now)
             if _already_taken(live, key, theirs) and _still_good(last, live):
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
-            if last.outcome is not Outcome.USE_GRANT:
-                return last, None
-            if _approved_later(live, now):
-                return _denied(last, Reason.CLOCK_SKEW), None
+            if (denial := _denial(last, live, now)) is not None:
+                return denial, None
             written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
             if written.ok:
                 return last, grants.parse(written.body) or live
@@ -138,10 +136,15 @@ def _key_again(key: str, place: int) -> str:
     return _digest("again", key, f"{place}")
 
 
-def _approved_later(live: Grant, now: float) -> bool:
-    """The operator's clock is ahead, so that the window that it stamped is longer than was approved."""
+def _denial(verdict: Verdict, live: Grant, now: float) -> Verdict | None:
+    """Return the denial, where the grant does not serve."""
+    if verdict.outcome is not Outcome.USE_GRANT:
+        return verdict
     approved = live.status.approved_time
-    return approved is not None and approved.timestamp() - now > MAX_SKEW
+    if approved is not None and approved.timestamp() - now > MAX_SKEW:
+        # The operator's clock is ahead, so that the window which it stamped is longer than was approved.
+        return _denied(verdict, Reason.CLOCK_SKEW)
+    return None
 
 
 def _still_good(verdict: Verdict, live: Grant) -> bool:
