@@ -29,6 +29,7 @@ def outcomes(said: Said) -> list[tuple[bool, str]]:
     return [(one["decision"], one["context"]["reason"]) for one in said.body["evaluations"]]
 
 
+@pytest.mark.invariant(10)
 def test_two_items_of_one_digest_are_two_calls_and_one_grant_lets_one_through(tenant: Tenant) -> None:
     grant = tenant.approved("customers.export", "batch-1")
     said = ask(tenant, *[item("customers.export", "batch-1")] * 3, request_id="batch-1")
@@ -43,6 +44,8 @@ def test_as_many_items_pass_as_the_grant_has_uses(tenant: Tenant) -> None:
     assert tenant.uses(grant) == 3
 
 
+# AB-17
+@pytest.mark.invariant(11)
 def test_a_batch_that_is_sent_again_takes_no_use_more(tenant: Tenant) -> None:
     grant = tenant.approved("customers.notify", "batch-3")
     items = [item("customers.notify", "batch-3")] * 2

@@ -139,7 +139,9 @@ def test_ab_11_an_approval_from_the_future_is_a_clock_that_is_off(tenant: Tenant
 @pytest.mark.invariant(10)
 @pytest.mark.invariant(11)
 @pytest.mark.invariant(22)
-def test_ab_17_killed_between_use_and_answer_the_use_record_is_the_evidence(pdp: Bailiwick, faults: FaultProxy) -> None:
+def test_ab_17_of_a_process_killed_between_use_and_answer_the_use_record_tells(
+    pdp: Bailiwick, faults: FaultProxy
+) -> None:
     point = pdp.start_point(proxy=faults)
     tenant = pdp.tenants(point, pdp.points[0]).make("killed-evidence")
     name = tenant.approved("customers.export", "killed")
@@ -158,7 +160,9 @@ def test_ab_17_killed_between_use_and_answer_the_use_record_is_the_evidence(pdp:
     began = time.time()
     answers = [tenant.ask("customers.export", "killed", point=BESIDE, request_id="killed") for _ in range(2)]
     assert [(answer.decision, answer.context["approval"]["uses"]) for answer in answers] == [(True, 1)] * 2
-    assert tenant.ask("customers.export", "killed", point=BESIDE).reason == "approval_consumed"
+    for request_id in (None, "other"):
+        other = tenant.ask("customers.export", "killed", point=BESIDE, request_id=request_id)
+        assert (other.decision, other.reason) == (False, "approval_consumed")
     assert _recorded(tenant, name) == [evaluation_id]
     (record,) = tenant.grant(name)["status"]["useRecords"]
     assert began - datetime.fromisoformat(record["time"]).astimezone(UTC).timestamp() < 30

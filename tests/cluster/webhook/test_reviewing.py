@@ -38,6 +38,7 @@ def test_a_service_account_that_has_no_part_in_the_call_approves_it(tenant: Tena
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(1)
 @pytest.mark.parametrize("who", ["agent", "api"])
 def test_subject_and_enforcer_are_refused_as_reviewers(tenant: Tenant, who: str) -> None:
     name = tenant.opened("customers.export", f"self-{who}")
@@ -46,6 +47,8 @@ def test_subject_and_enforcer_are_refused_as_reviewers(tenant: Tenant, who: str)
     assert "nobody reviews their own request" in answer.message
 
 
+@pytest.mark.invariant(1)
+@pytest.mark.invariant(27)
 @pytest.mark.parametrize("who", ["agent", "api"])
 def test_a_review_of_subject_or_enforcer_that_got_in_all_the_same_is_not_counted(
     tenant: Tenant, faults: FaultProxy, who: str
