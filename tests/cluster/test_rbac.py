@@ -25,7 +25,7 @@ GUARD: Final = {
 }
 WEBHOOK_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,
-    "bailiwick.dev/approvalgrants": f"{READ} create",
+    "bailiwick.dev/approvalgrants": f"{READ} create patch",
     "bailiwick.dev/approvalgrants/status": "update",
     "authentication.k8s.io/tokenreviews": "create",
     "authorization.k8s.io/subjectaccessreviews": "create",
@@ -149,8 +149,6 @@ NEITHER: Final[dict[str, Attempt]] = {
     "write a policy": lambda as_, ns, of: as_.create(policy(ns, "another")),
     "change a policy": lambda as_, ns, of: as_.patch(policy(ns), {"spec": {"suspend": True}}),
     "delete a policy": lambda as_, ns, of: as_.delete(policy(ns)),
-    "revoke a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"revocation": {"by": "carol"}}}),
-    "review a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"reviews": []}}),
     "replace a grant": lambda as_, ns, of: as_.replace(of),
     "delete a grant": lambda as_, ns, of: as_.delete(of),
     "delete all grants": lambda as_, ns, of: as_.request("DELETE", GRANTS.format(ns)),
@@ -193,6 +191,8 @@ WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
     ),
 }
 OPERATOR_ONLY: Final[dict[str, Attempt]] = {
+    "revoke a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"revocation": {"by": "carol"}}}),
+    "review a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"reviews": []}}),
     "replace a grant's status": lambda as_, ns, of: as_.replace({**of, "status": active_status()}, "status"),
     "open a grant away from home": lambda as_, ns, of: as_.create(grant(ns, requester="carol")),
     "patch another grant at home": lambda as_, ns, of: as_.patch(f"{GRANTS.format('bailiwick-system')}/other", {}),
