@@ -15,7 +15,7 @@ from bailiwick_engine.compile import compile_policy, parse_spec, policy_ref
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, shortened, stamp, truth
-from bailiwick_operator.reconcile.mapped import People, people_of, unmapped
+from bailiwick_operator.reconcile.mapped import NOBODY, People, people_of, unmapped
 from bailiwick_operator.reconcile.programmed import Serving
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")
@@ -36,7 +36,7 @@ class Judged:
     audit: bool = False
     suspend: bool = False
     expire_time: datetime | None = None
-    people: People = People()
+    people: People = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ def _ready(accepted: Condition, programmed: Condition, policy: Object, observed:
             "Ready",
             "False",
             "Deleting",
-            "being deleted, and held by its finalizers: Allow rules do not match, RequireApproval rules deny, Deny rules"
-            " and endpointSettings stay until it is gone",
+            "being deleted, and held by its finalizers: Allow rules do not match, RequireApproval rules deny,"
+            " Deny rules and endpointSettings stay until it is gone",
         )
     if accepted.status != "True":
         return Condition("Ready", "False", accepted.reason, accepted.message)

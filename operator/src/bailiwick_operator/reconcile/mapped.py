@@ -6,6 +6,7 @@ Holds: where the API server's name of a person is not known, nobody can tell tha
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bailiwick_api.endpointpolicy import EndpointPolicySpec, Subject
 from bailiwick_engine.keys import CLUSTER
@@ -17,6 +18,9 @@ class People:
 
     gated: tuple[tuple[str, frozenset[str]], ...] = ()
     principals: frozenset[str] = frozenset()
+
+
+NOBODY: Final = People()
 
 
 def people_of(spec: EndpointPolicySpec) -> People:

@@ -1,4 +1,4 @@
-"""How long a grant that has ended is kept: what it said, and when it may go. Pure.
+"""How long a grant that has ended is kept, and what the log keeps of it then. Pure.
 
 Holds: only what has ended goes, and never sooner than an hour after that, unless the installation keeps grants for less
 than an hour anyway; a denial stays a day, since a call that was denied cannot be asked for again for up to that long.
@@ -7,7 +7,7 @@ than an hour anyway; a denial stays a day, since a call that was denied cannot b
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
@@ -124,11 +124,12 @@ class Kept:
         return bisect_left(line, one) < len(line) - self._keeping.per_policy
 
 
-def record(grant: Object, now: datetime) -> Object:
+def record(grant: Object) -> Object:
     """Return what the log keeps of a grant that is deleted: who asked for what, who said what, and how it ended."""
     request, status = grant["spec"]["request"], grant.get("status") or {}
     return {
         "uid": grant["metadata"]["uid"],
+        "ended": _ended_at(grant, str(status.get("phase"))).isoformat(),
         "phase": status.get("phase"),
         "endpoint": request.get("endpoint"),
         "rules": [f"{rule.get('policy')}/{rule.get('rule')}" for rule in request.get("rules") or ()],
@@ -141,5 +142,4 @@ def record(grant: Object, now: datetime) -> Object:
         "counted": [one.get("reviewer") for one in status.get("counted") or ()],
         "revoked_by": (grant["spec"].get("revocation") or {}).get("by"),
         "uses": [one.get("evaluationID") for one in status.get("useRecords") or ()],
-        "deleted": now.astimezone(UTC).isoformat(timespec="seconds"),
     }
