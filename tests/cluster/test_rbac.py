@@ -35,8 +35,10 @@ WEBHOOK_EVERYWHERE: Final = {
 OPERATOR_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,
     "bailiwick.dev/endpointpolicies/status": "patch",
-    "bailiwick.dev/approvalgrants": READ,
+    "bailiwick.dev/approvalgrants": f"{READ} delete",
     "bailiwick.dev/approvalgrants/status": "patch",
+    "/serviceaccounts": "get",
+    "events.k8s.io/events": "create",
     **GUARD,
 }
 WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ}
@@ -45,8 +47,8 @@ OPERATOR_AT_HOME: Final = {
     "coordination.k8s.io/leases:bailiwick-operator": "get update",
     "/configmaps": "create",
     "/configmaps:bailiwick-guard": "get update",
-    "bailiwick.dev/approvalgrants": f"{READ} create",
-    "bailiwick.dev/approvalgrants:bailiwick-canary": "patch delete",
+    "bailiwick.dev/approvalgrants": f"{READ} create delete",
+    "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
     "discovery.k8s.io/endpointslices": "list",
 }
@@ -150,7 +152,6 @@ NEITHER: Final[dict[str, Attempt]] = {
     "change a policy": lambda as_, ns, of: as_.patch(policy(ns), {"spec": {"suspend": True}}),
     "delete a policy": lambda as_, ns, of: as_.delete(policy(ns)),
     "replace a grant": lambda as_, ns, of: as_.replace(of),
-    "delete a grant": lambda as_, ns, of: as_.delete(of),
     "delete all grants": lambda as_, ns, of: as_.request("DELETE", GRANTS.format(ns)),
     "read a secret at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/any"),
     "list secrets at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets"),
@@ -180,6 +181,11 @@ NEITHER: Final[dict[str, Attempt]] = {
     ),
 }
 WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
+    "delete a grant": lambda as_, ns, of: as_.delete(of),
+    "tell of something": lambda as_, ns, of: as_.create(
+        {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "x", "namespace": ns}}
+    ),
+    "read a service account": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/serviceaccounts/default"),
     "patch a grant's status": lambda as_, ns, of: as_.patch(of, {"status": active_status()}, "merge", "status"),
     "patch a policy's status": lambda as_, ns, of: as_.patch(policy(ns), {"status": {}}, "merge", "status"),
     "write the proof of the guard": lambda as_, ns, of: as_.patch(f"{SYSTEM}/configmaps/bailiwick-guard", {"data": {}}),
@@ -196,7 +202,8 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
     "replace a grant's status": lambda as_, ns, of: as_.replace({**of, "status": active_status()}, "status"),
     "open a grant away from home": lambda as_, ns, of: as_.create(grant(ns, requester="carol")),
     "patch another grant at home": lambda as_, ns, of: as_.patch(f"{GRANTS.format('bailiwick-system')}/other", {}),
-    "delete another grant at home": lambda as_, ns, of: as_.delete(f"{GRANTS.format('bailiwick-system')}/other"),
+    "list service accounts": lambda as_, ns, of: as_.get("/api/v1/serviceaccounts"),
+    "read events": lambda as_, ns, of: as_.get(f"/apis/events.k8s.io/v1/namespaces/{ns}/events"),
     "review tokens": lambda as_, ns, of: as_.create(
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "t"}},
         "/apis/authentication.k8s.io/v1/tokenreviews",

@@ -62,7 +62,7 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
 
 
 def operator(installation: Installation) -> list[dict[str, Any]]:
-    """Return the operator's roles: both kinds' status, and in its own namespace the lease, the proof and the canary."""
+    """Return the operator's roles: both kinds' status, events, retention, whom grants by hand name; at home the proof."""
     name = installation.operator_name
     return [
         *_cluster_role(
@@ -71,8 +71,12 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
             [
                 _rule(GROUP, [ENDPOINT_POLICIES], _READ),
                 _rule(GROUP, [f"{ENDPOINT_POLICIES}/status"], ["patch"]),
-                _rule(GROUP, [APPROVAL_GRANTS], _READ),
+                # Deleting is retention's, and the guard lets it delete only what has ended.
+                _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "delete"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["patch"]),
+                # The uid of the account that a grant written by hand names. `get` alone: no lists of them.
+                _rule("", ["serviceaccounts"], ["get"]),
+                _rule("events.k8s.io", ["events"], ["create"]),
                 *_guard_reading(),
             ],
         ),
@@ -86,7 +90,7 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
-                _rule(GROUP, [APPROVAL_GRANTS], ["patch", "delete"], [CANARY_GRANT]),
+                _rule(GROUP, [APPROVAL_GRANTS], ["patch"], [CANARY_GRANT]),
                 _rule(GROUP, [ENDPOINT_POLICIES], ["request"], [CANARY_GRANT]),
                 # Where the decision point's processes are, to ask them which policies they serve.
                 _rule("discovery.k8s.io", ["endpointslices"], ["list"]),

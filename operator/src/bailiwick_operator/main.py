@@ -110,16 +110,17 @@ async def _lead(
         if settings.replicas
         else OfService(kube, settings.installation.namespace, settings.webhook_service)
     )
-    reconciler = Reconciler(kube, settings.installation, ticks, replicas, asker)
+    reconciler = Reconciler(kube, settings, ticks, replicas, asker)
     guard = GuardKeeper(
         kube,
         settings.installation,
         ticks,
         interval=settings.proof_interval,
         settle=settings.guard_settle,
-        proven=reconciler.proven,
+        proven=reconciler.granting.proven,
+        fallen=reconciler.writer.fallen,
     )
-    reconciler.proven_by(guard)
+    reconciler.granting.guard = guard
     health.leading = True
     health.problem = lambda: guard.problem
     health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)

@@ -9,16 +9,20 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_operator import issuers
+from bailiwick_operator.reconcile.retention import MOST_DAYS, Keeping
 
 _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_PORT: Final = 65535
+_DAY: Final = 86400
 _JITTER: Final = 1.2  # of the election library, which wants this many retries within the deadline
 
 
@@ -35,7 +39,8 @@ class LeaseTimes:
 class Settings:
     """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
 
-    `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`.
+    `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers` says
+    of each configured one whether it has a `kubernetesUsername`; None: nobody told us of issuers.
     """
 
     installation: Installation
@@ -50,6 +55,8 @@ class Settings:
     webhook_service: str = _DEFAULTS.webhook_name
     health_port: int = 0
     log_level: str = "info"
+    keeping: Keeping = Keeping()  # noqa: RUF009 - frozen
+    issuers: Mapping[str, bool] | None = None
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +68,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     options = parser.parse_args(list(arguments))
     if wrong := _wrong(options):
         parser.error(wrong)
+    try:
+        named = issuers.load(options.issuers) if options.issuers else None
+    except issuers.IssuersError as error:
+        parser.error(f"--issuers: {error}")
     lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
     prefixes = options.human_username_prefix or options.environment_prefixes
     return Settings(
@@ -81,6 +92,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         webhook_service=options.webhook_service,
         health_port=options.health_port,
         log_level=options.log_level,
+        keeping=Keeping(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
+        issuers=named,
     )
 
 
@@ -106,6 +119,10 @@ def _wrong(options: argparse.Namespace) -> str | None:
         ),
         # A default that comes from a variable is not compared with the choices.
         f"--log-level {options.log_level}: choose from {', '.join(_LEVELS)}": options.log_level not in _LEVELS,
+        f"--grant-retention-seconds: 1 second to {MOST_DAYS} days": not (
+            0 < options.grant_retention_seconds <= MOST_DAYS * _DAY
+        ),
+        "--grants-kept-per-policy must not be negative": options.grants_kept_per_policy < 0,
         "--guard-settle must not be negative": options.guard_settle < 0,
         f"--kubeconfig {options.kubeconfig}: no such file": (
             options.kubeconfig is not None and not options.kubeconfig.is_file()
@@ -179,6 +196,15 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     number("guard-settle", float, 2, "seconds that a changed guard must stand before it is recorded")
     number("relist-interval", float, 600, "seconds between full lists that repair lost deletions, with jitter")
     number("request-timeout", float, 10, "seconds for one request to the API server")
+    number("grant-retention-seconds", int, _DAY, "for how long a grant is kept after it ended, at most 30 days")
+    number("grants-kept-per-policy", int, 500, "ended grants of one policy beyond which the oldest go an hour after")
+    parser.add_argument(
+        "--issuers",
+        type=Path,
+        default=given("issuers", "") or None,
+        metavar="FILE",
+        help="the decision point's file of issuers, to tell policies which gate people whom nobody knows",
+    )
     number("health-port", int, 0, "port of /healthz, 0 for none")
     parser.add_argument(
         "--log-level",
