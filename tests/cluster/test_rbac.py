@@ -39,12 +39,14 @@ OPERATOR_EVERYWHERE: Final = {
     "bailiwick.dev/approvalgrants/status": "patch",
     **GUARD,
 }
-WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ}
+WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ, "/secrets:bailiwick-keys": READ}
 OPERATOR_AT_HOME: Final = {
     "coordination.k8s.io/leases": "create",
     "coordination.k8s.io/leases:bailiwick-operator": "get update",
     "/configmaps": "create",
     "/configmaps:bailiwick-guard": "get update",
+    "/secrets": "create",
+    "/secrets:bailiwick-keys": "get update",
     "bailiwick.dev/approvalgrants": f"{READ} create",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch delete",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
@@ -143,6 +145,11 @@ CLUSTER_ADMIN: Final = {
     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
     "subjects": [{"kind": "ServiceAccount", "name": "bailiwick-operator", "namespace": "bailiwick-system"}],
 }
+SECRET: Final = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
+}
 TOKEN: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
 
 NEITHER: Final[dict[str, Attempt]] = {
@@ -155,6 +162,9 @@ NEITHER: Final[dict[str, Attempt]] = {
     "delete a grant": lambda as_, ns, of: as_.delete(of),
     "delete all grants": lambda as_, ns, of: as_.request("DELETE", GRANTS.format(ns)),
     "read a secret at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/any"),
+    "delete the signing keys": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-keys"),
+    "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
+    "read signing keys elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets/bailiwick-keys"),
     "list secrets at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets"),
     "list secrets elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets"),
     "list all secrets": lambda as_, ns, of: as_.get("/api/v1/secrets"),
@@ -188,6 +198,8 @@ WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
     "write another proof of the guard": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "bailiwick-system"}}
     ),
+    "replace the signing keys": lambda as_, ns, of: as_.replace(SECRET),
+    "write a secret": lambda as_, ns, of: as_.create(SECRET),
     "take the lease": lambda as_, ns, of: as_.get(
         "/apis/coordination.k8s.io/v1/namespaces/bailiwick-system/leases/bailiwick-operator"
     ),
@@ -200,6 +212,12 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
     "review tokens": lambda as_, ns, of: as_.create(
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "t"}},
         "/apis/authentication.k8s.io/v1/tokenreviews",
+    ),
+    "list the signing keys": lambda as_, ns, of: as_.get(
+        f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
+    ),
+    "write a secret away from home": lambda as_, ns, of: as_.create(
+        {**SECRET, "metadata": {"name": "bailiwick-keys", "namespace": ns}}
     ),
     "write a config map away from home": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": ns}}
