@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.verdict import Verdict
-from bailiwick_webhook.http.authzen import stamp
 from bailiwick_webhook.http.problems import ARAP_ERROR, ProblemError
+from bailiwick_webhook.times import stamp
 
 _STATUS: Final = {
     "Active": "approved",

@@ -5,7 +5,6 @@ a member of the wrong type is 400 with its path.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import ceil, isfinite
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ from bailiwick_webhook.http import explanation
 from bailiwick_webhook.http.problems import bad_request
 from bailiwick_webhook.identity.subject import Claimed
 from bailiwick_webhook.pdp import Decision
+from bailiwick_webhook.times import stamp
 
 _KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "true or false"}
 _OBJECT: Final = frozenset({dict, type(None)})
@@ -210,17 +210,6 @@ def _denial(decision: Decision, base: str) -> dict[str, Any]:
     if verdict.cools_until is not None and isfinite(verdict.cools_until):
         said["retry_after"] = max(1, ceil(verdict.cools_until - decision.time))
     return said
-
-
-def stamp(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC."""
-    return _stamp(int(seconds))
-
-
-@lru_cache(64)
-def _stamp(seconds: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _member(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:

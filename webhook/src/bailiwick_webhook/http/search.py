@@ -108,7 +108,7 @@ class Search:
 
 def _context(found: Searched) -> dict[str, Any]:
     context: dict[str, Any] = {
-        "evaluated_at": authzen.stamp(found.time),
+        "evaluated_at": stamp(found.time),
         "snapshot": {"revision": found.revision, "age_seconds": round(found.age, 3)},
     }
     if found.incomplete:
