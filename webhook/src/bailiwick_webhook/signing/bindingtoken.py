@@ -27,7 +27,14 @@ class Denial(msgspec.Struct, frozen=True):
 
 
 def issue(
-    keyring: Keyring, *, base: str, evaluation_id: str, digest: str, context: Mapping[str, Json], ends: float, now: float
+    keyring: Keyring,
+    *,
+    base: str,
+    evaluation_id: str,
+    digest: str,
+    context: Mapping[str, Json],
+    ends: float,
+    now: float,
 ) -> str | None:
     """Return the token of a denial that was given `now`, about which can be asked until `ends`; None: no key signs.
 

@@ -14,6 +14,7 @@ from joserfc import jws
 
 from bailiwick_api.signingkeys import ALGORITHM
 from bailiwick_webhook.identity import compact
+from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.verifier import moment
 from bailiwick_webhook.signing.keyring import Keyring
 
@@ -54,15 +55,9 @@ def signed(keyring: Keyring, kind: str, claims: Mapping[str, Any], now: float) -
 
 def proven(keyring: Keyring, kind: str, token: str, base: str, now: float) -> Mapping[str, Any] | Why:
     """Return the claims of a token of this kind for the endpoint at `base`, or why it proves nothing."""
-    if len(token) > MAX_TOKEN:
-        return Why.OVERSIZED
-    parsed = compact.parse(token)
-    if parsed is None:
-        return Why.UNREADABLE
-    if parsed.algorithm != ALGORITHM:
-        return Why.ALGORITHM
-    if parsed.type != kind:
-        return Why.TYPE
+    parsed = _parsed(token, kind)
+    if isinstance(parsed, Why):
+        return parsed
     key = keyring.accepted(parsed.kid, now)
     if key is None:
         return Why.KEY
@@ -76,8 +71,19 @@ def proven(keyring: Keyring, kind: str, token: str, base: str, now: float) -> Ma
     return _timely(claims, now) or claims
 
 
+def _parsed(token: str, kind: str) -> Parsed | Why:
+    if len(token) > MAX_TOKEN:
+        return Why.OVERSIZED
+    parsed = compact.parse(token)
+    if parsed is None:
+        return Why.UNREADABLE
+    if parsed.algorithm != ALGORITHM:
+        return Why.ALGORITHM
+    return parsed if parsed.type == kind else Why.TYPE
+
+
 def _timely(claims: Mapping[str, Any], now: float) -> Why | None:
-    """Say whether it is the time of these claims. What is approved until when is judged by the grant, without leeway."""
+    """Say whether it is not the time of these claims. Until when is approved the grant says, without any leeway."""
     issued, begins, ends = claims.get("iat"), claims.get("nbf", 0), claims.get("exp")
     if not (moment(issued) and moment(begins) and moment(ends)):
         return Why.CLAIMS
