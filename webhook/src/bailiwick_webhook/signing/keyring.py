@@ -31,8 +31,8 @@ class Held:
 class Keyring:
     """All keys that have not been removed. Times are seconds since the epoch."""
 
-    keys: tuple[SigningKey, ...] = ()
-    held: Mapping[str, Held] = {}
+    keys: tuple[SigningKey, ...]
+    held: Mapping[str, Held]
 
     def signing(self, now: float) -> tuple[str, ECKey] | None:
         """Return name and private half of the key that signs; None where there is none."""
@@ -65,7 +65,7 @@ class Keyring:
         }
 
 
-NO_KEYS: Final = Keyring()
+NO_KEYS: Final = Keyring((), {})
 
 
 def keyring_of(data: Mapping[str, Any] | None) -> Keyring:
