@@ -60,8 +60,11 @@ class Signer:
         )
 
     def denied(self, token: str, digest: str | None, base: str) -> Denial | Why:
-        """Return which denial of this very request a binding token is of, or why it is of none."""
+        """Return which denial of this very request a binding token is of, or why it is of none.
+
+        `digest` None: the request needs no approval any more, so that there is nothing to compare.
+        """
         found = bindingtoken.verify(self._keyring(), token, base=base, now=self._now())
-        if isinstance(found, Denial) and (digest is None or found.binding_hash != hash_of(digest)):
+        if isinstance(found, Denial) and digest is not None and found.binding_hash != hash_of(digest):
             return Why.OTHER
         return found
