@@ -16,7 +16,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
-from bailiwick_api.signingkeys import KEYS_ENTRY, SigningKey, UnreadableKeysError, read, thumbprint, written
+from bailiwick_api.signingkeys import (
+    JWKS_MAX_AGE,
+    KEYS_ENTRY,
+    SigningKey,
+    UnreadableKeysError,
+    read,
+    thumbprint,
+    written,
+)
 from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
 from bailiwick_operator.reconcile.keys import Fresh, Rotation, reconcile
 
@@ -51,6 +59,12 @@ class KeyKeeper:
 
     async def run(self) -> None:
         """Keep the keys until cancelled."""
+        if self._rotation.publish <= JWKS_MAX_AGE:
+            _LOG.warning(
+                "a new signing key signs before every client knows it: raise --key-publish-seconds",
+                seconds=self._rotation.publish.total_seconds(),
+                clients_keep_keys_for=JWKS_MAX_AGE.total_seconds(),
+            )
         while True:
             wait = await self.round()
             await asyncio.sleep(wait)

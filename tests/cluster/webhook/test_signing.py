@@ -18,6 +18,7 @@ from cluster.operator.keys import Secret
 from support.installing import accepted
 from support.objects import Object, gated_rule
 from support.pdp import asking
+from support.pdp.asking import Said
 from support.pdp.running import Bailiwick, readiness
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
 from support.signing import secret as secret_of, signing_key
@@ -166,6 +167,21 @@ def test_a_request_that_follows_its_own_denial_is_taken(tenant: Tenant) -> None:
     other = {**tenant.body("customers.export", "unbound"), "denial": denial}
     refused = asking.post(tenant.url("requests", 0), other, tenant.pep)
     assert refused.body["type"] == "urn:openid:authzen:access-request:error:invalid_denial_binding"
+
+
+def test_a_request_that_was_made_in_time_is_told_again_later_and_no_other_is(tenant: Tenant) -> None:
+    late = {"denial": {"evaluation_id": "eval_1", "expires_at": "2020-01-01T00:00:00Z"}}
+    body, key = tenant.body("customers.export", "late"), {"Idempotency-Key": "late-1"}
+
+    def submit(more: Object, headers: dict[str, str]) -> Said:
+        return asking.post(tenant.url("requests"), {**body, **more}, tenant.pep, headers)
+
+    assert submit(late, key).body["type"] == "urn:openid:authzen:access-request:error:expired_denial"
+    made = submit({}, key)
+    assert made.status == 202
+    until(lambda: submit(late, key).status == 202, "the task is known by its key")
+    assert submit(late, key).task["id"] == made.task["id"]
+    assert submit(late, {}).status == 410
 
 
 class TestWithoutKeys:
