@@ -145,6 +145,22 @@ class TestAnApprovalThatIsShown:
             said = await pdp.post("evaluation", body(approval={**APPROVAL, "state": "no token"}))
         assert said.decision is True
 
+    async def test_plays_no_part_in_a_search(self, alone: Alone) -> None:
+        sought = body(approval={**APPROVAL, "state": "no token"})
+        async with asking(alone) as pdp:
+            said = await pdp.post("search/action", sought)
+        assert said.body["results"] == [{"name": "customers.list"}]
+
+    async def test_of_one_item_of_a_batch_is_nothing_to_the_others(self, alone: Alone) -> None:
+        context = body()["context"]
+        shown = {"context": {**context, "approval": {**APPROVAL, "state": "no token"}}}
+        wrong = {"context": {**context, "approval": []}}
+        async with asking(alone) as pdp:
+            said = await pdp.post("evaluations", {**body(action=EXPORT), "evaluations": [{}, shown, wrong]})
+        first, second, third = (one["context"] for one in said.body["evaluations"])
+        assert (first["reason"], second["reason"]) == ("approval_required", "approval_token_invalid")
+        assert third["error"]["message"] == "context.approval must be an object"
+
     async def test_is_in_the_record_by_its_digest_and_never_itself(self, alone: Alone) -> None:
         state = "a-token-of-somebody"
         async with asking(alone) as pdp:
