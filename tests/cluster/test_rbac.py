@@ -41,7 +41,7 @@ OPERATOR_EVERYWHERE: Final = {
     "events.k8s.io/events": "create",
     **GUARD,
 }
-WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ}
+WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ, "/secrets:bailiwick-keys": READ}
 OPERATOR_AT_HOME: Final = {
     "coordination.k8s.io/leases": "create",
     "coordination.k8s.io/leases:bailiwick-operator": "get update",
@@ -49,6 +49,8 @@ OPERATOR_AT_HOME: Final = {
     "/configmaps:bailiwick-guard": "get update",
     "bailiwick.dev/approvalgrants": f"{READ} create delete",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
+    "/secrets": "create",
+    "/secrets:bailiwick-keys": "get update",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
     "discovery.k8s.io/endpointslices": "list",
 }
@@ -145,6 +147,11 @@ CLUSTER_ADMIN: Final = {
     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
     "subjects": [{"kind": "ServiceAccount", "name": "bailiwick-operator", "namespace": "bailiwick-system"}],
 }
+SECRET: Final = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
+}
 TOKEN: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
 
 NEITHER: Final[dict[str, Attempt]] = {
@@ -154,6 +161,9 @@ NEITHER: Final[dict[str, Attempt]] = {
     "replace a grant": lambda as_, ns, of: as_.replace(of),
     "delete all grants": lambda as_, ns, of: as_.request("DELETE", GRANTS.format(ns)),
     "read a secret at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/any"),
+    "delete the signing keys": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-keys"),
+    "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
+    "read signing keys elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets/bailiwick-keys"),
     "list secrets at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets"),
     "list secrets elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets"),
     "list all secrets": lambda as_, ns, of: as_.get("/api/v1/secrets"),
@@ -192,6 +202,8 @@ WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
     "write another proof of the guard": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "bailiwick-system"}}
     ),
+    "replace the signing keys": lambda as_, ns, of: as_.replace(SECRET),
+    "write a secret": lambda as_, ns, of: as_.create(SECRET),
     "take the lease": lambda as_, ns, of: as_.get(
         "/apis/coordination.k8s.io/v1/namespaces/bailiwick-system/leases/bailiwick-operator"
     ),
@@ -207,6 +219,12 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
     "review tokens": lambda as_, ns, of: as_.create(
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "t"}},
         "/apis/authentication.k8s.io/v1/tokenreviews",
+    ),
+    "list the signing keys": lambda as_, ns, of: as_.get(
+        f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
+    ),
+    "write a secret away from home": lambda as_, ns, of: as_.create(
+        {**SECRET, "metadata": {"name": "bailiwick-keys", "namespace": ns}}
     ),
     "write a config map away from home": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": ns}}
