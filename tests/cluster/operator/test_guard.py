@@ -124,6 +124,7 @@ def never_active(grants: Grants, body: Object, seconds: float) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.invariant(27)
 class TestWhileTheOperatorRuns:
     def test_a_review_forged_in_a_moment_without_guard_is_void(
         self, operator: Operator, grants: Grants, guards: Guards
@@ -231,6 +232,7 @@ class TestWhileTheOperatorRuns:
         assert grants.approved()["status"]["phase"] == "Active"
 
 
+@pytest.mark.invariant(27)
 class TestWhileTheOperatorIsStopped:
     @pytest.fixture
     def stopped(self, new_operator: NewOperator, operator: Operator, waiting: Object) -> Operator:
