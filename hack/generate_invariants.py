@@ -107,8 +107,10 @@ def _tests(number: int, shown: Sequence[Shown]) -> str:
     files: dict[str, list[str]] = {}
     for one in shown:
         if number in one.numbers:
-            files.setdefault(one.path, []).append(one.name)
-    return "<br>".join(f"[{path}](../{path}): {', '.join(names)}" for path, names in files.items())
+            files.setdefault(one.path, []).append(one.name.rpartition(".")[2])
+    return "<br>".join(
+        f"[{path.removeprefix('tests/')}](../{path}): {', '.join(names)}" for path, names in files.items()
+    )
 
 
 def rendered() -> str:

@@ -127,6 +127,7 @@ INVARIANTS: Final = (
         (
             Code("bailiwick_engine.binding.digest"),
             Code("bailiwick_engine.grants.answers"),
+            Code("bailiwick_engine.display.lacking"),
             SchemaRule(cel.EXACT_NEEDS_DIGEST),
             SchemaRule(cel.PROPERTIES_OF_SCOPE),
         ),
@@ -139,6 +140,7 @@ INVARIANTS: Final = (
         (
             Code("bailiwick_engine.display.items_of"),
             Code("bailiwick_engine.display.inspectable"),
+            Field("EndpointPolicy", "spec.rules[].approval.allowUnseen"),
             SchemaRule(cel.DISPLAY_NEEDED),
             SchemaRule(cel.SCOPE_SHOWS_ITSELF),
             _open(
@@ -218,8 +220,12 @@ INVARIANTS: Final = (
     Invariant(
         16,
         "Of several rules that match the strictest counts, whatever their order and age, by one function. Where several"
-        " ask for an approval, all of them are to be met.",
-        (Code("bailiwick_engine.decide.decide"), SchemaRule(cel.STEP_POLICY_KNOWN)),
+        " ask for an approval, one grant meets all of them.",
+        (
+            Code("bailiwick_engine.decide.decide"),
+            Code("bailiwick_engine.gates.joined"),
+            SchemaRule(cel.STEP_POLICY_KNOWN),
+        ),
     ),
     Invariant(
         17,
@@ -251,6 +257,7 @@ INVARIANTS: Final = (
         " once is not offered.",
         (
             Code("bailiwick_engine.grants.grant_name"),
+            Code("bailiwick_webhook.throttle.Throttle"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.pendingPerSubject"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.requestsPerHour"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.denyCooldownSeconds"),
