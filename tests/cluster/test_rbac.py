@@ -121,6 +121,7 @@ def test_the_operator_may_do_this_and_nothing_else(
     assert beyond(client, unbound_account, installed.namespace) == verbs(OPERATOR_EVERYWHERE | OPERATOR_AT_HOME)
 
 
+@pytest.mark.invariant(3)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_for_people_gives_this_and_nothing_else(
     role: str, callers: Callers, installed: Installation, namespace: str, roles: Roles
@@ -241,6 +242,7 @@ def _attempts() -> list[Any]:
     ]
 
 
+@pytest.mark.invariant(3, 18)
 @pytest.mark.parametrize(("account", "attempt"), _attempts())
 def test_an_account_is_refused_by_rbac(
     account: str, attempt: Attempt, callers: Callers, installed: Installation, namespace: str
@@ -254,6 +256,7 @@ def test_an_account_is_refused_by_rbac(
     assert f'User "{username}" cannot ' in answer.message
 
 
+@pytest.mark.invariant(3)
 @pytest.mark.parametrize("account", ["webhook", "operator"])
 @pytest.mark.parametrize("verb", ["approve", "revoke", "request"])
 def test_neither_account_has_a_verb_on_a_policy(
@@ -265,6 +268,7 @@ def test_neither_account_has_a_verb_on_a_policy(
         assert not may(client, {**attributes, "namespace": where})
 
 
+@pytest.mark.invariant(3, 25)
 def test_who_edits_policies_does_not_approve(callers: Callers, installed: Installation, roles: Roles) -> None:
     roles.bind("bailiwick-edit", "eve")
     asked = {
@@ -284,6 +288,7 @@ def may(client: Rest, attributes: Object) -> bool:
     return bool(accepted(answer)["status"]["allowed"])
 
 
+@pytest.mark.invariant(3, 25)
 def test_no_role_of_ours_flows_into_admin_or_edit(callers: Callers, installed: Installation) -> None:
     # A role that does flow shows that the controller which carries them over has been at work since ours came.
     name = f"flows-{secrets.token_hex(4)}"
