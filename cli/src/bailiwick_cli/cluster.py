@@ -156,7 +156,7 @@ def connect(flags: Flags) -> Cluster:
         if files:
             namespace, acting = _from_kubeconfig(configuration, os.pathsep.join(files), flags.context)
         elif os.environ.get("KUBERNETES_SERVICE_HOST") and not flags.kubeconfig:
-            load_incluster_config(configuration)
+            load_incluster_config(configuration)  # type: ignore[no-untyped-call]
             namespace = _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
         else:
             raise CliError(f"there is no kubeconfig at {paths}: set KUBECONFIG or say --kubeconfig FILE")
@@ -181,7 +181,7 @@ def connect(flags: Flags) -> Cluster:
 
 def _from_kubeconfig(configuration: Configuration, paths: str, context: str | None) -> tuple[str, dict[str, Any]]:
     """Load these files; returns the context's namespace, and whom its user acts as (which the client leaves out)."""
-    merged = KubeConfigMerger(paths)
+    merged = KubeConfigMerger(paths)  # type: ignore[no-untyped-call]
     contents = list(merged.config_files.values())
     # Of several files the first that says so decides, as for kubectl; the client would take the last.
     current = context or next((one["current-context"] for one in contents if one.get("current-context")), None)
@@ -190,17 +190,17 @@ def _from_kubeconfig(configuration: Configuration, paths: str, context: str | No
     known = [entry["name"] for one in contents for entry in one.get("contexts") or ()]
     if current not in known:
         raise CliError(f"there is no context {current!r} in {paths}: there are {', '.join(known) or 'none'}")
-    loader = KubeConfigLoader(
+    loader = KubeConfigLoader(  # type: ignore[no-untyped-call]
         merged.config, active_context=current, config_base_path=None, config_persister=merged.save_changes
     )
-    loader.load_and_set(configuration)
+    loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
     chosen = _first(contents, "context", current)
     return chosen.get("namespace") or "default", dict(_first(contents, "user", chosen.get("user")))
 
 
 def _first(contents: list[Any], kind: str, name: object) -> dict[str, Any]:
     entries = (entry for one in contents for entry in one.get(f"{kind}s") or () if entry["name"] == name)
-    found = next(entries, {})
+    found: dict[str, Any] = next(entries, {})
     return found.get(kind) or {}
 
 

@@ -199,7 +199,7 @@ def _ends(run: Callable[[], int]) -> int:
         return Exit.OK
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 - a defect, and still not a traceback
+    except Exception as error:  # a defect, and still no traceback
         if os.environ.get("BAILIWICK_DEBUG"):
             raise
         said = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()

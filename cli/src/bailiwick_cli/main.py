@@ -107,13 +107,16 @@ def revoke(options: flags.Revoke) -> int:
 
 @command(app, "request", flags.Request)
 def request(options: flags.Request) -> int:
-    """Ask for an approval beforehand.
+    r"""Ask for an approval beforehand.
 
-    It is for a scope: subject, action, resource, and the properties that you name. It needs every review of the rules that it names. You need the verb request on their policies.
+    It is for a scope: subject, action, resource, and the properties that you name. It needs every review of the
+    rules that it names. You need the verb request on their policies.
 
     Examples:
-      kubectl bailiwick request customers.export customer/42 --endpoint crm-api --for sa:agents/crm-agent --reason INC-4412
-      kubectl bailiwick request secret.read 'secret/prod/*' --endpoint vault --for sa:ops/rotator --uses 5 --reason INC-1 --wait 10m
+      kubectl bailiwick request customers.export customer/42 --endpoint crm-api \
+          --for sa:agents/crm-agent --reason "INC-4412 export for the audit"
+      kubectl bailiwick request secret.read 'secret/prod/*' --endpoint vault \
+          --for sa:ops/rotator --uses 5 --window 30m --reason INC-1 --wait 10m
     """
     from bailiwick_cli import requesting
 
@@ -139,8 +142,9 @@ def wait(options: flags.Wait) -> int:
 def check(options: flags.Check) -> int:
     """Tell what policies decide, and why.
 
-    The engine is the one that decides in the cluster. The call is judged as if an enforcer of the endpoint asked, with its subject proven. Workload and claims of the
-    subject are unknown here, so a rule that hangs on them does not allow.
+    The engine is the one that decides in the cluster. The call is judged as if an enforcer of the endpoint asked,
+    with its subject proven. Workload and claims of the subject are unknown here, so a rule that hangs on them does
+    not allow.
 
     Examples:
       kubectl bailiwick check --as sa:agents/crm-agent customers.export customer/42 -n crm

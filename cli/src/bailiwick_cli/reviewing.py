@@ -46,7 +46,7 @@ def run(options: Review, decision: Decision) -> int:
         output.talk("nothing was sent")
         return Exit.NO
     changed = _send(cluster, path, grant, _entry(me.username, choice, decision, options.reason, grant))
-    _told(GrantView(changed, time.time()), choice, decision)
+    _told(GrantView(changed, time.time()), decision)
     return Exit.OK
 
 
@@ -129,7 +129,7 @@ def explained(cluster: Cluster, path: str, grant: GrantView, error: ApiError) ->
     )
 
 
-def _told(grant: GrantView, choice: Choice, decision: Decision) -> None:
+def _told(grant: GrantView, decision: Decision) -> None:
     sys.stdout.write(f"{output.reference(grant.name)} {_DONE[decision]}\n")
     if decision == "Deny":
         return

@@ -20,10 +20,10 @@ from bailiwick_engine.display import visible
 
 _WIDTH: Final = 13
 # What has its own place below. A member that this version does not know is shown as it is.
-_KNOWN: Final = frozenset(
-    ("endpoint", "rules", "requester", "subject", "actors", "excludedReviewers", "action", "resource", "intent")
-    + ("binding", "display", "reason", "steps", "origin", "pendingUntilTime", "windowSeconds", "maxUses")
-)
+_KNOWN: Final = {
+    *("endpoint", "rules", "requester", "subject", "actors", "excludedReviewers", "action", "resource", "intent"),
+    *("binding", "display", "reason", "steps", "origin", "pendingUntilTime", "windowSeconds", "maxUses"),
+}
 
 
 def run(options: Show) -> int:
