@@ -220,7 +220,9 @@ class Resolved(Model):
     """What the names in a grant written by hand stood for, before any review of it: it dies with each of them."""
 
     subject_uid: Annotated[Uid, Field(alias="subjectUID")]
-    rules: Annotated[list[ResolvedRule], Field(min_length=1, max_length=4, json_schema_extra=list_map("policy", "rule"))]
+    rules: Annotated[
+        list[ResolvedRule], Field(min_length=1, max_length=4, json_schema_extra=list_map("policy", "rule"))
+    ]
 
 
 JudgedReviews = Annotated[list[JudgedReview] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))]

@@ -44,7 +44,8 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
             name,
             [
                 _rule(GROUP, [ENDPOINT_POLICIES], _READ),
-                _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create"]),
+                # Patching is for withdrawing what it opened, and the guard lets it do nothing else.
+                _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create", "patch"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["update"]),
                 *_guard_reading(),
                 _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),

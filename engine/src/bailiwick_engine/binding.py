@@ -100,6 +100,11 @@ def binding_hash(bound: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(canonical(dict(bound))).digest()).rstrip(b"=").decode()
 
 
+def hash_of(spelled: str) -> str:
+    """Return ARAP's spelling of a digest that `sha256` spelled."""
+    return base64.urlsafe_b64encode(bytes.fromhex(spelled.removeprefix("sha256:"))).rstrip(b"=").decode()
+
+
 def digest(call: Call, subject: Subject) -> str:
     """Return the digest of a call over its verified values. Raises `NotCanonicalError`."""
     return sha256(

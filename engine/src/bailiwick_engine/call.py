@@ -88,12 +88,38 @@ class Resource(msgspec.Struct, frozen=True):
     properties: Mapping[str, Json] | None = None
 
 
+class Token(msgspec.Struct, frozen=True):
+    """What a verified approval token says: issued by this decision point for this endpoint, and not over.
+
+    `grant` is `<name>.<uid>`. `binding_hash` is ARAP's spelling of the digest that the grant is bound to, None for a
+    Scope. `actors` as a grant binds them: issuer, id and uid, the outermost first.
+    """
+
+    grant: str
+    binding_hash: str | None
+    subject_uid: str
+    actors: tuple[tuple[str | None, str, str], ...] = ()
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What a caller shows of an approval (AuthZEN ARAP, `context.approval`). Never more than a hint at a grant.
+
+    `id` is the grant's, `<name>.<uid>`. `token` None: no token was shown. `invalid`: one was shown that does not prove
+    anything.
+    """
+
+    id: str
+    token: Token | None = None
+    invalid: bool = False
+
+
 class Call(msgspec.Struct, frozen=True):
     """One request for a decision.
 
     `actors` act for the subject, the outermost first: it presents the call, and is a service account. Empty: the
     subject calls for itself. `context` is AuthZEN's, without the members that only carry evidence or steer the answer
-    (`RESERVED_CONTEXT`); it may hold `args`, the call's arguments as the enforcer sent them.
+    (`RESERVED_CONTEXT`); it may hold `args`, the call's arguments as the enforcer sent them. `shown`: what was
+    shown of an approval.
     """
 
     namespace: str
@@ -104,6 +130,7 @@ class Call(msgspec.Struct, frozen=True):
     resource: Resource
     context: Mapping[str, Json] = {}
     actors: tuple[Subject, ...] = ()
+    shown: Shown | None = None
 
     @property
     def intent(self) -> str | None:

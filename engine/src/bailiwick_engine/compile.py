@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bailiwick_api.approvalgrant import GrantStep
-from bailiwick_api.endpointpolicy import Approval, EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
+from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
 from bailiwick_engine import checks
 from bailiwick_engine.binding import sha256
 from bailiwick_engine.compiled import (
@@ -21,10 +20,10 @@ from bailiwick_engine.compiled import (
     CompiledRule,
     CompiledSettings,
     Effect,
-    Gate,
     PolicyRef,
 )
 from bailiwick_engine.conditions import Scope
+from bailiwick_engine.gates import gate_of
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
@@ -159,33 +158,16 @@ def _rule(
         expires=min(times) if times and effect is not Effect.DENY else None,
         suspended=spec.suspend and effect is not Effect.DENY,
         audit=spec.mode == "Audit",
-        gate=_gate(ref, rule, rule.approval, rule_digest(spec.endpoint, rule, [spelled(one) for one in subjects], used))
+        gate=gate_of(
+            ref.name,
+            ref.uid,
+            rule,
+            rule.approval,
+            rule_digest(spec.endpoint, rule, [spelled(one) for one in subjects], used),
+        )
         if rule.approval
         else None,
         sensitive=frozenset(spec.sensitive or ()),
-    )
-
-
-def _gate(ref: PolicyRef, rule: Rule, approval: Approval, digest: str) -> Gate:
-    return Gate(
-        policy=ref.name,
-        policy_uid=ref.uid,
-        rule=rule.name,
-        rule_digest=digest,
-        steps=tuple(
-            GrantStep(
-                name=f"{ref.name}.{rule.name}.{step.name}",
-                policy=ref.name,
-                kind=step.kind,
-                groups=step.groups,
-                count=step.count,
-            )
-            for step in approval.steps
-        ),
-        pending_seconds=approval.pending_seconds,
-        window_seconds=approval.window_seconds,
-        max_uses=approval.max_uses,
-        reason=approval.reason,
     )
 
 

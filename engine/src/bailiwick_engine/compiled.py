@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bailiwick_api.approvalgrant import GrantStep
-from bailiwick_api.endpointpolicy import ReasonRequirement
 from bailiwick_engine.call import Resource, Subject, Workload
 from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.gates import Gate
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 
@@ -88,21 +87,6 @@ class CompiledCondition:
     name: str
     expression: Expression
     message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What an approval of a RequireApproval rule takes. A rule is known by its policy's uid and its digest."""
-
-    policy: str
-    policy_uid: str
-    rule: str
-    rule_digest: str
-    steps: tuple[GrantStep, ...]
-    pending_seconds: int
-    window_seconds: int
-    max_uses: int
-    reason: ReasonRequirement | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

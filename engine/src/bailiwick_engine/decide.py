@@ -9,10 +9,11 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick_engine import display, grants as approval
-from bailiwick_engine.binding import NotCanonicalError, digest as digest_of
-from bailiwick_engine.call import Call, Subject, Unproven
+from bailiwick_engine.binding import NotCanonicalError, digest as digest_of, hash_of
+from bailiwick_engine.call import Call, Shown, Subject, Unproven
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.compiled import CompiledRule, Effect, Gate
+from bailiwick_engine.compiled import CompiledRule, Effect
+from bailiwick_engine.gates import MAX_RULES, Gate, joined
 from bailiwick_engine.grants import Fitness, Grant
 from bailiwick_engine.hops import Hop, applies, hops, invalid
 from bailiwick_engine.match import Finding, Standing
@@ -122,10 +123,9 @@ def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdi
         if hop.must_allow and not applies(hop):
             return _missed(case, hop)
     allowed, gates = _applying(enforced)
-    if len(gates) > 1:
-        return case.deny(Reason.MULTIPLE_GATES, next(iter(gates)))
-    for rule, gate in gates.items():
-        return _gated(rule, gate, case, grants)
+    if gates:
+        rule, gate = next(iter(gates)), joined(gates.values())
+        return case.deny(Reason.MULTIPLE_GATES, rule) if len(gates) > MAX_RULES else _gated(rule, gate, case, grants)
     if allowed is None:
         return case.deny(Reason.NO_RULE)
     return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
@@ -190,13 +190,19 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     refusal = _refusal(call, subject, gate, around)
     if refusal is not None:
         return replace(denied, reason=refusal)
+    shown = call.shown
+    if shown is not None and not _proves(shown, call, subject, digest):
+        return replace(denied, reason=Reason.APPROVAL_TOKEN_INVALID)
     judged = [
         (approval.fitness(grant, gate, call, subject, around), grant)
         for grant in grants
-        if approval.answers(grant, call, subject, digest)
+        if approval.answers(grant, call, subject, digest) and (shown is None or grant.id == shown.id)
     ]
     usable = approval.ordered(grant for found, grant in judged if found is Fitness.USABLE)
     if usable:
+        if gate.by_token and (shown is None or shown.token is None):
+            # Named, so that whoever asks gets the token of this one.
+            return replace(denied, reason=Reason.APPROVAL_TOKEN_REQUIRED, pending=usable[0])
         return replace(
             denied, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED, grants=tuple(usable[:MAX_TRIED_GRANTS])
         )
@@ -205,7 +211,27 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
         return replace(denied, reason=Reason.APPROVAL_PENDING, pending=waiting[0])
     latest = approval.latest_ended(grant for _, grant in judged)
     found = next((found for found, grant in judged if grant is latest), Fitness.OUTDATED)
-    return replace(denied, reason=found.value)
+    return replace(denied, reason=found.value, cools_until=_cools_until(judged, gate, around.now))
+
+
+def _proves(shown: Shown, call: Call, subject: Subject, digest: str) -> bool:
+    """Tell whether what was shown of an approval may be of this call. A token is never enough, a wrong one denies."""
+    token = shown.token
+    if shown.invalid or token is None:
+        return not shown.invalid
+    return (
+        token.grant == shown.id
+        and token.subject_uid == subject.uid
+        and list(token.actors) == approval.chain(call)
+        and token.binding_hash in {None, hash_of(digest)}
+    )
+
+
+def _cools_until(judged: Iterable[tuple[Fitness, Grant]], gate: Gate, now: float) -> float | None:
+    """Until when nobody is asked again what a reviewer denied; without end while it is not known since when."""
+    denials = [grant.denied_at for found, grant in judged if found is Fitness.DENIED]
+    ends = [float("inf") if since is None else since + gate.limits.deny_cooldown_seconds for since in denials]
+    return max((end for end in ends if end > now), default=None)
 
 
 def _refusal(call: Call, subject: Subject, gate: Gate, around: Circumstances) -> Reason | None:
@@ -218,7 +244,9 @@ def _refusal(call: Call, subject: Subject, gate: Gate, around: Circumstances) ->
     if people and any(party.reviewer is None for party in (subject, *call.actors)):
         # Nobody could tell whether a reviewer approves their own request.
         return Reason.APPROVAL_UNVERIFIABLE
-    return None if display.inspectable(call) else Reason.UNINSPECTABLE
+    if display.lacking(call, gate) or (gate.scope and approval.scope_of(call.resource, gate) is None):
+        return Reason.CONTEXT_INSUFFICIENT
+    return None if display.inspectable(call, gate) else Reason.UNINSPECTABLE
 
 
 def _audited(passed: Iterable[Hop]) -> tuple[tuple[str, str, str], ...]:

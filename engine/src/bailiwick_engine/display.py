@@ -1,20 +1,23 @@
 """Display: what an approver is shown of a call, rendered from the values that are digested (DESIGN, "Binding").
 
-Holds: a call is shown whole or not at all, nothing is cut; the requester's own prose is never part of it.
+Holds: what is shown is shown whole or not at all, nothing is cut; the requester's own prose is never part of it. Less
+than the whole call is shown only where the policy says what.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bailiwick_engine.binding import ARGS, ARGS_DIGEST, NotCanonicalError, bound_properties, canonical
 from bailiwick_engine.call import Call, Json, Subject
+from bailiwick_engine.gates import Gate
 
 MAX_ARGS: Final = 32
 MAX_ITEMS: Final = 64
 MAX_NAME: Final = 253
 MAX_VALUE: Final = 1024
-
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 # What prints as nothing though its category says that it prints: fillers, joiners, variation selectors.
 _UNSEEN: Final = frozenset(
@@ -34,17 +37,21 @@ _UNSEEN: Final = frozenset(
 )
 
 
-def inspectable(call: Call) -> bool:
-    """Tell whether an approver can be shown the whole call."""
-    if ARGS_DIGEST in call.context:
-        # A bare digest would have people approve what they cannot see; beside `args` it would not even be digested.
+def lacking(call: Call, gate: Gate) -> bool:
+    """Tell whether the call lacks a member of the context that an approval of it needs."""
+    present = set(call.context)
+    if gate.unseen and ARGS_DIGEST in present:
+        # The digest stands for the arguments, where the policy says that nobody needs to see them.
+        present.add(ARGS)
+    return not gate.required_context <= present
+
+
+def inspectable(call: Call, gate: Gate) -> bool:
+    """Tell whether an approver can be shown what the gate says that they are shown of the call."""
+    if not gate.scope and not _arguments_told(call, gate):
         return False
-    if ARGS in call.context:
-        args = call.context[ARGS]
-        if not isinstance(args, Mapping) or len(args) > MAX_ARGS:
-            return False
     try:
-        items = list(items_of(call))
+        items = list(items_of(call, gate))
     except NotCanonicalError:
         return False
     return len(items) <= MAX_ITEMS and all(
@@ -52,11 +59,46 @@ def inspectable(call: Call) -> bool:
     )
 
 
-def items_of(call: Call) -> Iterator[dict[str, str]]:
-    """Yield name and value of all that the digest covers, arguments first, as `spec.request.display` holds them.
+def _arguments_told(call: Call, gate: Gate) -> bool:
+    if ARGS_DIGEST in call.context:
+        # A bare digest would have people approve what they cannot see; beside `args` it would not even be digested.
+        spelled = call.context[ARGS_DIGEST]
+        return (
+            gate.unseen and ARGS not in call.context and isinstance(spelled, str) and bool(_DIGEST.fullmatch(spelled))
+        )
+    if ARGS in call.context:
+        args = call.context[ARGS]
+        return isinstance(args, Mapping) and (gate.show is not None or len(args) <= MAX_ARGS)
+    return True
 
-    What the request names in fields of its own, `intent` too, is not repeated. Raises `NotCanonicalError`.
+
+def items_of(call: Call, gate: Gate) -> Iterator[dict[str, str]]:
+    """Yield name and value of what the approver is shown, as `spec.request.display` holds them.
+
+    That is all that the digest covers, arguments first, or what the policy's pointers point at; of a scope nothing, as
+    the request names it in fields of its own. Raises `NotCanonicalError`.
     """
+    if gate.scope:
+        return
+    if ARGS_DIGEST in call.context:
+        yield {"name": "args", "value": "not shown"}
+    if gate.show is None:
+        yield from _everything(call)
+        return
+    absent = []
+    for pointer in gate.show:
+        found, value = _resolved(call, pointer)
+        if found:
+            yield {"name": _visible(pointer), "value": _rendered(value)}
+        else:
+            absent.append(_visible(pointer))
+    if absent:
+        # No name of a thing that is there begins so: pointers begin with a slash.
+        yield {"name": "absent", "value": ", ".join(absent)}
+
+
+def _everything(call: Call) -> Iterator[dict[str, str]]:
+    """Yield all that the digest covers. What the request names in fields of its own, `intent` too, is not repeated."""
     told = {ARGS} if call.intent is None else {ARGS, "intent"}
     subject = call.subject.properties if isinstance(call.subject, Subject) else None
     sources: tuple[tuple[str, Json], ...] = (
@@ -73,6 +115,26 @@ def items_of(call: Call) -> Iterator[dict[str, str]]:
                 yield {"name": prefix, "value": "{}"}
             for name in sorted(members):
                 yield {"name": f"{prefix}.{visible(name)}", "value": _rendered(members[name])}
+
+
+def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
+    """Return whether the call has what a pointer points at, and what it is (RFC 6901)."""
+    subject = call.subject.properties if isinstance(call.subject, Subject) else None
+    value: Json = {
+        "subject": {"properties": bound_properties(subject)},
+        "action": {"properties": call.action.properties},
+        "resource": {"properties": call.resource.properties},
+        "context": call.context,
+    }
+    for part in pointer.removeprefix("/").split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, Mapping) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdecimal() and name.isascii() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return False, None
+    return True, value
 
 
 def _rendered(value: Json) -> str:

@@ -6,21 +6,24 @@ read or does not fit counts as no grant (invariants 8, 12 to 15 and 27 of the ap
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from bailiwick_api.approvalgrant import ApprovalGrant, ApprovalGrantStatus, Phase, Request, Review
+from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.guards import GRANT_NAME_PREFIX
 from bailiwick_engine import quorum
-from bailiwick_engine.binding import canonical
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.binding import canonical, sha256
+from bailiwick_engine.call import Call, Json, Resource, Subject
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.compiled import Gate
+from bailiwick_engine.gates import Gate
+from bailiwick_engine.names import NameSet
 from bailiwick_engine.reasons import Reason
 
 # The index under which a store keeps grants: namespace, endpoint, subject uid.
@@ -45,7 +48,49 @@ class Grant:
     @property
     def key(self) -> GrantKey:
         """Where a store keeps it."""
-        return (self.namespace, self.request.endpoint, self.request.subject.uid or "")
+        return (self.namespace, self.request.endpoint, self.subject_uid or "")
+
+    @property
+    def id(self) -> str:
+        """What the wire knows it by, as task and as approval."""
+        return f"{self.name}.{self.uid}"
+
+    @property
+    def by_hand(self) -> bool:
+        """Written ahead of time by somebody else than the decision point."""
+        return self.request.origin == "PreApproved"
+
+    @property
+    def subject_uid(self) -> str | None:
+        """The uid that the grant is bound to; of one by hand it is what the operator resolved."""
+        stated = self.request.subject.uid
+        if not self.by_hand:
+            return stated
+        resolved = self.status.resolved
+        return resolved.subject_uid if resolved and stated in {None, resolved.subject_uid} else None
+
+    @property
+    def rules(self) -> frozenset[tuple[str, str]]:
+        """What its rules are known by, as in `Gate.keys`; empty while nobody knows, which fits no gate."""
+        request, resolved = self.request, self.status.resolved
+        if not self.by_hand:
+            return frozenset((ref.uid, ref.rule_digest) for ref in request.rules if ref.uid and ref.rule_digest)
+        found = {
+            (rule.policy, rule.rule): (rule.uid, rule.rule_digest) for rule in (resolved.rules if resolved else ())
+        }
+        for ref in request.rules:
+            known = found.get((ref.policy, ref.rule))
+            if known is None or ref.uid not in {None, known[0]} or ref.rule_digest not in {None, known[1]}:
+                return frozenset()
+        return frozenset(found.values()) if len(found) == len(request.rules) else frozenset()
+
+    @property
+    def denied_at(self) -> float | None:
+        """When it was denied, as the operator saw it; None where that is not known."""
+        for condition in self.status.conditions or ():
+            if condition.type == "Denied" and condition.status == "True":
+                return condition.last_transition_time.timestamp()
+        return None
 
     @property
     def phase(self) -> Phase:
@@ -100,21 +145,57 @@ def parse(raw: Mapping[str, Any]) -> Grant | None:
 
 
 def answers(grant: Grant, call: Call, subject: Subject, digest: str) -> bool:
-    """Tell whether a grant was asked for exactly this call: same endpoint, subject uid, action, resource and bytes."""
+    """Tell whether a grant was asked for this call: same endpoint, subject uid and actors, and what it is bound to."""
     request = grant.request
-    return (
+    if not (
         grant.namespace == call.namespace
         and request.endpoint == call.endpoint
-        and request.subject.uid == subject.uid
+        and grant.subject_uid == subject.uid
         and request.subject.id == subject.id
         and [(actor.issuer, actor.id, actor.uid) for actor in request.actors or ()] == chain(call)
         and request.action.name == call.action.name
         and request.resource.type == call.resource.type
-        and request.resource.id == call.resource.id
+    ):
+        return False
+    if request.binding.mode == "Scope":
+        return _within(grant, call)
+    return (
+        request.resource.id == call.resource.id
         and request.intent == call.intent
-        and request.binding.mode == "Exact"
         and request.binding.digest == digest
+        and not grant.by_hand
     )
+
+
+def _within(grant: Grant, call: Call) -> bool:
+    """Tell whether a call falls under the scope of a grant for its action and type (DESIGN, "Binding")."""
+    request, held = grant.request, call.resource.properties or {}
+    if any(held.get(name) != value for name, value in (request.resource.properties or {}).items()):
+        return False
+    if not grant.by_hand:
+        # What the decision point opened is of one resource, whatever its id looks like.
+        return request.resource.id == call.resource.id and request.intent == call.intent
+    if request.intent not in {None, call.intent} or not _SCOPED_ID.fullmatch(request.resource.id):
+        return False
+    return call.resource.id in NameSet.of((request.resource.id,))
+
+
+_SCOPED_ID: Final = re.compile(RESOURCE_ID_PATTERN)
+
+
+def scope_of(resource: Resource, gate: Gate) -> dict[str, str] | None:
+    """Return the properties of a resource that a scope of it binds.
+
+    None where one that the rules name is absent or no string: leaving it out must not widen what is approved.
+    """
+    held = resource.properties or {}
+    scope: dict[str, str] = {}
+    for name in gate.scope_properties:
+        value = held.get(name)
+        if not isinstance(value, str):
+            return None
+        scope[name] = value
+    return scope
 
 
 def chain(call: Call) -> list[tuple[str | None, str, str]]:
@@ -141,7 +222,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circ
     ended = _ENDED.get(grant.phase)
     if ended is not None:
         return ended
-    if not current(grant.request, gate):
+    if not current(grant, gate):
         return Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
     barred = quorum.excluded(grant.request) | excluded_reviewers(call, subject)
@@ -176,9 +257,15 @@ def _active(grant: Grant, gate: Gate, now: float) -> Fitness:
     return Fitness.USABLE
 
 
-def current(request: Request, gate: Gate) -> bool:
-    """Tell whether the request is of this rule of this very policy object, as the rule is now, with its steps."""
-    if [(ref.uid, ref.rule_digest) for ref in request.rules] != [(gate.policy_uid, gate.rule_digest)]:
+def current(grant: Grant, gate: Gate) -> bool:
+    """Tell whether a grant is of exactly these rules of these very policy objects, as they are now, with their steps.
+
+    One that is bound to a scope serves only where every rule takes that.
+    """
+    request = grant.request
+    if grant.rules != gate.keys or len(request.rules) != len(gate.rules):
+        return False
+    if request.binding.mode == "Scope" and not gate.scope:
         return False
     return {step.name: _plain(step) for step in request.steps} == {step.name: _plain(step) for step in gate.steps}
 
@@ -188,10 +275,11 @@ def _plain(step: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a GrantStep; sets co
 
 
 def ordered(grants: Iterable[Grant]) -> list[Grant]:
-    """Return candidates in the order in which they are tried: the earliest end, then the name."""
+    """Return candidates in the order in which they are tried: Exact before Scope, the earliest end, then the name."""
     return sorted(
         grants,
         key=lambda grant: (
+            grant.request.binding.mode != "Exact",
             grant.status.not_after_time.timestamp() if grant.status.not_after_time else float("inf"),
             grant.name,
         ),
@@ -206,11 +294,11 @@ def latest_ended(grants: Iterable[Grant]) -> Grant | None:
 def grant_name(call: Call, gate: Gate, digest: str, subject_uid: str, *, previous_uid: str) -> str:
     """Return the name under which this request is opened, so that a storm of retries opens one (DESIGN, "Opening").
 
-    `previous_uid` is the uid of the latest ended grant of the same key, or "".
+    `previous_uid` is the uid of the latest ended grant of the same key, or "". `digest` is the call's, or of its scope.
     """
     identity = [
         f"{call.namespace}/{call.endpoint}",
-        [[gate.policy_uid, gate.rule, gate.rule_digest]],
+        sorted([rule.policy_uid, rule.rule, rule.rule_digest] for rule in gate.rules),
         digest,
         subject_uid,
         [list(actor) for actor in chain(call)],
@@ -218,3 +306,13 @@ def grant_name(call: Call, gate: Gate, digest: str, subject_uid: str, *, previou
     ]
     spelled = base64.b32encode(hashlib.sha256(canonical(identity)).digest()).decode().lower()
     return GRANT_NAME_PREFIX + spelled[:20]
+
+
+def scope_digest(call: Call, scope: dict[str, str]) -> str:
+    """Return what stands for a scope in a grant's name."""
+    bound: Json = {
+        "action": call.action.name,
+        "resource": {"type": call.resource.type, "id": call.resource.id, "properties": scope},
+        "intent": call.intent,
+    }
+    return sha256(bound)

@@ -36,6 +36,10 @@ class Reason(StrEnum):
     APPROVAL_EXPIRED = "approval_expired"
     APPROVAL_CONSUMED = "approval_consumed"
     APPROVAL_UNVERIFIABLE = "approval_unverifiable"
+    APPROVAL_TOKEN_REQUIRED = "approval_token_required"  # noqa: S105 - a code
+    APPROVAL_TOKEN_INVALID = "approval_token_invalid"  # noqa: S105 - a code
+    APPROVAL_THROTTLED = "approval_throttled"
+    CONTEXT_INSUFFICIENT = "context_insufficient"
     MULTIPLE_GATES = "multiple_gates"
     UNINSPECTABLE = "uninspectable"
     STORE_STALE = "store_stale"
@@ -87,15 +91,30 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
         "This call needs an approval: ask for one at access_request.endpoint.", "request"
     ),
     Reason.APPROVAL_PENDING: Explained("An approval of this call has been asked for and is not complete yet.", "retry"),
-    Reason.APPROVAL_DENIED: Explained("A reviewer denied this call.", "none"),
+    Reason.APPROVAL_DENIED: Explained("A reviewer denied this call.", "request"),
     Reason.APPROVAL_REVOKED: Explained("The approval of this call was revoked; a new one can be asked for.", "request"),
     Reason.APPROVAL_EXPIRED: Explained("The approval of this call is over; a new one can be asked for.", "request"),
     Reason.APPROVAL_CONSUMED: Explained("The approval of this call is used up; a new one can be asked for.", "request"),
     Reason.APPROVAL_UNVERIFIABLE: Explained(
         "The approval cannot be verified at the moment, so it is not accepted; try again.", "retry"
     ),
+    Reason.APPROVAL_TOKEN_REQUIRED: Explained(
+        "An approval of this call stands: show its token as context.approval, as the request's task holds it.",
+        "request",
+    ),
+    Reason.APPROVAL_TOKEN_INVALID: Explained(
+        "The approval token that was shown is not valid for this call: show the one of this very request.", "request"
+    ),
+    Reason.APPROVAL_THROTTLED: Explained(
+        "Too many approvals are asked for in this subject's name: wait until those that are pending have ended.",
+        "retry",
+    ),
+    Reason.CONTEXT_INSUFFICIENT: Explained(
+        "The call lacks a member of the context, or a property of the resource, that an approval of it is bound to.",
+        "none",
+    ),
     Reason.MULTIPLE_GATES: Explained(
-        "More than one rule asks for an approval of this call, and a grant answers one: their owners must part them.",
+        "More than four rules ask for an approval of this call, and a grant answers four: their owners must part them.",
         "none",
     ),
     Reason.UNINSPECTABLE: Explained(
@@ -139,7 +158,11 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.APPROVAL_CONSUMED: "All uses of the latest grant for this call are taken.",
     Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, or the live"
     " grant could not be read or written.",
-    Reason.MULTIPLE_GATES: "More than one RequireApproval rule applies.",
+    Reason.APPROVAL_TOKEN_REQUIRED: "A rule has `presentation: Token`, a grant would serve, and no token was shown.",
+    Reason.APPROVAL_TOKEN_INVALID: "`context.approval` holds a token that is not ours, is over, or is of another call.",
+    Reason.APPROVAL_THROTTLED: "An approval is needed and cannot be asked for: `limits` of the rule are reached.",
+    Reason.CONTEXT_INSUFFICIENT: "A member that `requiredContext` lists is missing, or a property that a Scope binds.",
+    Reason.MULTIPLE_GATES: "More than four RequireApproval rules apply.",
     Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
     Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
     " limit.",

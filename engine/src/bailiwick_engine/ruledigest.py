@@ -37,10 +37,12 @@ def rule_digest(endpoint: str, rule: Rule, subjects: Collection[str], variables:
         "variables": sorted([name, text] for name, text in variables),
     }
     if rule.approval is not None:
-        # Dumped with its defaults, so that writing one out changes nothing.
-        approval = rule.approval.model_dump(mode="json")
+        # Without what says the default, so that writing one out changes nothing, and a new field ends no grant.
+        approval = rule.approval.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
         for step in approval["steps"]:
-            step["groups"] = sorted(step["groups"] or ())
+            step["groups"] = sorted(step.get("groups", ()))
         approval["steps"] = sorted(approval["steps"], key=lambda step: str(step["name"]))
+        for name in {"requiredContext", "show"} & approval.keys():
+            approval[name] = sorted(approval[name])
         meaning["approval"] = approval
     return "v1:" + hashlib.sha256(canonical(meaning)).hexdigest()

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
-from bailiwick_engine.compiled import CompiledRule, Gate
+from bailiwick_engine.compiled import CompiledRule
+from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import EXPLAINED, NextAction, Reason
 
@@ -26,7 +27,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `hop` is the party of a delegated call at which it failed. `message` is the policy's own word (a condition's
     message) and may be None. `audit` names the rules of Audit-mode policies that would have applied, as (policy, rule,
-    effect).
+    effect). `cools_until`: a reviewer denied this very request, and until then (seconds since the epoch) nobody is
+    asked again.
     """
 
     outcome: Outcome
@@ -37,6 +39,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None = None
     grants: tuple[Grant, ...] = ()
     pending: Grant | None = None
+    cools_until: float | None = None
     hop: str | None = None
     dry_run: bool = False
     audit: tuple[tuple[str, str, str], ...] = ()
@@ -44,7 +47,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def next_action(self) -> NextAction:
         """What the caller can do (ARAP `next_action`)."""
-        return EXPLAINED[self.reason].next_action
+        found = EXPLAINED[self.reason].next_action
+        return "none" if found == "request" and self.cools_until is not None else found
 
     @property
     def requestable(self) -> bool:

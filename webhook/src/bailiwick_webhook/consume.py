@@ -139,7 +139,7 @@ def _already_taken(live: Grant, key: str, now: float) -> bool:
 def _still_good(verdict: Verdict, live: Grant) -> bool:
     """Nothing speaks against the grant but that this call used it up."""
     fits = verdict.outcome is Outcome.USE_GRANT or verdict.reason is Reason.APPROVAL_CONSUMED
-    return fits and verdict.gate is not None and grants.current(live.request, verdict.gate)
+    return fits and verdict.gate is not None and grants.current(live, verdict.gate)
 
 
 def _with_use(stored: Mapping[str, Any], key: str, evaluation_id: str, now: float) -> dict[str, Any]:

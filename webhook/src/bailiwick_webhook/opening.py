@@ -1,39 +1,39 @@
-"""Opening: a request for approval becomes a grant (DESIGN, "Opening"; AuthZEN ARAP, submit and poll).
+"""Opening: a request for approval becomes a grant (DESIGN, "Opening"; AuthZEN ARAP, submit, poll and cancel).
 
 Holds: the decision point decides the body again and opens only where the verdict is that approval is needed; the name
 follows from the request, so a storm of retries over any number of replicas opens one grant.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.guards import GRANT_NAME_PREFIX
-from bailiwick_api.meta import API_VERSION
 from bailiwick_engine import grants
-from bailiwick_engine.binding import bound_context
-from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.compiled import Gate
 from bailiwick_engine.conditions import matches_whole
-from bailiwick_engine.display import items_of
+from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Fitness, Grant
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.throttle import Throttle, waits
+from bailiwick_webhook.wanted import Wanted
 
 MAX_REASON: Final = 4096
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
 _MAX_CHAIN: Final = 50
-_LONGEST_PENDING: Final = 86_400 - 60
+_MAX_WITHDRAWALS: Final = 5
 _CONFLICT: Final = 409
 _GONE: Final = 404
 # Waits for its reviews, or serves.
 _OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
+
+# Of an object of the API server (RFC 1123, subdomain): nothing else gets into a path.
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 _log = structlog.get_logger()
 
@@ -48,9 +48,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why none was opened, in a sentence."""
+    """Why none was opened, in a sentence. `reason` where that is what the verdict comes to.
+
+    `duplicate`: the Idempotency-Key was used for another request.
+    """
 
     detail: str
+    reason: Reason | None = None
+    duplicate: bool = False
 
 
 class Opener:
@@ -63,24 +68,54 @@ class Opener:
         self._store = store
         self._installation = installation
         self._now = now
+        self._throttle = Throttle(cluster, store, now)
 
-    async def join(self, pending: Grant, call: Call, subject: Subject, gate: Gate) -> Opened | None:
+    async def again(self, wanted: Wanted) -> Opened | Refused | None:
+        """Return what was answered to the same Idempotency-Key before; None where there is none. Raises like `open`.
+
+        Another replica may not know of it yet; what is the same request has the same name there too.
+        """
+        idempotency = wanted.idempotency()
+        known = self._store.grants.asked_with(idempotency["key"]) if idempotency else None
+        if idempotency is None or known is None:
+            return None
+        live = await self._live(known)
+        if live is None or live.by_hand or live.request.idempotency is None:
+            return None
+        if live.request.idempotency.request != idempotency["request"]:
+            return Refused("this Idempotency-Key was sent with another request: send a new one", duplicate=True)
+        return Opened(live, created=False)
+
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | None:
         """Return the open grant that the store knows, read live; None where it has ended. Raises like `open`.
 
         Its name cannot be found again once the grant before it is deleted, so `open` could open a second one.
         """
-        found = await self._cluster.read_grant(pending.namespace, pending.name)
-        live = grants.parse(found.body) if found.ok else None
-        if live is None or live.uid != pending.uid or self._fitness(live, call, subject, gate) not in _OPEN:
+        live = await self._live(known)
+        if live is None or self._fitness(live, wanted) not in _OPEN:
             return None
         return Opened(live, created=False)
 
-    async def open(self, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None) -> Opened | Refused:
+    async def open(self, wanted: Wanted) -> Opened | Refused:
         """Open the grant for this call, or join the one that is open. Raises `ClusterUnavailableError`."""
-        previous = self._latest_ended(call, subject, gate, digest)
+        if (wrong := reason_problem(wanted.gate, wanted.reason)) is not None:
+            return Refused(wrong)
+        call, subject = wanted.call, wanted.subject
+        async with self._throttle.one_at_a_time(call, subject):
+            previous, known = self._latest_ended(wanted), self._pending(wanted)
+            if known is not None and (joined := await self.join(known, wanted)) is not None:
+                # Of the same storm, opened while this one waited.
+                return joined
+            if (reached := await self._throttle.reached(call, subject, wanted.gate.limits)) is not None:
+                # Unless it is there already: who joins adds nothing.
+                joined = await self._existing(wanted, previous)
+                return joined or Refused(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
+            return await self._create(wanted, previous)
+
+    async def _create(self, wanted: Wanted, previous: str) -> Opened | Refused:
         for _ in range(_MAX_CHAIN):
-            name = grants.grant_name(call, gate, digest, subject.uid, previous_uid=previous)
-            manifest = _manifest(name, call, subject, gate, digest, reason, self._now())
+            manifest = wanted.manifest(previous, self._now())
+            name = manifest["metadata"]["name"]
             answer = await self._cluster.create_grant(manifest)
             if answer.ok:
                 created = grants.parse(answer.body)
@@ -90,45 +125,93 @@ class Opener:
             if answer.status != _CONFLICT:
                 _log.error("grant not opened", status=answer.status, why=answer.message)
                 return Refused(f"the API server refused the grant: {answer.message}")
-            found = await self._cluster.read_grant(call.namespace, name)
+            found = await self._cluster.read_grant(wanted.call.namespace, name)
             if found.status == _GONE:
                 continue  # Deleted between the two calls: the name is free again.
             existing = grants.parse(found.body) if found.ok else None
             if existing is None:
                 return Refused(f"approvalgrant {name} exists and cannot be read; ask an administrator")
-            if not grants.answers(existing, call, subject, digest) or not grants.current(existing.request, gate):
+            if not self._of_this(existing, wanted):
                 return Refused(f"approvalgrant {name} exists and is of another request; ask an administrator")
-            match self._fitness(existing, call, subject, gate):
-                case Fitness.PENDING | Fitness.USABLE:
-                    return Opened(existing, created=False)
-                case Fitness.DENIED:
-                    # The store did not know yet. A denial is final: nobody is asked again.
-                    return Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence)
+            fitness = self._fitness(existing, wanted)
+            if fitness in _OPEN:
+                return Opened(existing, created=False)
+            if fitness is Fitness.DENIED and self._cools(existing, wanted.gate):
+                # The store did not know yet. A denial holds: nobody is asked again so soon.
+                return Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
             previous = existing.uid
         return Refused("too many grants of this request have ended; wait until the old ones are removed")
 
-    def _latest_ended(self, call: Call, subject: Subject, gate: Gate, digest: str) -> str:
+    async def _existing(self, wanted: Wanted, previous: str) -> Opened | None:
+        """Return the open grant of this very request that another replica opened a moment ago."""
+        found = await self._cluster.read_grant(wanted.call.namespace, wanted.name(previous))
+        existing = grants.parse(found.body) if found.ok else None
+        if existing is None or not self._of_this(existing, wanted) or self._fitness(existing, wanted) not in _OPEN:
+            return None
+        return Opened(existing, created=False)
+
+    def _latest_ended(self, wanted: Wanted) -> str:
         """The uid that goes into the name. A store that lags only costs another round: the name then exists."""
-        ended = grants.latest_ended(
-            grant
-            for grant in self._store.grants.candidates(call.namespace, call.endpoint, subject.uid)
-            if grants.answers(grant, call, subject, digest)
-            and grants.current(grant.request, gate)
-            and self._fitness(grant, call, subject, gate) not in _OPEN
-        )
+        ended = grants.latest_ended(grant for grant in self._known(wanted) if self._fitness(grant, wanted) not in _OPEN)
         return ended.uid if ended else ""
 
-    def _fitness(self, grant: Grant, call: Call, subject: Subject, gate: Gate) -> Fitness:
+    def _pending(self, wanted: Wanted) -> Grant | None:
+        return next((grant for grant in self._known(wanted) if self._fitness(grant, wanted) in _OPEN), None)
+
+    def _known(self, wanted: Wanted) -> list[Grant]:
+        call = wanted.call
+        return [
+            grant
+            for grant in self._store.candidates(call.namespace, call.endpoint, wanted.subject.uid)
+            if self._of_this(grant, wanted)
+        ]
+
+    def _of_this(self, grant: Grant, wanted: Wanted) -> bool:
+        return (
+            not grant.by_hand
+            and grants.answers(grant, wanted.call, wanted.subject, wanted.digest)
+            and grants.current(grant, wanted.gate)
+            and (grant.request.binding.mode == "Scope") == wanted.gate.scope
+        )
+
+    def _fitness(self, grant: Grant, wanted: Wanted) -> Fitness:
         around = Circumstances(self._now(), installation=self._installation)
-        return grants.fitness(grant, gate, call, subject, around)
+        return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
+
+    def _cools(self, denied: Grant, gate: Gate) -> bool:
+        since = denied.denied_at
+        return since is None or self._now() < since + gate.limits.deny_cooldown_seconds
+
+    async def _live(self, known: Grant) -> Grant | None:
+        found = await self._cluster.read_grant(known.namespace, known.name)
+        live = grants.parse(found.body) if found.ok else None
+        return live if live is not None and live.uid == known.uid else None
+
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:
+        """Withdraw a pending grant of ours at its requester's word. Raises `ClusterUnavailableError`."""
+        said = {"by": self._installation.webhook, "for": at_the_word_of} | ({"reason": reason} if reason else {})
+        live: Grant | None = grant
+        for _ in range(_MAX_WITHDRAWALS):
+            if live is None or not waits(live, self._now()):
+                return Refused("it is no longer pending")
+            answer = await self._cluster.revoke_grant(live.namespace, live.name, live.resource_version, said)
+            withdrawn = grants.parse(answer.body) if answer.ok else None
+            if withdrawn is not None:
+                return withdrawn
+            if answer.status != _CONFLICT:
+                _log.error("grant not withdrawn", grant=live.name, status=answer.status, why=answer.message)
+                return Refused(f"the API server refused it: {answer.message}")
+            # Reviewed meanwhile, as like as not.
+            live = await self._live(grant)
+        return Refused("it changes faster than it can be withdrawn: try again")
 
     async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
         """Return the grant of a task of this endpoint, read live; None where there is none.
 
         Raises `ClusterUnavailableError`.
         """
-        name, _, uid = task_id.partition(".")
-        if not name.startswith(GRANT_NAME_PREFIX) or not name.replace("-", "").isalnum():
+        name, _, uid = task_id.rpartition(".")
+        if not _NAME.fullmatch(name):
             return None
         answer = await self._cluster.read_grant(namespace, name)
         grant = grants.parse(answer.body) if answer.ok else None
@@ -136,48 +219,12 @@ class Opener:
 
 
 def reason_problem(gate: Gate, reason: str | None) -> str | None:
-    """Return what is wrong with the requester's reason, in a sentence; None where it will do."""
-    wanted = gate.reason
+    """Return what is wrong with the requester's reason, in a sentence; None where it will do for every rule."""
     if reason is None or not reason.strip():
-        return "a reason is needed" if wanted is not None and wanted.required else None
+        return "a reason is needed" if any(wanted.required for wanted in gate.reasons) else None
     if len(reason) > MAX_REASON:
         return f"a reason has at most {MAX_REASON} characters"
-    if wanted is not None and wanted.pattern and matches_whole(wanted.pattern, reason) is not True:
-        return f"the reason must match {wanted.pattern}"
+    for wanted in gate.reasons:
+        if wanted.pattern and matches_whole(wanted.pattern, reason) is not True:
+            return f"the reason must match {wanted.pattern}"
     return None
-
-
-def _manifest(
-    name: str, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None, now: float
-) -> dict[str, Any]:
-    # The guard counts 24 hours by the API server's clock; a minute less leaves room for ours to be ahead of it.
-    pending_until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=min(gate.pending_seconds, _LONGEST_PENDING))
-    request: dict[str, Any] = {
-        "endpoint": call.endpoint,
-        "rules": [{"policy": gate.policy, "uid": gate.policy_uid, "rule": gate.rule, "ruleDigest": gate.rule_digest}],
-        "requester": {"username": call.caller.username, "uid": call.caller.uid},
-        "subject": {"type": subject.type, "id": subject.id, "uid": subject.uid},
-        # Of the parties of this very call, by the API server's names for them: none of them approves.
-        "excludedReviewers": sorted(grants.excluded_reviewers(call, subject)),
-        "action": {"name": call.action.name},
-        "resource": {"type": call.resource.type, "id": call.resource.id},
-        "binding": {"mode": "Exact", "digest": digest, "members": sorted(bound_context(call.context))},
-        "display": list(items_of(call)),
-        "steps": [step.model_dump(mode="json", exclude_none=True) for step in gate.steps],
-        "origin": "Requested",
-        "pendingUntilTime": pending_until.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "windowSeconds": gate.window_seconds,
-        "maxUses": gate.max_uses,
-    }
-    actors = [
-        {"id": actor, "uid": uid} | ({"issuer": issuer} if issuer is not None else {})
-        for issuer, actor, uid in grants.chain(call)
-    ]
-    optional = {"intent": call.intent, "reason": reason, "actors": actors}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "ApprovalGrant",
-        "metadata": {"name": name, "namespace": call.namespace},
-        # An empty list, so that the first review is added like every other: `add /spec/reviews/-`.
-        "spec": {"request": request | {key: value for key, value in optional.items() if value}, "reviews": []},
-    }

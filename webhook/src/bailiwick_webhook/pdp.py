@@ -24,6 +24,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.asking import Asking
 from bailiwick_webhook.decision import Basis, Decision, Judged, Settled, new_evaluation_id, settled_at_once
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
@@ -60,6 +61,7 @@ class Pdp:
         self._store = store
         self._consumer = consumer
         self._opener = opener
+        self._asking = Asking(opener)
         self._records = records
         self._installation = installation
         self._now = now
@@ -171,6 +173,10 @@ class Pdp:
             return settled_at_once(one, explanation)
         evaluation_id = new_evaluation_id()
         verdict, used = await self._with_grant(one.asked, one.verdict, evaluation_id)
+        if used is None:
+            verdict, opened = await self._asking.on_deny(one.asked, verdict)
+            if opened is not None:
+                return Settled(one.asked, verdict, evaluation_id, allowed=False, used=opened, explanation=explanation)
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
         return Settled(one.asked, verdict, evaluation_id, allowed, used, explanation)
 
@@ -256,7 +262,7 @@ class Pdp:
         ]
         return replace(call, subject=subject, actors=tuple(actors))
 
-    async def request(self, asked: Asked, reason: str | None) -> tuple[Decision, Opened | Refused | None]:
+    async def request(self, asked: Asked) -> tuple[Decision, Opened | Refused | None]:
         """Ask for an approval of a call: decide it again, and open a grant only where that is what it needs.
 
         Returns the decision, and what became of the request; None where the verdict leaves nothing to ask for. Raises
@@ -264,20 +270,7 @@ class Pdp:
         """
         started = time.perf_counter()
         verdict = self.judge(asked)
-        outcome: Opened | Refused | None = None
-        # The store may lag behind another replica's use, so what it knows is read live before it is told.
-        known = verdict.grants[0] if verdict.grants else verdict.pending
-        if (
-            (known is not None or verdict.requestable)
-            and isinstance(asked.call.subject, Subject)
-            and verdict.gate is not None
-            and verdict.digest is not None
-        ):
-            call, subject, gate = asked.call, asked.call.subject, verdict.gate
-            if known is not None:
-                outcome = await self._opener.join(known, call, subject, gate)
-            if outcome is None:
-                outcome = await self._opener.open(call, subject, gate, verdict.digest, reason)
+        outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, Opened) else None
         decision = await self._recorded(
             "request", Settled(asked, verdict, new_evaluation_id(), allowed=False, used=opened)
@@ -294,10 +287,13 @@ class Pdp:
 
         Raises `ClusterUnavailableError`.
         """
-        found = self.snapshot.endpoints.get((namespace, endpoint))
-        if found is None or caller.username not in found.enforcers:
+        if not self.enforces(namespace, endpoint, caller):
             return None
         return await self._opener.read(namespace, endpoint, task_id)
+
+    async def withdraw(self, grant: Grant, caller: ServiceAccount, reason: str | None) -> Grant | Refused:
+        """Withdraw a pending grant for its requester. Raises `ClusterUnavailableError`."""
+        return await self._asking.withdraw(grant, caller.username, reason)
 
     async def _recorded(self, kind: str, one: Settled) -> Decision:
         decision, line = self._made(kind, one, self._basis(), None)

@@ -7,13 +7,12 @@ here decides.
 from collections.abc import Iterable
 from typing import Protocol
 
-from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.compiled import Gate
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.verdict import Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.consume import Judge
 from bailiwick_webhook.opening import Opened, Refused
+from bailiwick_webhook.wanted import Wanted
 
 
 class Uses(Protocol):
@@ -35,11 +34,17 @@ class Requests(Protocol):
     def possible(self) -> bool:
         """Somebody can be asked."""
 
-    async def join(self, pending: Grant, call: Call, subject: Subject, gate: Gate) -> Opened | None:
+    async def again(self, wanted: Wanted) -> Opened | Refused | None:
+        """Return what was answered to the same Idempotency-Key before."""
+
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | None:
         """Return the open grant that the store knows, read live."""
 
-    async def open(self, call: Call, subject: Subject, gate: Gate, digest: str, reason: str | None) -> Opened | Refused:
+    async def open(self, wanted: Wanted) -> Opened | Refused:
         """Open the grant for this call, or join the one that is open."""
+
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:
+        """Withdraw a pending grant at its requester's word."""
 
     async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
         """Return the grant of a task of this endpoint."""

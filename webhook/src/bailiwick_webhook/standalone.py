@@ -13,8 +13,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.compiled import Gate
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.reasons import Reason
@@ -33,6 +31,7 @@ from bailiwick_webhook.pdp import Pdp, Records
 from bailiwick_webhook.settings import Settings
 from bailiwick_webhook.store.directory import Directory
 from bailiwick_webhook.store.view import View
+from bailiwick_webhook.wanted import Wanted
 
 BANNER: Final = f"""
 {"*" * len(NOTICE)}
@@ -67,18 +66,19 @@ class NoRequests:
 
     possible: bool = False
 
-    async def join(self, pending: Grant, call: Call, subject: Subject, gate: Gate) -> Opened | None:  # noqa: ARG002
+    async def again(self, wanted: Wanted) -> Opened | Refused | None:  # noqa: ARG002 - `ports.Requests` has it
         """Return nothing."""
         return None
 
-    async def open(
-        self,
-        call: Call,  # noqa: ARG002 - `pdp.Requests` has them
-        subject: Subject,  # noqa: ARG002 - likewise
-        gate: Gate,  # noqa: ARG002 - likewise
-        digest: str,  # noqa: ARG002 - likewise
-        reason: str | None,  # noqa: ARG002 - likewise
-    ) -> Opened | Refused:
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | None:  # noqa: ARG002 - likewise
+        """Return nothing."""
+        return None
+
+    async def open(self, wanted: Wanted) -> Opened | Refused:  # noqa: ARG002 - likewise
+        """Refuse."""
+        return Refused("this decision point has no API server, and approvals are kept in one")
+
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:  # noqa: ARG002
         """Refuse."""
         return Refused("this decision point has no API server, and approvals are kept in one")
 

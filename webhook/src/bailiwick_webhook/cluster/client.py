@@ -8,6 +8,7 @@ write carries a resourceVersion, so the second one conflicts.
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,6 +22,7 @@ from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 _OK = range(200, 300)
 # Objects. What one answer holds is parsed in one go, and while it is, nobody is answered.
 _PAGE = "200"
+_JSON = "application/json"
 
 
 class ClusterUnavailableError(Exception):
@@ -150,10 +152,28 @@ class Cluster:
         """Read one grant as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
         return await self._call("GET", _grant(namespace, name))
 
+    async def list_grants(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """Return the grants of a namespace with these labels, as they are now. Raises `ClusterUnavailableError`."""
+        path = f"/apis/{API_VERSION}/namespaces/{quote(namespace, safe='')}/{APPROVAL_GRANTS}"
+        answer = await self._call("GET", f"{path}?{urlencode({'labelSelector': selector})}")
+        found = answer.body.get("items")
+        if not answer.ok or not isinstance(found, list):
+            message = f"list {path}: {answer.status} {answer.message}"
+            raise ClusterUnavailableError(message)
+        return found
+
     async def create_grant(self, manifest: Mapping[str, Any]) -> Answer:
         """Create a grant; 409 (exists) and refusals are answers. Raises `ClusterUnavailableError`."""
         namespace = manifest["metadata"]["namespace"]
         return await self._call("POST", f"/apis/{API_VERSION}/namespaces/{namespace}/{APPROVAL_GRANTS}", manifest)
+
+    async def revoke_grant(self, namespace: str, name: str, version: str, revocation: Mapping[str, str]) -> Answer:
+        """Set a grant's revocation at a resourceVersion; 409 and the guard's refusals are answers.
+
+        Raises `ClusterUnavailableError`.
+        """
+        body = {"metadata": {"resourceVersion": version}, "spec": {"revocation": dict(revocation)}}
+        return await self._call("PATCH", _grant(namespace, name), body, kind="application/merge-patch+json")
 
     async def write_grant_status(self, grant: Mapping[str, Any]) -> Answer:
         """Replace a grant's status at its resourceVersion; 409 and the guard's refusals are answers.
@@ -206,10 +226,16 @@ class Cluster:
         return status.get("allowed") is True and status.get("denied") is not True
 
     async def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, accept: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        accept: str = _JSON,
+        kind: str = _JSON,
     ) -> Answer:
         try:
-            response = await self._send(method, path, body, self._timeout, accept)
+            response = await self._send(method, path, body, self._timeout, {"Accept": accept, "Content-Type": kind})
             async with response:
                 raw = await response.read()
             said = orjson.loads(raw) if raw else {}
@@ -231,14 +257,14 @@ class Cluster:
         path: str,
         body: Mapping[str, Any] | None,
         limits: aiohttp.ClientTimeout,
-        accept: str = "application/json",
+        media: Mapping[str, str] = MappingProxyType({"Accept": _JSON}),
     ) -> aiohttp.ClientResponse:
         # The token file is read for every call, as client-go does within a minute: a rotated token is never missed.
-        headers = {"Accept": accept, "Authorization": f"Bearer {self._access.token()}"}
+        headers = {"Accept": media["Accept"], "Authorization": f"Bearer {self._access.token()}"}
         answer = await self._api.call_api(
             method,
             self._access.server + path,
-            header_params=headers | ({"Content-Type": "application/json"} if body is not None else {}),
+            header_params=headers | ({"Content-Type": media["Content-Type"]} if body is not None else {}),
             body=body,
             _request_timeout=limits,
         )

@@ -10,18 +10,15 @@ from typing import Final
 
 from aiohttp import web
 
-from bailiwick_engine.reasons import Reason
 from bailiwick_engine.search import Kind
-from bailiwick_engine.verdict import Outcome
-from bailiwick_webhook.http import answers, arap, authzen, metadata
+from bailiwick_webhook.http import answers, metadata
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.batch import Evaluations, evaluated
 from bailiwick_webhook.http.edge import Edge, Tenant, tenant
 from bailiwick_webhook.http.front import FRONT, Decide, Front
-from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
+from bailiwick_webhook.http.requests import Requests
 from bailiwick_webhook.http.search import Search
 from bailiwick_webhook.identity.proof import Identity
-from bailiwick_webhook.opening import Opened, Refused as NotOpened, reason_problem
 from bailiwick_webhook.pdp import Pdp
 
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
@@ -43,8 +40,10 @@ def build(pdp: Pdp, identity: Identity, external_url: str, draining: Callable[[]
     for kind in Kind:
         app.router.add_post(f"{_TENANT}/access/v1/search/{kind.value}", Search(edge, kind).__call__)
     app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, edge))
-    app.router.add_post(f"{_TENANT}/access/v1/requests", handlers.submit)
-    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", handlers.poll)
+    requests = Requests(edge)
+    app.router.add_post(f"{_TENANT}/access/v1/requests", requests.submit)
+    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", requests.poll)
+    app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", requests.cancel)
     return app
 
 
@@ -65,37 +64,6 @@ class _Handlers:
         """AuthZEN 1.0, POST access/v1/evaluation."""
         asked, parsed = await self._edge.asked(request, of)
         return await evaluated(self._edge, of, asked, parsed)
-
-    async def submit(self, request: web.Request) -> web.StreamResponse:
-        """ARAP, POST access/v1/requests."""
-        of = tenant(request)
-        asked, parsed = await self._edge.asked(request, of)
-        verdict = self._edge.pdp.judge(asked)
-        if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
-            raise forbidden(self._edge.identity.stranger)
-        if verdict.gate is not None and (wrong := reason_problem(verdict.gate, parsed.reason)):
-            raise bad_request(wrong, "context.business_justification")
-        decision, outcome = await self._edge.pdp.request(asked, parsed.reason)
-        if decision.verdict.reason is Reason.RECORD_FAILED:
-            raise unavailable("The request could not be recorded at the moment; ask again.")
-        match outcome:
-            case Opened(grant, _):
-                body = arap.task(grant, self._edge.base(of))
-                status = 202 if body["task"]["status"] == "pending" else 201
-                return json(status, body, Location=body["task"]["status_endpoint"])
-            case NotOpened(detail):
-                raise arap.not_requestable(decision.verdict, detail)
-            case None:
-                raise arap.not_requestable(decision.verdict)
-
-    async def poll(self, request: web.Request) -> web.StreamResponse:
-        """ARAP, GET access/v1/requests/{id}."""
-        caller = await self._edge.caller(request)
-        of = tenant(request)
-        grant = await self._edge.pdp.task(*of, caller.account, request.match_info["task"])
-        if grant is None:
-            raise arap.unknown_task()
-        return json(200, arap.task(grant, self._edge.base(of)), **{"Retry-After": str(authzen.RETRY_AFTER)})
 
 
 async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:

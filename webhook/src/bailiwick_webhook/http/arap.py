@@ -27,7 +27,7 @@ def task(grant: Grant, base: str) -> dict[str, Any]:
     """Return the task of a grant. An approval that is over or used up stays `approved`: validity is judged at use."""
     request = grant.request
     status = _status(grant)
-    task_id = f"{grant.name}.{grant.uid}"
+    task_id = grant.id
     described: dict[str, Any] = {
         "id": task_id,
         "status": status,
@@ -35,6 +35,7 @@ def task(grant: Grant, base: str) -> dict[str, Any]:
         "expires_at": stamp(request.pending_until_time.timestamp()),
     }
     if status == "pending":
+        described["links"] = {"cancel": f"{base}/access/v1/requests/{task_id}/cancel"}
         described["progress"] = {
             "total_steps": len(request.steps),
             "awaiting": [{"step": step.name, "kind": step.kind, "groups": step.groups or []} for step in request.steps],
@@ -50,6 +51,11 @@ def task(grant: Grant, base: str) -> dict[str, Any]:
             },
         }
     return {"task": described}
+
+
+def pending(grant: Grant) -> bool:
+    """Tell whether the task is still open."""
+    return _status(grant) == "pending"
 
 
 def _status(grant: Grant) -> str:
@@ -74,3 +80,13 @@ def not_requestable(verdict: Verdict, detail: str | None = None) -> ProblemError
 def unknown_task() -> ProblemError:
     """404: no such task of this endpoint, or not for this caller to see."""
     return ProblemError(404, f"{ARAP_ERROR}unknown_task", "Unknown task", "There is no such request of this endpoint.")
+
+
+def duplicate_request(detail: str) -> ProblemError:
+    """409: the Idempotency-Key is another request's."""
+    return ProblemError(409, f"{ARAP_ERROR}duplicate_request", "Duplicate request", detail)
+
+
+def invalid_task_state(detail: str) -> ProblemError:
+    """409: the task has ended."""
+    return ProblemError(409, f"{ARAP_ERROR}invalid_task_state", "Invalid task state", detail)

@@ -7,6 +7,7 @@ a member of the wrong type is 400 with its path.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from math import ceil, isfinite
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -148,10 +149,10 @@ def answer(decision: Decision, base: str, notice: Mapping[str, str], *, explain:
         context["dry_run"] = True
     if verdict.rule is not None:
         context["policy"] = _policy(verdict.rule)
-    if decision.used is not None:
+    if decision.used is not None and decision.allowed:
         until = decision.used.status.not_after_time
         context["approval"] = {
-            "id": f"{decision.used.name}.{decision.used.uid}",
+            "id": decision.used.id,
             "approved_until": stamp(until.timestamp()) if until else None,
             "uses": decision.used.status.uses,
         }
@@ -201,7 +202,13 @@ def _denial(decision: Decision, base: str) -> dict[str, Any]:
             "expires_at": stamp(decision.time + DENIAL_SECONDS),
         }
     if verdict.reason is Reason.APPROVAL_PENDING and verdict.pending is not None:
-        said["task"] = {"id": f"{verdict.pending.name}.{verdict.pending.uid}", "status": "pending"}
+        said["task"] = {
+            "id": verdict.pending.id,
+            "status": "pending",
+            "status_endpoint": f"{base}/access/v1/requests/{verdict.pending.id}",
+        }
+    if verdict.cools_until is not None and isfinite(verdict.cools_until):
+        said["retry_after"] = max(1, ceil(verdict.cools_until - decision.time))
     return said
 
 

@@ -105,7 +105,14 @@ class Edge:
             call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
         live = parties.live and caller.live
-        return Asked(call, marked.request_id, live_identity=live, explain=explain, trace=marked.trace)
+        return Asked(
+            call,
+            marked.request_id,
+            live_identity=live,
+            explain=explain,
+            trace=marked.trace,
+            reason=parsed.reason,
+        )
 
     def _known(self, request: web.BaseRequest) -> Proven | None:
         """Return who asks, where that is known: it takes no coroutine to tell."""

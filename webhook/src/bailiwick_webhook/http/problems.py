@@ -74,3 +74,9 @@ def forbidden(detail: str) -> ProblemError:
 def unavailable(detail: str) -> ProblemError:
     """503: the API server does not answer; the caller must treat it as a denial."""
     return ProblemError(503, "unavailable", "Unavailable", detail, headers={"Retry-After": "5"})
+
+
+def throttled(detail: str, reason: str) -> ProblemError:
+    """429: too much was asked for."""
+    headers = {"Retry-After": "60"}
+    return ProblemError(429, "too-many-requests", "Too many requests", detail, headers=headers, more={"reason": reason})

@@ -22,10 +22,11 @@ _METADATA: Final = ("namespace", "name", "uid", "resourceVersion", "creationTime
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A grant as it is kept, and where."""
+    """A grant as it is kept, and where. `asked` is the digest of the Idempotency-Key that it was asked for with."""
 
     place: GrantKey
     text: bytes
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class _Kept:
 
     texts: dict[Key, _Text] = field(default_factory=dict)
     by_place: dict[GrantKey, list[Key]] = field(default_factory=dict)
+    by_asked: dict[str, Key] = field(default_factory=dict)
 
     def add(self, key: Key, obj: Mapping[str, Any]) -> None:
         """Keep a grant; not one that says neither of what nor for whom it is."""
@@ -41,6 +43,8 @@ class _Kept:
         if text is None:
             return
         self.texts[key] = text
+        if text.asked is not None:
+            self.by_asked[text.asked] = key
         there = self.by_place.get(text.place)
         if there is None:
             self.by_place[text.place] = [key]
@@ -55,6 +59,8 @@ class _Kept:
             there.remove(key)
             if not there:
                 del self.by_place[text.place]
+            if text.asked is not None and self.by_asked.get(text.asked) == key:
+                del self.by_asked[text.asked]
 
 
 class Grants:
@@ -74,6 +80,11 @@ class Grants:
             grant = self._grant(key)
             if grant is not None:
                 yield grant
+
+    def asked_with(self, digest: str) -> Grant | None:
+        """Return the grant that was asked for with the Idempotency-Key of this digest."""
+        key = self._kept.by_asked.get(digest)
+        return None if key is None else self._grant(key)
 
     def listing(self) -> "_Listing":
         """Begin a list."""
@@ -133,12 +144,14 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
     try:
         metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
         request = obj["spec"]["request"]
-        # As `Grant.key` has it.
-        place = (metadata["namespace"], request["endpoint"], request["subject"].get("uid") or "")
+        # As `Grant.key` has it, and no surer: what is found is judged as it is read live.
+        uid = request["subject"].get("uid") or ((obj.get("status") or {}).get("resolved") or {}).get("subjectUID") or ""
+        place = (metadata["namespace"], request["endpoint"], uid)
         if not all(isinstance(part, str) for part in place):
             return None
         text = orjson.dumps({"metadata": metadata, "spec": obj["spec"], "status": obj.get("status")})
         # A copy is as long as the text; what orjson returns keeps the room that it wrote in, six times as much.
-        return _Text(place, bytes(memoryview(text)))
+        asked = (request.get("idempotency") or {}).get("key")
+        return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None)
     except (KeyError, TypeError, AttributeError):
         return None

@@ -1,0 +1,131 @@
+"""Requests for approval over HTTP: submit, poll and cancel (AuthZEN ARAP, working-group draft).
+
+Holds: what the draft offers and we do not is refused in words, never ignored; who asks is an enforcer of the endpoint,
+and only the requester itself withdraws.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.verdict import Outcome
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.http import arap, authzen
+from bailiwick_webhook.http.answers import json
+from bailiwick_webhook.http.body import read_object
+from bailiwick_webhook.http.edge import Edge, Tenant, marks, tenant
+from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
+from bailiwick_webhook.opening import Opened, Refused, reason_problem
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_MAX_WORD: Final = 1024
+
+
+class Requests:
+    """The three paths below `access/v1/requests`."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """ARAP, POST access/v1/requests."""
+        of = tenant(request)
+        caller = await self._edge.caller(request)
+        body = await read_object(request)
+        asked = await self._edge.call(of, caller, authzen.parse(body), marks(request))
+        asked = replace(asked, key=_key(request))
+        verdict = self._edge.pdp.judge(asked)
+        if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
+            raise forbidden(self._edge.identity.stranger)
+        _offered(body, asked)
+        if verdict.gate is not None and (wrong := reason_problem(verdict.gate, asked.reason)):
+            raise bad_request(wrong, "context.business_justification")
+        decision, outcome = await self._edge.pdp.request(asked)
+        if decision.verdict.reason is Reason.RECORD_FAILED:
+            raise unavailable("The request could not be recorded at the moment; ask again.")
+        match outcome:
+            case Opened(grant, _):
+                return self._told(of, grant)
+            case Refused(detail, _, duplicate=True):
+                raise arap.duplicate_request(detail)
+            case Refused(detail, Reason.APPROVAL_THROTTLED):
+                raise throttled(detail, Reason.APPROVAL_THROTTLED.value)
+            case Refused(detail):
+                raise arap.not_requestable(decision.verdict, detail)
+            case None:
+                raise arap.not_requestable(decision.verdict)
+
+    def _told(self, of: Tenant, grant: Grant) -> web.StreamResponse:
+        body = arap.task(grant, self._edge.base(of))
+        status = 202 if body["task"]["status"] == "pending" else 201
+        return json(status, body, Location=body["task"]["status_endpoint"])
+
+    async def poll(self, request: web.Request) -> web.StreamResponse:
+        """ARAP, GET access/v1/requests/{id}."""
+        of, _, grant = await self._task(request)
+        return json(200, arap.task(grant, self._edge.base(of)), **{"Retry-After": str(authzen.RETRY_AFTER)})
+
+    async def cancel(self, request: web.Request) -> web.StreamResponse:
+        """ARAP, POST access/v1/requests/{id}/cancel."""
+        of, caller, grant = await self._task(request)
+        body = await read_object(request) if request.can_read_body else {}
+        said = [_word(body, name) for name in ("reason", "comment")]
+        if grant.request.requester.username != caller.account.username:
+            raise forbidden("Only the requester itself withdraws a request.")
+        if not arap.pending(grant):
+            raise arap.invalid_task_state("The request has ended, so there is nothing to withdraw.")
+        outcome = await self._edge.pdp.withdraw(grant, caller.account, ": ".join(word for word in said if word) or None)
+        if isinstance(outcome, Refused):
+            raise arap.invalid_task_state(f"Not withdrawn: {outcome.detail}.")
+        return json(200, arap.task(outcome, self._edge.base(of)))
+
+    async def _task(self, request: web.Request) -> tuple[Tenant, Any, Grant]:
+        """Return who asks and the grant of the task. Raises `ProblemError`."""
+        caller, of = await self._edge.caller(request), tenant(request)
+        grant = await self._edge.pdp.task(*of, caller.account, request.match_info["task"])
+        if grant is None:
+            raise arap.unknown_task()
+        return of, caller, grant
+
+
+def _key(request: web.Request) -> str | None:
+    found = request.headers.get(IDEMPOTENCY_KEY)
+    if found is not None and not _KEY.fullmatch(found):
+        raise bad_request("must be 1 to 255 visible ASCII characters", IDEMPOTENCY_KEY)
+    return found
+
+
+def _word(body: Mapping[str, Any], name: str) -> str | None:
+    found = body.get(name)
+    if found is not None and (not isinstance(found, str) or len(found) > _MAX_WORD // 2 - 1):
+        raise bad_request(f"must be a string of at most {_MAX_WORD // 2 - 1} characters", name)
+    return found
+
+
+def _offered(body: Mapping[str, Any], asked: Asked) -> None:
+    """Refuse what a caller might rely on and does not get. Raises `ProblemError`."""
+    for name, why in (("items", "requests in bulk"), ("callback", "callbacks: poll status_endpoint")):
+        if body.get(name) is not None:
+            raise bad_request(f"is not offered: no {why}", name)
+    wanted = body.get("requested_access")
+    if wanted is not None and (not isinstance(wanted, dict) or wanted.get("emergency") not in {None, False}):
+        raise bad_request("no emergency access is offered: the window is the rule's own", "requested_access")
+    client = body.get("client")
+    if not isinstance(client, dict | None):
+        raise bad_request("must be an object", "client")
+    actor = (client or {}).get("actor")
+    if actor is None:
+        return
+    # ARAP, "Delegation": a claimed chain that cannot be verified in full is refused.
+    claimed: list[object] = []
+    while isinstance(actor, dict) and actor:
+        claimed.append(actor.get("id"))
+        actor = actor.get("act")
+    if claimed != [party.id for party in asked.call.actors]:
+        raise bad_request("is not the chain of actors that the tokens prove", "client.actor")

@@ -1,0 +1,72 @@
+"""Throttle: how much asking there may be in a subject's name (a rule's `limits`).
+
+Holds: one process asks for one subject at a time, and counts what the API server holds at that moment; so over any
+number of processes at most one each is too many.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Final
+from weakref import WeakValueDictionary
+
+from bailiwick_api.endpointpolicy import Limits
+from bailiwick_api.meta import GROUP
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.grants import Grant, parse
+from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.store.store import Store
+
+SUBJECT_LABEL: Final = f"{GROUP}/subject"
+HOUR: Final = 3600.0
+
+
+class Throttle:
+    """Counts. `now` is the time of day in seconds since the epoch."""
+
+    def __init__(self, cluster: Cluster, store: Store, now: Callable[[], float]) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._now = now
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def one_at_a_time(self, call: Call, subject: Subject) -> asyncio.Lock:
+        """Return what whoever asks for this subject holds meanwhile."""
+        place = label_of(call, subject)
+        lock = self._asking.get(place)
+        if lock is None:
+            lock = self._asking[place] = asyncio.Lock()
+        return lock
+
+    async def reached(self, call: Call, subject: Subject, limits: Limits) -> str | None:
+        """Return which limit one more request would break, in words; None: none. Raises `ClusterUnavailableError`."""
+        known = self._store.candidates(call.namespace, call.endpoint, subject.uid)
+        # A flood is turned away by what is known already; only who may pass costs a look at the API server.
+        if (broken := self._broken(known, limits)) is not None:
+            return broken
+        found = await self._cluster.list_grants(call.namespace, f"{SUBJECT_LABEL}={label_of(call, subject)}")
+        return self._broken((grant for raw in found if (grant := parse(raw)) is not None), limits)
+
+    def _broken(self, grants: Iterable[Grant], limits: Limits) -> str | None:
+        now, pending, lately = self._now(), 0, 0
+        for grant in grants:
+            if grant.by_hand:
+                continue
+            lately += grant.created > now - HOUR
+            pending += waits(grant, now)
+        if pending >= limits.pending_per_subject:
+            return f"{pending} requests of this subject are pending, and {limits.pending_per_subject} may be"
+        if lately >= limits.requests_per_hour:
+            return f"{lately} requests of this subject were made within an hour, and {limits.requests_per_hour} may be"
+        return None
+
+
+def waits(grant: Grant, now: float) -> bool:
+    """Tell whether a grant still waits for its reviews."""
+    over = grant.revoked or grant.deleting or now >= grant.request.pending_until_time.timestamp()
+    return grant.phase == "Pending" and not over
+
+
+def label_of(call: Call, subject: Subject) -> str:
+    """Return the value of the label by which the requests for one subject of one endpoint are found."""
+    return hashlib.sha256(f"{call.namespace}\0{call.endpoint}\0{subject.uid}".encode()).hexdigest()[:40]
