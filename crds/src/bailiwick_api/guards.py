@@ -166,15 +166,15 @@ _REVIEW = (
     Validation("variables.quiet || !has(object.spec.revocation)", "the grant is revoked", reason="Invalid"),
     Validation("variables.quiet || variables.pending", "the grant is no longer pending", reason="Invalid"),
     Validation(
+        "variables.added.all(a, a.reviewer == variables.me)",
+        REVIEW_NAMES_AUTHOR,
+        message_expression=f"'{REVIEW_NAMES_AUTHOR}: ' + variables.me",
+    ),
+    Validation(
         # Until then nobody can tell of which rules the review would be.
         "variables.quiet || variables.r.origin != 'PreApproved' || object.?status.?resolved.hasValue()",
         "the operator has not yet resolved what this grant names: try again, and look at its conditions",
         reason="Invalid",
-    ),
-    Validation(
-        "variables.added.all(a, a.reviewer == variables.me)",
-        REVIEW_NAMES_AUTHOR,
-        message_expression=f"'{REVIEW_NAMES_AUTHOR}: ' + variables.me",
     ),
     Validation(
         "variables.added.all(a, !has(a.reviewerUID) || a.reviewerUID == request.userInfo.?uid.orValue(''))",
