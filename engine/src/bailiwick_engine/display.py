@@ -89,9 +89,9 @@ def items_of(call: Call, gate: Gate) -> Iterator[dict[str, str]]:
     for pointer in gate.show:
         found, value = _resolved(call, pointer)
         if found:
-            yield {"name": _visible(pointer), "value": _rendered(value)}
+            yield {"name": visible(pointer), "value": _rendered(value)}
         else:
-            absent.append(_visible(pointer))
+            absent.append(visible(pointer))
     if absent:
         # No name of a thing that is there begins so: pointers begin with a slash.
         yield {"name": "absent", "value": ", ".join(absent)}
