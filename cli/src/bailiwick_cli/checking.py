@@ -20,10 +20,11 @@ from bailiwick_engine import grants
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.clauses import Clause
-from bailiwick_engine.compiled import CompiledRule, Gate
+from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.decide import decide
 from bailiwick_engine.display import visible
 from bailiwick_engine.explain import Change, Explanation, explain
+from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.snapshot import CompiledEndpoint

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from bailiwick_cli.errors import CliError, Exit
 
@@ -64,6 +65,18 @@ class Flags:
 _OPTIONAL: Final = ("namespace", "context", "kubeconfig", "as_user", "as_group", "request_timeout")
 
 
+def _completed(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a grant, for a shell; kubectl asks `complete` itself."""
+    from bailiwick_cli import complete  # noqa: PLC0415 - it imports us
+
+    given = {**(ctx.obj or {}), **{name: value for name, value in ctx.params.items() if value}}
+    flags = Flags(**{name: given.get(name) for name in _OPTIONAL})
+    try:
+        return [name for name in complete.grants(flags, only_waiting=False) if name.startswith(incomplete)]
+    except CliError:
+        return []
+
+
 @dataclass(frozen=True, kw_only=True)
 class List(Flags):
     """Of `list`."""
@@ -81,7 +94,7 @@ class List(Flags):
 class Show(Flags):
     """Of `show`."""
 
-    name: Annotated[str, typer.Argument(metavar=GRANT)]
+    name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
 
 
@@ -89,7 +102,7 @@ class Show(Flags):
 class Review(Flags):
     """Of `approve` and `deny`."""
 
-    names: Annotated[list[str], typer.Argument(metavar=GRANT)]
+    names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
     step: Annotated[
         str | None, typer.Option("--step", metavar="NAME", help="The step to review, where several are yours.")
@@ -110,7 +123,7 @@ class Review(Flags):
 class Revoke(Flags):
     """Of `revoke`."""
 
-    names: Annotated[list[str], typer.Argument(metavar=GRANT)]
+    names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 
 
@@ -118,7 +131,7 @@ class Revoke(Flags):
 class Wait(Flags):
     """Of `wait`."""
 
-    name: Annotated[str, typer.Argument(metavar=GRANT)]
+    name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
     until: Annotated[Until, typer.Option("--for", help="What to wait for.")] = Until.APPROVED
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="For how long.")] = "10m"
 
@@ -183,7 +196,29 @@ class Check(Flags):
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
 
 
+COMMANDS: Final[dict[str, type[Flags]]] = {
+    "list": List,
+    "show": Show,
+    "approve": Review,
+    "deny": Review,
+    "revoke": Revoke,
+    "request": Request,
+    "wait": Wait,
+    "check": Check,
+}
+
 Options = TypeVar("Options", bound=Flags)
+
+
+def option_types(options: type[Flags]) -> dict[str, Any]:
+    """Return each spelling of each option (not of arguments) with the type of its value; bool: it takes none."""
+    found: dict[str, Any] = {}
+    for parameter in _parameters(options):
+        kind, info = get_args(parameter.annotation)
+        if isinstance(info, OptionInfo):
+            # As typer keeps them: what was given first stands in the place of a default.
+            found |= dict.fromkeys((str(info.default), *(info.param_decls or ())), kind)
+    return found
 
 
 def _ends(run: Callable[[], int]) -> int:

@@ -24,8 +24,8 @@ def run(options: Wait) -> int:
     return wait(cluster, options.name.rpartition("/")[2], options.until, seconds(options.timeout, "--timeout"))
 
 
-def wait(cluster: Cluster, name: str, until: Until, timeout: float) -> int:
-    """Wait for so many seconds; returns the exit code. A grant that is deleted has ended."""
+def wait(cluster: Cluster, name: str, until: Until, timeout: float, *, quiet: bool = False) -> int:
+    """Wait for so many seconds; returns the exit code. A grant that is deleted has ended. `quiet`: without data."""
     deadline = time.monotonic() + timeout
     path = grants_path(cluster.namespace, name)
     grant = GrantView(cluster.get(path), time.time())
@@ -36,7 +36,8 @@ def wait(cluster: Cluster, name: str, until: Until, timeout: float) -> int:
             output.talk(f"{visible(name)} is {visible(phase)}{_progress(grant)}")
             told = phase
         if (code := _outcome(grant, until)) is not None:
-            sys.stdout.write(f"{output.reference(name)} {visible(phase.lower())}\n")
+            if not quiet:
+                sys.stdout.write(f"{output.reference(name)} {visible(phase.lower())}\n")
             return code
         left = deadline - time.monotonic()
         if left <= 0:
