@@ -31,7 +31,7 @@ def run(*arguments: str, kubeconfig: Path | None = None, env: Mapping[str, str] 
     """Run without a terminal."""
     done = subprocess.run(
         [*PROGRAM, *arguments],
-        env=_environment(kubeconfig, env),
+        env=environment(kubeconfig, env),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -46,7 +46,7 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str, after: str) -
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, *arguments],
-        env=_environment(kubeconfig, None),
+        env=environment(kubeconfig),
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -72,6 +72,7 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str, after: str) -
     return Ran(process.returncode, out.decode(), seen)
 
 
-def _environment(kubeconfig: Path | None, more: Mapping[str, str] | None) -> dict[str, str]:
+def environment(kubeconfig: Path | None, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return our environment with this kubeconfig and no other."""
     kept = {name: value for name, value in os.environ.items() if name not in {"KUBECONFIG", "NO_COLOR", "FORCE_COLOR"}}
     return kept | ({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}) | dict(more or {})
