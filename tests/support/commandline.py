@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,8 +41,8 @@ def run(*arguments: str, kubeconfig: Path | None = None, env: Mapping[str, str] 
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str, after: str) -> Ran:
-    """Run at a terminal, and type this when that is on it."""
+def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str | Callable[[], str], after: str) -> Ran:
+    """Run at a terminal, and type this (or what this then returns) when that is on it."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, *arguments],
@@ -65,7 +65,7 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str, after: str) -
                 break
             seen += chunk.decode()
         if not sent and after in seen:
-            os.write(ours, typed.encode())
+            os.write(ours, (typed if isinstance(typed, str) else typed()).encode())
             sent = True
     out, _ = process.communicate(timeout=TIMEOUT)
     os.close(ours)
