@@ -226,7 +226,7 @@ def _ends(run: Callable[[], int]) -> int:
     try:
         return run()
     except CliError as error:
-        sys.stderr.write(f"error: {error}\n")
+        _talk(f"error: {error}")
         return error.code
     except BrokenPipeError:
         # Whoever read us has read enough; what is left in the buffer must not complain at exit.
@@ -237,9 +237,15 @@ def _ends(run: Callable[[], int]) -> int:
     except Exception as error:  # a defect, and still no traceback
         if os.environ.get("BAILIWICK_DEBUG"):
             raise
-        said = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()
-        sys.stderr.write(f"error: a defect of this program ({said}); set BAILIWICK_DEBUG=1 to see where\n")
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        _talk(f"error: a defect of this program ({said}); set BAILIWICK_DEBUG=1 to see where")
         return Exit.FAILURE
+
+
+def _talk(text: str) -> None:
+    from bailiwick_cli.output import talk  # noqa: PLC0415 - not on the way of `--help`
+
+    talk(text)
 
 
 def command(

@@ -45,8 +45,8 @@ def write(lines: Iterable[Line], file: IO[str] | None = None) -> None:
 
 
 def talk(text: str) -> None:
-    """Print one line of talk."""
-    sys.stderr.write(f"{text}\n")
+    """Print a line of talk. What is in it of others is escaped here, if it was not before; line breaks are ours."""
+    sys.stderr.write("\n".join(rendered(line) for line in text.split("\n")) + "\n")
     sys.stderr.flush()
 
 

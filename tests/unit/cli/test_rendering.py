@@ -39,12 +39,12 @@ def test_the_requesters_words_are_escaped_and_stand_last_and_apart() -> None:
         {"resource": {"type": "customer", "id": "1", "properties": {"env": NASTY}}},
         {"intent": NASTY},
         {"actors": [{"id": NASTY, "issuer": "corp"}]},
-        {"requester": {"username": NASTY}},
+        {"requester": NASTY},
         {"excludedReviewers": [NASTY]},
         {"revocation": {"by": "carol", "reason": NASTY}},
         {"unheard": {"of": NASTY}},
     ],
-    ids=lambda fields: next(iter(fields)),
+    ids=lambda fields: "-".join([*fields, *(fields.get("resource") or ())]),
 )
 def test_every_text_is_escaped(fields: dict[str, Any]) -> None:
     text = shown(**fields)

@@ -73,7 +73,7 @@ def test_the_only_step_is_sent_to_the_guard_whoever_asks() -> None:
         ({"steps": ALL}, ERIN, 2),
         ({"status": {"phase": "Denied"}}, CAROL, 0),
         ({"excludedReviewers": ["carol"]}, CAROL, 0),
-        ({"requester": {"username": "carol"}}, CAROL, 0),
+        ({"requester": "carol"}, CAROL, 0),
         ({"subject": {"type": "user", "id": "carol"}}, CAROL, 0),
         ({"actors": [{"id": "carol"}]}, CAROL, 0),
     ],
