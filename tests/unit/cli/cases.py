@@ -34,7 +34,8 @@ def stored(
     **request: object,
 ) -> Object:
     """Return a grant that was opened a minute ago and waits for an hour; keywords replace fields of the request."""
-    raw = opened_grant("crm", **{"pendingUntilTime": at(3540), "steps": [step()], **request})
+    fields: dict[str, Any] = {"pendingUntilTime": at(3540), "steps": [step()], **request}
+    raw = opened_grant("crm", **fields)
     raw["metadata"] |= {"uid": "5f0c0a3e-1111-2222-3333-444444444444", "resourceVersion": "7"}
     raw["metadata"]["creationTimestamp"] = at(-60)
     raw["spec"]["reviews"] = list(reviews)

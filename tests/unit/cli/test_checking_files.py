@@ -23,7 +23,7 @@ def check(tmp_path: Path) -> Check:
     """Checks against a policy of these rules."""
 
     def run(*arguments: str, rules: list[Any] | None = None, **spec: object) -> Ran:
-        given = {"rules": rules or [ALLOWED, gated_rule()], "endpointSettings": settings(), **spec}
+        given: dict[str, Any] = {"rules": rules or [ALLOWED, gated_rule()], "endpointSettings": settings(), **spec}
         file = tmp_path / "policies.yaml"
         file.write_text(yaml.safe_dump(policy("crm", **given)), encoding="utf-8")
         return commandline.run("check", "--as", AGENT, *arguments, "-f", str(file), env={"KUBECONFIG": "/nowhere"})

@@ -1,5 +1,7 @@
 """Which step a review is of: chosen where it is plain, asked for where it is not, refused by the guards alone."""
 
+from typing import Any
+
 import pytest
 
 from bailiwick_cli.errors import CliError
@@ -78,7 +80,7 @@ def test_the_only_step_is_sent_to_the_guard_whoever_asks() -> None:
         ({"actors": [{"id": "carol"}]}, CAROL, 0),
     ],
 )
-def test_what_can_be_reviewed_is_pending_and_of_somebody_else(fields: dict[str, object], me: Me, count: int) -> None:
+def test_what_can_be_reviewed_is_pending_and_of_somebody_else(fields: dict[str, Any], me: Me, count: int) -> None:
     assert len(reviewable(view(**fields), me)) == count
 
 
