@@ -107,7 +107,7 @@ def test_a_denial_while_an_approval_is_pending(tenant: Tenant) -> None:
         "retry",
         policy={**POLICY, "rule": "export"},
         retry_after=5,
-        task={"id": "str", "status": "pending"},
+        task={"id": "str", "status": "pending", "status_endpoint": "str"},
     )
     assert shape(tenant.ask("customers.export", "waiting").body, told) == told
 
@@ -120,6 +120,7 @@ def test_a_pending_task(tenant: Tenant) -> None:
             "status": "pending",
             "status_endpoint": "str",
             "expires_at": "str",
+            "links": {"cancel": "str"},
             "progress": {"total_steps": 1, "awaiting": awaiting},
         }
     }

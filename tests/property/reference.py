@@ -109,10 +109,10 @@ def decide(world: World) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one clause
         if any(standing == "denies" and why == reason for _, _, standing, why in found):
             return Answer("deny", reason, dry_run=dry_run)
     gates = [(facts, rule) for facts, rule, standing, _ in found if standing == "asks"]
-    if len(gates) > 1:
+    if len(gates) > 4:
         return Answer("deny", "multiple_gates", dry_run=dry_run)
     if gates:
-        outcome, reason, grants = _approval(world, *gates[0])
+        outcome, reason, grants = _approval(world, gates)
         return Answer(outcome, reason, grants, dry_run)
     if any(standing == "allows" for _, _, standing, _ in found):
         return Answer("allow", "allowed", dry_run=dry_run)
@@ -248,7 +248,10 @@ _ENDED = {
 }
 
 
-def _approval(world: World, facts: Facts, rule: Object) -> tuple[str, str, tuple[str, ...]]:
+Gates = Sequence[tuple[Facts, Object]]
+
+
+def _approval(world: World, gates: Gates) -> tuple[str, str, tuple[str, ...]]:
     context = world.call["context"]
     if world.freshness == "stale":
         return ("deny", "store_stale", ())
@@ -256,7 +259,7 @@ def _approval(world: World, facts: Facts, rule: Object) -> tuple[str, str, tuple
         return ("deny", "approval_unverifiable", ())
     if "args_digest" in context or not isinstance(context.get("args", {}), Mapping):
         return ("deny", "uninspectable", ())
-    judged = [(_state(world, facts, rule, grant), grant) for grant in world.grants if _is_of(grant, world.call)]
+    judged = [(_state(world, gates, grant), grant) for grant in world.grants if _is_of(grant, world.call)]
     usable = sorted(
         (grant["status"]["notAfterTime"], grant["metadata"]["name"]) for state, grant in judged if state == "usable"
     )
@@ -285,14 +288,14 @@ def _is_of(grant: Object, call: Object) -> bool:
     )
 
 
-def _state(world: World, facts: Facts, rule: Object, grant: Object) -> str:  # noqa: C901, PLR0911 - likewise
+def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR0911 - likewise
     request, status = grant["spec"]["request"], grant.get("status", {})
     if "revocation" in grant["spec"] or "deletionTimestamp" in grant["metadata"]:
         return "approval_revoked"
     phase = status.get("phase", "Pending")
     if phase in _ENDED:
         return _ENDED[phase]
-    if not _is_current(world, facts, rule, request):
+    if not _is_current(world, gates, request):
         return "approval_required"
     approvers = _counted(world, grant)
     if any(decision == "Deny" for _, decision in approvers.values()):
@@ -304,14 +307,14 @@ def _state(world: World, facts: Facts, rule: Object, grant: Object) -> str:  # n
             return "approval_unverifiable"
     if "approvedTime" not in status or "notAfterTime" not in status:
         return "approval_unverifiable"
-    window = min(request["windowSeconds"], rule["approval"].get("windowSeconds", 600))
+    window = min([request["windowSeconds"], *(rule["approval"].get("windowSeconds", 600) for _, rule in gates)])
     if _time(status["approvedTime"]) > _time(request["pendingUntilTime"]):
         return "approval_unverifiable"
     if _time(status["notAfterTime"]) - _time(status["approvedTime"]) > window:
         return "approval_unverifiable"
     if world.now >= _time(status["notAfterTime"]):
         return "approval_expired"
-    if status.get("uses", 0) >= min(request["maxUses"], rule["approval"].get("maxUses", 1)):
+    if status.get("uses", 0) >= min([request["maxUses"], *(rule["approval"].get("maxUses", 1) for _, rule in gates)]):
         return "approval_consumed"
     return "usable"
 
@@ -320,16 +323,23 @@ def _time(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _is_current(world: World, facts: Facts, rule: Object, request: Object) -> bool:
-    uid, policy = facts.raw["metadata"]["uid"], facts.raw["metadata"]["name"]
-    if len(request["rules"]) != 1 or request["rules"][0]["uid"] != uid:
+def _is_current(world: World, gates: Gates, request: Object) -> bool:
+    wanted, rules = [], []
+    for facts, rule in gates:
+        uid, policy = facts.raw["metadata"]["uid"], facts.raw["metadata"]["name"]
+        rules.append((uid, world.rule_digests[uid, rule["name"]]))
+        wanted += [
+            (
+                f"{policy}.{rule['name']}.{step['name']}",
+                policy,
+                step["kind"],
+                sorted(step.get("groups", [])),
+                step["count"],
+            )
+            for step in rule["approval"]["steps"]
+        ]
+    if sorted((named["uid"], named["ruleDigest"]) for named in request["rules"]) != sorted(rules):
         return False
-    if request["rules"][0]["ruleDigest"] != world.rule_digests[uid, rule["name"]]:
-        return False
-    wanted = [
-        (f"{policy}.{rule['name']}.{step['name']}", policy, step["kind"], sorted(step.get("groups", [])), step["count"])
-        for step in rule["approval"]["steps"]
-    ]
     asked = [
         (step["name"], step["policy"], step["kind"], sorted(step.get("groups", [])), step["count"])
         for step in request["steps"]

@@ -245,12 +245,20 @@ CONTEXT: Final[dict[str, st.SearchStrategy[Any]]] = {
 @st.composite
 def grants(draw: st.DrawFn, number: int, call: Object, gates: Sequence[tuple[Facts, Object, str]]) -> Object:
     """Draw a grant for this call before one of these gates, whole or spoilt in a place or two."""
-    facts, rule, rule_digest = draw(st.sampled_from(gates))
-    policy = facts.raw["metadata"]["name"]
-    approval_of = rule["approval"]
+    # Mostly of one rule, else of two that may both stand before the call.
+    count = draw(mostly(1, 2, odds=4)) if len(gates) > 1 else 1
+    named = draw(st.lists(st.sampled_from(range(len(gates))), min_size=count, max_size=count, unique=True))
+    chosen = [gates[index] for index in sorted(named)]
+    approval_of = {name: min(rule["approval"][name] for _, rule, _ in chosen) for name in ("windowSeconds", "maxUses")}
     digest = reference.digest(call)
     steps = [
-        {**step, "name": f"{policy}.{rule['name']}.{step['name']}", "policy": policy} for step in approval_of["steps"]
+        {
+            **step,
+            "name": f"{facts.raw['metadata']['name']}.{rule['name']}.{step['name']}",
+            "policy": facts.raw["metadata"]["name"],
+        }
+        for facts, rule, _ in chosen
+        for step in rule["approval"]["steps"]
     ]
     people, robots, reviews = list(PEOPLE), list(ROBOTS), []
     for step in steps:
@@ -274,11 +282,12 @@ def grants(draw: st.DrawFn, number: int, call: Object, gates: Sequence[tuple[Fac
                 "endpoint": call["endpoint"],
                 "rules": [
                     {
-                        "policy": policy,
+                        "policy": facts.raw["metadata"]["name"],
                         "uid": facts.raw["metadata"]["uid"],
                         "rule": rule["name"],
                         "ruleDigest": rule_digest,
                     }
+                    for facts, rule, rule_digest in chosen
                 ],
                 "requester": dict(ENFORCER),
                 "subject": {name: call["subject"][name] for name in ("type", "id", "uid")},
@@ -453,7 +462,7 @@ def digests_of(made: Sequence[Facts]) -> dict[tuple[str, str], str]:
     """Return the rule digests as the compiler makes them; the reference takes them as given."""
     compiled = [compiled_of(facts.raw) for facts in made]
     return {
-        (policy.ref.uid, rule.name): rule.gate.rule_digest
+        (policy.ref.uid, rule.name): rule.gate.rules[0].rule_digest
         for policy in compiled
         if isinstance(policy, CompiledPolicy)
         for rule in policy.rules

@@ -33,14 +33,16 @@ from support.waiting import until
 
 OWNERS: Final = "crm-owners"
 STEPS: Final = [{"name": "owner", "kind": "Human", "groups": [OWNERS]}]
+# Tests of a module share a tenant, and so its agent, in whose name all of them ask.
+PLENTY: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
 RULES: Final[tuple[Object, ...]] = (
     rule("read", actions=["customers.list", "customers.get"]),
-    gated_rule("export", actions=["customers.export"], approval={"steps": STEPS}),
-    gated_rule("notify", actions=["customers.notify"], approval={"steps": STEPS, "maxUses": 3}),
+    gated_rule("export", actions=["customers.export"], approval={"steps": STEPS, "limits": PLENTY}),
+    gated_rule("notify", actions=["customers.notify"], approval={"steps": STEPS, "maxUses": 3, "limits": PLENTY}),
     gated_rule(
         "erase",
         actions=["customers.erase"],
-        approval={"steps": STEPS, "reason": {"required": True, "pattern": "INC-[0-9]+ .*"}},
+        approval={"steps": STEPS, "reason": {"required": True, "pattern": "INC-[0-9]+ .*"}, "limits": PLENTY},
     ),
     rule("never", effect="Deny", actions=["customers.purge"]),
 )
@@ -100,10 +102,12 @@ class Tenant:
         point: int = 0,
         path: str = "evaluation",
         request_id: str | None = None,
+        key: str | None = None,
         **context: object,
     ) -> Said:
         """Ask as the enforcer, for the agent."""
         headers = {} if request_id is None else {"X-Request-ID": request_id}
+        headers |= {} if key is None else {"Idempotency-Key": key}
         body = self.body(action, resource, args=args, **context)
         return asking.post(self.url(path, point), body, self.pep, headers)
 
@@ -123,6 +127,10 @@ class Tenant:
     def submit(self, action: str, resource: str = "42", **more: Any) -> Said:  # noqa: ANN401 - as `ask`
         """Ask for an approval."""
         return self.ask(action, resource, path="requests", **{"business_justification": "INC-1 please", **more})
+
+    def cancel(self, task_id: str, body: object = None, token: str | None = None) -> Said:
+        """Withdraw a request."""
+        return asking.post(self.url(f"requests/{task_id}/cancel"), body or {}, token or self.pep)
 
     def poll(self, task_id: str, point: int = 0, token: str | None = None) -> Said:
         """Read a task."""
@@ -152,17 +160,18 @@ class Tenant:
         found: str = self.grant(name).get("status", {}).get("phase", "Pending")
         return found
 
-    def review(self, name: str, by: str = "carol", decision: str = "Approve") -> Answer:
-        """Let somebody review the first step of a grant."""
+    def review(self, name: str, by: str = "carol", decision: str = "Approve", step: int = 0) -> Answer:
+        """Let somebody review one step of a grant, by default the first."""
         stored = self.grant(name)
         request = stored["spec"]["request"]
         entry = {
             "reviewer": by,
-            "step": request["steps"][0]["name"],
-            "group": OWNERS,
+            "step": request["steps"][step]["name"],
             "decision": decision,
-            "binding": request["binding"]["digest"],
+            "binding": request["binding"].get("digest", stored["metadata"]["uid"]),
         }
+        if "groups" in request["steps"][step]:
+            entry["group"] = request["steps"][step]["groups"][0]
         return self.callers(by).patch(stored, adding_review(entry), "json")
 
     def revoke(self, name: str, by: str = "carol") -> None:

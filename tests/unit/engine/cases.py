@@ -13,12 +13,13 @@ from bailiwick_engine import grants as approval
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile import Compilation, compile_object, compile_policy, parse_spec, policy_ref
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, Gate
+from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.decide import decide
+from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Verdict
-from support.objects import AGENT, ENDPOINT, Object, policy, rule, settings, stamp
+from support.objects import AGENT, ENDPOINT, Object, gated_rule, policy, rule, settings, stamp
 
 NAMESPACE: Final = "crm"
 NOW: Final = 1_900_000_000.0
@@ -62,6 +63,12 @@ def snapshot(*policies: Object) -> Snapshot:
 def governed(*rules: Object, **spec: object) -> Snapshot:
     """Return an endpoint that one policy, `crm-agent`, configures and governs with these rules."""
     return snapshot(stored("crm-agent", *rules, **{"endpointSettings": settings(), **spec}))
+
+
+def approving(**approval: object) -> Snapshot:
+    """Return an endpoint with one gate before the call, whose `approval` says this besides its one step."""
+    gated = gated_rule()
+    return governed({**gated, "approval": {**gated["approval"], **approval}})
 
 
 def compilation(raw: Object) -> Compilation:
@@ -119,12 +126,8 @@ def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Obj
             "request": {
                 "endpoint": call.endpoint,
                 "rules": [
-                    {
-                        "policy": gate.policy,
-                        "uid": gate.policy_uid,
-                        "rule": gate.rule,
-                        "ruleDigest": gate.rule_digest,
-                    }
+                    {"policy": one.policy, "uid": one.policy_uid, "rule": one.rule, "ruleDigest": one.rule_digest}
+                    for one in gate.rules
                 ],
                 "requester": {"username": ENFORCER.username, "uid": ENFORCER.uid},
                 "subject": {"type": call.subject.type, "id": call.subject.id, "uid": call.subject.uid},
@@ -150,7 +153,7 @@ def review(of: Object, reviewer: str, step: int = 0, **fields: object) -> Object
     request = of["spec"]["request"]
     wanted = request["steps"][step]
     group = {"group": wanted["groups"][0]} if wanted.get("groups") else {}
-    binding = request["binding"]["digest"]
+    binding = request["binding"].get("digest", of["metadata"]["uid"])
     return {"reviewer": reviewer, "step": wanted["name"], "decision": "Approve", "binding": binding, **group, **fields}
 
 

@@ -7,13 +7,16 @@ from msgspec.structs import replace
 
 from bailiwick_engine.binding import NotCanonicalError
 from bailiwick_engine.call import Action, Call, Resource, Subject, Unproven
-from bailiwick_engine.display import inspectable, items_of
+from bailiwick_engine.display import inspectable, items_of, lacking
 from bailiwick_engine.reasons import Reason
-from unit.engine.cases import CALL, with_context
+from support.objects import gated_rule
+from unit.engine.cases import CALL, approving, gate_of, governed, with_context
+
+WHOLE: Final = gate_of(governed(gated_rule()))
 
 
 def shown(call: Call) -> dict[str, str]:
-    items = list(items_of(call))
+    items = list(items_of(call, WHOLE))
     names = [item["name"] for item in items]
     # The names are the keys of a list of the custom resource.
     assert len(names) == len(set(names))
@@ -44,7 +47,7 @@ class TestACall:
 
     def test_that_is_only_what_the_request_names_anyway_shows_nothing_more(self) -> None:
         assert shown(CALL) == {}
-        assert inspectable(CALL)
+        assert inspectable(CALL, WHOLE)
 
     @pytest.mark.parametrize("intent", [["support"], None, "", 1, {"a": 1}])
     def test_shows_a_purpose_that_the_request_cannot_name(self, intent: object) -> None:
@@ -152,7 +155,7 @@ class TestAnotherValue:
     def test_without_canonical_form_cannot_be_shown(self) -> None:
         with pytest.raises(NotCanonicalError):
             value_of(2**53)
-        assert not inspectable(with_context(v=2**53))
+        assert not inspectable(with_context(v=2**53), WHOLE)
 
 
 ALIKE: Final[list[list[Any]]] = [
@@ -211,7 +214,7 @@ class TestWhatCanBeShown:
         ],
     )
     def test_is_what_a_grant_can_hold(self, context: dict[str, Any]) -> None:
-        assert inspectable(with_context(**context))
+        assert inspectable(with_context(**context), WHOLE)
 
     @pytest.mark.parametrize(
         "context",
@@ -235,16 +238,79 @@ class TestWhatCanBeShown:
         ],
     )
     def test_is_nothing_that_would_have_to_be_cut_or_hidden(self, context: dict[str, Any]) -> None:
-        assert not inspectable(with_context(**context))
+        assert not inspectable(with_context(**context), WHOLE)
 
     def test_is_no_text_that_reads_as_json_without_end(self) -> None:
-        assert not inspectable(with_context(v="[" * 100_000))
+        assert not inspectable(with_context(v="[" * 100_000), WHOLE)
 
     def test_is_bounded_everywhere(self) -> None:
         long = {"a": "x" * 1025}
-        assert not inspectable(replace(CALL, action=Action("a", long)))
-        assert not inspectable(replace(CALL, resource=Resource("t", "1", long)))
-        assert not inspectable(replace(CALL, subject=Subject("t", "a", "uid", {}, long)))
+        assert not inspectable(replace(CALL, action=Action("a", long)), WHOLE)
+        assert not inspectable(replace(CALL, resource=Resource("t", "1", long)), WHOLE)
+        assert not inspectable(replace(CALL, subject=Subject("t", "a", "uid", {}, long)), WHOLE)
 
     def test_shows_each_value_to_its_end(self) -> None:
         assert value_of("x" * 1024) == "x" * 1024
+
+
+POINTED: Final = gate_of(
+    approving(show=["/context/args/fields", "/context/args/deep/1/a~1b", "/resource/properties/env"])
+)
+UNSEEN: Final = gate_of(approving(allowUnseen=True))
+DIGEST: Final = "sha256:" + "a" * 64
+
+
+class TestWhatThePolicyPointsAt:
+    def test_is_all_that_is_shown(self) -> None:
+        call = replace(
+            CALL,
+            resource=Resource("customer", "42", {"env": "prod", "other": "x"}),
+            context={"args": {"fields": ["name"], "hidden": 1, "deep": [0, {"a/b": "\u202e"}]}, "tenant": "b"},
+        )
+        assert list(items_of(call, POINTED)) == [
+            {"name": "/context/args/fields", "value": '["name"]'},
+            {"name": "/context/args/deep/1/a~1b", "value": "\\u202e"},
+            {"name": "/resource/properties/env", "value": "prod"},
+        ]
+
+    def test_is_named_as_absent_where_the_call_lacks_it(self) -> None:
+        call = with_context(args={"fields": "name", "deep": [0]})
+        assert list(items_of(call, POINTED)) == [
+            {"name": "/context/args/fields", "value": "name"},
+            {"name": "absent", "value": "/context/args/deep/1/a~1b, /resource/properties/env"},
+        ]
+
+    def test_is_refused_where_it_is_too_long_and_nothing_else_is(self) -> None:
+        assert inspectable(with_context(args={"fields": "x", "hidden": "y" * 5000}), POINTED)
+        assert inspectable(with_context(args={f"a{number}": 1 for number in range(40)}), POINTED)
+        assert not inspectable(with_context(args={"fields": "x" * 1025}), POINTED)
+
+
+class TestArgumentsBehindTheirDigest:
+    def test_are_told_to_be_hidden_where_the_policy_lets_them(self) -> None:
+        call = with_context(args_digest=DIGEST)
+        assert inspectable(call, UNSEEN)
+        assert {"name": "args", "value": "not shown"} in list(items_of(call, UNSEEN))
+        assert not inspectable(call, WHOLE)
+
+    @pytest.mark.parametrize("digest", ["", "sha256:", "sha256:" + "A" * 64, "x" * 71, 1, None, DIGEST + "\n"])
+    def test_are_refused_where_it_is_no_digest(self, digest: object) -> None:
+        assert not inspectable(with_context(args_digest=digest), UNSEEN)
+
+    def test_are_refused_beside_the_arguments(self) -> None:
+        assert not inspectable(with_context(args={}, args_digest=DIGEST), UNSEEN)
+
+
+class TestTheContextThatARuleRequires:
+    @pytest.mark.parametrize(
+        ("context", "lacks"),
+        [({}, True), ({"tenant": "a"}, True), ({"args": {}}, True), ({"args": {}, "tenant": None}, False)],
+    )
+    def test_is_lacking_while_a_member_is(self, context: dict[str, Any], lacks: bool) -> None:
+        gate = gate_of(approving(requiredContext=["args", "tenant"]))
+        assert lacking(with_context(**context), gate) is lacks
+
+    def test_has_arguments_behind_their_digest_only_where_nobody_needs_to_see_them(self) -> None:
+        call = with_context(args_digest=DIGEST)
+        assert not lacking(call, gate_of(approving(requiredContext=["args"], allowUnseen=True)))
+        assert lacking(call, gate_of(approving(requiredContext=["args"])))

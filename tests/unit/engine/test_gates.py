@@ -17,6 +17,7 @@ from unit.engine.cases import (
     NOW,
     active,
     approved,
+    approving,
     asked,
     at,
     carrier,
@@ -44,8 +45,12 @@ def pending(**names: Any) -> Grant:  # noqa: ANN401 - as `variant`
     return variant(asked(GATED), phase="Pending", **names)
 
 
-def ended(phase: str, created: float = -3600) -> Grant:
-    return variant(APPROVED, f"agr-{phase.lower()}", created, phase=phase)
+def ended(phase: str, created: float = -3600, denied: float = -7200) -> Grant:
+    """Return a grant that is over; a denial was so long ago that it can be asked again."""
+    since = [{"type": "Denied", "status": "True", "lastTransitionTime": at(denied), "reason": "Denied"}]
+    return variant(
+        APPROVED, f"agr-{phase.lower()}", created, phase=phase, conditions=since if phase == "Denied" else []
+    )
 
 
 class TestAGateWithoutGrant:
@@ -53,11 +58,9 @@ class TestAGateWithoutGrant:
         verdict = verdict_of(GATED)
         assert (verdict.outcome, verdict.reason) == (Outcome.DENY, Reason.APPROVAL_REQUIRED)
         assert verdict.gate is not None
-        assert (verdict.gate.policy, verdict.gate.policy_uid, verdict.gate.rule) == (
-            "crm-agent",
-            "crm-agent-uid",
-            "export",
-        )
+        assert [(one.policy, one.policy_uid, one.rule) for one in verdict.gate.rules] == [
+            ("crm-agent", "crm-agent-uid", "export")
+        ]
         assert [step.name for step in verdict.gate.steps] == ["crm-agent.export.owner"]
         assert verdict.digest is not None
         assert verdict.rule is not None
@@ -75,8 +78,7 @@ class TestAGateWithoutGrant:
         gate = verdict_of(governed(gated_rule(approval=approval))).gate
         assert gate is not None
         assert (gate.pending_seconds, gate.window_seconds, gate.max_uses) == (31, 11, 3)
-        assert gate.reason is not None
-        assert (gate.reason.required, gate.reason.pattern) == (False, "a+")
+        assert [(reason.required, reason.pattern) for reason in gate.reasons] == [(False, "a+")]
         assert [(step.policy, step.kind, step.groups, step.count) for step in gate.steps] == [
             ("crm-agent", "System", ["a"], 2)
         ]
@@ -102,7 +104,7 @@ class TestAGate:
             ([stored("off", gated_rule(), suspend=True)], Reason.POLICY_SUSPENDED),
             ([stored("over", gated_rule(), expireTime=at(0))], Reason.EXPIRED),
             ([stored("else", gated_rule(intents=["support"]))], Reason.INTENT_MISMATCH),
-            ([stored("second", gated_rule())], Reason.MULTIPLE_GATES),
+            ([stored(f"more-{number}", gated_rule()) for number in range(4)], Reason.MULTIPLE_GATES),
             ([carrier()], Reason.POLICY_INVALID),
             ([stored("unreadable")], Reason.POLICY_INVALID),
         ],
@@ -261,7 +263,7 @@ class TestSeveralGrants:
     @pytest.mark.parametrize(
         ("phase", "reason", "requestable"),
         [
-            ("Denied", Reason.APPROVAL_DENIED, False),
+            ("Denied", Reason.APPROVAL_DENIED, True),
             ("Expired", Reason.APPROVAL_EXPIRED, True),
             ("Withdrawn", Reason.APPROVAL_REQUIRED, True),
             ("Consumed", Reason.APPROVAL_CONSUMED, True),
@@ -285,6 +287,34 @@ def allowing(name: str, **fields: object) -> Object:
     return stored(name, rule(name, **{"actions": ["customers.export"], **fields}))
 
 
+class TestADenial:
+    @pytest.mark.parametrize(
+        ("since", "cooldown", "requestable"),
+        [
+            (-900.0, {}, True),
+            (-899.0, {}, False),
+            (-5.0, {"denyCooldownSeconds": 4}, True),
+            (0.0, {"denyCooldownSeconds": 0}, True),
+        ],
+    )
+    def test_cannot_be_asked_for_again_so_soon(self, since: float, cooldown: Object, requestable: bool) -> None:
+        on = approving(limits=cooldown)
+        conditions = [{"type": "Denied", "status": "True", "lastTransitionTime": at(since), "reason": "Denied"}]
+        grant = read(approved(on, phase="Denied", conditions=conditions))
+        verdict = verdict_of(on, grants=[grant])
+        assert (verdict.reason, verdict.requestable) == (Reason.APPROVAL_DENIED, requestable)
+        assert verdict.next_action == ("request" if requestable else "none")
+
+    def test_of_nobody_knows_when_lasts(self) -> None:
+        verdict = verdict_of(GATED, grants=[variant(APPROVED, phase="Denied")])
+        assert (verdict.cools_until, verdict.requestable) == (float("inf"), False)
+
+    def test_holds_although_another_grant_ended_since(self) -> None:
+        denied = ended("Denied", -20, denied=-20)
+        verdict = verdict_of(GATED, grants=[denied, ended("Revoked", -10)])
+        assert (verdict.reason, verdict.requestable) == (Reason.APPROVAL_REVOKED, False)
+
+
 class TestAVerdict:
     @pytest.mark.parametrize("effect", ["Allow", "Deny"])
     def test_names_the_first_of_equal_rules_whatever_their_order(self, effect: str) -> None:
@@ -303,7 +333,7 @@ class TestAVerdict:
     def test_names_the_first_of_several_gates(self) -> None:
         policies = [stored(name, gated_rule(name)) for name in ("b", "a")]
         verdict = verdict_of(snapshot(carrier(), *policies))
-        assert verdict.reason is Reason.MULTIPLE_GATES
+        assert verdict.reason is Reason.APPROVAL_REQUIRED
         assert verdict.rule is not None
         assert verdict.rule.place == ("a", "a")
 
@@ -350,7 +380,8 @@ class TestAVerdict:
         assert not made.requestable
         assert replace(made, outcome=Outcome.DENY).requestable
         assert not replace(made, outcome=Outcome.DENY, gate=None).requestable
-        assert not replace(made, outcome=Outcome.DENY, reason=Reason.APPROVAL_DENIED).requestable
+        assert not replace(made, outcome=Outcome.DENY, cools_until=NOW).requestable
+        assert not replace(made, outcome=Outcome.DENY, reason=Reason.UNINSPECTABLE).requestable
 
     def test_lists_what_audit_policies_would_have_said(self) -> None:
         false = [{"name": "c", "expression": "false"}]

@@ -75,7 +75,9 @@ class TestReading:
 
 
 def name(call: Call = CALL, digest: str = DIGEST, uid: str = "agent-uid", previous: str = "", **gate: Any) -> str:  # noqa: ANN401 - any field
-    return approval.grant_name(call, replace(GATE, **gate), digest, uid, previous_uid=previous)
+    of_rule = {field: gate.pop(field) for field in ("policy", "policy_uid", "rule", "rule_digest") if field in gate}
+    changed_gate = replace(GATE, rules=tuple(replace(one, **of_rule) for one in GATE.rules), **gate)
+    return approval.grant_name(call, changed_gate, digest, uid, previous_uid=previous)
 
 
 class TestTheName:

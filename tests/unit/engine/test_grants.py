@@ -1,5 +1,6 @@
 """What a grant is to a call: each state that it can be in, and what was forged or has changed meanwhile."""
 
+import dataclasses
 from typing import Any, Final
 
 import pytest
@@ -41,9 +42,12 @@ PENDING: Final = {**OPENED, "status": {"phase": "Pending"}}
 ACTIVE: Final = active(reviewed(OPENED, *REVIEWS))
 
 
-def fit(raw: Object, around: Circumstances = AROUND, **gate: Any) -> Fitness:  # noqa: ANN401 - fields of a gate
+def fit(raw: Object, around: Circumstances = AROUND, **gate: Any) -> Fitness:  # noqa: ANN401 - fields of a gate or its rule
     now = gate_of(GATED)
-    changed_gate = type(now)(**{name: getattr(now, name) for name in now.__slots__} | gate)
+    of_rule = {field: gate.pop(field) for field in ("policy", "policy_uid", "rule_digest") if field in gate}
+    changed_gate = dataclasses.replace(
+        now, rules=tuple(dataclasses.replace(one, **of_rule) for one in now.rules), **gate
+    )
     return fitness(read(raw), changed_gate, CALL, _subject(), around)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import bailiwick_engine
-from bailiwick_engine.call import Unproven
+from bailiwick_engine.call import Shown, Unproven
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_engine.verdict import Verdict
@@ -20,6 +20,7 @@ from unit.engine.cases import (
     THE_AGENT,
     active,
     approved,
+    approving,
     asked,
     at,
     carrier,
@@ -32,7 +33,7 @@ from unit.engine.cases import (
 )
 
 # Those of the steps after the decision: the live read, the record.
-OF_THE_DECISION_POINT: Final = {Reason.CLOCK_SKEW, Reason.RECORD_FAILED}
+OF_THE_DECISION_POINT: Final = {Reason.APPROVAL_THROTTLED, Reason.CLOCK_SKEW, Reason.RECORD_FAILED}
 # Those that a subject brings along who is not proven.
 OF_THE_IDENTITY: Final = {
     Reason.IDENTITY_INVALID,
@@ -43,6 +44,7 @@ OF_THE_IDENTITY: Final = {
 }
 
 GATED: Final = governed(gated_rule())
+BY_TOKEN: Final = approving(presentation="Token")
 APPROVED_IMAGE: Final = {"imageDigests": ["sha256:" + "a" * 64]}
 
 
@@ -103,8 +105,13 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     Reason.APPROVAL_CONSUMED: lambda: ended("Consumed"),
     Reason.APPROVAL_UNVERIFIABLE: lambda: granted(active(asked(GATED))),
     Reason.MULTIPLE_GATES: lambda: verdict_of(
-        snapshot(carrier(), stored("one", gated_rule()), stored("two", gated_rule()))
+        snapshot(carrier(), *(stored(f"p{number}", gated_rule()) for number in range(5)))
     ),
+    Reason.APPROVAL_TOKEN_REQUIRED: lambda: verdict_of(BY_TOKEN, grants=[read(approved(BY_TOKEN))]),
+    Reason.APPROVAL_TOKEN_INVALID: lambda: verdict_of(
+        GATED, msgspec.structs.replace(CALL, shown=Shown("agr-opened.grant-uid", invalid=True))
+    ),
+    Reason.CONTEXT_INSUFFICIENT: lambda: verdict_of(approving(requiredContext=["tenant"])),
     Reason.UNINSPECTABLE: lambda: verdict_of(GATED, with_context(args_digest="sha256:")),
     Reason.STORE_STALE: lambda: verdict_of(GATED, around=Circumstances(now=NOW, freshness=Freshness.STALE)),
 }
@@ -148,6 +155,9 @@ class TestAReason:
         asking = {reason for reason, explained in EXPLAINED.items() if explained.next_action == "request"}
         assert asking == {
             Reason.APPROVAL_REQUIRED,
+            Reason.APPROVAL_DENIED,
+            Reason.APPROVAL_TOKEN_REQUIRED,
+            Reason.APPROVAL_TOKEN_INVALID,
             Reason.APPROVAL_REVOKED,
             Reason.APPROVAL_EXPIRED,
             Reason.APPROVAL_CONSUMED,
