@@ -32,6 +32,11 @@ def service_account(text: str, flag: str) -> str:
     return f"system:serviceaccount:{found[1]}:{found[2]}"
 
 
+def grant_name(text: str) -> str:
+    """Read a grant's name, also as `-o name` prints it."""
+    return text.rpartition("/")[2]
+
+
 def resource(text: str) -> tuple[str, str]:
     """Read `TYPE/ID`; the id may hold more slashes."""
     kind, slash, name = text.partition("/")

@@ -6,6 +6,7 @@ resolves; the guards say who may ask.
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION
@@ -19,6 +20,7 @@ from bailiwick_cli.showing import described
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compiled import CompiledRule, Effect
+from bailiwick_engine.conditions import matches_whole
 from bailiwick_engine.decide import decide
 from bailiwick_engine.display import visible
 from bailiwick_engine.gates import MAX_RULES, Gate, joined
@@ -33,6 +35,8 @@ _PREFIX: Final = "req-"
 def run(options: Request) -> int:
     """Ask, and wait where that is asked."""
     waits = None if options.wait is None else parsing.seconds(options.wait, "--wait")
+    if not options.reason.strip():
+        raise CliError("--reason is empty: say why, for those who review it")
     # Said before anything is read: what is wrong on the command line needs no cluster.
     pending = _bounded(options.pending, "--pending", 30, _MAX_PENDING)
     scope = _scope(options)
@@ -42,8 +46,7 @@ def run(options: Request) -> int:
     _, endpoint = policies.endpoint(snapshot, cluster.namespace, options.endpoint)
     rules = _rules(options, snapshot, cluster.namespace, endpoint, scope)
     gate = joined([rule.gate for rule in rules if rule.gate is not None])
-    if not gate.scope:
-        output.talk("warning: not every rule has `binding: Scope`, so that no approval beforehand opens it")
+    _possible(options, gate, [rule for rule in rules if rule.gate is not None and not rule.gate.scope])
     body = {
         "apiVersion": API_VERSION,
         "kind": "ApprovalGrant",
@@ -115,6 +118,22 @@ def _speaking(
             raise CliError(f"several rules may ask for an approval of this, say which with --rule: {named}")
         gates = {rule: one for rule, one in gates.items() if one.keys <= gate.keys}
     return sorted(gates, key=lambda rule: rule.place)
+
+
+def _possible(options: Request, gate: Gate, exact: Sequence[CompiledRule]) -> None:
+    """Refuse what nobody could ever use, and say what is left open."""
+    if exact:
+        named = ", ".join(f"{rule.policy.name}/{rule.name}" for rule in exact)
+        raise CliError(
+            f"an approval of {named} is bound to one exact call (binding: Exact), so nobody can ask for it beforehand:"
+            " the call's own denial says how to ask"
+        )
+    for wanted in gate.reasons:
+        if wanted.pattern and matches_whole(wanted.pattern, options.reason) is not True:
+            raise CliError(f"--reason: the rule wants one that matches {wanted.pattern}")
+    bound = parsing.pairs(options.properties, "--property")
+    if left := sorted(gate.scope_properties - bound.keys()):
+        output.talk(f"note: it will hold whatever {', '.join(left)} is: to bind it, say --property {left[0]}=VALUE")
 
 
 def _request(options: Request, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:

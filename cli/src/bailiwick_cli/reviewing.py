@@ -16,6 +16,7 @@ from bailiwick_cli.cluster import Cluster, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import Review
 from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.parsing import grant_name
 from bailiwick_cli.people import who_am_i
 from bailiwick_cli.showing import described
 from bailiwick_cli.steps import Choice
@@ -54,7 +55,7 @@ def one_name(names: list[str], verb: str) -> str:
     """Return the one name there must be: each request is looked at by itself."""
     if len(names) != 1:
         raise CliError(f"{verb} takes one name: look at each request by itself")
-    return names[0].rpartition("/")[2]
+    return grant_name(names[0])
 
 
 def _confirmed(options: Review, grant: GrantView, decision: Decision) -> bool:

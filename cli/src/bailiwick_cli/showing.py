@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from bailiwick_cli import output
+from bailiwick_cli import output, parsing
 from bailiwick_cli.cluster import connect, grants_path
 from bailiwick_cli.errors import Exit
 from bailiwick_cli.flags import Output, Show
@@ -29,12 +29,13 @@ _KNOWN: Final = {
 def run(options: Show) -> int:
     """Show one grant."""
     cluster = connect(options)
-    raw = cluster.get(grants_path(cluster.namespace, options.name))
+    name = parsing.grant_name(options.name)
+    raw = cluster.get(grants_path(cluster.namespace, name))
     match options.output:
         case Output.JSON | Output.YAML:
             sys.stdout.write(output.document(raw, options.output))
         case Output.NAME:
-            sys.stdout.write(output.reference(options.name) + "\n")
+            sys.stdout.write(output.reference(name) + "\n")
         case _:
             output.write(described(GrantView(raw, time.time())))
     return Exit.OK
@@ -66,7 +67,7 @@ def described(grant: GrantView) -> Iterator[Line]:
     for name in sorted(request.keys() - _KNOWN):
         yield _pair(visible(name), visible(json.dumps(request[name], sort_keys=True)))
     if excluded := request.get("excludedReviewers"):
-        yield _pair("May not", "review: " + ", ".join(visible(one) for one in excluded))
+        yield _pair("Excluded", ", ".join(visible(one) for one in excluded) + " (may not review)")
     yield from _reviews(grant)
     yield from _words(request)
 

@@ -11,7 +11,7 @@ from bailiwick_cli.cluster import Cluster, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import Until, Wait
 from bailiwick_cli.grantview import GrantView, moment
-from bailiwick_cli.parsing import seconds
+from bailiwick_cli.parsing import grant_name, seconds
 from bailiwick_engine.display import visible
 
 _PAUSE = 0.5
@@ -20,8 +20,9 @@ _NOT_FOUND = 404
 
 def run(options: Wait) -> int:
     """Wait as the flags say."""
+    name, timeout = grant_name(options.name), seconds(options.timeout, "--timeout")
     cluster = connect(options)
-    return wait(cluster, options.name.rpartition("/")[2], options.until, seconds(options.timeout, "--timeout"))
+    return wait(cluster, name, options.until, timeout)
 
 
 def wait(cluster: Cluster, name: str, until: Until, timeout: float, *, quiet: bool = False) -> int:

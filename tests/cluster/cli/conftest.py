@@ -29,6 +29,11 @@ def _rules() -> list[Object]:
             resources=[{"type": "customer", "ids": ["*"], "properties": {"env": ["prod", "test"]}}],
             approval={"steps": STEPS, "limits": LIMITS, "binding": "Scope", "maxUses": 3, "windowSeconds": 1200},
         ),
+        gated_rule(
+            "seal",
+            actions=["customers.seal"],
+            approval={"steps": STEPS, "binding": "Scope", "reason": {"pattern": "INC-[0-9]+ .*"}},
+        ),
         RULES[-1],
     ]
 

@@ -9,6 +9,7 @@ from bailiwick_api.meta import GROUP
 from support.commandline import Ran
 from support.namespaces import Roles
 from support.pdp.tenant import Tenant
+from support.waiting import until
 
 Cli = Callable[..., Ran]
 
@@ -26,7 +27,8 @@ def ask(cli: Cli, tenant: Tenant) -> Callable[..., Ran]:
     def run(person: str, *arguments: str) -> Ran:
         agent = f"sa:{tenant.namespace}/agent"
         named = ("--endpoint", "crm-api", "--for", agent, "--reason", "INC-7 please")
-        return cli(person, "request", *arguments, *named)
+        # What is said last holds.
+        return cli(person, "request", *named, *arguments)
 
     return run
 
@@ -93,8 +95,31 @@ def test_what_no_rule_gates_is_told_with_what_to_look_at(ask: Cli, tenant: Tenan
     assert f"kubectl bailiwick check --as sa:{tenant.namespace}/agent customers.list customer/1" in ran.err
 
 
-def test_a_rule_that_binds_exactly_is_warned_of(ask: Cli) -> None:
-    assert "binding: Scope" in ask("eve", "customers.export", "customer/1").err
+def test_what_is_bound_to_one_exact_call_cannot_be_asked_for_beforehand(ask: Cli) -> None:
+    ran = ask("eve", "customers.export", "customer/1")
+    assert (ran.code, "crm-agent/export is bound to one exact call" in ran.err) == (2, True), ran
+
+
+def test_a_reason_is_of_the_kind_that_the_rule_wants(ask: Cli) -> None:
+    ran = ask("eve", "customers.seal", "customer/1", "--reason", "just so")
+    assert (ran.code, "the rule wants one that matches INC-[0-9]+ .*" in ran.err) == (2, True), ran
+
+
+def test_a_property_that_is_left_open_is_told(ask: Cli) -> None:
+    assert "whatever env is" in ask("eve", "customers.rotate", "customer/3").err
+    assert "whatever env is" not in ask("eve", "customers.rotate", "customer/3", "--property", "env=prod").err
+
+
+def test_what_was_asked_for_is_approved_by_somebody_else_and_used(ask: Cli, cli: Cli, tenant: Tenant) -> None:
+    name = ask("eve", "customers.rotate", "customer/used", "--property", "env=prod").out.strip().rpartition("/")[2]
+    until(lambda: "resolved" in tenant.grant(name).get("status", {}), f"{name} is resolved")
+    binding = ("--yes", "--binding", tenant.grant(name)["metadata"]["uid"])
+    own = cli("eve", "approve", name, "--reason", "mine", *binding)
+    assert (own.code, "nobody reviews their own request" in own.err or "forbidden" in own.err) == (2, True), own
+    done = cli("carol", "approve", name, "--reason", "seen", *binding)
+    assert done.code == 0, done
+    waited = cli("carol", "wait", name, "--timeout", "20s")
+    assert (waited.code, tenant.phase(name)) == (0, "Active"), waited
 
 
 def test_waiting_for_it_ends_with_a_code_of_its_own(ask: Cli) -> None:
