@@ -356,7 +356,7 @@ async def _requested(pdp: Pdp) -> None:
         await pdp.request(Asked(CALL, None, live_identity=True), "because")
 
 
-# Steps: enough for a grant to be opened, approved, used by several at once, and to end. Lives: rare orders are the point.
+# Steps: enough for a grant to be opened, approved, used by several at once, and to end. Lives: rare orders count.
 GrantLife.TestCase.settings = settings(max_examples=6 * settings().max_examples, stateful_step_count=60)
 
 

@@ -69,7 +69,7 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
 
 
 def operator(installation: Installation) -> list[dict[str, Any]]:
-    """Return the operator's roles: status, events, retention, whom grants name; at home lease, proof, keys and canary."""
+    """Return the operator's roles: status, events, retention, whom grants name; at home lease, proof, keys, canary."""
     name = installation.operator_name
     return [
         *_cluster_role(
