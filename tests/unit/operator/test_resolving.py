@@ -8,6 +8,7 @@ import pytest
 from bailiwick_api.approvalgrant import ApprovalGrant, Request
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
+from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.resolving import Known, Resolution, Resolved, Unresolved, accounts_of, resolve
 from bailiwick_webhook.identity.chain import ASSERTED
 from bailiwick_webhook.identity.people import uid_of
@@ -323,11 +324,17 @@ def test_accounts_are_looked_up_for_subject_and_actors_of_the_cluster_alone() ->
     assert accounts_of(request(actors=actors), asserted=True) == frozenset()
 
 
-def test_the_settings_of_an_endpoint_say_whether_it_takes_its_enforcers_word() -> None:
-    compiled_settings = compile_object(
-        policy("crm", endpointSettings={**settings(), "identity": {"verification": "Asserted"}})
-        | {"metadata": {"namespace": "crm", "name": "crm-agent", "uid": "u", "generation": 1}}
-    )
-    assert isinstance(compiled_settings, CompiledPolicy)
-    assert compiled_settings.settings is not None
-    assert compiled_settings.settings.asserted
+@pytest.mark.parametrize(
+    ("spec", "asserted"),
+    [
+        ({"endpointSettings": {**settings(), "identity": {"verification": "Asserted"}}}, True),
+        ({"endpointSettings": {**settings(), "identity": {"verification": "Token"}}}, False),
+        ({"endpointSettings": settings()}, False),
+        ({"endpointSettings": "nonsense"}, False),
+        ({"endpointSettings": {"identity": ["nonsense"]}}, False),
+        ({}, False),
+    ],
+    ids=["asserted", "token", "by default", "unreadable settings", "unreadable identity", "no settings"],
+)
+def test_the_carrier_says_whether_the_enforcers_word_is_taken(spec: Object, asserted: bool) -> None:
+    assert endpointpolicy.is_asserted(policy("crm", **spec)) is asserted
