@@ -169,7 +169,7 @@ def test_a_namespace_with_grants_goes_away(callers: Callers, installed: Installa
 
 
 def test_a_patch_that_adds_where_no_list_is_fails_and_one_that_brings_the_list_passes(shipped: Ground) -> None:
-    stored = shipped.done(Ask("eve", "create", changed(shipped.by_hand(), "spec.reviews", ...)))
+    stored = shipped.resolved(shipped.done(Ask("eve", "create", changed(shipped.by_hand(), "spec.reviews", ...))))
     entry = review(stored, "carol")
     assert shipped.send(Ask("carol", "patch", stored, adding_review(entry))).status == 422
     shipped.done(Ask("carol", "patch", stored, [{"op": "add", "path": "/spec/reviews", "value": [entry]}]))

@@ -10,8 +10,7 @@ from cluster.operator.grants import Grants
 from cluster.operator.running import Operator
 from support.callers import Callers
 from support.installing import accepted
-from support.namespaces import Roles
-from support.objects import Object, grant, later, use_record
+from support.objects import Object, later, use_record
 from unit.operator.cases import condition
 
 
@@ -84,17 +83,6 @@ def test_a_grant_that_the_decision_point_used_up_is_consumed(
     # Our status and the decision point's live side by side.
     assert consumed["status"]["uses"] == 2
     assert len(consumed["status"]["useRecords"]) == 2
-
-
-def test_a_grant_by_hand_stays_pending_and_says_why(
-    operator: Operator, grants: Grants, callers: Callers, roles: Roles, namespace: str
-) -> None:
-    roles.bind("bailiwick-request", "carol")
-    body = accepted(callers("carol").create(grant(namespace, requester="carol")))
-    accepted(grants.review(body))
-    pending = callers.admin.wait(body, lambda answer: "counted" in answer.body.get("status", {}), 10).body
-    assert pending["status"]["phase"] == "Pending"
-    assert condition(pending["status"], "Ready")["reason"] == "NotSupported"
 
 
 def test_a_status_carries_no_trace_of_the_framework(operator: Operator, grants: Grants) -> None:

@@ -316,7 +316,7 @@ def test_an_approver_sees_what_the_policy_points_at_and_never_a_bare_digest(tena
     assert tenant.grant(name)["spec"]["request"]["display"] == [
         {"name": "/context/args/fields", "value": '["iban\\u202e"]'}
     ]
-    hidden = {"args_digest": "sha256:" + "a" * 64}
+    hidden: dict[str, Any] = {"args_digest": "sha256:" + "a" * 64}
     assert tenant.ask("customers.export", "bare", **hidden).reason == "uninspectable"
     tenant.change_policy({"rules": exporting(allowUnseen=True)})
     tenant.await_known(lambda said: said.reason == "approval_required", "customers.export", "bare", **hidden)

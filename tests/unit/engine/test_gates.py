@@ -69,7 +69,7 @@ class TestAGateWithoutGrant:
 
     def test_takes_everything_else_from_its_rule(self) -> None:
         approval = {
-            "steps": [{"name": "one", "kind": "System", "groups": ["a"], "count": 2}],
+            "steps": [{"name": "one", "kind": "Human", "groups": ["a"], "count": 2}],
             "pendingSeconds": 31,
             "windowSeconds": 11,
             "maxUses": 3,
@@ -80,7 +80,7 @@ class TestAGateWithoutGrant:
         assert (gate.pending_seconds, gate.window_seconds, gate.max_uses) == (31, 11, 3)
         assert [(reason.required, reason.pattern) for reason in gate.reasons] == [(False, "a+")]
         assert [(step.policy, step.kind, step.groups, step.count) for step in gate.steps] == [
-            ("crm-agent", "System", ["a"], 2)
+            ("crm-agent", "Human", ["a"], 2)
         ]
 
 
