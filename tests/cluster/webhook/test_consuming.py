@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import pytest
+
 from support.installing import accepted
 from support.objects import gated_rule
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
@@ -11,6 +13,7 @@ RACERS: Final = 60
 REPLICAS: Final = 3
 
 
+@pytest.mark.invariant(10)
 def test_an_approved_call_goes_through_once(tenant: Tenant) -> None:
     name = tenant.approved("customers.export", "once", args={"format": "csv"})
     answers = [tenant.ask("customers.export", "once", args={"format": "csv"}, point=point) for point in (0, 1, 2, 0)]
@@ -35,6 +38,7 @@ def test_the_answer_names_the_grant_and_its_use(tenant: Tenant) -> None:
     assert recorded == [answer.context["evaluation_id"] for answer in answers]
 
 
+@pytest.mark.invariant(8)
 def test_other_arguments_resources_and_contexts_are_other_calls(tenant: Tenant) -> None:
     name = tenant.approved("customers.export", "bound", args={"format": "csv"}, tenant="a")
     others = [
@@ -51,6 +55,7 @@ def test_other_arguments_resources_and_contexts_are_other_calls(tenant: Tenant) 
     assert tenant.ask("customers.export", "bound", args={"format": "csv"}, tenant="a").decision is True
 
 
+@pytest.mark.invariant(10)
 def test_of_sixty_calls_at_once_over_three_processes_exactly_three_use_a_grant_of_three(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "raced")
     with ThreadPoolExecutor(RACERS) as pool:
@@ -61,6 +66,7 @@ def test_of_sixty_calls_at_once_over_three_processes_exactly_three_use_a_grant_o
     assert tenant.uses(name) == 3
 
 
+@pytest.mark.invariant(10)
 def test_two_replicas_that_conflict_both_get_a_use(tenant: Tenant) -> None:
     for turn in range(5):
         resource = f"fair-{turn}"
@@ -72,6 +78,7 @@ def test_two_replicas_that_conflict_both_get_a_use(tenant: Tenant) -> None:
         assert tenant.uses(name) == 3
 
 
+@pytest.mark.invariant(11)
 def test_the_same_request_id_is_the_same_call_on_every_replica(tenant: Tenant) -> None:
     name = tenant.approved("customers.export", "repeated")
     answers = [tenant.ask("customers.export", "repeated", point=n % REPLICAS, request_id="same") for n in range(6)]
@@ -81,6 +88,7 @@ def test_the_same_request_id_is_the_same_call_on_every_replica(tenant: Tenant) -
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(11)
 def test_the_same_request_id_at_the_same_moment_takes_one_use(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "storm")
     with ThreadPoolExecutor(12) as pool:
@@ -92,6 +100,7 @@ def test_the_same_request_id_at_the_same_moment_takes_one_use(tenant: Tenant) ->
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(8, 11)
 def test_the_same_request_id_for_another_call_is_another_call(tenant: Tenant) -> None:
     tenant.approved("customers.export", "reused", args={"n": 1})
     assert tenant.ask("customers.export", "reused", args={"n": 1}, request_id="reused").decision is True
@@ -99,6 +108,7 @@ def test_the_same_request_id_for_another_call_is_another_call(tenant: Tenant) ->
     assert tenant.ask("customers.notify", "reused", args={"n": 1}, request_id="reused").reason == "approval_required"
 
 
+@pytest.mark.invariant(11, 13)
 def test_a_repeated_call_is_denied_once_its_grant_is_revoked(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "repeated-revoked")
     assert tenant.ask("customers.notify", "repeated-revoked", request_id="again").decision is True
@@ -107,6 +117,7 @@ def test_a_repeated_call_is_denied_once_its_grant_is_revoked(tenant: Tenant) -> 
     assert (answer.decision, answer.reason) == (False, "approval_revoked")
 
 
+@pytest.mark.invariant(11, 15)
 def test_a_repeated_call_is_judged_by_the_policy_of_now(tenants: Tenants) -> None:
     tenant = tenants.make("repeated-policy", [RULES[0], _export()])
     for resource in ("denied", "edited"):
@@ -133,6 +144,7 @@ def test_a_repeated_call_takes_no_use_of_a_second_grant(tenant: Tenant) -> None:
     assert tenant.uses(second) == 1
 
 
+@pytest.mark.invariant(13)
 def test_the_next_call_after_a_revocation_is_denied(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "revoked")
     assert tenant.ask("customers.notify", "revoked").decision is True
@@ -142,6 +154,7 @@ def test_the_next_call_after_a_revocation_is_denied(tenant: Tenant) -> None:
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(22)
 def test_a_grant_that_is_gone_serves_nobody(tenants: Tenants) -> None:
     tenant = tenants.make("gone")
     name = tenant.approved("customers.export", "gone")
@@ -153,6 +166,7 @@ def test_a_grant_that_is_gone_serves_nobody(tenants: Tenants) -> None:
     assert tenant.ask("customers.export", "gone").reason == "approval_revoked"
 
 
+@pytest.mark.invariant(14)
 def test_a_grant_dies_with_the_account_that_it_was_given_to(tenants: Tenants) -> None:
     tenant = tenants.make("account-anew")
     name = tenant.approved("customers.export", "anew")
@@ -164,6 +178,7 @@ def test_a_grant_dies_with_the_account_that_it_was_given_to(tenants: Tenants) ->
     assert tenant.uses(name) == 0
 
 
+@pytest.mark.invariant(17)
 def test_a_grant_dies_with_a_change_of_what_its_rule_means_and_outlives_one_of_its_words(tenants: Tenants) -> None:
     condition = {"name": "hours", "expression": "true", "message": "in office hours"}
     tenant = tenants.make("edited", [RULES[0], _export(conditions=[condition])])
@@ -177,6 +192,7 @@ def test_a_grant_dies_with_a_change_of_what_its_rule_means_and_outlives_one_of_i
     assert (tenant.uses(reworded), tenant.uses(edited)) == (1, 0)
 
 
+@pytest.mark.invariant(15, 16)
 def test_a_deny_rule_written_after_the_approval_beats_it(tenants: Tenants) -> None:
     tenant = tenants.make("denied-after")
     name = tenant.approved("customers.export", "denied")
@@ -187,6 +203,7 @@ def test_a_deny_rule_written_after_the_approval_beats_it(tenants: Tenants) -> No
     assert tenant.uses(name) == 0
 
 
+@pytest.mark.invariant(17)
 def test_a_lower_number_of_uses_counts_for_grants_that_exist(tenants: Tenants) -> None:
     tenant = tenants.make("fewer")
     name = tenant.approved("customers.notify", "fewer")

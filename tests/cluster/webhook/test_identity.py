@@ -150,6 +150,7 @@ def test_an_enforcer_may_ask_about_its_own_endpoint_only(tenant: Tenant, tenants
     assert asking.post(other.url(), other.body("customers.list"), other.pep).decision is True
 
 
+@pytest.mark.invariant(11)
 def test_a_subject_that_asks_about_itself_gets_a_dry_run_that_uses_nothing(tenant: Tenant) -> None:
     name = tenant.approved("customers.export", "dry-run")
     answers = [tenant.ask_itself("customers.export", "dry-run") for _ in range(3)]
@@ -159,6 +160,7 @@ def test_a_subject_that_asks_about_itself_gets_a_dry_run_that_uses_nothing(tenan
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(11, 19)
 def test_a_subject_that_asks_about_itself_opens_nothing(tenant: Tenant) -> None:
     body = asking.evaluation(tenant.agent, "customers.export", "self-service")
     answer = asking.post(tenant.url("requests"), body, tenant.token("agent", ENFORCER_AUDIENCE))

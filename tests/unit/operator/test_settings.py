@@ -1,9 +1,11 @@
 """What the operator is told at its start, and what it answers when that makes no sense."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bailiwick_operator.reconcile.keys import Rotation
 from bailiwick_operator.settings import LeaseTimes, parse
 
 
@@ -13,6 +15,10 @@ def test_the_defaults_are_those_of_a_plain_installation() -> None:
     assert settings.installation.human_username_prefixes == ()
     assert settings.lease == LeaseTimes(15, 10, 2)
     assert (settings.proof_interval, settings.kubeconfig, settings.health_port) == (60, None, 0)
+    assert (settings.key_rotation, settings.key_interval) == (
+        Rotation(timedelta(days=30), timedelta(minutes=10)),
+        30,
+    )
 
 
 def test_two_processes_have_two_identities() -> None:
@@ -59,6 +65,11 @@ def test_variables_are_taken_and_flags_win() -> None:
         (["--proof-interval", "soon"], "invalid float value: 'soon'"),
         (["--relist-interval", "-1"], "--relist-interval must be more than 0"),
         (["--guard-settle", "-1"], "--guard-settle must not be negative"),
+        (["--key-interval", "0"], "--key-interval must be more than 0"),
+        (["--key-rotation-seconds", "600"], "--key-rotation-seconds > --key-publish-seconds"),
+        (["--key-publish-seconds", "0"], "--key-rotation-seconds > --key-publish-seconds"),
+        (["--key-rotation-seconds", "315360001"], "--key-rotation-seconds > --key-publish-seconds"),
+        (["--key-rotation-seconds", "a month"], "invalid int value"),
         (["--health-port", "70000"], "a port is 1..65535"),
         (["--lease-seconds", "10"], "--lease-seconds > --renew-seconds"),
         (["--retry-seconds", "9"], "--lease-seconds > --renew-seconds"),

@@ -39,7 +39,8 @@ class Consumer:
         """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""
         if asked.request_id is None:
             return ()
-        key, now = _key(asked, verdict, ""), self._now()
+        # By our clock only a guess, so with room: the live read tells, by the API server's clock on both ends.
+        key, now = _key(asked, verdict, ""), self._now() - MAX_SKEW
         return tuple(grant for grant in known if _already_taken(grant, key, now))
 
     async def consume(
@@ -71,15 +72,19 @@ class Consumer:
             live = _same(candidate, answer)
             if isinstance(live, Reason):
                 return _denied(last, live), None
-            skewed, now = self._clock(answer)
-            if skewed:
+            ours, theirs = self._now(), answer.date
+            # The header has whole seconds, so the API server's clock reads up to one second more.
+            if theirs is None or not -MAX_SKEW <= theirs - ours <= MAX_SKEW:
                 return _denied(last, Reason.CLOCK_SKEW), None
+            now = max(ours, theirs)
             last = judge(live, now)
-            if _already_taken(live, key, now) and _still_good(last, live):
+            if _already_taken(live, key, theirs) and _still_good(last, live):
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
             if last.outcome is not Outcome.USE_GRANT:
                 return last, None
-            written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, now))
+            if _approved_later(live, now):
+                return _denied(last, Reason.CLOCK_SKEW), None
+            written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
             if written.ok:
                 return last, grants.parse(written.body) or live
             if written.status == _GONE:
@@ -91,14 +96,6 @@ class Consumer:
             # Somebody else wrote first.
             _log.info("use not written, reading again", grant=candidate.name, why=written.message)
         return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
-
-    def _clock(self, answer: Answer) -> tuple[bool, float]:
-        """Return whether the clocks are too far apart, and the later of the two."""
-        ours = self._now()
-        if answer.date is None:
-            return True, ours
-        # The header has whole seconds, so the API server's clock reads up to one second more.
-        return not -MAX_SKEW <= answer.date - ours <= MAX_SKEW, max(ours, answer.date)
 
 
 def _same(candidate: Grant, answer: Answer) -> Grant | Reason:
@@ -131,9 +128,20 @@ def _already_taken(live: Grant, key: str, now: float) -> bool:
     if live.revoked or live.deleting or live.phase not in {"Active", "Consumed"}:
         return False
     return any(
-        record.key == key and now - record.time.timestamp() <= IDEMPOTENT_FOR
-        for record in live.status.use_records or ()
+        record.key in {key, _key_again(key, place)} and now - record.time.timestamp() <= IDEMPOTENT_FOR
+        for place, record in enumerate(live.status.use_records or ())
     )
+
+
+def _key_again(key: str, place: int) -> str:
+    """A request id that comes again after its time is a call of its own, which may be repeated in turn."""
+    return _digest("again", key, f"{place}")
+
+
+def _approved_later(live: Grant, now: float) -> bool:
+    """The operator's clock is ahead, so that the window that it stamped is longer than was approved."""
+    approved = live.status.approved_time
+    return approved is not None and approved.timestamp() - now > MAX_SKEW
 
 
 def _still_good(verdict: Verdict, live: Grant) -> bool:
@@ -143,13 +151,13 @@ def _still_good(verdict: Verdict, live: Grant) -> bool:
 
 
 def _with_use(stored: Mapping[str, Any], key: str, evaluation_id: str, now: float) -> dict[str, Any]:
-    """Return the object as stored, with one use more and nothing else changed."""
+    """Return the object as stored, with one use more and nothing else changed. `now` is by the API server's clock."""
     status = dict(stored.get("status") or {})
     records = status.get("useRecords", [])
     status["uses"] = status.get("uses", 0) + 1
     record = {
-        # A request id that comes again after its time is a call of its own, and records are keyed.
-        "key": key if all(kept["key"] != key for kept in records) else _digest("evaluation", evaluation_id),
+        # Records are keyed, and use records are never removed.
+        "key": key if all(kept["key"] != key for kept in records) else _key_again(key, len(records)),
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "evaluationID": evaluation_id,
     }

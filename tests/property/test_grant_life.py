@@ -1,0 +1,368 @@
+"""A grant's life, model-checked: decision points, an operator, reviewers and revokers in every order of their steps.
+
+The pipeline, the consumer, the opener, the engine and the operator's state machine are the real ones; `lifeserver` has
+the API server, and checks each write. Each call to it is two steps of the machine, done and answered, between which
+anything may happen; a replica may die in between, an answer may be lost, and nobody's clock or store need be right.
+"""
+
+import contextlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+import pytest
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_operator.reconcile.approvalgrant import Observed, reconcile
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.cluster.client import ClusterUnavailableError
+from bailiwick_webhook.consume import IDEMPOTENT_FOR, Consumer
+from bailiwick_webhook.decision import Decision
+from bailiwick_webhook.opening import Opener
+from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.record.writer import RecordFailedError
+from property.lifeserver import Op, Server, Use, Wire, phase
+from support.objects import Object, gated_rule
+from support.pdp.alone import StaticStore
+from unit.engine.cases import CALL, governed, read
+
+REPLICAS: Final = 3
+REVIEWERS: Final = ("carol", "dave", "erin")
+INSTALLATION: Final = Installation()
+# Of replicas and operator against the API server; the last is more than a decision point bears.
+CLOCKS: Final = st.sampled_from([0.0, 0.0, -25.0, 25.0, 600.0])
+SMALL: Final = ("Approve", "Deny", "label")
+GREAT: Final = ("revoke", "delete")
+some: Final = st.integers(0, 5)
+which_replica: Final = st.integers(0, REPLICAS - 1)
+
+
+class Replica:
+    """A decision point. Its store is the API server's log as far as it has heard."""
+
+    def __init__(self, server: Server, snapshot: Snapshot, skew: float) -> None:
+        self.server, self.snapshot, self.skew = server, snapshot, skew
+        self.start()
+
+    def start(self) -> None:
+        """Begin with a list; nothing else outlives a process."""
+        store: Any = StaticStore(())
+        store.snapshot = self.snapshot
+        self.store, self.heard = store, len(self.server.log)
+        for stored in self.server.stored.values():
+            self._take("ADDED", stored)
+        wire = cast("Any", Wire())
+        opener = Opener(wire, store, INSTALLATION, self.now)
+        self.pdp = Pdp(store, Consumer(wire, self.now), opener, wire, INSTALLATION, self.now)
+
+    def now(self) -> float:
+        return self.server.now + self.skew
+
+    def hear(self, events: int) -> None:
+        for kind, stored in self.server.log[self.heard : self.heard + events]:
+            self._take(kind, stored)
+        self.heard = min(self.heard + events, len(self.server.log))
+
+    def _take(self, kind: str, stored: Object) -> None:
+        self.store.grants.apply(kind, (stored["metadata"]["namespace"], stored["metadata"]["name"]), stored)
+
+
+@dataclass
+class Flight:
+    """One request to a replica: where it stands, and what it saw last of the API server."""
+
+    replica: int
+    request_id: str | None
+    work: Coroutine[Any, Any, Any]
+    op: Op | None = None
+    answer: Any = None
+    """What the API server answered, while that is on its way."""
+    done: bool = False
+    read: Object | None = None
+    read_at: float = 0.0
+    recorded: bool = False
+    result: Any = None
+
+    def go_on(self, step: Callable[[], Op]) -> None:
+        """Run to the next call, or to the end."""
+        self.done, self.answer = False, None
+        try:
+            self.op = step()
+        except StopIteration as end:
+            self.op, self.result = None, end.value
+
+
+class GrantLife(RuleBasedStateMachine):
+    """One call that needs an approval, asked again and again."""
+
+    server: Server
+    replicas: list[Replica]
+
+    @initialize(
+        guarded=st.booleans(),
+        uses=st.integers(1, 3),
+        reviewers=st.integers(1, 2),
+        skews=st.tuples(*[CLOCKS] * REPLICAS).filter(lambda skews: abs(skews[0]) < 60),
+        operator_skew=st.sampled_from([0.0, 0.0, -25.0, 25.0]),
+        grants=st.sampled_from([1, 2, 2, 0]),
+    )
+    def begin(
+        self,
+        guarded: bool,
+        uses: int,
+        reviewers: int,
+        skews: tuple[float, ...],
+        operator_skew: float,
+        grants: int,
+    ) -> None:
+        steps = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": reviewers}]
+        snapshot = governed(gated_rule("export", approval={"steps": steps, "maxUses": uses}))
+        self.server = Server(guarded)
+        self.replicas = [Replica(self.server, snapshot, skew) for skew in skews]
+        self.operator_skew = operator_skew
+        self.flights: list[Flight] = []
+        self.judged: list[tuple[Object, Object]] = []
+        if grants:
+            self.begin_anew(0, 2)
+        if grants == 2:
+            self._approve_another()
+
+    # ------------------------------------------------------------------ asking
+
+    @rule(replica=which_replica, request_id=st.sampled_from([None, None, "a", "b"]))
+    def ask(self, replica: int, request_id: str | None) -> None:
+        asked = Asked(CALL, request_id, live_identity=True)
+        self._fly(replica, request_id, self.replicas[replica].pdp.evaluate(asked))
+
+    @rule(request_id=st.sampled_from([None, None, "a", "b"]))
+    def ask_everybody(self, request_id: str | None) -> None:
+        for replica in range(REPLICAS):
+            self.ask(replica, request_id)
+
+    @rule(replica=which_replica)
+    def open(self, replica: int) -> None:
+        self._fly(replica, None, _requested(self.replicas[replica].pdp))
+
+    @precondition(lambda self: not any(phase(stored) == "Active" for stored in self.server.stored.values()))
+    @rule(replica=which_replica, approvals=st.sampled_from([1, 2, 2]))
+    def begin_anew(self, replica: int, approvals: int) -> None:
+        self.somebody_hears(None)
+        self.open(replica)
+        self.land(len(self.flights) - 1)
+        for name in list(self.server.stored):
+            self._approve(name, approvals)
+
+    def _approve_another(self) -> None:
+        """Of the very same call: two people who ask while retention removes the grant before may open two."""
+        for stored in list(self.server.stored.values()):
+            spec = {**stored["spec"], "reviews": []}
+            self.server.create({**stored, "metadata": {**stored["metadata"], "name": "agr-another"}, "spec": spec})
+        self._approve("agr-another", 2)
+
+    def _approve(self, name: str, approvals: int) -> None:
+        for by in REVIEWERS[:approvals]:
+            self._review(name, by, "Approve")
+        self.the_operator("keeps up", 0)
+        self.somebody_hears(None)
+
+    def _fly(self, replica: int, request_id: str | None, work: Coroutine[Any, Any, Any]) -> None:
+        flight = Flight(replica, request_id, work)
+        flight.go_on(lambda: cast("Op", work.send(None)))
+        self.flights.append(flight)
+        self._look(flight)
+
+    # ------------------------------------------------------------------ steps of what is on its way
+
+    @precondition(lambda self: self.flights)
+    @rule(which=some, how=st.sampled_from(["done", "answered", "answered", "answered", "lost", "answer lost"]))
+    def go_on(self, which: int, how: str) -> None:
+        """Lost on the way there or back, 429, 500, too late, garbage: the one is like the other."""
+        flight = self.flights[which % len(self.flights)]
+        if how != "lost":
+            self._do(flight)
+        if how == "answered":
+            answer = flight.answer
+            flight.go_on(lambda: cast("Op", flight.work.send(answer)))
+        if how in {"lost", "answer lost"}:
+            record = flight.op is not None and flight.op.kind == "RECORD"
+            error = RecordFailedError("full") if record else ClusterUnavailableError("")
+            flight.go_on(lambda: cast("Op", flight.work.throw(error)))
+        self._look(flight)
+
+    @precondition(lambda self: self.flights)
+    @rule(which=some, losing=st.sampled_from([-1, -1, 0, 1, 1, 2]))
+    def land(self, which: int, losing: int = -1) -> None:
+        """Go on to the end, but that one answer is lost, if any."""
+        for flight in self.flights[which : which + 1]:
+            step = 0
+            while flight in self.flights:
+                self.go_on(self.flights.index(flight), "answer lost" if step == losing else "answered")
+                step += 1
+
+    @precondition(lambda self: self.flights)
+    @rule()
+    def land_all_in_step(self) -> None:
+        while self.flights:
+            for flight in list(self.flights):
+                self.go_on(self.flights.index(flight), "answered")
+
+    def _do(self, flight: Flight) -> None:
+        op = flight.op
+        if flight.done or op is None:
+            return
+        flight.done = True
+        match op.kind:
+            case "GET":
+                flight.answer = self.server.read(op.name)
+                flight.read, flight.read_at = flight.answer.body, flight.answer.date
+            case "POST":
+                flight.answer = self.server.create(op.body)
+            case "PUT":
+                evaluation_id = op.body["status"]["useRecords"][-1]["evaluationID"]
+                use = Use(op.body["metadata"]["uid"], evaluation_id, flight.request_id, flight.read_at)
+                flight.answer = self.server.put_status(op.body, use)
+            case "RECORD":
+                flight.recorded = True
+
+    def _look(self, flight: Flight) -> None:
+        """Look at the decision, if that is the end."""
+        if flight.op is not None:
+            return
+        self.flights.remove(flight)
+        decision = flight.result
+        if isinstance(decision, Decision) and decision.allowed:
+            assert decision.used is not None
+            assert flight.recorded, "answered before it was recorded"
+            paid = [use for use in self.server.uses if _pays(use, flight, decision)]
+            assert len(paid) == 1, paid
+            assert flight.read is not None
+            assert phase(flight.read) in {"Active", "Consumed"}
+            assert "revocation" not in flight.read["spec"]
+
+    # ------------------------------------------------------------------ everybody else
+
+    @rule(replica=st.none() | which_replica)
+    def somebody_hears(self, replica: int | None) -> None:
+        """One store hears of the next change, or all of everything."""
+        for one in self.replicas if replica is None else [self.replicas[replica]]:
+            one.hear(len(self.server.log) if replica is None else 1)
+
+    @rule(seconds=st.sampled_from([0.4, 1.0, 5.0, 10.0, 20.0, 31.0] * 4 + [580.0, 3500.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.server.now += seconds
+
+    @precondition(lambda self: self._ends())
+    @rule(which=some, by=st.sampled_from([-20.0, -1.0, 0.0, 1.0]))
+    def a_window_ends(self, which: int, by: float) -> None:
+        """Or nearly so."""
+        ends = self._ends()
+        self.server.now = max(self.server.now, ends[which % len(ends)] + by)
+
+    def _ends(self) -> list[float]:
+        ends = [grant.status.not_after_time for grant in map(read, self.server.stored.values()) if not grant.revoked]
+        return [end.timestamp() for end in ends if end is not None and end.timestamp() > self.server.now]
+
+    @precondition(lambda self: self.server.stored)
+    @rule(which=some, by=st.sampled_from(REVIEWERS), what=st.sampled_from([*SMALL * 3, *GREAT]))
+    def somebody(self, which: int, by: str, what: str) -> None:
+        """Write to a grant. It cannot be shown that nobody ever deletes one in any phase, so somebody does."""
+        name = list(self.server.stored)[which % len(self.server.stored)]
+        match what:
+            case "Approve" | "Deny":
+                self._review(name, by, what)
+            case "label":
+                self.server.touch(name)
+            case "revoke":
+                self.server.revoke(name, by)
+            case "delete":
+                self.server.delete(name)
+
+    def _review(self, name: str, by: str, decision: str) -> None:
+        request = self.server.stored[name]["spec"]["request"]
+        step = request["steps"][0]["name"]
+        said = {"decision": decision, "binding": request["binding"]["digest"], "group": "crm-owners"}
+        self.server.review(name, {"reviewer": by, "step": step, **said})
+
+    @rule(replica=which_replica, odds=st.integers(0, 3))
+    def a_replica_may_die_and_start_again(self, replica: int, odds: int) -> None:
+        if odds > 0:
+            return
+        for flight in [flight for flight in self.flights if flight.replica == replica]:
+            flight.work.close()
+            self.flights.remove(flight)
+        self.replicas[replica].start()
+
+    @precondition(lambda self: self.server.log)
+    @rule(what=st.sampled_from(["judges", "judges unproven", "writes", "writes", "keeps up", "retires"]), which=some)
+    def the_operator(self, what: str, which: int) -> None:
+        """Judge some version, old or new; write what was judged, soon or late; or do all at once."""
+        match what:
+            case "judges" | "judges unproven":
+                _, seen = self.server.log[-1 - which % len(self.server.log)]
+                self._judge(seen, proven=what == "judges")
+            case "writes" if self.judged:
+                self.server.apply_status(*self.judged.pop(which % len(self.judged)))
+            case "keeps up":
+                for stored in list(self.server.stored.values()):
+                    self._judge(stored, proven=True)
+                    while self.judged:
+                        self.server.apply_status(*self.judged.pop())
+            case "retires":
+                for name, stored in list(self.server.stored.items()):
+                    if phase(stored) in TERMINAL_PHASES:
+                        self.server.delete(name)
+
+    def _judge(self, seen: Object, *, proven: bool) -> None:
+        now = datetime.fromtimestamp(self.server.now + self.operator_skew, UTC)
+        status = reconcile(seen, Observed(proven, INSTALLATION.is_person), now).status
+        if status is not None:
+            self.judged.append((seen, status))
+
+    # ------------------------------------------------------------------ what always holds
+
+    @invariant()
+    def uses_are_as_many_as_were_taken_and_no_more_than_approved(self) -> None:
+        for stored in self.server.stored.values():
+            status = stored.get("status") or {}
+            taken = [use for use in self.server.uses if use.grant_uid == stored["metadata"]["uid"]]
+            assert status.get("uses", 0) == len(taken) <= stored["spec"]["request"]["maxUses"]
+            recorded = [record["evaluationID"] for record in status.get("useRecords", [])]
+            assert recorded == [use.evaluation_id for use in taken]
+
+    def teardown(self) -> None:
+        for flight in getattr(self, "flights", ()):
+            flight.work.close()
+
+
+def _pays(use: Use, flight: Flight, decision: Decision) -> bool:
+    """Tell whether this use is what the answer was let through by: its own, or that of the same request before."""
+    repeated = flight.request_id is not None and use.request_id == flight.request_id
+    return (
+        decision.used is not None
+        and use.grant_uid == decision.used.uid
+        and (
+            use.evaluation_id == decision.evaluation_id or (repeated and flight.read_at - use.read_at <= IDEMPOTENT_FOR)
+        )
+    )
+
+
+async def _requested(pdp: Pdp) -> None:
+    with contextlib.suppress(ClusterUnavailableError):
+        await pdp.request(Asked(CALL, None, live_identity=True), "because")
+
+
+# Steps: enough for a grant to be opened, approved, used by several at once, and to end. Lives: rare orders count.
+GrantLife.TestCase.settings = settings(max_examples=6 * settings().max_examples, stateful_step_count=60)
+
+
+@pytest.mark.invariant(10)
+@pytest.mark.invariant(11)
+@pytest.mark.invariant(13)
+@pytest.mark.timeout(3600)
+class TestGrantLife(GrantLife.TestCase):  # type: ignore[misc, name-defined]  # made by hypothesis
+    """AB-13, AB-15, AB-16, AB-17."""
