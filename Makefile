@@ -56,6 +56,7 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale locks and priva
 	@$(BIN)/python -m bailiwick_api.generate --check
 	@$(BIN)/python hack/generate_reasons.py --check
 	@$(BIN)/python hack/generate_metrics.py --check
+	@$(BIN)/python hack/generate_invariants.py --check
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
 
@@ -85,10 +86,11 @@ fmt: $(VENV)/.project ## Format the code and repair what ruff can. Needs only .v
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-generate: $(VENV)/.project ## Write again what is generated from the models and the engine. Needs only .venv.
+generate: $(VENV)/.project ## Write again what is generated from the models, the engine and the marks of tests. Needs only .venv.
 	@$(BIN)/python -m bailiwick_api.generate
 	@$(BIN)/python hack/generate_reasons.py
 	@$(BIN)/python hack/generate_metrics.py
+	@$(BIN)/python hack/generate_invariants.py
 
 requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 for the newest. Needs the package registry.
 	@set -e; \

@@ -5,6 +5,9 @@ import difflib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 def main(path: Path, rendered: Callable[[], str], source: str, about: str | None, arguments: list[str] | None) -> int:
@@ -18,7 +21,7 @@ def main(path: Path, rendered: Callable[[], str], source: str, about: str | None
     if not options.check:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(wanted, encoding="utf-8")
-        print(f"wrote {path.relative_to(path.parents[2])}")
+        print(f"wrote {path.relative_to(ROOT)}")
         return 0
     was, will = present.splitlines(keepends=True), wanted.splitlines(keepends=True)
     sys.stdout.writelines(difflib.unified_diff(was, will, path.name, "generated"))

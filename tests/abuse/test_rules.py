@@ -116,6 +116,7 @@ def _rule(effect: str, action: str, ids: list[str]) -> Object:
     return make(effect.lower(), effect=effect, actions=[action], resources=[{"type": "customer", "ids": ids}])
 
 
+@pytest.mark.invariant(16)
 @pytest.mark.parametrize(("strict", "lax", "first", "reason"), OVERLAPS)
 def test_ab_30_a_laxer_exception_never_beats_the_stricter_rule_whichever_came_first(
     tenant: Tenant, strict: str, lax: str, first: str, reason: str

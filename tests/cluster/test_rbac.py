@@ -25,7 +25,7 @@ GUARD: Final = {
 }
 WEBHOOK_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,
-    "bailiwick.dev/approvalgrants": f"{READ} create",
+    "bailiwick.dev/approvalgrants": f"{READ} create patch",
     "bailiwick.dev/approvalgrants/status": "update",
     "authentication.k8s.io/tokenreviews": "create",
     "authorization.k8s.io/subjectaccessreviews": "create",
@@ -35,18 +35,22 @@ WEBHOOK_EVERYWHERE: Final = {
 OPERATOR_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,
     "bailiwick.dev/endpointpolicies/status": "patch",
-    "bailiwick.dev/approvalgrants": READ,
+    "bailiwick.dev/approvalgrants": f"{READ} delete",
     "bailiwick.dev/approvalgrants/status": "patch",
+    "/serviceaccounts": "get",
+    "events.k8s.io/events": "create",
     **GUARD,
 }
-WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ}
+WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ, "/secrets:bailiwick-keys": READ}
 OPERATOR_AT_HOME: Final = {
     "coordination.k8s.io/leases": "create",
     "coordination.k8s.io/leases:bailiwick-operator": "get update",
     "/configmaps": "create",
     "/configmaps:bailiwick-guard": "get update",
-    "bailiwick.dev/approvalgrants": f"{READ} create",
-    "bailiwick.dev/approvalgrants:bailiwick-canary": "patch delete",
+    "bailiwick.dev/approvalgrants": f"{READ} create delete",
+    "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
+    "/secrets": "create",
+    "/secrets:bailiwick-keys": "get update",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
     "discovery.k8s.io/endpointslices": "list",
 }
@@ -117,6 +121,7 @@ def test_the_operator_may_do_this_and_nothing_else(
     assert beyond(client, unbound_account, installed.namespace) == verbs(OPERATOR_EVERYWHERE | OPERATOR_AT_HOME)
 
 
+@pytest.mark.invariant(3)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_for_people_gives_this_and_nothing_else(
     role: str, callers: Callers, installed: Installation, namespace: str, roles: Roles
@@ -143,18 +148,23 @@ CLUSTER_ADMIN: Final = {
     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
     "subjects": [{"kind": "ServiceAccount", "name": "bailiwick-operator", "namespace": "bailiwick-system"}],
 }
+SECRET: Final = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
+}
 TOKEN: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
 
 NEITHER: Final[dict[str, Attempt]] = {
     "write a policy": lambda as_, ns, of: as_.create(policy(ns, "another")),
     "change a policy": lambda as_, ns, of: as_.patch(policy(ns), {"spec": {"suspend": True}}),
     "delete a policy": lambda as_, ns, of: as_.delete(policy(ns)),
-    "revoke a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"revocation": {"by": "carol"}}}),
-    "review a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"reviews": []}}),
     "replace a grant": lambda as_, ns, of: as_.replace(of),
-    "delete a grant": lambda as_, ns, of: as_.delete(of),
     "delete all grants": lambda as_, ns, of: as_.request("DELETE", GRANTS.format(ns)),
     "read a secret at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/any"),
+    "delete the signing keys": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-keys"),
+    "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
+    "read signing keys elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets/bailiwick-keys"),
     "list secrets at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets"),
     "list secrets elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets"),
     "list all secrets": lambda as_, ns, of: as_.get("/api/v1/secrets"),
@@ -182,24 +192,40 @@ NEITHER: Final[dict[str, Attempt]] = {
     ),
 }
 WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
+    "delete a grant": lambda as_, ns, of: as_.delete(of),
+    "tell of something": lambda as_, ns, of: as_.create(
+        {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "x", "namespace": ns}}
+    ),
+    "read a service account": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/serviceaccounts/default"),
     "patch a grant's status": lambda as_, ns, of: as_.patch(of, {"status": active_status()}, "merge", "status"),
     "patch a policy's status": lambda as_, ns, of: as_.patch(policy(ns), {"status": {}}, "merge", "status"),
     "write the proof of the guard": lambda as_, ns, of: as_.patch(f"{SYSTEM}/configmaps/bailiwick-guard", {"data": {}}),
     "write another proof of the guard": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "bailiwick-system"}}
     ),
+    "replace the signing keys": lambda as_, ns, of: as_.replace(SECRET),
+    "write a secret": lambda as_, ns, of: as_.create(SECRET),
     "take the lease": lambda as_, ns, of: as_.get(
         "/apis/coordination.k8s.io/v1/namespaces/bailiwick-system/leases/bailiwick-operator"
     ),
 }
 OPERATOR_ONLY: Final[dict[str, Attempt]] = {
+    "revoke a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"revocation": {"by": "carol"}}}),
+    "review a grant": lambda as_, ns, of: as_.patch(of, {"spec": {"reviews": []}}),
     "replace a grant's status": lambda as_, ns, of: as_.replace({**of, "status": active_status()}, "status"),
     "open a grant away from home": lambda as_, ns, of: as_.create(grant(ns, requester="carol")),
     "patch another grant at home": lambda as_, ns, of: as_.patch(f"{GRANTS.format('bailiwick-system')}/other", {}),
-    "delete another grant at home": lambda as_, ns, of: as_.delete(f"{GRANTS.format('bailiwick-system')}/other"),
+    "list service accounts": lambda as_, ns, of: as_.get("/api/v1/serviceaccounts"),
+    "read events": lambda as_, ns, of: as_.get(f"/apis/events.k8s.io/v1/namespaces/{ns}/events"),
     "review tokens": lambda as_, ns, of: as_.create(
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "t"}},
         "/apis/authentication.k8s.io/v1/tokenreviews",
+    ),
+    "list the signing keys": lambda as_, ns, of: as_.get(
+        f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
+    ),
+    "write a secret away from home": lambda as_, ns, of: as_.create(
+        {**SECRET, "metadata": {"name": "bailiwick-keys", "namespace": ns}}
     ),
     "write a config map away from home": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": ns}}
@@ -216,6 +242,7 @@ def _attempts() -> list[Any]:
     ]
 
 
+@pytest.mark.invariant(3, 18)
 @pytest.mark.parametrize(("account", "attempt"), _attempts())
 def test_an_account_is_refused_by_rbac(
     account: str, attempt: Attempt, callers: Callers, installed: Installation, namespace: str
@@ -229,6 +256,7 @@ def test_an_account_is_refused_by_rbac(
     assert f'User "{username}" cannot ' in answer.message
 
 
+@pytest.mark.invariant(3)
 @pytest.mark.parametrize("account", ["webhook", "operator"])
 @pytest.mark.parametrize("verb", ["approve", "revoke", "request"])
 def test_neither_account_has_a_verb_on_a_policy(
@@ -240,6 +268,7 @@ def test_neither_account_has_a_verb_on_a_policy(
         assert not may(client, {**attributes, "namespace": where})
 
 
+@pytest.mark.invariant(3, 25)
 def test_who_edits_policies_does_not_approve(callers: Callers, installed: Installation, roles: Roles) -> None:
     roles.bind("bailiwick-edit", "eve")
     asked = {
@@ -259,6 +288,7 @@ def may(client: Rest, attributes: Object) -> bool:
     return bool(accepted(answer)["status"]["allowed"])
 
 
+@pytest.mark.invariant(3, 25)
 def test_no_role_of_ours_flows_into_admin_or_edit(callers: Callers, installed: Installation) -> None:
     # A role that does flow shows that the controller which carries them over has been at work since ours came.
     name = f"flows-{secrets.token_hex(4)}"

@@ -94,6 +94,7 @@ def test_a_denial_that_an_approval_would_lift(tenant: Tenant) -> None:
         "endpoint": tenant.url("requests"),
         "template": f"{tenant.namespace}/crm-agent/export",
         "expires_at": "str",
+        "binding_token": "str",
     }
     told = denial("approval_required", "request", policy={**POLICY, "rule": "export"}, access_request=request)
     assert shape(tenant.ask("customers.export", "required").body, told) == told
@@ -140,7 +141,7 @@ def test_an_approved_task(tenant: Tenant) -> None:
             "expires_at": "str",
             "result": {
                 "mode": "reevaluate",
-                "approval": {"id": "str", "approved_at": "str", "approved_until": "str"},
+                "approval": {"id": "str", "approved_at": "str", "approved_until": "str", "state": "str"},
             },
         }
     }
@@ -220,6 +221,7 @@ def test_readiness(pdp: Bailiwick) -> None:
         "checks": {"synced": True, "fresh": True, "serving": True},
         "store": SNAPSHOT,
         "guard": {"proven": True, "why": ""},
+        "keys": {"kids": ["str"], "why": ""},
     }
     code, body = readiness(pdp.points[0])
     assert (code, shape(body, told)) == (200, told)

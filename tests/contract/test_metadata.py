@@ -38,6 +38,7 @@ async def test_its_urls_are_of_the_setting(alone: Alone) -> None:
         "search_resource_endpoint": f"{base}/access/v1/search/resource",
         "search_action_endpoint": f"{base}/access/v1/search/action",
         "access_request_endpoint": f"{base}/access/v1/requests",
+        "jwks_uri": "https://pdp.example:8443/.well-known/jwks.json",
         "capabilities": ["urn:openid:authzen:capability:access-request"],
     }
 

@@ -89,6 +89,10 @@ VARIABLES: Final = [
 SUBJECTS: Final = [
     {"name": agent, "serviceAccount": {"namespace": "agents", "name": f"agent-{agent}"}} for agent in AGENTS
 ]
+GROUPS: Final = {
+    "Human": (["owners"], ["owners", "leads"]),
+    "System": (["system:serviceaccounts"], ["system:serviceaccounts:crm", "system:authenticated"]),
+}
 SETTINGS: Final = {"enforcers": [{"namespace": "crm", "name": "crm-api"}]}
 
 
@@ -100,7 +104,7 @@ def approvals(draw: st.DrawFn) -> Object:
     for number, kind in enumerate(kinds):
         step: Object = {"name": f"s{number}", "kind": kind, "count": draw(mostly(1, 2))}
         if draw(st.booleans()):
-            step["groups"] = draw(st.sampled_from([["owners"], ["owners", "leads"]]))
+            step["groups"] = draw(st.sampled_from(GROUPS[kind]))
         steps.append(step)
     return {"steps": steps, "windowSeconds": draw(mostly(600, 60)), "maxUses": draw(mostly(1, 3))}
 

@@ -307,10 +307,11 @@ async def _requested(pdp: Pdp) -> None:
         await pdp.request(Asked(CALL, None, live_identity=True, reason="because"))
 
 
-# Steps: enough for a grant to be opened, approved, used by several at once, and to end. Lives: rare orders matter.
-TestGrantLife = GrantLife.TestCase
-TestGrantLife.settings = settings(max_examples=6 * settings().max_examples, stateful_step_count=60)
-# AB-13, AB-15, AB-16, AB-17
-for number in (10, 11, 12, 13):
-    TestGrantLife = pytest.mark.invariant(number)(TestGrantLife)
-TestGrantLife = pytest.mark.timeout(3600)(TestGrantLife)
+# Steps: enough for a grant to be opened, approved, used by several at once, and to end. Lives: rare orders count.
+GrantLife.TestCase.settings = settings(max_examples=6 * settings().max_examples, stateful_step_count=60)
+
+
+@pytest.mark.invariant(10, 11, 12, 13)
+@pytest.mark.timeout(3600)
+class TestGrantLife(GrantLife.TestCase):  # type: ignore[misc, valid-type]  # made by hypothesis
+    """AB-13, AB-15, AB-16, AB-17."""

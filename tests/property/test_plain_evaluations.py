@@ -34,7 +34,7 @@ contexts: Final = st.one_of(
             "args": objects,
             "business_justification": texts,
             "explain": st.one_of(st.booleans(), odd),
-            "approval": odd,
+            "approval": _some({"id": texts, "state": texts, "approved_at": texts, "approved_until": texts}),
             "tenant": odd,
         },
     ),

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.accounts import Installation
@@ -41,6 +42,7 @@ some_reviews: Final = st.lists(reviews, max_size=8)
 some_names: Final = st.sets(st.sampled_from(NAMES))
 
 
+@pytest.mark.invariant(1)
 @given(requests(), some_reviews, some_names)
 def test_nobody_barred_ever_counts(request: Request, given_reviews: list[Review], barred: set[str]) -> None:
     others = [review for review in given_reviews if review.reviewer not in barred]
@@ -55,6 +57,7 @@ def test_barring_somebody_never_adds_an_approval(
     assert sum(step.approvals for step in without.steps) <= sum(step.approvals for step in with_all.steps)
 
 
+@pytest.mark.invariant(5)
 @given(requests(), some_reviews)
 def test_nobody_counts_twice(request: Request, given_reviews: list[Review]) -> None:
     found = amounts(request, given_reviews)
@@ -62,6 +65,7 @@ def test_nobody_counts_twice(request: Request, given_reviews: list[Review]) -> N
     assert sum(step.approvals for step in found.steps) <= len(approving)
 
 
+@pytest.mark.invariant(13)
 @given(requests(), some_reviews, st.integers(0, 8))
 def test_a_denial_that_counts_is_final_wherever_it_stands(
     request: Request, given_reviews: list[Review], place: int
@@ -98,6 +102,7 @@ def _fits(request: Request, review: Review) -> bool:
     return False
 
 
+@pytest.mark.invariant(1)
 @given(requests(), some_reviews, st.sampled_from(["carol", "system:serviceaccount:ci:r1"]))
 def test_requester_and_subject_never_count(request: Request, given_reviews: list[Review], name: str) -> None:
     for field in ("requester", "subject"):

@@ -96,6 +96,7 @@ def opened_grant(
 ) -> Object:
     """Return a grant as the decision point opens it: Requested and Exact, with digest and display."""
     opened: Object = {
+        "subject": {"type": "serviceAccount", "id": AGENT, "uid": "agent-uid"},
         "binding": {"mode": "Exact", "digest": DIGEST},
         "display": [{"name": "resource.id", "value": "42"}],
         "origin": "Requested",

@@ -9,6 +9,7 @@ from typing import Final
 from bailiwick_api.endpointpolicy import ServiceAccountRef
 
 GUARD_CONFIG_MAP: Final = "bailiwick-guard"
+SIGNING_KEYS_SECRET: Final = "bailiwick-keys"  # noqa: S105 - a name
 CANARY_GRANT: Final = "bailiwick-canary"
 OPERATOR_LEASE: Final = "bailiwick-operator"
 ENFORCER_AUDIENCE: Final = "bailiwick"

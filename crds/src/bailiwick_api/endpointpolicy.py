@@ -255,7 +255,7 @@ class Approval(Model):
     """How long an approval can be used, from the moment it is complete."""
     max_uses: Annotated[int, Field(ge=1, le=50)] = 1
     reason: ReasonRequirement | None = None
-    limits: Limits = Field(default_factory=Limits)
+    limits: Limits | None = None
 
     model_config = ConfigDict(json_schema_extra=cel.validations(cel.SCOPE_SHOWS_ITSELF))
 

@@ -6,7 +6,7 @@ aggregates into admin or edit, because `*` on endpointpolicies would carry `appr
 
 from typing import Any
 
-from bailiwick_api.accounts import CANARY_GRANT, GUARD_CONFIG_MAP, OPERATOR_LEASE, Installation
+from bailiwick_api.accounts import CANARY_GRANT, GUARD_CONFIG_MAP, OPERATOR_LEASE, SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 
@@ -57,12 +57,19 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
                 {"nonResourceURLs": ["/.well-known/openid-configuration", "/openid/v1/jwks"], "verbs": ["get"]},
             ],
         ),
-        *_role(installation, name, [_rule("", ["configmaps"], _READ, [GUARD_CONFIG_MAP])]),
+        *_role(
+            installation,
+            name,
+            [
+                _rule("", ["configmaps"], _READ, [GUARD_CONFIG_MAP]),
+                _rule("", ["secrets"], _READ, [SIGNING_KEYS_SECRET]),
+            ],
+        ),
     ]
 
 
 def operator(installation: Installation) -> list[dict[str, Any]]:
-    """Return the operator's roles: both kinds' status, and in its own namespace the lease, the proof and the canary."""
+    """Return the operator's roles: status, events, retention, whom grants name; at home lease, proof, keys, canary."""
     name = installation.operator_name
     return [
         *_cluster_role(
@@ -71,8 +78,12 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
             [
                 _rule(GROUP, [ENDPOINT_POLICIES], _READ),
                 _rule(GROUP, [f"{ENDPOINT_POLICIES}/status"], ["patch"]),
-                _rule(GROUP, [APPROVAL_GRANTS], _READ),
+                # Deleting is retention's, and the guard lets it delete only what has ended.
+                _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "delete"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["patch"]),
+                # The uid of the account that a grant written by hand names. `get` alone: no lists of them.
+                _rule("", ["serviceaccounts"], ["get"]),
+                _rule("events.k8s.io", ["events"], ["create"]),
                 *_guard_reading(),
             ],
         ),
@@ -84,9 +95,12 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
                 _rule("", ["configmaps"], ["create"]),
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP]),
+                # `create` cannot be limited to a name.
+                _rule("", ["secrets"], ["create"]),
+                _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
-                _rule(GROUP, [APPROVAL_GRANTS], ["patch", "delete"], [CANARY_GRANT]),
+                _rule(GROUP, [APPROVAL_GRANTS], ["patch"], [CANARY_GRANT]),
                 _rule(GROUP, [ENDPOINT_POLICIES], ["request"], [CANARY_GRANT]),
                 # Where the decision point's processes are, to ask them which policies they serve.
                 _rule("discovery.k8s.io", ["endpointslices"], ["list"]),

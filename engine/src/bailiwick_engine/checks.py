@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
 from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
+from bailiwick_engine import approvable
 from bailiwick_engine.absence import silent_without
 from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.conditions import matches_whole
@@ -28,6 +29,7 @@ def problems(spec: EndpointPolicySpec) -> list[Problem]:
     for index, rule in enumerate(spec.rules):
         path = f"spec.rules[{index}]"
         found += _unknown(rule.subjects, names, f"{path}.subjects") + _misused(rule, path)
+        found += approvable.problems(rule, path)
     return found
 
 
@@ -41,7 +43,7 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
         for index, subject in enumerate(spec.subjects)
         if subject.workload is not None and subject.workload.image_digests is None
     ]
-    return advisory + _excluding(spec)
+    return advisory + _excluding(spec) + approvable.warnings(spec)
 
 
 def permissive(spec: EndpointPolicySpec, rules: Sequence[CompiledRule]) -> list[Problem]:

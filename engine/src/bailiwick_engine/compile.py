@@ -58,13 +58,16 @@ def parse_spec(raw: object) -> EndpointPolicySpec | tuple[Problem, ...]:
 
 
 def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
-    """Compile a stored object for the snapshot; a broken one says whom it denies."""
+    """Compile a stored object for the snapshot; a broken one says whom it denies.
+
+    One that is being deleted gives nothing any more, however long a finalizer holds it: it is as good as suspended.
+    """
     ref = policy_ref(raw)
     spec = parse_spec(raw.get("spec"))
     if isinstance(spec, tuple):
         return salvaged(ref, raw.get("spec"))
     scope = Scope.of(spec.variables or ())
-    compiled = _compile(ref, spec, scope)
+    compiled = _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
     if isinstance(compiled, CompiledPolicy):
         return compiled
     settings, _ = _settings(ref, spec, scope)
@@ -81,13 +84,15 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
     scope = Scope.of(spec.variables or ())
-    compiled = _compile(ref, spec, scope)
+    compiled = _compile(ref, spec, scope, suspended=spec.suspend)
     if isinstance(compiled, CompiledPolicy):
         return Compilation(compiled, warnings=(*checks.warnings(spec), *checks.permissive(spec, compiled.rules)))
     return Compilation(None, compiled)
 
 
-def _compile(ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope) -> CompiledPolicy | tuple[Problem, ...]:
+def _compile(
+    ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope, *, suspended: bool
+) -> CompiledPolicy | tuple[Problem, ...]:
     """Compile without warnings, which nobody reads who only decides."""
     settings, wrong = _settings(ref, spec, scope)
     problems = [*checks.problems(spec), *scope.problems, *wrong]
@@ -99,7 +104,9 @@ def _compile(ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope) -> Compiled
     if problems:
         return tuple(_named_place(ref, spec, problem) for problem in problems)
     digest = sha256(spec.model_dump(mode="json", exclude_none=True))
-    rules = tuple(_rule(ref, spec, rule, digest, scope, conditions) for rule, conditions in compiled)
+    rules = tuple(
+        _rule(ref, spec, rule, digest, scope, conditions, suspended=suspended) for rule, conditions in compiled
+    )
     return CompiledPolicy(ref, spec.endpoint, digest, settings, rules)
 
 
@@ -137,6 +144,8 @@ def _rule(
     digest: str,
     scope: Scope,
     conditions: tuple[CompiledCondition, ...],
+    *,
+    suspended: bool,
 ) -> CompiledRule:
     effect = Effect(rule.effect)
     times = [time.timestamp() for time in (rule.expire_time, spec.expire_time) if time is not None]
@@ -156,7 +165,7 @@ def _rule(
         scope=scope,
         # A Deny neither expires with its policy nor is switched off by suspending it.
         expires=min(times) if times and effect is not Effect.DENY else None,
-        suspended=spec.suspend and effect is not Effect.DENY,
+        suspended=suspended and effect is not Effect.DENY,
         audit=spec.mode == "Audit",
         gate=gate_of(
             ref.name,

@@ -89,9 +89,9 @@ def items_of(call: Call, gate: Gate) -> Iterator[dict[str, str]]:
     for pointer in gate.show:
         found, value = _resolved(call, pointer)
         if found:
-            yield {"name": _visible(pointer), "value": _rendered(value)}
+            yield {"name": visible(pointer), "value": _rendered(value)}
         else:
-            absent.append(_visible(pointer))
+            absent.append(visible(pointer))
     if absent:
         # No name of a thing that is there begins so: pointers begin with a slash.
         yield {"name": "absent", "value": ", ".join(absent)}
@@ -114,7 +114,7 @@ def _everything(call: Call) -> Iterator[dict[str, str]]:
                 # Empty is not absent: their digests differ.
                 yield {"name": prefix, "value": "{}"}
             for name in sorted(members):
-                yield {"name": f"{prefix}.{_visible(name)}", "value": _rendered(members[name])}
+                yield {"name": f"{prefix}.{visible(name)}", "value": _rendered(members[name])}
 
 
 def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
@@ -140,8 +140,8 @@ def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
 def _rendered(value: Json) -> str:
     """Strings as they are, but quoted where they would read as another value; anything else as it is digested."""
     if isinstance(value, str) and not _reads_as_json(value):
-        return _visible(value)
-    return _visible(canonical(value).decode())
+        return visible(value)
+    return visible(canonical(value).decode())
 
 
 def _reads_as_json(text: str) -> bool:
@@ -152,7 +152,7 @@ def _reads_as_json(text: str) -> bool:
     return True
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     r"""Escape control, bidi and other invisible characters as \uXXXX, so that what is read is what is there."""
     return "".join(
         character

@@ -80,7 +80,7 @@ def gate_of(policy: str, policy_uid: str, rule: Rule, approval: Approval, digest
         by_token=approval.presentation == "Token",
         on_deny=approval.open == "OnDeny",
         scope_properties=frozenset(name for entry in rule.resources for name in entry.properties or ()),
-        limits=approval.limits,
+        limits=approval.limits or Limits(),
     )
 
 

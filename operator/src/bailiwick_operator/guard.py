@@ -35,6 +35,7 @@ from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_operator.inventory import Tick, Ticks
 from bailiwick_operator.kube import GRANTS_PATH, Kube, Object, RefusedError, UnreachableError
 from bailiwick_operator.prover import Prover, UnprovenError
+from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
@@ -74,6 +75,7 @@ class GuardKeeper:
         interval: float,
         settle: float,
         proven: Callable[[], None],
+        fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
     ) -> None:
         self._kube = kube
         self._prover = Prover(kube, installation)
@@ -82,6 +84,7 @@ class GuardKeeper:
         self._interval = interval
         self._settle = settle
         self._proven = proven
+        self._fallen = fallen
         self._asked = asyncio.Event()
         self._covered: Tick | None = None
         self._config_maps = f"/api/v1/namespaces/{installation.namespace}/configmaps"
@@ -176,8 +179,10 @@ class GuardKeeper:
     async def _void_one(self, grant: Object) -> Literal["void", "gone", "moved"]:
         metadata = grant["metadata"]
         name = f"{metadata['namespace']}/{metadata['name']}"
-        answer = await self._kube.apply_status("ApprovalGrant", grant, voided(grant, _now()))
+        status = voided(grant, _now())
+        answer = await self._kube.apply_status("ApprovalGrant", grant, status)
         if answer.ok:
+            self._fallen(grant, status)
             _LOG.warning("grant made void", grant=name, version=metadata["resourceVersion"])
             return "void"
         if answer.missing or answer.conflict:

@@ -39,11 +39,12 @@ class Progress:
 
 
 class Health:
-    """What `/healthz` says. `leading` and `problem` are for people; `watched` decides the status."""
+    """What `/healthz` says. `leading`, `problem` and `keys` are for people; `watched` decides the status."""
 
     def __init__(self) -> None:
         self.leading = False
         self.problem: Callable[[], str | None] = lambda: None
+        self.keys: Callable[[], str | None] = lambda: None
         self.watched: dict[str, Progress] = {}
 
     def report(self) -> tuple[int, dict[str, Any]]:
@@ -52,6 +53,7 @@ class Health:
         body = {
             "leading": self.leading,
             "guard": self.problem() or "proven" if self.leading else "not ours to prove",
+            "keys": self.keys() or "as they should be" if self.leading else "not ours to keep",
             "lastProgressSeconds": {name: round(progress.age(), 1) for name, progress in self.watched.items()},
         }
         return (503 if still else 200), body

@@ -134,6 +134,14 @@ class Kube:
         """Delete one object."""
         return await self._write("DELETE", path, {"dryRun": "All"} if dry_run else {}, None)
 
+    async def delete_grant(self, judged: Object) -> Answer:
+        """Delete a grant, only if it is still the very version that was judged (else 409)."""
+        metadata = judged["metadata"]
+        path = f"/apis/{API_VERSION}/namespaces/{metadata['namespace']}/{APPROVAL_GRANTS}/{metadata['name']}"
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        return await self._write("DELETE", path, {}, body)
+
     async def apply_status(self, kind: Kind, judged: Object, status: Object) -> Answer:
         """Server-side apply of our fields of the status, only upon the very version that was judged (else 409)."""
         plural = ENDPOINT_POLICIES if kind == "EndpointPolicy" else APPROVAL_GRANTS

@@ -20,6 +20,7 @@ from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import Watch
 from bailiwick_operator.health import Health, HealthPortError, Progress
 from bailiwick_operator.inventory import Inventory, Ticks
+from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
 from bailiwick_operator.leader import Leadership, LostLeaseError
 from bailiwick_operator.reconciler import Reconciler
@@ -110,24 +111,29 @@ async def _lead(
         if settings.replicas
         else OfService(kube, settings.installation.namespace, settings.webhook_service)
     )
-    reconciler = Reconciler(kube, settings.installation, ticks, replicas, asker)
+    reconciler = Reconciler(kube, settings, ticks, replicas, asker)
     guard = GuardKeeper(
         kube,
         settings.installation,
         ticks,
         interval=settings.proof_interval,
         settle=settings.guard_settle,
-        proven=reconciler.proven,
+        proven=reconciler.granting.proven,
+        fallen=reconciler.writer.fallen,
     )
-    reconciler.proven_by(guard)
+    reconciler.granting.guard = guard
+    keys = KeyKeeper(kube, settings.installation, settings.key_rotation, interval=settings.key_interval)
     health.leading = True
     health.problem = lambda: guard.problem
+    health.keys = lambda: keys.problem
     health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)
+    health.watched["keys"] = Progress(lambda: keys.rounds, 3 * settings.key_interval + 60)
     listed = reconciler.listed_anew
     watch = Watch(where, partial(_served, kube), _into(reconciler.policies, listed), _into(reconciler.grants, listed))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(guard.run())
+        tasks.create_task(keys.run())
         tasks.create_task(reconciler.run(settings.relist_interval))
         tasks.create_task(_watch(reconciler, watch))
 

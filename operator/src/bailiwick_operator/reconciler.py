@@ -1,41 +1,34 @@
 """Puts it together: inventories fill the queue, workers reconcile the freshest bodies, statuses are written.
 
-Holds: a status is written only where it differs, upon the version that was judged; a conflict is dropped, because the
-event of whatever was newer brings the key back.
+Holds: everything is known before anything is reconciled; a status is written only where it differs; one object that
+fails never holds up the others.
 """
 
 import asyncio
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
-from bailiwick_api.accounts import Installation
+from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
-from bailiwick_operator.guard import GuardKeeper
+from bailiwick_operator.granting import Granting
 from bailiwick_operator.inventory import Inventory, Key, Object, Seen, Ticks, key_of
-from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kind, Kube, RefusedError, UnreachableError
+from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
 from bailiwick_operator.programming import Programming
-from bailiwick_operator.reconcile import approvalgrant, endpointpolicy, programmed
-from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import is_canary
+from bailiwick_operator.reconcile import endpointpolicy, programmed
 from bailiwick_operator.replicas import Asker, Replicas
-from bailiwick_operator.work import RetryError, WorkQueue
+from bailiwick_operator.resolver import Resolver
+from bailiwick_operator.settings import Settings
+from bailiwick_operator.work import RetryError, Work, WorkQueue
+from bailiwick_operator.writing import Writer
 
 _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4
 _FIRST_LIST_SECONDS: Final = 2.0
 _AFTER_LIST_SECONDS: Final = 5.0
-
-
-class Work(NamedTuple):
-    """What a worker looks at: one grant by its name, or all policies of one endpoint, which hang together."""
-
-    kind: Kind
-    namespace: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +42,14 @@ class _Compiled:
 class Reconciler:
     """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, installation: Installation, ticks: Ticks, replicas: Replicas, asker: Asker) -> None:
+    def __init__(self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker) -> None:
         self._kube = kube
-        self._installation = installation
+        self._issuers = settings.issuers
         self._queue: WorkQueue[Work] = WorkQueue()
         self._expiries: Expiries[Work] = Expiries(self._queue.add)
         self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
-        self._guard: GuardKeeper | None = None
-        self._await_proof: set[Work] = set()
+        self._events = Events(kube, settings.identity)
+        self.writer: Final = Writer(kube, self._events)
         self._compiled: dict[str, _Compiled] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
         self._listed_anew = asyncio.Event()
@@ -64,16 +57,15 @@ class Reconciler:
         """Set when everything is known; the watches start then."""
         self.policies: Final = Inventory(ticks, self._policy_changed)
         self.grants: Final = Inventory(ticks, self._grant_changed)
-
-    def proven_by(self, guard: GuardKeeper) -> None:
-        """Say who proves the guard; its `proven` is to be our `proven`."""
-        self._guard = guard
-
-    def proven(self) -> None:
-        """Look again at what waited for a proof."""
-        waiting, self._await_proof = self._await_proof, set()
-        for work in waiting:
-            self._queue.add(work)
+        self.granting: Final = Granting(
+            settings.installation,
+            self.grants,
+            Resolver(kube, self.policies),
+            self.writer,
+            self._expiries,
+            settings.keeping,
+            self._queue.add,
+        )
 
     async def run(self, relist: float) -> None:
         """Work until cancelled."""
@@ -90,6 +82,7 @@ class Reconciler:
                 tasks.create_task(self._queue.work(self._look))
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._programming.run())
+            tasks.create_task(self._events.run())
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -160,6 +153,7 @@ class Reconciler:
             del self._endpoints[endpoint]
             self._expiries.set(Work("EndpointPolicy", *endpoint), None)
         self._queue.add(Work("EndpointPolicy", *endpoint))
+        self.granting.endpoint_changed(*endpoint)
 
     def _grant_changed(self, body: Object) -> None:
         self._queue.add(Work("ApprovalGrant", *key_of(body)))
@@ -169,7 +163,7 @@ class Reconciler:
             if work.kind == "EndpointPolicy":
                 await self._look_at_endpoint(work)
             else:
-                await self._look_at_grant(work)
+                await self.granting.look(work, self._carriers)
         except UnreachableError as error:
             raise RetryError(str(error)) from error
 
@@ -180,11 +174,17 @@ class Reconciler:
         carriers = tuple(
             seen.body["metadata"]["name"] for seen in policies if endpointpolicy.carries_settings(seen.body)
         )
+        principals = {
+            issuer
+            for seen in policies
+            if endpointpolicy.carries_settings(seen.body)
+            for issuer in self._judge(seen).people.principals
+        }
         wakes, refused = [], []
         for seen in policies:
             uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
             serving = self._programming.serving(uid, generation)
-            observed = endpointpolicy.Observed(self._judge(seen), carriers, serving)
+            observed = endpointpolicy.Observed(self._judge(seen), carriers, serving, principals, self._issuers)
             outcome = endpointpolicy.reconcile(seen.body, observed, _now())
             if outcome.asks:
                 self._programming.want(uid, generation, work)
@@ -194,7 +194,7 @@ class Reconciler:
                 wakes.append(outcome.wake)
             if outcome.status is not None:
                 try:
-                    await self._write("EndpointPolicy", self.policies, seen, outcome.status)
+                    await self.writer.write("EndpointPolicy", self.policies, seen, outcome.status)
                 except RetryError as error:
                     # One that is refused must not keep its siblings from being told.
                     refused.append(str(error))
@@ -212,46 +212,11 @@ class Reconciler:
             self._compiled[metadata["uid"]] = known
         return known.judged
 
-    async def _look_at_grant(self, work: Work) -> None:
-        seen = self.grants.get(Key(work.namespace, work.name))
-        if seen is None or is_canary(seen.body, self._installation):
-            self._expiries.set(work, None)
-            self._await_proof.discard(work)
-            return
-        proven = self._guard is not None and self._guard.covers(seen.at)
-        try:
-            observed = approvalgrant.Observed(proven, self._installation.is_person)
-            outcome = approvalgrant.reconcile(seen.body, observed, _now())
-        except approvalgrant.UnreadableGrantError as error:
-            _LOG.error("a grant cannot be read; it is left alone and never counts", grant=work, problem=str(error))
-            return
-        if outcome.needs_proof:
-            # Before the write, so that a proof which ends during the write finds it.
-            self._await_proof.add(work)
-            if self._guard is not None:
-                self._guard.ask()
-        if outcome.status is not None:
-            await self._write("ApprovalGrant", self.grants, seen, outcome.status)
-        self._expiries.set(work, outcome.wake)
-
-    async def _write(self, kind: Kind, inventory: Inventory, seen: Seen, status: Status) -> None:
-        name = "/".join(key_of(seen.body))
-        answer = await self._kube.apply_status(kind, seen.body, status)
-        if answer.ok:
-            if kind == "EndpointPolicy":
-                _LOG.info(
-                    "policy", policy=name, **{entry["type"].lower(): entry["reason"] for entry in status["conditions"]}
-                )
-            elif status.get("phase") != (was := (seen.body.get("status") or {}).get("phase")):
-                _LOG.info("grant", grant=name, phase=status["phase"], was=was)
-            inventory.record(answer.body)
-        elif answer.missing:
-            inventory.forget(seen.body)
-        elif not answer.conflict:
-            message = f"the status of {kind} {name} was refused: {answer.message}"
-            raise RetryError(message)
-        else:
-            _LOG.debug("newer than judged", kind=kind, name=name)
+    def _carriers(self, namespace: str, endpoint: str) -> tuple[Key, ...]:
+        found = (self.policies.get(key) for key in sorted(self._endpoints.get((namespace, endpoint), ())))
+        return tuple(
+            key_of(seen.body) for seen in found if seen is not None and endpointpolicy.carries_settings(seen.body)
+        )
 
 
 def _now() -> datetime:

@@ -8,17 +8,23 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_operator import issuers
+from bailiwick_operator.reconcile.keys import Rotation
+from bailiwick_operator.reconcile.retention import MOST_DAYS, Keeping
 
 _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_PORT: Final = 65535
+_DAY: Final = 86400
+_LONGEST_ROTATION: Final = 315_360_000  # ten years: a sum of times must stay a time
 _JITTER: Final = 1.2  # of the election library, which wants this many retries within the deadline
 
 
@@ -35,7 +41,8 @@ class LeaseTimes:
 class Settings:
     """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
 
-    `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`.
+    `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers` says
+    of each configured one whether it has a `kubernetesUsername`; None: nobody told us of issuers.
     """
 
     installation: Installation
@@ -44,12 +51,16 @@ class Settings:
     lease: LeaseTimes = LeaseTimes()
     proof_interval: float = 60.0
     guard_settle: float = 2.0
+    key_rotation: Rotation = field(default_factory=Rotation)
+    key_interval: float = 30.0
     relist_interval: float = 600.0
     request_timeout: float = 10.0
     replicas: tuple[str, ...] = ()
     webhook_service: str = _DEFAULTS.webhook_name
     health_port: int = 0
     log_level: str = "info"
+    keeping: Keeping = Keeping()  # noqa: RUF009 - frozen
+    issuers: Mapping[str, bool] | None = None
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +72,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     options = parser.parse_args(list(arguments))
     if wrong := _wrong(options):
         parser.error(wrong)
+    try:
+        named = issuers.load(options.issuers) if options.issuers else None
+    except issuers.IssuersError as error:
+        parser.error(f"--issuers: {error}")
     lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
     prefixes = options.human_username_prefix or options.environment_prefixes
     return Settings(
@@ -75,12 +90,18 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         lease=lease,
         proof_interval=options.proof_interval,
         guard_settle=options.guard_settle,
+        key_rotation=Rotation(
+            timedelta(seconds=options.key_rotation_seconds), timedelta(seconds=options.key_publish_seconds)
+        ),
+        key_interval=options.key_interval,
         relist_interval=options.relist_interval,
         request_timeout=options.request_timeout,
         replicas=tuple(options.replica or options.environment_replicas),
         webhook_service=options.webhook_service,
         health_port=options.health_port,
         log_level=options.log_level,
+        keeping=Keeping(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
+        issuers=named,
     )
 
 
@@ -89,7 +110,7 @@ def _wrong(options: argparse.Namespace) -> str | None:
     for name in ("namespace", "webhook_account", "operator_account", "webhook_service"):
         if not getattr(options, name):
             return f"{_flag(name)} must not be empty"
-    for name in ("proof_interval", "relist_interval", "request_timeout"):
+    for name in ("proof_interval", "key_interval", "relist_interval", "request_timeout"):
         if getattr(options, name) <= 0:
             return f"{_flag(name)} must be more than 0 seconds"
     for url in options.replica or options.environment_replicas:
@@ -106,7 +127,14 @@ def _wrong(options: argparse.Namespace) -> str | None:
         ),
         # A default that comes from a variable is not compared with the choices.
         f"--log-level {options.log_level}: choose from {', '.join(_LEVELS)}": options.log_level not in _LEVELS,
+        f"--grant-retention-seconds: 1 second to {MOST_DAYS} days": not (
+            0 < options.grant_retention_seconds <= MOST_DAYS * _DAY
+        ),
+        "--grants-kept-per-policy must not be negative": options.grants_kept_per_policy < 0,
         "--guard-settle must not be negative": options.guard_settle < 0,
+        "needed: --key-rotation-seconds > --key-publish-seconds, which is at least 1": not (
+            _LONGEST_ROTATION >= options.key_rotation_seconds > options.key_publish_seconds >= 1
+        ),
         f"--kubeconfig {options.kubeconfig}: no such file": (
             options.kubeconfig is not None and not options.kubeconfig.is_file()
         ),
@@ -177,8 +205,25 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     number("retry-seconds", int, 2, "how often the lease is tried")
     number("proof-interval", float, 60, "seconds between proofs of the guard, besides those that a review asks for")
     number("guard-settle", float, 2, "seconds that a changed guard must stand before it is recorded")
+    number("key-rotation-seconds", int, 2_592_000, "how long a signing key signs before the next one is published")
+    number(
+        "key-publish-seconds",
+        int,
+        600,
+        "how long a signing key is published before it signs; longer than the 300 seconds that clients may keep it",
+    )
+    number("key-interval", float, 30, "seconds between looks at the signing keys")
     number("relist-interval", float, 600, "seconds between full lists that repair lost deletions, with jitter")
     number("request-timeout", float, 10, "seconds for one request to the API server")
+    number("grant-retention-seconds", int, _DAY, "for how long a grant is kept after it ended, at most 30 days")
+    number("grants-kept-per-policy", int, 500, "ended grants of one policy beyond which the oldest go an hour after")
+    parser.add_argument(
+        "--issuers",
+        type=Path,
+        default=given("issuers", "") or None,
+        metavar="FILE",
+        help="the decision point's file of issuers, to tell policies which gate people whom nobody knows",
+    )
     number("health-port", int, 0, "port of /healthz, 0 for none")
     parser.add_argument(
         "--log-level",

@@ -8,9 +8,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import structlog
+
+from bailiwick_operator.kube import Kind
 
 K = TypeVar("K", bound=Hashable)
 
@@ -18,6 +20,14 @@ _LOG: Final = structlog.get_logger(__name__)
 _FIRST: Final = 0.2
 _LAST: Final = 60.0
 _QUIET_FAILURES: Final = 3
+
+
+class Work(NamedTuple):
+    """What a worker looks at: one grant by its name, or all policies of one endpoint, which hang together."""
+
+    kind: Kind
+    namespace: str
+    name: str
 
 
 class RetryError(Exception):

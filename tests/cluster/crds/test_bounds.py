@@ -148,8 +148,9 @@ def _some(bound: Bound, count: int) -> Any:  # noqa: ANN401 - a list or a map
 
 def _numbered(item: Any, keys: tuple[str, ...], number: int) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(item, str):
-        if item.startswith("context."):
-            return f"context.a{number}"
+        for before in ("context.", "/context/"):
+            if item.startswith(before):
+                return f"{before}a{number}"
         return f"sha256:{number:064x}" if item.startswith("sha256:") else f"a{number}"
     return {**item, **{key: f"a{number}" for key in keys if key in item}}
 

@@ -124,18 +124,25 @@ def test_a_grant_is_stored_as_it_was_written(body: Object, callers: Callers, var
 
 
 def test_the_default_of_each_field_is_the_safe_one(callers: Callers, installed: Installation, namespace: str) -> None:
-    body = policy(namespace, rules=[gated_rule(approval={"steps": [{"name": "owner", "kind": "Human"}], "reason": {}})])
+    body = policy(
+        namespace,
+        rules=[gated_rule(approval={"steps": [{"name": "owner", "kind": "Human"}], "reason": {}, "limits": {}})],
+    )
     body["spec"]["endpointSettings"] = {"enforcers": [{"namespace": "crm", "name": "crm-api"}], "identity": {}}
     stored = accepted(callers.admin.create(body, dry_run=True))["spec"]
     assert (stored["mode"], stored["suspend"]) == ("Enforce", False)
     assert stored["endpointSettings"]["identity"] == {"verification": "Token"}
     assert stored["rules"][0]["approval"] == {
         "binding": "Exact",
+        "allowUnseen": False,
+        "presentation": "Lookup",
+        "open": "OnRequest",
         "steps": [{"name": "owner", "kind": "Human", "count": 1}],
         "pendingSeconds": 3600,
         "windowSeconds": 600,
         "maxUses": 1,
         "reason": {"required": True},
+        "limits": {"pendingPerSubject": 5, "requestsPerHour": 20, "denyCooldownSeconds": 900},
     }
 
 
@@ -176,6 +183,8 @@ def test_the_largest_grant_passes_the_guards(
     roles.bind("bailiwick-request", "carol")
     roles.bind("bailiwick-approve", "dave")
     stored = accepted(callers("carol").create(largest_grant(namespace)))
+    resolved = {"subjectUID": "u" * 128, "rules": stored["spec"]["request"]["rules"]}
+    accepted(callers(installed.operator).patch(stored, {"status": {"resolved": resolved}}, "merge", "status"))
     entry = {"step": "s" * 379 + "19", "group": "crm-owners", "decision": "Approve", "reviewer": "dave"}
     review = {**entry, "binding": stored["metadata"]["uid"]}
     for change in (

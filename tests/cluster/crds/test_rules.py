@@ -12,13 +12,14 @@ import pytest
 from bailiwick_api import cel
 from support.callers import Callers
 from support.installing import accepted
+from support.marks import ruled
 from support.namespaces import name_for
 from support.schemas import definitions
 from support.schemas.definitions import SHIPPED, group_without
 from support.schemas.rule_cases import CASES, TIMES, with_status
 from support.schemas.transitions import CHANGE, Case, Stage, Way, causes
 
-PLAYED: Final = [pytest.param(case, way, id=f"{case.title}, by {way}") for case in CASES for way in case.ways]
+PLAYED: Final = ruled(CASES)
 
 
 @pytest.mark.parametrize(("case", "way"), PLAYED)

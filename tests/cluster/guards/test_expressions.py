@@ -19,6 +19,7 @@ from support.guards.open_cases import CASES as OPENINGS
 from support.guards.other_cases import DELETIONS, REVOCATIONS, STATUSES
 from support.guards.review_cases import CASES as REVIEWS
 from support.guards.variants import Expression
+from support.marks import guarded
 from support.waiting import until
 
 CASES: Final = (*OPENINGS, *REVIEWS, *REVOCATIONS, *STATUSES, *DELETIONS)
@@ -58,7 +59,7 @@ def ground(case: Case, request: pytest.FixtureRequest) -> Ground:
     return whole
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", guarded(CASES))
 def test_the_guard_refuses(case: Case, ground: Ground) -> None:
     policy = variants.policy_name(case.guard) if case.unruled else case.guard
     ask = case.refused(ground)
@@ -67,12 +68,12 @@ def test_the_guard_refuses(case: Case, ground: Ground) -> None:
     assert refusal(ground.send(ask)) == wanted
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", guarded(CASES))
 def test_the_guard_lets_the_nearest_neighbour_through(case: Case, ground: Ground) -> None:
     assert ground.send(case.accepted(ground)).message == ""
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", guarded(CASES))
 def test_without_the_expression_the_same_request_is_not_refused_by_it(
     case: Case, installed: Installation, ground_without: Without
 ) -> None:

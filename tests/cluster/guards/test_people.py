@@ -92,6 +92,7 @@ def _let_approve(callers: Callers, namespace: str) -> None:
     Roles(callers.admin, namespace).give([approving, rule("*", "approvalgrants", "patch")], *NAMES)
 
 
+@pytest.mark.invariant(2, 3)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("where", "installation"), [("by_default", Installation()), ("by_prefix", BY_PREFIX)])
 def test_the_guard_takes_as_a_person_whom_the_installation_does(
@@ -115,6 +116,7 @@ def test_a_system_step_takes_a_service_account_whatever_people_are_called(
     assert ground.send(ground.review(stored, ROBOT)).message == ""
 
 
+@pytest.mark.invariant(2, 20)
 @pytest.mark.parametrize("where", ["by_default", "by_prefix"])
 @pytest.mark.parametrize("name", ["system:node:carol", "system:carol", "oidc:carol", "carol"])
 def test_a_system_step_takes_nobody_else(

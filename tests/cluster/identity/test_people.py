@@ -117,6 +117,7 @@ def test_a_chain_may_do_what_every_hop_may_and_the_ceiling_covers(corp: Corp, te
     assert acted(corp, tenant, "customers.get", person="grace", actors=()).reason == "delegation_invalid"
 
 
+@pytest.mark.invariant(1)
 def test_a_call_for_somebody_is_approved_by_none_of_them_and_bound_to_the_chain(corp: Corp, tenant: Tenant) -> None:
     asked = acted(
         corp, tenant, "customers.export", "bound", person="carol", path="requests", business_justification="please"
@@ -141,6 +142,7 @@ def test_a_call_for_somebody_is_approved_by_none_of_them_and_bound_to_the_chain(
     assert acted(corp, tenant, "customers.export", "bound", person="carol").reason == "approval_consumed"
 
 
+@pytest.mark.invariant(14, 24)
 def test_an_approval_of_one_chain_serves_no_other(corp: Corp, tenant: Tenant) -> None:
     asked = acted(corp, tenant, "customers.export", "other-chain", path="requests", business_justification="please")
     accepted(tenant.review(asked.grant_name, by="dave"))
@@ -177,6 +179,7 @@ def test_a_withdrawn_key_and_a_new_one_are_noticed_without_a_restart(corp: Corp,
     assert asked(old).reason == "identity_invalid"
 
 
+@pytest.mark.invariant(1, 23)
 def test_people_without_a_name_at_the_api_server_have_nothing_approved(pdp: Bailiwick) -> None:
     """Under Asserted nobody vouches for whom a person is, so that nobody could tell who approves their own request."""
     tenants = pdp.tenants(pdp.points[0])

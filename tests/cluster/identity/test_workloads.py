@@ -88,6 +88,7 @@ PODS: Final[dict[str, tuple[dict[str, str], dict[str, str] | None, str]]] = {
 }
 
 
+@pytest.mark.invariant(28)
 @pytest.mark.parametrize("case", PODS)
 def test_every_container_must_run_an_approved_image(tenant: Tenant, case: str) -> None:
     containers, init, reason = PODS[case]
@@ -122,6 +123,7 @@ def test_an_image_that_changes_is_noticed_within_ten_seconds(tenant: Tenant) -> 
     until(lambda: again(tenant, token).reason == UNAPPROVED, "the other image is noticed", 11)
 
 
+@pytest.mark.invariant(28)
 def test_a_token_ends_with_its_pod_and_the_next_pod_of_that_name_inherits_nothing(tenant: Tenant) -> None:
     old = pod_of(tenant, {"main": GOOD}, name="made-anew")
     used, unused = (

@@ -10,6 +10,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from cluster.operator.grants import Grants
+from cluster.operator.keys import Secret
 from cluster.operator.running import NewOperator, Operator
 from cluster.operator.served import ServesAll
 from localcluster import build
@@ -71,6 +72,12 @@ def roles(callers: Callers, namespace: str) -> Roles:
 def grants(callers: Callers, installed: Installation, namespace: str, roles: Roles) -> Grants:
     """Opens grants as the decision point and reviews them as people."""
     return Grants(callers, installed, namespace)
+
+
+@pytest.fixture
+def secret(callers: Callers, installed: Installation) -> Secret:
+    """The Secret of the signing keys."""
+    return Secret(callers, installed)
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,18 @@
 import time
 from datetime import UTC, datetime
 
+import pytest
+
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from cluster.operator.grants import Grants
 from cluster.operator.running import Operator
 from support.callers import Callers
 from support.installing import accepted
-from support.namespaces import Roles
-from support.objects import Object, grant, later, use_record
+from support.objects import Object, later, use_record
 from unit.operator.cases import condition
 
 
+@pytest.mark.invariant(12)
 def test_an_approved_grant_is_active_for_its_window_and_then_lapses(operator: Operator, grants: Grants) -> None:
     body = grants.approved(windowSeconds=10)
     status = body["status"]
@@ -35,6 +37,7 @@ def test_a_review_is_judged_at_once(operator: Operator, grants: Grants) -> None:
     assert time.monotonic() - began < 3  # not at the next interval
 
 
+@pytest.mark.invariant(13)
 def test_a_denial_is_final(operator: Operator, grants: Grants) -> None:
     body = grants.open(steps=[{"name": "crm-agent.export.owner", "policy": "crm-agent", "kind": "Human", "count": 2}])
     grants.await_phase(body, "Pending")
@@ -45,12 +48,14 @@ def test_a_denial_is_final(operator: Operator, grants: Grants) -> None:
     assert "no longer pending" in grants.review(body, "carol").message
 
 
+@pytest.mark.invariant(13)
 def test_a_revocation_before_approval_withdraws(operator: Operator, grants: Grants) -> None:
     body = grants.open()
     accepted(grants.revoke(body))
     assert condition(grants.await_phase(body, "Withdrawn")["status"], "Revoked")["message"] == "withdrawn by carol"
 
 
+@pytest.mark.invariant(13)
 def test_a_revocation_after_approval_revokes(operator: Operator, grants: Grants) -> None:
     body = grants.approved()
     accepted(grants.revoke(body))
@@ -58,6 +63,7 @@ def test_a_revocation_after_approval_revokes(operator: Operator, grants: Grants)
     assert [entry["type"] for entry in revoked["status"]["conditions"]] == ["Approved", "Revoked", "Ready"]
 
 
+@pytest.mark.invariant(12)
 def test_a_request_that_nobody_answers_expires(operator: Operator, grants: Grants) -> None:
     body = grants.open(pendingUntilTime=later(seconds=6))
     grants.await_phase(body, "Pending")
@@ -77,17 +83,6 @@ def test_a_grant_that_the_decision_point_used_up_is_consumed(
     # Our status and the decision point's live side by side.
     assert consumed["status"]["uses"] == 2
     assert len(consumed["status"]["useRecords"]) == 2
-
-
-def test_a_grant_by_hand_stays_pending_and_says_why(
-    operator: Operator, grants: Grants, callers: Callers, roles: Roles, namespace: str
-) -> None:
-    roles.bind("bailiwick-request", "carol")
-    body = accepted(callers("carol").create(grant(namespace, requester="carol")))
-    accepted(grants.review(body))
-    pending = callers.admin.wait(body, lambda answer: "counted" in answer.body.get("status", {}), 10).body
-    assert pending["status"]["phase"] == "Pending"
-    assert condition(pending["status"], "Ready")["reason"] == "NotSupported"
 
 
 def test_a_status_carries_no_trace_of_the_framework(operator: Operator, grants: Grants) -> None:

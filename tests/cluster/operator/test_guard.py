@@ -4,25 +4,23 @@ Holds: the attacker here is the administrator: may change admission policies, wr
 operator. What must never come out is a grant that is Active, or a review that counts, by what was written meanwhile.
 """
 
-import copy
 import time
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
-from bailiwick_api.guards import NAMES, REVIEW, STATUS
-from bailiwick_engine.fingerprint import fingerprint, paths, shipped
+from bailiwick_api.accounts import Installation
+from bailiwick_api.guards import REVIEW, STATUS
 from cluster.operator.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import accepted, apply, await_guards
+from support.guards.tampering import Guards, record_path
+from support.installing import accepted
 from support.objects import Object, active_status, later
 from support.waiting import until
 from unit.operator.cases import condition
 
-ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 COUNTED = [{"reviewer": "dave"}]
 
 
@@ -32,7 +30,7 @@ def lowered() -> Sequence[str]:
 
 
 @pytest.fixture
-def guards(callers: Callers, installed: Installation, operator: Operator) -> Iterator["Guards"]:
+def guards(callers: Callers, installed: Installation, operator: Operator) -> Iterator[Guards]:
     """The guards, to be tampered with; afterwards they are as shipped, and the module's operator has recorded them."""
     guards = Guards(callers, installed)
     yield guards
@@ -40,56 +38,6 @@ def guards(callers: Callers, installed: Installation, operator: Operator) -> Ite
     if operator.process.poll() is not None:
         operator.start()
     guards.await_recorded()
-
-
-class Guards:
-    """Takes the guards out of force and puts them back."""
-
-    def __init__(self, callers: Callers, installed: Installation) -> None:
-        self._callers = callers
-        self._installed = installed
-
-    def loosen(self, *names: str) -> None:
-        """Let these guards audit only, and return when they let everything through."""
-        for name in names or NAMES:
-            path = f"{ADMISSION}/validatingadmissionpolicybindings/{name}"
-            accepted(self._callers.admin.patch(path, {"spec": {"validationActions": ["Audit"]}}))
-
-    def loosen_definition(self) -> None:
-        """Take the rules off `spec.request`, so that it is no longer immutable."""
-        definition = accepted(self._callers.admin.get(paths(self._installed)[-1]))
-        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        del schema["properties"]["spec"]["properties"]["request"]["x-kubernetes-validations"]
-        accepted(self._callers.admin.replace(definition))
-
-    def remove(self) -> None:
-        """Remove the policies and their bindings."""
-        for name in NAMES:
-            for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
-                accepted(self._callers.admin.delete(f"{ADMISSION}/{plural}/{name}"))
-
-    def restore(self) -> None:
-        """Put them back as shipped, and return when they refuse again."""
-        self.put_back()
-        await_guards(self._callers, self._installed)
-
-    def put_back(self) -> None:
-        """Put them back as shipped; they are in force a moment later."""
-        documents = [copy.deepcopy(dict(document)) for document in shipped(self._installed)]
-        for document in documents:
-            # Not by apply alone: validationActions is a set, where another manager's Audit would stay beside our Deny.
-            if self._callers.admin.get(document).ok:
-                accepted(self._callers.admin.patch(document, {"spec": document["spec"]}))
-        apply(self._callers.admin, documents)
-
-    def await_recorded(self) -> None:
-        """Wait until an operator has recorded the guards as they are stored now."""
-        until(self._recorded, "the guards are recorded as they are")
-
-    def _recorded(self) -> bool:
-        stored = [accepted(self._callers.admin.get(path)) for path in paths(self._installed)]
-        config_map = self._callers.admin.get(record_path(self._installed))
-        return config_map.ok and config_map.body["data"]["fingerprint"] == fingerprint(stored)
 
 
 def forged(grants: Grants, body: Object) -> Object:
@@ -102,10 +50,6 @@ def forged_status(grants: Grants, body: Object, status: Object) -> Object:
     """Write a status as soon as no guard keeps us from it."""
     until(lambda: grants.forge_status(body, status).ok, "the status guard lets a forged status through")
     return grants.read(body)
-
-
-def record_path(installed: Installation) -> str:
-    return f"/api/v1/namespaces/{installed.namespace}/configmaps/{GUARD_CONFIG_MAP}"
 
 
 def record(admin: Rest, installed: Installation) -> dict[str, str]:
@@ -124,6 +68,7 @@ def never_active(grants: Grants, body: Object, seconds: float) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.invariant(27)
 class TestWhileTheOperatorRuns:
     def test_a_review_forged_in_a_moment_without_guard_is_void(
         self, operator: Operator, grants: Grants, guards: Guards
@@ -231,6 +176,7 @@ class TestWhileTheOperatorRuns:
         assert grants.approved()["status"]["phase"] == "Active"
 
 
+@pytest.mark.invariant(27)
 class TestWhileTheOperatorIsStopped:
     @pytest.fixture
     def stopped(self, new_operator: NewOperator, operator: Operator, waiting: Object) -> Operator:

@@ -62,6 +62,7 @@ def test_gates_of_two_policies_are_met_by_one_grant_with_the_steps_of_both(tenan
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(3)
 def test_the_verb_is_asked_for_on_the_policy_of_the_step(tenants: Tenants) -> None:
     tenant = tenants.make("verb-of-step")
     second = policy(
@@ -99,6 +100,7 @@ class TestAScope:
             ],
         )
 
+    @pytest.mark.invariant(8)
     def test_serves_calls_that_differ_in_their_arguments(self, scoped: Tenant) -> None:
         name = scoped.approved("customers.export", "eu.1", args={"page": 1})
         request = scoped.grant(name)["spec"]["request"]
@@ -147,6 +149,7 @@ class TestADenialThatAsks:
         assert grant["spec"]["request"]["origin"] == "OnDeny"
         assert "approval" not in answers[0].context
 
+    @pytest.mark.invariant(11)
     def test_opens_nothing_for_a_subject_that_asks_about_itself(self, asking_by_itself: Tenant) -> None:
         assert asking_by_itself.ask_itself("customers.export", "dry").reason == "approval_required"
         assert not [one for one in asking_by_itself.grants() if one["spec"]["request"]["resource"]["id"] == "dry"]
@@ -241,6 +244,7 @@ class TestAnIdempotencyKey:
         assert (answer.status, answer.body["field"]) == (400, "Idempotency-Key")
 
 
+@pytest.mark.invariant(13)
 class TestARequestThatIsWithdrawn:
     @pytest.fixture
     @classmethod
@@ -297,6 +301,7 @@ def test_what_the_draft_offers_and_we_do_not_is_refused(plain: Tenant, member: O
     assert (answer.status, answer.body["field"]) == (400, field)
 
 
+@pytest.mark.invariant(8)
 def test_an_approval_is_refused_without_the_context_that_it_is_bound_to(tenants: Tenants) -> None:
     tenant = tenants.make("required", exporting(requiredContext=["args", "tenant"]))
     assert tenant.ask("customers.export", "blurred", args={"a": 1}).reason == "context_insufficient"
@@ -311,7 +316,7 @@ def test_an_approver_sees_what_the_policy_points_at_and_never_a_bare_digest(tena
     assert tenant.grant(name)["spec"]["request"]["display"] == [
         {"name": "/context/args/fields", "value": '["iban\\u202e"]'}
     ]
-    hidden = {"args_digest": "sha256:" + "a" * 64}
+    hidden: dict[str, Any] = {"args_digest": "sha256:" + "a" * 64}
     assert tenant.ask("customers.export", "bare", **hidden).reason == "uninspectable"
     tenant.change_policy({"rules": exporting(allowUnseen=True)})
     tenant.await_known(lambda said: said.reason == "approval_required", "customers.export", "bare", **hidden)

@@ -29,7 +29,6 @@ def outcomes(said: Said) -> list[tuple[bool, str]]:
     return [(one["decision"], one["context"]["reason"]) for one in said.body["evaluations"]]
 
 
-@pytest.mark.invariant(10)
 def test_two_items_of_one_digest_are_two_calls_and_one_grant_lets_one_through(tenant: Tenant) -> None:
     grant = tenant.approved("customers.export", "batch-1")
     said = ask(tenant, *[item("customers.export", "batch-1")] * 3, request_id="batch-1")
@@ -37,6 +36,7 @@ def test_two_items_of_one_digest_are_two_calls_and_one_grant_lets_one_through(te
     assert tenant.uses(grant) == 1
 
 
+@pytest.mark.invariant(10)
 def test_as_many_items_pass_as_the_grant_has_uses(tenant: Tenant) -> None:
     grant = tenant.approved("customers.notify", "batch-2")
     said = ask(tenant, *[item("customers.notify", "batch-2")] * 4)
@@ -76,6 +76,7 @@ def test_no_use_is_taken_behind_the_item_that_ends_the_batch(
     assert tenant.uses(grant) == uses
 
 
+@pytest.mark.invariant(11)
 def test_a_search_takes_no_use_and_finds_nothing_by_a_grant(tenant: Tenant) -> None:
     grant = tenant.approved("customers.export", "batch-4")
     body = tenant.body("customers.export", "batch-4")

@@ -67,6 +67,7 @@ def test_of_sixty_calls_at_once_over_three_processes_exactly_three_use_a_grant_o
     assert tenant.uses(name) == 3
 
 
+@pytest.mark.invariant(10)
 def test_two_replicas_that_conflict_both_get_a_use(tenant: Tenant) -> None:
     for turn in range(5):
         resource = f"fair-{turn}"
@@ -90,7 +91,6 @@ def test_the_same_request_id_is_the_same_call_on_every_replica(tenant: Tenant) -
 
 
 # AB-17
-@pytest.mark.invariant(10)
 @pytest.mark.invariant(11)
 def test_the_same_request_id_at_the_same_moment_takes_one_use(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "storm")
@@ -103,6 +103,7 @@ def test_the_same_request_id_at_the_same_moment_takes_one_use(tenant: Tenant) ->
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(8, 11)
 def test_the_same_request_id_for_another_call_is_another_call(tenant: Tenant) -> None:
     tenant.approved("customers.export", "reused", args={"n": 1})
     assert tenant.ask("customers.export", "reused", args={"n": 1}, request_id="reused").decision is True
@@ -110,7 +111,7 @@ def test_the_same_request_id_for_another_call_is_another_call(tenant: Tenant) ->
     assert tenant.ask("customers.notify", "reused", args={"n": 1}, request_id="reused").reason == "approval_required"
 
 
-@pytest.mark.invariant(13)
+@pytest.mark.invariant(11, 13)
 def test_a_repeated_call_is_denied_once_its_grant_is_revoked(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "repeated-revoked")
     assert tenant.ask("customers.notify", "repeated-revoked", request_id="again").decision is True
@@ -119,7 +120,7 @@ def test_a_repeated_call_is_denied_once_its_grant_is_revoked(tenant: Tenant) -> 
     assert (answer.decision, answer.reason) == (False, "approval_revoked")
 
 
-@pytest.mark.invariant(15)
+@pytest.mark.invariant(11, 15)
 def test_a_repeated_call_is_judged_by_the_policy_of_now(tenants: Tenants) -> None:
     tenant = tenants.make("repeated-policy", [RULES[0], _export()])
     for resource in ("denied", "edited"):
@@ -156,6 +157,7 @@ def test_the_next_call_after_a_revocation_is_denied(tenant: Tenant) -> None:
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(22)
 def test_a_grant_that_is_gone_serves_nobody(tenants: Tenants) -> None:
     tenant = tenants.make("gone")
     name = tenant.approved("customers.export", "gone")
@@ -179,7 +181,7 @@ def test_a_grant_dies_with_the_account_that_it_was_given_to(tenants: Tenants) ->
     assert tenant.uses(name) == 0
 
 
-@pytest.mark.invariant(15)
+@pytest.mark.invariant(17)
 def test_a_grant_dies_with_a_change_of_what_its_rule_means_and_outlives_one_of_its_words(tenants: Tenants) -> None:
     condition = {"name": "hours", "expression": "true", "message": "in office hours"}
     tenant = tenants.make("edited", [RULES[0], _export(conditions=[condition])])
@@ -193,7 +195,7 @@ def test_a_grant_dies_with_a_change_of_what_its_rule_means_and_outlives_one_of_i
     assert (tenant.uses(reworded), tenant.uses(edited)) == (1, 0)
 
 
-@pytest.mark.invariant(15)
+@pytest.mark.invariant(15, 16)
 def test_a_deny_rule_written_after_the_approval_beats_it(tenants: Tenants) -> None:
     tenant = tenants.make("denied-after")
     name = tenant.approved("customers.export", "denied")

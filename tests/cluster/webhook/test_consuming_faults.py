@@ -41,6 +41,7 @@ def test_an_api_server_that_cannot_costs_the_call_and_no_use(
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(26)
 @pytest.mark.parametrize(("method", "path"), [("GET", GRANT), ("PUT", STATUS)], ids=["read", "write"])
 def test_an_api_server_that_hangs_costs_the_call_within_its_deadline(
     tenant: Tenant, faults: FaultProxy, method: str, path: str
@@ -63,6 +64,7 @@ def test_a_refused_write_denies_and_is_not_tried_again(tenant: Tenant, faults: F
     assert tenant.uses(name) == 0
 
 
+@pytest.mark.invariant(10)
 def test_a_conflict_is_read_again_and_costs_nothing(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "conflict")
     reads = faults.on("GET", GRANT, injected.pass_on, times=None)
@@ -110,8 +112,7 @@ LIVE: Final[dict[str, tuple[str, object, str]]] = {
 }
 
 
-@pytest.mark.invariant(12)
-@pytest.mark.invariant(27)
+@pytest.mark.invariant(12, 13, 14, 27)
 @pytest.mark.parametrize("says", LIVE)
 def test_the_live_grant_decides_whatever_the_store_said(tenant: Tenant, faults: FaultProxy, says: str) -> None:
     path, value, reason = LIVE[says]
@@ -122,8 +123,7 @@ def test_the_live_grant_decides_whatever_the_store_said(tenant: Tenant, faults: 
 
 
 # AB-11
-@pytest.mark.invariant(12)
-@pytest.mark.invariant(26)
+@pytest.mark.invariant(12, 26)
 @pytest.mark.parametrize("seconds", [-40, 40])
 def test_a_clock_that_is_too_far_off_denies(tenant: Tenant, faults: FaultProxy, seconds: float) -> None:
     name = tenant.approved("customers.export", f"skew-{seconds}")
@@ -139,6 +139,7 @@ def test_a_clock_that_is_a_little_off_does_not(tenant: Tenant, faults: FaultProx
     assert tenant.ask("customers.export", f"near-{seconds}").decision is True
 
 
+@pytest.mark.invariant(12, 26)
 def test_an_api_server_that_does_not_tell_the_time_denies(tenant: Tenant, faults: FaultProxy) -> None:
     tenant.approved("customers.export", "timeless")
     faults.on("GET", GRANT, injected.lose_date)
@@ -159,6 +160,7 @@ def test_a_revocation_between_reading_and_writing_wins(tenant: Tenant, faults: F
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "approval_revoked", 0)
 
 
+@pytest.mark.invariant(15)
 def test_a_deny_rule_that_arrives_before_the_grant_was_read_wins(both: Tenants, faults: FaultProxy) -> None:
     tenant = both.make("denied-in-between")
     name = tenant.approved("customers.export", "between")
@@ -182,6 +184,7 @@ def test_a_write_whose_answer_is_lost_is_found_again_and_counts_once(tenant: Ten
     assert answer.decision is True or answer.reason == "approval_unverifiable"
 
 
+@pytest.mark.invariant(10, 26)
 def test_a_write_of_which_nobody_knows_denies_and_stays_spent(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "unknown")
     faults.on("PUT", STATUS, injected.lose_answer, times=2)
@@ -204,7 +207,7 @@ def test_a_call_whose_answer_came_too_late_can_be_repeated_by_its_request_id_alo
     assert tenant.uses(name) == 1
 
 
-@pytest.mark.invariant(22)
+@pytest.mark.invariant(22, 26)
 def test_a_use_stays_spent_when_its_record_cannot_be_written(pdp: Bailiwick) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no disk that is always full")

@@ -161,6 +161,7 @@ def test_a_subject_that_asks_about_itself_gets_a_dry_run_that_uses_nothing(tenan
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(11, 19)
 def test_a_subject_that_asks_about_itself_opens_nothing(tenant: Tenant) -> None:
     body = asking.evaluation(tenant.agent, "customers.export", "self-service")
     answer = asking.post(tenant.url("requests"), body, tenant.token("agent", ENFORCER_AUDIENCE))

@@ -14,6 +14,7 @@ from support.pdp.tenant import OWNERS, RULES, STEPS, Tenant, Tenants
 from support.waiting import until
 
 
+@pytest.mark.invariant(9)
 def test_a_request_opens_a_grant_that_shows_the_call(tenant: Tenant) -> None:
     answer = tenant.submit("customers.export", "shown", args={"format": "csv"}, intent="support")
     assert answer.status == 202
@@ -28,6 +29,7 @@ def test_a_request_opens_a_grant_that_shows_the_call(tenant: Tenant) -> None:
     assert (request["origin"], request["reason"]) == ("Requested", "INC-1 please")
 
 
+@pytest.mark.invariant(19)
 def test_a_storm_of_requests_over_two_processes_opens_one_grant(tenants: Tenants) -> None:
     tenant = tenants.make("storm")
     with ThreadPoolExecutor(30) as pool:
@@ -64,6 +66,7 @@ def test_a_grant_that_ended_is_followed_by_another_on_every_replica(tenant: Tena
     assert len(set(names)) == 3
 
 
+@pytest.mark.invariant(13)
 def test_a_grant_that_was_revoked_can_be_asked_for_again(tenant: Tenant) -> None:
     first = tenant.approved("customers.export", "asked-again")
     tenant.revoke(first)
@@ -72,6 +75,7 @@ def test_a_grant_that_was_revoked_can_be_asked_for_again(tenant: Tenant) -> None
     assert tenant.phase(second) == "Pending"
 
 
+@pytest.mark.invariant(13, 19)
 def test_what_a_reviewer_denied_cannot_be_asked_for_again(tenant: Tenant) -> None:
     name = tenant.opened("customers.export", "refused")
     assert tenant.review(name, decision="Deny").ok
@@ -105,6 +109,7 @@ NOT_REQUESTABLE: Final[dict[str, tuple[Callable[[Tenant], Said], str]]] = {
 }
 
 
+@pytest.mark.invariant(9)
 @pytest.mark.parametrize("what", NOT_REQUESTABLE)
 def test_what_cannot_be_asked_for_is_a_problem_that_says_why(tenant: Tenant, what: str) -> None:
     before = len(tenant.grants())
@@ -128,6 +133,7 @@ def test_a_reason_that_is_too_long_is_a_problem(tenant: Tenant) -> None:
     assert (answer.status, answer.body["field"]) == (400, "context.business_justification")
 
 
+@pytest.mark.invariant(9)
 def test_the_reason_is_no_part_of_the_request_that_it_is_bound_to(tenant: Tenant) -> None:
     answers = [
         tenant.submit("customers.erase", "reasons", business_justification=f"INC-{n} {word}")
@@ -136,6 +142,7 @@ def test_the_reason_is_no_part_of_the_request_that_it_is_bound_to(tenant: Tenant
     assert len({answer.task["id"] for answer in answers}) == 1
 
 
+@pytest.mark.invariant(1)
 def test_two_enforcers_share_a_request_and_neither_reviews_it(tenants: Tenants) -> None:
     steps = [{"name": "robot", "kind": "System", "count": 1}]
     tenant = tenants.make("two-enforcers", [RULES[0], gated_rule("export", approval={"steps": steps})])
@@ -151,6 +158,7 @@ def test_two_enforcers_share_a_request_and_neither_reviews_it(tenants: Tenants) 
     assert len(tenant.grants()) == 1
 
 
+@pytest.mark.invariant(17)
 def test_a_policy_that_changes_its_rule_opens_a_new_grant(tenants: Tenants) -> None:
     tenant = tenants.make("new-rule")
     first = tenant.opened("customers.export", "changed")

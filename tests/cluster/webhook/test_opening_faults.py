@@ -63,6 +63,7 @@ def test_a_name_that_is_taken_and_never_found_is_given_up(tenant: Tenant, faults
     assert creates.seen == 50
 
 
+@pytest.mark.invariant(8, 19)
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -91,6 +92,7 @@ def test_a_name_that_is_taken_by_another_request_is_not_joined(
     faults.cut_watches()
 
 
+@pytest.mark.invariant(19)
 def test_a_pending_request_is_joined_though_the_grant_before_it_is_deleted(tenant: Tenant) -> None:
     first = tenant.approved("customers.export", "retention")
     assert tenant.ask("customers.export", "retention").decision is True
@@ -102,6 +104,7 @@ def test_a_pending_request_is_joined_though_the_grant_before_it_is_deleted(tenan
     assert {tenant.opened("customers.export", "retention", point=point) for point in (0, 1)} == {second}
 
 
+@pytest.mark.invariant(13)
 def test_a_denial_that_the_store_has_not_heard_of_is_final_all_the_same(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.opened("customers.export", "unheard")
     tenant.await_known(lambda said: said.reason == "approval_pending", "customers.export", "unheard")

@@ -50,6 +50,7 @@ def tenant(ours: Bailiwick, point: DecisionPoint) -> Tenant:
     return ours.tenants(point).make("outages")
 
 
+@pytest.mark.invariant(26)
 def test_without_an_api_server_grants_are_refused_and_the_rest_goes_on_until_it_is_back(
     ours: Bailiwick, plane: ControlPlane, point: DecisionPoint, tenant: Tenant
 ) -> None:
@@ -90,6 +91,7 @@ def test_without_an_api_server_grants_are_refused_and_the_rest_goes_on_until_it_
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(26)
 def test_with_an_api_server_that_hangs_a_grant_is_refused_in_time_and_serves_once_it_goes_on(
     ours: Bailiwick, plane: ControlPlane, point: DecisionPoint, tenant: Tenant
 ) -> None:
@@ -114,6 +116,7 @@ def test_with_an_api_server_that_hangs_a_grant_is_refused_in_time_and_serves_onc
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.invariant(26, 27)
 def test_without_its_guards_nothing_becomes_active_and_no_grant_is_accepted(
     ours: Bailiwick, point: DecisionPoint, tenant: Tenant
 ) -> None:

@@ -82,6 +82,7 @@ def test_every_phase_has_a_status(tenant: Tenant, faults: FaultProxy, path: str,
     assert (answer.status, answer.task["status"]) == (200, status)
 
 
+@pytest.mark.invariant(4)
 def test_a_task_of_another_endpoint_another_object_or_nothing_is_unknown_in_the_same_words(
     tenant: Tenant, both: Tenants
 ) -> None:
@@ -112,12 +113,14 @@ def test_a_task_of_another_endpoint_another_object_or_nothing_is_unknown_in_the_
     assert answers[0].body["type"] == "urn:openid:authzen:access-request:error:unknown_task"
 
 
+@pytest.mark.invariant(4)
 @pytest.mark.parametrize("who", ["stranger", "agent"])
 def test_who_is_no_enforcer_reads_no_task(tenant: Tenant, who: str) -> None:
     task = tenant.submit("customers.export", "private").task["id"]
     assert tenant.poll(task, token=tenant.token(who, ENFORCER_AUDIENCE)).status == 404
 
 
+@pytest.mark.invariant(4)
 def test_a_task_is_read_with_a_token_only(tenant: Tenant) -> None:
     task = tenant.submit("customers.export", "tokenless").task["id"]
     assert asking.get(tenant.url(f"requests/{task}"), None).status == 401

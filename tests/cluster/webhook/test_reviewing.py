@@ -32,6 +32,7 @@ def tenant(both: Tenants) -> Tenant:
     return tenant
 
 
+@pytest.mark.invariant(20)
 def test_a_service_account_that_has_no_part_in_the_call_approves_it(tenant: Tenant) -> None:
     name = _approved_by(tenant, "robot", "robot")
     assert tenant.ask("customers.export", "robot").decision is True
@@ -47,8 +48,7 @@ def test_subject_and_enforcer_are_refused_as_reviewers(tenant: Tenant, who: str)
     assert "nobody reviews their own request" in answer.message
 
 
-@pytest.mark.invariant(1)
-@pytest.mark.invariant(27)
+@pytest.mark.invariant(1, 27)
 @pytest.mark.parametrize("who", ["agent", "api"])
 def test_a_review_of_subject_or_enforcer_that_got_in_all_the_same_is_not_counted(
     tenant: Tenant, faults: FaultProxy, who: str
@@ -64,6 +64,7 @@ def test_a_review_of_subject_or_enforcer_that_got_in_all_the_same_is_not_counted
     assert tenant.uses(name) == 0
 
 
+@pytest.mark.invariant(1, 27)
 def test_an_enforcer_that_joins_later_does_not_use_what_it_approved_itself(tenant: Tenant) -> None:
     name = _approved_by(tenant, "second", "joined")
     body = tenant.body("customers.export", "joined")
@@ -75,6 +76,7 @@ def test_an_enforcer_that_joins_later_does_not_use_what_it_approved_itself(tenan
     assert tenant.ask("customers.export", "joined").decision is True
 
 
+@pytest.mark.invariant(2)
 def test_a_person_does_not_fill_the_step_of_a_system(tenant: Tenant) -> None:
     name = tenant.opened("customers.export", "person")
     answer = tenant.review(name)

@@ -120,6 +120,7 @@ def sensitive(pdp: Bailiwick, proxy: FaultProxy) -> Iterator[DecisionPoint]:
     process.stop([point.process.id])
 
 
+@pytest.mark.invariant(26)
 def test_ab_19_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_recovers(
     pdp: Bailiwick, sensitive: DecisionPoint, faults: FaultProxy
 ) -> None:
@@ -146,6 +147,7 @@ def test_ab_19_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_re
     tenants.namespaces.clean()
 
 
+@pytest.mark.invariant(26)
 def test_a_guard_that_is_not_heard_of_any_more_is_not_proven(
     pdp: Bailiwick, sensitive: DecisionPoint, faults: FaultProxy
 ) -> None:

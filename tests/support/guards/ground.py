@@ -96,8 +96,16 @@ class Ground:
         return self._placed(opened_grant(self.namespace, secrets.token_hex(4), **request))
 
     def stored(self, requester: str = "eve", **request: Any) -> Object:  # noqa: ANN401 - any field
+        """Store a grant that this person writes by hand, and let the operator resolve what it names."""
+        return self.resolved(self.unresolved(requester, **request))
+
+    def unresolved(self, requester: str = "eve", **request: Any) -> Object:  # noqa: ANN401 - any field
         """Store a grant that this person writes by hand."""
         return accepted(self.send(Ask(requester, "create", self.by_hand(requester, **request))))
+
+    def resolved(self, of: Object) -> Object:
+        """Let the operator resolve what a stored grant names."""
+        return self.done(Ask(OPERATOR, "status", of, {"resolved": resolution(of)}))
 
     def opened(self, **request: Any) -> Object:  # noqa: ANN401 - any field
         """Store a grant that the decision point opens."""
@@ -160,6 +168,11 @@ class Ground:
 def _named(of: Object) -> Object:
     metadata = {key: of["metadata"][key] for key in ("namespace", "name")}
     return {"apiVersion": of["apiVersion"], "kind": of["kind"], "metadata": metadata}
+
+
+def resolution(of: Object) -> Object:
+    """Return what the operator may have resolved the names of a grant to."""
+    return {"subjectUID": "agent-uid", "rules": of["spec"]["request"]["rules"]}
 
 
 def two_uses(**fields: Any) -> Object:  # noqa: ANN401 - any field

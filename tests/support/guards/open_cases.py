@@ -6,7 +6,7 @@ from typing import Any, Final
 from bailiwick_api.guards import NAMES_RESERVED, OPEN
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OTHER_POLICY, PDP, Ask, Ground
-from support.objects import DIGEST, POLICY, changed, later, review, rule_reference
+from support.objects import AGENT, DIGEST, POLICY, changed, later, review, rule_reference
 
 _EMPTY = "a new grant carries no review and no revocation"
 _OWNERS = "a grant has no owner references and no finalizers"
@@ -18,6 +18,7 @@ _VERB = "verb request needed on each endpointpolicy that the grant names"
 _UNTIL = "pendingUntilTime must lie within 24 hours from now"
 
 OWNER: Final = {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "a-uid-that-nobody-has"}
+_SUBJECT: Final = {"type": "serviceAccount", "id": AGENT, "uid": "agent-uid"}
 _DISPLAY: Final = [{"name": "resource.id", "value": "42"}]
 
 
@@ -134,7 +135,7 @@ CASES: Final = (
         OPEN,
         _ORIGIN,
         "OnDeny by hand, with the display that the schema asks for",
-        lambda g: by_hand(g, origin="OnDeny", display=_DISPLAY),
+        lambda g: by_hand(g, origin="OnDeny", display=_DISPLAY, subject=_SUBJECT),
         by_hand,
         then=_RENDERED,
     ),

@@ -24,6 +24,7 @@ _BINDING = "the review is of another request: its binding differs from the grant
 _VERB = "verb approve needed on the endpointpolicy of the step"
 _HUMAN = "a Human step takes a person"
 _SYSTEM = "a System step takes a service account"
+_UNRESOLVED = "the operator has not yet resolved what this grant names: try again, and look at its conditions"
 _OWN = "nobody reviews their own request"
 
 _OPERATOR_NAME: Final = "system:serviceaccount:bailiwick-system:bailiwick-operator"
@@ -98,7 +99,9 @@ def uid_for_digest(ground: Ground) -> Ask:
 
 
 def as_subject(ground: Ground) -> Ask:
-    stored = ground.opened(steps=_SYSTEM_STEP, subject={"type": "serviceAccount", "id": ground.username(ROBOT)})
+    stored = ground.opened(
+        steps=_SYSTEM_STEP, subject={"type": "serviceAccount", "id": ground.username(ROBOT), "uid": "u"}
+    )
     return ground.review(stored, ROBOT)
 
 
@@ -304,13 +307,21 @@ CASES: Final = (
     *(
         Case(REVIEW, _OWN, f"by {title}", of_opened("carol", request), of_opened("dave", request))
         for title, request in (
-            ("the subject", {"subject": {"type": "user", "id": "carol"}}),
+            ("the subject", {"subject": {"type": "user", "id": "carol", "uid": "carol-uid"}}),
             ("the first of two actors", {"actors": [{"id": "carol"}, {"id": AGENT}]}),
             ("the last of two actors", {"actors": [{"id": AGENT}, {"id": "carol"}]}),
             ("somebody excluded", {"excludedReviewers": [AGENT, "carol"]}),
         )
     ),
     Case(REVIEW, _OWN, "of a System step by the subject itself", as_subject, of_opened(ROBOT, {"steps": _SYSTEM_STEP})),
+    Case(
+        REVIEW,
+        _UNRESOLVED,
+        "of a grant by hand whose names nobody has resolved",
+        lambda g: g.review(g.unresolved(), "carol"),
+        PENDING,
+        status=INVALID,
+    ),
     Case(
         REVIEW,
         _OWN,

@@ -34,6 +34,8 @@ from bailiwick_webhook.opening import Opener
 from bailiwick_webhook.pdp import Pdp
 from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
+from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import Glance
@@ -56,6 +58,7 @@ class StaticStore:
         compiled = [compile_object(raw) for raw in policies]
         self.snapshot: Snapshot | None = Snapshot.of(compiled, "1")
         self.grants = Grants()
+        self.keyring: Keyring = NO_KEYS
         self._served = {(policy.ref.uid, policy.ref.generation) for policy in compiled}
 
     def serves(self, uid: str, generation: int) -> bool:
@@ -173,7 +176,7 @@ class Alone:
             permits=Permits(cast("Any", self.reviews)),
         )
         identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
-        self.application = app.build(self.pdp, identity, url, lambda: False)
+        self.application = app.build(self.pdp, identity, url, lambda: False, Signer(lambda: self.store.keyring))
 
 
 def read(folder: Path) -> list[Object]:

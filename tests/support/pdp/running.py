@@ -112,7 +112,7 @@ def readiness(point: DecisionPoint) -> tuple[int, dict[str, Any]]:
 
 
 def await_ready(point: DecisionPoint) -> None:
-    """Wait until a decision point is ready and the guard is proven to it."""
+    """Wait until a decision point is ready, the guard is proven to it, and it has keys to sign with."""
 
     def ready() -> bool:
         assert point.process.alive, point.process.last_words()
@@ -120,7 +120,8 @@ def await_ready(point: DecisionPoint) -> None:
             code, body = readiness(point)
         except requests.ConnectionError:
             return False
-        return code == requests.codes.ok and body["guard"]["proven"] is True
+        known = body["guard"]["proven"] is True and bool(body["keys"]["kids"])
+        return code == requests.codes.ok and known
 
     until(ready, f"{point.process.name} is ready")
 

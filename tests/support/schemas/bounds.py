@@ -91,7 +91,18 @@ spec.rules[].conditions[].expression                   ! text 1..4096
 spec.rules[].conditions[].message                        text 0..256
 spec.rules[].expireTime                                  time
 spec.rules[].approval                                    object
-spec.rules[].approval.binding                            one of Exact
+spec.rules[].approval.binding                            one of Exact Scope
+spec.rules[].approval.requiredContext                    list 1..16 set
+spec.rules[].approval.requiredContext[]                ! text 1..63
+spec.rules[].approval.show                               list 1..32 set
+spec.rules[].approval.show[]                           ! pattern
+spec.rules[].approval.allowUnseen                        yes or no
+spec.rules[].approval.presentation                       one of Lookup Token
+spec.rules[].approval.open                               one of OnRequest OnDeny
+spec.rules[].approval.limits                             object
+spec.rules[].approval.limits.pendingPerSubject           number 1..50
+spec.rules[].approval.limits.requestsPerHour             number 1..1000
+spec.rules[].approval.limits.denyCooldownSeconds         number 0..86400
 spec.rules[].approval.steps                            ! list 1..5 by name
 spec.rules[].approval.steps[].name                     ! text 1..63
 spec.rules[].approval.steps[].kind                     ! one of Human System
@@ -115,9 +126,9 @@ spec.request                                           ! object
 spec.request.endpoint                                  ! text 1..63
 spec.request.rules                                     ! list 1..4 by policy rule
 spec.request.rules[].policy                            ! text 1..253
-spec.request.rules[].uid                               ! text 1..128
+spec.request.rules[].uid                                 text 1..128
 spec.request.rules[].rule                              ! text 1..63
-spec.request.rules[].ruleDigest                        ! pattern
+spec.request.rules[].ruleDigest                          pattern
 spec.request.requester                                 ! object
 spec.request.requester.username                        ! text 1..512
 spec.request.requester.uid                               text 1..128
@@ -136,6 +147,8 @@ spec.request.action.name                               ! text 1..128
 spec.request.resource                                  ! object
 spec.request.resource.type                             ! text 1..63
 spec.request.resource.id                               ! text 1..253
+spec.request.resource.properties                         map 1..16
+spec.request.resource.properties{}                     ! text 0..253
 spec.request.intent                                      text 1..63
 spec.request.binding                                   ! object
 spec.request.binding.mode                              ! one of Exact Scope
@@ -146,6 +159,9 @@ spec.request.display                                     list 0..64 by name
 spec.request.display[].name                            ! text 1..253
 spec.request.display[].value                           ! text 0..1024
 spec.request.reason                                      text 0..4096
+spec.request.idempotency                                 object
+spec.request.idempotency.key                           ! pattern
+spec.request.idempotency.request                       ! pattern
 spec.request.steps                                     ! list 1..20 by name
 spec.request.steps[].name                              ! text 1..381
 spec.request.steps[].policy                            ! text 1..253
@@ -178,6 +194,13 @@ status.counted                                           list 0..20 by reviewer
 status.counted[].reviewer                              ! text 1..512
 status.voided                                            list 0..20 by reviewer
 status.voided[].reviewer                               ! text 1..512
+status.resolved                                          object
+status.resolved.subjectUID                             ! text 1..128
+status.resolved.rules                                  ! list 1..4 by policy rule
+status.resolved.rules[].policy                         ! text 1..253
+status.resolved.rules[].uid                            ! text 1..128
+status.resolved.rules[].rule                           ! text 1..63
+status.resolved.rules[].ruleDigest                     ! pattern
 status.uses                                              number 0..50
 status.useRecords                                        list 0..50 by key
 status.useRecords[].key                                ! text 1..80

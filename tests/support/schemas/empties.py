@@ -27,6 +27,8 @@ EMPTIES: Final = (
     "spec.rules.0.resources",
     *(f"spec.rules.0.resources.0.{name}" for name in _RESOURCE),
     "spec.rules.0.intents",
+    "spec.rules.0.approval.requiredContext",
+    "spec.rules.0.approval.show",
     "spec.rules.0.approval.steps",
     "spec.rules.0.approval.steps.0.groups",
 )

@@ -46,6 +46,28 @@ _ATTRIBUTES: Final = (
     ),
 )
 
+_POINTERS: Final = (
+    (
+        "/context/args/fields",
+        "/context/a",
+        "/subject/properties/x",
+        "/action/properties/a~1b",
+        "/resource/properties/x/0",
+    ),
+    (
+        *("/context", "context/args", "/args/fields", "/subject/id", "/resource/id", "/context/", "/context//a", "/"),
+        *("/context/a/", "/action/properties", "/claims/x", "/context/a\n", "/context" + "/x" * 9),
+    ),
+)
+_SHA: Final = (
+    (f"sha256:{_DIGEST}",),
+    (_DIGEST, f"sha512:{_DIGEST}", f"sha256:{_DIGEST[1:]}", f"sha256:{_DIGEST}0", f"sha256:{_DIGEST.upper()}"),
+)
+_RULE_DIGESTS: Final = (
+    (f"v1:{_DIGEST}",),
+    (_DIGEST, f"v2:{_DIGEST}", f"v1:{_DIGEST[1:]}", f"v1:{_DIGEST}0", f"v1:{_DIGEST.upper()}", f"v1:{_DIGEST}\n"),
+)
+
 TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "EndpointPolicy spec.endpoint": _LABELS,
     "EndpointPolicy spec.subjects.0.name": _LABELS,
@@ -70,14 +92,13 @@ TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ("big", "_big", "Big2", "a_b"),
         ("2big", "a-b", "a.b", "a b", "é", "big\n"),
     ),
-    "ApprovalGrant spec.request.rules.0.ruleDigest": (
-        (f"v1:{_DIGEST}",),
-        (_DIGEST, f"v2:{_DIGEST}", f"v1:{_DIGEST[1:]}", f"v1:{_DIGEST}0", f"v1:{_DIGEST.upper()}", f"v1:{_DIGEST}\n"),
-    ),
-    "ApprovalGrant spec.request.binding.digest": (
-        (f"sha256:{_DIGEST}",),
-        (_DIGEST, f"sha512:{_DIGEST}", f"sha256:{_DIGEST[1:]}", f"sha256:{_DIGEST}0", f"sha256:{_DIGEST.upper()}"),
-    ),
+    "EndpointPolicy spec.rules.0.approval.show.0": _POINTERS,
+    "ApprovalGrant spec.request.rules.0.ruleDigest": _RULE_DIGESTS,
+    "ApprovalGrant status.resolved.rules.0.ruleDigest": _RULE_DIGESTS,
+    "ApprovalGrant status.resolved.rules.0.rule": _LABELS,
+    "ApprovalGrant spec.request.binding.digest": _SHA,
+    "ApprovalGrant spec.request.idempotency.key": _SHA,
+    "ApprovalGrant spec.request.idempotency.request": _SHA,
 }  # fmt: skip
 
 TIME_FIELDS: Final = (

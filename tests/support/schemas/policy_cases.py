@@ -21,6 +21,7 @@ KINDS: Final[dict[str, Object]] = {
 }
 SELECTED: Final[Object] = {"podSelector": {"matchLabels": {"app": "crm-agent"}}}
 LISTED: Final[Object] = {"imageDigests": ["sha256:" + "a" * 64]}
+STEPS: Final[Object] = {"steps": [{"name": "owner", "kind": "Human"}]}
 CEILING: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
 
 
@@ -86,6 +87,19 @@ POLICY_CASES: Final = (
             accepted=with_rule(effect=effect),
         )
         for effect in ("Allow", "Deny")
+    ),
+    *(
+        Case(
+            f"a scope of which {what}",
+            cel.SCOPE_SHOWS_ITSELF,
+            "spec.rules[0].approval",
+            refused=changed(P, "spec.rules.0", gated_rule(approval={**STEPS, "binding": "Scope", **more})),
+            accepted=changed(P, "spec.rules.0", gated_rule(approval={**STEPS, "binding": "Exact", **more})),
+        )
+        for what, more in (
+            ("something is shown", {"show": ["/context/a"]}),
+            ("something is hidden", {"allowUnseen": True}),
+        )
     ),
     Case(
         "a Deny that expires",

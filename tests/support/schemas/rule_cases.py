@@ -15,6 +15,7 @@ from support.objects import (
     grant,
     later,
     opened_grant,
+    rule_reference,
     step,
     use_record,
 )
@@ -44,6 +45,12 @@ def reviewed(*reviewers: str, **fields: str) -> Object:
     return with_spec(reviews=[{"reviewer": name, **entry, **fields} for name in reviewers])
 
 
+def without(name: str) -> Object:
+    """Return a second rule of a grant that lacks this."""
+    return {key: value for key, value in rule_reference("hr-agent").items() if key != name}
+
+
+RULE: Final = rule_reference()
 OPENED: Final = opened_grant(NOWHERE)
 FULL_REQUEST: Final = with_request(reason="INC-4412", intent="support")
 GROUPED: Final = with_request(steps=[step(groups=["crm-owners"])])
@@ -55,6 +62,8 @@ JUDGED: Final = with_status(
     counted=[{"reviewer": "carol"}, {"reviewer": "dave"}], voided=[{"reviewer": "erin"}, {"reviewer": "eve"}]
 )
 
+RESOLVED: Final[Object] = {"subjectUID": "agent-uid", "rules": [RULE]}
+
 JUDGEMENTS_CHANGED: Final[tuple[tuple[str, Callable[[list[Object]], object]], ...]] = (
     ("left out", lambda kept: kept[1:]),
     ("put in the place of another", lambda kept: [kept[0], {"reviewer": "grace"}]),
@@ -65,6 +74,27 @@ JUDGEMENTS_CHANGED: Final[tuple[tuple[str, Callable[[list[Object]], object]], ..
 CASES: Final = (
     *POLICY_CASES,
     # ApprovalGrant, its request
+    *(
+        Case(
+            f"a grant of the decision point without {what}",
+            cel.OPENED_NAMES_UIDS,
+            "spec.request",
+            refused=with_request(OPENED, **fields),
+            accepted=with_request(**fields),
+        )
+        for what, fields in (
+            ("the uid of its subject", {"subject": {"type": "serviceAccount", "id": "a"}}),
+            ("the uid of a policy", {"rules": [RULE, without("uid")]}),
+            ("the digest of a rule", {"rules": [RULE, without("ruleDigest")]}),
+        )
+    ),
+    Case(
+        "properties beside a digest",
+        cel.PROPERTIES_OF_SCOPE,
+        "spec.request",
+        refused=with_request(OPENED, resource={"type": "customer", "id": "42", "properties": {"env": "prod"}}),
+        accepted=with_request(resource={"type": "customer", "id": "42", "properties": {"env": "prod"}}),
+    ),
     *(
         Case(
             f"a request {what}",
@@ -254,6 +284,18 @@ CASES: Final = (
         for name, rule_of_judgement in (("counted", cel.COUNTED_FOR_GOOD), ("voided", cel.VOIDED_FOR_GOOD))
         for what, change in JUDGEMENTS_CHANGED
 
+    ),
+    *(
+        Case(
+            f"what was resolved {what}",
+            cel.RESOLVED_ONCE,
+            "status",
+            part="status",
+            stored=with_status(resolved=RESOLVED),
+            refused=with_status(observedGeneration=2, **({} if resolved is None else {"resolved": resolved})),
+            accepted=with_status(resolved=RESOLVED, observedGeneration=2),
+        )
+        for what, resolved in (("otherwise", {**RESOLVED, "subjectUID": "another"}), ("and left out", None))
     ),
     Case(
         "a review both counted and void",

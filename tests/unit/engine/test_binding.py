@@ -39,6 +39,7 @@ def nested(depth: int) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
+@pytest.mark.invariant(8)
 class TestTheKnownAnswer:
     """The one example of the profile whose input stands in it; its other vectors' inputs are not at hand."""
 
@@ -181,6 +182,7 @@ DIFFERENT: Final[list[tuple[Any, Any]]] = [
 ]
 
 
+@pytest.mark.invariant(8)
 class TestTwoValues:
     @pytest.mark.parametrize(("one", "other"), EQUAL)
     def test_that_are_the_same_json_have_the_same_digest(self, one: object, other: object) -> None:
@@ -215,6 +217,7 @@ UNCANONICAL: Final[dict[str, Any]] = {
 }
 
 
+@pytest.mark.invariant(8)
 class TestAValueWithoutCanonicalForm:
     @pytest.mark.parametrize("name", UNCANONICAL)
     def test_is_refused(self, name: str) -> None:

@@ -116,18 +116,21 @@ def judged(effect: Effect, cell: Cell) -> Answer:
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.column)
 
 
+@pytest.mark.invariant(16)
 class TestAnAllow:
     @each_cell
     def test_is_no_match_as_soon_as_anything_is_unknown_over_or_off(self, cell: Cell) -> None:
         assert judged("Allow", cell) == cell.allow
 
 
+@pytest.mark.invariant(16)
 class TestARequireApproval:
     @each_cell
     def test_keeps_its_gate_where_something_is_unknown_and_shuts_it_where_it_is_over_or_off(self, cell: Cell) -> None:
         assert judged("RequireApproval", cell) == cell.require
 
 
+@pytest.mark.invariant(16)
 class TestADeny:
     @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell.deny], ids=lambda cell: cell.column)
     def test_stands_unless_its_condition_is_false(self, cell: Cell) -> None:

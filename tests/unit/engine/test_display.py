@@ -171,6 +171,7 @@ ALIKE: Final[list[list[Any]]] = [
 ]
 
 
+@pytest.mark.invariant(9)
 class TestTwoCalls:
     @pytest.mark.parametrize("values", ALIKE, ids=lambda values: repr(values[0]))
     def test_that_differ_are_shown_differently(self, values: list[Any]) -> None:
@@ -197,6 +198,7 @@ class TestTwoCalls:
         assert shown(with_context(args={"b": 1.0, "a": 2})) == shown(with_context(args={"a": 2, "b": 1}))
 
 
+@pytest.mark.invariant(9)
 class TestWhatCanBeShown:
     @pytest.mark.parametrize(
         "context",

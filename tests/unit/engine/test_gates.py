@@ -69,7 +69,7 @@ class TestAGateWithoutGrant:
 
     def test_takes_everything_else_from_its_rule(self) -> None:
         approval = {
-            "steps": [{"name": "one", "kind": "System", "groups": ["a"], "count": 2}],
+            "steps": [{"name": "one", "kind": "Human", "groups": ["a"], "count": 2}],
             "pendingSeconds": 31,
             "windowSeconds": 11,
             "maxUses": 3,
@@ -80,7 +80,7 @@ class TestAGateWithoutGrant:
         assert (gate.pending_seconds, gate.window_seconds, gate.max_uses) == (31, 11, 3)
         assert [(reason.required, reason.pattern) for reason in gate.reasons] == [(False, "a+")]
         assert [(step.policy, step.kind, step.groups, step.count) for step in gate.steps] == [
-            ("crm-agent", "System", ["a"], 2)
+            ("crm-agent", "Human", ["a"], 2)
         ]
 
 
@@ -97,6 +97,7 @@ class TestAGate:
         on = governed(gated_rule(conditions=unknown))
         assert verdict_of(on, grants=[read(approved(on))]).outcome is Outcome.USE_GRANT
 
+    @pytest.mark.invariant(15, 16)
     @pytest.mark.parametrize(
         ("policies", "reason"),
         [
@@ -115,10 +116,12 @@ class TestAGate:
         assert (verdict.outcome, verdict.reason, verdict.grants, verdict.gate) == (Outcome.DENY, reason, (), None)
         assert not verdict.requestable
 
+    @pytest.mark.invariant(15)
     @pytest.mark.parametrize("extra", [{"suspend": True}, {"expireTime": at(0)}])
     def test_of_the_grant_stays_shut_once_it_is_over_or_off(self, extra: Object) -> None:
         assert verdict_of(governed(gated_rule(), **extra), grants=[read(APPROVED)]).outcome is Outcome.DENY
 
+    @pytest.mark.invariant(26)
     def test_stays_shut_while_the_guard_is_not_proven(self) -> None:
         verdict = verdict_of(GATED, grants=[read(APPROVED)], around=UNPROVEN_GUARD)
         assert (verdict.outcome, verdict.reason, verdict.grants) == (Outcome.DENY, Reason.APPROVAL_UNVERIFIABLE, ())
@@ -127,6 +130,7 @@ class TestAGate:
         around = Circumstances(now=NOW, guard_proven=False, freshness=Freshness.STALE)
         assert verdict_of(GATED, around=around).reason is Reason.STORE_STALE
 
+    @pytest.mark.invariant(9)
     @pytest.mark.parametrize(
         "context",
         [
@@ -181,6 +185,7 @@ FOR_ALL: Final = governed(
 
 
 class TestAGrant:
+    @pytest.mark.invariant(8)
     @pytest.mark.parametrize("call", OTHER_CALLS.values(), ids=OTHER_CALLS)
     def test_serves_no_other_call(self, call: Call) -> None:
         grant = read(approved(FOR_ALL))
@@ -196,10 +201,12 @@ class TestAGrant:
             keys.add((verdict_of(FOR_ALL, one).digest, one.subject.uid))
         assert len(keys) == 2
 
+    @pytest.mark.invariant(24)
     def test_of_another_namespace_serves_no_call_here(self) -> None:
         grant = read(changed(APPROVED, "metadata.namespace", "other"))
         assert verdict_of(GATED, grants=[grant]).reason is Reason.APPROVAL_REQUIRED
 
+    @pytest.mark.invariant(8, 14, 24)
     @pytest.mark.parametrize(
         ("path", "value"),
         [

@@ -226,6 +226,7 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
 
 
 class TestAGrant:
+    @pytest.mark.invariant(12, 13, 27)
     @pytest.mark.parametrize(("raw", "expected"), STATES.values(), ids=STATES)
     def test_is_to_a_call_what_its_state_makes_it(self, raw: Object, expected: Fitness) -> None:
         assert fit(raw) is expected
@@ -233,6 +234,7 @@ class TestAGrant:
     def test_covers_every_state_in_these_tests(self) -> None:
         assert {expected for _, expected in STATES.values()} == set(Fitness)
 
+    @pytest.mark.invariant(17)
     @pytest.mark.parametrize(
         ("gate", "expected"),
         [
@@ -247,6 +249,7 @@ class TestAGrant:
     def test_gives_no_more_than_the_rule_gives_now(self, gate: Object, expected: Fitness) -> None:
         assert fit(with_status(ACTIVE, uses=1), **gate) is expected
 
+    @pytest.mark.invariant(1)
     def test_bars_the_people_of_this_very_call(self) -> None:
         # The request names other people than the call: what admission let through does not count here.
         stranger = with_request(ACTIVE, requester={"username": "x"}, subject={"type": "t", "id": "x", "uid": "x"})
@@ -256,6 +259,7 @@ class TestAGrant:
         assert fitness(read(stranger), gate_of(GATED), by_dave, _subject(), AROUND) is Fitness.UNVERIFIABLE
         assert fitness(read(stranger), gate_of(GATED), CALL, for_dave, AROUND) is Fitness.UNVERIFIABLE
 
+    @pytest.mark.invariant(1)
     def test_bars_the_actors_of_the_request(self) -> None:
         assert fit(with_request(ACTIVE, actors=[{"id": "dave"}])) is Fitness.UNVERIFIABLE
 

@@ -35,6 +35,7 @@ def counts(of: Request, *reviews: Review, barred: frozenset[str] = frozenset(), 
 
 
 class TestAReview:
+    @pytest.mark.invariant(2, 7)
     @pytest.mark.parametrize(
         ("step", "review", "counted"),
         [
@@ -74,12 +75,14 @@ class TestAReview:
     def test_of_a_person_is_one_by_the_names_of_the_installation(self) -> None:
         assert counts(request(ANYBODY), says("oidc:carol"), says("dave"), person="oidc:") == [1]
 
+    @pytest.mark.invariant(1)
     def test_of_somebody_barred_counts_for_nothing(self) -> None:
         barred = frozenset({"carol"})
         assert counts(request(ANYBODY), says("carol"), says("dave"), barred=barred) == [1]
         assert amounts(request(ANYBODY), says("carol", decision="Deny"), barred=barred).denied_by is None
 
 
+@pytest.mark.invariant(5)
 class TestAReviewer:
     def test_counts_once(self) -> None:
         assert counts(request(ANYBODY), says("carol"), says("carol")) == [1]
@@ -94,6 +97,7 @@ class TestAReviewer:
         reviews = [says("carol", "owner", group="others"), says("carol")]
         assert counts(request(OWNER, ANYBODY), *reviews) == [0, 1]
 
+    @pytest.mark.invariant(13)
     def test_who_denies_denies_whatever_else_they_said(self) -> None:
         assert amounts(request(ANYBODY), says("carol"), says("carol", decision="Deny")).denied_by == "carol"
 
@@ -136,6 +140,7 @@ class TestAQuorum:
         assert not amounts(request(ANYBODY)).met
 
 
+@pytest.mark.invariant(1)
 class TestTheExcluded:
     def test_are_all_whom_the_request_is_of(self) -> None:
         of = request(
@@ -150,6 +155,7 @@ class TestTheExcluded:
         assert excluded(request(requester={"username": "a"}, subject={"type": "t", "id": "b"})) == {"a", "b"}
 
 
+@pytest.mark.invariant(7)
 def test_a_review_repeats_the_digest_or_where_there_is_none_the_uid() -> None:
     assert binding_of(request(), "grant-uid") == DIGEST
     assert binding_of(request(binding={"mode": "Scope"}), "grant-uid") == "grant-uid"

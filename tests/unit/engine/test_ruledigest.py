@@ -154,6 +154,7 @@ OTHER: Final[dict[str, Object]] = {
 }
 
 
+@pytest.mark.invariant(17)
 class TestTheRuleDigest:
     @pytest.mark.parametrize("raw", SAME.values(), ids=SAME)
     def test_stays_with_what_says_nothing_of_the_meaning(self, raw: Object) -> None:

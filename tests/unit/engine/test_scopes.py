@@ -59,6 +59,7 @@ def on(raw: Object, call: Call = CALL) -> Verdict:
     return verdict_of(ON if call.resource.properties is None else PRODUCTION, call, grants=[read(raw)])
 
 
+@pytest.mark.invariant(8)
 class TestOfTheDecisionPoint:
     @pytest.mark.parametrize("context", [{}, {"args": {"a": 1}}, {"tenant": "x"}])
     def test_it_serves_calls_that_differ_in_what_it_does_not_bind(self, context: Object) -> None:
@@ -113,6 +114,7 @@ class TestOfTheDecisionPoint:
         assert on(raw).reason is Reason.APPROVAL_UNVERIFIABLE
 
 
+@pytest.mark.invariant(14)
 class TestByHand:
     def test_it_serves_once_it_is_resolved(self) -> None:
         assert on(by_hand()).outcome is Outcome.USE_GRANT

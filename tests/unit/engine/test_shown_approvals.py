@@ -49,6 +49,7 @@ class TestARuleThatWantsTheToken:
         assert verdict_of(BY_TOKEN, grants=[read(asked(BY_TOKEN))]).reason is Reason.APPROVAL_PENDING
 
 
+@pytest.mark.invariant(24)
 class TestAToken:
     @pytest.mark.parametrize(
         "shown",

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
@@ -52,6 +53,7 @@ def test_a_second_pass_writes_nothing(body: Object, proven: bool, now: datetime)
     assert reconciled(after, proven=proven, now=now).status is None
 
 
+@pytest.mark.invariant(13)
 @given(grants(), st.lists(st.tuples(st.booleans(), moments), max_size=5))
 def test_what_is_over_stays_over(body: Object, passes: list[tuple[bool, datetime]]) -> None:
     for proven, now in sorted(passes, key=lambda entry: entry[1]):
@@ -60,6 +62,7 @@ def test_what_is_over_stays_over(body: Object, passes: list[tuple[bool, datetime
         assert before not in TERMINAL_PHASES or phase_of(body) == before
 
 
+@pytest.mark.invariant(27)
 @given(grants(), moments)
 def test_without_a_proof_nothing_is_counted_and_nothing_becomes_active(body: Object, now: datetime) -> None:
     after = applied(body, reconciled(body, proven=False, now=now))
@@ -69,6 +72,7 @@ def test_without_a_proof_nothing_is_counted_and_nothing_becomes_active(body: Obj
     assert phase_of(after) is not None or phase_of(body) is None
 
 
+@pytest.mark.invariant(13)
 @given(grants(), moments)
 def test_an_eligible_denial_that_is_not_void_never_leaves_it_usable(body: Object, now: datetime) -> None:
     barred = {*body["spec"]["request"]["excludedReviewers"], "system:serviceaccount:crm:bot"}
@@ -83,6 +87,7 @@ def test_an_eligible_denial_that_is_not_void_never_leaves_it_usable(body: Object
     assert not denials or phase_of(after) in TERMINAL_PHASES
 
 
+@pytest.mark.invariant(13)
 @given(grants(), st.booleans(), moments)
 def test_a_revocation_never_leaves_it_usable(body: Object, proven: bool, now: datetime) -> None:
     after = applied(body, reconciled(body, proven=proven, now=now))

@@ -106,6 +106,7 @@ class TestAProofOfTheSameGuard:
         assert told == [True]
 
 
+@pytest.mark.invariant(27)
 class TestAGuardThatIsNotInForce:
     @pytest.mark.parametrize("how", ["gone", "changed", "without effect", "RBAC", "a lookalike", "another rule"])
     async def test_is_never_recorded_and_covers_nothing(self, how: str) -> None:
@@ -146,6 +147,7 @@ class TestAGuardThatIsNotInForce:
         assert "bailiwick-grants-open is not in force" in (going_on.problem or "")
 
 
+@pytest.mark.invariant(27)
 class TestAGuardThatWasTouched:
     async def test_leaves_what_was_there_before_the_last_proof(self) -> None:
         api = await proven_api()
@@ -229,6 +231,7 @@ class TestAGuardThatWasTouched:
         assert "cannot be recorded" in (going_on.problem or "")
 
 
+@pytest.mark.invariant(27)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(5))
 async def test_a_crash_at_any_write_makes_the_same_things_void_again(number: int, when: str) -> None:
@@ -253,6 +256,7 @@ async def test_a_crash_at_any_write_makes_the_same_things_void_again(number: int
     assert api.grants["crm", "forged-review"]["status"]["voided"] == [{"reviewer": "dave"}]
 
 
+@pytest.mark.invariant(27)
 class TestARecordThatIsGone:
     async def test_makes_everything_void_that_is_not_over(self) -> None:
         api = await proven_api()

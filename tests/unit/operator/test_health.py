@@ -39,7 +39,10 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
     health = Health()
     health.leading = True
     health.problem = lambda: "a guard is missing"
-    assert health.report() == (200, {"leading": True, "guard": "a guard is missing", "lastProgressSeconds": {}})
+    assert health.report() == (
+        200,
+        {"leading": True, "guard": "a guard is missing", "keys": "as they should be", "lastProgressSeconds": {}},
+    )
 
 
 def test_who_does_not_lead_says_so() -> None:

@@ -114,6 +114,7 @@ def _going(document: Any) -> None:  # noqa: ANN401 - any object
     document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
 
+@pytest.mark.invariant(26)
 @pytest.mark.parametrize(
     ("which", "name", "change"),
     [

@@ -8,11 +8,24 @@ import msgspec
 from bailiwick_engine.call import Call
 
 
+class ShownToken(msgspec.Struct, frozen=True):
+    """An approval token that was shown, as a record may name it. `refused` is why it proves nothing, None: it does.
+
+    `jti` None: nothing of what it says is proven. `sha256` is of the token, in hex.
+    """
+
+    jti: str | None
+    sha256: str
+    refused: str | None = None
+
+
 class Asked(msgspec.Struct, frozen=True):
     """A call, the enforcer's own id of it, and whether the API server confirmed its tokens just now.
 
     `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.
     `reason`: why an approval is asked for, in the requester's own words. `key`: ARAP's Idempotency-Key.
+    `token`: the approval token that was shown. `late`: the denial that a request for approval follows is over, so only
+    what was asked for before is told.
     """
 
     call: Call
@@ -22,3 +35,5 @@ class Asked(msgspec.Struct, frozen=True):
     trace: str | None = None
     reason: str | None = None
     key: str | None = None
+    token: ShownToken | None = None
+    late: bool = False

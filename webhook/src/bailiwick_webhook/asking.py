@@ -37,6 +37,8 @@ class Asking:
             return None
         if (again := await self._requests.again(wanted)) is not None:
             return again
+        if asked.late:
+            return Refused("the denial that this request follows is over")
         # The store may lag behind another replica's use, so what it knows is read live before it is told.
         known = verdict.grants[0] if verdict.grants else verdict.pending
         if known is None and not verdict.requestable:

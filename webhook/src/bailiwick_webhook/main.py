@@ -33,6 +33,7 @@ from bailiwick_webhook.pdp import Pdp, Records
 from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.settings import Settings
+from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import View
 from bailiwick_webhook.tls.context import server_context
@@ -95,7 +96,7 @@ async def _run(given: Settings) -> None:
         if stop.is_set():
             return
         filled()
-        decisions = app.build(pdp, identity, given.external_url, stop.is_set)
+        decisions = app.build(pdp, identity, given.external_url, stop.is_set, Signer(lambda: store.keyring))
         health.count_answers(decisions, pdp.counts)
         server = await serve(decisions, given.host, given.port, tls)
         stack.push_async_callback(server.stop)

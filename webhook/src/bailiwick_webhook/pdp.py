@@ -324,6 +324,7 @@ class Pdp:
             trace=one.asked.trace,
             allowed=one.allowed,
             used=one.used,
+            token=one.asked.token,
             revision=revision,
             age=age,
             now=now,

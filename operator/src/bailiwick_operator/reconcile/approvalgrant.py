@@ -1,7 +1,8 @@
 """The life of an ApprovalGrant as a pure state machine: which phase follows, and what its status then says.
 
 Holds: a terminal phase is final; a revocation beats a denial, and both beat an approval; only a proven guard counts
-reviews or activates. Whatever ends a grant needs no proof.
+reviews or activates. Whatever ends a grant needs no proof. A grant written by hand is resolved first (`resolving`):
+until its status says what its names stand for no review of it counts, and one that came before never will.
 """
 
 from collections.abc import Callable
@@ -11,21 +12,37 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase
+from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_engine.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, stamp
+from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved
 
-OWNED: Final = ("observedGeneration", "phase", "approvedTime", "notAfterTime", "counted", "voided", "conditions")
+OWNED: Final = (
+    "observedGeneration",
+    "phase",
+    "approvedTime",
+    "notAfterTime",
+    "counted",
+    "voided",
+    "resolved",
+    "conditions",
+)
+UNRESOLVED: Final = "Unresolved"
+RESOLVE_AGAIN: Final = timedelta(seconds=30)
 TYPES: Final = frozenset({"Approved", "Denied", "Consumed", "Lapsed", "Revoked", "Ready"})
 Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen."""
+    """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen.
+
+    `resolution`: what a grant written by hand names, where that is yet to be said (`to_resolve`).
+    """
 
     proven: bool
     is_person: Callable[[str], bool]
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +58,25 @@ class UnreadableGrantError(ValueError):
     """The stored object is not a grant that these models know; it is left alone and never counts."""
 
 
-def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
-    """Return what the grant's status should be. Raises `UnreadableGrantError`."""
+def to_resolve(grant: Object) -> Request | None:
+    """Return the request of a grant written by hand that is yet to be resolved. Raises `UnreadableGrantError`."""
+    status, spec = grant.get("status") or {}, grant.get("spec") or {}
+    if "resolved" in status or "revocation" in spec or status.get("phase", "Pending") != "Pending":
+        return None
+    request = _read(grant).spec.request
+    return request if request.origin == "PreApproved" else None
+
+
+def _read(grant: Object) -> ApprovalGrant:
     try:
-        model = ApprovalGrant.model_validate({key: grant[key] for key in ("spec", "status") if key in grant})
+        return ApprovalGrant.model_validate({key: grant[key] for key in ("spec", "status") if key in grant})
     except ValidationError as error:
         raise UnreadableGrantError(str(error)) from error
+
+
+def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
+    """Return what the grant's status should be. Raises `UnreadableGrantError`."""
+    model = _read(grant)
     present: Status = grant.get("status") or {}
     generation: int = grant["metadata"]["generation"]
     status = model.status or ApprovalGrantStatus()
@@ -54,25 +84,50 @@ def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
         # Final, conditions and all. Only the generation moves on, so that nobody waits for us to look at it.
         kept = _kept(present) | {"observedGeneration": generation}
         return Outcome(kept if differs(kept, present, OWNED, TYPES) else None)
-    judged = _judged(model, status, observed)
+    named = model.spec.request.origin != "PreApproved" or status.resolved is not None
+    judged = _judged(model, status, observed) if named else [entry.reviewer for entry in status.counted or ()]
     quorum = _quorum(model, grant["metadata"]["uid"], judged, observed)
-    phase = _next(model, status, quorum, observed, now)
+    phase = _next(model, status, quorum, observed, now, named=named)
     if phase is None:
         return Outcome(None, model.spec.request.pending_until_time, needs_proof=True)
     wanted = _kept(present) | {"observedGeneration": generation, "phase": phase}
     if judged:
         wanted["counted"] = [{"reviewer": reviewer} for reviewer in judged]
+    unresolved = None
+    if not named and phase == "Pending":
+        unresolved = _resolve(model, observed.resolution, wanted)
     if phase == "Active" and status.phase != "Active":
         # To the second, as it is stored: a window is never longer than approved.
         wanted["approvedTime"] = stamp(now)
         wanted["notAfterTime"] = stamp(now + timedelta(seconds=model.spec.request.window_seconds))
     approved = "approvedTime" in wanted
-    wanted["conditions"] = entries(_conditions(model, phase, quorum, wanted, approved), present, generation, now)
+    conditions = _conditions(_words(model, phase, quorum, wanted, unresolved), phase, wanted, approved)
+    wanted["conditions"] = entries(conditions, present, generation, now)
+    wake = _wake(model, phase, wanted)
     return Outcome(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
-        _wake(model, phase, wanted),
-        needs_proof=not observed.proven and _waits(model, status, phase, quorum),
+        min(wake, now + RESOLVE_AGAIN) if unresolved is not None and wake is not None else wake,
+        needs_proof=not observed.proven and named and _waits(model, status, phase, quorum),
     )
+
+
+def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status) -> str | None:
+    """Put into the status what a grant written by hand names; return why not."""
+    if wanted.get("counted"):
+        return "reviews of it were counted before that was asked for: write a new one"
+    match resolution:
+        case Resolved(found):
+            wanted["resolved"] = found
+            # The guard takes none before, so one that is there did not pass it.
+            voided = [entry["reviewer"] for entry in wanted.get("voided", ())]
+            voided += [review.reviewer for review in model.spec.reviews or () if review.reviewer not in voided]
+            if voided:
+                wanted["voided"] = [{"reviewer": who} for who in voided]
+            return None
+        case Unresolved(why):
+            return why
+        case None:
+            return "what it names is not looked up yet"
 
 
 def _kept(present: Status) -> Status:
@@ -101,7 +156,13 @@ def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: Observe
 
 
 def _next(
-    model: ApprovalGrant, status: ApprovalGrantStatus, quorum: Quorum, observed: Observed, now: datetime
+    model: ApprovalGrant,
+    status: ApprovalGrantStatus,
+    quorum: Quorum,
+    observed: Observed,
+    now: datetime,
+    *,
+    named: bool,
 ) -> Phase | None:
     """Return the phase that follows; None while it is open whether the grant itself counts."""
     request = model.spec.request
@@ -116,7 +177,7 @@ def _next(
         return "Lapsed" if status.not_after_time is None or now >= status.not_after_time else "Active"
     if now >= request.pending_until_time:
         return "Expired"
-    if observed.proven and quorum.met and _supported(model):
+    if observed.proven and quorum.met and named:
         return "Active"
     return "Pending" if observed.proven or status.phase == "Pending" else None
 
@@ -127,12 +188,7 @@ def _waits(model: ApprovalGrant, status: ApprovalGrantStatus, phase: Phase, quor
         return False
     known = {entry.reviewer for entry in (*(status.counted or ()), *(status.voided or ()))}
     unjudged = any(review.reviewer not in known for review in model.spec.reviews or ())
-    return unjudged or (phase == "Pending" and quorum.met and _supported(model))
-
-
-def _supported(model: ApprovalGrant) -> bool:
-    request = model.spec.request
-    return request.origin != "PreApproved" and request.binding.mode != "Scope"
+    return unjudged or (phase == "Pending" and quorum.met)
 
 
 def _wake(model: ApprovalGrant, phase: Phase, wanted: Status) -> datetime | None:
@@ -142,13 +198,12 @@ def _wake(model: ApprovalGrant, phase: Phase, wanted: Status) -> datetime | None
 
 
 def _conditions(
-    model: ApprovalGrant,
+    words: tuple[str, str],
     phase: Phase,
-    quorum: Quorum,
     wanted: Status,
     approved: bool,  # noqa: FBT001
 ) -> list[Condition]:
-    reason, message = _words(model, phase, quorum, wanted)
+    reason, message = words
     conditions = []
     if approved:
         conditions.append(Condition("Approved", "True", "QuorumMet", f"approved at {wanted['approvedTime']}"))
@@ -159,14 +214,13 @@ def _conditions(
     return conditions
 
 
-def _words(model: ApprovalGrant, phase: Phase, quorum: Quorum, wanted: Status) -> tuple[str, str]:
+def _words(
+    model: ApprovalGrant, phase: Phase, quorum: Quorum, wanted: Status, unresolved: str | None
+) -> tuple[str, str]:
     request, revocation = model.spec.request, model.spec.revocation
     match phase:
-        case "Pending" if not _supported(model):
-            return "NotSupported", (
-                f"grants of origin {request.origin} with binding {request.binding.mode} are not activated by this"
-                " version: ask the decision point, which opens an Exact grant"
-            )
+        case "Pending" if unresolved is not None:
+            return UNRESOLVED, f"not reviewed before it is known what it names: {unresolved}"
         case "Pending":
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
             return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}"

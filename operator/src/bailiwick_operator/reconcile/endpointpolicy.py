@@ -1,11 +1,12 @@
 """What the status of an EndpointPolicy says: whether it compiles, is served, and its endpoint can be asked about. Pure.
 
 Holds: an endpoint has settings from exactly one policy; where two carry them both are told, and where none does each
-policy says what to add. Expiry, suspension and Audit are told, and do not make a policy any less accepted. Ready sums
-up: it is true once all of it is as the policy wants it, and every process decides by it.
+policy says what to add. Expiry, suspension and Audit are told, and do not make a policy any less accepted; one that is
+being deleted is as good as suspended. Ready sums up: it is true once all of it is as the policy wants it, and every
+process decides by it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +15,7 @@ from bailiwick_engine.compile import compile_policy, parse_spec, policy_ref
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, shortened, stamp, truth
+from bailiwick_operator.reconcile.mapped import NOBODY, People, people_of, unmapped
 from bailiwick_operator.reconcile.programmed import Serving
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")
@@ -34,15 +36,22 @@ class Judged:
     audit: bool = False
     suspend: bool = False
     expire_time: datetime | None = None
+    people: People = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known beside the policy: its compilation, who carries the endpoint's settings, and who serves it."""
+    """What is known beside the policy: its compilation, who carries the endpoint's settings, and who serves it.
+
+    `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each configured one
+    whether it has a `kubernetesUsername`, None where nobody told us.
+    """
 
     judged: Judged
     carriers: tuple[str, ...]
     serving: Serving | None = None
+    principals: Collection[str] = ()
+    issuers: Mapping[str, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +80,20 @@ def judge(policy: Object) -> Judged:
         spec.mode == "Audit",
         spec.suspend,
         spec.expire_time,
+        people_of(spec),
     )
 
 
 def carries_settings(policy: Object) -> bool:
     """Tell whether it carries `endpointSettings`, whether or not they can be read."""
     return "endpointSettings" in _spec(policy)
+
+
+def is_asserted(policy: Object) -> bool:
+    """Tell whether it says, as the carrier of its endpoint's settings, that the enforcer's word is taken."""
+    settings = _spec(policy).get("endpointSettings")
+    identity = settings.get("identity") if isinstance(settings, dict) else None
+    return isinstance(identity, dict) and identity.get("verification") == "Asserted"
 
 
 def endpoint_of(policy: Object) -> str:
@@ -99,7 +116,7 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
     }
     if judged.digest is not None:
         wanted["digest"] = judged.digest
-    expires = judged.expire_time
+    expires = None if _deleting(policy) else judged.expire_time
     return Outcome(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         expires if expires is not None and expires > now else None,
@@ -120,12 +137,22 @@ def _accepted(policy: Object, observed: Observed) -> Condition:
             f"endpointSettings of {endpoint_of(policy)} stand in {_names(others)} too: exactly one policy of an"
             " endpoint carries them, and until then the endpoint denies everything",
         )
+    if (wrong := unmapped(judged.people, observed.principals, observed.issuers)) is not None:
+        return Condition("Accepted", "False", "UnmappedIssuer", wrong)
     warnings = f"; warnings: {_listed(judged.warnings)}" if judged.warnings else ""
     return Condition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
 
 
 def _ready(accepted: Condition, programmed: Condition, policy: Object, observed: Observed, now: datetime) -> Condition:
     endpoint = endpoint_of(policy)
+    if _deleting(policy):
+        return Condition(
+            "Ready",
+            "False",
+            "Deleting",
+            "being deleted, and held by its finalizers: Allow rules do not match, RequireApproval rules deny,"
+            " Deny rules and endpointSettings stay until it is gone",
+        )
     if accepted.status != "True":
         return Condition("Ready", "False", accepted.reason, accepted.message)
     if not observed.carriers:
@@ -148,6 +175,10 @@ def _ready(accepted: Condition, programmed: Condition, policy: Object, observed:
         # kstatus: what is not served everywhere yet is in progress.
         return Condition("Ready", programmed.status, programmed.reason, programmed.message)
     return Condition("Ready", truth(reason != "Expired"), reason, message)
+
+
+def _deleting(policy: Object) -> bool:
+    return "deletionTimestamp" in policy["metadata"]
 
 
 def _in_force(judged: Judged, now: datetime) -> tuple[str, str]:

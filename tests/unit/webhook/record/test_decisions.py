@@ -78,6 +78,7 @@ async def writer(request: pytest.FixtureRequest) -> AsyncIterator[RecordWriter]:
         yield made
 
 
+@pytest.mark.invariant(22, 26)
 async def test_a_use_of_a_grant_is_denied_whatever_the_setting(writer: RecordWriter) -> None:
     pdp, approved = _pdp(writer)
     for _ in range(3):

@@ -20,6 +20,7 @@ from bailiwick_webhook.http.requests import Requests
 from bailiwick_webhook.http.search import Search
 from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.signing.signer import Signer
 
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
@@ -28,9 +29,11 @@ _DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build(pdp: Pdp, identity: Identity, external_url: str, draining: Callable[[], bool]) -> web.Application:
+def build(
+    pdp: Pdp, identity: Identity, external_url: str, draining: Callable[[], bool], signer: Signer | None = None
+) -> web.Application:
     """Return the application of the decision paths."""
-    edge = Edge(pdp, identity, external_url)
+    edge = Edge(pdp, identity, external_url, signer or Signer())
     handlers = _Handlers(edge)
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
@@ -40,6 +43,7 @@ def build(pdp: Pdp, identity: Identity, external_url: str, draining: Callable[[]
     for kind in Kind:
         app.router.add_post(f"{_TENANT}/access/v1/search/{kind.value}", Search(edge, kind).__call__)
     app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, edge))
+    app.router.add_get(metadata.JWKS, functools.partial(keys, edge))
     requests = Requests(edge)
     app.router.add_post(f"{_TENANT}/access/v1/requests", requests.submit)
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", requests.poll)
@@ -71,7 +75,12 @@ async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:
     of = tenant(request)
     if not metadata.well_formed(*of):
         raise web.HTTPNotFound
-    return json(200, metadata.document(edge.base(of)), **{"Cache-Control": metadata.CACHE_CONTROL})
+    return json(200, metadata.document(edge.base(of), edge.external_url), **{"Cache-Control": metadata.CACHE_CONTROL})
+
+
+async def keys(edge: Edge, _: web.Request) -> web.StreamResponse:
+    """RFC 7517, the public halves of our signing keys: to anybody."""
+    return json(200, edge.signer.published(), **{"Cache-Control": metadata.JWKS_CACHE_CONTROL})
 
 
 @web.middleware

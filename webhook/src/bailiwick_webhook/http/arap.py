@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.verdict import Verdict
-from bailiwick_webhook.http.authzen import stamp
 from bailiwick_webhook.http.problems import ARAP_ERROR, ProblemError
+from bailiwick_webhook.times import stamp
 
 _STATUS: Final = {
     "Active": "approved",
@@ -23,8 +23,11 @@ _STATUS: Final = {
 }
 
 
-def task(grant: Grant, base: str) -> dict[str, Any]:
-    """Return the task of a grant. An approval that is over or used up stays `approved`: validity is judged at use."""
+def task(grant: Grant, base: str, state: str | None = None) -> dict[str, Any]:
+    """Return the task of a grant. An approval that is over or used up stays `approved`: validity is judged at use.
+
+    `state` is the approval token of an approved grant.
+    """
     request = grant.request
     status = _status(grant)
     task_id = grant.id
@@ -48,6 +51,7 @@ def task(grant: Grant, base: str) -> dict[str, Any]:
                 "id": task_id,
                 "approved_at": stamp(approved.timestamp()),
                 "approved_until": stamp(until.timestamp()),
+                **({} if state is None else {"state": state}),
             },
         }
     return {"task": described}
@@ -85,6 +89,25 @@ def unknown_task() -> ProblemError:
 def duplicate_request(detail: str) -> ProblemError:
     """409: the Idempotency-Key is another request's."""
     return ProblemError(409, f"{ARAP_ERROR}duplicate_request", "Duplicate request", detail)
+
+
+def expired_denial() -> ProblemError:
+    """410: it is too late to ask about this denial."""
+    detail = "The denial that the request follows is over: evaluate again, and ask about that denial."
+    return ProblemError(410, f"{ARAP_ERROR}expired_denial", "Expired denial", detail)
+
+
+def invalid_denial_binding(why: str) -> ProblemError:
+    """400: the request does not follow the denial that it names."""
+    detail = "The binding token is not of a denial of this very request here: send what the denial came with."
+    return ProblemError(
+        400,
+        f"{ARAP_ERROR}invalid_denial_binding",
+        "Invalid denial binding",
+        detail,
+        where="denial.binding_token",
+        more={"why": why},
+    )
 
 
 def invalid_task_state(detail: str) -> ProblemError:

@@ -5,7 +5,6 @@ a member of the wrong type is 400 with its path.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import ceil, isfinite
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ from bailiwick_webhook.http import explanation
 from bailiwick_webhook.http.problems import bad_request
 from bailiwick_webhook.identity.subject import Claimed
 from bailiwick_webhook.pdp import Decision
+from bailiwick_webhook.times import stamp
 
 _KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "true or false"}
 _OBJECT: Final = frozenset({dict, type(None)})
@@ -26,6 +26,15 @@ _TEXT: Final = frozenset({str, type(None)})
 DENIAL_SECONDS: Final = 600
 RETRY_AFTER: Final = 5
 _RULES: Final = 4_096
+# Optional members of `context.approval`: what an approved task says besides its id.
+_APPROVAL: Final = ("approved_at", "approved_until", "state")
+
+
+class Approval(NamedTuple):
+    """What is shown of an approval, `context.approval`: its id, and the approval token, ARAP's `state`."""
+
+    id: str
+    state: str | None
 
 
 class Evaluation(NamedTuple):
@@ -40,6 +49,7 @@ class Evaluation(NamedTuple):
     context: Mapping[str, Json]
     reason: str | None
     explain: bool = False
+    approval: Approval | None = None
 
 
 class Said(NamedTuple):
@@ -49,6 +59,7 @@ class Said(NamedTuple):
     context: Mapping[str, Json]
     reason: str | None
     explain: bool
+    approval: Approval | None = None
 
 
 def parse(body: Mapping[str, Any]) -> Evaluation:
@@ -68,8 +79,10 @@ def plainly(said: Said, action: Any, resource: Any) -> Evaluation | None:  # noq
         return None
     if not (type(doing) in _OBJECT and type(properties) in _OBJECT):
         return None
-    subject, context, reason, explain = said
-    return Evaluation(subject, Action(name, doing), Resource(kind, identifier, properties), context, reason, explain)
+    subject, context, reason, explain, approval = said
+    return Evaluation(
+        subject, Action(name, doing), Resource(kind, identifier, properties), context, reason, explain, approval
+    )
 
 
 def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - any JSON value
@@ -88,7 +101,11 @@ def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - a
         return Said(Claimed(kind, identifier, properties, None, None), context, None, explain=False)
     evidence = context.get("evidence")
     reason, explain = context.get("business_justification"), context.get("explain")
+    shown = context.get("approval")
+    approval = None if shown is None else _plainly_shown(shown)
     if not (type(evidence) in _OBJECT and type(reason) in _TEXT and (explain is None or type(explain) is bool)):
+        return None
+    if shown is not None and approval is None:
         return None
     token, actor_token = (
         (None, None) if evidence is None else (evidence.get("subject_token"), evidence.get("actor_token"))
@@ -96,7 +113,14 @@ def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - a
     if not (type(token) in _TEXT and type(actor_token) in _TEXT):
         return None
     bound = {name: value for name, value in context.items() if name not in RESERVED_CONTEXT}
-    return Said(Claimed(kind, identifier, properties, token, actor_token), bound, reason, explain is True)
+    return Said(Claimed(kind, identifier, properties, token, actor_token), bound, reason, explain is True, approval)
+
+
+def _plainly_shown(shown: Any) -> Approval | None:  # noqa: ANN401 - any JSON value
+    if type(shown) is not dict or not all(type(shown.get(name)) in _TEXT for name in _APPROVAL):
+        return None
+    found = shown.get("id")
+    return Approval(found, shown.get("state")) if type(found) is str and found else None
 
 
 def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
@@ -129,13 +153,29 @@ def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
         {name: value for name, value in context.items() if name not in RESERVED_CONTEXT},
         _optional(context, "business_justification", str, "context.business_justification"),
         _optional(context, "explain", bool, "context.explain") or False,
+        _approval(context),
     )
 
 
-def answer(decision: Decision, base: str, notice: Mapping[str, str], *, explain: bool = False) -> dict[str, Any]:
+def _approval(context: Mapping[str, Any]) -> Approval | None:
+    shown = _optional(context, "approval", dict, "context.approval")
+    if shown is None:
+        return None
+    state = [_optional(shown, name, str, f"context.approval.{name}") for name in _APPROVAL][-1]
+    return Approval(_text(shown, "id", "context.approval.id"), state)
+
+
+def answer(
+    decision: Decision,
+    base: str,
+    notice: Mapping[str, str],
+    *,
+    explain: bool = False,
+    binding_token: str | None = None,
+) -> dict[str, Any]:
     """Return the body of the answer. `base` is the URL of the endpoint's tenant, where an approval can be asked for.
 
-    `notice` is told in every answer's context.
+    `notice` is told in every answer's context. `binding_token`: of a denial about which can be asked, see `asks`.
     """
     verdict = decision.verdict
     context: dict[str, Any] = {
@@ -157,7 +197,7 @@ def answer(decision: Decision, base: str, notice: Mapping[str, str], *, explain:
             "uses": decision.used.status.uses,
         }
     if not decision.allowed:
-        context |= _denial(decision, base)
+        context |= _denial(decision, base, binding_token)
     if explain:
         context["explanation"] = explanation.described(decision)
     return {"decision": decision.allowed, "context": context}
@@ -181,7 +221,13 @@ def _policy(rule: CompiledRule) -> orjson.Fragment:
     )
 
 
-def _denial(decision: Decision, base: str) -> dict[str, Any]:
+def asks(decision: Decision) -> bool:
+    """Tell whether the answer says where to ask for an approval."""
+    verdict = decision.verdict
+    return decision.requestable and verdict.rule is not None and not verdict.dry_run
+
+
+def _denial(decision: Decision, base: str, binding_token: str | None) -> dict[str, Any]:
     verdict = decision.verdict
     said: dict[str, Any] = {
         "reason_user": {"403": decision.sentence},
@@ -193,14 +239,14 @@ def _denial(decision: Decision, base: str) -> dict[str, Any]:
         said["hop"] = verdict.hop
     if decision.next_action == "retry":
         said["retry_after"] = RETRY_AFTER
-    if decision.requestable and verdict.rule is not None and not verdict.dry_run:
+    if asks(decision) and verdict.rule is not None:
         # AuthZEN ARAP (draft): the presence of access_request is the only signal that a denial can be asked about.
         policy = verdict.rule.policy
         said["access_request"] = {
             "endpoint": f"{base}/access/v1/requests",
             "template": f"{policy.namespace}/{policy.name}/{verdict.rule.name}",
             "expires_at": stamp(decision.time + DENIAL_SECONDS),
-        }
+        } | ({} if binding_token is None else {"binding_token": binding_token})
     if verdict.reason is Reason.APPROVAL_PENDING and verdict.pending is not None:
         said["task"] = {
             "id": verdict.pending.id,
@@ -210,17 +256,6 @@ def _denial(decision: Decision, base: str) -> dict[str, Any]:
     if verdict.cools_until is not None and isfinite(verdict.cools_until):
         said["retry_after"] = max(1, ceil(verdict.cools_until - decision.time))
     return said
-
-
-def stamp(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC."""
-    return _stamp(int(seconds))
-
-
-@lru_cache(64)
-def _stamp(seconds: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _member(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:

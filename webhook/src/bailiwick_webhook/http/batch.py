@@ -89,14 +89,15 @@ class Evaluations:
         decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
         base = self._edge.base(of)
         answers = []
-        for item, decision in zip(batch.items, decisions, strict=False):
-            if isinstance(item, ProblemError) or decision is None:
+        for item, asked_of, decision in zip(batch.items, items, decisions, strict=False):
+            if isinstance(item, ProblemError) or asked_of is None or decision is None:
                 answers.append(failed(item if isinstance(item, ProblemError) else forbidden(stranger)))
             elif decision.verdict.outcome is _FORBIDDEN:
                 # Of a caller who may ask about itself alone: not a word about the others.
                 raise forbidden(stranger)
             else:
-                answers.append(authzen.answer(decision, base, notice, explain=item.explain))
+                token = self._edge.binding_token(of, asked_of, decision)
+                answers.append(authzen.answer(decision, base, notice, explain=item.explain, binding_token=token))
         return orjson.dumps({"evaluations": answers})
 
 
@@ -114,7 +115,9 @@ async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) ->
     decision = await edge.pdp.evaluate(asked)
     if decision.verdict.outcome is _FORBIDDEN:
         raise forbidden(edge.identity.stranger)
-    return orjson.dumps(authzen.answer(decision, edge.base(of), edge.identity.notice, explain=parsed.explain))
+    token = edge.binding_token(of, asked, decision)
+    notice = edge.identity.notice
+    return orjson.dumps(authzen.answer(decision, edge.base(of), notice, explain=parsed.explain, binding_token=token))
 
 
 def _semantic(named: object) -> Semantic:

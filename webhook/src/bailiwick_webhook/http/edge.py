@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import orjson
 from aiohttp import web
+from msgspec.structs import replace
 
 from bailiwick_engine.call import Call
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.asked import Asked, ShownToken
 from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Evaluation
@@ -21,7 +22,8 @@ from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
-from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.pdp import Decision, Pdp
+from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.tracing import traceparent
 
 
@@ -63,10 +65,11 @@ class Marks(NamedTuple):
 class Edge:
     """Reads requests of one decision point."""
 
-    def __init__(self, pdp: Pdp, identity: Identity, external_url: str) -> None:
+    def __init__(self, pdp: Pdp, identity: Identity, external_url: str, signer: Signer) -> None:
         self.pdp = pdp
         self.identity = identity
-        self._external_url = external_url
+        self.external_url = external_url
+        self.signer = signer
 
     async def asked(self, request: web.BaseRequest, of: Tenant) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
@@ -103,6 +106,10 @@ class Edge:
         )
         if self.pdp.hangs_on_workloads(namespace, endpoint):
             call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
+        token: ShownToken | None = None
+        if parsed.approval is not None and not searching:
+            shown, token = self.signer.shown(*parsed.approval, base=self.base(of), namespace=namespace)
+            call = replace(call, shown=shown)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
         live = parties.live and caller.live
         return Asked(
@@ -112,7 +119,16 @@ class Edge:
             explain=explain,
             trace=marked.trace,
             reason=parsed.reason,
+            token=token,
         )
+
+    def binding_token(self, of: Tenant, asked: Asked, decision: Decision) -> str | None:
+        """Return the binding token of a denial about which can be asked; None of any other answer, or without keys."""
+        digest = decision.verdict.digest
+        if digest is None or not authzen.asks(decision):
+            return None
+        ends = decision.time + authzen.DENIAL_SECONDS
+        return self.signer.denial(asked.call, digest, decision.evaluation_id, ends, self.base(of))
 
     def _known(self, request: web.BaseRequest) -> Proven | None:
         """Return who asks, where that is known: it takes no coroutine to tell."""
@@ -135,7 +151,7 @@ class Edge:
 
     def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""
-        return f"{self._external_url}/endpoints/{of.namespace}/{of.endpoint}"
+        return f"{self.external_url}/endpoints/{of.namespace}/{of.endpoint}"
 
 
 def marks(request: web.BaseRequest) -> Marks:

@@ -5,8 +5,10 @@ and only the requester itself withdraws.
 """
 
 import re
+import time
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -21,6 +23,7 @@ from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, Tenant, marks, tenant
 from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
 from bailiwick_webhook.opening import Opened, Refused, reason_problem
+from bailiwick_webhook.signing.jose import LEEWAY, Why
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -39,6 +42,7 @@ class Requests:
         caller = await self._edge.caller(request)
         body = await read_object(request)
         asked = await self._edge.call(of, caller, authzen.parse(body), marks(request))
+        denial = _denial(body)
         asked = replace(asked, key=_key(request))
         verdict = self._edge.pdp.judge(asked)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
@@ -46,6 +50,7 @@ class Requests:
         _offered(body, asked)
         if verdict.gate is not None and (wrong := reason_problem(verdict.gate, asked.reason)):
             raise bad_request(wrong, "context.business_justification")
+        asked = replace(asked, late=self._late(of, denial, verdict.digest))
         decision, outcome = await self._edge.pdp.request(asked)
         if decision.verdict.reason is Reason.RECORD_FAILED:
             raise unavailable("The request could not be recorded at the moment; ask again.")
@@ -54,6 +59,8 @@ class Requests:
                 return self._told(of, grant)
             case Refused(detail, _, duplicate=True):
                 raise arap.duplicate_request(detail)
+            case Refused() if asked.late:
+                raise arap.expired_denial()
             case Refused(detail, Reason.APPROVAL_THROTTLED):
                 raise throttled(detail, Reason.APPROVAL_THROTTLED.value)
             case Refused(detail):
@@ -61,15 +68,28 @@ class Requests:
             case None:
                 raise arap.not_requestable(decision.verdict)
 
+    def _late(self, of: Tenant, denial: "_Denial", digest: str | None) -> bool:
+        """Tell whether the denial that a request follows is over. Raises `ProblemError` where it is another's."""
+        if denial.binding_token is not None:
+            found = self._edge.signer.denied(denial.binding_token, digest, self._edge.base(of))
+            if found is Why.EXPIRED:
+                return True
+            if isinstance(found, Why):
+                raise arap.invalid_denial_binding(found.value)
+            if denial.evaluation_id not in {None, found.evaluation_id}:
+                raise arap.invalid_denial_binding(Why.OTHER.value)
+        # Without a token it is only for correlation, but whoever says that it is over is believed.
+        return denial.expires is not None and time.time() - LEEWAY >= denial.expires
+
     def _told(self, of: Tenant, grant: Grant) -> web.StreamResponse:
-        body = arap.task(grant, self._edge.base(of))
+        body = self._task_of(of, grant)
         status = 202 if body["task"]["status"] == "pending" else 201
         return json(status, body, Location=body["task"]["status_endpoint"])
 
     async def poll(self, request: web.Request) -> web.StreamResponse:
         """ARAP, GET access/v1/requests/{id}."""
         of, _, grant = await self._task(request)
-        return json(200, arap.task(grant, self._edge.base(of)), **{"Retry-After": str(authzen.RETRY_AFTER)})
+        return json(200, self._task_of(of, grant), **{"Retry-After": str(authzen.RETRY_AFTER)})
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         """ARAP, POST access/v1/requests/{id}/cancel."""
@@ -83,7 +103,11 @@ class Requests:
         outcome = await self._edge.pdp.withdraw(grant, caller.account, ": ".join(word for word in said if word) or None)
         if isinstance(outcome, Refused):
             raise arap.invalid_task_state(f"Not withdrawn: {outcome.detail}.")
-        return json(200, arap.task(outcome, self._edge.base(of)))
+        return json(200, self._task_of(of, outcome))
+
+    def _task_of(self, of: Tenant, grant: Grant) -> dict[str, Any]:
+        base = self._edge.base(of)
+        return arap.task(grant, base, self._edge.signer.approval(grant, base))
 
     async def _task(self, request: web.Request) -> tuple[Tenant, Any, Grant]:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
@@ -99,6 +123,32 @@ def _key(request: web.Request) -> str | None:
     if found is not None and not _KEY.fullmatch(found):
         raise bad_request("must be 1 to 255 visible ASCII characters", IDEMPOTENCY_KEY)
     return found
+
+
+class _Denial(NamedTuple):
+    """What a request says of the denial that it follows, ARAP's `denial`. `expires` is seconds since the epoch."""
+
+    evaluation_id: str | None
+    binding_token: str | None
+    expires: float | None
+
+
+def _denial(body: Mapping[str, Any]) -> _Denial:
+    said = body.get("denial")
+    if not isinstance(said, dict | None):
+        raise bad_request("must be an object", "denial")
+    said = said or {}
+    for name in ("evaluation_id", "binding_token", "expires_at", "reason", "template"):
+        if not isinstance(said.get(name), str | None):
+            raise bad_request("must be a string", f"denial.{name}")
+    expires = said.get("expires_at")
+    try:
+        moment = None if expires is None else datetime.fromisoformat(expires)
+    except ValueError:
+        raise bad_request("must be a time as RFC 3339 has it", "denial.expires_at") from None
+    if moment is not None and moment.tzinfo is None:
+        raise bad_request("must be a time with a zone", "denial.expires_at")
+    return _Denial(said.get("evaluation_id"), said.get("binding_token"), None if moment is None else moment.timestamp())
 
 
 def _word(body: Mapping[str, Any], name: str) -> str | None:

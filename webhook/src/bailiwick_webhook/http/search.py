@@ -23,6 +23,7 @@ from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
 from bailiwick_webhook.identity.tokens import Proven
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Searched
+from bailiwick_webhook.times import stamp
 
 # Stands for what is searched for until a name of the policies takes its place.
 _BLANK: Final = "*"
@@ -108,7 +109,7 @@ class Search:
 
 def _context(found: Searched) -> dict[str, Any]:
     context: dict[str, Any] = {
-        "evaluated_at": authzen.stamp(found.time),
+        "evaluated_at": stamp(found.time),
         "snapshot": {"revision": found.revision, "age_seconds": round(found.age, 3)},
     }
     if found.incomplete:

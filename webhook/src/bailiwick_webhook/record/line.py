@@ -17,6 +17,7 @@ from bailiwick_engine.hops import Hop
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.verdict import Outcome, Verdict
+from bailiwick_webhook.asked import ShownToken
 from bailiwick_webhook.record.evidence import Evidence, Sealed
 
 _NO_POLICY: Final = b'"policy":null,'
@@ -32,6 +33,8 @@ _OCSF: Final = {
     "metadata": {"version": "1.9.0-dev", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
 }
 _ALLOWED, _BLOCKED, _APPROVED, _CHALLENGE, _REVOKED, _REJECTED, _UNAUTHORIZED, _ERROR = 1, 2, 8, 23, 24, 25, 26, 27
+# A grant's id is shorter; what is not one is another's text, and no record shall grow by it.
+MAX_SHOWN_ID: Final = 320
 # A member of an enumeration is looked up slowly, and this one is for every record.
 _ALLOW: Final = Outcome.ALLOW
 _DISPOSITIONS: Final = {
@@ -75,6 +78,7 @@ class Lines:
         trace: str | None,
         allowed: bool,
         used: Grant | None,
+        token: ShownToken | None = None,
         revision: str,
         age: float,
         now: float,
@@ -84,7 +88,7 @@ class Lines:
 
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
         policies, a line that lists them comes before the first record that was decided by them. `weighed`
-        is what the verdict came from, where that is known.
+        is what the verdict came from, where that is known. `token` is the approval token that was shown.
         """
         subject = call.subject
         own: dict[str, Any] = {
@@ -103,6 +107,8 @@ class Lines:
             own["digest"] = verdict.digest
             own["grant"] = None if used is None else {"name": used.name, "uid": used.uid, "uses": used.status.uses}
             own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
+        if call.shown is not None:
+            own["approval"] = {"id": call.shown.id[:MAX_SHOWN_ID], "token": None if token is None else _token(token)}
         if trace is not None:
             own["traceparent"] = trace
         preamble = b""
@@ -164,6 +170,10 @@ class Lines:
             }
             found = self._outcomes[key] = orjson.dumps(members)[1:-1] + b","
         return found
+
+
+def _token(token: ShownToken) -> dict[str, str | None]:
+    return {"jti": token.jti, "sha256": token.sha256, "refused": token.refused}
 
 
 def _party(party: Subject) -> dict[str, str | None]:

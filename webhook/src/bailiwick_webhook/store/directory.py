@@ -19,6 +19,7 @@ import structlog
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import manifests, view
 from bailiwick_webhook.store.looking import File, Looker
 from bailiwick_webhook.store.manifests import Contents, Entry, Report
@@ -96,6 +97,11 @@ class Directory:
     def guard_proven(self) -> bool:
         """True: there is no grant that a loose guard could have let in."""
         return True
+
+    @property
+    def keyring(self) -> Keyring:
+        """None: without grants there is nothing to sign."""
+        return NO_KEYS
 
     def glance(self) -> view.Glance:
         """Return how the view stands at this moment."""

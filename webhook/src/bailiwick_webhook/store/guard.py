@@ -18,7 +18,7 @@ _ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 
 
 class Watched:
-    """The objects of one kind that belong to the guard, by name. Items of a list come without their kind."""
+    """The objects of one kind that are looked for, by name. Items of a list come without their kind."""
 
     def __init__(self, kind: str, names: frozenset[str], changed: Callable[[], None]) -> None:
         self._kind = kind

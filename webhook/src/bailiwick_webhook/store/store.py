@@ -13,15 +13,17 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Cluster, Collection
+from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import Guard
+from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
 from bailiwick_webhook.store.policies import Policies
 
 
 class Store:
-    """Policies, grants and the guard, kept up to date by `run`."""
+    """Policies, grants, the guard and the signing keys, kept up to date by `run`."""
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Store:
         self.policies = Policies()
         self.grants = Grants()
         self.guard = Guard(installation)
+        self.keys = Keys(installation)
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
 
@@ -44,12 +47,13 @@ class Store:
         self._decided_by = (watch(POLICIES, self.policies), watch(GRANTS, self.grants))
         self._revision = ""
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
+        self._signed_by = watch(self.keys.collection, self.keys.sink)
 
     async def run(self) -> None:
         """Keep everything up to date, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.policies.run())
-            for listwatch in (*self._decided_by, *self._guarded_by):
+            for listwatch in (*self._decided_by, *self._guarded_by, self._signed_by):
                 tasks.create_task(listwatch.run())
 
     @property
@@ -93,6 +97,11 @@ class Store:
         """The guard is proven, and what says so is not stale itself."""
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
 
+    @property
+    def keyring(self) -> Keyring:
+        """The signing keys; none while they are not known."""
+        return self.keys.keyring
+
     def glance(self) -> view.Glance:
         """Return how the view stands at this moment: on every decision's way, so with one look at the clock."""
         now = time.monotonic()
@@ -103,5 +112,8 @@ class Store:
         return view.Glance(age, freshness, self.revision, guarded)
 
     def report(self) -> Mapping[str, Any]:
-        """Return how the guard stands; no matter of readiness: without it all but grants is decided as ever."""
-        return {"guard": {"proven": self.guard_proven, "why": self.guard.why}}
+        """Return how guard and keys stand; no matter of readiness: without them all but grants is decided as ever."""
+        return {
+            "guard": {"proven": self.guard_proven, "why": self.guard.why},
+            "keys": {"kids": [key.kid for key in self.keyring.keys], "why": self.keys.why},
+        }

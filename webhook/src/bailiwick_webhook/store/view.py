@@ -11,6 +11,7 @@ import msgspec
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.signing.keyring import Keyring
 
 
 class Glance(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +55,10 @@ class View(Protocol):
     @property
     def guard_proven(self) -> bool:
         """Nothing but the shipped guards has let in what grants say."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """Our own signing keys; none where nobody keeps any."""
 
     def glance(self) -> Glance:
         """Return at one look how old it is, how fresh, which state, and whether the guard is proven."""

@@ -1,0 +1,209 @@
+"""`check`: what the policies decide of a call, by the engine itself.
+
+Holds: there is no rule here. The call is given to `decide` as an enforcer would give it, with its subject proven; what
+only the decision point learns (workload, claims) is unknown, as the engine knows unknown.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from bailiwick_cli import output, parsing, policies
+from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.flags import Check, Output
+from bailiwick_cli.grantview import span
+from bailiwick_cli.output import Line
+from bailiwick_engine import grants
+from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.clauses import Clause
+from bailiwick_engine.compiled import CompiledRule
+from bailiwick_engine.decide import decide
+from bailiwick_engine.display import visible
+from bailiwick_engine.explain import Change, Explanation, explain
+from bailiwick_engine.gates import Gate
+from bailiwick_engine.grants import Grant
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+from bailiwick_engine.snapshot import CompiledEndpoint
+from bailiwick_engine.verdict import Outcome, Verdict
+
+_EFFECTS: Final = {Exit.OK: ("allow", "green"), Exit.NO: ("deny", "red"), Exit.PENDING: ("approval required", "yellow")}
+
+
+def run(options: Check) -> int:
+    """Decide and tell."""
+    username, flags, context = _sorted_out(options)
+    cluster = None if options.file else connect(flags)
+    if cluster is None:
+        snapshot, namespace = policies.of_files(options.file or (), flags.namespace)
+    else:
+        snapshot, namespace = policies.of_cluster(cluster), cluster.namespace
+    name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
+    if options.arguments:
+        context["args"] = parsing.values(options.arguments, "--arg")
+    uid = "" if cluster is None else _uid(cluster, username)
+    asserted = endpoint.settings is not None and endpoint.settings.asserted
+    call = Call(
+        namespace=namespace,
+        endpoint=name,
+        caller=_caller(endpoint, username, uid),
+        subject=Subject(
+            SERVICE_ACCOUNT, username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted
+        ),
+        action=Action(options.action),
+        resource=_resource(options),
+        context=context,
+    )
+    around = Circumstances(now=time.time())
+    verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
+    explanation = explain(snapshot, call, around) or Explanation()
+    code = exit_code(verdict)
+    if options.output in {Output.JSON, Output.YAML}:
+        sys.stdout.write(output.document(_object(verdict, explanation, code), options.output))
+    elif options.output is Output.NAME:
+        sys.stdout.write(_EFFECTS[code][0] + "\n")
+    else:
+        output.write(_lines(verdict, explanation, code))
+    return code
+
+
+def exit_code(verdict: Verdict) -> Exit:
+    """Return 0 for allowed, 3 where an approval is needed or waited for, 1 for denied."""
+    if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
+        return Exit.OK
+    waits = verdict.outcome is Outcome.DENY and verdict.gate is not None and verdict.next_action != "none"
+    return Exit.PENDING if waits else Exit.NO
+
+
+def _sorted_out(options: Check) -> tuple[str, Check, dict[str, Any]]:
+    """Part what `--as` and `--context` say of the call from what they say to kubectl.
+
+    Returns the caller's username, the flags as other commands have them, and the call's context.
+    """
+    subjects = [text for text in options.as_whom if text.startswith("sa:")]
+    others = [text for text in options.as_whom if not text.startswith("sa:")]
+    if len(subjects) != 1 or len(others) > 1:
+        raise CliError("say once whom the call is of, as --as sa:NAMESPACE/NAME")
+    members = [text for text in options.contexts or () if "=" in text]
+    contexts = [text for text in options.contexts or () if "=" not in text]
+    flags = replace(
+        options,
+        as_user=others[0] if others else options.as_user,
+        context=contexts[-1] if contexts else options.context,
+    )
+    return parsing.service_account(subjects[0], "--as"), flags, parsing.values(members, "--context")
+
+
+def _resource(options: Check) -> Resource:
+    kind, name = parsing.resource(options.resource)
+    return Resource(kind, name, parsing.values(options.properties, "--property") or None)
+
+
+def _caller(endpoint: CompiledEndpoint, username: str, uid: str) -> ServiceAccount:
+    """Return an enforcer of the endpoint; where it has none the subject, who may always ask about itself."""
+    enforcers = sorted(endpoint.enforcers)
+    return ServiceAccount(enforcers[0], "") if enforcers else ServiceAccount(username, uid)
+
+
+def _uid(cluster: Cluster, username: str) -> str:
+    """Return the uid of a service account, by which grants know it; none where we may not see it."""
+    namespace, name = username.removeprefix("system:serviceaccount:").split(":")
+    try:
+        return str(cluster.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")["metadata"]["uid"])
+    except ApiError as error:
+        output.talk(f"note: existing approvals are left out, as the service account cannot be read: {error}")
+        return ""
+
+
+def _grants(cluster: Cluster) -> list[Grant]:
+    try:
+        items, _ = cluster.listed(grants_path(cluster.namespace))
+    except ApiError as error:
+        output.talk(f"note: existing approvals are left out: {error}")
+        return []
+    return [grant for raw in items if (grant := grants.parse(raw)) is not None]
+
+
+def _lines(verdict: Verdict, explanation: Explanation, code: Exit) -> Iterator[Line]:
+    effect, style = _EFFECTS[code]
+    yield [(effect, f"bold {style}"), (f"  {verdict.reason.value}", "")]
+    yield [(visible(verdict.sentence), "")]
+    if verdict.rule is not None:
+        yield [("Rule: ", "bold"), (f"{_place(verdict.rule)} ({verdict.rule.effect.value})", "")]
+    for grant in verdict.grants[:1]:
+        yield [("Approval: ", "bold"), (visible(grant.name), "")]
+    if verdict.pending is not None:
+        yield [("Pending: ", "bold"), (visible(verdict.pending.name), "")]
+    if code is Exit.OK:
+        return
+    if verdict.gate is not None:
+        yield [("What would unlock it: ", "bold"), (_asked(verdict.gate), "")]
+    if explanation.changes:
+        yield [("Nearest miss, what would have to be otherwise:", "bold")]
+        for change in explanation.changes:
+            yield from (([("  " + line, "")]) for line in _changed(change))
+        then = "an approval would still be needed" if explanation.approval else "the call would be allowed"
+        yield [(f"  Then {then}.", "")]
+
+
+def _asked(gate: Gate) -> str:
+    steps = " and ".join(
+        f"{step.count} {step.kind} review{'s' if step.count > 1 else ''}"
+        + (f" of {' or '.join(visible(group) for group in step.groups)}" if step.groups else "")
+        + f" ({visible(step.name)})"
+        for step in gate.steps
+    )
+    times = "once" if gate.max_uses == 1 else f"{gate.max_uses} times"
+    return f"an approval by {steps}; it can be used {times} within {span(gate.window_seconds)}"
+
+
+def _changed(change: Change) -> Iterator[str]:
+    where = "the ceiling of delegation" if change.rule is None else _place(change.rule)
+    if change.lift:
+        yield f"{where} forbids it"
+    for clause in change.clauses:
+        yield f"{where}: {_clause(clause)}"
+
+
+def _clause(clause: Clause) -> str:
+    name = f" {visible(clause.name)}" if clause.name else ""
+    wanted = ", ".join(visible(" ".join(one.split())) for one in clause.wanted)
+    held = "is not known" if clause.held is None else "does not hold"
+    said = f" ({visible(clause.message)})" if clause.message else ""
+    return f"{clause.kind.value}{name} {held}" + (f"; wanted: {wanted}" if wanted else "") + said
+
+
+def _place(rule: CompiledRule) -> str:
+    return f"{visible(rule.policy.name)}/{visible(rule.name)}"
+
+
+def _object(verdict: Verdict, explanation: Explanation, code: Exit) -> dict[str, Any]:
+    """Return the answer as an object; it is not one of the API server's."""
+    body: dict[str, Any] = {
+        "apiVersion": "cli.bailiwick.dev/v1alpha1",
+        "kind": "Check",
+        "effect": {Exit.OK: "allow", Exit.NO: "deny", Exit.PENDING: "approvalRequired"}[code],
+        "reason": verdict.reason.value,
+        "message": verdict.sentence,
+    }
+    if verdict.rule is not None:
+        body["rule"] = {"policy": verdict.rule.policy.name, "rule": verdict.rule.name}
+    if verdict.grants:
+        body["grant"] = verdict.grants[0].name
+    if verdict.pending is not None:
+        body["pending"] = verdict.pending.name
+    if verdict.gate is not None and code is not Exit.OK:
+        body["approval"] = {
+            "steps": [step.model_dump(exclude_none=True) for step in verdict.gate.steps],
+            "windowSeconds": verdict.gate.window_seconds,
+            "maxUses": verdict.gate.max_uses,
+        }
+    if explanation.changes and code is not Exit.OK:
+        body["nearestMiss"] = {
+            "changes": [line for change in explanation.changes for line in _changed(change)],
+            "then": "approvalRequired" if explanation.approval else "allow",
+        }
+    return body

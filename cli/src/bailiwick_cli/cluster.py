@@ -1,0 +1,258 @@
+"""The API server, asked as the person who types. The one module that knows the Kubernetes client.
+
+The client reads the kubeconfig (several files, exec plugins, certificates, tokens) and opens the connections; what goes
+over them is plain JSON, since the kinds are ours and their patches need media types that the client would choose.
+
+Holds: imported by a command only once it needs a cluster; every failure is a `CliError` in one line.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import urllib3
+import yaml
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import ConfigException, load_incluster_config
+from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+
+from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_cli.flags import Flags
+from bailiwick_cli.parsing import seconds
+
+Object = dict[str, Any]
+
+_TIMEOUT: Final = 30.0
+_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_PATCHES: Final = {"json": "application/json-patch+json", "merge": "application/merge-patch+json"}
+_GONE: Final = 410
+
+
+class Event(NamedTuple):
+    """One change that a watch tells of. GONE: the server has forgotten where we were; list again."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "GONE"]
+    object: Object
+
+
+class Cluster:
+    """One API server, as somebody. `namespace` is that of the flags, else of the context."""
+
+    def __init__(self, client: ApiClient, namespace: str, acting: urllib3.HTTPHeaderDict, timeout: float) -> None:
+        self.namespace = namespace
+        self._client = client
+        self._acting = acting
+        self._timeout = timeout or None
+
+    def get(self, path: str, **query: str) -> Object:
+        """Read an object or a list."""
+        return self._json("GET", path, query=query)
+
+    def create(self, path: str, body: Object) -> Object:
+        """Create an object, or ask a review."""
+        return self._json("POST", path, body=body)
+
+    def patch(self, path: str, body: Object | list[Object], kind: Literal["json", "merge"]) -> Object:
+        """Change an object."""
+        return self._json("PATCH", path, body=body, media=_PATCHES[kind])
+
+    def listed(self, path: str, **query: str) -> tuple[list[Object], str]:
+        """Read a whole list, in pages; returns its items and its resourceVersion."""
+        items: list[Object] = []
+        more: dict[str, str] = {}
+        while True:
+            page = self.get(path, limit="500", **query, **more)
+            items += page.get("items") or []
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return items, str(metadata.get("resourceVersion", ""))
+            more = {"continue": metadata["continue"]}
+
+    def watch(self, path: str, version: str, seconds: float, **query: str) -> Iterator[Event]:
+        """Yield changes after a version, for at most so many seconds; then it just ends."""
+        asked = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version, **query}
+        asked["timeoutSeconds"] = str(max(1, int(seconds)))
+        response = self._send("GET", path, query=asked, timeout=seconds + _TIMEOUT, stream=True)
+        try:
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    if event["object"].get("code") == _GONE:
+                        yield Event("GONE", {})
+                        return
+                    raise ApiError(str(event["object"].get("message")), int(event["object"].get("code") or 500))
+                yield Event(event["type"], event["object"])
+        except urllib3.exceptions.HTTPError:
+            # A watch that breaks is begun again by whoever reads it.
+            return
+        finally:
+            response.close()
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        media: str = "application/json",
+    ) -> Object:
+        response = self._send(method, path, query=query, body=body, media=media, timeout=self._timeout)
+        try:
+            found: Object = json.loads(response.data)
+        except ValueError as error:
+            raise CliError(f"{self._client.configuration.host} does not answer as an API server does") from error
+        return found
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        media: str = "application/json",
+        timeout: float | None,
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        configuration = self._client.configuration
+        headers = urllib3.HTTPHeaderDict(self._acting)
+        headers["Accept"] = "application/json"
+        headers["User-Agent"] = "kubectl-bailiwick"
+        for auth in configuration.auth_settings().values():
+            headers[auth["key"]] = auth["value"]
+        if body is not None:
+            headers["Content-Type"] = media
+        try:
+            response = self._client.rest_client.pool_manager.request(
+                method,
+                f"{configuration.host}{path}",
+                fields=dict(query) if query else None,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=min(timeout or 10.0, 10.0), read=timeout),
+                retries=False,
+                redirect=False,
+                preload_content=not stream,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise CliError(f"the API server {configuration.host} does not answer: {_why(error)}") from error
+        if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
+            raise _refusal(response, configuration.host)
+        return response
+
+
+def connect(flags: Flags) -> Cluster:
+    """Return the API server of the flags. Raises `CliError` with what is missing."""
+    # What the client has to say of a plugin that failed comes through the log, as one line.
+    logging.basicConfig(format="%(message)s", level=logging.ERROR)
+    timeout = _TIMEOUT if flags.request_timeout is None else seconds(flags.request_timeout, "--request-timeout")
+    configuration = Configuration()
+    acting: dict[str, Any] = {}
+    paths = flags.kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    files = [path for path in paths.split(os.pathsep) if path and Path(path).expanduser().exists()]
+    try:
+        if files:
+            namespace, acting = _from_kubeconfig(configuration, os.pathsep.join(files), flags.context)
+        elif os.environ.get("KUBERNETES_SERVICE_HOST") and not flags.kubeconfig:
+            load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+            namespace = _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+        else:
+            raise CliError(f"there is no kubeconfig at {paths}: set KUBECONFIG or say --kubeconfig FILE")
+        client = ApiClient(configuration)
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CliError(f"the kubeconfig {paths} cannot be used: {' '.join(str(error).split())}") from error
+    headers = urllib3.HTTPHeaderDict()
+    if flags.as_user:
+        acting = {"as": flags.as_user}
+    if flags.as_group:
+        if "as" not in acting:
+            raise CliError("--as-group goes with --as")
+        acting["as-groups"] = flags.as_group
+    if acting.get("as"):
+        headers.add("Impersonate-User", acting["as"])
+    if acting.get("as-uid"):
+        headers.add("Impersonate-Uid", acting["as-uid"])
+    for group in acting.get("as-groups") or ():
+        headers.add("Impersonate-Group", group)
+    return Cluster(client, flags.namespace or namespace, headers, timeout)
+
+
+def _from_kubeconfig(configuration: Configuration, paths: str, context: str | None) -> tuple[str, dict[str, Any]]:
+    """Load these files; returns the context's namespace, and whom its user acts as (which the client leaves out)."""
+    merged = KubeConfigMerger(paths)  # type: ignore[no-untyped-call]
+    contents = list(merged.config_files.values())
+    # Of several files the first that says so decides, as for kubectl; the client would take the last.
+    current = context or next((one["current-context"] for one in contents if one.get("current-context")), None)
+    if not current:
+        raise CliError(f"{paths} has no current context: say --context NAME, or `kubectl config use-context NAME`")
+    known = [entry["name"] for one in contents for entry in one.get("contexts") or ()]
+    if current not in known:
+        raise CliError(f"there is no context {current!r} in {paths}: there are {', '.join(known) or 'none'}")
+    loader = KubeConfigLoader(  # type: ignore[no-untyped-call]
+        merged.config, active_context=current, config_base_path=None, config_persister=merged.save_changes
+    )
+    loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+    chosen = _first(contents, "context", current)
+    return chosen.get("namespace") or "default", dict(_first(contents, "user", chosen.get("user")))
+
+
+def _first(contents: list[Any], kind: str, name: object) -> dict[str, Any]:
+    entries = (entry for one in contents for entry in one.get(f"{kind}s") or () if entry["name"] == name)
+    found: dict[str, Any] = next(entries, {})
+    return found.get(kind) or {}
+
+
+def grants_path(namespace: str | None, name: str = "") -> str:
+    """Return the path of a namespace's grants, or of one; without a namespace of all."""
+    return _path(APPROVAL_GRANTS, namespace, name)
+
+
+def policies_path(namespace: str, name: str = "") -> str:
+    """Return the path of a namespace's policies, or of one."""
+    return _path(ENDPOINT_POLICIES, namespace, name)
+
+
+def _path(plural: str, namespace: str | None, name: str) -> str:
+    within = "" if namespace is None else f"/namespaces/{_segment(namespace)}"
+    return f"/apis/{API_VERSION}{within}/{plural}" + (f"/{_segment(name)}" if name else "")
+
+
+def _segment(text: str) -> str:
+    # What somebody typed must stay one segment of the path.
+    if not text or not all(character.isascii() and (character.isalnum() or character in "-.") for character in text):
+        raise CliError(f"{text!r} is no name of an object: names are of a-z, 0-9, - and .")
+    return text
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(amt=None, decode_content=True):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in whole if line)
+
+
+def _refusal(response: urllib3.BaseHTTPResponse, host: str) -> ApiError:
+    try:
+        status = json.loads(response.data)
+        message, reason = str(status["message"]), str(status.get("reason", ""))
+    except (ValueError, KeyError, TypeError):
+        message, reason = f"{host} answered {response.status}", ""
+    match response.status:
+        case 401:
+            message = f"{host} does not know you ({message}): log in again, or choose another --context"
+        case 404 if "could not find the requested resource" in message:
+            message = f"{host} does not serve {API_VERSION}: Bailiwick is not installed there"
+    return ApiError(message, response.status, reason)
+
+
+def _why(error: Exception) -> str:
+    """Return the innermost cause, which is what a person can do something about."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or getattr(cause, "reason", None)) and isinstance(inner, BaseException):
+        cause = inner
+    return " ".join(str(cause).split()) or type(cause).__name__

@@ -1,0 +1,171 @@
+"""`list`: grants in a table, filtered, and their changes as they come.
+
+Holds: a list never fails on one grant that it cannot read; what is printed as JSON or YAML are the objects themselves.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from bailiwick_cli import output, steps
+from bailiwick_cli.cluster import Cluster, Object, connect, grants_path
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.flags import List, Output
+from bailiwick_cli.grantview import GrantView, moment, span
+from bailiwick_cli.output import Line, Table, of_phase
+from bailiwick_cli.people import Permissions, who_am_i
+from bailiwick_engine.display import visible
+
+COLUMNS: Final = ("NAME", "SUBJECT", "ACTION", "RESOURCE", "STEPS", "PHASE", "USES", "UNTIL", "AGE")
+WIDE: Final = ("ENDPOINT", "RULES", "REQUESTER", "BINDING", "REASON")
+_WATCHED: Final = 300.0
+_PAUSE: Final = 1.0
+
+Wanted = Callable[[GrantView], bool]
+
+
+def run(options: List) -> int:
+    """List, and watch where that is asked."""
+    cluster = connect(options)
+    namespace = None if options.all_namespaces else cluster.namespace
+    path = grants_path(namespace)
+    items, version = cluster.listed(path)
+    wanted = _wanted(options, cluster)
+    found = [raw for raw in items if _readable(raw) and wanted(GrantView(raw, time.time()))]
+    if options.watch:
+        _watch(options, cluster, path, found, version, wanted)
+    elif options.output in {Output.JSON, Output.YAML}:
+        sys.stdout.write(output.document(output.listed(found), options.output))
+    else:
+        _print(options, found)
+        if not found and options.output is not Output.NAME:
+            output.talk(f"No approvals found{'' if namespace is None else f' in {namespace}'}.")
+    return Exit.OK
+
+
+def _wanted(options: List, cluster: Cluster) -> Wanted:
+    tests: list[Wanted] = []
+    if options.active:
+        tests.append(lambda grant: grant.phase == "Active")
+    if options.mine or options.to_review:
+        me = who_am_i(cluster)
+        if options.mine:
+            tests.append(
+                lambda grant: me.username in {grant.request["requester"]["username"], grant.request["subject"]["id"]}
+            )
+        if options.to_review:
+            permissions = Permissions(cluster)
+            tests.append(
+                lambda grant: any(
+                    permissions.may("approve", grant.namespace, step.policy) for step in steps.reviewable(grant, me)
+                )
+            )
+    return lambda grant: all(test(grant) for test in tests)
+
+
+def _readable(raw: Object) -> bool:
+    try:
+        row(GrantView(raw, time.time()), wide=True)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        output.talk(f"warning: {visible(str((raw.get('metadata') or {}).get('name')))} cannot be read; left out")
+        return False
+    return True
+
+
+def _print(options: List, found: Sequence[Object]) -> None:
+    if options.output is Output.NAME:
+        sys.stdout.writelines(output.reference(raw["metadata"]["name"]) + "\n" for raw in found)
+    elif found:
+        _table(options).add([_row(options, raw) for raw in found])
+
+
+def _table(options: List) -> Table:
+    headers = (*COLUMNS, *(WIDE if options.output is Output.WIDE else ()))
+    return Table(("NAMESPACE", *headers) if options.all_namespaces else headers, show_headers=not options.no_headers)
+
+
+def _row(options: List, raw: Object) -> Line:
+    grant = GrantView(raw, time.time())
+    cells = row(grant, wide=options.output is Output.WIDE)
+    return [(visible(grant.namespace), ""), *cells] if options.all_namespaces else cells
+
+
+def row(grant: GrantView, *, wide: bool) -> Line:
+    """Return the cells of one grant."""
+    request = grant.request
+    done = sum(min(step.approvals, step.count) for step in grant.steps)
+    until = grant.until
+    cells: list[tuple[str, str]] = [
+        (visible(grant.name), ""),
+        (_short(request["subject"]["id"]), ""),
+        (visible(request["action"]["name"]), ""),
+        (visible(grant.resource), ""),
+        (f"{done}/{sum(step.count for step in grant.steps)}", ""),
+        of_phase(grant.phase),
+        (f"{grant.uses}/{grant.max_uses}", ""),
+        (span(moment(until) - grant.now) if until else "-", ""),
+        (span(grant.now - moment(grant.raw["metadata"]["creationTimestamp"])), ""),
+    ]
+    if wide:
+        cells += [
+            (visible(request["endpoint"]), ""),
+            (",".join(f"{visible(rule['policy'])}/{visible(rule['rule'])}" for rule in request["rules"]), ""),
+            (_short(request["requester"]["username"]), ""),
+            (visible(grant.binding_hex[:8]), ""),
+            (visible(request.get("reason") or "-"), "italic"),
+        ]
+    return cells
+
+
+def _short(username: str) -> str:
+    """Write a service account as it is typed here, `sa:namespace/name`."""
+    namespace, _, name = username.removeprefix("system:serviceaccount:").partition(":")
+    return visible(f"sa:{namespace}/{name}" if username.startswith("system:serviceaccount:") and name else username)
+
+
+def _watch(options: List, cluster: Cluster, path: str, found: Sequence[Object], version: str, wanted: Wanted) -> None:
+    emit = _emitter(options)
+    emit(found)
+    for raw in _changes(cluster, path, version):
+        if _readable(raw) and wanted(GrantView(raw, time.time())):
+            emit([raw])
+
+
+def _emitter(options: List) -> Callable[[Sequence[Object]], None]:
+    """Return what prints objects as they come."""
+    table = _table(options)
+
+    def emit(found: Sequence[Object]) -> None:
+        match options.output:
+            case Output.JSON:
+                sys.stdout.writelines(json.dumps(raw) + "\n" for raw in found)
+            case Output.YAML:
+                sys.stdout.writelines("---\n" + output.document(raw, Output.YAML) for raw in found)
+            case Output.NAME:
+                sys.stdout.writelines(output.reference(raw["metadata"]["name"]) + "\n" for raw in found)
+            case _:
+                table.add([_row(options, raw) for raw in found])
+        sys.stdout.flush()
+
+    return emit
+
+
+def _changes(cluster: Cluster, path: str, version: str) -> Iterator[dict[str, Any]]:
+    """Yield every grant that was added or changed after a version, for ever; through what breaks in between."""
+    while True:
+        began = time.monotonic()
+        try:
+            for event in cluster.watch(path, version, _WATCHED):
+                if event.type == "GONE":
+                    items, version = cluster.listed(path)
+                    yield from items
+                    break
+                version = event.object["metadata"]["resourceVersion"]
+                if event.type in {"ADDED", "MODIFIED"}:
+                    yield event.object
+        except CliError as error:
+            output.talk(f"warning: {error}; trying again")
+        if time.monotonic() - began < _PAUSE:
+            time.sleep(_PAUSE)

@@ -1,0 +1,74 @@
+"""Reading what a person types: durations, `sa:ns/name`, `TYPE/ID`, `name=value`.
+
+Holds: what cannot be read is a `CliError` that says how it is written; nothing is guessed.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from bailiwick_cli.errors import CliError
+
+_UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+
+
+def seconds(text: str, flag: str) -> float:
+    """Read a duration as kubectl does (90s, 10m, 1h30m; a number alone is seconds)."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise CliError(f"{flag}: {text!r} is no duration: write it as 90s, 10m or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def service_account(text: str, flag: str) -> str:
+    """Read `sa:namespace/name`; returns the API server's name for it."""
+    found = re.fullmatch(r"(?:sa:|system:serviceaccount:)([^/:\s]+)[/:]([^/:\s]+)", text)
+    if found is None:
+        raise CliError(f"{flag}: {text!r} is no service account: write it as sa:NAMESPACE/NAME")
+    return f"system:serviceaccount:{found[1]}:{found[2]}"
+
+
+def grant_name(text: str) -> str:
+    """Read a grant's name, also as `-o name` prints it."""
+    return text.rpartition("/")[2]
+
+
+def resource(text: str) -> tuple[str, str]:
+    """Read `TYPE/ID`; the id may hold more slashes."""
+    kind, slash, name = text.partition("/")
+    if not (kind and slash and name):
+        raise CliError(f"{text!r} is no resource: write it as TYPE/ID, as in customer/42")
+    return kind, name
+
+
+def pairs(texts: Iterable[str] | None, flag: str) -> dict[str, str]:
+    """Read `name=value` several times."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise CliError(f"{flag}: {text!r} has no value: write it as NAME=VALUE")
+        if name in found:
+            raise CliError(f"{flag}: {name} is there twice")
+        found[name] = value
+    return found
+
+
+def values(texts: Iterable[str] | None, flag: str) -> dict[str, Any]:
+    """Read `name=value`, where a value that is JSON (3, true, ["a"], "3") means that, and any other is a string."""
+    return {name: _json(value) for name, value in pairs(texts, flag).items()}
+
+
+def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)

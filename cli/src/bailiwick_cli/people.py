@@ -1,0 +1,51 @@
+"""Who types, and what they may: asked of the API server, never believed of a flag."""
+
+from dataclasses import dataclass
+
+from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_cli.cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The person or account, as the API server names it."""
+
+    username: str
+    groups: tuple[str, ...]
+    uid: str | None = None
+
+
+def who_am_i(cluster: Cluster) -> Me:
+    """Return who the API server takes us for."""
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    answer = cluster.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
+    info = answer["status"]["userInfo"]
+    return Me(info["username"], tuple(info.get("groups") or ()), info.get("uid"))
+
+
+class Permissions:
+    """What we may do with policies; each question is asked once."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._known: dict[tuple[str, str, str], bool] = {}
+
+    def may(self, verb: str, namespace: str, policy: str) -> bool:
+        """Tell whether we hold a verb on a policy."""
+        key = (verb, namespace, policy)
+        if key not in self._known:
+            attributes = {
+                "group": GROUP,
+                "resource": ENDPOINT_POLICIES,
+                "verb": verb,
+                "namespace": namespace,
+                "name": policy,
+            }
+            body = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes},
+            }
+            answer = self._cluster.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
+            self._known[key] = answer["status"].get("allowed") is True
+        return self._known[key]

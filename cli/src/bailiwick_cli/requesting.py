@@ -1,0 +1,180 @@
+"""`request`: a grant that a person writes by hand, PreApproved and for a scope.
+
+Holds: rules, steps and bounds are those of the compiled policies, never wider; what the names stand for, the operator
+resolves; the guards say who may ask.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bailiwick_api.meta import API_VERSION
+from bailiwick_cli import output, parsing, policies, waiting
+from bailiwick_cli.cluster import connect, grants_path
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.flags import Output, Request, Until
+from bailiwick_cli.grantview import GrantView, span, stamp
+from bailiwick_cli.people import who_am_i
+from bailiwick_cli.showing import described
+from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.compiled import CompiledRule, Effect
+from bailiwick_engine.conditions import matches_whole
+from bailiwick_engine.decide import decide
+from bailiwick_engine.display import visible
+from bailiwick_engine.gates import MAX_RULES, Gate, joined
+from bailiwick_engine.keys import SERVICE_ACCOUNT
+from bailiwick_engine.match import candidates
+from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
+
+_MAX_PENDING: Final = 24 * 3600
+_PREFIX: Final = "req-"
+
+
+def run(options: Request) -> int:
+    """Ask, and wait where that is asked."""
+    waits = None if options.wait is None else parsing.seconds(options.wait, "--wait")
+    if not options.reason.strip():
+        raise CliError("--reason is empty: say why, for those who review it")
+    # Said before anything is read: what is wrong on the command line needs no cluster.
+    pending = _bounded(options.pending, "--pending", 30, _MAX_PENDING)
+    scope = _scope(options)
+    cluster = connect(options)
+    me = who_am_i(cluster)
+    snapshot = policies.of_cluster(cluster)
+    _, endpoint = policies.endpoint(snapshot, cluster.namespace, options.endpoint)
+    rules = _rules(options, snapshot, cluster.namespace, endpoint, scope)
+    gate = joined([rule.gate for rule in rules if rule.gate is not None])
+    _possible(options, gate, [rule for rule in rules if rule.gate is not None and not rule.gate.scope])
+    body = {
+        "apiVersion": API_VERSION,
+        "kind": "ApprovalGrant",
+        "metadata": {"namespace": cluster.namespace, "generateName": _PREFIX},
+        "spec": {"request": _request(options, scope, me.username, gate, pending), "reviews": []},
+    }
+    raw = cluster.create(grants_path(cluster.namespace), body)
+    _told(options, raw)
+    if waits is None:
+        return Exit.OK
+    return waiting.wait(cluster, raw["metadata"]["name"], Until.APPROVED, waits, quiet=True)
+
+
+def _scope(options: Request) -> dict[str, Any]:
+    kind, name = parsing.resource(options.resource)
+    properties = parsing.pairs(options.properties, "--property")
+    return {"type": kind, "id": name} | ({"properties": properties} if properties else {})
+
+
+def _rules(
+    options: Request, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
+) -> list[CompiledRule]:
+    """Return the gates to ask for: those named, else those that stand before the call, else the one that may."""
+    if options.rule:
+        gates = [rule for rule in endpoint.enforced if rule.effect is Effect.REQUIRE_APPROVAL]
+        known = {f"{rule.policy.name}/{rule.name}": rule for rule in gates}
+        missing = [name for name in options.rule if name not in known]
+        if missing:
+            raise CliError(f"--rule: no RequireApproval rule {missing[0]!r}: there are {', '.join(known) or 'none'}")
+        found = [known[name] for name in dict.fromkeys(options.rule)]
+    else:
+        found = _speaking(options, snapshot, namespace, endpoint, scope)
+    if len(found) > MAX_RULES:
+        raise CliError(f"{len(found)} rules ask for an approval of this, and one grant names {MAX_RULES} at most")
+    return found
+
+
+def _speaking(
+    options: Request, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
+) -> list[CompiledRule]:
+    username = parsing.service_account(options.subject, "--for")
+    party = Subject(SERVICE_ACCOUNT, username, "", hypothetical=True)
+    call = Call(
+        namespace=namespace,
+        endpoint=options.endpoint,
+        caller=ServiceAccount(next(iter(sorted(endpoint.enforcers)), username), ""),
+        subject=party,
+        action=Action(options.action),
+        resource=Resource(scope["type"], scope["id"], scope.get("properties")),
+        context={"intent": options.intent} if options.intent else {},
+    )
+    gates = {
+        rule: rule.gate
+        for rule, _ in candidates(endpoint, call, party)
+        if rule.effect is Effect.REQUIRE_APPROVAL and not rule.audit and rule.gate is not None
+    }
+    if not gates:
+        short = "sa:" + username.removeprefix("system:serviceaccount:").replace(":", "/")
+        spelled = f"{short} {options.action} {options.resource} --endpoint {options.endpoint} -n {namespace}"
+        raise CliError(
+            "no RequireApproval rule speaks of this subject, action and resource; see what does with"
+            f" `kubectl bailiwick check --as {visible(spelled)}`"
+        )
+    if len(gates) > 1:
+        # Their conditions tell which of them stand before the call; the gate of the verdict is those.
+        gate = decide(snapshot, call, (), Circumstances(now=time.time())).gate
+        if gate is None:
+            named = ", ".join(sorted(f"{rule.policy.name}/{rule.name}" for rule in gates))
+            raise CliError(f"several rules may ask for an approval of this, say which with --rule: {named}")
+        gates = {rule: one for rule, one in gates.items() if one.keys <= gate.keys}
+    return sorted(gates, key=lambda rule: rule.place)
+
+
+def _possible(options: Request, gate: Gate, exact: Sequence[CompiledRule]) -> None:
+    """Refuse what nobody could ever use, and say what is left open."""
+    if exact:
+        named = ", ".join(f"{rule.policy.name}/{rule.name}" for rule in exact)
+        raise CliError(
+            f"an approval of {named} is bound to one exact call (binding: Exact), so nobody can ask for it beforehand:"
+            " the call's own denial says how to ask"
+        )
+    for wanted in gate.reasons:
+        if wanted.pattern and matches_whole(wanted.pattern, options.reason) is not True:
+            raise CliError(f"--reason: the rule wants one that matches {wanted.pattern}")
+    bound = parsing.pairs(options.properties, "--property")
+    if left := sorted(gate.scope_properties - bound.keys()):
+        output.talk(f"note: it will hold whatever {', '.join(left)} is: to bind it, say --property {left[0]}=VALUE")
+
+
+def _request(options: Request, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:
+    window = gate.window_seconds
+    if options.window is not None:
+        window = _bounded(options.window, "--window", 10, gate.window_seconds)
+    uses = gate.max_uses if options.uses is None else options.uses
+    if uses > gate.max_uses:
+        raise CliError(f"--uses: the rules allow {gate.max_uses} at most")
+    request: dict[str, Any] = {
+        "endpoint": options.endpoint,
+        "rules": [{"policy": rule.policy, "rule": rule.rule} for rule in gate.rules],
+        "requester": {"username": username},
+        "subject": {"type": SERVICE_ACCOUNT, "id": parsing.service_account(options.subject, "--for")},
+        "action": {"name": options.action},
+        "resource": scope,
+        "binding": {"mode": "Scope"},
+        "reason": options.reason,
+        "steps": [step.model_dump(by_alias=True, exclude_none=True) for step in gate.steps],
+        "origin": "PreApproved",
+        "pendingUntilTime": stamp(time.time() + pending),
+        "windowSeconds": window,
+        "maxUses": uses,
+    }
+    return request | ({"intent": options.intent} if options.intent else {})
+
+
+def _bounded(text: str, flag: str, least: int, most: int) -> int:
+    value = int(parsing.seconds(text, flag))
+    if not least <= value <= most:
+        raise CliError(f"{flag}: {text} is not within {span(least)} and {span(most)}")
+    return value
+
+
+def _told(options: Request, raw: dict[str, Any]) -> None:
+    name = raw["metadata"]["name"]
+    match options.output:
+        case Output.JSON | Output.YAML:
+            sys.stdout.write(output.document(raw, options.output))
+        case Output.NAME:
+            sys.stdout.write(output.reference(name) + "\n")
+        case _:
+            output.write(described(GrantView(raw, time.time())))
+    output.talk(f"Asked for; `kubectl bailiwick wait {visible(name)}` tells when it is approved.")

@@ -1,0 +1,33 @@
+"""`revoke`: take a grant back. It needs no quorum and is final, so it is quick and asks nothing."""
+
+import sys
+import time
+
+from bailiwick_cli import output
+from bailiwick_cli.cluster import connect, grants_path
+from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.flags import Revoke
+from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.people import who_am_i
+from bailiwick_cli.reviewing import explained, one_name
+
+
+def run(options: Revoke) -> int:
+    """Revoke one grant, or withdraw it while it waits."""
+    name = one_name(options.names, "revoke")
+    if not options.reason.strip():
+        raise CliError("--reason is empty: say why, for the record")
+    cluster = connect(options)
+    me = who_am_i(cluster)
+    path = grants_path(cluster.namespace, name)
+    grant = GrantView(cluster.get(path), time.time())
+    if grant.raw["spec"].get("revocation") is not None:
+        raise CliError(f"{grant.name} is revoked already")
+    metadata = {"uid": grant.uid, "resourceVersion": grant.raw["metadata"]["resourceVersion"]}
+    change = {"metadata": metadata, "spec": {"revocation": {"by": me.username, "reason": options.reason}}}
+    try:
+        cluster.patch(path, change, "merge")
+    except ApiError as error:
+        raise explained(cluster, path, grant, error) from error
+    sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if grant.phase == 'Pending' else 'revoked'}\n")
+    return Exit.OK

@@ -1,0 +1,218 @@
+"""Where something is enforced: rules of the schema, expressions of the guards, roles, fields, functions of ours.
+
+Standing: `invariants` names them, `generate_invariants` writes them into docs/approvals.md. Holds: each can tell
+whether it is still there, in what is shipped and not only in what is written.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, Final, Literal, Protocol
+
+from bailiwick_api import cel, crds, guards, rbac
+from bailiwick_api.accounts import Installation
+from bailiwick_api.meta import ENDPOINT_POLICIES
+
+SHIPPED: Final = Installation()
+Kind = Literal["ApprovalGrant", "EndpointPolicy"]
+
+
+class Place(Protocol):
+    """A place where something is enforced."""
+
+    def present(self) -> bool:
+        """Tell whether it is there."""
+
+    def __str__(self) -> str:
+        """Return how the page names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRule:
+    """A validation rule of one of the two kinds."""
+
+    rule: cel.Rule
+
+    def present(self) -> bool:
+        """Tell whether it hangs in one of the schemas."""
+        return self.rule.as_extension() in _schema_rules()
+
+    def __str__(self) -> str:
+        """Return its message."""
+        return f"schema: *{self.rule.message}*"
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression of one of the four guards, by its message."""
+
+    guard: str
+    message: str
+
+    def present(self) -> bool:
+        """Tell whether the guard has it."""
+        return (self.guard, self.message) in _expressions()
+
+    def __str__(self) -> str:
+        """Return guard and message."""
+        return f"guard `{self.guard.removeprefix('bailiwick-grants-')}`: *{self.message}*"
+
+
+def opening(message: str) -> Expression:
+    """Return an expression of the guard that sees grants as they are opened."""
+    return Expression(guards.OPEN, message)
+
+
+def reviewing(message: str) -> Expression:
+    """Return an expression of the guard that sees reviews, revocations and every other change."""
+    return Expression(guards.REVIEW, message)
+
+
+def writing_status(message: str) -> Expression:
+    """Return an expression of the guard that sees writes of the status."""
+    return Expression(guards.STATUS, message)
+
+
+def deleting(message: str) -> Expression:
+    """Return an expression of the guard that sees deletions."""
+    return Expression(guards.DELETE, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of one of the two kinds whose schema bounds it. A path has `[]` behind a list."""
+
+    kind: Kind
+    path: str
+
+    def present(self) -> bool:
+        """Tell whether the schema has it."""
+        return _has(self.kind, self.path)
+
+    def __str__(self) -> str:
+        """Return its path."""
+        return f"schema: `{self.path}`"
+
+
+@dataclass(frozen=True, slots=True)
+class NoField:
+    """A field that does not exist, so that nobody can ask for what it would mean."""
+
+    kind: Kind
+    path: str
+
+    def present(self) -> bool:
+        """Tell whether its parent is there and it is not."""
+        parent, _, _ = self.path.rpartition(".")
+        return _has(self.kind, parent) and not _has(self.kind, self.path)
+
+    def __str__(self) -> str:
+        """Return its path."""
+        return f"schema: no `{self.path}`"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role that holds a verb on policies, or does not."""
+
+    name: str
+    verb: str
+    held: bool = True
+
+    def present(self) -> bool:
+        """Tell whether there is such a role, and whether it has the verb as said."""
+        found = _roles().get(self.name)
+        return found is not None and (self.verb in found) == self.held
+
+    def __str__(self) -> str:
+        """Return role and verb."""
+        return f"role `{self.name}`: {'the' if self.held else 'not the'} verb `{self.verb}`"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A function, class or method of ours, by its dotted name."""
+
+    name: str
+
+    def present(self) -> bool:
+        """Tell whether it can be imported."""
+        module, _, rest = self.name.partition(".")
+        found: Any = import_module(module)
+        for part in rest.split("."):
+            module = f"{module}.{part}"
+            if not hasattr(found, part):
+                try:
+                    import_module(module)
+                except ModuleNotFoundError:
+                    return False
+            found = getattr(found, part)
+        return callable(found)
+
+    def __str__(self) -> str:
+        """Return its name."""
+        return f"`{self.name}`"
+
+
+def expressions() -> frozenset[tuple[str, str]]:
+    """Return guard and message of every expression that is shipped."""
+    return _expressions()
+
+
+@cache
+def _expressions() -> frozenset[tuple[str, str]]:
+    policies = [document for document in guards.guards(SHIPPED) if "validations" in document["spec"]]
+    return frozenset(
+        (policy["metadata"]["name"], entry["message"]) for policy in policies for entry in policy["spec"]["validations"]
+    )
+
+
+@cache
+def _schema_rules() -> list[Mapping[str, str]]:
+    return [
+        rule
+        for kind in ("ApprovalGrant", "EndpointPolicy")
+        for node in _nodes(_schema(kind))
+        for rule in node.get("x-kubernetes-validations", ())
+    ]
+
+
+def _nodes(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield schema
+    for child in (*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(child, Mapping):
+            yield from _nodes(child)
+
+
+@cache
+def _schema(kind: str) -> Mapping[str, Any]:
+    definition = crds.approval_grants() if kind == "ApprovalGrant" else crds.endpoint_policies()
+    schema: Mapping[str, Any] = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def _has(kind: str, path: str) -> bool:
+    node = _schema(kind)
+    for part in path.split("."):
+        found = node.get("properties", {}).get(part.removesuffix("[]"))
+        if found is None:
+            return False
+        node = found["items"] if part.endswith("[]") else found
+    return True
+
+
+@cache
+def _roles() -> dict[str, frozenset[str]]:
+    """Return the verbs on policies of each role, wherever it holds them."""
+    documents = (*rbac.people(), *rbac.webhook(SHIPPED), *rbac.operator(SHIPPED))
+    return {
+        document["metadata"]["name"]: frozenset(
+            verb
+            for rule in document["rules"]
+            if ENDPOINT_POLICIES in rule.get("resources", ())
+            for verb in rule["verbs"]
+        )
+        for document in documents
+        if document["kind"] == "ClusterRole"
+    }

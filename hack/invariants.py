@@ -1,0 +1,347 @@
+"""The 28 invariants of approvals: what holds, and where it is enforced. `generate_invariants` writes docs/approvals.md.
+
+Holds: the numbers are those of the reference from which they come, and stay. Where this system decided otherwise the
+sentence says so; what is not offered says that. Tests name an invariant by `@pytest.mark.invariant(number)`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bailiwick_api import cel, guards
+from enforced import Code, Field, NoField, Place, Role, SchemaRule, deleting, opening, reviewing, writing_status
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """One invariant. `places`: where it is enforced."""
+
+    number: int
+    holds: str
+    places: tuple[Place, ...]
+
+
+_NO_OWNERS: Final = "a grant has no owner references and no finalizers"
+_FITNESS: Final = Code("bailiwick_engine.grants.fitness")
+_TALLY: Final = Code("bailiwick_engine.quorum.tally")
+_CONSUME: Final = Code("bailiwick_webhook.consume.Consumer.consume")
+_RECONCILE: Final = Code("bailiwick_operator.reconcile.approvalgrant.reconcile")
+
+INVARIANTS: Final = (
+    Invariant(
+        1,
+        "Requester, subject, every actor of the chain and whoever the request excludes review none of it,"
+        " administrators included; the decision point works the names out again from the real call. Not offered: owners"
+        " of an account. Who runs an agent is known to you and not to the API server: keep them out of its groups.",
+        (
+            reviewing("nobody reviews their own request"),
+            Code("bailiwick_engine.quorum.excluded"),
+            Code("bailiwick_engine.grants.excluded_reviewers"),
+            _TALLY,
+        ),
+    ),
+    Invariant(
+        2,
+        "Who reviews, asks or revokes is who the API server authenticated; whoever names somebody else is refused, not"
+        " corrected. People fill Human steps, service accounts System steps, and a group is one's own.",
+        (
+            reviewing(guards.REVIEW_NAMES_AUTHOR),
+            reviewing("reviewerUID is not yours"),
+            reviewing("you are not in that group"),
+            reviewing("name the group of this step that you review for"),
+            reviewing("a Human step takes a person"),
+            reviewing("a System step takes a service account"),
+            reviewing("a revocation names its author"),
+            reviewing("revocation.for is the decision point's: it says at whose word it withdraws"),
+            opening("requester must be you"),
+            opening("requester.uid is not yours"),
+        ),
+    ),
+    Invariant(
+        3,
+        "The right to review is the verb `approve` of the person who writes the review, on the policy of the step."
+        " Neither of our accounts has it, and nothing of ours reviews for anybody. Whoever may impersonate a reviewer"
+        " is that reviewer to the API server: its audit log has both names.",
+        (
+            reviewing("verb approve needed on the endpointpolicy of the step"),
+            opening("verb request needed on each endpointpolicy that the grant names"),
+            Role("bailiwick-approve", "approve"),
+            Role("bailiwick-edit", "approve", held=False),
+            Role("bailiwick-webhook", "approve", held=False),
+            Role("bailiwick-operator", "approve", held=False),
+        ),
+    ),
+    Invariant(
+        4,
+        "No link and no task id carries authority. The decision point has no path that reviews, and tells of a task"
+        " only to enforcers of its endpoint: a review is a write at the API server, under one's own login.",
+        (reviewing("verb approve needed on the endpointpolicy of the step"), Code("bailiwick_webhook.pdp.Pdp.task")),
+    ),
+    Invariant(
+        5,
+        "A username reviews a grant once, fills one step and counts once. Two usernames of one person are two people:"
+        " let your issuer give each person one.",
+        (Field("ApprovalGrant", "spec.reviews[].reviewer"), reviewing("one review at a time"), _TALLY),
+    ),
+    Invariant(
+        6,
+        "What was asked for never changes: `spec.request` is immutable as a whole, fields left out included. Another"
+        " call, or more of it, is a new grant.",
+        (
+            SchemaRule(cel.REQUEST_IMMUTABLE),
+            SchemaRule(cel.REVIEWS_APPEND_ONLY),
+            reviewing("reviews are append-only"),
+            reviewing("labels of a grant are immutable"),
+            opening("a new grant carries no review and no revocation"),
+        ),
+    ),
+    Invariant(
+        7,
+        "A review lies inside the grant that it is of, and repeats what was shown: the digest, or for a Scope the"
+        " grant's uid. A grant made anew under the same name has another uid and none of the reviews.",
+        (
+            reviewing("the review is of another request: its binding differs from the grant's"),
+            reviewing("no such step"),
+            Code("bailiwick_engine.quorum.binding_of"),
+        ),
+    ),
+    Invariant(
+        8,
+        "The decision point digests the call that is made, and only a grant of the same bytes serves it. A Scope grant"
+        " serves what its subject, actors, action, resource and listed properties say.",
+        (
+            Code("bailiwick_engine.binding.digest"),
+            Code("bailiwick_engine.grants.answers"),
+            Code("bailiwick_engine.display.lacking"),
+            SchemaRule(cel.EXACT_NEEDS_DIGEST),
+            SchemaRule(cel.PROPERTIES_OF_SCOPE),
+        ),
+    ),
+    Invariant(
+        9,
+        "What is shown is rendered by the decision point from the values that are digested; the requester's words stand"
+        " apart. A call that cannot be shown whole is not asked for, unless the rule says `allowUnseen`: then the"
+        " approver reads that the arguments are not shown.",
+        (
+            Code("bailiwick_engine.display.items_of"),
+            Code("bailiwick_engine.display.inspectable"),
+            Field("EndpointPolicy", "spec.rules[].approval.allowUnseen"),
+            SchemaRule(cel.DISPLAY_NEEDED),
+            SchemaRule(cel.SCOPE_SHOWS_ITSELF),
+            opening(
+                "only the decision point digests and renders a call: by hand a grant is Scope,"
+                " without digest or display"
+            ),
+            opening(guards.NAMES_RESERVED),
+        ),
+    ),
+    Invariant(
+        10,
+        "A use is one status write at the resourceVersion that was judged, with one record for each: any number of"
+        " replicas lets through exactly `maxUses` calls.",
+        (
+            _CONSUME,
+            writing_status("the decision point adds exactly one use and nothing else"),
+            writing_status(guards.USES_ARE_THE_PDPS),
+            SchemaRule(cel.USES_WITHIN_APPROVAL),
+            SchemaRule(cel.USE_RECORD_PER_USE),
+            SchemaRule(cel.USE_RECORDS_APPEND_ONLY),
+        ),
+    ),
+    Invariant(
+        11,
+        "The same `X-Request-ID` of the same enforcer for the same call takes one use within 30 seconds, on every"
+        " replica; a dry run takes none.",
+        (Code("bailiwick_webhook.consume.Consumer.taken_before"), _CONSUME),
+    ),
+    Invariant(
+        12,
+        "The ends of request and approval are absolute times, set once and judged when a call is decided, at the later"
+        " of two clocks: a stopped operator keeps nothing alive. Not offered: a condition on the grant (`validWhile`);"
+        " the rule's conditions are judged at every call instead.",
+        (
+            _FITNESS,
+            SchemaRule(cel.ACTIVE_HAS_TIMES),
+            SchemaRule(cel.APPROVED_TIME_ONCE),
+            SchemaRule(cel.NOT_AFTER_TIME_ONCE),
+            opening("pendingUntilTime must lie within 24 hours from now"),
+            Field("ApprovalGrant", "spec.request.windowSeconds"),
+        ),
+    ),
+    Invariant(
+        13,
+        "A denial, a revocation and every other end is final. A denial beats approvals, a revocation beats all; one"
+        " person revokes, also before approval and at any time after.",
+        (
+            SchemaRule(cel.PHASE_FINAL),
+            SchemaRule(cel.REVOCATION_FINAL),
+            reviewing("the grant is revoked"),
+            reviewing("the grant is no longer pending"),
+            reviewing("verb revoke or approve needed on an endpointpolicy of the grant, or be its requester"),
+            reviewing("the decision point withdraws only a pending grant that it opened, for its requester or subject"),
+            writing_status("only an active grant is used"),
+            _FITNESS,
+            _RECONCILE,
+        ),
+    ),
+    Invariant(
+        14,
+        "A grant is of the uids of its subject and its policies; an account or a policy made anew inherits nothing. A"
+        " grant written by hand names them, the operator resolves the uids once, and nobody reviews it before.",
+        (
+            SchemaRule(cel.OPENED_NAMES_UIDS),
+            SchemaRule(cel.RESOLVED_ONCE),
+            reviewing("the operator has not yet resolved what this grant names: try again, and look at its conditions"),
+            Code("bailiwick_engine.grants.answers"),
+            Code("bailiwick_engine.grants.current"),
+        ),
+    ),
+    Invariant(
+        15,
+        "A grant is necessary, never sufficient: each call is decided by the policies of now, and a Deny, an expiry or"
+        " a suspension beats the grant.",
+        (Code("bailiwick_engine.decide.decide"), _CONSUME),
+    ),
+    Invariant(
+        16,
+        "Of several rules that match the strictest counts, whatever their order and age, by one function. Where several"
+        " ask for an approval, one grant meets all of them.",
+        (
+            Code("bailiwick_engine.decide.decide"),
+            Code("bailiwick_engine.gates.joined"),
+            SchemaRule(cel.STEP_POLICY_KNOWN),
+        ),
+    ),
+    Invariant(
+        17,
+        "A grant dies with any change of what its rules mean, stricter or laxer, so its steps are always those of now."
+        " Fewer uses and a shorter window count at once. (The reference lets a quorum be tightened; this is stricter.)",
+        (Code("bailiwick_engine.ruledigest.rule_digest"), Code("bailiwick_engine.grants.current")),
+    ),
+    Invariant(
+        18,
+        "Status is written by our two accounts, each its own fields, along the phases of the schema.",
+        (
+            writing_status("status is written by Bailiwick only"),
+            writing_status(guards.USES_ARE_THE_PDPS),
+            writing_status("the decision point adds exactly one use and nothing else"),
+            SchemaRule(cel.PHASE_FINAL),
+            SchemaRule(cel.STATUS_STAYS),
+            SchemaRule(cel.COUNTED_FOR_GOOD),
+            SchemaRule(cel.VOIDED_FOR_GOOD),
+            SchemaRule(cel.COUNTED_OR_VOIDED),
+        ),
+    ),
+    Invariant(
+        19,
+        "Asking is bounded: equal requests are one grant, and a rule limits how many wait for a subject, how many it"
+        " asks for in an hour and how soon again after a denial. Each review is a write of its own: approving many at"
+        " once is not offered.",
+        (
+            Code("bailiwick_engine.grants.grant_name"),
+            Code("bailiwick_webhook.throttle.Throttle"),
+            Field("EndpointPolicy", "spec.rules[].approval.limits.pendingPerSubject"),
+            Field("EndpointPolicy", "spec.rules[].approval.limits.requestsPerHour"),
+            Field("EndpointPolicy", "spec.rules[].approval.limits.denyCooldownSeconds"),
+            Field("ApprovalGrant", "spec.request.maxUses"),
+        ),
+    ),
+    Invariant(
+        20,
+        "Not offered: automatic approval; there is no field for it. A System step is a review by a service account that"
+        " holds `approve` and has no part in the call, and it fills no Human step.",
+        (
+            NoField("EndpointPolicy", "spec.rules[].approval.auto"),
+            reviewing("a System step takes a service account"),
+            reviewing("a Human step takes a person"),
+        ),
+    ),
+    Invariant(
+        21,
+        "Not offered: an emergency path. No origin, no field and no group goes without reviews, and no grant lifts a"
+        " Deny. Who must act at once edits the policy, which Git and the audit log show.",
+        (
+            NoField("EndpointPolicy", "spec.rules[].approval.emergency"),
+            opening(
+                "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
+            ),
+            Field("ApprovalGrant", "spec.request.origin"),
+        ),
+    ),
+    Invariant(
+        22,
+        "The decision record is written before an answer that uses a grant. A grant is deleted by retention alone, once"
+        " it has ended, or with its namespace; owner references and finalizers, deletion by another name, are refused.",
+        (
+            deleting("a grant is evidence: revoke it instead"),
+            deleting(guards.ONLY_ENDED_DELETED),
+            opening(_NO_OWNERS),
+            reviewing(_NO_OWNERS),
+            Code("bailiwick_webhook.record.writer.RecordWriter"),
+        ),
+    ),
+    Invariant(
+        23,
+        "An approval that nobody could give is refused or told of: no step without reviewers, no empty list of groups,"
+        " no approval for people whom the API server does not know. Not offered: counting a group, since the API server"
+        " cannot say who is in it. Policies change under RBAC and never under an approval, so none locks itself.",
+        (
+            Field("EndpointPolicy", "spec.rules[].approval.steps[].count"),
+            Field("EndpointPolicy", "spec.rules[].approval.steps[].groups"),
+            Code("bailiwick_engine.compile.compile_policy"),
+        ),
+    ),
+    Invariant(
+        24,
+        "An approval is nobody's to pass on: it serves the subject, the actors and the endpoint that it names, whoever"
+        " knows its id. The approval token is no bearer token: the live grant is always asked.",
+        (Code("bailiwick_engine.grants.answers"), _CONSUME),
+    ),
+    Invariant(
+        25,
+        "Not offered: approvals of changes to Bailiwick itself. Policies, grants and roles change under RBAC and the"
+        " guards, which never look at a grant: a grant gives its subject no right at the API server, and who edits"
+        " policies does not thereby approve.",
+        (
+            Role("bailiwick-edit", "approve", held=False),
+            Role("bailiwick-request", "approve", held=False),
+            reviewing("verb approve needed on the endpointpolicy of the step"),
+        ),
+    ),
+    Invariant(
+        26,
+        "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
+        " are not the proven ones no grant is used (`approval_unverifiable`).",
+        (
+            _CONSUME,
+            Code("bailiwick_webhook.store.guard.Guard"),
+            Code("bailiwick_engine.fingerprint.deviations"),
+        ),
+    ),
+    Invariant(
+        27,
+        "The decision counts the reviews again, those alone that the grant holds and the operator saw under a proven"
+        " guard. Phase is only a cache.",
+        (
+            _TALLY,
+            _FITNESS,
+            Code("bailiwick_operator.guard.GuardKeeper"),
+            Code("bailiwick_operator.reconcile.guard.must_void"),
+        ),
+    ),
+    Invariant(
+        28,
+        "Not offered: binding to a pod or a session. A grant is of the account's uid, so every pod of that account can"
+        " use it; from which images it may be used the subject's `workload` says, judged at each call.",
+        (
+            NoField("ApprovalGrant", "spec.request.subject.podUID"),
+            Field("EndpointPolicy", "spec.subjects[].workload.imageDigests"),
+            Code("bailiwick_webhook.identity.workloads.Workloads"),
+        ),
+    ),
+)
+NUMBERS: Final = frozenset(invariant.number for invariant in INVARIANTS)
+
+
+def numbers_of(place: Place) -> tuple[int, ...]:
+    """Return the invariants that something serves."""
+    return tuple(invariant.number for invariant in INVARIANTS if place in invariant.places)

@@ -1,0 +1,179 @@
+"""The keeper of the signing keys: one Secret, made, rotated and cleared by the leader alone.
+
+Holds: it is written upon the very version that was read, so that two who lead for a moment never lose each other's
+keys; keys that cannot be read are replaced, since nobody signs with them any more, and that is said; no key is ever
+logged.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.signingkeys import (
+    JWKS_MAX_AGE,
+    KEYS_ENTRY,
+    SigningKey,
+    UnreadableKeysError,
+    read,
+    thumbprint,
+    written,
+)
+from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
+from bailiwick_operator.reconcile.keys import Fresh, Rotation, reconcile
+
+_LOG: Final = structlog.get_logger(__name__)
+_RETRY_SECONDS: Final = 5.0
+_MAX_TRIES: Final = 5
+# A wake that is due now is worked on at once all the same, but never in a circle.
+_SHORTEST: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The Secret as it was read, None where it is not there, and its keys; none where they cannot be read."""
+
+    secret: Object | None
+    keys: tuple[SigningKey, ...]
+
+
+class KeyKeeper:
+    """Looks at intervals, and when something is due. Lives in the main loop."""
+
+    def __init__(self, kube: Kube, installation: Installation, rotation: Rotation, *, interval: float) -> None:
+        self._kube = kube
+        self._namespace = installation.namespace
+        self._rotation = rotation
+        self._interval = interval
+        self._secrets = f"/api/v1/namespaces/{installation.namespace}/secrets"
+        self.problem: str | None = "not looked at yet"
+        """What is wrong, for a person; None while the keys are as they should be."""
+        self.rounds = 0
+        """How many rounds have come to an end, however they ended. For the health of the process."""
+
+    async def run(self) -> None:
+        """Keep the keys until cancelled."""
+        if self._rotation.publish <= JWKS_MAX_AGE:
+            _LOG.warning(
+                "a new signing key signs before every client knows it: raise --key-publish-seconds",
+                seconds=self._rotation.publish.total_seconds(),
+                clients_keep_keys_for=JWKS_MAX_AGE.total_seconds(),
+            )
+        while True:
+            wait = await self.round()
+            await asyncio.sleep(wait)
+
+    async def round(self) -> float:
+        """Look once, and put right what is not. Returns the seconds until the next look; `problem` says what is wrong.
+
+        Somebody else may write between our read and our write, so it is tried more than once.
+        """
+        problem: str | None = "the signing keys move faster than they can be written: trying again"
+        wait = _RETRY_SECONDS
+        try:
+            for _ in range(_MAX_TRIES):
+                wake = await self._try()
+                if wake is not None:
+                    wait = max(_SHORTEST, min(self._interval, (wake - _now()).total_seconds()))
+                    problem = None
+                    break
+        except (UnreachableError, RefusedError) as error:
+            problem = str(error)
+        self._report(problem)
+        self.rounds += 1
+        return wait
+
+    async def _try(self) -> datetime | None:
+        """Read and write once. Returns when to look again; None where somebody else wrote in between."""
+        stored = await self._read()
+        outcome = reconcile(stored.keys, _now(), self._rotation, make)
+        if outcome.keys == stored.keys:
+            return outcome.wake
+        if not await self._write(stored, outcome.keys):
+            return None
+        before, after = ({key.kid for key in keys} for keys in (stored.keys, outcome.keys))
+        for key in outcome.keys:
+            if key.kid not in before:
+                _LOG.info("signing key published", kid=key.kid, signs_from=key.sign_from.isoformat())
+        for kid in sorted(before - after):
+            _LOG.info("signing key removed", kid=kid)
+        return outcome.wake
+
+    async def _read(self) -> _Stored:
+        answer = await self._kube.get(f"{self._secrets}/{SIGNING_KEYS_SECRET}")
+        if answer.missing:
+            return _Stored(None, ())
+        if not answer.ok:
+            raise RefusedError(f"the signing keys cannot be read: {answer.message}")
+        try:
+            keys = read(answer.body.get("data"))
+            for key in keys:
+                check(key)
+        except UnreadableKeysError as error:
+            _LOG.error(
+                "the signing keys cannot be read and are replaced: approval tokens shown until now are refused",
+                secret=SIGNING_KEYS_SECRET,
+                why=str(error),
+            )
+            keys = ()
+        return _Stored(answer.body, keys)
+
+    async def _write(self, stored: _Stored, keys: tuple[SigningKey, ...]) -> bool:
+        """Write the keys over the version that was read. Returns whether they are stored; raises `RefusedError`."""
+        metadata: dict[str, Any] = {"name": SIGNING_KEYS_SECRET, "namespace": self._namespace}
+        body: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"}
+        if stored.secret is None:
+            answer = await self._kube.create(self._secrets, body | {"data": written(keys)})
+        else:
+            # Labels, annotations and other entries are other people's; only this entry is ours.
+            kept = {name: stored.secret[name] for name in ("metadata", "type", "immutable") if name in stored.secret}
+            data = (stored.secret.get("data") or {}) | written(keys)
+            path = f"{self._secrets}/{SIGNING_KEYS_SECRET}"
+            answer = await self._kube.replace(path, body | kept | {"data": data})
+        if answer.conflict or answer.missing:
+            return False
+        if not answer.ok:
+            raise RefusedError(f"the signing keys cannot be written to Secret {SIGNING_KEYS_SECRET}: {answer.message}")
+        return True
+
+    def _report(self, problem: str | None) -> None:
+        if problem != self.problem:
+            if problem is None:
+                _LOG.info("the signing keys are as they should be")
+            else:
+                _LOG.error("the signing keys are not as they should be", problem=problem)
+        self.problem = problem
+
+
+def make() -> Fresh:
+    """Make a key pair."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Fresh(_kid(key), pem.decode("ascii"))
+
+
+def check(key: SigningKey) -> None:
+    """See whether a key can sign, and is the one that it is named. Raises `UnreadableKeysError`."""
+    try:
+        found = serialization.load_pem_private_key(key.pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
+    if not isinstance(found, ec.EllipticCurvePrivateKey) or not isinstance(found.curve, ec.SECP256R1):
+        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key that is not of P-256")
+    if _kid(found) != key.kid:
+        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key whose kid is another's")
+
+
+def _kid(key: ec.EllipticCurvePrivateKey) -> str:
+    point = key.public_key().public_numbers()
+    return thumbprint(point.x, point.y)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,90 @@
+"""Which signing keys there should be, by those that there are and the time. Pure; `bailiwick_operator.keys` does it.
+
+Holds: a new key is published some time before it signs, so that every replica and every client knows it by then; an
+older one stays until the last token that it signed is over. Only where nothing could sign does a key sign at once: the
+first one, and the one after a loss. Whoever cannot read the keys issues and accepts nothing, so a loss costs tokens
+and opens nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from bailiwick_api.signingkeys import MAX_KEYS, MAX_SKEW, MAX_TOKEN_LIFETIME, SigningKey, signing
+
+_SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """`every`: how long a key signs before the next is published. `publish`: how long that one waits before it signs.
+
+    A replica whose view of the Secret is at most `publish` old signs by the same key as all others.
+    """
+
+    every: timedelta = timedelta(days=30)
+    publish: timedelta = timedelta(seconds=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A key pair that was just made."""
+
+    kid: str
+    pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The keys as they should be, oldest first, and when to look again at the latest."""
+
+    keys: tuple[SigningKey, ...]
+    wake: datetime
+
+
+def reconcile(present: tuple[SigningKey, ...], now: datetime, rotation: Rotation, make: Callable[[], Fresh]) -> Outcome:
+    """Return the keys as they should be. `make` is called for each new key; `present` is empty where there are none."""
+    # One that begins later than any that we would make now was stamped by a clock that ran ahead. It signed nothing.
+    latest = now + rotation.publish + MAX_SKEW
+    keys = sorted((key for key in present if key.accepted(now) and key.sign_from <= latest), key=_age)
+    if signing(keys, now + MAX_SKEW) is None:
+        begins = now.replace(microsecond=0)
+        keys = [_new(make(), now, begins), *keys]
+    elif now >= _due(keys[-1], now, rotation) and len(keys) < MAX_KEYS:
+        keys.append(_new(make(), now, _ceiled(now + rotation.publish)))
+    keys.sort(key=_age)
+    ended = [_ended(key, keys[index + 1 :]) for index, key in enumerate(keys)]
+    wakes = [key.until for key in ended if key.until is not None]
+    # While there are too many, the oldest must go first.
+    if len(ended) < MAX_KEYS:
+        wakes.append(_due(ended[-1], now, rotation))
+    return Outcome(tuple(ended), min(wakes))
+
+
+def _age(key: SigningKey) -> tuple[datetime, datetime, str]:
+    return key.age
+
+
+def _due(youngest: SigningKey, now: datetime, rotation: Rotation) -> datetime:
+    """Return when the successor of the youngest key is to be published."""
+    # It has an end only by somebody's hand, or because its successor was taken away.
+    if youngest.until is not None:
+        return now
+    return max(youngest.created, youngest.sign_from) + rotation.every
+
+
+def _new(fresh: Fresh, now: datetime, begins: datetime) -> SigningKey:
+    return SigningKey(fresh.kid, fresh.pem, now.replace(microsecond=0), begins, None)
+
+
+def _ended(key: SigningKey, younger: list[SigningKey]) -> SigningKey:
+    """Return a key with its end: the last token that it signs begins when the next key does."""
+    if key.until is not None or not younger:
+        return key
+    return replace(key, until=younger[0].sign_from + MAX_TOKEN_LIFETIME + MAX_SKEW)
+
+
+def _ceiled(moment: datetime) -> datetime:
+    whole = moment.replace(microsecond=0)
+    return whole if whole == moment else whole + _SECOND

@@ -1,0 +1,68 @@
+"""Whether those who ask for approvals are known by the names under which people review. Pure.
+
+Holds: where the API server's name of a person is not known, nobody can tell that they approve their own request
+(invariant 1 of the approvals reference), so a policy that gates people of such an issuer is not accepted.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bailiwick_api.endpointpolicy import EndpointPolicySpec, Subject
+from bailiwick_engine.keys import CLUSTER
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Of a policy: by rule that people approve, the issuers of its subjects; and those of whom may be acted for."""
+
+    gated: tuple[tuple[str, frozenset[str]], ...] = ()
+    principals: frozenset[str] = frozenset()
+
+
+NOBODY: Final = People()
+
+
+def people_of(spec: EndpointPolicySpec) -> People:
+    """Return which issuers a policy draws people from."""
+    named = {subject.name: _issuer(subject) for subject in spec.subjects}
+    delegation = spec.endpoint_settings.delegation if spec.endpoint_settings else None
+    return People(
+        tuple(
+            (rule.name, _issuers(rule.subjects, named))
+            for rule in spec.rules
+            if rule.approval is not None and any(step.kind == "Human" for step in rule.approval.steps)
+        ),
+        _issuers(delegation.principals, named) if delegation else frozenset(),
+    )
+
+
+def unmapped(people: People, principals: Collection[str], issuers: Mapping[str, bool] | None) -> str | None:
+    """Return what is wrong; None where nothing is, or nothing is known of issuers.
+
+    `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each one that is
+    configured whether it has a `kubernetesUsername`.
+    """
+    if issuers is None:
+        return None
+    for rule, own in people.gated:
+        for issuer in sorted({*own, *principals}):
+            if issuers.get(issuer):
+                continue
+            lacks = "has no claims.kubernetesUsername" if issuer in issuers else "is not configured"
+            whose = "a subject" if issuer in own else "one who may be acted for"
+            return (
+                f"people approve rule {rule}, and {whose} comes from issuer {issuer}, which {lacks}: nobody could tell"
+                " that they approve their own request"
+            )
+    return None
+
+
+def _issuer(subject: Subject) -> str | None:
+    issued = subject.user or subject.group
+    # The cluster's own are known by the very names that the API server gives them.
+    return issued.issuer if issued is not None and issued.issuer != CLUSTER else None
+
+
+def _issuers(names: Collection[str], named: Mapping[str, str | None]) -> frozenset[str]:
+    return frozenset(issuer for name in names if (issuer := named.get(name)) is not None)

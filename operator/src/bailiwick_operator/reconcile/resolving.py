@@ -1,0 +1,254 @@
+"""What the names in a grant written by hand stand for: uids and digests, before anybody reviews it. Pure.
+
+Holds: what is resolved is within each of the rules that the grant names, as the rules are now, and asks for exactly
+their steps; whatever does not fit is said and nothing is guessed (invariants 14 and 17 of the approvals reference). A
+grant is still only necessary: whether a call is let through is judged again when it is made.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bailiwick_api.approvalgrant import Actor, GrantStep, Request
+from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
+from bailiwick_engine import keys
+from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule
+from bailiwick_engine.conditions import matches_whole
+from bailiwick_engine.gates import Gate, joined
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
+from bailiwick_engine.names import NameSet
+from bailiwick_operator.reconcile.conditions import Status
+
+_ASSERTED: Final = "asserted"
+_USER: Final = "user"
+_LONGEST_UID: Final = 128
+_ID: Final = re.compile(RESOURCE_ID_PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """`status` is what `status.resolved` is to be."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Why not yet, or never; for its author."""
+
+    why: str
+
+
+Resolution = Resolved | Unresolved
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the grant.
+
+    `policies` are those of its namespace that it names, by name; None: there is none of that name. `accounts` are the
+    uids of the service accounts that it names, by username; None: there is none. `asserted`: the endpoint takes its
+    enforcer's word for who calls.
+    """
+
+    policies: Mapping[str, CompiledPolicy | BrokenPolicy | None]
+    accounts: Mapping[str, str | None]
+    asserted: bool = False
+
+
+class _UnfitError(Exception):
+    """The message says what does not fit."""
+
+
+def accounts_of(request: Request, *, asserted: bool) -> frozenset[str]:
+    """Return the usernames of the cluster's service accounts that a request names: their uids are to be known."""
+    if asserted:
+        return frozenset()
+    subject = request.subject
+    found = {actor.id for actor in request.actors or () if _by_cluster(actor)}
+    return frozenset(found | ({subject.id} if subject.type == SERVICE_ACCOUNT else set()))
+
+
+def resolve(request: Request, known: Known) -> Resolution:
+    """Return what a grant written by hand names, or why that cannot be said."""
+    try:
+        return Resolved(_resolved(request, known))
+    except _UnfitError as error:
+        return Unresolved(str(error))
+
+
+def _resolved(request: Request, known: Known) -> Status:
+    if request.binding.mode != "Scope":
+        raise _UnfitError("a grant written by hand is bound to a Scope: only the decision point digests a call")
+    rules = [_rule(request, known, index) for index in range(len(request.rules))]
+    gates = []
+    for rule, gate in rules:
+        _within(request, rule, gate)
+        gates.append(gate)
+    _fits(request, joined(gates))
+    subject_uid = _subject_uid(request, known)
+    actors = [_actor_keys(request, known, index) for index in range(len(request.actors or ()))]
+    person = _subject_keys(request, subject_uid, asserted=known.asserted)
+    for rule, _ in rules:
+        if not any(_names(rule, party) for party in (person, *actors)):
+            who = "its subject" if not actors else "its subject or one of its actors"
+            raise _UnfitError(f"rule {_spelled(rule)} does not name {who}: {request.subject.id}")
+    return {
+        "subjectUID": subject_uid,
+        "rules": [
+            {"policy": found.policy, "rule": found.rule, "uid": found.policy_uid, "ruleDigest": found.rule_digest}
+            for gate in gates
+            for found in gate.rules
+        ],
+    }
+
+
+def _rule(request: Request, known: Known, index: int) -> tuple[CompiledRule, Gate]:
+    ref = request.rules[index]
+    policy = known.policies.get(ref.policy)
+    if policy is None:
+        raise _UnfitError(f"there is no EndpointPolicy {ref.policy} in this namespace")
+    if policy.endpoint is not None and policy.endpoint != request.endpoint:
+        raise _UnfitError(f"policy {ref.policy} is of endpoint {policy.endpoint}, not of {request.endpoint}")
+    if isinstance(policy, BrokenPolicy):
+        raise _UnfitError(f"policy {ref.policy} does not compile: see its conditions")
+    rule = next((rule for rule in policy.rules if rule.name == ref.rule), None)
+    if rule is None:
+        raise _UnfitError(f"policy {ref.policy} has no rule {ref.rule}")
+    if rule.gate is None:
+        raise _UnfitError(f"rule {_spelled(rule)} has effect {rule.effect}: only RequireApproval takes an approval")
+    if rule.audit:
+        raise _UnfitError(f"policy {ref.policy} is in mode Audit: it gates nothing")
+    (found,) = rule.gate.rules
+    if ref.uid not in {None, found.policy_uid}:
+        raise _UnfitError(f"policy {ref.policy} has another uid than spec.request.rules[{index}].uid says")
+    if ref.rule_digest not in {None, found.rule_digest}:
+        raise _UnfitError(f"rule {_spelled(rule)} has another digest than spec.request.rules[{index}].ruleDigest says")
+    return rule, rule.gate
+
+
+def _within(request: Request, rule: CompiledRule, gate: Gate) -> None:
+    """Raise where the scope reaches beyond what the rule speaks of, or the rule takes no scopes."""
+    name, action, resource = _spelled(rule), request.action.name, request.resource
+    if not gate.scope:
+        raise _UnfitError(f"rule {name} has binding Exact: it takes approvals of single calls, not of a scope")
+    if "*" in action or action not in rule.actions:
+        raise _UnfitError(f"action {action} is not one of the actions of rule {name}")
+    if not _ID.fullmatch(resource.id):
+        raise _UnfitError(f"resource id {resource.id} is neither exact nor ends in * after one of . : /")
+    typed = [entry for entry in rule.resources if entry.type == resource.type]
+    if not typed:
+        raise _UnfitError(f"resource type {resource.type} is not in rule {name}")
+    wide = [entry for entry in typed if _holds(entry.ids, resource.id)]
+    if not wide:
+        raise _UnfitError(f"resource id {resource.id} reaches beyond the ids of rule {name}")
+    bound = resource.properties or {}
+    if not any(all(bound[key] in held for key, held in one.properties.items() if key in bound) for one in wide):
+        raise _UnfitError(f"the properties of the resource are not among those of rule {name}")
+    if request.intent is not None and not rule.accepts(request.intent):
+        raise _UnfitError(f"rule {name} does not take intent {request.intent}")
+
+
+def _holds(ids: NameSet, wanted: str) -> bool:
+    """Tell whether every id that `wanted` stands for is in the set."""
+    if ids.everything:
+        return True
+    if not wanted.endswith("*"):
+        return wanted in ids
+    return wanted != "*" and any(wanted[:-1].startswith(prefix) for prefix in ids.prefixes)
+
+
+def _fits(request: Request, gate: Gate) -> None:
+    """Raise where the grant asks for other steps than its rules together, or for more than they give."""
+    asked, due = ({step.name: _plain(step) for step in steps} for steps in (request.steps, gate.steps))
+    if asked != due:
+        differing = sorted(name for name in {*asked, *due} if asked.get(name) != due.get(name))
+        raise _UnfitError(
+            f"the steps are not those of the rules, which are {_listed(due)}: look at {_listed(differing)}"
+            " (each has policy, kind, groups and count of its rule)"
+        )
+    for what, wanted, given in (
+        ("windowSeconds", request.window_seconds, gate.window_seconds),
+        ("maxUses", request.max_uses, gate.max_uses),
+    ):
+        if wanted > given:
+            raise _UnfitError(f"{what} is {wanted}, and the rules give at most {given}")
+    for asks in gate.reasons:
+        if asks.required and not request.reason:
+            raise _UnfitError("a reason is required: say it in spec.request.reason")
+        if asks.pattern and request.reason and matches_whole(asks.pattern, request.reason) is not True:
+            raise _UnfitError(f"the reason must match {asks.pattern}")
+
+
+def _subject_uid(request: Request, known: Known) -> str:
+    subject = request.subject
+    stated = subject.uid
+    if known.asserted:
+        # As the decision point spells it for whoever is asserted.
+        uid = f"{_ASSERTED}#{subject.id}"
+        if len(uid) > _LONGEST_UID:
+            raise _UnfitError("the name of the subject is too long for a grant written by hand")
+    elif subject.type == SERVICE_ACCOUNT:
+        found = known.accounts.get(subject.id)
+        if found is None:
+            raise _UnfitError(f"there is no service account {subject.id}")
+        uid = found
+    elif stated is None or not stated.endswith(f"#{subject.id}") or stated.startswith("#"):
+        raise _UnfitError(f"spec.request.subject.uid must be written as <issuer>#{subject.id}")
+    else:
+        uid = stated
+    if stated not in {None, uid}:
+        raise _UnfitError(f"{subject.id} has another uid than spec.request.subject.uid says")
+    return uid
+
+
+def _subject_keys(request: Request, uid: str, *, asserted: bool) -> frozenset[Key]:
+    subject = request.subject
+    if asserted:
+        return keys.of_asserted(subject.type, subject.id)
+    if subject.type == SERVICE_ACCOUNT:
+        return frozenset((keys.service_account(subject.id),))
+    return keys.of_person(uid.removesuffix(f"#{subject.id}"), subject.id, ())
+
+
+def _actor_keys(request: Request, known: Known, index: int) -> frozenset[Key]:
+    """Return what a rule can name an actor by. Its uid is bound as it is written."""
+    actor = (request.actors or ())[index]
+    where = f"spec.request.actors[{index}].uid"
+    if actor.uid is None:
+        raise _UnfitError(f"{where} must be written: a grant is bound to the very actors of the call")
+    if known.asserted:
+        return keys.of_asserted(SERVICE_ACCOUNT, actor.id) | keys.of_asserted(_USER, actor.id)
+    if not _by_cluster(actor):
+        return keys.of_person(actor.issuer or "", actor.id, ()) | {keys.service_account(actor.id)}
+    uid = known.accounts.get(actor.id)
+    if uid is None:
+        raise _UnfitError(f"there is no service account {actor.id}")
+    if uid != actor.uid:
+        raise _UnfitError(f"{actor.id} has another uid than {where} says")
+    return frozenset((keys.service_account(actor.id),))
+
+
+def _by_cluster(actor: Actor) -> bool:
+    return actor.issuer == CLUSTER
+
+
+def _names(rule: CompiledRule, party: frozenset[Key]) -> bool:
+    """Tell whether a rule may speak of a party. Who is in a group shows when they call, so it may be anybody's."""
+    issuers = {parts[1] for key in party if (parts := keys.spelled(key))[0] == _USER}
+    return not party.isdisjoint(rule.subjects) or any(
+        parts[0] == "group" and parts[1] in issuers for parts in map(keys.spelled, rule.subjects)
+    )
+
+
+def _plain(step: GrantStep) -> tuple[str, str, frozenset[str], int]:
+    return (step.policy, step.kind, frozenset(step.groups or ()), step.count)
+
+
+def _spelled(rule: CompiledRule) -> str:
+    return f"{rule.policy.name}/{rule.name}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

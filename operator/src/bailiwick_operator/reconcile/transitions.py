@@ -1,0 +1,83 @@
+"""What people are told by Kubernetes Events: a grant that moved on, a policy that is judged otherwise. Pure.
+
+Holds: only a difference between the status that was and the one that was written says anything, so a second pass,
+which writes nothing, says nothing. Messages are those of the conditions.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from bailiwick_operator.reconcile.conditions import Status, shortened
+from bailiwick_operator.reconcile.guard import GUARD_UNPROVEN
+
+NOTE_LENGTH: Final = 1024
+_ACTIONS: Final = {
+    "Requested": "Request",
+    "Approved": "Approve",
+    "Denied": "Deny",
+    "Expired": "Expire",
+    "Withdrawn": "Withdraw",
+    "Consumed": "Consume",
+    "Lapsed": "Lapse",
+    "Revoked": "Revoke",
+    GUARD_UNPROVEN: "Void",
+}
+_WARNINGS: Final = frozenset({"Denied", "Revoked", GUARD_UNPROVEN})
+_JUDGE: Final = "Judge"
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event: `type`, `action` and `reason` as events.k8s.io/v1 has them; the note is for people."""
+
+    type: Literal["Normal", "Warning"]
+    action: str
+    reason: str
+    note: str
+
+
+def of_grant(before: Status, after: Status) -> tuple[Told, ...]:
+    """Return what a written status of a grant has to tell."""
+    phase = after.get("phase")
+    if phase == before.get("phase") or phase is None:
+        return ()
+    ready = _condition(after, "Ready")
+    reason = {"Pending": "Requested", "Active": "Approved"}.get(phase, str(phase))
+    if ready.get("reason") == GUARD_UNPROVEN:
+        reason = GUARD_UNPROVEN
+    return (_told(reason, _ACTIONS.get(reason, _JUDGE), str(ready.get("message", "")), bad=reason in _WARNINGS),)
+
+
+def of_policy(before: Status, after: Status) -> tuple[Told, ...]:
+    """Return what a written status of a policy has to tell: Accepted or Ready give another reason, each reason once.
+
+    While the decision point is taking a policy up, Ready says no more than Programmed, and nobody is called for that.
+    """
+    bad = _condition(after, "Accepted").get("status") == "False"
+    programmed = _condition(after, "Programmed").get("reason")
+    told: dict[str, Told] = {}
+    for name in ("Accepted", "Ready"):
+        entry, reason = _condition(after, name), str(_condition(after, name).get("reason", ""))
+        settling = name == "Ready" and reason == programmed
+        if reason and not settling and reason != _condition(before, name).get("reason"):
+            told.setdefault(reason, _told(reason, _JUDGE, str(entry.get("message", "")), bad=bad))
+    return tuple(told.values())
+
+
+def _told(reason: str, action: str, message: str, *, bad: bool) -> Told:
+    return Told("Warning" if bad else "Normal", action, reason, _fitting(message))
+
+
+def _fitting(message: str) -> str:
+    """Cut a message to what an event takes: the API server counts bytes."""
+    encoded = shortened(message, NOTE_LENGTH).encode()
+    return encoded[: NOTE_LENGTH - 3].decode(errors="ignore") + "…" if len(encoded) > NOTE_LENGTH else encoded.decode()
+
+
+def _condition(status: Status, name: str) -> Object:
+    conditions = status.get("conditions")
+    for entry in conditions if isinstance(conditions, list) else ():
+        if isinstance(entry, dict) and entry.get("type") == name:
+            return entry
+    return {}

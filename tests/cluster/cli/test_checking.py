@@ -1,0 +1,72 @@
+"""`check` against policies in the cluster: the same answer as the decision point's, with what would unlock it."""
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from support import commandline
+from support.commandline import Ran
+from support.namespaces import Roles
+from support.pdp.tenant import OWNERS, Tenant
+
+Cli = Callable[..., Ran]
+
+CODES: Final = {0: True, 1: False, 3: False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def readers(tenant: Tenant) -> None:
+    """To check takes the policies, which whoever approves need not see."""
+    Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-view", f"group:{OWNERS}")
+
+
+@pytest.fixture
+def check(cli: Cli, tenant: Tenant) -> Callable[..., Ran]:
+    def run(*arguments: str) -> Ran:
+        return cli("carol", "check", "--as", f"sa:{tenant.namespace}/agent", *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [("customers.list", 0), ("customers.export", 3), ("customers.purge", 1), ("customers.unheard", 1)],
+)
+def test_it_says_what_the_decision_point_says(check: Cli, tenant: Tenant, action: str, code: int) -> None:
+    ran = check(action, "customer/check", "-o", "json")
+    said = json.loads(ran.out)
+    asked = tenant.ask_itself(action, "check")
+    assert (ran.code, CODES[ran.code], said["reason"]) == (code, asked.decision, asked.reason or "allowed"), ran
+
+
+def test_what_would_unlock_it_is_told(check: Cli) -> None:
+    ran = check("customers.export", "customer/unlock")
+    assert (ran.code, ran.out.splitlines()[0]) == (3, "approval required  approval_required"), ran
+    assert "1 Human review of crm-owners (crm-agent.export.owner)" in ran.out
+    denied = check("customers.unheard", "customer/unlock")
+    assert "crm-agent/read: action does not hold; wanted: customers.get, customers.list" in denied.out
+
+
+def test_an_approval_that_is_there_is_found(check: Cli, tenant: Tenant, cli: Cli) -> None:
+    name = tenant.approved("customers.export", "found")
+    # Only who may see the service account knows the uid that the approval is bound to.
+    ran = cli("admin", "check", "--as", f"sa:{tenant.namespace}/agent", "customers.export", "customer/found")
+    assert (ran.code, name in ran.out) == (0, True), ran
+    blind = check("customers.export", "customer/found")
+    assert (blind.code, "existing approvals are left out" in blind.err) == (3, True), blind
+
+
+def test_impersonation_and_the_caller_are_told_apart(tenant: Tenant) -> None:
+    ran = commandline.run(
+        *("check", "--as", f"sa:{tenant.namespace}/agent", "--as", "carol", "--as-group", "crm-owners"),
+        *("-n", tenant.namespace, "customers.list", "customer/1"),
+        kubeconfig=tenant.cluster.kubeconfig("admin"),
+    )
+    assert ran.code == 0, ran
+
+
+def test_an_unknown_endpoint_names_those_that_there_are(check: Cli) -> None:
+    ran = check("customers.list", "customer/1", "--endpoint", "other")
+    assert (ran.code, "there are crm-api" in ran.err) == (2, True), ran

@@ -1,0 +1,109 @@
+"""`check -f`: policies from files, with no cluster, by the engine itself."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support import commandline
+from support.commandline import Ran
+from support.objects import gated_rule, policy, rule, settings
+
+AGENT = "sa:agents/crm-agent"
+ALLOWED = rule(conditions=[{"name": "few", "expression": "context.count < 5", "message": "only a few"}])
+
+Check = Callable[..., Ran]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    """Checks against a policy of these rules."""
+
+    def run(*arguments: str, rules: list[Any] | None = None, **spec: object) -> Ran:
+        given: dict[str, Any] = {"rules": rules or [ALLOWED, gated_rule()], "endpointSettings": settings(), **spec}
+        file = tmp_path / "policies.yaml"
+        file.write_text(yaml.safe_dump(policy("crm", **given)), encoding="utf-8")
+        return commandline.run("check", "--as", AGENT, *arguments, "-f", str(file), env={"KUBECONFIG": "/nowhere"})
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "effect", "reason"),
+    [
+        (("customers.list", "customer/1", "--context", "count=3"), 0, "allow", "allowed"),
+        (("customers.list", "customer/1", "--context", "count=9"), 1, "deny", "condition_false"),
+        (("customers.list", "customer/1"), 1, "deny", "condition_error"),
+        (("customers.export", "customer/1"), 3, "approvalRequired", "approval_required"),
+        (("customers.unheard", "customer/1"), 1, "deny", "no_rule"),
+    ],
+)
+def test_effect_reason_and_exit_code_go_together(
+    check: Check, arguments: tuple[str, ...], code: int, effect: str, reason: str
+) -> None:
+    ran = check(*arguments, "-o", "json")
+    said = json.loads(ran.out)
+    assert (ran.code, said["effect"], said["reason"], said["kind"]) == (code, effect, reason, "Check"), ran
+
+
+def test_the_nearest_miss_says_what_would_have_to_be_otherwise(check: Check) -> None:
+    ran = check("customers.list", "customer/1", "--context", "count=9")
+    assert "read: condition few does not hold; wanted: context.count < 5 (only a few)" in ran.out
+    assert "Then the call would be allowed." in ran.out
+
+
+def test_arguments_and_properties_reach_the_conditions(check: Check) -> None:
+    expression = "context.args.replicas == 3 && resource.properties.env == 'prod' && context.intent == 'support'"
+    rules = [rule(conditions=[{"name": "all", "expression": expression}])]
+    given = ("--arg", "replicas=3", "--property", "env=prod", "--context", "intent=support")
+    assert check("customers.list", "customer/1", *given, rules=rules).code == 0
+    assert check("customers.list", "customer/1", *given[:4], rules=rules).code == 1
+
+
+def test_an_approval_that_needs_the_arguments_says_what_it_shows(check: Check) -> None:
+    ran = check("customers.export", "customer/1", "-o", "yaml")
+    assert yaml.safe_load(ran.out)["approval"]["steps"][0]["name"] == "crm-agent.export.owner"
+
+
+def test_a_policy_that_does_not_compile_is_told_and_denies(check: Check) -> None:
+    broken = rule(conditions=[{"name": "bad", "expression": "context.count <"}])
+    ran = check("customers.list", "customer/1", rules=[broken])
+    assert (ran.code, ran.out.splitlines()[0]) == (1, "deny  policy_invalid"), ran
+    assert ran.err.startswith("warning: the policy crm-agent is broken: spec.rules[0].conditions[0].expression:1:")
+
+
+def test_an_endpoint_without_settings_is_denied(check: Check) -> None:
+    ran = check("customers.export", "customer/1", endpointSettings=None)
+    assert ran.code == 1, ran
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("spec: [", ":1:"),
+        ("a: 1\na: 2\n", ":2:1: "),
+        ("kind: ConfigMap\n", "no EndpointPolicy there"),
+    ],
+)
+def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text, encoding="utf-8")
+    ran = commandline.run("check", "--as", AGENT, "customers.list", "customer/1", "-f", str(file))
+    assert (ran.code, said in ran.err, "Traceback" in ran.err) == (2, True, False), ran
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("customers.list", "customer"), "write it as TYPE/ID"),
+        (("customers.list", "customer/1", "--arg", "x"), "write it as NAME=VALUE"),
+        (("customers.list", "customer/1", "--as", "sa:other/one"), "say once whom the call is of"),
+        (("customers.list", "customer/1", "--endpoint", "other"), "there are crm-api"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(check: Check, arguments: tuple[str, ...], said: str) -> None:
+    ran = check(*arguments)
+    assert (ran.code, said in ran.err, ran.out) == (2, True, ""), ran

@@ -1,0 +1,92 @@
+"""Help is quick, whole, and written as people call the plugin."""
+
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from bailiwick_cli import listing, main
+from bailiwick_cli.flags import COMMANDS
+from support import commandline
+
+HEAVY: Final = (
+    *("kubernetes", "urllib3", "yaml", "rich", "msgspec", "cel_expr_python"),
+    *("bailiwick_api", "bailiwick_engine"),
+)
+HELP: Final = """
+import contextlib, io, sys
+from bailiwick_cli.main import main
+sys.argv[1:] = {arguments!r}
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as out:
+    main()
+assert out.getvalue().startswith("Usage: kubectl bailiwick"), out.getvalue()
+print(*sys.modules, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "-h"] for name in COMMANDS)], ids=" ".join)
+def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", HELP.format(arguments=arguments)], capture_output=True, text=True, check=True
+    )
+    imported = {name.partition(".")[0] for name in ran.stdout.split()}
+    # typer itself takes pydantic once it reads a command's flags, 50 ms; of the plugin's own help not even that.
+    heavy = {*HEAVY, "pydantic"} if arguments == ["--help"] else {*HEAVY}
+    assert imported.isdisjoint(heavy), imported & heavy
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_examples_and_kubectls_flags(name: str) -> None:
+    ran = commandline.run(name, "--help")
+    assert ran.code == 0
+    assert f"\n    kubectl bailiwick {name} " in ran.out
+    for flag in ("--namespace", "-n", "--context", "--kubeconfig", "--as", "--as-group", "--request-timeout"):
+        assert flag in ran.out, flag
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nothing",), ("list", "--nothing"), ("show",), ("approve", "agr-x"), ("list", "-o", "xml"), ("request", "a")],
+    ids=" ".join,
+)
+def test_what_is_used_wrongly_exits_with_2(arguments: tuple[str, ...]) -> None:
+    ran = commandline.run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("Usage: kubectl bailiwick")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("approve", "agr-x", "agr-y", "--reason", "r"), ("revoke", "--reason", "r", "a", "b")]
+)
+def test_several_names_are_refused_before_any_cluster_is_asked(arguments: tuple[str, ...]) -> None:
+    ran = commandline.run(*arguments, env={"KUBECONFIG": "/nowhere"})
+    assert (ran.code, "look at each request by itself" in ran.err) == (2, True)
+
+
+def test_flags_may_stand_before_the_command_and_those_at_it_win() -> None:
+    for arguments, named in (
+        (("--kubeconfig", "/before", "list"), "/before"),
+        (("--kubeconfig", "/before", "list", "--kubeconfig", "/at"), "/at"),
+    ):
+        ran = commandline.run(*arguments)
+        assert (ran.code, ran.err.startswith(f"error: there is no kubeconfig at {named}:")) == (2, True)
+
+
+def test_a_defect_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(listing, "run", lambda _: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["kubectl-bailiwick", "list"])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: a defect of this program (ZeroDivisionError: division by zero)")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_the_program_by_its_own_name(shell: str) -> None:
+    ran = commandline.run("--show-completion", env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+    assert "Traceback" not in ran.err
+    source = commandline.run(env={"_KUBECTL_BAILIWICK_COMPLETE": f"source_{shell}"})
+    assert source.code == 0, source
+    assert "kubectl-bailiwick" in source.out

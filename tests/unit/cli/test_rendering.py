@@ -1,0 +1,126 @@
+"""Nothing that somebody else wrote can play tricks on the terminal of whoever approves it."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from bailiwick_cli import output
+from bailiwick_cli.flags import Output
+from bailiwick_cli.listing import row
+from bailiwick_cli.output import Table, document, rendered
+from bailiwick_cli.showing import described
+from unit.cli.cases import review, stored, view
+
+# A terminal's escape, a bidi override, a zero-width space, a line break, what rich would take for markup.
+NASTY = "a\x1b[2J\u202eb\u200bc\n[red]d[/red] :smile: \\"
+SHOWN = "a\\u001b[2J\\u202eb\\u200bc\\n[red]d[/red] :smile: \\\\"
+
+
+def shown(**fields: Any) -> str:  # noqa: ANN401 - as `stored`
+    out = io.StringIO()
+    output.write(described(view(**fields)), out)
+    return out.getvalue()
+
+
+def test_the_requesters_words_are_escaped_and_stand_last_and_apart() -> None:
+    text = shown(reason=NASTY)
+    assert text.endswith(f"The requester's own words, which nobody has checked:\n  | {SHOWN}\n")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"subject": {"type": "user", "id": NASTY}},
+        {"action": {"name": NASTY}},
+        {"resource": {"type": "customer", "id": NASTY}},
+        {"resource": {"type": "customer", "id": "1", "properties": {"env": NASTY}}},
+        {"intent": NASTY},
+        {"actors": [{"id": NASTY, "issuer": "corp"}]},
+        {"requester": NASTY},
+        {"excludedReviewers": [NASTY]},
+        {"revocation": {"by": "carol", "reason": NASTY}},
+        {"unheard": {"of": NASTY}},
+    ],
+    ids=lambda fields: "-".join([*fields, *(fields.get("resource") or ())]),
+)
+def test_every_text_is_escaped(fields: dict[str, Any]) -> None:
+    text = shown(**fields)
+    assert "[red]d[/red] :smile:" in text
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert "\u202e" not in text
+
+
+def test_what_bailiwick_says_of_a_grant_is_shown() -> None:
+    condition = {"type": "Ready", "status": "False", "reason": "Unresolved", "message": f"no such account {NASTY}"}
+    text = shown(status={"conditions": [condition], "resolved": {"subjectUID": "u-1", "rules": []}})
+    assert f"Ready:        False, no such account {SHOWN}\n" in text
+    assert "uid u-1" in text
+
+
+def test_a_reviewers_reason_is_escaped() -> None:
+    out = io.StringIO()
+    output.write(described(view(review("dave", reason=NASTY))), out)
+    assert f"dave Approve crm-agent.export.owner: {SHOWN}" in out.getvalue()
+
+
+def test_what_the_decision_point_escaped_is_not_escaped_again() -> None:
+    # As the decision point renders a value, and as somebody else would write it.
+    assert rendered("C:\\\\temp \\u202e") == "C:\\\\temp \\u202e"
+    assert rendered("\u202e") == "\\u202e"
+    text = shown(display=[{"name": "args.path", "value": "C:\\\\temp"}, {"name": "args.x", "value": "[b]\x1b"}])
+    assert "  args.path   C:\\\\temp\n  args.x      [b]\\u001b\n" in text
+
+
+def test_nothing_is_cut_or_wrapped() -> None:
+    value = "x" * 1024
+    assert f"args.long   {value}\n" in shown(display=[{"name": "args.long", "value": value}])
+
+
+def test_a_scope_and_a_call_without_arguments_say_what_is_not_shown() -> None:
+    assert "any call of this scope" in shown(binding={"mode": "Scope"}, display=None)
+    assert "arguments: not shown" in shown(display=None)
+
+
+def test_a_table_is_one_line_for_each_grant_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table([f"C{index}" for index in range(14)])
+    table.add([row(view(reason=NASTY, resource={"type": "customer", "id": NASTY}), wide=True)])
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == [f"C{index}" for index in range(14)]
+    assert f"customer/{SHOWN}" in line
+    assert line.endswith(SHOWN)
+
+
+def test_columns_fit_wide_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(["A", "B"])
+    table.add([[("日本", ""), ("x", "")], [("ab", ""), ("y", "")]])
+    assert capsys.readouterr().out == "A      B\n日本   x\nab     y\n"
+
+
+@pytest.mark.parametrize(("kind", "load"), [(Output.JSON, json.loads), (Output.YAML, yaml.safe_load)])
+def test_objects_are_written_in_ascii(kind: Output, load: Any) -> None:  # noqa: ANN401 - either's
+    raw = stored(reason=NASTY)
+    text = document(raw, kind)
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert load(text) == raw
+
+
+def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def printed() -> str:
+        out = Terminal()
+        output.write([[("Active", "green")]], out)
+        return out.getvalue()
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert printed() == "\x1b[32mActive\x1b[0m\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert printed() == "Active\n"
+    assert "\x1b" not in shown(status={"phase": "Active"})

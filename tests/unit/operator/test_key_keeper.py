@@ -1,0 +1,201 @@
+"""The keeper of the signing keys: what it does when somebody else writes, refuses or does not answer."""
+
+import copy
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+import pytest
+
+from bailiwick_api.access import Access
+from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.signingkeys import read
+from bailiwick_operator.keys import KeyKeeper
+from bailiwick_operator.kube import Answer, Kube, Method, UnreachableError
+from bailiwick_operator.reconcile.keys import Rotation
+from support.objects import Object
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+SECRETS: Final = "/api/v1/namespaces/bailiwick-system/secrets"
+PATH: Final = f"{SECRETS}/{SIGNING_KEYS_SECRET}"
+
+
+class FakeSecrets(Kube):
+    """A server of one Secret. `before_write` comes between its being read and its being written."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.secret: Object | None = None
+        self.revision = 0
+        self.calls: list[str] = []
+        self.before_write: Callable[[], None] = lambda: None
+        self.refuses: Mapping[str, Answer | Exception] = {}
+
+    def store(self, body: Object) -> None:
+        self.revision += 1
+        self.secret = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
+
+    async def _request(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        self.calls.append(method)
+        refused = self.refuses.get(method)
+        if isinstance(refused, Exception):
+            raise refused
+        if refused is not None:
+            return refused
+        if method == "GET":
+            assert path == PATH
+            found = self.secret
+            return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+        self.before_write()
+        assert isinstance(body, dict)
+        assert path == (SECRETS if method == "POST" else PATH)
+        present = self.secret["metadata"]["resourceVersion"] if self.secret else None
+        if method == "PUT" and self.secret is None:
+            return Answer(HTTPStatus.NOT_FOUND, {})
+        if body["metadata"].get("resourceVersion") != present:
+            return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+        self.store(body)
+        return Answer(HTTPStatus.OK, copy.deepcopy(self.secret or {}))
+
+
+@pytest.fixture
+def api() -> FakeSecrets:
+    return FakeSecrets()
+
+
+def keeper(api: FakeSecrets, every: float = 3600, publish: float = 600) -> KeyKeeper:
+    rotation = Rotation(timedelta(seconds=every), timedelta(seconds=publish))
+    return KeyKeeper(api, Installation(), rotation, interval=30)
+
+
+def kids(api: FakeSecrets) -> list[str]:
+    assert api.secret is not None
+    return [key.kid for key in read(api.secret["data"])]
+
+
+async def test_what_is_as_it_should_be_is_read_and_not_written(api: FakeSecrets) -> None:
+    keeping = keeper(api)
+    assert await keeping.round() == 30
+    assert await keeping.round() == 30
+    assert (api.calls, keeping.problem, keeping.rounds) == (["GET", "POST", "GET"], None, 2)
+
+
+async def test_two_who_lead_for_a_moment_keep_one_key(api: FakeSecrets) -> None:
+    other = FakeSecrets()
+    await keeper(other).round()
+
+    def first() -> None:
+        assert other.secret is not None
+        if api.secret is None:
+            api.store({**other.secret, "metadata": {"name": SIGNING_KEYS_SECRET, "namespace": "bailiwick-system"}})
+
+    api.before_write = first
+    keeping = keeper(api)
+    await keeping.round()
+    assert keeping.problem is None
+    assert kids(api) == kids(other)
+
+
+async def test_what_another_wrote_in_between_is_read_again(api: FakeSecrets) -> None:
+    await keeper(api).round()
+    stored = api.secret
+    assert stored is not None
+    api.store({**stored, "data": {}})
+    moved: list[bool] = []
+
+    def move() -> None:
+        if not moved:
+            moved.append(True)
+            api.store(stored)
+
+    api.before_write = move
+    await keeper(api).round()
+    assert kids(api) == [key.kid for key in read(stored["data"])]
+
+
+async def test_what_is_deleted_in_between_is_made_anew(api: FakeSecrets) -> None:
+    await keeper(api).round()
+    assert api.secret is not None
+    before = kids(api)
+    api.store({**api.secret, "data": {}})
+
+    def gone() -> None:
+        api.secret = None
+        api.before_write = lambda: None
+
+    api.before_write = gone
+    await keeper(api).round()
+    assert len(kids(api)) == 1
+    assert kids(api) != before
+
+
+async def test_whoever_loses_every_race_tries_later(api: FakeSecrets) -> None:
+    await keeper(api).round()
+
+    def always() -> None:
+        assert api.secret is not None
+        api.store({**api.secret, "data": {}})
+
+    always()
+    api.before_write = always
+    keeping = keeper(api)
+    assert await keeping.round() == 5
+    assert keeping.problem is not None
+    assert "faster" in keeping.problem
+
+
+FORBIDDEN: Final = Answer(HTTPStatus.FORBIDDEN, {"message": "secrets is forbidden"})
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "words"),
+    [
+        ("GET", FORBIDDEN, "cannot be read: secrets is forbidden"),
+        ("POST", FORBIDDEN, "cannot be written to Secret bailiwick-keys: secrets is forbidden"),
+        ("GET", UnreachableError("no answer"), "no answer"),
+        ("POST", UnreachableError("no answer"), "no answer"),
+    ],
+    ids=["read refused", "write refused", "read unanswered", "write unanswered"],
+)
+async def test_what_cannot_be_done_is_told_and_tried_again(
+    method: str, answer: Answer | Exception, words: str, api: FakeSecrets
+) -> None:
+    api.refuses = {method: answer}
+    keeping = keeper(api)
+    assert await keeping.round() == 5
+    assert keeping.problem is not None
+    assert words in keeping.problem
+    assert (api.secret, keeping.rounds) == (None, 1)
+    api.refuses = {}
+    await keeping.round()
+    assert keeping.problem is None
+
+
+async def test_an_answer_that_refuses_the_read_replaces_nothing(api: FakeSecrets) -> None:
+    await keeper(api).round()
+    before = kids(api)
+    api.refuses = {"GET": Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
+    await keeper(api).round()
+    assert kids(api) == before
+    assert api.calls == ["GET", "POST", "GET"]
+
+
+async def test_it_looks_again_when_something_is_due(api: FakeSecrets) -> None:
+    wait = await keeper(api, every=10, publish=5).round()
+    assert 9 <= wait <= 10
+
+
+async def test_whoever_no_longer_leads_writes_nothing(api: FakeSecrets) -> None:
+    api._may_write = lambda: False
+    keeping = keeper(api)
+    await keeping.round()
+    assert (api.calls, api.secret) == (["GET"], None)
+    assert "lease" in str(keeping.problem)

@@ -1,0 +1,1 @@
+"""Signing: our own keys, and the two tokens that are signed with them."""

@@ -1,0 +1,95 @@
+"""Keyring: the signing keys that the operator keeps, imported and ready (`bailiwick_api.signingkeys` has the rules).
+
+Holds: frozen; a ring of which one key cannot be used is no ring at all, so that nothing is ever signed with what cannot
+be read; what leaves here but for signatures is public.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc.jwk import ECKey
+
+from bailiwick_api import signingkeys
+from bailiwick_api.signingkeys import ALGORITHM, KEYS_ENTRY, SigningKey, UnreadableKeysError
+from bailiwick_webhook.identity.jwks import PublishedKey
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A key of ours: its two halves, imported once, since that takes longer than to sign."""
+
+    private: ECKey
+    public: PublishedKey
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """All keys that have not been removed. Times are seconds since the epoch."""
+
+    keys: tuple[SigningKey, ...]
+    held: Mapping[str, Held]
+
+    def signing(self, now: float) -> tuple[str, ECKey] | None:
+        """Return name and private half of the key that signs; None where there is none."""
+        found = signingkeys.signing(self.keys, _time(now))
+        return None if found is None else (found.kid, self.held[found.kid].private)
+
+    def accepted(self, kid: str | None, now: float) -> PublishedKey | None:
+        """Return the public half of a key whose signatures are accepted."""
+        moment = _time(now)
+        if any(key.kid == kid and key.accepted(moment) for key in self.keys):
+            return self.held[str(kid)].public
+        return None
+
+    def published(self, now: float) -> dict[str, Any]:
+        """Return the JWK Set (RFC 7517) of every key whose signatures are accepted, or will be."""
+        moment = _time(now)
+        return {
+            "keys": [
+                {
+                    "kty": "EC",
+                    "crv": signingkeys.CURVE,
+                    **{name: self.held[key.kid].public.key.as_dict(private=False)[name] for name in ("x", "y")},
+                    "kid": key.kid,
+                    "use": "sig",
+                    "alg": ALGORITHM,
+                }
+                for key in self.keys
+                if key.accepted(moment)
+            ]
+        }
+
+
+NO_KEYS: Final = Keyring((), {})
+
+
+def keyring_of(data: Mapping[str, Any] | None) -> Keyring:
+    """Return the ring of a Secret's `data`. Raises `UnreadableKeysError`."""
+    keys = signingkeys.read(data)
+    return Keyring(keys, {key.kid: _held(key) for key in keys})
+
+
+def _held(key: SigningKey) -> Held:
+    try:
+        found = load_pem_private_key(key.pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Without its cause, which may quote the content.
+        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
+    if not isinstance(found, EllipticCurvePrivateKey) or not isinstance(found.curve, SECP256R1):
+        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key that is not of {signingkeys.CURVE}")
+    private = ECKey.import_key(key.pem)
+    if private.thumbprint() != key.kid:
+        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key whose kid is another's")
+    public = ECKey.import_key(private.as_dict(private=False))
+    # Imported lazily by the library: now, not when somebody waits.
+    _ = private.private_key, public.public_key
+    return Held(private, PublishedKey(key.kid, frozenset({ALGORITHM}), public))
+
+
+def _time(now: float) -> datetime:
+    return datetime.fromtimestamp(now, UTC)

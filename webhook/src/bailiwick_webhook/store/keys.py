@@ -1,0 +1,46 @@
+"""Keys: the signing keys as the operator keeps them, watched (see `signing.keyring`).
+
+Holds: what is deleted or cannot be read is gone: without keys nothing is signed, and no token proves anything, while
+all else goes on.
+"""
+
+import structlog
+
+from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.signingkeys import UnreadableKeysError
+from bailiwick_webhook.cluster.client import Collection
+from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
+from bailiwick_webhook.store.guard import Watched
+
+_log = structlog.get_logger()
+
+
+class Keys:
+    """The Secret of an installation, as one watched collection. `why` is why there are no keys, "" where there are."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.collection = Collection(f"/api/v1/namespaces/{installation.namespace}/secrets", SIGNING_KEYS_SECRET)
+        self.sink = Watched("Secret", frozenset({SIGNING_KEYS_SECRET}), self._take_up)
+        self.keyring: Keyring = NO_KEYS
+        self.why = "not read yet"
+        self._version = ""
+
+    def _take_up(self) -> None:
+        found = self.sink.found.get(SIGNING_KEYS_SECRET)
+        version = "" if found is None else found["metadata"]["resourceVersion"]
+        if found is not None and version == self._version:
+            # Listed again, and unchanged: to import keys takes a moment.
+            return
+        self._version = version
+        why = ""
+        try:
+            if found is None:
+                raise UnreadableKeysError(f"secret {SIGNING_KEYS_SECRET} is missing: the operator makes it")
+            self.keyring = keyring_of(found.get("data"))
+        except UnreadableKeysError as error:
+            self.keyring, why = NO_KEYS, str(error)
+        if not why:
+            _log.info("signing keys taken up", kids=[key.kid for key in self.keyring.keys])
+        elif why != self.why:
+            _log.error("no signing keys: no token is issued, and none proves anything", why=why)
+        self.why = why
