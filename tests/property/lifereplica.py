@@ -5,6 +5,7 @@ Standing: under `test_grant_life`, over `lifeserver`. Holds: the pipeline, consu
 """
 
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -13,11 +14,19 @@ from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.opening import Opener
 from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.turns import Turns
 from property.lifeserver import Op, Server, Wire
 from support.objects import Object
 from support.pdp.alone import StaticStore
 
 INSTALLATION: Final = Installation()
+
+
+class NoTurns:
+    """Everybody at once: what holds must hold without turns, which need an event loop."""
+
+    def of(self, key: tuple[str, str]) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
 
 class Replica:
@@ -36,7 +45,7 @@ class Replica:
             self._take("ADDED", stored)
         wire = cast("Any", Wire())
         opener = Opener(wire, store, INSTALLATION, self.now)
-        self.pdp = Pdp(store, Consumer(wire, self.now), opener, wire, INSTALLATION, self.now)
+        self.pdp = Pdp(store, Consumer(wire, self.now, cast("Turns", NoTurns())), opener, wire, INSTALLATION, self.now)
 
     def now(self) -> float:
         return self.server.now + self.skew

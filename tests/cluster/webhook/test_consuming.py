@@ -8,6 +8,7 @@ import pytest
 from support.installing import accepted
 from support.objects import gated_rule
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
+from support.waiting import until
 
 RACERS: Final = 60
 REPLICAS: Final = 3
@@ -161,12 +162,17 @@ def test_the_next_call_after_a_revocation_is_denied(tenant: Tenant) -> None:
 def test_a_grant_that_is_gone_serves_nobody(tenants: Tenants) -> None:
     tenant = tenants.make("gone")
     name = tenant.approved("customers.export", "gone")
+    operator = tenant.callers("system:serviceaccount:bailiwick-system:bailiwick-operator")
+    assert not any(who.delete(tenant.path_of(name)).ok for who in (operator, tenant.callers.admin))
     tenant.revoke(name)
     tenant.await_known(lambda said: said.reason == "approval_revoked", "customers.export", "gone")
-    operator = tenant.callers("system:serviceaccount:bailiwick-system:bailiwick-operator")
-    refused = operator.delete(tenant.path_of(name))
-    assert (refused.ok, tenant.callers.admin.delete(tenant.path_of(name)).ok) == (False, False)
+    until(lambda: tenant.phase(name) == "Revoked", "it has ended")
+    assert not tenant.callers.admin.delete(tenant.path_of(name)).ok
     assert tenant.ask("customers.export", "gone").reason == "approval_revoked"
+    # Retention, which is the operator's alone.
+    assert operator.delete(tenant.path_of(name)).ok
+    tenant.await_known(lambda said: said.reason == "approval_required", "customers.export", "gone")
+    assert tenant.ask("customers.export", "gone").decision is False
 
 
 @pytest.mark.invariant(14)

@@ -18,6 +18,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.turns import Turns
 
 MAX_SKEW: Final = 30.0
 IDEMPOTENT_FOR: Final = 30.0
@@ -31,9 +32,10 @@ Judge = Callable[[Grant, float], Verdict]
 class Consumer:
     """Takes uses. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], float]) -> None:
+    def __init__(self, cluster: Cluster, now: Callable[[], float], turns: Turns | None = None) -> None:
         self._cluster = cluster
         self._now = now
+        self._turns = turns or Turns()
 
     def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
         """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""
@@ -54,7 +56,8 @@ class Consumer:
         last = _denied(verdict, Reason.APPROVAL_UNVERIFIABLE)
         for candidate in verdict.grants:
             try:
-                last, used = await self._use(candidate, key, evaluation_id, judge, last)
+                async with self._turns.of((candidate.namespace, candidate.name)):
+                    last, used = await self._use(candidate, key, evaluation_id, judge, last)
             except ClusterUnavailableError as error:
                 # Whether the write happened is unknown. Trying another grant could spend two for one call.
                 _log.warning("grant not usable: API server gave no answer", grant=candidate.name, error=str(error))
