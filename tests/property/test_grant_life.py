@@ -70,7 +70,7 @@ class GrantLife(RuleBasedStateMachine):
         self.flights: list[Flight] = []
         self.judged: list[tuple[Object, Object]] = []
         if grants:
-            self.begin_anew(0, 2)
+            self.begin_anew(0, 2, denied=False)
         if grants == 2:
             self._approve_another()
 
@@ -94,14 +94,16 @@ class GrantLife(RuleBasedStateMachine):
         self._fly(replica, None, _requested(self.replicas[replica].pdp), opens=True)
 
     @precondition(lambda self: not any(phase(stored) == "Active" for stored in self.server.stored.values()))
-    @rule(replica=which_replica, approvals=st.sampled_from([1, 2, 2]))
-    def begin_anew(self, replica: int, approvals: int) -> None:
+    @rule(replica=which_replica, approvals=st.sampled_from([1, 2, 2]), denied=st.sampled_from([False, False, True]))
+    def begin_anew(self, replica: int, approvals: int, denied: bool) -> None:
         self.somebody_hears(None)
         while self.flights:
             self.land(0)
         self.open(replica)
         self.land(0)
         for name in list(self.server.stored):
+            if denied:
+                self._review(name, REVIEWERS[2], "Deny")
             self._approve(name, approvals)
 
     def _approve_another(self) -> None:
