@@ -29,14 +29,14 @@ SECOND: Final = step("second")
 
 def compiled(name: str = "crm-agent", *, spec: Object | None = None, **fields: object) -> CompiledPolicy | BrokenPolicy:
     """Compile a policy with one gated rule; keywords replace fields of the rule."""
-    gated = gated_rule(**{"approval": APPROVAL, **fields})
+    gated = {**gated_rule(approval=APPROVAL), **fields}
     body = policy("crm", name, **{"subjects": PEOPLE, "rules": [gated, rule()], **(spec or {})})
     return compile_object(body | {"metadata": {**body["metadata"], "uid": f"{name}-uid", "generation": 1}})
 
 
 def request(**fields: object) -> Request:
-    body = grant("crm", **{"rules": [{"policy": "crm-agent", "rule": "export"}], **fields})
-    return ApprovalGrant.model_validate({"spec": body["spec"]}).spec.request
+    named = grant("crm", rules=[{"policy": "crm-agent", "rule": "export"}])["spec"]["request"]
+    return ApprovalGrant.model_validate({"spec": {"request": {**named, **fields}}}).spec.request
 
 
 def resolved(
