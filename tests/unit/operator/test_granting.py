@@ -153,12 +153,12 @@ class TestResolving:
         del leader.api.answers["GET", ACCOUNT]
         assert AGENT in condition(await leader.look(pending()), "Ready")["message"]
 
-    async def test_of_an_account_that_cannot_be_read_comes_again_and_writes_nothing(self, leader: Leader) -> None:
+    async def test_of_an_account_that_cannot_be_read_says_so_and_waits(self, leader: Leader) -> None:
         leader.add_policy()
         leader.api.answers["GET", ACCOUNT] = Answer(HTTPStatus.FORBIDDEN, {"message": "no"})
-        with pytest.raises(RetryError, match="crm-agent cannot be read: no"):
-            await leader.look(pending())
-        assert [method for method, _, _ in leader.api.asked] == ["GET"]
+        status = await leader.look(pending())
+        assert "crm-agent cannot be read: no" in condition(status, "Ready")["message"]
+        assert leader.resolver.waiting(("crm", ENDPOINT)) == (WORK,)
 
     @pytest.mark.parametrize(
         "name",

@@ -317,6 +317,14 @@ def test_of_several_rules_the_strictest_counts() -> None:
     assert isinstance(resolved({**both, "windowSeconds": 30}, wide, narrow), Resolved)
 
 
+@pytest.mark.invariant(23)
+def test_several_rules_that_ask_for_more_reviews_than_a_grant_holds_are_never_met() -> None:
+    many = {**APPROVAL, "steps": [{"name": f"s{number}", "kind": "Human", "count": 5} for number in range(3)]}
+    steps = [step(name, f"export.s{number}", count=5) for name in ("crm-agent", "second") for number in range(3)]
+    found = resolved({"rules": BOTH, "steps": steps}, compiled(approval=many), compiled("second", approval=many))
+    assert found == Unresolved("the rules together ask for 30 reviews, and a grant holds 20")
+
+
 def test_accounts_are_looked_up_for_subject_and_actors_of_the_cluster_alone() -> None:
     actors = [{"issuer": "cluster", "id": "a", "uid": "u"}, {"issuer": "corp", "id": "b", "uid": "v"}]
     assert accounts_of(request(actors=actors), asserted=False) == {AGENT, "a"}
