@@ -20,10 +20,10 @@ RULES: Final = [
 
 
 def written(tenant: Tenant, **request: object) -> Object:
-    """Write a grant as Frank, and wait until it is resolved."""
-    Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-request", "frank")
+    """Write a grant as Erin, and wait until it is resolved."""
+    Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-request", "erin")
     Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-approve", "carol")
-    body = grant(tenant.namespace, requester="frank")
+    body = grant(tenant.namespace, requester="erin")
     body["spec"]["request"] |= {
         "rules": [{"policy": "crm-agent", "rule": "export"}],
         "subject": {"type": "serviceAccount", "id": tenant.agent},
@@ -31,7 +31,7 @@ def written(tenant: Tenant, **request: object) -> Object:
         "maxUses": 2,
         **request,
     }
-    made = accepted(tenant.callers("frank").create(body))
+    made = accepted(tenant.callers("erin").create(body))
     until(lambda: "resolved" in tenant.grant("wanted").get("status", {}), "it is resolved")
     return made
 
