@@ -59,6 +59,26 @@ class Expression:
         return f"guard `{self.guard.removeprefix('bailiwick-grants-')}`: *{self.message}*"
 
 
+def opening(message: str) -> Expression:
+    """Return an expression of the guard that sees grants as they are opened."""
+    return Expression(guards.OPEN, message)
+
+
+def reviewing(message: str) -> Expression:
+    """Return an expression of the guard that sees reviews, revocations and every other change."""
+    return Expression(guards.REVIEW, message)
+
+
+def writing_status(message: str) -> Expression:
+    """Return an expression of the guard that sees writes of the status."""
+    return Expression(guards.STATUS, message)
+
+
+def deleting(message: str) -> Expression:
+    """Return an expression of the guard that sees deletions."""
+    return Expression(guards.DELETE, message)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field of one of the two kinds whose schema bounds it. A path has `[]` behind a list."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api import cel, guards
-from bailiwick_api.guards import DELETE, OPEN, REVIEW, STATUS
-from enforced import Code, Expression, Field, NoField, Place, Role, SchemaRule
+from enforced import Code, Field, NoField, Place, Role, SchemaRule, deleting, opening, reviewing, writing_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +18,6 @@ class Invariant:
     number: int
     holds: str
     places: tuple[Place, ...]
-
-
-def _open(message: str) -> Expression:
-    return Expression(OPEN, message)
-
-
-def _review(message: str) -> Expression:
-    return Expression(REVIEW, message)
-
-
-def _status(message: str) -> Expression:
-    return Expression(STATUS, message)
 
 
 _NO_OWNERS: Final = "a grant has no owner references and no finalizers"
@@ -46,7 +33,7 @@ INVARIANTS: Final = (
         " administrators included; the decision point works the names out again from the real call. Not offered: owners"
         " of an account. Who runs an agent is known to you and not to the API server: keep them out of its groups.",
         (
-            _review("nobody reviews their own request"),
+            reviewing("nobody reviews their own request"),
             Code("bailiwick_engine.quorum.excluded"),
             Code("bailiwick_engine.grants.excluded_reviewers"),
             _TALLY,
@@ -57,16 +44,16 @@ INVARIANTS: Final = (
         "Who reviews, asks or revokes is who the API server authenticated; whoever names somebody else is refused, not"
         " corrected. People fill Human steps, service accounts System steps, and a group is one's own.",
         (
-            _review(guards.REVIEW_NAMES_AUTHOR),
-            _review("reviewerUID is not yours"),
-            _review("you are not in that group"),
-            _review("name the group of this step that you review for"),
-            _review("a Human step takes a person"),
-            _review("a System step takes a service account"),
-            _review("a revocation names its author"),
-            _review("revocation.for is the decision point's: it says at whose word it withdraws"),
-            _open("requester must be you"),
-            _open("requester.uid is not yours"),
+            reviewing(guards.REVIEW_NAMES_AUTHOR),
+            reviewing("reviewerUID is not yours"),
+            reviewing("you are not in that group"),
+            reviewing("name the group of this step that you review for"),
+            reviewing("a Human step takes a person"),
+            reviewing("a System step takes a service account"),
+            reviewing("a revocation names its author"),
+            reviewing("revocation.for is the decision point's: it says at whose word it withdraws"),
+            opening("requester must be you"),
+            opening("requester.uid is not yours"),
         ),
     ),
     Invariant(
@@ -75,8 +62,8 @@ INVARIANTS: Final = (
         " Neither of our accounts has it, and nothing of ours reviews for anybody. Whoever may impersonate a reviewer"
         " is that reviewer to the API server: its audit log has both names.",
         (
-            _review("verb approve needed on the endpointpolicy of the step"),
-            _open("verb request needed on each endpointpolicy that the grant names"),
+            reviewing("verb approve needed on the endpointpolicy of the step"),
+            opening("verb request needed on each endpointpolicy that the grant names"),
             Role("bailiwick-approve", "approve"),
             Role("bailiwick-edit", "approve", held=False),
             Role("bailiwick-webhook", "approve", held=False),
@@ -87,16 +74,13 @@ INVARIANTS: Final = (
         4,
         "No link and no task id carries authority. The decision point has no path that reviews, and tells of a task"
         " only to enforcers of its endpoint: a review is a write at the API server, under one's own login.",
-        (
-            _review("verb approve needed on the endpointpolicy of the step"),
-            Code("bailiwick_webhook.pdp.Pdp.task"),
-        ),
+        (reviewing("verb approve needed on the endpointpolicy of the step"), Code("bailiwick_webhook.pdp.Pdp.task")),
     ),
     Invariant(
         5,
         "A username reviews a grant once, fills one step and counts once. Two usernames of one person are two people:"
         " let your issuer give each person one.",
-        (Field("ApprovalGrant", "spec.reviews[].reviewer"), _review("one review at a time"), _TALLY),
+        (Field("ApprovalGrant", "spec.reviews[].reviewer"), reviewing("one review at a time"), _TALLY),
     ),
     Invariant(
         6,
@@ -105,9 +89,9 @@ INVARIANTS: Final = (
         (
             SchemaRule(cel.REQUEST_IMMUTABLE),
             SchemaRule(cel.REVIEWS_APPEND_ONLY),
-            _review("reviews are append-only"),
-            _review("labels of a grant are immutable"),
-            _open("a new grant carries no review and no revocation"),
+            reviewing("reviews are append-only"),
+            reviewing("labels of a grant are immutable"),
+            opening("a new grant carries no review and no revocation"),
         ),
     ),
     Invariant(
@@ -115,8 +99,8 @@ INVARIANTS: Final = (
         "A review lies inside the grant that it is of, and repeats what was shown: the digest, or for a Scope the"
         " grant's uid. A grant made anew under the same name has another uid and none of the reviews.",
         (
-            _review("the review is of another request: its binding differs from the grant's"),
-            _review("no such step"),
+            reviewing("the review is of another request: its binding differs from the grant's"),
+            reviewing("no such step"),
             Code("bailiwick_engine.quorum.binding_of"),
         ),
     ),
@@ -143,11 +127,11 @@ INVARIANTS: Final = (
             Field("EndpointPolicy", "spec.rules[].approval.allowUnseen"),
             SchemaRule(cel.DISPLAY_NEEDED),
             SchemaRule(cel.SCOPE_SHOWS_ITSELF),
-            _open(
+            opening(
                 "only the decision point digests and renders a call: by hand a grant is Scope,"
                 " without digest or display"
             ),
-            _open(guards.NAMES_RESERVED),
+            opening(guards.NAMES_RESERVED),
         ),
     ),
     Invariant(
@@ -156,8 +140,8 @@ INVARIANTS: Final = (
         " replicas lets through exactly `maxUses` calls.",
         (
             _CONSUME,
-            _status("the decision point adds exactly one use and nothing else"),
-            _status(guards.USES_ARE_THE_PDPS),
+            writing_status("the decision point adds exactly one use and nothing else"),
+            writing_status(guards.USES_ARE_THE_PDPS),
             SchemaRule(cel.USES_WITHIN_APPROVAL),
             SchemaRule(cel.USE_RECORD_PER_USE),
             SchemaRule(cel.USE_RECORDS_APPEND_ONLY),
@@ -179,7 +163,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.ACTIVE_HAS_TIMES),
             SchemaRule(cel.APPROVED_TIME_ONCE),
             SchemaRule(cel.NOT_AFTER_TIME_ONCE),
-            _open("pendingUntilTime must lie within 24 hours from now"),
+            opening("pendingUntilTime must lie within 24 hours from now"),
             Field("ApprovalGrant", "spec.request.windowSeconds"),
         ),
     ),
@@ -190,11 +174,11 @@ INVARIANTS: Final = (
         (
             SchemaRule(cel.PHASE_FINAL),
             SchemaRule(cel.REVOCATION_FINAL),
-            _review("the grant is revoked"),
-            _review("the grant is no longer pending"),
-            _review("verb revoke or approve needed on an endpointpolicy of the grant, or be its requester"),
-            _review("the decision point withdraws only a pending grant that it opened, for its requester or subject"),
-            _status("only an active grant is used"),
+            reviewing("the grant is revoked"),
+            reviewing("the grant is no longer pending"),
+            reviewing("verb revoke or approve needed on an endpointpolicy of the grant, or be its requester"),
+            reviewing("the decision point withdraws only a pending grant that it opened, for its requester or subject"),
+            writing_status("only an active grant is used"),
             _FITNESS,
             _RECONCILE,
         ),
@@ -206,7 +190,7 @@ INVARIANTS: Final = (
         (
             SchemaRule(cel.OPENED_NAMES_UIDS),
             SchemaRule(cel.RESOLVED_ONCE),
-            _review("the operator has not yet resolved what this grant names: try again, and look at its conditions"),
+            reviewing("the operator has not yet resolved what this grant names: try again, and look at its conditions"),
             Code("bailiwick_engine.grants.answers"),
             Code("bailiwick_engine.grants.current"),
         ),
@@ -231,18 +215,15 @@ INVARIANTS: Final = (
         17,
         "A grant dies with any change of what its rules mean, stricter or laxer, so its steps are always those of now."
         " Fewer uses and a shorter window count at once. (The reference lets a quorum be tightened; this is stricter.)",
-        (
-            Code("bailiwick_engine.ruledigest.rule_digest"),
-            Code("bailiwick_engine.grants.current"),
-        ),
+        (Code("bailiwick_engine.ruledigest.rule_digest"), Code("bailiwick_engine.grants.current")),
     ),
     Invariant(
         18,
         "Status is written by our two accounts, each its own fields, along the phases of the schema.",
         (
-            _status("status is written by Bailiwick only"),
-            _status(guards.USES_ARE_THE_PDPS),
-            _status("the decision point adds exactly one use and nothing else"),
+            writing_status("status is written by Bailiwick only"),
+            writing_status(guards.USES_ARE_THE_PDPS),
+            writing_status("the decision point adds exactly one use and nothing else"),
             SchemaRule(cel.PHASE_FINAL),
             SchemaRule(cel.STATUS_STAYS),
             SchemaRule(cel.COUNTED_FOR_GOOD),
@@ -270,8 +251,8 @@ INVARIANTS: Final = (
         " holds `approve` and has no part in the call, and it fills no Human step.",
         (
             NoField("EndpointPolicy", "spec.rules[].approval.auto"),
-            _review("a System step takes a service account"),
-            _review("a Human step takes a person"),
+            reviewing("a System step takes a service account"),
+            reviewing("a Human step takes a person"),
         ),
     ),
     Invariant(
@@ -280,7 +261,9 @@ INVARIANTS: Final = (
         " Deny. Who must act at once edits the policy, which Git and the audit log show.",
         (
             NoField("EndpointPolicy", "spec.rules[].approval.emergency"),
-            _open("a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"),
+            opening(
+                "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
+            ),
             Field("ApprovalGrant", "spec.request.origin"),
         ),
     ),
@@ -289,10 +272,10 @@ INVARIANTS: Final = (
         "The decision record is written before an answer that uses a grant. A grant is deleted by retention alone, once"
         " it has ended, or with its namespace; owner references and finalizers, deletion by another name, are refused.",
         (
-            Expression(DELETE, "a grant is evidence: revoke it instead"),
-            Expression(DELETE, guards.ONLY_ENDED_DELETED),
-            _open(_NO_OWNERS),
-            _review(_NO_OWNERS),
+            deleting("a grant is evidence: revoke it instead"),
+            deleting(guards.ONLY_ENDED_DELETED),
+            opening(_NO_OWNERS),
+            reviewing(_NO_OWNERS),
             Code("bailiwick_webhook.record.writer.RecordWriter"),
         ),
     ),
@@ -321,7 +304,7 @@ INVARIANTS: Final = (
         (
             Role("bailiwick-edit", "approve", held=False),
             Role("bailiwick-request", "approve", held=False),
-            _review("verb approve needed on the endpointpolicy of the step"),
+            reviewing("verb approve needed on the endpointpolicy of the step"),
         ),
     ),
     Invariant(
