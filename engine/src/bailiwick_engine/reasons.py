@@ -166,7 +166,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
     Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
     " limit.",
-    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, and a grant is needed.",
+    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s and a grant is needed, or"
+    " it was approved that much in the future: the operator's clock is ahead.",
     Reason.RECORD_FAILED: "The decision record could not be written.",
 }
 """When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""
