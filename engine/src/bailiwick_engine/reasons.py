@@ -140,7 +140,7 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.CONDITION_ERROR: "A condition of the nearest Allow, or of a Deny, lacks a value or cannot be evaluated.",
     Reason.INTENT_MISMATCH: "`context.intent` is missing or is none of the rule's `intents`.",
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
-    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`.",
+    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or is being deleted and a finalizer holds it.",
     Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or two policies carry settings.",
     Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none carries `endpointSettings`.",
     Reason.IDENTITY_INVALID: "The subject's token is missing, not valid, or another's than the body says.",

@@ -10,7 +10,7 @@ import pytest
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.approvalgrant import to_resolve
 from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved
-from support.objects import Object, changed, use_record
+from support.objects import RULE_DIGEST, Object, changed, use_record
 from unit.operator.cases import (
     NOW,
     PENDING_UNTIL,
@@ -25,6 +25,7 @@ from unit.operator.cases import (
 
 FOUND: Final = Resolved(RESOLVED)
 NOT_YET: Final = Unresolved("there is no EndpointPolicy crm-agent")
+RULE: Final = {"policy": "crm-agent", "rule": "export", "uid": "policy-uid", "ruleDigest": RULE_DIGEST}
 DAVE: Final = [{"reviewer": "dave"}]
 IS_RESOLVED: Final = {"phase": "Pending", "resolved": RESOLVED}
 
@@ -192,7 +193,7 @@ class TestItIsLookedUp:
     )
     def test_and_only_then(self, body: Object, asked: bool) -> None:
         if body["spec"]["request"]["origin"] == "Requested":
-            opened = changed(body, "spec.request.rules.0", {**RESOLVED["rules"][0]})
+            opened = changed(body, "spec.request.rules.0", RULE)
             opened = changed(opened, "spec.request.subject.uid", "agent-uid")
             body = changed(opened, "spec.request.display", [{"name": "resource.id", "value": "42"}])
         assert (to_resolve(body) is not None) is asked

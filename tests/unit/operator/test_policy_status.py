@@ -159,7 +159,8 @@ ACTED_FOR: Final = {**settings(), "delegation": {"maxDepth": 1, "principals": ["
 def gates(approval: Object, *subjects: str, **spec: object) -> Object:
     everybody = [subject(), CAROL, SUPPORT]
     rules = [gated_rule(approval=approval, subjects=[*subjects])]
-    return stored(policy("crm", **{"endpointSettings": settings(), "subjects": everybody, "rules": rules, **spec}))
+    written = {"endpoint": "crm-api", "endpointSettings": settings(), "subjects": everybody, "rules": rules}
+    return stored(policy("crm") | {"spec": {**written, **spec}})
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,14 @@ SECOND: Final = step("second")
 
 def compiled(name: str = "crm-agent", *, spec: Object | None = None, **fields: object) -> CompiledPolicy | BrokenPolicy:
     """Compile a policy with one gated rule; keywords replace fields of the rule."""
-    gated = gated_rule(**{"approval": APPROVAL, **fields})
+    gated = {**gated_rule(approval=APPROVAL), **fields}
     body = policy("crm", name, **{"subjects": PEOPLE, "rules": [gated, rule()], **(spec or {})})
     return compile_object(body | {"metadata": {**body["metadata"], "uid": f"{name}-uid", "generation": 1}})
 
 
 def request(**fields: object) -> Request:
-    body = grant("crm", **{"rules": [{"policy": "crm-agent", "rule": "export"}], **fields})
-    return ApprovalGrant.model_validate({"spec": body["spec"]}).spec.request
+    named = grant("crm", rules=[{"policy": "crm-agent", "rule": "export"}])["spec"]["request"]
+    return ApprovalGrant.model_validate({"spec": {"request": {**named, **fields}}}).spec.request
 
 
 def resolved(
@@ -315,6 +315,14 @@ def test_of_several_rules_the_strictest_counts() -> None:
         "windowSeconds is 31, and the rules give at most 30"
     )
     assert isinstance(resolved({**both, "windowSeconds": 30}, wide, narrow), Resolved)
+
+
+@pytest.mark.invariant(23)
+def test_several_rules_that_ask_for_more_reviews_than_a_grant_holds_are_never_met() -> None:
+    many = {**APPROVAL, "steps": [{"name": f"s{number}", "kind": "Human", "count": 5} for number in range(3)]}
+    steps = [step(name, f"export.s{number}", count=5) for name in ("crm-agent", "second") for number in range(3)]
+    found = resolved({"rules": BOTH, "steps": steps}, compiled(approval=many), compiled("second", approval=many))
+    assert found == Unresolved("the rules together ask for 30 reviews, and a grant holds 20")
 
 
 def test_accounts_are_looked_up_for_subject_and_actors_of_the_cluster_alone() -> None:
