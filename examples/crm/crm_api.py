@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import urllib.parse
 import uuid
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Bailiwick:
 
     async def evaluate(self, call: dict, request_id: str) -> dict:
         """Ask for a decision; whatever is not one becomes a denial."""
-        status, body = await self._post("evaluation", call, request_id)
+        status, body = await self._send("POST", "evaluation", call, request_id)
         if status == 200 and isinstance(body.get("decision"), bool):
             return body
         return {"decision": False, "context": {"reason": "pdp_unavailable", "detail": body.get("detail", "")}}
@@ -39,14 +40,18 @@ class Bailiwick:
     async def request(self, call: dict, reason: str, request_id: str) -> tuple[int, dict]:
         """Ask for an approval of a call, on behalf of the caller."""
         context = {**call["context"], "business_justification": reason}
-        return await self._post("requests", {**call, "context": context}, request_id)
+        return await self._send("POST", "requests", {**call, "context": context}, request_id)
 
-    async def _post(self, path: str, body: dict, request_id: str) -> tuple[int, dict]:
+    async def task(self, task: str) -> tuple[int, dict]:
+        """Read what became of a request; once approved it holds the approval that the caller shows."""
+        return await self._send("GET", f"requests/{urllib.parse.quote(task, safe='')}", None, str(uuid.uuid4()))
+
+    async def _send(self, method: str, path: str, body: dict | None, request_id: str) -> tuple[int, dict]:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}", "X-Request-ID": request_id}
         try:
-            async with self._session.post(f"{self._base}/{path}", json=body, headers=headers) as response:
+            async with self._session.request(method, f"{self._base}/{path}", json=body, headers=headers) as response:
                 return response.status, await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return 503, {"detail": f"the decision point did not answer: {error}"}
@@ -62,6 +67,9 @@ def call_of(request: web.Request, action: str, customer: str, args: dict | None 
     context: dict = {"evidence": {"subject_token": token}}
     if args is not None:
         context["args"] = args
+    if (shown := request.headers.get("X-Approval")) is not None:
+        # As the task of the request held it (AuthZEN ARAP, `context.approval`): handed on, and never judged here.
+        context["approval"] = json.loads(shown)
     return {
         "subject": {"type": "serviceAccount", "id": claimed_subject(token)},
         "action": {"name": action},
@@ -90,6 +98,7 @@ class CrmApi:
         app.router.add_get("/customers", self.list_customers)
         app.router.add_post("/customers/{id}/export", self.export)
         app.router.add_post("/customers/{id}/export/approval", self.ask_export)
+        app.router.add_get("/approvals/{task}", self.approval)
         app.router.add_post("/customers/{id}/notify", self.notify)
         app.router.add_post("/customers/{id}/notify/approval", self.ask_notify)
         app.on_cleanup.append(lambda _: self._bailiwick.close())
@@ -115,6 +124,10 @@ class CrmApi:
 
     async def ask_notify(self, request: web.Request) -> web.Response:
         return await self._ask(request, "customers.notify")
+
+    async def approval(self, request: web.Request) -> web.Response:
+        status, answer = await self._bailiwick.task(request.match_info["task"])
+        return web.json_response(answer, status=status)
 
     async def _ask(self, request: web.Request, action: str) -> web.Response:
         body = await request.json()

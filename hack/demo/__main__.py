@@ -16,6 +16,7 @@ from demo import install
 from demo.narrator import Narrator, Terminal
 from demo.s1 import RACE_USES, RACERS, S1, NotAsToldError
 from demo.s2 import S2
+from demo.s3 import S3
 from demo.s4 import S4
 from demo.stack import Stack
 from localcluster.access import Cluster
@@ -139,9 +140,10 @@ def _play(bench: _Bench, tell: Narrator) -> None:
     bench.adopt()
     stack.await_guard()
     tell.held("each guard refused the dry run that it must refuse")
-    tell.step("The accounts and policies of the CRM, of the deployment API and of the support desk are applied.")
+    tell.step("The accounts and policies of the four examples are applied.")
     install.crm(stack, tell)
     install.deploy(stack, tell)
+    install.secrets(stack, tell)
     install.support(stack, tell)
     tell.step("An issuer of people's tokens starts; the decision points are told about it.")
     stack.start_issuer()
@@ -155,6 +157,7 @@ def _play(bench: _Bench, tell: Narrator) -> None:
     S1(stack, tell).play()
     S2(stack, tell).play()
     S4(stack, tell).play()
+    S3(stack, tell).play()
 
 
 def _proven(tell: Narrator) -> None:
@@ -166,6 +169,7 @@ def _proven(tell: Narrator) -> None:
         f"Of {RACERS} parallel calls over {_WEBHOOKS} processes exactly {RACE_USES} passed on {RACE_USES} uses.",
         "A revocation stops the next call.",
         "A service account deploys from an approved workload only, and only where the target is in scope.",
+        "Automation reads a secret only while an incident is recorded by one system account and confirmed by another.",
         "On a person's behalf an agent gets less than by itself, and a chain no more than any hop of it.",
     ):
         tell.held(line)

@@ -8,6 +8,7 @@ from demo.stack import MANIFESTS, Stack
 
 _CRM = ("examples/crm/accounts.yaml", "examples/crm/policy.yaml", "hack/demo/broad-rights.yaml")
 _DEPLOY = ("examples/deploy/accounts.yaml", "examples/deploy/policy.yaml")
+_SECRETS = ("examples/secrets/accounts.yaml", "examples/secrets/policy.yaml")
 _SUPPORT = ("examples/support/accounts.yaml", "examples/support/policy.yaml")
 
 
@@ -41,6 +42,11 @@ def deploy(stack: Stack, tell: Narrator) -> None:
     _example(stack, tell, _DEPLOY, "deployer", "deploy")
 
 
+def secrets(stack: Stack, tell: Narrator) -> None:
+    """Apply the example of the secret store, and wait until its policy is accepted. Raises `InstallError`."""
+    _example(stack, tell, _SECRETS, "rotator", "vault")
+
+
 def support(stack: Stack, tell: Narrator) -> None:
     """Apply the support desk example, and wait until its policy is accepted. Raises `InstallError`."""
     _example(stack, tell, _SUPPORT, "desk", "support")
@@ -55,7 +61,7 @@ def await_served(stack: Stack, tell: Narrator) -> None:
 
 def remove(stack: Stack) -> None:
     """Take back everything that was applied."""
-    for files in (_CRM, _DEPLOY, _SUPPORT, *reversed(MANIFESTS)):
+    for files in (_CRM, _DEPLOY, _SECRETS, _SUPPORT, *reversed(MANIFESTS)):
         _run(stack, "delete", "--ignore-not-found", "--timeout=50s", *(f"--filename={file}" for file in files))
 
 

@@ -43,7 +43,7 @@ class S1:
         task = self._is_stopped_and_asks()
         self._nobody_without_the_right_approves(task)
         self._an_owner_approves(task)
-        self._uses_it_once()
+        self._uses_it_once(task)
         self._tell.chapter(f"{RACERS} calls at once, over {len(self._stack.decision_points)} decision points")
         self._race()
         self._tell.chapter("Revoking")
@@ -86,17 +86,22 @@ class S1:
         self._await_phase(task, "Active")
         self._tell.held("the operator counted the review under a proven guard: the grant is Active")
 
-    def _uses_it_once(self) -> None:
-        self._tell.step("The agent asks for another export than the approved one: one more field.")
+    def _uses_it_once(self, task: str) -> None:
+        self._tell.step("The agent repeats the call without showing the approval token.")
+        self._equal(self._denied("/customers/42/export", _EXPORT), "approval_token_required", "the reason")
+        self._tell.held("stopped: rule `export` has `presentation: Token`")
+        self._tell.step("The agent reads the task of its request, which holds the token now.")
+        shown = self._approval(task)
+        self._tell.step("It shows the token for another export than the approved one: one more field.")
         other = {**_EXPORT, "fields": ["name", "email", "revenue"]}
-        self._equal(self._denied("/customers/42/export", other), "approval_required", "the reason")
-        self._tell.held("stopped: the approval is of other arguments")
-        self._tell.step("The agent repeats the very call that was approved.")
-        self._must(self._crm("POST", "/customers/42/export", _EXPORT), 200)
+        self._equal(self._denied("/customers/42/export", other, shown), "approval_token_invalid", "the reason")
+        self._tell.held("stopped: the token is of other arguments")
+        self._tell.step("The agent repeats the very call that was approved, and shows the token.")
+        self._must(self._crm("POST", "/customers/42/export", _EXPORT, shown), 200)
         self._tell.held("exported; the use stands in the grant before the answer was given")
-        self._tell.step("The agent repeats it once more.")
-        self._equal(self._denied("/customers/42/export", _EXPORT), "approval_consumed", "the reason")
-        self._tell.held("stopped: the approval was for one use")
+        self._tell.step("The agent repeats it once more, with the same token.")
+        self._equal(self._denied("/customers/42/export", _EXPORT, shown), "approval_consumed", "the reason")
+        self._tell.held("stopped: the approval was for one use, and a token is no bearer of more")
 
     def _race(self) -> None:
         self._tell.step(f"The agent asks to send a notice; the policy allows {RACE_USES} uses of one approval.")
@@ -122,28 +127,44 @@ class S1:
         )["task"]["id"]
         self._patch(task, self._review(task, "carol"), person="carol")
         self._await_phase(task, "Active")
+        shown = self._approval(task)
         revocation = {
             "op": "add",
             "path": "/spec/revocation",
             "value": {"by": "carol", "reason": "not needed after all"},
         }
         self._patch(task, [revocation], person="carol")
-        self._tell.step("The agent makes the call that was approved a moment ago.")
-        self._equal(self._denied("/customers/41/export", _EXPORT), "approval_revoked", "the reason")
+        self._tell.step("The agent makes the call that was approved a moment ago, with the token that it was given.")
+        self._equal(self._denied("/customers/41/export", _EXPORT, shown), "approval_revoked", "the reason")
         self._tell.held("stopped: the grant is read live before every use")
 
-    def _crm(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
-        self._tell.command(f"{method} {path}" + (f"  {json.dumps(body)}" if body is not None else ""))
+    def _crm(
+        self, method: str, path: str, body: dict[str, Any] | None = None, shown: dict[str, Any] | None = None
+    ) -> requests.Response:
+        words = [method, path, json.dumps(body) if body is not None else "", "  # shows the token" if shown else ""]
+        self._tell.command(" ".join(word for word in words if word))
+        headers = {"Authorization": f"Bearer {self._agent}"}
         return requests.request(
             method,
             self._stack.crm_url + path,
             json=body,
-            headers={"Authorization": f"Bearer {self._agent}"},
+            headers=headers | ({"X-Approval": json.dumps(shown)} if shown else {}),
             timeout=30,
         )
 
-    def _denied(self, path: str, body: dict[str, Any]) -> str:
-        return str(self._must(self._crm("POST", path, body), 403)["reason"])
+    def _approval(self, task: str) -> dict[str, Any]:
+        """Return the approval that the agent shows, as the task of its request holds it."""
+        self._tell.command(f"GET /approvals/{task}")
+        answer = requests.get(
+            f"{self._stack.crm_url}/approvals/{task}", headers={"Authorization": f"Bearer {self._agent}"}, timeout=30
+        )
+        self._equal(answer.status_code, 200, "the status")
+        approval: dict[str, Any] = answer.json()["task"]["result"]["approval"]
+        self._tell.answer({**approval, "state": f"<{len(approval['state'])} characters, signed>"})
+        return approval
+
+    def _denied(self, path: str, body: dict[str, Any], shown: dict[str, Any] | None = None) -> str:
+        return str(self._must(self._crm("POST", path, body, shown), 403)["reason"])
 
     def _must(self, answer: requests.Response, status: int) -> Any:  # noqa: ANN401 - any JSON body
         body = answer.json()

@@ -92,6 +92,20 @@ class Stack:
         )
         return answer.returncode, (answer.stdout + answer.stderr).strip()
 
+    def bailiwick(self, *arguments: str, kubeconfig: Path) -> tuple[int, str]:
+        """Run `kubectl bailiwick` with nobody at the terminal; return its exit code and what it said."""
+        path = os.pathsep.join((str(KUBECTL.parent), os.environ.get("PATH", "")))
+        answer = subprocess.run(  # noqa: S603 - kubectl of this environment, with the demo's own arguments
+            [KUBECTL, "bailiwick", *arguments, f"--kubeconfig={kubeconfig}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PATH": path},
+            timeout=60,
+        )
+        return answer.returncode, (answer.stdout + answer.stderr).strip()
+
     def start_operator(self, *flags: str, name: str = "operator") -> Running:
         """Start an operator."""
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.operator_name), name)

@@ -30,6 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.await_guard()
         install.crm(stack, Silent())
         install.deploy(stack, Silent())
+        install.secrets(stack, Silent())
         install.support(stack, Silent())
         stack.start_issuer()
         for _ in range(3):

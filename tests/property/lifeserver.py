@@ -63,6 +63,10 @@ class Wire:
     async def write_grant_status(self, grant: Object) -> Answer:
         return await self._answer(Op("PUT", grant["metadata"]["name"], copy.deepcopy(grant)))
 
+    async def list_grants(self, namespace: str, selector: str) -> list[Object]:
+        found: list[Object] = await Op("LIST")
+        return found
+
     async def create_grant(self, manifest: Object) -> Answer:
         return await self._answer(Op("POST", manifest["metadata"]["name"], copy.deepcopy(manifest)))
 

@@ -4,6 +4,7 @@ Holds: there is no rule here. The call is given to `decide` as an enforcer would
 only the decision point learns (workload, claims) is unknown, as the engine knows unknown.
 """
 
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -27,10 +28,14 @@ from bailiwick_engine.explain import Change, Explanation, explain
 from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
 from bailiwick_engine.verdict import Outcome, Verdict
 
 _EFFECTS: Final = {Exit.OK: ("allow", "green"), Exit.NO: ("deny", "red"), Exit.PENDING: ("approval required", "yellow")}
+
+# An approval is there; what is missing is its token, as the reason says.
+_BY_TOKEN: Final = {Reason.APPROVAL_TOKEN_REQUIRED, Reason.APPROVAL_TOKEN_INVALID}
 
 
 def run(options: Check) -> int:
@@ -67,6 +72,8 @@ def run(options: Check) -> int:
         sys.stdout.write(_EFFECTS[code][0] + "\n")
     else:
         output.write(_lines(verdict, explanation, code))
+        if code is Exit.PENDING and verdict.gate is not None and verdict.pending is None:
+            output.talk(_how_to_ask(verdict.gate, call, username))
     return code
 
 
@@ -139,7 +146,7 @@ def _lines(verdict: Verdict, explanation: Explanation, code: Exit) -> Iterator[L
         yield [("Pending: ", "bold"), (visible(verdict.pending.name), "")]
     if code is Exit.OK:
         return
-    if verdict.gate is not None:
+    if verdict.gate is not None and verdict.reason not in _BY_TOKEN:
         yield [("What would unlock it: ", "bold"), (_asked(verdict.gate), "")]
     if explanation.changes:
         yield [("Nearest miss, what would have to be otherwise:", "bold")]
@@ -158,6 +165,18 @@ def _asked(gate: Gate) -> str:
     )
     times = "once" if gate.max_uses == 1 else f"{gate.max_uses} times"
     return f"an approval by {steps}; it can be used {times} within {span(gate.window_seconds)}"
+
+
+def _how_to_ask(gate: Gate, call: Call, username: str) -> str:
+    if not gate.scope:
+        return "Its enforcer asks for it, with this very call: an approval of it is bound to all of the call."
+    short = "sa:" + username.removeprefix("system:serviceaccount:").replace(":", "/")
+    resource = f"{call.resource.type}/{call.resource.id}"
+    words = ["kubectl", "bailiwick", "request", call.action.name, resource, "-n", call.namespace]
+    words += ["--endpoint", call.endpoint, "--for", short]
+    for name in sorted(gate.scope_properties & (call.resource.properties or {}).keys()):
+        words += ["--property", f"{name}={(call.resource.properties or {})[name]}"]
+    return f"Ask for it beforehand with:\n  {shlex.join(words)} --reason TEXT"
 
 
 def _changed(change: Change) -> Iterator[str]:

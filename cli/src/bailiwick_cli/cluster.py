@@ -102,7 +102,10 @@ class Cluster:
         media: str = "application/json",
     ) -> Object:
         response = self._send(method, path, query=query, body=body, media=media, timeout=self._timeout)
-        found: Object = json.loads(response.data)
+        try:
+            found: Object = json.loads(response.data)
+        except ValueError as error:
+            raise CliError(f"{self._client.configuration.host} does not answer as an API server does") from error
         return found
 
     def _send(

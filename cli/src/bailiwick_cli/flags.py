@@ -224,7 +224,9 @@ def option_types(options: type[Flags]) -> dict[str, Any]:
 def _ends(run: Callable[[], int]) -> int:
     """Run a command; whatever happens in it becomes an exit code and at most one line."""
     try:
-        return run()
+        code = run()
+        # Here, so that a reader who has gone is noticed here.
+        sys.stdout.flush()
     except CliError as error:
         _talk(f"error: {error}")
         return error.code
@@ -240,6 +242,8 @@ def _ends(run: Callable[[], int]) -> int:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         _talk(f"error: a defect of this program ({said}); set BAILIWICK_DEBUG=1 to see where")
         return Exit.FAILURE
+    else:
+        return code
 
 
 def _talk(text: str) -> None:

@@ -4,6 +4,7 @@ Holds: nothing is sent before the call was shown and somebody said yes to it, at
 sent is tied to the very object that was shown (uid, resourceVersion, binding), and is never sent again by itself.
 """
 
+import contextlib
 import re
 import shlex
 import sys
@@ -41,8 +42,7 @@ def run(options: Review, decision: Decision) -> int:
     if grant.ended:
         raise CliError(f"{grant.name} is {grant.phase}: there is nothing to review any more")
     choice = steps.choose(grant, me, options.step, options.group)
-    group = f" for {visible(choice.group)}" if choice.group else ""
-    output.talk(f"\nYou, {visible(me.username)}, {decision.lower()} the step {visible(choice.step.name)}{group}.")
+    output.talk(f"\n{_summary(me.username, choice, decision, grant)}")
     if not _confirmed(options, grant, decision):
         output.talk("nothing was sent")
         return Exit.NO
@@ -58,6 +58,16 @@ def one_name(names: list[str], verb: str) -> str:
     return grant_name(names[0])
 
 
+def _summary(username: str, choice: Choice, decision: Decision, grant: GrantView) -> str:
+    """Return who does what, and once more to which call: long words of the requester's may have moved that off."""
+    group = f" for {visible(choice.group)}" if choice.group else ""
+    request = grant.request
+    return (
+        f"You, {visible(username)}, {decision.lower()} the step {visible(choice.step.name)}{group}:"
+        f" {visible(request['action']['name'])} on {visible(grant.resource)} by {visible(request['subject']['id'])}."
+    )
+
+
 def _confirmed(options: Review, grant: GrantView, decision: Decision) -> bool:
     if options.binding is not None:
         _compare(options.binding, grant)
@@ -68,9 +78,20 @@ def _confirmed(options: Review, grant: GrantView, decision: Decision) -> bool:
             "without a terminal, or with --yes, say also which request you mean, by how its binding begins:\n"
             f"  {_instead(options, grant, decision)}"
         )
+    _forget_typed()
     sys.stderr.write(f"{decision} this? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _forget_typed() -> None:
+    """Throw away what was typed before the question: it is no answer to it."""
+    try:
+        import termios  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return
+    with contextlib.suppress(termios.error):
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _compare(given: str, grant: GrantView) -> None:

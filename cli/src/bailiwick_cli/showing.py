@@ -69,6 +69,7 @@ def described(grant: GrantView) -> Iterator[Line]:
     if excluded := request.get("excludedReviewers"):
         yield _pair("Excluded", ", ".join(visible(one) for one in excluded) + " (may not review)")
     yield from _reviews(grant)
+    yield from _status(grant)
     yield from _words(request)
 
 
@@ -110,6 +111,15 @@ def _reviews(grant: GrantView) -> Iterator[Line]:
     if revocation := grant.raw["spec"].get("revocation"):
         said = f": {visible(revocation['reason'])}" if revocation.get("reason") else ""
         yield _pair("Revoked by", f"{visible(revocation['by'])}{said}", "red")
+
+
+def _status(grant: GrantView) -> Iterator[Line]:
+    """Yield what Bailiwick says of it: what names by hand stand for, and why it is not further."""
+    if resolved := grant.status.get("resolved"):
+        yield _pair("Resolved", f"the subject is the one with uid {visible(resolved['subjectUID'])}")
+    for condition in grant.status.get("conditions") or ():
+        if condition.get("message"):
+            yield _pair(visible(condition["type"]), f"{visible(condition['status'])}, {visible(condition['message'])}")
 
 
 def _words(request: Mapping[str, Any]) -> Iterator[Line]:

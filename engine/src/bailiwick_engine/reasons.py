@@ -140,7 +140,7 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.CONDITION_ERROR: "A condition of the nearest Allow, or of a Deny, lacks a value or cannot be evaluated.",
     Reason.INTENT_MISMATCH: "`context.intent` is missing or is none of the rule's `intents`.",
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
-    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`.",
+    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or is being deleted and a finalizer holds it.",
     Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or two policies carry settings.",
     Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none carries `endpointSettings`.",
     Reason.IDENTITY_INVALID: "The subject's token is missing, not valid, or another's than the body says.",
@@ -166,7 +166,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
     Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
     " limit.",
-    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, and a grant is needed.",
+    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s and a grant is needed, or"
+    " it was approved that much in the future: the operator's clock is ahead.",
     Reason.RECORD_FAILED: "The decision record could not be written.",
 }
 """When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""

@@ -80,7 +80,10 @@ class Events:
         """Write until cancelled."""
         while True:
             event = await self._queue.get()
-            await self._write(event)
+            try:
+                await self._write(event)
+            except Exception:  # noqa: BLE001 - nothing hangs on an event, least of all everything else
+                _LOG.exception("telling failed")
 
     async def _write(self, event: Object) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{event['metadata']['namespace']}/events"
@@ -90,7 +93,7 @@ class Events:
         except UnreachableError as error:
             why = str(error)
         if why is not None:
-            _LOG.info("an event was not written", event=event["reason"], of=event["regarding"]["name"], why=why)
+            _LOG.info("an event was not written", reason=event["reason"], of=event["regarding"]["name"], why=why)
 
     def _event(self, kind: Kind, metadata: Object, told: Told) -> Object:
         return {

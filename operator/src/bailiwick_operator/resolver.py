@@ -12,10 +12,9 @@ from bailiwick_api.approvalgrant import Request
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.inventory import Inventory, Key, Object
-from bailiwick_operator.kube import Kube
+from bailiwick_operator.kube import Kube, RefusedError
 from bailiwick_operator.reconcile import endpointpolicy
-from bailiwick_operator.reconcile.resolving import Known, Resolution, accounts_of, resolve
-from bailiwick_operator.work import RetryError
+from bailiwick_operator.reconcile.resolving import Known, Resolution, Unresolved, accounts_of, resolve
 
 W = TypeVar("W")
 _Compiled = CompiledPolicy | BrokenPolicy
@@ -38,10 +37,14 @@ class Resolver(Generic[W]):
     async def resolution(self, namespace: str, request: Request, carriers: tuple[Key, ...]) -> Resolution:
         """Return what the grant names. `carriers`: the policies that carry its endpoint's settings.
 
-        Raises `UnreachableError`, and `RetryError` where an account cannot be read.
+        Raises `UnreachableError`.
         """
         asserted = any(endpointpolicy.is_asserted(seen.body) for key in carriers if (seen := self._policies.get(key)))
-        accounts = {name: await self._uid(name) for name in sorted(accounts_of(request, asserted=asserted))}
+        try:
+            accounts = {name: await self._uid(name) for name in sorted(accounts_of(request, asserted=asserted))}
+        except RefusedError as error:
+            # Said where its author looks, and tried again as anything else that is not there yet.
+            return Unresolved(str(error))
         # After the last await, so that what is judged is what there is.
         policies = {ref.policy: self._policy(Key(namespace, ref.policy)) for ref in request.rules}
         return resolve(request, Known(policies, accounts, asserted))
@@ -85,6 +88,6 @@ class Resolver(Generic[W]):
             return None
         if not answer.ok:
             message = f"service account {username} cannot be read: {answer.message}"
-            raise RetryError(message)
+            raise RefusedError(message)
         found: Object = answer.body["metadata"]
         return str(found["uid"])

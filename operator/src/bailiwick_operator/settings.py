@@ -215,7 +215,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     number("key-interval", float, 30, "seconds between looks at the signing keys")
     number("relist-interval", float, 600, "seconds between full lists that repair lost deletions, with jitter")
     number("request-timeout", float, 10, "seconds for one request to the API server")
-    number("grant-retention-seconds", int, _DAY, "for how long a grant is kept after it ended, at most 30 days")
+    number("grant-retention-seconds", int, _DAY, "how long a grant is kept after it ended: longer than any cooldown")
     number("grants-kept-per-policy", int, 500, "ended grants of one policy beyond which the oldest go an hour after")
     parser.add_argument(
         "--issuers",

@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from localcluster.login import from_file
+from localcluster.pki import Authority
 from support import commandline
 from support.commandline import Ran
+from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant
 
 Config = dict[str, Any]
@@ -75,6 +77,22 @@ def test_a_plugin_that_fails_is_told(listed: Callable[..., Ran], config: Config)
     assert ran.code == 2, ran
     assert "exec" in ran.err
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "files"])
+def test_a_client_certificate_says_who_we_are(
+    listed: Callable[..., Ran], config: Config, pdp: Bailiwick, inline: bool
+) -> None:
+    if pdp.plane is None:
+        pytest.skip("a certificate can be issued on a cluster of our own only")
+    pair = Authority.at(pdp.plane.folder / "pki", "ca").client("cli-carol", "carol", ("crm-owners",))
+    files = {"client-certificate": pair.certificate, "client-key": pair.key}
+    config["users"][0]["user"] = (
+        {f"{name}-data": base64.b64encode(path.read_bytes()).decode() for name, path in files.items()}
+        if inline
+        else {name: str(path) for name, path in files.items()}
+    )
+    assert listed(config).code == 0
 
 
 def test_a_token_file_gives_the_token(listed: Callable[..., Ran], config: Config, tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ def test_the_whole_call_is_shown_before_anything_is_asked(tenant: Tenant, cli: C
         "1 use, within 10m of the approval",
     ):
         assert said in ran.err, said
+    # And what it is about once more, right before the question.
+    about = f"customers.export on customer/shown by {tenant.agent}."
+    assert ran.err.index("INC-1 please") < ran.err.index(about)
     assert ran.err.index("own words, which nobody has checked") < ran.err.index("INC-1 please")
 
 

@@ -34,7 +34,7 @@ class HandWritten:
             self._namespace,
             endpointSettings=settings(),
             subjects=[subject("agent", self._namespace)],
-            rules=[gated_rule(**{"approval": APPROVAL, **rule})],
+            rules=[{**gated_rule(approval=APPROVAL), **rule}],
         )
         return accepted(self.admin.create(body))
 

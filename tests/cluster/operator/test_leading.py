@@ -73,6 +73,7 @@ class TestASecondOperator:
         assert first.stop() == 0
 
 
+# AB-46
 @pytest.mark.invariant(18)
 def test_a_leader_that_stood_still_ends_and_writes_nothing_more(new_operator: NewOperator, grants: Grants) -> None:
     first = new_operator("--identity", "first").start().await_leading()

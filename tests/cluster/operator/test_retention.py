@@ -37,7 +37,12 @@ def test_what_has_ended_is_deleted_after_its_time_and_the_log_keeps_what_it_was(
     until(lambda: gone(grants, body), "the grant is deleted", 20)
     assert KEPT_SECONDS - 1 <= time.monotonic() - ended < KEPT_SECONDS + 5
     name = "/".join((grants.namespace, body["metadata"]["name"]))
-    (line,) = [entry for entry in operator.said("grant deleted") if entry["grant"] == name]
+
+    def lines() -> list[Object]:
+        return [entry for entry in operator.said("grant deleted") if entry["grant"] == name]
+
+    until(lambda: lines() != [], "the log says so", 5)
+    (line,) = lines()
     assert (line["phase"], line["uid"], line["reviews"]) == ("Denied", body["metadata"]["uid"], ["dave: Deny"])
 
 

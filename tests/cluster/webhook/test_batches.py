@@ -44,6 +44,7 @@ def test_as_many_items_pass_as_the_grant_has_uses(tenant: Tenant) -> None:
     assert tenant.uses(grant) == 3
 
 
+# AB-17
 @pytest.mark.invariant(11)
 def test_a_batch_that_is_sent_again_takes_no_use_more(tenant: Tenant) -> None:
     grant = tenant.approved("customers.notify", "batch-3")

@@ -8,6 +8,7 @@ import pytest
 from support.installing import accepted
 from support.objects import gated_rule
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
+from support.waiting import until
 
 RACERS: Final = 60
 REPLICAS: Final = 3
@@ -55,6 +56,7 @@ def test_other_arguments_resources_and_contexts_are_other_calls(tenant: Tenant) 
     assert tenant.ask("customers.export", "bound", args={"format": "csv"}, tenant="a").decision is True
 
 
+# AB-13
 @pytest.mark.invariant(10)
 def test_of_sixty_calls_at_once_over_three_processes_exactly_three_use_a_grant_of_three(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "raced")
@@ -78,6 +80,7 @@ def test_two_replicas_that_conflict_both_get_a_use(tenant: Tenant) -> None:
         assert tenant.uses(name) == 3
 
 
+# AB-17
 @pytest.mark.invariant(11)
 def test_the_same_request_id_is_the_same_call_on_every_replica(tenant: Tenant) -> None:
     name = tenant.approved("customers.export", "repeated")
@@ -88,6 +91,7 @@ def test_the_same_request_id_is_the_same_call_on_every_replica(tenant: Tenant) -
     assert tenant.uses(name) == 1
 
 
+# AB-17
 @pytest.mark.invariant(11)
 def test_the_same_request_id_at_the_same_moment_takes_one_use(tenant: Tenant) -> None:
     name = tenant.approved("customers.notify", "storm")
@@ -158,12 +162,17 @@ def test_the_next_call_after_a_revocation_is_denied(tenant: Tenant) -> None:
 def test_a_grant_that_is_gone_serves_nobody(tenants: Tenants) -> None:
     tenant = tenants.make("gone")
     name = tenant.approved("customers.export", "gone")
+    operator = tenant.callers("system:serviceaccount:bailiwick-system:bailiwick-operator")
+    assert not any(who.delete(tenant.path_of(name)).ok for who in (operator, tenant.callers.admin))
     tenant.revoke(name)
     tenant.await_known(lambda said: said.reason == "approval_revoked", "customers.export", "gone")
-    operator = tenant.callers("system:serviceaccount:bailiwick-system:bailiwick-operator")
-    refused = operator.delete(tenant.path_of(name))
-    assert (refused.ok, tenant.callers.admin.delete(tenant.path_of(name)).ok) == (False, False)
+    until(lambda: tenant.phase(name) == "Revoked", "it has ended")
+    assert not tenant.callers.admin.delete(tenant.path_of(name)).ok
     assert tenant.ask("customers.export", "gone").reason == "approval_revoked"
+    # Retention, which is the operator's alone.
+    assert operator.delete(tenant.path_of(name)).ok
+    tenant.await_known(lambda said: said.reason == "approval_required", "customers.export", "gone")
+    assert tenant.ask("customers.export", "gone").decision is False
 
 
 @pytest.mark.invariant(14)

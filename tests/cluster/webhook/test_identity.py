@@ -150,6 +150,7 @@ def test_an_enforcer_may_ask_about_its_own_endpoint_only(tenant: Tenant, tenants
     assert asking.post(other.url(), other.body("customers.list"), other.pep).decision is True
 
 
+# AB-14
 @pytest.mark.invariant(11)
 def test_a_subject_that_asks_about_itself_gets_a_dry_run_that_uses_nothing(tenant: Tenant) -> None:
     name = tenant.approved("customers.export", "dry-run")

@@ -74,6 +74,24 @@ def test_a_change_and_a_deletion_are_felt_by_every_replica(tenants: Tenants) -> 
         until(lambda: tenant.ask("customers.list", point=point).status == 403, "it is gone", 5)  # noqa: B023 - asked at once
 
 
+def test_ab_20_a_policy_that_a_finalizer_holds_gives_nothing_from_its_deletion_on(tenants: Tenants) -> None:
+    tenant = tenants.make("held")
+    path, held = _path(tenant, "crm-agent"), {"metadata": {"finalizers": ["tests.bailiwick.dev/holds"]}}
+    accepted(tenant.callers.admin.patch(path, held, "merge"))
+    until(lambda: tenant.ask("customers.list").decision, "it is served")
+    try:
+        accepted(tenant.callers.admin.delete(path))
+        for point in range(REPLICAS):
+            until(lambda: tenant.ask("customers.list", point=point).reason == "policy_suspended", "it is felt", 5)  # noqa: B023 - asked at once
+            assert tenant.ask("customers.export", point=point).reason == "policy_suspended"
+            assert tenant.ask("customers.purge", point=point).reason == "policy_denied"
+        assert _await_condition(tenant, "crm-agent", "True")["reason"] == "Compiled"
+    finally:
+        accepted(tenant.callers.admin.patch(path, {"metadata": {"finalizers": None}}, "merge"))
+    # Its settings go with it, and nobody may ask any more.
+    until(lambda: tenant.ask("customers.list").status == 403, "it is gone", 5)
+
+
 def test_two_policies_with_settings_deny_the_endpoint(tenants: Tenants) -> None:
     tenant = tenants.make("conflicted")
     _write(

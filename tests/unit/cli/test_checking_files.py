@@ -1,6 +1,7 @@
 """`check -f`: policies from files, with no cluster, by the engine itself."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from support import commandline
-from support.commandline import Ran
+from support.commandline import PROGRAM, Ran
 from support.objects import gated_rule, policy, rule, settings
 
 AGENT = "sa:agents/crm-agent"
@@ -63,9 +64,32 @@ def test_arguments_and_properties_reach_the_conditions(check: Check) -> None:
     assert check("customers.list", "customer/1", *given[:4], rules=rules).code == 1
 
 
-def test_an_approval_that_needs_the_arguments_says_what_it_shows(check: Check) -> None:
+def test_how_to_ask_for_an_approval_is_told(check: Check) -> None:
+    steps = [{"name": "owner", "kind": "Human", "count": 1}]
     ran = check("customers.export", "customer/1", "-o", "yaml")
     assert yaml.safe_load(ran.out)["approval"]["steps"][0]["name"] == "crm-agent.export.owner"
+    assert "Its enforcer asks for it" in check("customers.export", "customer/1").err
+    scoped = gated_rule(
+        approval={"steps": steps, "binding": "Scope"},
+        resources=[{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}],
+    )
+    given = ("customers.export", "customer/a b", "--property", "env=prod", "--property", "other=1")
+    told = check(*given, rules=[scoped]).err
+    asking = (
+        f"request customers.export 'customer/a b' -n crm --endpoint crm-api --for {AGENT} --property env=prod --reason"
+    )
+    assert f"  kubectl bailiwick {asking} TEXT" in told
+
+
+def test_a_reader_who_has_read_enough_is_no_failure(tmp_path: Path) -> None:
+    file = tmp_path / "policies.yaml"
+    file.write_text(yaml.safe_dump(policy("crm", rules=[ALLOWED], endpointSettings=settings())), encoding="utf-8")
+    words = ["check", "--as", AGENT, "customers.unheard", "customer/1", "-f", str(file), "-o", "json"]
+    with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_a_policy_that_does_not_compile_is_told_and_denies(check: Check) -> None:

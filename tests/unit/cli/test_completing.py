@@ -5,6 +5,7 @@ import pytest
 from bailiwick_cli import complete
 from bailiwick_cli.complete import candidates
 from bailiwick_cli.flags import COMMANDS
+from support import commandline
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,18 @@ def test_without_a_cluster_there_are_no_names_and_no_words(
     monkeypatch.setattr("sys.argv", ["kubectl_complete-bailiwick", "show", ""])
     assert complete.main() == 0
     assert capsys.readouterr() == (":4\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("kubectl-bailiwick sh", "show"), ("kubectl-bailiwick show ", ""), ("kubectl-bailiwick list -o j", "json")],
+)
+def test_a_shell_completes_commands_and_nothing_where_there_is_no_cluster(line: str, found: str) -> None:
+    env = {
+        "_KUBECTL_BAILIWICK_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split(" ")) - 1),
+        "KUBECONFIG": "/nowhere",
+    }
+    ran = commandline.run(env=env)
+    assert (ran.out.strip(), ran.err) == (found, ""), ran

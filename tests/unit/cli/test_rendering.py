@@ -53,6 +53,13 @@ def test_every_text_is_escaped(fields: dict[str, Any]) -> None:
     assert "\u202e" not in text
 
 
+def test_what_bailiwick_says_of_a_grant_is_shown() -> None:
+    condition = {"type": "Ready", "status": "False", "reason": "Unresolved", "message": f"no such account {NASTY}"}
+    text = shown(status={"conditions": [condition], "resolved": {"subjectUID": "u-1", "rules": []}})
+    assert f"Ready:        False, no such account {SHOWN}\n" in text
+    assert "uid u-1" in text
+
+
 def test_a_reviewers_reason_is_escaped() -> None:
     out = io.StringIO()
     output.write(described(view(review("dave", reason=NASTY))), out)

@@ -345,3 +345,30 @@ class TestAProblem:
         assert str(Problem("spec.a", "is wrong", 2, 3)) == "spec.a:2:3: is wrong"
         assert str(Problem("spec.a", "is wrong")) == "spec.a: is wrong"
         assert Problem("spec.a", "is wrong") == Problem("spec.a", "is wrong", 0, 0)
+
+
+class TestAPolicyThatIsBeingDeleted:
+    """AB-20: a finalizer may hold it for ever."""
+
+    RULES: Final = (rule("read"), gated_rule(), rule("never", effect="Deny", actions=["customers.delete"]))
+
+    def deleting(self, *rules: Object, **spec: object) -> Object:
+        raw = stored("p", *(rules or self.RULES), **spec)
+        raw["metadata"]["deletionTimestamp"] = "2026-11-25T12:00:00Z"
+        return raw
+
+    def test_gives_nothing_and_denies_as_before(self) -> None:
+        compiled = compile_object(self.deleting())
+        assert isinstance(compiled, CompiledPolicy)
+        assert {rule.name: rule.suspended for rule in compiled.rules} == {"read": True, "export": True, "never": False}
+
+    def test_keeps_its_digest_its_rule_digests_and_its_settings(self) -> None:
+        was, now = (compile_object(raw) for raw in (stored("p", *self.RULES), self.deleting()))
+        assert isinstance(was, CompiledPolicy)
+        assert isinstance(now, CompiledPolicy)
+        assert (now.digest, now.settings) == (was.digest, was.settings)
+        assert [rule.gate for rule in now.rules] == [rule.gate for rule in was.rules]
+
+    def test_that_does_not_compile_denies_as_before(self) -> None:
+        broken = rule("read", conditions=[{"name": "c", "expression": "1 +"}])
+        assert isinstance(compile_object(self.deleting(broken)), BrokenPolicy)

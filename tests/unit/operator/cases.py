@@ -1,18 +1,23 @@
 """Stored grants and policies as the API server would return them, at moments that a test chooses."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_operator.reconcile import approvalgrant
 from bailiwick_operator.reconcile.approvalgrant import Observed, Outcome
 from bailiwick_operator.reconcile.conditions import Status, stamp
-from support.objects import Object, opened_grant, review, step
+from bailiwick_operator.reconcile.resolving import Resolution
+from support.objects import AGENT, RULE_DIGEST, Object, opened_grant, review, step
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 PENDING_UNTIL: Final = NOW + timedelta(hours=1)
 INSTALLATION: Final = Installation()
 STEP_OF_TWO: Final = step(count=2)
+RESOLVED: Final = {
+    "subjectUID": "agent-uid",
+    "rules": [{"policy": "crm-agent", "rule": "export", "uid": "policy-uid", "ruleDigest": RULE_DIGEST}],
+}
 
 
 def at(**delta: float) -> str:
@@ -48,9 +53,23 @@ def active(**fields: object) -> Status:
     return {"phase": "Active", "approvedTime": at(minutes=-1), "notAfterTime": at(minutes=9), **fields}
 
 
-def reconciled(body: Object, *, proven: bool = True, now: datetime = NOW) -> Outcome:
+def reconciled(
+    body: Object, *, proven: bool = True, now: datetime = NOW, resolution: Resolution | None = None
+) -> Outcome:
     """Reconcile a grant."""
-    return approvalgrant.reconcile(body, Observed(proven, INSTALLATION.is_person), now)
+    return approvalgrant.reconcile(body, Observed(proven, INSTALLATION.is_person, resolution), now)
+
+
+def by_hand(*reviewers: str, **fields: object) -> Object:
+    """Return a stored grant that a person wrote by hand, with names alone; keywords as of `grant`."""
+    named: dict[str, Any] = {
+        "origin": "PreApproved",
+        "binding": {"mode": "Scope"},
+        "rules": [{"policy": "crm-agent", "rule": "export"}],
+        "subject": {"type": "serviceAccount", "id": AGENT},
+        "requester": {"username": "carol"},
+    }
+    return grant(*reviewers, **{**named, **fields})
 
 
 def applied(body: Object, outcome: Outcome) -> Object:

@@ -8,10 +8,23 @@ import pytest
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.approvalgrant import UnreadableGrantError
-from support.objects import Object, changed, use_record
-from unit.operator.cases import NOW, PENDING_UNTIL, STEP_OF_TWO, active, applied, at, condition, grant, reconciled
+from bailiwick_operator.reconcile.resolving import Unresolved
+from support.objects import DIGEST, Object, changed, use_record
+from unit.operator.cases import (
+    NOW,
+    PENDING_UNTIL,
+    STEP_OF_TWO,
+    active,
+    applied,
+    at,
+    by_hand,
+    condition,
+    grant,
+    reconciled,
+)
 
 COUNTED_DAVE = [{"reviewer": "dave"}]
+SCOPE: dict[str, Any] = {"binding": {"mode": "Scope"}}
 
 
 @dataclass(frozen=True)
@@ -95,8 +108,19 @@ TABLE = [
         "used but not used up is active", grant(maxUses=2, status=active(uses=1, useRecords=[use_record()])), "Active"
     ),
     Case("revoked beats consumed", grant(revoked=True, status=active(uses=1, useRecords=[use_record()])), "Revoked"),
-    Case("a grant by hand stays pending", grant("dave", origin="PreApproved"), "Pending"),
-    Case("a scope grant stays pending", grant(binding={"mode": "Scope"}), "Pending"),
+    Case("a scope that the decision point opened is pending", grant(**SCOPE), "Pending"),
+    Case("a scope that was reviewed and proven is active", grant("dave", **SCOPE), "Active"),
+    Case("a scope that a denial opened is active too", grant("dave", **SCOPE, origin="OnDeny"), "Active"),
+    Case(
+        "a review of a scope that repeats a digest does not approve",
+        changed(grant("dave", **SCOPE), "spec.reviews.0.binding", DIGEST),
+        "Pending",
+    ),
+    Case(
+        "an Exact review that repeats the uid does not approve",
+        changed(grant("dave"), "spec.reviews.0.binding", "0b1a"),
+        "Pending",
+    ),
 ]
 
 
@@ -181,11 +205,18 @@ class TestTheStatus:
         assert (ready["status"], ready["reason"]) == ("False", "AwaitingReviews")
         assert "crm-agent.export.owner 1 of 2" in ready["message"]
 
-    def test_says_that_a_grant_by_hand_is_not_supported(self) -> None:
-        status = reconciled(grant("dave", origin="PreApproved")).status
+    def test_says_why_a_grant_by_hand_is_not_resolved(self) -> None:
+        status = reconciled(by_hand(), resolution=Unresolved("there is no EndpointPolicy crm-agent")).status
         assert status is not None
-        assert condition(status, "Ready")["reason"] == "NotSupported"
-        assert "PreApproved" in condition(status, "Ready")["message"]
+        ready = condition(status, "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "Unresolved")
+        assert "there is no EndpointPolicy crm-agent" in ready["message"]
+
+    def test_says_at_whose_word_it_was_withdrawn(self) -> None:
+        body = changed(grant(revoked=True), "spec.revocation", {"by": "the-pdp", "for": "the-enforcer"})
+        status = reconciled(body).status
+        assert status is not None
+        assert condition(status, "Revoked")["message"] == "withdrawn by the-pdp at the word of the-enforcer"
 
     def test_says_who_denied(self) -> None:
         status = reconciled(grant("dave", decision="Deny")).status

@@ -1,5 +1,6 @@
 """What holds of a grant's life whatever is stored, and in whatever order things happen."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved
 from support.objects import Object, review, use_record
-from unit.operator.cases import NOW, active, applied, grant, reconciled
+from unit.operator.cases import NOW, RESOLVED, active, applied, by_hand, grant, reconciled
 
 REVIEWERS = ("dave", "erin", "grace", "system:serviceaccount:crm:bot", "carol")
 
@@ -32,15 +34,25 @@ def statuses(draw: st.DrawFn) -> dict[str, Any] | None:
 
 
 @st.composite
-def grants(draw: st.DrawFn) -> Object:
-    body = grant(
-        status=draw(statuses()),
+def grants(draw: st.DrawFn, written: Sequence[str] = ("opened", "scope")) -> Object:
+    how = draw(st.sampled_from(written))
+    status = draw(statuses())
+    fields: dict[str, Any] = {"binding": {"mode": "Scope"}} if how == "scope" else {}
+    if how == "by hand" and draw(st.booleans()):
+        status = {"phase": "Pending", **(status or {}), "resolved": RESOLVED}
+    body = (by_hand if how == "by hand" else grant)(
+        status=status,
         revoked=draw(st.booleans()),
         maxUses=draw(st.integers(1, 2)),
         excludedReviewers=draw(st.lists(st.sampled_from(REVIEWERS), unique=True, max_size=2)),
+        **fields,
     )
     body["spec"]["reviews"] = [review(body, who) | {"decision": decision} for who, decision in draw(reviews).items()]
     return body
+
+
+written_by_hand = grants(["by hand"])
+resolutions = st.sampled_from([None, Unresolved("nothing there"), Resolved(RESOLVED)])
 
 
 def phase_of(body: Object) -> str | None:
@@ -119,3 +131,28 @@ def test_a_grant_that_is_not_over_wakes_by_time(body: Object, proven: bool, now:
     outcome = reconciled(body, proven=proven, now=now)
     over = phase_of(applied(body, outcome)) in TERMINAL_PHASES
     assert over == (outcome.wake is None)
+
+
+@pytest.mark.invariant(14)
+@given(written_by_hand, st.lists(st.tuples(st.booleans(), resolutions, moments), max_size=5))
+def test_one_by_hand_becomes_active_only_once_it_is_resolved_and_stays_what_it_was_resolved_to(
+    body: Object, passes: list[tuple[bool, Resolution | None, datetime]]
+) -> None:
+    for proven, resolution, now in sorted(passes, key=lambda entry: entry[2]):
+        before = body.get("status") or {}
+        body = applied(body, reconciled(body, proven=proven, now=now, resolution=resolution))
+        after = body.get("status") or {}
+        assert "resolved" not in before or after["resolved"] == before["resolved"]
+        assert after.get("phase") != "Active" or before.get("phase") == "Active" or "resolved" in before
+        # What was there before it was resolved never counts.
+        assert "resolved" in before or (after.get("counted") or []) == (before.get("counted") or [])
+
+
+@given(written_by_hand, st.booleans(), resolutions, moments)
+def test_a_second_pass_writes_nothing_about_one_by_hand_either(
+    body: Object, proven: bool, resolution: Resolution | None, now: datetime
+) -> None:
+    body = applied(body, reconciled(body, proven=proven, now=now, resolution=resolution))
+    # The write is news, and what it brought can be judged next: reviews count once it is resolved.
+    body = applied(body, reconciled(body, proven=proven, now=now, resolution=resolution))
+    assert reconciled(body, proven=proven, now=now, resolution=resolution).status is None

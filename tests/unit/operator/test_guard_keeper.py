@@ -55,6 +55,21 @@ class TestTheFirstProof:
         assert phase_of(api, "early") == "Expired"
         assert api.grants["crm", "early"]["status"]["voided"] == [{"reviewer": "dave"}]
 
+    async def test_tells_of_what_it_made_void(self) -> None:
+        api = FakeApi()
+        early = api.store(named("early", "dave"))
+        told: list[tuple[Object, Object]] = []
+
+        def fallen(grant: Object, status: Object) -> None:
+            told.append((grant, status))
+
+        fresh = GuardKeeper(api, INSTALLATION, Ticks(), interval=60, settle=0, proven=lambda: None, fallen=fallen)
+        await fresh.round()
+        await fresh.round()
+        assert [(grant["metadata"]["uid"], status["phase"]) for grant, status in told] == [
+            (early["metadata"]["uid"], "Expired")
+        ]
+
     async def test_covers_nothing_and_the_next_one_does(self) -> None:
         api, ticks = FakeApi(), Ticks()
         fresh, seen = keeper(api, ticks), ticks()

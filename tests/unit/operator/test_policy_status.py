@@ -1,7 +1,8 @@
 """What the status of a policy says: compiled or not and where, configured or not, and in force since or until when."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 
 import pytest
 
@@ -10,7 +11,7 @@ from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.endpointpolicy import Judged, Observed, Outcome
 from bailiwick_operator.reconcile.programmed import Serving
-from support.objects import Object, changed, policy, rule, settings
+from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
 from unit.operator.cases import NOW, at, condition, stored
 
 CARRIER = stored(policy("crm", endpointSettings=settings()))
@@ -127,6 +128,97 @@ class TestTheSettingsOfAnEndpoint:
 
     def test_in_another_policy_are_enough(self) -> None:
         assert condition(status_of(stored(policy("crm")), "carrier"), "Ready")["status"] == "True"
+
+
+class TestBeingDeleted:
+    DELETING: Final = changed(CARRIER, "metadata.deletionTimestamp", at())
+
+    def test_is_told_and_leaves_it_accepted(self) -> None:
+        status = status_of(self.DELETING)
+        assert condition(status, "Accepted")["status"] == "True"
+        ready = condition(status, "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "Deleting")
+        assert "Allow rules do not match" in ready["message"]
+
+    def test_is_told_before_anything_else_that_is_wrong(self) -> None:
+        for body in (changed(self.DELETING, "spec.surprise", True), changed(self.DELETING, "spec.expireTime", at())):
+            assert condition(status_of(body, "crm-agent", "other"), "Ready")["reason"] == "Deleting"
+
+    def test_is_waited_for_no_longer_than_it_takes(self) -> None:
+        assert reconciled(changed(self.DELETING, "spec.expireTime", at(minutes=5))).wake is None
+
+
+CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}
+SUPPORT: Final = {"name": "support", "group": {"issuer": "helpdesk", "name": "support"}}
+HUMAN: Final = {"steps": [{"name": "owner", "kind": "Human"}]}
+ROBOT: Final = {"steps": [{"name": "owner", "kind": "System"}]}
+NARROW: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
+ACTED_FOR: Final = {**settings(), "delegation": {"maxDepth": 1, "principals": ["carol"], "ceiling": NARROW}}
+
+
+def gates(approval: Object, *subjects: str, **spec: object) -> Object:
+    everybody = [subject(), CAROL, SUPPORT]
+    rules = [gated_rule(approval=approval, subjects=[*subjects])]
+    written = {"endpoint": "crm-api", "endpointSettings": settings(), "subjects": everybody, "rules": rules}
+    return stored(policy("crm") | {"spec": {**written, **spec}})
+
+
+@dataclass(frozen=True)
+class Mapped:
+    name: str
+    body: Object
+    issuers: dict[str, bool] | None
+    words: str | None = None
+    principals: frozenset[str] = frozenset()
+
+
+MAPPED: Final = [
+    Mapped("people whose names are known", gates(HUMAN, "carol"), {"corp": True}),
+    Mapped("people whose names nobody knows", gates(HUMAN, "carol"), {"corp": False}, "issuer corp, which has no"),
+    Mapped("people of an issuer that is not there", gates(HUMAN, "carol"), {}, "issuer corp, which is not configured"),
+    Mapped("a group", gates(HUMAN, "agent", "support"), {"corp": True, "helpdesk": False}, "issuer helpdesk"),
+    Mapped("nothing is known of issuers", gates(HUMAN, "carol"), None),
+    Mapped("service accounts only", gates(HUMAN, "agent"), {}),
+    Mapped("service accounts that approve", gates(ROBOT, "carol"), {"corp": False}),
+    Mapped(
+        "the cluster's own",
+        gates(HUMAN, "me", subjects=[{"name": "me", "user": {"issuer": "cluster", "name": "x"}}]),
+        {},
+    ),
+    Mapped(
+        "who may be acted for",
+        gates(HUMAN, "agent", endpointSettings=ACTED_FOR),
+        {"corp": False},
+        "one who may be acted for comes from issuer corp",
+        frozenset({"corp"}),
+    ),
+    Mapped(
+        "who may be acted for by the settings in another policy",
+        gates(HUMAN, "agent"),
+        {"corp": False},
+        "one who may be acted for",
+        frozenset({"corp"}),
+    ),
+    Mapped("no gate, and who may be acted for", CARRIER, {"corp": False}, None, frozenset({"corp"})),
+]
+
+
+@pytest.mark.invariant(1)
+@pytest.mark.parametrize("case", MAPPED, ids=[case.name for case in MAPPED])
+def test_a_policy_that_gates_people_whom_nobody_knows_as_reviewers_is_not_accepted(case: Mapped) -> None:
+    judged = endpointpolicy.judge(case.body)
+    assert not judged.problems
+    observed = Observed(judged, ("crm-agent",), Serving(2, 2), case.principals, case.issuers)
+    status = endpointpolicy.reconcile(case.body, observed, NOW).status
+    assert status is not None
+    accepted = condition(status, "Accepted")
+    assert accepted["reason"] == ("Compiled" if case.words is None else "UnmappedIssuer")
+    assert condition(status, "Ready")["status"] == ("True" if case.words is None else "False")
+    assert (case.words or "") in accepted["message"]
+
+
+def test_who_may_be_acted_for_is_read_from_the_settings() -> None:
+    assert endpointpolicy.judge(gates(HUMAN, "agent", endpointSettings=ACTED_FOR)).people.principals == {"corp"}
 
 
 class TestWhetherItIsInForce:

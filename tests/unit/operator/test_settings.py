@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from bailiwick_operator.reconcile.keys import Rotation
+from bailiwick_operator.reconcile.retention import Keeping
 from bailiwick_operator.settings import LeaseTimes, parse
+from bailiwick_webhook.identity import issuers
 
 
 def test_the_defaults_are_those_of_a_plain_installation() -> None:
@@ -19,6 +21,48 @@ def test_the_defaults_are_those_of_a_plain_installation() -> None:
         Rotation(timedelta(days=30), timedelta(minutes=10)),
         30,
     )
+
+
+def test_grants_are_kept_for_a_day_and_five_hundred_of_a_policy_unless_told_otherwise() -> None:
+    assert parse([], {}).keeping == Keeping(timedelta(days=1), 500)
+    told = parse(["--grant-retention-seconds", "2592000"], {"BAILIWICK_GRANTS_KEPT_PER_POLICY": "0"})
+    assert told.keeping == Keeping(timedelta(days=30), 0)
+
+
+def test_the_file_of_issuers_is_the_decision_points(tmp_path: Path) -> None:
+    path = tmp_path / "issuers.yaml"
+    path.write_text(
+        """
+        issuers:
+        - {name: corp, issuer: https://corp.example, claims: {kubernetesUsername: "oidc:{sub}"}}
+        - {name: helpdesk, issuer: https://helpdesk.example, claims: {groups: roles}}
+        - {name: plain, issuer: https://plain.example}
+        """
+    )
+    assert parse(["--issuers", str(path)], {}).issuers == {"corp": True, "helpdesk": False, "plain": False}
+    # The decision point takes the very same file.
+    assert [config.name for config in issuers.load(path)] == ["corp", "helpdesk", "plain"]
+    assert parse([], {}).issuers is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("issuers: {}", "a list of issuers is wanted"),
+        ("[]", "a list of issuers is wanted"),
+        ("issuers: [{issuer: x}]", "issuers.0.name: a name is wanted"),
+        ("issuers: [x]", "issuers.0.name: a name is wanted"),
+        ("issuers: [", "cannot be read"),
+    ],
+)
+def test_a_file_of_issuers_that_says_nothing_is_refused(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "issuers.yaml"
+    path.write_text(text)
+    with pytest.raises(SystemExit):
+        parse(["--issuers", str(path)], {})
+    assert words in capsys.readouterr().err
 
 
 def test_two_processes_have_two_identities() -> None:
@@ -70,6 +114,10 @@ def test_variables_are_taken_and_flags_win() -> None:
         (["--key-publish-seconds", "0"], "--key-rotation-seconds > --key-publish-seconds"),
         (["--key-rotation-seconds", "315360001"], "--key-rotation-seconds > --key-publish-seconds"),
         (["--key-rotation-seconds", "a month"], "invalid int value"),
+        (["--grant-retention-seconds", "0"], "--grant-retention-seconds: 1 second to 30 days"),
+        (["--grant-retention-seconds", "2592001"], "--grant-retention-seconds: 1 second to 30 days"),
+        (["--grants-kept-per-policy", "-1"], "--grants-kept-per-policy must not be negative"),
+        (["--issuers", "/nowhere/at/all"], "--issuers: /nowhere/at/all cannot be read"),
         (["--health-port", "70000"], "a port is 1..65535"),
         (["--lease-seconds", "10"], "--lease-seconds > --renew-seconds"),
         (["--retry-seconds", "9"], "--lease-seconds > --renew-seconds"),

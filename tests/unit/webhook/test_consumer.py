@@ -5,18 +5,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Grant
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer
 from bailiwick_webhook.consume import IDEMPOTENT_FOR, Consumer
 from support.objects import Object, gated_rule
-from unit.engine.cases import CALL, ENFORCER, NOW, approved, governed, read, verdict_of
+from unit.engine.cases import CALL, ENFORCER, NOW, approved, at, governed, read, verdict_of
 
 STEPS: Final = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]
 
@@ -49,6 +51,8 @@ class Bench:
     now: float = NOW
     theirs: float | None = None
     """The API server's clock, where it is another."""
+    reason: Reason | None = None
+    """Why the last answer was what it was."""
 
     def __post_init__(self) -> None:
         approval = {"steps": STEPS, "maxUses": self.max_uses}
@@ -72,9 +76,10 @@ class Bench:
         def judge(grant: Grant, now: float) -> Verdict:
             return verdict_of(self.snapshot, call, [grant], Circumstances(now))
 
-        _, used = await self.consumer.consume(
+        told, used = await self.consumer.consume(
             asked, replace(verdict, grants=candidates), f"eval_{len(self.server.writes)}", judge
         )
+        self.reason = told.reason
         return used is not None
 
 
@@ -128,3 +133,62 @@ async def test_a_use_adds_one_record_and_changes_nothing_else() -> None:
     assert {name: status[name] for name in status if name not in {"uses", "useRecords"}} == before["status"]
     assert (written["spec"], written["metadata"], status["uses"]) == (before["spec"], before["metadata"], 1)
     assert [set(record) for record in status["useRecords"]] == [{"key", "time", "evaluationID"}]
+
+
+# A replica whose clock is as far off as is borne asks again; the API server's clock tells how long ago the first was.
+@pytest.mark.invariant(11)
+@pytest.mark.parametrize("first", [-29.0, 0.0, 29.0])
+@pytest.mark.parametrize("then", [-29.0, 0.0, 29.0])
+async def test_ab_17_how_long_a_request_is_remembered_does_not_hang_on_the_clocks_of_replicas(
+    first: float, then: float
+) -> None:
+    for seconds, uses in ((0.0, 1), (IDEMPOTENT_FOR, 1), (IDEMPOTENT_FOR + 1, 2)):
+        bench = Bench()
+        bench.theirs = NOW
+        bench.now = NOW + first
+        assert await bench.ask("id")
+        bench.theirs = NOW + seconds
+        bench.now = NOW + seconds + then
+        assert await bench.ask("id")
+        assert bench.uses == uses, seconds
+
+
+@pytest.mark.invariant(11)
+async def test_a_request_that_came_again_after_its_time_can_be_repeated_in_turn() -> None:
+    bench = Bench(max_uses=3)
+    assert await bench.ask("id")
+    for uses in (2, 3):
+        bench.now += IDEMPOTENT_FOR + 1
+        assert [await bench.ask("id") for _ in range(3)] == [True] * 3
+        assert bench.uses == uses
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize(("ahead", "served"), [(30, True), (31, False), (600, False)])
+async def test_ab_11_an_operator_whose_clock_is_ahead_gives_no_longer_window_than_was_approved(
+    ahead: int, served: bool
+) -> None:
+    bench = Bench()
+    bench.server.grant["status"] |= {"approvedTime": at(ahead), "notAfterTime": at(ahead + 600)}
+    assert await bench.ask() is served
+    assert bench.uses == int(served)
+    assert bench.reason is (Reason.ALLOWED if served else Reason.CLOCK_SKEW)
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.invariant(26)
+@pytest.mark.parametrize("seconds", [-600.0, -31.0, 31.0, 500.0])
+async def test_ab_11_a_clock_step_of_a_replica_takes_no_use(seconds: float) -> None:
+    bench = Bench(theirs=NOW)
+    bench.now = NOW + seconds
+    assert not await bench.ask()
+    assert (bench.uses, bench.reason) == (0, Reason.CLOCK_SKEW)
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize(("left", "served"), [(1.0, True), (0.0, False), (-1.0, False)])
+async def test_ab_11_a_grant_that_ended_a_second_ago_serves_nobody(left: float, served: bool) -> None:
+    bench = Bench()
+    until = datetime.fromisoformat(bench.server.grant["status"]["notAfterTime"]).timestamp()
+    bench.now = until - left
+    assert await bench.ask() is served

@@ -230,3 +230,17 @@ async def test_a_change_builds_its_own_endpoint_anew_and_shares_every_other() ->
         assert set(after.endpoints) == {(NAMESPACE, "api-b"), (NAMESPACE, "api-c")}
         assert after.endpoints[NAMESPACE, "api-c"] is kept[NAMESPACE, "api-c"]
         assert len(after.endpoints[NAMESPACE, "api-b"].rules) == 2
+
+
+async def test_a_policy_that_is_being_deleted_is_news_and_gives_nothing_any_more() -> None:
+    policies = Policies()
+    async with running(policies):
+        listed(policies, {key("a"): named("a")})
+        await settle()
+        # The API server counts the generation up when it marks an object that a finalizer holds.
+        marked = changed(named("a", generation=2), "metadata.deletionTimestamp", "2026-11-25T12:00:00Z")
+        policies.apply("MODIFIED", key("a"), marked)
+        await settle()
+        assert policies.snapshot is not None
+        endpoint = policies.snapshot.endpoints[NAMESPACE, ENDPOINT]
+        assert [rule.suspended for rule in endpoint.rules] == [True]

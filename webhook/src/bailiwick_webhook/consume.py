@@ -18,6 +18,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.turns import Turns
 
 MAX_SKEW: Final = 30.0
 IDEMPOTENT_FOR: Final = 30.0
@@ -31,9 +32,10 @@ Judge = Callable[[Grant, float], Verdict]
 class Consumer:
     """Takes uses. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], float]) -> None:
+    def __init__(self, cluster: Cluster, now: Callable[[], float], turns: Turns | None = None) -> None:
         self._cluster = cluster
         self._now = now
+        self._turns = turns or Turns()
 
     def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
         """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""
@@ -54,7 +56,8 @@ class Consumer:
         last = _denied(verdict, Reason.APPROVAL_UNVERIFIABLE)
         for candidate in verdict.grants:
             try:
-                last, used = await self._use(candidate, key, evaluation_id, judge, last)
+                async with self._turns.of((candidate.namespace, candidate.name)):
+                    last, used = await self._use(candidate, key, evaluation_id, judge, last)
             except ClusterUnavailableError as error:
                 # Whether the write happened is unknown. Trying another grant could spend two for one call.
                 _log.warning("grant not usable: API server gave no answer", grant=candidate.name, error=str(error))
@@ -80,10 +83,8 @@ class Consumer:
             last = judge(live, now)
             if _already_taken(live, key, theirs) and _still_good(last, live):
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
-            if last.outcome is not Outcome.USE_GRANT:
-                return last, None
-            if _approved_later(live, now):
-                return _denied(last, Reason.CLOCK_SKEW), None
+            if (denial := _denial(last, live, now)) is not None:
+                return denial, None
             written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
             if written.ok:
                 return last, grants.parse(written.body) or live
@@ -138,10 +139,15 @@ def _key_again(key: str, place: int) -> str:
     return _digest("again", key, f"{place}")
 
 
-def _approved_later(live: Grant, now: float) -> bool:
-    """The operator's clock is ahead, so that the window that it stamped is longer than was approved."""
+def _denial(verdict: Verdict, live: Grant, now: float) -> Verdict | None:
+    """Return the denial, where the grant does not serve."""
+    if verdict.outcome is not Outcome.USE_GRANT:
+        return verdict
     approved = live.status.approved_time
-    return approved is not None and approved.timestamp() - now > MAX_SKEW
+    if approved is not None and approved.timestamp() - now > MAX_SKEW:
+        # The operator's clock is ahead, so that the window which it stamped is longer than was approved.
+        return _denied(verdict, Reason.CLOCK_SKEW)
+    return None
 
 
 def _still_good(verdict: Verdict, live: Grant) -> bool:

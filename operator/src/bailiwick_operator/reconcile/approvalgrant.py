@@ -63,8 +63,9 @@ def to_resolve(grant: Object) -> Request | None:
     status, spec = grant.get("status") or {}, grant.get("spec") or {}
     if "resolved" in status or "revocation" in spec or status.get("phase", "Pending") != "Pending":
         return None
-    request = _read(grant).spec.request
-    return request if request.origin == "PreApproved" else None
+    if (spec.get("request") or {}).get("origin") != "PreApproved":
+        return None
+    return _read(grant).spec.request
 
 
 def _read(grant: Object) -> ApprovalGrant:

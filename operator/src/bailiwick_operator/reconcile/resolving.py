@@ -13,6 +13,7 @@ from typing import Final
 from bailiwick_api.approvalgrant import Actor, GrantStep, Request
 from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_engine import keys
+from bailiwick_engine.approvable import MOST_REVIEWS
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule
 from bailiwick_engine.conditions import matches_whole
 from bailiwick_engine.gates import Gate, joined
@@ -168,6 +169,9 @@ def _fits(request: Request, gate: Gate) -> None:
             f"the steps are not those of the rules, which are {_listed(due)}: look at {_listed(differing)}"
             " (each has policy, kind, groups and count of its rule)"
         )
+    reviews = sum(step.count for step in gate.steps)
+    if reviews > MOST_REVIEWS:
+        raise _UnfitError(f"the rules together ask for {reviews} reviews, and a grant holds {MOST_REVIEWS}")
     for what, wanted, given in (
         ("windowSeconds", request.window_seconds, gate.window_seconds),
         ("maxUses", request.max_uses, gate.max_uses),
