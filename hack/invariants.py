@@ -191,6 +191,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.OPENED_NAMES_UIDS),
             SchemaRule(cel.RESOLVED_ONCE),
             reviewing("the operator has not yet resolved what this grant names: try again, and look at its conditions"),
+            Code("bailiwick_operator.reconcile.resolving.resolve"),
             Code("bailiwick_engine.grants.answers"),
             Code("bailiwick_engine.grants.current"),
         ),
@@ -277,24 +278,25 @@ INVARIANTS: Final = (
             opening(_NO_OWNERS),
             reviewing(_NO_OWNERS),
             Code("bailiwick_webhook.record.writer.RecordWriter"),
+            Code("bailiwick_operator.reconcile.retention.Kept"),
         ),
     ),
     Invariant(
         23,
         "An approval that nobody could give is refused or told of: no step without reviewers, no empty list of groups,"
-        " no approval for people whom the API server does not know. Not offered: counting a group, since the API server"
-        " cannot say who is in it. Policies change under RBAC and never under an approval, so none locks itself.",
+        " no people whom the API server does not know (`UnmappedIssuer`). Not offered: counting a group, since the"
+        " API server cannot say who is in it. Policies change under RBAC, never by approval, so none locks itself.",
         (
             Field("EndpointPolicy", "spec.rules[].approval.steps[].count"),
             Field("EndpointPolicy", "spec.rules[].approval.steps[].groups"),
-            Code("bailiwick_engine.compile.compile_policy"),
+            Code("bailiwick_operator.reconcile.mapped.unmapped"),
         ),
     ),
     Invariant(
         24,
         "An approval is nobody's to pass on: it serves the subject, the actors and the endpoint that it names, whoever"
         " knows its id. The approval token is no bearer token: the live grant is always asked.",
-        (Code("bailiwick_engine.grants.answers"), _CONSUME),
+        (Code("bailiwick_engine.grants.answers"), Code("bailiwick_webhook.signing.approvaltoken.verify"), _CONSUME),
     ),
     Invariant(
         25,

@@ -1,15 +1,18 @@
 """`docs/approvals.md` says what there is: every field, phase and role, and examples that are right."""
 
 import re
+import shlex
 from typing import Any, Final, get_args
 
 import pytest
+import typer
 from pydantic import BaseModel
 
 from bailiwick_api import rbac
 from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, Origin, Phase
 from bailiwick_api.endpointpolicy import Approval, Limits, ReasonRequirement, Step
 from bailiwick_api.guards import GRANT_NAME_PREFIX, guards
+from bailiwick_cli.main import app
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.compiled import CompiledPolicy
 from enforced import SHIPPED
@@ -72,8 +75,7 @@ def test_the_defaults_in_the_table_are_those_of_the_model() -> None:
         "maxUses": str(made.max_uses),
     }
     assert {name: rows[name] for name in said} == said
-    limits = made.limits or Limits()
-    for name, value in limits.model_dump(by_alias=True).items():
+    for name, value in Limits().model_dump(by_alias=True).items():
         assert re.search(rf"`{name}` \({value}\)", TEXT), name
 
 
@@ -101,3 +103,12 @@ def test_a_refusal_in_the_page_is_one_of_the_guard_or_of_the_api_server(message:
     # What is told with somebody's name is put together by an expression of these words.
     told = re.split(r": carol|carol | lacks|/crm-agent", message)
     assert message == "Duplicate value" or any(all(part in words for part in told if part) for words in shipped)
+
+
+@pytest.mark.parametrize("line", [line for block in blocks(PAGE, "console") for line in block.splitlines()])
+def test_a_command_of_the_plugin_is_one_that_it_has(line: str) -> None:
+    kubectl, plugin, name, *words = shlex.split(line)
+    assert (kubectl, plugin) == ("kubectl", "bailiwick")
+    group = typer.main.get_group(app)
+    # Reads the words as the command would, and fails where it does not know one or lacks one.
+    assert group.commands[name].make_context(name, list(words)).command.name == name

@@ -129,19 +129,26 @@ def test_any_other_guard_than_the_shipped_one_lets_no_grant_be_used(
 
 
 @pytest.mark.invariant(6, 26, 27)
+@pytest.mark.parametrize("operator", ["running", "stopped"])
 def test_a_request_that_was_changed_under_a_loosened_schema_serves_nobody(
-    ours: Bailiwick, tenant: Tenant, guards: Guards
+    ours: Bailiwick, tenant: Tenant, guards: Guards, operator: str
 ) -> None:
-    name = tenant.approved("customers.notify", "schema")
+    resource, wider = f"schema, {operator}", f"wider, {operator}"
+    name = tenant.approved("customers.notify", resource)
+    if operator == "stopped":
+        ours.stop_operator()
     guards.loosen_definition()
     until(lambda: not readiness(point_of(ours))[1]["guard"]["proven"], "the decision point misses the guard", 5)
-    refused(tenant, "schema")
-    wider = [{"op": "replace", "path": "/spec/request/resource/id", "value": "wider"}]
+    refused(tenant, resource)
+    change = [{"op": "replace", "path": "/spec/request/resource/id", "value": wider}]
     admin = ours.callers.admin
-    until(lambda: admin.patch(tenant.grant(name), wider, "json").ok, "the definition lets it be changed", 20)
+    until(lambda: admin.patch(tenant.grant(name), change, "json").ok, "the definition lets it be changed", 20)
     guards.restore()
-    void(tenant, name, "schema")
-    assert tenant.ask("customers.notify", "wider").decision is False
+    if operator == "stopped":
+        refused(tenant, resource)
+        start_operator(ours)
+    void(tenant, name, resource)
+    assert tenant.ask("customers.notify", wider).decision is False
 
 
 class TestWhileTheOperatorIsStopped:

@@ -101,6 +101,7 @@ def test_a_token_file_gives_the_token(listed: Callable[..., Ran], config: Config
     assert listed(config).code == 0
 
 
+@pytest.mark.invariant(3)
 def test_whom_a_kubeconfig_acts_as_is_kept(listed: Callable[..., Ran], config: Config, tenant: Tenant) -> None:
     admin = yaml.safe_load(tenant.cluster.kubeconfig("admin").read_text(encoding="utf-8"))
     config["users"][0]["user"] = {**admin["users"][0]["user"], "as": "mallory", "as-groups": ["nobody"]}

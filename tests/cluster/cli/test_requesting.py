@@ -85,6 +85,7 @@ def test_a_rule_can_be_named(ask: Cli, tenant: Tenant) -> None:
     assert (ran.code, "no RequireApproval rule 'crm-agent/read'" in ran.err) == (2, True), ran
 
 
+@pytest.mark.invariant(3)
 def test_without_the_verb_the_guard_refuses(ask: Cli, tenant: Tenant) -> None:
     ran = ask("mallory", "customers.rotate", "customer/1")
     assert (ran.code, "cannot create resource" in ran.err) == (2, True), ran
@@ -96,6 +97,7 @@ def test_what_no_rule_gates_is_told_with_what_to_look_at(ask: Cli, tenant: Tenan
     assert f"kubectl bailiwick check --as sa:{tenant.namespace}/agent customers.list customer/1" in ran.err
 
 
+@pytest.mark.invariant(8)
 def test_what_is_bound_to_one_exact_call_cannot_be_asked_for_beforehand(ask: Cli) -> None:
     ran = ask("eve", "customers.export", "customer/1")
     assert (ran.code, "crm-agent/export is bound to one exact call" in ran.err) == (2, True), ran
@@ -111,6 +113,7 @@ def test_a_property_that_is_left_open_is_told(ask: Cli) -> None:
     assert "whatever env is" not in ask("eve", "customers.rotate", "customer/3", "--property", "env=prod").err
 
 
+@pytest.mark.invariant(1)
 def test_what_was_asked_for_is_approved_by_somebody_else_and_used(ask: Cli, cli: Cli, tenant: Tenant) -> None:
     name = ask("eve", "customers.rotate", "customer/used", "--property", "env=prod").out.strip().rpartition("/")[2]
     until(lambda: "resolved" in tenant.grant(name).get("status", {}), f"{name} is resolved")

@@ -43,6 +43,7 @@ def test_an_approval_by_its_binding_makes_the_grant_active(tenant: Tenant, cli: 
     assert (review["reviewer"], review["group"], review["reason"]) == ("carol", "crm-owners", WHY[1])
 
 
+@pytest.mark.invariant(9)
 def test_the_whole_call_is_shown_before_anything_is_asked(tenant: Tenant, cli: Cli) -> None:
     name = opened(tenant, "shown", args={"fields": ["name", "iban"]}, intent="support")
     ran = cli("carol", "approve", name, *WHY)
@@ -73,6 +74,7 @@ def test_without_a_terminal_the_command_to_run_instead_is_told_and_nothing_is_se
     assert tenant.grant(name)["spec"]["reviews"] == []
 
 
+@pytest.mark.invariant(7)
 @pytest.mark.parametrize(("given", "said"), [("00000000", "is another request"), ("abc", "at least 8 hex digits")])
 def test_another_binding_than_the_grants_is_refused(tenant: Tenant, cli: Cli, given: str, said: str) -> None:
     name = opened(tenant, f"other-{given}")
@@ -97,6 +99,7 @@ def test_at_a_terminal_a_yes_sends_and_anything_else_does_not(
     assert len(tenant.grant(name)["spec"]["reviews"]) == reviews
 
 
+@pytest.mark.invariant(7)
 def test_a_grant_that_changed_since_it_was_shown_is_not_reviewed(tenant: Tenant) -> None:
     name = opened(tenant, "changed")
 
@@ -115,6 +118,7 @@ def test_a_grant_that_changed_since_it_was_shown_is_not_reviewed(tenant: Tenant)
     assert tenant.grant(name)["spec"]["reviews"] == []
 
 
+@pytest.mark.invariant(5)
 def test_of_several_steps_each_reviewer_fills_the_one_that_is_theirs(tenant: Tenant, cli: Cli) -> None:
     Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-approve", "grace")
     name = tenant.opened("customers.merge", "two")
@@ -135,6 +139,7 @@ def test_of_several_steps_each_reviewer_fills_the_one_that_is_theirs(tenant: Ten
     ]
 
 
+@pytest.mark.invariant(13)
 def test_a_denial_is_final(tenant: Tenant, cli: Cli) -> None:
     name = opened(tenant, "deny")
     assert cli("dave", "deny", name, *by_binding(tenant, name)).code == 0
@@ -143,6 +148,7 @@ def test_a_denial_is_final(tenant: Tenant, cli: Cli) -> None:
     assert (ran.code, f"{name} is Denied" in ran.err) == (2, True), ran
 
 
+@pytest.mark.invariant(2, 3)
 def test_who_is_not_of_the_group_is_refused_in_the_guards_words(tenant: Tenant, cli: Cli) -> None:
     approving = rule(GROUP, ENDPOINT_POLICIES, "approve")
     Roles(tenant.callers.admin, tenant.namespace).give([approving, rule(GROUP, APPROVAL_GRANTS, "get", "patch")], "eve")
@@ -156,6 +162,7 @@ def test_who_may_not_see_grants_is_told_so(cli: Cli) -> None:
     assert (ran.code, 'User "carol" cannot get resource' in ran.err) == (2, True), ran
 
 
+@pytest.mark.invariant(5)
 def test_nobody_reviews_twice(tenant: Tenant, cli: Cli) -> None:
     name = opened(tenant, "twice")
     assert cli("carol", "approve", name, *by_binding(tenant, name)).code == 0
@@ -164,6 +171,7 @@ def test_nobody_reviews_twice(tenant: Tenant, cli: Cli) -> None:
     assert re.search("reviewed .* already|is Active", ran.err)
 
 
+@pytest.mark.invariant(19)
 def test_several_names_are_refused(tenant: Tenant, cli: Cli) -> None:
     ran = cli("carol", "approve", "agr-one", "agr-two", *WHY)
     assert (ran.code, "look at each request by itself" in ran.err) == (2, True), ran
@@ -174,6 +182,7 @@ def test_a_missing_grant_is_one_clear_line(tenant: Tenant, cli: Cli) -> None:
     assert (ran.code, ran.err) == (2, 'error: approvalgrants.bailiwick.dev "agr-none" not found\n'), ran
 
 
+@pytest.mark.invariant(13)
 def test_revoking_ends_what_was_approved(tenant: Tenant, cli: Cli) -> None:
     name = tenant.approved("customers.export", "revoke")
     ran = cli("carol", "revoke", name, "--reason", "incident closed")
@@ -188,6 +197,7 @@ def test_revoking_what_waits_withdraws_it(tenant: Tenant, cli: Cli) -> None:
     assert (ran.code, ran.out) == (0, f"approvalgrant.bailiwick.dev/{name} withdrawn\n"), ran
 
 
+@pytest.mark.invariant(13)
 def test_who_may_not_revoke_is_refused(tenant: Tenant, cli: Cli) -> None:
     Roles(tenant.callers.admin, tenant.namespace).give([rule(GROUP, APPROVAL_GRANTS, "get", "patch")], "mallory")
     name = opened(tenant, "not-mine")

@@ -33,6 +33,7 @@ def test_one_that_names_what_there_is_is_resolved_reviewed_and_active(
     assert active["status"]["resolved"] == resolved
 
 
+@pytest.mark.invariant(14)
 def test_one_that_nothing_stands_behind_waits_and_takes_no_review(operator: Operator, hand: HandWritten) -> None:
     hand.make_account()
     body = hand.write()

@@ -46,6 +46,7 @@ def test_what_has_ended_is_deleted_after_its_time_and_the_log_keeps_what_it_was(
     assert (line["phase"], line["uid"], line["reviews"]) == ("Denied", body["metadata"]["uid"], ["dave: Deny"])
 
 
+@pytest.mark.invariant(22)
 def test_what_has_not_ended_stays(
     operator: Operator, grants: Grants, callers: Callers, installed: Installation
 ) -> None:

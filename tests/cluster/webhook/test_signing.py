@@ -117,6 +117,7 @@ def test_the_token_of_an_approval_is_verified_by_anybody_with_the_published_keys
     assert claims["exp"] > time.time()
 
 
+@pytest.mark.invariant(24)
 def test_a_rule_by_token_lets_through_whoever_shows_it_and_nobody_else(strict: Tenant) -> None:
     name = strict.opened("customers.export", "shown")
     strict.approve(name)
@@ -142,6 +143,7 @@ def test_whoever_asks_again_for_what_is_approved_gets_the_token(strict: Tenant) 
     assert strict.ask("customers.export", "again", approval=told.task["result"]["approval"]).decision is True
 
 
+@pytest.mark.invariant(13, 24)
 def test_a_token_is_nothing_once_the_grant_is_revoked(strict: Tenant) -> None:
     name = strict.opened("customers.export", "revoked")
     strict.approve(name)
