@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import yaml
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
-from bailiwick_engine.call import ServiceAccount, Subject, Workload
+from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.grants import Grant
@@ -64,8 +64,8 @@ class StaticStore:
     def serves(self, uid: str, generation: int) -> bool:
         return (uid, generation) in self._served
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
-        return self.grants.candidates(namespace, endpoint, subject_uid)
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+        return self.grants.candidates(namespace, endpoint, subject_uid, call)
 
     def glance(self) -> Glance:
         return Glance(self.age, self.freshness, self.revision, self.guard_proven)

@@ -3,12 +3,18 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from bailiwick_engine.grants import Grant, parse
+from bailiwick_engine.binding import digest as digest_of
+from bailiwick_engine.call import Resource, Subject
+from bailiwick_engine.grants import Grant, answers, parse
 from bailiwick_webhook.store import grants as store
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import Key
-from support.objects import ENDPOINT, Object, changed, opened_grant
+from support.objects import ENDPOINT, Object, changed, gated_rule, opened_grant
+from unit.engine.cases import AGENT_UID, CALL, asked, governed
+
+GATED = governed(gated_rule())
 
 PLACE = ("crm", ENDPOINT, "agent-uid")
 
@@ -33,7 +39,8 @@ def listed(grants: Grants, *objects: Object) -> Grants:
 
 
 def names(grants: Grants, *place: str) -> list[str]:
-    return sorted(found.name for found in grants.candidates(*(place or PLACE)))
+    namespace, endpoint, subject_uid = place or PLACE
+    return sorted(found.name for found in grants.candidates(namespace, endpoint, subject_uid))
 
 
 @pytest.fixture
@@ -100,6 +107,31 @@ def test_only_what_is_looked_at_is_parsed_and_once_while_it_stays_the_same(parse
     listed(grants, grant("a"), grant("b", "another"))
     assert names(grants) == ["a"]
     assert parsed == ["a"]
+
+
+def test_of_many_only_those_are_parsed_that_may_be_of_the_call(parsed: list[str]) -> None:
+    exact, scope = asked(GATED), asked(GATED, binding={"mode": "Scope"})
+    by_hand = asked(GATED, binding={"mode": "Scope"}, origin="PreApproved")
+    ours = {"exact": exact, "scope": scope, "by-hand": by_hand}
+    others = {
+        f"{number}-{kind}": asked(GATED, call, **more)
+        for number in range(20)
+        for call in (replace(CALL, context={"n": number}), replace(CALL, resource=Resource("customer", f"c{number}")))
+        for kind, more in (("exact", {}), ("scope", {"binding": {"mode": "Scope"}}))
+        if call.resource != CALL.resource or kind == "exact"
+    }
+    made = [changed(raw, "metadata.name", name) for name, raw in (ours | others).items()]
+    by_hand_made = next(raw for raw in made if raw["metadata"]["name"] == "by-hand")
+    by_hand_made["status"] = {"resolved": {"subjectUID": AGENT_UID, "rules": by_hand["spec"]["request"]["rules"]}}
+    grants = listed(Grants(), *made)
+    found = {grant.name for grant in grants.candidates("crm", ENDPOINT, AGENT_UID, CALL)}
+    every = list(grants.candidates("crm", ENDPOINT, AGENT_UID))
+    assert len(every) == len(made)
+    assert isinstance(CALL.subject, Subject)
+    subject, digest = CALL.subject, digest_of(CALL, CALL.subject)
+    assert {one.name for one in every if answers(one, CALL, subject, digest)} <= found <= set(ours)
+    # Of others that are not parsed at all.
+    assert set(parsed[: len(found)]) == found
 
 
 def test_no_more_than_so_many_stay_parsed(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

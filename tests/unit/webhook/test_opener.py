@@ -78,7 +78,7 @@ class Bench:
         self.server.stored[raw["metadata"]["name"]] = raw
         self.grants.apply("ADDED", (raw["metadata"]["namespace"], raw["metadata"]["name"]), raw)
 
-    def candidates(self, *place: str) -> Any:  # noqa: ANN401 - as the store
+    def candidates(self, *place: Any) -> Any:  # noqa: ANN401 - as the store
         return self.grants.candidates(*place)
 
     def wanted(self, call: Call = CALL, origin: Any = "Requested") -> Wanted:  # noqa: ANN401 - a literal

@@ -173,7 +173,8 @@ class Opener:
         return [grant for grant in self._candidates(wanted) if self._of_this(grant, wanted)]
 
     def _candidates(self, wanted: Wanted) -> Iterable[Grant]:
-        return self._store.candidates(wanted.call.namespace, wanted.call.endpoint, wanted.subject.uid)
+        call = wanted.call
+        return self._store.candidates(call.namespace, call.endpoint, wanted.subject.uid, call)
 
     def _of_this(self, grant: Grant, wanted: Wanted) -> bool:
         return (

@@ -86,7 +86,7 @@ class Pdp:
 
     def _known(self, call: Call) -> Iterable[Grant]:
         subject_uid = call.subject.uid if isinstance(call.subject, Subject) else ""
-        return self._store.candidates(call.namespace, call.endpoint, subject_uid)
+        return self._store.candidates(call.namespace, call.endpoint, subject_uid, call)
 
     async def evaluate(self, asked: Asked) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""

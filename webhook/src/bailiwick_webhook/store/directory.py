@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 
+from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
@@ -65,7 +66,7 @@ class Directory:
         """The policies of all files."""
         return self._snapshot
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:  # noqa: ARG002 - a view's
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:  # noqa: ARG002 - a view's
         """Return nothing: grants live in an API server."""
         return ()
 

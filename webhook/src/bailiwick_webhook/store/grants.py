@@ -12,21 +12,28 @@ from typing import Any, Final
 import msgspec
 import orjson
 
+from bailiwick_engine.binding import NotCanonicalError, digest as digest_of
+from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.grants import Grant, GrantKey, parse
 from bailiwick_webhook.store.listwatch import Key
 
 _PARSED: Final = 1024
+_FEW: Final = 16
 # What `parse` looks at, and nothing else: who wrote which field is half of a stored object.
 _METADATA: Final = ("namespace", "name", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A grant as it is kept, and where. `asked` is the digest of the Idempotency-Key that it was asked for with."""
+    """A grant as it is kept, and where. `asked` is the digest of the Idempotency-Key that it was asked for with.
+
+    `bound` stands for the one call, or scope, that the decision point opened it for; None: it may be of any call.
+    """
 
     place: GrantKey
     text: bytes
     asked: str | None = None
+    bound: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +77,21 @@ class Grants:
         self._kept = _Kept()
         self._parsed: OrderedDict[Key, tuple[_Text, Grant | None]] = OrderedDict()
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
-        """Return the grants of this endpoint and subject, in no promised order. Read only when they are looked at."""
-        return _Candidates(self, (namespace, endpoint, subject_uid))
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+        """Return the grants of this endpoint and subject, in no promised order. Read only when they are looked at.
 
-    def found(self, place: GrantKey) -> Iterator[Grant]:
+        With a call, grants that cannot be of it may be left out.
+        """
+        return _Candidates(self, (namespace, endpoint, subject_uid), call)
+
+    def found(self, place: GrantKey, call: Call | None) -> Iterator[Grant]:
         """Yield the grants of one place."""
-        for key in tuple(self._kept.by_place.get(place, ())):
+        there = tuple(self._kept.by_place.get(place, ()))
+        # Whoever asks a lot has hundreds that ended, and to parse them all for each call would hold everybody up.
+        bound = _bound_to(call) if call is not None and len(there) > _FEW else None
+        for key in there:
+            if bound is not None and (text := self._kept.texts.get(key)) is not None and text.bound not in bound:
+                continue
             grant = self._grant(key)
             if grant is not None:
                 yield grant
@@ -135,9 +150,28 @@ class _Candidates(msgspec.Struct, frozen=True):
 
     grants: Grants
     place: GrantKey
+    call: Call | None
 
     def __iter__(self) -> Iterator[Grant]:
-        return self.grants.found(self.place)
+        return self.grants.found(self.place, self.call)
+
+
+def _bound_to(call: Call) -> frozenset[int | None] | None:
+    """Return what the `bound` of a grant that answers the call is one of (see `grants.answers`); None: not known."""
+    if not isinstance(call.subject, Subject):
+        return None
+    try:
+        digest = digest_of(call, call.subject)
+    except NotCanonicalError:
+        return None
+    about = (call.action.name, call.resource.type, call.resource.id)
+    return frozenset((None, hash((*about, digest)), hash((*about, None))))
+
+
+def _bound_by(request: Mapping[str, Any]) -> int:
+    binding = request["binding"]
+    digest = binding.get("digest") if binding.get("mode") == "Exact" else None
+    return hash((request["action"]["name"], request["resource"]["type"], request["resource"]["id"], digest))
 
 
 def _text(obj: Mapping[str, Any]) -> _Text | None:
@@ -156,6 +190,7 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         # A copy is as long as the text; what orjson returns keeps the room that it wrote in, six times as much.
         # Of what the decision point opened alone: anybody's grant by hand could claim a key.
         asked = None if by_hand else (request.get("idempotency") or {}).get("key")
-        return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None)
+        bound = None if by_hand else _bound_by(request)
+        return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None, bound)
     except (KeyError, TypeError, AttributeError):
         return None

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
@@ -61,9 +62,9 @@ class Store:
         """The policies, compiled; None before the first list was."""
         return self.policies.snapshot
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
-        """Return the grants of this endpoint and subject, in no promised order."""
-        return self.grants.candidates(namespace, endpoint, subject_uid)
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+        """Return the grants of this endpoint and subject, in no promised order; those that the call may need."""
+        return self.grants.candidates(namespace, endpoint, subject_uid, call)
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether the snapshot holds this generation of a policy, sound or broken."""

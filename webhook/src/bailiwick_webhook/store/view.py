@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
@@ -30,8 +31,8 @@ class View(Protocol):
     def snapshot(self) -> Snapshot | None:
         """The policies; None before they were first read."""
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str) -> Iterable[Grant]:
-        """Return the grants of this endpoint and subject, in no promised order."""
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+        """Return the grants of this endpoint and subject, in no promised order; those that the call may need."""
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether decisions are made from this generation of a policy, be it that they deny by it."""
