@@ -134,6 +134,19 @@ def test_of_many_only_those_are_parsed_that_may_be_of_the_call(parsed: list[str]
     assert set(parsed[: len(found)]) == found
 
 
+def test_of_a_flood_by_hand_a_few_are_parsed_and_all_that_a_reviewer_saw(parsed: list[str]) -> None:
+    by_hand = asked(GATED, binding={"mode": "Scope"}, origin="PreApproved")
+    resolved = {"subjectUID": AGENT_UID, "rules": by_hand["spec"]["request"]["rules"]}
+    made = []
+    for number in range(100):
+        status = {"resolved": resolved, "phase": "Pending" if number < 95 else "Denied"}
+        made.append({**changed(by_hand, "metadata.name", f"g{number}"), "status": status})
+    grants = listed(Grants(), *made)
+    found = [grant.name for grant in grants.candidates("crm", ENDPOINT, AGENT_UID, CALL)]
+    assert {f"g{number}" for number in range(95, 100)} <= set(found)
+    assert (len(found), parsed) == (21, found)
+
+
 def test_no_more_than_so_many_stay_parsed(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_PARSED", 2)
     grants = listed(Grants(), *(grant(name, name) for name in "abc"))

@@ -19,6 +19,7 @@ from bailiwick_webhook.store.listwatch import Key
 
 _PARSED: Final = 1024
 _FEW: Final = 16
+_REVIEWED: Final = frozenset({"Active", "Consumed", "Denied"})
 # What `parse` looks at, and nothing else: who wrote which field is half of a stored object.
 _METADATA: Final = ("namespace", "name", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
 
@@ -28,12 +29,14 @@ class _Text:
     """A grant as it is kept, and where. `asked` is the digest of the Idempotency-Key that it was asked for with.
 
     `bound` stands for the one call, or scope, that the decision point opened it for; None: it may be of any call.
+    `idle`: written by hand, and no reviewer has made anything of it, so that it lets nobody through.
     """
 
     place: GrantKey
     text: bytes
     asked: str | None = None
     bound: int | None = None
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,14 @@ class Grants:
         there = tuple(self._kept.by_place.get(place, ()))
         # Whoever asks a lot has hundreds that ended, and to parse them all for each call would hold everybody up.
         bound = _bound_to(call) if call is not None and len(there) > _FEW else None
+        idle = 0
         for key in there:
-            if bound is not None and (text := self._kept.texts.get(key)) is not None and text.bound not in bound:
+            text = self._kept.texts.get(key)
+            if text is None or (bound is not None and text.bound not in bound):
+                continue
+            # By hand anybody who may ask writes any number, and no limit holds them back.
+            idle += text.idle
+            if text.idle and idle > _FEW:
                 continue
             grant = self._grant(key)
             if grant is not None:
@@ -191,6 +200,7 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         # Of what the decision point opened alone: anybody's grant by hand could claim a key.
         asked = None if by_hand else (request.get("idempotency") or {}).get("key")
         bound = None if by_hand else _bound_by(request)
-        return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None, bound)
+        idle = by_hand and (obj.get("status") or {}).get("phase") not in _REVIEWED
+        return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None, bound, idle)
     except (KeyError, TypeError, AttributeError):
         return None
