@@ -1,11 +1,14 @@
 """A batch over HTTP: what is asked of whom, what is recorded, and who is told nothing."""
 
+import asyncio
 import json
 from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings as hypothesis, strategies as st
 
+from bailiwick_webhook import decision
+from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords
@@ -178,3 +181,31 @@ async def test_an_answer_is_never_kept_by_a_cache(alone: Alone) -> None:
     async with asking(alone) as pdp:
         for path, asked in PATHS.items():
             assert (await pdp.post(path.partition(" ")[0], asked)).headers["Cache-Control"] == "no-store"
+
+
+class Hanging:
+    """An API server that answers nothing any more."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def list_grants(self, namespace: str, selector: str) -> list[Object]:
+        self.asked += 1
+        await asyncio.sleep(0.06)
+        raise ClusterUnavailableError(selector)
+
+
+@pytest.mark.invariant(26)
+async def test_a_batch_waits_for_an_api_server_that_hangs_once_and_not_for_each_item(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decision, "BATCH_SECONDS", 0.05)
+    gated = gated_rule("export")
+    on_deny = {**gated, "approval": {**gated["approval"], "open": "OnDeny"}}
+    hanging = Hanging()
+    items = [{"action": {"name": "customers.export"}, "resource": {"type": "customer", "id": f"{n}"}} for n in range(9)]
+    async with asking(Alone([stored(rule("read"), on_deny)], cluster=hanging)) as pdp:
+        said = await pdp.post("evaluations", batch(*items, {}))
+    assert decisions(said) == [False] * 9 + [True]
+    reasons = {one["context"]["reason"] for one in said.body["evaluations"][:9]}
+    assert (reasons, hanging.asked) == ({"approval_unverifiable"}, 1)

@@ -8,13 +8,14 @@ import time
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.explain import Explanation
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.hops import Hop
-from bailiwick_engine.reasons import NextAction
+from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
@@ -25,6 +26,7 @@ from bailiwick_webhook.store.view import Glance
 _ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
 _COUNTED_ALLOW, _COUNTED_DENY = Counted.ALLOW, Counted.DENY
 _FRESH = Freshness.FRESH
+BATCH_SECONDS = 10.0
 
 
 class Basis(NamedTuple):
@@ -54,6 +56,23 @@ class Judged(NamedTuple):
     def takes_grant(self) -> bool:
         """Somebody has to be asked before there is an answer."""
         return self.verdict.gate is not None and not self.verdict.dry_run
+
+    @staticmethod
+    def deadline() -> float:
+        """Return until when a batch that begins now asks somebody, see `by`."""
+        return time.perf_counter() + BATCH_SECONDS
+
+    def by(self, deadline: float) -> "Judged":
+        """Return it, or after the deadline (of `time.perf_counter`) denied where somebody would have to be asked.
+
+        Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
+        """
+        if not self.takes_grant or time.perf_counter() <= deadline:
+            return self
+        verdict = replace(
+            self.verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, gate=None, grants=(), pending=None
+        )
+        return self._replace(verdict=verdict)
 
 
 class Settled(msgspec.Struct, frozen=True):

@@ -156,8 +156,9 @@ class Pdp:
     ) -> list[Decision | None]:
         """Use grants and explain in order, then record all together."""
         settled: list[Settled | None] = []
+        end = Judged.deadline()
         for one in judged:
-            done = None if one is None else await self._with_use(one, self._explanation(one.asked, snapshot))
+            done = None if one is None else await self._with_use(one.by(end), self._explanation(one.asked, snapshot))
             settled.append(done)
             if done is not None and done.explanation is not None:
                 # Many explanations in a row would keep others waiting.
