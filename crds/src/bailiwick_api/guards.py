@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
 
 OPEN: Final = "bailiwick-grants-open"
 REVIEW: Final = "bailiwick-grants-review"
@@ -103,6 +103,11 @@ _OPEN = (
     Validation(
         "variables.pdp == (variables.r.origin in ['Requested', 'OnDeny'])",
         "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point",
+    ),
+    Validation(
+        # Else anybody's grants could be counted, and read, among those that are asked for in a subject's name.
+        f"variables.pdp || !('{SUBJECT_LABEL}' in object.metadata.?labels.orValue({{}}))",
+        f"the label {SUBJECT_LABEL} belongs to the decision point",
     ),
     Validation(
         "variables.pdp || (variables.r.binding.mode == 'Scope' && !has(variables.r.binding.digest)"

@@ -13,6 +13,8 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 ENDPOINT_POLICIES: Final = "endpointpolicies"
 APPROVAL_GRANTS: Final = "approvalgrants"
+# By it the requests for one subject of one endpoint are found.
+SUBJECT_LABEL: Final = f"{GROUP}/subject"
 
 DNS_LABEL: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 # RFC 3339 within years that every clock can hold. The API server's format date-time alone lets more through than

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.guards import NAMES_RESERVED, OPEN
+from bailiwick_api.meta import SUBJECT_LABEL
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OTHER_POLICY, PDP, Ask, Ground
 from support.objects import AGENT, DIGEST, POLICY, changed, later, review, rule_reference
@@ -14,6 +15,7 @@ _REQUESTER = "requester must be you"
 _REQUESTER_UID = "requester.uid is not yours"
 _ORIGIN = "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
 _RENDERED = "only the decision point digests and renders a call: by hand a grant is Scope, without digest or display"
+_LABEL = f"the label {SUBJECT_LABEL} belongs to the decision point"
 _VERB = "verb request needed on each endpointpolicy that the grant names"
 _UNTIL = "pendingUntilTime must lie within 24 hours from now"
 
@@ -146,6 +148,13 @@ CASES: Final = (
         lambda g: by_hand(g, binding={"mode": "Exact"}),
         by_hand,
         unruled=True,
+    ),
+    Case(
+        OPEN,
+        _LABEL,
+        "the label of somebody's requests",
+        lambda g: with_(by_hand(g), "metadata.labels", {SUBJECT_LABEL: "a" * 40}),
+        lambda g: with_(by_hand(g), "metadata.labels", {"team": "crm"}),
     ),
     Case(OPEN, _RENDERED, "Exact by hand", lambda g: by_hand(g, binding={"mode": "Exact", "digest": DIGEST}), by_hand),
     Case(

@@ -12,13 +12,12 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from bailiwick_api.endpointpolicy import Limits
-from bailiwick_api.meta import GROUP
+from bailiwick_api.meta import SUBJECT_LABEL
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.grants import Grant, parse
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.store.store import Store
 
-SUBJECT_LABEL: Final = f"{GROUP}/subject"
 HOUR: Final = 3600.0
 PATIENCE: Final = 10.0
 
