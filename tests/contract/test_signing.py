@@ -174,8 +174,15 @@ class TestAnApprovalThatIsShown:
             "token": {"jti": None, "sha256": digest, "refused": "unreadable"},
         }
         assert state not in alone.records.lines[0].decode()
-        assert second["approval"] == {"id": "x" * 320, "token": None}
+        endless = hashlib.sha256(b"x" * 9_000).hexdigest()
+        assert second["approval"] == {"id": f"sha256:{endless}", "token": None}
         assert "approval" not in third
+
+    async def test_whose_id_is_a_token_is_in_the_record_by_a_digest(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            await pdp.post("evaluation", body(action=EXPORT, approval={"id": "eyJhbGciOiJF.eyJzdWIi.c2lnbmF0dXJl"}))
+        (line,) = alone.records.lines
+        assert b"eyJ" not in line
 
 
 def requested(alone: Alone, **claims: object) -> str:

@@ -42,6 +42,9 @@ def rule_digest(endpoint: str, rule: Rule, subjects: Collection[str], variables:
         for step in approval["steps"]:
             step["groups"] = sorted(step.get("groups", ()))
         approval["steps"] = sorted(approval["steps"], key=lambda step: str(step["name"]))
+        if not approval.get("limits"):
+            # Limits that are all written out as they are without.
+            approval.pop("limits", None)
         for name in {"requiredContext", "show"} & approval.keys():
             approval[name] = sorted(approval[name])
         meaning["approval"] = approval

@@ -77,6 +77,10 @@ SAME: Final[dict[str, Object]] = {
     "uid and generation": changed(changed(BASE, "metadata.uid", "new"), "metadata.generation", 9),
     "name of the rule": changed(BASE, f"{RULE}.name", "renamed"),
     "name of a subject": renamed_subject(),
+    "limits as they are without": put(
+        f"{RULE}.approval.limits", {"pendingPerSubject": 5, "requestsPerHour": 20, "denyCooldownSeconds": 900}
+    ),
+    "no limits in particular": put(f"{RULE}.approval.limits", {}),
     "name of a condition": changed(BASE, f"{RULE}.conditions.0.name", "renamed"),
     "message": changed(BASE, f"{RULE}.conditions.0.message", "far too big"),
     "no message": changed(BASE, f"{RULE}.conditions.0.message", ...),

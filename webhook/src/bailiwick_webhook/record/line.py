@@ -4,6 +4,8 @@ Holds: no token and no argument is ever in it, and of the context only what cand
 parts that many records share are encoded once.
 """
 
+import hashlib
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -35,6 +37,8 @@ _OCSF: Final = {
 _ALLOWED, _BLOCKED, _APPROVED, _CHALLENGE, _REVOKED, _REJECTED, _UNAUTHORIZED, _ERROR = 1, 2, 8, 23, 24, 25, 26, 27
 # A grant's id is shorter; what is not one is another's text, and no record shall grow by it.
 MAX_SHOWN_ID: Final = 320
+# Names and uids of the API server: no token is so plain.
+_ID: Final = re.compile(r"[a-z0-9.-]+")
 # A member of an enumeration is looked up slowly, and this one is for every record.
 _ALLOW: Final = Outcome.ALLOW
 _DISPOSITIONS: Final = {
@@ -108,7 +112,7 @@ class Lines:
             own["grant"] = None if used is None else {"name": used.name, "uid": used.uid, "uses": used.status.uses}
             own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
         if call.shown is not None:
-            own["approval"] = {"id": call.shown.id[:MAX_SHOWN_ID], "token": None if token is None else _token(token)}
+            own["approval"] = {"id": _shown_id(call.shown.id), "token": None if token is None else _token(token)}
         if trace is not None:
             own["traceparent"] = trace
         preamble = b""
@@ -170,6 +174,13 @@ class Lines:
             }
             found = self._outcomes[key] = orjson.dumps(members)[1:-1] + b","
         return found
+
+
+def _shown_id(text: str) -> str:
+    """What is no grant's id may be anything, a token in the wrong place too."""
+    if len(text) <= MAX_SHOWN_ID and _ID.fullmatch(text):
+        return text
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _token(token: ShownToken) -> dict[str, str | None]:
