@@ -49,7 +49,6 @@ OPERATOR_AT_HOME: Final = {
     "/configmaps:bailiwick-guard": "get update",
     "bailiwick.dev/approvalgrants": f"{READ} create delete",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
-    "/secrets": "create",
     "/secrets:bailiwick-keys": "get update",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
     "discovery.k8s.io/endpointslices": "list",
@@ -165,6 +164,18 @@ NEITHER: Final[dict[str, Attempt]] = {
     "delete the signing keys": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-keys"),
     "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
     "read signing keys elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets/bailiwick-keys"),
+    "make a Secret at home": lambda as_, ns, of: as_.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": "bailiwick-webhook-token",
+                "namespace": "bailiwick-system",
+                "annotations": {"kubernetes.io/service-account.name": "bailiwick-webhook"},
+            },
+        }
+    ),
     "list secrets at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets"),
     "list secrets elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets"),
     "list all secrets": lambda as_, ns, of: as_.get("/api/v1/secrets"),

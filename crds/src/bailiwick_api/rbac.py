@@ -16,7 +16,11 @@ _READ = ["get", "list", "watch"]
 
 
 def accounts(installation: Installation) -> list[dict[str, Any]]:
-    """Return the namespace and the two service accounts; neither mounts a token it was not asked to mount."""
+    """Return the namespace, the two service accounts, and the Secret that the operator fills with signing keys.
+
+    Neither account mounts a token it was not asked to mount. The Secret is shipped without `data`, so that applying it
+    again empties nothing.
+    """
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installation.namespace}},
         *(
@@ -28,6 +32,12 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
             }
             for name in (installation.webhook_name, installation.operator_name)
         ),
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SIGNING_KEYS_SECRET, "namespace": installation.namespace},
+            "type": "Opaque",
+        },
     ]
 
 
@@ -95,8 +105,7 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
                 _rule("", ["configmaps"], ["create"]),
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP]),
-                # `create` cannot be limited to a name.
-                _rule("", ["secrets"], ["create"]),
+                # Not `create`, which knows no names: whoever creates Secrets has a token of any account here.
                 _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, read
 from support.callers import Callers
 from support.installing import accepted
@@ -22,7 +23,7 @@ class Secret:
         return found
 
     def held(self) -> tuple[SigningKey, ...]:
-        return read(self.body()["data"])
+        return read(self.body().get("data"))
 
     def names(self) -> set[str]:
         """Return the names of the keys; none while there is no Secret that can be read."""
@@ -34,8 +35,17 @@ class Secret:
     def write(self, data: dict[str, str], **more: object) -> None:
         accepted(self._admin.replace({**self.body(), "data": data, **more}))
 
+    def empty(self) -> None:
+        """Take its content away, as whoever takes all keys back does."""
+        accepted(self._admin.patch(self.path, [{"op": "remove", "path": "/data"}], "json"))
+
     def delete(self) -> None:
         accepted(self._admin.delete(self.path))
+
+    def apply(self) -> None:
+        """Apply the manifest that it comes with, as an installation does again and again."""
+        shipped = next(one for one in accounts(self._installed) if one["kind"] == "Secret")
+        accepted(self._admin.apply(shipped, "installation", force=True))
 
     def await_others(self, than: set[str]) -> set[str]:
         """Wait until it holds keys, and none of these."""

@@ -44,15 +44,38 @@ def test_keys_that_are_as_they_should_be_are_not_written_again(operator: Operato
     assert secret.body()["metadata"]["resourceVersion"] == version
 
 
-def test_what_was_deleted_is_made_anew_and_the_old_key_does_not_come_back(operator: Operator, secret: Secret) -> None:
+def test_what_was_emptied_is_made_anew_and_the_old_key_does_not_come_back(operator: Operator, secret: Secret) -> None:
     until(secret.names, "keys")
     before = secret.names()
-    secret.delete()
+    secret.empty()
     secret.await_others(before)
 
 
+def test_applying_the_installation_again_empties_nothing(operator: Operator, secret: Secret) -> None:
+    until(secret.names, "keys")
+    before = secret.body()["data"]
+    secret.apply()
+    assert secret.body()["data"] == before
+
+
+def test_a_secret_that_was_deleted_is_not_made_but_asked_for(operator: Operator, secret: Secret) -> None:
+    until(secret.names, "keys")
+    before = secret.names()
+    secret.delete()
+    await_told(operator, "is missing: apply crds/rbac/accounts.yaml")
+    secret.apply()
+    secret.await_others(before)
+
+
+def await_told(operator: Operator, problem: str) -> None:
+    """Wait until this is what is wrong, among what was wrong before."""
+    until(lambda: any(problem in said["problem"] for said in operator.said(NOT_SO)), f"told: {problem}")
+
+
+NOT_SO: Final = "the signing keys are not as they should be"
+
+
 GARBAGE: Final = {
-    "no keys at all": {},
     "no JSON": {"keys.json": base64.b64encode(b"once upon a time").decode()},
     "keys of nobody": {"keys.json": base64.b64encode(json.dumps([{"kid": "k", "pem": "p"}]).encode()).decode()},
 }
@@ -97,9 +120,9 @@ def test_a_key_that_has_ended_is_removed(operator: Operator, secret: Secret) -> 
 def test_where_it_may_not_be_written_that_is_told_and_mended_later(operator: Operator, secret: Secret) -> None:
     until(secret.names, "keys")
     secret.write({}, immutable=True)
-    said = operator.await_said("the signing keys are not as they should be")
-    assert "immutable" in said[-1]["problem"]
+    await_told(operator, "immutable")
     secret.delete()
+    secret.apply()
     until(secret.names, "keys again", seconds=15)
 
 

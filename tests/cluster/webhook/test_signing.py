@@ -208,6 +208,7 @@ class TestWithoutKeys:
             assert tenant.ask("customers.list").decision is True
             assert tenant.ask("customers.export", "lookup").decision is True
         finally:
+            disturbed.apply()
             pdp.start_operator()
         until(lambda: kids(pdp.points[0].url), "the operator made a key anew")
         assert not kids(pdp.points[0].url) & before

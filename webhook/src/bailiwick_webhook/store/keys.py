@@ -7,7 +7,7 @@ all else goes on.
 import structlog
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
-from bailiwick_api.signingkeys import UnreadableKeysError
+from bailiwick_api.signingkeys import UnreadableKeysError, is_ours
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
 from bailiwick_webhook.store.guard import Watched
@@ -35,7 +35,9 @@ class Keys:
         why = ""
         try:
             if found is None:
-                raise UnreadableKeysError(f"secret {SIGNING_KEYS_SECRET} is missing: the operator makes it")
+                raise UnreadableKeysError(f"secret {SIGNING_KEYS_SECRET} is missing: apply crds/rbac/accounts.yaml")
+            if not is_ours(found):
+                raise UnreadableKeysError(f"secret {SIGNING_KEYS_SECRET} is of another type than Opaque")
             self.keyring = keyring_of(found.get("data"))
         except UnreadableKeysError as error:
             self.keyring, why = NO_KEYS, str(error)
