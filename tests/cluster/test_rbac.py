@@ -152,6 +152,15 @@ SECRET: Final = {
     "kind": "Secret",
     "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
 }
+ACCOUNT_TOKEN: Final = {
+    **SECRET,
+    "metadata": {
+        "name": "any",
+        "namespace": "bailiwick-system",
+        "annotations": {"kubernetes.io/service-account.name": "bailiwick-webhook"},
+    },
+    "type": "kubernetes.io/service-account-token",
+}
 TOKEN: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
 
 NEITHER: Final[dict[str, Attempt]] = {
@@ -232,6 +241,8 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "t"}},
         "/apis/authentication.k8s.io/v1/tokenreviews",
     ),
+    "make the signing keys": lambda as_, ns, of: as_.create(SECRET),
+    "make a token of the decision point": lambda as_, ns, of: as_.create(ACCOUNT_TOKEN),
     "list the signing keys": lambda as_, ns, of: as_.get(
         f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
     ),
@@ -265,6 +276,19 @@ def test_an_account_is_refused_by_rbac(
     assert (answer.status, answer.reason) == (403, "Forbidden")
     # RBAC's words, not a guard's.
     assert f'User "{username}" cannot ' in answer.message
+
+
+def test_the_secret_of_the_signing_keys_never_becomes_a_token_of_an_account(
+    callers: Callers, installed: Installation
+) -> None:
+    path = f"{SYSTEM}/secrets/bailiwick-keys"
+    stored = accepted(callers(installed.operator).get(path))
+    annotations = ACCOUNT_TOKEN["metadata"]["annotations"]
+    asked = {**stored, "type": ACCOUNT_TOKEN["type"], "metadata": {**stored["metadata"], "annotations": annotations}}
+    answer = callers(installed.operator).replace(asked)
+    assert (answer.status, "type: Invalid value" in answer.message) == (422, True)
+    assert "field is immutable" in answer.message
+    assert accepted(callers.admin.get(path))["type"] == "Opaque"
 
 
 @pytest.mark.invariant(3)

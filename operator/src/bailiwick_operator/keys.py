@@ -1,8 +1,9 @@
-"""The keeper of the signing keys: one Secret that is shipped empty; the leader alone fills, rotates and clears it.
+"""The keeper of the signing keys: one Secret, filled, rotated and cleared by the leader alone.
 
-Holds: it is written upon the very version that was read, so that two who lead for a moment never lose each other's
-keys; keys that cannot be read are replaced, since nobody signs with them any more, and that is said; no key is ever
-logged.
+Holds: the Secret itself comes with the manifests, and nothing is written where it is missing or of another type than
+theirs (`bailiwick_api.rbac.accounts` says why); it is written upon the very version that was read, so that two who
+lead for a moment never lose each other's keys; keys that cannot be read are replaced, since nobody signs with them any
+more, and that is said; no key is ever logged.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_SECRET, SIGNING_KEYS_TYPE, Installation
 from bailiwick_api.signingkeys import (
     JWKS_MAX_AGE,
     KEYS_ENTRY,
@@ -109,16 +110,25 @@ class KeyKeeper:
     async def _read(self) -> _Stored:
         answer = await self._kube.get(self._path)
         if answer.missing:
-            raise RefusedError(f"Secret {SIGNING_KEYS_SECRET} is missing: {_MEND}")
+            raise RefusedError(
+                f"Secret {SIGNING_KEYS_SECRET} is missing, so nothing is signed: apply {SIGNING_KEYS_MANIFEST}"
+            )
         if not answer.ok:
             raise RefusedError(f"the signing keys cannot be read: {answer.message}")
-        if not is_ours(answer.body):
-            raise RefusedError(f"Secret {SIGNING_KEYS_SECRET} is of another type than Opaque: delete it, and {_MEND}")
-        if KEYS_ENTRY not in (answer.body.get("data") or {}):
-            # As it is shipped.
+        kind = answer.body.get("type")
+        if kind != SIGNING_KEYS_TYPE:
+            raise RefusedError(
+                f"Secret {SIGNING_KEYS_SECRET} is of type {kind}, not {SIGNING_KEYS_TYPE}, and is not used: delete it,"
+                f" find out who made it, and apply {SIGNING_KEYS_MANIFEST}"
+            )
+        data = answer.body.get("data")
+        if KEYS_ENTRY not in (data or {}):
+            _LOG.warning(
+                "there are no signing keys: approval tokens shown until now are refused", secret=SIGNING_KEYS_SECRET
+            )
             return _Stored(answer.body, ())
         try:
-            keys = read(answer.body.get("data"))
+            keys = read(data)
             for key in keys:
                 check(key)
         except UnreadableKeysError as error:
@@ -133,10 +143,9 @@ class KeyKeeper:
     async def _write(self, stored: _Stored, keys: tuple[SigningKey, ...]) -> bool:
         """Write the keys over the version that was read. Returns whether they are stored; raises `RefusedError`."""
         # Labels, annotations and other entries are other people's; only this entry is ours.
-        kept: Object = {name: stored.secret[name] for name in ("metadata", "type", "immutable") if name in stored.secret}
+        kept = {name: stored.secret[name] for name in ("metadata", "type", "immutable") if name in stored.secret}
         data = (stored.secret.get("data") or {}) | written(keys)
-        body: Object = {"apiVersion": "v1", "kind": "Secret", **kept, "data": data}
-        answer = await self._kube.replace(self._path, body)
+        answer = await self._kube.replace(self._path, {"apiVersion": "v1", "kind": "Secret", **kept, "data": data})
         if answer.conflict or answer.missing:
             return False
         if not answer.ok:

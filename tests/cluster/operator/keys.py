@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from bailiwick_api import rbac
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, read
 from support.callers import Callers
-from support.installing import accepted
+from support.installing import accepted, apply
 from support.waiting import until
 
 
@@ -24,6 +25,14 @@ class Secret:
 
     def held(self) -> tuple[SigningKey, ...]:
         return read(self.body().get("data"))
+
+    def exists(self) -> bool:
+        return self._admin.get(self.path).ok
+
+    def create(self, kind: str) -> None:
+        """Make an empty one of some type."""
+        (shipped,) = (found for found in rbac.accounts(self._installed) if found["kind"] == "Secret")
+        accepted(self._admin.create({**shipped, "type": kind}))
 
     def names(self) -> set[str]:
         """Return the names of the keys; none while there is no Secret that can be read."""
@@ -43,9 +52,8 @@ class Secret:
         accepted(self._admin.delete(self.path))
 
     def apply(self) -> None:
-        """Apply the manifest that it comes with, as an installation does again and again."""
-        shipped = next(one for one in accounts(self._installed) if one["kind"] == "Secret")
-        accepted(self._admin.apply(shipped, "installation", force=True))
+        """Apply the manifest that it comes with, once more or anew."""
+        apply(self._admin, rbac.accounts(self._installed))
 
     def await_others(self, than: set[str]) -> set[str]:
         """Wait until it holds keys, and none of these."""

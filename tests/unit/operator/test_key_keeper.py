@@ -10,6 +10,7 @@ import pytest
 
 from bailiwick_api.access import Access
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import read
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import Answer, Kube, Method, UnreachableError
@@ -18,22 +19,17 @@ from support.objects import Object
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 PATH: Final = f"/api/v1/namespaces/bailiwick-system/secrets/{SIGNING_KEYS_SECRET}"
-
-
-SHIPPED: Final[Object] = {
-    "metadata": {"name": SIGNING_KEYS_SECRET, "namespace": "bailiwick-system"},
-    "type": "Opaque",
-}
+(EMPTY,) = (found for found in accounts(Installation()) if found["kind"] == "Secret")
 
 
 class FakeSecrets(Kube):
-    """A server of one Secret. `before_write` comes between its being read and its being written."""
+    """A server of one Secret, empty at first. `before_write` comes between its being read and its being written."""
 
     def __init__(self) -> None:
         super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
         self.secret: Object | None = None
         self.revision = 0
-        self.store(SHIPPED)
+        self.store(EMPTY)
         self.calls: list[str] = []
         self.before_write: Callable[[], None] = lambda: None
         self.refuses: Mapping[str, Answer | Exception] = {}
@@ -63,10 +59,9 @@ class FakeSecrets(Kube):
         self.before_write()
         assert isinstance(body, dict)
         assert (method, path) == ("PUT", PATH)
-        present = self.secret["metadata"]["resourceVersion"] if self.secret else None
         if self.secret is None:
             return Answer(HTTPStatus.NOT_FOUND, {})
-        if body["metadata"].get("resourceVersion") != present:
+        if body["metadata"].get("resourceVersion") != self.secret["metadata"]["resourceVersion"]:
             return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
         self.store(body)
         return Answer(HTTPStatus.OK, copy.deepcopy(self.secret or {}))
@@ -92,6 +87,8 @@ async def test_what_is_as_it_should_be_is_read_and_not_written(api: FakeSecrets)
     assert await keeping.round() == 30
     assert await keeping.round() == 30
     assert (api.calls, keeping.problem, keeping.rounds) == (["GET", "PUT", "GET"], None, 2)
+    assert api.secret is not None
+    assert (api.secret["kind"], api.secret["type"]) == ("Secret", "Opaque")
 
 
 async def test_two_who_lead_for_a_moment_keep_one_key(api: FakeSecrets) -> None:
@@ -100,7 +97,8 @@ async def test_two_who_lead_for_a_moment_keep_one_key(api: FakeSecrets) -> None:
 
     def first() -> None:
         assert other.secret is not None
-        if "data" not in (api.secret or {}):
+        assert api.secret is not None
+        if "data" not in api.secret:
             api.store(other.secret)
 
     api.before_write = first
@@ -127,28 +125,35 @@ async def test_what_another_wrote_in_between_is_read_again(api: FakeSecrets) -> 
     assert kids(api) == [key.kid for key in read(stored["data"])]
 
 
-async def test_what_is_deleted_in_between_is_not_made_and_that_is_told(api: FakeSecrets) -> None:
+@pytest.mark.parametrize("when", ["before it is read", "between read and write"])
+async def test_what_is_missing_is_told_and_never_made(when: str, api: FakeSecrets) -> None:
     def gone() -> None:
         api.secret = None
 
+    if when == "before it is read":
+        gone()
     api.before_write = gone
     keeping = keeper(api)
     assert await keeping.round() == 5
-    assert keeping.problem is not None
-    assert "is missing: apply crds/rbac/accounts.yaml" in keeping.problem
+    assert keeping.problem == "Secret bailiwick-keys is missing, so nothing is signed: apply crds/rbac/accounts.yaml"
+    assert "POST" not in api.calls
     api.before_write = lambda: None
-    api.store(SHIPPED)
+    api.store(EMPTY)
     await keeping.round()
-    assert len(kids(api)) == 1
+    assert (keeping.problem, len(kids(api))) == (None, 1)
 
 
-async def test_a_secret_of_a_type_that_means_something_else_is_left_alone(api: FakeSecrets) -> None:
-    api.store({**SHIPPED, "type": "kubernetes.io/service-account-token", "data": {"token": "eA=="}})
-    before, keeping = api.secret, keeper(api)
-    await keeping.round()
-    assert keeping.problem is not None
-    assert "another type than Opaque" in keeping.problem
-    assert (api.secret, api.calls) == (before, ["GET"])
+@pytest.mark.parametrize("kind", ["kubernetes.io/service-account-token", "kubernetes.io/tls", None])
+async def test_a_secret_of_another_type_is_told_and_not_written(kind: str | None, api: FakeSecrets) -> None:
+    await keeper(api).round()
+    assert api.secret is not None
+    for data in (api.secret["data"], {}):
+        api.store({**api.secret, "type": kind, "data": data})
+        api.calls.clear()
+        keeping = keeper(api)
+        assert await keeping.round() == 5
+        assert f"is of type {kind}, not Opaque" in str(keeping.problem)
+        assert api.calls == ["GET"]
 
 
 async def test_whoever_loses_every_race_tries_later(api: FakeSecrets) -> None:
@@ -187,7 +192,8 @@ async def test_what_cannot_be_done_is_told_and_tried_again(
     assert await keeping.round() == 5
     assert keeping.problem is not None
     assert words in keeping.problem
-    assert ("data" in (api.secret or {}), keeping.rounds) == (False, 1)
+    assert api.secret is not None
+    assert ("data" in api.secret, keeping.rounds) == (False, 1)
     api.refuses = {}
     await keeping.round()
     assert keeping.problem is None
@@ -211,5 +217,6 @@ async def test_whoever_no_longer_leads_writes_nothing(api: FakeSecrets) -> None:
     api._may_write = lambda: False
     keeping = keeper(api)
     await keeping.round()
-    assert (api.calls, "data" in (api.secret or {})) == (["GET"], False)
+    assert api.secret is not None
+    assert (api.calls, "data" in api.secret) == (["GET"], False)
     assert "lease" in str(keeping.problem)
