@@ -152,7 +152,7 @@ SECRET: Final = {
     "kind": "Secret",
     "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
 }
-ACCOUNT_TOKEN: Final = {
+ACCOUNT_TOKEN: Final[Object] = {
     **SECRET,
     "metadata": {
         "name": "any",

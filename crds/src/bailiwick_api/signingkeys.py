@@ -75,14 +75,6 @@ def read(data: Mapping[str, Any] | None) -> tuple[SigningKey, ...]:
     return keys
 
 
-def is_ours(secret: Mapping[str, Any]) -> bool:
-    """Tell whether a Secret is of the type that is shipped. A type never changes, and another one means something else.
-
-    The API server writes a token into one of type `kubernetes.io/service-account-token`, for whoever it names.
-    """
-    return secret.get("type") == "Opaque"
-
-
 def written(keys: Iterable[SigningKey]) -> dict[str, str]:
     """Return the entry of a Secret's `data` that holds these keys."""
     listed = [

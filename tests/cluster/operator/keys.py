@@ -4,7 +4,6 @@ from typing import Any
 
 from bailiwick_api import rbac
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
-from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, read
 from support.callers import Callers
 from support.installing import accepted, apply
@@ -43,10 +42,6 @@ class Secret:
 
     def write(self, data: dict[str, str], **more: object) -> None:
         accepted(self._admin.replace({**self.body(), "data": data, **more}))
-
-    def empty(self) -> None:
-        """Take its content away, as whoever takes all keys back does."""
-        accepted(self._admin.patch(self.path, [{"op": "remove", "path": "/data"}], "json"))
 
     def delete(self) -> None:
         accepted(self._admin.delete(self.path))
