@@ -67,8 +67,8 @@ def test_a_secret_that_was_deleted_is_asked_for_and_filled_with_other_keys_once_
     before = secret.names()
     secret.delete()
     try:
-        until(lambda: said_problem(operator) == MISSING, "the operator says what is missing")
-        assert health() == MISSING
+        until(lambda: health() == MISSING, "the operator says what is missing")
+        assert operator.await_said(WRONG)[-1]["problem"] == MISSING
         assert not secret.exists()
     finally:
         secret.apply()
@@ -76,12 +76,10 @@ def test_a_secret_that_was_deleted_is_asked_for_and_filled_with_other_keys_once_
     until(lambda: health() == "as they should be", "all is well again")
 
 
+WRONG: Final = "the signing keys are not as they should be"
+
+
 MISSING: Final = "Secret bailiwick-keys is missing, so nothing is signed: apply crds/rbac/accounts.yaml"
-
-
-def said_problem(operator: Operator) -> str:
-    """Return the latest thing that was said to be wrong with the keys."""
-    return str(operator.await_said("the signing keys are not as they should be")[-1]["problem"])
 
 
 def test_applying_the_manifest_again_takes_no_key_away(operator: Operator, secret: Secret) -> None:
@@ -96,12 +94,13 @@ def test_applying_the_manifest_again_takes_no_key_away(operator: Operator, secre
     assert "f:data" not in owners[MANAGER]
 
 
-def test_a_secret_of_another_type_is_not_used_and_that_is_told(operator: Operator, secret: Secret) -> None:
+@pytest.mark.usefixtures("operator")
+def test_a_secret_of_another_type_is_not_used_and_that_is_told(secret: Secret, health: Callable[[], str]) -> None:
     until(secret.names, "keys")
     secret.delete()
     secret.create("example.com/other")
     try:
-        until(lambda: "is of type example.com/other, not Opaque" in said_problem(operator), "the operator says so")
+        until(lambda: "is of type example.com/other, not Opaque" in health(), "the operator says so")
         assert "data" not in secret.body()
     finally:
         secret.delete()
@@ -160,13 +159,15 @@ def test_a_key_that_has_ended_is_removed(operator: Operator, secret: Secret) -> 
     assert operator.await_said("signing key removed")[-1]["kid"] == old.kid
 
 
-def test_where_it_may_not_be_written_that_is_told_and_mended_later(operator: Operator, secret: Secret) -> None:
+@pytest.mark.usefixtures("operator")
+def test_where_it_may_not_be_written_that_is_told_and_mended_later(secret: Secret, health: Callable[[], str]) -> None:
     until(secret.names, "keys")
     secret.write({}, immutable=True)
-    said = operator.await_said("the signing keys are not as they should be")
-    assert "immutable" in said[-1]["problem"]
-    secret.delete()
-    secret.apply()
+    try:
+        until(lambda: "immutable" in health(), "the operator says so")
+    finally:
+        secret.delete()
+        secret.apply()
     until(secret.names, "keys again", seconds=15)
 
 
