@@ -45,6 +45,8 @@ Bounds of `bailiwick_decision_duration_seconds`: {bounds}.
 | `bailiwick_guard_proven == 0` | Somebody changed the guards, or the operator has not proven them yet: no grant is \
 accepted. |
 | `bailiwick_broken_policies > 0` | A policy does not compile and denies its subjects; its status has the position. |
+| `increase(bailiwick_approval_tokens_refused_total{{why="issuer"}}[5m]) > 0` | Decision points do not share \
+one `--external-url`, or a caller shows tokens of another endpoint. |
 | `rate(bailiwick_http_responses_total{{class="5xx"}}[5m]) > 0` | Calls go without a decision. |
 """
 

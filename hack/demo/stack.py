@@ -66,6 +66,8 @@ class Stack:
 
     `signer` signs the tokens of people, `issuers` is what decision points are told about it. `status_ports` are those
     of the first decision points, where the operator asks what they serve; where none runs yet, none is ready.
+    `external_url` is what all decision points are known by, since the tokens of an approval are for it: where none is
+    given, the first one's own, which stands for the service in front of them.
     """
 
     cluster: Cluster
@@ -75,6 +77,7 @@ class Stack:
     processes: list[Running] = field(default_factory=list)
     decision_points: list[DecisionPoint] = field(default_factory=list)
     status_ports: tuple[int, ...] = field(default_factory=lambda: free_ports(_ASKED))
+    external_url: str = ""
     crm_url: str = ""
     signer: Signer | None = None
     issuers: Path | None = None
@@ -167,13 +170,16 @@ class Stack:
         def start() -> DecisionPoint:
             port, status_port = free_ports(2)
             status_port = next(known, status_port)
-            process = self._spawn(name, [*common, f"--port={port}", f"--status-port={status_port}", *flags])
-            point = DecisionPoint(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{status_port}", records, process)
+            url = f"http://127.0.0.1:{port}"
+            where = [f"--port={port}", f"--status-port={status_port}", f"--external-url={self.external_url or url}"]
+            process = self._spawn(name, [*common, *where, *flags])
+            point = DecisionPoint(url, f"http://127.0.0.1:{status_port}", records, process)
             if await_ready:
                 self._await(process, f"{point.status_url}/readyz", requests.codes.ok)
             return point
 
         point = _unless_port_taken(start)
+        self.external_url = self.external_url or point.url
         self.decision_points.append(point)
         return point
 

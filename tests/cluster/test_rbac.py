@@ -49,7 +49,6 @@ OPERATOR_AT_HOME: Final = {
     "/configmaps:bailiwick-guard": "get update",
     "bailiwick.dev/approvalgrants": f"{READ} create delete",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
-    "/secrets": "create",
     "/secrets:bailiwick-keys": "get update",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
     "discovery.k8s.io/endpointslices": "list",
@@ -153,6 +152,15 @@ SECRET: Final = {
     "kind": "Secret",
     "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
 }
+ACCOUNT_TOKEN: Final[Object] = {
+    **SECRET,
+    "metadata": {
+        "name": "any",
+        "namespace": "bailiwick-system",
+        "annotations": {"kubernetes.io/service-account.name": "bailiwick-webhook"},
+    },
+    "type": "kubernetes.io/service-account-token",
+}
 TOKEN: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
 
 NEITHER: Final[dict[str, Attempt]] = {
@@ -165,6 +173,18 @@ NEITHER: Final[dict[str, Attempt]] = {
     "delete the signing keys": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-keys"),
     "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
     "read signing keys elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets/bailiwick-keys"),
+    "make a Secret at home": lambda as_, ns, of: as_.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": "bailiwick-webhook-token",
+                "namespace": "bailiwick-system",
+                "annotations": {"kubernetes.io/service-account.name": "bailiwick-webhook"},
+            },
+        }
+    ),
     "list secrets at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets"),
     "list secrets elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets"),
     "list all secrets": lambda as_, ns, of: as_.get("/api/v1/secrets"),
@@ -221,6 +241,8 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "t"}},
         "/apis/authentication.k8s.io/v1/tokenreviews",
     ),
+    "make the signing keys": lambda as_, ns, of: as_.create(SECRET),
+    "make a token of the decision point": lambda as_, ns, of: as_.create(ACCOUNT_TOKEN),
     "list the signing keys": lambda as_, ns, of: as_.get(
         f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
     ),
@@ -254,6 +276,19 @@ def test_an_account_is_refused_by_rbac(
     assert (answer.status, answer.reason) == (403, "Forbidden")
     # RBAC's words, not a guard's.
     assert f'User "{username}" cannot ' in answer.message
+
+
+def test_the_secret_of_the_signing_keys_never_becomes_a_token_of_an_account(
+    callers: Callers, installed: Installation
+) -> None:
+    path = f"{SYSTEM}/secrets/bailiwick-keys"
+    stored = accepted(callers(installed.operator).get(path))
+    annotations = ACCOUNT_TOKEN["metadata"]["annotations"]
+    asked = {**stored, "type": ACCOUNT_TOKEN["type"], "metadata": {**stored["metadata"], "annotations": annotations}}
+    answer = callers(installed.operator).replace(asked)
+    assert (answer.status, "type: Invalid value" in answer.message) == (422, True)
+    assert "field is immutable" in answer.message
+    assert accepted(callers.admin.get(path))["type"] == "Opaque"
 
 
 @pytest.mark.invariant(3)

@@ -10,6 +10,9 @@ from bailiwick_api.endpointpolicy import ServiceAccountRef
 
 GUARD_CONFIG_MAP: Final = "bailiwick-guard"
 SIGNING_KEYS_SECRET: Final = "bailiwick-keys"  # noqa: S105 - a name
+SIGNING_KEYS_TYPE: Final = "Opaque"
+SIGNING_KEYS_MANIFEST: Final = "crds/rbac/accounts.yaml"
+"""Where the Secret comes from, for those who are told that it is not there."""
 CANARY_GRANT: Final = "bailiwick-canary"
 OPERATOR_LEASE: Final = "bailiwick-operator"
 ENFORCER_AUDIENCE: Final = "bailiwick"

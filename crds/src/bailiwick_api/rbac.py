@@ -6,7 +6,14 @@ aggregates into admin or edit, because `*` on endpointpolicies would carry `appr
 
 from typing import Any
 
-from bailiwick_api.accounts import CANARY_GRANT, GUARD_CONFIG_MAP, OPERATOR_LEASE, SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.accounts import (
+    CANARY_GRANT,
+    GUARD_CONFIG_MAP,
+    OPERATOR_LEASE,
+    SIGNING_KEYS_SECRET,
+    SIGNING_KEYS_TYPE,
+    Installation,
+)
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 
@@ -16,7 +23,12 @@ _READ = ["get", "list", "watch"]
 
 
 def accounts(installation: Installation) -> list[dict[str, Any]]:
-    """Return the namespace and the two service accounts; neither mounts a token it was not asked to mount."""
+    """Return the namespace, the two service accounts, and the Secret that the operator keeps the signing keys in.
+
+    Neither account mounts a token it was not asked to mount. The Secret comes from here and not from the operator,
+    since RBAC cannot tie `create` to a name or a type: who may create it could make it a token of any account of the
+    namespace. It has no `data`, so that applying it again takes nothing away.
+    """
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installation.namespace}},
         *(
@@ -28,6 +40,12 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
             }
             for name in (installation.webhook_name, installation.operator_name)
         ),
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SIGNING_KEYS_SECRET, "namespace": installation.namespace},
+            "type": SIGNING_KEYS_TYPE,
+        },
     ]
 
 
@@ -95,8 +113,7 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
                 _rule("", ["configmaps"], ["create"]),
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP]),
-                # `create` cannot be limited to a name.
-                _rule("", ["secrets"], ["create"]),
+                # No `create` (see `accounts`), and an update cannot change a Secret's type.
                 _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),

@@ -1,21 +1,22 @@
-"""The keeper of the signing keys: one Secret, made, rotated and cleared by the leader alone.
+"""The keeper of the signing keys: one Secret, filled, rotated and cleared by the leader alone.
 
-Holds: it is written upon the very version that was read, so that two who lead for a moment never lose each other's
-keys; keys that cannot be read are replaced, since nobody signs with them any more, and that is said; no key is ever
-logged.
+Holds: the Secret itself comes with the manifests, and nothing is written where it is missing or of another type than
+theirs (`bailiwick_api.rbac.accounts` says why); it is written upon the very version that was read, so that two who
+lead for a moment never lose each other's keys; keys that cannot be read are replaced, since nobody signs with them any
+more, and that is said; no key is ever logged.
 """
 
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_SECRET, SIGNING_KEYS_TYPE, Installation
 from bailiwick_api.signingkeys import (
     JWKS_MAX_AGE,
     KEYS_ENTRY,
@@ -33,13 +34,14 @@ _RETRY_SECONDS: Final = 5.0
 _MAX_TRIES: Final = 5
 # A wake that is due now is worked on at once all the same, but never in a circle.
 _SHORTEST: Final = 0.5
+_MEND: Final = "apply crds/rbac/accounts.yaml; until then nothing is signed"
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """The Secret as it was read, None where it is not there, and its keys; none where they cannot be read."""
+    """The Secret as it was read, and its keys; none where there are none yet, or they cannot be read."""
 
-    secret: Object | None
+    secret: Object
     keys: tuple[SigningKey, ...]
 
 
@@ -48,10 +50,9 @@ class KeyKeeper:
 
     def __init__(self, kube: Kube, installation: Installation, rotation: Rotation, *, interval: float) -> None:
         self._kube = kube
-        self._namespace = installation.namespace
         self._rotation = rotation
         self._interval = interval
-        self._secrets = f"/api/v1/namespaces/{installation.namespace}/secrets"
+        self._path = f"/api/v1/namespaces/{installation.namespace}/secrets/{SIGNING_KEYS_SECRET}"
         self.problem: str | None = "not looked at yet"
         """What is wrong, for a person; None while the keys are as they should be."""
         self.rounds = 0
@@ -106,13 +107,27 @@ class KeyKeeper:
         return outcome.wake
 
     async def _read(self) -> _Stored:
-        answer = await self._kube.get(f"{self._secrets}/{SIGNING_KEYS_SECRET}")
+        answer = await self._kube.get(self._path)
         if answer.missing:
-            return _Stored(None, ())
+            raise RefusedError(
+                f"Secret {SIGNING_KEYS_SECRET} is missing, so nothing is signed: apply {SIGNING_KEYS_MANIFEST}"
+            )
         if not answer.ok:
             raise RefusedError(f"the signing keys cannot be read: {answer.message}")
+        kind = answer.body.get("type")
+        if kind != SIGNING_KEYS_TYPE:
+            raise RefusedError(
+                f"Secret {SIGNING_KEYS_SECRET} is of type {kind}, not {SIGNING_KEYS_TYPE}, and is not used: delete it,"
+                f" find out who made it, and apply {SIGNING_KEYS_MANIFEST}"
+            )
+        data = answer.body.get("data")
+        if KEYS_ENTRY not in (data or {}):
+            _LOG.warning(
+                "there are no signing keys: approval tokens shown until now are refused", secret=SIGNING_KEYS_SECRET
+            )
+            return _Stored(answer.body, ())
         try:
-            keys = read(answer.body.get("data"))
+            keys = read(data)
             for key in keys:
                 check(key)
         except UnreadableKeysError as error:
@@ -126,16 +141,11 @@ class KeyKeeper:
 
     async def _write(self, stored: _Stored, keys: tuple[SigningKey, ...]) -> bool:
         """Write the keys over the version that was read. Returns whether they are stored; raises `RefusedError`."""
-        metadata: dict[str, Any] = {"name": SIGNING_KEYS_SECRET, "namespace": self._namespace}
-        body: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"}
-        if stored.secret is None:
-            answer = await self._kube.create(self._secrets, body | {"data": written(keys)})
-        else:
-            # Labels, annotations and other entries are other people's; only this entry is ours.
-            kept = {name: stored.secret[name] for name in ("metadata", "type", "immutable") if name in stored.secret}
-            data = (stored.secret.get("data") or {}) | written(keys)
-            path = f"{self._secrets}/{SIGNING_KEYS_SECRET}"
-            answer = await self._kube.replace(path, body | kept | {"data": data})
+        # Labels, annotations and other entries are other people's; only this entry is ours.
+        ours = ("metadata", "type", "immutable")
+        kept: Object = {name: stored.secret[name] for name in ours if name in stored.secret}
+        data = (stored.secret.get("data") or {}) | written(keys)
+        answer = await self._kube.replace(self._path, {"apiVersion": "v1", "kind": "Secret", **kept, "data": data})
         if answer.conflict or answer.missing:
             return False
         if not answer.ok:

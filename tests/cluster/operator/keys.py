@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from bailiwick_api import rbac
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.signingkeys import SigningKey, read
 from support.callers import Callers
-from support.installing import accepted
+from support.installing import accepted, apply
 from support.waiting import until
 
 
@@ -22,7 +23,15 @@ class Secret:
         return found
 
     def held(self) -> tuple[SigningKey, ...]:
-        return read(self.body()["data"])
+        return read(self.body().get("data"))
+
+    def exists(self) -> bool:
+        return self._admin.get(self.path).ok
+
+    def create(self, kind: str) -> None:
+        """Make an empty one of some type."""
+        (shipped,) = (found for found in rbac.accounts(self._installed) if found["kind"] == "Secret")
+        accepted(self._admin.create({**shipped, "type": kind}))
 
     def names(self) -> set[str]:
         """Return the names of the keys; none while there is no Secret that can be read."""
@@ -36,6 +45,10 @@ class Secret:
 
     def delete(self) -> None:
         accepted(self._admin.delete(self.path))
+
+    def apply(self) -> None:
+        """Apply the manifest that it comes with, once more or anew."""
+        apply(self._admin, rbac.accounts(self._installed))
 
     def await_others(self, than: set[str]) -> set[str]:
         """Wait until it holds keys, and none of these."""

@@ -1,26 +1,42 @@
 """The signing keys as the operator keeps them in a real Secret: made, rotated, cleared and made again.
 
-Holds: what is seen here is what any reader of the Secret sees; the operator's log never holds a key.
+Holds: what is seen here is what any reader of the Secret sees; the operator's log never holds a key; each test leaves a
+Secret that the operator can fill.
 """
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
+import requests
 
 from bailiwick_api.signingkeys import SigningKey, signing, written
 from bailiwick_operator.keys import make
 from cluster.operator.keys import Secret
 from cluster.operator.running import Operator
+from localcluster.ports import free_ports
+from support.installing import MANAGER
 from support.waiting import until
 
 
 @pytest.fixture(scope="module")
-def lowered() -> Sequence[str]:
-    return ("--proof-interval", "3", "--key-interval", "0.5")
+def health_port() -> int:
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="module")
+def lowered(health_port: int) -> Sequence[str]:
+    return ("--proof-interval", "3", "--key-interval", "0.5", "--health-port", str(health_port))
+
+
+@pytest.fixture
+def health(health_port: int) -> Callable[[], str]:
+    """What the operator's health says of the keys."""
+    return lambda: str(requests.get(f"http://127.0.0.1:{health_port}/healthz", timeout=5).json()["keys"])
 
 
 def now() -> datetime:
@@ -44,15 +60,64 @@ def test_keys_that_are_as_they_should_be_are_not_written_again(operator: Operato
     assert secret.body()["metadata"]["resourceVersion"] == version
 
 
-def test_what_was_deleted_is_made_anew_and_the_old_key_does_not_come_back(operator: Operator, secret: Secret) -> None:
+def test_a_secret_that_was_deleted_is_asked_for_and_filled_with_other_keys_once_it_is_applied(
+    operator: Operator, secret: Secret, health: Callable[[], str]
+) -> None:
     until(secret.names, "keys")
     before = secret.names()
     secret.delete()
+    try:
+        until(lambda: health() == MISSING, "the operator says what is missing")
+        assert operator.await_said(WRONG)[-1]["problem"] == MISSING
+        assert not secret.exists()
+    finally:
+        secret.apply()
     secret.await_others(before)
+    until(lambda: health() == "as they should be", "all is well again")
+
+
+WRONG: Final = "the signing keys are not as they should be"
+
+
+MISSING: Final = "Secret bailiwick-keys is missing, so nothing is signed: apply crds/rbac/accounts.yaml"
+
+
+def test_applying_the_manifest_again_takes_no_key_away(operator: Operator, secret: Secret) -> None:
+    until(secret.names, "keys")
+    before = secret.body()
+    secret.apply()
+    secret.apply()
+    after = secret.body()
+    assert (after["data"], after["type"]) == (before["data"], "Opaque")
+    owners = {entry["manager"]: entry["fieldsV1"] for entry in after["metadata"]["managedFields"]}
+    assert "f:data" in owners["bailiwick-operator"]
+    assert "f:data" not in owners[MANAGER]
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_secret_of_another_type_is_not_used_and_that_is_told(secret: Secret, health: Callable[[], str]) -> None:
+    until(secret.names, "keys")
+    secret.delete()
+    secret.create("example.com/other")
+    try:
+        until(lambda: "is of type example.com/other, not Opaque" in health(), "the operator says so")
+        assert "data" not in secret.body()
+    finally:
+        secret.delete()
+        secret.apply()
+    until(secret.names, "keys")
+
+
+def test_keys_that_were_taken_out_are_replaced_and_that_is_said(operator: Operator, secret: Secret) -> None:
+    until(secret.names, "keys")
+    before = secret.names()
+    secret.write({"other": "b3RoZXI="})
+    secret.await_others(before)
+    assert operator.await_said("there are no signing keys: approval tokens shown until now are refused")
+    assert secret.body()["data"]["other"] == "b3RoZXI="
 
 
 GARBAGE: Final = {
-    "no keys at all": {},
     "no JSON": {"keys.json": base64.b64encode(b"once upon a time").decode()},
     "keys of nobody": {"keys.json": base64.b64encode(json.dumps([{"kid": "k", "pem": "p"}]).encode()).decode()},
 }
@@ -94,12 +159,15 @@ def test_a_key_that_has_ended_is_removed(operator: Operator, secret: Secret) -> 
     assert operator.await_said("signing key removed")[-1]["kid"] == old.kid
 
 
-def test_where_it_may_not_be_written_that_is_told_and_mended_later(operator: Operator, secret: Secret) -> None:
+@pytest.mark.usefixtures("operator")
+def test_where_it_may_not_be_written_that_is_told_and_mended_later(secret: Secret, health: Callable[[], str]) -> None:
     until(secret.names, "keys")
     secret.write({}, immutable=True)
-    said = operator.await_said("the signing keys are not as they should be")
-    assert "immutable" in said[-1]["problem"]
-    secret.delete()
+    try:
+        until(lambda: "immutable" in health(), "the operator says so")
+    finally:
+        secret.delete()
+        secret.apply()
     until(secret.names, "keys again", seconds=15)
 
 

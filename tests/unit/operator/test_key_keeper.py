@@ -10,6 +10,7 @@ import pytest
 
 from bailiwick_api.access import Access
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import read
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import Answer, Kube, Method, UnreachableError
@@ -17,17 +18,18 @@ from bailiwick_operator.reconcile.keys import Rotation
 from support.objects import Object
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-SECRETS: Final = "/api/v1/namespaces/bailiwick-system/secrets"
-PATH: Final = f"{SECRETS}/{SIGNING_KEYS_SECRET}"
+PATH: Final = f"/api/v1/namespaces/bailiwick-system/secrets/{SIGNING_KEYS_SECRET}"
+(EMPTY,) = (found for found in accounts(Installation()) if found["kind"] == "Secret")
 
 
 class FakeSecrets(Kube):
-    """A server of one Secret. `before_write` comes between its being read and its being written."""
+    """A server of one Secret, empty at first. `before_write` comes between its being read and its being written."""
 
     def __init__(self) -> None:
         super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
         self.secret: Object | None = None
         self.revision = 0
+        self.store(EMPTY)
         self.calls: list[str] = []
         self.before_write: Callable[[], None] = lambda: None
         self.refuses: Mapping[str, Answer | Exception] = {}
@@ -56,11 +58,10 @@ class FakeSecrets(Kube):
             return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
         self.before_write()
         assert isinstance(body, dict)
-        assert path == (SECRETS if method == "POST" else PATH)
-        present = self.secret["metadata"]["resourceVersion"] if self.secret else None
-        if method == "PUT" and self.secret is None:
+        assert (method, path) == ("PUT", PATH)
+        if self.secret is None:
             return Answer(HTTPStatus.NOT_FOUND, {})
-        if body["metadata"].get("resourceVersion") != present:
+        if body["metadata"].get("resourceVersion") != self.secret["metadata"]["resourceVersion"]:
             return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
         self.store(body)
         return Answer(HTTPStatus.OK, copy.deepcopy(self.secret or {}))
@@ -85,7 +86,9 @@ async def test_what_is_as_it_should_be_is_read_and_not_written(api: FakeSecrets)
     keeping = keeper(api)
     assert await keeping.round() == 30
     assert await keeping.round() == 30
-    assert (api.calls, keeping.problem, keeping.rounds) == (["GET", "POST", "GET"], None, 2)
+    assert (api.calls, keeping.problem, keeping.rounds) == (["GET", "PUT", "GET"], None, 2)
+    assert api.secret is not None
+    assert (api.secret["kind"], api.secret["type"]) == ("Secret", "Opaque")
 
 
 async def test_two_who_lead_for_a_moment_keep_one_key(api: FakeSecrets) -> None:
@@ -94,8 +97,9 @@ async def test_two_who_lead_for_a_moment_keep_one_key(api: FakeSecrets) -> None:
 
     def first() -> None:
         assert other.secret is not None
-        if api.secret is None:
-            api.store({**other.secret, "metadata": {"name": SIGNING_KEYS_SECRET, "namespace": "bailiwick-system"}})
+        assert api.secret is not None
+        if "data" not in api.secret:
+            api.store(other.secret)
 
     api.before_write = first
     keeping = keeper(api)
@@ -121,20 +125,35 @@ async def test_what_another_wrote_in_between_is_read_again(api: FakeSecrets) -> 
     assert kids(api) == [key.kid for key in read(stored["data"])]
 
 
-async def test_what_is_deleted_in_between_is_made_anew(api: FakeSecrets) -> None:
-    await keeper(api).round()
-    assert api.secret is not None
-    before = kids(api)
-    api.store({**api.secret, "data": {}})
-
+@pytest.mark.parametrize("when", ["before it is read", "between read and write"])
+async def test_what_is_missing_is_told_and_never_made(when: str, api: FakeSecrets) -> None:
     def gone() -> None:
         api.secret = None
-        api.before_write = lambda: None
 
+    if when == "before it is read":
+        gone()
     api.before_write = gone
-    await keeper(api).round()
+    keeping = keeper(api)
+    assert await keeping.round() == 5
+    assert keeping.problem == "Secret bailiwick-keys is missing, so nothing is signed: apply crds/rbac/accounts.yaml"
+    assert "POST" not in api.calls
+    api.before_write = lambda: None
+    api.store(EMPTY)
+    await keeping.round()
     assert len(kids(api)) == 1
-    assert kids(api) != before
+
+
+@pytest.mark.parametrize("kind", ["kubernetes.io/service-account-token", "kubernetes.io/tls", None])
+async def test_a_secret_of_another_type_is_told_and_not_written(kind: str | None, api: FakeSecrets) -> None:
+    await keeper(api).round()
+    assert api.secret is not None
+    for data in (api.secret["data"], dict[str, str]()):
+        api.store({**api.secret, "type": kind, "data": data})
+        api.calls.clear()
+        keeping = keeper(api)
+        assert await keeping.round() == 5
+        assert f"is of type {kind}, not Opaque" in str(keeping.problem)
+        assert api.calls == ["GET"]
 
 
 async def test_whoever_loses_every_race_tries_later(api: FakeSecrets) -> None:
@@ -159,9 +178,9 @@ FORBIDDEN: Final = Answer(HTTPStatus.FORBIDDEN, {"message": "secrets is forbidde
     ("method", "answer", "words"),
     [
         ("GET", FORBIDDEN, "cannot be read: secrets is forbidden"),
-        ("POST", FORBIDDEN, "cannot be written to Secret bailiwick-keys: secrets is forbidden"),
+        ("PUT", FORBIDDEN, "cannot be written to Secret bailiwick-keys: secrets is forbidden"),
         ("GET", UnreachableError("no answer"), "no answer"),
-        ("POST", UnreachableError("no answer"), "no answer"),
+        ("PUT", UnreachableError("no answer"), "no answer"),
     ],
     ids=["read refused", "write refused", "read unanswered", "write unanswered"],
 )
@@ -173,7 +192,8 @@ async def test_what_cannot_be_done_is_told_and_tried_again(
     assert await keeping.round() == 5
     assert keeping.problem is not None
     assert words in keeping.problem
-    assert (api.secret, keeping.rounds) == (None, 1)
+    assert api.secret is not None
+    assert ("data" in api.secret, keeping.rounds) == (False, 1)
     api.refuses = {}
     await keeping.round()
     assert keeping.problem is None
@@ -185,7 +205,7 @@ async def test_an_answer_that_refuses_the_read_replaces_nothing(api: FakeSecrets
     api.refuses = {"GET": Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
     await keeper(api).round()
     assert kids(api) == before
-    assert api.calls == ["GET", "POST", "GET"]
+    assert api.calls == ["GET", "PUT", "GET"]
 
 
 async def test_it_looks_again_when_something_is_due(api: FakeSecrets) -> None:
@@ -197,5 +217,6 @@ async def test_whoever_no_longer_leads_writes_nothing(api: FakeSecrets) -> None:
     api._may_write = lambda: False
     keeping = keeper(api)
     await keeping.round()
-    assert (api.calls, api.secret) == (["GET"], None)
+    assert api.secret is not None
+    assert (api.calls, "data" in api.secret) == (["GET"], False)
     assert "lease" in str(keeping.problem)

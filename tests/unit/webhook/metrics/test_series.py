@@ -125,6 +125,24 @@ async def test_each_item_of_a_batch_is_a_decision(world: World) -> None:
     assert after[took] - before[took] == 1
 
 
+async def test_an_approval_token_that_is_refused_is_counted_once_for_a_body(world: World) -> None:
+    shown = {"approval": {"id": "agr-x.y", "state": "no token"}}
+    context = body()["context"]
+    refused = 'bailiwick_approval_tokens_refused_total{why="unreadable"}'
+    alike, hint = {"context": {**context, **shown}}, {"context": {**context, "approval": {"id": "agr-x.y"}}}
+    other = {"context": {**context, "approval": {"id": "agr-x.y", "state": "no token either"}}}
+    before = await world.samples()
+    await world.ask(body("customers.export", context={**context, **shown}))
+    await world.ask(body() | hint)
+    once = await world.samples()
+    assert grown(before, once)[refused] == 1
+    await world.ask(body("customers.export") | {"evaluations": [alike, {}, alike, other, alike]}, "evaluations")
+    told = grown(once, await world.samples())
+    assert told[refused] == 2
+    # Each item is denied all the same.
+    assert told[decided("batch", "deny", "approval_token_invalid")] == 4
+
+
 async def test_a_search_is_counted(world: World) -> None:
     before = await world.samples()
     searched = body()

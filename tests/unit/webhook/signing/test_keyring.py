@@ -10,10 +10,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import ECKey, KeySet
 
 from bailiwick_api.signingkeys import UnreadableKeysError, written
-from bailiwick_webhook.signing.keyring import NO_KEYS, keyring_of
+from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.jwks import PublishedKey
+from bailiwick_webhook.signing import jose, keyring
+from bailiwick_webhook.signing.jose import Why
+from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
 from support.signing import ring, signing_key
 
 NOW: Final = 1_800_000_000.0
+BASE: Final = "https://pdp.example/endpoints/crm/crm-api"
 OLD: Final = signing_key(NOW - 5000, ends=5100)
 PRESENT: Final = signing_key(NOW - 500)
 NEXT: Final = signing_key(NOW, begins=600)
@@ -56,6 +61,80 @@ def test_what_is_published_is_public_and_has_what_a_client_needs() -> None:
     }
     assert {key["kid"] for key in RING.published(NOW + 100)["keys"]} == {PRESENT.kid, NEXT.kid}
     assert "PRIVATE" not in json.dumps(published)
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signature was looked at, one after the other."""
+    found: list[str] = []
+    verifies = PublishedKey.verifies
+
+    def looking(key: PublishedKey, parsed: Parsed) -> bool:
+        found.append(parsed.token)
+        return verifies(key, parsed)
+
+    monkeypatch.setattr(PublishedKey, "verifies", looking)
+    return found
+
+
+class TestRemembering:
+    """A right signature is looked at once; everything else is judged each time."""
+
+    def token(self, ring_of: Keyring, number: int = 0) -> str:
+        claims = {"iss": BASE, "aud": BASE, "iat": int(NOW), "exp": int(NOW) + 1000, "jti": str(number)}
+        found = jose.signed(ring_of, "approval+jwt", claims, NOW)
+        assert found is not None
+        return found
+
+    def proven(self, ring_of: Keyring, token: str, at: float = NOW, base: str = BASE) -> object:
+        found = jose.proven(ring_of, "approval+jwt", token, base, at)
+        return found if isinstance(found, Why) else "proven"
+
+    def test_a_token_that_is_shown_again_is_looked_at_once(self, looked_at: list[str]) -> None:
+        own = ring(PRESENT)
+        token = self.token(own)
+        assert [self.proven(own, token) for _ in range(3)] == ["proven"] * 3
+        assert looked_at == [token]
+
+    def test_what_it_says_is_judged_each_time(self) -> None:
+        ending = signing_key(NOW - 500, ends=600)  # That many seconds after it was made.
+        own = ring(ending)
+        token = self.token(own)
+        assert self.proven(own, token) == "proven"
+        assert self.proven(own, token, base=f"{BASE}-2") is Why.ISSUER
+        assert self.proven(own, token, at=NOW + 100) is Why.KEY
+
+    def test_one_that_is_over_is_over(self) -> None:
+        own = ring(PRESENT)
+        token = self.token(own)
+        assert self.proven(own, token) == "proven"
+        assert self.proven(own, token, at=NOW + 1000 + jose.LEEWAY) is Why.EXPIRED
+
+    def test_a_wrong_signature_is_looked_at_each_time_and_never_right(self, looked_at: list[str]) -> None:
+        own = ring(PRESENT)
+        token = self.token(own)
+        assert self.proven(own, token) == "proven"
+        head, _, mark = token.rpartition(".")
+        wrong = f"{head}.{'B' if mark[0] != 'B' else 'C'}{mark[1:]}"
+        assert [self.proven(own, wrong) for _ in range(2)] == [Why.SIGNATURE] * 2
+        assert looked_at == [token, wrong, wrong]
+
+    def test_other_keys_remember_nothing(self, looked_at: list[str]) -> None:
+        token = self.token(ring(PRESENT))
+        for own in (ring(PRESENT), ring(PRESENT, NEXT)):
+            assert self.proven(own, token) == "proven"
+        assert len(looked_at) == 2
+        assert self.proven(ring(NEXT), token) is Why.KEY
+
+    def test_no_more_are_remembered_than_a_few_thousand(
+        self, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keyring, "REMEMBERED", 2)
+        own = ring(PRESENT)
+        tokens = [self.token(own, number) for number in range(3)]
+        for token in (*tokens, tokens[2], tokens[1], tokens[0]):
+            assert self.proven(own, token) == "proven"
+        assert looked_at == [*tokens, tokens[0]]
 
 
 def test_without_keys_nothing_signs_and_nothing_is_published() -> None:

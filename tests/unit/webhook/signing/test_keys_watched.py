@@ -60,7 +60,7 @@ def test_the_same_again_is_not_imported_again(keys: Keys) -> None:
 def test_what_is_deleted_is_gone(keys: Keys) -> None:
     keys.sink.apply("DELETED", NAME, stored("2", ONE))
     assert keys.keyring is NO_KEYS
-    assert "missing" in keys.why
+    assert keys.why == "secret bailiwick-keys is missing: apply crds/rbac/accounts.yaml"
 
 
 def test_what_is_no_longer_listed_is_gone_and_may_come_back(keys: Keys) -> None:
@@ -79,6 +79,13 @@ def test_what_cannot_be_read_is_no_key_and_the_old_ones_are_not_kept(keys: Keys,
     keys.sink.apply("MODIFIED", NAME, {**stored("2", ONE), "data": garbage})
     assert keys.keyring is NO_KEYS
     assert keys.why.startswith(("there is no entry", "keys.json"))
+
+
+@pytest.mark.parametrize("kind", ["kubernetes.io/service-account-token", None])
+def test_keys_in_a_secret_of_another_type_are_none(kind: str | None, keys: Keys) -> None:
+    keys.sink.replace({NAME: {**stored("2", ONE), "type": kind}})
+    assert keys.keyring is NO_KEYS
+    assert keys.why == f"secret bailiwick-keys is of type {kind}, not Opaque"
 
 
 def test_another_secret_is_none_of_ours(keys: Keys) -> None:

@@ -2,7 +2,7 @@
 
 Holds: a body without items is an evaluation and is answered as one; a batch is decided whole and answered in order;
 what is wrong with one item is that item's denial, what is wrong with the body is 400; the same evidence is verified
-once.
+once, and so is what is shown of the same approval.
 """
 
 from collections.abc import Mapping

@@ -11,28 +11,32 @@ import orjson
 from aiohttp import web
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Call
+from bailiwick_engine.call import Call, Shown
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.asked import Asked, ShownToken
 from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.answers import request_id
-from bailiwick_webhook.http.authzen import Evaluation
+from bailiwick_webhook.http.authzen import Approval, Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.pdp import Decision, Pdp
+from bailiwick_webhook.signing.jose import Why
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.tracing import traceparent
 
+_Shown = tuple[Shown, ShownToken | None]
+
 
 class Verified:
-    """Parties of the items of one body, by what was said and shown of them."""
+    """What the items of one body have in common: parties, by what was said and shown of them, and shown approvals."""
 
     def __init__(self) -> None:
         self._found: dict[bytes, Parties] = {}
         self._latest: tuple[Claimed, Parties] | None = None
+        self._shown: dict[Approval, _Shown] = {}
 
     def latest(self, claimed: Claimed) -> Parties | None:
         """Return the parties of the very subject that was asked for last."""
@@ -46,6 +50,13 @@ class Verified:
             parties = self._found[shown] = await verify()
         self._latest = claimed, parties
         return parties
+
+    def shown(self, approval: Approval, verify: Callable[[Approval], _Shown]) -> _Shown:
+        """Return what is shown of an approval, verified unless the very same was shown before."""
+        found = self._shown.get(approval)
+        if found is None:
+            found = self._shown[approval] = verify(approval)
+        return found
 
 
 class Tenant(NamedTuple):
@@ -108,7 +119,8 @@ class Edge:
             call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         token: ShownToken | None = None
         if parsed.approval is not None and not searching:
-            shown, token = self.signer.shown(*parsed.approval, base=self.base(of), namespace=namespace)
+            look = partial(self._shown, of)
+            shown, token = look(parsed.approval) if verified is None else verified.shown(parsed.approval, look)
             call = replace(call, shown=shown)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
         live = parties.live and caller.live
@@ -121,6 +133,12 @@ class Edge:
             reason=parsed.reason,
             token=token,
         )
+
+    def _shown(self, of: Tenant, approval: Approval) -> _Shown:
+        shown, token = self.signer.shown(*approval, base=self.base(of), namespace=of.namespace)
+        if token is not None and token.refused is not None:
+            self.pdp.counts.tokens_refused[Why(token.refused)] += 1
+        return shown, token
 
     def binding_token(self, of: Tenant, asked: Asked, decision: Decision) -> str | None:
         """Return the binding token of a denial about which can be asked; None of any other answer, or without keys."""

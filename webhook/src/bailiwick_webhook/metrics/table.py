@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.signing.jose import Why
 
 
 class Kind(StrEnum):
@@ -97,6 +98,14 @@ REVIEWS: Final = Metric(
     "Tokens of service accounts that the API server was asked about; cached answers are not asked for again.",
     (("outcome", tuple(Review)),),
 )
+TOKENS: Final = Metric(
+    "bailiwick_approval_tokens_refused_total",
+    "counter",
+    "Approval tokens that were shown and proved nothing; in one body the same one counts once. why: issuer and audience"
+    " mean another endpoint, or decision points with different --external-url; key means that it was signed by none of"
+    " the present keys, or there are none; other means another approval than the one that it was shown for.",
+    (("why", tuple(Why)),),
+)
 RESPONSES: Final = Metric(
     "bailiwick_http_responses_total",
     "counter",
@@ -118,5 +127,5 @@ GUARD: Final = Metric(
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
-    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, RESPONSES),
+    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, RESPONSES),
 )

@@ -66,7 +66,7 @@ def proven(keyring: Keyring, kind: str, token: str, base: str, now: float) -> Ma
         return Why.ISSUER
     if claims.get("aud") != base:
         return Why.AUDIENCE
-    if not key.verifies(parsed):
+    if not keyring.verifies(key, parsed):
         return Why.SIGNATURE
     return _timely(claims, now) or claims
 

@@ -1,11 +1,13 @@
 """Keyring: the signing keys that the operator keeps, imported and ready (`bailiwick_api.signingkeys` has the rules).
 
-Holds: frozen; a ring of which one key cannot be used is no ring at all, so that nothing is ever signed with what cannot
-be read; what leaves here but for signatures is public.
+Holds: frozen but for what it remembers; a ring of which one key cannot be used is no ring at all, so that nothing is
+ever signed with what cannot be read; what leaves here but for signatures is public. Remembered is only that a text
+bears a right signature, which stays true: whether its key is accepted, its times and all that it says are judged each
+time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,7 +18,10 @@ from joserfc.jwk import ECKey
 
 from bailiwick_api import signingkeys
 from bailiwick_api.signingkeys import ALGORITHM, KEYS_ENTRY, SigningKey, UnreadableKeysError
+from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.jwks import PublishedKey
+
+REMEMBERED: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class Keyring:
 
     keys: tuple[SigningKey, ...]
     held: Mapping[str, Held]
+    _right: dict[bytes, None] = field(default_factory=dict, repr=False, compare=False)
+    """SHA-256 of the tokens whose signature was found right, the oldest first. It ends with the ring."""
 
     def signing(self, now: float) -> tuple[str, ECKey] | None:
         """Return name and private half of the key that signs; None where there is none."""
@@ -45,6 +52,20 @@ class Keyring:
         if any(key.kid == kid and key.accepted(moment) for key in self.keys):
             return self.held[str(kid)].public
         return None
+
+    def verifies(self, key: PublishedKey, parsed: Parsed) -> bool:
+        """Tell whether the key that a token names made its signature. The same token is looked at once.
+
+        What is remembered is the whole text, which names its key, and the name is that key's thumbprint.
+        """
+        if parsed.digest in self._right:
+            return True
+        if not key.verifies(parsed):
+            return False
+        if len(self._right) >= REMEMBERED:
+            del self._right[next(iter(self._right))]
+        self._right[parsed.digest] = None
+        return True
 
     def published(self, now: float) -> dict[str, Any]:
         """Return the JWK Set (RFC 7517) of every key whose signatures are accepted, or will be."""

@@ -1,12 +1,12 @@
 """Keys: the signing keys as the operator keeps them, watched (see `signing.keyring`).
 
-Holds: what is deleted or cannot be read is gone: without keys nothing is signed, and no token proves anything, while
-all else goes on.
+Holds: what is deleted, cannot be read or is a Secret of another type than the manifests' is gone: without keys nothing
+is signed, and no token proves anything, while all else goes on.
 """
 
 import structlog
 
-from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_SECRET, SIGNING_KEYS_TYPE, Installation
 from bailiwick_api.signingkeys import UnreadableKeysError
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
@@ -35,7 +35,11 @@ class Keys:
         why = ""
         try:
             if found is None:
-                raise UnreadableKeysError(f"secret {SIGNING_KEYS_SECRET} is missing: the operator makes it")
+                raise UnreadableKeysError(f"secret {SIGNING_KEYS_SECRET} is missing: apply {SIGNING_KEYS_MANIFEST}")
+            if found.get("type") != SIGNING_KEYS_TYPE:
+                raise UnreadableKeysError(
+                    f"secret {SIGNING_KEYS_SECRET} is of type {found.get('type')}, not {SIGNING_KEYS_TYPE}"
+                )
             self.keyring = keyring_of(found.get("data"))
         except UnreadableKeysError as error:
             self.keyring, why = NO_KEYS, str(error)
