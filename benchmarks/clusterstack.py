@@ -79,7 +79,11 @@ def policy(action: str) -> dict[str, Any]:
                     **gated,
                     "subjects": ["agent"],
                     "resources": covered,
-                    "approval": {"steps": [step], "maxUses": 50},
+                    "approval": {
+                        "steps": [step],
+                        "maxUses": 50,
+                        "limits": {"pendingPerSubject": 50, "requestsPerHour": 1000},
+                    },
                 },
             ],
         },

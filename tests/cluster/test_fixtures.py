@@ -3,6 +3,7 @@
 from bailiwick_api.accounts import Installation
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
 from support.callers import Callers
+from support.installing import accepted
 from support.namespaces import Roles, rule
 from support.objects import adding_review, grant, opened_grant, policy, review
 
@@ -18,6 +19,8 @@ def test_a_person_with_the_role_opens_a_grant_and_another_reviews_it(
     roles.bind("bailiwick-approve", "dave")
     opened = callers("carol").create(grant(namespace, requester="carol"))
     assert opened.message == ""
+    resolved = {"subjectUID": "agent-uid", "rules": opened.body["spec"]["request"]["rules"]}
+    accepted(callers(installed.operator).patch(opened.body, {"status": {"resolved": resolved}}, "merge", "status"))
     assert callers("dave").patch(opened.body, adding_review(review(opened.body, "dave")), "json").message == ""
 
 

@@ -152,7 +152,7 @@ SECRET: Final = {
     "kind": "Secret",
     "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
 }
-ACCOUNT_TOKEN: Final = {
+ACCOUNT_TOKEN: Final[Object] = {
     **SECRET,
     "metadata": {
         "name": "any",
@@ -173,6 +173,18 @@ NEITHER: Final[dict[str, Attempt]] = {
     "delete the signing keys": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-keys"),
     "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
     "read signing keys elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets/bailiwick-keys"),
+    "make a Secret at home": lambda as_, ns, of: as_.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": "bailiwick-webhook-token",
+                "namespace": "bailiwick-system",
+                "annotations": {"kubernetes.io/service-account.name": "bailiwick-webhook"},
+            },
+        }
+    ),
     "list secrets at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets"),
     "list secrets elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets"),
     "list all secrets": lambda as_, ns, of: as_.get("/api/v1/secrets"),
@@ -230,7 +242,6 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
         "/apis/authentication.k8s.io/v1/tokenreviews",
     ),
     "make the signing keys": lambda as_, ns, of: as_.create(SECRET),
-    "make a token of the decision point": lambda as_, ns, of: as_.create(ACCOUNT_TOKEN),
     "list the signing keys": lambda as_, ns, of: as_.get(
         f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
     ),

@@ -190,14 +190,18 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     refusal = _refusal(call, subject, gate, around)
     if refusal is not None:
         return replace(denied, reason=refusal)
-    shown = call.shown
-    if shown is not None and not _proves(shown, call, subject, digest):
-        return replace(denied, reason=Reason.APPROVAL_TOKEN_INVALID)
     judged = [
         (approval.fitness(grant, gate, call, subject, around), grant)
         for grant in grants
-        if approval.answers(grant, call, subject, digest) and (shown is None or grant.id == shown.id)
+        if approval.answers(grant, call, subject, digest)
     ]
+    # Of all of them: to name another approval, or to show a token that is none, gets nobody asked again sooner.
+    cools_until = _cools_until(judged, gate, around.now)
+    shown = call.shown
+    if shown is not None:
+        if not _proves(shown, call, subject, digest):
+            return replace(denied, reason=Reason.APPROVAL_TOKEN_INVALID, cools_until=cools_until)
+        judged = [(found, grant) for found, grant in judged if grant.id == shown.id]
     usable = approval.ordered(grant for found, grant in judged if found is Fitness.USABLE)
     if usable:
         if gate.by_token and (shown is None or shown.token is None):
@@ -211,7 +215,7 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
         return replace(denied, reason=Reason.APPROVAL_PENDING, pending=waiting[0])
     latest = approval.latest_ended(grant for _, grant in judged)
     found = next((found for found, grant in judged if grant is latest), Fitness.OUTDATED)
-    return replace(denied, reason=found.value, cools_until=_cools_until(judged, gate, around.now))
+    return replace(denied, reason=found.value, cools_until=cools_until)
 
 
 def _proves(shown: Shown, call: Call, subject: Subject, digest: str) -> bool:

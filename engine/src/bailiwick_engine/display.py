@@ -38,8 +38,8 @@ _UNSEEN: Final = frozenset(
 
 
 def lacking(call: Call, gate: Gate) -> bool:
-    """Tell whether the call lacks a member of the context that an approval of it needs."""
-    present = set(call.context)
+    """Tell whether the call lacks a member of the context that an approval of it needs. Null is nothing."""
+    present = {name for name, value in call.context.items() if value is not None}
     if gate.unseen and ARGS_DIGEST in present:
         # The digest stands for the arguments, where the policy says that nobody needs to see them.
         present.add(ARGS)
@@ -51,12 +51,13 @@ def inspectable(call: Call, gate: Gate) -> bool:
     if not gate.scope and not _arguments_told(call, gate):
         return False
     try:
-        items = list(items_of(call, gate))
+        # Until one does not fit: a call may hold thousands, and what is long takes long to write out.
+        for place, item in enumerate(items_of(call, gate)):
+            if place == MAX_ITEMS or not (0 < len(item["name"]) <= MAX_NAME and len(item["value"]) <= MAX_VALUE):
+                return False
     except NotCanonicalError:
         return False
-    return len(items) <= MAX_ITEMS and all(
-        0 < len(item["name"]) <= MAX_NAME and len(item["value"]) <= MAX_VALUE for item in items
-    )
+    return True
 
 
 def _arguments_told(call: Call, gate: Gate) -> bool:
@@ -114,7 +115,7 @@ def _everything(call: Call) -> Iterator[dict[str, str]]:
                 # Empty is not absent: their digests differ.
                 yield {"name": prefix, "value": "{}"}
             for name in sorted(members):
-                yield {"name": f"{prefix}.{visible(name)}", "value": _rendered(members[name])}
+                yield {"name": f"{prefix}.{_named(name)}", "value": _rendered(members[name])}
 
 
 def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
@@ -138,10 +139,19 @@ def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
 
 
 def _rendered(value: Json) -> str:
-    """Strings as they are, but quoted where they would read as another value; anything else as it is digested."""
-    if isinstance(value, str) and not _reads_as_json(value):
-        return visible(value)
-    return visible(canonical(value).decode())
+    """Strings as they are, but quoted where they would read as another value; anything else as it is digested.
+
+    What is too long is not escaped: no text gets shorter by that, and a megabyte of it would hold up everybody.
+    """
+    if isinstance(value, str) and (len(value) > MAX_VALUE or not _reads_as_json(value)):
+        text = value
+    else:
+        text = canonical(value).decode()
+    return text if len(text) > MAX_VALUE else visible(text)
+
+
+def _named(name: str) -> str:
+    return name if len(name) > MAX_NAME else visible(name)
 
 
 def _reads_as_json(text: str) -> bool:

@@ -151,7 +151,7 @@ def answers(grant: Grant, call: Call, subject: Subject, digest: str) -> bool:
         grant.namespace == call.namespace
         and request.endpoint == call.endpoint
         and grant.subject_uid == subject.uid
-        and request.subject.id == subject.id
+        and (request.subject.type, request.subject.id) == (subject.type, subject.id)
         and [(actor.issuer, actor.id, actor.uid) for actor in request.actors or ()] == chain(call)
         and request.action.name == call.action.name
         and request.resource.type == call.resource.type
@@ -217,6 +217,9 @@ def excluded_reviewers(call: Call, subject: Subject) -> frozenset[str]:
 
 def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circumstances) -> Fitness:
     """Judge a grant that `answers` the call, against the gate as it stands now."""
+    if grant.phase == "Denied":
+        # Also where it was taken back since: a denial stays what it is.
+        return Fitness.DENIED
     if grant.revoked or grant.deleting:
         return Fitness.REVOKED
     ended = _ENDED.get(grant.phase)
@@ -308,9 +311,10 @@ def grant_name(call: Call, gate: Gate, digest: str, subject_uid: str, *, previou
     return GRANT_NAME_PREFIX + spelled[:20]
 
 
-def scope_digest(call: Call, scope: dict[str, str]) -> str:
+def scope_digest(call: Call, subject: Subject, scope: dict[str, str]) -> str:
     """Return what stands for a scope in a grant's name."""
     bound: Json = {
+        "subject": subject.type,
         "action": call.action.name,
         "resource": {"type": call.resource.type, "id": call.resource.id, "properties": scope},
         "intent": call.intent,

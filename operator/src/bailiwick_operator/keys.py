@@ -141,7 +141,8 @@ class KeyKeeper:
     async def _write(self, stored: _Stored, keys: tuple[SigningKey, ...]) -> bool:
         """Write the keys over the version that was read. Returns whether they are stored; raises `RefusedError`."""
         # Labels, annotations and other entries are other people's; only this entry is ours.
-        kept = {name: stored.secret[name] for name in ("metadata", "type", "immutable") if name in stored.secret}
+        ours = ("metadata", "type", "immutable")
+        kept: Object = {name: stored.secret[name] for name in ours if name in stored.secret}
         data = (stored.secret.get("data") or {}) | written(keys)
         answer = await self._kube.replace(self._path, {"apiVersion": "v1", "kind": "Secret", **kept, "data": data})
         if answer.conflict or answer.missing:

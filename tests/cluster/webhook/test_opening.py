@@ -84,6 +84,11 @@ def test_what_a_reviewer_denied_cannot_be_asked_for_again(tenant: Tenant) -> Non
     answers = [tenant.submit("customers.export", "refused", point=point) for point in range(3)]
     assert {(answer.status, answer.reason) for answer in answers} == {(400, "approval_denied")}
     assert "access_request" not in tenant.ask("customers.export", "refused").context
+    for shown in ({"id": "agr-another.uid"}, {"id": "agr-another.uid", "state": "no.to.ken"}):
+        # To name another approval hides the denial from nobody.
+        assert tenant.submit("customers.export", "refused", approval=shown).status == 400
+        assert "access_request" not in tenant.ask("customers.export", "refused", approval=shown).context
+    assert [one["spec"]["request"]["resource"]["id"] for one in tenant.grants()].count("refused") == 1
 
 
 NOT_REQUESTABLE: Final[dict[str, tuple[Callable[[Tenant], Said], str]]] = {

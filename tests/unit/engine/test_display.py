@@ -5,9 +5,10 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from bailiwick_engine import display
 from bailiwick_engine.binding import NotCanonicalError
 from bailiwick_engine.call import Action, Call, Resource, Subject, Unproven
-from bailiwick_engine.display import inspectable, items_of, lacking
+from bailiwick_engine.display import inspectable, items_of, lacking, visible
 from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule
 from unit.engine.cases import CALL, approving, gate_of, governed, with_context
@@ -251,6 +252,32 @@ class TestWhatCanBeShown:
         assert not inspectable(replace(CALL, resource=Resource("t", "1", long)), WHOLE)
         assert not inspectable(replace(CALL, subject=Subject("t", "a", "uid", {}, long)), WHOLE)
 
+    @pytest.mark.parametrize(
+        "context",
+        [
+            {"args": {"a": "x" * 1_000_000}},
+            {"args": {"a": ["\u202e" * 300_000]}},
+            {"args": {"\u202e" * 300_000: 1}},
+            {f"m{n}": "x" * 80 for n in range(10_000)},
+            {"args": {f"a{n}": "x" * 30_000 for n in range(32)}},
+        ],
+        ids=["a long text", "a long list", "a long name", "many members", "many long texts"],
+    )
+    def test_is_found_out_without_writing_out_a_megabyte(
+        self, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[int] = []
+
+        def spy(text: str) -> str:
+            written.append(len(text))
+            return visible(text)
+
+        monkeypatch.setattr(display, "visible", spy)
+        for gate in (WHOLE, gate_of(approving(show=["/context/args/a", "/context/m1"]))):
+            inspectable(with_context(**context), gate)
+        assert sum(written) < 20_000
+        assert not inspectable(with_context(**context), WHOLE)
+
     def test_shows_each_value_to_its_end(self) -> None:
         assert value_of("x" * 1024) == "x" * 1024
 
@@ -306,7 +333,13 @@ class TestArgumentsBehindTheirDigest:
 class TestTheContextThatARuleRequires:
     @pytest.mark.parametrize(
         ("context", "lacks"),
-        [({}, True), ({"tenant": "a"}, True), ({"args": {}}, True), ({"args": {}, "tenant": None}, False)],
+        [
+            ({}, True),
+            ({"tenant": "a"}, True),
+            ({"args": {}}, True),
+            ({"args": {}, "tenant": None}, True),
+            ({"args": {}, "tenant": ""}, False),
+        ],
     )
     def test_is_lacking_while_a_member_is(self, context: dict[str, Any], lacks: bool) -> None:
         gate = gate_of(approving(requiredContext=["args", "tenant"]))

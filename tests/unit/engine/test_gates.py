@@ -1,11 +1,12 @@
 """What a gate answers, by the grants that are there, and what a verdict says beside the answer."""
 
+import dataclasses
 from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Resource, Shown, Subject
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decide import MAX_TRIED_GRANTS
 from bailiwick_engine.grants import Grant
@@ -315,6 +316,18 @@ class TestADenial:
     def test_of_nobody_knows_when_lasts(self) -> None:
         verdict = verdict_of(GATED, grants=[variant(APPROVED, phase="Denied")])
         assert (verdict.cools_until, verdict.requestable) == (float("inf"), False)
+
+    @pytest.mark.invariant(19)
+    @pytest.mark.parametrize("shown", [Shown("agr-another.uid"), Shown("agr-another.uid", invalid=True)])
+    def test_holds_whatever_else_is_shown(self, shown: Shown) -> None:
+        verdict = verdict_of(GATED, replace(CALL, shown=shown), [ended("Denied", -20, denied=-20)])
+        assert (verdict.outcome, verdict.requestable) == (Outcome.DENY, False)
+
+    @pytest.mark.invariant(13, 19)
+    def test_holds_although_it_was_taken_back_since(self) -> None:
+        taken_back = dataclasses.replace(ended("Denied", -20, denied=-20), revoked=True)
+        verdict = verdict_of(GATED, grants=[taken_back])
+        assert (verdict.reason, verdict.requestable) == (Reason.APPROVAL_DENIED, False)
 
     def test_holds_although_another_grant_ended_since(self) -> None:
         denied = ended("Denied", -20, denied=-20)

@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Resource, Subject
-from bailiwick_engine.grants import ordered
+from bailiwick_engine.grants import ordered, scope_digest
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.verdict import Outcome, Verdict
-from support.objects import Object, gated_rule
+from support.objects import Object, gated_rule, settings
 from unit.engine.cases import (
     AGENT_UID,
     CALL,
@@ -85,6 +85,25 @@ class TestOfTheDecisionPoint:
         raw = opened(everything)
         assert on(raw, everything).outcome is Outcome.USE_GRANT
         assert on(raw).reason is Reason.APPROVAL_REQUIRED
+
+    def test_it_serves_nobody_of_the_same_name_and_another_kind(self) -> None:
+        # On the enforcer's word a uid is made of the name alone.
+        user, robot = (Subject(kind, "r2", "asserted#r2", issuer=None) for kind in ("user", "robot"))
+        both = [{"name": kind, "entity": {"type": kind, "ids": ["r2"]}} for kind in ("user", "robot")]
+        on = governed(
+            gated_rule(
+                approval={**SCOPE, "steps": [{"name": "bot", "kind": "System", "count": 1}]}, subjects=["user", "robot"]
+            ),
+            subjects=both,
+            endpointSettings={**settings(), "identity": {"verification": "Asserted"}},
+        )
+        call = replace(CALL, subject=user)
+        grant = asked(on, call, binding={"mode": "Scope"})
+        bot = review(grant, "system:serviceaccount:ci:bot", binding="grant-uid")
+        grant = active(reviewed(grant, bot))
+        assert verdict_of(on, call, [read(grant)]).outcome is Outcome.USE_GRANT
+        assert verdict_of(on, replace(CALL, subject=robot), [read(grant)]).reason is Reason.APPROVAL_REQUIRED
+        assert scope_digest(call, user, {}) != scope_digest(call, robot, {})
 
     def test_it_binds_the_properties_that_the_rule_names(self) -> None:
         raw = opened(IN_PROD, resource={"type": "customer", "id": "42", "properties": {"env": "prod"}})

@@ -241,6 +241,12 @@ UNFIT: Final = [
         why="another uid",
     ),
     Unfit(
+        "a subject of a kind that no call has",
+        {"subject": {"type": "robot", "id": CAROL, "uid": uid_of("corp", CAROL)}},
+        {"subjects": ["carol"]},
+        why="serviceAccount or user",
+    ),
+    Unfit(
         "a person without a uid",
         {"subject": {"type": "user", "id": CAROL}},
         {"subjects": ["carol"]},

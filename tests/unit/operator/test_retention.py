@@ -100,9 +100,10 @@ class TestItIsKept:
 
     @pytest.mark.invariant(19)
     def test_for_a_day_where_it_was_denied_since_that_is_how_long_it_cannot_be_asked_for_again(self) -> None:
-        kept, one = Kept(Keeping(3 * DAY, 0)), ended(1, denied=True)
-        kept.add(one)
-        assert kept.until(one) == one.at + DAY
+        for keeping in (Keeping(3 * DAY, 0), Keeping(HOUR, 0), Keeping(HOUR, 500)):
+            kept, one = Kept(keeping), ended(1, denied=True)
+            kept.add(one)
+            assert kept.until(one) == one.at + DAY
 
     def test_by_the_policy_that_has_most(self) -> None:
         kept, one = Kept(Keeping(DAY, 1)), ended(1, "a", "b")

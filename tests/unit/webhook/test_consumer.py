@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import ServiceAccount
+from bailiwick_engine.call import ServiceAccount, Shown, Token
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
@@ -18,7 +18,7 @@ from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer
 from bailiwick_webhook.consume import IDEMPOTENT_FOR, Consumer
 from support.objects import Object, gated_rule
-from unit.engine.cases import CALL, ENFORCER, NOW, approved, at, governed, read, verdict_of
+from unit.engine.cases import AGENT_UID, CALL, ENFORCER, NOW, approved, at, governed, read, verdict_of
 
 STEPS: Final = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]
 
@@ -48,6 +48,7 @@ class Bench:
     """A grant of some uses, and a decision point whose clock a test moves."""
 
     max_uses: int = 2
+    presentation: str = "Lookup"
     now: float = NOW
     theirs: float | None = None
     """The API server's clock, where it is another."""
@@ -55,7 +56,7 @@ class Bench:
     """Why the last answer was what it was."""
 
     def __post_init__(self) -> None:
-        approval = {"steps": STEPS, "maxUses": self.max_uses}
+        approval = {"steps": STEPS, "maxUses": self.max_uses, "presentation": self.presentation}
         self.snapshot: Snapshot = governed(gated_rule("export", approval=approval))
         self.server = Stored(approved(self.snapshot))
         self.consumer = Consumer(self.server, lambda: self.now)  # type: ignore[arg-type]  # stands for the cluster
@@ -65,9 +66,11 @@ class Bench:
         found: int = self.server.grant["status"].get("uses", 0)
         return found
 
-    async def ask(self, request_id: str | None = None, asked_by: ServiceAccount = ENFORCER) -> bool:
+    async def ask(
+        self, request_id: str | None = None, asked_by: ServiceAccount = ENFORCER, *, shown: Shown | None = None
+    ) -> bool:
         self.server.now = self.now if self.theirs is None else self.theirs
-        call = replace(CALL, caller=asked_by)
+        call = replace(CALL, caller=asked_by, shown=shown)
         asked = Asked(call, request_id, live_identity=True)
         known = read(self.server.grant)
         verdict = verdict_of(self.snapshot, call, [known], Circumstances(self.now))
@@ -110,6 +113,16 @@ async def test_a_repeated_request_is_repeated_by_the_same_enforcer_only() -> Non
     assert await bench.ask("id")
     assert await bench.ask("id", replace(ENFORCER, uid="made-anew"))
     assert bench.uses == 2
+
+
+async def test_a_repeated_request_that_shows_no_token_is_none_that_was_let_through_before() -> None:
+    bench = Bench(max_uses=1, presentation="Token")
+    grant = read(bench.server.grant)
+    token = Token(grant.id, None, AGENT_UID)
+    for shown, served in ((Shown(grant.id, token), True), (None, False), (Shown(grant.id), False)):
+        assert await bench.ask("id", shown=shown) is served
+    assert await bench.ask("id", shown=Shown(grant.id, token))
+    assert bench.uses == 1
 
 
 async def test_without_a_request_id_every_call_is_its_own() -> None:

@@ -72,6 +72,16 @@ def test_a_grant_re_created_for_another_subject_is_found_for_that_one_alone() ->
     assert (names(grants), names(grants, "crm", ENDPOINT, "another")) == ([], ["a"])
 
 
+def test_a_grant_by_hand_is_nobodys_before_it_is_resolved_and_answers_to_no_key(parsed: list[str]) -> None:
+    key = "sha256:" + "d" * 64
+    by_hand = changed(grant("by-hand"), "spec.request.origin", "PreApproved")
+    by_hand["spec"]["request"]["idempotency"] = {"key": key, "request": key}
+    grants = listed(Grants(), by_hand)
+    assert (names(grants), grants.asked_with(key), parsed) == ([], None, [])
+    resolved = {"subjectUID": "agent-uid", "rules": by_hand["spec"]["request"]["rules"]}
+    assert names(listed(grants, {**by_hand, "status": {"resolved": resolved}})) == ["by-hand"]
+
+
 def test_a_grant_is_found_as_it_was_heard_of_last(parsed: list[str]) -> None:
     grants = listed(Grants(), grant("a"))
     for version in ("2", "3"):

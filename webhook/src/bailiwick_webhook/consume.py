@@ -113,10 +113,18 @@ def _denied(verdict: Verdict, reason: Reason) -> Verdict:
 
 
 def _key(asked: Asked, verdict: Verdict, evaluation_id: str) -> str:
-    """The enforcer's own request id makes a repeated call the same call; without one every call is its own."""
-    if asked.request_id:
+    """The enforcer's own request id makes a repeated call the same call; without one every call is its own.
+
+    A call that does not show the token that its rules want is none that was let through before.
+    """
+    if asked.request_id and _shows(asked, verdict):
         return _digest("request", asked.call.caller.uid, asked.request_id, verdict.digest or "")
     return _digest("evaluation", evaluation_id)
+
+
+def _shows(asked: Asked, verdict: Verdict) -> bool:
+    gate, shown = verdict.gate, asked.call.shown
+    return gate is None or not gate.by_token or (shown is not None and shown.token is not None)
 
 
 def _digest(*parts: str) -> str:

@@ -5,7 +5,7 @@ follows from the request, so a storm of retries over any number of replicas open
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +58,9 @@ class Refused:
     duplicate: bool = False
 
 
+_COOLS: Final = Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
+
+
 class Opener:
     """Opens grants. `now` is the time of day in seconds since the epoch."""
 
@@ -86,29 +89,38 @@ class Opener:
             return Refused("this Idempotency-Key was sent with another request: send a new one", duplicate=True)
         return Opened(live, created=False)
 
-    async def join(self, known: Grant, wanted: Wanted) -> Opened | None:
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:
         """Return the open grant that the store knows, read live; None where it has ended. Raises like `open`.
 
         Its name cannot be found again once the grant before it is deleted, so `open` could open a second one.
         """
         live = await self._live(known)
-        if live is None or self._fitness(live, wanted) not in _OPEN:
+        if live is None:
             return None
-        return Opened(live, created=False)
+        if self._cools(live, wanted):
+            return _COOLS
+        return Opened(live, created=False) if self._fitness(live, wanted) in _OPEN else None
 
     async def open(self, wanted: Wanted) -> Opened | Refused:
         """Open the grant for this call, or join the one that is open. Raises `ClusterUnavailableError`."""
         if (wrong := reason_problem(wanted.gate, wanted.reason)) is not None:
             return Refused(wrong)
+        if (unfit := wanted.problem()) is not None:
+            return Refused(f"no grant can hold this call: {unfit}")
         call, subject = wanted.call, wanted.subject
-        async with self._throttle.one_at_a_time(call, subject):
+        async with self._throttle.one_at_a_time(call, subject) as ours:
+            if not ours:
+                return Refused("too many requests of this subject at once", Reason.APPROVAL_THROTTLED)
             previous, known = self._latest_ended(wanted), self._pending(wanted)
             if known is not None and (joined := await self.join(known, wanted)) is not None:
                 # Of the same storm, opened while this one waited.
                 return joined
+            if any(self._cools(grant, wanted) for grant in self._candidates(wanted)):
+                # Whatever the verdict came from: what a reviewer denied is not asked for again so soon.
+                return _COOLS
             if (reached := await self._throttle.reached(call, subject, wanted.gate.limits)) is not None:
-                # Unless it is there already: who joins adds nothing.
-                joined = await self._existing(wanted, previous)
+                # Unless it is there already: who joins adds nothing. A flood of denials that ask costs nobody a look.
+                joined = await self._existing(wanted, previous) if wanted.origin == "Requested" else None
                 return joined or Refused(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
             return await self._create(wanted, previous)
 
@@ -133,12 +145,11 @@ class Opener:
                 return Refused(f"approvalgrant {name} exists and cannot be read; ask an administrator")
             if not self._of_this(existing, wanted):
                 return Refused(f"approvalgrant {name} exists and is of another request; ask an administrator")
-            fitness = self._fitness(existing, wanted)
-            if fitness in _OPEN:
+            if self._fitness(existing, wanted) in _OPEN:
                 return Opened(existing, created=False)
-            if fitness is Fitness.DENIED and self._cools(existing, wanted.gate):
-                # The store did not know yet. A denial holds: nobody is asked again so soon.
-                return Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
+            if self._cools(existing, wanted):
+                # The store did not know yet.
+                return _COOLS
             previous = existing.uid
         return Refused("too many grants of this request have ended; wait until the old ones are removed")
 
@@ -159,12 +170,10 @@ class Opener:
         return next((grant for grant in self._known(wanted) if self._fitness(grant, wanted) in _OPEN), None)
 
     def _known(self, wanted: Wanted) -> list[Grant]:
-        call = wanted.call
-        return [
-            grant
-            for grant in self._store.candidates(call.namespace, call.endpoint, wanted.subject.uid)
-            if self._of_this(grant, wanted)
-        ]
+        return [grant for grant in self._candidates(wanted) if self._of_this(grant, wanted)]
+
+    def _candidates(self, wanted: Wanted) -> Iterable[Grant]:
+        return self._store.candidates(wanted.call.namespace, wanted.call.endpoint, wanted.subject.uid)
 
     def _of_this(self, grant: Grant, wanted: Wanted) -> bool:
         return (
@@ -178,9 +187,14 @@ class Opener:
         around = Circumstances(self._now(), installation=self._installation)
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 
-    def _cools(self, denied: Grant, gate: Gate) -> bool:
-        since = denied.denied_at
-        return since is None or self._now() < since + gate.limits.deny_cooldown_seconds
+    def _cools(self, grant: Grant, wanted: Wanted) -> bool:
+        """Tell whether a reviewer denied this very call, and nobody is asked again yet."""
+        if not grants.answers(grant, wanted.call, wanted.subject, wanted.digest):
+            return False
+        if self._fitness(grant, wanted) is not Fitness.DENIED:
+            return False
+        since = grant.denied_at
+        return since is None or self._now() < since + wanted.gate.limits.deny_cooldown_seconds
 
     async def _live(self, known: Grant) -> Grant | None:
         found = await self._cluster.read_grant(known.namespace, known.name)
@@ -194,6 +208,9 @@ class Opener:
         for _ in range(_MAX_WITHDRAWALS):
             if live is None or not waits(live, self._now()):
                 return Refused("it is no longer pending")
+            if any(review.decision == "Deny" for review in live.reviews):
+                # A denial that the operator is yet to look at would be gone with it, and the call asked for again.
+                return Refused("a reviewer denied it already")
             answer = await self._cluster.revoke_grant(live.namespace, live.name, live.resource_version, said)
             withdrawn = grants.parse(answer.body) if answer.ok else None
             if withdrawn is not None:

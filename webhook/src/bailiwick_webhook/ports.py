@@ -37,8 +37,8 @@ class Requests(Protocol):
     async def again(self, wanted: Wanted) -> Opened | Refused | None:
         """Return what was answered to the same Idempotency-Key before."""
 
-    async def join(self, known: Grant, wanted: Wanted) -> Opened | None:
-        """Return the open grant that the store knows, read live."""
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:
+        """Return the open grant that the store knows, read live; refused where a reviewer denied it."""
 
     async def open(self, wanted: Wanted) -> Opened | Refused:
         """Open the grant for this call, or join the one that is open."""

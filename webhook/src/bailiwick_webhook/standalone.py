@@ -70,7 +70,7 @@ class NoRequests:
         """Return nothing."""
         return None
 
-    async def join(self, known: Grant, wanted: Wanted) -> Opened | None:  # noqa: ARG002 - likewise
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:  # noqa: ARG002 - likewise
         """Return nothing."""
         return None
 

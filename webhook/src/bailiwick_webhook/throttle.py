@@ -6,7 +6,8 @@ number of processes at most one each is too many.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -19,6 +20,7 @@ from bailiwick_webhook.store.store import Store
 
 SUBJECT_LABEL: Final = f"{GROUP}/subject"
 HOUR: Final = 3600.0
+PATIENCE: Final = 10.0
 
 
 class Throttle:
@@ -30,13 +32,21 @@ class Throttle:
         self._now = now
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def one_at_a_time(self, call: Call, subject: Subject) -> asyncio.Lock:
-        """Return what whoever asks for this subject holds meanwhile."""
-        place = label_of(call, subject)
-        lock = self._asking.get(place)
-        if lock is None:
-            lock = self._asking[place] = asyncio.Lock()
-        return lock
+    @asynccontextmanager
+    async def one_at_a_time(self, call: Call, subject: Subject) -> AsyncIterator[bool]:
+        """Hold whoever else asks for this subject back meanwhile; false: it was not to be had for too long.
+
+        So that behind an API server that hangs no line of denials that ask grows without end.
+        """
+        # Held here, so that it lives for as long as anybody waits for it.
+        lock = self._asking.setdefault(label_of(call, subject), asyncio.Lock())
+        if not await _taken(lock):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     async def reached(self, call: Call, subject: Subject, limits: Limits) -> str | None:
         """Return which limit one more request would break, in words; None: none. Raises `ClusterUnavailableError`."""
@@ -59,6 +69,16 @@ class Throttle:
         if lately >= limits.requests_per_hour:
             return f"{lately} requests of this subject were made within an hour, and {limits.requests_per_hour} may be"
         return None
+
+
+async def _taken(lock: asyncio.Lock) -> bool:
+    if not lock.locked():
+        return await lock.acquire()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await lock.acquire()
+    except TimeoutError:
+        return False
 
 
 def waits(grant: Grant, now: float) -> bool:

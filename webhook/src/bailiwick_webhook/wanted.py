@@ -7,6 +7,9 @@ decided; the name follows from all of it, so that a storm of retries opens one.
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
+from pydantic import ValidationError
+
+from bailiwick_api.approvalgrant import ApprovalGrantSpec
 from bailiwick_api.meta import API_VERSION
 from bailiwick_engine import grants
 from bailiwick_engine.binding import bound_context, sha256
@@ -37,7 +40,7 @@ class Wanted(NamedTuple):
     def name(self, previous: str) -> str:
         """Return the grant's name; `previous` is the uid of the latest ended grant of the same request, or ""."""
         scope = self.scope
-        digest = self.digest if scope is None else grants.scope_digest(self.call, scope)
+        digest = self.digest if scope is None else grants.scope_digest(self.call, self.subject, scope)
         return grants.grant_name(self.call, self.gate, digest, self.subject.uid, previous_uid=previous)
 
     def idempotency(self) -> dict[str, str] | None:
@@ -56,6 +59,15 @@ class Wanted(NamedTuple):
                 ]
             ),
         }
+
+    def problem(self) -> str | None:
+        """Return what of the call no grant can hold; None where there is nothing. The API server need not be asked."""
+        try:
+            ApprovalGrantSpec.model_validate(self.manifest("", 0.0)["spec"])
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return None
 
     def manifest(self, previous: str, now: float) -> dict[str, Any]:
         """Return the grant to create."""

@@ -198,6 +198,9 @@ def _subject_uid(request: Request, known: Known) -> str:
         if found is None:
             raise _UnfitError(f"there is no service account {subject.id}")
         uid = found
+    elif subject.type != _USER:
+        # As the decision point spells it for everybody whom an issuer vouches for.
+        raise _UnfitError(f"spec.request.subject.type is {subject.type}: it is {SERVICE_ACCOUNT} or {_USER}")
     elif stated is None or not stated.endswith(f"#{subject.id}") or stated.startswith("#"):
         raise _UnfitError(f"spec.request.subject.uid must be written as <issuer>#{subject.id}")
     else:

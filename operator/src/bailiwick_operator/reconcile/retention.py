@@ -1,7 +1,8 @@
 """How long a grant that has ended is kept, and what the log keeps of it then. Pure.
 
 Holds: only what has ended goes, and never sooner than an hour after that, unless the installation keeps grants for less
-than an hour anyway; a denial stays a day, since a call that was denied cannot be asked for again for up to that long.
+than an hour anyway; a denial stays a day whatever is set, since a call that was denied cannot be asked for again for up
+to that long.
 """
 
 from bisect import bisect_left, insort
@@ -114,8 +115,8 @@ class Kept:
         """Return until when it is kept."""
         lasting = self._keeping.lasting
         if any(self._is_surplus(one, line) for line in self._lines(one)):
-            lasting = min(lasting, _DENIAL_AT_LEAST if one.denied else _AT_LEAST)
-        return one.at + lasting
+            lasting = min(lasting, _AT_LEAST)
+        return one.at + (max(lasting, _DENIAL_AT_LEAST) if one.denied else lasting)
 
     def _lines(self, one: Ended) -> Iterable[list[Ended]]:
         return (self._of.get((one.namespace, policy), []) for policy in one.policies)

@@ -144,14 +144,18 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
     try:
         metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
         request = obj["spec"]["request"]
-        # As `Grant.key` has it, and no surer: what is found is judged as it is read live.
-        uid = request["subject"].get("uid") or ((obj.get("status") or {}).get("resolved") or {}).get("subjectUID") or ""
+        by_hand = request.get("origin") == "PreApproved"
+        # As `Grant.key` has it, and no surer: what is found is judged as it is read live. One by hand is nobody's
+        # before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
+        stated = None if by_hand else request["subject"].get("uid")
+        uid = stated or ((obj.get("status") or {}).get("resolved") or {}).get("subjectUID") or ""
         place = (metadata["namespace"], request["endpoint"], uid)
         if not all(isinstance(part, str) for part in place):
             return None
         text = orjson.dumps({"metadata": metadata, "spec": obj["spec"], "status": obj.get("status")})
         # A copy is as long as the text; what orjson returns keeps the room that it wrote in, six times as much.
-        asked = (request.get("idempotency") or {}).get("key")
+        # Of what the decision point opened alone: anybody's grant by hand could claim a key.
+        asked = None if by_hand else (request.get("idempotency") or {}).get("key")
         return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None)
     except (KeyError, TypeError, AttributeError):
         return None
