@@ -109,7 +109,7 @@ def kubectl(cluster: Cluster, installed: Installation, tmp_path: Path) -> Callab
 
     def run(*words: str) -> None:
         given = [str(file) if word == "FILE" else word for word in words]
-        command = [KUBECTL, f"--kubeconfig={cluster.kubeconfig('admin')}", *given]
+        command: list[str | Path] = [KUBECTL, f"--kubeconfig={cluster.kubeconfig('admin')}", *given]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
 
