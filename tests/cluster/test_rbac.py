@@ -242,7 +242,6 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
         "/apis/authentication.k8s.io/v1/tokenreviews",
     ),
     "make the signing keys": lambda as_, ns, of: as_.create(SECRET),
-    "make a token of the decision point": lambda as_, ns, of: as_.create(ACCOUNT_TOKEN),
     "list the signing keys": lambda as_, ns, of: as_.get(
         f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
     ),

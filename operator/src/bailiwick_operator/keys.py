@@ -34,7 +34,6 @@ _RETRY_SECONDS: Final = 5.0
 _MAX_TRIES: Final = 5
 # A wake that is due now is worked on at once all the same, but never in a circle.
 _SHORTEST: Final = 0.5
-_MEND: Final = "apply crds/rbac/accounts.yaml; until then nothing is signed"
 
 
 @dataclass(frozen=True, slots=True)

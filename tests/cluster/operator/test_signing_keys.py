@@ -6,17 +6,23 @@ Secret that the operator can fill.
 
 import base64
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 import requests
 
+from bailiwick_api.accounts import Installation
+from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, signing, written
 from bailiwick_operator.keys import make
 from cluster.operator.keys import Secret
 from cluster.operator.running import Operator
+from demo.stack import KUBECTL
+from localcluster.access import Cluster
 from localcluster.ports import free_ports
 from support.installing import MANAGER
 from support.waiting import until
@@ -92,6 +98,46 @@ def test_applying_the_manifest_again_takes_no_key_away(operator: Operator, secre
     owners = {entry["manager"]: entry["fieldsV1"] for entry in after["metadata"]["managedFields"]}
     assert "f:data" in owners["bailiwick-operator"]
     assert "f:data" not in owners[MANAGER]
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster, installed: Installation, tmp_path: Path) -> Callable[..., None]:
+    """Run kubectl as the administrator, where `FILE` stands for the manifest of the Secret."""
+    (shipped,) = (found for found in accounts(installed) if found["kind"] == "Secret")
+    file = tmp_path / "secret.json"
+    file.write_text(json.dumps(shipped))
+
+    def run(*words: str) -> None:
+        given = [str(file) if word == "FILE" else word for word in words]
+        command: list[str | Path] = [KUBECTL, f"--kubeconfig={cluster.kubeconfig('admin')}", *given]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("how", [("--server-side", "--force-conflicts"), ("--server-side",), ()], ids=" ".join)
+@pytest.mark.usefixtures("operator")
+def test_kubectl_apply_takes_no_key_away(how: Sequence[str], secret: Secret, kubectl: Callable[..., None]) -> None:
+    until(secret.names, "keys")
+    before = secret.body()["data"]
+    for _ in range(2):
+        kubectl("apply", *how, "-f", "FILE")
+    assert secret.body()["data"] == before
+
+
+NULL: Final = ("patch", "secret", "bailiwick-keys", "-n", "bailiwick-system", "-p", '{"data": null}')
+
+
+@pytest.mark.parametrize("how", [NULL, ("replace", "-f", "FILE")], ids=["patch", "replace"])
+@pytest.mark.usefixtures("operator")
+def test_what_empties_the_secret_takes_all_keys_back(
+    how: Sequence[str], secret: Secret, kubectl: Callable[..., None]
+) -> None:
+    until(secret.names, "keys")
+    before = secret.names()
+    kubectl(*how)
+    secret.await_others(before)
 
 
 @pytest.mark.usefixtures("operator")

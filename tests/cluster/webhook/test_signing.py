@@ -246,25 +246,41 @@ class TestWithoutKeys:
         shown = approval_of(strict, name)
         before = kids(pdp.points[0].url)
         tenant.approved("customers.export", "lookup")
-        pdp.stop_operator()
+        disturbed.delete()
         try:
-            disturbed.delete()
             await_kids(pdp, set())
-            assert "missing" in readiness(pdp.points[0])[1]["keys"]["why"]
+            why = "secret bailiwick-keys is missing: apply crds/rbac/accounts.yaml"
+            assert readiness(pdp.points[0])[1]["keys"]["why"] == why
             assert strict.ask("customers.export", "keyless", approval=shown).reason == "approval_token_invalid"
             assert "state" not in approval_of(strict, name)
             denied = tenant.ask("customers.export", "unasked")
             assert (denied.reason, "binding_token" in denied.context["access_request"]) == ("approval_required", False)
             assert tenant.ask("customers.list").decision is True
             assert tenant.ask("customers.export", "lookup").decision is True
+            # All else of the operator's goes on too: a new approval becomes active, and is used.
+            tenant.approved("customers.export", "approved-without-keys")
+            assert tenant.ask("customers.export", "approved-without-keys").decision is True
         finally:
             disturbed.apply()
-            pdp.start_operator()
-        until(lambda: kids(pdp.points[0].url), "the operator made a key anew")
+        until(lambda: all(kids(point.url) for point in pdp.points), "the operator made a key anew")
         assert not kids(pdp.points[0].url) & before
         # The old token stays refused, and the task tells a new one.
         assert strict.ask("customers.export", "keyless", approval=shown).reason == "approval_token_invalid"
         assert strict.ask("customers.export", "keyless", approval=approval_of(strict, name)).decision is True
+
+    def test_keys_in_a_secret_of_another_type_are_none(self, pdp: Bailiwick, disturbed: Secret) -> None:
+        keys = disturbed.held()
+        disturbed.delete()
+        try:
+            accepted(pdp.callers.admin.create({**secret_of(keys), "type": "example.com/other"}))
+            for point in pdp.points:
+                expected = "secret bailiwick-keys is of type example.com/other, not Opaque"
+                until(lambda: readiness(point)[1]["keys"]["why"] == expected, "it is refused")  # noqa: B023 - at once
+            await_kids(pdp, set())
+        finally:
+            disturbed.delete()
+            disturbed.apply()
+        until(lambda: kids(pdp.points[0].url), "the operator made a key anew")
 
     @pytest.mark.parametrize("garbage", [{}, {"keys.json": "Z2FyYmFnZQ=="}], ids=["nothing", "no JSON"])
     def test_garbage_signs_nothing_and_keeps_nothing(
