@@ -240,6 +240,7 @@ INVARIANTS: Final = (
         (
             Code("bailiwick_engine.grants.grant_name"),
             Code("bailiwick_webhook.throttle.Throttle"),
+            opening("the label bailiwick.dev/subject belongs to the decision point"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.pendingPerSubject"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.requestsPerHour"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.denyCooldownSeconds"),
