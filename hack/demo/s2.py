@@ -12,9 +12,10 @@ from demo.narrator import Narrator
 from demo.pep import Pep, must
 from demo.pods import Pod
 from demo.stack import Stack
+from localcluster.tokenrequest import Account
 
 DEPLOYER: Final = "system:serviceaccount:ci:deployer"
-AUDIENCE: Final = "deploy-api.deploy"
+ACCOUNT: Final = Account("ci", "deployer", ("deploy-api.deploy",), 600)
 APPROVED: Final = "registry.example/deployer@sha256:5b1f4c0a7d2e6f83941a0cbb5e7d93f2681c4a70e5d9b3f1287c6a4e0d5f9b13"
 OTHER: Final = "registry.example/shell@sha256:" + "0" * 64
 
@@ -62,7 +63,7 @@ class S2:
 
     def _deploy(self, pod: Pod | None, environment: str | None) -> dict[str, Any]:
         # A token for each call, so that each is judged by itself.
-        token = self._stack.cluster.service_account_token("ci", "deployer", [AUDIENCE], 600, pod)
+        token = self._stack.acting.token(ACCOUNT, pod)
         properties = {} if environment is None else {"environment": environment}
         return self._pep.ask(
             ("serviceAccount", DEPLOYER),

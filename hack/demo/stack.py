@@ -17,6 +17,7 @@ import requests
 import yaml
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE, GUARD_CONFIG_MAP, Installation
+from demo.acting import Acting, FromHere
 from issuer.serving import DISCOVERY
 from issuer.signing import Signer
 from localcluster.access import Cluster
@@ -35,7 +36,7 @@ MANIFESTS: Final = (
 CRM_ENDPOINT: Final = "crm/crm-api"
 CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
-AGENT_AUDIENCE: Final = "crm-api.crm"
+AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
 _START_SECONDS: Final = 60.0
 # As many decision points are asked by the operator which policies they serve.
 _ASKED: Final = 3
@@ -81,6 +82,19 @@ class Stack:
     crm_url: str = ""
     signer: Signer | None = None
     issuers: Path | None = None
+    acting: Acting = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Act from this machine."""
+        self.acting = FromHere(self.cluster)
+
+    def evaluation(self, endpoint: str, number: int = 0) -> str:
+        """Where a decision point is asked about an endpoint; they are numbered without end."""
+        return self.decision_points[number % len(self.decision_points)].evaluation(endpoint)
+
+    def records(self) -> list[str]:
+        """Return the lines of all decision records, each point's in its order."""
+        return [line for point in self.decision_points for line in point.records.read_text().splitlines()]
 
     def kubectl(self, *arguments: str, person: str = "admin", kubeconfig: Path | None = None) -> tuple[int, str]:
         """Run kubectl as a person; return its exit code and what it said."""
@@ -197,10 +211,6 @@ class Stack:
             return f"http://127.0.0.1:{port}"
 
         self.crm_url = _unless_port_taken(start)
-
-    def crm_token(self) -> str:
-        """Return the CRM's own token, as the CRM reads it."""
-        return (self.folder / "crm-api.token").read_text().strip()
 
     def stop(self) -> None:
         """End every process that was started here."""
