@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from demo.acting import Answer, Call
+from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.s1 import NotAsToldError
-from demo.stack import Stack
 from localcluster.tokenrequest import Account
 
 _OK: Final = 200
@@ -25,7 +25,7 @@ _FORBIDDEN: Final = 403
 class Pep:
     """Asks about one endpoint, named `<namespace>/<endpoint>`, as the service account of that namespace and name."""
 
-    def __init__(self, stack: Stack, tell: Narrator, endpoint: str, account: str) -> None:
+    def __init__(self, stack: Ground, tell: Narrator, endpoint: str, account: str) -> None:
         """Prepare; the endpoint is waited for at the first call."""
         self._url = stack.evaluation(endpoint)
         self._tell = tell

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
 from demo.acting import Answer, Call
+from demo.ground import Ground
 from demo.narrator import Narrator
-from demo.stack import AGENT, AGENT_ACCOUNT, CRM_ACCOUNT, CRM_ENDPOINT, Stack
+from demo.stack import AGENT, AGENT_ACCOUNT, CRM_ACCOUNT, CRM_ENDPOINT
 from localcluster.tokenrequest import Account
 
 RACERS: Final = 60
@@ -29,7 +30,7 @@ class NotAsToldError(AssertionError):
 class S1:
     """The case, on a running stack."""
 
-    def __init__(self, stack: Stack, tell: Narrator) -> None:
+    def __init__(self, stack: Ground, tell: Narrator) -> None:
         self._stack = stack
         self._tell = tell
 
@@ -41,7 +42,7 @@ class S1:
         self._nobody_without_the_right_approves(task)
         self._an_owner_approves(task)
         self._uses_it_once(task)
-        self._tell.chapter(f"{RACERS} calls at once, over {len(self._stack.decision_points)} decision points")
+        self._tell.chapter(f"{RACERS} calls at once, over {self._stack.points} decision points")
         self._race()
         self._tell.chapter("Revoking")
         self._revocation_is_felt_at_once()

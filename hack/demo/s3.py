@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.pep import Pep, must
 from demo.s1 import NotAsToldError
-from demo.stack import Stack
 from localcluster.tokenrequest import Account
 
 ROTATOR: Final = "system:serviceaccount:ops:secret-rotator"
@@ -23,7 +23,7 @@ _SECONDS: Final = 20.0
 class S3:
     """The case, on a running stack."""
 
-    def __init__(self, stack: Stack, tell: Narrator) -> None:
+    def __init__(self, stack: Ground, tell: Narrator) -> None:
         """Prepare; nothing is asked yet."""
         self._stack = stack
         self._tell = tell

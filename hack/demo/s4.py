@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.pep import Pep, must
 from demo.s1 import NotAsToldError
-from demo.stack import Stack
 from localcluster.tokenrequest import Account
 
 AUDIENCE: Final = "desk.support"
@@ -26,10 +26,10 @@ OTHERS: Final = {"type": "ticket", "id": "8", "properties": {"assignee": "grace"
 class S4:
     """The case, on a running stack with an issuer."""
 
-    def __init__(self, stack: Stack, tell: Narrator) -> None:
+    def __init__(self, stack: Ground, tell: Narrator) -> None:
         """Prepare; nothing is asked yet."""
         if stack.signer is None:
-            raise NotAsToldError("this case needs an issuer of people's tokens: Stack.start_issuer")
+            raise NotAsToldError("this case needs an issuer of people's tokens")
         self._signer = stack.signer
         self._stack = stack
         self._tell = tell

@@ -5,7 +5,6 @@ TokenRequest that is replaced before it ends; logs and decision records go to on
 """
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,8 @@ import yaml
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE, GUARD_CONFIG_MAP, Installation
 from demo.acting import Acting, FromHere
+from demo.ground import ROOT, Ground, Keeper, Workloads
+from demo.pods import Written
 from issuer.serving import DISCOVERY
 from issuer.signing import Signer
 from localcluster.access import Cluster
@@ -26,8 +27,6 @@ from localcluster.ports import free_ports
 from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-KUBECTL: Final = Path(sys.executable).with_name("kubectl")
 MANIFESTS: Final = (
     ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml"),
     ("crds/rbac/accounts.yaml", "crds/rbac/operator.yaml", "crds/rbac/webhook.yaml", "crds/rbac/people.yaml"),
@@ -42,9 +41,6 @@ _START_SECONDS: Final = 60.0
 _ASKED: Final = 3
 
 _Started = TypeVar("_Started")
-
-# Keeps a token file of an account filled and returns a kubeconfig that reads it.
-Keeper = Callable[[Account, Path], Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ class DecisionPoint:
 
 
 @dataclass
-class Stack:
+class Stack(Ground):
     """The processes of one cluster. `start` them in this order: manifests, operator, issuer, decision points, CRM.
 
     `signer` signs the tokens of people, `issuers` is what decision points are told about it. `status_ports` are those
@@ -83,10 +79,17 @@ class Stack:
     signer: Signer | None = None
     issuers: Path | None = None
     acting: Acting = field(init=False)
+    workloads: Workloads = field(init=False)
 
     def __post_init__(self) -> None:
-        """Act from this machine."""
+        """Act from this machine, with pods that do not run."""
         self.acting = FromHere(self.cluster)
+        self.workloads = Written(self.cluster.rest())
+
+    @property
+    def points(self) -> int:
+        """How many decision points there are."""
+        return len(self.decision_points)
 
     def evaluation(self, endpoint: str, number: int = 0) -> str:
         """Where a decision point is asked about an endpoint; they are numbered without end."""
@@ -95,33 +98,6 @@ class Stack:
     def records(self) -> list[str]:
         """Return the lines of all decision records, each point's in its order."""
         return [line for point in self.decision_points for line in point.records.read_text().splitlines()]
-
-    def kubectl(self, *arguments: str, person: str = "admin", kubeconfig: Path | None = None) -> tuple[int, str]:
-        """Run kubectl as a person; return its exit code and what it said."""
-        config = kubeconfig or self.cluster.kubeconfig(person)
-        answer = subprocess.run(  # noqa: S603 - kubectl of this environment, with the demo's own arguments
-            [KUBECTL, f"--kubeconfig={config}", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-            timeout=60,
-        )
-        return answer.returncode, (answer.stdout + answer.stderr).strip()
-
-    def bailiwick(self, *arguments: str, kubeconfig: Path) -> tuple[int, str]:
-        """Run `kubectl bailiwick` with nobody at the terminal; return its exit code and what it said."""
-        path = os.pathsep.join((str(KUBECTL.parent), os.environ.get("PATH", "")))
-        answer = subprocess.run(  # noqa: S603 - kubectl of this environment, with the demo's own arguments
-            [KUBECTL, "bailiwick", *arguments, f"--kubeconfig={kubeconfig}"],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PATH": path},
-            timeout=60,
-        )
-        return answer.returncode, (answer.stdout + answer.stderr).strip()
 
     def start_operator(self, *flags: str, name: str = "operator") -> Running:
         """Start an operator."""
