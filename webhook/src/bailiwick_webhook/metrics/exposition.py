@@ -37,10 +37,11 @@ class RecordState(Protocol):
 class Exposition(Collector):
     """The metrics of one decision point."""
 
-    def __init__(self, store: View, records: RecordState, counts: Counts) -> None:
+    def __init__(self, store: View, records: RecordState, counts: Counts, *, restarts: int = 0) -> None:
         self._store = store
         self._records = records
         self._counts = counts
+        self._restarts = restarts
         self._sized: tuple[Snapshot | None, tuple[int, int, int]] = (None, (0, 0, 0))
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -75,6 +76,7 @@ class Exposition(Collector):
         yield _gauge(table.RECORDS_WAITING, records.held)
         yield _gauge(table.RECORDS_BYTES, records.held_bytes)
         yield _gauge(table.RECORDS_FAILING, records.failing is not None)
+        yield _counter(table.RESTARTS, [((), self._restarts)])
         yield _gauge(table.AGE, store.age if store.synced else math.inf)
         endpoints, policies, broken = self._sizes()
         yield _gauge(table.ENDPOINTS, endpoints)
