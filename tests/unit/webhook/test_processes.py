@@ -192,14 +192,14 @@ def test_the_children_end_with_a_parent_that_is_killed(several: Several) -> None
 def test_records_of_all_processes_on_one_stdout_are_whole_lines(tmp_path: Path, policies: Path) -> None:
     read, write = os.pipe()
     with (tmp_path / "log").open("wb") as log:
-        several = Several(tmp_path, policies, log, *DEVELOPMENT, "--record-queue", "20000", stdout=write)
+        several = Several(tmp_path, policies, log, *DEVELOPMENT, "--record-timeout", "20", stdout=write)
         os.close(write)
         several.await_both()
         with ThreadedReader(read) as reader:
             # Longer than what a pipe takes in one piece (PIPE_BUF, 4,096).
-            bodies = [asking.evaluation(AGENT, "customers.list", "x" * 200, note="y" * 900) for _ in range(50)]
+            bodies = [asking.evaluation(AGENT, "customers.list", "x" * 200, note="y" * 900) for _ in range(30)]
             batch = {"evaluations": [{**body, "resource": {"type": "customer", "id": "z" * 1000}} for body in bodies]}
-            for _ in range(20):
+            for _ in range(12):
                 workers = [
                     threading.Thread(target=asking.post, args=(several.url("evaluations"), batch, None))
                     for _ in range(4)
@@ -214,7 +214,7 @@ def test_records_of_all_processes_on_one_stdout_are_whole_lines(tmp_path: Path, 
         lines = bytes(reader.data).split(b"\n")
     assert min(counts) > 0
     assert lines.pop() == b""
-    assert len(lines) == sum(counts) == 20 * 4 * 50
+    assert len(lines) == sum(counts) == 12 * 4 * 30
     assert {json.loads(line)["decision"] for line in lines} == {True}
 
 

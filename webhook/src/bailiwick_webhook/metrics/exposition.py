@@ -76,7 +76,6 @@ class Exposition(Collector):
         yield _gauge(table.RECORDS_WAITING, records.held)
         yield _gauge(table.RECORDS_BYTES, records.held_bytes)
         yield _gauge(table.RECORDS_FAILING, records.failing is not None)
-        yield _counter(table.RESTARTS, [((), self._restarts)])
         yield _gauge(table.AGE, store.age if store.synced else math.inf)
         endpoints, policies, broken = self._sizes()
         yield _gauge(table.ENDPOINTS, endpoints)
@@ -88,6 +87,7 @@ class Exposition(Collector):
         yield _counter(
             table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
         )
+        yield _counter(table.RESTARTS, [((), self._restarts)])
 
     def _sizes(self) -> tuple[int, int, int]:
         snapshot = self._store.snapshot
