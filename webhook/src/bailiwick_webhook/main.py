@@ -111,7 +111,9 @@ async def _run(given: Settings) -> None:
         filled()
         decisions = app.build(pdp, identity, given.external_url, stop.is_set, Signer(lambda: store.keyring))
         health.count_answers(decisions, pdp.counts)
-        server = await serve(decisions, given.host, given.port, tls, shared=given.place is not None)
+        server = await serve(
+            decisions, given.host, given.port, tls, shared=given.place is not None, bounds=given.bounds
+        )
         stack.push_async_callback(server.stop)
         listening.set()
         if given.place is not None:
