@@ -149,7 +149,7 @@ class InCluster(Ground):
 
     @contextmanager
     def issuing(self, host: str) -> Iterator[None]:
-        """Run the issuer of people's tokens on this machine, at an address that pods reach, for as long as the block."""
+        """Run the issuer of people's tokens on this machine, at an address of pods, while the block runs."""
         server = Server(0, self.folder / "issuer", host)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
