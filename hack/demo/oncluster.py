@@ -1,7 +1,7 @@
 """`python -m demo.oncluster`: the cases on a node, with Bailiwick installed by its chart and everybody a pod.
 
-Standing: the outermost part, beside `__main__`, which plays the same cases with processes of this machine. KEEP=1 leaves
-the cluster up; the issuer of people's tokens ends with this command.
+Standing: the outermost part, beside `__main__`, which plays the same cases with processes of this machine. KEEP=1
+leaves the cluster up; the issuer of people's tokens ends with this command.
 """
 
 import argparse
