@@ -77,7 +77,7 @@ class GoRecipe:
 
 @dataclass(frozen=True, slots=True)
 class WithFiles:
-    """A recipe whose binaries need files out of the sources of one of its modules: name of the copy to its path there."""
+    """A recipe whose binaries need files of a module's sources: `files` is the name of each copy to its path there."""
 
     recipe: GoRecipe
     module: Module
@@ -125,10 +125,10 @@ def helm() -> Recipe:
 
 
 def argocd() -> Recipe:
-    """Return the recipe of Argo CD and of the definitions of its kinds."""
+    """Return the recipe of Argo CD and of the manifests by which it is installed."""
     module = pins.argocd()
-    files = {f"{kind}-crd.yaml": f"manifests/crds/{kind}-crd.yaml" for kind in ("application", "appproject")}
-    return WithFiles(GoRecipe((module,), usual="usually 4 minutes"), module, pins.ARGOCD, files)
+    recipe = GoRecipe((module,), usual="usually 4 minutes on 2 cores")
+    return WithFiles(recipe, module, pins.ARGOCD, {"install.yaml": "manifests/install.yaml"})
 
 
 def folder_of(recipe: Recipe) -> Path:
