@@ -178,6 +178,8 @@ class ArgoCD:
             *("--repo-server", f"{LOOPBACK}:{server}", "--metrics-port", str(controller_metrics)),
             # Looks often: the tests wait for it. There is no jitter, which would only spread many applications.
             *("--app-resync", str(_RESYNC_SECONDS), "--app-resync-jitter", "0"),
+            # The health of each object stands in the Application too; else only its own API server tells it.
+            "--persist-resource-health",
             *to_redis,
             password=password,
         )

@@ -86,8 +86,8 @@ class WithFiles:
 
     @property
     def digest(self) -> str:
-        """That of the binaries: the pins say which sources the files are of."""
-        return self.recipe.digest
+        """That of the binaries, and which files; the pins say what is in them."""
+        return pins.digest((self.module,), (self.recipe.digest, self.source, *self.files.values()))
 
     @property
     def binaries(self) -> tuple[str, ...]:
