@@ -23,7 +23,7 @@ from localcluster.node.node import Node
 from localcluster.node.recipes import Programs
 from localcluster.pki import Authority
 from localcluster.process import ProcessId
-from localcluster.progress import Progress, Silent
+from localcluster.progress import Progress
 
 
 class NodeCluster:
@@ -40,7 +40,6 @@ class NodeCluster:
         self._binaries = build.ensure(progress=progress)
         self._programs = Programs.ensure(progress)
         self._settings = settings or Settings()
-        self._progress = progress or Silent()
         self._temporary = folder is None
         self.folder: Final = Path(tempfile.mkdtemp(prefix="bailiwick-")) if folder is None else folder.absolute()
         self.node: Final = Node(self._programs, self.folder, self._put_on_leash)
@@ -75,8 +74,7 @@ class NodeCluster:
     def start(self) -> Cluster:
         """Bring it up, and return when pods can be made."""
         try:
-            with self._progress.step("Starting a control plane and a node"):
-                return self._start()
+            return self._start()
         except BaseException:
             try:
                 self._end()
