@@ -13,8 +13,6 @@ from contextlib import ExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from localcluster.node import images
-
 from demo import install
 from demo.incluster import Images, InCluster
 from demo.narrator import Narrator, Terminal
@@ -26,6 +24,7 @@ from demo.s4 import S4
 from localcluster import build
 from localcluster.errors import LocalClusterError
 from localcluster.named import Named
+from localcluster.node import images
 from localcluster.progress import Terminal as Progress
 
 NAME: Final = "demo-cluster"
