@@ -28,6 +28,7 @@ _EXPRESSIONS: Final = {
     _OPERATOR: '{{ include "bailiwick.operator.account" . }}',
     _PREFIXED: '{{ include "bailiwick.people" . }}',
 }
+_SERVICE: Final = '{{ include "bailiwick.webhook.name" . }}'
 _ROLES: Final = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -69,7 +70,8 @@ def _template(path: str, document: Object) -> str:
     metadata = document["metadata"]
     if set(metadata) - {"name", "namespace", "labels", "annotations"}:
         raise UnexpectedError(f"{_name(document)} has metadata that the chart does not know: {sorted(metadata)}")
-    marks = _Marks()
+    # A configuration of admission names the Service, which has the Deployment's name whatever the account's is.
+    marks = _Marks({**_EXPRESSIONS, _WEBHOOK: _SERVICE} if part == "admission" else _EXPRESSIONS)
     marked = {**document, "metadata": {key: metadata[key] for key in ("name", "namespace") if key in metadata}}
     marked["metadata"]["labels"] = marks.of_line(
         f'{{{{- include "bailiwick.meta" (dict "root" . "part" "{part}"'
@@ -123,6 +125,7 @@ def _component(path: str) -> str:
 class _Marks:
     """Stands in for what must not be dumped as it is, so that YAML neither folds nor quotes it."""
 
+    expressions: Mapping[str, str]
     texts: list[str] = field(default_factory=list)
     lines: dict[str, str] = field(default_factory=dict)
 
@@ -138,7 +141,7 @@ class _Marks:
             return {self.on(key): self.on(item) for key, item in value.items()}
         if isinstance(value, Sequence) and not isinstance(value, str):
             return [self.on(item) for item in value]
-        if isinstance(value, str) and any(name in value for name in _EXPRESSIONS):
+        if isinstance(value, str) and any(name in value for name in self.expressions):
             self.texts.append(value)
             return f"text-mark-{len(self.texts) - 1}."
         return value
@@ -148,7 +151,7 @@ class _Marks:
         for index, original in enumerate(self.texts):
             # Always in quotes: a namespace may be called 1234, or null.
             quoted = json.dumps(original, ensure_ascii=False)
-            for name, expression in _EXPRESSIONS.items():
+            for name, expression in self.expressions.items():
                 quoted = quoted.replace(name, expression)
             text = text.replace(f"text-mark-{index}.", quoted)
         return "".join(self._lines(text))

@@ -77,6 +77,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{- $_ := set $annotations "argocd.argoproj.io/sync-wave" "5" -}}
 {{- end -}}
 {{- end -}}
+{{- if and (eq .part "admission") (eq $values.tls.mode "certManager") -}}
+{{- $_ := set $annotations "cert-manager.io/inject-ca-from" (printf "%s/bailiwick-serving" (include "bailiwick.namespace" .root)) -}}
+{{- end -}}
 {{- if hasSuffix "-account" .part -}}
 {{- $annotations = merge $annotations (get $values $component).serviceAccount.annotations -}}
 {{- end -}}
