@@ -74,6 +74,11 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "Processes that died",
+        "none",
+        (("sum by (pod) (increase(bailiwick_process_restarts_total{%}[$__rate_interval]))", "{{pod}}"),),
+    ),
+    Panel(
         "Uses of grants",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_grant_uses_total{%}[$__rate_interval]))", "{{outcome}}"),),

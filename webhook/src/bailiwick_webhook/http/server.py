@@ -35,12 +35,14 @@ class Server:
         await self.runner.cleanup()
 
 
-async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> Server:
-    """Listen; port 0 takes a free one. Raises `OSError` where the port is taken."""
+async def serve(
+    app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None, *, shared: bool = False
+) -> Server:
+    """Listen; port 0 takes a free one, `shared` one that others listen on too. Raises `OSError` where it is taken."""
     # A body is taken as it was sent: we accept no compressed one, and to unpack it, before anybody has said who they
     # are, would keep the loop busy for seconds with one megabyte.
     runner = _Runner(app, access_log=None, auto_decompress=False, handle_signals=False, shutdown_timeout=10.0)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, ssl_context=tls)
+    site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
     await site.start()
     return Server(runner, runner.addresses[0][1])

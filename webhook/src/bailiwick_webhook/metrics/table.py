@@ -124,8 +124,13 @@ BROKEN: Final = Metric("bailiwick_broken_policies", "gauge", "Policies that did 
 GUARD: Final = Metric(
     "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven; at 0 no grant is accepted."
 )
+RESTARTS: Final = Metric(
+    "bailiwick_process_restarts_total",
+    "counter",
+    "Of --processes: how often this process was started again since it had died.",
+)
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
-    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, RESPONSES),
+    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, RESPONSES, RESTARTS),
 )
