@@ -79,6 +79,12 @@ PANELS: Final = (
         (("sum by (pod) (increase(bailiwick_process_restarts_total{%}[$__rate_interval]))", "{{pod}}"),),
     ),
     Panel(
+        "Reviews of policies",
+        "reqps",
+        (("sum by (outcome) (rate(bailiwick_admission_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),
+        "What became of the policies that the API server asked about.",
+    ),
+    Panel(
         "Uses of grants",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_grant_uses_total{%}[$__rate_interval]))", "{{outcome}}"),),

@@ -38,8 +38,8 @@ class UnexpectedError(Exception):
 
 def rendered() -> dict[str, str]:
     """Return every generated template, by its path below the chart's `templates/`."""
-    named = generate.manifests(Installation(_NAMESPACE, _WEBHOOK, _OPERATOR, (_PREFIX,)))
-    plain = generate.manifests(Installation(_NAMESPACE, _WEBHOOK, _OPERATOR))
+    named = manifests(Installation(_NAMESPACE, _WEBHOOK, _OPERATOR, (_PREFIX,)))
+    plain = manifests(Installation(_NAMESPACE, _WEBHOOK, _OPERATOR))
     files = {}
     for path, documents in named.items():
         for document, unprefixed in zip(documents, plain[path], strict=True):
@@ -47,6 +47,11 @@ def rendered() -> dict[str, str]:
         kept = [document for document in documents if document["kind"] != "Namespace"]
         files[_place(path)] = _HEADER + "".join(_template(path, document) for document in kept)
     return files
+
+
+def manifests(installation: Installation) -> dict[str, list[Object]]:
+    """Return everything that the models make for an installation, by the file it stands in below `crds/`."""
+    return generate.manifests(installation) | generate.serving(installation)
 
 
 def _place(path: str) -> str:

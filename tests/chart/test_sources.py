@@ -6,7 +6,6 @@ from typing import Any, Final
 import pytest
 
 import generate_chart
-from bailiwick_api import generate
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.fingerprint import deviations, shipped
 from chartmaker import templates, values
@@ -39,7 +38,7 @@ NAMES: Final[dict[str, tuple[Values, str]]] = {
 
 def generated(installation: Installation) -> dict[tuple[str, str], Object]:
     """Return what the models say, by kind and name, without the namespace, which Helm's user makes."""
-    documents = [one for file in generate.manifests(installation).values() for one in file]
+    documents = [one for file in templates.manifests(installation).values() for one in file]
     return {(one["kind"], one["metadata"]["name"]): one for one in documents if one["kind"] != "Namespace"}
 
 
@@ -116,7 +115,7 @@ def test_a_changed_file_and_a_stray_one_are_found(
 
 
 def _manifests(monkeypatch: pytest.MonkeyPatch, path: str, document: Object) -> None:
-    monkeypatch.setattr(generate, "manifests", lambda installation: {path: [document]})
+    monkeypatch.setattr(templates, "manifests", lambda installation: {path: [document]})
 
 
 @pytest.mark.parametrize(
@@ -142,7 +141,7 @@ def test_prefixes_that_are_tested_in_another_way_are_refused(monkeypatch: pytest
         rules = [f"people={installation.human_username_prefixes}"]
         return {"rbac/x.yaml": [{"kind": "Role", "metadata": {"name": "x"}, "rules": rules}]}
 
-    monkeypatch.setattr(generate, "manifests", manifests)
+    monkeypatch.setattr(templates, "manifests", manifests)
     with pytest.raises(templates.UnexpectedError, match="prefixes of people in another way"):
         templates.rendered()
 

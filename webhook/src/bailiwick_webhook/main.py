@@ -16,10 +16,13 @@ import structlog
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook import heap, logs, processes, settings, standalone
+from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
+from bailiwick_webhook.http.admission import Validate
 from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.proof import Identity
@@ -109,7 +112,13 @@ async def _run(given: Settings) -> None:
         if stop.is_set():
             return
         filled()
-        decisions = app.build(pdp, identity, given.external_url, stop.is_set, Signer(lambda: store.keyring))
+        admission = None
+        if given.policies is None:
+            bench = Bench()
+            stack.push_async_callback(bench.close)
+            admission = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
+        signer = Signer(lambda: store.keyring)
+        decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, admission)
         health.count_answers(decisions, pdp.counts)
         server = await serve(decisions, given.host, given.port, tls, shared=given.place is not None)
         stack.push_async_callback(server.stop)

@@ -84,6 +84,7 @@ class Exposition(Collector):
         yield _gauge(table.GUARD, store.guard_proven)
         yield _counter(table.REVIEWS, (((outcome,), count) for outcome, count in counts.reviews.items()))
         yield _counter(table.TOKENS, (((why,), count) for why, count in counts.tokens_refused.items()))
+        yield _counter(table.ADMISSIONS, (((outcome,), count) for outcome, count in counts.admissions.items()))
         yield _counter(
             table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
         )
