@@ -38,6 +38,11 @@ def texts(values: Values | None = None, *, release: str = RELEASE, namespace: st
     return {path.removeprefix("bailiwick/templates/"): text for path, text in found.items() if path != _NOTES}
 
 
+def parsed(text: str) -> list[Object]:
+    """Return the documents of a text, by the loader in C: the definitions are long."""
+    return [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one is not None]
+
+
 def notes(values: Values | None = None) -> str:
     """Return what the user is told after an installation."""
     return chart().render(values or {}, name=RELEASE, namespace=NAMESPACE)[_NOTES]
@@ -95,8 +100,7 @@ def render(values: Values | None = None, *, release: str = RELEASE, namespace: s
         tuple(
             document
             for text in texts(values, release=release, namespace=namespace).values()
-            for document in yaml.safe_load_all(text)
-            if document is not None
+            for document in parsed(text)
         )
     )
 
