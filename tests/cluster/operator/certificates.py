@@ -4,9 +4,6 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-
 from bailiwick_api import rbac
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
 from bailiwick_operator import authorities, issuing
@@ -79,6 +76,10 @@ class Certificates:
         until(self.whole, "a certificate whose authority is published")
         return self.leaf()
 
+    def await_alone(self) -> None:
+        """Wait until a good certificate is there and no rotation is under way."""
+        until(lambda: self.whole() and len(self.authorities()) == 1, "one authority is left")
+
     def await_other(self, than: Leaf, seconds: float = 30.0) -> Leaf:
         """Wait for another good certificate than this one."""
         until(lambda: self.whole() and self.leaf() != than, "another certificate", seconds)
@@ -93,8 +94,18 @@ class Certificates:
         """Put this content in the place of all that a Secret or ConfigMap holds."""
         accepted(self._admin.replace({**self.body(path), "data": data, **more}))
 
+    def create(self, path: str, kind: str, data: dict[str, str]) -> None:
+        """Make a Secret of some type."""
+        shipped = next(
+            one for one in rbac.accounts(self._installed) if one["metadata"]["name"] == path.rsplit("/", maxsplit=1)[-1]
+        )
+        accepted(self._admin.create({**shipped, "type": kind, "data": data}))
+
     def annotate(self, path: str, **annotations: str | None) -> None:
-        named = {name.replace("__", "/").replace("_", "-"): value for name, value in annotations.items()}
+        named = {
+            name.replace("__", "/").replace("bailiwick_dev", "bailiwick.dev").replace("_", "-"): value
+            for name, value in annotations.items()
+        }
         accepted(self._admin.patch(path, {"metadata": {"annotations": named}}, "merge"))
 
     def delete(self, path: str) -> None:
@@ -136,7 +147,3 @@ def configuration(installed: Installation) -> Object:
             }
         ],
     }
-
-
-def fingerprint(pem: str) -> str:
-    return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()

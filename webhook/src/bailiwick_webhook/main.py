@@ -120,7 +120,9 @@ async def _run(given: Settings) -> None:
         signer = Signer(lambda: store.keyring)
         decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, admission)
         health.count_answers(decisions, pdp.counts)
-        server = await serve(decisions, given.host, given.port, tls, shared=given.place is not None)
+        server = await serve(
+            decisions, given.host, given.port, tls, shared=given.place is not None, bounds=given.bounds
+        )
         stack.push_async_callback(server.stop)
         listening.set()
         if given.place is not None:

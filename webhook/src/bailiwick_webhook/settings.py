@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
 from bailiwick_webhook.place import Place, cores
@@ -60,6 +61,7 @@ class Settings:
     relist_interval: float
     api_timeout: float
     drain_seconds: float
+    bounds: Bounds
     log_level: str
     processes: int = 1
     place: Place | None = None
@@ -126,6 +128,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         relist_interval=options.relist_interval,
         api_timeout=options.api_timeout,
         drain_seconds=options.drain_seconds,
+        bounds=Bounds(options.connection_requests, options.connection_seconds, options.connections),
         log_level=options.log_level,
         processes=options.processes,
     )
@@ -198,6 +201,22 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
     serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
     serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
+    bounds = Bounds()
+    serving.add_argument(
+        "--connections",
+        type=_count,
+        default=bounds.most,
+        help="of one process, at most; one that never asked is closed for each one more",
+    )
+    serving.add_argument(
+        "--connection-requests",
+        type=_count,
+        default=bounds.requests,
+        help="a connection is closed after so many, or a fifth fewer, so that clients come to new replicas too",
+    )
+    serving.add_argument(
+        "--connection-seconds", type=_positive, default=bounds.seconds, help="a connection is closed after so long"
+    )
     serving.add_argument(
         "--processes",
         type=_any_count,

@@ -196,7 +196,8 @@ def _replaced(leaf: Leaf, issuer: Authority, asked: Asked, now: datetime, terms:
 
 
 def _wanted(asked: datetime | None, created: datetime, now: datetime) -> bool:
-    return asked is not None and created < asked <= now
+    # Certificates know whole seconds alone: what was made upon the asking must not look older than that.
+    return asked is not None and created < asked.replace(microsecond=0) <= now
 
 
 def _ended(authority: Authority, now: datetime, terms: Terms) -> Authority:
