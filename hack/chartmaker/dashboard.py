@@ -74,6 +74,14 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "How long the certificate holds",
+        "s",
+        (
+            ("min by (pod) (bailiwick_serving_certificate_not_after_timestamp_seconds{%}) - time()", "{{pod}}"),
+            ("max(bailiwick_serving_certificate_refused{%})", "another is refused"),
+        ),
+    ),
+    Panel(
         "Processes that died",
         "none",
         (("sum by (pod) (increase(bailiwick_process_restarts_total{%}[$__rate_interval]))", "{{pod}}"),),

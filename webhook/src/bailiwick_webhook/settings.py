@@ -52,6 +52,8 @@ class Settings:
     external_url: str
     tls_cert_file: Path | None
     tls_key_file: Path | None
+    tls_poll_seconds: float
+    tls_server_names: tuple[str, ...]
     record_file: Path | None
     record_fsync: bool
     record_limits: Limits
@@ -113,6 +115,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         external_url=external,
         tls_cert_file=options.tls_cert_file,
         tls_key_file=options.tls_key_file,
+        tls_poll_seconds=options.tls_poll_seconds,
+        tls_server_names=tuple(options.tls_server_name),
         record_file=None if str(options.record_file) == "-" else options.record_file,
         record_fsync=options.record_fsync,
         record_limits=Limits(
@@ -200,6 +204,15 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--external-url", default="", help="base of the URLs in answers (default: host and port)")
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
     serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
+    serving.add_argument(
+        "--tls-poll-seconds", type=_positive, default=5.0, help="look this often whether the two files have changed"
+    )
+    serving.add_argument(
+        "--tls-server-name",
+        action="append",
+        default=[],
+        help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
+    )
     serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
     bounds = Bounds()
     serving.add_argument(
