@@ -84,11 +84,14 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
     # Where nobody decided otherwise, a pod is no other than a process that was started by hand.
     rendering = charts.render()
     given, usual = webhook_settings.parse(rendering.args("webhook")), webhook_settings.parse([])
-    for name in ("max_staleness", "hard_staleness", "relist_interval", "api_timeout", "drain_seconds", "log_level"):
+    for name in ("max_staleness", "hard_staleness", "relist_interval", "api_timeout", "drain_seconds", "bounds"):
         assert getattr(given, name) == getattr(usual, name)
     assert given.record_limits == usual.record_limits
     told, alone = operator_settings.parse(rendering.args("operator"), {}), operator_settings.parse([], {})
     for name in (
+        "certificates",
+        "certificate_interval",
+        "tls_mode",
         "lease",
         "proof_interval",
         "guard_settle",
@@ -99,6 +102,22 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
     ):
         assert getattr(told, name) == getattr(alone, name)
     assert (told.request_timeout, told.webhook_service) == (alone.request_timeout, alone.webhook_service)
+
+
+# What a pod has no use for: it is for a process outside of a cluster, or would give two pods one name.
+NOT_FOR_PODS: Final = {
+    "webhook": {"--help", "--policies", "--development", "--kubeconfig"},
+    "operator": {"--help", "--kubeconfig", "--replica", "--identity"},
+}
+
+
+@pytest.mark.parametrize("component", NOT_FOR_PODS)
+def test_every_flag_of_a_process_can_be_set_by_a_value(component: str) -> None:
+    parser = webhook_settings._parser() if component == "webhook" else operator_settings._parser({})
+    known = {flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")}
+    ways: list[Values] = [charts.ci(path) for path in charts.CI] + [{"tls": {"extraNames": ["pdp.example.com"]}}]
+    given = {flag.partition("=")[0] for values in ways for flag in charts.render(values).args(component)}
+    assert known - given == NOT_FOR_PODS[component]
 
 
 def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:
