@@ -9,9 +9,10 @@ import time
 import urllib.error
 import urllib.request
 
-ATTEMPTS = 20
 SECONDS = 5
+FOUND = 200
 UNPROVEN = 401
+BODY = b'{"subject": {"type": "user", "id": "x"}, "action": {"name": "x"}, "resource": {"type": "x", "id": "x"}}'
 
 
 def ask(url: str, context: ssl.SSLContext, body: bytes | None = None) -> int:
@@ -24,26 +25,26 @@ def ask(url: str, context: ssl.SSLContext, body: bytes | None = None) -> int:
         return error.code
 
 
-def main(base: str) -> int:
+def main(base: str, authority: str, attempts: int) -> int:
     """Ask until it answers as it should. Returns 0, or 1 with what it answered at last."""
-    context = ssl.create_default_context(cafile="/ca/ca.crt")
-    body = b'{"subject": {"type": "user", "id": "x"}, "action": {"name": "x"}, "resource": {"type": "x", "id": "x"}}'
     last: object = None
-    for _ in range(ATTEMPTS):
+    for attempt in range(attempts):
+        if attempt:
+            time.sleep(SECONDS)
         try:
+            context = ssl.create_default_context(cafile=authority)
             keys = ask(f"{base}/.well-known/jwks.json", context)
-            decision = ask(f"{base}/endpoints/default/none/access/v1/evaluation", context, body)
+            decision = ask(f"{base}/endpoints/default/none/access/v1/evaluation", context, BODY)
         except OSError as error:
             last = error
-        else:
-            last = f"keys {keys}, a decision without proof {decision}"
-            if (keys, decision) == (200, UNPROVEN):
-                print(f"{base}: {last}")
-                return 0
-        time.sleep(SECONDS)
-    print(f"{base}: {last}", file=sys.stderr)
+            continue
+        last = f"{keys} for the keys, {decision} for a decision without proof"
+        if (keys, decision) == (FOUND, UNPROVEN):
+            print(f"{base}: {last}")
+            return 0
+    print(f"{base}: {last}; wanted were {FOUND} and {UNPROVEN}", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
