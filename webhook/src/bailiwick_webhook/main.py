@@ -91,9 +91,7 @@ async def _run(given: Settings) -> None:
                 store,
                 lambda: listening.is_set() and not stop.is_set(),
                 identity.notice,
-                Exposition(
-                    store, records, pdp.counts, tls, restarts=given.place.restarts if given.place is not None else 0
-                ),
+                Exposition(store, records, pdp.counts, tls, restarts=given.place.restarts if given.place else 0),
                 tls,
             ),
             given.status_host,

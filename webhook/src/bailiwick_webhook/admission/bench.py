@@ -88,10 +88,10 @@ class Bench:
 
     async def close(self) -> None:
         """End the worker."""
-        self._stay()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stay()
         await self._end()
 
     async def _worked(self, raw: bytes) -> Finding:

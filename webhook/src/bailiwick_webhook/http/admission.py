@@ -50,17 +50,18 @@ class Validate:
         try:
             found = await self._answered(request, until)
         except BusyError:
-            raise self._problem(
-                Admission.OVERLOADED, 429, "Too many requests", "Too many policies are being judged; ask again."
-            ) from None
+            self._counts[Admission.OVERLOADED] += 1
+            detail = "Too many policies are being judged; ask again."
+            # The API server does, for as long as its own deadline is not over.
+            raise ProblemError(429, "too-many-requests", "Too many requests", detail, headers=_SOON) from None
         except TimeoutError:
-            raise self._problem(
-                Admission.LATE, 503, "Unavailable", "The policy was not judged within the time that there was."
-            ) from None
+            self._counts[Admission.LATE] += 1
+            detail = "The policy was not judged within the time that there was."
+            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
         except LostError:
-            raise self._problem(
-                Admission.FAILED, 503, "Unavailable", "The policy cannot be judged; the decision point's log says why."
-            ) from None
+            self._counts[Admission.FAILED] += 1
+            detail = "The policy cannot be judged; the decision point's log says why."
+            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
         self._counts[found.outcome] += 1
         return json(200, found.body)
 
@@ -112,11 +113,6 @@ class Validate:
     def _oversized(self) -> ProblemError:
         self._counts[Admission.UNREADABLE] += 1
         return ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
-
-    def _problem(self, outcome: Admission, status: int, title: str, detail: str) -> ProblemError:
-        self._counts[outcome] += 1
-        kind = "too-many-requests" if outcome is Admission.OVERLOADED else "unavailable"
-        return ProblemError(status, kind, title, detail, headers=_SOON)
 
 
 def _seconds(timeout: str | None) -> float:
