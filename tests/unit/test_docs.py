@@ -38,7 +38,7 @@ FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
 # Members of answers and records, beside the reasons the only words that are written so.
 MEMBERS: Final = {"evaluation_id"}
 # Flags of kubectl, helm and the API server, where a page speaks of one by itself.
-FOREIGN: Final = {"--server-side"}
+FOREIGN: Final = {"--server-side", "--force-conflicts"}
 
 
 def relative(page: Path) -> str:
