@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.guards import NAMES
 from bailiwick_engine.fingerprint import deviations, fingerprint, paths
 from cluster.operator.grants import Grants
 from cluster.operator.keys import Secret
@@ -17,6 +18,7 @@ from support.guards.tampering import Guards, record_path
 from support.installing import MANAGER, accepted, await_guards
 from support.namespaces import Roles
 from support.objects import Object, policy
+from support.pages import script
 from support.shell import Shell, succeeded
 from support.waiting import until
 
@@ -68,7 +70,9 @@ class TestGuardsThatWereLoosened:
         guards.await_recorded()
 
     def test_that_were_deleted_are_made_anew_by_applying_them(self, shell: Shell, guards: Guards) -> None:
-        guards.remove()
+        deleting, helm = script("runbook.md", "kubectl delete --ignore-not-found validating").split("helm upgrade")
+        assert "--reuse-values" in helm
+        assert len(succeeded(shell.type(deleting)).splitlines()) == len(NAMES) * 2
         succeeded(shell.type("kubectl apply --server-side -f crds/guards"))
         guards.await_recorded()
 
@@ -79,6 +83,9 @@ class TestRevokingEverything:
     ) -> None:
         pending, active = grants.open(), grants.approved()
         succeeded(shell.run("kubectl delete configmap bailiwick-guard"))
+        waiting, _, scaling = script("runbook.md", "kubectl wait --for=create").partition("\n")
+        assert scaling.startswith("kubectl scale deployment/bailiwick-webhook")
+        assert "condition met" in succeeded(shell.type(waiting))
         guards.await_recorded()
         assert reason(grants.await_phase(active, "Lapsed")) == VOID
         assert reason(grants.await_phase(pending, "Expired")) == VOID
