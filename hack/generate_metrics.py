@@ -47,6 +47,8 @@ accepted. |
 | `bailiwick_broken_policies > 0` | A policy does not compile and denies its subjects; its status has the position. |
 | `increase(bailiwick_approval_tokens_refused_total{{why="issuer"}}[5m]) > 0` | Decision points do not share \
 one `--external-url`, or a caller shows tokens of another endpoint. |
+| `increase(bailiwick_process_restarts_total[15m]) > 0` | A process of `--processes` died, of too little memory for \
+instance; the log says with which code. |
 | `rate(bailiwick_http_responses_total{{class="5xx"}}[5m]) > 0` | Calls go without a decision. |
 """
 
