@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from demo.stack import KUBECTL, ROOT
+from demo.ground import KUBECTL
 from localcluster.access import Cluster
-from support.pages import script
+from support.pages import DOCS, script
 
 
 class Shell:
@@ -34,7 +34,7 @@ class Shell:
         }
         command = ["bash", "-euo", "pipefail", "-c", text]
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=DOCS.parent, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
 
 

@@ -28,7 +28,7 @@ VOID: Final = "GuardUnproven"
 
 @pytest.fixture(scope="module")
 def lowered() -> Sequence[str]:
-    return ("--proof-interval", "3", "--key-interval", "0.5")
+    return ("--proof-interval", "3", "--key-interval", "0.5", "--certificate-interval", "0.5")
 
 
 @pytest.fixture
@@ -180,6 +180,19 @@ class TestKeys:
         listed = json.loads(succeeded(shell.type(read)))
         assert {key["kid"] for key in listed} == secret.names()
         assert all({"signFromTime", "untilTime"} <= key.keys() for key in listed)
+
+
+def test_a_certificate_is_renewed_by_the_command_of_the_page(
+    shell: Shell, callers: Callers, installed: Installation
+) -> None:
+    def served() -> str:
+        path = f"/api/v1/namespaces/{installed.namespace}/secrets/bailiwick-serving"
+        return str((accepted(callers.admin.get(path)).get("data") or {}).get("tls.crt", ""))
+
+    until(served, "a certificate")
+    before = served()
+    succeeded(shell.run("kubectl annotate secret bailiwick-serving"))
+    until(lambda: served() not in {"", before}, "another certificate")
 
 
 def test_the_record_that_people_look_at_is_that_of_the_guards_in_force(
