@@ -82,9 +82,10 @@ class Certificates:
         until(self.whole, "a certificate whose authority is published")
         return self.leaf()
 
-    def await_alone(self) -> None:
+    def await_alone(self) -> Leaf:
         """Wait until a good certificate is there and no rotation is under way."""
         until(lambda: self.whole() and len(self.authorities()) == 1, "one authority is left")
+        return self.leaf()
 
     def await_other(self, than: Leaf, seconds: float = 30.0) -> Leaf:
         """Wait for another good certificate than this one."""

@@ -6,7 +6,10 @@ the operator can fill.
 
 import base64
 import json
+import os
+import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,7 +21,10 @@ from bailiwick_operator.issuing import Issuing
 from bailiwick_operator.reconcile.certificates import Terms
 from cluster.operator.certificates import Certificates
 from cluster.operator.running import Operator
+from demo.ground import KUBECTL
+from localcluster.access import Cluster
 from localcluster.ports import free_ports
+from support import pages
 from support.installing import MANAGER
 from support.waiting import until
 
@@ -135,7 +141,7 @@ DAMAGED: Final[dict[str, Callable[[], dict[str, str]]]] = {
 def test_a_certificate_that_cannot_be_served_is_replaced_under_the_same_authority(
     damage: Callable[[], dict[str, str]], operator: Operator, certificates: Certificates
 ) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     bundle = certificates.bundle()
     data = certificates.body(certificates.serving)["data"]
     certificates.write(certificates.serving, {**data, **damage(), "other": "b3RoZXI="})
@@ -150,7 +156,7 @@ def test_a_certificate_that_cannot_be_served_is_replaced_under_the_same_authorit
 def test_only_what_is_trusted_was_edited_and_it_is_put_right_without_another_certificate(
     certificates: Certificates,
 ) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     data = certificates.body(certificates.serving)["data"]
     certificates.write(certificates.serving, {**data, **encoded(ca_crt="nobody")})
     until(lambda: certificates.entry(certificates.serving, "ca.crt") == certificates.bundle(), "it is put right")
@@ -167,7 +173,7 @@ EDITED: Final = {
 @pytest.mark.parametrize("edited", EDITED.values(), ids=EDITED)
 @pytest.mark.usefixtures("operator")
 def test_what_is_published_is_put_right(edited: dict[str, str], certificates: Certificates) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     bundle = certificates.bundle()
     certificates.write(certificates.config_map, {**edited, "other": "stays"})
     until(lambda: certificates.bundle() == bundle, "it is put right")
@@ -212,8 +218,7 @@ def lost(certificates: Certificates) -> dict[str, dict[str, str]]:
 def test_an_authority_that_is_lost_stays_trusted_until_another_has_settled(
     how: str, operator: Operator, certificates: Certificates
 ) -> None:
-    certificates.await_alone()
-    before, bundle = certificates.leaf(), certificates.bundle()
+    before, bundle = certificates.await_alone(), certificates.bundle()
     certificates.write(certificates.ca, lost(certificates)[how])
     until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
     assert bundle in certificates.bundle()
@@ -231,7 +236,7 @@ def test_an_authority_that_is_lost_stays_trusted_until_another_has_settled(
 
 @pytest.mark.usefixtures("operator")
 def test_when_all_is_emptied_everything_begins_anew_at_once(certificates: Certificates) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     certificates.write(certificates.ca, {})
     certificates.write(certificates.serving, {})
     until(lambda: certificates.whole() and certificates.leaf().issuer != before.issuer, "another authority", 10)
@@ -239,8 +244,7 @@ def test_when_all_is_emptied_everything_begins_anew_at_once(certificates: Certif
 
 
 def test_a_certificate_is_renewed_when_somebody_asks(certificates: Certificates, operator: Operator) -> None:
-    certificates.await_alone()
-    before = certificates.leaf()
+    before = certificates.await_alone()
     asked = now().replace(microsecond=0) + timedelta(seconds=2)
     certificates.annotate(certificates.serving, bailiwick_dev__renew_before=asked.isoformat())
     after = certificates.await_other(before)
@@ -254,9 +258,9 @@ def test_a_certificate_is_renewed_when_somebody_asks(certificates: Certificates,
 
 @pytest.mark.usefixtures("operator")
 def test_an_authority_is_succeeded_when_somebody_asks(certificates: Certificates) -> None:
-    certificates.await_alone()
-    before = certificates.leaf()
-    certificates.annotate(certificates.ca, bailiwick_dev__renew_before=now().isoformat())
+    before = certificates.await_alone()
+    # Times have whole seconds, and what was made in this one is not made again.
+    certificates.annotate(certificates.ca, bailiwick_dev__renew_before=(now() + timedelta(seconds=1)).isoformat())
     until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
     assert certificates.leaf() == before
     after = certificates.await_other(before)
@@ -320,7 +324,7 @@ def test_where_nothing_may_be_written_that_is_told_and_mended_later(
 def test_what_cannot_be_published_keeps_no_certificate_from_being_renewed(
     certificates: Certificates, health: Callable[[], str]
 ) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     certificates.write(certificates.config_map, {"ca.crt": "nobody"}, immutable=True)
     try:
         until(lambda: "ConfigMap bailiwick-ca cannot be written" in health(), "the operator says so")
@@ -331,6 +335,59 @@ def test_what_cannot_be_published_keeps_no_certificate_from_being_renewed(
         certificates.delete(certificates.config_map)
     certificates.await_whole()
     until(lambda: health() == "as they should be", "all is well again")
+
+
+@pytest.fixture
+def shell(cluster: Cluster) -> Callable[[str], None]:
+    """Run a line of the documentation as the administrator."""
+    path = f"{KUBECTL.parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig("admin")), "PATH": path}
+
+    def run(line: str) -> None:
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, check=False, env=environment, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.mark.usefixtures("operator")
+def test_by_hand_it_goes_as_the_documentation_says(certificates: Certificates, shell: Callable[[str], None]) -> None:
+    renewing, emptying = pages.blocks("reference/certificates.md", "sh")
+    leaf_line, authority_line = renewing.splitlines()
+    before = certificates.await_alone()
+    # Times have whole seconds, and what was made in this one is not made again.
+    later = now() + timedelta(seconds=1.1)
+    until(lambda: now() > later, "a second")
+    shell(leaf_line)
+    after = certificates.await_other(before)
+    assert after.issuer == before.issuer
+    shell(authority_line)
+    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
+    assert certificates.leaf() == after
+    assert certificates.await_other(after).issuer != before.issuer
+    known = issuing.ids(certificates.bundle())
+    shell(emptying)
+    until(lambda: certificates.whole() and not issuing.ids(certificates.bundle()) & known, "all is made anew", 10)
+
+
+@pytest.mark.usefixtures("operator")
+def test_times_at_the_end_of_all_times_are_put_right(operator: Operator, certificates: Certificates) -> None:
+    before = certificates.await_alone()
+    end = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    ca = FOREIGN.authority(now())
+    for annotation in ("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "soon"):
+        certificates.annotate(certificates.ca, bailiwick_dev__renew_before=annotation)
+        certificates.annotate(certificates.serving, bailiwick_dev__renew_before=annotation)
+    leaf = Issuing("somebody", Terms(TERMS.names, leaf_life=end - now() + timedelta(seconds=30))).leaf(
+        replace(ca, not_before=end, not_after=end + timedelta(seconds=59)), now()
+    )
+    certificates.write(certificates.ca, {})
+    certificates.write(certificates.serving, encoded(tls_crt=leaf.certificate, tls_key=leaf.key, ca_crt=ca.certificate))
+    after = certificates.await_other(before)
+    assert after.not_before <= now() < after.not_after
+    assert operator.process.poll() is None
 
 
 def test_no_key_is_ever_logged(operator: Operator, certificates: Certificates) -> None:
