@@ -15,6 +15,7 @@ from bailiwick_engine.search import Kind
 from bailiwick_webhook.http import answers, metadata
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.batch import Evaluations, evaluated
+from bailiwick_webhook.http.connections import is_last
 from bailiwick_webhook.http.edge import Edge, Tenant, tenant
 from bailiwick_webhook.http.front import FRONT, Decide, Front
 from bailiwick_webhook.http.requests import Requests
@@ -97,4 +98,4 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
         response = answers.failed(request, error)
-    return answers.finished(request, response, draining=request.app[_DRAINING]())
+    return answers.finished(request, response, closing=request.app[_DRAINING]() or is_last(request))
