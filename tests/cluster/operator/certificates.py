@@ -3,12 +3,14 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from bailiwick_api import rbac
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
 from bailiwick_operator import authorities, issuing
-from bailiwick_operator.reconcile.certificates import Authority, Leaf
+from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from localcluster.rest import Answer
 from support.callers import Callers
 from support.installing import accepted, apply
@@ -128,6 +130,21 @@ class Certificates:
 
     def delete_configuration(self) -> None:
         self._admin.delete(self.configuration)
+
+
+TERMS: Final = Terms(frozenset({"bailiwick-webhook"}))
+FOREIGN: Final = Issuing("somebody", TERMS)
+"""Somebody else's authorities."""
+
+
+def encoded(**texts: str) -> dict[str, str]:
+    """Return the data of a Secret; a name is written with `_` for `.`."""
+    named = {name.replace("_", "."): text for name, text in texts.items()}
+    return {name: base64.b64encode(text.encode()).decode() for name, text in named.items()}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def configuration(installed: Installation) -> Object:

@@ -5,9 +5,6 @@ the operator can fill.
 """
 
 import base64
-import json
-import os
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,15 +13,12 @@ from typing import Final
 import pytest
 import requests
 
-from bailiwick_operator import authorities, issuing
+from bailiwick_operator import authorities
 from bailiwick_operator.issuing import Issuing
 from bailiwick_operator.reconcile.certificates import Terms
-from cluster.operator.certificates import Certificates
+from cluster.operator.certificates import FOREIGN, TERMS, Certificates, encoded, now
 from cluster.operator.running import Operator
-from demo.ground import KUBECTL
-from localcluster.access import Cluster
 from localcluster.ports import free_ports
-from support import pages
 from support.installing import MANAGER
 from support.waiting import until
 
@@ -54,10 +48,6 @@ def lowered(health_port: int) -> Sequence[str]:
 def health(health_port: int) -> Callable[[], str]:
     """What the operator's health says of the certificates."""
     return lambda: str(requests.get(f"http://127.0.0.1:{health_port}/healthz", timeout=5).json()["certificates"])
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def test_the_first_certificate_is_there_soon_and_its_authority_is_published(
@@ -104,15 +94,6 @@ def test_applying_the_manifest_again_takes_nothing_away(operator: Operator, cert
         owners = {entry["manager"]: entry["fieldsV1"] for entry in certificates.body(path)["metadata"]["managedFields"]}
         assert "f:data" in owners["bailiwick-operator"]
         assert "f:data" not in owners[MANAGER]
-
-
-TERMS: Final = Terms(frozenset({"bailiwick-webhook"}))
-FOREIGN: Final = Issuing("somebody", TERMS)
-
-
-def encoded(**texts: str) -> dict[str, str]:
-    named = {name.replace("_", "."): text for name, text in texts.items()}
-    return {name: base64.b64encode(text.encode()).decode() for name, text in named.items()}
 
 
 def foreign() -> dict[str, str]:
@@ -184,91 +165,6 @@ def test_what_is_published_is_put_right(edited: dict[str, str], certificates: Ce
     assert certificates.leaf() == before
 
 
-def lost(certificates: Certificates) -> dict[str, dict[str, str]]:
-    """Return contents of the Secret of the authorities that are no good, by what is wrong with them."""
-    (one, *_) = json.loads(base64.b64decode(certificates.body(certificates.ca)["data"]["authorities.json"]))
-    stranger = FOREIGN.authority(now())
-
-    def held(*entries: object) -> dict[str, str]:
-        return {"authorities.json": base64.b64encode(json.dumps(entries).encode()).decode()}
-
-    return {
-        "emptied": {},
-        "prose": encoded(authorities_json="once upon a time"),
-        "no authorities": held(),
-        "another's key": held({**one, "key": stranger.key}),
-        "a time that is none": held({**one, "publishedTime": "soon"}),
-        "twice": held(one, one),
-        "a certificate of a server": held({**one, "certificate": certificates.leaf().certificate, "key": None}),
-    }
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        "emptied",
-        "prose",
-        "no authorities",
-        "another's key",
-        "a time that is none",
-        "twice",
-        "a certificate of a server",
-    ],
-)
-def test_an_authority_that_is_lost_stays_trusted_until_another_has_settled(
-    how: str, operator: Operator, certificates: Certificates
-) -> None:
-    before, bundle = certificates.await_alone(), certificates.bundle()
-    certificates.write(certificates.ca, lost(certificates)[how])
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
-    assert bundle in certificates.bundle()
-    # Nobody knows the new one yet.
-    assert certificates.leaf() == before
-    published = now()
-    after = certificates.await_other(before)
-    assert (now() - published).total_seconds() > 2
-    assert after.issuer != before.issuer
-    until(lambda: before.issuer not in issuing.ids(certificates.bundle()), "the old one is removed")
-    assert (now() - published).total_seconds() > 4
-    assert certificates.leaf() == after
-    assert operator.said("certificate authority removed")[-1]["authority"] == before.issuer[:16]
-
-
-@pytest.mark.usefixtures("operator")
-def test_when_all_is_emptied_everything_begins_anew_at_once(certificates: Certificates) -> None:
-    before = certificates.await_alone()
-    certificates.write(certificates.ca, {})
-    certificates.write(certificates.serving, {})
-    until(lambda: certificates.whole() and certificates.leaf().issuer != before.issuer, "another authority", 10)
-    until(lambda: before.issuer not in issuing.ids(certificates.bundle()), "the old one is trusted no more", 10)
-
-
-def test_a_certificate_is_renewed_when_somebody_asks(certificates: Certificates, operator: Operator) -> None:
-    before = certificates.await_alone()
-    asked = now().replace(microsecond=0) + timedelta(seconds=2)
-    certificates.annotate(certificates.serving, bailiwick_dev__renew_before=asked.isoformat())
-    after = certificates.await_other(before)
-    assert (after.issuer, now() >= asked) == (before.issuer, True)
-    # It is not asked for again and again.
-    times = len(operator.said("serving certificate issued"))
-    later = now() + timedelta(seconds=2)
-    until(lambda: now() > later, "a few looks")
-    assert len(operator.said("serving certificate issued")) == times
-
-
-@pytest.mark.usefixtures("operator")
-def test_an_authority_is_succeeded_when_somebody_asks(certificates: Certificates) -> None:
-    before = certificates.await_alone()
-    # Times have whole seconds, and what was made in this one is not made again.
-    certificates.annotate(certificates.ca, bailiwick_dev__renew_before=(now() + timedelta(seconds=1)).isoformat())
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
-    assert certificates.leaf() == before
-    after = certificates.await_other(before)
-    until(lambda: len(certificates.authorities()) == 2 and certificates.authorities()[0].key is None, "its key is gone")
-    until(lambda: issuing.ids(certificates.bundle()) == {after.issuer}, "the old one is removed")
-    assert [each.id for each in certificates.authorities()] == [after.issuer]
-
-
 @pytest.mark.parametrize("which", ["ca", "serving"])
 @pytest.mark.usefixtures("operator")
 def test_a_secret_that_is_missing_is_asked_for_and_never_made(
@@ -335,41 +231,6 @@ def test_what_cannot_be_published_keeps_no_certificate_from_being_renewed(
         certificates.delete(certificates.config_map)
     certificates.await_whole()
     until(lambda: health() == "as they should be", "all is well again")
-
-
-@pytest.fixture
-def shell(cluster: Cluster) -> Callable[[str], None]:
-    """Run a line of the documentation as the administrator."""
-    path = f"{KUBECTL.parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig("admin")), "PATH": path}
-
-    def run(line: str) -> None:
-        done = subprocess.run(
-            ["bash", "-c", line], capture_output=True, text=True, check=False, env=environment, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-
-    return run
-
-
-@pytest.mark.usefixtures("operator")
-def test_by_hand_it_goes_as_the_documentation_says(certificates: Certificates, shell: Callable[[str], None]) -> None:
-    renewing, emptying = pages.blocks("reference/certificates.md", "sh")
-    leaf_line, authority_line = renewing.splitlines()
-    before = certificates.await_alone()
-    # Times have whole seconds, and what was made in this one is not made again.
-    later = now() + timedelta(seconds=1.1)
-    until(lambda: now() > later, "a second")
-    shell(leaf_line)
-    after = certificates.await_other(before)
-    assert after.issuer == before.issuer
-    shell(authority_line)
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
-    assert certificates.leaf() == after
-    assert certificates.await_other(after).issuer != before.issuer
-    known = issuing.ids(certificates.bundle())
-    shell(emptying)
-    until(lambda: certificates.whole() and not issuing.ids(certificates.bundle()) & known, "all is made anew", 10)
 
 
 @pytest.mark.usefixtures("operator")
