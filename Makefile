@@ -58,6 +58,7 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale locks and priva
 	@$(BIN)/python hack/generate_metrics.py --check
 	@$(BIN)/python hack/generate_invariants.py --check
 	@$(BIN)/python hack/generate_argocd.py --check
+	@$(BIN)/python hack/generate_chart.py --check
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
 
@@ -97,6 +98,7 @@ generate: $(VENV)/.project ## Write again what is generated from the models, the
 	@$(BIN)/python hack/generate_metrics.py
 	@$(BIN)/python hack/generate_invariants.py
 	@$(BIN)/python hack/generate_argocd.py
+	@$(BIN)/python hack/generate_chart.py
 
 requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 for the newest. Needs the package registry.
 	@set -e; \

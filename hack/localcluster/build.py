@@ -49,11 +49,13 @@ class GoRecipe:
 
     modules: tuple[Module, ...]
     usual: str = field(kw_only=True)
+    # Further flags of `go list` and `go build`, such as tags.
+    flags: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def digest(self) -> str:
         """The hash of pins, flags and machine."""
-        return pins.digest(self.modules, _FLAGS)
+        return pins.digest(self.modules, (*_FLAGS, *self.flags))
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ class GoRecipe:
         """Build one after the other; what they share is compiled once."""
         go = toolchain.find(max(module.go_version() for module in self.modules), progress)
         progress.say(f"With {go}; everything it says is in {log}.")
-        workshop = _Workshop(go.path, log, progress)
+        workshop = _Workshop(go.path, log, progress, self.flags)
         for module in self.modules:
             for name, package in module.programs.items():
                 workshop.build(module, package, folder / name)
@@ -177,15 +179,16 @@ class _Workshop:
     go: Path
     log: Path
     progress: Progress
+    flags: tuple[str, ...] = ()
 
     def build(self, module: Module, package: str, target: Path) -> None:
         with self.progress.step(f"{target.name}: fetching sources") as step:
             fetched = _Counter(step, "{fetched} modules fetched")
             # How many packages there are at most; those that are in Go's cache are not compiled again.
-            total = self._run(module, fetched, "list", "-deps", package).count("\n")
+            total = self._run(module, fetched, "list", "-deps", *self.flags, package).count("\n")
         with self.progress.step(f"{target.name}: compiling") as step:
             compiled = _Counter(step, f"{{compiled}} packages of at most {total}")
-            flags = (*_FLAGS, "-v", "-ldflags", module.linker_flags(), "-o", str(target))
+            flags = (*_FLAGS, *self.flags, "-v", "-ldflags", module.linker_flags(), "-o", str(target))
             self._run(module, compiled, "build", *flags, package)
 
     def sources(self, module: Module, source: str) -> Path:

@@ -60,13 +60,38 @@ def etcd() -> Module:
 
 def kubernetes() -> Module:
     """The API server and the controller manager."""
-    programs = {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager")}
-    version = Module("kubernetes", programs, {}).version_of("k8s.io/kubernetes")
+    return _of_kubernetes("kubernetes", "kube-apiserver", "kube-controller-manager")
+
+
+def node() -> Module:
+    """What Kubernetes runs on a node, the scheduler, and kubectl."""
+    return _of_kubernetes("node", "kubelet", "kube-proxy", "kube-scheduler", "kubectl")
+
+
+def containerd() -> Module:
+    """What runs containers, with its shim and its client."""
+    names = ("containerd", "containerd-shim-runc-v2", "ctr")
+    return Module("containerd", {name: f"github.com/containerd/containerd/v2/cmd/{name}" for name in names}, {})
+
+
+def coredns() -> Module:
+    """The cluster's DNS."""
+    return Module("coredns", {"coredns": "github.com/coredns/coredns"}, {})
+
+
+def pause() -> Module:
+    """What holds a pod's namespaces; its source lies beside its go.mod."""
+    return Module("pause", {"pause": "."}, {})
+
+
+def _of_kubernetes(name: str, *commands: str) -> Module:
+    programs = {command: f"k8s.io/kubernetes/cmd/{command}" for command in commands}
+    version = Module(name, programs, {}).version_of("k8s.io/kubernetes")
     major, minor, _ = version.removeprefix("v").split(".", 2)
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     stamps = {f"{package}.{name}": value for package in packages for name, value in values.items()}
-    return Module("kubernetes", programs, stamps)
+    return Module(name, programs, stamps)
 
 
 def kind() -> Module:
@@ -90,9 +115,9 @@ def argocd() -> Module:
 def digest(modules: tuple[Module, ...], flags: tuple[str, ...]) -> str:
     """Return the hash of all that shapes the binaries of these modules, short enough for a folder name."""
     files = {
-        f"{module.name}/{name}": (module.folder / name).read_text(encoding="utf-8")
+        f"{module.name}/{path.name}": path.read_text(encoding="utf-8")
         for module in modules
-        for name in ("go.mod", "go.sum")
+        for path in (module.folder / "go.mod", module.folder / "go.sum", *sorted(module.folder.glob("*.go")))
     }
     everything = {
         "recipe": _RECIPE_VERSION,
