@@ -1,6 +1,7 @@
 """The serving certificate, its authorities and what is published of them, as an administrator sees and breaks it."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,11 @@ class Certificates:
 
     def entry(self, path: str, name: str) -> str:
         return base64.b64decode((self.body(path).get("data") or {}).get(name, "")).decode()
+
+    def texts(self, path: str, names: Sequence[str]) -> dict[str, str]:
+        """Return several entries of one moment."""
+        data = self.body(path).get("data") or {}
+        return {name: base64.b64decode(data.get(name, "")).decode() for name in names}
 
     def bundle(self) -> str:
         return str((self.body(self.config_map).get("data") or {}).get("ca.crt", ""))

@@ -139,9 +139,14 @@ def reconcile(found: Found, now: datetime, terms: Terms, make: Maker) -> Outcome
         leaf = make.leaf(known[-1] if known else able[0], now)
     elif known and _replaced(leaf, known[-1], found.asked, now, terms):
         leaf = make.leaf(known[-1], now)
-    elif known:
-        # It is served, so those before it have nothing left to issue, and those without a key never had.
-        held = [_ended(each, now, terms) if each.key is None or each.age < known[-1].age else each for each in held]
+    else:
+        # What is served was issued by the last of those that are known, if any is: so those before it have nothing left
+        # to issue, and those without a key never had.
+        last = known[-1].age if known else held[0].age
+        held = [
+            _ended(each, now, terms) if each.id != leaf.issuer and (each.key is None or each.age < last) else each
+            for each in held
+        ]
     return Outcome(tuple(sorted(held, key=_age)), leaf)
 
 
