@@ -33,7 +33,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo \
-	verify lint types test test-unit test-argocd bench \
+	verify lint types test test-unit test-argocd test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -43,7 +43,7 @@ help: ## List the targets. Needs awk.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nARGS="..." is passed on by test, test-unit, bench, demo and the cluster targets. PYTHON=... picks the Python.\n'
+	@printf '\nARGS="..." is passed on by test, test-unit, test-node, bench, demo and the cluster targets. PYTHON=... picks the Python.\n'
 
 venv: $(VENV)/.project ## Make .venv or bring it up to date. Needs Python 3.11 or later and the package registry.
 
@@ -82,6 +82,12 @@ test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores.
 test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and redis-server (Debian: redis-server).
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
+
+test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
+	@$(BIN)/python -m localcluster node-packages
+	@$(BIN)/python -m localcluster build --node > /dev/null
+	@$(BIN)/python -m localcluster images > /dev/null
+	@$(BIN)/pytest -m node $(ARGS)
 
 bench: $(VENV)/.project ## Measure speed beside OPA, Cerbos and a bare server. Needs wrk, Go, npm; goes on without.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
