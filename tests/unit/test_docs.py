@@ -19,11 +19,13 @@ from bailiwick_engine.compiled import CompiledPolicy
 from bailiwick_engine.fingerprint import deviations
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator import settings as operator_settings
+from bailiwick_operator.metrics import METRICS as OPERATING_METRICS
 from bailiwick_webhook import settings as webhook_settings
-from bailiwick_webhook.metrics.table import METRICS
+from bailiwick_webhook.metrics.table import METRICS as DECIDING
 from support.pages import DOCS, blocks, objects
 
 ROOT: Final = DOCS.parent
+METRICS: Final = (*DECIDING, *OPERATING_METRICS)
 PAGES: Final = (*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING")))
 # Pages that say how to run it and what it is good for: whatever they name is looked up.
 OPERATING: Final = ("compliance", "install", "limitations", "runbook", "threat-model", "upgrade")
