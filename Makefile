@@ -32,7 +32,7 @@ KEEP ?=
 CLUSTER ?=
 export KEEP CLUSTER
 
-.PHONY: help venv demo \
+.PHONY: help venv demo demo-cluster \
 	verify lint types test test-unit test-argocd test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
@@ -49,6 +49,10 @@ venv: $(VENV)/.project ## Make .venv or bring it up to date. Needs Python 3.11 o
 
 demo: $(VENV)/.project ## Show the four cases on a real cluster. Needs what cluster-up needs. KEEP=1 leaves it up.
 	@$(BIN)/python -m demo $(ARGS)
+
+demo-cluster: $(VENV)/.project ## Show them on a real node, by the chart, from pods. Needs root on Debian, and what cluster-up needs.
+	@$(BIN)/python -m localcluster node-packages
+	@$(BIN)/python -m demo.oncluster $(ARGS)
 
 ##@ Checks
 
