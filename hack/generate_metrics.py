@@ -1,4 +1,4 @@
-"""`python hack/generate_metrics.py [--check]`: write the tables of metrics from both processes, or fail on a difference.
+"""`python hack/generate_metrics.py [--check]`: write the tables of metrics from the code, or fail on a difference.
 
 Holds: `docs/reference/metrics.md` is exactly what this module writes; `make verify` runs it with --check.
 """
@@ -74,13 +74,13 @@ _OPERATOR_TAIL: Final = """
 | `sum(bailiwick_operator_leading) != 1` | Nobody leads: nothing new is approved, no status is written, nothing that \
 is over is cleaned up. Decisions go on. More than one for longer than a scrape cannot write: see \
 [availability](availability.md). |
-| `bailiwick_operator_guard_proven == 0` | The guards over grants are not in force as shipped: nothing is approved. The \
-Events of the ConfigMap `bailiwick-guard` and the log say which one. |
+| `bailiwick_operator_guard_proven == 0` | The guards over grants are not in force as shipped: nothing is approved. \
+The Events of the ConfigMap `bailiwick-guard` and the log say which one. |
 | `increase(bailiwick_operator_guard_falls_total[1h]) > 0` | Somebody changed the guards, if only for a moment. Was it \
 you? Audit logs of the API server know who. |
 | `bailiwick_operator_keys_ok == 0` | Approval tokens cannot be signed, or keys are not rotated; the log says why. |
-| `increase(bailiwick_operator_status_writes_total{outcome="refused"}[15m]) > 0` | A status is refused: the roles or the \
-guards are not those of this version. |
+| `increase(bailiwick_operator_status_writes_total{outcome="refused"}[15m]) > 0` | A status is refused: the roles or \
+the guards are not those of this version. |
 """
 
 
