@@ -76,14 +76,14 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run every test that is not slow, on a real API server. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
+test: $(VENV)/.project ## Run all tests but test-argocd and test-node. Needs what cluster-up needs, or CLUSTER=current, KUBECONFIG.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
 
-test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and redis-server (Debian: redis-server).
+test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
 
