@@ -58,11 +58,12 @@ class Validate:
         except TimeoutError:
             self._counts[Admission.LATE] += 1
             detail = "The policy was not judged within the time that there was."
-            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
+            # Of 503 the API server would tell whoever applies the policy nothing but that.
+            raise ProblemError(504, "late", "Too late", detail) from None
         except LostError:
             self._counts[Admission.FAILED] += 1
             detail = "The policy cannot be judged; the decision point's log says why."
-            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
+            raise ProblemError(500, "internal", "Internal error", detail) from None
         self._counts[found.outcome] += 1
         return json(200, found.body)
 
