@@ -36,7 +36,9 @@ class Containerd:
         self._must("images", "import", str(archive))
         for name, digest in self._images().items():
             repository, colon, tag = name.rpartition(":")
-            if before.get(name) != digest and colon and "/" not in tag and "@" not in name:
+            # Beside each there is a name that is a digest alone, and an older one may have its digest already.
+            named = colon and "/" not in tag and "@" not in name and repository != "sha256"
+            if named and before.get(name) != digest:
                 self._must("images", "tag", "--force", name, f"{repository}@{digest}")
 
     def _images(self) -> dict[str, str]:

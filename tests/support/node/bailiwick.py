@@ -5,6 +5,7 @@ images are what is looked at, so these manifests have no more than a pod needs.
 """
 
 import base64
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ def start(admin: Rest, installation: Installation, folder: Path) -> bytes:
     ):
         accepted(admin.apply(body, MANAGER, force=True))
     for name in (OPERATOR, WEBHOOK):
-        until(lambda name=name: _rolled_out(admin, namespace, name), f"{name} has rolled out", _ROLLOUT_SECONDS)
+        until(partial(_rolled_out, admin, namespace, name), f"{name} has rolled out", _ROLLOUT_SECONDS)
     return certificate.read_bytes()
 
 

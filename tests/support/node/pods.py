@@ -24,7 +24,7 @@ _CONTAINER_SECURITY: Final = {
 _POD_SECURITY: Final = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def container(image: str = IMAGE, **fields: object) -> dict[str, Any]:
+def container(image: str = IMAGE, /, **fields: object) -> dict[str, Any]:
     """Return a container that the restricted profile lets run."""
     return {
         "name": "main",
