@@ -133,7 +133,7 @@ class Application:
         def refused(status: Object) -> bool:
             told = [entry["message"] for entry in status.get("conditions") or ()]
             state = status.get("operationState") or {}
-            if _revision(state) == self.repository.head:
+            if (state.get("syncResult") or {}).get("revision") == self.repository.head:
                 told += [state.get("message", "")]
                 told += [entry["message"] for entry in (state.get("syncResult") or {}).get("resources") or ()]
             return any(words in message for message in told)
@@ -181,8 +181,3 @@ class Applications:
         for application in self.made:
             application.delete()
         self.made.clear()
-
-
-def _revision(state: Object) -> str | None:
-    found: str | None = ((state.get("operation") or {}).get("sync") or {}).get("revision")
-    return found
