@@ -21,7 +21,7 @@ from bailiwick_api.signingkeys import SigningKey, signing, written
 from bailiwick_operator.keys import make
 from cluster.operator.keys import Secret
 from cluster.operator.running import Operator
-from demo.stack import KUBECTL
+from demo.ground import KUBECTL
 from localcluster.access import Cluster
 from localcluster.ports import free_ports
 from support.installing import MANAGER

@@ -22,7 +22,15 @@ COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook")
 class Process:
     """A decision point of its own, with its files."""
 
-    def __init__(self, folder: Path, policies: Path, log: IO[bytes], *flags: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        policies: Path,
+        log: IO[bytes],
+        *flags: str,
+        drain_seconds: float = 0.1,
+        stdout: int | None = None,
+    ) -> None:
         self.policies = policies
         self.log = Path(log.name)
         self.records = folder / "records.jsonl"
@@ -31,8 +39,9 @@ class Process:
             [
                 *(*COMMAND, "--policies", str(policies), *(flags or ("--development",))),
                 *("--port", str(self.port), "--status-port", str(self.status_port)),
-                *("--record-file", str(self.records), "--drain-seconds", "0.1"),
+                *("--record-file", "-" if stdout else str(self.records), "--drain-seconds", str(drain_seconds)),
             ],
+            stdout=stdout,
             stderr=log,
         )
         until(lambda: self.readiness()[0] == 200, "ready")

@@ -7,17 +7,21 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 
-def configure(level: str, *, plain: bool = False) -> None:
-    """Set up structlog; the standard library's loggers only warn, through the same lines. `plain`: for a person."""
+def configure(level: str, *, plain: bool = False, process: int | None = None) -> None:
+    """Set up structlog; the standard library's loggers only warn, through the same lines.
+
+    `plain`: for a person. `process`: which of several writes, said in each line.
+    """
     rendered: list[Processor] = [structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer()]
     if plain:
         rendered = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            *([] if process is None else [_said_by(process)]),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             *rendered,
@@ -26,6 +30,13 @@ def configure(level: str, *, plain: bool = False) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()])
+
+
+def _said_by(process: int) -> Processor:
+    def add(_: object, __: str, entry: EventDict) -> EventDict:
+        return {**entry, "process": process}
+
+    return add
 
 
 class _Bridge(logging.Handler):

@@ -14,11 +14,14 @@ import structlog
 
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook import heap, logs, settings, standalone
+from bailiwick_webhook import heap, logs, processes, settings, standalone
+from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
+from bailiwick_webhook.http.admission import Validate
 from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.proof import Identity
@@ -46,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure(given.log_level, plain=given.development)
     if given.development:
         sys.stderr.write(standalone.BANNER)
+    return processes.run(given, _serve) if given.processes > 1 else _serve(given)
+
+
+def _serve(given: Settings) -> int:
+    if given.place is not None:
+        logs.configure(given.log_level, plain=given.development, process=given.place.index)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(given))
@@ -59,10 +68,17 @@ async def _run(given: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if given.place is not None:
+        given.place.follow(asyncio.get_running_loop(), stop.set)
     tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(
-            RecordWriter(given.record_file, fsync=given.record_fsync, limits=given.record_limits)
+            RecordWriter(
+                given.record_file,
+                fsync=given.record_fsync,
+                limits=given.record_limits,
+                turn=None if given.place is None else given.place.turn,
+            )
         )
         store, identity, pdp, keysets = (
             standalone.parts(given, given.policies, records)
@@ -75,7 +91,7 @@ async def _run(given: Settings) -> None:
                 store,
                 lambda: listening.is_set() and not stop.is_set(),
                 identity.notice,
-                Exposition(store, records, pdp.counts, tls),
+                Exposition(store, records, pdp.counts, tls, restarts=given.place.restarts if given.place else 0),
                 tls,
             ),
             given.status_host,
@@ -96,11 +112,26 @@ async def _run(given: Settings) -> None:
         if stop.is_set():
             return
         filled()
-        decisions = app.build(pdp, identity, given.external_url, stop.is_set, Signer(lambda: store.keyring))
+        admission = None
+        if given.policies is None:
+            bench = Bench()
+            stack.push_async_callback(bench.close)
+            admission = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
+        signer = Signer(lambda: store.keyring)
+        decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, admission)
         health.count_answers(decisions, pdp.counts)
-        server = await serve(decisions, given.host, given.port, None if tls is None else tls.listening)
+        server = await serve(
+            decisions,
+            given.host,
+            given.port,
+            None if tls is None else tls.listening,
+            shared=given.place is not None,
+            bounds=given.bounds,
+        )
         stack.push_async_callback(server.stop)
         listening.set()
+        if given.place is not None:
+            given.place.tell_serving()
         _log.info("serving", port=server.port, status_port=status.port, tls=given.tls, url=given.external_url)
         await _first(stop.wait(), watching, *reading)
         _log.info("draining", seconds=given.drain_seconds)

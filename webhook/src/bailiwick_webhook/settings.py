@@ -5,6 +5,7 @@ Holds: frozen; a combination that would be unsafe is refused here, with what to 
 
 import argparse
 import ipaddress
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,10 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
+from bailiwick_webhook.place import Place, cores
 from bailiwick_webhook.record.limits import Limits
 
 # What only a decision point with a cluster can use, by argparse's names.
@@ -32,7 +35,10 @@ _KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. Durations are in seconds. With `policies` there is no cluster."""
+    """Everything that can be set. Durations are in seconds. With `policies` there is no cluster.
+
+    `processes` are all that there are to be; one of several has a `place`, and ports and files of its own by it.
+    """
 
     policies: Path | None
     development: bool
@@ -57,7 +63,10 @@ class Settings:
     relist_interval: float
     api_timeout: float
     drain_seconds: float
+    bounds: Bounds
     log_level: str
+    processes: int = 1
+    place: Place | None = None
 
     @property
     def tls(self) -> bool:
@@ -78,6 +87,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         )
     if options.max_staleness > options.hard_staleness:
         parser.error("--max-staleness must not exceed --hard-staleness")
+    _check_processes(parser, options)
     scheme = "https" if options.tls_cert_file else "http"
     external = (options.external_url or f"{scheme}://{options.host}:{options.port}").rstrip("/")
     if urlsplit(external).scheme not in {"http", "https"} or not urlsplit(external).netloc:
@@ -122,8 +132,22 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         relist_interval=options.relist_interval,
         api_timeout=options.api_timeout,
         drain_seconds=options.drain_seconds,
+        bounds=Bounds(options.connection_requests, options.connection_seconds, options.connections),
         log_level=options.log_level,
+        processes=options.processes,
     )
+
+
+def _check_processes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Settle how many processes there are to be, and refuse what they could not share."""
+    options.processes = options.processes or cores()
+    if options.processes == 1:
+        return
+    if sys.platform != "linux":
+        parser.error("--processes other than 1 needs Linux, whose kernel spreads connections over them")
+    if options.port and options.status_port and 0 <= options.port - options.status_port < options.processes:
+        last = options.status_port + options.processes - 1
+        parser.error(f"--port {options.port} is one of the status ports {options.status_port} to {last}, one a process")
 
 
 def _check_standalone(
@@ -190,6 +214,29 @@ def _parser() -> argparse.ArgumentParser:
         help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
     )
     serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
+    bounds = Bounds()
+    serving.add_argument(
+        "--connections",
+        type=_count,
+        default=bounds.most,
+        help="of one process, at most; one that never asked is closed for each one more",
+    )
+    serving.add_argument(
+        "--connection-requests",
+        type=_count,
+        default=bounds.requests,
+        help="a connection is closed after so many, or a fifth fewer, so that clients come to new replicas too",
+    )
+    serving.add_argument(
+        "--connection-seconds", type=_positive, default=bounds.seconds, help="a connection is closed after so long"
+    )
+    serving.add_argument(
+        "--processes",
+        type=_any_count,
+        default=1,
+        help="so many share --port, each with a status port (--status-port and the next ones) and a record file"
+        " (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
+    )
     alone = parser.add_argument_group("standalone")
     alone.add_argument(
         "--policies", type=Path, help="decide by the *.yaml and *.yml files below this directory, without a cluster"
@@ -290,6 +337,10 @@ def _count(text: str) -> int:
         message = "must be a whole number greater than 0"
         raise argparse.ArgumentTypeError(message)
     return value
+
+
+def _any_count(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _loopback(host: str) -> bool:

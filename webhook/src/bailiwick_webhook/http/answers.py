@@ -42,11 +42,11 @@ def said(body: bytes, status: int = 200, **headers: str) -> web.Response:
     return web.Response(status=status, body=body, content_type=JSON, headers=headers)
 
 
-def decided(request: web.BaseRequest, body: bytes, *, draining: bool) -> web.StreamResponse:
+def decided(request: web.BaseRequest, body: bytes, *, closing: bool) -> web.StreamResponse:
     """Return the answer that carries a decision, finished; in one piece where nothing asks for more than that."""
-    if request.version == HttpVersion11 and request.keep_alive and not draining:
+    if request.version == HttpVersion11 and request.keep_alive and not closing:
         return Whole(body, request_id(request))
-    return finished(request, said(body), draining=draining)
+    return finished(request, said(body), closing=closing)
 
 
 def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
@@ -68,9 +68,9 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
             return ProblemError(500, "internal", "Internal error", detail).response()
 
 
-def finished(request: web.BaseRequest, response: web.StreamResponse, *, draining: bool) -> web.StreamResponse:
+def finished(request: web.BaseRequest, response: web.StreamResponse, *, closing: bool) -> web.StreamResponse:
     """Give an answer what every answer has."""
-    if draining:
+    if closing:
         response.force_close()
     response.headers.setdefault("Cache-Control", "no-store")
     if (echoed := request_id(request)) is not None:

@@ -12,7 +12,8 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from bailiwick_webhook.http import answers
+from bailiwick_webhook.http import answers, connections
+from bailiwick_webhook.http.connections import is_last
 from bailiwick_webhook.http.edge import Tenant
 
 # Names as they are stored. Whatever else the application would make the same of is its to read.
@@ -39,6 +40,7 @@ class Front:
         decide, draining, prepared = self.decide, self._draining, self._app.on_response_prepare
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            connections.asked(request)
             path = request.raw_path
             found = place_of(path) if request.method == "POST" and len(path) <= _LONGEST else None
             # Who waits to be told to go on is told so by the application.
@@ -48,9 +50,11 @@ class Front:
             try:
                 body = await decide[last](request, of)
             except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
-                response = answers.finished(request, answers.failed(request, error), draining=draining())
+                response = answers.finished(
+                    request, answers.failed(request, error), closing=draining() or is_last(request)
+                )
             else:
-                response = answers.decided(request, body, draining=draining())
+                response = answers.decided(request, body, closing=draining() or is_last(request))
             if prepared:
                 # Whoever follows the application's answers follows these too. Its server makes requests of its kind.
                 await prepared.send(cast("web.Request", request), response)

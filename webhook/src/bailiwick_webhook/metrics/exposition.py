@@ -49,12 +49,19 @@ class Exposition(Collector):
     """The metrics of one decision point."""
 
     def __init__(
-        self, store: View, records: RecordState, counts: Counts, certificate: CertificateState | None = None
+        self,
+        store: View,
+        records: RecordState,
+        counts: Counts,
+        certificate: CertificateState | None = None,
+        *,
+        restarts: int = 0,
     ) -> None:
         self._store = store
         self._records = records
         self._counts = counts
         self._certificate = certificate
+        self._restarts = restarts
         self._sized: tuple[Snapshot | None, tuple[int, int, int]] = (None, (0, 0, 0))
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -97,9 +104,11 @@ class Exposition(Collector):
         yield _gauge(table.GUARD, store.guard_proven)
         yield _counter(table.REVIEWS, (((outcome,), count) for outcome, count in counts.reviews.items()))
         yield _counter(table.TOKENS, (((why,), count) for why, count in counts.tokens_refused.items()))
+        yield _counter(table.ADMISSIONS, (((outcome,), count) for outcome, count in counts.admissions.items()))
         yield _counter(
             table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
         )
+        yield _counter(table.RESTARTS, [((), self._restarts)])
         certificate = self._certificate
         ends = None if certificate is None else certificate.not_after
         yield _gauge(table.CERTIFICATE_ENDS, None if ends is None else ends.timestamp())

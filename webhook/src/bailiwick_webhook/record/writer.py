@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Self
 import structlog
 
 from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.record.turn import Turn
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
@@ -48,15 +49,21 @@ class _Line(NamedTuple):
 
 
 class RecordWriter:
-    """Appends lines; `path` None is stdout. All but `_work` and `_append` runs on the event loop."""
+    """Appends lines; `path` None is stdout, shared with the processes that take turns with us.
 
-    def __init__(self, path: Path | None, *, fsync: bool, limits: Limits | None = None) -> None:
+    All but `_work` and what it calls runs on the event loop.
+    """
+
+    def __init__(
+        self, path: Path | None, *, fsync: bool, limits: Limits | None = None, turn: Turn | None = None
+    ) -> None:
         self._descriptor = (
             sys.stdout.fileno() if path is None else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         )
         self._owned = path is not None
         self._fsync = fsync and stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._torn = path is not None and _ends_torn(path)
+        self._turn = None if path is not None else turn
         self._limits = limits or Limits()
         self._waiting: list[_Line] = []
         self._flying: list[_Line] = []
@@ -274,12 +281,24 @@ class RecordWriter:
 
     def _work(self) -> None:
         while (batch := self._inbox.get()) is not None:
-            written, error = self._append(b"".join([line.data for line in batch]))
+            data = b"".join([line.data for line in batch])
+            written, error = self._append(data) if self._turn is None else self._append_in_turn(self._turn, data)
             try:
                 self._loop.call_soon_threadsafe(self._settle, batch, written, error)
             except RuntimeError:
                 # The loop has ended: this write was stuck for longer than stopping may take.
                 return
+
+    def _append_in_turn(self, turn: Turn, data: bytes) -> tuple[int, OSError | None]:
+        try:
+            with turn.taken() as self._torn:
+                # Before the first byte: nobody else can say so if we are killed.
+                turn.mark(torn=True)
+                result = self._append(data)
+                turn.mark(torn=self._torn)
+        except OSError as error:
+            return 0, error
+        return result
 
     def _append(self, data: bytes) -> tuple[int, OSError | None]:
         """Write; return how many bytes of `data` were, and what stopped it."""

@@ -1,0 +1,186 @@
+"""Connections of the decision port: how much one may ask, how long it may wait, and how many there may be."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Self
+
+import pytest
+
+from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.server import serve
+from contract.asking_alone import PEP, body, stored
+from support.pdp.alone import Alone
+
+PATHS: Final = {
+    "the front's": "/endpoints/crm/crm-api/access/v1/evaluation",
+    "the application's": "/endpoints/crm/%63rm-api/access/v1/evaluation",
+    "nobody's": "/nothing",
+}
+
+
+def request(path: str = PATHS["the front's"]) -> bytes:
+    sent = json.dumps(body()).encode()
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: elsewhere.example",
+        f"Authorization: Bearer {PEP}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(sent)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + sent
+
+
+class Connection:
+    """A connection of a client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def to(cls, port: int) -> Self:
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def ask(self, raw: bytes = request()) -> tuple[int, bool]:
+        """Return the status of an answer, and whether it is said to be the last one."""
+        self.writer.write(raw)
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        assert length is not None
+        await self.reader.readexactly(int(length[1]))
+        return int(head.split(b" ")[1]), b"\r\nconnection: close" in head.lower()
+
+    async def until_last(self, raw: bytes = request(), pause: float = 0.0) -> int:
+        """Ask until an answer says that it is the last one, and the connection ends; return how many there were."""
+        for count in range(1, 1000):
+            _, last = await self.ask(raw)
+            if last:
+                assert await asyncio.wait_for(self.reader.read(), 5) == b""
+                self.writer.close()
+                return count
+            await asyncio.sleep(pause)
+        raise AssertionError
+
+    async def ended_after(self) -> float:
+        """Wait until the other side closes it, without an answer; return how long that took."""
+        began = time.monotonic()
+        assert await asyncio.wait_for(self.reader.read(), 10) == b""
+        self.writer.close()
+        return time.monotonic() - began
+
+    def open(self) -> bool:
+        return not self.reader.at_eof() and self.reader.exception() is None
+
+
+@asynccontextmanager
+async def serving(bounds: Bounds) -> AsyncIterator[int]:
+    server = await serve(Alone([stored()]).application, "127.0.0.1", 0, bounds=bounds)
+    try:
+        yield server.port
+    finally:
+        await server.stop()
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_connection_is_closed_after_so_many_answers_of_which_the_last_says_so(path: str) -> None:
+    async with serving(Bounds(requests=20)) as port:
+        counts = [await (await Connection.to(port)).until_last(request(PATHS[path])) for _ in range(30)]
+    assert min(counts) >= 16
+    assert max(counts) <= 20
+    # By chance, so that clients that began together do not come again together.
+    assert len(set(counts)) > 1
+
+
+async def test_a_connection_is_closed_with_the_first_answer_after_so_long() -> None:
+    async with serving(Bounds(seconds=0.5)) as port:
+        began = time.monotonic()
+        count = await (await Connection.to(port)).until_last(pause=0.02)
+    assert 0.4 <= time.monotonic() - began < 2
+    assert count > 3
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST", request().partition(b"\r\n\r\n")[0]], ids=["nothing", "some", "most"])
+async def test_a_head_that_does_not_come_in_time_is_not_waited_for(sent: bytes) -> None:
+    async with serving(Bounds(first=0.4)) as port:
+        connection = await Connection.to(port)
+        connection.writer.write(sent)
+        assert 0.3 < await connection.ended_after() < 3
+
+
+async def test_ab_35_a_head_that_comes_a_byte_at_a_time_is_not_waited_for() -> None:
+    async with serving(Bounds(first=0.5)) as port:
+        connection, began = await Connection.to(port), time.monotonic()
+        for letter in request():
+            connection.writer.write(bytes([letter]))
+            await asyncio.sleep(0.02)
+            if not connection.open():
+                break
+        assert 0.4 < time.monotonic() - began < 3
+        connection.writer.close()
+
+
+async def test_a_body_may_take_longer_than_a_head() -> None:
+    async with serving(Bounds(first=0.3)) as port:
+        connection = await Connection.to(port)
+        head, end, sent = request().partition(b"\r\n\r\n")
+        connection.writer.write(head + end)
+        await asyncio.sleep(0.7)
+        assert await connection.ask(sent) == (200, False)
+        # And whoever asked once may be silent for longer than before.
+        await asyncio.sleep(0.7)
+        assert await connection.ask() == (200, False)
+        connection.writer.close()
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    async with serving(Bounds(idle=0.5)) as port:
+        connection = await Connection.to(port)
+        for _ in range(3):
+            assert await connection.ask() == (200, False)
+            await asyncio.sleep(0.2)
+        assert 0.1 < await connection.ended_after() < 3
+
+
+def test_what_is_usual_is_as_the_practice_of_api_servers_wants_it() -> None:
+    usual = Bounds()
+    assert 60 <= usual.idle <= 90
+    assert (usual.requests, usual.seconds) == (1_000, 300)
+
+
+async def test_ab_35_silent_connections_make_room_for_new_ones_and_take_none_from_those_who_ask() -> None:
+    most = 20
+    async with serving(Bounds(most=most)) as port:
+        asking = [await Connection.to(port) for _ in range(5)]
+        for connection in asking:
+            assert (await connection.ask())[0] == 200
+        silent = [await Connection.to(port) for _ in range(60)]
+        await asyncio.sleep(0.2)
+        for connection in asking:
+            assert (await connection.ask())[0] == 200
+        late = await Connection.to(port)
+        assert (await late.ask())[0] == 200
+        still = [connection for connection in silent if connection.open()]
+        # The latest of them, and as many as there is room for.
+        assert still == silent[-len(still) :]
+        assert len(still) == most - len(asking) - 1
+        for connection in (*asking, *silent, late):
+            connection.writer.close()
+
+
+async def test_where_all_have_asked_a_new_connection_is_turned_away() -> None:
+    most = 16
+    async with serving(Bounds(most=most)) as port:
+        asking = [await Connection.to(port) for _ in range(most)]
+        for connection in asking:
+            assert (await connection.ask())[0] == 200
+        assert await (await Connection.to(port)).ended_after() < 3
+        asking.pop().writer.close()
+        await asyncio.sleep(0.1)
+        another = await Connection.to(port)
+        assert (await another.ask())[0] == 200
+        for connection in (*asking, another):
+            assert (await connection.ask())[0] == 200
+            connection.writer.close()
