@@ -17,7 +17,8 @@ import yaml
 
 from argocd.conftest import IMPERSONATION, SETTINGS, programs
 from argocd.team import COMPARE, from_example, usual
-from demo.stack import ROOT, Stack
+from demo.ground import ROOT
+from demo.stack import Stack
 from localcluster import build
 from localcluster.argocd import ArgoCD
 from localcluster.controlplane import ControlPlane
