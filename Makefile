@@ -32,8 +32,8 @@ KEEP ?=
 CLUSTER ?=
 export KEEP CLUSTER
 
-.PHONY: help venv demo \
-	verify lint types test test-unit test-node bench \
+.PHONY: help venv demo demo-cluster \
+	verify lint types test test-unit test-argocd test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -50,6 +50,10 @@ venv: $(VENV)/.project ## Make .venv or bring it up to date. Needs Python 3.11 o
 demo: $(VENV)/.project ## Show the four cases on a real cluster. Needs what cluster-up needs. KEEP=1 leaves it up.
 	@$(BIN)/python -m demo $(ARGS)
 
+demo-cluster: $(VENV)/.project ## Show them on a real node, by the chart, from pods. Needs root on Debian, and what cluster-up needs.
+	@$(BIN)/python -m localcluster node-packages
+	@$(BIN)/python -m demo.oncluster $(ARGS)
+
 ##@ Checks
 
 verify: $(VENV)/.project ## Fail on stale generated files, stale locks and private paths. Needs git.
@@ -57,6 +61,8 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale locks and priva
 	@$(BIN)/python hack/generate_reasons.py --check
 	@$(BIN)/python hack/generate_metrics.py --check
 	@$(BIN)/python hack/generate_invariants.py --check
+	@$(BIN)/python hack/generate_argocd.py --check
+	@$(BIN)/python hack/generate_chart.py --check
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
 
@@ -70,12 +76,16 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run every test but test-node's, on a real API server. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
+test: $(VENV)/.project ## Run all tests but test-argocd and test-node. Needs what cluster-up needs, or CLUSTER=current, KUBECONFIG.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest -m "not node" $(ARGS)
+	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
+
+test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
+	@$(BIN)/python -m localcluster build > /dev/null
+	@$(BIN)/pytest tests/argocd $(ARGS)
 
 test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
 	@$(BIN)/python -m localcluster node-packages
@@ -97,6 +107,8 @@ generate: $(VENV)/.project ## Write again what is generated from the models, the
 	@$(BIN)/python hack/generate_reasons.py
 	@$(BIN)/python hack/generate_metrics.py
 	@$(BIN)/python hack/generate_invariants.py
+	@$(BIN)/python hack/generate_argocd.py
+	@$(BIN)/python hack/generate_chart.py
 
 requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 for the newest. Needs the package registry.
 	@set -e; \

@@ -23,8 +23,10 @@ from support.installing import install
 from support.namespaces import Namespaces, Roles
 
 _HERE = Path(__file__).parent
-_ON_A_CLUSTER = frozenset({"abuse", "chaos", "cluster", "e2e", "load"})
 _ON_A_NODE = "node"
+_ON_A_CLUSTER = frozenset({"abuse", "argocd", "chaos", "cluster", "e2e", "load", _ON_A_NODE})
+# Each has a target of its own in the Makefile.
+_SLOW = frozenset({"argocd", _ON_A_NODE})
 
 
 # First, so that `-m cluster` already sees the marks.
@@ -32,8 +34,10 @@ _ON_A_NODE = "node"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(_HERE).parts[0]
-        if folder in _ON_A_CLUSTER | {_ON_A_NODE}:
+        if folder in _ON_A_CLUSTER:
             item.add_marker(pytest.mark.cluster)
+        if folder in _SLOW:
+            item.add_marker(pytest.mark.slow)
         if folder == _ON_A_NODE:
             item.add_marker(pytest.mark.node)
 

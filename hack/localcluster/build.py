@@ -77,6 +77,39 @@ class GoRecipe:
                 workshop.build(module, package, folder / name)
 
 
+@dataclass(frozen=True, slots=True)
+class WithFiles:
+    """A recipe whose binaries need files of a module's sources: `files` is the name of each copy to its path there."""
+
+    recipe: GoRecipe
+    module: Module
+    source: str
+    files: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """That of the binaries, and which files; the pins say what is in them."""
+        return pins.digest((self.module,), (self.recipe.digest, self.source, *self.files.values()))
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """The binaries, and the files beside them."""
+        return (*self.recipe.binaries, *self.files)
+
+    @property
+    def announcement(self) -> str:
+        """What to tell somebody who is about to wait."""
+        return self.recipe.announcement
+
+    def build(self, folder: Path, log: Path, progress: Progress) -> None:
+        """Build the binaries, and put the files beside them."""
+        self.recipe.build(folder, log, progress)
+        go = toolchain.find(self.module.go_version(), progress)
+        sources = _Workshop(go.path, log, progress).sources(self.module, self.source)
+        for name, path in self.files.items():
+            shutil.copyfile(sources / path, folder / name)
+
+
 def control_plane() -> Recipe:
     """Return the recipe of etcd, the API server and the controller manager."""
     usual = "usually 8 to 9 minutes on 2 cores, less on more; seconds where Go's build cache has it already"
@@ -86,6 +119,18 @@ def control_plane() -> Recipe:
 def kind() -> Recipe:
     """Return the recipe of kind."""
     return GoRecipe((pins.kind(),), usual="usually half a minute")
+
+
+def helm() -> Recipe:
+    """Return the recipe of Helm."""
+    return GoRecipe((pins.helm(),), usual="usually a minute")
+
+
+def argocd() -> Recipe:
+    """Return the recipe of Argo CD and of the manifests by which it is installed."""
+    module = pins.argocd()
+    recipe = GoRecipe((module,), usual="usually 4 minutes on 2 cores")
+    return WithFiles(recipe, module, pins.ARGOCD, {"install.yaml": "manifests/install.yaml"})
 
 
 def folder_of(recipe: Recipe) -> Path:
@@ -145,6 +190,12 @@ class _Workshop:
             compiled = _Counter(step, f"{{compiled}} packages of at most {total}")
             flags = (*_FLAGS, *self.flags, "-v", "-ldflags", module.linker_flags(), "-o", str(target))
             self._run(module, compiled, "build", *flags, package)
+
+    def sources(self, module: Module, source: str) -> Path:
+        """Return the folder of the sources of a Go module, which a build has fetched."""
+        with self.progress.step(f"{source}: sources") as step:
+            counter = _Counter(step, "{fetched} modules fetched")
+            return Path(self._run(module, counter, "list", "-m", "-f", "{{.Dir}}", source).strip())
 
     def _run(self, module: Module, counter: "_Counter", *arguments: str) -> str:
         """Run Go in the folder of the pins; returns what it printed to standard output."""

@@ -136,9 +136,7 @@ class ControlPlane:
 
         Left to itself it would go on for a minute, until the last watch of its clients has ended.
         """
-        if running := self._running.pop(APISERVER, None):
-            process.stop([running.id], grace)
-            running.handle.wait()
+        self._end(APISERVER, grace)
 
     def start_apiserver(self) -> None:
         """Bring the API server back on the same port and data, and wait until it serves."""
@@ -151,6 +149,16 @@ class ControlPlane:
         """Stop it and start it."""
         self.stop_apiserver(grace=grace)
         self.start_apiserver()
+
+    def stop_etcd(self, *, grace: float = 1.0) -> None:
+        """Take the store away from the API server, which stays and can answer little; with no `grace` as in a crash."""
+        self._end(ETCD, grace)
+
+    def start_etcd(self) -> None:
+        """Bring the store back with the same data, and wait until the API server serves."""
+        if ETCD not in self.processes:
+            self._run(ETCD, components.etcd(*self._inputs()))
+        self._await_ready(self.cluster)
 
     def pause(self) -> None:
         """Make the API server hang: it accepts connections and never answers."""
@@ -229,6 +237,11 @@ class ControlPlane:
                 msg = f"{what}\n{running.last_words()}"
                 taken = "address already in use" in running.last_words(lines=100)
                 raise _PortTakenError(msg) if taken else StartError(msg)
+
+    def _end(self, name: str, grace: float) -> None:
+        if running := self._running.pop(name, None):
+            process.stop([running.id], grace)
+            running.handle.wait()
 
     def _end_processes(self) -> None:
         # etcd last, or the others would spend their last seconds looking for it.

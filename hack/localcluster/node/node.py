@@ -50,6 +50,14 @@ def has_node(folder: Path) -> bool:
     return _slot_file(folder).exists()
 
 
+def network_of(folder: Path) -> Network:
+    """Return the addresses of a cluster's node. Raises `StartError` where it has none."""
+    slot = _slot(folder)
+    if slot is None:
+        raise StartError(f"The cluster of {folder} has no node: `python -m localcluster up --node`.")
+    return Network(slot)
+
+
 def clear(folder: Path) -> None:
     """Clear away what a node whose processes are gone has left, but for what it needs to be started again."""
     cgroups.remove(cgroups.groups(name_of(folder)))

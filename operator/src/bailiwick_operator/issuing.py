@@ -21,6 +21,11 @@ from bailiwick_operator.reconcile.certificates import BACKDATE, Authority, Leaf,
 
 _PEM: Final = serialization.Encoding.PEM
 _MAX_COMMON_NAME: Final = 64
+# What the library raises where somebody's certificate is odd.
+_ODD: Final = (
+    *(ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.ExtensionNotFound),
+)
 
 
 class UnreadableError(ValueError):
@@ -79,7 +84,7 @@ def read_authority(
     found = _certificate(certificate)
     if not _is_authority(found):
         raise UnreadableError("a certificate of an authority is not one")
-    if key is not None and _key(key).public_key() != found.public_key():
+    if key is not None and _key(key).public_key() != _public(found):
         raise UnreadableError("a key of an authority does not fit its certificate")
     pem = found.public_bytes(_PEM).decode("ascii")
     return Authority(_id(found), pem, key, found.not_valid_before_utc, found.not_valid_after_utc, published, until)
@@ -88,7 +93,7 @@ def read_authority(
 def read_leaf(certificate: str, key: str, authorities: Iterable[Authority]) -> Leaf:
     """Return a serving certificate. Raises `UnreadableError` where the key is another's, or none of these signed it."""
     found = _certificate(certificate)
-    if _key(key).public_key() != found.public_key():
+    if _key(key).public_key() != _public(found):
         raise UnreadableError("the key does not fit the certificate")
     issuer = next((each for each in authorities if _signed(found, _certificate(each.certificate))), None)
     if issuer is None:
@@ -115,7 +120,7 @@ def certificates(bundle: str) -> list[x509.Certificate]:
     """Return the certificates of a bundle, at least one. Raises `UnreadableError`."""
     try:
         return x509.load_pem_x509_certificates(bundle.encode())
-    except ValueError:
+    except _ODD:
         raise UnreadableError("there is no certificate in it") from None
 
 
@@ -133,7 +138,7 @@ def fitting(certificate: str, key: str) -> datetime:
     try:
         private = serialization.load_pem_private_key(key.encode(), None)
         fits = private.public_key() == chain[0].public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except _ODD:
         raise UnreadableError("the key cannot be read") from None
     if not fits:
         raise UnreadableError("the key does not fit the certificate")
@@ -155,24 +160,31 @@ def _certificate(pem: str) -> x509.Certificate:
 def _key(pem: str) -> ec.EllipticCurvePrivateKey:
     try:
         found = serialization.load_pem_private_key(pem.encode(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except _ODD:
         raise UnreadableError("there is a key that cannot be read") from None
     if not isinstance(found, ec.EllipticCurvePrivateKey):
         raise UnreadableError("there is a key of another algorithm than ours")
     return found
 
 
+def _public(certificate: x509.Certificate) -> object:
+    try:
+        return certificate.public_key()
+    except _ODD:
+        raise UnreadableError("there is a certificate whose key cannot be read") from None
+
+
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except _ODD:
         return False
 
 
 def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except _ODD:
         return False
     return True
 
@@ -180,7 +192,7 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 def _names(certificate: x509.Certificate) -> frozenset[str]:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except _ODD:
         return frozenset()
     addresses = (str(address) for address in found.get_values_for_type(x509.IPAddress))
     return frozenset((*found.get_values_for_type(x509.DNSName), *addresses))

@@ -17,6 +17,10 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a name": (("--host", "pdp.example"), "pdp.example is not loopback"),
     "a certificate alone": (PAIR[:2], "--tls-cert-file and --tls-key-file go together"),
     "a key alone": (PAIR[2:], "--tls-cert-file and --tls-key-file go together"),
+    "files that are looked at without rest": (
+        (*PAIR, "--tls-poll-seconds", "0"),
+        "must be a number greater than 0",
+    ),
     "a stale store that is dead before": (
         ("--max-staleness", "20", "--hard-staleness", "10"),
         "--max-staleness must not exceed --hard-staleness",

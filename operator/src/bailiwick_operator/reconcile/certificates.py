@@ -139,9 +139,14 @@ def reconcile(found: Found, now: datetime, terms: Terms, make: Maker) -> Outcome
         leaf = make.leaf(known[-1] if known else able[0], now)
     elif known and _replaced(leaf, known[-1], found.asked, now, terms):
         leaf = make.leaf(known[-1], now)
-    elif known:
-        # It is served, so those before it have nothing left to issue, and those without a key never had.
-        held = [_ended(each, now, terms) if each.key is None or each.age < known[-1].age else each for each in held]
+    else:
+        # What is served was issued by the last of those that are known, if any is: so those before it have nothing left
+        # to issue, and those without a key never had.
+        last = known[-1].age if known else held[0].age
+        held = [
+            _ended(each, now, terms) if each.id != leaf.issuer and (each.key is None or each.age < last) else each
+            for each in held
+        ]
     return Outcome(tuple(sorted(held, key=_age)), leaf)
 
 
@@ -168,8 +173,10 @@ def _seen(authority: Authority, found: Found, now: datetime, terms: Terms) -> Au
 
 def _usable(leaf: Leaf, held: Iterable[Authority], now: datetime) -> bool:
     """Tell whether clients accept a certificate now and for a while."""
-    spent = leaf.not_after - (leaf.not_after - leaf.created) / _LAST
-    return leaf.not_before <= now < spent and any(each.id == leaf.issuer for each in held)
+    # In this order: a time at the end of all times has none after it.
+    if now < leaf.not_before or not any(each.id == leaf.issuer for each in held):
+        return False
+    return now < leaf.not_after - (leaf.not_after - leaf.created) / _LAST
 
 
 def _settled(authority: Authority, now: datetime, terms: Terms) -> bool:

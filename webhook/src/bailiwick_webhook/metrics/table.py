@@ -153,8 +153,21 @@ RESTARTS: Final = Metric(
     "counter",
     "Of --processes: how often this process was started again since it had died.",
 )
+CERTIFICATE_ENDS: Final = Metric(
+    "bailiwick_serving_certificate_not_after_timestamp_seconds",
+    "gauge",
+    "When the certificate that is served with ends, or one of its chain before it, in seconds since 1970."
+    " Absent without TLS, and before the first one.",
+)
+CERTIFICATE_REFUSED: Final = Metric(
+    "bailiwick_serving_certificate_refused",
+    "gauge",
+    "1 while the files hold a certificate or key that is not served with; the last good one is, and /readyz says why."
+    " Absent without TLS.",
+)
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
     *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, RESTARTS),
+    *(CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

@@ -1,0 +1,211 @@
+"""The Grafana dashboard, from one table of panels.
+
+Holds: every panel asks for series that the decision point has; ids and places follow from the order, so that the same
+table gives the same file.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chartmaker import alerts
+
+_WIDTH: Final = 12
+_HEIGHT: Final = 8
+_SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
+_QUANTILE: Final = (
+    "histogram_quantile({}, sum by (le) (rate(bailiwick_decision_duration_seconds_bucket{{%}}[$__rate_interval])))"
+)
+_PODS: Final = 'namespace=~"$namespace"'
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One graph: its title, the unit of its axis, and expressions with the legend of each. `%` is the selector."""
+
+    title: str
+    unit: str
+    queries: tuple[tuple[str, str], ...]
+    about: str = ""
+
+
+PANELS: Final = (
+    Panel(
+        "Decisions",
+        "reqps",
+        (("sum by (outcome) (rate(bailiwick_decisions_total{%}[$__rate_interval]))", "{{outcome}}"),),
+        "Each item of a batch is one. A denial is an answer like any other.",
+    ),
+    Panel(
+        "Why it was denied",
+        "reqps",
+        (
+            (
+                'topk(10, sum by (reason) (rate(bailiwick_decisions_total{%, outcome="deny"}[$__rate_interval])))',
+                "{{reason}}",
+            ),
+        ),
+        "The reasons are those of docs/reference/reasons.md.",
+    ),
+    Panel(
+        "How long a decision takes",
+        "s",
+        tuple((_QUANTILE.format(quantile), f"p{quantile * 100:g}") for quantile in (0.5, 0.9, 0.99)),
+    ),
+    Panel(
+        "Answers by class of status",
+        "reqps",
+        (("sum by (class) (rate(bailiwick_http_responses_total{%}[$__rate_interval]))", "{{class}}"),),
+    ),
+    Panel(
+        "Age of what is known",
+        "s",
+        (("max by (pod) (bailiwick_store_age_seconds{%})", "{{pod}}"),),
+        "Past --max-staleness no grant is accepted, past --hard-staleness everything is denied.",
+    ),
+    Panel("The guards are proven", "none", (("min by (pod) (bailiwick_guard_proven{%})", "{{pod}}"),)),
+    Panel(
+        "Policies",
+        "none",
+        (
+            ("max(bailiwick_policies{%})", "compiled"),
+            ("max(bailiwick_broken_policies{%})", "broken"),
+            ("max(bailiwick_endpoints{%})", "endpoints"),
+        ),
+    ),
+    Panel(
+        "How long the certificate holds",
+        "s",
+        (
+            ("min by (pod) (bailiwick_serving_certificate_not_after_timestamp_seconds{%}) - time()", "{{pod}}"),
+            ("max(bailiwick_serving_certificate_refused{%})", "another is refused"),
+        ),
+    ),
+    Panel(
+        "Processes that died",
+        "none",
+        (("sum by (pod) (increase(bailiwick_process_restarts_total{%}[$__rate_interval]))", "{{pod}}"),),
+    ),
+    Panel(
+        "Reviews of policies",
+        "reqps",
+        (("sum by (outcome) (rate(bailiwick_admission_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),
+        "What became of the policies that the API server asked about.",
+    ),
+    Panel(
+        "Uses of grants",
+        "reqps",
+        (("sum by (outcome) (rate(bailiwick_grant_uses_total{%}[$__rate_interval]))", "{{outcome}}"),),
+    ),
+    Panel(
+        "Decision records",
+        "reqps",
+        (
+            ("sum(rate(bailiwick_records_written_total{%}[$__rate_interval]))", "written"),
+            ("sum(rate(bailiwick_records_lost_total{%}[$__rate_interval]))", "lost"),
+        ),
+    ),
+    Panel(
+        "Decision records that wait",
+        "none",
+        (
+            ("sum by (pod) (bailiwick_records_waiting{%})", "{{pod}}"),
+            ("max(bailiwick_records_failing{%})", "failing"),
+        ),
+    ),
+    Panel(
+        "Tokens that the API server was asked about",
+        "reqps",
+        (("sum by (outcome) (rate(bailiwick_token_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),
+    ),
+    Panel(
+        "Approval tokens that proved nothing",
+        "reqps",
+        (("sum by (why) (rate(bailiwick_approval_tokens_refused_total{%}[$__rate_interval]))", "{{why}}"),),
+    ),
+    Panel(
+        "Who leads, and what it knows",
+        "none",
+        (
+            ("sum(bailiwick_operator_leading{%})", "leaders"),
+            ("max(bailiwick_operator_guard_proven{%})", "the guards are proven"),
+            ("max(bailiwick_operator_keys_ok{%})", "the keys are kept"),
+            ("sum by (kind) (bailiwick_operator_objects{%})", "{{kind}}"),
+        ),
+    ),
+    Panel(
+        "Statuses that the operator writes",
+        "reqps",
+        (
+            (
+                "sum by (kind, outcome) (rate(bailiwick_operator_status_writes_total{%}[$__rate_interval]))",
+                "{{kind}} {{outcome}}",
+            ),
+        ),
+    ),
+    Panel(
+        "What should not happen",
+        "none",
+        tuple(
+            (f"sum(increase(bailiwick_operator_{name}_total{{%}}[$__rate_interval]))", legend)
+            for name, legend in (
+                ("guard_falls", "guards fell"),
+                ("grants_voided", "grants made void"),
+                ("ghosts", "objects gone unheard"),
+                ("events_dropped", "Events dropped"),
+            )
+        ),
+    ),
+    Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),
+)
+
+
+def rendered() -> str:
+    """Return the dashboard's JSON. Raises `ValueError` where a panel asks for what there is not."""
+    dashboard = {
+        "uid": "bailiwick",
+        "title": "Bailiwick",
+        "description": "Generated by `make generate` from hack/chartmaker/dashboard.py. Do not edit.",
+        "tags": ["bailiwick"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": False,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {
+            "list": [
+                {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"},
+                {
+                    "name": "namespace",
+                    "label": "Namespace",
+                    "type": "query",
+                    "datasource": _SOURCE,
+                    "query": "label_values(bailiwick_endpoints, namespace)",
+                    "includeAll": True,
+                    "multi": True,
+                    "refresh": 2,
+                },
+            ]
+        },
+        "panels": [_panel(index, panel) for index, panel in enumerate(PANELS)],
+    }
+    return json.dumps(dashboard, indent=2) + "\n"
+
+
+def _panel(index: int, panel: Panel) -> dict[str, Any]:
+    targets = []
+    for number, (expression, legend) in enumerate(panel.queries):
+        if wrong := alerts.unknown(expression):
+            raise ValueError(f"panel {panel.title!r} asks for {', '.join(sorted(wrong))}, which there is not")
+        asked = expression.replace("%", _PODS)
+        targets.append({"refId": chr(ord("A") + number), "expr": asked, "legendFormat": legend, "datasource": _SOURCE})
+    return {
+        "id": index + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": _SOURCE,
+        "gridPos": {"x": index % 2 * _WIDTH, "y": index // 2 * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": targets,
+    }
