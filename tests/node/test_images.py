@@ -1,4 +1,4 @@
-"""That Bailiwick's images run as they are meant to run: as nobody, on a file system that they cannot write."""
+"""Bailiwick's images run as they are meant to: as nobody, on a file system that they cannot write, and alone."""
 
 import json
 from pathlib import Path
