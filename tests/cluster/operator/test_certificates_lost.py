@@ -15,7 +15,7 @@ import pytest
 from bailiwick_operator import issuing
 from cluster.operator.certificates import FOREIGN, Certificates, encoded, now
 from cluster.operator.running import Operator
-from demo.stack import KUBECTL
+from demo.ground import KUBECTL
 from localcluster.access import Cluster
 from support import pages
 from support.waiting import until
