@@ -1,16 +1,19 @@
 """Policies in Git, kept in step by the real Argo CD while the operator and the decision points run."""
 
 from collections.abc import Callable
+from typing import Final
 
 import pytest
+import yaml
 
-from argocd.team import Team
+from argocd.team import EXAMPLE, Team
 from support.gitops import TRACKING
-from support.installing import accepted
+from support.installing import MANAGER, accepted
 from support.objects import POLICY, Object, rule
 from support.pdp.tenant import RULES
 from support.waiting import until
 
+ONLY_FROM_GIT: Final = EXAMPLE.with_name("only-from-git.yaml")
 NewTeam = Callable[[bool], Team]
 DENY = {**RULES[4]}
 ADDED: list[Object] = [
@@ -145,3 +148,23 @@ def test_a_suspended_policy_shows_as_suspended_and_an_expired_one_is_no_alarm(ne
     team.write(team.policy(expireTime="2026-01-01T00:00:00Z"))
     team.app.await_settled("Healthy")
     assert "expired at" in team.app.resource("EndpointPolicy", POLICY)["health"]["message"]
+
+
+def test_where_policies_are_only_from_git_nobody_else_writes_them_and_argo_cd_does(new_team: NewTeam) -> None:
+    team = new_team(False)
+    for document in yaml.safe_load_all(ONLY_FROM_GIT.read_text(encoding="utf-8")):
+        accepted(team.admin.apply(document, MANAGER, force=True))
+    namespace = f"/api/v1/namespaces/{team.tenant.namespace}"
+    accepted(team.admin.patch(namespace, {"metadata": {"labels": {"bailiwick-policies": "from-git"}}}, "merge"))
+
+    def refusal() -> str:
+        return team.admin.patch(team.path(), {"spec": {"suspend": True}}, "merge", dry_run=True).message
+
+    until(lambda: "policies of this namespace come from Git" in refusal(), "the admission policy is in force")
+    assert team.admin.delete(team.path()).status == 403
+    team.write(team.policy(rules=[rule("read", actions=["customers.get"])]))
+    team.app.await_settled()
+    team.write(team.policy("orders", endpoint="orders"), "orders")
+    team.remove()
+    team.app.await_settled()
+    assert team.admin.get(team.path()).status == 404
