@@ -76,9 +76,9 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run all tests but the two sets below. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
+test: $(VENV)/.project ## Run all tests but test-argocd and test-node, on two cores. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
