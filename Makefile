@@ -78,7 +78,8 @@ types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 
 test: $(VENV)/.project ## Run all tests but test-argocd and test-node, on two cores. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
+	@# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
+	@$(BIN)/pytest -m "not slow" $(if $(CLUSTER),,--numprocesses 2 --dist loadfile) $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
