@@ -76,7 +76,7 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run all tests but test-argocd and test-node. Needs what cluster-up needs, or CLUSTER=current, KUBECONFIG.
+test: $(VENV)/.project ## Run all tests but the two sets below. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
