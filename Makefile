@@ -76,7 +76,7 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run all tests but test-argocd and test-node, on two cores. Needs what cluster-up needs, or CLUSTER=current.
+test: $(VENV)/.project ## Run all tests but the two sets below, on two cores. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
 	@$(BIN)/pytest -m "not slow" $(if $(CLUSTER),,--numprocesses 2 --dist loadfile) $(ARGS)
