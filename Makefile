@@ -33,7 +33,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo \
-	verify lint types test test-unit bench \
+	verify lint types test test-unit test-argocd bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -57,6 +57,8 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale locks and priva
 	@$(BIN)/python hack/generate_reasons.py --check
 	@$(BIN)/python hack/generate_metrics.py --check
 	@$(BIN)/python hack/generate_invariants.py --check
+	@$(BIN)/python hack/generate_argocd.py --check
+	@$(BIN)/python hack/generate_chart.py --check
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
 
@@ -70,12 +72,16 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run every test, on a real API server. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
+test: $(VENV)/.project ## Run every test that is not slow, on a real API server. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
+
+test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and redis-server (Debian: redis-server).
+	@$(BIN)/python -m localcluster build > /dev/null
+	@$(BIN)/pytest tests/argocd $(ARGS)
 
 bench: $(VENV)/.project ## Measure speed beside OPA, Cerbos and a bare server. Needs wrk, Go, npm; goes on without.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
@@ -91,6 +97,8 @@ generate: $(VENV)/.project ## Write again what is generated from the models, the
 	@$(BIN)/python hack/generate_reasons.py
 	@$(BIN)/python hack/generate_metrics.py
 	@$(BIN)/python hack/generate_invariants.py
+	@$(BIN)/python hack/generate_argocd.py
+	@$(BIN)/python hack/generate_chart.py
 
 requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 for the newest. Needs the package registry.
 	@set -e; \

@@ -24,7 +24,7 @@ from benchmarks.clusterstack import ENDPOINT, NAMESPACE, POLICY, bring_up, polic
 from benchmarks.plan import Plan
 from benchmarks.results import NONE, Row, Section, ratio
 from benchmarks.servers import MissingError, Servers
-from demo.stack import AGENT, AGENT_AUDIENCE, Stack
+from demo.stack import AGENT, AGENT_ACCOUNT, Stack
 from localcluster.errors import LocalClusterError
 from localcluster.rest import Rest
 
@@ -78,7 +78,7 @@ class _Clients:
     async def __aenter__(self) -> Self:
         cluster = self.stack.cluster
         namespace, name = AGENT.split(":")[2:]
-        self.agent = cluster.service_account_token(namespace, name, (AGENT_AUDIENCE,))
+        self.agent = cluster.service_account_token(namespace, name, AGENT_ACCOUNT.audiences)
         headers = {"Authorization": f"Bearer {self._enforcer()}"}
         self.decisions = aiohttp.ClientSession(headers=headers)
         account = self.stack.installation

@@ -10,6 +10,7 @@ import page
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator import metrics as operator_metrics
 from bailiwick_webhook.metrics.table import BOUNDS, METRICS, Metric
+from chartmaker import alerts
 
 PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "metrics.md"
 
@@ -40,20 +41,11 @@ Bounds of `bailiwick_decision_duration_seconds`: {bounds}.
 
 ### What to watch
 
-| when | what it means |
-| --- | --- |
-| `bailiwick_records_failing == 1` | Nothing can be decided (`--on-record-failure deny`), or decisions leave no trace \
-(`allow`): the disk is full or the reader of the pipe is gone. It heals by itself once there is room. |
-| `increase(bailiwick_records_lost_total[5m]) > 0` | Records were lost; the log says why. |
-| `bailiwick_store_age_seconds > 60` | The API server does not answer; grants stop counting at `--max-staleness`. |
-| `bailiwick_guard_proven == 0` | Somebody changed the guards, or the operator has not proven them yet: no grant is \
-accepted. |
-| `bailiwick_broken_policies > 0` | A policy does not compile and denies its subjects; its status has the position. |
-| `increase(bailiwick_approval_tokens_refused_total{{why="issuer"}}[5m]) > 0` | Decision points do not share \
-one `--external-url`, or a caller shows tokens of another endpoint. |
-| `increase(bailiwick_process_restarts_total[15m]) > 0` | A process of `--processes` died, of too little memory for \
-instance; the log says with which code. |
-| `rate(bailiwick_http_responses_total{{class="5xx"}}[5m]) > 0` | Calls go without a decision. |
+The chart has these as alerts (`monitoring.prometheusRule.enabled`), from charts/bailiwick/files/alerts.yaml; what to \
+do about each, [the runbook](../runbook.md) says. Metrics that begin with `kube_` are those of kube-state-metrics.
+
+| alert | when | for | what it means |
+| --- | --- | --- | --- |
 """
 
 _OPERATOR: Final = """
@@ -87,8 +79,13 @@ the guards are not those of this version. |
 def rendered() -> str:
     """Return the page."""
     bounds = ", ".join(f"{bound:g}" for bound in BOUNDS)
-    ours = _HEAD + "".join(map(_row, METRICS)) + _TAIL.format(bounds=bounds)
+    watched = "".join(map(_alert, alerts.read()))
+    ours = _HEAD + "".join(map(_row, METRICS)) + _TAIL.format(bounds=bounds) + watched
     return ours + _OPERATOR + "".join(map(_row, operator_metrics.METRICS)) + _OPERATOR_TAIL
+
+
+def _alert(alert: alerts.Alert) -> str:
+    return f"| {alert.name} | `{alert.expression}` | {alert.lasting} | {alert.means} |\n"
 
 
 def _row(metric: Metric | operator_metrics.Metric) -> str:

@@ -290,7 +290,7 @@ INVARIANTS: Final = (
         (
             Field("EndpointPolicy", "spec.rules[].approval.steps[].count"),
             Field("EndpointPolicy", "spec.rules[].approval.steps[].groups"),
-            Code("bailiwick_operator.reconcile.mapped.unmapped"),
+            Code("bailiwick_engine.mapped.unmapped"),
         ),
     ),
     Invariant(

@@ -19,15 +19,20 @@ from support.installing import install
 from support.namespaces import Namespaces, Roles
 
 _HERE = Path(__file__).parent
-_ON_A_CLUSTER = frozenset({"abuse", "chaos", "cluster", "e2e", "load"})
+_ON_A_CLUSTER = frozenset({"abuse", "argocd", "chaos", "cluster", "e2e", "load"})
+# Each has a target of its own in the Makefile.
+_SLOW = frozenset({"argocd"})
 
 
 # First, so that `-m cluster` already sees the marks.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(_HERE).parts[0] in _ON_A_CLUSTER:
+        folder = item.path.relative_to(_HERE).parts[0]
+        if folder in _ON_A_CLUSTER:
             item.add_marker(pytest.mark.cluster)
+        if folder in _SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

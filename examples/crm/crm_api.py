@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import ssl
 import urllib.parse
 import uuid
 from pathlib import Path
@@ -25,9 +26,10 @@ CUSTOMERS = {
 class Bailiwick:
     """The client side of the decision point, for one endpoint."""
 
-    def __init__(self, url: str, endpoint: str, token_file: Path) -> None:
+    def __init__(self, url: str, endpoint: str, token_file: Path, ca_file: Path | None = None) -> None:
         self._base = f"{url.rstrip('/')}/endpoints/{endpoint}/access/v1"
         self._token_file = token_file
+        self._tls = ssl.create_default_context(cafile=ca_file)
         self._session: aiohttp.ClientSession | None = None
 
     async def evaluate(self, call: dict, request_id: str) -> dict:
@@ -51,7 +53,9 @@ class Bailiwick:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}", "X-Request-ID": request_id}
         try:
-            async with self._session.request(method, f"{self._base}/{path}", json=body, headers=headers) as response:
+            async with self._session.request(
+                method, f"{self._base}/{path}", json=body, headers=headers, ssl=self._tls
+            ) as response:
                 return response.status, await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return 503, {"detail": f"the decision point did not answer: {error}"}
@@ -145,11 +149,11 @@ class CrmApi:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    api = CrmApi(Bailiwick(options.pdp, options.endpoint, options.token_file))
+    api = CrmApi(Bailiwick(options.pdp, options.endpoint, options.token_file, options.ca_file))
     runner = web.AppRunner(api.application(), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", options.port).start()
-    print(f"CRM API on http://127.0.0.1:{options.port}, asking {options.pdp}", flush=True)
+    await web.TCPSite(runner, options.host, options.port).start()
+    print(f"CRM API on http://{options.host}:{options.port}, asking {options.pdp}", flush=True)
     try:
         await asyncio.Event().wait()
     finally:
@@ -161,6 +165,8 @@ if __name__ == "__main__":
     parser.add_argument("--pdp", required=True, help="URL of the decision point")
     parser.add_argument("--endpoint", default="crm/crm-api", help="namespace/endpoint that this API is")
     parser.add_argument("--token-file", type=Path, required=True, help="our own token, for the audience bailiwick")
+    parser.add_argument("--ca-file", type=Path, help="authority of the decision point (default: this system's)")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(parser.parse_args()))

@@ -9,32 +9,34 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any
-
-import requests
+from typing import Any, Final
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from demo.acting import Answer, Call
+from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.s1 import NotAsToldError
-from demo.stack import Stack
+from localcluster.tokenrequest import Account
+
+_OK: Final = 200
+_FORBIDDEN: Final = 403
 
 
 class Pep:
     """Asks about one endpoint, named `<namespace>/<endpoint>`, as the service account of that namespace and name."""
 
-    def __init__(self, stack: Stack, tell: Narrator, endpoint: str, account: str) -> None:
+    def __init__(self, stack: Ground, tell: Narrator, endpoint: str, account: str) -> None:
         """Prepare; the endpoint is waited for at the first call."""
-        self._url = stack.decision_points[0].evaluation(endpoint)
+        self._url = stack.evaluation(endpoint)
         self._tell = tell
-        self._token = stack.cluster.service_account_token(
-            endpoint.partition("/")[0], account, [ENFORCER_AUDIENCE], 3600
-        )
+        self._acting = stack.acting
+        self._account = Account(endpoint.partition("/")[0], account, (ENFORCER_AUDIENCE,))
 
     def await_policy(self, seconds: float = 20.0) -> None:
         """Wait until the decision point knows the endpoint: until then we are a stranger to it."""
         body = {"subject": {"type": "x", "id": "x"}, "action": {"name": "x"}, "resource": {"type": "x", "id": "x"}}
         deadline = time.monotonic() + seconds
-        while self._post(body).status_code == requests.codes.forbidden:
+        while self._post(body).status == _FORBIDDEN:
             if time.monotonic() > deadline:
                 raise NotAsToldError("the decision point does not know the endpoint")
             time.sleep(0.1)
@@ -55,17 +57,18 @@ class Pep:
         shown = {**body, "context": {"evidence": {name: _described(token) for name, token in evidence.items()}}}
         self._tell.command(f"evaluation  {json.dumps(shown)}")
         answer = self._post({**body, "context": {"evidence": dict(evidence)}})
-        if answer.status_code != requests.codes.ok:
-            raise NotAsToldError(f"an evaluation was answered with {answer.status_code}: {answer.text}")
-        said: dict[str, Any] = answer.json()
+        if answer.status != _OK:
+            raise NotAsToldError(f"an evaluation was answered with {answer.status}: {answer.body}")
+        said: dict[str, Any] = answer.body
         context = said["context"]
         told = {name: context[name] for name in ("reason", "hop") if name in context}
         self._tell.answer(f"decision: {str(said['decision']).lower()}  {json.dumps(told)}")
         return said
 
-    def _post(self, body: Mapping[str, Any]) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self._token}", "X-Request-ID": str(uuid.uuid4())}
-        return requests.post(self._url, json=body, headers=headers, timeout=30)
+    def _post(self, body: Mapping[str, Any]) -> Answer:
+        call = Call("POST", self._url, dict(body), {"X-Request-ID": str(uuid.uuid4())})
+        (answer,) = self._acting.send(self._account, [call])
+        return answer
 
 
 def _described(token: str) -> str:

@@ -6,12 +6,30 @@ alone, too.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from demo.ground import Pod
 from localcluster.errors import AccessError
 from localcluster.rest import Rest
 
-Pod = dict[str, Any]
+APPROVED: Final = "registry.example/deployer@sha256:5b1f4c0a7d2e6f83941a0cbb5e7d93f2681c4a70e5d9b3f1287c6a4e0d5f9b13"
+OTHER: Final = "registry.example/shell@sha256:" + "0" * 64
+
+
+class Written:
+    """The deployer's pods, as objects whose status is written here. An init container that waits shows no image."""
+
+    how: Final = "No node runs them here: the demo writes their status."
+
+    def __init__(self, rest: Rest) -> None:
+        """Prepare; nothing is made yet."""
+        self._rest = rest
+
+    def create(self, name: str, containers: Mapping[str, bool], init: Mapping[str, bool] | None = None) -> Pod:
+        """Return a pod of the deployer. Raises `AccessError`."""
+        images = {container: APPROVED if approved else OTHER for container, approved in containers.items()}
+        waiting = {container: APPROVED if approved else "" for container, approved in (init or {}).items()}
+        return create(self._rest, "ci", name, "deployer", images, waiting)
 
 
 def create(

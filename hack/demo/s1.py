@@ -6,15 +6,14 @@ raised where it does not; nothing here is decided by anything but Bailiwick and 
 
 import json
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-import requests
-
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from demo.acting import Answer, Call
+from demo.ground import Ground
 from demo.narrator import Narrator
-from demo.stack import AGENT, AGENT_AUDIENCE, Stack
+from demo.stack import AGENT, AGENT_ACCOUNT, CRM_ACCOUNT, CRM_ENDPOINT
 from localcluster.tokenrequest import Account
 
 RACERS: Final = 60
@@ -31,10 +30,9 @@ class NotAsToldError(AssertionError):
 class S1:
     """The case, on a running stack."""
 
-    def __init__(self, stack: Stack, tell: Narrator) -> None:
+    def __init__(self, stack: Ground, tell: Narrator) -> None:
         self._stack = stack
         self._tell = tell
-        self._agent = stack.cluster.service_account_token("agents", "crm-agent", [AGENT_AUDIENCE], 3600)
 
     def play(self) -> None:
         """Play it from start to end. Raises `NotAsToldError`."""
@@ -44,7 +42,7 @@ class S1:
         self._nobody_without_the_right_approves(task)
         self._an_owner_approves(task)
         self._uses_it_once(task)
-        self._tell.chapter(f"{RACERS} calls at once, over {len(self._stack.decision_points)} decision points")
+        self._tell.chapter(f"{RACERS} calls at once, over {self._stack.points} decision points")
         self._race()
         self._tell.chapter("Revoking")
         self._revocation_is_felt_at_once()
@@ -112,8 +110,7 @@ class S1:
         self._patch(task, self._review(task, "dave"), person="dave")
         self._await_phase(task, "Active")
         self._tell.step(f"{RACERS} identical calls go out in parallel, spread over all decision points.")
-        with ThreadPoolExecutor(RACERS) as pool:
-            answers = list(pool.map(lambda number: self._ask_directly(number, args), range(RACERS)))
+        answers = self._ask_directly(args)
         allowed = sum(answer["decision"] for answer in answers)
         self._tell.answer(f"allowed: {allowed}, denied: {len(answers) - allowed}")
         self._equal(allowed, RACE_USES, "the number of calls let through")
@@ -140,56 +137,56 @@ class S1:
 
     def _crm(
         self, method: str, path: str, body: dict[str, Any] | None = None, shown: dict[str, Any] | None = None
-    ) -> requests.Response:
+    ) -> Answer:
         words = [method, path, json.dumps(body) if body is not None else "", "  # shows the token" if shown else ""]
         self._tell.command(" ".join(word for word in words if word))
-        headers = {"Authorization": f"Bearer {self._agent}"}
-        return requests.request(
-            method,
-            self._stack.crm_url + path,
-            json=body,
-            headers=headers | ({"X-Approval": json.dumps(shown)} if shown else {}),
-            timeout=30,
-        )
+        return self._sent(Call(method, self._stack.crm_url + path, body, _header(shown)))
+
+    def _sent(self, call: Call) -> Answer:
+        (answer,) = self._stack.acting.send(AGENT_ACCOUNT, [call])
+        return answer
 
     def _approval(self, task: str) -> dict[str, Any]:
         """Return the approval that the agent shows, as the task of its request holds it."""
         self._tell.command(f"GET /approvals/{task}")
-        answer = requests.get(
-            f"{self._stack.crm_url}/approvals/{task}", headers={"Authorization": f"Bearer {self._agent}"}, timeout=30
-        )
-        self._equal(answer.status_code, 200, "the status")
-        approval: dict[str, Any] = answer.json()["task"]["result"]["approval"]
+        answer = self._sent(Call("GET", f"{self._stack.crm_url}/approvals/{task}"))
+        self._equal(answer.status, 200, "the status")
+        approval: dict[str, Any] = answer.body["task"]["result"]["approval"]
         self._tell.answer({**approval, "state": f"<{len(approval['state'])} characters, signed>"})
         return approval
 
     def _denied(self, path: str, body: dict[str, Any], shown: dict[str, Any] | None = None) -> str:
         return str(self._must(self._crm("POST", path, body, shown), 403)["reason"])
 
-    def _must(self, answer: requests.Response, status: int) -> Any:  # noqa: ANN401 - any JSON body
-        body = answer.json()
+    def _must(self, answer: Answer, status: int) -> Any:  # noqa: ANN401 - any JSON body
+        body = answer.body
         shown = {key: body[key] for key in body if key in _TOLD} if isinstance(body, dict) else body
-        self._tell.answer(f"{answer.status_code} {json.dumps(shown or body, indent=2, ensure_ascii=False)}")
-        self._equal(answer.status_code, status, "the status")
+        self._tell.answer(f"{answer.status} {json.dumps(shown or body, indent=2, ensure_ascii=False)}")
+        self._equal(answer.status, status, "the status")
         return body
 
-    def _ask_directly(self, number: int, args: dict[str, Any]) -> dict[str, Any]:
-        """Ask one of the decision points, as the CRM does."""
-        points = self._stack.decision_points
-        answer = requests.post(
-            points[number % len(points)].evaluation(),
-            json={
-                "subject": {"type": "serviceAccount", "id": AGENT},
-                "action": {"name": "customers.notify"},
-                "resource": {"type": "customer", "id": "42"},
-                "context": {"evidence": {"subject_token": self._agent}, "args": args},
-            },
-            headers={"Authorization": f"Bearer {self._stack.crm_token()}", "X-Request-ID": str(uuid.uuid4())},
-            timeout=60,
+    def _ask_directly(self, args: dict[str, Any]) -> list[dict[str, Any]]:
+        """Ask all decision points at once, as the CRM does."""
+        question = {
+            "subject": {"type": "serviceAccount", "id": AGENT},
+            "action": {"name": "customers.notify"},
+            "resource": {"type": "customer", "id": "42"},
+            "context": {"evidence": {"subject_token": self._stack.acting.token(AGENT_ACCOUNT)}, "args": args},
+        }
+        answers = self._stack.acting.send(
+            CRM_ACCOUNT,
+            [
+                Call(
+                    "POST",
+                    self._stack.evaluation(CRM_ENDPOINT, number),
+                    question,
+                    {"X-Request-ID": str(uuid.uuid4())},
+                )
+                for number in range(RACERS)
+            ],
         )
-        self._equal(answer.status_code, 200, "the status of an evaluation")
-        body: dict[str, Any] = answer.json()
-        return body
+        self._equal({answer.status for answer in answers}, {200}, "the statuses of the evaluations")
+        return [answer.body for answer in answers]
 
     def _grant(self, task: str) -> dict[str, Any]:
         return self._stack.cluster.rest().get(f"{_GRANTS}/{_name(task)}").body
@@ -251,6 +248,10 @@ class S1:
 
 
 _TOLD: Final = ("reason", "reason_user", "next_action", "access_request", "task", "name", "email", "sent")
+
+
+def _header(shown: dict[str, Any] | None) -> dict[str, str]:
+    return {} if shown is None else {"X-Approval": json.dumps(shown)}
 
 
 def _name(task: str) -> str:

@@ -1,28 +1,25 @@
 """Case S2: a service account may deploy only from an approved workload, and only where the target is in scope.
 
 Standing: played by the demo and the end-to-end tests; raises `NotAsToldError` where a step does not come out as told.
-The pods are objects of the API server whose status is written here, as a kubelet would write it: what is shown is what
-Bailiwick makes of a pod, not that pods run.
+Where there is a node its pods run; without one they are objects of the API server whose status is written as a kubelet
+would write it, and what is shown is what Bailiwick makes of a pod.
 """
 
 from typing import Any, Final
 
-from demo import pods
+from demo.ground import Ground, Pod
 from demo.narrator import Narrator
 from demo.pep import Pep, must
-from demo.pods import Pod
-from demo.stack import Stack
+from localcluster.tokenrequest import Account
 
 DEPLOYER: Final = "system:serviceaccount:ci:deployer"
-AUDIENCE: Final = "deploy-api.deploy"
-APPROVED: Final = "registry.example/deployer@sha256:5b1f4c0a7d2e6f83941a0cbb5e7d93f2681c4a70e5d9b3f1287c6a4e0d5f9b13"
-OTHER: Final = "registry.example/shell@sha256:" + "0" * 64
+ACCOUNT: Final = Account("ci", "deployer", ("deploy-api.deploy",), 600)
 
 
 class S2:
     """The case, on a running stack."""
 
-    def __init__(self, stack: Stack, tell: Narrator) -> None:
+    def __init__(self, stack: Ground, tell: Narrator) -> None:
         """Prepare; nothing is asked yet."""
         self._stack = stack
         self._tell = tell
@@ -32,10 +29,11 @@ class S2:
         """Play it from start to end. Raises `NotAsToldError`."""
         self._tell.chapter("S2: deploying only from an approved workload, and only where the target is in scope")
         self._pep.await_policy()
-        self._tell.step("Three pods of the deployer come to be. No node runs them here: the demo writes their status.")
-        approved = self._pod("deployer-0", {"main": APPROVED})
-        beside = self._pod("deployer-with-sidecar", {"main": APPROVED, "sidecar": OTHER})
-        starting = self._pod("deployer-starting", {"main": APPROVED}, init={"setup": ""})
+        self._tell.step(f"Three pods of the deployer come to be. {self._stack.workloads.how}")
+        pods = self._stack.workloads
+        approved = pods.create("deployer-0", {"main": True})
+        beside = pods.create("deployer-with-sidecar", {"main": True, "sidecar": False})
+        starting = pods.create("deployer-starting", {"main": True}, init={"setup": False})
         self._tell.answer("deployer-0: the approved image. deployer-with-sidecar: another one beside it.")
         self._tell.answer("deployer-starting: an init container that does not show its image yet.")
         self._tell.step("The deployer deploys to staging, from the pod that runs the approved image alone.")
@@ -57,12 +55,9 @@ class S2:
         must(self._deploy(starting, "staging"), allowed=False, reason="workload_unapproved")
         self._tell.held("stopped: what is not known is not approved")
 
-    def _pod(self, name: str, containers: dict[str, str], init: dict[str, str] | None = None) -> Pod:
-        return pods.create(self._stack.cluster.rest(), "ci", name, "deployer", containers, init)
-
     def _deploy(self, pod: Pod | None, environment: str | None) -> dict[str, Any]:
         # A token for each call, so that each is judged by itself.
-        token = self._stack.cluster.service_account_token("ci", "deployer", [AUDIENCE], 600, pod)
+        token = self._stack.acting.token(ACCOUNT, pod)
         properties = {} if environment is None else {"environment": environment}
         return self._pep.ask(
             ("serviceAccount", DEPLOYER),

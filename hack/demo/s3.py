@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.pep import Pep, must
 from demo.s1 import NotAsToldError
-from demo.stack import Stack
 from localcluster.tokenrequest import Account
 
 ROTATOR: Final = "system:serviceaccount:ops:secret-rotator"
-AUDIENCE: Final = "vault-api.vault"
+ROTATOR_ACCOUNT: Final = Account("ops", "secret-rotator", ("vault-api.vault",), 600)
 _GRANTS: Final = f"/apis/{API_VERSION}/namespaces/vault/{APPROVAL_GRANTS}"
 _SECONDS: Final = 20.0
 
@@ -23,7 +23,7 @@ _SECONDS: Final = 20.0
 class S3:
     """The case, on a running stack."""
 
-    def __init__(self, stack: Stack, tell: Narrator) -> None:
+    def __init__(self, stack: Ground, tell: Narrator) -> None:
         """Prepare; nothing is asked yet."""
         self._stack = stack
         self._tell = tell
@@ -86,7 +86,7 @@ class S3:
         return ("approve", name, "--reason", "INC-7 is open", "--yes", "--binding", uid)
 
     def _asks(self, action: str, secret: str) -> dict[str, Any]:
-        token = self._stack.cluster.service_account_token("ops", "secret-rotator", [AUDIENCE], 600)
+        token = self._stack.acting.token(ROTATOR_ACCOUNT)
         return self._pep.ask(
             ("serviceAccount", ROTATOR), action, {"type": "secret", "id": secret}, {"subject_token": token}
         )

@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.pep import Pep, must
 from demo.s1 import NotAsToldError
-from demo.stack import Stack
+from localcluster.tokenrequest import Account
 
 AUDIENCE: Final = "desk.support"
 ASSISTANT: Final = "system:serviceaccount:agents:assistant"
@@ -25,16 +26,16 @@ OTHERS: Final = {"type": "ticket", "id": "8", "properties": {"assignee": "grace"
 class S4:
     """The case, on a running stack with an issuer."""
 
-    def __init__(self, stack: Stack, tell: Narrator) -> None:
+    def __init__(self, stack: Ground, tell: Narrator) -> None:
         """Prepare; nothing is asked yet."""
         if stack.signer is None:
-            raise NotAsToldError("this case needs an issuer of people's tokens: Stack.start_issuer")
+            raise NotAsToldError("this case needs an issuer of people's tokens")
         self._signer = stack.signer
         self._stack = stack
         self._tell = tell
         self._pep = Pep(stack, tell, "support/desk", "desk")
         self._tokens = {
-            account: stack.cluster.service_account_token("agents", account.rpartition(":")[2], [AUDIENCE], 3600)
+            account: stack.acting.token(Account("agents", account.rpartition(":")[2], (AUDIENCE,)))
             for account in (ASSISTANT, DRAFTER)
         }
         self._cluster = stack.cluster.rest().get("/.well-known/openid-configuration").body["issuer"]
@@ -108,8 +109,8 @@ class S4:
         self._tell.step("The decision record names everybody.")
         # The record of a denial follows its answer within moments; only that of a use comes before.
         time.sleep(0.5)
-        lines = self._stack.decision_points[0].records.read_text().splitlines()
-        record = json.loads(next(line for line in reversed(lines) if '"support/desk"' in line))
+        lines = [line for line in self._stack.records() if '"support/desk"' in line]
+        record = max((json.loads(line) for line in lines), key=lambda record: record["time"])
         self._tell.answer({name: record[name] for name in ("subject", "actors", "hop", "action", "decision", "reason")})
         if [actor["id"] for actor in record["actors"]] != [ASSISTANT] or record["hop"] != "frank":
             raise NotAsToldError(f"the record should name the assistant and frank: {record}")

@@ -5,7 +5,6 @@ TokenRequest that is replaced before it ends; logs and decision records go to on
 """
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,9 @@ import requests
 import yaml
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE, GUARD_CONFIG_MAP, Installation
+from demo.acting import Acting, FromHere
+from demo.ground import ROOT, Ground, Keeper, Workloads
+from demo.pods import Written
 from issuer.serving import DISCOVERY
 from issuer.signing import Signer
 from localcluster.access import Cluster
@@ -25,8 +27,6 @@ from localcluster.ports import free_ports
 from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-KUBECTL: Final = Path(sys.executable).with_name("kubectl")
 MANIFESTS: Final = (
     ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml"),
     ("crds/rbac/accounts.yaml", "crds/rbac/operator.yaml", "crds/rbac/webhook.yaml", "crds/rbac/people.yaml"),
@@ -35,15 +35,12 @@ MANIFESTS: Final = (
 CRM_ENDPOINT: Final = "crm/crm-api"
 CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
-AGENT_AUDIENCE: Final = "crm-api.crm"
+AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
 _START_SECONDS: Final = 60.0
 # As many decision points are asked by the operator which policies they serve.
 _ASKED: Final = 3
 
 _Started = TypeVar("_Started")
-
-# Keeps a token file of an account filled and returns a kubeconfig that reads it.
-Keeper = Callable[[Account, Path], Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class DecisionPoint:
 
 
 @dataclass
-class Stack:
+class Stack(Ground):
     """The processes of one cluster. `start` them in this order: manifests, operator, issuer, decision points, CRM.
 
     `signer` signs the tokens of people, `issuers` is what decision points are told about it. `status_ports` are those
@@ -81,33 +78,26 @@ class Stack:
     crm_url: str = ""
     signer: Signer | None = None
     issuers: Path | None = None
+    acting: Acting = field(init=False)
+    workloads: Workloads = field(init=False)
 
-    def kubectl(self, *arguments: str, person: str = "admin", kubeconfig: Path | None = None) -> tuple[int, str]:
-        """Run kubectl as a person; return its exit code and what it said."""
-        config = kubeconfig or self.cluster.kubeconfig(person)
-        answer = subprocess.run(  # noqa: S603 - kubectl of this environment, with the demo's own arguments
-            [KUBECTL, f"--kubeconfig={config}", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-            timeout=60,
-        )
-        return answer.returncode, (answer.stdout + answer.stderr).strip()
+    def __post_init__(self) -> None:
+        """Act from this machine, with pods that do not run."""
+        self.acting = FromHere(self.cluster)
+        self.workloads = Written(self.cluster.rest())
 
-    def bailiwick(self, *arguments: str, kubeconfig: Path) -> tuple[int, str]:
-        """Run `kubectl bailiwick` with nobody at the terminal; return its exit code and what it said."""
-        path = os.pathsep.join((str(KUBECTL.parent), os.environ.get("PATH", "")))
-        answer = subprocess.run(  # noqa: S603 - kubectl of this environment, with the demo's own arguments
-            [KUBECTL, "bailiwick", *arguments, f"--kubeconfig={kubeconfig}"],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PATH": path},
-            timeout=60,
-        )
-        return answer.returncode, (answer.stdout + answer.stderr).strip()
+    @property
+    def points(self) -> int:
+        """How many decision points there are."""
+        return len(self.decision_points)
+
+    def evaluation(self, endpoint: str, number: int = 0) -> str:
+        """Where a decision point is asked about an endpoint; they are numbered without end."""
+        return self.decision_points[number % len(self.decision_points)].evaluation(endpoint)
+
+    def records(self) -> list[str]:
+        """Return the lines of all decision records, each point's in its order."""
+        return [line for point in self.decision_points for line in point.records.read_text().splitlines()]
 
     def start_operator(self, *flags: str, name: str = "operator") -> Running:
         """Start an operator."""
@@ -197,10 +187,6 @@ class Stack:
             return f"http://127.0.0.1:{port}"
 
         self.crm_url = _unless_port_taken(start)
-
-    def crm_token(self) -> str:
-        """Return the CRM's own token, as the CRM reads it."""
-        return (self.folder / "crm-api.token").read_text().strip()
 
     def stop(self) -> None:
         """End every process that was started here."""

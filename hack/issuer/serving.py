@@ -26,13 +26,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, host: str = HOST) -> None:
         """Listen; port 0 takes a free one. The authority's certificate is then `ca_file`."""
-        super().__init__((HOST, port), _Handler)
+        super().__init__((host, port), _Handler)
         authority = Authority.at(folder, "ca")
-        pair = authority.serving("issuer", [HOST, "localhost"])
+        pair = authority.serving("issuer", [host, "localhost"])
         self.ca_file = authority.certificate
-        self.signer = Signer.at(folder, f"https://{HOST}:{self.server_address[1]}")
+        self.signer = Signer.at(folder, f"https://{host}:{self.server_address[1]}")
         self.asked: list[str] = []
         self.replies: dict[str, tuple[int, bytes, dict[str, str]]] = {}
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -71,9 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, port: int = 0) -> Iterator[Server]:
+def serving(folder: Path, port: int = 0, host: str = HOST) -> Iterator[Server]:
     """Serve until the end of the block."""
-    server = Server(port, folder)
+    server = Server(port, folder, host)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

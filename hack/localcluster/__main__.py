@@ -15,6 +15,9 @@ from localcluster import build, kind
 from localcluster.access import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.named import DEFAULT_NAME, Named, all_names
+from localcluster.node import images, needs
+from localcluster.node.node import has_node
+from localcluster.node.recipes import Programs
 from localcluster.process import spawn, tail
 from localcluster.progress import Terminal
 from localcluster.tokenrequest import Account
@@ -22,11 +25,13 @@ from localcluster.tokens import TokenFile
 
 _DESCRIPTION: Final = """\
 Runs a real Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager) as plain processes on
-this machine. No container engine and no root needed. There are no nodes: pods are accepted, none runs.
+this machine. No container engine and no root needed. Pods are accepted, none runs: but for `up --node`, which
+as root on Linux adds a node in namespaces of its own, where pods run and Services and cluster DNS answer.
 """
 _EPILOG: Final = """\
 Exit codes: 0 done; 1 it did not work, the message says what to do; 2 the command line is wrong;
-3 there is no container engine (kind only). Everything is kept under $BAILIWICK_CACHE, else
+3 there is no container engine (kind only); 4 this machine cannot run a node, the message says what is missing.
+Everything is kept under $BAILIWICK_CACHE, else
 $XDG_CACHE_HOME/bailiwick, else ~/.cache/bailiwick.
 """
 _OK: Final = 0
@@ -49,14 +54,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _build(_: argparse.Namespace) -> int:
+def _build(arguments: argparse.Namespace) -> int:
     print(build.ensure())
+    if arguments.node:
+        for folder in Programs.ensure().folders:
+            print(folder)
+    return _OK
+
+
+def _images(arguments: argparse.Namespace) -> int:
+    progress, named = Terminal(), Named(arguments.name)
+    built = images.ensure(progress)
+    if has_node(named.folder) and named.is_up:
+        with progress.step(f"Loading them into the node of cluster {named.name!r}"):
+            for image in built:
+                named.containerd.load(image.archive)
+    for image in built:
+        print(f"{image.reference} {image.digest} {image.archive}")
+    return _OK
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    containerd = Named(arguments.name).containerd
+    for archive in arguments.archives:
+        containerd.load(archive)
+    return _OK
+
+
+def _node_packages(_: argparse.Namespace) -> int:
+    progress = Terminal()
+    if not needs.install(progress):
+        progress.say("Nothing is missing.")
+    needs.require((*needs.NODE, *needs.IMAGES), what="A node with images of a checkout")
     return _OK
 
 
 def _up(arguments: argparse.Namespace) -> int:
     named, progress = Named(arguments.name), Terminal()
-    if not named.up(progress):
+    if not named.up(progress, node=arguments.node):
         progress.say(f"Cluster {named.name!r} is up already.")
     cluster = named.cluster()
     progress.say(f"It answers at {cluster.server}; its logs are in {named.logs}.")
@@ -165,8 +200,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--name", default=default, metavar="N", help=words)
         return command
 
-    add("build", _build, "build the binaries if they are not there, and print their folder")
-    with_name(add("up", _up, "start a cluster that goes on after this command, and print how to talk to it"))
+    building = add("build", _build, "build the binaries if they are not there, and print their folder")
+    building.add_argument("--node", action="store_true", help="those of a node, too, each set in a folder of its own")
+    up = with_name(add("up", _up, "start a cluster that goes on after this command, and print how to talk to it"))
+    up.add_argument("--node", action="store_true", help="with a node that runs pods; needs Linux and root")
+    with_name(add("images", _images, "build Bailiwick's images, and load them into the node if there is one"))
+    load = with_name(add("load", _load, "load images into the node"))
+    load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE", help="an OCI or Docker archive")
+    add("node-packages", _node_packages, "install the Debian packages that a node and its images need; needs root")
     down = with_name(add("down", _down, "stop a cluster, and remove its data, keys and logs"))
     down.add_argument("--keep-data", action="store_true", help="keep the folder: the next `up` goes on with it")
     with_name(add("status", _status, "say what runs; exit code 1 if something does not"), None)

@@ -49,11 +49,13 @@ class GoRecipe:
 
     modules: tuple[Module, ...]
     usual: str = field(kw_only=True)
+    # Further flags of `go list` and `go build`, such as tags.
+    flags: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def digest(self) -> str:
         """The hash of pins, flags and machine."""
-        return pins.digest(self.modules, _FLAGS)
+        return pins.digest(self.modules, (*_FLAGS, *self.flags))
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -69,10 +71,43 @@ class GoRecipe:
         """Build one after the other; what they share is compiled once."""
         go = toolchain.find(max(module.go_version() for module in self.modules), progress)
         progress.say(f"With {go}; everything it says is in {log}.")
-        workshop = _Workshop(go.path, log, progress)
+        workshop = _Workshop(go.path, log, progress, self.flags)
         for module in self.modules:
             for name, package in module.programs.items():
                 workshop.build(module, package, folder / name)
+
+
+@dataclass(frozen=True, slots=True)
+class WithFiles:
+    """A recipe whose binaries need files of a module's sources: `files` is the name of each copy to its path there."""
+
+    recipe: GoRecipe
+    module: Module
+    source: str
+    files: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """That of the binaries, and which files; the pins say what is in them."""
+        return pins.digest((self.module,), (self.recipe.digest, self.source, *self.files.values()))
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """The binaries, and the files beside them."""
+        return (*self.recipe.binaries, *self.files)
+
+    @property
+    def announcement(self) -> str:
+        """What to tell somebody who is about to wait."""
+        return self.recipe.announcement
+
+    def build(self, folder: Path, log: Path, progress: Progress) -> None:
+        """Build the binaries, and put the files beside them."""
+        self.recipe.build(folder, log, progress)
+        go = toolchain.find(self.module.go_version(), progress)
+        sources = _Workshop(go.path, log, progress).sources(self.module, self.source)
+        for name, path in self.files.items():
+            shutil.copyfile(sources / path, folder / name)
 
 
 def control_plane() -> Recipe:
@@ -84,6 +119,18 @@ def control_plane() -> Recipe:
 def kind() -> Recipe:
     """Return the recipe of kind."""
     return GoRecipe((pins.kind(),), usual="usually half a minute")
+
+
+def helm() -> Recipe:
+    """Return the recipe of Helm."""
+    return GoRecipe((pins.helm(),), usual="usually a minute")
+
+
+def argocd() -> Recipe:
+    """Return the recipe of Argo CD and of the manifests by which it is installed."""
+    module = pins.argocd()
+    recipe = GoRecipe((module,), usual="usually 4 minutes on 2 cores")
+    return WithFiles(recipe, module, pins.ARGOCD, {"install.yaml": "manifests/install.yaml"})
 
 
 def folder_of(recipe: Recipe) -> Path:
@@ -132,16 +179,23 @@ class _Workshop:
     go: Path
     log: Path
     progress: Progress
+    flags: tuple[str, ...] = ()
 
     def build(self, module: Module, package: str, target: Path) -> None:
         with self.progress.step(f"{target.name}: fetching sources") as step:
             fetched = _Counter(step, "{fetched} modules fetched")
             # How many packages there are at most; those that are in Go's cache are not compiled again.
-            total = self._run(module, fetched, "list", "-deps", package).count("\n")
+            total = self._run(module, fetched, "list", "-deps", *self.flags, package).count("\n")
         with self.progress.step(f"{target.name}: compiling") as step:
             compiled = _Counter(step, f"{{compiled}} packages of at most {total}")
-            flags = (*_FLAGS, "-v", "-ldflags", module.linker_flags(), "-o", str(target))
+            flags = (*_FLAGS, *self.flags, "-v", "-ldflags", module.linker_flags(), "-o", str(target))
             self._run(module, compiled, "build", *flags, package)
+
+    def sources(self, module: Module, source: str) -> Path:
+        """Return the folder of the sources of a Go module, which a build has fetched."""
+        with self.progress.step(f"{source}: sources") as step:
+            counter = _Counter(step, "{fetched} modules fetched")
+            return Path(self._run(module, counter, "list", "-m", "-f", "{{.Dir}}", source).strip())
 
     def _run(self, module: Module, counter: "_Counter", *arguments: str) -> str:
         """Run Go in the folder of the pins; returns what it printed to standard output."""

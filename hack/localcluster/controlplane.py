@@ -99,7 +99,7 @@ class ControlPlane:
         if self._running:
             msg = "This control plane runs already: stop() it first, or make another one."
             raise StartError(msg)
-        self._leash = Leash(self.folder if self._temporary else None)
+        self._leash = Leash(*([self.folder] if self._temporary else []))
         try:
             self._files = components.prepare(self.folder, self._settings.people, self._settings.extra_names)
             for _ in range(_TRIES):

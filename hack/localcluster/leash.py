@@ -24,10 +24,13 @@ _LET_GO: Final = "let-go"
 class Leash:
     """The owner's end of the pipe."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Start the watching process; `folder` goes away together with what is on the leash."""
+    def __init__(self, *folders: Path) -> None:
+        """Start the watching process; the folders go away together with what is on the leash, in this order.
+
+        A control group may be among them: of it and of those below it only the folders can be removed, and are.
+        """
         self._watcher = subprocess.Popen(  # noqa: S603 - our own module, run by the Python that runs us
-            [sys.executable, "-m", __name__, *([str(folder)] if folder else [])],
+            [sys.executable, "-m", __name__, *map(str, folders)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)},

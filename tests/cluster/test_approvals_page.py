@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from demo.stack import KUBECTL
+from demo.ground import KUBECTL
 from localcluster.access import Cluster
 from support.callers import Callers
 from support.installing import accepted

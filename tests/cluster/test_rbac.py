@@ -39,6 +39,7 @@ OPERATOR_EVERYWHERE: Final = {
     "bailiwick.dev/approvalgrants/status": "patch",
     "/serviceaccounts": "get",
     "events.k8s.io/events": "create",
+    "admissionregistration.k8s.io/validatingwebhookconfigurations:bailiwick-endpointpolicies": "get patch",
     **GUARD,
 }
 WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ, "/secrets:bailiwick-keys": READ}
@@ -47,9 +48,12 @@ OPERATOR_AT_HOME: Final = {
     "coordination.k8s.io/leases:bailiwick-operator": "get update",
     "/configmaps": "create",
     "/configmaps:bailiwick-guard": "get update",
+    "/configmaps:bailiwick-ca": "get update",
     "bailiwick.dev/approvalgrants": f"{READ} create delete",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
     "/secrets:bailiwick-keys": "get update",
+    "/secrets:bailiwick-ca": "get update",
+    "/secrets:bailiwick-serving": "get update",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
     "discovery.k8s.io/endpointslices": "list",
 }
@@ -172,6 +176,22 @@ NEITHER: Final[dict[str, Attempt]] = {
     "read a secret at home": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/any"),
     "delete the signing keys": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-keys"),
     "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
+    "delete the certificate authorities": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-ca"),
+    "patch the certificate": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-serving", {"data": {}}),
+    "delete the published authorities": lambda as_, ns, of: as_.delete(f"{SYSTEM}/configmaps/bailiwick-ca"),
+    "make a webhook configuration": lambda as_, ns, of: as_.create(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "bailiwick-endpointpolicies"},
+        }
+    ),
+    "change another webhook configuration": lambda as_, ns, of: as_.patch(
+        f"{ADMISSION}/validatingwebhookconfigurations/another", {"webhooks": []}
+    ),
+    "change a mutating webhook configuration": lambda as_, ns, of: as_.patch(
+        f"{ADMISSION}/mutatingwebhookconfigurations/bailiwick-endpointpolicies", {"webhooks": []}
+    ),
     "read signing keys elsewhere": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/secrets/bailiwick-keys"),
     "make a Secret at home": lambda as_, ns, of: as_.create(
         {
@@ -224,6 +244,11 @@ WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "bailiwick-system"}}
     ),
     "replace the signing keys": lambda as_, ns, of: as_.replace(SECRET),
+    "read the keys of the certificate authorities": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/bailiwick-ca"),
+    "read the certificate's key": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/bailiwick-serving"),
+    "change the webhook configuration": lambda as_, ns, of: as_.patch(
+        f"{ADMISSION}/validatingwebhookconfigurations/bailiwick-endpointpolicies", {"webhooks": []}
+    ),
     "write a secret": lambda as_, ns, of: as_.create(SECRET),
     "take the lease": lambda as_, ns, of: as_.get(
         "/apis/coordination.k8s.io/v1/namespaces/bailiwick-system/leases/bailiwick-operator"
@@ -244,6 +269,9 @@ OPERATOR_ONLY: Final[dict[str, Attempt]] = {
     "make the signing keys": lambda as_, ns, of: as_.create(SECRET),
     "list the signing keys": lambda as_, ns, of: as_.get(
         f"{SYSTEM}/secrets?fieldSelector=metadata.name=bailiwick-keys"
+    ),
+    "delete the webhook configuration": lambda as_, ns, of: as_.delete(
+        f"{ADMISSION}/validatingwebhookconfigurations/bailiwick-endpointpolicies"
     ),
     "write a secret away from home": lambda as_, ns, of: as_.create(
         {**SECRET, "metadata": {"name": "bailiwick-keys", "namespace": ns}}

@@ -12,7 +12,8 @@ from bailiwick_api.positions import documents
 from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, policies_path
 from bailiwick_cli.errors import CliError
-from bailiwick_engine.compile import compile_object, compile_policy, parse_spec, policy_ref
+from bailiwick_engine.acceptance import judge
+from bailiwick_engine.compile import compile_object, policy_ref
 from bailiwick_engine.compiled import BrokenPolicy
 from bailiwick_engine.display import visible
 from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
@@ -60,9 +61,7 @@ def _compiled(items: Sequence[Object]) -> Snapshot:
     compiled = [compile_object(raw) for raw in items]
     for raw, policy in zip(items, compiled, strict=True):
         if isinstance(policy, BrokenPolicy):
-            spec = parse_spec(raw.get("spec"))
-            problems = spec if isinstance(spec, tuple) else compile_policy(policy_ref(raw), spec).problems
-            for problem in problems:
+            for problem in judge(policy_ref(raw), raw.get("spec")).problems:
                 output.talk(f"warning: the policy {visible(policy.ref.name)} is broken: {visible(str(problem))}")
     return Snapshot.of(compiled)
 

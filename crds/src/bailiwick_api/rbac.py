@@ -7,11 +7,15 @@ aggregates into admin or edit, because `*` on endpointpolicies would carry `appr
 from typing import Any
 
 from bailiwick_api.accounts import (
+    CA_CONFIG_MAP,
+    CA_SECRET,
     CANARY_GRANT,
     GUARD_CONFIG_MAP,
     OPERATOR_LEASE,
+    SERVING_SECRET,
     SIGNING_KEYS_SECRET,
     SIGNING_KEYS_TYPE,
+    VALIDATING_CONFIGURATION,
     Installation,
 )
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
@@ -23,11 +27,11 @@ _READ = ["get", "list", "watch"]
 
 
 def accounts(installation: Installation) -> list[dict[str, Any]]:
-    """Return the namespace, the two service accounts, and the Secret that the operator keeps the signing keys in.
+    """Return the namespace, the two service accounts, and the Secrets that the operator fills.
 
-    Neither account mounts a token it was not asked to mount. The Secret comes from here and not from the operator,
-    since RBAC cannot tie `create` to a name or a type: who may create it could make it a token of any account of the
-    namespace. It has no `data`, so that applying it again takes nothing away.
+    Neither account mounts a token it was not asked to mount. The Secrets come from here and not from the operator,
+    since RBAC cannot tie `create` to a name or a type: who may create one could make it a token of any account of the
+    namespace. They have no `data`, so that applying them again takes nothing away.
     """
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installation.namespace}},
@@ -40,12 +44,15 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
             }
             for name in (installation.webhook_name, installation.operator_name)
         ),
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": SIGNING_KEYS_SECRET, "namespace": installation.namespace},
-            "type": SIGNING_KEYS_TYPE,
-        },
+        *(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": installation.namespace},
+                "type": SIGNING_KEYS_TYPE,
+            }
+            for name in (SIGNING_KEYS_SECRET, CA_SECRET, SERVING_SECRET)
+        ),
     ]
 
 
@@ -87,7 +94,10 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
 
 
 def operator(installation: Installation) -> list[dict[str, Any]]:
-    """Return the operator's roles: status, events, retention, whom grants name; at home lease, proof, keys, canary."""
+    """Return the operator's roles: status, events, retention, whom grants name, by what our webhook is trusted.
+
+    At home: lease, proof, keys, certificates, canary.
+    """
     name = installation.operator_name
     return [
         *_cluster_role(
@@ -102,6 +112,8 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 # The uid of the account that a grant written by hand names. `get` alone: no lists of them.
                 _rule("", ["serviceaccounts"], ["get"]),
                 _rule("events.k8s.io", ["events"], ["create"]),
+                # For its caBundle. Without `create`, which an apply of one that is gone would need.
+                _rule(_ADMISSION, ["validatingwebhookconfigurations"], ["get", "patch"], [VALIDATING_CONFIGURATION]),
                 *_guard_reading(),
             ],
         ),
@@ -112,9 +124,9 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("coordination.k8s.io", ["leases"], ["create"]),
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
                 _rule("", ["configmaps"], ["create"]),
-                _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP]),
+                _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP, CA_CONFIG_MAP]),
                 # No `create` (see `accounts`), and an update cannot change a Secret's type.
-                _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET]),
+                _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET, CA_SECRET, SERVING_SECRET]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
                 _rule(GROUP, [APPROVAL_GRANTS], ["patch"], [CANARY_GRANT]),

@@ -19,14 +19,16 @@ EndpointKey = tuple[str, str]
 class CompiledEndpoint:
     """One endpoint: its settings and its rules, indexed by subject and by action.
 
-    `settings` None: nobody carries them, or more than one does (`conflicted`); either way the endpoint denies, and
-    `enforcers` are those of every carrier, so that they are told so. `broken` are the policies that deny a subject.
-    `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies. `exact` and `patterns` are
-    for questions about no subject in particular. `workload_keys`: whose workload any rule asks for.
+    `settings` None: nobody carries them, or more than one of the `carriers` does (`conflicted`); either way the
+    endpoint denies, and `enforcers` are those of every carrier, so that they are told so. `broken` are the policies
+    that deny a subject. `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies.
+    `exact` and `patterns` are for questions about no subject in particular. `workload_keys`: whose workload any rule
+    asks for.
     """
 
     settings: CompiledSettings | None
     enforcers: frozenset[str]
+    carriers: tuple[PolicyRef, ...]
     conflicted: bool
     denied_whole: PolicyRef | None
     broken: Mapping[Key, PolicyRef]
@@ -59,6 +61,7 @@ class CompiledEndpoint:
         return cls(
             settings=carriers[0] if len(carriers) + len(unread) == 1 and carriers else None,
             enforcers=frozenset(name for settings in carriers for name in settings.enforcers),
+            carriers=(*(settings.carrier for settings in carriers), *unread),
             conflicted=len(carriers) + len(unread) > 1,
             denied_whole=min(whole, key=lambda ref: ref.name) if whole else None,
             broken={name: policy.ref for policy in denying for name in sorted(policy.subjects or ())},

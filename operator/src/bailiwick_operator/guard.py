@@ -32,10 +32,11 @@ from typing import Any, Final, Literal
 import structlog
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_engine.acceptance import shortened
 from bailiwick_operator.inventory import Tick, Ticks
 from bailiwick_operator.kube import GRANTS_PATH, Kube, Object, RefusedError, UnreachableError
 from bailiwick_operator.prover import Prover, UnprovenError
-from bailiwick_operator.reconcile.conditions import Status, shortened
+from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,

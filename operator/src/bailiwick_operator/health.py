@@ -9,6 +9,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any, Final
 
 from bailiwick_operator.metrics import CONTENT_TYPE, Metrics
@@ -41,12 +42,14 @@ class Progress:
 
 
 class Health:
-    """What `/healthz` says. `leading`, `problem` and `keys` are for people; `watched` decides the status."""
+    """What `/healthz` says. `watched` decides the status, everything else is for people."""
 
     def __init__(self) -> None:
         self.leading = False
         self.problem: Callable[[], str | None] = lambda: None
         self.keys: Callable[[], str | None] = lambda: None
+        self.certificates: Callable[[], str | None] = lambda: None
+        self.not_after: Callable[[], datetime | None] = lambda: None
         self.watched: dict[str, Progress] = {}
         self.metrics: Final = Metrics()
 
@@ -57,6 +60,8 @@ class Health:
             "leading": self.leading,
             "guard": self.problem() or "proven" if self.leading else "not ours to prove",
             "keys": self.keys() or "as they should be" if self.leading else "not ours to keep",
+            "certificates": self.certificates() or "as they should be" if self.leading else "not ours to keep",
+            "certificateNotAfter": None if (ends := self.not_after()) is None else ends.isoformat(),
             "lastProgressSeconds": {name: round(progress.age(), 1) for name, progress in self.watched.items()},
         }
         return (503 if still else 200), body

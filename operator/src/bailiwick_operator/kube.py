@@ -150,6 +150,15 @@ class Kube:
         body = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": status}
         return await self._write("PATCH", path, _options() | {"force": "true"}, body, _APPLY)
 
+    async def apply_fields(self, path: str, judged: Object, fields: Object, manager: str) -> Answer:
+        """Server-side apply of fields as a manager of their own, only upon the very version that was judged (else 409).
+
+        Without that an apply would make the object where it is gone.
+        """
+        metadata = {key: judged["metadata"][key] for key in ("name", "uid", "resourceVersion")}
+        body = {"apiVersion": judged["apiVersion"], "kind": judged["kind"], "metadata": metadata, **fields}
+        return await self._write("PATCH", path, {"fieldManager": manager, "force": "true"}, body, _APPLY)
+
     async def _read(self, path: str, query: Mapping[str, str]) -> Object:
         answer = await self.get(path, query)
         if not answer.ok:

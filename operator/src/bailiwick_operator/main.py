@@ -15,6 +15,7 @@ import structlog
 
 from bailiwick_api.access import Access, AccessError, access
 from bailiwick_operator import logs
+from bailiwick_operator.certificates import External, Keeper, SelfManaged
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import Watch
@@ -125,12 +126,15 @@ async def _lead(
     guard.tell = partial(reconciler.events.tell_of_guard, settings.installation.namespace)
     reconciler.granting.guard = guard
     keys = KeyKeeper(kube, settings.installation, settings.key_rotation, interval=settings.key_interval)
+    certificates = _certificates(settings, kube)
     health.leading = True
     health.metrics.leader = Leader(guard, keys, reconciler)
     health.problem = lambda: guard.problem
     health.keys = lambda: keys.problem
+    health.certificates, health.not_after = lambda: certificates.problem, lambda: certificates.not_after
     health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)
     health.watched["keys"] = Progress(lambda: keys.rounds, 3 * settings.key_interval + 60)
+    health.watched["certificates"] = Progress(lambda: certificates.rounds, 3 * settings.certificate_interval + 60)
     listed = reconciler.listed_anew
     sinks = (_into(inventory, listed, reconciler.told) for inventory in (reconciler.policies, reconciler.grants))
     watch = Watch(where, partial(_served, kube), *sinks)
@@ -138,8 +142,21 @@ async def _lead(
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(guard.run())
         tasks.create_task(keys.run())
+        tasks.create_task(certificates.run())
         tasks.create_task(reconciler.run(settings.relist_interval))
         tasks.create_task(_watch(reconciler, watch))
+
+
+def _certificates(settings: Settings, kube: Kube) -> Keeper:
+    if settings.tls_mode == "external":
+        return External(kube, settings.installation, interval=settings.certificate_interval)
+    return SelfManaged(
+        kube,
+        settings.installation,
+        settings.webhook_service,
+        settings.certificates,
+        interval=settings.certificate_interval,
+    )
 
 
 async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:

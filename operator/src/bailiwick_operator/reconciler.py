@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from bailiwick_engine.acceptance import Judged
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.granting import Granting
@@ -37,7 +38,7 @@ class _Compiled:
     """The compilation of one generation of a policy."""
 
     generation: int
-    judged: endpointpolicy.Judged
+    judged: Judged
 
 
 class Reconciler:
@@ -214,7 +215,7 @@ class Reconciler:
         if refused:
             raise RetryError("; ".join(refused))
 
-    def _judge(self, seen: Seen) -> endpointpolicy.Judged:
+    def _judge(self, seen: Seen) -> Judged:
         metadata = seen.body["metadata"]
         known = self._compiled.get(metadata["uid"])
         if known is None or known.generation != metadata["generation"]:

@@ -4,18 +4,21 @@ Holds: a `Settings` that exists is valid; nothing below `main` reads a flag or t
 """
 
 import argparse
+import ipaddress
 import os
+import re
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_operator import issuers
+from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import Rotation
 from bailiwick_operator.reconcile.retention import MOST_DAYS, Keeping
 
@@ -23,8 +26,12 @@ _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_PORT: Final = 65535
+_DNS_NAME: Final = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+TlsMode = Literal["self-managed", "external"]
+_MODES: Final = ("self-managed", "external")
 _DAY: Final = 86400
 _LONGEST_ROTATION: Final = 315_360_000  # ten years: a sum of times must stay a time
+_LONGEST_AUTHORITY: Final = 3 * _LONGEST_ROTATION
 _JITTER: Final = 1.2  # of the election library, which wants this many retries within the deadline
 
 
@@ -61,6 +68,9 @@ class Settings:
     log_level: str = "info"
     keeping: Keeping = Keeping()  # noqa: RUF009 - frozen
     issuers: Mapping[str, bool] | None = None
+    tls_mode: TlsMode = "self-managed"
+    certificates: Terms = Terms(frozenset())  # noqa: RUF009 - frozen
+    certificate_interval: float = 10.0
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -102,7 +112,21 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         log_level=options.log_level,
         keeping=Keeping(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
         issuers=named,
+        tls_mode=cast("TlsMode", options.tls_mode),
+        certificates=Terms(
+            _serving_names(options) | frozenset(options.serving_name or options.environment_names),
+            timedelta(seconds=options.ca_seconds),
+            timedelta(seconds=options.certificate_seconds),
+            timedelta(seconds=options.ca_settle_seconds),
+        ),
+        certificate_interval=options.certificate_interval,
     )
+
+
+def _serving_names(options: argparse.Namespace) -> frozenset[str]:
+    """Return the names that the decision point is called by within the cluster."""
+    name = f"{options.webhook_service}.{options.namespace}"
+    return frozenset((options.webhook_service, name, f"{name}.svc", f"{name}.svc.cluster.local"))
 
 
 def _wrong(options: argparse.Namespace) -> str | None:
@@ -110,12 +134,15 @@ def _wrong(options: argparse.Namespace) -> str | None:
     for name in ("namespace", "webhook_account", "operator_account", "webhook_service"):
         if not getattr(options, name):
             return f"{_flag(name)} must not be empty"
-    for name in ("proof_interval", "key_interval", "relist_interval", "request_timeout"):
+    for name in ("proof_interval", "key_interval", "relist_interval", "request_timeout", "certificate_interval"):
         if getattr(options, name) <= 0:
             return f"{_flag(name)} must be more than 0 seconds"
     for url in options.replica or options.environment_replicas:
         if not _is_url(url):
             return f"--replica {url}: a URL like http://127.0.0.1:9443 is wanted"
+    for name in options.serving_name or options.environment_names:
+        if not _is_name(name):
+            return f"--serving-name {name}: a DNS name or an address is wanted"
     prefixes = options.human_username_prefix or options.environment_prefixes
     problems = {
         # As the election library would say it, but with the names of the flags.
@@ -135,6 +162,16 @@ def _wrong(options: argparse.Namespace) -> str | None:
         "needed: --key-rotation-seconds > --key-publish-seconds, which is at least 1": not (
             _LONGEST_ROTATION >= options.key_rotation_seconds > options.key_publish_seconds >= 1
         ),
+        f"--tls-mode {options.tls_mode}: choose from {', '.join(_MODES)}": options.tls_mode not in _MODES,
+        "--certificate-interval: at most 60 seconds": options.certificate_interval > 60,  # noqa: PLR2004 - as it says
+        "needed: --ca-seconds at least 3 times --certificate-seconds and --ca-settle-seconds together, which are at"
+        " least 1 each": not (
+            options.certificate_seconds >= 1
+            and options.ca_settle_seconds >= 1
+            and _LONGEST_AUTHORITY
+            >= options.ca_seconds
+            >= 3 * (options.certificate_seconds + options.ca_settle_seconds)
+        ),
         f"--kubeconfig {options.kubeconfig}: no such file": (
             options.kubeconfig is not None and not options.kubeconfig.is_file()
         ),
@@ -151,6 +188,16 @@ def _is_url(text: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_name(text: str) -> bool:
+    if _DNS_NAME.fullmatch(text):
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _flag(name: str) -> str:
@@ -213,6 +260,30 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "how long a signing key is published before it signs; longer than the 300 seconds that clients may keep it",
     )
     number("key-interval", float, 30, "seconds between looks at the signing keys")
+    parser.add_argument(
+        "--tls-mode",
+        choices=_MODES,
+        default=given("tls-mode", "self-managed"),
+        help="who issues the decision point's certificate: we (self-managed), or cert-manager or a person, whose"
+        " authority is published all the same (external; default: self-managed)",
+    )
+    names = [name for name in given("serving-name", "").split(",") if name]
+    parser.add_argument(
+        "--serving-name",
+        action="append",
+        metavar="NAME",
+        help="DNS name or address that the certificate is for besides those of the Service; repeatable",
+    )
+    number("certificate-seconds", int, 90 * _DAY, "how long a serving certificate lives; replaced after two thirds")
+    number("ca-seconds", int, 5 * 365 * _DAY, "how long a certificate authority lives; succeeded after two thirds")
+    number(
+        "ca-settle-seconds",
+        int,
+        _DAY,
+        "how long an authority is published before it issues, and stays published after its last certificate is out of"
+        " use: longer than any caller keeps what is published",
+    )
+    number("certificate-interval", float, 10, "seconds between looks at the certificates, at most 60")
     number("relist-interval", float, 600, "seconds between full lists that repair lost deletions, with jitter")
     number("request-timeout", float, 10, "seconds for one request to the API server")
     number("grant-retention-seconds", int, _DAY, "how long a grant is kept after it ended: longer than any cooldown")
@@ -231,5 +302,5 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=given("log-level", "info"),
         help="what is logged to stderr, as JSON lines (default: info)",
     )
-    parser.set_defaults(environment_prefixes=prefixes, environment_replicas=replicas)
+    parser.set_defaults(environment_prefixes=prefixes, environment_replicas=replicas, environment_names=names)
     return parser

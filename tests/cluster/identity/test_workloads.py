@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from demo import pods
-from demo.pods import Pod
+from demo.ground import Pod
 from support.installing import accepted
 from support.objects import rule
 from support.pdp import asking

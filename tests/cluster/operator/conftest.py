@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import Installation
+from cluster.operator.certificates import Certificates
 from cluster.operator.grants import Grants
 from cluster.operator.keys import Secret
 from cluster.operator.running import NewOperator, Operator
@@ -78,6 +79,12 @@ def grants(callers: Callers, installed: Installation, namespace: str, roles: Rol
 def secret(callers: Callers, installed: Installation) -> Secret:
     """The Secret of the signing keys."""
     return Secret(callers, installed)
+
+
+@pytest.fixture
+def certificates(callers: Callers, installed: Installation) -> Certificates:
+    """The certificate, its authorities, and where they are published."""
+    return Certificates(callers, installed)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,9 @@ class Secret:
 
     def create(self, kind: str) -> None:
         """Make an empty one of some type."""
-        (shipped,) = (found for found in rbac.accounts(self._installed) if found["kind"] == "Secret")
+        (shipped,) = (
+            found for found in rbac.accounts(self._installed) if found["metadata"]["name"] == SIGNING_KEYS_SECRET
+        )
         accepted(self._admin.create({**shipped, "type": kind}))
 
     def names(self) -> set[str]:

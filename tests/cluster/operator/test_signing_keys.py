@@ -15,13 +15,13 @@ from typing import Final
 import pytest
 import requests
 
-from bailiwick_api.accounts import Installation
+from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, signing, written
 from bailiwick_operator.keys import make
 from cluster.operator.keys import Secret
 from cluster.operator.running import Operator
-from demo.stack import KUBECTL
+from demo.ground import KUBECTL
 from localcluster.access import Cluster
 from localcluster.ports import free_ports
 from support.installing import MANAGER
@@ -103,7 +103,7 @@ def test_applying_the_manifest_again_takes_no_key_away(operator: Operator, secre
 @pytest.fixture
 def kubectl(cluster: Cluster, installed: Installation, tmp_path: Path) -> Callable[..., None]:
     """Run kubectl as the administrator, where `FILE` stands for the manifest of the Secret."""
-    (shipped,) = (found for found in accounts(installed) if found["kind"] == "Secret")
+    (shipped,) = (found for found in accounts(installed) if found["metadata"]["name"] == SIGNING_KEYS_SECRET)
     file = tmp_path / "secret.json"
     file.write_text(json.dumps(shipped))
 

@@ -42,31 +42,16 @@ def test_listening_beyond_loopback_without_tls_is_refused_with_a_sentence() -> N
     assert "0.0.0.0 is not loopback: give --tls-cert-file and --tls-key-file, since tokens travel on this port" in said
 
 
-@pytest.mark.parametrize("missing", ["kubeconfig", "certificate", "record folder"])
+@pytest.mark.parametrize("missing", ["kubeconfig", "record folder"])
 def test_what_cannot_be_used_ends_the_start_with_a_sentence(pdp: Bailiwick, tmp_path: Path, missing: str) -> None:
     config = pdp.stack.folder / "webhook.token.kubeconfig"
     flags: dict[str, tuple[str | Path, ...]] = {
         "kubeconfig": ("--kubeconfig", tmp_path / "nothing"),
-        "certificate": (
-            "--kubeconfig",
-            config,
-            "--tls-cert-file",
-            tmp_path / "crt",
-            "--tls-key-file",
-            tmp_path / "key",
-        ),
         "record folder": ("--kubeconfig", config, "--record-file", tmp_path / "no" / "records"),
     }
     code, said = _run(*flags[missing])
     assert (code, said.startswith("bailiwick-webhook: cannot start: ")) == (1, True)
     assert "Traceback" not in said
-
-
-def test_a_certificate_and_a_key_that_do_not_fit_are_refused(pdp: Bailiwick, tmp_path: Path) -> None:
-    one, other = _pair(tmp_path, "one"), _pair(tmp_path, "other")
-    config = pdp.stack.folder / "webhook.token.kubeconfig"
-    code, said = _run("--kubeconfig", config, "--tls-cert-file", one.certificate, "--tls-key-file", other.key)
-    assert (code, said.startswith("bailiwick-webhook: cannot start: ")) == (1, True)
 
 
 def test_a_port_that_is_taken_ends_the_start(pdp: Bailiwick) -> None:

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -22,8 +22,10 @@ from bailiwick_engine.compile import compile_object
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app
+from bailiwick_webhook.http.admission import Validate
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.issuers import Issuers
@@ -160,6 +162,8 @@ class Alone:
         seers: Iterable[str] = (),
         records: KeptRecords | None = None,
         cluster: object = None,
+        bench: Bench | None = None,
+        mapped: Mapping[str, bool] | None = None,
     ) -> None:
         self.store = StaticStore(policies)
         self.tokens = NamedTokens()
@@ -176,7 +180,10 @@ class Alone:
             permits=Permits(cast("Any", self.reviews)),
         )
         identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
-        self.application = app.build(self.pdp, identity, url, lambda: False, Signer(lambda: self.store.keyring))
+        self.bench = bench
+        validate = None if bench is None else Validate(bench, store, mapped, self.pdp.counts).__call__
+        signer = Signer(lambda: self.store.keyring)
+        self.application = app.build(self.pdp, identity, url, lambda: False, signer, validate)
 
 
 def read(folder: Path) -> list[Object]:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.generate import main, manifests, rendered
+from bailiwick_api.generate import main, manifests, rendered, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,11 +35,12 @@ def test_the_folder_of_the_repository_passes_the_check() -> None:
 
 def test_every_manifest_is_written(out: Path) -> None:
     written = {str(path.relative_to(out)) for path in out.rglob("*.yaml")}
-    assert written == set(manifests(Installation()))
+    assert written == {*manifests(Installation()), *serving(Installation())}
     assert written == {
         *("endpointpolicies.yaml", "approvalgrants.yaml"),
         *(f"guards/{name}.yaml" for name in ("open", "review", "status", "delete")),
         *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people")),
+        "admission/policies.yaml",
     }
 
 

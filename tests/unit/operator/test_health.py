@@ -41,7 +41,14 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
     health.problem = lambda: "a guard is missing"
     assert health.report() == (
         200,
-        {"leading": True, "guard": "a guard is missing", "keys": "as they should be", "lastProgressSeconds": {}},
+        {
+            "leading": True,
+            "guard": "a guard is missing",
+            "keys": "as they should be",
+            "certificates": "as they should be",
+            "certificateNotAfter": None,
+            "lastProgressSeconds": {},
+        },
     )
 
 

@@ -19,7 +19,7 @@ from support.objects import Object
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 PATH: Final = f"/api/v1/namespaces/bailiwick-system/secrets/{SIGNING_KEYS_SECRET}"
-(EMPTY,) = (found for found in accounts(Installation()) if found["kind"] == "Secret")
+(EMPTY,) = (found for found in accounts(Installation()) if found["metadata"]["name"] == SIGNING_KEYS_SECRET)
 
 
 class FakeSecrets(Kube):

@@ -6,10 +6,11 @@ from typing import Final
 
 import pytest
 
+from bailiwick_engine.acceptance import Judged
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.endpointpolicy import Judged, Observed, Outcome
+from bailiwick_operator.reconcile.endpointpolicy import Observed, Outcome
 from bailiwick_operator.reconcile.programmed import Serving
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
 from unit.operator.cases import NOW, at, condition, stored

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import Rotation
 from bailiwick_operator.reconcile.retention import Keeping
 from bailiwick_operator.settings import LeaseTimes, parse
@@ -21,6 +22,23 @@ def test_the_defaults_are_those_of_a_plain_installation() -> None:
         Rotation(timedelta(days=30), timedelta(minutes=10)),
         30,
     )
+
+
+def test_certificates_are_ours_and_for_the_service_unless_told_otherwise() -> None:
+    plain = parse([], {})
+    service = "bailiwick-webhook.bailiwick-system"
+    names = frozenset({"bailiwick-webhook", service, f"{service}.svc", f"{service}.svc.cluster.local"})
+    assert (plain.tls_mode, plain.certificate_interval) == ("self-managed", 10)
+    assert plain.certificates == Terms(names, timedelta(days=1825), timedelta(days=90), timedelta(days=1))
+    arguments = ["--serving-name", "pdp.example", "--serving-name", "::1", "--certificate-seconds", "60"]
+    told = parse([*arguments, "--webhook-service", "pdp", "--namespace", "here"], {"BAILIWICK_TLS_MODE": "external"})
+    assert told.tls_mode == "external"
+    assert told.certificates.names == {
+        *("pdp", "pdp.here", "pdp.here.svc", "pdp.here.svc.cluster.local"),
+        *("pdp.example", "::1"),
+    }
+    assert told.certificates.leaf_life == timedelta(minutes=1)
+    assert "*.a.example" in parse([], {"BAILIWICK_SERVING_NAME": "a.example,*.a.example"}).certificates.names
 
 
 def test_grants_are_kept_for_a_day_and_five_hundred_of_a_policy_unless_told_otherwise() -> None:
@@ -114,6 +132,15 @@ def test_variables_are_taken_and_flags_win() -> None:
         (["--key-publish-seconds", "0"], "--key-rotation-seconds > --key-publish-seconds"),
         (["--key-rotation-seconds", "315360001"], "--key-rotation-seconds > --key-publish-seconds"),
         (["--key-rotation-seconds", "a month"], "invalid int value"),
+        (["--tls-mode", "none"], "invalid choice"),
+        (["--serving-name", "https://pdp.example"], "a DNS name or an address is wanted"),
+        (["--serving-name", ""], "a DNS name or an address is wanted"),
+        (["--certificate-seconds", "0"], "which are at least 1 each"),
+        (["--ca-settle-seconds", "0"], "which are at least 1 each"),
+        (["--ca-seconds", "23500000"], "at least 3 times --certificate-seconds and --ca-settle-seconds together"),
+        (["--ca-seconds", "9999999999"], "at least 3 times --certificate-seconds and --ca-settle-seconds together"),
+        (["--certificate-interval", "0"], "--certificate-interval must be more than 0"),
+        (["--certificate-interval", "61"], "--certificate-interval: at most 60 seconds"),
         (["--grant-retention-seconds", "0"], "--grant-retention-seconds: 1 second to 30 days"),
         (["--grant-retention-seconds", "2592001"], "--grant-retention-seconds: 1 second to 30 days"),
         (["--grants-kept-per-policy", "-1"], "--grants-kept-per-policy must not be negative"),
@@ -144,6 +171,8 @@ def test_what_makes_no_sense_is_refused_with_words(
     ("variable", "value", "words"),
     [
         ("BAILIWICK_RENEW_SECONDS", "long", "--renew-seconds: invalid int value: 'long'"),
+        ("BAILIWICK_TLS_MODE", "none", "--tls-mode none: choose from self-managed, external"),
+        ("BAILIWICK_SERVING_NAME", "a b", "--serving-name a b: a DNS name or an address is wanted"),
         ("BAILIWICK_LOG_LEVEL", "loud", "--log-level loud: choose from debug"),
         ("BAILIWICK_NAMESPACE", "", "--namespace must not be empty"),
     ],

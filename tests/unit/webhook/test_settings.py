@@ -17,6 +17,10 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a name": (("--host", "pdp.example"), "pdp.example is not loopback"),
     "a certificate alone": (PAIR[:2], "--tls-cert-file and --tls-key-file go together"),
     "a key alone": (PAIR[2:], "--tls-cert-file and --tls-key-file go together"),
+    "files that are looked at without rest": (
+        (*PAIR, "--tls-poll-seconds", "0"),
+        "must be a number greater than 0",
+    ),
     "a stale store that is dead before": (
         ("--max-staleness", "20", "--hard-staleness", "10"),
         "--max-staleness must not exceed --hard-staleness",
@@ -49,7 +53,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a queue of no size": (("--record-queue-bytes", "-1"), "must be a whole number greater than 0"),
     "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
     "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
-    "processes below none": (("--processes", "-1"), "must be a whole number greater than 0"),
+    "processes below none": (("--processes", "-1"), "--processes must not be negative"),
     "a port among the status ports": (
         ("--processes", "4", "--port", "8084", "--status-port", "8081"),
         "--port 8084 is one of the status ports 8081 to 8084",

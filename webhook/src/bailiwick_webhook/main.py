@@ -6,7 +6,6 @@ Holds: nothing is answered before the first list was compiled; SIGTERM makes us 
 import asyncio
 import contextlib
 import signal
-import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,10 +15,13 @@ import structlog
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook import heap, logs, processes, settings, standalone
+from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
+from bailiwick_webhook.http.admission import Validate
 from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.proof import Identity
@@ -36,7 +38,7 @@ from bailiwick_webhook.settings import Settings
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import View
-from bailiwick_webhook.tls.context import server_context
+from bailiwick_webhook.tls.reload import Certificates
 
 _log = structlog.get_logger()
 
@@ -56,7 +58,7 @@ def _serve(given: Settings) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(given))
-    except (AccessError, OSError, ssl.SSLError) as error:
+    except (AccessError, OSError) as error:
         sys.stderr.write(f"bailiwick-webhook: cannot start: {error}\n")
         return 1
     return 0
@@ -68,9 +70,7 @@ async def _run(given: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if given.place is not None:
         given.place.follow(asyncio.get_running_loop(), stop.set)
-    tls = (
-        server_context(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file and given.tls_key_file else None
-    )
+    tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(
             RecordWriter(
@@ -91,7 +91,8 @@ async def _run(given: Settings) -> None:
                 store,
                 lambda: listening.is_set() and not stop.is_set(),
                 identity.notice,
-                Exposition(store, records, pdp.counts, restarts=given.place.restarts if given.place else 0),
+                Exposition(store, records, pdp.counts, tls, restarts=given.place.restarts if given.place else 0),
+                tls,
             ),
             given.status_host,
             given.status_port,
@@ -105,14 +106,27 @@ async def _run(given: Settings) -> None:
         reading = [asyncio.create_task(keys.run()) for keys in keysets]
         for task in reading:
             stack.callback(task.cancel)
-        await _first(_synced(store), stop.wait(), watching)
+        if tls is not None:
+            stack.callback(asyncio.create_task(tls.run()).cancel)
+        await _first(_ready(store, tls), stop.wait(), watching)
         if stop.is_set():
             return
         filled()
-        decisions = app.build(pdp, identity, given.external_url, stop.is_set, Signer(lambda: store.keyring))
+        admission = None
+        if given.policies is None:
+            bench = Bench()
+            stack.push_async_callback(bench.close)
+            admission = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
+        signer = Signer(lambda: store.keyring)
+        decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, admission)
         health.count_answers(decisions, pdp.counts)
         server = await serve(
-            decisions, given.host, given.port, tls, shared=given.place is not None, bounds=given.bounds
+            decisions,
+            given.host,
+            given.port,
+            None if tls is None else tls.listening,
+            shared=given.place is not None,
+            bounds=given.bounds,
         )
         stack.push_async_callback(server.stop)
         listening.set()
@@ -166,7 +180,18 @@ async def _first(*awaited: Awaitable[object]) -> None:
         task.result()
 
 
-async def _synced(store: View) -> None:
+def _certificates(given: Settings) -> Certificates | None:
+    if given.tls_cert_file is None or given.tls_key_file is None:
+        return None
+    return Certificates(
+        given.tls_cert_file, given.tls_key_file, interval=given.tls_poll_seconds, names=given.tls_server_names
+    )
+
+
+async def _ready(store: View, tls: Certificates | None) -> None:
+    """Wait for the first lists, and for a certificate: its Secret is mounted before the operator has filled it."""
+    if tls is not None:
+        await tls.first()
     while not store.synced:  # noqa: ASYNC110 - at start only, and of six things that have no event in common
         await asyncio.sleep(0.02)
 

@@ -52,6 +52,8 @@ class Settings:
     external_url: str
     tls_cert_file: Path | None
     tls_key_file: Path | None
+    tls_poll_seconds: float
+    tls_server_names: tuple[str, ...]
     record_file: Path | None
     record_fsync: bool
     record_limits: Limits
@@ -113,6 +115,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         external_url=external,
         tls_cert_file=options.tls_cert_file,
         tls_key_file=options.tls_key_file,
+        tls_poll_seconds=options.tls_poll_seconds,
+        tls_server_names=tuple(options.tls_server_name),
         record_file=None if str(options.record_file) == "-" else options.record_file,
         record_fsync=options.record_fsync,
         record_limits=Limits(
@@ -139,6 +143,8 @@ def _check_processes(parser: argparse.ArgumentParser, options: argparse.Namespac
     options.processes = options.processes or cores()
     if options.processes == 1:
         return
+    if options.processes < 0:
+        parser.error("--processes must not be negative")
     if sys.platform != "linux":
         parser.error("--processes other than 1 needs Linux, whose kernel spreads connections over them")
     if options.port and options.status_port and 0 <= options.port - options.status_port < options.processes:
@@ -200,6 +206,15 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--external-url", default="", help="base of the URLs in answers (default: host and port)")
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
     serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
+    serving.add_argument(
+        "--tls-poll-seconds", type=_positive, default=5.0, help="look this often whether the two files have changed"
+    )
+    serving.add_argument(
+        "--tls-server-name",
+        action="append",
+        default=[],
+        help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
+    )
     serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
     bounds = Bounds()
     serving.add_argument(
@@ -219,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serving.add_argument(
         "--processes",
-        type=_any_count,
+        type=int,
         default=1,
         help="so many share --port, each with a status port (--status-port and the next ones) and a record file"
         " (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
@@ -324,10 +339,6 @@ def _count(text: str) -> int:
         message = "must be a whole number greater than 0"
         raise argparse.ArgumentTypeError(message)
     return value
-
-
-def _any_count(text: str) -> int:
-    return 0 if text == "0" else _count(text)
 
 
 def _loopback(host: str) -> bool:

@@ -1,6 +1,6 @@
 """JSON objects, parsed fast where it can be proven that a strict parser would have read the very same.
 
-Standing: under `http.body` and `identity.compact`, whose own strict parsers are the authority, and say what is wrong.
+Standing: under `slowjson` and `identity.compact`, whose own strict parsers are the authority, and say what is wrong.
 Holds: what is returned is what they return; whatever is not proven here is None, and theirs to judge. A differential
 test holds the two together.
 """
@@ -19,8 +19,8 @@ _LONG: Final = b"0" * 19
 _DIGITS: Final = bytes(ord("0" if chr(byte) in "0123456789" else " ") for byte in range(256))
 
 
-def proven(raw: bytes) -> dict[str, Any] | None:
-    """Return the object that these bytes are, if that is beyond doubt.
+def proven(raw: bytes, most: int = MAX_VALUES) -> dict[str, Any] | None:
+    """Return the object that these bytes are, if that is beyond doubt; of at most so many values.
 
     orjson itself refuses what is not UTF-8, not JSON (NaN too), a lone surrogate, and a number beyond all floats. It
     keeps the last of two members of one name, and turns an integer of more than 64 bits into a float. So it is shown
@@ -42,7 +42,7 @@ def proven(raw: bytes) -> dict[str, Any] | None:
         return None
     opened = raw.count(b"{") + raw.count(b"[")
     # A value stands behind each comma, and one behind each bracket that is not closed at once; and there is the whole.
-    if opened + raw.count(b",") >= MAX_VALUES:
+    if opened + raw.count(b",") >= most:
         return None
     if (opened >= MAX_DEPTH or _LONG in raw.translate(_DIGITS)) and not _within(value):
         return None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from bailiwick_engine.acceptance import shortened
+
 Status = dict[str, Any]
 _MESSAGE_LENGTH: Final = 4096
 
@@ -41,7 +43,7 @@ def entries(wanted: Iterable[Condition], present: Status, generation: int, now: 
                 "observedGeneration": generation,
                 "lastTransitionTime": before["lastTransitionTime"] if before is not None and stays else stamp(now),
                 "reason": condition.reason,
-                "message": shortened(condition.message),
+                "message": shortened(condition.message, _MESSAGE_LENGTH),
             }
         )
     return out
@@ -65,11 +67,6 @@ def stamp(moment: datetime) -> str:
 def parsed(text: str) -> datetime:
     """Read a moment as Kubernetes writes it."""
     return datetime.fromisoformat(text)
-
-
-def shortened(message: str, length: int = _MESSAGE_LENGTH) -> str:
-    """Cut a message to what the schema takes."""
-    return message if len(message) <= length else message[: length - 1] + "…"
 
 
 def _comparable(conditions: Sequence[Mapping[str, Any]] | None, types: frozenset[str]) -> dict[str, Any]:

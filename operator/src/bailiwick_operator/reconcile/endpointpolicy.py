@@ -6,37 +6,21 @@ being deleted is as good as suspended. Ready sums up: it is true once all of it 
 process decides by it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from bailiwick_engine.compile import compile_policy, parse_spec, policy_ref
-from bailiwick_engine.problem import Problem
+from bailiwick_engine import acceptance
+from bailiwick_engine.acceptance import Around, Judged, listed, named
+from bailiwick_engine.compile import policy_ref
 from bailiwick_operator.reconcile import programmed as programming
-from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, shortened, stamp, truth
-from bailiwick_operator.reconcile.mapped import NOBODY, People, people_of, unmapped
+from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, stamp, truth
 from bailiwick_operator.reconcile.programmed import Serving
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")
 TYPES: Final = frozenset({"Accepted", "Programmed", "Ready"})
-_TOLD: Final = 5
-_MESSAGE: Final = 500
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What is told of a compilation. The compiled rules themselves are big, and nobody asks the operator to decide."""
-
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...] = ()
-    digest: str | None = None
-    rules: int = 0
-    audit: bool = False
-    suspend: bool = False
-    expire_time: datetime | None = None
-    people: People = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +52,12 @@ class Outcome:
 
 def judge(policy: Object) -> Judged:
     """Compile a stored policy. The most expensive step; the same for the same uid and generation."""
-    spec = parse_spec(policy.get("spec"))
-    if isinstance(spec, tuple):
-        return Judged(spec)
-    compilation = compile_policy(policy_ref(policy), spec)
-    return Judged(
-        compilation.problems,
-        compilation.warnings,
-        compilation.policy.digest if compilation.policy is not None else None,
-        len(spec.rules),
-        spec.mode == "Audit",
-        spec.suspend,
-        spec.expire_time,
-        people_of(spec),
-    )
+    return acceptance.judge(policy_ref(policy), policy.get("spec"))
 
 
 def carries_settings(policy: Object) -> bool:
     """Tell whether it carries `endpointSettings`, whether or not they can be read."""
-    return "endpointSettings" in _spec(policy)
+    return acceptance.carries_settings(policy.get("spec"))
 
 
 def is_asserted(policy: Object) -> bool:
@@ -98,8 +69,7 @@ def is_asserted(policy: Object) -> bool:
 
 def endpoint_of(policy: Object) -> str:
     """Return the endpoint that it speaks of; one that cannot be read shares the empty name."""
-    endpoint = _spec(policy).get("endpoint")
-    return endpoint if isinstance(endpoint, str) else ""
+    return acceptance.endpoint_of(policy.get("spec"))
 
 
 def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
@@ -126,20 +96,11 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
 
 def _accepted(policy: Object, observed: Observed) -> Condition:
     judged = observed.judged
-    if judged.problems:
-        return Condition("Accepted", "False", "InvalidPolicy", _listed(judged.problems))
-    if carries_settings(policy) and len(observed.carriers) > 1:
-        others = sorted(set(observed.carriers) - {policy["metadata"]["name"]})
-        return Condition(
-            "Accepted",
-            "False",
-            "Conflicted",
-            f"endpointSettings of {endpoint_of(policy)} stand in {_names(others)} too: exactly one policy of an"
-            " endpoint carries them, and until then the endpoint denies everything",
-        )
-    if (wrong := unmapped(judged.people, observed.principals, observed.issuers)) is not None:
-        return Condition("Accepted", "False", "UnmappedIssuer", wrong)
-    warnings = f"; warnings: {_listed(judged.warnings)}" if judged.warnings else ""
+    around = Around(set(observed.carriers) - {policy["metadata"]["name"]}, observed.principals, observed.issuers)
+    refused = acceptance.refusal(judged, endpoint_of(policy), around, carries=carries_settings(policy))
+    if refused is not None:
+        return Condition("Accepted", "False", refused.why, refused.message)
+    warnings = f"; warnings: {listed(judged.warnings)}" if judged.warnings else ""
     return Condition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
 
 
@@ -168,7 +129,7 @@ def _ready(accepted: Condition, programmed: Condition, policy: Object, observed:
             "Ready",
             "False",
             "Conflicted",
-            f"endpointSettings of {endpoint} stand in {_names(observed.carriers)}: only one policy may carry them",
+            f"endpointSettings of {endpoint} stand in {named(observed.carriers)}: only one policy may carry them",
         )
     reason, message = _in_force(observed.judged, now)
     if reason != "Expired" and programmed.status != "True":
@@ -198,16 +159,6 @@ def _in_force(judged: Judged, now: datetime) -> tuple[str, str]:
 def _spec(policy: Object) -> Object:
     spec = policy.get("spec")
     return spec if isinstance(spec, dict) else {}
-
-
-def _listed(problems: Sequence[Problem]) -> str:
-    told = "; ".join(shortened(str(problem), _MESSAGE) for problem in problems[:_TOLD])
-    return f"{told}; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else told
-
-
-def _names(names: Sequence[str]) -> str:
-    told = ", ".join(sorted(names)[:_TOLD])
-    return f"{told} and {len(names) - _TOLD} more" if len(names) > _TOLD else told
 
 
 def _many(count: int, what: str) -> str:

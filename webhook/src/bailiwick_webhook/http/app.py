@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from bailiwick_api.admission import PATH
 from bailiwick_engine.search import Kind
 from bailiwick_webhook.http import answers, metadata
 from bailiwick_webhook.http.answers import json
@@ -31,9 +32,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build(
-    pdp: Pdp, identity: Identity, external_url: str, draining: Callable[[], bool], signer: Signer | None = None
+    pdp: Pdp,
+    identity: Identity,
+    external_url: str,
+    draining: Callable[[], bool],
+    signer: Signer | None = None,
+    admission: Handler | None = None,
 ) -> web.Application:
-    """Return the application of the decision paths."""
+    """Return the application of the decision paths; without `admission`, there is no API server that would ask."""
     edge = Edge(pdp, identity, external_url, signer or Signer())
     handlers = _Handlers(edge)
     app = web.Application(middlewares=[_answered])
@@ -49,6 +55,8 @@ def build(
     app.router.add_post(f"{_TENANT}/access/v1/requests", requests.submit)
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", requests.poll)
     app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", requests.cancel)
+    if admission is not None:
+        app.router.add_post(PATH, admission)
     return app
 
 

@@ -1,13 +1,14 @@
 """Health, on a port of its own: /healthz (the loop turns), /readyz (decisions can be trusted), and /metrics.
 
 `/served` answers the operator, which asks which generations of which policies this process decides by at the moment.
-Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop;
-nothing here tells a policy to who does not know its uid already.
+Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop,
+and the certificate that we serve with has not ended; nothing here tells a policy to who does not know its uid already.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Final, Protocol
 
 import msgspec
 import orjson
@@ -24,10 +25,28 @@ _Asked = Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)]
 _ASKED: Final = msgspec.json.Decoder(_Asked)
 
 
+class Tls(Protocol):
+    """What the keeper of the serving certificate tells of itself."""
+
+    problem: str | None
+
+    @property
+    def good(self) -> bool:
+        """Whether clients can accept what is served."""
+
+    @property
+    def not_after(self) -> datetime | None:
+        """When that ends."""
+
+
 def build(
-    store: View, serving: Callable[[], bool], notice: Mapping[str, str], exposition: Exposition
+    store: View,
+    serving: Callable[[], bool],
+    notice: Mapping[str, str],
+    exposition: Exposition,
+    tls: Tls | None = None,
 ) -> web.Application:
-    """Return the application of the status port. `notice` is told besides."""
+    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -37,7 +56,13 @@ def build(
             "synced": store.synced,
             "fresh": store.freshness is Freshness.FRESH,
             "serving": serving(),
-        }
+        } | ({} if tls is None else {"certificate": tls.good})
+
+    def certificate() -> dict[str, object]:
+        if tls is None:
+            return {}
+        ends = tls.not_after
+        return {"certificate": {"not_after": None if ends is None else ends.isoformat(), "problem": tls.problem}}
 
     async def readyz(_: web.Request) -> web.Response:
         checks = looked_at()
@@ -46,6 +71,7 @@ def build(
             "checks": checks,
             "store": {"revision": store.revision, "age_seconds": round(store.age, 3) if store.synced else None},
             **store.report(),
+            **certificate(),
             **notice,
         }
         status = 200 if body["ready"] else 503

@@ -148,6 +148,11 @@ def load(path: Path) -> tuple[IssuerConfig, ...]:
     return tuple(_beside(path, config) for config in parsed.issuers)
 
 
+def mapped(configs: Iterable[IssuerConfig]) -> dict[str, bool] | None:
+    """Return of each issuer whether the API server's names of its people are known; None where no file tells of any."""
+    return {config.name: config.claims.kubernetes_username is not None for config in configs} or None
+
+
 def _beside(path: Path, config: IssuerConfig) -> IssuerConfig:
     folder = path.absolute().parent
     moved = {

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import Final
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Kind, Outcome, Review, Use
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Admission, Kind, Outcome, Review, Use
 from bailiwick_webhook.signing.jose import Why
 
 # Of which outcomes there can be which reasons; the rest has no series.
@@ -51,7 +51,10 @@ class Tally:
 class Counts:
     """Everything that is counted rather than looked up."""
 
-    __slots__ = ("batch", "evaluation", "request", "responses", "reviews", "search", "tokens_refused", "uses")
+    __slots__ = (
+        *("admissions", "batch", "evaluation", "request", "responses"),
+        *("reviews", "search", "tokens_refused", "uses"),
+    )
 
     def __init__(self) -> None:
         self.evaluation = Tally(Kind.EVALUATION)
@@ -60,6 +63,7 @@ class Counts:
         self.search = Tally(Kind.SEARCH)
         self.uses = dict.fromkeys(Use, 0)
         self.reviews = dict.fromkeys(Review, 0)
+        self.admissions = dict.fromkeys(Admission, 0)
         self.tokens_refused = dict.fromkeys(Why, 0)
         self.responses = [0] * len(CLASSES)
 

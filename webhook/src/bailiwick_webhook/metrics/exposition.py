@@ -5,6 +5,7 @@ Holds: nothing here runs unless somebody asks; what takes long on many policies 
 
 import math
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -34,13 +35,32 @@ class RecordState(Protocol):
         """Why records cannot be written."""
 
 
+class CertificateState(Protocol):
+    """What the keeper of the serving certificate tells of itself."""
+
+    problem: str | None
+
+    @property
+    def not_after(self) -> datetime | None:
+        """When what is served with ends."""
+
+
 class Exposition(Collector):
     """The metrics of one decision point."""
 
-    def __init__(self, store: View, records: RecordState, counts: Counts, *, restarts: int = 0) -> None:
+    def __init__(
+        self,
+        store: View,
+        records: RecordState,
+        counts: Counts,
+        certificate: CertificateState | None = None,
+        *,
+        restarts: int = 0,
+    ) -> None:
         self._store = store
         self._records = records
         self._counts = counts
+        self._certificate = certificate
         self._restarts = restarts
         self._sized: tuple[Snapshot | None, tuple[int, int, int]] = (None, (0, 0, 0))
         self._registry = CollectorRegistry(auto_describe=False)
@@ -84,10 +104,15 @@ class Exposition(Collector):
         yield _gauge(table.GUARD, store.guard_proven)
         yield _counter(table.REVIEWS, (((outcome,), count) for outcome, count in counts.reviews.items()))
         yield _counter(table.TOKENS, (((why,), count) for why, count in counts.tokens_refused.items()))
+        yield _counter(table.ADMISSIONS, (((outcome,), count) for outcome, count in counts.admissions.items()))
         yield _counter(
             table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
         )
         yield _counter(table.RESTARTS, [((), self._restarts)])
+        certificate = self._certificate
+        ends = None if certificate is None else certificate.not_after
+        yield _gauge(table.CERTIFICATE_ENDS, None if ends is None else ends.timestamp())
+        yield _gauge(table.CERTIFICATE_REFUSED, None if certificate is None else certificate.problem is not None)
 
     def _sizes(self) -> tuple[int, int, int]:
         snapshot = self._store.snapshot
@@ -115,8 +140,8 @@ def _counter(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> 
     return family
 
 
-def _gauge(metric: Metric, value: float) -> Family:
-    return GaugeMetricFamily(metric.name, metric.help, value=float(value))
+def _gauge(metric: Metric, value: float | None) -> Family:
+    return GaugeMetricFamily(metric.name, metric.help, value=None if value is None else float(value))
 
 
 def _histogram(metric: Metric, tallies: Iterable[tuple[Kind, Tally]]) -> Family:

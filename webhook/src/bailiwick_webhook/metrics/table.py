@@ -38,6 +38,21 @@ class Review(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class Admission(StrEnum):
+    """What came of a review of a policy."""
+
+    ALLOWED = "allowed"
+    UNCHANGED = "unchanged"
+    INVALID = "invalid"
+    CONFLICTED = "conflicted"
+    UNMAPPED = "unmapped_issuer"
+    FOREIGN = "unknown_version"
+    UNREADABLE = "unreadable"
+    OVERLOADED = "overloaded"
+    LATE = "late"
+    FAILED = "failed"
+
+
 class Use(StrEnum):
     """What became of an attempt to use a grant."""
 
@@ -106,6 +121,15 @@ TOKENS: Final = Metric(
     " the present keys, or there are none; other means another approval than the one that it was shown for.",
     (("why", tuple(Why)),),
 )
+ADMISSIONS: Final = Metric(
+    "bailiwick_admission_reviews_total",
+    "counter",
+    "Reviews of policies that the API server, or whoever reaches the port, asked for. unchanged: a deletion, or the"
+    " spec stayed as it was; invalid, conflicted, unmapped_issuer, unknown_version: the policy was refused; unreadable:"
+    " it was no such review; overloaded, late, failed: it could not be judged, which the API server takes for a"
+    " refusal.",
+    (("outcome", tuple(Admission)),),
+)
 RESPONSES: Final = Metric(
     "bailiwick_http_responses_total",
     "counter",
@@ -129,8 +153,21 @@ RESTARTS: Final = Metric(
     "counter",
     "Of --processes: how often this process was started again since it had died.",
 )
+CERTIFICATE_ENDS: Final = Metric(
+    "bailiwick_serving_certificate_not_after_timestamp_seconds",
+    "gauge",
+    "When the certificate that is served with ends, or one of its chain before it, in seconds since 1970."
+    " Absent without TLS, and before the first one.",
+)
+CERTIFICATE_REFUSED: Final = Metric(
+    "bailiwick_serving_certificate_refused",
+    "gauge",
+    "1 while the files hold a certificate or key that is not served with; the last good one is, and /readyz says why."
+    " Absent without TLS.",
+)
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
-    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, RESPONSES, RESTARTS),
+    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, RESTARTS),
+    *(CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

@@ -4,12 +4,12 @@ Holds: where the API server's name of a person is not known, nobody can tell tha
 (invariant 1 of the approvals reference), so a policy that gates people of such an issuer is not accepted.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.endpointpolicy import EndpointPolicySpec, Subject
-from bailiwick_engine.keys import CLUSTER
+from bailiwick_engine.keys import CLUSTER, Key, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,12 @@ def people_of(spec: EndpointPolicySpec) -> People:
         ),
         _issuers(delegation.principals, named) if delegation else frozenset(),
     )
+
+
+def issuers_of(keys: Iterable[Key]) -> frozenset[str]:
+    """Return the issuers of people by their keys, as `people_of` returns them of a policy."""
+    parts = [spelled(key) for key in keys]
+    return frozenset(part[1] for part in parts if part[0] in {"user", "group"} and part[1] != CLUSTER)
 
 
 def unmapped(people: People, principals: Collection[str], issuers: Mapping[str, bool] | None) -> str | None:

@@ -1,0 +1,159 @@
+{{/* What both Deployments say alike. Each takes root and component. */}}
+{{- define "bailiwick.pod.metadata" -}}
+{{- $own := get .root.Values .component -}}
+labels:
+  {{- $labels := include "bailiwick.labels" (dict "root" .root "part" .component) | fromYaml }}
+  {{- toYaml (merge $labels $own.podLabels .root.Values.commonLabels) | nindent 2 }}
+annotations:
+  {{- $annotations := dict "kubectl.kubernetes.io/default-container" .component }}
+  {{- if .root.Values.issuers }}
+  {{- /* Issuers are read at the start: other ones take other pods. */}}
+  {{- $_ := set $annotations "bailiwick.dev/issuers" (include "bailiwick.issuers" .root | sha256sum) }}
+  {{- end }}
+  {{- toYaml (merge $annotations $own.podAnnotations .root.Values.commonAnnotations) | nindent 2 }}
+{{- end -}}
+
+{{- define "bailiwick.pod.spec" -}}
+{{- $own := get .root.Values .component -}}
+serviceAccountName: {{ include (printf "bailiwick.%s.account" .component) .root | quote }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
+{{- with concat .root.Values.global.imagePullSecrets .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with $own.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $affinity := $own.affinity | default (include "bailiwick.pod.affinity" . | fromYaml) }}
+{{- with $affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+  {{- with $own.topologySpreadConstraints }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "bailiwick.selector" (dict "root" $.root "part" $.component) | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+  {{- end }}
+{{- end -}}
+
+{{- define "bailiwick.pod.affinity" -}}
+{{- $preset := (get .root.Values .component).podAntiAffinity -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "bailiwick.selector" (dict "root" .root "part" .component) | fromYaml)) -}}
+{{- if eq $preset "hard" -}}
+{{- dict "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term)) | toYaml -}}
+{{- else if eq $preset "soft" -}}
+{{- dict "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $term))) | toYaml -}}
+{{- else -}}
+{}
+{{- end -}}
+{{- end -}}
+
+{{- define "bailiwick.container" -}}
+{{- $own := get .root.Values .component -}}
+name: {{ .component }}
+image: {{ include "bailiwick.image" . | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+{{- with $own.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.extraEnv }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* A container's own files. The token is a volume of ours, so that nothing else of the pod is handed one. */}}
+{{- define "bailiwick.mounts" -}}
+- name: token
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+- name: tmp
+  mountPath: /tmp
+{{- if .root.Values.issuers }}
+- name: issuers
+  mountPath: /etc/bailiwick/issuers
+  readOnly: true
+{{- end }}
+{{- with (get .root.Values .component).extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "bailiwick.volumes" -}}
+- name: token
+  projected:
+    defaultMode: 0440
+    sources:
+    - serviceAccountToken:
+        path: token
+        expirationSeconds: 3600
+    - configMap:
+        name: kube-root-ca.crt
+        items:
+        - key: ca.crt
+          path: ca.crt
+    - downwardAPI:
+        items:
+        - path: namespace
+          fieldRef:
+            apiVersion: v1
+            fieldPath: metadata.namespace
+- name: tmp
+  emptyDir:
+    medium: Memory
+    sizeLimit: 16Mi
+{{- if .root.Values.issuers }}
+- name: issuers
+  configMap:
+    name: {{ include "bailiwick.issuers.name" .root }}
+{{- end }}
+{{- with (get .root.Values .component).extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Flags that say to both processes, in the same words, which installation this is. */}}
+{{- define "bailiwick.installation" -}}
+- --namespace={{ include "bailiwick.namespace" . }}
+- --webhook-account={{ include "bailiwick.webhook.account" . }}
+- --operator-account={{ include "bailiwick.operator.account" . }}
+{{- range .Values.humanUsernamePrefixes }}
+- {{ printf "--human-username-prefix=%s" . | quote }}
+{{- end }}
+{{- if .Values.issuers }}
+- --issuers=/etc/bailiwick/issuers/issuers.yaml
+{{- end }}
+{{- end -}}
+
+{{/* The data of the ConfigMap of issuers. */}}
+{{- define "bailiwick.issuers" -}}
+{{- merge (dict "issuers.yaml" (dict "issuers" .Values.issuers | toYaml)) .Values.issuerFiles | toYaml -}}
+{{- end -}}

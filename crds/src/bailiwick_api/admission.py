@@ -1,0 +1,57 @@
+"""The registration by which the API server asks the decision point before it stores an `EndpointPolicy`.
+
+Holds: it is for policies alone, whole and never for their status, so that its outage blocks no review, no revocation
+and nothing of the operator's; every field that the API server would default is written out, and `caBundle` is not
+there: whoever holds the certificates writes it, and what stands here would be applied over it.
+"""
+
+from typing import Any, Final
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+
+REGISTRATION: Final = "bailiwick-endpointpolicies"
+WEBHOOK: Final = f"{ENDPOINT_POLICIES}.{GROUP}"
+PATH: Final = "/admission/validate"
+PORT: Final = 443
+TIMEOUT_SECONDS: Final = 5
+REVIEW_VERSION: Final = "v1"
+
+
+def policies(installation: Installation) -> dict[str, Any]:
+    """Return the ValidatingWebhookConfiguration. The Service has the name of the decision point's account."""
+    service = {
+        "namespace": installation.namespace,
+        "name": installation.webhook_name,
+        "path": PATH,
+        "port": PORT,
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": REGISTRATION},
+        "webhooks": [
+            {
+                "name": WEBHOOK,
+                "clientConfig": {"service": service},
+                "rules": [
+                    {
+                        "apiGroups": [GROUP],
+                        # Whatever is served: of a version that the decision point does not know, it stores nothing.
+                        "apiVersions": ["*"],
+                        "operations": ["CREATE", "UPDATE"],
+                        # Not endpointpolicies/status: the operator reports while the decision point is away.
+                        "resources": [ENDPOINT_POLICIES],
+                        "scope": "Namespaced",
+                    }
+                ],
+                "matchPolicy": "Equivalent",
+                "namespaceSelector": {},
+                "objectSelector": {},
+                "failurePolicy": "Fail",
+                "sideEffects": "None",
+                "timeoutSeconds": TIMEOUT_SECONDS,
+                "admissionReviewVersions": [REVIEW_VERSION],
+            }
+        ],
+    }

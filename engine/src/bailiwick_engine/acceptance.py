@@ -1,0 +1,125 @@
+"""Acceptance: whether a policy is accepted, and in which words it is told why not.
+
+Standing: the operator writes it into the condition Accepted, admission answers with it, and the command line tells it.
+Holds: pure; the same policy in the same surroundings is told the same, whoever asks. What is wrong with the policy
+itself comes before what is wrong around it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from bailiwick_engine.compile import compile_policy, parse_spec
+from bailiwick_engine.compiled import PolicyRef
+from bailiwick_engine.mapped import NOBODY, People, people_of, unmapped
+from bailiwick_engine.problem import Problem
+
+_TOLD: Final = 5
+_MESSAGE: Final = 500
+
+
+class Why(StrEnum):
+    """Why a policy is not accepted; the reason of the condition."""
+
+    INVALID = "InvalidPolicy"
+    CONFLICTED = "Conflicted"
+    UNMAPPED = "UnmappedIssuer"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is told of a compilation, without the compiled rules, which are big."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    digest: str | None = None
+    rules: int = 0
+    audit: bool = False
+    suspend: bool = False
+    expire_time: datetime | None = None
+    people: People = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known beside a policy.
+
+    `others`: the names of the other policies that carry the settings of its endpoint. `principals`: the issuers of
+    those who may be acted for there. `issuers` says of each configured one whether it has a `kubernetesUsername`; None
+    where nobody told us.
+    """
+
+    others: Collection[str] = ()
+    principals: Collection[str] = ()
+    issuers: Mapping[str, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a policy is not accepted, for programs and for people."""
+
+    why: Why
+    message: str
+
+
+def judge(ref: PolicyRef, spec: object) -> Judged:
+    """Compile a policy as it is written. The most expensive step; the same for the same uid and generation."""
+    parsed = parse_spec(spec)
+    if isinstance(parsed, tuple):
+        return Judged(parsed)
+    compilation = compile_policy(ref, parsed)
+    return Judged(
+        compilation.problems,
+        compilation.warnings,
+        compilation.policy.digest if compilation.policy is not None else None,
+        len(parsed.rules),
+        parsed.mode == "Audit",
+        parsed.suspend,
+        parsed.expire_time,
+        people_of(parsed),
+    )
+
+
+def refusal(judged: Judged, endpoint: str, around: Around, *, carries: bool) -> Refusal | None:
+    """Return why a policy of this endpoint is not accepted; None where it is. `carries`: it has `endpointSettings`."""
+    if judged.problems:
+        return Refusal(Why.INVALID, listed(judged.problems))
+    if carries and around.others:
+        return Refusal(
+            Why.CONFLICTED,
+            f"endpointSettings of {endpoint} stand in {named(around.others)} too: exactly one policy of an"
+            " endpoint carries them, and until then the endpoint denies everything",
+        )
+    if (wrong := unmapped(judged.people, around.principals, around.issuers)) is not None:
+        return Refusal(Why.UNMAPPED, wrong)
+    return None
+
+
+def carries_settings(spec: object) -> bool:
+    """Tell whether a spec carries `endpointSettings`, whether or not they can be read."""
+    return isinstance(spec, Mapping) and "endpointSettings" in spec
+
+
+def endpoint_of(spec: object) -> str:
+    """Return the endpoint that a spec speaks of; those of which it cannot be read share the empty name."""
+    endpoint: Any = spec.get("endpoint") if isinstance(spec, Mapping) else None
+    return endpoint if isinstance(endpoint, str) else ""
+
+
+def listed(problems: Sequence[Problem]) -> str:
+    """Return problems in one sentence: the first ones, each cut to what can be read, and how many more there are."""
+    told = "; ".join(shortened(str(problem), _MESSAGE) for problem in problems[:_TOLD])
+    return f"{told}; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else told
+
+
+def named(names: Collection[str]) -> str:
+    """Return names in order: the first ones, and how many more there are."""
+    told = ", ".join(sorted(names)[:_TOLD])
+    return f"{told} and {len(names) - _TOLD} more" if len(names) > _TOLD else told
+
+
+def shortened(message: str, length: int) -> str:
+    """Cut a message to a length."""
+    return message if len(message) <= length else message[: length - 1] + "…"

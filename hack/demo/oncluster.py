@@ -1,0 +1,113 @@
+"""`python -m demo.oncluster`: the cases on a node, with Bailiwick installed by its chart and everybody a pod.
+
+Standing: the outermost part, beside `__main__`, which plays the same cases with processes of this machine. KEEP=1
+leaves the cluster up; the issuer of people's tokens ends with this command.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from contextlib import ExitStack
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from demo import install
+from demo.incluster import Images, InCluster
+from demo.narrator import Narrator, Terminal
+from demo.recreated import Recreated
+from demo.s1 import S1, NotAsToldError
+from demo.s2 import S2
+from demo.s3 import S3
+from demo.s4 import S4
+from localcluster import build
+from localcluster.errors import LocalClusterError
+from localcluster.named import Named
+from localcluster.node import images
+from localcluster.progress import Terminal as Progress
+
+NAME: Final = "demo-cluster"
+
+
+def main() -> int:
+    """Play the demo. Returns 0, 1 where a step did not come out as told or could not be made."""
+    parser = argparse.ArgumentParser(prog="make demo-cluster", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "") not in {"", "0"})
+    options = parser.parse_args()
+    tell, progress, named = Terminal(), Progress(), Named(NAME)
+    started = time.monotonic()
+    try:
+        if named.exists:
+            # Left over by KEEP=1 or by a failure: a demo begins from nothing.
+            named.down(progress)
+        ground = _ground(named, progress)
+        _play(ground, str(named.network.host), tell)
+    except (NotAsToldError, LocalClusterError, install.InstallError) as error:
+        sys.stderr.write(f"\nThe demo did not come out as told: {error}\n")
+        code = 1 if not isinstance(error, LocalClusterError) else error.exit_code
+    else:
+        _proven(tell)
+        tell.answer(f"The whole took {time.monotonic() - started:.0f} s.")
+        code = 0
+    if options.keep:
+        tell.chapter("Left up, as KEEP asked")
+        tell.command(f"export KUBECONFIG={named.cluster().admin_kubeconfig}")
+        tell.answer(f"To end it: make cluster-down ARGS='--name {NAME}'")
+    else:
+        named.down(progress, keep_data=code != 0)
+    return code
+
+
+def values(server: str) -> dict[str, Any]:
+    """Return the chart's values for images that were loaded into the node, and an API server at this URL."""
+    port = urlsplit(server).port or 443
+    tag = {"image": {"tag": images.TAG}}
+    return {
+        "image": {"registry": "localhost", "pullPolicy": "Never"},
+        "webhook": {**tag, "resources": {"requests": {"cpu": "50m"}}},
+        "operator": {**tag, "resources": {"requests": {"cpu": "50m"}}},
+        "networkPolicy": {"egressPorts": sorted({443, port})},
+    }
+
+
+def _ground(named: Named, progress: Progress) -> InCluster:
+    helm = build.ensure(build.helm(), progress) / "helm"
+    built = images.ensure(progress)
+    named.up(progress, node=True)
+    with progress.step("Loading the images into the node"):
+        for image in built:
+            named.containerd.load(image.archive)
+    folder = named.folder / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return InCluster(named.cluster(), folder, helm, Images(images.reference("webhook"), images.reference("operator")))
+
+
+def _play(ground: InCluster, host: str, tell: Narrator) -> None:
+    tell.chapter("Bailiwick on a node, by its chart")
+    with ExitStack() as stack:
+        stack.enter_context(ground.issuing(host))
+        ground.install(tell, values(ground.cluster.server))
+        ground.examples(tell)
+        tell.held("all are ready")
+        S1(ground, tell).play()
+        S2(ground, tell).play()
+        S4(ground, tell).play()
+        S3(ground, tell).play()
+        Recreated(ground, tell).play()
+
+
+def _proven(tell: Narrator) -> None:
+    tell.chapter("What was proven")
+    for line in (
+        "One `helm install` brings operator, decision points, guards and certificates; all pods are restricted.",
+        "The four cases come out as they do with processes, with tokens that a kubelet projected into pods.",
+        "A workload is what the kubelet reports of its images, not what it calls itself.",
+        "A pod and a service account that are made anew under an old name inherit nothing.",
+    ):
+        tell.held(line)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,158 @@
+"""A control plane with a node: pods run, Services and cluster DNS answer, from this machine too.
+
+Standing: above `controlplane` and `node`; the one thing that tests, the demo and the command line start. The control
+plane is as it is without a node, but for a range of Services of its own and for webhooks and kubelet being reachable.
+"""
+
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from localcluster import build
+from localcluster.access import Cluster
+from localcluster.controlplane import ControlPlane, Settings
+from localcluster.errors import StartError
+from localcluster.leash import Leash
+from localcluster.node import needs
+from localcluster.node.network import Network
+from localcluster.node.node import Node
+from localcluster.node.recipes import Programs
+from localcluster.pki import Authority
+from localcluster.process import ProcessId
+from localcluster.progress import Progress
+
+
+class NodeCluster:
+    """A cluster with one node; also a context manager that starts and stops it."""
+
+    def __init__(
+        self, folder: Path | None = None, settings: Settings | None = None, progress: Progress | None = None
+    ) -> None:
+        """Describe it, and build what it takes; nothing runs yet.
+
+        `folder` is as for `ControlPlane`. Raises `NodeNeedsError` where this machine cannot run a node.
+        """
+        needs.require()
+        self._binaries = build.ensure(progress=progress)
+        self._programs = Programs.ensure(progress)
+        self._settings = settings or Settings()
+        self._temporary = folder is None
+        self.folder: Final = Path(tempfile.mkdtemp(prefix="bailiwick-")) if folder is None else folder.absolute()
+        self.node: Final = Node(self._programs, self.folder, self._put_on_leash)
+        self._plane: ControlPlane | None = None
+        self._network: Network | None = None
+        self._leash: Leash | None = None
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The control plane, to pause it or to start parts of it again."""
+        if self._plane is None:
+            raise StartError("The cluster does not run: call start() first.")
+        return self._plane
+
+    @property
+    def cluster(self) -> Cluster:
+        """How to talk to it."""
+        return self.plane.cluster
+
+    @property
+    def network(self) -> Network:
+        """The addresses of its pods and Services, which this machine reaches as pods do."""
+        if self._network is None:
+            raise StartError("The cluster does not run: call start() first.")
+        return self._network
+
+    @property
+    def processes(self) -> dict[str, ProcessId]:
+        """The processes that run now, by name."""
+        return self.node.processes | (self._plane.processes if self._plane else {})
+
+    def start(self) -> Cluster:
+        """Bring it up, and return when pods can be made."""
+        try:
+            return self._start()
+        except BaseException:
+            try:
+                self._end()
+            finally:
+                # A temporary folder stays: the error names its logs.
+                self.detach()
+            raise
+
+    def stop(self) -> None:
+        """End everything; a temporary folder goes with it."""
+        self._end()
+        self._plane = None
+        self.detach()
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def detach(self) -> dict[str, ProcessId]:
+        """Let the processes outlive this Python process; whoever wants to end them must keep what this returns."""
+        if self._leash is not None:
+            self._leash.let_go()
+            self._leash = None
+        if self._plane is not None:
+            self._plane.detach()
+        return self.processes
+
+    def load(self, *archives: Path) -> None:
+        """Bring images into the node, from OCI or Docker archives."""
+        for archive in archives:
+            self.node.containerd.load(archive)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _end(self) -> None:
+        try:
+            self.node.stop()
+        finally:
+            if self._plane is not None:
+                self._plane.stop()
+
+    def _start(self) -> Cluster:
+        self._leash = Leash(*self.node.leftovers, *([self.folder] if self._temporary else []))
+        self._network = self.node.open()
+        self._plane = ControlPlane(self._binaries, self.folder, self._with_node(self._network))
+        cluster = self._plane.start()
+        # On this leash too: a temporary folder can go only when nobody writes to it any more.
+        for entry in self._plane.processes.values():
+            self._put_on_leash(entry)
+        self.node.join(cluster, self._network, urlsplit(cluster.server).port or 0)
+        return cluster
+
+    def _put_on_leash(self, entry: ProcessId) -> None:
+        if self._leash is not None:
+            self._leash.add(entry)
+
+    def _with_node(self, network: Network) -> Settings:
+        """Tell the control plane of the node. A flag given by whoever started this wins over these."""
+        authority = Authority.at(self.folder / "pki", "ca")
+        client = authority.client("kubelet-client", "kube-apiserver-kubelet-client")
+        apiserver = (
+            *("--service-cluster-ip-range", str(network.services)),
+            # Here pods reach it, by the `kubernetes` Service, whose endpoint it writes itself.
+            *("--advertise-address", str(network.host), "--endpoint-reconciler-type", "lease"),
+            *("--kubelet-preferred-address-types", "InternalIP", "--kubelet-certificate-authority"),
+            str(authority.certificate),
+            *("--kubelet-client-certificate", str(client.certificate), "--kubelet-client-key", str(client.key)),
+        )
+        names = (str(network.host), str(network.api_service))
+        return replace(
+            self._settings,
+            extra_names=(*self._settings.extra_names, *names),
+            apiserver_flags=(*apiserver, *self._settings.apiserver_flags),
+        )

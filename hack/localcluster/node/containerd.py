@@ -1,0 +1,50 @@
+"""The images of a running node, by containerd's own client.
+
+Standing: under `node`; all it knows of the node is its first process, so a later command can use it, too.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from localcluster.errors import StartError
+from localcluster.node.config import CONTAINERD_SOCKET
+from localcluster.process import ProcessId
+
+_SECONDS: Final = 300
+# The images of Kubernetes lie apart from those of anybody else who uses a containerd.
+_NAMESPACE: Final = "k8s.io"
+
+
+class Containerd:
+    """The containerd of the node whose first process is `inside`."""
+
+    def __init__(self, ctr: Path, inside: ProcessId) -> None:
+        self._ctr = ctr
+        self._inside = inside
+
+    def answers(self) -> bool:
+        """Whether it runs."""
+        return self.run("version").returncode == 0
+
+    def load(self, archive: Path) -> None:
+        """Bring an image in, from an OCI or Docker archive; pods name it as the archive does."""
+        said = self.run("images", "import", "--digests", str(archive))
+        if said.returncode != 0:
+            raise StartError(f"{archive} could not be loaded: {said.stderr.strip()[-1000:]}")
+
+    def names(self) -> list[str]:
+        """Return the images that are there."""
+        return self.run("images", "list", "--quiet").stdout.split()
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the client, and return what it said."""
+        # The socket lies in the node's file system, which the kernel shows below the process.
+        socket = f"/proc/{self._inside.pid}/root{CONTAINERD_SOCKET}"
+        return subprocess.run(  # noqa: S603 - the ctr that we built
+            [self._ctr, "--address", socket, "--namespace", _NAMESPACE, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )

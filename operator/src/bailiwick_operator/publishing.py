@@ -1,0 +1,150 @@
+"""What callers of the decision point trust, put where they find it: a ConfigMap, and the caBundle of our configuration.
+
+Holds: each is written only where it differs, and over the very version that was read; of the configuration only the
+caBundle of our own entry is ours, under a field manager of its own, so that whoever applies the rest of it sees no
+drift; a configuration that is not there is no error, since it may be installed later, and is never made.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from bailiwick_api.accounts import (
+    CA_CONFIG_MAP,
+    CA_ENTRY,
+    VALIDATING_CONFIGURATION,
+    VALIDATING_WEBHOOK,
+    Installation,
+)
+from bailiwick_operator.kube import Answer, Kube, Object, RefusedError
+
+CA_BUNDLE_MANAGER: Final = "bailiwick-cabundle"
+_LOG: Final = structlog.get_logger(__name__)
+_CONFIGURATION: Final = (
+    f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{VALIDATING_CONFIGURATION}"
+)
+_INJECTED: Final = "cert-manager.io/inject-"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What is published at the moment: both as they were read, None where there is none that we write."""
+
+    config_map: Object | None
+    configuration: Object | None
+    injected: bool = False
+    """cert-manager has been told to write the caBundle."""
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """The bundles, as PEM, of every place where somebody finds one."""
+        data = (self.config_map or {}).get("data") or {}
+        found = [str(data.get(CA_ENTRY, ""))]
+        if self.configuration is not None:
+            found.append(_ca_bundle(self.configuration))
+        return tuple(found)
+
+
+class Publisher:
+    """Publishes for one installation."""
+
+    def __init__(self, kube: Kube, installation: Installation) -> None:
+        self._kube = kube
+        self._namespace = installation.namespace
+        self._config_maps = f"/api/v1/namespaces/{installation.namespace}/configmaps"
+
+    async def read(self) -> Published:
+        """Return what is published. Raises `RefusedError`."""
+        config_map = await self._get(f"{self._config_maps}/{CA_CONFIG_MAP}")
+        configuration = await self._get(_CONFIGURATION)
+        injected = configuration is not None and any(
+            name.startswith(_INJECTED) for name in configuration["metadata"].get("annotations") or {}
+        )
+        return Published(config_map, None if injected else configuration, injected)
+
+    async def publish(self, found: Published, bundle: str) -> bool:
+        """Write where it differs. Returns whether anything was written; raises `RefusedError`.
+
+        Where somebody else wrote in between, nothing is: it is found so again.
+        """
+        # Both are tried: each has readers of its own.
+        refused: list[RefusedError] = []
+        written = False
+        for write in (self._config_map, self._configuration):
+            try:
+                written = await write(found, bundle) or written
+            except RefusedError as error:
+                refused.append(error)
+        if refused:
+            raise RefusedError("; ".join(map(str, refused)))
+        return written
+
+    async def _config_map(self, found: Published, bundle: str) -> bool:
+        present = found.config_map
+        data = (present or {}).get("data") or {}
+        if data.get(CA_ENTRY) == bundle:
+            return False
+        # Labels, annotations and other entries are other people's.
+        body: Object = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": CA_CONFIG_MAP, "namespace": self._namespace},
+            **(present or {}),
+            "data": {**data, CA_ENTRY: bundle},
+        }
+        if present is None:
+            answer = await self._kube.create(self._config_maps, body)
+        else:
+            answer = await self._kube.replace(f"{self._config_maps}/{CA_CONFIG_MAP}", body)
+        return _written(answer, f"ConfigMap {CA_CONFIG_MAP}")
+
+    async def _configuration(self, found: Published, bundle: str) -> bool:
+        present = found.configuration
+        if present is None or _ca_bundle(present) == bundle:
+            return False
+        if _entry(present) is None:
+            # To apply to an entry that is not there would be to make one.
+            raise RefusedError(
+                f"ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION} has no webhook {VALIDATING_WEBHOOK}: apply"
+                " the one that Bailiwick comes with"
+            )
+        encoded = base64.b64encode(bundle.encode()).decode()
+        fields = {"webhooks": [{"name": VALIDATING_WEBHOOK, "clientConfig": {"caBundle": encoded}}]}
+        answer = await self._kube.apply_fields(_CONFIGURATION, present, fields, CA_BUNDLE_MANAGER)
+        return _written(answer, f"the caBundle of ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION}")
+
+    async def _get(self, path: str) -> Object | None:
+        answer = await self._kube.get(path)
+        if answer.missing:
+            return None
+        if not answer.ok:
+            raise RefusedError(f"what callers trust cannot be read: {answer.message}")
+        return answer.body
+
+
+def _written(answer: Answer, what: str) -> bool:
+    if answer.conflict or answer.missing:
+        return False
+    if not answer.ok:
+        raise RefusedError(f"{what} cannot be written: {answer.message}")
+    _LOG.info("published what callers trust", where=what)
+    return True
+
+
+def _entry(configuration: Object) -> Object | None:
+    for entry in configuration.get("webhooks") or ():
+        if entry.get("name") == VALIDATING_WEBHOOK:
+            found: Object = entry
+            return found
+    return None
+
+
+def _ca_bundle(configuration: Object) -> str:
+    encoded = ((_entry(configuration) or {}).get("clientConfig") or {}).get("caBundle") or ""
+    try:
+        return base64.b64decode(encoded).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

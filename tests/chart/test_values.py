@@ -1,0 +1,219 @@
+"""The values: each changes something, each is bounded, and what does not go together is refused with a reason."""
+
+import json
+from typing import Any, Final
+
+import pytest
+from helm_python import HelmError, HelmValuesError
+
+from chartmaker import values
+from chartmaker.values import Value
+from support import charts
+from support.charts import Values
+
+LEAVES: Final = {
+    ".".join(leaf.path): leaf
+    for value in values.read((charts.PATH / "values.yaml").read_text(encoding="utf-8"))
+    for leaf in value.leaves()
+}
+ALERT: Final = "BailiwickAbsent"
+PROMETHEUS: Final[Values] = {"monitoring": {"prometheusRule": {"enabled": True}}}
+RECORDED: Final[Values] = {
+    "webhook": {"record": {"file": "/var/lib/bailiwick/x", "volume": {"emptyDir": {}}, "hmacKey": {"secretName": "x"}}}
+}
+SCALED: Final[Values] = {"webhook": {"autoscaling": {"enabled": True}}}
+CERT_MANAGER: Final[Values] = {"tls": {"mode": "certManager"}}
+TWO_OPERATORS: Final[Values] = {"operator": {"replicas": 2}}
+ISSUERS: Final[Values] = {"issuers": [{"name": "corp", "issuer": "https://login.corp.example"}]}
+CONFIG_MAP: Final = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
+
+# What a value becomes, where flipping, counting up or the next choice would not do.
+CHANGED: Final[dict[str, Any]] = {
+    "nameOverride": "pdp",
+    "fullnameOverride": "boundary",
+    "namespaceOverride": "security",
+    "commonLabels": {"a": "b"},
+    "commonAnnotations": {"a": "b"},
+    "global.imageRegistry": "registry.corp.example",
+    "global.imagePullSecrets": [{"name": "x"}],
+    "image.registry": "registry.corp.example",
+    "imagePullSecrets": [{"name": "x"}],
+    "humanUsernamePrefixes": ["oidc:"],
+    "issuers": ISSUERS["issuers"],
+    "issuerFiles": {"x.crt": "x"},
+    "tls.extraNames": ["pdp.example.com"],
+    "tls.certManager.issuerRef": {"name": "x"},
+    "tls.certManager.duration": "24h",
+    "tls.certManager.renewBefore": "8h",
+    "webhook.externalURL": "https://pdp.example.com",
+    "webhook.record.file": "/var/lib/bailiwick/y",
+    "webhook.record.volume": {"hostPath": {"path": "/x"}},
+    "webhook.record.hmacKey.secretName": "y",
+    "webhook.record.hmacKey.entry": "y",
+    "webhook.service.ipFamilies": ["IPv6"],
+    "webhook.autoscaling.metrics": [{"type": "Pods"}],
+    "webhook.autoscaling.behavior": {"scaleUp": {}},
+    "networkPolicy.decisionFrom": [{"podSelector": {}}],
+    "networkPolicy.metricsFrom": [],
+    "networkPolicy.egressCIDRs": ["10.0.0.0/8"],
+    "networkPolicy.egressPorts": [6443],
+    "networkPolicy.extraEgress": [{"to": [{"podSelector": {}}]}],
+    "monitoring.serviceMonitor.interval": "10s",
+    "monitoring.podMonitor.interval": "10s",
+    "monitoring.prometheusRule.runbookURL": "https://docs.corp.example",
+    "monitoring.prometheusRule.without": [ALERT],
+    "extraObjects": [CONFIG_MAP],
+    **{
+        f"{component}.{name}": changed
+        for component in ("webhook", "operator")
+        for name, changed in {
+            "image.repository": "other",
+            "image.tag": "1.2.3",
+            "image.digest": f"sha256:{'0' * 64}",
+            "serviceAccount.name": "other",
+            "serviceAccount.annotations": {"a": "b"},
+            "resources": {"requests": {"cpu": "2"}},
+            "topologySpreadConstraints": [{"maxSkew": 2}],
+            "affinity": {"nodeAffinity": {}},
+            "nodeSelector": {"a": "b"},
+            "tolerations": [{"operator": "Exists"}],
+            "priorityClassName": "high",
+            "podLabels": {"a": "b"},
+            "podAnnotations": {"a": "b"},
+            "podSecurityContext": {"runAsUser": 1},
+            "securityContext": {"privileged": False},
+            "extraArgs": ["--x"],
+            "extraEnv": [{"name": "X", "value": "y"}],
+            "extraVolumes": [{"name": "x", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}],
+        }.items()
+    },
+    **{
+        f"monitoring.{name}.labels": {"a": "b"}
+        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboard")
+    },
+    "webhook.service.annotations": {"a": "b"},
+    "monitoring.dashboard.annotations": {"a": "b"},
+}
+# Beside which others a value can be seen at all.
+BESIDE: Final[dict[str, Values]] = {
+    **{name: RECORDED for name in LEAVES if name.startswith("webhook.record.")},
+    **{name: SCALED for name in LEAVES if name.startswith("webhook.autoscaling.") and not name.endswith("enabled")},
+    **{name: CERT_MANAGER for name in LEAVES if name.startswith("tls.certManager.")},
+    **{name: TWO_OPERATORS for name in LEAVES if name.startswith("operator.podDisruptionBudget.")},
+    **{
+        name: charts.nested((*leaf.path[:-1], "enabled"), value=True)
+        for name, leaf in LEAVES.items()
+        if leaf.path[0] == "monitoring" and leaf.path[-1] != "enabled"
+    },
+    "issuerFiles": ISSUERS,
+    **{
+        f"{component}.serviceAccount.create": charts.nested((component, "serviceAccount", "name"), "other")
+        for component in ("webhook", "operator")
+    },
+}
+
+
+def another(leaf: Value) -> Any:  # noqa: ANN401 - any JSON value
+    """Return another value that the schema allows."""
+    if (name := ".".join(leaf.path)) in CHANGED:
+        return CHANGED[name]
+    if choices := (leaf.narrowed or {}).get("enum"):
+        return next(choice for choice in choices if choice != leaf.default)
+    if isinstance(leaf.default, bool):
+        return not leaf.default
+    assert isinstance(leaf.default, int), f"{name}: say in CHANGED what it could be"
+    return leaf.default + 1
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_each_value_changes_what_is_rendered(name: str) -> None:
+    beside = BESIDE.get(name, {})
+    changed = charts.merged(beside, charts.nested(LEAVES[name].path, another(LEAVES[name])))
+    assert charts.texts(changed) != charts.texts(beside)
+
+
+@pytest.mark.parametrize("name", sorted({*CHANGED, *BESIDE}))
+def test_nothing_is_said_here_of_a_value_that_there_is_not(name: str) -> None:
+    assert name in LEAVES
+
+
+def objects(schema: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:  # noqa: ANN401 - any JSON value
+    """Return the paths of the objects that hold values of ours."""
+    found = [path]
+    for name, below in schema.get("properties", {}).items():
+        if "properties" in below and (*path, name) not in {leaf.path for leaf in LEAVES.values()}:
+            found += objects(below, (*path, name))
+    return found
+
+
+SCHEMA: Final = json.loads((charts.PATH / "values.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", objects(SCHEMA), ids=".".join)
+def test_no_object_takes_a_key_that_nobody_knows(path: tuple[str, ...]) -> None:
+    with pytest.raises(HelmValuesError, match=r"additional properties 'nobodyKnows' not allowed"):
+        charts.render(charts.nested((*path, "nobodyKnows"), 1))
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_no_value_takes_another_type(name: str) -> None:
+    wrong: Any = {"x": 1} if isinstance(LEAVES[name].default, str | int | list) else "x"
+    with pytest.raises(HelmValuesError):
+        charts.render(charts.nested(LEAVES[name].path, wrong))
+
+
+REFUSED: Final[dict[str, tuple[Values, str]]] = {
+    "kube-system": ({"namespaceOverride": "kube-system"}, "a namespace of its own"),
+    "staleness": ({"webhook": {"maxStalenessSeconds": 901}}, "must not exceed webhook.hardStalenessSeconds"),
+    "grace": ({"webhook": {"drainSeconds": 26}}, r"at least preStopSeconds \+ drainSeconds \+ 10"),
+    "scaling": ({"webhook": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "minReplicas must not exceed"),
+    "record without volume": ({"webhook": {"record": {"file": "/var/lib/bailiwick/x"}}}, "needs webhook.record.volume"),
+    "volume without record": ({"webhook": {"record": {"volume": {"emptyDir": {}}}}}, "is for webhook.record.file"),
+    "fsync of stdout": ({"webhook": {"record": {"fsync": True}}}, "is for a file"),
+    "one account": (
+        {"webhook": {"serviceAccount": {"name": "x"}}, "operator": {"serviceAccount": {"name": "x"}}},
+        "two accounts",
+    ),
+    "no account of the webhook": ({"webhook": {"serviceAccount": {"create": False}}}, "needs webhook.serviceAccount"),
+    "no account of the operator": (
+        {"operator": {"serviceAccount": {"create": False}}},
+        "needs operator.serviceAccount.name",
+    ),
+    "lease": ({"operator": {"lease": {"renewSeconds": 15}}}, "durationSeconds > renewSeconds"),
+    "retries": ({"operator": {"lease": {"retrySeconds": 9}}}, "1.2 times retrySeconds"),
+    "keys": ({"operator": {"keyRotationSeconds": 600}}, "must exceed keyPublishSeconds"),
+    "files of no issuer": ({"issuerFiles": {"x": "y"}}, "issuerFiles are for issuers"),
+    "issuer of another mode": ({"tls": {"certManager": {"issuerRef": {"name": "x"}}}}, "is for tls.mode=certManager"),
+    "names of a given certificate": (
+        {"tls": {"mode": "existingSecret", "extraNames": ["x"]}},
+        "with tls.mode=existingSecret you make it",
+    ),
+    "authority": ({"tls": {"selfManaged": {"authoritySeconds": 86400}}}, "at least three times certificateSeconds"),
+    "two monitors": (
+        {"monitoring": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}},
+        "counted twice",
+    ),
+    "rules left out of none": ({"monitoring": {"prometheusRule": {"without": [ALERT]}}}, "is for monitoring.prom"),
+}
+
+
+@pytest.mark.parametrize(("given", "why"), REFUSED.values(), ids=REFUSED)
+def test_what_does_not_go_together_is_refused_with_a_reason(given: Values, why: str) -> None:
+    with pytest.raises(HelmError, match=why):
+        charts.render(given)
+
+
+WARNED: Final[dict[str, tuple[Values, str]]] = {
+    "one replica": ({"webhook": {"replicas": 1}}, "WARNING: with 1 replica"),
+    "no guards": ({"guards": {"install": False}}, "WARNING: guards.install=false"),
+    "no admission": ({"admission": {"enabled": False}}, "WARNING: admission.enabled=false"),
+    "definitions go": ({"crds": {"keep": False}}, "WARNING: crds.keep=false"),
+    "open network": ({"networkPolicy": {"enabled": False}}, "WARNING: networkPolicy.enabled=false"),
+}
+
+
+@pytest.mark.parametrize(("given", "warning"), WARNED.values(), ids=WARNED)
+def test_what_is_dangerous_is_allowed_and_told(given: Values, warning: str) -> None:
+    assert warning in charts.notes(given)
+    assert "WARNING" not in charts.notes()

@@ -1,0 +1,258 @@
+"""The pods: how they are secured, started, probed, drained and spread, and that their flags are flags."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_operator import settings as operator_settings
+from bailiwick_webhook import settings as webhook_settings
+from support import charts
+from support.charts import Rendering, Values
+from support.objects import Object
+
+EVERY: Final = pytest.mark.parametrize("path", charts.CI, ids=lambda path: path.stem)
+
+
+def container(rendering: Rendering, component: str) -> Any:  # noqa: ANN401 - any JSON value
+    (found,) = rendering.pods()[f"Deployment/bailiwick-{component}"]["containers"]
+    return found
+
+
+@EVERY
+def test_every_pod_is_as_the_restricted_profile_asks(path: Path) -> None:
+    # That the API server's own plugin takes them, tests/cluster/chart shows.
+    for pod in charts.render(charts.ci(path)).pods().values():
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
+        for one in pod["containers"]:
+            security = one["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert not any("hostPort" in port for port in one.get("ports", ()))
+        allowed = {"name", "configMap", "emptyDir", "projected", "secret", "ephemeral", "persistentVolumeClaim"}
+        assert all(volume.keys() <= allowed for volume in pod["volumes"])
+
+
+@EVERY
+def test_no_pod_is_handed_a_token_but_through_a_volume_of_its_own(path: Path) -> None:
+    rendering = charts.render(charts.ci(path))
+    for pod in rendering.pods().values():
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+    assert all(one["automountServiceAccountToken"] is False for one in rendering.of("ServiceAccount"))
+    for name, pod in rendering.pods().items():
+        tokens = [
+            source["serviceAccountToken"]
+            for volume in pod["volumes"]
+            for source in volume.get("projected", {}).get("sources", ())
+            if "serviceAccountToken" in source
+        ]
+        wanted = [] if name.startswith("Pod/") else [{"path": "token", "expirationSeconds": 3600}]
+        assert tokens == wanted
+
+
+@EVERY
+def test_the_flags_are_taken_by_the_processes_themselves(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendering = charts.render(charts.ci(path))
+    # The files that are mounted in the pod lie elsewhere here.
+    places = {"/etc/bailiwick/issuers": tmp_path, "/etc/bailiwick/record": tmp_path}
+    for one in rendering.of("ConfigMap"):
+        if one["metadata"]["name"].endswith("-issuers"):
+            for name, content in one["data"].items():
+                (tmp_path / name).write_text(content)
+    (tmp_path / "hmac.key").write_bytes(b"k" * 32)
+
+    def here(flag: str) -> str:
+        for mounted, place in places.items():
+            flag = flag.replace(mounted, str(place))
+        return flag
+
+    operator = operator_settings.parse([here(flag) for flag in rendering.args("operator")], {})
+    webhook = webhook_settings.parse([here(flag) for flag in rendering.args("webhook")])
+    assert operator.installation == webhook.installation == charts.installation(rendering)
+    assert operator.health_port == 8080
+    assert webhook.tls
+    assert webhook.external_url.startswith("https://")
+
+
+def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() -> None:
+    # Where nobody decided otherwise, a pod is no other than a process that was started by hand.
+    rendering = charts.render()
+    given, usual = webhook_settings.parse(rendering.args("webhook")), webhook_settings.parse([])
+    for name in ("max_staleness", "hard_staleness", "relist_interval", "api_timeout", "drain_seconds", "bounds"):
+        assert getattr(given, name) == getattr(usual, name)
+    assert given.record_limits == usual.record_limits
+    told, alone = operator_settings.parse(rendering.args("operator"), {}), operator_settings.parse([], {})
+    for name in (
+        "certificates",
+        "certificate_interval",
+        "tls_mode",
+        "lease",
+        "proof_interval",
+        "guard_settle",
+        "key_rotation",
+        "key_interval",
+        "relist_interval",
+        "keeping",
+    ):
+        assert getattr(told, name) == getattr(alone, name)
+    assert (told.request_timeout, told.webhook_service) == (alone.request_timeout, alone.webhook_service)
+
+
+# What a pod has no use for: it is for a process outside of a cluster, or would give two pods one name.
+NOT_FOR_PODS: Final = {
+    "webhook": {"--help", "--policies", "--development", "--kubeconfig"},
+    "operator": {"--help", "--kubeconfig", "--replica", "--identity"},
+}
+
+
+@pytest.mark.parametrize("component", NOT_FOR_PODS)
+def test_every_flag_of_a_process_can_be_set_by_a_value(component: str) -> None:
+    parser = webhook_settings._parser() if component == "webhook" else operator_settings._parser({})
+    known = {flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")}
+    ways: list[Values] = [charts.ci(path) for path in charts.CI] + [{"tls": {"extraNames": ["pdp.example.com"]}}]
+    given = {flag.partition("=")[0] for values in ways for flag in charts.render(values).args(component)}
+    assert known - given == NOT_FOR_PODS[component]
+
+
+def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:
+    rendering = charts.render({"fullnameOverride": "boundary"}, namespace="security")
+    assert "--external-url=https://boundary-webhook.security.svc" in rendering.args("webhook")
+    assert "--webhook-service=boundary-webhook" in rendering.args("operator")
+    rendering.one("Service", "boundary-webhook")
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_each_process_has_a_status_port_by_which_the_operator_finds_it(count: int) -> None:
+    rendering = charts.render({"webhook": {"processes": count}})
+    names = ["status", *(f"status-{index}" for index in range(1, count))]
+    wanted = {"https": 8443, **{name: 8081 + index for index, name in enumerate(names)}}
+    ports = container(rendering, "webhook")["ports"]
+    assert {port["name"]: port["containerPort"] for port in ports} == wanted
+    service = rendering.one("Service", "bailiwick-webhook")["spec"]["ports"]
+    assert {port["name"]: (port["port"], port["targetPort"]) for port in service} == {
+        "https": (443, "https"),
+        **{name: (8081 + index, name) for index, name in enumerate(names)},
+    }
+    (policy,) = [one for one in rendering.of("NetworkPolicy") if one["metadata"]["name"] == "bailiwick-webhook"]
+    let_in = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
+    assert let_in == ["https", *range(8081, 8081 + count)]
+
+
+def test_a_pod_that_is_to_go_answers_until_nobody_asks_it() -> None:
+    rendering = charts.render({"webhook": {"preStopSeconds": 20, "drainSeconds": 15}})
+    pod = rendering.pods()["Deployment/bailiwick-webhook"]
+    (one,) = pod["containers"]
+    assert one["lifecycle"] == {"preStop": {"sleep": {"seconds": 20}}}
+    assert "--drain-seconds=15" in one["args"]
+    assert pod["terminationGracePeriodSeconds"] >= 20 + 15 + 10
+    assert "lifecycle" not in container(charts.render({"webhook": {"preStopSeconds": 0}}), "webhook")
+
+
+def test_a_rollout_of_the_decision_point_never_takes_one_away_first() -> None:
+    strategy = charts.render().one("Deployment", "bailiwick-webhook")["spec"]["strategy"]
+    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+
+
+@pytest.mark.parametrize(("replicas", "strategy"), [(0, "Recreate"), (1, "Recreate"), (2, "RollingUpdate")])
+def test_a_single_operator_is_recreated_and_not_doubled(replicas: int, strategy: str) -> None:
+    rendering = charts.render({"operator": {"replicas": replicas}})
+    assert rendering.one("Deployment", "bailiwick-operator")["spec"]["strategy"]["type"] == strategy
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, {"bailiwick-webhook"}),
+        ({"webhook": {"replicas": 1}}, set()),
+        ({"operator": {"replicas": 2}}, {"bailiwick-webhook", "bailiwick-operator"}),
+        ({"webhook": {"podDisruptionBudget": {"enabled": False}}}, set()),
+        ({"webhook": {"replicas": 1, "autoscaling": {"enabled": True}}}, {"bailiwick-webhook"}),
+        ({"webhook": {"autoscaling": {"enabled": True, "minReplicas": 1}}}, set()),
+    ],
+    ids=["usual", "one", "two operators", "off", "scaled", "scaled from one"],
+)
+def test_a_budget_is_there_where_more_than_one_pod_is(given: Values, wanted: set[str]) -> None:
+    budgets = charts.render(given).of("PodDisruptionBudget")
+    assert {one["metadata"]["name"] for one in budgets} == wanted
+    assert all(one["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow" for one in budgets)
+
+
+def test_whoever_scales_by_load_counts_the_pods_alone() -> None:
+    assert charts.render().one("Deployment", "bailiwick-webhook")["spec"]["replicas"] == 3
+    scaled = charts.render({"webhook": {"autoscaling": {"enabled": True}}})
+    assert "replicas" not in scaled.one("Deployment", "bailiwick-webhook")["spec"]
+    target = scaled.one("HorizontalPodAutoscaler", "bailiwick-webhook")["spec"]["scaleTargetRef"]
+    assert target == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "bailiwick-webhook"}
+
+
+def probe(rendering: Rendering, component: str, name: str) -> Object:
+    found: Object = container(rendering, component)[name]
+    return found
+
+
+def test_ready_and_alive_are_two_questions() -> None:
+    rendering = charts.render()
+    assert probe(rendering, "webhook", "readinessProbe")["httpGet"]["path"] == "/readyz"
+    assert probe(rendering, "webhook", "livenessProbe")["httpGet"]["path"] == "/healthz"
+    start = probe(rendering, "webhook", "startupProbe")
+    assert start["periodSeconds"] * start["failureThreshold"] >= 300
+    alive = probe(rendering, "webhook", "livenessProbe")
+    assert alive["periodSeconds"] * alive["failureThreshold"] >= 60
+    assert {port["name"] for port in container(rendering, "operator")["ports"]} == {"health"}
+
+
+def test_a_digest_beats_the_tag_and_the_chart_knows_its_images() -> None:
+    digest = f"sha256:{'a' * 64}"
+    image = {"repository": "x/webhook", "tag": "1", "digest": digest}
+    given: Values = {"image": {"registry": "r.example"}, "webhook": {"image": image}}
+    assert container(charts.render(given), "webhook")["image"] == f"r.example/x/webhook@{digest}"
+    assert container(charts.render(given), "operator")["image"] == "r.example/bailiwick-operator:0.1.0"
+    assert container(charts.render(), "webhook")["image"] == "bailiwick-webhook:0.1.0"
+    shared: Values = {"global": {"imageRegistry": "all.example"}}
+    assert container(charts.render(shared), "webhook")["image"] == "all.example/bailiwick-webhook:0.1.0"
+
+
+def test_a_limit_of_memory_is_set_and_none_of_cpu() -> None:
+    for component in ("webhook", "operator"):
+        resources = container(charts.render(), component)["resources"]
+        assert resources["limits"].keys() == {"memory"}
+        assert resources["requests"].keys() == {"cpu", "memory"}
+
+
+def test_ids_may_be_the_platforms() -> None:
+    (path,) = (path for path in charts.CI if path.stem == "openshift-values")
+    for name, pod in charts.render(charts.ci(path)).pods().items():
+        assert not {"runAsUser", "runAsGroup", "fsGroup"} & pod["securityContext"].keys(), name
+        assert pod["securityContext"]["runAsNonRoot"] is True
+
+
+@EVERY
+def test_selectors_find_the_pods_of_their_component_and_no_others(path: Path) -> None:
+    rendering = charts.render(charts.ci(path))
+    for one in rendering.of("Deployment"):
+        chosen = one["spec"]["selector"]["matchLabels"]
+        assert chosen.keys() == {f"app.kubernetes.io/{name}" for name in ("name", "instance", "component")}
+        assert chosen.items() <= one["spec"]["template"]["metadata"]["labels"].items()
+    labels = [one["spec"]["template"]["metadata"]["labels"] for one in rendering.of("Deployment")]
+    for selector in (
+        *(one["spec"]["selector"] for one in rendering.of("Service")),
+        *(one["spec"]["selector"]["matchLabels"] for one in rendering.of("PodDisruptionBudget")),
+        *(one["spec"]["podSelector"]["matchLabels"] for one in rendering.of("NetworkPolicy")),
+    ):
+        assert len([one for one in labels if selector.items() <= one.items()]) == 1
+
+
+def test_other_issuers_take_other_pods() -> None:
+    def annotations(name: str) -> Object:
+        given = {"issuers": [{"name": name, "issuer": "https://login.corp.example"}]}
+        found: Object = charts.render(given).one("Deployment", "bailiwick-webhook")["spec"]["template"]["metadata"]
+        return found
+
+    assert annotations("corp") == annotations("corp")
+    assert annotations("corp") != annotations("other")

@@ -1,0 +1,135 @@
+"""A certificate that somebody else issues: the operator publishes its authority, and writes neither Secret."""
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+import requests
+
+from bailiwick_api.accounts import Installation
+from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
+from cluster.operator.certificates import Certificates, configuration
+from cluster.operator.running import Operator
+from localcluster.ports import free_ports
+from support.waiting import until
+
+
+@pytest.fixture(scope="module")
+def health_port() -> int:
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="module")
+def lowered(health_port: int) -> Sequence[str]:
+    return (
+        *("--tls-mode", "external", "--certificate-interval", "0.5"),
+        *("--proof-interval", "3", "--health-port", str(health_port)),
+    )
+
+
+@pytest.fixture
+def report(health_port: int) -> Callable[[], dict[str, Any]]:
+    return lambda: dict(requests.get(f"http://127.0.0.1:{health_port}/healthz", timeout=5).json())
+
+
+@pytest.fixture(autouse=True)
+def _anew(certificates: Certificates) -> object:
+    yield
+    certificates.delete_configuration()
+    certificates.delete(certificates.serving)
+    certificates.apply()
+
+
+def issued(life: timedelta = timedelta(days=1)) -> tuple[Authority, Leaf]:
+    maker = Issuing("somebody", Terms(frozenset({"pdp.example"}), timedelta(days=9), life))
+    authority = maker.authority(datetime.now(UTC))
+    return authority, maker.leaf(authority, datetime.now(UTC))
+
+
+def given(certificates: Certificates, authority: Authority, leaf: Leaf, kind: str = "kubernetes.io/tls") -> None:
+    texts = {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": authority.certificate}
+    certificates.delete(certificates.serving)
+    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
+    certificates.create(certificates.serving, kind, encoded)
+
+
+@pytest.mark.parametrize("kind", ["kubernetes.io/tls", "Opaque"])
+@pytest.mark.usefixtures("operator")
+def test_its_authority_is_published_and_nothing_else_is_written(
+    kind: str, certificates: Certificates, report: Callable[[], dict[str, Any]]
+) -> None:
+    certificates.apply_configuration()
+    authority, leaf = issued()
+    given(certificates, authority, leaf, kind)
+    stored = certificates.body(certificates.serving)
+    until(lambda: certificates.answer(certificates.config_map).ok, "a ConfigMap")
+    until(lambda: certificates.bundle() == authority.certificate, "it is published")
+    until(lambda: certificates.ca_bundle() == authority.certificate, "the API server trusts it")
+    until(lambda: report()["certificateNotAfter"] == leaf.not_after.isoformat(), "its end is told")
+    assert report()["certificates"] == "as they should be"
+    assert certificates.body(certificates.serving) == stored
+    assert "data" not in certificates.body(certificates.ca)
+
+
+@pytest.mark.usefixtures("operator")
+def test_where_cert_manager_writes_the_ca_bundle_that_is_left_to_it(
+    certificates: Certificates, installed: Installation, report: Callable[[], dict[str, Any]]
+) -> None:
+    annotations = {"cert-manager.io/inject-ca-from": "bailiwick-system/bailiwick-serving"}
+    metadata = {**configuration(installed)["metadata"], "annotations": annotations}
+    before = certificates.apply_configuration(metadata=metadata)
+    authority, leaf = issued()
+    given(certificates, authority, leaf)
+    until(lambda: certificates.answer(certificates.config_map).ok, "a ConfigMap")
+    until(lambda: certificates.bundle() == authority.certificate, "it is published")
+    until(lambda: report()["certificates"] == "as they should be", "all is well")
+    assert certificates.body(certificates.configuration) == before
+
+
+WRONG: Final = {
+    "it is empty": "cannot be used: there is no certificate in it",
+    "the key is another's": "cannot be used: the key does not fit the certificate",
+    "it ended": "the certificate in Secret bailiwick-serving ended at",
+    "nothing to trust can be read": "ca.crt of Secret bailiwick-serving is not published: there is no certificate",
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_what_is_wrong_with_it_is_told_and_not_put_right(
+    how: str, operator: Operator, certificates: Certificates, report: Callable[[], dict[str, Any]]
+) -> None:
+    authority, leaf = issued(timedelta(seconds=1) if how == "it ended" else timedelta(days=1))
+    _, other = issued()
+    given(certificates, authority, leaf)
+    data = certificates.body(certificates.serving)["data"]
+    changed = {
+        "it is empty": {"tls.crt": "", "tls.key": ""},
+        "the key is another's": {"tls.key": base64.b64encode(other.key.encode()).decode()},
+        "it ended": {},
+        "nothing to trust can be read": {"ca.crt": base64.b64encode(b"nobody").decode()},
+    }
+    certificates.write(certificates.serving, {**data, **changed[how]})
+    stored = certificates.body(certificates.serving)
+    until(lambda: WRONG[how] in report()["certificates"], "it is told")
+    assert certificates.body(certificates.serving) == stored
+    assert "PRIVATE" not in operator.log.read_text()
+
+
+@pytest.mark.usefixtures("operator")
+def test_without_an_authority_of_its_own_nothing_is_published_and_nothing_is_wrong(
+    certificates: Certificates, report: Callable[[], dict[str, Any]]
+) -> None:
+    authority, leaf = issued()
+    given(certificates, authority, leaf)
+    data = certificates.body(certificates.serving)["data"]
+    certificates.write(certificates.serving, {**data, "ca.crt": ""})
+    before = certificates.answer(certificates.config_map).body.get("data")
+    until(lambda: report()["certificateNotAfter"] == leaf.not_after.isoformat(), "it was seen")
+    assert report()["certificates"] == "as they should be"
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    until(lambda: datetime.now(UTC) > later, "a few looks")
+    assert certificates.answer(certificates.config_map).body.get("data") == before

@@ -1,0 +1,224 @@
+"""Reviews of policies over HTTP: what goes in and what comes back is `admission.k8s.io/v1`."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from aiohttp import ClientSession
+
+from bailiwick_api.admission import PATH
+from bailiwick_webhook.admission import bench as benches
+from bailiwick_webhook.admission.bench import Bench
+from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.metrics.table import Admission
+from contract.asking_alone import PEP, TENANT, body, stored
+from support.admission.reviews import UID, large, sent
+from support.objects import Object, changed, gated_rule, policy, rule
+from support.pdp.alone import Alone
+from support.pdp.asking import Said
+
+JSON: Final = {"Content-Type": "application/json"}
+# As the API server asks.
+AS_SENT: Final = {
+    "Accept": "application/json, */*",
+    "Accept-Encoding": "gzip",
+    "User-Agent": "kube-apiserver-admission",
+}
+GOLDEN: Final = Path(__file__).parent / "admission"
+UNDECLARED: Final = (
+    "undeclared reference to 'nothing.here' (in container ''); a condition can name subject, actor, action, resource,"
+    " context, now and variables, and a text stands in quotes (policy crm/crm-agent, rule read, condition big)"
+)
+BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
+
+
+class Asking:
+    def __init__(self, alone: Alone, client: ClientSession) -> None:
+        self.alone = alone
+        self.counts = alone.pdp.counts.admissions
+        self._client = client
+
+    async def __call__(self, data: bytes, query: str = "?timeout=10s", **headers: str) -> Said:
+        return await self._post(PATH + query, data, {**JSON, **headers})
+
+    async def evaluate(self) -> Said:
+        headers = {**JSON, "Authorization": f"Bearer {PEP}"}
+        return await self._post(f"{TENANT}/access/v1/evaluation", json.dumps(body()).encode(), headers)
+
+    async def _post(self, path: str, data: bytes, headers: dict[str, str]) -> Said:
+        answer = await self._client.post(path, data=data, headers=headers)
+        raw = await answer.read()
+        return Said(answer.status, json.loads(raw), answer.headers, raw)
+
+
+@pytest.fixture
+async def asks() -> AsyncIterator[Asking]:
+    bench = Bench()
+    alone = Alone([stored()], bench=bench, mapped={"corp": True, "partners": False})
+    server = await serve(alone.application, "127.0.0.1", 0)
+    try:
+        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            yield Asking(alone, client)
+    finally:
+        await server.stop()
+        await bench.close()
+
+
+def golden(name: str) -> Object:
+    """Return a review as a real API server sent it."""
+    read: Object = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    return read
+
+
+def allowed(uid: str) -> Object:
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {"uid": uid, "allowed": True},
+    }
+
+
+@pytest.mark.parametrize("name", ["create", "update"])
+async def test_what_a_real_api_server_sent_is_allowed_under_its_uid(asks: Asking, name: str) -> None:
+    review = golden(name)
+    said = await asks(json.dumps(review).encode(), "?timeout=5s", **AS_SENT)
+    assert (said.status, said.headers["Content-Type"]) == (200, "application/json")
+    assert said.body == allowed(review["request"]["uid"])
+
+
+async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: Asking) -> None:
+    review = changed(golden("create"), "request.object.spec.rules", [BROKEN])
+    assert (await asks(json.dumps(review).encode())).body == {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {
+            "uid": review["request"]["uid"],
+            "allowed": False,
+            "status": {
+                "status": "Failure",
+                "code": 422,
+                "reason": "Invalid",
+                "message": f"InvalidPolicy: spec.rules[0].conditions[0].expression:2:10: {UNDECLARED}",
+                "details": {
+                    "name": "crm-agent",
+                    "group": "bailiwick.dev",
+                    "kind": "endpointpolicies",
+                    "causes": [
+                        {
+                            "reason": "FieldValueInvalid",
+                            "field": "spec.rules[0].conditions[0].expression",
+                            "message": UNDECLARED,
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+async def test_a_second_carrier_is_refused_and_a_change_of_the_first_is_not(asks: Asking) -> None:
+    second = (await asks(sent(stored(name="second")))).body["response"]
+    assert second["allowed"] is False
+    assert second["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in crm-agent too")
+    first = stored()
+    assert (await asks(sent(changed(first, "spec.suspend", True), first))).body == allowed(UID)
+
+
+async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: Asking) -> None:
+    person = {"name": "agent", "user": {"issuer": "partners", "name": "pat"}}
+    people = policy("crm", "people", subjects=[person], rules=[gated_rule()])
+    response = (await asks(sent(people))).body["response"]
+    assert response["status"]["message"].startswith("UnmappedIssuer: people approve rule export")
+
+
+async def test_a_dry_run_is_answered_alike(asks: Asking) -> None:
+    for dry in (policy("crm", "dry"), policy("crm", "dry", rules=[BROKEN])):
+        assert (await asks(sent(dry, dryRun=True))).body == (await asks(sent(dry))).body
+
+
+async def test_what_came_of_it_is_counted(asks: Asking) -> None:
+    before = dict(asks.counts)
+    for asked in (
+        sent(policy("crm", "sound")),
+        sent(None, policy("crm", "gone")),
+        sent(policy("crm", "broken", rules=[BROKEN])),
+        sent(stored(name="second")),
+        b"{}",
+        sent(policy("crm") | {"apiVersion": "bailiwick.dev/v9"}),
+    ):
+        await asks(asked)
+    assert {name for name, count in asks.counts.items() if count == before[name] + 1} == {
+        *(Admission.ALLOWED, Admission.UNCHANGED, Admission.INVALID),
+        *(Admission.CONFLICTED, Admission.UNREADABLE, Admission.FOREIGN),
+    }
+
+
+class TestWhatCannotBeJudged:
+    async def test_in_time_is_no_answer_and_not_to_be_asked_for_again(self, asks: Asking) -> None:
+        await asks(sent(policy("crm")))
+        said = await asks(sent(large(64, 16, 600)), "?timeout=1s")
+        assert (said.status, "Retry-After" in said.headers) == (503, False)
+        assert asks.counts[Admission.LATE] == 1
+
+    async def test_since_others_wait_is_to_be_asked_for_again_soon(
+        self, asks: Asking, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(benches, "MOST_WAITING", 0)
+        said = await asks(sent(policy("crm")))
+        assert (said.status, said.headers["Retry-After"]) == (429, "1")
+        assert asks.counts[Admission.OVERLOADED] == 1
+
+    async def test_since_there_is_no_room_for_it_is_to_be_asked_for_again_soon(
+        self, asks: Asking, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(benches, "MOST_BYTES", 100)
+        assert (await asks(sent(policy("crm")))).status == 429
+        monkeypatch.setattr(benches, "MOST_BYTES", 10_000)
+        # What was taken is given back each time.
+        assert [(await asks(sent(policy("crm")))).status for _ in range(20)] == [200] * 20
+
+    async def test_since_the_worker_died_is_no_answer_and_the_next_is_judged(self, asks: Asking) -> None:
+        await asks(sent(policy("crm")))
+        asked = asyncio.create_task(asks(sent(large(64, 16, 600))))
+        await asyncio.sleep(0.3)
+        assert asks.alone.bench is not None
+        assert asks.alone.bench.pid is not None
+        os.kill(asks.alone.bench.pid, signal.SIGKILL)
+        said = await asked
+        assert (said.status, "Retry-After" in said.headers) == (503, False)
+        assert asks.counts[Admission.FAILED] == 1
+        assert (await asks(sent(policy("crm")))).body == allowed(UID)
+
+
+async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) -> None:
+    await asks(sent(policy("crm")))
+    compiling = asyncio.create_task(asks(sent(large(64, 16, 200)), "?timeout=30s"))
+    decided = 0
+    while not compiling.done():
+        said = await asks.evaluate()
+        assert said.decision is True
+        decided += 1
+    assert (await compiling).body == allowed(UID)
+    # The worker takes half a second at least; had the loop compiled it, there would have been one or two.
+    assert decided > 20
+
+
+@pytest.mark.parametrize(
+    "told", ["", "?timeout=", "?timeout=-1s", "?timeout=1h", "?timeout=99999999s", "?timeout=1s1s"]
+)
+async def test_a_time_that_is_not_the_api_servers_is_the_usual_one(asks: Asking, told: str) -> None:
+    assert (await asks(sent(policy("crm")), told)).body == allowed(UID)
+
+
+async def test_without_an_api_server_nobody_is_asked() -> None:
+    server = await serve(Alone([stored()]).application, "127.0.0.1", 0)
+    try:
+        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            assert (await client.post(PATH, data=sent(policy("crm")), headers=JSON)).status == 404
+    finally:
+        await server.stop()

@@ -1,0 +1,142 @@
+"""What a review is answered, by what stands around the policy at the moment."""
+
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_engine.compile import compile_object
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.admission.answer import Answer, answer
+from bailiwick_webhook.admission.review import Foreign, Found, Passed, examine
+from bailiwick_webhook.metrics.table import Admission
+from support.admission.reviews import UID, sent
+from support.objects import Object, changed, gated_rule, policy, rule, settings
+
+CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}
+NARROW: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
+ACTED_FOR: Final = {**settings(), "delegation": {"maxDepth": 1, "principals": ["carol"], "ceiling": NARROW}}
+CARRIER: Final = policy("crm", "carrier", endpointSettings=settings())
+GATED: Final = policy("crm", "gated", rules=[gated_rule()])
+
+
+def snapshot(*policies: Object) -> Snapshot:
+    made = []
+    for raw in policies:
+        metadata = raw["metadata"] | {"uid": raw["metadata"]["name"], "generation": 1}
+        made.append(compile_object(raw | {"metadata": metadata}))
+    return Snapshot.of(made)
+
+
+def answered(
+    new: Object, *stored: Object, old: Object | None = None, issuers: dict[str, bool] | None = None
+) -> tuple[Admission, dict[str, Any]]:
+    finding = examine(sent(new, old))
+    assert isinstance(finding, Passed | Foreign | Found)
+    told = answer(finding, snapshot(*stored), issuers)
+    assert told.body["response"]["uid"] == UID
+    return told.outcome, told.body["response"]
+
+
+def test_nothing_to_judge_is_allowed() -> None:
+    told = answer(Passed(UID), snapshot(), None)
+    assert told == Answer(
+        {
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "response": {"uid": UID, "allowed": True},
+        },
+        Admission.UNCHANGED,
+    )
+
+
+def test_another_version_is_refused_with_what_to_do() -> None:
+    told = answer(Foreign(UID, "v9\x1b"), snapshot(), None)
+    assert told.outcome is Admission.FOREIGN
+    assert told.body["response"]["allowed"] is False
+    assert told.body["response"]["status"]["message"] == (
+        "UnknownVersion: this decision point knows bailiwick.dev/v1alpha1 and not v9\\u001b: upgrade it first"
+    )
+
+
+class TestTheSettingsOfAnEndpoint:
+    SECOND: Final = policy("crm", "second", endpointSettings=settings())
+
+    def test_may_stand_in_one_policy(self) -> None:
+        assert answered(CARRIER)[0] is Admission.ALLOWED
+        assert answered(policy("crm"), CARRIER)[0] is Admission.ALLOWED
+
+    def test_may_not_stand_in_a_second(self) -> None:
+        outcome, response = answered(self.SECOND, CARRIER)
+        assert outcome is Admission.CONFLICTED
+        assert response["status"]["code"] == 422
+        assert response["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in carrier too")
+
+    def test_may_not_stand_beside_such_as_cannot_be_read(self) -> None:
+        assert answered(self.SECOND, changed(CARRIER, "spec.endpointSettings", {"x": 1}))[0] is Admission.CONFLICTED
+
+    def test_may_change_where_they_stand(self) -> None:
+        new = changed(CARRIER, "spec.endpointSettings", settings("gateways", "envoy"))
+        assert answered(new, CARRIER, old=CARRIER)[0] is Admission.ALLOWED
+
+    def test_may_be_the_same_of_another_endpoint_or_namespace(self) -> None:
+        others = [changed(CARRIER, "spec.endpoint", "other"), changed(CARRIER, "metadata.namespace", "other")]
+        assert answered(self.SECOND, *others)[0] is Admission.ALLOWED
+
+    def test_that_stood_in_two_already_hold_up_no_edit_of_either_and_are_told(self) -> None:
+        new = changed(CARRIER, "spec.suspend", True)
+        outcome, response = answered(new, CARRIER, self.SECOND, old=CARRIER)
+        assert outcome is Admission.ALLOWED
+        (warning,) = response["warnings"]
+        assert warning.startswith("Conflicted, as it was before: endpointSettings of crm-api stand in second too")
+
+    def test_are_not_added_to_a_policy_while_they_stand_in_another(self) -> None:
+        old = changed(self.SECOND, "spec.endpointSettings", ...)
+        assert answered(self.SECOND, CARRIER, old, old=old)[0] is Admission.CONFLICTED
+
+    def test_of_which_the_store_knows_nothing_yet_are_refused_nowhere(self) -> None:
+        assert answered(self.SECOND)[0] is Admission.ALLOWED
+
+
+class TestPeopleWhomNobodyKnowsAsReviewers:
+    OWN: Final = policy("crm", "own", subjects=[CAROL], rules=[gated_rule(subjects=["carol"])])
+
+    @pytest.mark.parametrize(
+        ("issuers", "outcome"),
+        [(None, Admission.ALLOWED), ({"corp": True}, Admission.ALLOWED), ({"corp": False}, Admission.UNMAPPED)],
+        ids=["nobody told us", "mapped", "not mapped"],
+    )
+    def test_may_be_in_no_gate(self, issuers: dict[str, bool] | None, outcome: Admission) -> None:
+        assert answered(self.OWN, issuers=issuers)[0] is outcome
+
+    def test_may_not_be_acted_for_at_a_gated_endpoint(self) -> None:
+        acting = policy("crm", "carrier", subjects=[*CARRIER["spec"]["subjects"], CAROL], endpointSettings=ACTED_FOR)
+        outcome, response = answered(GATED, acting, issuers={"corp": False})
+        assert outcome is Admission.UNMAPPED
+        assert "one who may be acted for comes from issuer corp" in response["status"]["message"]
+
+    def test_are_read_of_the_settings_that_come_and_not_of_those_that_go(self) -> None:
+        subjects = [*CARRIER["spec"]["subjects"], CAROL]
+        old = policy("crm", "carrier", subjects=subjects, endpointSettings=ACTED_FOR, rules=[rule()])
+        new = policy("crm", "carrier", subjects=subjects, endpointSettings=settings(), rules=[gated_rule()])
+        assert answered(new, old, old=old, issuers={"corp": False})[0] is Admission.ALLOWED
+        assert answered(
+            changed(new, "spec.endpointSettings", ACTED_FOR), old, old=old, issuers={"corp": False}
+        )[0] is Admission.UNMAPPED  # fmt: skip
+
+    def test_who_were_there_already_hold_up_no_edit_and_are_told(self) -> None:
+        never = rule("never", effect="Deny", subjects=["carol"])
+        tighter = changed(self.OWN, "spec.rules", [*self.OWN["spec"]["rules"], never])
+        outcome, response = answered(tighter, self.OWN, old=self.OWN, issuers={"corp": False})
+        assert outcome is Admission.ALLOWED
+        assert response["warnings"][0].startswith("UnmappedIssuer, as it was before: people approve rule export")
+
+
+def test_warnings_of_the_compiler_are_told_of_what_is_allowed() -> None:
+    gate = gated_rule(approval={"steps": [{"name": "owner", "kind": "Human"}], "windowSeconds": 7200})
+    _, response = answered(policy("crm", rules=[gate]))
+    (warning,) = response["warnings"]
+    assert warning.startswith("spec.rules[0].approval.windowSeconds: an approval for one use stays open for 7200")
+
+
+def test_a_policy_of_an_endpoint_that_is_not_there_is_told_nothing_of_others() -> None:
+    assert answered(policy("crm", endpoint="secret"), CARRIER)[1] == answered(policy("crm", endpoint="secret"))[1]

@@ -1,0 +1,189 @@
+"""The worker: started when it is needed, ended when it is not, replaced when it dies, and never waited for too long."""
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from bailiwick_webhook.admission import bench as benches
+from bailiwick_webhook.admission.bench import MOST_BYTES, Bench, BusyError, LostError
+from bailiwick_webhook.admission.review import Found, Passed
+from support.admission.reviews import UID, sent
+from support.objects import policy
+
+# Answers each frame after as many seconds as stand in it, that nothing was to be judged; `die` ends it.
+SLOW = """
+    import os, sys, time
+    import msgspec
+    from bailiwick_webhook.admission.review import Passed
+    while head := sys.stdin.buffer.read(4):
+        said = sys.stdin.buffer.read(int.from_bytes(head, "big")).decode()
+        if said == "die":
+            os._exit(3)
+        if said == "babble":
+            sys.stdout.buffer.write((5).to_bytes(4, "big") + b"junk!")
+        else:
+            time.sleep(float(said))
+            body = msgspec.msgpack.encode(Passed(said))
+            sys.stdout.buffer.write(len(body).to_bytes(4, "big") + body)
+        sys.stdout.buffer.flush()
+"""
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes benches whose worker does as it is told."""
+    script = tmp_path / "worker.py"
+    script.write_text(textwrap.dedent(SLOW))
+    made: list[Bench] = []
+
+    def make(**durations: float) -> Bench:
+        made.append(Bench((sys.executable, str(script)), **durations))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        await bench.close()
+
+
+def at(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_the_real_worker_compiles_and_goes_with_us() -> None:
+    bench = Bench()
+    assert bench.pid is None
+    finding = await bench.examine(sent(policy("crm")), at(20))
+    assert isinstance(finding, Found)
+    assert finding.refusal is None
+    pid = bench.pid
+    assert pid is not None
+    assert await bench.examine(sent(None, policy("crm")), at(20)) == Passed(UID)
+    assert bench.pid == pid
+    await bench.close()
+    assert not alive(pid)
+
+
+async def test_each_caller_gets_its_own_answer(make: Make) -> None:
+    bench = make()
+    said = [f"{number / 1000:.3f}" for number in range(12)]
+    assert await asyncio.gather(*(bench.examine(one.encode(), at(20)) for one in said)) == [Passed(one) for one in said]
+
+
+async def test_a_caller_whose_time_is_over_leaves_its_answer_to_nobody_else(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(20))
+    with pytest.raises(TimeoutError):
+        await bench.examine(b"0.3", at(0.1))
+    assert await bench.examine(b"0.01", at(20)) == Passed("0.01")
+
+
+async def test_who_waits_for_others_waits_no_longer_than_its_own_time(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(20))
+    first = asyncio.create_task(bench.examine(b"0.5", at(20)))
+    await asyncio.sleep(0.05)
+    with pytest.raises(TimeoutError):
+        await bench.examine(b"0", at(0.1))
+    assert await first == Passed("0.5")
+    assert await bench.examine(b"0", at(20)) == Passed("0")
+
+
+@pytest.mark.parametrize("how", [b"die", b"babble"])
+async def test_a_worker_that_dies_or_babbles_is_replaced(make: Make, how: bytes) -> None:
+    bench = make()
+    await bench.examine(b"0", at(20))
+    before = bench.pid
+    with pytest.raises(LostError):
+        await bench.examine(how, at(20))
+    assert await bench.examine(b"0", at(20)) == Passed("0")
+    assert bench.pid != before
+
+
+async def test_a_worker_that_was_killed_while_nobody_asked_is_replaced_unnoticed(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(20))
+    assert bench.pid is not None
+    os.kill(bench.pid, signal.SIGKILL)
+    await asyncio.sleep(0.2)
+    assert await bench.examine(b"0", at(20)) == Passed("0")
+
+
+async def test_a_policy_that_takes_for_ever_ends_the_worker_and_not_the_next_one(make: Make) -> None:
+    bench = make(seconds=1.0)
+    await bench.examine(b"0", at(20))
+    before = bench.pid
+    assert before is not None
+    with pytest.raises(TimeoutError):
+        await bench.examine(b"600", at(0.1))
+    assert await bench.examine(b"0", at(20)) == Passed("0")
+    assert not alive(before)
+
+
+async def test_a_worker_that_cannot_be_started_is_told(tmp_path: Path) -> None:
+    bench = Bench((str(tmp_path / "nothing"),))
+    with pytest.raises(LostError):
+        await bench.examine(b"0", at(20))
+    await bench.close()
+
+
+async def test_when_nobody_asks_for_a_while_there_is_no_worker(make: Make) -> None:
+    bench = make(idle=0.2)
+    await bench.examine(b"0", at(20))
+    pid = bench.pid
+    assert pid is not None
+    await asyncio.sleep(0.6)
+    assert bench.pid is None
+    assert not alive(pid)
+    assert await bench.examine(b"0.3", at(20)) == Passed("0.3")
+
+
+async def test_as_many_as_may_wait_wait_and_nobody_more(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benches, "MOST_WAITING", 3)
+    bench = make()
+    await bench.examine(b"0", at(20))
+    works = asyncio.create_task(bench.examine(b"0.5", at(20)))
+    await asyncio.sleep(0.05)
+    waiting = [asyncio.create_task(bench.examine(b"0", at(20))) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(BusyError):
+        await bench.examine(b"0", at(20))
+    assert await asyncio.gather(works, *waiting) == [Passed("0.5"), *[Passed("0")] * 3]
+    assert await bench.examine(b"0", at(20)) == Passed("0")
+
+
+def test_no_more_bytes_are_kept_than_there_is_room_for() -> None:
+    bench = Bench()
+    bench.hold(MOST_BYTES - 1)
+    bench.hold(1)
+    with pytest.raises(BusyError):
+        bench.hold(1)
+    bench.release(1)
+    bench.hold(1)
+
+
+async def test_whoever_asks_while_we_close_is_let_go(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(20))
+    pid = bench.pid
+    assert pid is not None
+    asked = asyncio.create_task(bench.examine(b"600", at(20)))
+    await asyncio.sleep(0.05)
+    await bench.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert not alive(pid)

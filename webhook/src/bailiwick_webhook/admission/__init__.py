@@ -1,0 +1,1 @@
+"""Admission of policies: what the API server asks before it stores one."""

@@ -1,0 +1,101 @@
+"""What a review is answered: what was found of the policy by itself, and what stands around it in the store.
+
+Holds: pure. The words are those of the operator's condition Accepted. What stands around a policy refuses it only if
+its stored spec had not the same wrong already, so that nobody's edit is held up by another policy. The store may be
+behind: what it does not know yet is not refused here, and denied by what comes into force.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from bailiwick_api.admission import REVIEW_VERSION
+from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, refusal
+from bailiwick_engine.display import visible
+from bailiwick_engine.mapped import People, issuers_of
+from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.admission.review import Foreign, Found, Passed
+from bailiwick_webhook.metrics.table import Admission
+
+_UNPROCESSABLE: Final = 422
+_OUTCOMES: Final = {
+    Why.INVALID: Admission.INVALID,
+    Why.CONFLICTED: Admission.CONFLICTED,
+    Why.UNMAPPED: Admission.UNMAPPED,
+}
+
+
+class Answer(NamedTuple):
+    """The body of a 200, and what it is counted as."""
+
+    body: dict[str, Any]
+    outcome: Admission
+
+
+def answer(finding: Passed | Foreign | Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None) -> Answer:
+    """Return the answer. `issuers` as in `Around`."""
+    match finding:
+        case Passed():
+            return _allowed(finding.uid, Admission.UNCHANGED)
+        case Foreign():
+            known = f"this decision point knows {GROUP}/{VERSION} and not {visible(finding.version)}"
+            return _refused(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade it first")
+        case Found():
+            return _judged(finding, snapshot, issuers)
+
+
+def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None) -> Answer:
+    wrong, warnings = found.refusal, found.warnings
+    if wrong is None:
+        wrong = _around(found, snapshot, issuers, found.people, carries=found.carries)
+        before = found.before
+        if wrong is not None and before is not None:
+            had = _around(found, snapshot, issuers, before.people, carries=before.carries)
+            if wrong == had:
+                warnings = (f"{wrong.why}, as it was before: {visible(wrong.message)}", *warnings)
+                wrong = None
+    if wrong is None:
+        return _allowed(found.uid, Admission.ALLOWED, warnings)
+    details = {
+        "name": found.name,
+        "group": GROUP,
+        "kind": ENDPOINT_POLICIES,
+        "causes": [
+            {"reason": "FieldValueInvalid", "field": visible(field), "message": message}
+            for field, message in found.causes
+        ],
+    }
+    return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
+
+
+def _around(
+    found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None, people: People, *, carries: bool
+) -> Refusal | None:
+    """Return what is wrong around a policy of these people, which carries its endpoint's settings or not."""
+    endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
+    others: set[str] = set()
+    principals = set(people.principals)
+    if endpoint is not None:
+        others = {carrier.name for carrier in endpoint.carriers if carrier.name != found.name}
+        settings = endpoint.settings
+        # Of the policy itself the store has what is about to be replaced.
+        if settings is not None and settings.delegation is not None and settings.carrier.name in others:
+            principals |= issuers_of(settings.delegation.principals)
+    around = Around(others, principals, issuers)
+    return refusal(Judged((), people=people), found.endpoint, around, carries=carries)
+
+
+def _allowed(uid: str, outcome: Admission, warnings: tuple[str, ...] = ()) -> Answer:
+    told = {"warnings": list(warnings)} if warnings else {}
+    return Answer(_review({"uid": uid, "allowed": True, **told}), outcome)
+
+
+def _refused(uid: str, outcome: Admission, message: str, details: Mapping[str, Any] | None = None) -> Answer:
+    status: dict[str, Any] = {"status": "Failure", "code": _UNPROCESSABLE, "reason": "Invalid", "message": message}
+    if details is not None:
+        status["details"] = details
+    return Answer(_review({"uid": uid, "allowed": False, "status": status}), outcome)
+
+
+def _review(response: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": f"admission.k8s.io/{REVIEW_VERSION}", "kind": "AdmissionReview", "response": response}

@@ -1,0 +1,182 @@
+"""What an AdmissionReview asks, and what can be said of its policy by itself: it is compiled as it would be served.
+
+Standing: run by `worker`, beside the process that decides; `answer` looks at what is around the policy. Holds: pure,
+and never raises: whatever is sent comes to one of the findings below. What a poster sent is all that is looked at.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+
+from bailiwick_api.admission import REVIEW_VERSION
+from bailiwick_api.endpointpolicy import EndpointPolicy
+from bailiwick_api.meta import GROUP, VERSION
+from bailiwick_engine.acceptance import Around, Refusal, carries_settings, endpoint_of, judge, refusal, shortened
+from bailiwick_engine.compiled import PolicyRef
+from bailiwick_engine.display import visible
+from bailiwick_engine.mapped import NOBODY, People, people_of
+from bailiwick_engine.problem import Problem
+from bailiwick_webhook import slowjson
+from bailiwick_webhook.slowjson import JsonError
+
+MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
+"""What the API server can have stored and what it is given in its place, 1.5 MiB each, and what is around them."""
+_GROUP: Final = "admission.k8s.io"
+_KIND: Final = "EndpointPolicy"
+_TOLD: Final = 20
+_LENGTH: Final = 500
+_LONGEST_NAME: Final = 253
+
+
+class Unreadable(msgspec.Struct, frozen=True, tag=True):
+    """This is no review of a policy: 400. `where` is the path of what is wrong."""
+
+    detail: str
+    where: str
+
+
+class Passed(msgspec.Struct, frozen=True, tag=True):
+    """There is nothing to judge: a deletion, or a policy whose spec stays as it is."""
+
+    uid: str
+
+
+class Foreign(msgspec.Struct, frozen=True, tag=True):
+    """A policy of a version that we cannot read."""
+
+    uid: str
+    version: str
+
+
+class Before(msgspec.Struct, frozen=True):
+    """What is stored so far, as far as it matters what was wrong around that already."""
+
+    carries: bool
+    people: People
+
+
+class Found(msgspec.Struct, frozen=True, tag=True):
+    """A policy, and what is wrong with it by itself.
+
+    `causes` are fields and messages. `before` is None for a policy that is new.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    endpoint: str
+    carries: bool
+    people: People
+    refusal: Refusal | None
+    causes: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    before: Before | None
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A defect of ours, for the log."""
+
+    error: str
+
+
+Finding = Unreadable | Passed | Foreign | Found | Failed
+
+
+class _UnreadableError(Exception):
+    def __init__(self, detail: str, where: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.where = where
+
+
+def examine(raw: bytes) -> Finding:
+    """Return what a body comes to."""
+    try:
+        # Of the largest policies every value must get in, so that the size is what bounds them.
+        return _examined(slowjson.parse(raw, MAX_BYTES))
+    except (JsonError, _UnreadableError) as error:
+        return Unreadable(error.detail, error.where)
+    except Exception as error:  # noqa: BLE001 - the last line: nobody's policy ends the worker
+        return Failed(f"{type(error).__name__}: {shortened(str(error), _LENGTH)}")
+
+
+def _examined(review: dict[str, Any]) -> Finding:
+    if review.get("apiVersion") != f"{_GROUP}/{REVIEW_VERSION}":
+        raise _UnreadableError(f"apiVersion must be {_GROUP}/{REVIEW_VERSION}", "apiVersion")
+    if review.get("kind") != "AdmissionReview":
+        raise _UnreadableError("kind must be AdmissionReview", "kind")
+    request = _member(review, "request", dict, "")
+    uid: str = _text(request, "uid", "request")
+    kind = _member(request, "kind", dict, "request")
+    if (kind.get("group"), kind.get("kind")) != (GROUP, _KIND):
+        raise _UnreadableError(f"only {_KIND} of {GROUP} is judged here", "request.kind")
+    version = _text(kind, "version", "request.kind")
+    match request.get("operation"):
+        case "DELETE":
+            return Passed(uid)
+        case "CREATE":
+            new, old = _member(request, "object", dict, "request"), None
+        case "UPDATE":
+            new, old = (_member(request, name, dict, "request") for name in ("object", "oldObject"))
+        case _:
+            raise _UnreadableError("operation must be CREATE, UPDATE or DELETE", "request.operation")
+    if old is not None and new.get("spec") == old.get("spec"):
+        # So that a policy that no longer compiles can be labelled, and finalizers taken from it.
+        return Passed(uid)
+    if version != VERSION:
+        return Foreign(uid, version)
+    return _found(uid, request, new, old)
+
+
+def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None) -> Found:
+    metadata = _member(new, "metadata", dict, "request.object")
+    name, namespace = _text(metadata, "name", "request.object.metadata"), _text(request, "namespace", "request")
+    spec = new.get("spec")
+    endpoint, carries = endpoint_of(spec), carries_settings(spec)
+    judged = judge(PolicyRef(namespace, name, "", 0), spec)
+    return Found(
+        uid,
+        namespace,
+        name,
+        # Of one that is refused already nobody asks more, and its endpoint may be anything.
+        "" if judged.problems else endpoint,
+        carries,
+        judged.people,
+        refusal(judged, endpoint, Around(), carries=carries),
+        tuple((problem.path, _told(problem.message)) for problem in judged.problems[:_TOLD]),
+        _warnings(judged.warnings),
+        None if old is None else _before(old.get("spec")),
+    )
+
+
+def _before(spec: object) -> Before:
+    try:
+        people = people_of(EndpointPolicy.from_spec(spec).spec)
+    except ValidationError:
+        people = NOBODY
+    return Before(carries_settings(spec), people)
+
+
+def _warnings(problems: tuple[Problem, ...]) -> tuple[str, ...]:
+    told = tuple(_told(str(problem)) for problem in problems[:_TOLD])
+    return (*told, f"and {len(problems) - _TOLD} warnings more") if len(problems) > _TOLD else told
+
+
+def _told(text: str) -> str:
+    return visible(shortened(text, _LENGTH))
+
+
+def _member(of: dict[str, Any], name: str, kind: type, path: str) -> Any:  # noqa: ANN401 - of the kind that was asked for
+    found = of.get(name)
+    if not isinstance(found, kind):
+        what = "an object" if kind is dict else "a string"
+        raise _UnreadableError(f"{name} must be {what}", f"{path}.{name}".lstrip("."))
+    return found
+
+
+def _text(of: dict[str, Any], name: str, path: str) -> str:
+    found = _member(of, name, str, path)
+    if not 0 < len(found) <= _LONGEST_NAME:
+        raise _UnreadableError(f"{name} must have 1 to {_LONGEST_NAME} characters", f"{path}.{name}")
+    return str(found)

@@ -1,0 +1,122 @@
+"""`POST /admission/validate`: AdmissionReviews of policies (admission.k8s.io/v1).
+
+Holds: whoever reaches the port may post, so what is kept of bodies is bounded, and an answer tells nobody more than
+they sent, but for what stands around a policy of an endpoint that they can name. What cannot be judged is no 200: the
+API server takes that for a refusal for as long as the registration says Fail, and tries again where it is told when.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from bailiwick_api.admission import TIMEOUT_SECONDS
+from bailiwick_webhook.admission.answer import Answer, answer
+from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
+from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
+from bailiwick_webhook.http.answers import json
+from bailiwick_webhook.http.body import check_headers
+from bailiwick_webhook.http.problems import ProblemError, bad_request
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Admission
+from bailiwick_webhook.store.view import View
+
+_MARGIN: Final = 0.5
+# No more than the API server waits at most.
+_MOST_SECONDS: Final = 30
+_AGAIN_SECONDS: Final = 0.3
+# As the API server writes it: a duration of Go in whole seconds.
+_TIMEOUT: Final = re.compile(r"([0-9]{1,3})s")
+_SOON: Final = {"Retry-After": "1"}
+
+_log = structlog.get_logger()
+
+
+class Validate:
+    """Answers reviews. `issuers` says of each configured one whether it has a `kubernetesUsername`; None: no file."""
+
+    def __init__(self, bench: Bench, store: View, issuers: Mapping[str, bool] | None, counts: Counts) -> None:
+        self._bench = bench
+        self._store = store
+        self._issuers = issuers
+        self._counts = counts.admissions
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer one. Raises `ProblemError`."""
+        until = asyncio.get_running_loop().time() + _seconds(request.query.get("timeout"))
+        try:
+            found = await self._answered(request, until)
+        except BusyError:
+            self._counts[Admission.OVERLOADED] += 1
+            detail = "Too many policies are being judged; ask again."
+            # The API server does, for as long as its own deadline is not over.
+            raise ProblemError(429, "too-many-requests", "Too many requests", detail, headers=_SOON) from None
+        except TimeoutError:
+            self._counts[Admission.LATE] += 1
+            detail = "The policy was not judged within the time that there was."
+            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
+        except LostError:
+            self._counts[Admission.FAILED] += 1
+            detail = "The policy cannot be judged; the decision point's log says why."
+            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
+        self._counts[found.outcome] += 1
+        return json(200, found.body)
+
+    async def _answered(self, request: web.Request, until: float) -> Answer:
+        snapshot = self._store.snapshot
+        if snapshot is None:
+            raise LostError
+        try:
+            check_headers(request)
+        except ProblemError:
+            self._counts[Admission.UNREADABLE] += 1
+            raise
+        finding = await self._examined(request, until)
+        match finding:
+            case Unreadable():
+                self._counts[Admission.UNREADABLE] += 1
+                raise bad_request(finding.detail, finding.where)
+            case Failed():
+                _log.error("policy cannot be judged", error=finding.error)
+                raise LostError
+        told = answer(finding, snapshot, self._issuers)
+        if told.outcome is Admission.CONFLICTED:
+            # A carrier that was deleted a moment ago, so that this one takes its place, is not heard of yet.
+            async with asyncio.timeout_at(until):
+                await asyncio.sleep(_AGAIN_SECONDS)
+            told = answer(finding, self._store.snapshot or snapshot, self._issuers)
+        return told
+
+    async def _examined(self, request: web.Request, until: float) -> Finding:
+        kept = 0
+        raw = bytearray()
+        if (request.content_length or 0) > MAX_BYTES:
+            raise self._oversized()
+        try:
+            async with asyncio.timeout_at(until):
+                async for chunk in request.content.iter_any():
+                    self._bench.hold(len(chunk))
+                    kept += len(chunk)
+                    raw += chunk
+                    if kept > MAX_BYTES:
+                        raise self._oversized()
+            return await self._bench.examine(bytes(raw), until)
+        except (web.RequestPayloadError, ConnectionError):
+            self._counts[Admission.UNREADABLE] += 1
+            raise bad_request("the body did not arrive whole", "") from None
+        finally:
+            self._bench.release(kept)
+
+    def _oversized(self) -> ProblemError:
+        self._counts[Admission.UNREADABLE] += 1
+        return ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
+
+
+def _seconds(timeout: str | None) -> float:
+    """Return how long there is for an answer, so that ours comes before the API server has given up."""
+    found = _TIMEOUT.fullmatch(timeout or "")
+    given = min(int(found[1]), _MOST_SECONDS) if found is not None else TIMEOUT_SECONDS
+    return max(given - _MARGIN, _MARGIN)

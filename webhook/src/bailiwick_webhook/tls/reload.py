@@ -1,0 +1,124 @@
+"""The pair that the decision port serves with, taken anew from its files while connections go on.
+
+Kubernetes swaps a mounted Secret by one symbolic link, and other tools write one file after the other: so the files
+are read at intervals, and whatever they hold is first made a context of its own, beside the one that is served with.
+
+Holds: a pair that is served with was looked at and loaded whole (`pair.look`, then OpenSSL) from files that did not
+move meanwhile; one that cannot be used leaves the last good one in place, and that is said; connections that are open
+stay as they are, and each new handshake is with the newest pair. A handshake is never with a pair that is half loaded,
+since the context that listens never loads one: it hands each handshake over.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from bailiwick_webhook.tls.context import hardened
+from bailiwick_webhook.tls.pair import Pair, UnusableError, look
+
+_LOG: Final = structlog.get_logger(__name__)
+
+
+class Certificates:
+    """Watches the files of one pair. `names`: what it must be for, besides being for something."""
+
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        interval: float,
+        names: Iterable[str] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._interval = interval
+        self._wanted = tuple(names)
+        self._clock = clock
+        self._read: tuple[bytes, bytes] | None = None
+        self._served: Pair | None = None
+        self._context: ssl.SSLContext | None = None
+        self._first = asyncio.Event()
+        self.problem: str | None = "not looked at yet"
+        """Why what the files hold is not served with, for a person; None while it is."""
+        self.listening: Final = hardened()
+        """What the decision port listens with."""
+        self.listening.sni_callback = self._hand_over
+
+    @property
+    def not_after(self) -> datetime | None:
+        """When the pair that is served with ends; None where there is none yet."""
+        return None if self._served is None else self._served.not_after
+
+    @property
+    def good(self) -> bool:
+        """Whether clients can accept what is served."""
+        return self._served is not None and self._clock() < self._served.not_after
+
+    async def first(self) -> None:
+        """Wait until there is a pair to serve with."""
+        await self._first.wait()
+
+    async def run(self) -> None:
+        """Look at the files until cancelled."""
+        while True:
+            # In a thread: a disk may hang, and keys take their time.
+            await asyncio.to_thread(self.look)
+            if self._served is not None:
+                self._first.set()
+            await asyncio.sleep(self._interval)
+
+    def look(self) -> None:
+        """Look at the files once, and take what they hold if it can be served with."""
+        problem = None
+        try:
+            read = self._files()
+            if read != self._read:
+                # Looked at again each time while it cannot be used: it may be about to begin.
+                self._take(read)
+        except UnusableError as error:
+            problem = str(error)
+        if problem is not None and problem != self.problem:
+            kept = None if self._served is None else self._served.serial
+            _LOG.error("the certificate in the files is not used", why=problem, kept=kept)
+        self.problem = problem
+
+    def _take(self, read: tuple[bytes, bytes]) -> None:
+        pair = look(*read, self._clock(), self._wanted)
+        context = hardened()
+        try:
+            context.load_cert_chain(self._certificate, self._key, password=_no_password)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise UnusableError(f"OpenSSL refuses the pair: {error}") from None
+        if self._files() != read:
+            raise UnusableError("the files are being written")
+        self._context, self._served, self._read = context, pair, read
+        _LOG.info(
+            "serving certificate taken", serial=pair.serial, not_after=pair.not_after.isoformat(), names=pair.names
+        )
+
+    def _files(self) -> tuple[bytes, bytes]:
+        try:
+            return self._certificate.read_bytes(), self._key.read_bytes()
+        except OSError as error:
+            raise UnusableError(f"{error.filename} cannot be read: {error.strerror}") from None
+
+    def _hand_over(
+        self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext
+    ) -> ssl.AlertDescription | None:
+        """Give a handshake the pair of this moment; OpenSSL calls it after the client's first words."""
+        if self._context is None:
+            return ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR
+        connection.context = self._context
+        return None
+
+
+def _no_password() -> bytes:
+    # Without this OpenSSL would ask at a terminal.
+    raise ValueError("the key is encrypted")
