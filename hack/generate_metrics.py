@@ -1,4 +1,4 @@
-"""`python hack/generate_metrics.py [--check]`: write the tables of metrics from the code, or fail on a difference.
+"""`python hack/generate_metrics.py [--check]`: write the tables of metrics of both processes, or fail on a change.
 
 Holds: `docs/reference/metrics.md` is exactly what this module writes; `make verify` runs it with --check.
 """
@@ -38,14 +38,6 @@ _TAIL: Final = """
 request that is refused since the call needs no approval counts as `outcome="deny", reason="allowed"`.
 
 Bounds of `bailiwick_decision_duration_seconds`: {bounds}.
-
-### What to watch
-
-The chart has these as alerts (`monitoring.prometheusRule.enabled`), from charts/bailiwick/files/alerts.yaml; what to \
-do about each, [the runbook](../runbook.md) says. Metrics that begin with `kube_` are those of kube-state-metrics.
-
-| alert | when | for | what it means |
-| --- | --- | --- | --- |
 """
 
 _OPERATOR: Final = """
@@ -58,30 +50,23 @@ operators only the one that leads has more to say than that it does not.
 | --- | --- | --- | --- |
 """
 
-_OPERATOR_TAIL: Final = """
-### What to watch
+_WATCH: Final = """
+## What to watch
 
-| when | what it means |
-| --- | --- |
-| `sum(bailiwick_operator_leading) != 1` | Nobody leads: nothing new is approved, no status is written, nothing that \
-is over is cleaned up. Decisions go on. More than one for longer than a scrape cannot write: see \
-[availability](availability.md). |
-| `bailiwick_operator_guard_proven == 0` | The guards over grants are not in force as shipped: nothing is approved. \
-The Events of the ConfigMap `bailiwick-guard` and the log say which one. |
-| `increase(bailiwick_operator_guard_falls_total[1h]) > 0` | Somebody changed the guards, if only for a moment. Was it \
-you? Audit logs of the API server know who. |
-| `bailiwick_operator_keys_ok == 0` | Approval tokens cannot be signed, or keys are not rotated; the log says why. |
-| `increase(bailiwick_operator_status_writes_total{outcome="refused"}[15m]) > 0` | A status is refused: the roles or \
-the guards are not those of this version. |
+The chart has these as alerts (`monitoring.prometheusRule.enabled`), from charts/bailiwick/files/alerts.yaml; what to \
+do about each, [the runbook](../runbook.md) says. Metrics that begin with `kube_` are those of kube-state-metrics.
+
+| alert | when | for | what it means |
+| --- | --- | --- | --- |
 """
 
 
 def rendered() -> str:
     """Return the page."""
     bounds = ", ".join(f"{bound:g}" for bound in BOUNDS)
-    watched = "".join(map(_alert, alerts.read()))
-    ours = _HEAD + "".join(map(_row, METRICS)) + _TAIL.format(bounds=bounds) + watched
-    return ours + _OPERATOR + "".join(map(_row, operator_metrics.METRICS)) + _OPERATOR_TAIL
+    ours = _HEAD + "".join(map(_row, METRICS)) + _TAIL.format(bounds=bounds)
+    operators = _OPERATOR + "".join(map(_row, operator_metrics.METRICS))
+    return ours + operators + _WATCH + "".join(map(_alert, alerts.read()))
 
 
 def _alert(alert: alerts.Alert) -> str:

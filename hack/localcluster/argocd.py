@@ -44,6 +44,7 @@ _KINDS: Final = frozenset(
         "ServiceAccount",
     }
 )
+_GROUP: Final = "/apis/argoproj.io/v1alpha1"
 _MANAGER: Final = "localcluster"
 _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
@@ -138,8 +139,9 @@ class ArgoCD:
                 what = f"{document['kind']} {document['metadata']['name']}"
                 msg = f"{what} of Argo CD was refused: {answer.status} {answer.message}"
                 raise StartError(msg)
-        projects = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/appprojects"
-        self._rest.wait(projects, lambda answer: answer.ok, _START_SECONDS)
+        # In discovery, by which clients find what a kind is called.
+        kinds = {"Application", "AppProject"}
+        self._rest.wait(_GROUP, lambda answer: kinds <= _kinds_in(answer.body), _START_SECONDS)
 
     def _manifests(self) -> Iterator[dict[str, Any]]:
         # The C loader where there is one: with the other these two megabytes take ten seconds.
@@ -243,3 +245,7 @@ class ArgoCD:
         for running in self._running:
             running.handle.wait()
         self._running.clear()
+
+
+def _kinds_in(discovered: Mapping[str, Any]) -> set[str]:
+    return {resource["kind"] for resource in discovered.get("resources") or ()}

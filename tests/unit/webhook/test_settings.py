@@ -53,7 +53,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a queue of no size": (("--record-queue-bytes", "-1"), "must be a whole number greater than 0"),
     "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
     "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
-    "processes below none": (("--processes", "-1"), "--processes must not be negative"),
+    "processes below none": (("--processes", "-1"), "must be a whole number greater than 0"),
     "a port among the status ports": (
         ("--processes", "4", "--port", "8084", "--status-port", "8081"),
         "--port 8084 is one of the status ports 8081 to 8084",
