@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,10 +13,8 @@ from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.meta import API_VERSION
 from demo import oncluster
 from demo.ground import KUBECTL, output
-from demo.incluster import NAMESPACE, RELEASE, SERVICE, Images, InCluster
+from demo.incluster import NAMESPACE, RELEASE, SERVICE, InCluster
 from demo.narrator import Silent
-from localcluster import build
-from localcluster.node import images
 from localcluster.node.cluster import NodeCluster
 from support.callers import Callers
 from support.installing import accepted
@@ -34,10 +33,10 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def ground(node: NodeCluster, tmp_path_factory: pytest.TempPathFactory) -> InCluster:
-    helm = build.ensure(build.helm()) / "helm"
-    named = Images(images.reference("webhook"), images.reference("operator"))
-    return InCluster(node.cluster, tmp_path_factory.mktemp("release"), helm, named)
+def callers(bed: NodeCluster) -> Iterator[Callers]:
+    """Clients by username, of this node's API server."""
+    with Callers(bed.cluster) as callers:
+        yield callers
 
 
 @pytest.fixture
@@ -56,11 +55,11 @@ def release(ground: InCluster, callers: Callers) -> InCluster:
 
 
 @pytest.fixture
-def load(release: InCluster, node: NodeCluster) -> Load:
+def load(release: InCluster) -> Load:
     """A load on the Service, not begun."""
-    enforcer = node.cluster.service_account_token(TEAM, "shop-api", [ENFORCER_AUDIENCE])
-    subject = node.cluster.service_account_token(TEAM, "agent", ["shop-api.shop"])
-    service = node.cluster.rest().get(f"/api/v1/namespaces/{NAMESPACE}/services/bailiwick-webhook").body
+    enforcer = release.cluster.service_account_token(TEAM, "shop-api", [ENFORCER_AUDIENCE])
+    subject = release.cluster.service_account_token(TEAM, "agent", ["shop-api.shop"])
+    service = release.cluster.rest().get(f"/api/v1/namespaces/{NAMESPACE}/services/bailiwick-webhook").body
     question = {
         "subject": {"type": "serviceAccount", "id": f"system:serviceaccount:{TEAM}:agent"},
         "action": {"name": "orders.list"},
