@@ -145,7 +145,7 @@ def test_ab_34_bodies_that_are_made_to_be_big_leave_memory_as_it_is(pdp: Bailiwi
     with ThreadPoolExecutor(16) as pool:
         statuses = set(pool.map(flood, range(48)))
     # Whatever was too much at once is told so.
-    assert statuses <= {200, 400, 429, 503}
+    assert statuses <= {200, 400, 429, 504}
     assert 200 in statuses
     assert _resident(pid) - before < 100 * MIB
     assert all(_resident(child) < 400 * MIB for child in _children(pid))
@@ -171,7 +171,7 @@ def test_decisions_go_on_under_a_flood_of_policies_that_take_long(pdp: Bailiwick
             assert tenant.ask("customers.list").decision is True
             took.append(time.monotonic() - began)
         statuses = set().union(*(one.result() for one in floods))
-    assert statuses <= {200, 429, 503}
+    assert statuses <= {200, 429, 504}
     # With two cores and seventeen clients on them: what matters is that nobody waits for a compilation.
     assert sorted(took)[len(took) // 2] < 0.1
     until(lambda: judged(pdp, sent(policy("crm"))), "reviews go on")

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -10,8 +11,10 @@ import requests
 from bailiwick_api.accounts import Installation
 from bailiwick_api.admission import WEBHOOK, policies
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES, GROUP
+from cluster.admission.conftest import port_of
 from demo.stack import DecisionPoint
 from localcluster.rest import Answer, Rest
+from support.admission.registering import registered, registration
 from support.admission.reviews import large
 from support.installing import accepted
 from support.objects import Object, changed, gated_rule, policy, rule, settings
@@ -239,13 +242,16 @@ def test_a_policy_as_large_as_the_schema_allows_is_stored_in_time(pdp: Bailiwick
     accepted(pdp.callers.admin.create(body))
 
 
-def test_a_policy_that_takes_too_long_is_not_stored(pdp: Bailiwick, reviewed: str) -> None:
-    body = large(64, 16, 1200, reviewed)
-    body["metadata"]["name"] = "endless"
-    body["spec"]["endpoint"] = "endless"
-    answer = pdp.callers.admin.create(body)
-    assert answer.status == 500
-    assert "failed calling webhook" in answer.message
-    assert pdp.callers.admin.get(path(reviewed, "endless")).status == 404
-    # The next one is judged all the same, once the worker is free.
-    until(lambda: pdp.callers.admin.create(policy(reviewed, "next", endpoint="next"), dry_run=True).ok, "it goes on")
+def test_a_policy_that_takes_too_long_is_not_stored(
+    pdp: Bailiwick, tenants: Tenants, point: DecisionPoint, certificate: tuple[Path, Path]
+) -> None:
+    admin, namespace = pdp.callers.admin, tenants.namespaces.make("hurried")
+    body = large(64, 16, 1200, namespace)
+    with registered(admin, registration(port_of(point), certificate[0], namespace, timeout=1), namespace):
+        # Dry: had it passed, every decision point would be busy with it for seconds.
+        answer = admin.create(body, dry_run=True)
+        assert answer.status == 500
+        assert "failed calling webhook" in answer.message
+        assert "unable to return a response in the time allotted" in answer.message
+        # The next one is judged all the same, once the worker is free.
+        until(lambda: admin.create(policy(namespace, "next"), dry_run=True).ok, "it goes on")

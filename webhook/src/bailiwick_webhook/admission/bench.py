@@ -20,7 +20,7 @@ import structlog
 from bailiwick_webhook.admission.review import Finding
 from bailiwick_webhook.admission.worker import HEAD, decode
 
-MOST_WAITING: Final = 64
+MOST_WAITING: Final = 16
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 300.0
@@ -68,7 +68,7 @@ class Bench:
         """Give room back."""
         self._held -= size
 
-    async def examine(self, raw: bytes, until: float) -> Finding:
+    async def examine(self, raw: bytes | bytearray, until: float) -> Finding:
         """Return what a review comes to; `until` is a time of the loop.
 
         Raises `BusyError`, `TimeoutError` where it would be too late, and `LostError`.
@@ -94,7 +94,7 @@ class Bench:
         self._stay()
         await self._end()
 
-    async def _worked(self, raw: bytes) -> Finding:
+    async def _worked(self, raw: bytes | bytearray) -> Finding:
         self._stay()
         try:
             async with asyncio.timeout(self._seconds):
@@ -111,7 +111,7 @@ class Bench:
             self._turn.release()
             self._resting = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
-    async def _asked(self, raw: bytes) -> Finding:
+    async def _asked(self, raw: bytes | bytearray) -> Finding:
         process = self._process
         if process is None or process.returncode is not None:
             # Apart from our own session: what a terminal sends to us is not meant for it.

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from bailiwick_api.admission import TIMEOUT_SECONDS
+from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import Answer, answer
 from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
 from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
@@ -57,18 +58,16 @@ class Validate:
         except TimeoutError:
             self._counts[Admission.LATE] += 1
             detail = "The policy was not judged within the time that there was."
-            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
+            # Of 503 the API server would tell whoever applies the policy nothing but that.
+            raise ProblemError(504, "late", "Too late", detail) from None
         except LostError:
             self._counts[Admission.FAILED] += 1
             detail = "The policy cannot be judged; the decision point's log says why."
-            raise ProblemError(503, "unavailable", "Unavailable", detail) from None
+            raise ProblemError(500, "internal", "Internal error", detail) from None
         self._counts[found.outcome] += 1
         return json(200, found.body)
 
     async def _answered(self, request: web.Request, until: float) -> Answer:
-        snapshot = self._store.snapshot
-        if snapshot is None:
-            raise LostError
         try:
             check_headers(request)
         except ProblemError:
@@ -82,13 +81,20 @@ class Validate:
             case Failed():
                 _log.error("policy cannot be judged", error=finding.error)
                 raise LostError
-        told = answer(finding, snapshot, self._issuers)
+        told = answer(finding, self._snapshot(), self._issuers)
         if told.outcome is Admission.CONFLICTED:
-            # A carrier that was deleted a moment ago, so that this one takes its place, is not heard of yet.
-            async with asyncio.timeout_at(until):
-                await asyncio.sleep(_AGAIN_SECONDS)
-            told = answer(finding, self._store.snapshot or snapshot, self._issuers)
+            # Where a carrier was deleted so that this one takes its place, that may not have been heard of yet.
+            left = until - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, min(_AGAIN_SECONDS, left)))
+            told = answer(finding, self._snapshot(), self._issuers)
         return told
+
+    def _snapshot(self) -> Snapshot:
+        found = self._store.snapshot
+        if found is None:
+            # Nobody listens before the first one is there.
+            raise LostError
+        return found
 
     async def _examined(self, request: web.Request, until: float) -> Finding:
         kept = 0
@@ -103,7 +109,7 @@ class Validate:
                     raw += chunk
                     if kept > MAX_BYTES:
                         raise self._oversized()
-            return await self._bench.examine(bytes(raw), until)
+            return await self._bench.examine(raw, until)
         except (web.RequestPayloadError, ConnectionError):
             self._counts[Admission.UNREADABLE] += 1
             raise bad_request("the body did not arrive whole", "") from None
