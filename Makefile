@@ -85,6 +85,7 @@ test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
 
 test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
+	@$(BIN)/python -m localcluster argocd-packages
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
 

@@ -7,7 +7,6 @@ read repositories by `file://`; the cluster that they name is https://kubernetes
 
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from localcluster.components import LOOPBACK
 from localcluster.errors import StartError
 from localcluster.files import write_secret
 from localcluster.leash import Leash
+from localcluster.node import needs
 from localcluster.ports import free_ports
 from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
@@ -62,9 +62,9 @@ class Programs:
     @property
     def redis(self) -> Path:
         """The Redis of this machine; `StartError` where there is none."""
-        if found := shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin"):
-            return Path(found)
-        msg = "Argo CD needs Redis, and there is no redis-server on the PATH (Debian: apt-get install redis-server)."
+        if found := needs.find("redis-server"):
+            return found
+        msg = "Argo CD needs Redis, and there is no redis-server: `python -m localcluster argocd-packages` installs it."
         raise StartError(msg)
 
 

@@ -76,6 +76,23 @@ def test_what_was_added_in_the_cluster_is_taken_away(new_team: NewTeam, addition
     team.app.await_settled()
 
 
+@pytest.mark.parametrize("server_side", [False, True], ids=["as advised", "server-side"])
+def test_a_field_that_git_does_not_name_is_left_alone_however_it_compares(
+    new_team: NewTeam,
+    server_side: bool,  # noqa: FBT001 - the parameter
+) -> None:
+    team = new_team(server_side)
+    unnamed = {"expireTime": "2030-01-01T00:00:00Z", "endpointSettings": {"identity": {"verification": "Asserted"}}}
+    accepted(team.admin.patch(team.path(), {"spec": unnamed}, "merge"))
+    for _ in range(2):
+        assert team.app.refresh("hard")["sync"]["status"] == "Synced"
+    spec = team.live()["spec"]
+    assert (spec["expireTime"], spec["endpointSettings"]["identity"]["verification"]) == (
+        unnamed["expireTime"],
+        "Asserted",
+    )
+
+
 # Why docs/gitops.md advises against both. Where this fails, Argo CD has learnt it, and the advice can go.
 def test_what_was_added_in_the_cluster_is_not_even_seen_by_a_server_side_diff(new_team: NewTeam) -> None:
     team = new_team(True)
