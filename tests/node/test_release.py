@@ -98,11 +98,12 @@ def test_an_upgrade_and_a_rollback_under_load_lose_no_request_and_no_policy(rele
         newer = values(release)
         newer["webhook"] = {**newer["webhook"], "logLevel": "debug", "podAnnotations": {"upgraded": "yes"}}
         release.install(Silent(), newer)
+        rolled_out(release)
         assert {pod["metadata"]["annotations"].get("upgraded") for pod in webhooks(release)} == {"yes"}
         code, said = helm(release, "rollback", RELEASE, "--wait", "--timeout=5m")
         assert code == 0, said
         rolled_out(release)
-        assert all("upgraded" not in pod["metadata"].get("annotations", {}) for pod in webhooks(release))
+        assert {pod["metadata"].get("annotations", {}).get("upgraded") for pod in webhooks(release)} == {None}
         load.until_asked(AT_LEAST)
     assert (load.lost, load.errors) == (0, [])
 
