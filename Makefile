@@ -32,8 +32,8 @@ KEEP ?=
 CLUSTER ?=
 export KEEP CLUSTER
 
-.PHONY: help venv demo \
-	verify lint types test test-unit test-argocd bench \
+.PHONY: help venv demo demo-cluster \
+	verify lint types test test-unit test-argocd test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -43,12 +43,16 @@ help: ## List the targets. Needs awk.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nARGS="..." is passed on by test, test-unit, bench, demo and the cluster targets. PYTHON=... picks the Python.\n'
+	@printf '\nARGS="..." is passed on by test, test-unit, test-node, bench, demo and the cluster targets. PYTHON=... picks the Python.\n'
 
 venv: $(VENV)/.project ## Make .venv or bring it up to date. Needs Python 3.11 or later and the package registry.
 
 demo: $(VENV)/.project ## Show the four cases on a real cluster. Needs what cluster-up needs. KEEP=1 leaves it up.
 	@$(BIN)/python -m demo $(ARGS)
+
+demo-cluster: $(VENV)/.project ## Show them on a real node, by the chart, from pods. Needs root on Debian, and what cluster-up needs.
+	@$(BIN)/python -m localcluster node-packages
+	@$(BIN)/python -m demo.oncluster $(ARGS)
 
 ##@ Checks
 
@@ -72,16 +76,24 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run every test that is not slow, on a real API server. Needs what cluster-up needs, or CLUSTER=current and KUBECONFIG.
+test: $(VENV)/.project ## Run all tests but the two sets below, on two cores. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
+	@$(BIN)/pytest -m "not slow" $(if $(CLUSTER),,--numprocesses 2 --dist loadfile) $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
 
-test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and redis-server (Debian: redis-server).
+test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
+	@$(BIN)/python -m localcluster argocd-packages
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
+
+test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
+	@$(BIN)/python -m localcluster node-packages
+	@$(BIN)/python -m localcluster build --node > /dev/null
+	@$(BIN)/python -m localcluster images > /dev/null
+	@$(BIN)/pytest -m node $(ARGS)
 
 bench: $(VENV)/.project ## Measure speed beside OPA, Cerbos and a bare server. Needs wrk, Go, npm; goes on without.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)

@@ -14,14 +14,19 @@ from localcluster import build
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
 from localcluster.named import Named
+from localcluster.node import images, needs
+from localcluster.node.cluster import NodeCluster
+from localcluster.node.recipes import Programs
+from localcluster.progress import Silent
 from support.callers import Callers
 from support.installing import install
 from support.namespaces import Namespaces, Roles
 
 _HERE = Path(__file__).parent
-_ON_A_CLUSTER = frozenset({"abuse", "argocd", "chaos", "cluster", "e2e", "load"})
+_ON_A_NODE = "node"
+_ON_A_CLUSTER = frozenset({"abuse", "argocd", "chaos", "cluster", "e2e", "load", _ON_A_NODE})
 # Each has a target of its own in the Makefile.
-_SLOW = frozenset({"argocd"})
+_SLOW = frozenset({"argocd", _ON_A_NODE})
 
 
 # First, so that `-m cluster` already sees the marks.
@@ -33,18 +38,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
         if folder in _SLOW:
             item.add_marker(pytest.mark.slow)
+        if folder == _ON_A_NODE:
+            item.add_marker(pytest.mark.node)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     # Here and not in the fixture: a first build takes minutes, and the time of a test is limited.
     if any(item.get_closest_marker("cluster") for item in session.items) and not session.config.option.collectonly:
         build.ensure()
+    if _with_node(session) and not session.config.option.collectonly:
+        # Everything that takes minutes, likewise. Where this machine cannot run a node, the message says why.
+        needs.require()
+        Programs.ensure()
+        images.ensure(Silent())
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def node() -> Iterator[NodeCluster]:
+    """The cluster of this run where one of its tests needs a node: pods run, and Bailiwick's images are loaded."""
+    with NodeCluster() as bed:
+        bed.load(*(image.archive for image in images.ensure(Silent())))
+        yield bed
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A control plane of this run; CLUSTER=current is that of KUBECONFIG, CLUSTER=<name> one of `localcluster up`."""
     match os.environ.get("CLUSTER", ""):
+        case _ if _with_node(request.session):
+            bed: NodeCluster = request.getfixturevalue("node")
+            yield bed.cluster
         case "":
             with ControlPlane(build.ensure()) as plane:
                 yield plane.cluster
@@ -87,3 +110,7 @@ def namespace(namespaces: Namespaces, request: pytest.FixtureRequest) -> str:
 def roles(callers: Callers, namespace: str) -> Roles:
     """Gives people rights in the namespace of the test."""
     return Roles(callers.admin, namespace)
+
+
+def _with_node(session: pytest.Session) -> bool:
+    return any(item.get_closest_marker("node") for item in session.items)

@@ -10,6 +10,7 @@ from typing import Final
 
 import yaml
 
+from bailiwick_operator.metrics import METRICS as OPERATORS
 from bailiwick_webhook.metrics.table import METRICS
 
 PATH: Final = Path(__file__).resolve().parent.parent.parent / "charts" / "bailiwick" / "files" / "alerts.yaml"
@@ -43,10 +44,10 @@ def metrics(expression: str) -> set[str]:
 
 
 def series() -> dict[str, set[str]]:
-    """Return the series of the decision point by name, each with the names of its labels."""
+    """Return the series of decision point and operator by name, each with the names of its labels."""
     return {
         metric.name + ending: {name for name, _ in metric.labels} | ({"le"} if ending == "_bucket" else set())
-        for metric in METRICS
+        for metric in (*METRICS, *OPERATORS)
         for ending in _SERIES[metric.type]
     }
 

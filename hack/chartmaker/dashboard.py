@@ -123,6 +123,40 @@ PANELS: Final = (
         "reqps",
         (("sum by (why) (rate(bailiwick_approval_tokens_refused_total{%}[$__rate_interval]))", "{{why}}"),),
     ),
+    Panel(
+        "Who leads, and what it knows",
+        "none",
+        (
+            ("sum(bailiwick_operator_leading{%})", "leaders"),
+            ("max(bailiwick_operator_guard_proven{%})", "the guards are proven"),
+            ("max(bailiwick_operator_keys_ok{%})", "the keys are kept"),
+            ("sum by (kind) (bailiwick_operator_objects{%})", "{{kind}}"),
+        ),
+    ),
+    Panel(
+        "Statuses that the operator writes",
+        "reqps",
+        (
+            (
+                "sum by (kind, outcome) (rate(bailiwick_operator_status_writes_total{%}[$__rate_interval]))",
+                "{{kind}} {{outcome}}",
+            ),
+        ),
+    ),
+    Panel(
+        "What should not happen",
+        "none",
+        tuple(
+            (f"sum(increase(bailiwick_operator_{name}_total{{%}}[$__rate_interval]))", legend)
+            for name, legend in (
+                ("guard_falls", "guards fell"),
+                ("grants_voided", "grants made void"),
+                ("ghosts", "objects gone unheard"),
+                ("events_dropped", "Events dropped"),
+            )
+        ),
+    ),
+    Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),
 )
 
 

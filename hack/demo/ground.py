@@ -69,13 +69,13 @@ class Ground(Protocol):
         return run(KUBECTL, "bailiwick", *arguments, f"--kubeconfig={kubeconfig}")
 
 
-def run(program: Path, *arguments: str, given: str = "", seconds: float = 60) -> tuple[int, str]:
+def run(program: Path, *arguments: str, given: str = "", seconds: float = 120) -> tuple[int, str]:
     """Run a program with nobody at the terminal, and `given` on its standard input; return its exit code and words."""
     code, out, errors = output(program, *arguments, given=given, seconds=seconds)
     return code, (out + errors).strip()
 
 
-def output(program: Path, *arguments: str, given: str = "", seconds: float = 60) -> tuple[int, str, str]:
+def output(program: Path, *arguments: str, given: str = "", seconds: float = 120) -> tuple[int, str, str]:
     """Run a program likewise; return its exit code, and what went to standard output and to standard error."""
     path = os.pathsep.join((str(KUBECTL.parent), os.environ.get("PATH", "")))
     answer = subprocess.run(  # noqa: S603 - a program of this environment, with the demo's own arguments

@@ -42,7 +42,7 @@ def main() -> int:
             # Left over by KEEP=1 or by a failure: a demo begins from nothing.
             named.down(progress)
         ground = _ground(named, progress)
-        _play(ground, str(named.network.host), tell)
+        play(ground, str(named.network.host), tell)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
         sys.stderr.write(f"\nThe demo did not come out as told: {error}\n")
         code = 1 if not isinstance(error, LocalClusterError) else error.exit_code
@@ -84,7 +84,8 @@ def _ground(named: Named, progress: Progress) -> InCluster:
     return InCluster(named.cluster(), folder, helm, Images(images.reference("webhook"), images.reference("operator")))
 
 
-def _play(ground: InCluster, host: str, tell: Narrator) -> None:
+def play(ground: InCluster, host: str, tell: Narrator) -> None:
+    """Install, and play the cases. Raises `NotAsToldError` where a step does not come out as told."""
     tell.chapter("Bailiwick on a node, by its chart")
     with ExitStack() as stack:
         stack.enter_context(ground.issuing(host))

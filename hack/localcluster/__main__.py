@@ -89,6 +89,11 @@ def _node_packages(_: argparse.Namespace) -> int:
     return _OK
 
 
+def _argocd_packages(_: argparse.Namespace) -> int:
+    needs.install(Terminal(), needs.ARGOCD, cni=False)
+    return _OK
+
+
 def _up(arguments: argparse.Namespace) -> int:
     named, progress = Named(arguments.name), Terminal()
     if not named.up(progress, node=arguments.node):
@@ -208,6 +213,11 @@ def _parser() -> argparse.ArgumentParser:
     load = with_name(add("load", _load, "load images into the node"))
     load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE", help="an OCI or Docker archive")
     add("node-packages", _node_packages, "install the Debian packages that a node and its images need; needs root")
+    add(
+        "argocd-packages",
+        _argocd_packages,
+        "install the Debian packages that Argo CD needs; needs root",
+    )
     down = with_name(add("down", _down, "stop a cluster, and remove its data, keys and logs"))
     down.add_argument("--keep-data", action="store_true", help="keep the folder: the next `up` goes on with it")
     with_name(add("status", _status, "say what runs; exit code 1 if something does not"), None)

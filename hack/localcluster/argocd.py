@@ -7,7 +7,6 @@ read repositories by `file://`; the cluster that they name is https://kubernetes
 
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from localcluster.components import LOOPBACK
 from localcluster.errors import StartError
 from localcluster.files import write_secret
 from localcluster.leash import Leash
+from localcluster.node import needs
 from localcluster.ports import free_ports
 from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
@@ -44,6 +44,7 @@ _KINDS: Final = frozenset(
         "ServiceAccount",
     }
 )
+_GROUP: Final = "/apis/argoproj.io/v1alpha1"
 _MANAGER: Final = "localcluster"
 _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
@@ -61,9 +62,9 @@ class Programs:
     @property
     def redis(self) -> Path:
         """The Redis of this machine; `StartError` where there is none."""
-        if found := shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin"):
-            return Path(found)
-        msg = "Argo CD needs Redis, and there is no redis-server on the PATH (Debian: apt-get install redis-server)."
+        if found := needs.find("redis-server"):
+            return found
+        msg = "Argo CD needs Redis, and there is no redis-server: `python -m localcluster argocd-packages` installs it."
         raise StartError(msg)
 
 
@@ -138,8 +139,9 @@ class ArgoCD:
                 what = f"{document['kind']} {document['metadata']['name']}"
                 msg = f"{what} of Argo CD was refused: {answer.status} {answer.message}"
                 raise StartError(msg)
-        projects = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/appprojects"
-        self._rest.wait(projects, lambda answer: answer.ok, _START_SECONDS)
+        # In discovery, by which clients find what a kind is called.
+        kinds = {"Application", "AppProject"}
+        self._rest.wait(_GROUP, lambda answer: kinds <= _kinds_in(answer.body), _START_SECONDS)
 
     def _manifests(self) -> Iterator[dict[str, Any]]:
         # The C loader where there is one: with the other these two megabytes take ten seconds.
@@ -243,3 +245,7 @@ class ArgoCD:
         for running in self._running:
             running.handle.wait()
         self._running.clear()
+
+
+def _kinds_in(discovered: Mapping[str, Any]) -> set[str]:
+    return {resource["kind"] for resource in discovered.get("resources") or ()}

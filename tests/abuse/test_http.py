@@ -206,7 +206,7 @@ def test_a_host_header_does_not_get_into_an_answer(tenant: Tenant) -> None:
     assert answer.context["access_request"]["endpoint"].startswith(tenant.points[0])
 
 
-def test_headers_that_name_somebody_are_not_believed(tenant: Tenant) -> None:
+def test_ab_38_headers_that_name_somebody_are_not_believed(tenant: Tenant) -> None:
     headers = {"X-Remote-User": tenant.account("api"), "X-Forwarded-User": "admin", "Impersonate-User": "admin"}
     assert asking.post(tenant.url(), tenant.body("customers.list"), None, headers).status == 401
 

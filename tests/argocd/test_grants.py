@@ -1,5 +1,6 @@
 """Grants beside Argo CD: what refreshes, dry runs and syncs do to them, and what becomes of one that stands in Git."""
 
+import secrets
 from typing import Final
 
 import pytest
@@ -10,7 +11,7 @@ from localcluster.argocd import NAMESPACE
 from support.gitops import TRACKING
 from support.installing import accepted
 from support.namespaces import Roles, rule as rbac_rule
-from support.objects import Object, gated_rule, grant, review
+from support.objects import Object, gated_rule, grant, review, step
 from support.pdp.tenant import OWNERS
 
 WRITER: Final = "policy-writer"
@@ -48,6 +49,7 @@ def in_git(team: Team, requester: str, **request: object) -> Object:
         requester=requester,
         rules=[{"policy": "crm-agent", "rule": "export"}],
         subject={"type": "serviceAccount", "id": team.tenant.agent},
+        steps=[step(groups=[OWNERS])],
         **request,
     )
     # What Git does not name, Argo CD leaves to others.
@@ -59,15 +61,18 @@ def commit(team: Team, body: Object) -> None:
     team.repository.write(f"{team.tenant.namespace}/grant.yaml", body)
 
 
-def sync(team: Team, *options: str) -> Object:
-    """Sync by hand, with these options besides, and return how it ended."""
-    operation = {"sync": {"revision": team.repository.head, "syncOptions": ["ServerSideApply=true", *options]}}
-    began = team.app.status().get("operationState", {}).get("startedAt")
+def sync(team: Team, *options: str, force: bool = False) -> Object:
+    """Sync by hand, with these options, and return how it ended."""
+    # Two within one second begin and end at the same times, so this one has a name.
+    name = [{"name": "test", "value": secrets.token_hex(8)}]
+    operation: Object = {"info": name, "sync": {"revision": team.repository.head, "syncOptions": list(options)}}
+    if force:
+        operation["sync"]["syncStrategy"] = {"apply": {"force": True}}
     accepted(team.admin.patch(team.app.path, {"operation": operation}, "merge"))
 
     def ended(status: Object) -> bool:
-        state = status.get("operationState") or {}
-        return state.get("startedAt") != began and state.get("phase") in {"Succeeded", "Failed", "Error"}
+        state = status.get("operationState") or {"operation": {}}
+        return state["operation"].get("info") == name and state["phase"] in {"Succeeded", "Failed", "Error"}
 
     state: Object = team.app.await_(ended, f"synced with {options}")["operationState"]
     return state
@@ -76,8 +81,9 @@ def sync(team: Team, *options: str) -> Object:
 def approve(team: Team) -> None:
     """Have Carol approve the grant from Git, once the operator says what it names."""
     path = team.tenant.path_of(BY_HAND)
-    team.admin.wait(path, lambda answer: "resolved" in (answer.body.get("status") or {}), 30)
-    team.tenant.approve(BY_HAND)
+    stored = team.admin.wait(path, lambda answer: "resolved" in (answer.body.get("status") or {}), 30).body
+    carols = {"spec": {"reviews": [review(stored, "carol", group=OWNERS)]}}
+    accepted(team.tenant.callers("carol").patch(stored, carols, "merge"))
     team.tenant.await_known(lambda said: said.decision is True, "customers.export")
 
 
@@ -135,7 +141,7 @@ def test_a_grant_in_git_is_approved_by_people_and_used_once_whatever_is_synced_t
     # A plain sync changes nothing; a replacement would take the reviews away, and a forced one the grant itself.
     assert sync(lenient)["phase"] == "Succeeded"
     assert "reviews are append-only" in str(sync(lenient, "Replace=true"))
-    assert "a grant is evidence: revoke it instead" in str(sync(lenient, "Replace=true", "Force=true"))
+    assert "a grant is evidence: revoke it instead" in str(sync(lenient, "Replace=true", force=True))
     after = lenient.tenant.grant(BY_HAND)
     assert (after["metadata"]["uid"], after["status"]["uses"]) == (stored["metadata"]["uid"], 1)
     assert lenient.tenant.ask("customers.export").decision is False

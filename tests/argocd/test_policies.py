@@ -1,16 +1,19 @@
 """Policies in Git, kept in step by the real Argo CD while the operator and the decision points run."""
 
 from collections.abc import Callable
+from typing import Final
 
 import pytest
+import yaml
 
-from argocd.team import Team
+from argocd.team import EXAMPLE, Team
 from support.gitops import TRACKING
-from support.installing import accepted
+from support.installing import MANAGER, accepted
 from support.objects import POLICY, Object, rule
 from support.pdp.tenant import RULES
 from support.waiting import until
 
+ONLY_FROM_GIT: Final = EXAMPLE.with_name("only-from-git.yaml")
 NewTeam = Callable[[bool], Team]
 DENY = {**RULES[4]}
 ADDED: list[Object] = [
@@ -71,6 +74,23 @@ def test_what_was_added_in_the_cluster_is_taken_away(new_team: NewTeam, addition
     edit(team, addition)
     team.admin.wait(team.path(), lambda answer: answer.body["spec"] == before, 30)
     team.app.await_settled()
+
+
+@pytest.mark.parametrize("server_side", [False, True], ids=["as advised", "server-side"])
+def test_a_field_that_git_does_not_name_is_left_alone_however_it_compares(
+    new_team: NewTeam,
+    server_side: bool,  # noqa: FBT001 - the parameter
+) -> None:
+    team = new_team(server_side)
+    unnamed = {"expireTime": "2030-01-01T00:00:00Z", "endpointSettings": {"identity": {"verification": "Asserted"}}}
+    accepted(team.admin.patch(team.path(), {"spec": unnamed}, "merge"))
+    for _ in range(2):
+        assert team.app.refresh("hard")["sync"]["status"] == "Synced"
+    spec = team.live()["spec"]
+    assert (spec["expireTime"], spec["endpointSettings"]["identity"]["verification"]) == (
+        unnamed["expireTime"],
+        "Asserted",
+    )
 
 
 # Why docs/gitops.md advises against both. Where this fails, Argo CD has learnt it, and the advice can go.
@@ -145,3 +165,23 @@ def test_a_suspended_policy_shows_as_suspended_and_an_expired_one_is_no_alarm(ne
     team.write(team.policy(expireTime="2026-01-01T00:00:00Z"))
     team.app.await_settled("Healthy")
     assert "expired at" in team.app.resource("EndpointPolicy", POLICY)["health"]["message"]
+
+
+def test_where_policies_are_only_from_git_nobody_else_writes_them_and_argo_cd_does(new_team: NewTeam) -> None:
+    team = new_team(False)
+    for document in yaml.safe_load_all(ONLY_FROM_GIT.read_text(encoding="utf-8")):
+        accepted(team.admin.apply(document, MANAGER, force=True))
+    namespace = f"/api/v1/namespaces/{team.tenant.namespace}"
+    accepted(team.admin.patch(namespace, {"metadata": {"labels": {"bailiwick-policies": "from-git"}}}, "merge"))
+
+    def refusal() -> str:
+        return team.admin.patch(team.path(), {"spec": {"suspend": True}}, "merge", dry_run=True).message
+
+    until(lambda: "policies of this namespace come from Git" in refusal(), "the admission policy is in force")
+    assert team.admin.delete(team.path()).status == 403
+    team.write(team.policy(rules=[rule("read", actions=["customers.get"])]))
+    team.app.await_settled()
+    team.write(team.policy("orders", endpoint="orders"), "orders")
+    team.remove()
+    team.app.await_settled()
+    assert team.admin.get(team.path()).status == 404

@@ -68,7 +68,7 @@ def test_every_alert_is_rendered_with_the_installations_own_figures() -> None:
     assert list(found) == [alert.name for alert in ALERTS]
     assert "$" not in "".join(one["expr"] for one in found.values())
     assert found["BailiwickStoreTooOld"]["expr"].endswith("> 300")
-    assert 'deployment="boundary-operator"' in found["BailiwickOperatorDown"]["expr"]
+    assert 'deployment="boundary-webhook"' in found["BailiwickTooFewReplicas"]["expr"]
     for alert in ALERTS:
         one = found[alert.name]
         assert (one["for"], one["labels"]) == (alert.lasting, {"severity": alert.severity})
@@ -98,15 +98,25 @@ def test_the_page_of_metrics_has_every_alert() -> None:
 @pytest.mark.parametrize("kind", ["serviceMonitor", "podMonitor"])
 def test_each_process_is_asked_for_its_own_metrics(kind: str) -> None:
     rendering = charts.render({"webhook": {"processes": 3}, "monitoring": {kind: {"enabled": True}}})
-    (found,) = rendering.of("ServiceMonitor", "PodMonitor")
-    asked = found["spec"]["endpoints" if kind == "serviceMonitor" else "podMetricsEndpoints"]
-    assert [one["port"] for one in asked] == ["status", "status-1", "status-2"]
-    assert {one["path"] for one in asked} == {"/metrics"}
-    chosen = found["spec"]["selector"]["matchLabels"].items()
-    service = rendering.one("Service", "bailiwick-webhook")
-    assert chosen <= service["metadata"]["labels"].items()
-    pods = rendering.one("Deployment", "bailiwick-webhook")["spec"]["template"]["metadata"]["labels"]
-    assert chosen <= pods.items()
+    found = {one["metadata"]["name"]: one["spec"] for one in rendering.of("ServiceMonitor", "PodMonitor")}
+    wanted = {"bailiwick-webhook": ["status", "status-1", "status-2"], "bailiwick-operator": ["health"]}
+    assert found.keys() == wanted.keys()
+    for name, spec in found.items():
+        asked = spec["endpoints" if kind == "serviceMonitor" else "podMetricsEndpoints"]
+        assert [one["port"] for one in asked] == wanted[name]
+        assert {one["path"] for one in asked} == {"/metrics"}
+        chosen = spec["selector"]["matchLabels"].items()
+        if kind == "serviceMonitor":
+            service = rendering.one("Service", name)
+            assert chosen <= service["metadata"]["labels"].items()
+            assert {port["name"] for port in service["spec"]["ports"]} >= set(wanted[name])
+        pod = rendering.one("Deployment", name)["spec"]["template"]
+        assert chosen <= pod["metadata"]["labels"].items()
+        assert {port["name"] for port in pod["spec"]["containers"][0]["ports"]} >= set(wanted[name])
+
+
+def test_the_operator_has_a_service_only_where_one_is_monitored() -> None:
+    assert [one["metadata"]["name"] for one in charts.render().of("Service")] == ["bailiwick-webhook"]
 
 
 def test_a_panel_that_asks_for_what_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,7 +194,10 @@ def test_the_network_lets_in_who_asks_and_out_to_whom_is_asked() -> None:
     # From anywhere: the API server's address is in no selector, and who asks must prove who they are.
     assert asked == {"ports": [{"port": "https", "protocol": "TCP"}]}
     assert [sorted(peer) for peer in status["from"]] == [["podSelector"], ["namespaceSelector"]]
-    assert "ingress" not in policies["bailiwick-operator"]
+    (read,) = policies["bailiwick-operator"]["ingress"]
+    assert (read["ports"], read["from"]) == ([{"port": "health", "protocol": "TCP"}], status["from"][1:])
+    closed = charts.render({"networkPolicy": {"metricsFrom": []}})
+    assert "ingress" not in closed.one("NetworkPolicy", "bailiwick-operator")["spec"]
     assert charts.render({"networkPolicy": {"enabled": False}}).of("NetworkPolicy") == []
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import yaml
 
 from localcluster.argocd import NAMESPACE
-from localcluster.rest import Rest
+from localcluster.rest import Answer, Rest
 from support.installing import MANAGER, accepted
 from support.objects import Object
 from support.waiting import until
@@ -103,16 +103,15 @@ class Application:
 
     def refresh(self, how: str = "normal") -> Object:
         """Make Argo CD compare anew, with what `main` is now, and return its status."""
-        before = self.status().get("reconciledAt")
         accepted(self.admin.patch(self.path, {"metadata": {"annotations": {_REFRESH: how}}}, "merge"))
 
-        def compared() -> bool:
-            body = accepted(self.admin.get(self.path))
-            asked = _REFRESH in (body["metadata"].get("annotations") or {})
-            return not asked and (body.get("status") or {}).get("reconciledAt") != before
+        def asked(answer: Answer) -> bool:
+            return _REFRESH in (answer.body["metadata"].get("annotations") or {})
 
-        until(compared, f"{self.name} is compared", _SECONDS)
-        return self.status()
+        # Argo CD takes the annotation away in the same write as it tells what it found.
+        compared = self.admin.wait(self.path, lambda answer: not asked(answer), _SECONDS).body
+        status: Object = compared.get("status") or {}
+        return status
 
     def await_(self, holds: Callable[[Object], object], what: str, seconds: float = _SECONDS) -> Object:
         """Refresh until its status is as wanted, and return it."""
@@ -134,12 +133,14 @@ class Application:
         def refused(status: Object) -> bool:
             told = [entry["message"] for entry in status.get("conditions") or ()]
             state = status.get("operationState") or {}
-            if _revision(state) == self.repository.head:
+            if (state.get("syncResult") or {}).get("revision") == self.repository.head:
                 told += [state.get("message", "")]
                 told += [entry["message"] for entry in (state.get("syncResult") or {}).get("resources") or ()]
             return any(words in message for message in told)
 
-        return self.await_(refused, f"refused with {words!r}")
+        # Of a server-side diff it tells only until it compares of itself.
+        until(lambda: refused(self.refresh()), f"{self.name} is refused with {words!r}", _SECONDS)
+        return self.status()
 
     def syncs(self) -> int:
         """Return how many syncs it had."""
@@ -180,8 +181,3 @@ class Applications:
         for application in self.made:
             application.delete()
         self.made.clear()
-
-
-def _revision(state: Object) -> str | None:
-    found: str | None = ((state.get("operation") or {}).get("sync") or {}).get("revision")
-    return found

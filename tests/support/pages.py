@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Final
 
 import yaml
@@ -19,3 +20,11 @@ def blocks(page: str, language: str) -> list[str]:
 def objects(page: str) -> list[dict[str, Any]]:
     """Return the objects of all blocks of YAML, in order."""
     return [found for block in blocks(page, "yaml") for found in yaml.safe_load_all(block)]
+
+
+def script(page: str, beginning: str) -> str:
+    """Return the block of shell, indented or not, that begins so; it may stand there more than once."""
+    text = re.sub(r"^ +(?=```)", "", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    shell = {dedent(body) for language, body in _FENCE.findall(text) if language == "sh"}
+    (found,) = (block for block in shell if block.startswith(beginning))
+    return found

@@ -119,11 +119,11 @@ def _key(index: int, entry: object) -> SigningKey:
 def _time(index: int, value: object) -> datetime:
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise UnreadableKeysError(f"{KEYS_ENTRY}[{index}] has a time that is none")
-    return found.astimezone(UTC)
+        if found is not None and found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # No time, or one that UTC's calendar does not have.
+    raise UnreadableKeysError(f"{KEYS_ENTRY}[{index}] has a time that is none")
 
 
 def _stamp(moment: datetime) -> str:

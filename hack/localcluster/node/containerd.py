@@ -28,14 +28,29 @@ class Containerd:
         return self.run("version").returncode == 0
 
     def load(self, archive: Path) -> None:
-        """Bring an image in, from an OCI or Docker archive; pods name it as the archive does."""
-        said = self.run("images", "import", "--digests", str(archive))
-        if said.returncode != 0:
-            raise StartError(f"{archive} could not be loaded: {said.stderr.strip()[-1000:]}")
+        """Bring an image in, from an OCI or Docker archive; pods name it as the archive does.
 
-    def names(self) -> list[str]:
-        """Return the images that are there."""
-        return self.run("images", "list", "--quiet").stdout.split()
+        A pod's status then shows it as `name@sha256:...`, by the digest of its manifest, as if it came from a registry.
+        """
+        before = self._images()
+        self._must("images", "import", str(archive))
+        for name, digest in self._images().items():
+            repository, colon, tag = name.rpartition(":")
+            # Beside each there is a name that is a digest alone, and an older one may have its digest already.
+            named = colon and "/" not in tag and "@" not in name and repository != "sha256"
+            if named and before.get(name) != digest:
+                self._must("images", "tag", "--force", name, f"{repository}@{digest}")
+
+    def _images(self) -> dict[str, str]:
+        """Return the digest of each name: `ctr` has a table of REF, TYPE, DIGEST and more."""
+        rows = [row.split() for row in self._must("images", "list").splitlines()[1:]]
+        return {row[0]: row[2] for row in rows}
+
+    def _must(self, *arguments: str) -> str:
+        said = self.run(*arguments)
+        if said.returncode != 0:
+            raise StartError(f"`ctr {' '.join(arguments)}` failed: {said.stderr.strip()[-1000:]}")
+        return said.stdout
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the client, and return what it said."""

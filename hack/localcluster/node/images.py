@@ -41,6 +41,7 @@ _BASE: Final = "localhost/bailiwick-base"
 _PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout")
 _CA_INSIDE: Final = "/run/secrets/ca"
 _PIP_CACHE_INSIDE: Final = "/var/cache/pip"
+_KEPT: Final = 6
 _LEFT_OUT: Final = ("__pycache__",)
 
 
@@ -145,9 +146,11 @@ class _Workshop:
                 self._buildah("rm", "--all")
                 self._buildah("rmi", "--force", image.reference, may_fail=True)
                 self._buildah("rmi", "--prune", may_fail=True)
-        for older in image.archive.parent.glob(f"{name}-*.tar"):
-            older.unlink()
         temporary.replace(image.archive)
+        # Those of a few checkouts or branches side by side.
+        found = sorted(self._folder.glob(f"{name}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for older in found[_KEPT:]:
+            older.unlink()
         self._progress.say(f"{image.reference}: {image.archive.stat().st_size / 1e6:.0f} MB with its base, compressed.")
 
     def _base(self) -> str:

@@ -44,6 +44,7 @@ NODE: Final = (
     Program("mount", "mount"),
 )
 IMAGES: Final = (Program("buildah", "buildah"), Program("debootstrap", "debootstrap"))
+ARGOCD: Final = (Program("redis-server", "redis-server"),)
 _CNI_PACKAGE: Final = "containernetworking-plugins"
 
 
@@ -64,9 +65,9 @@ def require(programs: tuple[Program, ...] = NODE, *, what: str = "A node") -> No
         raise NodeNeedsError(f"{what} needs of this machine what it does not have:\n{lines}{cure}")
 
 
-def install(progress: Progress, programs: tuple[Program, ...] = (*NODE, *IMAGES)) -> bool:
+def install(progress: Progress, programs: tuple[Program, ...] = (*NODE, *IMAGES), *, cni: bool = True) -> bool:
     """Install the Debian packages that are missing; False where none is. `NodeNeedsError` where it cannot be done."""
-    packages = missing_packages(programs)
+    packages = missing_packages(programs, cni=cni)
     if not packages:
         return False
     apt = find("apt-get")
@@ -79,10 +80,10 @@ def install(progress: Progress, programs: tuple[Program, ...] = (*NODE, *IMAGES)
     return True
 
 
-def missing_packages(programs: tuple[Program, ...] = NODE) -> list[str]:
+def missing_packages(programs: tuple[Program, ...] = NODE, *, cni: bool = True) -> list[str]:
     """Return the Debian packages that would bring what is missing."""
     packages = [program.package for program in programs if find(program.name) is None]
-    if cni_folder() is None:
+    if cni and cni_folder() is None:
         packages.append(_CNI_PACKAGE)
     return sorted(set(packages))
 

@@ -60,7 +60,7 @@ def network_of(folder: Path) -> Network:
 
 def clear(folder: Path) -> None:
     """Clear away what a node whose processes are gone has left, but for what it needs to be started again."""
-    cgroups.remove(cgroups.groups(name_of(folder)))
+    cgroups.remove(_groups(folder))
     network.disconnect(name_of(folder))
     shutil.rmtree(folder / "node", ignore_errors=True)
 
@@ -86,7 +86,7 @@ class Node:
 
     @property
     def leftovers(self) -> list[Path]:
-        """The folders that outlive its processes: its control groups."""
+        """The folders that outlive its processes: its control groups, where `open` makes them."""
         return cgroups.groups(self.name)
 
     def open(self) -> Network:
@@ -94,6 +94,8 @@ class Node:
         clear(self._cluster_folder)
         self._folder.mkdir(mode=0o700, parents=True)
         (self._cluster_folder / "logs").mkdir(parents=True, exist_ok=True)
+        # They lie below those of this process, so another one would look for them elsewhere.
+        _groups_file(self._cluster_folder).write_text("\n".join(map(str, self.leftovers)), encoding="utf-8")
         with locked(clusters_folder() / ".networks.lock"):
             claimed = network.claim(_slot(self._cluster_folder))
             holder = self._run(HOLDER, "localcluster.node.enter", self.name, str(self._cluster_folder))
@@ -213,6 +215,18 @@ def _slot(folder: Path) -> int | None:
         return int(_slot_file(folder).read_text(encoding="ascii"))
     except FileNotFoundError:
         return None
+
+
+def _groups_file(folder: Path) -> Path:
+    return folder / "node-groups"
+
+
+def _groups(folder: Path) -> list[Path]:
+    """Return the control groups of an earlier start."""
+    try:
+        return [Path(line) for line in _groups_file(folder).read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
 
 
 def _child(pid: int) -> ProcessId | None:

@@ -51,9 +51,9 @@ def moment(text: object) -> datetime | None:
     """Return an RFC 3339 time; None where it is none."""
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
 
 
 def _read(index: int, entry: object) -> Authority:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.meta import API_VERSION
 from bailiwick_operator.kube import Kind, Kube, Object, UnreachableError
 from bailiwick_operator.reconcile.transitions import Told
@@ -57,14 +58,26 @@ class Events:
         self._instance = instance[:_INSTANCE]
         self._clock = clock
         self._queue: asyncio.Queue[Object] = asyncio.Queue(_QUEUED)
-        self._buckets: dict[tuple[str, Kind], _Bucket] = {}
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
+        self.dropped = 0
+        """How many were not written since there were too many."""
 
     def tell(self, kind: Kind, of: Object, told: Iterable[Told]) -> None:
         """Tell of an object, as it was when it was judged."""
+        metadata = of["metadata"]
+        about = {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
+        self._tell({"apiVersion": API_VERSION, "kind": kind, **about}, told)
+
+    def tell_of_guard(self, namespace: str, told: Told) -> None:
+        """Tell of the guards over grants, beside the record of their proofs."""
+        self._tell({"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": GUARD_CONFIG_MAP}, [told])
+
+    def _tell(self, about: Object, told: Iterable[Told]) -> None:
+        namespace, kind = about["namespace"], about["kind"]
         for one in told:
-            namespace = of["metadata"]["namespace"]
             bucket = self._bucket(namespace, kind)
             if not bucket.take(self._clock()):
+                self.dropped += 1
                 if bucket.dropped == 1:
                     _LOG.warning("events are dropped: too many at once", namespace=namespace, kind=kind)
                 continue
@@ -72,9 +85,10 @@ class Events:
                 _LOG.warning("events were dropped", namespace=namespace, kind=kind, dropped=bucket.dropped)
                 bucket.dropped = 0
             try:
-                self._queue.put_nowait(self._event(kind, of["metadata"], one))
+                self._queue.put_nowait(self._event(about, one))
             except asyncio.QueueFull:
                 bucket.dropped += 1
+                self.dropped += 1
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -95,13 +109,13 @@ class Events:
         if why is not None:
             _LOG.info("an event was not written", reason=event["reason"], of=event["regarding"]["name"], why=why)
 
-    def _event(self, kind: Kind, metadata: Object, told: Told) -> Object:
+    def _event(self, about: Object, told: Told) -> Object:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "namespace": metadata["namespace"],
-                "name": f"{metadata['name'][:_NAME].rstrip('-.')}.{secrets.token_hex(8)}",
+                "namespace": about["namespace"],
+                "name": f"{about['name'][:_NAME].rstrip('-.')}.{secrets.token_hex(8)}",
             },
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": CONTROLLER,
@@ -110,16 +124,10 @@ class Events:
             "action": told.action,
             "reason": told.reason,
             "note": told.note,
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": kind,
-                "namespace": metadata["namespace"],
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-            },
+            "regarding": about,
         }
 
-    def _bucket(self, namespace: str, kind: Kind) -> _Bucket:
+    def _bucket(self, namespace: str, kind: str) -> _Bucket:
         found = self._buckets.get((namespace, kind))
         if found is None:
             now = self._clock()

@@ -32,6 +32,7 @@ from typing import Any, Final, Literal
 import structlog
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_engine.acceptance import shortened
 from bailiwick_operator.inventory import Tick, Ticks
 from bailiwick_operator.kube import GRANTS_PATH, Kube, Object, RefusedError, UnreachableError
 from bailiwick_operator.prover import Prover, UnprovenError
@@ -46,6 +47,7 @@ from bailiwick_operator.reconcile.guard import (
     void_after,
     voided,
 )
+from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, Told
 
 _LOG: Final = structlog.get_logger(__name__)
 _DEBOUNCE: Final = 0.1
@@ -53,6 +55,7 @@ _RETRY_FIRST: Final = 1.0
 _RETRY_LAST: Final = 5.0
 _VOID_ROUNDS: Final = 10
 _VOID_AT_ONCE: Final = 8
+_PROVE: Final = "Prove"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,19 @@ class GuardKeeper:
         self._proven = proven
         self._fallen = fallen
         self._asked = asyncio.Event()
+        self._down = False
         self._covered: Tick | None = None
         self._config_maps = f"/api/v1/namespaces/{installation.namespace}/configmaps"
         self.problem: str | None = "not proven yet"
         """What is wrong, for a person; None after a proof that succeeded."""
         self.rounds = 0
         """How many rounds have come to an end, however they ended. For the health of the process."""
+        self.tell: Callable[[Told], None] = lambda _told: None
+        """Where people are told of it."""
+        self.falls = 0
+        """How often the guards were found not to be in force, or not those that were recorded."""
+        self.made_void = 0
+        """How many grants were made void."""
 
     def covers(self, seen: Tick) -> bool:
         """Tell whether a version that was seen at this tick may be judged (invariant 1)."""
@@ -134,11 +144,15 @@ class GuardKeeper:
             else:
                 self._covered = None
                 await self._take_over(stored, proof)
-            problem = None
-        except (UnprovenError, UnreachableError, RefusedError) as error:
+            self._report(None)
+        except UnreachableError as error:
+            # Nothing is known of the guards, which is no word against them.
             self._covered = None
-            problem = str(error)
-        self._report(problem)
+            self._report(str(error))
+        except (UnprovenError, RefusedError) as error:
+            self._covered = None
+            self._fell(str(error))
+            self._report(str(error))
         self.rounds += 1
         if self._covered is not None:
             self._proven()
@@ -156,6 +170,11 @@ class GuardKeeper:
             raise UnprovenError(message)
         version, count = await self._void(after)
         await self._write(stored, new_record(again, version, _now()))
+        self.made_void += count
+        if before is not None:
+            self.falls += not self._down
+            note = f"the guards of grants were changed or made anew: {count} grants that came in meanwhile are void"
+            self.tell(Told("Warning", _PROVE, "GuardChanged", note))
         _LOG.warning("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
 
     async def _void(self, after: int) -> tuple[int, int]:
@@ -216,10 +235,21 @@ class GuardKeeper:
             message = f"the proof cannot be recorded in ConfigMap {GUARD_CONFIG_MAP}: {answer.message}"
             raise UnprovenError(message)
 
+    def _fell(self, problem: str) -> None:
+        """Count and tell once that the guards are not in force, until they are again."""
+        if self._down or self.rounds == 0:
+            return
+        self._down = True
+        self.falls += 1
+        self.tell(Told("Warning", _PROVE, "GuardNotProven", shortened(problem, NOTE_LENGTH)))
+
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:
             if problem is None:
                 _LOG.info("the guard of grants is proven to be in force")
+                if self._down:
+                    self.tell(Told("Normal", _PROVE, "GuardProven", "the guards of grants are in force again"))
+                self._down = False
             else:
                 _LOG.error("the guard of grants is not proven: nothing is approved", problem=problem)
         self.problem = problem

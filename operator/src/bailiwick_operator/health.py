@@ -1,4 +1,4 @@
-"""`/healthz`: whether the process still comes round. A tiny HTTP/1.0 answer, because that is all a probe needs.
+"""`/healthz`: whether the process still comes round; and `/metrics`. A tiny HTTP/1.0 answer is all that they need.
 
 Holds: a broken guard or an unreachable API server is told in the body and is no failure: a restart would mend neither.
 Only a loop that stands still is, and that is judged by what it does, not by this server being able to answer.
@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Final
+
+from bailiwick_operator.metrics import CONTENT_TYPE, Metrics
 
 _REQUEST_SECONDS: Final = 5.0
 
@@ -49,6 +51,7 @@ class Health:
         self.certificates: Callable[[], str | None] = lambda: None
         self.not_after: Callable[[], datetime | None] = lambda: None
         self.watched: dict[str, Progress] = {}
+        self.metrics: Final = Metrics()
 
     def report(self) -> tuple[int, dict[str, Any]]:
         """Return status and body."""
@@ -88,16 +91,20 @@ class Health:
                 progress.age()
             await asyncio.sleep(1)
 
+    def _said(self, path: bytes) -> tuple[int, str, bytes]:
+        """Return status, content type and content."""
+        if path == b"/metrics":
+            return 200, CONTENT_TYPE, self.metrics.text()
+        known = path == b"/healthz"
+        status, body = self.report() if known else (404, {"message": "only GET /healthz and /metrics are here"})
+        return status, "application/json", json.dumps(body).encode()
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_REQUEST_SECONDS):
                 line = (await reader.readline()).split()
-                known = line[:2] == [b"GET", b"/healthz"]
-                status, body = self.report() if known else (404, {"message": "only GET /healthz is here"})
-                content = json.dumps(body).encode()
-                head = (
-                    f"HTTP/1.0 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-                )
+                status, content_type, content = self._said(line[1] if line[:1] == [b"GET"] else b"")
+                head = f"HTTP/1.0 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
                 writer.write(head.encode() + content)
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):

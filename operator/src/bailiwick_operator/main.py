@@ -24,6 +24,7 @@ from bailiwick_operator.inventory import Inventory, Ticks
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
 from bailiwick_operator.leader import Leadership, LostLeaseError
+from bailiwick_operator.metrics import Leader
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.replicas import Asker, Named, OfService, Replicas
 from bailiwick_operator.settings import Settings, parse
@@ -122,10 +123,12 @@ async def _lead(
         proven=reconciler.granting.proven,
         fallen=reconciler.writer.fallen,
     )
+    guard.tell = partial(reconciler.events.tell_of_guard, settings.installation.namespace)
     reconciler.granting.guard = guard
     keys = KeyKeeper(kube, settings.installation, settings.key_rotation, interval=settings.key_interval)
     certificates = _certificates(settings, kube)
     health.leading = True
+    health.metrics.leader = Leader(guard, keys, reconciler)
     health.problem = lambda: guard.problem
     health.keys = lambda: keys.problem
     health.certificates, health.not_after = lambda: certificates.problem, lambda: certificates.not_after
@@ -133,7 +136,8 @@ async def _lead(
     health.watched["keys"] = Progress(lambda: keys.rounds, 3 * settings.key_interval + 60)
     health.watched["certificates"] = Progress(lambda: certificates.rounds, 3 * settings.certificate_interval + 60)
     listed = reconciler.listed_anew
-    watch = Watch(where, partial(_served, kube), _into(reconciler.policies, listed), _into(reconciler.grants, listed))
+    sinks = (_into(inventory, listed, reconciler.told) for inventory in (reconciler.policies, reconciler.grants))
+    watch = Watch(where, partial(_served, kube), *sinks)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(guard.run())
@@ -173,8 +177,9 @@ async def _served(kube: Kube) -> bool:
     return all(answer.ok for answer in answers)
 
 
-def _into(inventory: Inventory, listed: Callable[[], None]) -> Sink:
+def _into(inventory: Inventory, listed: Callable[[], None], told: Callable[[], None]) -> Sink:
     def take(kind: str | None, body: dict[str, Any]) -> None:
+        told()
         if kind is None:
             listed()
         if kind == "DELETED":

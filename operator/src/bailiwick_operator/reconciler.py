@@ -6,6 +6,7 @@ fails never holds up the others.
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -49,11 +50,15 @@ class Reconciler:
         self._queue: WorkQueue[Work] = WorkQueue()
         self._expiries: Expiries[Work] = Expiries(self._queue.add)
         self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
-        self._events = Events(kube, settings.identity)
-        self.writer: Final = Writer(kube, self._events)
+        self.events: Final = Events(kube, settings.identity)
+        self.writer: Final = Writer(kube, self.events)
         self._compiled: dict[str, _Compiled] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
         self._listed_anew = asyncio.Event()
+        self.ghosts = 0
+        """How many objects a full list showed to be gone of which no watch had told so."""
+        self.heard: float | None = None
+        """When a watch last told of an object, by the monotonic clock."""
         self.listed: Final = asyncio.Event()
         """Set when everything is known; the watches start then."""
         self.policies: Final = Inventory(ticks, self._policy_changed)
@@ -83,7 +88,7 @@ class Reconciler:
                 tasks.create_task(self._queue.work(self._look))
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._programming.run())
-            tasks.create_task(self._events.run())
+            tasks.create_task(self.events.run())
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -111,6 +116,10 @@ class Reconciler:
             ghosts, missing = ghosts + gone, missing + came
         return ghosts, missing
 
+    def told(self) -> None:
+        """Say that a watch told of an object."""
+        self.heard = time.monotonic()
+
     def listed_anew(self) -> None:
         """Say that the watch listed: what was deleted before that, it will never tell."""
         self._listed_anew.set()
@@ -125,6 +134,7 @@ class Reconciler:
             # A watch that lists anew says nothing of what was deleted meanwhile.
             try:
                 ghosts, missing = await self._list()
+                self.ghosts += ghosts
                 if ghosts or missing:
                     # Missing ones may just be on their way; ghosts were deleted while nobody watched.
                     _LOG.info("the full list differed from what the watch told", ghosts=ghosts, missing=missing)

@@ -4,17 +4,19 @@ Holds: nothing is written but upon the very version that was judged; a conflict 
 whatever was newer brings the key back. Nothing is told before it is written.
 """
 
+from collections import Counter
 from typing import Final
 
 import structlog
 
 from bailiwick_operator.events import Events
 from bailiwick_operator.inventory import Inventory, Object, Seen, key_of
-from bailiwick_operator.kube import Kind, Kube
+from bailiwick_operator.kube import Answer, Kind, Kube
 from bailiwick_operator.reconcile import retention, transitions
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.work import RetryError
 
+OUTCOMES: Final = ("written", "conflict", "gone", "refused")
 _LOG: Final = structlog.get_logger(__name__)
 
 
@@ -24,11 +26,14 @@ class Writer:
     def __init__(self, kube: Kube, events: Events) -> None:
         self._kube = kube
         self._events = events
+        self.writes: Final[Counter[tuple[str, str]]] = Counter()
+        """How many statuses were written, by kind and outcome."""
 
     async def write(self, kind: Kind, inventory: Inventory, seen: Seen, status: Status) -> None:
         """Write. Raises `RetryError` where it was refused, and `UnreachableError`."""
         name = "/".join(key_of(seen.body))
         answer = await self._kube.apply_status(kind, seen.body, status)
+        self.writes[kind, _outcome(answer)] += 1
         if answer.ok:
             self._tell(kind, name, seen.body, status)
             inventory.record(answer.body)
@@ -72,6 +77,12 @@ class Writer:
         if status.get("phase") != was.get("phase"):
             _LOG.info("grant", grant=name, phase=status["phase"], was=was.get("phase"))
         self._events.tell(kind, body, transitions.of_grant(was, status))
+
+
+def _outcome(answer: Answer) -> str:
+    if answer.ok:
+        return "written"
+    return "gone" if answer.missing else "conflict" if answer.conflict else "refused"
 
 
 def _status(body: Object) -> Status:

@@ -3,12 +3,14 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from bailiwick_api import rbac
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
 from bailiwick_operator import authorities, issuing
-from bailiwick_operator.reconcile.certificates import Authority, Leaf
+from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from localcluster.rest import Answer
 from support.callers import Callers
 from support.installing import accepted, apply
@@ -82,9 +84,10 @@ class Certificates:
         until(self.whole, "a certificate whose authority is published")
         return self.leaf()
 
-    def await_alone(self) -> None:
+    def await_alone(self) -> Leaf:
         """Wait until a good certificate is there and no rotation is under way."""
         until(lambda: self.whole() and len(self.authorities()) == 1, "one authority is left")
+        return self.leaf()
 
     def await_other(self, than: Leaf, seconds: float = 30.0) -> Leaf:
         """Wait for another good certificate than this one."""
@@ -127,6 +130,21 @@ class Certificates:
 
     def delete_configuration(self) -> None:
         self._admin.delete(self.configuration)
+
+
+TERMS: Final = Terms(frozenset({"bailiwick-webhook"}))
+FOREIGN: Final = Issuing("somebody", TERMS)
+"""Somebody else's authorities."""
+
+
+def encoded(**texts: str) -> dict[str, str]:
+    """Return the data of a Secret; a name is written with `_` for `.`."""
+    named = {name.replace("_", "."): text for name, text in texts.items()}
+    return {name: base64.b64encode(text.encode()).decode() for name, text in named.items()}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def configuration(installed: Installation) -> Object:

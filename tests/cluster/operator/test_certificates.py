@@ -5,18 +5,18 @@ the operator can fill.
 """
 
 import base64
-import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
 import requests
 
-from bailiwick_operator import authorities, issuing
+from bailiwick_operator import authorities
 from bailiwick_operator.issuing import Issuing
 from bailiwick_operator.reconcile.certificates import Terms
-from cluster.operator.certificates import Certificates
+from cluster.operator.certificates import FOREIGN, TERMS, Certificates, encoded, now
 from cluster.operator.running import Operator
 from localcluster.ports import free_ports
 from support.installing import MANAGER
@@ -48,10 +48,6 @@ def lowered(health_port: int) -> Sequence[str]:
 def health(health_port: int) -> Callable[[], str]:
     """What the operator's health says of the certificates."""
     return lambda: str(requests.get(f"http://127.0.0.1:{health_port}/healthz", timeout=5).json()["certificates"])
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def test_the_first_certificate_is_there_soon_and_its_authority_is_published(
@@ -100,15 +96,6 @@ def test_applying_the_manifest_again_takes_nothing_away(operator: Operator, cert
         assert "f:data" not in owners[MANAGER]
 
 
-TERMS: Final = Terms(frozenset({"bailiwick-webhook"}))
-FOREIGN: Final = Issuing("somebody", TERMS)
-
-
-def encoded(**texts: str) -> dict[str, str]:
-    named = {name.replace("_", "."): text for name, text in texts.items()}
-    return {name: base64.b64encode(text.encode()).decode() for name, text in named.items()}
-
-
 def foreign() -> dict[str, str]:
     authority = FOREIGN.authority(now())
     leaf = FOREIGN.leaf(authority, now())
@@ -135,7 +122,7 @@ DAMAGED: Final[dict[str, Callable[[], dict[str, str]]]] = {
 def test_a_certificate_that_cannot_be_served_is_replaced_under_the_same_authority(
     damage: Callable[[], dict[str, str]], operator: Operator, certificates: Certificates
 ) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     bundle = certificates.bundle()
     data = certificates.body(certificates.serving)["data"]
     certificates.write(certificates.serving, {**data, **damage(), "other": "b3RoZXI="})
@@ -150,7 +137,7 @@ def test_a_certificate_that_cannot_be_served_is_replaced_under_the_same_authorit
 def test_only_what_is_trusted_was_edited_and_it_is_put_right_without_another_certificate(
     certificates: Certificates,
 ) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     data = certificates.body(certificates.serving)["data"]
     certificates.write(certificates.serving, {**data, **encoded(ca_crt="nobody")})
     until(lambda: certificates.entry(certificates.serving, "ca.crt") == certificates.bundle(), "it is put right")
@@ -167,7 +154,7 @@ EDITED: Final = {
 @pytest.mark.parametrize("edited", EDITED.values(), ids=EDITED)
 @pytest.mark.usefixtures("operator")
 def test_what_is_published_is_put_right(edited: dict[str, str], certificates: Certificates) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     bundle = certificates.bundle()
     certificates.write(certificates.config_map, {**edited, "other": "stays"})
     until(lambda: certificates.bundle() == bundle, "it is put right")
@@ -176,93 +163,6 @@ def test_what_is_published_is_put_right(edited: dict[str, str], certificates: Ce
     until(lambda: certificates.answer(certificates.config_map).ok, "it is there again")
     assert certificates.bundle() == bundle
     assert certificates.leaf() == before
-
-
-def lost(certificates: Certificates) -> dict[str, dict[str, str]]:
-    """Return contents of the Secret of the authorities that are no good, by what is wrong with them."""
-    (one, *_) = json.loads(base64.b64decode(certificates.body(certificates.ca)["data"]["authorities.json"]))
-    stranger = FOREIGN.authority(now())
-
-    def held(*entries: object) -> dict[str, str]:
-        return {"authorities.json": base64.b64encode(json.dumps(entries).encode()).decode()}
-
-    return {
-        "emptied": {},
-        "prose": encoded(authorities_json="once upon a time"),
-        "no authorities": held(),
-        "another's key": held({**one, "key": stranger.key}),
-        "a time that is none": held({**one, "publishedTime": "soon"}),
-        "twice": held(one, one),
-        "a certificate of a server": held({**one, "certificate": certificates.leaf().certificate, "key": None}),
-    }
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        "emptied",
-        "prose",
-        "no authorities",
-        "another's key",
-        "a time that is none",
-        "twice",
-        "a certificate of a server",
-    ],
-)
-def test_an_authority_that_is_lost_stays_trusted_until_another_has_settled(
-    how: str, operator: Operator, certificates: Certificates
-) -> None:
-    certificates.await_alone()
-    before, bundle = certificates.leaf(), certificates.bundle()
-    certificates.write(certificates.ca, lost(certificates)[how])
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
-    assert bundle in certificates.bundle()
-    # Nobody knows the new one yet.
-    assert certificates.leaf() == before
-    published = now()
-    after = certificates.await_other(before)
-    assert (now() - published).total_seconds() > 2
-    assert after.issuer != before.issuer
-    until(lambda: before.issuer not in issuing.ids(certificates.bundle()), "the old one is removed")
-    assert (now() - published).total_seconds() > 4
-    assert certificates.leaf() == after
-    assert operator.said("certificate authority removed")[-1]["authority"] == before.issuer[:16]
-
-
-@pytest.mark.usefixtures("operator")
-def test_when_all_is_emptied_everything_begins_anew_at_once(certificates: Certificates) -> None:
-    before = certificates.await_whole()
-    certificates.write(certificates.ca, {})
-    certificates.write(certificates.serving, {})
-    until(lambda: certificates.whole() and certificates.leaf().issuer != before.issuer, "another authority", 10)
-    until(lambda: before.issuer not in issuing.ids(certificates.bundle()), "the old one is trusted no more", 10)
-
-
-def test_a_certificate_is_renewed_when_somebody_asks(certificates: Certificates, operator: Operator) -> None:
-    certificates.await_alone()
-    before = certificates.leaf()
-    asked = now().replace(microsecond=0) + timedelta(seconds=2)
-    certificates.annotate(certificates.serving, bailiwick_dev__renew_before=asked.isoformat())
-    after = certificates.await_other(before)
-    assert (after.issuer, now() >= asked) == (before.issuer, True)
-    # It is not asked for again and again.
-    times = len(operator.said("serving certificate issued"))
-    later = now() + timedelta(seconds=2)
-    until(lambda: now() > later, "a few looks")
-    assert len(operator.said("serving certificate issued")) == times
-
-
-@pytest.mark.usefixtures("operator")
-def test_an_authority_is_succeeded_when_somebody_asks(certificates: Certificates) -> None:
-    certificates.await_alone()
-    before = certificates.leaf()
-    certificates.annotate(certificates.ca, bailiwick_dev__renew_before=now().isoformat())
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
-    assert certificates.leaf() == before
-    after = certificates.await_other(before)
-    until(lambda: len(certificates.authorities()) == 2 and certificates.authorities()[0].key is None, "its key is gone")
-    until(lambda: issuing.ids(certificates.bundle()) == {after.issuer}, "the old one is removed")
-    assert [each.id for each in certificates.authorities()] == [after.issuer]
 
 
 @pytest.mark.parametrize("which", ["ca", "serving"])
@@ -320,7 +220,7 @@ def test_where_nothing_may_be_written_that_is_told_and_mended_later(
 def test_what_cannot_be_published_keeps_no_certificate_from_being_renewed(
     certificates: Certificates, health: Callable[[], str]
 ) -> None:
-    before = certificates.await_whole()
+    before = certificates.await_alone()
     certificates.write(certificates.config_map, {"ca.crt": "nobody"}, immutable=True)
     try:
         until(lambda: "ConfigMap bailiwick-ca cannot be written" in health(), "the operator says so")
@@ -331,6 +231,24 @@ def test_what_cannot_be_published_keeps_no_certificate_from_being_renewed(
         certificates.delete(certificates.config_map)
     certificates.await_whole()
     until(lambda: health() == "as they should be", "all is well again")
+
+
+@pytest.mark.usefixtures("operator")
+def test_times_at_the_end_of_all_times_are_put_right(operator: Operator, certificates: Certificates) -> None:
+    before = certificates.await_alone()
+    end = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    ca = FOREIGN.authority(now())
+    for annotation in ("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "soon"):
+        certificates.annotate(certificates.ca, bailiwick_dev__renew_before=annotation)
+        certificates.annotate(certificates.serving, bailiwick_dev__renew_before=annotation)
+    leaf = Issuing("somebody", Terms(TERMS.names, leaf_life=end - now() + timedelta(seconds=30))).leaf(
+        replace(ca, not_before=end, not_after=end + timedelta(seconds=59)), now()
+    )
+    certificates.write(certificates.ca, {})
+    certificates.write(certificates.serving, encoded(tls_crt=leaf.certificate, tls_key=leaf.key, ca_crt=ca.certificate))
+    after = certificates.await_other(before)
+    assert after.not_before <= now() < after.not_after
+    assert operator.process.poll() is None
 
 
 def test_no_key_is_ever_logged(operator: Operator, certificates: Certificates) -> None:

@@ -11,8 +11,11 @@ import pytest
 from bailiwick_api.accounts import OPERATOR_LEASE, Installation
 from cluster.operator.grants import Grants
 from cluster.operator.running import NewOperator
+from localcluster.access import Cluster
 from localcluster.rest import Rest
+from support import injected
 from support.callers import Callers
+from support.faultproxy import FaultProxy
 from support.installing import accepted
 from support.waiting import until
 
@@ -73,9 +76,8 @@ class TestASecondOperator:
         assert first.stop() == 0
 
 
-# AB-46
 @pytest.mark.invariant(18)
-def test_a_leader_that_stood_still_ends_and_writes_nothing_more(new_operator: NewOperator, grants: Grants) -> None:
+def test_ab_46_a_leader_that_stood_still_ends_and_writes_no_more(new_operator: NewOperator, grants: Grants) -> None:
     first = new_operator("--identity", "first").start().await_leading()
     body = grants.open()
     grants.await_phase(body, "Pending")
@@ -91,6 +93,30 @@ def test_a_leader_that_stood_still_ends_and_writes_nothing_more(new_operator: Ne
     assert "second" in lost[0]["why"] or "could not be renewed" in lost[0]["why"]
     assert [entry["phase"] for entry in first.said("grant")] == ["Pending"]
     assert second.stop() == 0
+
+
+@pytest.mark.invariant(18)
+def test_ab_46_a_leader_that_wakes_up_after_its_lease_sends_no_write_at_all(
+    new_operator: NewOperator, grants: Grants, cluster: Cluster, account: Path, tmp_path: Path
+) -> None:
+    with FaultProxy(cluster, tmp_path) as proxy:
+        first = new_operator("--identity", "first", "--proof-interval", "1", kubeconfig=proxy.kubeconfig(account))
+        first.start().await_leading()
+        first.freeze()
+        second = new_operator("--identity", "second").start()
+        second.await_said("leading", seconds=LEASE_SECONDS + 30)
+        # Nobody is left who could do what the first one wakes up to.
+        second.kill()
+        left = [grants.open() for _ in range(5)]
+        # Its sockets tell it of them as soon as it goes on, and a proof is due. That the lease is lost it hears late.
+        proxy.on("GET", r"/leases/", injected.hang, times=None)
+        writes = [proxy.on(method, r"", injected.pass_on, times=None) for method in ("PATCH", "POST", "DELETE")]
+        puts = proxy.on("PUT", r"^(?!.*/leases/)", injected.pass_on, times=None)
+        first.thaw()
+        assert first.process.wait(30) == 1
+        assert "could not be renewed" in first.said("leadership is lost, ending")[0]["why"]
+        assert [write.seen for write in (*writes, puts)] == [0, 0, 0, 0]
+    assert not any("status" in grants.read(body) for body in left)
 
 
 def test_a_leader_stops_within_seconds(new_operator: NewOperator, grants: Grants) -> None:

@@ -95,6 +95,11 @@ class Bailiwick:
             process.stop([self.operator.id])
             self.operator = None
 
+    def revive_operator(self) -> None:
+        """Start it again if it ended by itself."""
+        if self.operator is None or not self.operator.alive:
+            self.start_operator()
+
     def start_operator(self) -> None:
         """Start it again, as the kubelet would."""
         self.operator = self.stack.start_operator()

@@ -1,7 +1,6 @@
 """A decision point without a cluster: the real process over a directory of files."""
 
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import IO, Any, Final
 import requests
 import yaml
 
+from localcluster.ports import free_ports, free_run
 from support.objects import AGENT, Object
 from support.pdp import asking
 from support.pdp.asking import Said
@@ -30,15 +30,16 @@ class Process:
         *flags: str,
         drain_seconds: float = 0.1,
         stdout: int | None = None,
+        processes: int = 1,
     ) -> None:
         self.policies = policies
         self.log = Path(log.name)
         self.records = folder / "records.jsonl"
-        self.port, self.status_port = _free_ports()
+        (self.port,), self.status_port = free_ports(1), free_run(processes)
         self.process = subprocess.Popen(
             [
                 *(*COMMAND, "--policies", str(policies), *(flags or ("--development",))),
-                *("--port", str(self.port), "--status-port", str(self.status_port)),
+                *("--processes", str(processes), "--port", str(self.port), "--status-port", str(self.status_port)),
                 *("--record-file", "-" if stdout else str(self.records), "--drain-seconds", str(drain_seconds)),
             ],
             stdout=stdout,
@@ -73,10 +74,3 @@ class Process:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(10)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]

@@ -165,7 +165,7 @@ class TestWriting:
         await told.written()
         assert len({event["metadata"]["name"] for event in told.api.events}) == 20
 
-    async def test_bounds_a_flood_and_says_how_many_were_dropped(self) -> None:
+    async def test_ab_45_bounds_a_flood_and_says_how_many_were_dropped(self) -> None:
         told = Told100()
         with structlog.testing.capture_logs() as log:
             told.tell(100)
@@ -175,7 +175,7 @@ class TestWriting:
         assert [entry["event"] for entry in log] == ["events are dropped: too many at once", "events were dropped"]
         assert log[1]["dropped"] == 75
 
-    async def test_a_flood_of_one_namespace_leaves_the_others_their_own(self) -> None:
+    async def test_ab_45_a_flood_of_one_namespace_leaves_the_others_their_own(self) -> None:
         told = Told100()
         told.tell(100, "other")
         told.tell(3)

@@ -8,7 +8,9 @@ import pytest
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.inventory import Ticks
+from bailiwick_operator.kube import UnreachableError
 from bailiwick_operator.reconcile.guard import Record, read_record
+from bailiwick_operator.reconcile.transitions import Told
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, active, grant
 from unit.operator.fakeapi import Crash, FakeApi
@@ -302,3 +304,51 @@ class TestACanaryThatSomebodyWroteTo:
             # The fake knows no deletion, and that it is asked for one is the point.
             await going_on.round()
         assert api.grants[key]["status"]["phase"] == "Lapsed"
+
+
+@pytest.mark.invariant(27)
+class TestWhoBreaksTheGlass:
+    async def test_ab_50_is_told_of_once_and_counted_and_that_it_is_whole_again(self) -> None:
+        api = await proven_api()
+        going_on, told = keeper(api), list[Told]()
+        going_on.tell = told.append
+        await going_on.round()
+        assert (going_on.falls, told) == (0, [])
+        api.enforced = False
+        for _ in range(3):
+            await going_on.round()
+        assert [(one.type, one.reason) for one in told] == [("Warning", "GuardNotProven")]
+        assert "is not in force" in told[0].note
+        assert going_on.falls == 1
+        api.store(named("forged", "dave"))
+        api.touch_guard()
+        api.enforced = True
+        await going_on.round()
+        await going_on.round()
+        assert [(one.type, one.reason) for one in told[1:]] == [("Warning", "GuardChanged"), ("Normal", "GuardProven")]
+        assert "1 grants that came in meanwhile are void" in told[1].note
+        assert (going_on.falls, going_on.made_void) == (1, 1)
+
+    async def test_ab_50_and_mends_it_before_anybody_looks_is_told_of_all_the_same(self) -> None:
+        api = await proven_api()
+        going_on, told = keeper(api), list[Told]()
+        going_on.tell = told.append
+        await going_on.round()
+        api.touch_guard()
+        await going_on.round()
+        assert [(one.type, one.reason) for one in told] == [("Warning", "GuardChanged")]
+        assert going_on.falls == 1
+
+    async def test_is_not_the_api_server_that_is_away(self) -> None:
+        api = await proven_api()
+        going_on, told = keeper(api), list[Told]()
+        going_on.tell = told.append
+        await going_on.round()
+
+        def away(_path: str) -> None:
+            raise UnreachableError
+
+        api.before_read = away
+        await going_on.round()
+        assert going_on.problem is not None
+        assert (going_on.falls, told) == (0, [])

@@ -176,6 +176,10 @@ NOT_OURS: Final[dict[str, tuple[dict[str, Any] | None, str]]] = {
         entry('[{"kid": "k", "pem": "p", "createdTime": "2026-11-25T12:00:00"}]'),
         "a time",
     ),
+    "a time before all calendars": (
+        entry('[{"kid": "k", "pem": "p", "createdTime": "0001-01-01T00:00:00+23:00"}]'),
+        "a time",
+    ),
     "a key twice": (written([key(), key()]), "twice"),
 }
 

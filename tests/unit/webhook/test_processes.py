@@ -77,7 +77,7 @@ def policies(tmp_path: Path) -> Path:
 @pytest.fixture
 def several(tmp_path: Path, policies: Path) -> Iterator[Several]:
     with (tmp_path / "log").open("wb") as log:
-        process = Several(tmp_path, policies, log, *DEVELOPMENT)
+        process = Several(tmp_path, policies, log, "--development", processes=PROCESSES)
         process.await_both()
         yield process
         if process.process.poll() is None:
@@ -149,7 +149,7 @@ def test_what_a_dying_process_has_not_accepted_is_answered_by_the_others_and_it_
 
 def test_being_told_to_stop_all_drain_and_no_request_is_lost(tmp_path: Path, policies: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
-        several = Several(tmp_path, policies, log, *DEVELOPMENT, drain_seconds=1.5)
+        several = Several(tmp_path, policies, log, "--development", drain_seconds=1.5, processes=PROCESSES)
         several.await_both()
         seen = Counter[str]()
 
@@ -192,7 +192,9 @@ def test_the_children_end_with_a_parent_that_is_killed(several: Several) -> None
 def test_records_of_all_processes_on_one_stdout_are_whole_lines(tmp_path: Path, policies: Path) -> None:
     read, write = os.pipe()
     with (tmp_path / "log").open("wb") as log:
-        several = Several(tmp_path, policies, log, *DEVELOPMENT, "--record-timeout", "20", stdout=write)
+        several = Several(
+            tmp_path, policies, log, "--development", "--record-timeout", "20", stdout=write, processes=PROCESSES
+        )
         os.close(write)
         several.await_both()
         with ThreadedReader(read) as reader:
@@ -264,7 +266,7 @@ def test_where_no_process_can_start_the_parent_ends_with_its_code(policies: Path
 
 # A decision point that serves, and dies as often as it is started.
 DYING: Final = """
-import signal, sys, time
+import os, signal, sys, time
 from bailiwick_webhook import logs, processes
 from bailiwick_webhook.settings import parse
 
@@ -275,7 +277,8 @@ began = time.monotonic()
 def serve(given):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     given.place.tell_serving()
-    print(given.place.index, given.place.restarts, round(time.monotonic() - began, 2), flush=True)
+    line = f"{given.place.index} {given.place.restarts} {time.monotonic() - began:.2f}\\n"
+    os.write(1, line.encode())
     if given.place.index == 1:
         return 7
     time.sleep(20)

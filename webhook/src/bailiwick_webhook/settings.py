@@ -4,7 +4,6 @@ Holds: frozen; a combination that would be unsafe is refused here, with what to 
 """
 
 import argparse
-import ipaddress
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_webhook.flagvalues import any_count, count, loopback, positive
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
@@ -81,7 +81,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     _check_standalone(parser, options, arguments)
     if bool(options.tls_cert_file) != bool(options.tls_key_file):
         parser.error("--tls-cert-file and --tls-key-file go together")
-    if not options.tls_cert_file and not _loopback(options.host):
+    if not options.tls_cert_file and not loopback(options.host):
         parser.error(
             f"{options.host} is not loopback: give --tls-cert-file and --tls-key-file, since tokens travel on this port"
         )
@@ -166,7 +166,7 @@ def _check_standalone(
     if not options.development:
         return
     for flag, host in (("--host", options.host), ("--status-host", options.status_host)):
-        if not _loopback(host):
+        if not loopback(host):
             parser.error(
                 f"{flag} {host} is not loopback: with --development anybody may ask, so that nobody else must be"
                 " able to"
@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
     serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
     serving.add_argument(
-        "--tls-poll-seconds", type=_positive, default=5.0, help="look this often whether the two files have changed"
+        "--tls-poll-seconds", type=positive, default=5.0, help="look this often whether the two files have changed"
     )
     serving.add_argument(
         "--tls-server-name",
@@ -213,26 +213,26 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
     )
-    serving.add_argument("--drain-seconds", type=_positive, default=5.0, help="keep serving this long after SIGTERM")
+    serving.add_argument("--drain-seconds", type=positive, default=5.0, help="keep serving this long after SIGTERM")
     bounds = Bounds()
     serving.add_argument(
         "--connections",
-        type=_count,
+        type=count,
         default=bounds.most,
         help="of one process, at most; one that never asked is closed for each one more",
     )
     serving.add_argument(
         "--connection-requests",
-        type=_count,
+        type=count,
         default=bounds.requests,
         help="a connection is closed after so many, or a fifth fewer, so that clients come to new replicas too",
     )
     serving.add_argument(
-        "--connection-seconds", type=_positive, default=bounds.seconds, help="a connection is closed after so long"
+        "--connection-seconds", type=positive, default=bounds.seconds, help="a connection is closed after so long"
     )
     serving.add_argument(
         "--processes",
-        type=_any_count,
+        type=any_count,
         default=1,
         help="so many share --port, each with a status port (--status-port and the next ones) and a record file"
         " (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
@@ -252,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
     )
-    cluster.add_argument("--api-timeout", type=_positive, default=5.0, help="seconds for one call to the API server")
+    cluster.add_argument("--api-timeout", type=positive, default=5.0, help="seconds for one call to the API server")
     cluster.add_argument("--namespace", default=names.namespace, help="namespace of the installation")
     cluster.add_argument("--webhook-account", default=names.webhook_name, help="service account of the decision point")
     cluster.add_argument("--operator-account", default=names.operator_name, help="service account of the operator")
@@ -269,9 +269,9 @@ def _parser() -> argparse.ArgumentParser:
         help="YAML file of the issuers besides the cluster that policies may name; see examples/support/issuers.yaml",
     )
     store = parser.add_argument_group("freshness")
-    store.add_argument("--max-staleness", type=_positive, default=120.0, help="older than this: no grant is accepted")
-    store.add_argument("--hard-staleness", type=_positive, default=900.0, help="older than this: everything is denied")
-    store.add_argument("--relist-interval", type=_positive, default=720.0, help="list everything anew about this often")
+    store.add_argument("--max-staleness", type=positive, default=120.0, help="older than this: no grant is accepted")
+    store.add_argument("--hard-staleness", type=positive, default=900.0, help="older than this: everything is denied")
+    store.add_argument("--relist-interval", type=positive, default=720.0, help="list everything anew about this often")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
     record = parser.add_argument_group("decision record")
     record.add_argument("--record-file", type=Path, default=Path("-"), help="JSON lines are appended here; - is stdout")
@@ -312,41 +312,9 @@ def _add_record(record: argparse._ArgumentGroup) -> None:
         " logged; what takes a use of a grant is always denied",
     )
     record.add_argument(
-        "--record-timeout", type=_positive, default=usual.timeout, help="seconds that a decision waits for its record"
+        "--record-timeout", type=positive, default=usual.timeout, help="seconds that a decision waits for its record"
     )
+    record.add_argument("--record-queue", type=count, default=usual.records, help="records that may wait to be written")
     record.add_argument(
-        "--record-queue", type=_count, default=usual.records, help="records that may wait to be written"
+        "--record-queue-bytes", type=count, default=usual.size, help="bytes of records that may wait to be written"
     )
-    record.add_argument(
-        "--record-queue-bytes", type=_count, default=usual.size, help="bytes of records that may wait to be written"
-    )
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    # Neither inf nor nan: a store would never be too old.
-    if not 0 < value < float("inf"):
-        message = "must be a number greater than 0"
-        raise argparse.ArgumentTypeError(message)
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if value < 1:
-        message = "must be a whole number greater than 0"
-        raise argparse.ArgumentTypeError(message)
-    return value
-
-
-def _any_count(text: str) -> int:
-    return 0 if text == "0" else _count(text)
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

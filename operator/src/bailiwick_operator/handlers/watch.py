@@ -13,7 +13,7 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import kopf
 import structlog
@@ -24,6 +24,9 @@ from bailiwick_operator.handlers import approvalgrant, endpointpolicy
 from bailiwick_operator.handlers.sink import Sink
 
 _LOG: Final = structlog.get_logger(__name__)
+# Kopf's name for itself, which means nothing where a lease says who leads. Left to itself it asks the password file who
+# we are, and in a pod our user has no line there.
+_IDENTITY: Final = "bailiwick-operator"
 _STOP_SECONDS: Final = 4.0
 _AGAIN_SECONDS: Final = 2.0
 _TOKEN_AGAIN_SECONDS: Final = 2.0
@@ -120,6 +123,7 @@ class _Thread:
         await kopf.operator(
             registry=self._registry,
             settings=_settings(),
+            identity=cast("Any", _IDENTITY),
             standalone=True,
             clusterwide=True,
             stop_flag=stop,

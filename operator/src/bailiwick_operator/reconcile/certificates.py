@@ -173,8 +173,10 @@ def _seen(authority: Authority, found: Found, now: datetime, terms: Terms) -> Au
 
 def _usable(leaf: Leaf, held: Iterable[Authority], now: datetime) -> bool:
     """Tell whether clients accept a certificate now and for a while."""
-    spent = leaf.not_after - (leaf.not_after - leaf.created) / _LAST
-    return leaf.not_before <= now < spent and any(each.id == leaf.issuer for each in held)
+    # In this order: a time at the end of all times has none after it.
+    if now < leaf.not_before or not any(each.id == leaf.issuer for each in held):
+        return False
+    return now < leaf.not_after - (leaf.not_after - leaf.created) / _LAST
 
 
 def _settled(authority: Authority, now: datetime, terms: Terms) -> bool:

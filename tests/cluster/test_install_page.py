@@ -1,0 +1,74 @@
+"""`docs/install.md` by hand on an API server that knows nothing of us, then `docs/upgrade.md` until nothing is left."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from demo.stack import Stack
+from localcluster import build
+from localcluster.controlplane import ControlPlane
+from localcluster.tokenrequest import Account
+from localcluster.tokens import TokenFile
+from support.shell import Shell, succeeded
+
+READY: Final = "kubectl apply --server-side -f examples/crm"
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Stack]:
+    """An API server of this test alone, with nothing of ours."""
+    with ExitStack() as closing:
+        plane = closing.enter_context(ControlPlane(build.ensure()))
+
+        def keep(account: Account, file: Path) -> Path:
+            return closing.enter_context(TokenFile(plane.cluster, account, file)).write_kubeconfig()
+
+        stack = Stack(plane.cluster, tmp_path, keep)
+        closing.callback(stack.stop)
+        yield stack
+
+
+def test_what_the_pages_say_installs_it_and_takes_it_away_again(empty: Stack) -> None:
+    install, upgrade = Shell(empty.cluster, "install.md"), Shell(empty.cluster, "upgrade.md")
+    installs(install, empty)
+    decides(install, empty)
+    looks_upgraded(upgrade)
+    is_removed(upgrade, empty.stop)
+
+
+def installs(install: Shell, stack: Stack) -> None:
+    succeeded(install.run("kubectl apply --server-side -f crds/endpointpolicies.yaml"))
+    # The rights that the first start needs are in force a moment after they were stored; the operator waits for them.
+    stack.start_operator()
+    stack.await_guard()
+    assert succeeded(install.run("kubectl get configmap bailiwick-guard")).startswith("20")
+    stack.start_decision_point()
+
+
+def decides(install: Shell, stack: Stack) -> None:
+    assert "condition met" in succeeded(install.run(READY))
+    rights = "kubectl auth can-i approve endpointpolicies.bailiwick.dev/crm-agent -n crm"
+    succeeded(install.run("kubectl create rolebinding owners-approve"))
+    assert succeeded(install.type(rights, "carol")).strip() == "yes"
+    assert install.type(rights, "mallory").stdout.strip() == "no"
+    assert "allowed" in succeeded(install.run("kubectl bailiwick check")).lower()
+    url = f'PDP="{stack.decision_points[0].url}"\n'
+    answer = json.loads(succeeded(install.run("ENFORCER=", **{"--cacert ca.crt ": "", "ENFORCER=": f"{url}ENFORCER="})))
+    assert answer["decision"] is True, answer
+
+
+def looks_upgraded(upgrade: Shell) -> None:
+    assert "crm-agent" in succeeded(upgrade.run("kubectl get epol -A"))
+    assert "condition met" in succeeded(upgrade.run("kubectl apply --server-side --force-conflicts"))
+
+
+def is_removed(upgrade: Shell, stop: Callable[[], None]) -> None:
+    stop()
+    left = "kubectl get crd,clusterrole"
+    assert "bailiwick" in upgrade.run(left).stdout
+    succeeded(upgrade.run("kubectl delete --ignore-not-found validatingwebhookconfiguration"))
+    assert upgrade.run(left).stdout == ""

@@ -1,0 +1,126 @@
+"""Bailiwick's images run as they are meant to: as nobody, on a file system that they cannot write, and alone."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from bailiwick_api.accounts import ENFORCER_AUDIENCE, Installation
+from localcluster.access import Cluster
+from localcluster.node import images
+from localcluster.progress import Silent
+from support.callers import Callers
+from support.installing import accepted, apply
+from support.node import bailiwick
+from support.node.bailiwick import OPERATOR, WEBHOOK
+from support.node.pods import Pods, container, pod_spec, python
+from support.waiting import until
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CRM: Final = (ROOT / "examples/crm/accounts.yaml", ROOT / "examples/crm/policy.yaml")
+# Asks the decision point, as the CRM's API would: with its own token, and its caller's.
+ENFORCER: Final = """
+import json, ssl, sys, time, urllib.error, urllib.request
+url, subject_token = sys.argv[1:]
+asking = {
+    "subject": {"type": "serviceAccount", "id": "system:serviceaccount:agents:crm-agent"},
+    "resource": {"type": "customer", "id": "acme"},
+    "context": {"evidence": {"subject_token": subject_token}},
+}
+context = ssl.create_default_context(cafile="/trusted/tls.crt")
+for action in ("customers.list", "customers.export"):
+    headers = {"Authorization": "Bearer " + open("/token/token").read(), "Content-Type": "application/json"}
+    body = json.dumps({**asking, "action": {"name": action}}).encode()
+    for _ in range(50):
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(url, body, headers), context=context, timeout=10)
+            break
+        except urllib.error.HTTPError as error:
+            # The policy is not known yet: until then nobody may ask.
+            if error.code != 403:
+                raise
+            time.sleep(0.2)
+    print(json.dumps(json.load(answer)))
+"""
+
+
+@pytest.fixture(scope="module")
+def trusted(callers: Callers, installed: Installation, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The certificate of the decision point: both images run when this is there."""
+    return bailiwick.start(callers.admin, installed, tmp_path_factory.mktemp("tls"))
+
+
+def test_a_pod_is_answered_by_the_decision_point_through_its_service(
+    trusted: bytes, cluster: Cluster, callers: Callers, installed: Installation
+) -> None:
+    apply(callers.admin, [document for file in CRM for document in yaml.safe_load_all(file.read_text())])
+    metadata = {"namespace": "crm", "name": "trusted"}
+    data = {"tls.crt": trusted.decode()}
+    accepted(
+        callers.admin.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}, "tests")
+    )
+    source = {"serviceAccountToken": {"audience": ENFORCER_AUDIENCE, "path": "token", "expirationSeconds": 600}}
+    volumes = [
+        {"name": "token", "projected": {"sources": [source]}},
+        {"name": "trusted", "configMap": {"name": "trusted"}},
+    ]
+    mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
+    url = f"https://{WEBHOOK}.{installed.namespace}.svc/endpoints/crm/crm-api/access/v1/evaluation"
+    agent = cluster.service_account_token("agents", "crm-agent", ["crm-api.crm"], 600)
+    asking = python(ENFORCER, url, agent, volumeMounts=mounts)
+    said = Pods(callers.admin, "crm").run("enforcer", pod_spec(asking, volumes=volumes, serviceAccountName="crm-api"))
+    listed, exported = (json.loads(line) for line in said.strip().split("\n"))
+    assert listed["decision"] is True
+    assert (exported["decision"], exported["context"]["reason"]) == (False, "approval_required")
+
+
+def test_the_operator_finds_each_process_of_the_decision_point_and_sees_the_policy_served(
+    trusted: bytes, callers: Callers
+) -> None:
+    apply(callers.admin, [document for file in CRM for document in yaml.safe_load_all(file.read_text())])
+    path = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/endpointpolicies/crm-agent"
+
+    def served() -> str:
+        conditions = accepted(callers.admin.get(path)).get("status", {}).get("conditions", ())
+        found = [each for each in conditions if each["type"] == "Programmed" and each["status"] == "True"]
+        return str(found[0]["message"]) if found else ""
+
+    until(served, "the policy is programmed")
+    assert str(bailiwick.PROCESSES) in served()
+
+
+@pytest.mark.parametrize("name", [WEBHOOK, OPERATOR])
+def test_what_runs_is_the_image_of_this_checkout_by_its_digest(
+    trusted: bytes, callers: Callers, installed: Installation, name: str
+) -> None:
+    short = name.removeprefix("bailiwick-")
+    (image,) = images.ensure(Silent(), (short,))
+    (pod,) = bailiwick.pods_of(callers.admin, installed.namespace, name)
+    assert pod["status"]["containerStatuses"][0]["imageID"] == f"localhost/{name}@{image.digest}"
+
+
+@pytest.mark.parametrize(("image", "absent"), [("webhook", "kopf"), ("operator", "uvloop")])
+def test_an_image_holds_nothing_that_its_process_does_not_import(pods: Pods, image: str, absent: str) -> None:
+    other = {"webhook": "bailiwick_operator", "operator": "bailiwick_webhook"}[image]
+    code = f"""
+import importlib.util, sys
+found = [name for name in ("{absent}", "{other}", "bailiwick_cli", "pip_tools") if importlib.util.find_spec(name)]
+print(found, sys.flags.optimize, sys.flags.safe_path)
+"""
+    printed = pods.run("look", pod_spec(container(images.reference(image), command=["python3", "-c", code])))
+    assert printed.strip() == "[] 1 True"
+
+
+@pytest.mark.parametrize("image", ["webhook", "operator"])
+def test_everything_that_the_process_imports_is_compiled_ahead(pods: Pods, image: str) -> None:
+    code = f"""
+import importlib, os, sys
+importlib.import_module("bailiwick_{image}.main")
+sources = [m.__spec__ for m in list(sys.modules.values()) if getattr(m, "__spec__", None)]
+missing = [s.origin for s in sources if (s.origin or "").endswith(".py") and s.cached and not os.path.exists(s.cached)]
+print(len(sources) > 300, missing)
+"""
+    printed = pods.run("look", pod_spec(container(images.reference(image), command=["python3", "-c", code])))
+    assert printed.strip() == "True []"

@@ -1,0 +1,236 @@
+"""Bailiwick, installed by Helm, while its pods are exchanged, drained, upgraded, rolled back and removed."""
+
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_api.meta import API_VERSION
+from demo import oncluster
+from demo.ground import KUBECTL, output
+from demo.incluster import NAMESPACE, RELEASE, SERVICE, InCluster
+from demo.narrator import Silent
+from localcluster.node.cluster import NodeCluster
+from support.callers import Callers
+from support.installing import accepted
+from support.node.load import Load
+from support.waiting import until
+
+AT_LEAST: Final = 2000
+TEAM: Final = "shop"
+POLICIES: Final = f"/apis/{API_VERSION}/namespaces/{TEAM}/endpointpolicies"
+PODS: Final = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_MINUTES: Final = 300
+# The kubelet brings a changed Secret into a pod within about a minute and a half.
+_PROJECTED_SECONDS: Final = 180
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def callers(bed: NodeCluster) -> Iterator[Callers]:
+    """Clients by username, of this node's API server."""
+    with Callers(bed.cluster) as callers:
+        yield callers
+
+
+@pytest.fixture
+def release(ground: InCluster, callers: Callers) -> InCluster:
+    """The chart, installed once; a test that takes it away leaves that to the next."""
+    code, _ = helm(ground, "status", RELEASE)
+    if code != 0:
+        ground.install(Silent(), values(ground))
+    accepted(callers.admin.apply(namespace(), "tests"))
+    for account in ("shop-api", "agent"):
+        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": TEAM, "name": account}}
+        accepted(callers.admin.apply(body, "tests"))
+    until(lambda: callers.admin.apply(policy("shop"), "tests").ok, "the policy is admitted", _MINUTES)
+    until(lambda: ready(callers, "shop"), "every decision point serves the policy", _MINUTES)
+    return ground
+
+
+@pytest.fixture
+def load(release: InCluster) -> Load:
+    """A load on the Service, not begun."""
+    enforcer = release.cluster.service_account_token(TEAM, "shop-api", [ENFORCER_AUDIENCE])
+    subject = release.cluster.service_account_token(TEAM, "agent", ["shop-api.shop"])
+    service = release.cluster.rest().get(f"/api/v1/namespaces/{NAMESPACE}/services/bailiwick-webhook").body
+    question = {
+        "subject": {"type": "serviceAccount", "id": f"system:serviceaccount:{TEAM}:agent"},
+        "action": {"name": "orders.list"},
+        "resource": {"type": "order", "id": "1"},
+        "context": {"evidence": {"subject_token": subject}},
+    }
+    return Load(
+        f"{SERVICE}/endpoints/{TEAM}/shop-api/access/v1/evaluation",
+        service["spec"]["clusterIP"],
+        release.authority(),
+        {"Authorization": f"Bearer {enforcer}"},
+        question,
+    )
+
+
+def test_a_rolling_restart_under_load_loses_no_request(release: InCluster, load: Load) -> None:
+    with load:
+        kubectl(release, "rollout", "restart", "deployment/bailiwick-webhook")
+        rolled_out(release)
+        load.until_asked(AT_LEAST)
+    assert (load.lost, load.errors) == (0, [])
+
+
+def test_a_new_certificate_under_load_loses_no_request(release: InCluster, callers: Callers, load: Load) -> None:
+    before = serials(callers)
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with load:
+        kubectl(release, "annotate", "secret", "bailiwick-serving", "--overwrite", f"bailiwick.dev/renew-before={at}")
+        until(lambda: not serials(callers) & before, "every pod serves the new certificate", _PROJECTED_SECONDS)
+        load.until_asked(AT_LEAST)
+    assert (load.lost, load.errors) == (0, [])
+
+
+def test_an_upgrade_and_a_rollback_under_load_lose_no_request_and_no_policy(release: InCluster, load: Load) -> None:
+    with load:
+        newer = values(release)
+        newer["webhook"] = {**newer["webhook"], "logLevel": "debug", "podAnnotations": {"upgraded": "yes"}}
+        release.install(Silent(), newer)
+        assert {pod["metadata"]["annotations"].get("upgraded") for pod in webhooks(release)} == {"yes"}
+        code, said = helm(release, "rollback", RELEASE, "--wait", "--timeout=5m")
+        assert code == 0, said
+        rolled_out(release)
+        assert all("upgraded" not in pod["metadata"].get("annotations", {}) for pod in webhooks(release))
+        load.until_asked(AT_LEAST)
+    assert (load.lost, load.errors) == (0, [])
+
+
+def test_ab_40_with_no_decision_point_pods_start_and_it_comes_back_by_itself(
+    release: InCluster, callers: Callers
+) -> None:
+    kubectl(release, "scale", "deployment/bailiwick-webhook", "--replicas=0")
+    until(lambda: not webhooks(release), "no decision point is left", _MINUTES)
+    refused = callers.admin.create(policy("late"))
+    assert (refused.status, "endpointpolicies.bailiwick.dev" in refused.message) == (500, True)
+    kubectl(release, "delete", "pod", "--selector=app.kubernetes.io/component=operator", "--wait=true")
+    kubectl(release, "rollout", "status", "deployment/bailiwick-operator", "--timeout=120s")
+    kubectl(release, "scale", "deployment/bailiwick-webhook", "--replicas=3")
+    rolled_out(release)
+    until(lambda: callers.admin.create(policy("late"), dry_run=True).message.find("Conflict") > 0, "it judges again")
+
+
+def test_ab_41_two_evictions_at_once_take_one_decision_point(release: InCluster, callers: Callers) -> None:
+    rolled_out(release)
+    names = [pod["metadata"]["name"] for pod in webhooks(release)]
+    assert len(names) == 3
+    answers = [callers.admin.create(eviction(name), f"{PODS}/{name}/eviction").status for name in names[:2]]
+    assert answers == [201, 429]
+    rolled_out(release)
+
+
+def test_ab_42_uninstalling_keeps_the_definitions_and_leaves_nothing_that_blocks(
+    release: InCluster, callers: Callers
+) -> None:
+    release.uninstall(Silent())
+    for kind in (
+        "validatingwebhookconfigurations",
+        "mutatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ):
+        listed = accepted(callers.admin.get(f"/apis/admissionregistration.k8s.io/v1/{kind}"))
+        assert [one["metadata"]["name"] for one in listed["items"] if "bailiwick" in one["metadata"]["name"]] == []
+    kept = accepted(callers.admin.get(f"{POLICIES}/shop"))
+    assert "finalizers" not in kept["metadata"]
+    accepted(callers.admin.create(policy("late")))
+    accepted(callers.admin.delete(f"{POLICIES}/late"))
+    until(lambda: not pods(release), "its pods are gone", _MINUTES)
+    accepted(callers.admin.delete(f"/api/v1/namespaces/{TEAM}"))
+    until(lambda: callers.admin.get(f"/api/v1/namespaces/{TEAM}").status == 404, "a namespace with policies ends", 60)
+
+
+def values(ground: InCluster) -> dict[str, Any]:
+    return oncluster.values(ground.cluster.server)
+
+
+def helm(ground: InCluster, *arguments: str) -> tuple[int, str]:
+    where = (f"--kubeconfig={ground.cluster.admin_kubeconfig}", f"--namespace={NAMESPACE}")
+    code, out, errors = output(ground.helm, *arguments, *where, seconds=330)
+    return code, out + errors
+
+
+def kubectl(ground: InCluster, *arguments: str) -> str:
+    where = (f"--kubeconfig={ground.cluster.admin_kubeconfig}", f"--namespace={NAMESPACE}")
+    code, out, errors = output(KUBECTL, *where, *arguments, seconds=330)
+    assert code == 0, errors
+    return out
+
+
+def rolled_out(ground: InCluster) -> None:
+    kubectl(ground, "rollout", "status", "deployment/bailiwick-webhook", "--timeout=300s")
+    until(lambda: len(webhooks(ground)) == 3, "those that go are gone", 120)
+
+
+def pods(ground: InCluster, selector: str = "") -> list[dict[str, Any]]:
+    listed = json.loads(kubectl(ground, "get", "pods", "--output=json", f"--selector={selector}"))
+    return list(listed["items"])
+
+
+def webhooks(ground: InCluster) -> list[dict[str, Any]]:
+    return pods(ground, "app.kubernetes.io/component=webhook")
+
+
+def serials(callers: Callers) -> set[int]:
+    """What each pod serves with, by its own address."""
+    listed = accepted(callers.admin.get(PODS, labelSelector="app.kubernetes.io/component=webhook"))
+    return {serial(pod["status"]["podIP"]) for pod in listed["items"]}
+
+
+def serial(address: str) -> int:
+    context = ssl.create_default_context()
+    # Which certificate it is, is all that is asked here.
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((address, 8443), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=SERVICE.removeprefix("https://")) as connection,
+    ):
+        certificate = connection.getpeercert(binary_form=True)
+    assert certificate is not None
+    return hash(certificate)
+
+
+def ready(callers: Callers, name: str) -> bool:
+    status = callers.admin.get(f"{POLICIES}/{name}").body.get("status", {})
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
+
+
+def namespace() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}}
+
+
+def policy(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "EndpointPolicy",
+        "metadata": {"namespace": TEAM, "name": name},
+        "spec": {
+            "endpoint": "shop-api",
+            "endpointSettings": {"enforcers": [{"namespace": TEAM, "name": "shop-api"}]},
+            "subjects": [{"name": "agent", "serviceAccount": {"namespace": TEAM, "name": "agent"}}],
+            "rules": [
+                {
+                    "name": "read",
+                    "effect": "Allow",
+                    "subjects": ["agent"],
+                    "actions": ["orders.list"],
+                    "resources": [{"type": "order", "ids": ["*"]}],
+                }
+            ],
+        },
+    }
+
+
+def eviction(name: str) -> dict[str, Any]:
+    return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"namespace": NAMESPACE, "name": name}}

@@ -1,0 +1,116 @@
+"""Bailiwick as pods: the operator and a decision point, by plain manifests, under the restricted profile.
+
+Holds: what returns from here has rolled out: every pod is ready. How a user installs it is the chart's matter; here the
+images are what is looked at, so these manifests have no more than a pod needs.
+"""
+
+import base64
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from bailiwick_api.accounts import Installation
+from localcluster.node import images
+from localcluster.rest import Rest
+from support.certificates import self_signed
+from support.installing import MANAGER, accepted
+from support.node.pods import RESTRICTED, container, pod_spec
+from support.waiting import until
+
+WEBHOOK: Final = "bailiwick-webhook"
+OPERATOR: Final = "bailiwick-operator"
+PROCESSES: Final = 2
+_TLS: Final = "tls-of-the-test"
+_ROLLOUT_SECONDS: Final = 90.0
+
+
+def start(admin: Rest, installation: Installation, folder: Path) -> bytes:
+    """Start both, and return the certificate that clients of the decision point have to trust, as PEM."""
+    namespace = installation.namespace
+    certificate, key = self_signed(folder, f"{WEBHOOK}.{namespace}.svc")
+    tls = {"tls.crt": _base64(certificate), "tls.key": _base64(key)}
+    labelled = {"metadata": {"name": namespace, "labels": RESTRICTED}}
+    for body in (
+        {"apiVersion": "v1", "kind": "Namespace", **labelled},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": _TLS}, "data": tls},
+        _service(namespace),
+        _deployment(namespace, OPERATOR, _operator()),
+        _deployment(namespace, WEBHOOK, _webhook(namespace)),
+    ):
+        accepted(admin.apply(body, MANAGER, force=True))
+    for name in (OPERATOR, WEBHOOK):
+        until(partial(_rolled_out, admin, namespace, name), f"{name} has rolled out", _ROLLOUT_SECONDS)
+    return certificate.read_bytes()
+
+
+def pods_of(admin: Rest, namespace: str, name: str) -> list[dict[str, Any]]:
+    """Return the pods of a Deployment."""
+    listed = accepted(admin.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"app={name}"))
+    return list(listed["items"])
+
+
+def _operator() -> dict[str, Any]:
+    main = container(
+        images.reference("operator"),
+        args=["--health-port=8080"],
+        ports=[{"name": "health", "containerPort": 8080}],
+        readinessProbe=_probe("/healthz", "health"),
+    )
+    return pod_spec(main, serviceAccountName=OPERATOR, automountServiceAccountToken=True)
+
+
+def _webhook(namespace: str) -> dict[str, Any]:
+    status = [{"name": "status" if not n else f"status-{n}", "containerPort": 8081 + n} for n in range(PROCESSES)]
+    main = container(
+        images.reference("webhook"),
+        args=[
+            *("--host=0.0.0.0", "--status-host=0.0.0.0", f"--processes={PROCESSES}"),
+            *("--tls-cert-file=/etc/bailiwick/tls/tls.crt", "--tls-key-file=/etc/bailiwick/tls/tls.key"),
+            f"--external-url=https://{WEBHOOK}.{namespace}.svc",
+        ],
+        ports=[{"name": "https", "containerPort": 8443}, *status],
+        readinessProbe=_probe("/readyz", "status"),
+        volumeMounts=[{"name": "tls", "mountPath": "/etc/bailiwick/tls", "readOnly": True}],
+    )
+    volumes = [{"name": "tls", "secret": {"secretName": _TLS}}]
+    return pod_spec(main, serviceAccountName=WEBHOOK, automountServiceAccountToken=True, volumes=volumes)
+
+
+def _service(namespace: str) -> dict[str, Any]:
+    status = [("status" if not n else f"status-{n}", 8081 + n) for n in range(PROCESSES)]
+    ports = [{"name": "https", "port": 443, "targetPort": "https"}]
+    ports += [{"name": name, "port": port, "targetPort": name} for name, port in status]
+    metadata = {"namespace": namespace, "name": WEBHOOK}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {"selector": {"app": WEBHOOK}, "ports": ports},
+    }
+
+
+def _deployment(namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+
+
+def _probe(path: str, port: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": port}, "periodSeconds": 1, "failureThreshold": 60}
+
+
+def _rolled_out(admin: Rest, namespace: str, name: str) -> bool:
+    deployment = accepted(admin.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"))
+    return bool(deployment["status"].get("readyReplicas") == deployment["spec"]["replicas"])
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

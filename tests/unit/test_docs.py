@@ -1,0 +1,187 @@
+"""The pages of `docs` speak of what there is: links, files, policies, metrics, reasons, flags and commands."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+import yaml
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.crds import approval_grants
+from bailiwick_api.guards import guards
+from bailiwick_cli.main import app
+from bailiwick_engine.compile import compile_object
+from bailiwick_engine.compiled import CompiledPolicy
+from bailiwick_engine.fingerprint import deviations
+from bailiwick_engine.reasons import Reason
+from bailiwick_operator import settings as operator_settings
+from bailiwick_operator.metrics import METRICS as OPERATING_METRICS
+from bailiwick_webhook import settings as webhook_settings
+from bailiwick_webhook.metrics.table import METRICS as DECIDING
+from support.pages import DOCS, blocks, objects
+
+ROOT: Final = DOCS.parent
+METRICS: Final = (*DECIDING, *OPERATING_METRICS)
+PAGES: Final = (*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING")))
+# Pages that say how to run it and what it is good for: whatever they name is looked up.
+OPERATING: Final = ("compliance", "install", "limitations", "runbook", "threat-model", "upgrade")
+# What the pages name and comes with the part that it describes.
+TO_COME: Final = {
+    *("docs/gitops.md", "docs/reference/admission.md", "docs/reference/availability.md"),
+    *("docs/reference/certificates.md", "tests/abuse/test_admission.py", "tests/abuse/test_certificates.py"),
+    *("bailiwick_serving_certificate_refused", "bailiwick_serving_certificate_not_after_timestamp_seconds"),
+}
+ALERTS: Final = ROOT / "charts" / "bailiwick" / "files" / "alerts.yaml"
+FENCE: Final = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+LINK: Final = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+# Folders whose files are named as they stand in the repository.
+FILE: Final = re.compile(r"`((?:tests|crds|docs|examples|hack)/[\w./-]+\.\w+)`")
+WORD: Final = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
+METRIC: Final = re.compile(r"\bbailiwick_(?!(?:api|cli|engine|operator|webhook)\b)[a-z_]+")
+FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
+# Members of answers and records, beside the reasons the only words that are written so.
+MEMBERS: Final = {"evaluation_id", "process_resident_memory_bytes"}
+# Flags of kubectl, helm and the API server, where a page speaks of one by itself.
+FOREIGN: Final = {"--server-side", "--force-conflicts"}
+
+
+def relative(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def operating() -> Iterator[tuple[str, str]]:
+    """Yield name and text of the pages of operating that there are."""
+    for name in OPERATING:
+        if (DOCS / f"{name}.md").exists():
+            yield f"{name}.md", (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as a reader of the repository gets them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def dead(page: Path) -> Iterator[str]:
+    """Yield the links of a page that lead nowhere."""
+    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        found = (page.parent / target).resolve() if target else page
+        if not found.exists():
+            if not (found.is_relative_to(ROOT) and relative(found) in TO_COME):
+                yield link
+        elif anchor and anchor not in anchors(found):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_a_link_leads_somewhere(page: Path) -> None:
+    assert list(dead(page)) == []
+
+
+@pytest.mark.parametrize("link", ["no.md", "no/such.md", "page.md#no-such", "#no-such"])
+def test_a_link_to_nowhere_is_found(link: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        f"# Page\n\n## A `part`, of it\n\n[a](#a-part-of-it) [b](page.md) [c]({link}) [d](https://e.example)\n"
+    )
+    assert list(dead(page)) == [link]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_a_file_that_a_page_names_is_there(page: Path) -> None:
+    named = set(FILE.findall(page.read_text(encoding="utf-8")))
+    assert {name for name in named - TO_COME if not (ROOT / name).exists()} == set()
+
+
+def policies() -> list[Any]:
+    return [
+        pytest.param(found, id=f"{relative(page)}-{number}")
+        for page in PAGES
+        for number, found in enumerate(objects(str(Path("..") / relative(page))))
+        if found.get("kind") == "EndpointPolicy"
+    ]
+
+
+@pytest.mark.parametrize("policy", policies())
+def test_a_policy_of_a_page_compiles(policy: dict[str, Any]) -> None:
+    policy["metadata"] |= {"uid": "uid", "generation": 1}
+    compiled = compile_object(policy)
+    assert isinstance(compiled, CompiledPolicy), compiled
+
+
+def test_a_metric_that_a_page_names_is_served() -> None:
+    served = {metric.name for metric in METRICS}
+    for page, text in operating():
+        named = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in METRIC.findall(text)}
+        assert named - TO_COME <= served, page
+
+
+def test_a_reason_that_a_page_names_is_one() -> None:
+    known = {reason.value for reason in Reason} | {metric.name for metric in METRICS} | TO_COME | MEMBERS
+    for page, text in operating():
+        assert set(WORD.findall(text)) <= known, page
+
+
+def flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Return every flag of the three programs, as their help has it."""
+    for parse in (webhook_settings.parse, operator_settings.parse):
+        with pytest.raises(SystemExit):
+            parse(["--help"])
+    ours = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
+    commands = typer.main.get_group(app).commands.values()
+    return ours | {option for command in commands for each in command.params for option in each.opts}
+
+
+def test_a_flag_that_a_page_names_is_one_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    known = flags(capsys)
+    for page, text in operating():
+        assert set(FLAG.findall(text)) - FOREIGN <= known, page
+
+
+def test_a_command_of_the_plugin_is_one_that_it_has() -> None:
+    commands = typer.main.get_group(app).commands
+    shown = [block for page, _ in operating() for language in ("sh", "console") for block in blocks(page, language)]
+    for line in (line.strip() for block in shown for line in block.replace("\\\n", " ").splitlines()):
+        if line.startswith("kubectl bailiwick "):
+            _, _, name, *words = shlex.split(line.partition(" | ")[0])
+            assert commands[name].make_context(name, list(words)).command.name == name
+
+
+def test_each_alert_is_a_heading_of_the_runbook_and_in_its_contents() -> None:
+    text = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (Bailiwick\w+)$", text, re.MULTILINE)
+    assert headings == re.findall(r"\[(Bailiwick\w+)\]", text.partition("\n## ")[0])
+    if ALERTS.exists():
+        alerts = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["alerts"]
+        assert {alert["name"] for alert in alerts} <= set(headings)
+
+
+@pytest.mark.parametrize("word", ["**Seen", "**Look", "**Do", "**Do not"])
+def test_each_alert_says_what_to_do_and_what_not(word: str) -> None:
+    text = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    sections = re.findall(
+        r"^## (Bailiwick\w+)\n(.*?)^## ", text.replace("\n## ", "\n## \n## "), re.MULTILINE | re.DOTALL
+    )
+    assert [name for name, said in sections if word.lower() not in said.lower()] == []
+
+
+def test_every_threat_of_the_admission_model_is_answered() -> None:
+    text = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+    numbers = re.findall(r"^\| (\d+) \| [^|]+ \| [^|]+ \|", text, re.MULTILINE)
+    assert [int(number) for number in numbers] == list(range(1, 19))
+
+
+def test_what_the_pages_say_of_old_clusters_is_so() -> None:
+    # An API server that does not know selectableFields drops them, and then no guard is as shipped.
+    stored = [*guards(Installation()), approval_grants()]
+    assert deviations(stored, Installation()) == ()
+    del stored[-1]["spec"]["versions"][0]["selectableFields"]
+    (found,) = deviations(stored, Installation())
+    assert found.endswith("is not as shipped, at spec.versions[0].selectableFields")

@@ -1,0 +1,41 @@
+"""What the values of flags must be: numbers, and addresses that nobody else reaches. For argparse, in `settings`.
+
+Holds: what is refused is refused with a sentence, before anything starts.
+"""
+
+import argparse
+import ipaddress
+
+
+def positive(text: str) -> float:
+    """Return a number above 0. Raises `ArgumentTypeError` or `ValueError`, as argparse wants it."""
+    value = float(text)
+    # Neither inf nor nan: a store would never be too old.
+    if not 0 < value < float("inf"):
+        message = "must be a number greater than 0"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def count(text: str) -> int:
+    """Return a whole number above 0. Raises `ArgumentTypeError`."""
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if value < 1:
+        message = "must be a whole number greater than 0"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def any_count(text: str) -> int:
+    """Return a whole number, 0 too. Raises `ArgumentTypeError`."""
+    return 0 if text == "0" else count(text)
+
+
+def loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
