@@ -185,10 +185,14 @@ class TestWhatCannotBeJudged:
     async def test_since_the_worker_died_is_no_answer_and_the_next_is_judged(self, asks: Asking) -> None:
         await asks(sent(policy("crm")))
         asked = asyncio.create_task(asks(sent(large(64, 16, 600))))
-        await asyncio.sleep(0.3)
-        assert asks.alone.bench is not None
-        assert asks.alone.bench.pid is not None
-        os.kill(asks.alone.bench.pid, signal.SIGKILL)
+        # The first may have been dead already: it is tried once more.
+        killed: set[int] = set()
+        while not asked.done() and len(killed) < 2:
+            await asyncio.sleep(0.2)
+            bench = asks.alone.bench
+            if bench is not None and bench.pid is not None and bench.pid not in killed:
+                os.kill(bench.pid, signal.SIGKILL)
+                killed.add(bench.pid)
         said = await asked
         assert (said.status, "Retry-After" in said.headers) == (500, False)
         assert asks.counts[Admission.FAILED] == 1

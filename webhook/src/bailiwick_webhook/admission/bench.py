@@ -112,6 +112,17 @@ class Bench:
             self._resting = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
     async def _asked(self, raw: bytes | bytearray) -> Finding:
+        before = self.pid
+        try:
+            return await self._asked_once(raw)
+        except (OSError, asyncio.IncompleteReadError):
+            if before is None or before != self.pid:
+                raise
+        # It may have been dead already, of which we had not heard. Of a policy that ends workers this is the second.
+        await self._end()
+        return await self._asked_once(raw)
+
+    async def _asked_once(self, raw: bytes | bytearray) -> Finding:
         process = self._process
         if process is None or process.returncode is not None:
             # Apart from our own session: what a terminal sends to us is not meant for it.
