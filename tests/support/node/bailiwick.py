@@ -6,10 +6,12 @@ images are what is looked at, so these manifests have no more than a pod needs.
 
 import base64
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from bailiwick_api.accounts import Installation
+from bailiwick_api import generate
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from localcluster.node import images
 from localcluster.rest import Rest
 from support.certificates import self_signed
@@ -41,6 +43,26 @@ def start(admin: Rest, installation: Installation, folder: Path) -> bytes:
     for name in (OPERATOR, WEBHOOK):
         until(partial(_rolled_out, admin, namespace, name), f"{name} has rolled out", _ROLLOUT_SECONDS)
     return certificate.read_bytes()
+
+
+def remove(admin: Rest, installation: Installation) -> None:
+    """Take away everything of an installation, however it came to be, and wait until it is gone.
+
+    The tests of a node share one cluster: who installs by Helm finds objects of ours in the way, and we those of Helm.
+    """
+    documents = [document for file in generate.manifests(installation).values() for document in file]
+    for document in documents:
+        gone = admin.delete(document)
+        assert gone.ok or gone.status == HTTPStatus.NOT_FOUND, gone.message
+    kept = [document for document in documents if document["kind"] in {"Namespace", "CustomResourceDefinition"}]
+    for document in kept:
+        until(partial(_is_gone, admin, document), f"{document['metadata']['name']} is gone", _ROLLOUT_SECONDS)
+
+
+def await_proven(admin: Rest, installation: Installation) -> None:
+    """Wait until the operator has proven the guards once; before that no approval counts."""
+    path = f"/api/v1/namespaces/{installation.namespace}/configmaps/{GUARD_CONFIG_MAP}"
+    until(lambda: admin.get(path).ok, "the guards are proven", _ROLLOUT_SECONDS)
 
 
 def pods_of(admin: Rest, namespace: str, name: str) -> list[dict[str, Any]]:
@@ -110,6 +132,10 @@ def _probe(path: str, port: str) -> dict[str, Any]:
 def _rolled_out(admin: Rest, namespace: str, name: str) -> bool:
     deployment = accepted(admin.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"))
     return bool(deployment["status"].get("readyReplicas") == deployment["spec"]["replicas"])
+
+
+def _is_gone(admin: Rest, document: dict[str, Any]) -> bool:
+    return admin.get(document).status == HTTPStatus.NOT_FOUND
 
 
 def _base64(path: Path) -> str:
