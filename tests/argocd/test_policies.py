@@ -79,7 +79,7 @@ def test_what_was_added_in_the_cluster_is_taken_away(new_team: NewTeam, addition
 @pytest.mark.parametrize("server_side", [False, True], ids=["as advised", "server-side"])
 def test_a_field_that_git_does_not_name_is_left_alone_however_it_compares(
     new_team: NewTeam,
-    server_side: bool,  # noqa: FBT001 - the parameter
+    server_side: bool,
 ) -> None:
     team = new_team(server_side)
     unnamed = {"expireTime": "2030-01-01T00:00:00Z", "endpointSettings": {"identity": {"verification": "Asserted"}}}
