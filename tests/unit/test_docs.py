@@ -28,13 +28,7 @@ ROOT: Final = DOCS.parent
 METRICS: Final = (*DECIDING, *OPERATING_METRICS)
 PAGES: Final = (*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING")))
 # Pages that say how to run it and what it is good for: whatever they name is looked up.
-OPERATING: Final = ("compliance", "install", "limitations", "runbook", "threat-model", "upgrade")
-# What the pages name and comes with the part that it describes.
-TO_COME: Final = {
-    *("docs/gitops.md", "docs/reference/admission.md", "docs/reference/availability.md"),
-    *("docs/reference/certificates.md", "tests/abuse/test_admission.py", "tests/abuse/test_certificates.py"),
-    *("bailiwick_serving_certificate_refused", "bailiwick_serving_certificate_not_after_timestamp_seconds"),
-}
+OPERATING: Final = ("compliance", "gitops", "install", "limitations", "runbook", "threat-model", "upgrade")
 ALERTS: Final = ROOT / "charts" / "bailiwick" / "files" / "alerts.yaml"
 FENCE: Final = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK: Final = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
@@ -54,10 +48,9 @@ def relative(page: Path) -> str:
 
 
 def operating() -> Iterator[tuple[str, str]]:
-    """Yield name and text of the pages of operating that there are."""
+    """Yield name and text of the pages of operating."""
     for name in OPERATING:
-        if (DOCS / f"{name}.md").exists():
-            yield f"{name}.md", (DOCS / f"{name}.md").read_text(encoding="utf-8")
+        yield f"{name}.md", (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
 def anchors(page: Path) -> set[str]:
@@ -73,10 +66,7 @@ def dead(page: Path) -> Iterator[str]:
             continue
         target, _, anchor = link.partition("#")
         found = (page.parent / target).resolve() if target else page
-        if not found.exists():
-            if not (found.is_relative_to(ROOT) and relative(found) in TO_COME):
-                yield link
-        elif anchor and anchor not in anchors(found):
+        if not found.exists() or (anchor and anchor not in anchors(found)):
             yield link
 
 
@@ -97,7 +87,7 @@ def test_a_link_to_nowhere_is_found(link: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_a_file_that_a_page_names_is_there(page: Path) -> None:
     named = set(FILE.findall(page.read_text(encoding="utf-8")))
-    assert {name for name in named - TO_COME if not (ROOT / name).exists()} == set()
+    assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
 def policies() -> list[Any]:
@@ -120,11 +110,11 @@ def test_a_metric_that_a_page_names_is_served() -> None:
     served = {metric.name for metric in METRICS}
     for page, text in operating():
         named = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in METRIC.findall(text)}
-        assert named - TO_COME <= served, page
+        assert named <= served, page
 
 
 def test_a_reason_that_a_page_names_is_one() -> None:
-    known = {reason.value for reason in Reason} | {metric.name for metric in METRICS} | TO_COME | MEMBERS
+    known = {reason.value for reason in Reason} | {metric.name for metric in METRICS} | MEMBERS
     for page, text in operating():
         assert set(WORD.findall(text)) <= known, page
 
@@ -158,9 +148,8 @@ def test_each_alert_is_a_heading_of_the_runbook_and_in_its_contents() -> None:
     text = (DOCS / "runbook.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## (Bailiwick\w+)$", text, re.MULTILINE)
     assert headings == re.findall(r"\[(Bailiwick\w+)\]", text.partition("\n## ")[0])
-    if ALERTS.exists():
-        alerts = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["alerts"]
-        assert {alert["name"] for alert in alerts} <= set(headings)
+    alerts = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["alerts"]
+    assert {alert["name"] for alert in alerts} <= set(headings)
 
 
 @pytest.mark.parametrize("word", ["**Seen", "**Look", "**Do", "**Do not"])

@@ -19,6 +19,12 @@ from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Object, RefusedEr
 from bailiwick_operator.reconcile.guard import Proof, pristine, voided
 
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
+# Applying would leave what somebody added to a guard, and say that all is well.
+_REMEDY: Final = (
+    "Put them back by kubectl replace (apply and helm upgrade leave what was added; what is missing, create) with the"
+    " crds/guards and crds/approvalgrants.yaml of this version and of the names that this operator was started with."
+    " What is written until then will be void"
+)
 
 
 class UnprovenError(Exception):
@@ -43,11 +49,7 @@ class Prover:
             raise RefusedError(message)
         objects = [answer.body for answer in answers if answer.ok]
         if wrong := deviations(objects, self._installation):
-            message = (
-                f"the guards of grants are not as shipped: {'; '.join(wrong)}. Apply crds/approvalgrants.yaml and"
-                " crds/guards, made for the account names and username prefixes that this operator was started with;"
-                " what is written until then will be void"
-            )
+            message = f"the guards of grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
             raise UnprovenError(message)
         await self._probe()
         store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)

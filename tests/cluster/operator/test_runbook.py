@@ -24,6 +24,19 @@ from support.waiting import until
 
 REGISTRATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bailiwick-endpointpolicies"
 VOID: Final = "GuardUnproven"
+# What is written by hand, and where the proof finds it.
+LOOSENED: Final = {
+    "another action": (
+        """kubectl patch validatingadmissionpolicybinding bailiwick-grants-review --type=merge \
+            -p '{"spec": {"validationActions": ["Audit"]}}'""",
+        "ValidatingAdmissionPolicyBinding bailiwick-grants-review is not as shipped, at spec.validationActions[0]",
+    ),
+    "a condition": (
+        """kubectl patch validatingadmissionpolicy bailiwick-grants-review --type=merge \
+            -p '{"spec": {"matchConditions": [{"name": "never", "expression": "false"}]}}'""",
+        "ValidatingAdmissionPolicy bailiwick-grants-review is not as shipped, at spec.matchConditions",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +63,21 @@ def reason(grant: Object) -> str:
 
 
 class TestGuardsThatWereLoosened:
+    @pytest.mark.parametrize("how", LOOSENED)
     def test_are_put_back_by_replacing_them_and_not_by_applying_them(
-        self, shell: Shell, guards: Guards, callers: Callers, installed: Installation
+        self, how: str, shell: Shell, operator: Operator, guards: Guards, callers: Callers, installed: Installation
     ) -> None:
         def wrong() -> tuple[str, ...]:
             return deviations([accepted(callers.admin.get(path)) for path in paths(installed)], installed)
 
-        loosen = """kubectl patch validatingadmissionpolicybinding bailiwick-grants-review --type=merge \
-            -p '{"spec": {"validationActions": ["Audit"]}}'"""
+        loosen, found = LOOSENED[how]
         succeeded(shell.type(loosen))
-        assert wrong() == (
-            "ValidatingAdmissionPolicyBinding bailiwick-grants-review is not as shipped, at spec.validationActions[0]",
-        )
+        assert wrong() == (found,)
         succeeded(shell.type("kubectl apply --server-side --force-conflicts -f crds/guards"))
         assert wrong() != ()
+        told = "the guard of grants is not proven: nothing is approved"
+        until(lambda: any(found in said["problem"] for said in operator.said(told)), "the operator says which")
+        assert all("Put them back by kubectl replace" in said["problem"] for said in operator.said(told))
         succeeded(shell.run("kubectl replace -f crds/guards"))
         assert wrong() == ()
         await_guards(callers, installed)
