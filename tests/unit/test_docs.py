@@ -40,7 +40,7 @@ FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
 # Members of answers and records, beside the reasons the only words that are written so.
 MEMBERS: Final = {"evaluation_id", "process_resident_memory_bytes"}
 # Flags of kubectl, helm and the API server, where a page speaks of one by itself.
-FOREIGN: Final = {"--server-side", "--force-conflicts"}
+FOREIGN: Final = {"--server-side", "--force-conflicts", "--skip-tests"}
 
 
 def relative(page: Path) -> str:
@@ -82,6 +82,14 @@ def test_a_link_to_nowhere_is_found(link: str, tmp_path: Path) -> None:
         f"# Page\n\n## A `part`, of it\n\n[a](#a-part-of-it) [b](page.md) [c]({link}) [d](https://e.example)\n"
     )
     assert list(dead(page)) == [link]
+
+
+def test_every_page_is_found_from_the_first_one() -> None:
+    index = DOCS / "README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text("utf-8"))}
+    pages = {page for page in DOCS.rglob("*.md") if page.parent.name != "adr"} - {index}
+    assert {relative(page) for page in pages - linked} == set()
+    assert f"({relative(index)})" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
