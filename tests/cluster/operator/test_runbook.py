@@ -209,6 +209,27 @@ def test_a_certificate_is_renewed_by_the_command_of_the_page(
     until(lambda: served() not in {"", before}, "another certificate")
 
 
+def test_what_is_served_published_and_told_to_the_api_server_is_shown_side_by_side(
+    shell: Shell, callers: Callers, installed: Installation
+) -> None:
+    before = callers.admin.get(REGISTRATION)
+    succeeded(shell.run("kubectl apply --server-side -f crds/admission"))
+    try:
+        until(lambda: told(callers), "the authority in the registration")
+        shown = succeeded(shell.run("kubectl get secret bailiwick-serving")).splitlines()
+        assert sum(line.startswith("notAfter=") for line in shown) == len(("certificate", "ConfigMap", "caBundle"))
+        assert any(f"DNS:{installed.webhook_name}.{installed.namespace}.svc," in line for line in shown)
+        *_, published, _, bundled, _ = (line for line in shown if line.startswith(("subject=", "notAfter=")))
+        assert published == bundled != shown[0]
+    finally:
+        if not before.ok:
+            callers.admin.delete(REGISTRATION)
+
+
+def told(callers: Callers) -> bool:
+    return bool(accepted(callers.admin.get(REGISTRATION))["webhooks"][0]["clientConfig"].get("caBundle"))
+
+
 def test_the_record_that_people_look_at_is_that_of_the_guards_in_force(
     shell: Shell, callers: Callers, installed: Installation, guards: Guards
 ) -> None:
