@@ -13,15 +13,16 @@ from localcluster.access import Cluster
 from localcluster.node import images
 from localcluster.node.cluster import NodeCluster
 from localcluster.progress import Silent
+from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import accepted, apply, install
+from support.installing import MANAGER, accepted, apply, install
 from support.node import bailiwick
 from support.node.bailiwick import OPERATOR, WEBHOOK
 from support.node.pods import Pods, container, pod_spec, python
 from support.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-CRM: Final = (ROOT / "examples/crm/accounts.yaml", ROOT / "examples/crm/policy.yaml")
+CRM: Final = ROOT / "examples" / "crm"
 # Asks the decision point, as the CRM's API would: with its own token, and its caller's.
 ENFORCER: Final = """
 import json, ssl, sys, time, urllib.error, urllib.request
@@ -31,7 +32,7 @@ asking = {
     "resource": {"type": "customer", "id": "acme"},
     "context": {"evidence": {"subject_token": subject_token}},
 }
-context = ssl.create_default_context(cafile="/trusted/tls.crt")
+context = ssl.create_default_context(cafile="/trusted/ca.crt")
 for action in ("customers.list", "customers.export"):
     headers = {"Authorization": "Bearer " + open("/token/token").read(), "Content-Type": "application/json"}
     body = json.dumps({**asking, "action": {"name": action}}).encode()
@@ -62,19 +63,26 @@ def installed(node: NodeCluster, callers: Callers) -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="module")
-def trusted(callers: Callers, installed: Installation, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The certificate of the decision point: both images run when this is there, and approvals count."""
-    certificate = bailiwick.start(callers.admin, installed, tmp_path_factory.mktemp("tls"))
+def trusted(callers: Callers, installed: Installation) -> str:
+    """The decision point's authority: both images run when this is there, and approvals count."""
+    authority = bailiwick.start(callers.admin, installed)
     bailiwick.await_proven(callers.admin, installed)
-    return certificate
+    return authority
+
+
+def apply_example(admin: Rest) -> None:
+    apply(admin, yaml.safe_load_all((CRM / "accounts.yaml").read_text(encoding="utf-8")))
+    policy = yaml.safe_load((CRM / "policy.yaml").read_text(encoding="utf-8"))
+    # The API server has the decision point compile it first, once it knows by whose authority that can be asked.
+    until(lambda: admin.apply(policy, MANAGER, force=True).ok, "the policy is admitted", 60)
 
 
 def test_a_pod_is_answered_by_the_decision_point_through_its_service(
-    trusted: bytes, cluster: Cluster, callers: Callers, installed: Installation
+    trusted: str, cluster: Cluster, callers: Callers, installed: Installation
 ) -> None:
-    apply(callers.admin, [document for file in CRM for document in yaml.safe_load_all(file.read_text())])
+    apply_example(callers.admin)
     metadata = {"namespace": "crm", "name": "trusted"}
-    data = {"tls.crt": trusted.decode()}
+    data = {"ca.crt": trusted}
     accepted(
         callers.admin.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}, "tests")
     )
@@ -94,9 +102,9 @@ def test_a_pod_is_answered_by_the_decision_point_through_its_service(
 
 
 def test_the_operator_finds_each_process_of_the_decision_point_and_sees_the_policy_served(
-    trusted: bytes, callers: Callers
+    trusted: str, callers: Callers
 ) -> None:
-    apply(callers.admin, [document for file in CRM for document in yaml.safe_load_all(file.read_text())])
+    apply_example(callers.admin)
     path = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/endpointpolicies/crm-agent"
 
     def served() -> str:
@@ -110,7 +118,7 @@ def test_the_operator_finds_each_process_of_the_decision_point_and_sees_the_poli
 
 @pytest.mark.parametrize("name", [WEBHOOK, OPERATOR])
 def test_what_runs_is_the_image_of_this_checkout_by_its_digest(
-    trusted: bytes, callers: Callers, installed: Installation, name: str
+    trusted: str, callers: Callers, installed: Installation, name: str
 ) -> None:
     short = name.removeprefix("bailiwick-")
     (image,) = images.ensure(Silent(), (short,))

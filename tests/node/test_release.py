@@ -186,7 +186,8 @@ def webhooks(ground: InCluster) -> list[dict[str, Any]]:
 def serials(callers: Callers) -> set[int]:
     """What each pod serves with, by its own address."""
     listed = accepted(callers.admin.get(PODS, labelSelector="app.kubernetes.io/component=webhook"))
-    return {serial(pod["status"]["podIP"]) for pod in listed["items"]}
+    stay = [pod for pod in listed["items"] if "deletionTimestamp" not in pod["metadata"]]
+    return {serial(pod["status"]["podIP"]) for pod in stay}
 
 
 def serial(address: str) -> int:

@@ -9,6 +9,7 @@ certificate from being renewed by an authority that is known already; no key is 
 import asyncio
 import base64
 import binascii
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,7 +53,7 @@ class _Done:
     wrong: tuple[str, ...] = ()
 
 
-class Keeper:
+class Keeper(ABC):
     """Looks at intervals. Lives in the main loop."""
 
     def __init__(self, kube: Kube, installation: Installation, *, interval: float) -> None:
@@ -95,9 +96,9 @@ class Keeper:
             return min(_SOON, self._interval)
         return self._interval if problem is None else min(_RETRY_SECONDS, self._interval)
 
+    @abstractmethod
     async def _try(self) -> _Done | None:
         """Read and write once. Returns None where somebody else wrote in between."""
-        raise NotImplementedError
 
     async def _secret(self, name: str) -> Object:
         answer = await self._kube.get(f"{self._secrets}/{name}")

@@ -4,17 +4,14 @@ Holds: what returns from here has rolled out: every pod is ready. How a user ins
 images are what is looked at, so these manifests have no more than a pod needs.
 """
 
-import base64
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_api import generate
-from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.accounts import CA_CONFIG_MAP, GUARD_CONFIG_MAP, SERVING_SECRET, Installation
 from localcluster.node import images
 from localcluster.rest import Rest
-from support.certificates import self_signed
 from support.installing import MANAGER, accepted
 from support.node.pods import RESTRICTED, container, pod_spec
 from support.waiting import until
@@ -22,27 +19,22 @@ from support.waiting import until
 WEBHOOK: Final = "bailiwick-webhook"
 OPERATOR: Final = "bailiwick-operator"
 PROCESSES: Final = 2
-_TLS: Final = "tls-of-the-test"
 _ROLLOUT_SECONDS: Final = 90.0
 
 
-def start(admin: Rest, installation: Installation, folder: Path) -> bytes:
-    """Start both, and return the certificate that clients of the decision point have to trust, as PEM."""
+def start(admin: Rest, installation: Installation) -> str:
+    """Start both, and return the authority that clients of the decision point have to trust, as PEM."""
     namespace = installation.namespace
-    certificate, key = self_signed(folder, f"{WEBHOOK}.{namespace}.svc")
-    tls = {"tls.crt": _base64(certificate), "tls.key": _base64(key)}
     labelled = {"metadata": {"name": namespace, "labels": RESTRICTED}}
-    for body in (
-        {"apiVersion": "v1", "kind": "Namespace", **labelled},
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": _TLS}, "data": tls},
-        _service(namespace),
-        _deployment(namespace, OPERATOR, _operator()),
-        _deployment(namespace, WEBHOOK, _webhook(namespace)),
-    ):
+    for body in ({"apiVersion": "v1", "kind": "Namespace", **labelled}, _service(namespace)):
         accepted(admin.apply(body, MANAGER, force=True))
-    for name in (OPERATOR, WEBHOOK):
-        until(partial(_rolled_out, admin, namespace, name), f"{name} has rolled out", _ROLLOUT_SECONDS)
-    return certificate.read_bytes()
+    _roll_out(admin, _deployment(namespace, OPERATOR, _operator()))
+    # What the operator issues after a pod has started reaches the pod only when its kubelet looks again.
+    serving = f"/api/v1/namespaces/{namespace}/secrets/{SERVING_SECRET}"
+    until(lambda: accepted(admin.get(serving)).get("data", {}).get("tls.crt"), "a certificate is issued")
+    _roll_out(admin, _deployment(namespace, WEBHOOK, _webhook(namespace)))
+    published = accepted(admin.get(f"/api/v1/namespaces/{namespace}/configmaps/{CA_CONFIG_MAP}"))
+    return str(published["data"]["ca.crt"])
 
 
 def remove(admin: Rest, installation: Installation) -> None:
@@ -94,7 +86,7 @@ def _webhook(namespace: str) -> dict[str, Any]:
         readinessProbe=_probe("/readyz", "status"),
         volumeMounts=[{"name": "tls", "mountPath": "/etc/bailiwick/tls", "readOnly": True}],
     )
-    volumes = [{"name": "tls", "secret": {"secretName": _TLS}}]
+    volumes = [{"name": "tls", "secret": {"secretName": SERVING_SECRET}}]
     return pod_spec(main, serviceAccountName=WEBHOOK, automountServiceAccountToken=True, volumes=volumes)
 
 
@@ -129,6 +121,13 @@ def _probe(path: str, port: str) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": port}, "periodSeconds": 1, "failureThreshold": 60}
 
 
+def _roll_out(admin: Rest, deployment: dict[str, Any]) -> None:
+    accepted(admin.apply(deployment, MANAGER, force=True))
+    metadata = deployment["metadata"]
+    ready = partial(_rolled_out, admin, metadata["namespace"], metadata["name"])
+    until(ready, f"{metadata['name']} has rolled out", _ROLLOUT_SECONDS)
+
+
 def _rolled_out(admin: Rest, namespace: str, name: str) -> bool:
     deployment = accepted(admin.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"))
     return bool(deployment["status"].get("readyReplicas") == deployment["spec"]["replicas"])
@@ -136,7 +135,3 @@ def _rolled_out(admin: Rest, namespace: str, name: str) -> bool:
 
 def _is_gone(admin: Rest, document: dict[str, Any]) -> bool:
     return admin.get(document).status == HTTPStatus.NOT_FOUND
-
-
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()

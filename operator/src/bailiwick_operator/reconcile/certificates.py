@@ -142,9 +142,12 @@ def reconcile(found: Found, now: datetime, terms: Terms, make: Maker) -> Outcome
     else:
         # What is served was issued by the last of those that are known, if any is: so those before it have nothing left
         # to issue, and those without a key never had.
-        last = known[-1].age if known else held[0].age
+        # Certificates know whole seconds alone: of two that were made in one, neither came before the other.
+        last = (known[-1] if known else held[0]).not_before
         held = [
-            _ended(each, now, terms) if each.id != leaf.issuer and (each.key is None or each.age < last) else each
+            _ended(each, now, terms)
+            if each.id != leaf.issuer and (each.key is None or each.not_before < last)
+            else each
             for each in held
         ]
     return Outcome(tuple(sorted(held, key=_age)), leaf)
