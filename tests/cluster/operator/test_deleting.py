@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bailiwick_api.accounts import Installation
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.compiled import CompiledPolicy, Effect
 from cluster.operator.running import Operator
@@ -17,7 +18,7 @@ DENY = rule("never", effect="Deny", actions=["customers.delete"])
 
 
 @pytest.fixture
-def held(callers: Callers, namespace: str) -> Iterator[Object]:
+def held(callers: Callers, installed: Installation, namespace: str) -> Iterator[Object]:
     """A policy that somebody's finalizer holds."""
     body = policy(namespace, endpointSettings=settings(), rules=[rule(), gated_rule(), DENY])
     body["metadata"]["finalizers"] = [HOLDING]

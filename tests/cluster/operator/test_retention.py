@@ -29,10 +29,9 @@ def gone(grants: Grants, body: Object) -> bool:
 def test_what_has_ended_is_deleted_after_its_time_and_the_log_keeps_what_it_was(
     operator: Operator, grants: Grants
 ) -> None:
-    body = grants.open()
-    grants.await_phase(body, "Pending")
-    accepted(grants.review(body, "dave", decision="Deny"))
-    grants.await_phase(body, "Denied")
+    body = grants.approved()
+    accepted(grants.revoke(body))
+    grants.await_phase(body, "Revoked")
     ended = time.monotonic()
     until(lambda: gone(grants, body), "the grant is deleted", 20)
     assert KEPT_SECONDS - 1 <= time.monotonic() - ended < KEPT_SECONDS + 5
@@ -43,7 +42,18 @@ def test_what_has_ended_is_deleted_after_its_time_and_the_log_keeps_what_it_was(
 
     until(lambda: lines() != [], "the log says so", 5)
     (line,) = lines()
-    assert (line["phase"], line["uid"], line["reviews"]) == ("Denied", body["metadata"]["uid"], ["dave: Deny"])
+    assert (line["phase"], line["uid"], line["reviews"]) == ("Revoked", body["metadata"]["uid"], ["dave: Approve"])
+
+
+@pytest.mark.invariant(22)
+def test_a_denial_stays_as_long_as_a_cooldown_may_last(operator: Operator, grants: Grants) -> None:
+    denied, withdrawn = grants.open(), grants.open()
+    grants.await_phase(denied, "Pending")
+    accepted(grants.review(denied, "dave", decision="Deny"))
+    grants.await_phase(denied, "Denied")
+    accepted(grants.revoke(withdrawn))
+    until(lambda: gone(grants, withdrawn), "one that ended later is deleted", 20)
+    assert grants.phase(denied) == "Denied"
 
 
 @pytest.mark.invariant(22)
