@@ -29,9 +29,19 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.ruledigest import rule_digest
 from bailiwick_engine.settings import compile_conditions, compile_resources, compile_settings
+from bailiwick_engine.steps import Steps, whole
 from bailiwick_engine.subjects import keys_of, keys_of_all, spelled, workloads_of
 
-__all__ = ["Compilation", "PolicyRef", "compile_object", "compile_policy", "parse_spec", "policy_ref", "salvaged"]
+__all__ = [
+    "Compilation",
+    "PolicyRef",
+    "compile_object",
+    "compile_policy",
+    "compile_steps",
+    "parse_spec",
+    "policy_ref",
+    "salvaged",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +72,20 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 
     One that is being deleted gives nothing any more, however long a finalizer holds it: it is as good as suspended.
     """
+    return whole(compile_steps(raw))
+
+
+def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy]:
+    """Compile a stored object likewise, an expression a step: one policy may hold a thousand."""
     ref = policy_ref(raw)
     spec = parse_spec(raw.get("spec"))
     if isinstance(spec, tuple):
         return salvaged(ref, raw.get("spec"))
     scope = Scope.of(spec.variables or ())
-    compiled = _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
+    compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
     if isinstance(compiled, CompiledPolicy):
         return compiled
-    settings, _ = _settings(ref, spec, scope)
+    settings, _ = yield from _settings(ref, spec, scope)
     return BrokenPolicy(
         ref,
         spec.endpoint,
@@ -84,7 +99,7 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
     scope = Scope.of(spec.variables or ())
-    compiled = _compile(ref, spec, scope, suspended=spec.suspend)
+    compiled = whole(_compile(ref, spec, scope, suspended=spec.suspend))
     if isinstance(compiled, CompiledPolicy):
         return Compilation(compiled, warnings=(*checks.warnings(spec), *checks.permissive(spec, compiled.rules)))
     return Compilation(None, compiled)
@@ -92,22 +107,24 @@ def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
 
 def _compile(
     ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope, *, suspended: bool
-) -> CompiledPolicy | tuple[Problem, ...]:
+) -> Steps[CompiledPolicy | tuple[Problem, ...]]:
     """Compile without warnings, which nobody reads who only decides."""
-    settings, wrong = _settings(ref, spec, scope)
+    settings, wrong = yield from _settings(ref, spec, scope)
     problems = [*checks.problems(spec), *scope.problems, *wrong]
     compiled = []
     for index, rule in enumerate(spec.rules):
-        conditions, found = compile_conditions(rule.conditions, scope, f"spec.rules[{index}]")
+        conditions, found = yield from compile_conditions(rule.conditions, scope, f"spec.rules[{index}]")
         problems += found
         compiled.append((rule, conditions))
     if problems:
         return tuple(_named_place(ref, spec, problem) for problem in problems)
     digest = sha256(spec.model_dump(mode="json", exclude_none=True))
-    rules = tuple(
-        _rule(ref, spec, rule, digest, scope, conditions, suspended=suspended) for rule, conditions in compiled
-    )
-    return CompiledPolicy(ref, spec.endpoint, digest, settings, rules)
+    yield
+    rules = []
+    for rule, conditions in compiled:
+        rules.append(_rule(ref, spec, rule, digest, scope, conditions, suspended=suspended))
+        yield
+    return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules))
 
 
 def _named_place(ref: PolicyRef, spec: EndpointPolicySpec, problem: Problem) -> Problem:
@@ -129,11 +146,11 @@ _CONDITION = re.compile(r"spec\.rules\[(\d+)\]\.conditions\[(\d+)\]")
 
 def _settings(
     ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope
-) -> tuple[CompiledSettings | None, tuple[Problem, ...]]:
+) -> Steps[tuple[CompiledSettings | None, tuple[Problem, ...]]]:
     if spec.endpoint_settings is None:
         return None, ()
     subjects = {subject.name: keys_of(subject) for subject in spec.subjects}
-    compiled = compile_settings(ref, spec.endpoint, spec.endpoint_settings, scope, subjects)
+    compiled = yield from compile_settings(ref, spec.endpoint, spec.endpoint_settings, scope, subjects)
     return (compiled, ()) if isinstance(compiled, CompiledSettings) else (None, compiled)
 
 
@@ -205,8 +222,10 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
             settings = None
         else:
             # With no variables: a ceiling that needs them does not compile, and the endpoint is denied.
-            compiled = compile_settings(
-                ref, endpoint, parsed, Scope.of(()), {subject.name: keys_of(subject) for subject in listed}
+            compiled = whole(
+                compile_settings(
+                    ref, endpoint, parsed, Scope.of(()), {subject.name: keys_of(subject) for subject in listed}
+                )
             )
             settings = compiled if isinstance(compiled, CompiledSettings) else None
     return BrokenPolicy(

@@ -18,6 +18,7 @@ from bailiwick_engine.conditions import Expression, Scope
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.steps import Steps
 
 _PATH = "spec.endpointSettings"
 
@@ -28,12 +29,12 @@ def compile_settings(
     settings: EndpointSettings,
     scope: Scope,
     subjects: Mapping[str, frozenset[Key]],
-) -> CompiledSettings | tuple[Problem, ...]:
+) -> Steps[CompiledSettings | tuple[Problem, ...]]:
     """Compile an endpoint's settings, or return the problems. `subjects` are the keys of the carrier's, by name."""
     identity = settings.identity
     delegation = None
     if settings.delegation is not None:
-        compiled = _delegation(settings.delegation, scope, subjects)
+        compiled = yield from _delegation(settings.delegation, scope, subjects)
         if isinstance(compiled, tuple):
             return compiled
         delegation = compiled
@@ -51,7 +52,7 @@ def compile_settings(
 
 def compile_conditions(
     conditions: list[ConditionExpression] | None, scope: Scope, path: str
-) -> tuple[tuple[CompiledCondition, ...], list[Problem]]:
+) -> Steps[tuple[tuple[CompiledCondition, ...], list[Problem]]]:
     """Compile the conditions of a rule or a ceiling; return them and the problems."""
     compiled: list[CompiledCondition] = []
     problems: list[Problem] = []
@@ -61,6 +62,7 @@ def compile_conditions(
             compiled.append(CompiledCondition(condition.name, result, condition.message))
         else:
             problems += result
+        yield
     return tuple(compiled), problems
 
 
@@ -78,11 +80,13 @@ def compile_resources(resources: list[ResourceMatch]) -> tuple[CompiledResource,
 
 def _delegation(
     delegation: Delegation, scope: Scope, subjects: Mapping[str, frozenset[Key]]
-) -> CompiledDelegation | tuple[Problem, ...]:
+) -> Steps[CompiledDelegation | tuple[Problem, ...]]:
     entries: list[CeilingEntry] = []
     problems: list[Problem] = []
     for index, entry in enumerate(delegation.ceiling):
-        conditions, found = compile_conditions(entry.conditions, scope, f"{_PATH}.delegation.ceiling[{index}]")
+        conditions, found = yield from compile_conditions(
+            entry.conditions, scope, f"{_PATH}.delegation.ceiling[{index}]"
+        )
         problems += found
         entries.append(CeilingEntry(NameSet.of(entry.actions), compile_resources(entry.resources), conditions))
     if problems:

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.compile import compile_object, compile_policy, parse_spec, policy_ref
+from bailiwick_engine.compile import compile_object, compile_policy, compile_steps, parse_spec, policy_ref
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.steps import whole
 from support.full_objects import full_policy
 from support.objects import AGENT, Object, changed, gated_rule, rule, settings, subject
 from unit.engine.cases import broken, compilation, sound, stored
@@ -372,3 +373,21 @@ class TestAPolicyThatIsBeingDeleted:
     def test_that_does_not_compile_denies_as_before(self) -> None:
         broken = rule("read", conditions=[{"name": "c", "expression": "1 +"}])
         assert isinstance(compile_object(self.deleting(broken)), BrokenPolicy)
+
+
+def test_an_expression_is_a_step_so_that_nobody_waits_for_a_whole_policy() -> None:
+    conditions = [{"name": f"c{number}", "expression": f"context.a == {number}"} for number in range(4)]
+    ceiling = {
+        "actions": ["customers.list"],
+        "resources": [{"type": "customer", "ids": ["*"]}],
+        "conditions": conditions,
+    }
+    raw = stored(
+        "p",
+        *(rule(f"r{number}", conditions=conditions) for number in range(3)),
+        endpointSettings=settings() | {"delegation": {"maxDepth": 1, "principals": ["agent"], "ceiling": [ceiling]}},
+    )
+    assert len(list(compile_steps(raw))) >= 4 * (3 + 1)
+    compiled = whole(compile_steps(raw))
+    assert isinstance(compiled, CompiledPolicy)
+    assert compiled.digest == sound(raw).digest

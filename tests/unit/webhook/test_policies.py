@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_engine.compile import compile_object
+from bailiwick_engine.compile import compile_object, compile_steps
 from bailiwick_engine.snapshot import CompiledEndpoint
 from bailiwick_webhook.store import policies as store
 from bailiwick_webhook.store.index import Index
@@ -119,9 +119,9 @@ async def test_a_defect_of_the_compiler_denies_the_policys_subjects_and_stops_no
     def defective(raw: Object) -> Any:  # noqa: ANN401 - as the compiler
         if raw["metadata"]["name"] == "poison":
             raise RecursionError
-        return compile_object(raw)
+        return compile_steps(raw)
 
-    monkeypatch.setattr(store, "compile_object", defective)
+    monkeypatch.setattr(store, "compile_steps", defective)
     policies = Policies()
     names = ("poison", "a") if carries else ("a", "poison")
     async with running(policies):
@@ -152,7 +152,7 @@ async def test_where_even_reading_what_is_denied_fails_the_endpoint_or_the_names
     async with running(policies):
         listed(policies, {key("a"): named("a")})
         await settle()
-        monkeypatch.setattr(store, "compile_object", defective)
+        monkeypatch.setattr(store, "compile_steps", defective)
         monkeypatch.setattr(store, "salvaged", defective)
         policies.apply("ADDED", key("poison"), named("poison") | {"spec": spec})
         await settle()
@@ -244,3 +244,24 @@ async def test_a_policy_that_is_being_deleted_is_news_and_gives_nothing_any_more
         assert policies.snapshot is not None
         endpoint = policies.snapshot.endpoints[NAMESPACE, ENDPOINT]
         assert [rule.suspended for rule in endpoint.rules] == [True]
+
+
+async def test_whoever_asks_is_answered_between_two_expressions_of_one_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if every expression took the whole of a slice.
+    monkeypatch.setattr("bailiwick_webhook.store.slices.SECONDS", 0.0)
+    conditions = [{"name": f"c{number}", "expression": f"context.a == {number}"} for number in range(16)]
+    policies, turns = Policies(), 0
+    async with running(policies):
+        listed(policies, {})
+        await settle()
+        policies.apply("ADDED", key("a"), _with(conditions))
+        while not policies.settled:
+            turns += 1
+            await asyncio.sleep(0)
+    assert turns > 16 * 8
+
+
+def _with(conditions: list[dict[str, str]]) -> Object:
+    raw = stored("a", *(rule(f"r{number}", conditions=conditions) for number in range(8)), endpointSettings=settings())
+    raw["metadata"] |= {"resourceVersion": "1", "generation": 1}
+    return raw

@@ -11,9 +11,10 @@ from typing import Any
 
 import structlog
 
-from bailiwick_engine.compile import compile_object, salvaged
+from bailiwick_engine.compile import compile_steps, salvaged
 from bailiwick_engine.compiled import BrokenPolicy, PolicyRef
 from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.steps import Steps, whole
 from bailiwick_webhook.store.index import Index, Key, Policy
 from bailiwick_webhook.store.slices import Slices
 
@@ -39,10 +40,10 @@ class Policies:
         """Begin a list."""
         return _Listing(self)
 
-    def read(self, key: Key, obj: dict[str, Any]) -> Policy:
-        """Compile an object, unless it is the one that we have."""
+    def read(self, key: Key, obj: dict[str, Any]) -> Steps[Policy]:
+        """Compile an object in steps, unless it is the one that we have."""
         known = self._index.get(key)
-        return known if known is not None and _is(known.ref, obj) else _compiled(key, obj)
+        return known if known is not None and _is(known.ref, obj) else (yield from _compiled(key, obj))
 
     def replace(self, listed: dict[Key, Policy]) -> None:
         """Take this as every policy that exists."""
@@ -77,7 +78,7 @@ class Policies:
             if listed is not None:
                 await self._index.replace(listed, slices)
             for key, obj in changed.items():
-                self._index.put(key, None if obj is None else self.read(key, obj))
+                self._index.put(key, None if obj is None else await slices.through(self.read(key, obj)))
                 await slices.turn()
             if listed is not None or changed:
                 self._version += 1
@@ -101,7 +102,7 @@ class _Listing:
     compiled: dict[Key, Policy] = field(default_factory=dict)
 
     def take(self, key: Key, obj: dict[str, Any]) -> None:
-        self.compiled[key] = self.policies.read(key, obj)
+        self.compiled[key] = whole(self.policies.read(key, obj))
 
     def done(self) -> None:
         self.policies.replace(self.compiled)
@@ -113,9 +114,9 @@ def _is(ref: PolicyRef, obj: dict[str, Any]) -> bool:
     return bool(ref.uid) and ref.uid == metadata.get("uid") and ref.generation == metadata.get("generation")
 
 
-def _compiled(key: Key, obj: dict[str, Any]) -> Policy:
+def _compiled(key: Key, obj: dict[str, Any]) -> Steps[Policy]:
     try:
-        return compile_object(obj)
+        return (yield from compile_steps(obj))
     except Exception:  # noqa: BLE001 - a defect of the compiler must not take the other policies along
         _log.exception("policy cannot be compiled, what it speaks of is denied", namespace=key[0], name=key[1])
     return _denying(key, obj)

@@ -6,7 +6,11 @@ Holds: between two turns no more is done than what one step takes; what is half 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
+
+from bailiwick_engine.steps import Steps
+
+_Result = TypeVar("_Result")
 
 SECONDS: Final = 0.002
 
@@ -23,3 +27,13 @@ class Slices:
         if self._clock() >= self._until:
             await asyncio.sleep(0)
             self._until = self._clock() + SECONDS
+
+    async def through(self, steps: Steps[_Result]) -> _Result:
+        """Take these steps, and come here after each."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: _Result = end.value
+                return result
+            await self.turn()
