@@ -2,8 +2,9 @@
 
 Holds: both Secrets come with the manifests, and nothing is written where one is missing or of another type than theirs
 (`bailiwick_api.rbac.accounts` says why); each is written upon the very version that was read; an authority is stored
-before anything that it signed; what cannot be read is replaced, and that is said; what cannot be published keeps no
-certificate from being renewed by an authority that is known already; no key is ever logged.
+before anything that it signed; what cannot be read is replaced, and that is said; nothing that is found ends the
+process; what cannot be published keeps no certificate from being renewed by an authority that is known already; no key
+is ever logged or published.
 """
 
 import asyncio
@@ -89,6 +90,9 @@ class Keeper(ABC):
                     break
         except (UnreachableError, RefusedError) as error:
             problem = str(error)
+        except Exception as error:  # noqa: BLE001 - the last line: nobody's certificate takes the guards' proofs along
+            # Only its type, since its words may quote what it was about.
+            problem = f"an error of ours, {type(error).__name__}: look at the Secrets for what was written by hand"
         self._report(problem)
         self.rounds += 1
         self._wrote = self._wrote + 1 if done is not None and done.wrote else 0
@@ -236,7 +240,8 @@ class External(Keeper):
         bundle, wrote = _text(serving, CA_ENTRY), False
         if bundle:
             try:
-                issuing.certificates(bundle)
+                # Everybody may read what is published, and some tools put the key into the same file.
+                bundle = issuing.alone(bundle)
                 wrote = await self._publisher.publish(await self._publisher.read(), bundle)
             except (UnreadableError, RefusedError) as error:
                 wrong.append(f"{CA_ENTRY} of Secret {SERVING_SECRET} is not published: {error}")

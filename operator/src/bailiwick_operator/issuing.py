@@ -84,6 +84,7 @@ def read_authority(
     found = _certificate(certificate)
     if not _is_authority(found):
         raise UnreadableError("a certificate of an authority is not one")
+    _subject(found)
     if key is not None and _key(key).public_key() != _public(found):
         raise UnreadableError("a key of an authority does not fit its certificate")
     pem = found.public_bytes(_PEM).decode("ascii")
@@ -122,6 +123,11 @@ def certificates(bundle: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(bundle.encode())
     except _ODD:
         raise UnreadableError("there is no certificate in it") from None
+
+
+def alone(bundle: str) -> str:
+    """Return a bundle with its certificates and nothing else: a key may stand beside them. Raises `UnreadableError`."""
+    return "".join(each.public_bytes(_PEM).decode("ascii") for each in certificates(bundle))
 
 
 def ids(bundle: str) -> frozenset[str]:
@@ -172,6 +178,14 @@ def _public(certificate: x509.Certificate) -> object:
         return certificate.public_key()
     except _ODD:
         raise UnreadableError("there is a certificate whose key cannot be read") from None
+
+
+def _subject(certificate: x509.Certificate) -> x509.Name:
+    try:
+        # Read only when it is asked for, and asked for only when it signs.
+        return certificate.subject
+    except _ODD:
+        raise UnreadableError("a certificate of an authority has a name that cannot be read") from None
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

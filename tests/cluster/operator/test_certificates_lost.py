@@ -6,6 +6,7 @@ Holds: each test leaves Secrets that the operator can fill.
 import base64
 import json
 import os
+import ssl
 import subprocess
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -42,7 +43,16 @@ def lost(certificates: Certificates) -> dict[str, dict[str, str]]:
         "a time that is none": held({**one, "publishedTime": "soon"}),
         "twice": held(one, one),
         "a certificate of a server": held({**one, "certificate": certificates.leaf().certificate, "key": None}),
+        "a name that cannot be read": held({**one, "certificate": _renamed(one["certificate"])}),
     }
+
+
+def _renamed(pem: str) -> str:
+    """Return a certificate with a name that is no UTF-8; it fits its key as before."""
+    raw = bytearray(ssl.PEM_cert_to_DER_cert(pem))
+    while (at := raw.find(b"bailiwick-webhook CA")) >= 0:
+        raw[at] = 0xFF
+    return ssl.DER_cert_to_PEM_cert(bytes(raw))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,7 @@ def lost(certificates: Certificates) -> dict[str, dict[str, str]]:
         "a time that is none",
         "twice",
         "a certificate of a server",
+        "a name that cannot be read",
     ],
 )
 def test_an_authority_that_is_lost_stays_trusted_until_another_has_settled(

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -73,6 +74,21 @@ def test_its_authority_is_published_and_nothing_else_is_written(
     assert report()["certificates"] == "as they should be"
     assert certificates.body(certificates.serving) == stored
     assert "data" not in certificates.body(certificates.ca)
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_key_that_stands_beside_the_authority_is_not_published(
+    certificates: Certificates, report: Callable[[], dict[str, Any]]
+) -> None:
+    certificates.apply_configuration()
+    authority, leaf = issued()
+    assert authority.key is not None
+    beside = replace(authority, certificate=f"subject=pdp\n{authority.certificate}{authority.key}")
+    given(certificates, beside, leaf)
+    until(lambda: certificates.answer(certificates.config_map).ok, "a ConfigMap")
+    until(lambda: certificates.bundle() == authority.certificate, "the authority alone is published")
+    until(lambda: certificates.ca_bundle() == authority.certificate, "the API server trusts it")
+    assert report()["certificates"] == "as they should be"
 
 
 @pytest.mark.usefixtures("operator")

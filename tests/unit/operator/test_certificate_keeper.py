@@ -193,6 +193,22 @@ async def test_who_gets_no_answer_changes_nothing(api: FakeApi) -> None:
     assert (keeping.problem, api.stored) == ("no answer", before)
 
 
+async def test_a_defect_of_ours_is_told_without_its_words_and_ends_nothing(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(*_: object) -> None:
+        raise ArithmeticError("what is secret")
+
+    monkeypatch.setattr(issuing, "signer_among", odd)
+    keeping = keeper(api)
+    assert await keeping.round() == 5
+    assert "ArithmeticError" in str(keeping.problem)
+    assert "secret" not in str(keeping.problem)
+    monkeypatch.undo()
+    await settle(keeping)
+    assert (keeping.problem, leaf_fits(api)) == (None, True)
+
+
 async def test_an_error_in_the_place_of_a_secret_replaces_nothing(api: FakeApi) -> None:
     await settle(keeper(api))
     before = copy.deepcopy(api.stored)

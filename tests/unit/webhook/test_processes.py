@@ -1,5 +1,6 @@
 """`--processes N`: one decision point of several processes that share a port, over a directory of files."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -18,7 +19,9 @@ import pytest
 import requests
 import yaml
 
-from bailiwick_webhook.place import cores
+from bailiwick_webhook.place import Heard, Place, cores, heard
+from bailiwick_webhook.processes import LOOKS
+from bailiwick_webhook.record.turn import Turn
 from support.objects import AGENT, policy, rule, settings
 from support.pdp import asking
 from support.pdp.standalone import COMMAND, Process
@@ -145,6 +148,30 @@ def test_what_a_dying_process_has_not_accepted_is_answered_by_the_others_and_it_
     assert victim not in several.children()
     assert several.process.poll() is None
     assert several.stop() == 0
+
+
+def test_one_that_hangs_is_ended_and_another_answers_in_its_place(several: Several) -> None:
+    victim, other = several.children()
+    os.kill(victim, signal.SIGSTOP)
+    until(lambda: gone(victim), "the one that hangs is ended", LOOKS + 10)
+    several.await_both()
+    # By their port, half of these fall to the place of the one that hung.
+    assert all(several.allowed() for _ in range(40))
+    assert other in several.children()
+    assert sum(several.series(index, "bailiwick_process_restarts_total") for index in range(PROCESSES)) == 1
+    assert several.log.read_text().count("process stands still") == 1
+    assert several.stop() == 0
+
+
+def test_a_word_to_a_parent_that_does_not_listen_is_dropped_and_nobody_waits() -> None:
+    ours, theirs = socket.socketpair()
+    place = Place(0, 0, theirs, Turn.new())
+    with ours, theirs, contextlib.closing(place.turn):
+        for _ in range(10_000):
+            place.tell_serving()
+        ours.settimeout(0)
+        assert heard(ours) == Heard(turning=True, serving=True)
+        assert heard(ours) == Heard(turning=False, serving=False)
 
 
 def test_being_told_to_stop_all_drain_and_no_request_is_lost(tmp_path: Path, policies: Path) -> None:

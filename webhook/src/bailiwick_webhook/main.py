@@ -72,6 +72,8 @@ async def _run(given: Settings) -> None:
         given.place.follow(asyncio.get_running_loop(), stop.set)
     tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
+        if given.place is not None:
+            stack.callback(asyncio.create_task(given.place.beat()).cancel)
         records = await stack.enter_async_context(
             RecordWriter(
                 given.record_file,

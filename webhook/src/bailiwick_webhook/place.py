@@ -4,6 +4,7 @@ Standing: made by `processes`, the parent, for each child. Holds: a process that
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from typing import Final
 from bailiwick_webhook.record.turn import Turn
 
 _SERVING: Final = b"."
+_TURNING: Final = b"-"
+BEAT_SECONDS: Final = 1.0
+"""How often a process tells its parent that its loop turns."""
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -37,15 +41,35 @@ class Place:
 
     def tell_serving(self) -> None:
         """Tell the parent that we listen."""
-        self.leash.send(_SERVING)
+        self._tell(_SERVING)
+
+    async def beat(self) -> None:
+        """Tell the parent that our loop turns, until cancelled."""
+        while True:
+            self._tell(_TURNING)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _tell(self, word: bytes) -> None:
+        # A parent that stands still does not keep us from deciding, and one that is gone shows in `follow`.
+        with contextlib.suppress(OSError):
+            self.leash.send(word, socket.MSG_DONTWAIT)
 
 
-def has_served(leash: socket.socket) -> bool:
-    """Tell whether the child at the other end told that it listens. The end must not block."""
-    try:
-        return leash.recv(1) == _SERVING
-    except OSError:
-        return False
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a child told since it was last listened to: that its loop turns, that it listens."""
+
+    turning: bool
+    serving: bool
+
+
+def heard(leash: socket.socket) -> Heard:
+    """Return what the child at the other end told since the last time. The end must not block."""
+    words = b""
+    with contextlib.suppress(OSError):
+        while more := leash.recv(4096):
+            words += more
+    return Heard(bool(words), _SERVING in words)
 
 
 def cores(cgroup: Path = _CGROUP) -> int:

@@ -2,8 +2,9 @@
 
 Standing: `main` runs it in place of the decision point where there is to be more than one process; with one there is
 no parent. Holds: it forks before there is a loop or a thread, and never has one itself; a child that dies is started
-again, after a pause that grows; where children keep dying, or cannot start at all, the parent lets the others drain
-and ends with a code other than 0; no child outlives its parent by more than it takes to drain.
+again, after a pause that grows, and one whose loop stands still is killed for that; where children keep dying, or
+cannot start at all, the parent lets the others drain and ends with a code other than 0; no child outlives its parent by
+more than it takes to drain.
 
 The children listen each for itself (SO_REUSEPORT), so that the kernel spreads connections over them by their addresses
 and a child that died is not asked any more. The parent only holds the port, against everybody else.
@@ -23,7 +24,7 @@ from typing import Final, NoReturn
 
 import structlog
 
-from bailiwick_webhook.place import Place, has_served
+from bailiwick_webhook.place import BEAT_SECONDS, Place, heard
 from bailiwick_webhook.record.turn import Turn
 from bailiwick_webhook.settings import Settings
 
@@ -31,6 +32,9 @@ from bailiwick_webhook.settings import Settings
 # unless the child served for a while in between.
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 WHILE: Final = 60.0
+# A child that stands still keeps its share of new connections, and whatever others wait for: so it is killed when so
+# many looks in a row heard nothing of it. Not seconds are counted, since all of us may have been frozen together.
+LOOKS: Final = 15
 # Besides draining: what is under way may take as long as `http.server` allows it, and a record as long as its timeout.
 _STOPPING_SECONDS: Final = 20.0
 _FAILED: Final = 1
@@ -50,6 +54,9 @@ class _Slot:
     began: float = 0.0
     leash: socket.socket | None = None
     restarts: int = 0
+    served: bool = False
+    # Looks in a row that heard nothing. Not counted before it listens: until then it has its first lists to read.
+    silent: int = 0
     pauses: Iterator[float] = field(default_factory=lambda: iter(PAUSES))
 
 
@@ -71,6 +78,7 @@ class _Parent:
         self._slots = [_Slot(index) for index in range(given.processes)]
         self._served = False
         self._code = 0
+        self._looked = time.monotonic()
         # When those that are left are killed; None until we stop.
         self._until: float | None = None
 
@@ -91,6 +99,7 @@ class _Parent:
             if told is not None and told.si_signo in _TOLD:
                 self._stop()
             self._reap()
+            self._look()
             if self._until is not None and time.monotonic() >= self._until:
                 self._send(signal.SIGKILL)
 
@@ -99,7 +108,7 @@ class _Parent:
         now = time.monotonic()
         if self._until is not None:
             return max(0.1, self._until - now)
-        return max(0.0, min((slot.due - now for slot in self._slots if not slot.pid), default=3600.0))
+        return max(0.0, min([BEAT_SECONDS, *(slot.due - now for slot in self._slots if not slot.pid)]))
 
     def _stop(self) -> None:
         if self._until is None:
@@ -112,6 +121,24 @@ class _Parent:
                 # Ours until we reap it, so it is nobody else's.
                 os.kill(slot.pid, number)
 
+    def _look(self) -> None:
+        """Listen to every child about once a beat, and kill the ones that stand still."""
+        if self._until is not None or time.monotonic() - self._looked < BEAT_SECONDS:
+            return
+        for slot in self._slots:
+            self._listen(slot)
+            if slot.pid and slot.silent > LOOKS:
+                _log.error("process stands still", process=slot.index, looks=slot.silent)
+                # Nothing else ends a loop that does not turn.
+                os.kill(slot.pid, signal.SIGKILL)
+        self._looked = time.monotonic()
+
+    def _listen(self, slot: _Slot) -> None:
+        if slot.leash is not None:
+            told = heard(slot.leash)
+            slot.served = slot.served or told.serving
+            slot.silent = 0 if told.turning or not slot.served else slot.silent + 1
+
     def _start_due(self) -> None:
         for slot in self._slots:
             if not slot.pid and slot.due <= time.monotonic():
@@ -122,6 +149,7 @@ class _Parent:
         ours.settimeout(0)
         with theirs:
             slot.began, slot.leash = time.monotonic(), ours
+            slot.served, slot.silent = False, 0
             try:
                 slot.pid = os.fork()
             except OSError as error:
@@ -163,7 +191,8 @@ class _Parent:
                     self._died(slot, os.waitstatus_to_exitcode(status))
 
     def _died(self, slot: _Slot, code: int) -> None:
-        served = slot.leash is not None and has_served(slot.leash)
+        self._listen(slot)
+        served = slot.served
         if slot.leash is not None:
             slot.leash.close()
         self._served = self._served or served
