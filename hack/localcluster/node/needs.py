@@ -56,7 +56,7 @@ def find(name: str) -> Path | None:
 
 def require(programs: tuple[Program, ...] = NODE, *, what: str = "A node") -> None:
     """Raise `NodeNeedsError` where this machine lacks anything of it."""
-    if reasons := (*_of_the_system(), *_of_packages(programs)):
+    if reasons := (*_of_the_system(), *_of_packages(programs), *_of_the_kernel()):
         lines = "\n".join(f"  - {reason}" for reason in reasons)
         packages = missing_packages(programs)
         cure = ""
@@ -97,6 +97,20 @@ def _of_the_system() -> tuple[str, ...]:
     if sys.platform != "linux":
         return (f"Linux: this is {sys.platform}",)
     return () if os.geteuid() == 0 else ("root: namespaces, mounts and cgroups are made",)
+
+
+def _of_the_kernel() -> tuple[str, ...]:
+    """Try what root in a container may not do."""
+    unshare = find("unshare")
+    if unshare is None or os.geteuid() != 0:
+        return ()
+    made = subprocess.run(  # noqa: S603 - a program of this system, with our own arguments
+        [unshare, "--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return () if made.returncode == 0 else (f"new namespaces: {made.stderr.strip()}",)
 
 
 def _of_packages(programs: tuple[Program, ...]) -> tuple[str, ...]:
