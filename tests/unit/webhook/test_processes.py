@@ -16,62 +16,20 @@ from typing import Final, Self
 
 import pytest
 import requests
-import yaml
 
 from bailiwick_webhook.place import cores
-from support.objects import AGENT, policy, rule, settings
+from support.objects import AGENT
 from support.pdp import asking
-from support.pdp.standalone import COMMAND, Process
+from support.pdp.several import PROCESSES, Several, written
+from support.pdp.standalone import COMMAND
 from support.waiting import until
 
-PROCESSES: Final = 2
 DEVELOPMENT: Final = ("--development", "--processes", f"{PROCESSES}")
-
-
-class Several(Process):
-    """A decision point of several processes, all of which are ready."""
-
-    def series(self, index: int, name: str) -> float:
-        """Return the sum of one metric of one process; -1 while that one does not answer."""
-        try:
-            text = requests.get(f"http://127.0.0.1:{self.status_port + index}/metrics", timeout=5).text
-        except requests.ConnectionError:
-            return -1.0
-        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
-
-    def await_both(self) -> None:
-        def ready(index: int) -> bool:
-            try:
-                return requests.get(f"http://127.0.0.1:{self.status_port + index}/readyz", timeout=5).ok
-            except requests.ConnectionError:
-                return False
-
-        until(lambda: all(ready(index) for index in range(PROCESSES)), "every process is ready", 10)
-
-    def children(self) -> list[int]:
-        """Return the pids of the children, in no order."""
-        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in text.split()]
-
-    def allowed(self) -> bool:
-        """Ask over a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            body = json.dumps(asking.evaluation(AGENT, "customers.list"))
-            path = "/endpoints/crm/crm-api/access/v1/evaluation"
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            return json.loads(connection.getresponse().read())["decision"] is True
-        finally:
-            connection.close()
 
 
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    document = policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule()])
-    (folder / "crm.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    return folder
+    return written(tmp_path)
 
 
 @pytest.fixture
@@ -100,8 +58,8 @@ def test_connections_are_spread_and_each_process_has_its_own_status_port_and_rec
     assert sum(counts) == 60
     assert min(counts) >= 10
     assert several.stop() == 0
-    written = [(tmp_path / f"records.jsonl.{index}").read_bytes().splitlines() for index in range(PROCESSES)]
-    assert [len(lines) for lines in written] == counts
+    lines_of = [(tmp_path / f"records.jsonl.{index}").read_bytes().splitlines() for index in range(PROCESSES)]
+    assert [len(lines) for lines in lines_of] == counts
     assert not (tmp_path / "records.jsonl").exists()
 
 
@@ -276,7 +234,7 @@ began = time.monotonic()
 
 def serve(given):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    given.place.tell_serving()
+    given.place.leash.tell_serving(lambda: True)
     line = f"{given.place.index} {given.place.restarts} {time.monotonic() - began:.2f}\\n"
     os.write(1, line.encode())
     if given.place.index == 1:

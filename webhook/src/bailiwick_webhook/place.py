@@ -3,49 +3,31 @@
 Standing: made by `processes`, the parent, for each child. Holds: a process that is alone has no place.
 """
 
-import asyncio
 import os
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bailiwick_webhook.leash import Leash
 from bailiwick_webhook.record.turn import Turn
 
-_SERVING: Final = b"."
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`index` from 0; `restarts` so far of this index; `leash` is our end of a pair whose other end the parent has."""
+    """`index` from 0; `restarts` so far of this index; the `leash` ties it to the parent."""
 
     index: int
     restarts: int
-    leash: socket.socket
+    leash: Leash
     turn: Turn
 
-    def follow(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
-        """Call `stop` when the parent is gone, however it went: its end of the leash is closed with it."""
-
-        def gone() -> None:
-            loop.remove_reader(self.leash)
-            stop()
-
-        loop.add_reader(self.leash, gone)
-
-    def tell_serving(self) -> None:
-        """Tell the parent that we listen."""
-        self.leash.send(_SERVING)
-
-
-def has_served(leash: socket.socket) -> bool:
-    """Tell whether the child at the other end told that it listens. The end must not block."""
-    try:
-        return leash.recv(1) == _SERVING
-    except OSError:
-        return False
+    @property
+    def others(self) -> Callable[[], Mapping[str, str]] | None:
+        """Tells which others are not ready; None but for the first process, which speaks for all."""
+        return None if self.index else self.leash.others
 
 
 def cores(cgroup: Path = _CGROUP) -> int:
