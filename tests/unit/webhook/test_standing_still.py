@@ -137,13 +137,15 @@ def test_one_that_stood_still_for_less_is_left_alone_and_is_ready_again(several:
 
 def test_where_all_stood_still_together_nobody_is_ended_for_it(several: Several) -> None:
     children = several.children()
-    everybody = [several.process.pid, *children]
-    for pid in everybody:
+    for pid in children:
         os.kill(pid, signal.SIGSTOP)
+    # A little later, so that the parent has taken every beat that was on its way.
+    time.sleep(1.2 * leash.BEAT)
+    os.kill(several.process.pid, signal.SIGSTOP)
     time.sleep(SILENCE + 2)
     # The parent first: it looks before they can say anything.
     os.kill(several.process.pid, signal.SIGCONT)
-    time.sleep(0.5)
+    time.sleep(0.3)
     for pid in children:
         os.kill(pid, signal.SIGCONT)
     until(lambda: several.ready(0), "ready again", 5)
