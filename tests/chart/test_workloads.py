@@ -204,6 +204,11 @@ def test_ready_and_alive_are_two_questions() -> None:
     assert start["periodSeconds"] * start["failureThreshold"] >= 300
     alive = probe(rendering, "webhook", "livenessProbe")
     assert alive["periodSeconds"] * alive["failureThreshold"] >= 60
+    # One process that stands still is started again before the first one's probe would end them all, and none is
+    # ended while it starts before the pod is.
+    args = rendering.args("webhook")
+    assert "--process-silence-seconds=30" in args
+    assert "--process-start-seconds=300" in args
     assert {port["name"] for port in container(rendering, "operator")["ports"]} == {"health"}
 
 

@@ -27,6 +27,8 @@ FLAGS: Final = {
     "--operator-account",
     "--policies",
     "--port",
+    "--process-silence-seconds",
+    "--process-start-seconds",
     "--processes",
     "--record-before-answer",
     "--record-file",

@@ -38,7 +38,7 @@ WORD: Final = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 METRIC: Final = re.compile(r"\bbailiwick_(?!(?:api|cli|engine|operator|webhook)\b)[a-z_]+")
 FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
 # Members of answers and records, beside the reasons the only words that are written so.
-MEMBERS: Final = {"evaluation_id", "process_resident_memory_bytes"}
+MEMBERS: Final = {"evaluation_id", "process_resident_memory_bytes", "unready_processes"}
 # Flags of kubectl, helm and the API server, where a page speaks of one by itself.
 FOREIGN: Final = {"--server-side", "--force-conflicts", "--skip-tests"}
 

@@ -54,6 +54,8 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
     "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
     "processes below none": (("--processes", "-1"), "must be a whole number greater than 0"),
+    "a silence of a few beats": (("--process-silence-seconds", "4.9"), "must be 5 seconds or more"),
+    "a start of a few beats": (("--process-start-seconds", "1"), "must be 5 seconds or more"),
     "a port among the status ports": (
         ("--processes", "4", "--port", "8084", "--status-port", "8081"),
         "--port 8084 is one of the status ports 8081 to 8084",

@@ -17,6 +17,16 @@ def positive(text: str) -> float:
     return value
 
 
+def silence(text: str) -> float:
+    """Return how long a process may be silent, 5 s or more. Raises `ArgumentTypeError` or `ValueError`."""
+    value = positive(text)
+    # A few beats, which are a second apart: less would kill who is only busy.
+    if value < 5:  # noqa: PLR2004 - said here, and in the sentence
+        message = "must be 5 seconds or more"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
 def count(text: str) -> int:
     """Return a whole number above 0. Raises `ArgumentTypeError`."""
     value = int(text) if text.isascii() and text.isdigit() else 0

@@ -69,11 +69,9 @@ async def _run(given: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if given.place is not None:
-        given.place.follow(asyncio.get_running_loop(), stop.set)
+        given.place.leash.follow(asyncio.get_running_loop(), stop.set)
     tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
-        if given.place is not None:
-            stack.callback(asyncio.create_task(given.place.beat()).cancel)
         records = await stack.enter_async_context(
             RecordWriter(
                 given.record_file,
@@ -88,13 +86,18 @@ async def _run(given: Settings) -> None:
             else _clustered(given, records, stack)
         )
         listening = asyncio.Event()
+
+        def serving() -> bool:
+            return listening.is_set() and not stop.is_set()
+
         status = await serve(
             health.build(
                 store,
-                lambda: listening.is_set() and not stop.is_set(),
+                serving,
                 identity.notice,
                 Exposition(store, records, pdp.counts, tls, restarts=given.place.restarts if given.place else 0),
                 tls,
+                given.place.others if given.place else None,
             ),
             given.status_host,
             given.status_port,
@@ -133,7 +136,7 @@ async def _run(given: Settings) -> None:
         stack.push_async_callback(server.stop)
         listening.set()
         if given.place is not None:
-            given.place.tell_serving()
+            given.place.leash.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
         _log.info("serving", port=server.port, status_port=status.port, tls=given.tls, url=given.external_url)
         await _first(stop.wait(), watching, *reading)
         _log.info("draining", seconds=given.drain_seconds)

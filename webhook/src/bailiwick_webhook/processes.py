@@ -1,10 +1,10 @@
 """Processes: the parent of a decision point that has one process for each core. It starts them, and serves nothing.
 
 Standing: `main` runs it in place of the decision point where there is to be more than one process; with one there is
-no parent. Holds: it forks before there is a loop or a thread, and never has one itself; a child that dies is started
-again, after a pause that grows, and one whose loop stands still is killed for that; where children keep dying, or
-cannot start at all, the parent lets the others drain and ends with a code other than 0; no child outlives its parent by
-more than it takes to drain.
+no parent. Holds: it forks before there is a loop or a thread, and never has one itself; a child whose loop stands still
+is killed; a child that dies is started again, after a pause that grows; where children keep dying, or cannot start at
+all, the parent lets the others drain and ends with a code other than 0; no child outlives its parent by more than it
+takes to drain.
 
 The children listen each for itself (SO_REUSEPORT), so that the kernel spreads connections over them by their addresses
 and a child that died is not asked any more. The parent only holds the port, against everybody else.
@@ -24,7 +24,8 @@ from typing import Final, NoReturn
 
 import structlog
 
-from bailiwick_webhook.place import BEAT_SECONDS, Place, heard
+from bailiwick_webhook.leash import BEAT, Leash, State, Watch, pair
+from bailiwick_webhook.place import Place
 from bailiwick_webhook.record.turn import Turn
 from bailiwick_webhook.settings import Settings
 
@@ -32,9 +33,6 @@ from bailiwick_webhook.settings import Settings
 # unless the child served for a while in between.
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 WHILE: Final = 60.0
-# A child that stands still keeps its share of new connections, and whatever others wait for: so it is killed when so
-# many looks in a row heard nothing of it. Not seconds are counted, since all of us may have been frozen together.
-LOOKS: Final = 15
 # Besides draining: what is under way may take as long as `http.server` allows it, and a record as long as its timeout.
 _STOPPING_SECONDS: Final = 20.0
 _FAILED: Final = 1
@@ -52,11 +50,9 @@ class _Slot:
     due: float = 0.0
     pid: int = 0
     began: float = 0.0
-    leash: socket.socket | None = None
+    watch: Watch | None = None
     restarts: int = 0
-    served: bool = False
-    # Looks in a row that heard nothing. Not counted before it listens: until then it has its first lists to read.
-    silent: int = 0
+    killed: bool = False
     pauses: Iterator[float] = field(default_factory=lambda: iter(PAUSES))
 
 
@@ -77,8 +73,8 @@ class _Parent:
         self._turn = turn
         self._slots = [_Slot(index) for index in range(given.processes)]
         self._served = False
-        self._code = 0
         self._looked = time.monotonic()
+        self._code = 0
         # When those that are left are killed; None until we stop.
         self._until: float | None = None
 
@@ -108,7 +104,7 @@ class _Parent:
         now = time.monotonic()
         if self._until is not None:
             return max(0.1, self._until - now)
-        return max(0.0, min([BEAT_SECONDS, *(slot.due - now for slot in self._slots if not slot.pid)]))
+        return max(0.0, min([BEAT, *(slot.due - now for slot in self._slots if not slot.pid)]))
 
     def _stop(self) -> None:
         if self._until is None:
@@ -121,35 +117,15 @@ class _Parent:
                 # Ours until we reap it, so it is nobody else's.
                 os.kill(slot.pid, number)
 
-    def _look(self) -> None:
-        """Listen to every child about once a beat, and kill the ones that stand still."""
-        if self._until is not None or time.monotonic() - self._looked < BEAT_SECONDS:
-            return
-        for slot in self._slots:
-            self._listen(slot)
-            if slot.pid and slot.silent > LOOKS:
-                _log.error("process stands still", process=slot.index, looks=slot.silent)
-                # Nothing else ends a loop that does not turn.
-                os.kill(slot.pid, signal.SIGKILL)
-        self._looked = time.monotonic()
-
-    def _listen(self, slot: _Slot) -> None:
-        if slot.leash is not None:
-            told = heard(slot.leash)
-            slot.served = slot.served or told.serving
-            slot.silent = 0 if told.turning or not slot.served else slot.silent + 1
-
     def _start_due(self) -> None:
         for slot in self._slots:
             if not slot.pid and slot.due <= time.monotonic():
                 self._start(slot)
 
     def _start(self, slot: _Slot) -> None:
-        ours, theirs = socket.socketpair()
-        ours.settimeout(0)
+        ours, theirs = pair()
         with theirs:
-            slot.began, slot.leash = time.monotonic(), ours
-            slot.served, slot.silent = False, 0
+            slot.began, slot.watch, slot.killed = time.monotonic(), ours, False
             try:
                 slot.pid = os.fork()
             except OSError as error:
@@ -158,7 +134,7 @@ class _Parent:
                 self._died(slot, _FAILED)
                 return
             if not slot.pid:
-                self._be(Place(slot.index, slot.restarts, theirs, self._turn))
+                self._be(Place(slot.index, slot.restarts, Leash(theirs, slot.index, len(self._slots)), self._turn))
 
     def _be(self, place: Place) -> NoReturn:
         """Be a child, to its end."""
@@ -166,8 +142,8 @@ class _Parent:
         try:
             # As long as anybody else holds the parent's end of a leash, it does not tell that the parent is gone.
             for slot in self._slots:
-                if slot.leash is not None:
-                    slot.leash.close()
+                if slot.watch is not None:
+                    slot.watch.close()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
             code = self._serve(_of(self._given, place))
         except BaseException:  # noqa: BLE001 - nothing may get out into what is the parent's to do
@@ -176,6 +152,30 @@ class _Parent:
             with contextlib.suppress(OSError):
                 sys.stderr.flush()
             os._exit(code)
+
+    def _look(self) -> None:
+        """Take every child's beats, kill who has been silent for too long, and tell the first one what all are."""
+        now = time.monotonic()
+        # Where we stood still ourselves (a frozen cgroup, a machine that moves), so may they: that is nobody's silence.
+        passed, self._looked = min(now - self._looked, 2 * BEAT), now
+        for slot in self._slots:
+            if slot.watch is not None:
+                slot.watch.look(passed)
+                # Those that stop have until `_until`.
+                if self._until is None:
+                    self._judge(slot, slot.watch)
+        first = self._slots[0].watch
+        if first is not None:
+            first.tell(State.ABSENT if slot.watch is None else slot.watch.state for slot in self._slots)
+
+    def _judge(self, slot: _Slot, watch: Watch) -> None:
+        given = self._given
+        if slot.killed or watch.silent <= (given.process_silence if watch.served else given.process_start):
+            return
+        _log.error("process silent", process=slot.index, seconds=round(watch.silent, 1), served=watch.served)
+        # Not SIGTERM, nor SIGABRT: who stands still does neither.
+        os.kill(slot.pid, signal.SIGKILL)
+        slot.killed = True
 
     def _reap(self) -> None:
         """Take note of every child that ended. As the first process of a container we are left others' too."""
@@ -191,19 +191,22 @@ class _Parent:
                     self._died(slot, os.waitstatus_to_exitcode(status))
 
     def _died(self, slot: _Slot, code: int) -> None:
-        self._listen(slot)
-        served = slot.served
-        if slot.leash is not None:
-            slot.leash.close()
+        served, silent = False, 0.0
+        if slot.watch is not None:
+            silent = slot.watch.silent
+            # Its last words.
+            slot.watch.look(0.0)
+            served = slot.watch.served
+            slot.watch.close()
         self._served = self._served or served
-        slot.pid, slot.leash = 0, None
+        slot.pid, slot.watch = 0, None
         now = time.monotonic()
         if self._until is not None:
             # One that was told before it could listen for that ends by the signal.
             if code not in {0, -signal.SIGTERM}:
                 self._code = self._code or _FAILED
             return
-        if served and now - slot.began >= WHILE:
+        if served and now - slot.began - silent >= WHILE:
             slot.pauses = iter(PAUSES)
         # Where none has ever served, starting again would help nobody.
         pause = next(slot.pauses, None) if self._served else None

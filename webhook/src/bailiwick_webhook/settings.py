@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook.flagvalues import any_count, count, loopback, positive
+from bailiwick_webhook.flagvalues import any_count, count, loopback, positive, silence
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
@@ -66,6 +66,8 @@ class Settings:
     bounds: Bounds
     log_level: str
     processes: int = 1
+    process_silence: float = 30.0
+    process_start: float = 300.0
     place: Place | None = None
 
     @property
@@ -135,6 +137,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         bounds=Bounds(options.connection_requests, options.connection_seconds, options.connections),
         log_level=options.log_level,
         processes=options.processes,
+        process_silence=options.process_silence_seconds,
+        process_start=options.process_start_seconds,
     )
 
 
@@ -236,6 +240,15 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         help="so many share --port, each with a status port (--status-port and the next ones) and a record file"
         " (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
+    )
+    serving.add_argument(
+        "--process-silence-seconds",
+        type=silence,
+        default=30.0,
+        help="one of several processes whose loop has not turned for so long is killed and started again",
+    )
+    serving.add_argument(
+        "--process-start-seconds", type=silence, default=300.0, help="the same, until it serves for the first time"
     )
     alone = parser.add_argument_group("standalone")
     alone.add_argument(

@@ -2,7 +2,8 @@
 
 `/served` answers the operator, which asks which generations of which policies this process decides by at the moment.
 Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop,
-and the certificate that we serve with has not ended; nothing here tells a policy to who does not know its uid already.
+and the certificate that we serve with has not ended, and, at the first of several processes, that all the others are
+ready too, since it is asked for the pod; nothing here tells a policy to who does not know its uid already.
 """
 
 import asyncio
@@ -39,24 +40,33 @@ class Tls(Protocol):
         """When that ends."""
 
 
+def checks(store: View, *, serving: bool, tls: Tls | None) -> dict[str, bool]:
+    """Return what must hold for the decisions of this process to be trusted, and whether it does."""
+    return {
+        "synced": store.synced,
+        "fresh": store.freshness is Freshness.FRESH,
+        "serving": serving,
+    } | ({} if tls is None else {"certificate": tls.good})
+
+
 def build(
     store: View,
     serving: Callable[[], bool],
     notice: Mapping[str, str],
     exposition: Exposition,
     tls: Tls | None = None,
+    others: Callable[[], Mapping[str, str]] | None = None,
 ) -> web.Application:
-    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it."""
+    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it.
+
+    `others` are the other processes that are not ready, where this one answers for them too.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     def looked_at() -> dict[str, bool]:
-        return {
-            "synced": store.synced,
-            "fresh": store.freshness is Freshness.FRESH,
-            "serving": serving(),
-        } | ({} if tls is None else {"certificate": tls.good})
+        return checks(store, serving=serving(), tls=tls)
 
     def certificate() -> dict[str, object]:
         if tls is None:
@@ -65,13 +75,15 @@ def build(
         return {"certificate": {"not_after": None if ends is None else ends.isoformat(), "problem": tls.problem}}
 
     async def readyz(_: web.Request) -> web.Response:
-        checks = looked_at()
+        unready = None if others is None else others()
+        looked = looked_at() | ({} if unready is None else {"processes": not unready})
         body = {
-            "ready": all(checks.values()),
-            "checks": checks,
+            "ready": all(looked.values()),
+            "checks": looked,
             "store": {"revision": store.revision, "age_seconds": round(store.age, 3) if store.synced else None},
             **store.report(),
             **certificate(),
+            **({} if unready is None else {"unready_processes": unready}),
             **notice,
         }
         status = 200 if body["ready"] else 503

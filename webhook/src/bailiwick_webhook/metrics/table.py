@@ -151,7 +151,7 @@ GUARD: Final = Metric(
 RESTARTS: Final = Metric(
     "bailiwick_process_restarts_total",
     "counter",
-    "Of --processes: how often this process was started again since it had died.",
+    "Of --processes: how often this process was started again since it had died, or was ended since it stood still.",
 )
 CERTIFICATE_ENDS: Final = Metric(
     "bailiwick_serving_certificate_not_after_timestamp_seconds",
