@@ -29,7 +29,23 @@ _EXPRESSIONS: Final = {
     _PREFIXED: '{{ include "bailiwick.people" . }}',
 }
 _SERVICE: Final = '{{ include "bailiwick.webhook.name" . }}'
+_SELF_MANAGED: Final = 'eq .Values.tls.mode "selfManaged"'
+# What the operator may do only where it does it: text of its rules, and what stands there instead. Who may patch the
+# registration may have it send every object of the cluster anywhere, and who may read bailiwick-ca may issue.
+_NARROWED: Final = {
+    "  - validatingwebhookconfigurations\n  verbs:\n  - get\n  - patch\n": (
+        "  - validatingwebhookconfigurations\n  verbs:\n  - get\n"
+        '  {{- if and .Values.admission.enabled (ne .Values.tls.mode "certManager") }}\n  - patch\n  {{- end }}\n'
+    ),
+    "  - get\n  - update\n  resourceNames:\n  - bailiwick-ca\n  - bailiwick-serving\n": (
+        f"  - get\n  {{{{- if {_SELF_MANAGED} }}}}\n  - update\n  {{{{- end }}}}\n  resourceNames:\n"
+        f"  {{{{- if {_SELF_MANAGED} }}}}\n  - bailiwick-ca\n  {{{{- end }}}}\n  - bailiwick-serving\n"
+    ),
+}
 _ROLES: Final = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+
+
+_OPERATOR_ROLES: Final = "rbac/operator.yaml"
 
 
 class UnexpectedError(Exception):
@@ -46,7 +62,18 @@ def rendered() -> dict[str, str]:
             _check(document, unprefixed)
         kept = [document for document in documents if document["kind"] != "Namespace"]
         files[_place(path)] = _HEADER + "".join(_template(path, document) for document in kept)
+    if _OPERATOR_ROLES in files:
+        files[_OPERATOR_ROLES] = narrowed(files[_OPERATOR_ROLES])
     return files
+
+
+def narrowed(text: str) -> str:
+    """Return the operator's roles with what it may do only where it does it. Raises `UnexpectedError`."""
+    for wide, narrow in _NARROWED.items():
+        if text.count(wide) != 1:
+            raise UnexpectedError(f"{_OPERATOR_ROLES} has not once what the chart narrows: {wide!r}")
+        text = text.replace(wide, narrow)
+    return text
 
 
 def manifests(installation: Installation) -> dict[str, list[Object]]:
@@ -117,8 +144,8 @@ def _switch(path: str, document: Object) -> tuple[str, str]:
 
 _SECRETS: Final = {
     # cert-manager, or whoever brings the Secret, makes these themselves.
-    "bailiwick-serving": 'eq .Values.tls.mode "selfManaged"',
-    "bailiwick-ca": 'eq .Values.tls.mode "selfManaged"',
+    "bailiwick-serving": _SELF_MANAGED,
+    "bailiwick-ca": _SELF_MANAGED,
 }
 
 

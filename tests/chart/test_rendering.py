@@ -156,6 +156,30 @@ def test_secrets_of_certificates_come_from_whoever_makes_the_certificates(mode: 
     assert f"--tls-mode={flag}" in rendering.args("operator")
 
 
+@pytest.mark.parametrize(
+    ("given", "registration", "certificates"),
+    [
+        ({}, "get patch", {"bailiwick-ca": "get update", "bailiwick-serving": "get update"}),
+        ({"admission": {"enabled": False}}, "get", {"bailiwick-ca": "get update", "bailiwick-serving": "get update"}),
+        ({"tls": {"mode": "certManager"}}, "get", {"bailiwick-serving": "get"}),
+        ({"tls": {"mode": "existingSecret"}}, "get patch", {"bailiwick-serving": "get"}),
+    ],
+    ids=["as shipped", "no admission", "certManager", "existingSecret"],
+)
+def test_the_operator_may_write_only_what_it_writes_in_this_mode(
+    given: Values, registration: str, certificates: dict[str, str]
+) -> None:
+    found: dict[str, str] = {}
+    for one in (*charts.render(given).of("ClusterRole"), *charts.render(given).of("Role")):
+        for rule in one["rules"] if one["metadata"]["name"] == "bailiwick-operator" else ():
+            for name in rule.get("resourceNames", ()):
+                found[f"{rule['resources'][0]}/{name}"] = " ".join(rule["verbs"])
+    assert found["validatingwebhookconfigurations/bailiwick-endpointpolicies"] == registration
+    assert found["secrets/bailiwick-keys"] == "get update"
+    secrets = {key.partition("/")[2]: verbs for key, verbs in found.items() if key.startswith("secrets/")}
+    assert secrets == {"bailiwick-keys": "get update", **certificates}
+
+
 def test_cert_manager_makes_a_certificate_for_every_name_that_is_called() -> None:
     given: Values = {"tls": {"mode": "certManager", "extraNames": ["pdp.example.com", "10.0.0.1"]}}
     rendering = charts.render(given)

@@ -146,6 +146,14 @@ def test_prefixes_that_are_tested_in_another_way_are_refused(monkeypatch: pytest
         templates.rendered()
 
 
+@pytest.mark.parametrize("gone", ["  - patch\n", "  - bailiwick-serving\n"])
+def test_a_role_of_the_operator_that_cannot_be_narrowed_is_refused(gone: str) -> None:
+    text = (generate_chart.CHART.parents[1] / "crds" / "rbac" / "operator.yaml").read_text(encoding="utf-8")
+    assert templates.narrowed(text) != text
+    with pytest.raises(templates.UnexpectedError, match="what the chart narrows"):
+        templates.narrowed(text.replace(gone, ""))
+
+
 def test_the_rendered_guards_are_all_that_the_fingerprint_covers() -> None:
     names = charts.render().names()
     assert {f"{one['kind']}/{one['metadata']['name']}" for one in shipped(Installation())} <= names

@@ -126,7 +126,9 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("", ["configmaps"], ["create"]),
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP, CA_CONFIG_MAP]),
                 # No `create` (see `accounts`), and an update cannot change a Secret's type.
-                _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET, CA_SECRET, SERVING_SECRET]),
+                _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET]),
+                # Apart, since where somebody else issues the certificate the chart leaves only the reading of it.
+                _rule("", ["secrets"], ["get", "update"], [CA_SECRET, SERVING_SECRET]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
                 _rule(GROUP, [APPROVAL_GRANTS], ["patch"], [CANARY_GRANT]),
