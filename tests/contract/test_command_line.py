@@ -8,6 +8,9 @@ from bailiwick_webhook import settings
 
 FLAGS: Final = {
     "--api-timeout",
+    "--connection-requests",
+    "--connection-seconds",
+    "--connections",
     "--development",
     "--drain-seconds",
     "--external-url",
@@ -24,6 +27,9 @@ FLAGS: Final = {
     "--operator-account",
     "--policies",
     "--port",
+    "--process-silence-seconds",
+    "--process-start-seconds",
+    "--processes",
     "--record-before-answer",
     "--record-file",
     "--record-fsync",
@@ -36,6 +42,8 @@ FLAGS: Final = {
     "--status-port",
     "--tls-cert-file",
     "--tls-key-file",
+    "--tls-poll-seconds",
+    "--tls-server-name",
     "--webhook-account",
 }
 
