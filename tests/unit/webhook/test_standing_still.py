@@ -61,6 +61,8 @@ class Load:
                 self.asked[self._several.allowed(timeout=4 * SILENCE)] += 1
             except (OSError, http.client.HTTPException) as error:
                 self.lost.append(type(error).__name__)
+                # Its connections may end a moment before its listening socket does.
+                time.sleep(0.1)
             # Bounded, and the machine has others.
             time.sleep(0.005)
 
