@@ -41,7 +41,7 @@ from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import Glance
-from bailiwick_webhook.tls.context import server_context
+from bailiwick_webhook.tls.context import hardened
 from support.objects import Object
 
 HARNESS: Final = "system:serviceaccount:certification:harness"
@@ -198,7 +198,8 @@ def read(folder: Path) -> list[Object]:
 
 async def _run(options: argparse.Namespace) -> None:
     alone = Alone(read(options.policies), url=f"https://{options.host}:{options.port}")
-    tls = server_context(options.tls_cert_file, options.tls_key_file)
+    tls = hardened()
+    tls.load_cert_chain(options.tls_cert_file, options.tls_key_file)
     server = await serve(alone.application, options.host, options.port, tls)
     try:
         await asyncio.Event().wait()

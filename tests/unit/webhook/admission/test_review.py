@@ -98,6 +98,11 @@ class TestNothingToJudge:
         assert examine(sent(new, old, subResource="status")) == Passed(UID)
 
 
+def test_a_number_in_the_place_of_a_truth_is_another_spec() -> None:
+    old = policy("crm", suspend=True)
+    assert examine(sent(changed(old, "spec.suspend", 1), old)) != Passed(UID)
+
+
 def test_ab_33_a_change_of_spec_by_way_of_the_status_is_judged_alike() -> None:
     assert found(policy("crm", rules=[BROKEN]), policy("crm"), subResource="status").refusal is not None
 

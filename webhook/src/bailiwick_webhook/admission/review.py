@@ -121,12 +121,17 @@ def _examined(review: dict[str, Any]) -> Finding:
             new, old = (_member(request, name, dict, "request") for name in ("object", "oldObject"))
         case _:
             raise _UnreadableError("operation must be CREATE, UPDATE or DELETE", "request.operation")
-    if old is not None and new.get("spec") == old.get("spec"):
+    if old is not None and _written(new.get("spec")) == _written(old.get("spec")):
         # So that a policy that no longer compiles can be labelled, and finalizers taken from it.
         return Passed(uid)
     if version != VERSION:
         return Foreign(uid, version)
     return _found(uid, request, new, old)
+
+
+def _written(spec: object) -> bytes:
+    """Return a spec as JSON: in Python 1 equals True, and those are two specs."""
+    return msgspec.json.encode(spec, order="deterministic")
 
 
 def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None) -> Found:

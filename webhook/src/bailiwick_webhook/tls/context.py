@@ -5,7 +5,6 @@ renegotiation.
 """
 
 import ssl
-from pathlib import Path
 from typing import Final
 
 _TLS12: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -18,11 +17,4 @@ def hardened() -> ssl.SSLContext:
     # Those of TLS 1.3 are all AEAD, and OpenSSL keeps them apart.
     context.set_ciphers(_TLS12)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    return context
-
-
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return a context for this pair, of which nothing was looked at. Raises `ssl.SSLError` or `OSError`."""
-    context = hardened()
-    context.load_cert_chain(certificate, key)
     return context
