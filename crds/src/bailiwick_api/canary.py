@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from bailiwick_api import guards
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.meta import API_VERSION
+from bailiwick_api.times import stamp
 
 _NIL_UID: Final = "00000000-0000-0000-0000-000000000000"
 _NOBODY: Final = "nobody"
@@ -39,7 +40,7 @@ def probes(installation: Installation, now: datetime) -> tuple[Probe, ...]:
         "decision": "Approve",
         "binding": "none",
     }
-    forged_use = {"key": "canary", "time": _time(now), "evaluationID": "canary"}
+    forged_use = {"key": "canary", "time": stamp(now), "evaluationID": "canary"}
     return (
         Probe(
             guards.OPEN,
@@ -81,13 +82,9 @@ def _grant(name: str, installation: Installation, now: datetime) -> dict[str, An
                     {"name": f"{CANARY_GRANT}.canary.canary", "policy": CANARY_GRANT, "kind": "Human", "count": 1}
                 ],
                 "origin": "PreApproved",
-                "pendingUntilTime": _time(now + timedelta(hours=1)),
+                "pendingUntilTime": stamp(now + timedelta(hours=1)),
                 "windowSeconds": 10,
                 "maxUses": 1,
             }
         },
     }
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

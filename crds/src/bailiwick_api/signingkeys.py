@@ -6,13 +6,16 @@ the content. Whether a PEM is a key is for those to say who have a library for i
 """
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+from bailiwick_api import secretlist
+from bailiwick_api.secretlist import UnreadableListError
+from bailiwick_api.times import stamp
 
 KEYS_ENTRY: Final = "keys.json"
 ALGORITHM: Final = "ES256"
@@ -23,12 +26,8 @@ MAX_TOKEN_LIFETIME: Final = timedelta(hours=24)
 """No token that is signed by these keys lives longer: a grant's window has at most that."""
 MAX_SKEW: Final = timedelta(seconds=60)
 """How far the clocks of our processes and of a client may be apart, taken together."""
-MAX_KEYS: Final = 16
+MAX_KEYS: Final = secretlist.MOST
 _COORDINATE: Final = 32
-
-
-class UnreadableKeysError(ValueError):
-    """The content is not what the operator writes; the message says where, and repeats nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +57,10 @@ def signing(keys: Iterable[SigningKey], now: datetime) -> SigningKey | None:
 
 
 def read(data: Mapping[str, Any] | None) -> tuple[SigningKey, ...]:
-    """Return the keys of a Secret's `data`, which is base64. Raises `UnreadableKeysError`."""
-    found = (data or {}).get(KEYS_ENTRY)
-    if not isinstance(found, str):
-        raise UnreadableKeysError(f"there is no entry {KEYS_ENTRY}")
-    try:
-        listed = json.loads(base64.b64decode(found, validate=True))
-    except (binascii.Error, ValueError, RecursionError):
-        # Without its cause, which would quote the content.
-        raise UnreadableKeysError(f"{KEYS_ENTRY} is not JSON") from None
-    if not isinstance(listed, list) or not 0 < len(listed) <= MAX_KEYS:
-        raise UnreadableKeysError(f"{KEYS_ENTRY} is not a list of 1 to {MAX_KEYS} keys")
-    keys = tuple(_key(index, entry) for index, entry in enumerate(listed))
+    """Return the keys of a Secret's `data`, which is base64. Raises `UnreadableListError`."""
+    keys = tuple(_key(index, each) for index, each in enumerate(secretlist.read(data, KEYS_ENTRY, "keys")))
     if len({key.kid for key in keys}) != len(keys):
-        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key twice")
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a key twice")
     return keys
 
 
@@ -81,13 +70,13 @@ def written(keys: Iterable[SigningKey]) -> dict[str, str]:
         {
             "kid": key.kid,
             "pem": key.pem,
-            "createdTime": _stamp(key.created),
-            "signFromTime": _stamp(key.sign_from),
-            "untilTime": None if key.until is None else _stamp(key.until),
+            "createdTime": stamp(key.created),
+            "signFromTime": stamp(key.sign_from),
+            "untilTime": None if key.until is None else stamp(key.until),
         }
         for key in keys
     ]
-    return {KEYS_ENTRY: base64.b64encode(json.dumps(listed, indent=1).encode()).decode()}
+    return secretlist.written(KEYS_ENTRY, listed)
 
 
 def thumbprint(x: int, y: int) -> str:
@@ -101,30 +90,14 @@ def _coordinate(value: int) -> str:
     return base64.urlsafe_b64encode(value.to_bytes(_COORDINATE)).rstrip(b"=").decode()
 
 
-def _key(index: int, entry: object) -> SigningKey:
-    if not isinstance(entry, dict):
-        raise UnreadableKeysError(f"{KEYS_ENTRY}[{index}] is not an object")
+def _key(index: int, entry: Mapping[str, Any]) -> SigningKey:
     kid, pem, until = entry.get("kid"), entry.get("pem"), entry.get("untilTime")
     if not isinstance(kid, str) or not isinstance(pem, str):
-        raise UnreadableKeysError(f"{KEYS_ENTRY}[{index}] has no kid or no pem")
+        raise UnreadableListError(f"{secretlist.place(KEYS_ENTRY, index)} has no kid or no pem")
     return SigningKey(
         kid,
         pem,
-        _time(index, entry.get("createdTime")),
-        _time(index, entry.get("signFromTime")),
-        None if until is None else _time(index, until),
+        secretlist.time(KEYS_ENTRY, index, entry.get("createdTime")),
+        secretlist.time(KEYS_ENTRY, index, entry.get("signFromTime")),
+        None if until is None else secretlist.time(KEYS_ENTRY, index, until),
     )
-
-
-def _time(index: int, value: object) -> datetime:
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if found is not None and found.tzinfo is not None:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass  # No time, or one that UTC's calendar does not have.
-    raise UnreadableKeysError(f"{KEYS_ENTRY}[{index}] has a time that is none")
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

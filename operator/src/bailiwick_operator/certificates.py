@@ -29,6 +29,8 @@ from bailiwick_api.accounts import (
     VALIDATING_CONFIGURATION,
     Installation,
 )
+from bailiwick_api.secretlist import UnreadableListError
+from bailiwick_api.times import read as read_time
 from bailiwick_operator import authorities, issuing
 from bailiwick_operator.authorities import AUTHORITIES_ENTRY
 from bailiwick_operator.issuing import Issuing, UnreadableError
@@ -189,7 +191,7 @@ class SelfManaged(Keeper):
         if AUTHORITIES_ENTRY in (stored.get("data") or {}):
             try:
                 held = authorities.read(stored["data"])
-            except UnreadableError as error:
+            except UnreadableListError as error:
                 said.append(f"the certificate authorities cannot be read and are replaced: {error}")
         if not held and (signer := issuing.signer_among(certificate, _text(serving, CA_ENTRY))) is not None:
             # Its key is gone, and what it signed is served: so that stays trusted until it is replaced.
@@ -270,7 +272,7 @@ def _text(secret: Object, entry: str) -> str:
 
 def _asked(secret: Object) -> datetime | None:
     annotations: dict[str, Any] = secret["metadata"].get("annotations") or {}
-    return authorities.moment(annotations.get(RENEW_ANNOTATION))
+    return read_time(annotations.get(RENEW_ANNOTATION))
 
 
 def _shown(time: datetime | None) -> str | None:

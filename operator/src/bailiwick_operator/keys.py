@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_SECRET, SIGNING_KEYS_TYPE, Installation
+from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.signingkeys import (
     JWKS_MAX_AGE,
     KEYS_ENTRY,
     SigningKey,
-    UnreadableKeysError,
     read,
     thumbprint,
     written,
@@ -129,7 +129,7 @@ class KeyKeeper:
             keys = read(data)
             for key in keys:
                 check(key)
-        except UnreadableKeysError as error:
+        except UnreadableListError as error:
             _LOG.error(
                 "the signing keys cannot be read and are replaced: approval tokens shown until now are refused",
                 secret=SIGNING_KEYS_SECRET,
@@ -168,15 +168,15 @@ def make() -> Fresh:
 
 
 def check(key: SigningKey) -> None:
-    """See whether a key can sign, and is the one that it is named. Raises `UnreadableKeysError`."""
+    """See whether a key can sign, and is the one that it is named. Raises `UnreadableListError`."""
     try:
         found = serialization.load_pem_private_key(key.pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
     if not isinstance(found, ec.EllipticCurvePrivateKey) or not isinstance(found.curve, ec.SECP256R1):
-        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key that is not of P-256")
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a key that is not of P-256")
     if _kid(found) != key.kid:
-        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key whose kid is another's")
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a key whose kid is another's")
 
 
 def _kid(key: ec.EllipticCurvePrivateKey) -> str:

@@ -13,7 +13,7 @@ from support.pdp.running import Bailiwick, readiness
 from support.pdp.tenant import RULES
 from support.waiting import until
 
-STALE_AFTER: Final = 3.0
+STALE_AFTER: Final = 5.0
 
 
 @pytest.fixture(scope="module")

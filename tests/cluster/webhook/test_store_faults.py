@@ -26,8 +26,8 @@ WATCH: Final = r"/(endpointpolicies|approvalgrants)\?.*watch=true"
 # For one collection only, the one in which something happens: a pause grows until then.
 POLICY_LIST: Final = r"/endpointpolicies\?.*limit="
 POLICY_WATCH: Final = r"/endpointpolicies\?.*watch=true"
-STALE_AFTER: Final = 3.0
-DEAD_AFTER: Final = 5.0
+STALE_AFTER: Final = 5.0
+DEAD_AFTER: Final = 10.0
 GONE: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version"}}\n'
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.times import stamp
 from bailiwick_operator.reconcile import approvalgrant
 from bailiwick_operator.reconcile.approvalgrant import Observed, Outcome
-from bailiwick_operator.reconcile.conditions import Status, stamp
+from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.resolving import Resolution
 from support.objects import AGENT, RULE_DIGEST, Object, opened_grant, review, step
 

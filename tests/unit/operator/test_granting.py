@@ -10,13 +10,13 @@ import structlog
 
 from bailiwick_api.access import Access
 from bailiwick_api.accounts import CANARY_GRANT
+from bailiwick_api.times import stamp
 from bailiwick_operator import resolver as resolving
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.granting import Granting
 from bailiwick_operator.inventory import Inventory, Key, Tick, Ticks
 from bailiwick_operator.kube import Answer, Kube, Method
-from bailiwick_operator.reconcile.conditions import stamp
 from bailiwick_operator.reconcile.retention import Keeping
 from bailiwick_operator.resolver import Resolver
 from bailiwick_operator.work import RetryError, Work

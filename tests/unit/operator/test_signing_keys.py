@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, strategies as st
 
+from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.signingkeys import (
     JWKS_MAX_AGE,
     MAX_KEYS,
     MAX_SKEW,
     MAX_TOKEN_LIFETIME,
     SigningKey,
-    UnreadableKeysError,
     read,
     signing,
     written,
@@ -191,7 +191,7 @@ class TestContent:
 
     @pytest.mark.parametrize(("data", "why"), NOT_OURS.values(), ids=NOT_OURS)
     def test_what_is_not_ours_is_unreadable_as_a_whole(self, data: dict[str, Any] | None, why: str) -> None:
-        with pytest.raises(UnreadableKeysError, match=why):
+        with pytest.raises(UnreadableListError, match=why):
             read(data)
 
     def test_a_made_key_is_one_that_can_sign(self) -> None:
@@ -207,7 +207,7 @@ class TestContent:
             "another curve": SigningKey(fresh.kid, pem_of(ec.SECP384R1()), NOW, NOW, None),
             "a public key": SigningKey(fresh.kid, public_pem(), NOW, NOW, None),
         }
-        with pytest.raises(UnreadableKeysError) as refused:
+        with pytest.raises(UnreadableListError) as refused:
             check(damaged[wrong])
         assert "PRIVATE" not in str(refused.value)
 

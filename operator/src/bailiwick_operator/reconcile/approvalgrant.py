@@ -13,8 +13,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
+from bailiwick_api.times import stamp
 from bailiwick_engine.quorum import Quorum, binding_of, excluded, tally
-from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, stamp
+from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries
 from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved
 
 OWNED: Final = (

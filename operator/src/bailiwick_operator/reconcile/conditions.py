@@ -5,9 +5,10 @@ Holds: lastTransitionTime changes only with a condition's status; what differs i
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
+from bailiwick_api.times import stamp
 from bailiwick_engine.acceptance import shortened
 
 Status = dict[str, Any]
@@ -57,11 +58,6 @@ def differs(wanted: Status, present: Status, owned: Sequence[str], types: frozen
         else (wanted.get(name) != present.get(name))
         for name in owned
     )
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment as Kubernetes writes it, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parsed(text: str) -> datetime:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from bailiwick_api.times import stamp
 from bailiwick_engine import acceptance
 from bailiwick_engine.acceptance import Around, Judged, listed, named
 from bailiwick_engine.compile import policy_ref
 from bailiwick_operator.reconcile import programmed as programming
-from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, stamp, truth
+from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, truth
 from bailiwick_operator.reconcile.programmed import Serving
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")

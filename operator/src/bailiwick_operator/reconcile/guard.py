@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.times import stamp
 from bailiwick_operator.reconcile.approvalgrant import OWNED
-from bailiwick_operator.reconcile.conditions import Condition, Status, entries, stamp
+from bailiwick_operator.reconcile.conditions import Condition, Status, entries
 
 Object = dict[str, Any]
 GUARD_UNPROVEN: Final = "GuardUnproven"

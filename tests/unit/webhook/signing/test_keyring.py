@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey, KeySet
 
-from bailiwick_api.signingkeys import UnreadableKeysError, written
+from bailiwick_api.secretlist import UnreadableListError
+from bailiwick_api.signingkeys import written
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.jwks import PublishedKey
 from bailiwick_webhook.signing import jose, keyring
@@ -161,6 +162,6 @@ DAMAGED: Final = {
 
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
 def test_a_ring_with_one_key_that_cannot_be_used_is_no_ring(damaged: object) -> None:
-    with pytest.raises(UnreadableKeysError) as refused:
+    with pytest.raises(UnreadableListError) as refused:
         keyring_of(written([OLD, damaged]))  # type: ignore[list-item]
     assert "PRIVATE" not in str(refused.value)

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import ECKey
 
 from bailiwick_api import signingkeys
-from bailiwick_api.signingkeys import ALGORITHM, KEYS_ENTRY, SigningKey, UnreadableKeysError
+from bailiwick_api.secretlist import UnreadableListError
+from bailiwick_api.signingkeys import ALGORITHM, KEYS_ENTRY, SigningKey
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.jwks import PublishedKey
 
@@ -90,7 +91,7 @@ NO_KEYS: Final = Keyring((), {})
 
 
 def keyring_of(data: Mapping[str, Any] | None) -> Keyring:
-    """Return the ring of a Secret's `data`. Raises `UnreadableKeysError`."""
+    """Return the ring of a Secret's `data`. Raises `UnreadableListError`."""
     keys = signingkeys.read(data)
     return Keyring(keys, {key.kid: _held(key) for key in keys})
 
@@ -100,12 +101,12 @@ def _held(key: SigningKey) -> Held:
         found = load_pem_private_key(key.pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Without its cause, which may quote the content.
-        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
     if not isinstance(found, EllipticCurvePrivateKey) or not isinstance(found.curve, SECP256R1):
-        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key that is not of {signingkeys.CURVE}")
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a key that is not of {signingkeys.CURVE}")
     private = ECKey.import_key(key.pem)
     if private.thumbprint() != key.kid:
-        raise UnreadableKeysError(f"{KEYS_ENTRY} holds a key whose kid is another's")
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a key whose kid is another's")
     public = ECKey.import_key(private.as_dict(private=False))
     # Imported lazily by the library: now, not when somebody waits.
     _ = private.private_key, public.public_key

@@ -7,7 +7,7 @@ is signed, and no token proves anything, while all else goes on.
 import structlog
 
 from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_SECRET, SIGNING_KEYS_TYPE, Installation
-from bailiwick_api.signingkeys import UnreadableKeysError
+from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
 from bailiwick_webhook.store.guard import Watched
@@ -35,13 +35,13 @@ class Keys:
         why = ""
         try:
             if found is None:
-                raise UnreadableKeysError(f"secret {SIGNING_KEYS_SECRET} is missing: apply {SIGNING_KEYS_MANIFEST}")
+                raise UnreadableListError(f"secret {SIGNING_KEYS_SECRET} is missing: apply {SIGNING_KEYS_MANIFEST}")
             if found.get("type") != SIGNING_KEYS_TYPE:
-                raise UnreadableKeysError(
+                raise UnreadableListError(
                     f"secret {SIGNING_KEYS_SECRET} is of type {found.get('type')}, not {SIGNING_KEYS_TYPE}"
                 )
             self.keyring = keyring_of(found.get("data"))
-        except UnreadableKeysError as error:
+        except UnreadableListError as error:
             self.keyring, why = NO_KEYS, str(error)
         if not why:
             _log.info("signing keys taken up", kids=[key.kid for key in self.keyring.keys])
