@@ -14,9 +14,9 @@ from cluster.operator.certificates import Certificates
 from cluster.operator.running import Operator
 from support.waiting import until
 
-LEAF_SECONDS: Final = 4
-SETTLE_SECONDS: Final = 3
-CA_SECONDS: Final = 21
+LEAF_SECONDS: Final = 6
+SETTLE_SECONDS: Final = 4
+CA_SECONDS: Final = 30
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_whatever_was_served_in_the_meantime_is_trusted_by_who_read_what_was_pub
             now = datetime.now(UTC)
             leaf = seen.leaf
             assert leaf.not_before <= now < leaf.not_after
-            # A client that rereads every two seconds, and the API server, which has the caBundle at once.
+            # A client that rereads every three seconds, and the API server, which has the caBundle at once.
             assert leaf.issuer in held
             assert seen.ca_bundle is not None
             assert leaf.issuer in seen.ca_bundle
