@@ -14,8 +14,9 @@ from typing import Any, Final
 from bailiwick_cli import output, parsing, policies
 from bailiwick_cli.cluster import Cluster, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import Check, Output
+from bailiwick_cli.flags import Check
 from bailiwick_cli.grantview import span
+from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line
 from bailiwick_engine import grants
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject

@@ -21,7 +21,7 @@ from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.flags import Flags
+from bailiwick_cli.options import Flags
 from bailiwick_cli.parsing import seconds
 
 Object = dict[str, Any]

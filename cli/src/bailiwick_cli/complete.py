@@ -9,12 +9,13 @@ Holds: quick, silent and harmless: whatever fails, there are just no candidates.
 import contextlib
 import io
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from bailiwick_cli.flags import COMMANDS, Flags, option_types
+from bailiwick_cli.flags import COMMANDS, option_types
+from bailiwick_cli.grantnames import LIMIT, names
+from bailiwick_cli.options import Flags
 
 if TYPE_CHECKING:
     from bailiwick_cli.cluster import Cluster
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _NO_FILES: Final = 4
 _FILES: Final = 0
-_LIMIT: Final = "300"
 _TIMEOUT: Final = "2s"
 _OF_FILES: Final = frozenset({"--filename", "-f", "--kubeconfig"})
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
@@ -60,29 +60,16 @@ def _possible(line: "_Line", typed: str) -> Iterable[str]:
     if line.command is None:
         return COMMANDS
     if line.command in _NAMING and not line.arguments:
-        return grants(line.flags(), only_waiting=line.command in _REVIEWING)
+        return names(line.flags(), only_waiting=line.command in _REVIEWING)
     return ()
 
 
 def _values(line: "_Line", option: str) -> Iterable[str]:
     if option in _OF_NAMESPACES:
-        items = _cluster(line.flags()).get("/api/v1/namespaces", limit=_LIMIT)["items"]
+        items = _cluster(line.flags()).get("/api/v1/namespaces", limit=LIMIT)["items"]
         return [str(item["metadata"]["name"]) for item in items]
     kind = line.options.get(option)
     return [one.value for one in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else []
-
-
-def grants(flags: Flags, *, only_waiting: bool) -> Iterator[str]:
-    """Yield the names of grants in the cluster that the flags mean, the youngest first."""
-    from bailiwick_cli.cluster import grants_path
-    from bailiwick_cli.grantview import GrantView
-
-    cluster = _cluster(flags)
-    items = cluster.get(grants_path(cluster.namespace), limit=_LIMIT)["items"]
-    for raw in sorted(items, key=lambda one: str(one["metadata"]["creationTimestamp"]), reverse=True):
-        grant = GrantView(raw, time.time())
-        if not only_waiting or grant.phase == "Pending":
-            yield grant.name
 
 
 def _cluster(flags: Flags) -> "Cluster":

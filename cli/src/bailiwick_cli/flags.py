@@ -1,80 +1,25 @@
-"""The arguments of every command, one dataclass each, and how they become a command of typer's.
+"""The arguments of every command, one dataclass each.
 
-Holds: this is on the way of `--help`, so it imports nothing but typer; kubectl's own flags are on every command, and
-before it too (`kubectl bailiwick -n crm list`).
+Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
 import inspect
-import os
-import sys
-from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
-from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
 from typer.models import OptionInfo
 
-from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.grantnames import beginning
+from bailiwick_cli.options import OPTIONAL, Flags, Output, Until
 
 GRANT: Final = "NAME"
 
 
-class Output(StrEnum):
-    """How data is printed."""
-
-    TABLE = "table"
-    WIDE = "wide"
-    JSON = "json"
-    YAML = "yaml"
-    NAME = "name"
-
-
-class Until(StrEnum):
-    """What `wait` waits for."""
-
-    APPROVED = "approved"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flags:
-    """kubectl's own."""
-
-    namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Default: the namespace of the context.")
-    ]
-    context: Annotated[
-        str | None, typer.Option("--context", metavar="NAME", help="The context of the kubeconfig to use.")
-    ]
-    kubeconfig: Annotated[
-        str | None, typer.Option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config.")
-    ]
-    as_user: Annotated[str | None, typer.Option("--as", help="The username to impersonate.", metavar="USER")]
-    as_group: Annotated[
-        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group to impersonate; repeatable.")
-    ]
-    request_timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--request-timeout", metavar="TIME", help="How long one request may take, as in 30s; 0: for ever."
-        ),
-    ]
-
-
-_OPTIONAL: Final = ("namespace", "context", "kubeconfig", "as_user", "as_group", "request_timeout")
-
-
 def _completed(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a grant, for a shell; kubectl asks `complete` itself."""
-    from bailiwick_cli import complete  # noqa: PLC0415 - it imports us
-
     given = {**(ctx.obj or {}), **{name: value for name, value in ctx.params.items() if value}}
-    flags = Flags(**{name: given.get(name) for name in _OPTIONAL})
-    try:
-        return [name for name in complete.grants(flags, only_waiting=False) if name.startswith(incomplete)]
-    except CliError:
-        return []
+    return beginning(given, incomplete)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,13 +152,11 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     "check": Check,
 }
 
-Options = TypeVar("Options", bound=Flags)
-
 
 def option_types(options: type[Flags]) -> dict[str, Any]:
     """Return each spelling of each option (not of arguments) with the type of its value; bool: it takes none."""
     found: dict[str, Any] = {}
-    for parameter in _parameters(options):
+    for parameter in parameters(options):
         kind, info = get_args(parameter.annotation)
         if isinstance(info, OptionInfo):
             # As typer keeps them: what was given first stands in the place of a default.
@@ -221,74 +164,12 @@ def option_types(options: type[Flags]) -> dict[str, Any]:
     return found
 
 
-def _ends(run: Callable[[], int]) -> int:
-    """Run a command; whatever happens in it becomes an exit code and at most one line."""
-    try:
-        code = run()
-        # Here, so that a reader who has gone is noticed here.
-        sys.stdout.flush()
-    except CliError as error:
-        _talk(f"error: {error}")
-        return error.code
-    except BrokenPipeError:
-        # Whoever read us has read enough; what is left in the buffer must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:  # a defect, and still no traceback
-        if os.environ.get("BAILIWICK_DEBUG"):
-            raise
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        _talk(f"error: a defect of this program ({said}); set BAILIWICK_DEBUG=1 to see where")
-        return Exit.FAILURE
-    else:
-        return code
-
-
-def _talk(text: str) -> None:
-    from bailiwick_cli.output import talk  # noqa: PLC0415 - not on the way of `--help`
-
-    talk(text)
-
-
-def command(
-    app: typer.Typer, name: str, options: type[Options]
-) -> Callable[[Callable[[Options], int]], Callable[[Options], int]]:
-    """Make a function of one dataclass a command. Its docstring is the help; lines of `Examples:` stay lines."""
-
-    def register(function: Callable[[Options], int]) -> Callable[[Options], int]:
-        def call(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - as the dataclass says
-            before: dict[str, Any] = ctx.obj or {}
-            for flag in _OPTIONAL:
-                # What stands at the command wins over what stands before it.
-                given[flag] = given.get(flag) or before.get(flag)
-            raise typer.Exit(_ends(lambda: function(options(**given))))
-
-        _sign(call, _parameters(options), typer.Context)
-        text = inspect.cleandoc(function.__doc__ or "").replace("\n\nExamples:\n", "\n\n\b\nExamples:\n")
-        app.command(name, help=text)(call)
-        return function
-
-    return register
-
-
-def before_command(app: typer.Typer, text: str) -> None:
-    """Take kubectl's own flags before the command too."""
-
-    def call(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - as `Flags` says
-        ctx.obj = given
-
-    _sign(call, _parameters(Flags), typer.Context)
-    app.callback(help=text)(call)
-
-
-def _parameters(options: type[Flags]) -> list[inspect.Parameter]:
+def parameters(options: type[Flags]) -> list[inspect.Parameter]:
     """Return a parameter for each field, kubectl's own last; a flag that the command has itself is not kubectl's."""
     hints = get_type_hints(options, include_extras=True)
-    own = [one for one in fields(options) if one.name not in _OPTIONAL]
+    own = [one for one in fields(options) if one.name not in OPTIONAL]
     taken = {"context", "as_user"} if options is Check else set()
-    kubectls = [one for one in fields(options) if one.name in _OPTIONAL and one.name not in taken]
+    kubectls = [one for one in fields(options) if one.name in OPTIONAL and one.name not in taken]
     return [
         inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=_default(one), annotation=hints[one.name])
         for one in (*own, *kubectls)
@@ -296,13 +177,6 @@ def _parameters(options: type[Flags]) -> list[inspect.Parameter]:
 
 
 def _default(field: Field[Any]) -> Any:  # noqa: ANN401 - of any field
-    if field.name in _OPTIONAL:
+    if field.name in OPTIONAL:
         return None
     return inspect.Parameter.empty if field.default is MISSING else field.default
-
-
-def _sign(call: Callable[..., None], parameters: list[inspect.Parameter], context: type) -> None:
-    """Give a function the signature that typer reads."""
-    ctx = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=context)
-    call.__signature__ = inspect.Signature([ctx, *parameters])  # type: ignore[attr-defined]
-    call.__annotations__ = {one.name: one.annotation for one in (ctx, *parameters)}

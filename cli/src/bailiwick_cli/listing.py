@@ -12,8 +12,9 @@ from typing import Any, Final
 from bailiwick_cli import output, steps
 from bailiwick_cli.cluster import Cluster, Object, connect, grants_path
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags import List, Output
+from bailiwick_cli.flags import List
 from bailiwick_cli.grantview import GrantView, moment, span
+from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, Table, of_phase
 from bailiwick_cli.people import Permissions, who_am_i
 from bailiwick_engine.display import visible

@@ -10,7 +10,7 @@ from typing import Final
 import typer
 
 from bailiwick_cli import flags
-from bailiwick_cli.flags import before_command, command
+from bailiwick_cli.registering import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bailiwick_api.meta import APPROVAL_GRANTS, GROUP
-from bailiwick_cli.flags import Output
+from bailiwick_cli.options import Output
 from bailiwick_engine.display import visible
 
 Line = Sequence[tuple[str, str]]

@@ -13,8 +13,9 @@ from bailiwick_api.meta import API_VERSION
 from bailiwick_cli import output, parsing, policies, waiting
 from bailiwick_cli.cluster import connect, grants_path
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags import Output, Request, Until
+from bailiwick_cli.flags import Request
 from bailiwick_cli.grantview import GrantView, span, stamp
+from bailiwick_cli.options import Output, Until
 from bailiwick_cli.people import who_am_i
 from bailiwick_cli.showing import described
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject

@@ -13,8 +13,9 @@ from typing import Any, Final
 from bailiwick_cli import output, parsing
 from bailiwick_cli.cluster import connect, grants_path
 from bailiwick_cli.errors import Exit
-from bailiwick_cli.flags import Output, Show
+from bailiwick_cli.flags import Show
 from bailiwick_cli.grantview import GrantView, moment, span
+from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, rendered
 from bailiwick_engine.display import visible
 

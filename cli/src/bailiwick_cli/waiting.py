@@ -9,8 +9,9 @@ import time
 from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import Until, Wait
+from bailiwick_cli.flags import Wait
 from bailiwick_cli.grantview import GrantView, moment
+from bailiwick_cli.options import Until
 from bailiwick_cli.parsing import grant_name, seconds
 from bailiwick_engine.display import visible
 

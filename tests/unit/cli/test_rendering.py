@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from bailiwick_cli import output
-from bailiwick_cli.flags import Output
 from bailiwick_cli.listing import row
+from bailiwick_cli.options import Output
 from bailiwick_cli.output import Table, document, rendered
 from bailiwick_cli.showing import described
 from unit.cli.cases import review, stored, view

@@ -9,8 +9,8 @@ import pytest
 from bailiwick_cli import waiting
 from bailiwick_cli.cluster import Event
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import Until
 from bailiwick_cli.grantview import stamp
+from bailiwick_cli.options import Until
 from unit.cli.cases import stored
 
 Object = dict[str, Any]

@@ -1,0 +1,56 @@
+"""kubectl's own flags, and the words that options take. Below every other room of the command line.
+
+Holds: this is on the way of `--help`, so it imports nothing but typer.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+class Until(StrEnum):
+    """What `wait` waits for."""
+
+    APPROVED = "approved"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """kubectl's own."""
+
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Default: the namespace of the context.")
+    ]
+    context: Annotated[
+        str | None, typer.Option("--context", metavar="NAME", help="The context of the kubeconfig to use.")
+    ]
+    kubeconfig: Annotated[
+        str | None, typer.Option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config.")
+    ]
+    as_user: Annotated[str | None, typer.Option("--as", help="The username to impersonate.", metavar="USER")]
+    as_group: Annotated[
+        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group to impersonate; repeatable.")
+    ]
+    request_timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--request-timeout", metavar="TIME", help="How long one request may take, as in 30s; 0: for ever."
+        ),
+    ]
+
+
+OPTIONAL: Final = ("namespace", "context", "kubeconfig", "as_user", "as_group", "request_timeout")
+"""The fields of `Flags`: none of them must be given."""
