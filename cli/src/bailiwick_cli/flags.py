@@ -191,7 +191,8 @@ class Check(Flags):
         ),
     ] = None
     file: Annotated[
-        list[str] | None, typer.Option("--filename", "-f", metavar="FILE", help="Policies from files, not the cluster.")
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="FILE", help="Policies from files or folders, not the cluster."),
     ] = None
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
 
@@ -276,11 +277,24 @@ def command(
 def before_command(app: typer.Typer, text: str) -> None:
     """Take kubectl's own flags before the command too."""
 
-    def call(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - as `Flags` says
+    def call(ctx: typer.Context, *, version: bool, **given: Any) -> None:  # noqa: ANN401, ARG001 - as `Flags` says
         ctx.obj = given
 
-    _sign(call, _parameters(Flags), typer.Context)
+    # Read before all else, since a command would be missing otherwise.
+    option = typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    version = inspect.Parameter(
+        "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+    )
+    _sign(call, [*_parameters(Flags), version], typer.Context)
     app.callback(help=text)(call)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - not on the way of `--help`
+
+        sys.stdout.write(f"kubectl-bailiwick {version('bailiwick')}\n")
+        raise typer.Exit
 
 
 def _parameters(options: type[Flags]) -> list[inspect.Parameter]:
