@@ -26,8 +26,11 @@ CUSTOMERS = {
 class Bailiwick:
     """The client side of the decision point, for one endpoint."""
 
-    def __init__(self, url: str, endpoint: str, token_file: Path, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, endpoint: str, token_file: Path, ca_file: Path | None = None, name: str | None = None
+    ) -> None:
         self._base = f"{url.rstrip('/')}/endpoints/{endpoint}/access/v1"
+        self._name = name
         self._token_file = token_file
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._session: aiohttp.ClientSession | None = None
@@ -54,7 +57,7 @@ class Bailiwick:
         headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}", "X-Request-ID": request_id}
         try:
             async with self._session.request(
-                method, f"{self._base}/{path}", json=body, headers=headers, ssl=self._tls
+                method, f"{self._base}/{path}", json=body, headers=headers, ssl=self._tls, server_hostname=self._name
             ) as response:
                 return response.status, await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -149,7 +152,7 @@ class CrmApi:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    api = CrmApi(Bailiwick(options.pdp, options.endpoint, options.token_file, options.ca_file))
+    api = CrmApi(Bailiwick(options.pdp, options.endpoint, options.token_file, options.ca_file, options.pdp_name))
     runner = web.AppRunner(api.application(), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, options.host, options.port).start()
@@ -166,6 +169,7 @@ if __name__ == "__main__":
     parser.add_argument("--endpoint", default="crm/crm-api", help="namespace/endpoint that this API is")
     parser.add_argument("--token-file", type=Path, required=True, help="our own token, for the audience bailiwick")
     parser.add_argument("--ca-file", type=Path, help="authority of the decision point (default: this system's)")
+    parser.add_argument("--pdp-name", help="name that its certificate is for, where --pdp is a forwarded port")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     with contextlib.suppress(KeyboardInterrupt):

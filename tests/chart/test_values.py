@@ -217,3 +217,9 @@ WARNED: Final[dict[str, tuple[Values, str]]] = {
 def test_what_is_dangerous_is_allowed_and_told(given: Values, warning: str) -> None:
     assert warning in charts.notes(given)
     assert "WARNING" not in charts.notes()
+
+
+def test_images_from_nowhere_are_told() -> None:
+    assert "image.registry is empty" in charts.notes()
+    for given in ({"image": {"registry": "registry.example"}}, {"global": {"imageRegistry": "registry.example"}}):
+        assert "image.registry" not in charts.notes(given)

@@ -1,6 +1,7 @@
 """`docs/install.md` by hand on an API server that knows nothing of us, then `docs/upgrade.md` until nothing is left."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from demo.stack import Stack
 from localcluster import build
 from localcluster.controlplane import ControlPlane
+from localcluster.process import spawn, stop
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.shell import Shell, succeeded
+from support.waiting import until
 
 READY: Final = "kubectl apply --server-side -f examples/crm"
 
@@ -34,10 +37,27 @@ def empty(tmp_path: Path) -> Iterator[Stack]:
 
 def test_what_the_pages_say_installs_it_and_takes_it_away_again(empty: Stack) -> None:
     install, upgrade = Shell(empty.cluster, "install.md"), Shell(empty.cluster, "upgrade.md")
+    says_that_it_is_not_there(install, empty)
     installs(install, empty)
     decides(install, empty)
     looks_upgraded(upgrade)
     is_removed(upgrade, empty.stop)
+
+
+def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
+    # A group of which nothing is known is answered in plain text, and not by a Status.
+    refused = install.type("kubectl bailiwick list -n crm")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.endswith("does not serve bailiwick.dev/v1alpha1: Bailiwick is not installed there\n")
+    log = stack.folder / "early.log"
+    config = stack.cluster.kubeconfig("admin")
+    flags: list[str | Path] = ["--kubeconfig", config, "--port=0", "--status-port=0"]
+    early = spawn("early", [sys.executable, "-m", "bailiwick_webhook", *flags], log)
+    try:
+        until(lambda: "404, and no JSON: are the definitions (crds/) applied?" in log.read_text(), "it says so")
+    finally:
+        stop([early.id])
+        early.handle.wait()
 
 
 def installs(install: Shell, stack: Stack) -> None:

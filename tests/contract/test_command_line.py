@@ -4,6 +4,8 @@ import subprocess
 import sys
 from typing import Final
 
+import pytest
+
 from bailiwick_webhook import settings
 
 FLAGS: Final = {
@@ -59,3 +61,19 @@ def test_help_lists_every_flag() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert {word.strip("[],") for word in ended.stdout.split()} >= FLAGS
+
+
+def test_help_tells_a_default_once_and_none_where_there_is_none() -> None:
+    for each in settings._parser().format_help().replace("\n  -", "\n\n  -").split("\n\n"):
+        assert each.count("(default") <= 1, each
+        assert not {"None)", "[])", ": )"} & set(each.split()[-1:]), each
+
+
+def test_a_flag_is_written_whole_and_what_is_wrong_with_it_is_not_lost_below_all_flags(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        settings.parse(["--max-stale", "3"])
+    usage, said = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: bailiwick-webhook [")
+    assert said == "bailiwick-webhook: error: unrecognized arguments: --max-stale 3"

@@ -38,7 +38,7 @@ WORD: Final = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 METRIC: Final = re.compile(r"\bbailiwick_(?!(?:api|cli|engine|operator|webhook)\b)[a-z_]+")
 FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
 # Members of answers and records, beside the reasons the only words that are written so.
-MEMBERS: Final = {"evaluation_id", "process_resident_memory_bytes", "unready_processes"}
+MEMBERS: Final = {"disposition_id", "evaluation_id", "process_resident_memory_bytes", "unready_processes"}
 # Flags of kubectl, helm and the API server, where a page speaks of one by itself.
 FOREIGN: Final = {"--server-side", "--force-conflicts", "--skip-tests"}
 
@@ -144,12 +144,16 @@ def test_a_flag_that_a_page_names_is_one_of_ours(capsys: pytest.CaptureFixture[s
 
 
 def test_a_command_of_the_plugin_is_one_that_it_has() -> None:
-    commands = typer.main.get_group(app).commands
+    plugin = typer.main.get_group(app)
+    own = {option for each in plugin.params for option in each.opts}
     shown = [block for page, _ in operating() for language in ("sh", "console") for block in blocks(page, language)]
     for line in (line.strip() for block in shown for line in block.replace("\\\n", " ").splitlines()):
         if line.startswith("kubectl bailiwick "):
             _, _, name, *words = shlex.split(line.partition(" | ")[0])
-            assert commands[name].make_context(name, list(words)).command.name == name
+            if name.startswith("-"):
+                assert (name in own, words) == (True, [])
+                continue
+            assert plugin.commands[name].make_context(name, list(words)).command.name == name
 
 
 def test_each_alert_is_a_heading_of_the_runbook_and_in_its_contents() -> None:
@@ -158,9 +162,11 @@ def test_each_alert_is_a_heading_of_the_runbook_and_in_its_contents() -> None:
     assert headings == re.findall(r"\[(Bailiwick\w+)\]", text.partition("\n## ")[0])
     alerts = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["alerts"]
     assert {alert["name"] for alert in alerts} <= set(headings)
+    told = dict(re.findall(r"^\| \[(Bailiwick\w+)\]\(#\w+\) \| (\w+) \|", text, re.MULTILINE))
+    assert told == {alert["name"]: alert["severity"] for alert in alerts}
 
 
-@pytest.mark.parametrize("word", ["**Seen", "**Look", "**Do", "**Do not"])
+@pytest.mark.parametrize("word", ["**Seen", "**Look", "**Do", "**Good again", "**Do not"])
 def test_each_alert_says_what_to_do_and_what_not(word: str) -> None:
     text = (DOCS / "runbook.md").read_text(encoding="utf-8")
     sections = re.findall(

@@ -40,10 +40,13 @@ class Event(NamedTuple):
 
 
 class Cluster:
-    """One API server, as somebody. `namespace` is that of the flags, else of the context."""
+    """One API server, as somebody. `namespace` is that of the flags, else (`assumed`) of the context."""
 
-    def __init__(self, client: ApiClient, namespace: str, acting: urllib3.HTTPHeaderDict, timeout: float) -> None:
+    def __init__(
+        self, client: ApiClient, namespace: str, acting: urllib3.HTTPHeaderDict, timeout: float, *, assumed: bool
+    ) -> None:
         self.namespace = namespace
+        self._assumed = assumed
         self._client = client
         self._acting = acting
         self._timeout = timeout or None
@@ -142,8 +145,17 @@ class Cluster:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise CliError(f"the API server {configuration.host} does not answer: {_why(error)}") from error
         if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
-            raise _refusal(response, configuration.host)
+            refusal = _refusal(response, configuration.host, path)
+            raise self._placed(refusal, path)
         return response
+
+    def _placed(self, refusal: ApiError, path: str) -> ApiError:
+        """Say where was looked, where nobody said where to look: a forgotten -n is the commonest mistake."""
+        known = refusal.status in {403, 404} and f"/namespaces/{self.namespace}/" in path
+        if not (self._assumed and known):
+            return refusal
+        where = f"looked in {self.namespace}, the namespace of your context; say -n for another"
+        return ApiError(f"{refusal} ({where})", refusal.status, refusal.reason)
 
 
 def connect(flags: Flags) -> Cluster:
@@ -179,7 +191,7 @@ def connect(flags: Flags) -> Cluster:
         headers.add("Impersonate-Uid", acting["as-uid"])
     for group in acting.get("as-groups") or ():
         headers.add("Impersonate-Group", group)
-    return Cluster(client, flags.namespace or namespace, headers, timeout)
+    return Cluster(client, flags.namespace or namespace, headers, timeout, assumed=not flags.namespace)
 
 
 def _from_kubeconfig(configuration: Configuration, paths: str, context: str | None) -> tuple[str, dict[str, Any]]:
@@ -236,16 +248,20 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         yield from (line for line in whole if line)
 
 
-def _refusal(response: urllib3.BaseHTTPResponse, host: str) -> ApiError:
+def _refusal(response: urllib3.BaseHTTPResponse, host: str, path: str) -> ApiError:
     try:
         status = json.loads(response.data)
         message, reason = str(status["message"]), str(status.get("reason", ""))
     except (ValueError, KeyError, TypeError):
+        # A group of which no kind is known is answered with a line of text.
         message, reason = f"{host} answered {response.status}", ""
+        unknown = path.startswith(f"/apis/{API_VERSION}")
+    else:
+        unknown = "could not find the requested resource" in message
     match response.status:
         case 401:
             message = f"{host} does not know you ({message}): log in again, or choose another --context"
-        case 404 if "could not find the requested resource" in message:
+        case 404 if unknown:
             message = f"{host} does not serve {API_VERSION}: Bailiwick is not installed there"
     return ApiError(message, response.status, reason)
 

@@ -136,7 +136,8 @@ class Check(Flags):
         ),
     ] = None
     file: Annotated[
-        list[str] | None, typer.Option("--filename", "-f", metavar="FILE", help="Policies from files, not the cluster.")
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="FILE", help="Policies from files or folders, not the cluster."),
     ] = None
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
 

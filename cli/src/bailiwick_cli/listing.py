@@ -7,11 +7,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 from bailiwick_cli import output, steps
 from bailiwick_cli.cluster import Cluster, Object, connect, grants_path
-from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import List
 from bailiwick_cli.grantview import GrantView, moment, span
 from bailiwick_cli.options import Output
@@ -32,7 +33,7 @@ def run(options: List) -> int:
     cluster = connect(options)
     namespace = None if options.all_namespaces else cluster.namespace
     path = grants_path(namespace)
-    items, version = cluster.listed(path)
+    items, version = _listed(cluster, path)
     wanted = _wanted(options, cluster)
     found = [raw for raw in items if _readable(raw) and wanted(GrantView(raw, time.time()))]
     if options.watch:
@@ -44,6 +45,16 @@ def run(options: List) -> int:
         if not found and options.output is not Output.NAME:
             output.talk(f"No approvals found{'' if namespace is None else f' in {namespace}'}.")
     return Exit.OK
+
+
+def _listed(cluster: Cluster, path: str) -> tuple[list[Object], str]:
+    try:
+        return cluster.listed(path)
+    except ApiError as error:
+        if error.status != HTTPStatus.FORBIDDEN or path != grants_path(None):
+            raise
+        # Rights are given namespace by namespace, so that most people meet this one.
+        raise CliError(f"{error}: you may not see every namespace; name one of yours with -n instead of -A") from error
 
 
 def _wanted(options: List, cluster: Cluster) -> Wanted:

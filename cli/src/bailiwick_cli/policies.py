@@ -31,7 +31,7 @@ def of_cluster(cluster: Cluster) -> Snapshot:
 
 def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
     """Compile the policies of files; returns the namespace that they are of, too."""
-    found = [raw for name in names for raw in _read(name)]
+    found = [raw for name in names for file in _files(name) for raw in _read(file)]
     if not found:
         raise CliError(f"{', '.join(names)}: no {_KIND} there")
     spaces = sorted({raw["metadata"].get("namespace") or namespace or "default" for raw in found})
@@ -64,6 +64,15 @@ def _compiled(items: Sequence[Object]) -> Snapshot:
             for problem in judge(policy_ref(raw), raw.get("spec")).problems:
                 output.talk(f"warning: the policy {visible(policy.ref.name)} is broken: {visible(str(problem))}")
     return Snapshot.of(compiled)
+
+
+def _files(name: str) -> list[str]:
+    """Return a file itself, and of a folder the files that a decision point takes from it, hidden names passed over."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return [name]
+    below = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix in {".yaml", ".yml"})
+    return sorted(str(folder / file) for file in below if not any(part.startswith(".") for part in file.parts))
 
 
 def _read(name: str) -> list[Object]:

@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -74,11 +74,24 @@ def command(
 def before_command(app: typer.Typer, text: str) -> None:
     """Take kubectl's own flags before the command too."""
 
-    def call(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - as `Flags` says
+    def call(ctx: typer.Context, *, version: bool, **given: Any) -> None:  # noqa: ANN401, ARG001 - as `Flags` says
         ctx.obj = given
 
-    _sign(call, parameters(Flags), typer.Context)
+    # Read before all else, since a command would be missing otherwise.
+    option = typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    version = inspect.Parameter(
+        "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+    )
+    _sign(call, [*parameters(Flags), version], typer.Context)
     app.callback(help=text)(call)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - not on the way of `--help`
+
+        sys.stdout.write(f"kubectl-bailiwick {version('bailiwick')}\n")
+        raise typer.Exit
 
 
 def _sign(call: Callable[..., None], parameters: list[inspect.Parameter], context: type) -> None:

@@ -170,7 +170,7 @@ def _bounded(text: str, flag: str, least: int, most: int) -> int:
 
 
 def _told(options: Request, raw: dict[str, Any]) -> None:
-    name = raw["metadata"]["name"]
+    name, namespace = raw["metadata"]["name"], raw["metadata"]["namespace"]
     match options.output:
         case Output.JSON | Output.YAML:
             sys.stdout.write(output.document(raw, options.output))
@@ -178,4 +178,4 @@ def _told(options: Request, raw: dict[str, Any]) -> None:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
             output.write(described(GrantView(raw, time.time())))
-    output.talk(f"Asked for; `kubectl bailiwick wait {visible(name)}` tells when it is approved.")
+    output.talk(f"Asked for; `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}` tells when it is approved.")

@@ -159,4 +159,5 @@ def _told(grant: GrantView, decision: Decision) -> None:
     if open_steps:
         output.talk(f"It still needs {visible(', '.join(open_steps))}.")
     else:
-        output.talk(f"All steps are met; `kubectl bailiwick wait {visible(grant.name)}` tells when it can be used.")
+        wait = f"kubectl bailiwick wait {grant.name} -n {grant.namespace}"
+        output.talk(f"All steps are met; `{visible(wait)}` tells when it can be used.")

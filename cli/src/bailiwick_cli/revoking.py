@@ -30,4 +30,8 @@ def run(options: Revoke) -> int:
     except ApiError as error:
         raise explained(cluster, path, grant, error) from error
     sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if grant.phase == 'Pending' else 'revoked'}\n")
+    # What was done by it is done: whoever revokes in a hurry is to hear of that here.
+    if grant.ended or grant.uses:
+        before = f"It was {grant.phase} already" if grant.ended else "It was in use"
+        output.talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
     return Exit.OK

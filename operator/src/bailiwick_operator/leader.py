@@ -9,6 +9,7 @@ through, log `.reason` of errors that have none, and measure the deadline by the
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Awaitable
 from http import HTTPStatus
@@ -135,7 +136,7 @@ class _Lock(LeaseLock):
             # Not a 404, so the library neither creates nor takes anything.
             found, what = False, ApiException(status=0, reason=str(error) or type(error).__name__)
         if not found and isinstance(what, ApiException) and what.status != HTTPStatus.NOT_FOUND:
-            self.problem = f"{what.status} {what.reason}" if what.status else what.reason
+            self.problem = _said(what) if what.status else what.reason
         return found, what
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
@@ -159,12 +160,21 @@ class _Lock(LeaseLock):
             done = await call
         except ApiException as error:
             # Mostly 409: somebody else was quicker.
-            self.problem = f"{error.status} {error.reason}"
+            self.problem = _said(error)
             return False
         except _UNREACHABLE as error:
             self.problem = str(error) or type(error).__name__
             return False
         return done is not False
+
+
+def _said(error: ApiException) -> str:
+    """Return status and the API server's words, which name the missing namespace, or the right that is lacking."""
+    try:
+        message = json.loads(error.body or "")["message"]
+    except (ValueError, LookupError, TypeError):
+        message = error.reason
+    return f"{error.status} {message}"
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:

@@ -210,17 +210,19 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="bailiwick-operator",
+        usage="%(prog)s [--kubeconfig FILE] [FLAGS]",
         description="Reconciles EndpointPolicies and ApprovalGrants, and proves that the guards are in force.",
         epilog="Each flag --some-name can be given as the variable BAILIWICK_SOME_NAME (several: with commas).",
         allow_abbrev=False,
     )
 
     def text(flag: str, default: str, meaning: str) -> None:
-        parser.add_argument(f"--{flag}", default=given(flag, default), help=f"{meaning} (default: {default or 'none'})")
+        parser.add_argument(f"--{flag}", default=given(flag, default), help=f"{meaning} (default: {default})")
 
     def number(flag: str, kind: type[int | float], default: float, meaning: str) -> None:
         # argparse converts a default that is text, so a bad variable is refused as a bad flag is.
-        parser.add_argument(f"--{flag}", type=kind, default=given(flag, str(default)), help=f"{meaning} ({default})")
+        told = f"{meaning} (default: {default})"
+        parser.add_argument(f"--{flag}", type=kind, default=given(flag, str(default)), help=told)
 
     text("namespace", _DEFAULTS.namespace, "where Bailiwick is installed")
     text("webhook-account", _DEFAULTS.webhook_name, "service account of the decision point")
@@ -234,6 +236,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--kubeconfig",
+        metavar="FILE",
         type=Path,
         default=given("kubeconfig", "") or None,
         help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
@@ -246,7 +249,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="URL",
         help="status URL of one process of the decision point, instead of those of the Service; repeatable",
     )
-    text("identity", "", "name of this process in the lease; default: host name and a random part")
+    parser.add_argument(
+        "--identity",
+        default=given("identity", ""),
+        help="name of this process in the lease (default: host name and a random part)",
+    )
     number("lease-seconds", int, 15, "how long the lease holds without renewal")
     number("renew-seconds", int, 10, "within what time a renewal must succeed, else leadership is lost")
     number("retry-seconds", int, 2, "how often the lease is tried")
@@ -295,7 +302,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="FILE",
         help="the decision point's file of issuers, to tell policies which gate people whom nobody knows",
     )
-    number("health-port", int, 0, "port of /healthz, 0 for none")
+    number("health-port", int, 0, "port of /healthz and /metrics, 0 for none")
     parser.add_argument(
         "--log-level",
         choices=_LEVELS,

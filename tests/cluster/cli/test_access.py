@@ -56,6 +56,16 @@ def test_the_namespace_is_that_of_the_context(listed: Callable[..., Ran], config
     assert (ran.code, ran.err) == (0, f"No approvals found in {tenant.namespace}.\n"), ran
 
 
+def test_where_was_looked_is_said_where_nobody_said_where_to_look(
+    listed: Callable[..., Ran], config: Config, tenant: Tenant
+) -> None:
+    ran = listed(config, arguments=("show", "agr-none"))
+    where = f"looked in {tenant.namespace}, the namespace of your context; say -n for another"
+    assert ran.err.endswith(f'"agr-none" not found ({where})\n'), ran
+    ran = listed(config, arguments=("show", "agr-none", "-n", tenant.namespace))
+    assert ran.err.endswith('"agr-none" not found\n'), ran
+
+
 def test_an_exec_plugin_gives_the_token(listed: Callable[..., Ran], config: Config, tmp_path: Path) -> None:
     credential = {
         "apiVersion": "client.authentication.k8s.io/v1",

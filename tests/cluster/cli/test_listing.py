@@ -53,6 +53,13 @@ def test_a_table_has_a_line_for_each_grant(cli: Cli, tenant: Tenant, grants: dic
     assert by_name[grants["two"]][4] == "0/2"
 
 
+def test_who_may_not_see_every_namespace_is_told_to_name_one(cli: Cli, grants: dict[str, str]) -> None:
+    ran = cli("grace", "list", "-A")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith("you may not see every namespace; name one of yours with -n instead of -A\n"), ran
+    assert grants["two"] in cli("grace", "list").out
+
+
 def test_wide_says_more_and_headers_can_be_left_out(cli: Cli, tenant: Tenant, grants: dict[str, str]) -> None:
     ran = cli("carol", "list", "-o", "wide", "--no-headers")
     row = next(line for line in ran.out.splitlines() if line.startswith(grants["waiting"]))

@@ -66,6 +66,12 @@ class TestASecondOperator:
         assert second.stop() == 0
         assert holder(callers.admin, installed) is None
 
+    def test_says_in_the_api_servers_words_why_it_may_not_lead(self, new_operator: NewOperator) -> None:
+        lost = new_operator("--namespace", "nowhere").start()
+        lost.await_said("not leading")
+        assert 'cannot get resource "leases"' in lost.said("not leading")[0]["why"]
+        assert lost.stop() == 0
+
     def test_stops_while_it_waits(self, new_operator: NewOperator, grants: Grants) -> None:
         first = new_operator("--identity", "first").start().await_leading()
         second = new_operator("--identity", "second").start()

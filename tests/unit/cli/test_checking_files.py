@@ -104,6 +104,18 @@ def test_an_endpoint_without_settings_is_denied(check: Check) -> None:
     assert ran.code == 1, ran
 
 
+def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) -> None:
+    written = {"team/policy.yml": policy("crm", rules=[ALLOWED], endpointSettings=settings())}
+    written |= {".hidden/other.yaml": policy("other"), "accounts.yaml": {"apiVersion": "v1", "kind": "Namespace"}}
+    for name, content in written.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("spec: [", encoding="utf-8")
+    call = ("customers.list", "customer/1", "--context", "count=3")
+    ran = commandline.run("check", "--as", AGENT, *call, "-f", str(tmp_path))
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "allow  allowed"), ran
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

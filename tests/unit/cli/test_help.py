@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Final
 
 import pytest
@@ -71,6 +72,11 @@ def test_flags_may_stand_before_the_command_and_those_at_it_win() -> None:
     ):
         ran = commandline.run(*arguments)
         assert (ran.code, ran.err.startswith(f"error: there is no kubeconfig at {named}:")) == (2, True)
+
+
+def test_the_version_is_told_without_a_command() -> None:
+    ran = commandline.run("--version")
+    assert (ran.code, ran.out, ran.err) == (0, f"kubectl-bailiwick {version('bailiwick')}\n", "")
 
 
 def test_a_defect_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

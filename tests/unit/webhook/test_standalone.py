@@ -163,6 +163,15 @@ def test_a_directory_that_is_none_is_told(tmp_path: Path) -> None:
     assert f"cannot start: {tmp_path}/nowhere is not a directory" in said
 
 
+def test_a_file_of_records_that_cannot_be_opened_is_told_with_its_flag(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "records"
+    code, said = refused("--policies", str(tmp_path), "--development", "--record-file", str(file))
+    assert (code, said.splitlines()[-1]) == (
+        1,
+        f"bailiwick-webhook: cannot start: --record-file {file}: No such file or directory",
+    )
+
+
 class TestTheReadme:
     """What it shows of a first look is what comes back."""
 

@@ -1,10 +1,18 @@
-"""What the values of flags must be: numbers, and addresses that nobody else reaches. For argparse, in `settings`.
+"""What the values of flags must be, numbers and addresses that nobody else reaches, and how help tells of them.
 
-Holds: what is refused is refused with a sentence, before anything starts.
+For argparse, in `settings`. Holds: what is refused is refused with a sentence, before anything starts.
 """
 
 import argparse
 import ipaddress
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells a default where there is one to tell: what no flag stands for is said in its words, or is plain."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        absent = action.default is None or action.default is False or action.default in ("", [])
+        return action.help if absent else super()._get_help_string(action)
 
 
 def positive(text: str) -> float:

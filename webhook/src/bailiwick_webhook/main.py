@@ -72,14 +72,7 @@ async def _run(given: Settings) -> None:
         given.place.leash.follow(asyncio.get_running_loop(), stop.set)
     tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
-        records = await stack.enter_async_context(
-            RecordWriter(
-                given.record_file,
-                fsync=given.record_fsync,
-                limits=given.record_limits,
-                turn=None if given.place is None else given.place.turn,
-            )
-        )
+        records = await stack.enter_async_context(_writer(given))
         store, identity, pdp, keysets = (
             standalone.parts(given, given.policies, records)
             if given.policies is not None
@@ -142,6 +135,16 @@ async def _run(given: Settings) -> None:
         _log.info("draining", seconds=given.drain_seconds)
         # Unready from now on, but answering: who routes to us needs a moment to notice.
         await asyncio.sleep(given.drain_seconds)
+
+
+def _writer(given: Settings) -> RecordWriter:
+    """Open the file of records. Raises `OSError` that names the flag."""
+    turn = None if given.place is None else given.place.turn
+    try:
+        return RecordWriter(given.record_file, fsync=given.record_fsync, limits=given.record_limits, turn=turn)
+    except OSError as error:
+        message = f"--record-file {given.record_file}: {error.strerror or error}"
+        raise OSError(message) from error
 
 
 def _clustered(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook.flagvalues import any_count, count, loopback, positive, silence
+from bailiwick_webhook.flagvalues import Help, any_count, count, loopback, positive, silence
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
@@ -195,8 +195,10 @@ def _parser() -> argparse.ArgumentParser:
     names = Installation()
     parser = argparse.ArgumentParser(
         prog="bailiwick-webhook",
+        usage="%(prog)s [--kubeconfig FILE | --policies DIR] [FLAGS]",
         description="The decision point: may this identity do this on this resource now, with the approval it shows?",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
+        allow_abbrev=False,
     )
     serving = parser.add_argument_group("serving")
     serving.add_argument("--host", default="127.0.0.1", help="address to listen on; anything but loopback needs TLS")
@@ -205,14 +207,17 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument(
         "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 takes a free one"
     )
-    serving.add_argument("--external-url", default="", help="base of the URLs in answers (default: host and port)")
-    serving.add_argument("--tls-cert-file", type=Path, help="certificate chain, PEM")
-    serving.add_argument("--tls-key-file", type=Path, help="private key, PEM")
+    serving.add_argument(
+        "--external-url", metavar="URL", default="", help="base of the URLs in answers (default: host and port)"
+    )
+    serving.add_argument("--tls-cert-file", metavar="FILE", type=Path, help="certificate chain, PEM")
+    serving.add_argument("--tls-key-file", metavar="FILE", type=Path, help="private key, PEM")
     serving.add_argument(
         "--tls-poll-seconds", type=positive, default=5.0, help="look this often whether the two files have changed"
     )
     serving.add_argument(
         "--tls-server-name",
+        metavar="NAME",
         action="append",
         default=[],
         help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
@@ -252,7 +257,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     alone = parser.add_argument_group("standalone")
     alone.add_argument(
-        "--policies", type=Path, help="decide by the *.yaml and *.yml files below this directory, without a cluster"
+        "--policies",
+        metavar="DIR",
+        type=Path,
+        help="decide by the *.yaml and *.yml files below this directory, without a cluster",
     )
     alone.add_argument(
         "--development",
@@ -262,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     cluster = parser.add_argument_group("Kubernetes")
     cluster.add_argument(
         "--kubeconfig",
+        metavar="FILE",
         type=Path,
         help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
     )
@@ -271,6 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     cluster.add_argument("--operator-account", default=names.operator_name, help="service account of the operator")
     cluster.add_argument(
         "--human-username-prefix",
+        metavar="PREFIX",
         action="append",
         default=[],
         help="usernames that begin so are people; repeatable (default: whatever does not begin with system:)",
@@ -278,6 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     identity = parser.add_argument_group("identity")
     identity.add_argument(
         "--issuers",
+        metavar="FILE",
         type=Path,
         help="YAML file of the issuers besides the cluster that policies may name; see examples/support/issuers.yaml",
     )
@@ -287,7 +298,9 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--relist-interval", type=positive, default=720.0, help="list everything anew about this often")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
     record = parser.add_argument_group("decision record")
-    record.add_argument("--record-file", type=Path, default=Path("-"), help="JSON lines are appended here; - is stdout")
+    record.add_argument(
+        "--record-file", metavar="FILE", type=Path, default=Path("-"), help="JSON lines are appended here; - is stdout"
+    )
     _add_record(record)
     return parser
 
@@ -306,6 +319,7 @@ def _add_record(record: argparse._ArgumentGroup) -> None:
     usual = Limits()
     record.add_argument(
         "--record-hmac-key-file",
+        metavar="FILE",
         type=Path,
         help="key of the HMACs that stand for sensitive values, 32 bytes or more; without it nothing is left of them",
     )

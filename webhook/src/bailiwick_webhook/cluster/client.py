@@ -8,6 +8,7 @@ write carries a resourceVersion, so the second one conflicts.
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -238,7 +239,7 @@ class Cluster:
             response = await self._send(method, path, body, self._timeout, {"Accept": accept, "Content-Type": kind})
             async with response:
                 raw = await response.read()
-            said = orjson.loads(raw) if raw else {}
+            said = _json(method, path, response.status, raw)
             answer = Answer(
                 response.status, said if isinstance(said, dict) else {}, _date(response.headers.get("Date"))
             )
@@ -274,6 +275,16 @@ class Cluster:
 
 def _grant(namespace: str, name: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/{APPROVAL_GRANTS}/{name}"
+
+
+def _json(method: str, path: str, status: int, raw: bytes) -> object:
+    """Return the body. Raises `ClusterUnavailableError` where it is not JSON, as a group that nobody serves is told."""
+    try:
+        return orjson.loads(raw) if raw else {}
+    except ValueError as error:
+        hint = ": are the definitions (crds/) applied?" if status == HTTPStatus.NOT_FOUND else ""
+        message = f"{method} {path}: {status}, and no JSON{hint}"
+        raise ClusterUnavailableError(message) from error
 
 
 def _date(header: str | None) -> float | None:

@@ -91,7 +91,7 @@ class ListWatch:
             except HistoryGoneError as gone:
                 _log.info("history gone, listing again", collection=self._collection.path, why=str(gone))
             except ClusterUnavailableError as error:
-                _log.warning("API server unreachable", collection=self._collection.path, error=str(error))
+                _log.warning("cannot be read from the API server", collection=self._collection.path, error=str(error))
             except Exception:  # noqa: BLE001 - the sink's defect; ending here would end every decision
                 _log.exception("could not be taken up, listing again", collection=self._collection.path)
             else:

@@ -1,0 +1,43 @@
+"""What `examples/crm/README.md` tells somebody to type comes to an export, in front of the CRM API that runs here."""
+
+from typing import Final
+
+from bailiwick_api.accounts import Installation
+from demo.stack import Stack
+from localcluster.rest import Rest
+from support.pages import script
+from support.shell import Shell, succeeded
+from support.waiting import until
+
+PAGE: Final = "../examples/crm/README.md"
+
+
+def test_the_page_of_the_example_comes_to_an_export_that_works_once(stack: Stack) -> None:
+    shell = Shell(stack.cluster, PAGE)
+    here = {"http://localhost:8000": stack.crm_url}
+    # Each block is a shell of its own here; a reader's has what the ones before it set.
+    asked = succeeded(shell.run("AGENT=", **here, **{"jq -r .task.id)": 'jq -r .task.id)\necho; echo "$AGENT $TASK"'}))
+    listed_and_denied, agent_and_task = asked.splitlines()
+    agent, task = agent_and_task.split()
+    assert "Harbour Mills" in listed_and_denied
+    assert '"reason": "approval_required"' in listed_and_denied
+    known = f"AGENT={agent} TASK={task}\n"
+    name = task.partition(".")[0]
+    grant = f"/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants/{name}"
+    admin: Rest = stack.cluster.rest()
+    until(lambda: "phase" in admin.get(grant).body.get("status", {}), f"{name} was seen")
+    binding = admin.get(grant).body["spec"]["request"]["binding"]["digest"]
+    noticed = f'"seen with the customer" --yes --binding {binding}'
+    looked = {"kubectl bailiwick list": f"{known}kubectl bailiwick list", '"seen with the customer"': noticed}
+    assert name in succeeded(shell.run("kubectl bailiwick list", "carol", **looked))
+    until(lambda: admin.get(grant).body["status"]["phase"] == "Active", f"{name} is active")
+    used = {**here, "APPROVAL=": f"{known}APPROVAL="}
+    assert succeeded(shell.run("APPROVAL=", **used)) == '{"name": "Harbour Mills"}'
+    assert '"reason": "approval_consumed"' in succeeded(shell.run("APPROVAL=", **used))
+
+
+def test_the_page_names_the_decision_point_by_what_its_certificate_is_for() -> None:
+    own = Installation()
+    starting = script(PAGE, "kubectl apply --server-side")
+    assert f"--pdp-name {own.webhook_name}.{own.namespace}.svc\n" in starting
+    assert f"-n {own.namespace} service/{own.webhook_name} 8443:443" in starting
