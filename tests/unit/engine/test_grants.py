@@ -260,6 +260,22 @@ class TestAGrant:
         assert fitness(read(stranger), gate_of(GATED), CALL, for_dave, AROUND) is Fitness.UNVERIFIABLE
 
     @pytest.mark.invariant(1)
+    @pytest.mark.parametrize(
+        "party",
+        [
+            Subject("serviceAccount", "dave", "dave-uid"),
+            Subject("user", "dave", "corp#dave", issuer="corp"),
+            Subject("user", "d@corp.example", "corp#d@corp.example", issuer="corp", username="dave"),
+        ],
+        ids=["an account", "a person", "a person of another name at the API server"],
+    )
+    def test_bars_whoever_the_call_is_for_and_whoever_acts_by_every_name_of_theirs(self, party: Subject) -> None:
+        stranger = with_request(ACTIVE, subject={"type": "t", "id": "x", "uid": "x"})
+        acting = replace(CALL, actors=(party,))
+        assert fitness(read(stranger), gate_of(GATED), CALL, party, AROUND) is Fitness.UNVERIFIABLE
+        assert fitness(read(stranger), gate_of(GATED), acting, _subject(), AROUND) is Fitness.UNVERIFIABLE
+
+    @pytest.mark.invariant(1)
     def test_bars_the_actors_of_the_request(self) -> None:
         assert fit(with_request(ACTIVE, actors=[{"id": "dave"}])) is Fitness.UNVERIFIABLE
 

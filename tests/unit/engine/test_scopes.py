@@ -197,8 +197,8 @@ class TestByHand:
 
     def test_its_author_is_no_reviewer_of_it(self) -> None:
         of = by_hand()
-        of["spec"]["reviews"] = [review(of, "dave", binding="grant-uid")] if "digest" in of else []
-        assert on(of).reason is Reason.APPROVAL_UNVERIFIABLE
+        for reviewer, outcome in (("carol", Outcome.USE_GRANT), ("dave", Outcome.DENY)):
+            assert on(reviewed(of, review(of, reviewer))).outcome is outcome
 
     def test_it_is_for_its_subject_alone(self) -> None:
         other = replace(CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:other", AGENT_UID))

@@ -90,6 +90,11 @@ TABLE = [
     Case("active needs no proof to stay", grant("dave", status=active(counted=COUNTED_DAVE)), "Active", proven=False),
     Case("active past its window is lapsed", grant("dave", status=active()), "Lapsed", minutes=9),
     Case(
+        "active without an end is lapsed",
+        grant("dave", status={"phase": "Active", "counted": COUNTED_DAVE}),
+        "Lapsed",
+    ),
+    Case(
         "active past pendingUntilTime is not expired",
         grant("dave", status=active(notAfterTime=at(hours=3))),
         "Active",

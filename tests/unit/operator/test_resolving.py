@@ -15,6 +15,7 @@ from bailiwick_webhook.identity.people import uid_of
 from support.objects import AGENT, Object, gated_rule, grant, policy, rule, settings, step, subject
 
 CAROL: Final = "carol@corp.example"
+DAVE: Final[Object] = {"subject": {"type": "user", "id": "dave", "uid": uid_of("corp", "dave")}}
 PEOPLE: Final = [
     subject(),
     {"name": "carol", "user": {"issuer": "corp", "name": CAROL}},
@@ -142,6 +143,35 @@ FITTING: Final = [
         asserted=True,
     ),
     Fits("an account that the enforcer asserts", accounts={}, asserted=True),
+    Fits(
+        "an actor that the enforcer asserts, for somebody whom the rule does not name",
+        {"subject": {"type": "user", "id": "dave"}, "actors": [{"id": "bot", "uid": uid_of(ASSERTED, "bot")}]},
+        {"subjects": ["bot"]},
+        accounts={},
+        asserted=True,
+        spec={"subjects": [*PEOPLE, {"name": "bot", "entity": {"type": "user", "ids": ["bot"]}}]},
+    ),
+    Fits(
+        "an actor of the person's issuer that the rule names",
+        {**DAVE, "actors": [{"issuer": "corp", "id": CAROL, "uid": uid_of("corp", CAROL)}]},
+        {"subjects": ["carol"]},
+    ),
+    Fits(
+        "an account for which the person's issuer vouches",
+        {**DAVE, "actors": [{"issuer": "corp", "id": AGENT, "uid": uid_of("corp", AGENT)}]},
+        accounts={},
+    ),
+    Fits(
+        "a property among those of one of the rule's entries",
+        _resource("42", properties={"env": "test"}),
+        {"resources": [*_properties("prod")["resources"], *_properties("test")["resources"]]},
+    ),
+    Fits(
+        "no reason where only its form is asked for",
+        {},
+        {"approval": {**APPROVAL, "reason": {"required": False, "pattern": "INC-.*"}}},
+    ),
+    Fits("a reason of any form", {"reason": "please"}, {"approval": {**APPROVAL, "reason": {"required": True}}}),
     Fits("a rule of a policy that is suspended", spec={"suspend": True}),
 ]
 
@@ -233,6 +263,18 @@ UNFIT: Final = [
         {"subject": {"type": "serviceAccount", "id": "system:serviceaccount:a:b"}},
         accounts={"system:serviceaccount:a:b": "uid"},
         why="does not name its subject",
+    ),
+    Unfit(
+        "a person beside the one of their issuer whom the rule names",
+        DAVE,
+        {"subjects": ["carol"]},
+        why="does not name its subject: dave",
+    ),
+    Unfit(
+        "a subject and an actor of whom the rule names neither",
+        {**DAVE, "actors": [{"issuer": "cluster", "id": AGENT, "uid": "agent-uid"}]},
+        {"subjects": ["carol"]},
+        why="does not name its subject or one of its actors: dave",
     ),
     Unfit("an account that is not there", accounts={AGENT: None}, why="there is no service account"),
     Unfit(

@@ -1,6 +1,7 @@
 """Uses of a grant over time: what only a clock that a test moves can show. Races and faults are in tests/cluster."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -13,14 +14,15 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Verdict
+from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer
 from bailiwick_webhook.consume import IDEMPOTENT_FOR, Consumer
-from support.objects import Object, gated_rule
+from support.objects import Object, gated_rule, rule
 from unit.engine.cases import AGENT_UID, CALL, ENFORCER, NOW, approved, at, governed, read, verdict_of
 
 STEPS: Final = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]
+GRANT: Final = approved(governed(gated_rule("export", approval={"steps": STEPS, "maxUses": 2})))
 
 
 @dataclass
@@ -30,11 +32,17 @@ class Stored:
     grant: Object
     now: float = NOW
     writes: list[Object] = field(default_factory=list)
+    read: Answer | None = None
+    """What it answers instead of the grant."""
+    refusals: list[Answer] = field(default_factory=list)
+    """What it answers instead of writing, one after the other."""
 
     async def read_grant(self, namespace: str, name: str) -> Answer:
-        return Answer(200, copy.deepcopy(self.grant), self.now)
+        return self.read or Answer(200, copy.deepcopy(self.grant), self.now)
 
     async def write_grant_status(self, grant: Object) -> Answer:
+        if self.refusals:
+            return self.refusals.pop(0)
         if grant["metadata"]["resourceVersion"] != self.grant["metadata"]["resourceVersion"]:
             return Answer(409, {"message": "the object has been modified"}, self.now)
         self.writes.append(grant)
@@ -52,8 +60,13 @@ class Bench:
     now: float = NOW
     theirs: float | None = None
     """The API server's clock, where it is another."""
+    decided: float | None = None
+    """When the call was decided, where that was before its use was taken."""
+    lagging: tuple[Snapshot, Object] | None = None
+    """By which policies it was decided and what the store knew of the grant, where that was of before."""
     reason: Reason | None = None
     """Why the last answer was what it was."""
+    outcome: Outcome | None = None
 
     def __post_init__(self) -> None:
         approval = {"steps": STEPS, "maxUses": self.max_uses, "presentation": self.presentation}
@@ -72,8 +85,10 @@ class Bench:
         self.server.now = self.now if self.theirs is None else self.theirs
         call = replace(CALL, caller=asked_by, shown=shown)
         asked = Asked(call, request_id, live_identity=True)
-        known = read(self.server.grant)
-        verdict = verdict_of(self.snapshot, call, [known], Circumstances(self.now))
+        policies, stored = self.lagging or (self.snapshot, self.server.grant)
+        known = read(stored)
+        decided = self.now if self.decided is None else self.decided
+        verdict = verdict_of(policies, call, [known], Circumstances(decided))
         candidates = (*self.consumer.taken_before(asked, verdict, [known]), *verdict.grants)
 
         def judge(grant: Grant, now: float) -> Verdict:
@@ -82,7 +97,7 @@ class Bench:
         told, used = await self.consumer.consume(
             asked, replace(verdict, grants=candidates), f"eval_{len(self.server.writes)}", judge
         )
-        self.reason = told.reason
+        self.reason, self.outcome = told.reason, told.outcome
         return used is not None
 
 
@@ -101,11 +116,58 @@ async def test_a_repeated_request_is_the_same_call_for_thirty_seconds_and_then_a
 
 async def test_a_repeated_request_of_a_used_up_grant_is_denied_after_thirty_seconds() -> None:
     bench = Bench(max_uses=1)
-    assert await bench.ask("id")
-    assert await bench.ask("id")
+    for _ in range(2):
+        assert await bench.ask("id")
+        assert (bench.outcome, bench.reason) == (Outcome.USE_GRANT, Reason.ALLOWED)
     bench.now += IDEMPOTENT_FOR + 0.1
     assert not await bench.ask("id")
     assert bench.uses == 1
+
+
+def _status(bench: Bench, **status: object) -> None:
+    bench.server.grant["status"] |= status
+
+
+def _other_rule(bench: Bench) -> None:
+    bench.snapshot = governed(gated_rule("export", approval={"steps": STEPS, "maxUses": 1, "windowSeconds": 599}))
+
+
+def _used_up_and_another_rule(bench: Bench) -> None:
+    _status(bench, phase="Consumed")
+    _other_rule(bench)
+
+
+def _denied(bench: Bench) -> None:
+    bench.snapshot = governed(
+        gated_rule("export", approval={"steps": STEPS, "maxUses": 1}), rule("no", effect="Deny", actions=["*"])
+    )
+
+
+CHANGES: Final[dict[str, tuple[Callable[[Bench], None], Reason]]] = {
+    "revoked": (lambda bench: bench.server.grant["spec"].update(revocation={"by": "carol"}), Reason.APPROVAL_REVOKED),
+    "deleted": (
+        lambda bench: bench.server.grant["metadata"].update(deletionTimestamp=at(0)),
+        Reason.APPROVAL_REVOKED,
+    ),
+    "denied by a reviewer": (lambda bench: _status(bench, phase="Denied"), Reason.APPROVAL_DENIED),
+    "at its end": (lambda bench: _status(bench, notAfterTime=at(0)), Reason.APPROVAL_EXPIRED),
+    "of a rule that changed": (_other_rule, Reason.APPROVAL_REQUIRED),
+    "used up, of a rule that changed": (_used_up_and_another_rule, Reason.APPROVAL_CONSUMED),
+    "denied by a rule": (_denied, Reason.POLICY_DENIED),
+}
+
+
+@pytest.mark.invariant(11)
+@pytest.mark.parametrize(("change", "reason"), CHANGES.values(), ids=CHANGES)
+async def test_a_repeated_request_is_let_through_by_nothing_but_what_let_it_through(
+    change: Callable[[Bench], None], reason: Reason
+) -> None:
+    bench = Bench(max_uses=1)
+    assert await bench.ask("id")
+    bench.lagging = (bench.snapshot, copy.deepcopy(bench.server.grant))
+    change(bench)
+    assert not await bench.ask("id")
+    assert (bench.outcome, bench.reason, bench.uses) == (Outcome.DENY, reason, 1)
 
 
 async def test_a_repeated_request_is_repeated_by_the_same_enforcer_only() -> None:
@@ -134,7 +196,9 @@ async def test_without_a_request_id_every_call_is_its_own() -> None:
 async def test_times_are_judged_at_the_later_of_both_clocks() -> None:
     until = datetime.fromisoformat(Bench().server.grant["status"]["notAfterTime"]).timestamp()
     for ours, theirs, served in ((-1.0, -1.0, True), (-1.0, 0.0, False), (0.0, -1.0, False)):
-        assert await Bench(now=until + ours, theirs=until + theirs).ask() is served
+        bench = Bench(now=until + ours, theirs=until + theirs, decided=until - 1.0)
+        assert await bench.ask() is served
+        assert bench.outcome is (Outcome.USE_GRANT if served else Outcome.DENY)
 
 
 async def test_a_use_adds_one_record_and_changes_nothing_else() -> None:
@@ -204,4 +268,54 @@ async def test_ab_11_a_grant_that_ended_a_second_ago_serves_nobody(left: float, 
     bench = Bench()
     until = datetime.fromisoformat(bench.server.grant["status"]["notAfterTime"]).timestamp()
     bench.now = until - left
+    assert await bench.ask() is served
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(404, {}, NOW), Reason.APPROVAL_REQUIRED),
+        (Answer(200, {**GRANT, "metadata": {**GRANT["metadata"], "uid": "made-anew"}}, NOW), Reason.APPROVAL_REQUIRED),
+        (Answer(200, {**GRANT, "spec": {}}, NOW), Reason.APPROVAL_REQUIRED),
+        (Answer(403, {"message": "forbidden"}, NOW), Reason.APPROVAL_UNVERIFIABLE),
+        (Answer(500, GRANT, NOW), Reason.APPROVAL_UNVERIFIABLE),
+        (Answer(200, GRANT, None), Reason.CLOCK_SKEW),
+    ],
+    ids=["gone", "another of its name", "not to be read", "refused", "an error", "no date"],
+)
+async def test_a_grant_that_is_not_what_was_known_of_it_serves_nobody(answer: Answer, reason: Reason) -> None:
+    bench = Bench()
+    bench.server.read = answer
+    assert not await bench.ask()
+    assert (bench.server.writes, bench.reason) == ([], reason)
+
+
+@pytest.mark.invariant(11)
+@pytest.mark.parametrize(
+    ("refusals", "served", "reason"),
+    [
+        ([409], True, Reason.ALLOWED),
+        ([409] * 4, True, Reason.ALLOWED),
+        ([409] * 5, False, Reason.APPROVAL_UNVERIFIABLE),
+        ([404], False, Reason.APPROVAL_REVOKED),
+        ([403], False, Reason.APPROVAL_UNVERIFIABLE),
+        ([422], False, Reason.APPROVAL_UNVERIFIABLE),
+        ([500], False, Reason.APPROVAL_UNVERIFIABLE),
+    ],
+)
+async def test_a_use_that_is_not_written_is_none_and_only_a_conflict_is_tried_again(
+    refusals: list[int], served: bool, reason: Reason
+) -> None:
+    bench = Bench()
+    bench.server.refusals = [Answer(status, {"message": "no"}, NOW) for status in refusals]
+    assert await bench.ask() is served
+    assert (bench.server.refusals, bench.uses, bench.reason) == ([], int(served), reason)
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize(("apart", "served"), [(-30.0, True), (-30.1, False), (30.0, True), (30.1, False)])
+async def test_ab_11_clocks_that_are_further_apart_than_is_borne_take_no_use(apart: float, served: bool) -> None:
+    bench = Bench(theirs=NOW)
+    bench.now = NOW + apart
     assert await bench.ask() is served
