@@ -30,6 +30,8 @@ ShortText = Annotated[str, Field(max_length=1024)]
 Phase = Literal["Pending", "Active", "Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"]
 Origin = Literal["Requested", "OnDeny", "PreApproved"]
 TERMINAL_PHASES: Final = frozenset({"Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"})
+GUARD_UNPROVEN: Final = "GuardUnproven"
+"""Why a grant is not ready that was written to while the guards were not proven: nothing that it says is believed."""
 
 
 class RuleRef(Model):

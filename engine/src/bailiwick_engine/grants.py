@@ -15,7 +15,14 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from bailiwick_api.approvalgrant import ApprovalGrant, ApprovalGrantStatus, Phase, Request, Review
+from bailiwick_api.approvalgrant import (
+    GUARD_UNPROVEN,
+    ApprovalGrant,
+    ApprovalGrantStatus,
+    Phase,
+    Request,
+    Review,
+)
 from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.guards import GRANT_NAME_PREFIX
 from bailiwick_engine import quorum
@@ -91,6 +98,14 @@ class Grant:
             if condition.type == "Denied" and condition.status == "True":
                 return condition.last_transition_time.timestamp()
         return None
+
+    @property
+    def void(self) -> bool:
+        """It was written to while the guards were not proven, so that its uses prove nothing either."""
+        return any(
+            condition.type == "Ready" and condition.reason == GUARD_UNPROVEN
+            for condition in self.status.conditions or ()
+        )
 
     @property
     def phase(self) -> Phase:

@@ -182,7 +182,7 @@ class GuardKeeper:
         count = 0
         for _ in range(_VOID_ROUNDS):
             listed = await self._kube.list(GRANTS_PATH)
-            falling = [grant for grant in listed.items if must_void(grant, after, self._installation)]
+            falling = [grant for grant in listed.items if must_void(grant, after, self._installation, _now())]
             moved = False
             for start in range(0, len(falling), _VOID_AT_ONCE):
                 batch = falling[start : start + _VOID_AT_ONCE]

@@ -7,6 +7,7 @@ guard anew; what was written meanwhile never counts. An honest hour without oper
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from typing import Final
 
 import pytest
@@ -15,7 +16,7 @@ from bailiwick_api.guards import REVIEW, STATUS
 from demo.stack import DecisionPoint
 from support.guards.tampering import OPENING, OTHER, Guards
 from support.installing import accepted
-from support.objects import active_status, adding_review, gated_rule
+from support.objects import active_status, adding_review, gated_rule, later
 from support.pdp.running import Bailiwick, await_ready, readiness
 from support.pdp.tenant import OWNERS, RULES, STEPS, Tenant
 from support.waiting import until
@@ -77,6 +78,19 @@ def forge_status(tenant: Tenant, name: str) -> bool:
     """Try to write that it is active and that the review counts."""
     status = {"status": active_status(phase="Active", counted=COUNTED)}
     return tenant.callers.admin.patch(tenant.grant(name), status, "merge", "status").ok
+
+
+def forge_use(tenant: Tenant, name: str, request_id: str, when: str) -> bool:
+    """Try to write that it is used up, by a call of the enforcer with this request id."""
+    enforcer = f"/api/v1/namespaces/{tenant.namespace}/serviceaccounts/api"
+    uid = accepted(tenant.callers.admin.get(enforcer))["metadata"]["uid"]
+    stored = tenant.grant(name)
+    # As the decision point keeps it, which is no secret.
+    parts = ("request", uid, request_id, stored["spec"]["request"]["binding"]["digest"])
+    framed = b"".join(len(part).to_bytes(4, "big") + part.encode() for part in parts)
+    record = {"key": f"sha256:{sha256(framed).hexdigest()}", "time": when, "evaluationID": "eval_forged"}
+    status = active_status(phase="Consumed", uses=1, useRecords=[record])
+    return tenant.callers.admin.patch(stored, {"status": status}, "merge", "status").ok
 
 
 def refused(tenant: Tenant, resource: str) -> None:
@@ -149,6 +163,25 @@ def test_a_request_that_was_changed_under_a_loosened_schema_serves_nobody(
         start_operator(ours)
     void(tenant, name, resource)
     assert tenant.ask("customers.notify", wider).decision is False
+
+
+@pytest.mark.invariant(11, 26)
+@pytest.mark.parametrize("when", [{"seconds": 10}, {"minutes": 5}, {"days": 300}], ids=["now", "soon", "for long"])
+def test_a_use_forged_while_the_guard_is_out_of_force_is_no_call_that_comes_again(
+    ours: Bailiwick, tenant: Tenant, guards: Guards, when: dict[str, float]
+) -> None:
+    """A grant that is used up is over, but for the call that used it: within 30 s it may come again."""
+    resource, request_id = f"used, {when}", f"forged-{len(when)}-{min(when)}"
+    name = tenant.opened("customers.notify", resource)
+    until(lambda: "status" in tenant.grant(name), "the operator has seen it")
+    guards.loosen(STATUS)
+    until(lambda: forge_use(tenant, name, request_id, later(**when)), "the guard lets a forged status through", 20)
+    guards.restore()
+    guards.await_recorded()
+    await_ready(point_of(ours))
+    assert tenant.phase(name) == "Consumed"
+    answer = tenant.ask("customers.notify", resource, request_id=request_id)
+    assert (answer.decision, answer.reason) == (False, "approval_consumed")
 
 
 class TestWhileTheOperatorIsStopped:

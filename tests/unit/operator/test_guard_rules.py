@@ -68,30 +68,53 @@ class TestTheRecord:
 class TestWhatFalls:
     @pytest.mark.parametrize(("version", "falls"), [(150, False), (151, True)])
     def test_is_what_is_newer(self, version: int, falls: bool) -> None:
-        assert must_void(changed(grant(), "metadata.resourceVersion", str(version)), 150, INSTALLATION) is falls
+        assert must_void(changed(grant(), "metadata.resourceVersion", str(version)), 150, INSTALLATION, NOW) is falls
 
     def test_is_what_is_about_to_be_used_too(self) -> None:
-        assert must_void(grant(status=active()), 0, INSTALLATION)
+        assert must_void(grant(status=active()), 0, INSTALLATION, NOW)
 
     @pytest.mark.parametrize("phase", sorted(TERMINAL_PHASES))
     def test_is_not_what_is_over(self, phase: str) -> None:
-        assert not must_void(grant(status={"phase": phase}), 0, INSTALLATION)
+        assert not must_void(grant(status={"phase": phase}), 0, INSTALLATION, NOW)
+
+    @pytest.mark.parametrize(
+        ("records", "falls"),
+        [
+            ([{"time": at(minutes=-61)}], False),
+            ([{"time": at(minutes=-61)}, {"time": at(seconds=-10)}], True),
+            ([{"time": at(days=30)}], True),
+            ([{"time": "soon"}], True),
+            ([{}], True),
+            ([1], True),
+            ("many", False),
+            (None, False),
+        ],
+        ids=["long ago", "just now", "ahead", "no time", "nothing", "no record", "no list", "none"],
+    )
+    def test_is_what_is_used_up_for_as_long_as_its_call_may_come_again(self, records: object, falls: bool) -> None:
+        body = grant(status={"phase": "Consumed", "useRecords": records})
+        assert must_void(body, 0, INSTALLATION, NOW) is falls
 
     def test_is_not_the_canary(self) -> None:
-        assert not must_void(CANARY, 0, INSTALLATION)
+        assert not must_void(CANARY, 0, INSTALLATION, NOW)
 
     def test_is_a_grant_elsewhere_with_the_canarys_name(self) -> None:
-        assert must_void(changed(CANARY, "metadata.namespace", "crm"), 0, INSTALLATION)
+        assert must_void(changed(CANARY, "metadata.namespace", "crm"), 0, INSTALLATION, NOW)
 
     def test_is_a_grant_of_an_api_server_whose_versions_are_no_numbers(self) -> None:
-        assert must_void(changed(grant(), "metadata.resourceVersion", "abc"), 150, INSTALLATION)
+        assert must_void(changed(grant(), "metadata.resourceVersion", "abc"), 150, INSTALLATION, NOW)
 
 
 class TestAVoidGrant:
     @pytest.mark.parametrize(
         ("before", "phase"),
-        [(None, "Expired"), ({"phase": "Pending"}, "Expired"), (active(), "Lapsed")],
-        ids=["new", "pending", "active"],
+        [
+            (None, "Expired"),
+            ({"phase": "Pending"}, "Expired"),
+            (active(), "Lapsed"),
+            ({"phase": "Consumed"}, "Consumed"),
+        ],
+        ids=["new", "pending", "active", "used up"],
     )
     def test_is_over_and_says_why(self, before: Object | None, phase: str) -> None:
         status = voided(grant("dave", status=before), NOW)

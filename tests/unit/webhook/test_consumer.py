@@ -187,6 +187,25 @@ async def test_a_repeated_request_that_shows_no_token_is_none_that_was_let_throu
     assert bench.uses == 1
 
 
+@pytest.mark.invariant(11, 26)
+async def test_a_repeated_request_of_a_grant_that_was_made_void_is_denied() -> None:
+    bench = Bench(max_uses=1)
+    assert await bench.ask("id")
+    status = bench.server.grant["status"]
+    ready = {"type": "Ready", "status": "False", "reason": "GuardUnproven", "lastTransitionTime": at(0)}
+    bench.server.grant["status"] = {**status, "phase": "Consumed", "conditions": [ready]}
+    assert not await bench.ask("id")
+
+
+@pytest.mark.invariant(11)
+async def test_a_use_that_is_yet_to_come_was_taken_by_nobody() -> None:
+    bench = Bench(max_uses=1)
+    assert await bench.ask("id")
+    (record,) = bench.server.grant["status"]["useRecords"]
+    record["time"] = at(86_400)
+    assert not await bench.ask("id")
+
+
 async def test_without_a_request_id_every_call_is_its_own() -> None:
     bench = Bench()
     assert [await bench.ask() for _ in range(3)] == [True, True, False]

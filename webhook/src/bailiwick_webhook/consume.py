@@ -42,8 +42,8 @@ class Consumer:
         if asked.request_id is None:
             return ()
         # By our clock only a guess, so with room: the live read tells, by the API server's clock on both ends.
-        key, now = _key(asked, verdict, ""), self._now() - MAX_SKEW
-        return tuple(grant for grant in known if _already_taken(grant, key, now))
+        key, now = _key(asked, verdict, ""), self._now()
+        return tuple(grant for grant in known if _already_taken(grant, key, now, room=MAX_SKEW))
 
     async def consume(
         self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
@@ -132,12 +132,13 @@ def _digest(*parts: str) -> str:
     return "sha256:" + hashlib.sha256(framed).hexdigest()
 
 
-def _already_taken(live: Grant, key: str, now: float) -> bool:
-    """This very call took its use a moment ago, and the grant was not revoked since."""
-    if live.revoked or live.deleting or live.phase not in {"Active", "Consumed"}:
+def _already_taken(live: Grant, key: str, now: float, room: float = 0.0) -> bool:
+    """This very call took its use a moment ago, and the grant was not revoked or made void since."""
+    if live.revoked or live.deleting or live.void or live.phase not in {"Active", "Consumed"}:
         return False
     return any(
-        record.key in {key, _key_again(key, place)} and now - record.time.timestamp() <= IDEMPOTENT_FOR
+        # Nor one that lies ahead: whoever wrote that would be let through until then.
+        record.key in {key, _key_again(key, place)} and abs(now - record.time.timestamp()) <= IDEMPOTENT_FOR + room
         for place, record in enumerate(live.status.use_records or ())
     )
 

@@ -5,17 +5,18 @@ Where it is not, nothing newer than the record can be shown to have passed a gua
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
 from bailiwick_api.times import stamp
 from bailiwick_operator.reconcile.approvalgrant import OWNED
-from bailiwick_operator.reconcile.conditions import Condition, Status, entries
+from bailiwick_operator.reconcile.conditions import Condition, Status, entries, parsed
 
 Object = dict[str, Any]
-GUARD_UNPROVEN: Final = "GuardUnproven"
+# The decision point lets a call that took a use through again for 30 s; the rest is room for clocks.
+_REPEATABLE: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,30 @@ def pristine(found: Object, made: Object) -> bool:
     return set(spec) == {"request"} and timeless(found) == timeless(made) and "status" not in found
 
 
-def must_void(grant: Object, after: int, installation: Installation) -> bool:
-    """Tell whether a grant falls: not over yet, not the canary, and written after the last proof of the old guard."""
-    if is_canary(grant, installation) or _mapping(grant.get("status")).get("phase") in TERMINAL_PHASES:
+def must_void(grant: Object, after: int, installation: Installation, now: datetime) -> bool:
+    """Tell whether a grant falls: not over yet, not the canary, and written after the last proof of the old guard.
+
+    One that is used up is not over while the call that used it may come again.
+    """
+    if is_canary(grant, installation) or _over(_mapping(grant.get("status")), now):
         return False
     version = grant["metadata"]["resourceVersion"]
     return not version.isdecimal() or int(version) > after
+
+
+def _over(status: Object, now: datetime) -> bool:
+    phase = status.get("phase")
+    if phase != "Consumed":
+        return phase in TERMINAL_PHASES
+    records = status.get("useRecords")
+    return not any(_repeatable(record, now) for record in (records if isinstance(records, list) else ()))
+
+
+def _repeatable(record: object, now: datetime) -> bool:
+    try:
+        return parsed(_mapping(record)["time"]) > now - _REPEATABLE
+    except (KeyError, TypeError, ValueError):
+        return True
 
 
 def voided(grant: Object, now: datetime) -> Status:
@@ -111,17 +130,17 @@ def voided(grant: Object, now: datetime) -> Status:
     present = _mapping(grant.get("status"))
     judged = {*_reviewers(present.get("counted")), *_reviewers(present.get("voided"))}
     unjudged = [who for who in _reviewers(_mapping(grant.get("spec")).get("reviews")) if who not in judged]
-    was_active = present.get("phase") == "Active"
+    phase = {"Active": "Lapsed", "Consumed": "Consumed"}.get(str(present.get("phase")), "Expired")
     generation = grant["metadata"]["generation"]
     message = (
         "written while the guard of grants was not proven to be in force, so it can never count: ask for a new grant"
     )
     conditions = [Condition("Ready", "False", GUARD_UNPROVEN, message)]
-    if was_active:
-        conditions.insert(0, Condition("Lapsed", "True", GUARD_UNPROVEN, message))
+    if phase != "Expired":
+        conditions.insert(0, Condition(phase, "True", GUARD_UNPROVEN, message))
     status = {name: present[name] for name in OWNED if name in present} | {
         "observedGeneration": generation,
-        "phase": "Lapsed" if was_active else "Expired",
+        "phase": phase,
         "conditions": entries(conditions, {}, generation, now),
     }
     if unjudged:

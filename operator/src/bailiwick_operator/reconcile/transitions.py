@@ -7,9 +7,9 @@ which writes nothing, says nothing. Messages are those of the conditions.
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from bailiwick_api.approvalgrant import GUARD_UNPROVEN
 from bailiwick_engine.acceptance import shortened
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import GUARD_UNPROVEN
 
 NOTE_LENGTH: Final = 1024
 _ACTIONS: Final = {
