@@ -96,6 +96,7 @@ async def _run(given: Settings) -> None:
                 serving,
                 identity.notice,
                 Exposition(store, records, pdp.counts, tls, restarts=given.place.restarts if given.place else 0),
+                pdp.counts,
                 tls,
                 given.place.others if given.place else None,
             ),
