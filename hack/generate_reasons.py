@@ -21,7 +21,8 @@ sentence in `context.reason_admin`. A code never changes its meaning and never d
 *Evaluation* is what `access/v1/evaluation` answers, and an item of `access/v1/evaluations`: AuthZEN denies with 200. \
 *Request* is what `access/v1/requests` answers when an approval is asked for a call with this verdict. A caller who \
 may not ask gets 403 from both, whether the endpoint exists or not; a caller who is not proven gets 401, or 503 where \
-nobody can be asked about its token.
+nobody can be asked about its token. More than may be under way is no decision either: 429, with `reason` \
+`overloaded` and `Retry-After` ([availability.md](availability.md#too-much-at-once)).
 
 *Next* is `context.next_action`: `request` an approval, `retry` after `context.retry_after` seconds, or `none`, where \
 asking again helps only once something else has changed.

@@ -58,6 +58,15 @@ PANELS: Final = (
         (("sum by (class) (rate(bailiwick_http_responses_total{%}[$__rate_interval]))", "{{class}}"),),
     ),
     Panel(
+        "Requests under way, and refused as too many",
+        "short",
+        (
+            ("sum by (pod) (bailiwick_requests_under_way{%})", "{{pod}}"),
+            ("sum by (why) (increase(bailiwick_requests_overloaded_total{%}[$__rate_interval]))", "refused: {{why}}"),
+        ),
+        "--requests-at-once is the most of one process, and half of it that of one sender alone.",
+    ),
+    Panel(
         "Age of what is known",
         "s",
         (("max by (pod) (bailiwick_store_age_seconds{%})", "{{pod}}"),),

@@ -40,6 +40,7 @@ FLAGS: Final = {
     "--record-queue-bytes",
     "--record-timeout",
     "--relist-interval",
+    "--requests-at-once",
     "--status-host",
     "--status-port",
     "--tls-cert-file",

@@ -26,6 +26,7 @@ from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.admission import Validate
+from bailiwick_webhook.http.places import MOST
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.issuers import Issuers
@@ -164,9 +165,11 @@ class Alone:
         cluster: object = None,
         bench: Bench | None = None,
         mapped: Mapping[str, bool] | None = None,
+        tokens: NamedTokens | None = None,
+        most: int = MOST,
     ) -> None:
         self.store = StaticStore(policies)
-        self.tokens = NamedTokens()
+        self.tokens = tokens or NamedTokens()
         self.records = records or KeptRecords()
         self.reviews = Reviews(*seers)
         store, installation = cast("Store", self.store), Installation()
@@ -183,7 +186,7 @@ class Alone:
         self.bench = bench
         validate = None if bench is None else Validate(bench, store, mapped, self.pdp.counts).__call__
         signer = Signer(lambda: self.store.keyring)
-        self.application = app.build(self.pdp, identity, url, lambda: False, signer, validate)
+        self.application = app.build(self.pdp, identity, url, lambda: False, signer, validate, most=most)
 
 
 def read(folder: Path) -> list[Object]:

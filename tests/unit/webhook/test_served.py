@@ -1,19 +1,25 @@
 """What a process answers about the generations that it serves, and to whatever else is sent to its status port."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import aiohttp
 import pytest
 
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.http import health
-from bailiwick_webhook.http.health import MOST_ASKED
+from bailiwick_webhook.http.ration import Ration
+from bailiwick_webhook.http.served import MOST_ASKED, MOST_BYTES, MOST_WAITING
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.exposition import Exposition
+from bailiwick_webhook.metrics.table import Overload
 from support.pdp.alone import StaticStore
 from unit.engine.cases import stored
 from unit.webhook.test_policies import named
@@ -21,13 +27,21 @@ from unit.webhook.test_policies import named
 POLICIES: Final = (named("a", 3), stored("broken", {"name": "not a rule"}))
 
 
+class Writer:
+    """What a writer of records tells of itself."""
+
+    written, lost, held, held_bytes, failing = 0, 0, 0, 0, None
+
+
 class Port:
     """A status port of a store that a test may let grow old."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.store = StaticStore(POLICIES)
+        self.counts = Counts()
         self.serving = True
         self.session = session
+        self.number = 0
         self.url = ""
 
     async def ask(self, body: bytes) -> tuple[int, Any]:
@@ -37,10 +51,13 @@ class Port:
 
 @pytest.fixture
 async def port() -> AsyncIterator[Port]:
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         port = Port(session)
-        exposition = Exposition(port.store, cast("Any", None), Counts())
-        server = await serve(health.build(port.store, lambda: port.serving, {}, exposition), "127.0.0.1", 0)
+        exposition = Exposition(port.store, cast("Any", Writer()), port.counts)
+        server = await serve(
+            health.build(port.store, lambda: port.serving, {}, exposition, port.counts), "127.0.0.1", 0
+        )
+        port.number = server.port
         port.url = f"http://127.0.0.1:{server.port}"
         yield port
         await server.stop()
@@ -83,4 +100,103 @@ async def test_no_more_are_answered_than_a_cluster_should_hold(port: Port) -> No
     asked = [["u" * 36, 1]] * MOST_ASKED
     assert (await port.ask(json.dumps(asked).encode()))[0] == 200
     assert (await port.ask(json.dumps([*asked, ["u", 1]]).encode()))[0] == 400
-    assert (await port.ask(b"[" + b" " * 2**20 + b"]"))[0] == 413
+
+
+def test_the_longest_question_that_an_operator_can_have_is_read() -> None:
+    asked = [[str(uuid4()), 2**63 - 1]] * MOST_ASKED
+    assert len(json.dumps(asked, separators=(",", ":"))) <= MOST_BYTES
+
+
+async def test_of_a_longer_one_no_more_is_read_whether_it_says_so_or_not(port: Port) -> None:
+    assert (await port.ask(b"[" + b" " * MOST_BYTES + b"]"))[0] == 413
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * (MOST_BYTES // 10)
+
+    async with port.session.post(f"{port.url}/served", data=chunks()) as answer:
+        assert answer.status == 413
+
+
+async def test_what_costs_more_than_a_moment_is_done_in_its_turn(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[str] = []
+
+    @asynccontextmanager
+    async def turn(_: Ration) -> AsyncIterator[None]:
+        turns.append("begins")
+        yield
+        turns.append("ends")
+
+    def collect(_: Exposition) -> tuple[()]:
+        turns.append("collected")
+        return ()
+
+    monkeypatch.setattr(Ration, "turn", turn)
+    monkeypatch.setattr(port.store, "serves", lambda *_: turns.append("looked up"))
+    monkeypatch.setattr(Exposition, "collect", collect)
+    assert (await port.ask(b'[["a-uid",3]]'))[0] == 200
+    async with port.session.get(f"{port.url}/metrics") as answer:
+        assert answer.status == 200
+    assert turns == ["begins", "looked up", "ends", "begins", "collected", "ends"]
+
+
+class TestAFlood:
+    @pytest.fixture
+    async def flooded(self, port: Port) -> AsyncIterator[list[asyncio.StreamWriter]]:
+        """As many questions as may wait, whose bodies do not come."""
+        writers = []
+        for _ in range(MOST_WAITING):
+            _, writer = await asyncio.open_connection("127.0.0.1", port.number)
+            writer.write(b"POST /served HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[")
+            writers.append(writer)
+        async with asyncio.timeout(20):
+            while (await port.ask(b"[]"))[0] != 429:
+                pass
+        yield writers
+        for writer in writers:
+            writer.close()
+
+    @pytest.mark.usefixtures("flooded")
+    async def test_is_refused_beyond_a_few_before_their_bodies_are_read_and_counted(self, port: Port) -> None:
+        before = port.counts.overloads[Overload.STATUS]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+        writer.write(b"POST /served HTTP/1.1\r\nHost: x\r\nContent-Length: 600000\r\n\r\n[")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 9)
+        writer.close()
+        assert head.startswith(b"HTTP/1.1 429")
+        assert b"\r\nRetry-After: 1\r\n" in head
+        assert port.counts.overloads[Overload.STATUS] == before + 1
+
+    @pytest.mark.usefixtures("flooded")
+    @pytest.mark.parametrize("path", ["healthz", "readyz", "metrics"])
+    async def test_never_keeps_anybody_from_hearing_whether_we_live_and_are_ready(self, port: Port, path: str) -> None:
+        for _ in range(3):
+            async with port.session.get(f"{port.url}/{path}") as answer:
+                assert answer.status == 200
+
+    async def test_is_over_once_they_went_away(self, port: Port, flooded: list[asyncio.StreamWriter]) -> None:
+        for writer in flooded:
+            writer.close()
+        async with asyncio.timeout(20):
+            while (await port.ask(b"[]"))[0] != 200:  # noqa: ASYNC110 - of the other side of a socket
+                await asyncio.sleep(0.01)
+
+    async def test_of_scrapes_never_keeps_anybody_from_it_either(
+        self, port: Port, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        let = Event()
+        monkeypatch.setattr(Exposition, "collect", lambda _: let.wait(30) and ())
+
+        async def scrape() -> int:
+            async with port.session.get(f"{port.url}/metrics") as answer:
+                return answer.status
+
+        scrapes = [asyncio.create_task(scrape()) for _ in range(90)]
+        async with asyncio.timeout(20):
+            while port.counts.overloads[Overload.STATUS] < 26:  # noqa: ASYNC110 - of the other side of a socket
+                await asyncio.sleep(0.01)
+        for path in ("healthz", "readyz"):
+            async with port.session.get(f"{port.url}/{path}") as answer:
+                assert answer.status == 200
+        let.set()
+        assert sorted(await asyncio.gather(*scrapes)) == [200] * 64 + [429] * 26

@@ -89,6 +89,7 @@ async def _run(given: Settings) -> None:
                 serving,
                 identity.notice,
                 Exposition(store, records, pdp.counts, tls, restarts=given.place.restarts if given.place else 0),
+                pdp.counts,
                 tls,
                 given.place.others if given.place else None,
             ),
@@ -116,7 +117,9 @@ async def _run(given: Settings) -> None:
             stack.push_async_callback(bench.close)
             admission = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
         signer = Signer(lambda: store.keyring)
-        decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, admission)
+        decisions = app.build(
+            pdp, identity, given.external_url, stop.is_set, signer, admission, most=given.requests_at_once
+        )
         health.count_answers(decisions, pdp.counts)
         server = await serve(
             decisions,

@@ -15,6 +15,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook.flagvalues import Help, any_count, count, loopback, positive, silence
 from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.places import MOST
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
 from bailiwick_webhook.place import Place, cores
@@ -64,6 +65,7 @@ class Settings:
     api_timeout: float
     drain_seconds: float
     bounds: Bounds
+    requests_at_once: int
     log_level: str
     processes: int = 1
     process_silence: float = 30.0
@@ -135,6 +137,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         api_timeout=options.api_timeout,
         drain_seconds=options.drain_seconds,
         bounds=Bounds(options.connection_requests, options.connection_seconds, options.connections),
+        requests_at_once=options.requests_at_once,
         log_level=options.log_level,
         processes=options.processes,
         process_silence=options.process_silence_seconds,
@@ -238,6 +241,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     serving.add_argument(
         "--connection-seconds", type=positive, default=bounds.seconds, help="a connection is closed after so long"
+    )
+    serving.add_argument(
+        "--requests-at-once",
+        type=count,
+        default=MOST,
+        help="of one process, at most; further ones are answered 429 at once, and one sender alone may have half",
     )
     serving.add_argument(
         "--processes",

@@ -18,6 +18,7 @@ from bailiwick_webhook.http.batch import Evaluations, evaluated
 from bailiwick_webhook.http.connections import is_last
 from bailiwick_webhook.http.edge import Edge, Tenant, tenant
 from bailiwick_webhook.http.front import FRONT, Decide, Front
+from bailiwick_webhook.http.places import MOST, Place, Places
 from bailiwick_webhook.http.requests import Requests
 from bailiwick_webhook.http.search import Search
 from bailiwick_webhook.identity.proof import Identity
@@ -38,9 +39,14 @@ def build(
     draining: Callable[[], bool],
     signer: Signer | None = None,
     admission: Handler | None = None,
+    *,
+    most: int = MOST,
 ) -> web.Application:
-    """Return the application of the decision paths; without `admission`, there is no API server that would ask."""
-    edge = Edge(pdp, identity, external_url, signer or Signer())
+    """Return the application of the decision paths; without `admission`, there is no API server that would ask.
+
+    `most`: requests under way at a time. Admission has bounds of its own, and what anybody may read waits for nobody.
+    """
+    edge = Edge(pdp, identity, external_url, signer or Signer(), Places(most, pdp.counts))
     handlers = _Handlers(edge)
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
@@ -48,13 +54,15 @@ def build(
     for last, decide in app[FRONT].decide.items():
         app.router.add_post(f"{_TENANT}/access/v1/{last}", _said(decide))
     for kind in Kind:
-        app.router.add_post(f"{_TENANT}/access/v1/search/{kind.value}", Search(edge, kind).__call__)
+        app.router.add_post(
+            f"{_TENANT}/access/v1/search/{kind.value}", _placed(edge.places, Search(edge, kind).__call__)
+        )
     app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, edge))
     app.router.add_get(metadata.JWKS, functools.partial(keys, edge))
     requests = Requests(edge)
-    app.router.add_post(f"{_TENANT}/access/v1/requests", requests.submit)
-    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", requests.poll)
-    app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", requests.cancel)
+    app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(edge.places, requests.submit))
+    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(edge.places, requests.poll))
+    app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", _placed(edge.places, requests.cancel))
     if admission is not None:
         app.router.add_post(PATH, admission)
     return app
@@ -69,14 +77,25 @@ def _said(decide: Decide) -> Handler:
     return handle
 
 
+def _placed(places: Places, answer: Callable[[web.Request, Place], Awaitable[web.StreamResponse]]) -> Handler:
+    """Return a handler that answers with a place, and gives it back."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        with places.place() as place:
+            return await answer(request, place)
+
+    return handle
+
+
 class _Handlers:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
     async def evaluate(self, request: web.BaseRequest, of: Tenant) -> bytes:
         """AuthZEN 1.0, POST access/v1/evaluation."""
-        asked, parsed = await self._edge.asked(request, of)
-        return await evaluated(self._edge, of, asked, parsed)
+        with self._edge.places.place() as place:
+            asked, parsed = await self._edge.asked(request, of, place)
+            return await evaluated(self._edge, of, asked, parsed)
 
 
 async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:

@@ -19,6 +19,7 @@ from bailiwick_webhook.http.authzen import Evaluation, Said
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, Marks, Tenant, Verified, marks
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
+from bailiwick_webhook.identity.tokens import Proven
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
 # A member of an enumeration is looked up slowly, and this one is for every item.
@@ -69,8 +70,11 @@ class Evaluations:
         self._edge = edge
 
     async def __call__(self, request: web.BaseRequest, of: Tenant) -> bytes:
-        """Answer a batch, or the one evaluation that a body without items is."""
-        caller = await self._edge.caller(request)
+        """Answer a batch, or the one evaluation that a body without items is. Either has one place."""
+        with self._edge.places.place() as place:
+            return await self._answered(request, of, await self._edge.caller(request, place))
+
+    async def _answered(self, request: web.BaseRequest, of: Tenant, caller: Proven) -> bytes:
         notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
         body = await read_object(request)
         batch = parse(body)

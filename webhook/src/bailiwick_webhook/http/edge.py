@@ -1,6 +1,7 @@
 """The edge: what every decision path does first, from a request to a call with proven parties.
 
-Holds: who asks is authenticated before the body is read; URLs in answers come from the setting, never from `Host`.
+Holds: who asks is authenticated, and has a place, before the body is read; URLs in answers come from the setting, never
+from `Host`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Approval, Evaluation
 from bailiwick_webhook.http.body import read_object
+from bailiwick_webhook.http.places import Place, Places
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import Claimed, Parties
@@ -76,15 +78,16 @@ class Marks(NamedTuple):
 class Edge:
     """Reads requests of one decision point."""
 
-    def __init__(self, pdp: Pdp, identity: Identity, external_url: str, signer: Signer) -> None:
+    def __init__(self, pdp: Pdp, identity: Identity, external_url: str, signer: Signer, places: Places) -> None:
         self.pdp = pdp
+        self.places = places
         self.identity = identity
         self.external_url = external_url
         self.signer = signer
 
-    async def asked(self, request: web.BaseRequest, of: Tenant) -> tuple[Asked, Evaluation]:
+    async def asked(self, request: web.BaseRequest, of: Tenant, place: Place) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
-        caller = self._known(request) or await self.caller(request)
+        caller = self._known(request, place) or await self._proven(request, place)
         parsed = authzen.parse(await read_object(request))
         return await self.call(of, caller, parsed, marks(request)), parsed
 
@@ -148,15 +151,25 @@ class Edge:
         ends = decision.time + authzen.DENIAL_SECONDS
         return self.signer.denial(asked.call, digest, decision.evaluation_id, ends, self.base(of))
 
-    def _known(self, request: web.BaseRequest) -> Proven | None:
-        """Return who asks, where that is known: it takes no coroutine to tell."""
+    def _known(self, request: web.BaseRequest, place: Place) -> Proven | None:
+        """Return who asks, where that is known: it takes no coroutine to tell. Raises `ProblemError` (429)."""
         found = self.identity.known(request.headers.get("Authorization", ""))
-        return found if type(found) is Proven else None
+        if type(found) is not Proven:
+            return None
+        place.take(found.account.username)
+        return found
 
-    async def caller(self, request: web.BaseRequest) -> Proven:
-        """Return who asks. Raises `ProblemError` (401, 503)."""
+    async def caller(self, request: web.BaseRequest, place: Place) -> Proven:
+        """Return who asks, with a place in that name. Raises `ProblemError` (401, 429, 503)."""
+        return self._known(request, place) or await self._proven(request, place)
+
+    async def _proven(self, request: web.BaseRequest, place: Place) -> Proven:
+        # To prove somebody can take as long as the API server does, so it needs a place too: in the name of whoever
+        # connects, since a name that a token says before it is proven can be anybody's.
+        place.take(request.remote or "")
         match await self.identity.caller(request.headers.get("Authorization", "")):
             case Proven() as proven:
+                place.take(proven.account.username)
                 return proven
             case None:
                 raise unauthenticated(

@@ -3,27 +3,29 @@
 `/served` answers the operator, which asks which generations of which policies this process decides by at the moment.
 Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop,
 and the certificate that we serve with has not ended, and, at the first of several processes, that all the others are
-ready too, since it is asked for the pod; nothing here tells a policy to who does not know its uid already.
+ready too, since it is asked for the pod; nothing here tells a policy to who does not know its uid already; what costs
+more than a moment is rationed (see `ration`), and whether we live and are ready is not, and is never refused.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Final, Protocol
+from typing import Final, Protocol
 
-import msgspec
 import orjson
 from aiohttp import web
 
 from bailiwick_engine.circumstances import Freshness
+from bailiwick_webhook.http.problems import ProblemError
+from bailiwick_webhook.http.ration import Ration, Shared
+from bailiwick_webhook.http.served import Served
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.exposition import CONTENT_TYPE, Exposition
 from bailiwick_webhook.store.view import View
 
-# A uid and a generation of each policy that is asked about.
-MOST_ASKED: Final = 10_000
-_Asked = Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)]
-_ASKED: Final = msgspec.json.Decoder(_Asked)
+# Prometheus is two, and all who wait are answered with the same.
+_MOST_SCRAPING: Final = 64
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Tls(Protocol):
@@ -54,6 +56,7 @@ def build(
     serving: Callable[[], bool],
     notice: Mapping[str, str],
     exposition: Exposition,
+    counts: Counts,
     tls: Tls | None = None,
     others: Callable[[], Mapping[str, str]] | None = None,
 ) -> web.Application:
@@ -89,28 +92,26 @@ def build(
         status = 200 if body["ready"] else 503
         return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
 
-    async def served(request: web.Request) -> web.Response:
-        try:
-            asked = _ASKED.decode(await request.read())
-        except msgspec.MsgspecError as error:
-            return web.Response(status=400, text=f"a JSON array of [uid, generation] is asked with: {error}\n")
-        # Not a slice at a time: ten thousand take three milliseconds, and the answer is of one moment.
-        found = [one for one in asked if store.serves(*one)]
-        body = {"ready": all(looked_at().values()), "served": found}
-        return web.Response(body=orjson.dumps(body), content_type="application/json")
+    # In a thread: going through thousands of policies must not keep decisions waiting.
+    scraped = Shared(Ration(_MOST_SCRAPING, counts), exposition.text)
 
     async def metrics(_: web.Request) -> web.Response:
-        # In a thread: going through thousands of policies must not keep decisions waiting.
-        text = await asyncio.to_thread(exposition.text)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await scraped.get(), headers={"Content-Type": CONTENT_TYPE})
 
-    # Of a longer body no more is read: 413.
-    app = web.Application(client_max_size=2**20)
+    app = web.Application(middlewares=[_answered])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_post("/served", served)
+    app.router.add_post("/served", Served(store, lambda: all(looked_at().values()), counts).__call__)
     app.router.add_get("/metrics", metrics)
     return app
+
+
+@web.middleware
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ProblemError as problem:
+        return problem.response()
 
 
 def count_answers(app: web.Application, counts: Counts) -> None:

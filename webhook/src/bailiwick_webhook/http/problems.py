@@ -9,9 +9,19 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from bailiwick_webhook.metrics.table import Overload
+
 CONTENT_TYPE: Final = "application/problem+json"
 _TYPE: Final = "https://bailiwick.dev/problems/"
 ARAP_ERROR: Final = "urn:openid:authzen:access-request:error:"
+# Beside the reasons of verdicts, and as stable as they are: there is no verdict here.
+OVERLOADED: Final = "overloaded"
+
+_UNDER_WAY: Final = {
+    Overload.SHARE: "Of this sender as many requests are under way as may be: send fewer at a time.",
+    Overload.FULL: "As many requests are under way as may be.",
+    Overload.STATUS: "As many questions of this kind are being answered as may be.",
+}
 
 
 class ProblemError(Exception):
@@ -74,6 +84,13 @@ def forbidden(detail: str) -> ProblemError:
 def unavailable(detail: str) -> ProblemError:
     """503: the API server does not answer; the caller must treat it as a denial."""
     return ProblemError(503, "unavailable", "Unavailable", detail, headers={"Retry-After": "5"})
+
+
+def overloaded(why: Overload) -> ProblemError:
+    """429: as much is under way as may be; the caller must treat it as a denial."""
+    detail = f"{_UNDER_WAY[why]} Nothing was decided or used: treat it as denied, and ask again in a moment."
+    headers = {"Retry-After": "1"}
+    return ProblemError(429, OVERLOADED, "Overloaded", detail, headers=headers, more={"reason": OVERLOADED})
 
 
 def throttled(detail: str, reason: str) -> ProblemError:

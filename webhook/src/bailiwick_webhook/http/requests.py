@@ -21,6 +21,7 @@ from bailiwick_webhook.http import arap, authzen
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, Tenant, marks, tenant
+from bailiwick_webhook.http.places import Place
 from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
 from bailiwick_webhook.opening import Opened, Refused, reason_problem
 from bailiwick_webhook.signing.jose import LEEWAY, Why
@@ -36,10 +37,10 @@ class Requests:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def submit(self, request: web.Request) -> web.StreamResponse:
+    async def submit(self, request: web.Request, place: Place) -> web.StreamResponse:
         """ARAP, POST access/v1/requests."""
         of = tenant(request)
-        caller = await self._edge.caller(request)
+        caller = await self._edge.caller(request, place)
         body = await read_object(request)
         asked = await self._edge.call(of, caller, authzen.parse(body), marks(request))
         denial = _denial(body)
@@ -86,14 +87,14 @@ class Requests:
         status = 202 if body["task"]["status"] == "pending" else 201
         return json(status, body, Location=body["task"]["status_endpoint"])
 
-    async def poll(self, request: web.Request) -> web.StreamResponse:
+    async def poll(self, request: web.Request, place: Place) -> web.StreamResponse:
         """ARAP, GET access/v1/requests/{id}."""
-        of, _, grant = await self._task(request)
+        of, _, grant = await self._task(request, place)
         return json(200, self._task_of(of, grant), **{"Retry-After": str(authzen.RETRY_AFTER)})
 
-    async def cancel(self, request: web.Request) -> web.StreamResponse:
+    async def cancel(self, request: web.Request, place: Place) -> web.StreamResponse:
         """ARAP, POST access/v1/requests/{id}/cancel."""
-        of, caller, grant = await self._task(request)
+        of, caller, grant = await self._task(request, place)
         body = await read_object(request) if request.can_read_body else {}
         said = [_word(body, name) for name in ("reason", "comment")]
         if grant.request.requester.username != caller.account.username:
@@ -109,9 +110,9 @@ class Requests:
         base = self._edge.base(of)
         return arap.task(grant, base, self._edge.signer.approval(grant, base))
 
-    async def _task(self, request: web.Request) -> tuple[Tenant, Any, Grant]:
+    async def _task(self, request: web.Request, place: Place) -> tuple[Tenant, Any, Grant]:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
-        caller, of = await self._edge.caller(request), tenant(request)
+        caller, of = await self._edge.caller(request, place), tenant(request)
         grant = await self._edge.pdp.task(*of, caller.account, request.match_info["task"])
         if grant is None:
             raise arap.unknown_task()

@@ -19,6 +19,7 @@ from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.authzen import Evaluation
 from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, marks, tenant
+from bailiwick_webhook.http.places import Place
 from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
 from bailiwick_webhook.identity.tokens import Proven
 from bailiwick_webhook.record.writer import RecordFailedError
@@ -63,9 +64,9 @@ class Search:
         self._edge = edge
         self._kind = kind
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, place: Place) -> web.StreamResponse:
         """Answer a search."""
-        caller = await self._edge.caller(request)
+        caller = await self._edge.caller(request, place)
         body = await read_object(request)
         parsed = parse(body, self._kind)
         asked = await self._asked(request, caller, parsed)

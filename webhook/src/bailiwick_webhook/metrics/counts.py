@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import Final
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Admission, Kind, Outcome, Review, Use
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Admission, Kind, Outcome, Overload, Review, Use
 from bailiwick_webhook.signing.jose import Why
 
 # Of which outcomes there can be which reasons; the rest has no series.
@@ -52,8 +52,8 @@ class Counts:
     """Everything that is counted rather than looked up."""
 
     __slots__ = (
-        *("admissions", "batch", "evaluation", "request", "responses"),
-        *("reviews", "search", "tokens_refused", "uses"),
+        *("admissions", "batch", "evaluation", "overloads", "request", "responses"),
+        *("reviews", "search", "tokens_refused", "under_way", "uses"),
     )
 
     def __init__(self) -> None:
@@ -64,6 +64,8 @@ class Counts:
         self.uses = dict.fromkeys(Use, 0)
         self.reviews = dict.fromkeys(Review, 0)
         self.admissions = dict.fromkeys(Admission, 0)
+        self.overloads = dict.fromkeys(Overload, 0)
+        self.under_way = 0
         self.tokens_refused = dict.fromkeys(Why, 0)
         self.responses = [0] * len(CLASSES)
 

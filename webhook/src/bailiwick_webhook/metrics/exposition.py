@@ -108,6 +108,8 @@ class Exposition(Collector):
         yield _counter(
             table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
         )
+        yield _counter(table.OVERLOADS, (((why,), count) for why, count in counts.overloads.items()))
+        yield _gauge(table.UNDER_WAY, counts.under_way)
         yield _counter(table.RESTARTS, [((), self._restarts)])
         certificate = self._certificate
         ends = None if certificate is None else certificate.not_after

@@ -60,6 +60,14 @@ class Use(StrEnum):
     REFUSED = "refused"
 
 
+class Overload(StrEnum):
+    """Why a request was refused that could have waited."""
+
+    SHARE = "share"
+    FULL = "full"
+    STATUS = "status"
+
+
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 BOUNDS: Final = (*(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),)
 
@@ -136,6 +144,18 @@ RESPONSES: Final = Metric(
     "Answers of the decision port, by class of status. A denial is 2xx: AuthZEN denies with 200.",
     (("class", CLASSES),),
 )
+OVERLOADS: Final = Metric(
+    "bailiwick_requests_overloaded_total",
+    "counter",
+    "Requests that were answered 429 at once, since too much was under way. share: of decisions, as much of this sender"
+    " as it may have; full: of all senders together; status: of the status port's /served and /metrics.",
+    (("why", tuple(Overload)),),
+)
+UNDER_WAY: Final = Metric(
+    "bailiwick_requests_under_way",
+    "gauge",
+    "Requests for decisions, searches and approvals that are being answered; --requests-at-once is the most.",
+)
 AGE: Final = Metric(
     "bailiwick_store_age_seconds",
     "gauge",
@@ -168,6 +188,7 @@ CERTIFICATE_REFUSED: Final = Metric(
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
-    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, RESTARTS),
+    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
+    *(UNDER_WAY, RESTARTS),
     *(CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )
