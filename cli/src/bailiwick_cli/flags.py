@@ -6,6 +6,7 @@ before it too (`kubectl bailiwick -n crm list`).
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
@@ -13,6 +14,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar, get_args, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 from typer.models import OptionInfo
 
 from bailiwick_cli.errors import CliError, Exit
@@ -253,6 +255,13 @@ def _talk(text: str) -> None:
     talk(text)
 
 
+class _Plain(TyperCommand):
+    """Writes arguments in the usage as kubectl does, NAME: of a list of them one is taken, see `reviewing.one_name`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - a class that typer keeps to itself
+        return [re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+
 def command(
     app: typer.Typer, name: str, options: type[Options]
 ) -> Callable[[Callable[[Options], int]], Callable[[Options], int]]:
@@ -268,7 +277,7 @@ def command(
 
         _sign(call, _parameters(options), typer.Context)
         text = inspect.cleandoc(function.__doc__ or "").replace("\n\nExamples:\n", "\n\n\b\nExamples:\n")
-        app.command(name, help=text)(call)
+        app.command(name, help=text, cls=_Plain)(call)
         return function
 
     return register
