@@ -184,7 +184,8 @@ class TestAb36AStranger:
         known = policy(tenant.namespace, "stranger", endpointSettings=settings())
         said = judged(pdp, sent(known))
         assert said["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in crm-agent too")
-        assert "details" not in said or said["status"]["details"]["causes"] == []
+        (cause,) = said["status"]["details"]["causes"]
+        assert cause["message"] == said["status"]["message"]
         for secret in (tenant.agent, "customers.export", "crm-owners"):
             assert secret not in json.dumps(said)
 

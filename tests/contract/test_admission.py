@@ -107,12 +107,12 @@ async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: A
                 "details": {
                     "name": "crm-agent",
                     "group": "bailiwick.dev",
-                    "kind": "endpointpolicies",
+                    "kind": "EndpointPolicy",
                     "causes": [
                         {
                             "reason": "FieldValueInvalid",
                             "field": "spec.rules[0].conditions[0].expression",
-                            "message": UNDECLARED,
+                            "message": f"line 2, column 10: {UNDECLARED}",
                         }
                     ],
                 },
@@ -125,6 +125,8 @@ async def test_a_second_carrier_is_refused_and_a_change_of_the_first_is_not(asks
     second = (await asks(sent(stored(name="second")))).body["response"]
     assert second["allowed"] is False
     assert second["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in crm-agent too")
+    (cause,) = second["status"]["details"]["causes"]
+    assert (cause["field"], cause["message"]) == ("spec.endpointSettings", second["status"]["message"])
     first = stored()
     assert (await asks(sent(changed(first, "spec.suspend", True), first))).body == allowed(UID)
 
@@ -134,6 +136,8 @@ async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: Asking) 
     people = policy("crm", "people", subjects=[person], rules=[gated_rule()])
     response = (await asks(sent(people))).body["response"]
     assert response["status"]["message"].startswith("UnmappedIssuer: people approve rule export")
+    (cause,) = response["status"]["details"]["causes"]
+    assert (cause["field"], cause["message"]) == ("spec.subjects", response["status"]["message"])
 
 
 async def test_a_dry_run_is_answered_alike(asks: Asking) -> None:

@@ -75,6 +75,11 @@ def load(release: InCluster) -> Load:
     )
 
 
+def test_the_pod_of_helm_test_runs_and_passes(release: InCluster) -> None:
+    code, said = helm(release, "test", RELEASE, "--timeout=3m")
+    assert (code, "Succeeded" in said) == (0, True), said
+
+
 def test_a_rolling_restart_under_load_loses_no_request(release: InCluster, load: Load) -> None:
     with load:
         kubectl(release, "rollout", "restart", "deployment/bailiwick-webhook")

@@ -188,3 +188,11 @@ def test_what_the_pages_say_of_old_clusters_is_so() -> None:
     del stored[-1]["spec"]["versions"][0]["selectableFields"]
     (found,) = deviations(stored, Installation())
     assert found.endswith("is not as shipped, at spec.versions[0].selectableFields")
+
+
+def test_images_are_built_under_the_tag_that_the_chart_takes() -> None:
+    chart = yaml.safe_load((ROOT / "charts" / "bailiwick" / "Chart.yaml").read_text(encoding="utf-8"))
+    built = re.findall(
+        r"bailiwick-(webhook|operator):(\S+) \.$", (DOCS / "install.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert built == [("webhook", chart["appVersion"]), ("operator", chart["appVersion"])]

@@ -7,8 +7,12 @@ import pytest
 
 import generate_metrics
 import generate_reasons
+from bailiwick_cli.errors import Exit
+from bailiwick_cli.flags import COMMANDS
 from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
 from bailiwick_webhook.metrics.table import METRICS
+from support import commandline
+from support.pages import DOCS, blocks
 
 ROWS: Final = [line for line in generate_reasons.rendered().splitlines() if line.startswith("| `")]
 
@@ -56,3 +60,24 @@ class TestTheTableOfMetrics:
             assert metric.name.endswith("_total") == (metric.type == "counter")
             assert re.fullmatch(r"bailiwick_[a-z_]+", metric.name)
             assert metric.help.endswith(".")
+
+
+class TestThePageOfThePlugin:
+    PAGE: Final = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+
+    def test_has_every_command(self) -> None:
+        table = self.PAGE.partition("## Exit codes")[0]
+        rows = [
+            name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+        ]
+        assert sorted(rows) == sorted(COMMANDS)
+
+    def test_has_every_exit_code(self) -> None:
+        assert [int(code) for code in re.findall(r"^\| (\d) \|", self.PAGE, re.MULTILINE)] == sorted(Exit)
+
+    def test_shows_what_check_prints(self) -> None:
+        shown = blocks("reference/cli.md", "json")
+        quickstart = str(DOCS.parent / "examples" / "quickstart")
+        call = ("--as", "sa:agents/crm-agent", "customers.export", "customer/42")
+        ran = commandline.run("check", *call, "-f", quickstart, "-o", "json")
+        assert (ran.code, [ran.out]) == (Exit.PENDING, shown)

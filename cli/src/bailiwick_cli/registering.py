@@ -6,11 +6,13 @@ before it too (`kubectl bailiwick -n crm list`); whatever happens becomes an exi
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags import parameters
@@ -50,6 +52,13 @@ def _talk(text: str) -> None:
     talk(text)
 
 
+class _Plain(TyperCommand):
+    """Writes arguments in the usage as kubectl does, NAME: of a list of them one is taken, see `reviewing.one_name`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - a class that typer keeps to itself
+        return [re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+
 def command(
     app: typer.Typer, name: str, options: type[Options]
 ) -> Callable[[Callable[[Options], int]], Callable[[Options], int]]:
@@ -65,7 +74,7 @@ def command(
 
         _sign(call, parameters(options), typer.Context)
         text = inspect.cleandoc(function.__doc__ or "").replace("\n\nExamples:\n", "\n\n\b\nExamples:\n")
-        app.command(name, help=text)(call)
+        app.command(name, help=text, cls=_Plain)(call)
         return function
 
     return register

@@ -1,5 +1,6 @@
 """Policies as the API server has them reviewed: what CEL in the schema cannot say is refused before it is stored."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.admission import WEBHOOK, policies
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES, GROUP
 from cluster.admission.conftest import port_of
+from demo.ground import KUBECTL, output
 from demo.stack import DecisionPoint
 from localcluster.rest import Answer, Rest
 from support.admission.registering import registered, registration
@@ -114,6 +116,23 @@ def test_what_the_schema_cannot_say_is_refused(pdp: Bailiwick, reviewed: str, wh
     assert said.startswith(f"{why}: ")
     assert words in said
     assert pdp.callers.admin.get(path(reviewed, "refused")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("a condition that does not compile", "spec.rules[0].conditions[0].expression: line 2, column "),
+        ("people whom the API server does not know", "spec.subjects: UnmappedIssuer: people approve rule export"),
+    ],
+)
+def test_kubectl_tells_what_is_wrong_and_where(pdp: Bailiwick, reviewed: str, what: str, told: str) -> None:
+    # It shows the causes of what is invalid, and not the message.
+    spec, _, words = REFUSED[what]
+    given = json.dumps(policy(reviewed, "refused", endpoint="refused", **spec))
+    config = f"--kubeconfig={pdp.cluster.kubeconfig('admin')}"
+    code, _, said = output(KUBECTL, config, "apply", "-f", "-", given=given)
+    assert (code, said.startswith(f'The EndpointPolicy "refused" is invalid: {told}')) == (1, True), said
+    assert words.removeprefix("spec.rules[0].conditions[0].expression:2:") in said
 
 
 @pytest.mark.parametrize("what", [name for name, (_, why, _) in REFUSED.items() if why == "InvalidPolicy"])

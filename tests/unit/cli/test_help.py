@@ -47,6 +47,14 @@ def test_every_command_has_examples_and_kubectls_flags(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "arguments"), [("approve", "NAME"), ("revoke", "NAME"), ("check", "ACTION TYPE/ID"), ("list", "")]
+)
+def test_the_usage_is_what_is_typed(name: str, arguments: str) -> None:
+    usage, _, _ = commandline.run(name, "--help").out.partition("\n")
+    assert usage == f"Usage: kubectl bailiwick {name} [OPTIONS] {arguments}".rstrip()
+
+
+@pytest.mark.parametrize(
     "arguments",
     [("nothing",), ("list", "--nothing"), ("show",), ("approve", "agr-x"), ("list", "-o", "xml"), ("request", "a")],
     ids=" ".join,

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_api.admission import REVIEW_VERSION
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.meta import GROUP, VERSION
 from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, refusal
 from bailiwick_engine.display import visible
 from bailiwick_engine.mapped import People, issuers_of
 from bailiwick_engine.snapshot import Snapshot
-from bailiwick_webhook.admission.review import Foreign, Found, Passed
+from bailiwick_webhook.admission.review import KIND, Foreign, Found, Passed
 from bailiwick_webhook.metrics.table import Admission
 
 _UNPROCESSABLE: Final = 422
@@ -23,6 +23,7 @@ _OUTCOMES: Final = {
     Why.CONFLICTED: Admission.CONFLICTED,
     Why.UNMAPPED: Admission.UNMAPPED,
 }
+_FIELDS: Final = {Why.INVALID: "spec", Why.CONFLICTED: "spec.endpointSettings", Why.UNMAPPED: "spec.subjects"}
 
 
 class Answer(NamedTuple):
@@ -56,13 +57,14 @@ def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None
                 wrong = None
     if wrong is None:
         return _allowed(found.uid, Admission.ALLOWED, warnings)
+    # kubectl shows the causes and not the message, and of what has none only that it is invalid.
+    causes = found.causes or ((_FIELDS[wrong.why], f"{wrong.why}: {visible(wrong.message)}"),)
     details = {
         "name": found.name,
         "group": GROUP,
-        "kind": ENDPOINT_POLICIES,
+        "kind": KIND,
         "causes": [
-            {"reason": "FieldValueInvalid", "field": visible(field), "message": message}
-            for field, message in found.causes
+            {"reason": "FieldValueInvalid", "field": visible(field), "message": message} for field, message in causes
         ],
     }
     return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)

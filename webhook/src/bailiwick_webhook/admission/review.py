@@ -23,7 +23,7 @@ from bailiwick_webhook.slowjson import JsonError
 MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
 """What the API server can have stored and what it is given in its place, 1.5 MiB each, and what is around them."""
 _GROUP: Final = "admission.k8s.io"
-_KIND: Final = "EndpointPolicy"
+KIND: Final = "EndpointPolicy"
 _TOLD: Final = 20
 _LENGTH: Final = 500
 _LONGEST_NAME: Final = 253
@@ -109,8 +109,8 @@ def _examined(review: dict[str, Any]) -> Finding:
     request = _member(review, "request", dict, "")
     uid: str = _text(request, "uid", "request")
     kind = _member(request, "kind", dict, "request")
-    if (kind.get("group"), kind.get("kind")) != (GROUP, _KIND):
-        raise _UnreadableError(f"only {_KIND} of {GROUP} is judged here", "request.kind")
+    if (kind.get("group"), kind.get("kind")) != (GROUP, KIND):
+        raise _UnreadableError(f"only {KIND} of {GROUP} is judged here", "request.kind")
     version = _text(kind, "version", "request.kind")
     match request.get("operation"):
         case "DELETE":
@@ -149,7 +149,7 @@ def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str
         carries,
         judged.people,
         refusal(judged, endpoint, Around(), carries=carries),
-        tuple((problem.path, _told(problem.message)) for problem in judged.problems[:_TOLD]),
+        tuple((problem.path, _told(_placed(problem))) for problem in judged.problems[:_TOLD]),
         _warnings(judged.warnings),
         None if old is None else _before(old.get("spec")),
     )
@@ -166,6 +166,11 @@ def _before(spec: object) -> Before:
 def _warnings(problems: tuple[Problem, ...]) -> tuple[str, ...]:
     told = tuple(_told(str(problem)) for problem in problems[:_TOLD])
     return (*told, f"and {len(problems) - _TOLD} warnings more") if len(problems) > _TOLD else told
+
+
+def _placed(problem: Problem) -> str:
+    place = f"line {problem.line}, column {problem.column}: " if problem.line else ""
+    return f"{place}{problem.message}"
 
 
 def _told(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What `examples/crm/README.md` tells somebody to type comes to an export, in front of the CRM API that runs here."""
+"""What the pages of the examples tell somebody to type does what they say, in front of the CRM API that runs here."""
 
 from typing import Final
 
@@ -10,6 +10,7 @@ from support.shell import Shell, succeeded
 from support.waiting import until
 
 PAGE: Final = "../examples/crm/README.md"
+SECRETS: Final = "../examples/secrets/README.md"
 
 
 def test_the_page_of_the_example_comes_to_an_export_that_works_once(stack: Stack) -> None:
@@ -41,3 +42,12 @@ def test_the_page_names_the_decision_point_by_what_its_certificate_is_for() -> N
     starting = script(PAGE, "kubectl apply --server-side")
     assert f"--pdp-name {own.webhook_name}.{own.namespace}.svc\n" in starting
     assert f"-n {own.namespace} service/{own.webhook_name} 8443:443" in starting
+
+
+def test_the_page_of_secrets_reads_while_the_incident_is_recorded(stack: Stack) -> None:
+    blocks = [script(SECRETS, one) for one in ("kubectl apply --server-side", "GRANT=", "kubectl bailiwick revoke")]
+    reading = "kubectl bailiwick check secrets.read secret/db/main -n vault --as sa:ops/secret-rotator"
+    said = succeeded(Shell(stack.cluster, SECRETS).type("\n".join([*blocks, f"{reading} || true"])))
+    recorded, _, over = said.partition(" revoked\n")
+    assert "allow  allowed" in recorded
+    assert over.startswith("approval required  ")
