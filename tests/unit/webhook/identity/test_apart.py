@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Subject
 from bailiwick_webhook.identity import compact
+from bailiwick_webhook.identity.tokens import Proven
 from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
 
 
@@ -57,3 +59,15 @@ async def test_a_known_token_with_another_signature_is_another(tmp_path: Path) -
     head, signature = token.rsplit(".", 1)
     forged = f"{head}.{signature[:-8]}AAAAAAAA"
     assert reason_of(await world.verify(forged, kind="serviceAccount", name=AGENT)) == "identity_invalid"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "taken"), [("Bearer ", True), ("bearer ", True), ("Basic ", False), ("Bearer", False), ("", False)]
+)
+async def test_a_caller_is_whom_a_bearer_token_names(tmp_path: Path, scheme: str, taken: bool) -> None:
+    world = World(tmp_path)
+    shown = scheme + account_token(aud=[ENFORCER_AUDIENCE])
+    found = await world.identity.caller(shown)
+    assert isinstance(found, Proven) is taken
+    assert world.identity.known(shown) == found
+    assert (len(world.cluster.reviewed) == 1) is taken
