@@ -22,7 +22,20 @@ def test_what_is_remembered_is_what_would_be_parsed(token: str) -> None:
     assert apart.parse(token) == parsed
 
 
-@pytest.mark.parametrize("token", ["", "a.b.c", "\ud800", "x" * (compact.MAX_TOKEN + 1)])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "a.b.c",
+        "\ud800",
+        "x" * (compact.MAX_TOKEN + 1),
+        *(account_token() + stray for stray in (" ", "=", "+", "/", "\n", ".", ".x", "\0")),
+        *(stray + account_token() for stray in (" ", "=", ".")),
+        account_token().replace(".", ".\n", 1),
+        account_token().replace(".", "=.", 1),
+        account_token().rpartition(".")[0] + ".",
+    ],
+)
 def test_what_is_no_token_stays_none(token: str) -> None:
     apart = compact.Apart()
     assert apart.parse(token) is None

@@ -179,6 +179,11 @@ class TestOnTheEnforcersWord:
             (None, "anything", WRONG),
             (acting([{"sub": AGENT}] * 5), None, WRONG),
             ({"act": "x"}, None, WRONG),
+            (acting([{"sub": AGENT, "iss": CORP}]), None, [("serviceAccount", AGENT)]),
+            (acting([{"sub": AGENT, "iss": ""}]), None, WRONG),
+            ({"act": {"sub": AGENT, "iss": 1}}, None, WRONG),
+            (acting([{"sub": ""}]), None, WRONG),
+            (acting([{"sub": AGENT}, {"iss": CORP}]), None, WRONG),
         ],
     )
     async def test_subject_and_chain_are_as_sent(
