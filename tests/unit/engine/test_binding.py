@@ -221,11 +221,15 @@ UNCANONICAL: Final[dict[str, Any]] = {
 class TestAValueWithoutCanonicalForm:
     @pytest.mark.parametrize("name", UNCANONICAL)
     def test_is_refused(self, name: str) -> None:
-        for value in (UNCANONICAL[name], {"a": [UNCANONICAL[name]]}):
+        found = UNCANONICAL[name]
+        for value in (found, {"a": [found]}, ["plain", found], {"plain": 1, "then": found}):
             with pytest.raises(NotCanonicalError):
                 canonical(value)
             with pytest.raises(NotCanonicalError):
                 of(with_context(v=value))
+
+    def test_is_no_number_that_others_only_spell_otherwise(self) -> None:
+        assert canonical(["plain", 1.0, {"a": 1, "b": 1e21}]) == b'["plain",1,{"a":1,"b":1e+21}]'
 
     def test_is_one_more_than_the_largest_that_has_one(self) -> None:
         assert canonical(2**53 - 1) == b"9007199254740991"

@@ -349,3 +349,4 @@ class TestTheContextThatARuleRequires:
         call = with_context(args_digest=DIGEST)
         assert not lacking(call, gate_of(approving(requiredContext=["args"], allowUnseen=True)))
         assert lacking(call, gate_of(approving(requiredContext=["args"])))
+        assert lacking(CALL, gate_of(approving(requiredContext=["args"], allowUnseen=True)))

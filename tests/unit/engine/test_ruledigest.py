@@ -42,6 +42,7 @@ BASE: Final = stored(
     ],
 )
 RULE: Final = "spec.rules.0"
+IMAGE: Final = "sha256:" + "a" * 64
 
 
 def digest(raw: Object) -> str:
@@ -127,6 +128,11 @@ OTHER: Final[dict[str, Object]] = {
     "a subject less": changed(BASE, f"{RULE}.subjects", ["agent"]),
     "another account under the same name": changed(BASE, "spec.subjects.0.serviceAccount.name", "third"),
     "another namespace of an account": changed(BASE, "spec.subjects.0.serviceAccount.namespace", "third"),
+    "a workload of a subject": put("spec.subjects.0.workload", {"imageDigests": [IMAGE]}),
+    "a workload of another image": put("spec.subjects.0.workload", {"imageDigests": [IMAGE[:-1] + "b"]}),
+    "a workload with labels": put(
+        "spec.subjects.0.workload", {"imageDigests": [IMAGE], "podSelector": {"matchLabels": {"app": "agent"}}}
+    ),
     "an action more": changed(BASE, f"{RULE}.actions", ["a", "b", "c"]),
     "a wider action": changed(BASE, f"{RULE}.actions", ["a", "b.*"]),
     "an id more": changed(BASE, f"{RULE}.resources.0.ids", ["1", "2", "3"]),

@@ -63,13 +63,17 @@ class Api(Kube):
 
 
 class Proven:
-    """A guard that is proven."""
+    """A guard that is proven, or not yet for what was seen so far; counts who asks for a proof."""
+
+    def __init__(self, *, covering: bool = True) -> None:
+        self.covering = covering
+        self.asked = 0
 
     def covers(self, _seen: Tick) -> bool:
-        return True
+        return self.covering
 
     def ask(self) -> None:
-        """Nothing is to be asked."""
+        self.asked += 1
 
 
 class Leader:
@@ -213,6 +217,36 @@ def ended(seconds: float, phase: str = "Withdrawn", **fields: object) -> Object:
     ready = {"type": "Ready", "status": "False", "reason": phase, "message": "", "lastTransitionTime": moment}
     conditions = [ready | {"observedGeneration": 1}, ready | {"type": "Revoked", "status": "True"}]
     return body | {"status": {"phase": phase, "observedGeneration": 1, "conditions": conditions}}
+
+
+class TestProof:
+    @pytest.mark.invariant(2)
+    async def test_that_does_not_cover_a_review_lets_it_count_for_nothing_and_is_asked_for(
+        self, leader: Leader
+    ) -> None:
+        guard = Proven(covering=False)
+        leader.granting.guard = guard  # type: ignore[assignment]
+        body = grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"})
+        status = await leader.look(body)
+        assert (status["phase"], status.get("counted"), guard.asked) == ("Pending", None, 1)
+        leader.granting.proven()
+        assert leader.again == [WORK]
+        guard.covering = True
+        status = await leader.look()
+        assert (status["phase"], status["counted"], guard.asked) == ("Active", [{"reviewer": "dave"}], 1)
+        leader.granting.proven()
+        assert leader.again == [WORK]
+
+    @pytest.mark.invariant(2)
+    async def test_of_nobody_lets_a_review_count_for_nothing(self, leader: Leader) -> None:
+        leader.granting.guard = None
+        status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
+        assert (status["phase"], status.get("counted")) == ("Pending", None)
+
+    async def test_helps_no_grant_that_cannot_be_read(self, leader: Leader) -> None:
+        body = changed(grant("dave", pendingUntilTime=later(hours=1)), "spec.request.steps", "none")
+        assert await leader.look(body) == {}
+        assert leader.api.asked == []
 
 
 class TestRetention:

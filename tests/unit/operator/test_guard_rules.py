@@ -45,7 +45,8 @@ class TestTheRecord:
         assert read_record(config_map) is None
 
     def test_of_the_same_guard_lets_everything_count(self) -> None:
-        assert untouched_since(RECORD, PROOF)
+        for version in (RECORD.version, PROOF.floor):
+            assert untouched_since(replace(RECORD, version=version), PROOF)
 
     @pytest.mark.parametrize(
         ("record", "after"),
@@ -100,6 +101,9 @@ class TestWhatFalls:
 
     def test_is_a_grant_elsewhere_with_the_canarys_name(self) -> None:
         assert must_void(changed(CANARY, "metadata.namespace", "crm"), 0, INSTALLATION, NOW)
+
+    def test_is_any_other_grant_where_the_canary_is(self) -> None:
+        assert must_void(changed(grant(), "metadata.namespace", INSTALLATION.namespace), 0, INSTALLATION)
 
     def test_is_a_grant_of_an_api_server_whose_versions_are_no_numbers(self) -> None:
         assert must_void(changed(grant(), "metadata.resourceVersion", "abc"), 150, INSTALLATION, NOW)

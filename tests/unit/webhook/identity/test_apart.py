@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Subject
 from bailiwick_webhook.identity import compact
+from bailiwick_webhook.identity.tokens import Proven
 from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
 
 
@@ -20,7 +22,20 @@ def test_what_is_remembered_is_what_would_be_parsed(token: str) -> None:
     assert apart.parse(token) == parsed
 
 
-@pytest.mark.parametrize("token", ["", "a.b.c", "\ud800", "x" * (compact.MAX_TOKEN + 1)])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "a.b.c",
+        "\ud800",
+        "x" * (compact.MAX_TOKEN + 1),
+        *(account_token() + stray for stray in (" ", "=", "+", "/", "\n", ".", ".x", "\0")),
+        *(stray + account_token() for stray in (" ", "=", ".")),
+        account_token().replace(".", ".\n", 1),
+        account_token().replace(".", "=.", 1),
+        account_token().rpartition(".")[0] + ".",
+    ],
+)
 def test_what_is_no_token_stays_none(token: str) -> None:
     apart = compact.Apart()
     assert apart.parse(token) is None
@@ -57,3 +72,15 @@ async def test_a_known_token_with_another_signature_is_another(tmp_path: Path) -
     head, signature = token.rsplit(".", 1)
     forged = f"{head}.{signature[:-8]}AAAAAAAA"
     assert reason_of(await world.verify(forged, kind="serviceAccount", name=AGENT)) == "identity_invalid"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "taken"), [("Bearer ", True), ("bearer ", True), ("Basic ", False), ("Bearer", False), ("", False)]
+)
+async def test_a_caller_is_whom_a_bearer_token_names(tmp_path: Path, scheme: str, taken: bool) -> None:
+    world = World(tmp_path)
+    shown = scheme + account_token(aud=[ENFORCER_AUDIENCE])
+    found = await world.identity.caller(shown)
+    assert isinstance(found, Proven) is taken
+    assert world.identity.known(shown) == found
+    assert (len(world.cluster.reviewed) == 1) is taken

@@ -11,6 +11,7 @@ from unit.webhook.identity.world import (
     AGENT,
     CLUSTER_URL,
     CORP,
+    ENFORCER,
     OTHER,
     PARTNER,
     PARTNER_EC,
@@ -178,6 +179,11 @@ class TestOnTheEnforcersWord:
             (None, "anything", WRONG),
             (acting([{"sub": AGENT}] * 5), None, WRONG),
             ({"act": "x"}, None, WRONG),
+            (acting([{"sub": AGENT, "iss": CORP}]), None, [("serviceAccount", AGENT)]),
+            (acting([{"sub": AGENT, "iss": ""}]), None, WRONG),
+            ({"act": {"sub": AGENT, "iss": 1}}, None, WRONG),
+            (acting([{"sub": ""}]), None, WRONG),
+            (acting([{"sub": AGENT}, {"iss": CORP}]), None, WRONG),
         ],
     )
     async def test_subject_and_chain_are_as_sent(
@@ -219,6 +225,35 @@ async def test_only_the_endpoints_own_issuers_vouch_for_a_subject(
     # The actor is the cluster's wherever acting is allowed at all.
     acted = await world.verify(_token(WORKER), actor_token=account_token(), settings=settings)
     assert reason_of(acted) == person
+
+
+@pytest.mark.parametrize(
+    ("kind", "token"), [("robot", person_token()), ("serviceAccount", person_token()), ("user", account_token())]
+)
+async def test_who_is_named_with_another_kind_than_the_token_has_is_not_proven(
+    tmp_path: Path, kind: str, token: str
+) -> None:
+    name = AGENT if kind == "user" else "dave"
+    assert reason_of(await World(tmp_path).verify(token, kind=kind, name=name)) == "identity_invalid"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "issuers", "reason"),
+    [
+        ({}, {"cluster"}, None),
+        ({}, {"corp"}, "identity_invalid"),
+        ({"kind": "user"}, {"cluster"}, "identity_invalid"),
+        ({"name": AGENT}, {"cluster"}, "identity_invalid"),
+        ({"actor_token": account_token()}, {"cluster"}, WRONG),
+        ({"properties": {"act": WORKER}}, {"cluster"}, WRONG),
+    ],
+)
+async def test_who_sends_no_token_but_its_own_is_itself_and_acts_for_nobody(
+    tmp_path: Path, claimed: dict[str, Any], issuers: set[str], reason: str | None
+) -> None:
+    said = {"kind": "serviceAccount", "name": ENFORCER.account.username, **claimed}
+    found = await World(tmp_path).verify(None, **said, settings=endpoint(issuers=frozenset(issuers)))
+    assert (reason_of(found), found.actors) == (reason, ())
 
 
 async def test_one_name_at_two_issuers_is_two_people(tmp_path: Path) -> None:

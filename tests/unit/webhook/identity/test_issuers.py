@@ -10,6 +10,7 @@ import yaml
 
 from bailiwick_webhook.identity.compact import parse
 from bailiwick_webhook.identity.issuers import IssuerConfig, Issuers, IssuersError, load
+from bailiwick_webhook.identity.people import MAX_GROUPS
 from bailiwick_webhook.identity.verifier import Verified
 from issuer.serving import DISCOVERY, KEYS, Server, serving
 from unit.webhook.identity.world import World, endpoint, person_token, proven, reason_of
@@ -170,6 +171,8 @@ class TestClaims:
             ({"kubernetesUsername": "{email}"}, {"email": ["d@x"]}, None),
             ({"kubernetesUsername": "{preferred}"}, {"preferred": "system:admin"}, None),
             ({"kubernetesUsername": "{sub}-{nick}"}, {"nick": "d"}, "dave-d"),
+            ({"kubernetesUsername": "{sub}-{nick}"}, {}, None),
+            ({"kubernetesUsername": "{sub}"}, {"email": "d@x", "email_verified": False}, "dave"),
         ],
     )
     async def test_the_api_servers_name_is_certain_or_none(
@@ -186,8 +189,30 @@ class TestClaims:
 
     async def test_an_unverified_email_names_nobody(self, tmp_path: Path) -> None:
         world = World(tmp_path, claims={"name": "email"})
-        token = person_token(email="dave@corp", email_verified=False)
-        assert reason_of(await world.verify(token, name="dave@corp")) == "identity_invalid"
+        for verified, reason in ((False, "identity_invalid"), ("true", "identity_invalid"), (True, None), (..., None)):
+            token = person_token(email="dave@corp", email_verified=verified)
+            assert reason_of(await world.verify(token, name="dave@corp")) == reason
+
+    @pytest.mark.parametrize(
+        ("claims", "groups"),
+        [
+            ({}, ()),
+            ({"groups": "support"}, ("support",)),
+            ({"groups": [f"g{number}" for number in range(MAX_GROUPS)]}, tuple(f"g{n}" for n in range(MAX_GROUPS))),
+            ({"groups": [f"g{number}" for number in range(MAX_GROUPS + 1)]}, None),
+            ({"groups": {"support": True}}, None),
+            ({"groups": ["support", 1]}, None),
+            ({"groups": ["support", ""]}, None),
+            ({"_claim_names": {"groups": "src1"}}, None),
+            ({"_claim_names": {"address": "src1"}, "groups": ["support"]}, ("support",)),
+        ],
+    )
+    async def test_groups_that_cannot_all_be_told_name_nobody(
+        self, tmp_path: Path, claims: dict[str, Any], groups: tuple[str, ...] | None
+    ) -> None:
+        found = await World(tmp_path).verify(person_token(**claims))
+        assert reason_of(found) == ("identity_invalid" if groups is None else None)
+        assert groups is None or proven(found).groups == groups
 
     @pytest.mark.parametrize("name", ["dave\u200b", "\u202edave", "dave\0", "da\nve", "d" * 254])
     async def test_a_name_that_nobody_can_read_is_none_whatever_the_body_says(self, tmp_path: Path, name: str) -> None:

@@ -44,6 +44,11 @@ def _debug_running(pod: Pod) -> None:
     pod["status"]["ephemeralContainerStatuses"] = [{"name": "debug", "imageID": "x@sha256:" + "c" * 64}]
 
 
+def _without_containers(pod: Pod) -> None:
+    pod["spec"].update(containers=[], initContainers=[])
+    pod["status"].update(containerStatuses=[], initContainerStatuses=[])
+
+
 CHANGES: Final[dict[str, tuple[Callable[[Pod], object], set[str] | None]]] = {
     "as it is": (lambda pod: None, {IMAGE, OTHER}),
     "the same image twice": (_main(imageID=f"x@{OTHER}"), {OTHER}),
@@ -56,6 +61,8 @@ CHANGES: Final[dict[str, tuple[Callable[[Pod], object], set[str] | None]]] = {
     "no status yet": (lambda pod: pod.pop("status"), None),
     "no statuses of containers": (lambda pod: pod["status"].pop("containerStatuses"), None),
     "an init container without a status": (lambda pod: pod["status"].update(initContainerStatuses=[]), None),
+    "no containers": (_without_containers, None),
+    "a label that is none": (lambda pod: pod["metadata"]["labels"].update(x=1), {IMAGE, OTHER}),
     "no image yet": (_main(imageID=""), None),
     "an image without a digest": (_main(imageID="registry.example/agent:1.0"), None),
     "the id of a local image": (_main(imageID=IMAGE), None),
@@ -92,10 +99,13 @@ BOUND: Final = {**account_claims()["kubernetes.io"], "pod": {"name": "crm-agent-
         (_party(BOUND), REF),
         (_party({**BOUND, "pod": None}), None),
         (_party({**BOUND, "pod": {"name": "crm-agent-0"}}), None),
+        (_party({**BOUND, "pod": {"name": "", "uid": "pod-uid"}}), None),
+        (_party({**BOUND, "pod": {"name": "crm-agent-0", "uid": 1}}), None),
         (_party(account_claims()["kubernetes.io"]), None),
         (_party("x"), None),
         # Claims of the same name in the token of somebody else say nothing about a pod.
         (_party(BOUND, type="user", issuer="corp"), None),
+        (_party(BOUND, type="user"), None),
         (_party(BOUND, issuer="corp"), None),
         (_party(BOUND, issuer=None), None),
     ],

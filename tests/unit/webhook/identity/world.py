@@ -49,7 +49,10 @@ def jwks(*keys: RSAKey | ECKey) -> dict[str, Any]:
 
 @dataclass
 class FakeCluster:
-    """As far as identity asks a cluster. `down`: it does not answer; `keys_down`: only its keys are not to be had."""
+    """As far as identity asks a cluster. `down`: it does not answer; `keys_down`: only its keys are not to be had.
+
+    `says`: what it says of every token, and not what the token says.
+    """
 
     published: dict[str, Any] = field(default_factory=lambda: jwks(RSA))
     gone: set[str] = field(default_factory=set)
@@ -57,6 +60,7 @@ class FakeCluster:
     keys_down: bool = False
     reviewed: list[str] = field(default_factory=list)
     keys_read: int = 0
+    says: dict[str, Any] | None = None
     pods: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     async def read_token_issuer(self) -> tuple[str, dict[str, Any]]:
@@ -69,6 +73,8 @@ class FakeCluster:
         if self.down:
             raise ClusterUnavailableError("down")
         self.reviewed.append(token)
+        if self.says is not None:
+            return self.says
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         bound = claims["kubernetes.io"]

@@ -236,6 +236,14 @@ TAMPERED: Final[dict[str, tuple[str, Why]]] = {
     "another jti": (forged(claims={**CLAIMS, "jti": "agr-x.y"}), Why.CLAIMS),
     "another approval": (forged(claims={**CLAIMS, "approval_id": "agr-x.y"}), Why.CLAIMS),
     "another task": (forged(claims={**CLAIMS, "task_id": "agr-x.y"}), Why.CLAIMS),
+    "another approval and task": (
+        forged(claims={**CLAIMS, "approval_id": "agr-x.y", "task_id": "agr-x.y"}),
+        Why.CLAIMS,
+    ),
+    "another approval, task and token id": (
+        forged(claims={**CLAIMS, "jti": "agr-x.y", "approval_id": "agr-x.y", "task_id": "agr-x.y"}),
+        Why.CLAIMS,
+    ),
     "a chain in words": (forged(claims={**CLAIMS, "act": "me"}), Why.CLAIMS),
     "a chain without uids": (forged(claims={**CLAIMS, "act": {"sub": "x"}}), Why.CLAIMS),
     "a chain that is very deep": (
