@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 # Descriptors that are not connections of clients: files, the API server's, the status port's, and room to spare.
-_OTHERS: Final = 128
+_OTHERS: Final = 256
 _FEWEST: Final = 16
 
 
@@ -31,3 +31,7 @@ class Bounds:
     def at_once(self) -> int:
         """How many there may be, with as many descriptors as this process may have."""
         return max(_FEWEST, min(self.most, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHERS))
+
+
+STATUS: Final = Bounds(most=64)
+"""Of the status port: probes, the operator, and whoever collects metrics."""
