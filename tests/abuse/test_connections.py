@@ -5,15 +5,19 @@ Holds: this is the process as it runs in a pod, behind its certificate; nobody h
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
 import requests
+import yaml
 
+from bailiwick_webhook.http.bounds import Bounds
 from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, trusting
 from support.waiting import until
 
+ROOT: Final = Path(__file__).parents[2]
 CA: Final = authority()
 MOST: Final = 40
 MANY: Final = 400
@@ -34,6 +38,27 @@ def point(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     ) as point:
         point.await_ready()
         yield point
+
+
+def test_ab_35_as_many_connections_as_there_may_be_leave_half_of_a_pods_memory_alone(tmp_path: Path) -> None:
+    values = yaml.safe_load((ROOT / "charts" / "bailiwick" / "values.yaml").read_text())["webhook"]
+    assert values["connections"]["most"] == Bounds().most
+    limit = int(values["resources"]["limits"]["memory"].removesuffix("Mi")) * 1024
+    with ExitStack() as closing:
+        point = closing.enter_context(secured(tmp_path, entries(leaf(CA), CA)))
+        point.await_ready()
+        before = resident(point)
+        for _ in range(MANY):
+            asking = closing.enter_context(point.connect(trusting([CA])))
+            asking.sendall(ASKED)
+            assert asking.recv(12) == b"HTTP/1.1 200"
+        assert (resident(point) - before) / MANY * Bounds().most < limit / 2
+
+
+def resident(point: Secured) -> int:
+    """Return how much memory a process has, in KiB."""
+    status = Path(f"/proc/{point.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def opened(port: int, said: bytes = b"") -> list[socket.socket]:
