@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +13,10 @@ import pytest
 
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.tls.context import hardened
 from contract.asking_alone import PEP, body, stored
 from support.pdp.alone import Alone
+from support.pdp.secured import NAME, authority, leaf, trusting
 
 PATHS: Final = {
     "the front's": "/endpoints/crm/crm-api/access/v1/evaluation",
@@ -41,8 +44,9 @@ class Connection:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def to(cls, port: int) -> Self:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def to(cls, port: int, tls: ssl.SSLContext | None = None) -> Self:
+        name = None if tls is None else NAME
+        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name))
 
     async def ask(self, raw: bytes = request()) -> tuple[int, bool]:
         """Return the status of an answer, and whether it is said to be the last one."""
@@ -76,8 +80,8 @@ class Connection:
 
 
 @asynccontextmanager
-async def serving(bounds: Bounds) -> AsyncIterator[int]:
-    server = await serve(Alone([stored()]).application, "127.0.0.1", 0, bounds=bounds)
+async def serving(bounds: Bounds, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    server = await serve(Alone([stored()]).application, "127.0.0.1", 0, tls, bounds=bounds)
     try:
         yield server.port
     finally:
@@ -168,6 +172,69 @@ async def test_ab_35_silent_connections_make_room_for_new_ones_and_take_none_fro
         assert len(still) == most - len(asking) - 1
         for connection in (*asking, *silent, late):
             connection.writer.close()
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server shakes hands with, and a client."""
+    folder, trusted = tmp_path_factory.mktemp("pair"), authority()
+    pair = leaf(trusted)
+    (folder / "certificate").write_text(pair.certificate)
+    (folder / "key").write_text(pair.key)
+    served = hardened()
+    served.load_cert_chain(folder / "certificate", folder / "key")
+    return served, trusting([trusted])
+
+
+class TestWithTls:
+    @pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "some", "more"])
+    async def test_hands_that_are_not_shaken_in_time_are_not_waited_for(
+        self, contexts: tuple[ssl.SSLContext, ssl.SSLContext], sent: bytes
+    ) -> None:
+        async with serving(Bounds(first=0.4), contexts[0]) as port:
+            connection = await Connection.to(port)
+            connection.writer.write(sent)
+            assert 0.3 < await connection.ended_after() < 5
+
+    async def test_ab_35_silent_connections_make_room_for_those_who_ask(
+        self, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+    ) -> None:
+        most = 20
+        async with serving(Bounds(most=most), contexts[0]) as port:
+            asking = [await Connection.to(port, contexts[1]) for _ in range(5)]
+            for connection in asking:
+                assert (await connection.ask())[0] == 200
+            silent = [await Connection.to(port) for _ in range(30)]
+            shaken = [await Connection.to(port, contexts[1]) for _ in range(30)]
+            late = await Connection.to(port, contexts[1])
+            assert (await late.ask())[0] == 200
+            for connection in asking:
+                assert (await connection.ask())[0] == 200
+            await asyncio.sleep(0.2)
+            assert [connection.open() for connection in silent] == [False] * len(silent)
+            still = [connection for connection in shaken if connection.open()]
+            assert still == shaken[-len(still) :]
+            assert len(still) == most - len(asking) - 1
+            for connection in (*asking, *silent, *shaken, late):
+                connection.writer.close()
+
+    async def test_ab_35_who_speaks_no_tls_or_goes_away_takes_no_room(
+        self, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+    ) -> None:
+        async with serving(Bounds(most=16), contexts[0]) as port:
+            for sent in (b"", request(), b"\x16\x03\x01") * 20:
+                connection = await Connection.to(port)
+                connection.writer.write(sent)
+                connection.writer.close()
+            asking = [await Connection.to(port, contexts[1]) for _ in range(16)]
+            for connection in asking:
+                assert (await connection.ask())[0] == 200
+                connection.writer.close()
+
+    async def test_an_address_that_is_taken_is_told(self, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+        async with serving(Bounds(), contexts[0]) as port:
+            with pytest.raises(OSError, match="in use"):
+                await serve(Alone([stored()]).application, "127.0.0.1", port, contexts[0])
 
 
 async def test_where_all_have_asked_a_new_connection_is_turned_away() -> None:

@@ -8,6 +8,7 @@ nothing takes them from himself, not from those who ask.
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
@@ -21,16 +22,23 @@ _log = structlog.get_logger()
 
 
 class Connection(web.RequestHandler):
-    """One connection of a client. `last`: what is asked now is the last that it may."""
+    """One connection of a client. `last`: what is asked now is the last that it may. `counted`: among those open."""
 
-    __slots__ = ("_left", "_server", "_until", "last")
+    __slots__ = ("_left", "_server", "_shaking", "_until", "counted", "last")
 
     def __init__(self, server: "Connections", **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
         super().__init__(server, **options)
         self._server = server
         self._left = 0
         self._until = 0.0
+        self._shaking: asyncio.Task[None] | None = None
         self.last = False
+        self.counted = False
+
+    def shakes(self, task: asyncio.Task[None]) -> None:
+        """Begin before hands are shaken, which `task` does."""
+        self._shaking = task
+        self._server.opened(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -38,12 +46,19 @@ class Connection(web.RequestHandler):
         self._left = max(1, int(self._server.bounds.requests * share))
         self._until = time.monotonic() + self._server.bounds.seconds * share
         super().connection_made(transport)
-        self._server.opened(self)
+        if not self.counted:
+            self._server.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         super().connection_lost(exc)
         self._server.closed(self)
+
+    def force_close(self) -> None:
+        """Close it, whatever is under way."""
+        if self.transport is None and self._shaking is not None:
+            self._shaking.cancel()
+        super().force_close()
 
     def asked(self) -> None:
         """Count a request whose head is there."""
@@ -72,6 +87,7 @@ class Connections(web.Server):
     def opened(self, connection: Connection) -> None:
         """Take note of a new one; one that says nothing makes room for it, or it is turned away itself."""
         self._open += 1
+        connection.counted = True
         loop = asyncio.get_running_loop()
         self.silent[connection] = loop.call_later(self.bounds.first, self._give_up, connection)
         if self._open > self._most:
@@ -81,7 +97,8 @@ class Connections(web.Server):
 
     def closed(self, connection: Connection) -> None:
         """Take note of one that ended."""
-        self._open -= 1
+        self._open -= connection.counted
+        connection.counted = False
         self.spoke(connection)
 
     def spoke(self, connection: Connection) -> None:
@@ -92,6 +109,8 @@ class Connections(web.Server):
 
     def _give_up(self, connection: Connection) -> None:
         if connection in self.silent:
+            # Its end is told a moment later, and until then others may come for which others have to go.
+            self.spoke(connection)
             connection.force_close()
 
     def _complain(self) -> None:
@@ -107,6 +126,18 @@ def asked(request: web.BaseRequest) -> None:
     connection = request.protocol
     if isinstance(connection, Connection):
         connection.asked()
+
+
+def counting(
+    behind: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    """Return a handler that counts what it hands on."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        asked(request)
+        return await behind(request)
+
+    return handle
 
 
 def is_last(request: web.BaseRequest) -> bool:

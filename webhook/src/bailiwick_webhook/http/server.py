@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bailiwick_webhook.http import connections
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.connections import Connections
 from bailiwick_webhook.http.front import FRONT
+from bailiwick_webhook.http.listening import TlsSite
 
 # A body is taken as it was sent: we accept no compressed one, and to unpack it, before anybody has said who they are,
 # would keep the loop busy for seconds with one megabyte.
@@ -19,7 +21,7 @@ _OPTIONS: Final[dict[str, Any]] = {"access_log": None, "auto_decompress": False}
 
 
 class _Runner(web.AppRunner):
-    """Runs an application; one that has a front behind that, and over connections within bounds."""
+    """Runs an application; one that has a front behind that. Over connections within bounds."""
 
     def __init__(self, app: web.Application, bounds: Bounds) -> None:
         super().__init__(app, **_OPTIONS, handle_signals=False, shutdown_timeout=10.0, keepalive_timeout=bounds.idle)
@@ -27,11 +29,9 @@ class _Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        front = self.app.get(FRONT)
-        if front is None:
-            return server
+        front, behind = self.app.get(FRONT), server.request_handler
         # Before the first connection, each of which keeps the handler that it finds.
-        server.request_handler = front.before(server.request_handler)
+        server.request_handler = connections.counting(behind) if front is None else front.before(behind)
         return Connections(server, self._bounds, **_OPTIONS)
 
 
@@ -59,6 +59,10 @@ async def serve(
     """Listen; port 0 takes a free one, `shared` one that others listen on too. Raises `OSError` where it is taken."""
     runner = _Runner(app, bounds or Bounds())
     await runner.setup()
-    site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
+    site = (
+        web.TCPSite(runner, host, port, reuse_port=shared or None)
+        if tls is None
+        else TlsSite(runner, host, port, tls, shared=shared)
+    )
     await site.start()
     return Server(runner, runner.addresses[0][1])
