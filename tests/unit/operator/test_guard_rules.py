@@ -103,7 +103,7 @@ class TestWhatFalls:
         assert must_void(changed(CANARY, "metadata.namespace", "crm"), 0, INSTALLATION, NOW)
 
     def test_is_any_other_grant_where_the_canary_is(self) -> None:
-        assert must_void(changed(grant(), "metadata.namespace", INSTALLATION.namespace), 0, INSTALLATION)
+        assert must_void(changed(grant(), "metadata.namespace", INSTALLATION.namespace), 0, INSTALLATION, NOW)
 
     def test_is_a_grant_of_an_api_server_whose_versions_are_no_numbers(self) -> None:
         assert must_void(changed(grant(), "metadata.resourceVersion", "abc"), 150, INSTALLATION, NOW)

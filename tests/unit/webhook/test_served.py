@@ -1,6 +1,7 @@
 """What a process answers about the generations that it serves, and to whatever else is sent to its status port."""
 
 import asyncio
+import contextlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import pytest
 
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.http import health
+from bailiwick_webhook.http.newest import MOST
 from bailiwick_webhook.http.ration import Ration
 from bailiwick_webhook.http.served import MOST_ASKED, MOST_BYTES, MOST_WAITING
 from bailiwick_webhook.http.server import serve
@@ -181,6 +183,84 @@ class TestAFlood:
             while (await port.ask(b"[]"))[0] != 200:  # noqa: ASYNC110 - of the other side of a socket
                 await asyncio.sleep(0.01)
 
+    async def test_of_connections_leaves_the_newest_few_and_a_probe_is_one_of_them(self, port: Port) -> None:
+        silent = [await asyncio.open_connection("127.0.0.1", port.number) for _ in range(3 * MOST)]
+        for path in ("healthz", "readyz"):
+            async with aiohttp.ClientSession() as session, session.get(f"{port.url}/{path}") as answer:
+                assert answer.status == 200
+        async with asyncio.timeout(20):
+            while sum(reader.at_eof() for reader, _ in silent) < 2 * MOST:  # noqa: ASYNC110 - of the other side
+                await asyncio.sleep(0.01)
+        # Those that are left are the newest, and not one more was closed than had to be.
+        ended = [reader.at_eof() for reader, _ in silent]
+        assert ended == sorted(ended, reverse=True)
+        assert sum(ended) <= 2 * MOST + 2
+        for _, writer in silent:
+            writer.close()
+
+    async def test_of_connections_that_all_have_asked_leaves_room_for_a_probe_too(
+        self, port: Port, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        let = Event()
+        monkeypatch.setattr(Exposition, "collect", lambda _: let.wait(30) and ())
+        asked = [await asyncio.open_connection("127.0.0.1", port.number) for _ in range(MOST)]
+        for number, (_, writer) in enumerate(asked):
+            path = b"metrics" if number < 16 else b"healthz"
+            writer.write(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+        for _ in range(3):
+            async with aiohttp.ClientSession() as session, session.get(f"{port.url}/readyz") as answer:
+                assert answer.status == 200
+        let.set()
+        for _, writer in asked:
+            writer.close()
+
+    async def test_of_connections_at_once_is_cut_by_as_many_as_are_too_many(self, port: Port) -> None:
+        opened = await asyncio.gather(
+            *(asyncio.open_connection("127.0.0.1", port.number) for _ in range(MOST + MOST // 2))
+        )
+        async with asyncio.timeout(20):
+            while sum(reader.at_eof() for reader, _ in opened) < MOST // 2:  # noqa: ASYNC110 - of the other side
+                await asyncio.sleep(0.01)
+        for _, writer in opened:
+            writer.close()
+
+    async def test_of_probes_that_ended_takes_no_room(self, port: Port) -> None:
+        kept, keeper = await asyncio.open_connection("127.0.0.1", port.number)
+        for _ in range(MOST + 1):
+            async with aiohttp.ClientSession() as session, session.get(f"{port.url}/healthz") as answer:
+                assert answer.status == 200
+        keeper.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await kept.readline()).startswith(b"HTTP/1.1 200")
+        keeper.close()
+
+    async def test_of_answers_that_nobody_reads_makes_room_as_well(self) -> None:
+        answer = bytes(32 * 2**20)
+        counts = Counts()
+
+        class Long(Exposition):
+            def text(self) -> bytes:
+                return answer
+
+        store = StaticStore(POLICIES)
+        exposition = Long(store, cast("Any", Writer()), counts)
+        server = await serve(health.build(store, lambda: True, {}, exposition, counts), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        others = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(MOST)]
+        # The last of them is there once it is answered, and then the first had to go.
+        others[-1][1].write(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await others[-1][0].readline()).startswith(b"HTTP/1.1 404")
+        read = 0
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := await asyncio.wait_for(reader.read(2**20), 20):
+                read += len(chunk)
+        assert read < len(answer)
+        for _, other in others:
+            other.close()
+        writer.close()
+        await server.stop()
+
     async def test_of_scrapes_never_keeps_anybody_from_it_either(
         self, port: Port, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -191,7 +271,7 @@ class TestAFlood:
             async with port.session.get(f"{port.url}/metrics") as answer:
                 return answer.status
 
-        scrapes = [asyncio.create_task(scrape()) for _ in range(90)]
+        scrapes = [asyncio.create_task(scrape()) for _ in range(42)]
         async with asyncio.timeout(20):
             while port.counts.overloads[Overload.STATUS] < 26:  # noqa: ASYNC110 - of the other side of a socket
                 await asyncio.sleep(0.01)
@@ -199,4 +279,4 @@ class TestAFlood:
             async with port.session.get(f"{port.url}/{path}") as answer:
                 assert answer.status == 200
         let.set()
-        assert sorted(await asyncio.gather(*scrapes)) == [200] * 64 + [429] * 26
+        assert sorted(await asyncio.gather(*scrapes)) == [200] * 16 + [429] * 26

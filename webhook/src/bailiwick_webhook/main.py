@@ -20,7 +20,6 @@ from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
 from bailiwick_webhook.http.admission import Validate
-from bailiwick_webhook.http.bounds import STATUS
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import Issuers
@@ -96,7 +95,6 @@ async def _run(given: Settings) -> None:
             ),
             given.status_host,
             given.status_port,
-            bounds=STATUS,
         )
         stack.push_async_callback(status.stop)
         filled = stack.enter_context(heap.filling())

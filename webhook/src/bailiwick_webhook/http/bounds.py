@@ -32,7 +32,3 @@ class Bounds:
     def at_once(self) -> int:
         """How many there may be, with as many descriptors as this process may have."""
         return max(_FEWEST, min(self.most, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHERS))
-
-
-STATUS: Final = Bounds(most=64)
-"""Of the status port: probes, the operator, and whoever collects metrics."""

@@ -8,7 +8,6 @@ nothing takes them from himself, not from those who ask.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
@@ -126,18 +125,6 @@ def asked(request: web.BaseRequest) -> None:
     connection = request.protocol
     if isinstance(connection, Connection):
         connection.asked()
-
-
-def counting(
-    behind: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    """Return a handler that counts what it hands on."""
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        asked(request)
-        return await behind(request)
-
-    return handle
 
 
 def is_last(request: web.BaseRequest) -> bool:

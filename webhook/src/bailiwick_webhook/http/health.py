@@ -23,7 +23,7 @@ from bailiwick_webhook.metrics.exposition import CONTENT_TYPE, Exposition
 from bailiwick_webhook.store.view import View
 
 # Prometheus is two, and all who wait are answered with the same.
-_MOST_SCRAPING: Final = 64
+_MOST_SCRAPING: Final = 16
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

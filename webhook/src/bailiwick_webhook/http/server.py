@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bailiwick_webhook.http import connections
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.connections import Connections
 from bailiwick_webhook.http.front import FRONT
 from bailiwick_webhook.http.listening import TlsSite
+from bailiwick_webhook.http.newest import MOST, Newest
 
 # A body is taken as it was sent: we accept no compressed one, and to unpack it, before anybody has said who they are,
 # would keep the loop busy for seconds with one megabyte.
@@ -21,7 +21,10 @@ _OPTIONS: Final[dict[str, Any]] = {"access_log": None, "auto_decompress": False}
 
 
 class _Runner(web.AppRunner):
-    """Runs an application; one that has a front behind that. Over connections within bounds."""
+    """Runs an application; one that has a front behind that, and over connections within bounds.
+
+    One that has none is the status port's, and has the newest few.
+    """
 
     def __init__(self, app: web.Application, bounds: Bounds) -> None:
         super().__init__(app, **_OPTIONS, handle_signals=False, shutdown_timeout=10.0, keepalive_timeout=bounds.idle)
@@ -29,9 +32,11 @@ class _Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        front, behind = self.app.get(FRONT), server.request_handler
+        front = self.app.get(FRONT)
+        if front is None:
+            return Newest(server, MOST, **_OPTIONS, keepalive_timeout=self._bounds.idle)
         # Before the first connection, each of which keeps the handler that it finds.
-        server.request_handler = connections.counting(behind) if front is None else front.before(behind)
+        server.request_handler = front.before(server.request_handler)
         return Connections(server, self._bounds, **_OPTIONS)
 
 
