@@ -32,6 +32,17 @@ def denied(since: float = -60, uid: str = "grant-uid") -> Object:
     return {**made, "status": {**made["status"], "phase": "Denied", "conditions": conditions}}
 
 
+def ended(on: Snapshot, number: int, since: int, *, by_hand: bool) -> Object:
+    """Return the grant of another call of the subject's that was asked for so many seconds ago and taken back."""
+    of = asked(on, replace(CALL, resource=Resource("customer", f"other-{number}")))
+    of["metadata"] |= {"name": f"agr-{number}", "uid": f"uid-{number}", "creationTimestamp": at(since)}
+    status: Object = {"phase": "Withdrawn"}
+    if by_hand:
+        of["spec"]["request"]["origin"] = "PreApproved"
+        status["resolved"] = {"subjectUID": of["spec"]["request"]["subject"]["uid"], "rules": []}
+    return {**of, "status": status}
+
+
 @dataclass
 class Server:
     """Keeps grants by name and notes what was asked of it."""
@@ -153,6 +164,31 @@ class TestAFlood:
             assert isinstance(outcome, Refused)
             assert outcome.reason is Reason.APPROVAL_THROTTLED
         assert bench.server.asked == []
+
+    @pytest.mark.parametrize(
+        ("since", "by_hand", "opened"),
+        [
+            ((-1, -3599), False, False),
+            ((-1, -3600), False, True),
+            ((-1,), False, True),
+            ((-1, -2, -3), True, True),
+        ],
+    )
+    @pytest.mark.parametrize("told", [True, False], ids=["the store knows", "the API server alone knows"])
+    async def test_of_requests_that_ended_is_turned_away_within_the_hour(
+        self, since: tuple[int, ...], by_hand: bool, opened: bool, told: bool
+    ) -> None:
+        bench = Bench(on=approving(limits={"requestsPerHour": 2}))
+        for number, moment in enumerate(since):
+            raw = ended(bench.on, number, moment, by_hand=by_hand)
+            bench.know(raw)
+            if not told:
+                bench.grants.apply("DELETED", ("crm", raw["metadata"]["name"]), raw)
+        outcome = await bench.opener.open(bench.wanted())
+        assert isinstance(outcome, Opened) is opened
+        if isinstance(outcome, Refused):
+            assert (outcome.reason, "within an hour" in outcome.detail) == (Reason.APPROVAL_THROTTLED, True)
+            assert "POST" not in bench.server.asked
 
     async def test_behind_an_api_server_that_hangs_is_turned_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(throttle, "PATIENCE", 0.01)
