@@ -39,7 +39,10 @@ def ended(on: Snapshot, number: int, since: int, *, by_hand: bool) -> Object:
     status: Object = {"phase": "Withdrawn"}
     if by_hand:
         of["spec"]["request"]["origin"] = "PreApproved"
-        status["resolved"] = {"subjectUID": of["spec"]["request"]["subject"]["uid"], "rules": []}
+        status["resolved"] = {
+            "subjectUID": of["spec"]["request"]["subject"]["uid"],
+            "rules": of["spec"]["request"]["rules"],
+        }
     return {**of, "status": status}
 
 
@@ -164,6 +167,30 @@ class TestAFlood:
             assert isinstance(outcome, Refused)
             assert outcome.reason is Reason.APPROVAL_THROTTLED
         assert bench.server.asked == []
+
+    @pytest.mark.parametrize(
+        ("path", "value", "opened"),
+        [
+            ("status", {"phase": "Pending"}, False),
+            ("status", {}, False),
+            ("status", {"phase": "Active", "approvedTime": at(-1), "notAfterTime": at(9)}, True),
+            ("status", {"phase": "Withdrawn"}, True),
+            ("spec.revocation", {"by": "carol"}, True),
+            ("metadata.deletionTimestamp", at(-1), True),
+            ("spec.request.pendingUntilTime", at(0), True),
+            ("spec.request.pendingUntilTime", at(1), False),
+        ],
+    )
+    async def test_of_requests_that_wait_is_turned_away(self, path: str, value: Any, opened: bool) -> None:  # noqa: ANN401 - any value
+        bench = Bench(on=approving(limits={"pendingPerSubject": 1}))
+        raw = {**ended(bench.on, 0, -1, by_hand=False), "status": {"phase": "Pending"}}
+        *way, last = path.split(".")
+        inner = raw
+        for name in way:
+            inner = inner[name]
+        inner[last] = value
+        bench.know(raw)
+        assert isinstance(await bench.opener.open(bench.wanted()), Opened) is opened
 
     @pytest.mark.parametrize(
         ("since", "by_hand", "opened"),
