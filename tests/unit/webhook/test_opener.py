@@ -227,3 +227,27 @@ class TestAFlood:
         assert {outcome.reason for outcome in outcomes if isinstance(outcome, Refused)} == {Reason.APPROVAL_THROTTLED}
         assert bench.server.asked == ["LIST"]
         first.cancel()
+
+
+@pytest.mark.parametrize(
+    ("task", "endpoint", "asked_for", "found"),
+    [
+        ("agr-opened.grant-uid", CALL.endpoint, True, True),
+        ("agr-opened.grant-uid", "another", True, False),
+        ("agr-opened.another-uid", CALL.endpoint, True, False),
+        ("agr-opened.", CALL.endpoint, True, False),
+        ("agr-another.grant-uid", CALL.endpoint, True, False),
+        ("agr-opened", CALL.endpoint, False, False),
+        ("../agr-opened.grant-uid", CALL.endpoint, False, False),
+        ("agr-opened/status.grant-uid", CALL.endpoint, False, False),
+        ("AGR-OPENED.grant-uid", CALL.endpoint, False, False),
+        ("", CALL.endpoint, False, False),
+    ],
+)
+async def test_a_task_is_read_by_its_whole_id_and_at_its_own_endpoint(
+    task: str, endpoint: str, asked_for: bool, found: bool
+) -> None:
+    bench = Bench(asked(ON))
+    grant = await bench.opener.read(CALL.namespace, endpoint, task)
+    assert (grant is not None) is found
+    assert bench.server.asked == (["GET"] if asked_for else [])
