@@ -34,6 +34,7 @@ def test_before_the_first_list_it_is_dead(store: Store) -> None:
     assert told(store) == (math.inf, Freshness.DEAD, "/", False)
 
 
+@pytest.mark.parametrize("later", [0, 1])
 @pytest.mark.parametrize(
     ("passed", "freshness", "guarded"),
     [
@@ -44,12 +45,14 @@ def test_before_the_first_list_it_is_dead(store: Store) -> None:
         (900.1, Freshness.DEAD, False),
     ],
 )
-def test_it_grows_old(store: Store, clock: list[float], passed: float, freshness: Freshness, guarded: bool) -> None:
+def test_it_grows_old(
+    store: Store, clock: list[float], passed: float, freshness: Freshness, guarded: bool, later: int
+) -> None:
     store.guard.proven = True
     for number, watch in enumerate((*store._decided_by, *store._guarded_by)):
         watch.heard, watch.resource_version = clock[0], str(number)
     # The one that was silent longest counts.
-    store._decided_by[0].heard += 50
+    store._decided_by[later].heard += 50
     clock[0] += passed
     assert told(store)[1:] == (freshness, "0/1", guarded)
 
@@ -60,4 +63,10 @@ def test_a_silent_watch_of_the_guard_leaves_it_unproven(store: Store, clock: lis
         watch.heard = clock[0]
     assert told(store)[3]
     store._guarded_by[-1].heard -= 121
+    assert not told(store)[3]
+
+
+def test_a_guard_that_is_not_proven_is_not_proven_by_watching_it(store: Store, clock: list[float]) -> None:
+    for watch in (*store._decided_by, *store._guarded_by):
+        watch.heard = clock[0]
     assert not told(store)[3]

@@ -32,6 +32,20 @@ def denied(since: float = -60, uid: str = "grant-uid") -> Object:
     return {**made, "status": {**made["status"], "phase": "Denied", "conditions": conditions}}
 
 
+def ended(on: Snapshot, number: int, since: int, *, by_hand: bool) -> Object:
+    """Return the grant of another call of the subject's that was asked for so many seconds ago and taken back."""
+    of = asked(on, replace(CALL, resource=Resource("customer", f"other-{number}")))
+    of["metadata"] |= {"name": f"agr-{number}", "uid": f"uid-{number}", "creationTimestamp": at(since)}
+    status: Object = {"phase": "Withdrawn"}
+    if by_hand:
+        of["spec"]["request"]["origin"] = "PreApproved"
+        status["resolved"] = {
+            "subjectUID": of["spec"]["request"]["subject"]["uid"],
+            "rules": of["spec"]["request"]["rules"],
+        }
+    return {**of, "status": status}
+
+
 @dataclass
 class Server:
     """Keeps grants by name and notes what was asked of it."""
@@ -154,6 +168,55 @@ class TestAFlood:
             assert outcome.reason is Reason.APPROVAL_THROTTLED
         assert bench.server.asked == []
 
+    @pytest.mark.parametrize(
+        ("path", "value", "opened"),
+        [
+            ("status", {"phase": "Pending"}, False),
+            ("status", {}, False),
+            ("status", {"phase": "Active", "approvedTime": at(-1), "notAfterTime": at(9)}, True),
+            ("status", {"phase": "Withdrawn"}, True),
+            ("spec.revocation", {"by": "carol"}, True),
+            ("metadata.deletionTimestamp", at(-1), True),
+            ("spec.request.pendingUntilTime", at(0), True),
+            ("spec.request.pendingUntilTime", at(1), False),
+        ],
+    )
+    async def test_of_requests_that_wait_is_turned_away(self, path: str, value: Any, opened: bool) -> None:  # noqa: ANN401 - any value
+        bench = Bench(on=approving(limits={"pendingPerSubject": 1}))
+        raw = {**ended(bench.on, 0, -1, by_hand=False), "status": {"phase": "Pending"}}
+        *way, last = path.split(".")
+        inner = raw
+        for name in way:
+            inner = inner[name]
+        inner[last] = value
+        bench.know(raw)
+        assert isinstance(await bench.opener.open(bench.wanted()), Opened) is opened
+
+    @pytest.mark.parametrize(
+        ("since", "by_hand", "opened"),
+        [
+            ((-1, -3599), False, False),
+            ((-1, -3600), False, True),
+            ((-1,), False, True),
+            ((-1, -2, -3), True, True),
+        ],
+    )
+    @pytest.mark.parametrize("told", [True, False], ids=["the store knows", "the API server alone knows"])
+    async def test_of_requests_that_ended_is_turned_away_within_the_hour(
+        self, since: tuple[int, ...], by_hand: bool, opened: bool, told: bool
+    ) -> None:
+        bench = Bench(on=approving(limits={"requestsPerHour": 2}))
+        for number, moment in enumerate(since):
+            raw = ended(bench.on, number, moment, by_hand=by_hand)
+            bench.know(raw)
+            if not told:
+                bench.grants.apply("DELETED", ("crm", raw["metadata"]["name"]), raw)
+        outcome = await bench.opener.open(bench.wanted())
+        assert isinstance(outcome, Opened) is opened
+        if isinstance(outcome, Refused):
+            assert (outcome.reason, "within an hour" in outcome.detail) == (Reason.APPROVAL_THROTTLED, True)
+            assert "POST" not in bench.server.asked
+
     async def test_behind_an_api_server_that_hangs_is_turned_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(throttle, "PATIENCE", 0.01)
         bench = Bench()
@@ -164,3 +227,27 @@ class TestAFlood:
         assert {outcome.reason for outcome in outcomes if isinstance(outcome, Refused)} == {Reason.APPROVAL_THROTTLED}
         assert bench.server.asked == ["LIST"]
         first.cancel()
+
+
+@pytest.mark.parametrize(
+    ("task", "endpoint", "asked_for", "found"),
+    [
+        ("agr-opened.grant-uid", CALL.endpoint, True, True),
+        ("agr-opened.grant-uid", "another", True, False),
+        ("agr-opened.another-uid", CALL.endpoint, True, False),
+        ("agr-opened.", CALL.endpoint, True, False),
+        ("agr-another.grant-uid", CALL.endpoint, True, False),
+        ("agr-opened", CALL.endpoint, False, False),
+        ("../agr-opened.grant-uid", CALL.endpoint, False, False),
+        ("agr-opened/status.grant-uid", CALL.endpoint, False, False),
+        ("AGR-OPENED.grant-uid", CALL.endpoint, False, False),
+        ("", CALL.endpoint, False, False),
+    ],
+)
+async def test_a_task_is_read_by_its_whole_id_and_at_its_own_endpoint(
+    task: str, endpoint: str, asked_for: bool, found: bool
+) -> None:
+    bench = Bench(asked(ON))
+    grant = await bench.opener.read(CALL.namespace, endpoint, task)
+    assert (grant is not None) is found
+    assert bench.server.asked == (["GET"] if asked_for else [])
