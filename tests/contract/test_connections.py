@@ -13,9 +13,10 @@ import pytest
 
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.tls.context import hardened
 from contract.asking_alone import PEP, body, stored
-from support.pdp.alone import Alone
+from support.pdp.alone import Alone, NamedTokens
 from support.pdp.secured import NAME, authority, leaf, trusting
 
 PATHS: Final = {
@@ -237,7 +238,7 @@ class TestWithTls:
                 await serve(Alone([stored()]).application, "127.0.0.1", port, contexts[0])
 
 
-async def test_where_all_have_asked_a_new_connection_is_turned_away() -> None:
+async def test_where_all_are_proven_a_new_connection_is_turned_away() -> None:
     most = 16
     async with serving(Bounds(most=most)) as port:
         asking = [await Connection.to(port) for _ in range(most)]
@@ -250,4 +251,45 @@ async def test_where_all_have_asked_a_new_connection_is_turned_away() -> None:
         assert (await another.ask())[0] == 200
         for connection in (*asking, another):
             assert (await connection.ask())[0] == 200
+            connection.writer.close()
+
+
+@pytest.mark.parametrize("sent", [request(PATHS["nobody's"]), request().replace(PEP.encode(), b"nobody")])
+async def test_ab_35_strangers_that_ask_make_room_for_those_who_prove_who_they_are(sent: bytes) -> None:
+    most = 16
+    async with serving(Bounds(most=most)) as port:
+        first = await Connection.to(port)
+        assert (await first.ask())[0] == 200
+        strangers = [await Connection.to(port) for _ in range(most - 1)]
+        for connection in strangers:
+            assert (await connection.ask(sent))[0] in {401, 404}
+        late = [await Connection.to(port) for _ in range(most - 1)]
+        for connection in (first, *late):
+            assert (await connection.ask())[0] == 200
+        await asyncio.sleep(0.1)
+        assert [connection.open() for connection in strangers] == [False] * len(strangers)
+        for connection in (first, *strangers, *late):
+            connection.writer.close()
+
+
+async def test_who_waits_for_an_answer_makes_room_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    most, reached, told = 16, asyncio.Event(), asyncio.Event()
+    prove = NamedTokens.prove
+
+    async def slowly(self: NamedTokens, token: str, audiences: frozenset[str]) -> Proven | Refused:
+        reached.set()
+        await told.wait()
+        return await prove(self, token, audiences)
+
+    monkeypatch.setattr(NamedTokens, "prove", slowly)
+    async with serving(Bounds(most=most)) as port:
+        waits = await Connection.to(port)
+        answer = asyncio.create_task(waits.ask())
+        await reached.wait()
+        others = [await Connection.to(port) for _ in range(2 * most)]
+        await asyncio.sleep(0.1)
+        assert sum(connection.open() for connection in others) == most - 1
+        told.set()
+        assert (await answer)[0] == 200
+        for connection in (waits, *others):
             connection.writer.close()

@@ -1,5 +1,6 @@
 """While the API server does not answer, only what it said before counts, and only for so long (DESIGN, "Identity")."""
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,68 @@ async def test_in_an_outage(tmp_path: Path, before: str, seconds: float, reason:
     world.pass_seconds(seconds)
     parties = await world.verify(LONG, kind="serviceAccount", name=AGENT)
     assert (reason_of(parties), parties.live) == (reason, live)
+
+
+class TestAnApiServerThatHangs:
+    """It takes seconds to find out; the first call does."""
+
+    async def begun(self, folder: Path) -> World:
+        """Return a world in which the first question came to nothing."""
+        world = World(folder)
+        await world.verify(LONG, kind="serviceAccount", name=AGENT)
+        world.pass_seconds(FRESH + 1)
+        world.cluster.hangs = asyncio.Event()
+        first = asyncio.create_task(world.verify(LONG, kind="serviceAccount", name=AGENT))
+        await asyncio.sleep(0.01)
+        assert not first.done()
+        world.cluster.hangs.set()
+        assert not (await first).live
+        world.cluster.hangs = asyncio.Event()
+        return world
+
+    async def test_keeps_nobody_waiting_who_was_confirmed_before(self, tmp_path: Path) -> None:
+        world = await self.begun(tmp_path)
+        for _ in range(3):
+            parties = await asyncio.wait_for(world.verify(LONG, kind="serviceAccount", name=AGENT), 5)
+            assert (reason_of(parties), parties.live) == (None, False)
+        await asyncio.sleep(0.01)
+        # Once at the start, once in vain, and the one question that is still open.
+        assert len(world.cluster.reviewed) == 3
+
+    async def test_lets_nobody_in_after_the_longest_outage_and_says_so_at_once(self, tmp_path: Path) -> None:
+        world = await self.begun(tmp_path)
+        world.pass_seconds(MAX_STALENESS)
+        parties = await asyncio.wait_for(world.verify(LONG, kind="serviceAccount", name=AGENT), 5)
+        assert reason_of(parties) == UNVERIFIABLE
+
+    async def test_is_waited_for_by_who_was_never_confirmed(self, tmp_path: Path) -> None:
+        world = await self.begun(tmp_path)
+        other = asyncio.create_task(world.verify(TOKEN, kind="serviceAccount", name=AGENT))
+        await asyncio.sleep(0.01)
+        assert not other.done()
+        assert world.cluster.hangs is not None
+        world.cluster.hangs.set()
+        assert reason_of(await other) == UNVERIFIABLE
+
+    @pytest.mark.parametrize(("gone", "reason"), [(set[str](), None), ({"agent-uid"}, "identity_invalid")])
+    async def test_is_heard_as_soon_as_it_answers_again(
+        self, tmp_path: Path, gone: set[str], reason: str | None
+    ) -> None:
+        world = await self.begun(tmp_path)
+        world.cluster.hangs = None
+        world.cluster.gone = gone
+        await world.verify(LONG, kind="serviceAccount", name=AGENT)
+        await asyncio.sleep(0.01)
+        parties = await world.verify(LONG, kind="serviceAccount", name=AGENT)
+        assert (reason_of(parties), parties.live) == (reason, True)
+        # From here on everybody is waited for again.
+        world.pass_seconds(FRESH + 1)
+        world.cluster.hangs = asyncio.Event()
+        waiting = asyncio.create_task(world.verify(LONG, kind="serviceAccount", name=AGENT))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        world.cluster.hangs.set()
+        await waiting
 
 
 async def test_an_answer_of_before_serves_that_very_token_and_no_other(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Standing: the API server here confirms whatever it is asked, but for accounts an
 is refused is refused by what stands before it. How a real API server answers is seen in tests/cluster/identity.
 """
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -51,7 +52,8 @@ def jwks(*keys: RSAKey | ECKey) -> dict[str, Any]:
 class FakeCluster:
     """As far as identity asks a cluster. `down`: it does not answer; `keys_down`: only its keys are not to be had.
 
-    `says`: what it says of every token, and not what the token says.
+    `hangs`: whoever asks about a token waits until it is set, and then hears nothing. `says`: what it says of every
+    token, and not what the token says.
     """
 
     published: dict[str, Any] = field(default_factory=lambda: jwks(RSA))
@@ -61,6 +63,7 @@ class FakeCluster:
     reviewed: list[str] = field(default_factory=list)
     keys_read: int = 0
     says: dict[str, Any] | None = None
+    hangs: asyncio.Event | None = None
     pods: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     async def read_token_issuer(self) -> tuple[str, dict[str, Any]]:
@@ -73,6 +76,9 @@ class FakeCluster:
         if self.down:
             raise ClusterUnavailableError("down")
         self.reviewed.append(token)
+        if self.hangs is not None:
+            await self.hangs.wait()
+            raise ClusterUnavailableError("timed out")
         if self.says is not None:
             return self.says
         payload = token.split(".")[1]

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Call, Shown
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.asked import Asked, ShownToken
-from bailiwick_webhook.http import authzen
+from bailiwick_webhook.http import authzen, connections
 from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Approval, Evaluation
 from bailiwick_webhook.http.body import read_object
@@ -157,6 +157,7 @@ class Edge:
         if type(found) is not Proven:
             return None
         place.take(found.account.username)
+        connections.proven(request)
         return found
 
     async def caller(self, request: web.BaseRequest, place: Place) -> Proven:
@@ -170,6 +171,7 @@ class Edge:
         match await self.identity.caller(request.headers.get("Authorization", "")):
             case Proven() as proven:
                 place.take(proven.account.username)
+                connections.proven(request)
                 return proven
             case None:
                 raise unauthenticated(

@@ -73,6 +73,7 @@ class Tokens:
         self._now = now
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[Proven | Refused]] = {}
+        self._unheard = False
 
     def known(self, token: str, audiences: frozenset[str]) -> Proven | Refused | None:
         """Return what `prove` would, where that is known; None where it has to be asked."""
@@ -99,6 +100,10 @@ class Tokens:
             task = asyncio.create_task(self._ask(key, parsed, audiences))
             self._asking[key] = task
             task.add_done_callback(lambda _: self._asking.pop(key, None))
+        if self._unheard and key in self._kept:
+            # The last question came to nothing, and one that hangs takes seconds: who was confirmed does not wait for
+            # the next one, which tells when the outage is over.
+            return self._in_outage(key)
         # Shielded: that one caller goes away must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
 
@@ -118,7 +123,9 @@ class Tokens:
             status = await self._cluster.review_token(parsed.token, sorted(audiences))
         except ClusterUnavailableError:
             self._counts.reviews[Review.UNAVAILABLE] += 1
+            self._unheard = True
             return self._in_outage(key)
+        self._unheard = False
         outcome = _judged(status, parsed.claims, audiences)
         self._counts.reviews[Review.CONFIRMED if isinstance(outcome, Proven) else Review.REFUSED] += 1
         expires = parsed.claims.get("exp")
