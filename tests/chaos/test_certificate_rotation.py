@@ -94,7 +94,9 @@ def _far(load: Load, share: float) -> bool:
 @pytest.mark.timeout(240)
 async def test_a_rotation_of_authorities_and_certificates_loses_no_request(tmp_path: Path) -> None:
     authorities = [authority() for _ in range(ROTATIONS + 1)]
-    with secured(tmp_path, entries(leaf(authorities[0]), authorities[0])) as point:
+    # However fast this machine asks, no connection comes to its usual end.
+    lasting = ("--connection-requests", f"{2 * MOST}")
+    with secured(tmp_path, entries(leaf(authorities[0]), authorities[0]), *lasting) as point:
         await asyncio.to_thread(point.await_ready)
         load = Load(point, trusting(authorities[:2]))
         async with asyncio.TaskGroup() as tasks:

@@ -231,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
         "--connections",
         type=count,
         default=bounds.most,
-        help="of one process, at most; one that never asked is closed for each one more",
+        help="of one process, at most; for each one more a stranger's is closed",
     )
     serving.add_argument(
         "--connection-requests",
