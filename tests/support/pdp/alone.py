@@ -185,7 +185,7 @@ class Alone:
         identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
         self.bench = bench
         validate = None if bench is None else Validate(bench, store, mapped, self.pdp.counts).__call__
-        signer = Signer(lambda: self.store.keyring)
+        signer = Signer(lambda: self.store.keyring, lambda: self.store.guard_proven)
         self.application = app.build(self.pdp, identity, url, lambda: False, signer, validate, most=most)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
+from bailiwick_api.approvalgrant import GUARD_UNPROVEN
 from bailiwick_api.signingkeys import SigningKey
 from bailiwick_engine.binding import hash_of
 from bailiwick_engine.call import Token
@@ -17,6 +18,7 @@ from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.approvaltoken import Verified
 from bailiwick_webhook.signing.jose import LEEWAY, MAX_TOKEN, Why
 from bailiwick_webhook.signing.keyring import NO_KEYS
+from bailiwick_webhook.signing.signer import Signer
 from support.objects import Object
 from support.signing import ring, signing_key
 from unit.engine.cases import NOW, approved, approving, asked, read
@@ -139,6 +141,19 @@ class TestIssuing:
         "revoked and seen": changed("status", "phase", to="Revoked"),
         "deleted": changed("metadata", "deletionTimestamp", to="2026-11-25T12:00:00Z"),
         "over": changed("status", "notAfterTime", to="2020-01-01T00:00:00Z"),
+        "void": changed(
+            "status",
+            "conditions",
+            to=[
+                {
+                    "type": "Ready",
+                    "status": "False",
+                    "reason": GUARD_UNPROVEN,
+                    "message": "",
+                    "lastTransitionTime": "2026-11-25T12:00:00Z",
+                }
+            ],
+        ),
         "without an end": changed("status", "notAfterTime", to=None),
         "of an actor without uid": changed("spec", "request", "actors", to=[{"id": "x"}]),
         "of a subject without uid": changed("spec", "request", "subject", "uid", to=None),
@@ -147,6 +162,11 @@ class TestIssuing:
     @pytest.mark.parametrize("grant", NONE.values(), ids=NONE)
     def test_there_is_none_for_a_grant_that_is(self, grant: Grant) -> None:
         assert approvaltoken.issue(RING, grant, BASE, NOW) is None
+
+    @pytest.mark.parametrize("guarded", [True, False])
+    def test_there_is_one_only_while_the_guards_are_proven(self, guarded: bool) -> None:
+        signer = Signer(lambda: RING, lambda: guarded, now=lambda: NOW)
+        assert (signer.approval(GRANT, BASE) is not None) is guarded
 
     def test_there_is_none_where_no_key_signs(self) -> None:
         assert approvaltoken.issue(NO_KEYS, GRANT, BASE, NOW) is None

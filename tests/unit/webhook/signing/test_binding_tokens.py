@@ -28,7 +28,7 @@ DIGEST: Final = "sha256:" + hashlib.sha256(b"request").hexdigest()
 
 
 def signer(now: float = NOW, keyring: Keyring = RING) -> Signer:
-    return Signer(lambda: keyring, lambda: now)
+    return Signer(lambda: keyring, lambda: True, now=lambda: now)
 
 
 def issued(call: Call | None = None, digest: str = DIGEST) -> str:

@@ -59,7 +59,9 @@ class Verified(msgspec.Struct, frozen=True):
 def issue(keyring: Keyring, grant: Grant, base: str, now: float) -> str | None:
     """Return the token of an approved grant; None where no key signs, or where the approval is over or taken back."""
     approved, until = grant.status.approved_time, grant.status.not_after_time
-    if approved is None or until is None or grant.phase not in _LIVES or grant.revoked or grant.deleting:
+    if approved is None or until is None or grant.phase not in _LIVES:
+        return None
+    if grant.revoked or grant.deleting or grant.void:
         return None
     ends = min(until.timestamp(), now + MAX_TOKEN_LIFETIME.total_seconds())
     parties = _parties(grant)

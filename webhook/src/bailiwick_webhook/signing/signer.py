@@ -1,7 +1,7 @@
 """The signer: what the HTTP room asks of our own keys, as they are at the moment.
 
-Holds: without keys it issues nothing and takes nothing for proven; a token is told apart by its digest wherever it is
-written down, never by itself.
+Holds: without keys it issues nothing and takes nothing for proven, and without guards it vouches for no approval; a
+token is told apart by its digest wherever it is written down, never by itself.
 """
 
 import hashlib
@@ -21,10 +21,20 @@ from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 
 
 class Signer:
-    """Issues and verifies both kinds of token. `now` is the time of day in seconds since the epoch."""
+    """Issues and verifies both kinds of token. `now` is the time of day in seconds since the epoch.
 
-    def __init__(self, keyring: Callable[[], Keyring] = lambda: NO_KEYS, now: Callable[[], float] = time.time) -> None:
+    `guarded`: whether the guards are proven, so that what grants say is believed.
+    """
+
+    def __init__(
+        self,
+        keyring: Callable[[], Keyring] = lambda: NO_KEYS,
+        guarded: Callable[[], bool] = lambda: False,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._keyring = keyring
+        self._guarded = guarded
         self._now = now
 
     def published(self) -> dict[str, Any]:
@@ -32,8 +42,11 @@ class Signer:
         return self._keyring().published(self._now())
 
     def approval(self, grant: Grant, base: str) -> str | None:
-        """Return the approval token of a grant; None where there is nothing to sign, or nothing to sign with."""
-        return approvaltoken.issue(self._keyring(), grant, base, self._now())
+        """Return the approval token of a grant; None where there is nothing to sign, or nothing to sign with.
+
+        Nor while the guards are not proven: whoever reads the token alone would believe what nobody here does.
+        """
+        return approvaltoken.issue(self._keyring(), grant, base, self._now()) if self._guarded() else None
 
     def shown(self, grant_id: str, token: str | None, *, base: str, namespace: str) -> tuple[Shown, ShownToken | None]:
         """Return what is shown of an approval, for the engine and for the record."""
