@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_operator import settings as operator_settings
-from bailiwick_webhook import settings as webhook_settings
+from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
 from support import charts
 from support.charts import Rendering, Values
 from support.objects import Object
@@ -113,7 +113,7 @@ NOT_FOR_PODS: Final = {
 
 @pytest.mark.parametrize("component", NOT_FOR_PODS)
 def test_every_flag_of_a_process_can_be_set_by_a_value(component: str) -> None:
-    parser = webhook_settings._parser() if component == "webhook" else operator_settings._parser({})
+    parser = webhook_flags.parser() if component == "webhook" else operator_settings._parser({})
     known = {flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")}
     ways: list[Values] = [charts.ci(path) for path in charts.CI] + [{"tls": {"extraNames": ["pdp.example.com"]}}]
     given = {flag.partition("=")[0] for values in ways for flag in charts.render(values).args(component)}

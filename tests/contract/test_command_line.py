@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_webhook import settings
+from bailiwick_webhook import flags, settings
 
 FLAGS: Final = {
     "--api-timeout",
@@ -52,7 +52,7 @@ FLAGS: Final = {
 
 
 def test_the_flags_are_those_that_are_promised_and_each_says_what_it_does() -> None:
-    actions = settings._parser()._actions
+    actions = flags.parser()._actions
     assert {action.option_strings[-1] for action in actions} == FLAGS
     assert [action.option_strings for action in actions if not action.help] == []
 
@@ -65,7 +65,7 @@ def test_help_lists_every_flag() -> None:
 
 
 def test_help_tells_a_default_once_and_none_where_there_is_none() -> None:
-    for each in settings._parser().format_help().replace("\n  -", "\n\n  -").split("\n\n"):
+    for each in flags.parser().format_help().replace("\n  -", "\n\n  -").split("\n\n"):
         assert each.count("(default") <= 1, each
         assert not {"None)", "[])", ": )"} & set(each.split()[-1:]), each
 

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook.flagvalues import Help, any_count, count, loopback, positive, silence
+from bailiwick_webhook import flags
+from bailiwick_webhook.flagvalues import loopback
 from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.places import MOST
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
 from bailiwick_webhook.place import Place, cores
@@ -80,7 +80,7 @@ class Settings:
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
     """Parse the command line. Exits with status 2 and a sentence on what is wrong (argparse's way)."""
-    parser = _parser()
+    parser = flags.parser()
     options = parser.parse_args(arguments)
     _check_standalone(parser, options, arguments)
     if bool(options.tls_cert_file) != bool(options.tls_key_file):
@@ -194,126 +194,6 @@ def _check_cluster_issuer(
         )
 
 
-def _parser() -> argparse.ArgumentParser:
-    names = Installation()
-    parser = argparse.ArgumentParser(
-        prog="bailiwick-webhook",
-        usage="%(prog)s [--kubeconfig FILE | --policies DIR] [FLAGS]",
-        description="The decision point: may this identity do this on this resource now, with the approval it shows?",
-        formatter_class=Help,
-        allow_abbrev=False,
-    )
-    serving = parser.add_argument_group("serving")
-    serving.add_argument("--host", default="127.0.0.1", help="address to listen on; anything but loopback needs TLS")
-    serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 takes a free one")
-    serving.add_argument("--status-host", default="127.0.0.1", help="address of the status port; it tells no secrets")
-    serving.add_argument(
-        "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 takes a free one"
-    )
-    serving.add_argument(
-        "--external-url", metavar="URL", default="", help="base of the URLs in answers (default: host and port)"
-    )
-    serving.add_argument("--tls-cert-file", metavar="FILE", type=Path, help="certificate chain, PEM")
-    serving.add_argument("--tls-key-file", metavar="FILE", type=Path, help="private key, PEM")
-    serving.add_argument(
-        "--tls-poll-seconds", type=positive, default=5.0, help="look this often whether the two files have changed"
-    )
-    serving.add_argument(
-        "--tls-server-name",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
-    )
-    serving.add_argument("--drain-seconds", type=positive, default=5.0, help="keep serving this long after SIGTERM")
-    bounds = Bounds()
-    serving.add_argument(
-        "--connections",
-        type=count,
-        default=bounds.most,
-        help="of one process, at most; for each one more a stranger's is closed",
-    )
-    serving.add_argument(
-        "--connection-requests",
-        type=count,
-        default=bounds.requests,
-        help="a connection is closed after so many, or a fifth fewer, so that clients come to new replicas too",
-    )
-    serving.add_argument(
-        "--connection-seconds", type=positive, default=bounds.seconds, help="a connection is closed after so long"
-    )
-    serving.add_argument(
-        "--requests-at-once",
-        type=count,
-        default=MOST,
-        help="of one process, at most; further ones are answered 429 at once, and one sender alone may have half",
-    )
-    serving.add_argument(
-        "--processes",
-        type=any_count,
-        default=1,
-        help="so many share --port, each with a status port (--status-port and the next ones) and a record file"
-        " (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
-    )
-    serving.add_argument(
-        "--process-silence-seconds",
-        type=silence,
-        default=30.0,
-        help="one of several processes whose loop has not turned for so long is killed and started again",
-    )
-    serving.add_argument(
-        "--process-start-seconds", type=silence, default=300.0, help="the same, until it serves for the first time"
-    )
-    alone = parser.add_argument_group("standalone")
-    alone.add_argument(
-        "--policies",
-        metavar="DIR",
-        type=Path,
-        help="decide by the *.yaml and *.yml files below this directory, without a cluster",
-    )
-    alone.add_argument(
-        "--development",
-        action="store_true",
-        help="with --policies: anybody may ask and whoever is named is believed; listens on loopback only",
-    )
-    cluster = parser.add_argument_group("Kubernetes")
-    cluster.add_argument(
-        "--kubeconfig",
-        metavar="FILE",
-        type=Path,
-        help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
-    )
-    cluster.add_argument("--api-timeout", type=positive, default=5.0, help="seconds for one call to the API server")
-    cluster.add_argument("--namespace", default=names.namespace, help="namespace of the installation")
-    cluster.add_argument("--webhook-account", default=names.webhook_name, help="service account of the decision point")
-    cluster.add_argument("--operator-account", default=names.operator_name, help="service account of the operator")
-    cluster.add_argument(
-        "--human-username-prefix",
-        metavar="PREFIX",
-        action="append",
-        default=[],
-        help="usernames that begin so are people; repeatable (default: whatever does not begin with system:)",
-    )
-    identity = parser.add_argument_group("identity")
-    identity.add_argument(
-        "--issuers",
-        metavar="FILE",
-        type=Path,
-        help="YAML file of the issuers besides the cluster that policies may name; see examples/support/issuers.yaml",
-    )
-    store = parser.add_argument_group("freshness")
-    store.add_argument("--max-staleness", type=positive, default=120.0, help="older than this: no grant is accepted")
-    store.add_argument("--hard-staleness", type=positive, default=900.0, help="older than this: everything is denied")
-    store.add_argument("--relist-interval", type=positive, default=720.0, help="list everything anew about this often")
-    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
-    record = parser.add_argument_group("decision record")
-    record.add_argument(
-        "--record-file", metavar="FILE", type=Path, default=Path("-"), help="JSON lines are appended here; - is stdout"
-    )
-    _add_record(record)
-    return parser
-
-
 def _key(parser: argparse.ArgumentParser, file: Path) -> bytes:
     try:
         key = file.read_bytes().strip()
@@ -322,35 +202,3 @@ def _key(parser: argparse.ArgumentParser, file: Path) -> bytes:
     if len(key) < _KEY_BYTES:
         parser.error(f"--record-hmac-key-file: {file} holds {len(key)} bytes, and a key takes {_KEY_BYTES} or more")
     return key
-
-
-def _add_record(record: argparse._ArgumentGroup) -> None:
-    usual = Limits()
-    record.add_argument(
-        "--record-hmac-key-file",
-        metavar="FILE",
-        type=Path,
-        help="key of the HMACs that stand for sensitive values, 32 bytes or more; without it nothing is left of them",
-    )
-    record.add_argument("--record-fsync", action="store_true", help="written means on the disk: fsync every batch")
-    record.add_argument(
-        "--record-before-answer",
-        choices=("uses", "all"),
-        default="uses",
-        help="which answers wait until their record is written: those that take a use of a grant, or all; the others"
-        " are written within moments, and a crash of the process can take those with it",
-    )
-    record.add_argument(
-        "--on-record-failure",
-        choices=("deny", "allow"),
-        default="deny",
-        help="what becomes of a decision whose record cannot be written: denied, or given, and the loss counted and"
-        " logged; what takes a use of a grant is always denied",
-    )
-    record.add_argument(
-        "--record-timeout", type=positive, default=usual.timeout, help="seconds that a decision waits for its record"
-    )
-    record.add_argument("--record-queue", type=count, default=usual.records, help="records that may wait to be written")
-    record.add_argument(
-        "--record-queue-bytes", type=count, default=usual.size, help="bytes of records that may wait to be written"
-    )

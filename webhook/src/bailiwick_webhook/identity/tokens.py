@@ -25,6 +25,7 @@ __all__ = ["FRESH", "RULES", "Proven", "Refused", "Tokens", "publisher"]
 
 FRESH: Final = 10.0
 _KEPT: Final = 10_000
+_PATIENCE: Final = 0.1
 # What the API server can sign with. It writes no `typ`.
 RULES: Final = Rules(algorithms=jwks.ALGORITHMS - {"PS256"}, types=frozenset({"jwt"}))
 
@@ -101,9 +102,11 @@ class Tokens:
             self._asking[key] = task
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         if self._unheard and key in self._kept:
-            # The last question came to nothing, and one that hangs takes seconds: who was confirmed does not wait for
-            # the next one, which tells when the outage is over.
-            return self._in_outage(key)
+            # The last question came to nothing, and one that hangs takes seconds: who was confirmed waits for the next
+            # one no longer than an answer takes. It goes on, and tells when the outage is over.
+            await asyncio.wait({task}, timeout=_PATIENCE)
+            if not task.done():
+                return self._in_outage(key)
         # Shielded: that one caller goes away must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
 
