@@ -85,12 +85,23 @@ class TestWhatFalls:
             ([{"time": at(minutes=-61)}, {"time": at(seconds=-10)}], True),
             ([{"time": at(days=30)}], True),
             ([{"time": "soon"}], True),
+            ([{"time": "0001-01-01T00:00:00+23:00"}], True),
             ([{}], True),
             ([1], True),
             ("many", False),
             (None, False),
         ],
-        ids=["long ago", "just now", "ahead", "no time", "nothing", "no record", "no list", "none"],
+        ids=[
+            "long ago",
+            "just now",
+            "ahead",
+            "no time",
+            "before all calendars",
+            "nothing",
+            "no record",
+            "no list",
+            "none",
+        ],
     )
     def test_is_what_is_used_up_for_as_long_as_its_call_may_come_again(self, records: object, falls: bool) -> None:
         body = grant(status={"phase": "Consumed", "useRecords": records})

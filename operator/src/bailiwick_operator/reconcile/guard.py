@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
-from bailiwick_api.times import stamp
+from bailiwick_api.times import read as read_time, stamp
 from bailiwick_operator.reconcile.approvalgrant import OWNED
-from bailiwick_operator.reconcile.conditions import Condition, Status, entries, parsed
+from bailiwick_operator.reconcile.conditions import Condition, Status, entries
 
 Object = dict[str, Any]
 # The decision point lets a call that took a use through again for 30 s; the rest is room for clocks.
@@ -115,10 +115,9 @@ def _over(status: Object, now: datetime) -> bool:
 
 
 def _repeatable(record: object, now: datetime) -> bool:
-    try:
-        return parsed(_mapping(record)["time"]) > now - _REPEATABLE
-    except (KeyError, TypeError, ValueError):
-        return True
+    used = read_time(_mapping(record).get("time"))
+    # What is no time was written by nobody of ours, and falls too.
+    return used is None or used > now - _REPEATABLE
 
 
 def voided(grant: Object, now: datetime) -> Status:
