@@ -11,7 +11,8 @@ from bailiwick_engine import grants as approval
 from bailiwick_engine.call import Action, Call, Resource, Subject
 from bailiwick_engine.compile import compile_object, parse_spec
 from bailiwick_engine.compiled import BrokenPolicy
-from bailiwick_engine.conditions import UNKNOWN, Expression, Scope
+from bailiwick_engine.conditions import UNKNOWN, Scope
+from bailiwick_engine.expressions import Expression
 from bailiwick_engine.inputs import inputs
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.snapshot import Snapshot

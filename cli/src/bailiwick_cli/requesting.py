@@ -21,9 +21,9 @@ from bailiwick_cli.showing import described
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compiled import CompiledRule, Effect
-from bailiwick_engine.conditions import matches_whole
 from bailiwick_engine.decide import decide
 from bailiwick_engine.display import visible
+from bailiwick_engine.expressions import matches_whole
 from bailiwick_engine.gates import MAX_RULES, Gate, joined
 from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_engine.match import candidates

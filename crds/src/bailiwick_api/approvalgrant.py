@@ -30,6 +30,8 @@ ShortText = Annotated[str, Field(max_length=1024)]
 Phase = Literal["Pending", "Active", "Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"]
 Origin = Literal["Requested", "OnDeny", "PreApproved"]
 TERMINAL_PHASES: Final = frozenset({"Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"})
+MAX_REASON: Final = 4_096
+"""Characters of a requester's own words."""
 GUARD_UNPROVEN: Final = "GuardUnproven"
 """Why a grant is not ready that was written to while the guards were not proven: nothing that it says is believed."""
 
@@ -139,7 +141,7 @@ class Request(Model):
     binding: Binding
     display: Annotated[list[DisplayItem] | None, Field(max_length=64, json_schema_extra=list_map("name"))] = None
     """What the approver is shown, rendered from what was digested."""
-    reason: Annotated[str | None, Field(max_length=4096)] = None
+    reason: Annotated[str | None, Field(max_length=MAX_REASON)] = None
     """The requester's own words: untrusted."""
     idempotency: Idempotency | None = None
     steps: Annotated[list[GrantStep], Field(min_length=1, max_length=20, json_schema_extra=list_map("name"))]

@@ -133,7 +133,7 @@ class _Absent:
                 return otherwise
             case ("hasValue", [optional]) if optional is _NOTHING:
                 return False
-            case ("@in", [item, _]) if isinstance(operands[1], Sequence):
+            case ("@in", [item, _]) if isinstance(operands[1], Sequence) and not operands[1].optional:
                 return self._among(item, operands[1])
             case (_, [left, right]) if left is not _UNKNOWN and right is not _UNKNOWN:
                 return _compared(function, left, right)

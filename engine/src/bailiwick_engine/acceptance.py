@@ -25,6 +25,7 @@ class Why(StrEnum):
 
     INVALID = "InvalidPolicy"
     CONFLICTED = "Conflicted"
+    TOO_COSTLY = "TooCostly"
     UNMAPPED = "UnmappedIssuer"
 
 
@@ -85,7 +86,8 @@ def judge(ref: PolicyRef, spec: object) -> Judged:
 def refusal(judged: Judged, endpoint: str, around: Around, *, carries: bool) -> Refusal | None:
     """Return why a policy of this endpoint is not accepted; None where it is. `carries`: it has `endpointSettings`."""
     if judged.problems:
-        return Refusal(Why.INVALID, listed(judged.problems))
+        costly = all(problem.costly for problem in judged.problems)
+        return Refusal(Why.TOO_COSTLY if costly else Why.INVALID, listed(judged.problems))
     if carries and around.others:
         return Refusal(
             Why.CONFLICTED,

@@ -6,13 +6,17 @@ Holds: each returns problems with the path of what is wrong; none raises.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
+from bailiwick_api.approvalgrant import MAX_REASON
 from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
 from bailiwick_engine import approvable
 from bailiwick_engine.absence import silent_without
 from bailiwick_engine.compiled import CompiledRule
-from bailiwick_engine.conditions import matches_whole
+from bailiwick_engine.cost import LIMIT
+from bailiwick_engine.expressions import matches_whole
+from bailiwick_engine.functions import pattern_cost
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.polynomials import constant, value
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.subjects import keys_of
 
@@ -173,7 +177,13 @@ def _misused(rule: Rule, path: str) -> list[Problem]:
     if rule.effect == "Deny" and rule.intents:
         found.append(Problem(f"{path}.intents", "a Deny rule has no intents"))
     if rule.approval and rule.approval.reason and rule.approval.reason.pattern:
-        tried = matches_whole(rule.approval.reason.pattern, "")
-        if isinstance(tried, Problem):
-            found.append(Problem(f"{path}.approval.reason.pattern", tried.message))
+        found += _pattern(rule.approval.reason.pattern, f"{path}.approval.reason.pattern")
     return found
+
+
+def _pattern(pattern: str, path: str) -> list[Problem]:
+    if value(pattern_cost(pattern, constant(MAX_REASON)), {}) > LIMIT:
+        message = "the pattern could take longer than a decision may: repeat fewer times, and use no Unicode classes"
+        return [Problem(path, message, costly=True)]
+    tried = matches_whole(pattern, "")
+    return [Problem(path, tried.message)] if isinstance(tried, Problem) else []

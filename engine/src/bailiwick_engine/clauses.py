@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from bailiwick_engine import keys
 from bailiwick_engine.call import Call, Resource, Subject
 from bailiwick_engine.compiled import CeilingEntry, CompiledCondition, CompiledResource, CompiledRule, Effect
-from bailiwick_engine.conditions import UNKNOWN, Scope
+from bailiwick_engine.conditions import TOO_COSTLY, UNKNOWN
 from bailiwick_engine.inputs import Inputs
 from bailiwick_engine.names import NameSet
 
@@ -85,13 +85,11 @@ def place(
     return (action, *nearest)
 
 
-def conditions(
-    conditions: Iterable[CompiledCondition], scope: Scope, values: Inputs, *, certain: bool
-) -> Iterator[Clause]:
+def conditions(conditions: Iterable[CompiledCondition], values: Inputs, *, certain: bool) -> Iterator[Clause]:
     """Yield the clause of each condition. `certain`: what is unknown is not met, as for an Allow."""
     for condition in conditions:
-        outcome = scope.evaluate(condition.expression, values)
-        held = None if outcome == UNKNOWN else outcome is True
+        outcome = condition.outcome(values)
+        held = None if outcome in {UNKNOWN, TOO_COSTLY} else outcome is True
         yield _clause(
             Kind.CONDITION, held, (condition.expression.text,), condition.name, condition.message, certain=certain
         )
@@ -100,14 +98,14 @@ def conditions(
 def of_rule(rule: CompiledRule, cheap: Iterable[Clause], values: Inputs) -> tuple[Clause, ...]:
     """Return all clauses of a rule, given those of `fixed`."""
     certain = rule.effect is Effect.ALLOW
-    return (*cheap, *conditions(rule.conditions, rule.scope, values, certain=certain))
+    return (*cheap, *conditions(rule.conditions, values, certain=certain))
 
 
-def of_ceiling(entry: CeilingEntry, scope: Scope, call: Call, values: Inputs) -> tuple[Clause, ...]:
+def of_ceiling(entry: CeilingEntry, call: Call, values: Inputs) -> tuple[Clause, ...]:
     """Return all clauses of a ceiling's entry, which is taken as an Allow is."""
     return (
         *place(entry.actions, entry.resources, call, certain=True),
-        *conditions(entry.conditions, scope, values, certain=True),
+        *conditions(entry.conditions, values, certain=True),
     )
 
 

@@ -288,7 +288,7 @@ def _order_to(compare: Callable[[Any, Any], bool], read: Closure, number: int) -
 
 def _membership(_function: str, item: Node, collection: Node, names: Collection[str]) -> Closure:
     wanted = _value(item, names)
-    if not isinstance(collection, Sequence):
+    if not isinstance(collection, Sequence) or collection.optional:
         return _within(wanted, _value(collection, names))
     literals = [element.value for element in collection.elements if isinstance(element, Constant)]
     texts = frozenset(value for value in literals if isinstance(value, str))

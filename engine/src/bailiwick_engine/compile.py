@@ -81,7 +81,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     spec = parse_spec(raw.get("spec"))
     if isinstance(spec, tuple):
         return salvaged(ref, raw.get("spec"))
-    scope = Scope.of(spec.variables or ())
+    scope = yield from Scope.steps(spec.variables or ())
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
     if isinstance(compiled, CompiledPolicy):
         return compiled
@@ -194,6 +194,7 @@ def _rule(
         if rule.approval
         else None,
         sensitive=frozenset(spec.sensitive or ()),
+        light=all(condition.light for condition in conditions),
     )
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bailiwick_engine.call import Resource, Subject, Workload
-from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.conditions import Outcome, Scope
+from bailiwick_engine.cost import Cost
+from bailiwick_engine.expressions import Expression
 from bailiwick_engine.gates import Gate
+from bailiwick_engine.inputs import Inputs
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 
@@ -82,18 +85,28 @@ class WorkloadRequirement:
 
 @dataclass(frozen=True, slots=True)
 class CompiledCondition:
-    """One condition of a rule and what to tell when it does not hold."""
+    """One condition of a rule and what to tell when it does not hold.
+
+    `cost`: what it takes, with the variables that it reaches; `light`: it need not be counted for a call that is small.
+    """
 
     name: str
     expression: Expression
     message: str | None
+    scope: Scope
+    cost: Cost
+    light: bool
+
+    def outcome(self, inputs: Inputs) -> Outcome:
+        """Return what it says of these inputs."""
+        return self.scope.evaluate(self.expression, inputs, self.cost, light=self.light)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
     """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny.
 
-    `sensitive` are its policy's: attributes that stand in no record in the clear.
+    `sensitive` are its policy's: attributes that stand in no record in the clear. `light`: all its conditions are.
     """
 
     policy: PolicyRef
@@ -112,6 +125,7 @@ class CompiledRule:
     audit: bool
     gate: Gate | None
     sensitive: frozenset[str] = frozenset()
+    light: bool = True
 
     def names(self, party: Subject) -> bool | None:
         """Tell whether the rule speaks of this party; None where that hangs on a workload that is not known.
@@ -143,6 +157,11 @@ class CompiledRule:
     def accepts(self, intent: str | None) -> bool:
         """Tell whether the rule takes a call of this declared purpose."""
         return self.intents is None or intent in self.intents
+
+    @property
+    def work(self) -> int:
+        """How much there is to look at before its conditions, in parts that take some tenths of a microsecond each."""
+        return 4 + sum(1 + len(entry.properties) for entry in self.resources) + len(self.conditions)
 
     @property
     def place(self) -> tuple[str, str]:

@@ -178,6 +178,6 @@ def _under_ceiling(settings: CompiledSettings, call: Call, hop: Hop, values: Inp
     """Return what brings a hop under the ceiling's nearest entry; a ceiling has at least one."""
     delegation = settings.delegation
     entries = delegation.ceiling if delegation else ()
-    lacks = [unmet(clauses.of_ceiling(entry, delegation.scope, call, values)) for entry in entries if delegation]
+    lacks = [unmet(clauses.of_ceiling(entry, call, values)) for entry in entries if delegation]
     nearest = sorted(enumerate(lacks), key=lambda numbered: len(numbered[1]))[:1]
     return [Change(hop.party, None, lacking, entry=index) for index, lacking in nearest]

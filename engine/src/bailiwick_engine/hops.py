@@ -4,15 +4,23 @@ Holds: no chain is ever wider than any hop of it; only the key that is matched c
 is always the one whom the call is for.
 """
 
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
 import msgspec
 
 from bailiwick_engine import match
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.compiled import CompiledDelegation, CompiledSettings, Effect
+from bailiwick_engine.compiled import CompiledCondition, CompiledDelegation, CompiledRule, CompiledSettings, Effect
+from bailiwick_engine.cost import LIMIT
 from bailiwick_engine.inputs import Inputs, inputs
 from bailiwick_engine.match import Finding, Standing
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
+
+_UNCOUNTED: Final = 16
+"""So many conditions that take some microseconds each need not be counted."""
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -42,15 +50,16 @@ def hops(endpoint: CompiledEndpoint, call: Call, subject: Subject, now: float) -
     """Return every party that must pass: the subject for a call of its own, else each actor and the person."""
     delegation = endpoint.settings.delegation if call.actors and endpoint.settings else None
     if delegation is None:
-        return (Hop(subject, _findings(endpoint, call, subject, subject, None, now), must_allow=True),)
+        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT), must_allow=True),)
+    # What the conditions of a call may take is shared by all that they are asked for: each hop, and its ceiling.
+    share = LIMIT // (2 * len(call.actors) + 1)
     found: list[Hop] = []
     for actor in call.actors:
-        refused = None if _under_ceiling(delegation, call, inputs(call, subject, now, actor)) else Reason.SCOPE_EXCEEDED
-        findings = _findings(endpoint, call, actor, subject, actor, now)
-        found.append(Hop(actor, findings, must_allow=True, actor=actor, refused=refused))
+        view = _View(subject, actor, now, share)
+        refused = None if _under_ceiling(delegation, call, view) else Reason.SCOPE_EXCEEDED
+        found.append(_hop(endpoint, call, actor, view, must_allow=True, refused=refused))
     # The person's own Deny and RequireApproval always count; an Allow of their own only where it is asked for.
-    own = _findings(endpoint, call, subject, subject, None, now)
-    found.append(Hop(subject, own, must_allow=delegation.entitled))
+    found.append(_hop(endpoint, call, subject, _View(subject, None, now, share), must_allow=delegation.entitled))
     return tuple(found)
 
 
@@ -66,24 +75,78 @@ def applies(hop: Hop) -> bool:
 _APPLIES, _DENY = Standing.APPLIES, Effect.DENY
 
 
-def _findings(
-    endpoint: CompiledEndpoint, call: Call, party: Subject, subject: Subject, actor: Subject | None, now: float
-) -> tuple[Finding, ...]:
-    found: list[Finding] = []
-    values: Inputs | None = None
-    for rule, named in match.candidates(endpoint, call, party):
-        # Most rules have no condition, and gathering what conditions see takes longer than all else about them.
-        if values is None and rule.conditions:
-            values = inputs(call, subject, now, actor)
-        found.append(match.standing(rule, call, values, now, named=named))
-    return tuple(found)
+class _View(msgspec.Struct, frozen=True):
+    """What conditions see at one hop beside the call, and what all of them may take together, in picoseconds."""
+
+    subject: Subject
+    actor: Subject | None
+    now: float
+    limit: int
+
+    def inputs(self, call: Call) -> Inputs:
+        return inputs(call, self.subject, self.now, self.actor)
 
 
-def _under_ceiling(delegation: CompiledDelegation, call: Call, values: Inputs) -> bool:
+def _hop(
+    endpoint: CompiledEndpoint,
+    call: Call,
+    party: Subject,
+    view: _View,
+    *,
+    must_allow: bool,
+    refused: Reason | None = None,
+) -> Hop:
+    if endpoint.index.laden and endpoint.index.too_much(party.keys):
+        return Hop(party, (), must_allow, view.actor, Reason.TOO_COSTLY)
+    rules = match.candidates(endpoint, call, party)
+    values = _values(rules, call, view)
+    found = tuple([match.standing(rule, call, values, view.now, named=named) for rule, named in rules])
+    return Hop(party, found, must_allow, view.actor, refused)
+
+
+def _values(rules: Sequence[tuple[CompiledRule, bool | None]], call: Call, view: _View) -> Inputs | None:
+    """Return what the conditions of these rules see; None where there are none.
+
+    Most rules have no condition, and gathering what conditions see takes longer than all else about them.
+    """
+    count, light = 0, True
+    for rule, _ in rules:
+        if rule.conditions:
+            count += len(rule.conditions)
+            light = light and rule.light
+    if not count:
+        return None
+    values = view.inputs(call)
+    if not (light and values.small and count <= _UNCOUNTED):
+        share(values, [condition for rule, _ in rules for condition in rule.conditions], view.limit)
+    return values
+
+
+def share(values: Inputs, conditions: Iterable[CompiledCondition], limit: int) -> None:
+    """Let each of these conditions take so much that all that are evaluated take no more than the limit together.
+
+    The cheapest are evaluated, as many as fit; of equals all or none. So the order of rules never matters.
+    """
+    spent = allowed = 0
+    for cost, equals in groupby(sorted(values.cost(condition.cost) for condition in conditions)):
+        spent += cost * len(list(equals))
+        if spent > limit:
+            break
+        allowed = cost
+    values.allowance = allowed
+
+
+def _under_ceiling(delegation: CompiledDelegation, call: Call, view: _View) -> bool:
     """A ceiling entry is an Allow: what it cannot tell, it does not cover."""
-    return any(
-        call.action.name in entry.actions
-        and any(resource.covers(call.resource, absent_matches=False) for resource in entry.resources)
-        and all(delegation.scope.evaluate(condition.expression, values) is True for condition in entry.conditions)
+    entries = [
+        entry
         for entry in delegation.ceiling
-    )
+        if call.action.name in entry.actions
+        and any(resource.covers(call.resource, absent_matches=False) for resource in entry.resources)
+    ]
+    conditions = [condition for entry in entries for condition in entry.conditions]
+    if not conditions:
+        return bool(entries)
+    values = view.inputs(call)
+    share(values, conditions, view.limit)
+    return any(all(condition.outcome(values) is True for condition in entry.conditions) for entry in entries)

@@ -10,7 +10,7 @@ import msgspec
 
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule, Effect
-from bailiwick_engine.conditions import UNKNOWN
+from bailiwick_engine.conditions import TOO_COSTLY, UNKNOWN
 from bailiwick_engine.inputs import Inputs
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
@@ -42,7 +42,8 @@ _APPLIES, _SILENT, _DENIES = Standing.APPLIES, Standing.SILENT, Standing.DENIES
 def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> list[tuple[CompiledRule, bool | None]]:
     """Return the rules that may speak of this party, action and resource, in no promised order.
 
-    With each whether it names the party: None where that hangs on a workload that is not known or not approved.
+    With each whether it names the party: None where that hangs on a workload that is not known or not approved. Ask
+    `Index.too_much` first.
     """
     found: list[tuple[CompiledRule, bool | None]] = []
     for rule in endpoint.index.speaking_of(party.keys, call.action.name):
@@ -79,11 +80,11 @@ def standing(
         return Finding(rule, _SILENT, Reason.CONDITION_FALSE, message)
     if effect is _ALLOW:
         if held is not True:
-            return Finding(rule, _SILENT, Reason.CONDITION_ERROR, message)
+            return Finding(rule, _SILENT, _undecided(held), message)
         off = _off(rule, call, now)
         return Finding(rule, _SILENT, off) if off else Finding(rule, _APPLIES)
     if effect is _DENY:
-        return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else Reason.CONDITION_ERROR)
+        return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
     # A gate for an approved workload is no way through for one that is not known, with an approval or without.
     off = Reason.WORKLOAD_UNAPPROVED if named is None else _off(rule, call, now)
     # A condition that cannot be evaluated leaves the gate standing.
@@ -95,15 +96,19 @@ _HELD: Final[_Held] = (True, None)
 
 
 def _conditions(rule: CompiledRule, inputs: Inputs | None) -> _Held:
-    """Return True, False or UNKNOWN over all conditions, False first, and the message of the one that decided."""
+    """Return what all conditions say together, False first, and the message of the one that decided."""
     held = _HELD
     for condition in rule.conditions:
-        outcome = UNKNOWN if inputs is None else rule.scope.evaluate(condition.expression, inputs)
+        outcome = UNKNOWN if inputs is None else condition.outcome(inputs)
         if outcome is False:
             return (False, condition.message)
         if outcome is not True:
-            held = (UNKNOWN, condition.message)
+            held = (outcome, condition.message)
     return held
+
+
+def _undecided(held: bool | str) -> Reason:  # noqa: FBT001 - a condition's outcome
+    return Reason.TOO_COSTLY if held == TOO_COSTLY else Reason.CONDITION_ERROR
 
 
 def _off(rule: CompiledRule, call: Call, now: float) -> Reason | None:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. `path` is the field (`spec.rules[2].conditions[0].expression`)."""
+    """One thing that is wrong. `path` is the field (`spec.rules[2].conditions[0].expression`).
+
+    `costly`: nothing is wrong with what it says, but it could take longer than a decision may.
+    """
 
     path: str
     message: str
     line: int = 0
     column: int = 0
+    costly: bool = False
 
     def __str__(self) -> str:
         """Return `path:line:column: message`, without the position where there is none."""

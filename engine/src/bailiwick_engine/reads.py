@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.conditions import Scope
+from bailiwick_engine.expressions import Expression
 
 Path = tuple[str, ...]
 """From what conditions see (`subject`, `actor`, `action`, `resource`, `context`) down to one member."""

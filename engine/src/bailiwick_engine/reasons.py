@@ -17,6 +17,7 @@ class Reason(StrEnum):
     NO_RULE = "no_rule"
     CONDITION_FALSE = "condition_false"
     CONDITION_ERROR = "condition_error"
+    TOO_COSTLY = "too_costly"
     INTENT_MISMATCH = "intent_mismatch"
     EXPIRED = "expired"
     POLICY_SUSPENDED = "policy_suspended"
@@ -60,6 +61,10 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
     Reason.NO_RULE: Explained("No rule allows this subject this action on this resource.", "none"),
     Reason.CONDITION_FALSE: Explained("A rule would allow this call, but one of its conditions does not hold.", "none"),
     Reason.CONDITION_ERROR: Explained("A condition could not be evaluated with what the call brings.", "none"),
+    Reason.TOO_COSTLY: Explained(
+        "A condition would take longer than a decision may with what this call brings: send smaller lists and texts.",
+        "none",
+    ),
     Reason.INTENT_MISMATCH: Explained(
         "The declared purpose, context.intent, is not one that the rule accepts.", "none"
     ),
@@ -138,6 +143,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.NO_RULE: "No rule that could allow speaks of this subject, action and resource.",
     Reason.CONDITION_FALSE: "The nearest Allow speaks of the call, and one of its conditions is false.",
     Reason.CONDITION_ERROR: "A condition of the nearest Allow, or of a Deny, lacks a value or cannot be evaluated.",
+    Reason.TOO_COSTLY: "Members of the call that a condition of the nearest Allow, or of a Deny, looks at are too large"
+    " for it, or for all conditions together; or more rules speak of the subject than one decision can look at.",
     Reason.INTENT_MISMATCH: "`context.intent` is missing or is none of the rule's `intents`.",
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
     Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or is being deleted and a finalizer holds it.",

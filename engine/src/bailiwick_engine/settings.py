@@ -14,7 +14,8 @@ from bailiwick_engine.compiled import (
     CompiledSettings,
     PolicyRef,
 )
-from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.conditions import Scope
+from bailiwick_engine.expressions import Expression
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
@@ -58,10 +59,12 @@ def compile_conditions(
     problems: list[Problem] = []
     for index, condition in enumerate(conditions or ()):
         result = scope.condition(condition.expression, f"{path}.conditions[{index}].expression")
-        if isinstance(result, Expression):
-            compiled.append(CompiledCondition(condition.name, result, condition.message))
-        else:
+        if not isinstance(result, Expression):
             problems += result
+        elif (cost := scope.cost(result)) is not None:
+            # None only where a variable below it is a problem already.
+            light = scope.light(result)
+            compiled.append(CompiledCondition(condition.name, result, condition.message, scope, cost, light))
         yield
     return tuple(compiled), problems
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Resource, Subject
-from bailiwick_engine.conditions import UNKNOWN, Expression, Outcome, Scope, matches_whole
+from bailiwick_engine.conditions import UNKNOWN, Outcome, Scope
+from bailiwick_engine.expressions import Expression, matches_whole
 from bailiwick_engine.inputs import inputs
 from bailiwick_engine.problem import Problem
 from unit.engine.cases import CALL, NOW, with_context
@@ -92,7 +93,6 @@ class TestACondition:
             ("context.nothing == 1 ? true : true", UNKNOWN),
             ("[1, 2].all(x, x / 0 == 1 || x < 3)", True),
             ("[1, 2].all(x, x / 0 == 1)", UNKNOWN),
-            ("[1,2,3,4,5,6,7,8,9,10]" + ".all(a, [1,2,3,4,5,6,7,8,9,10]" * 5 + ".all(z, true" + ")" * 6, UNKNOWN),
         ],
     )
     def test_is_true_or_false_or_unknown(self, text: str, *, expected: Outcome) -> None:
@@ -192,7 +192,6 @@ class TestAVariable:
             "{1: 2}",
             "{1: 2, 'a': 3}",
             "{true: 1, 1: 2}",
-            "google.protobuf.Any{}",
             "timestamp('9999-12-31T23:59:59.999999999Z')",
             "'a\\x00b'",
             "['a\\x00b']",
@@ -204,9 +203,11 @@ class TestAVariable:
         assert evaluated("'variables.odd' == ''", odd=expression) is False
 
     @pytest.mark.parametrize("text", ["variables.//\nv", "variables.`v`"])
-    def test_that_is_spelled_so_that_it_is_not_seen_is_an_error(self, text: str) -> None:
-        # Its text is in no rule digest either: what it says never counts, so nothing changes with it.
-        assert evaluated(text, v="true") == UNKNOWN
+    def test_that_is_spelled_so_that_it_is_not_seen_is_not_declared(self, text: str) -> None:
+        # Its text would be in no rule digest either.
+        found = scope_of(v="true").condition(text, "here")
+        assert isinstance(found, tuple)
+        assert "undeclared reference to 'variables.v'" in found[0].message
 
     @pytest.mark.parametrize("text", ["'variables.nothing' == ''", "'variables.v' == ''"])
     def test_that_only_a_string_names_changes_nothing(self, text: str) -> None:
@@ -317,6 +318,7 @@ class TestANull:
     def test_in_a_variable_takes_no_reference_of_none_along_since_the_process_ends_with_the_last(
         self, made: str
     ) -> None:
+        gc.collect()
         before = sys.getrefcount(None)
         for _ in range(50):
             assert evaluated("variables.v == variables.v", {"nulls": [None] * 100}, v=made) is True

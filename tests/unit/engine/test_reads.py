@@ -7,7 +7,8 @@ from hypothesis import given, strategies as st
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
-from bailiwick_engine.conditions import Expression, Scope
+from bailiwick_engine.conditions import Scope
+from bailiwick_engine.expressions import Expression
 from bailiwick_engine.inputs import Inputs, inputs
 from bailiwick_engine.reads import Path, paths, reads
 

@@ -82,6 +82,10 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     Reason.NO_RULE: lambda: ruled(actions=["customers.list"]),
     Reason.CONDITION_FALSE: lambda: ruled(conditions=condition("false")),
     Reason.CONDITION_ERROR: lambda: ruled(conditions=condition("1 / 0 == 1")),
+    Reason.TOO_COSTLY: lambda: verdict_of(
+        governed(rule(actions=["customers.export"], conditions=condition("context.l.map(i, i) == []"))),
+        with_context(l=[0] * 1_000),
+    ),
     Reason.INTENT_MISMATCH: lambda: ruled(intents=["support"]),
     Reason.EXPIRED: lambda: ruled(expireTime=at(0)),
     Reason.POLICY_SUSPENDED: lambda: verdict_of(governed(gated_rule(), suspend=True)),

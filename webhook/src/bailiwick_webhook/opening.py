@@ -12,9 +12,10 @@ from typing import Final
 import structlog
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.approvalgrant import MAX_REASON
 from bailiwick_engine import grants
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.conditions import matches_whole
+from bailiwick_engine.expressions import matches_whole
 from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Fitness, Grant
 from bailiwick_engine.reasons import EXPLAINED, Reason
@@ -23,7 +24,6 @@ from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.throttle import Throttle, waits
 from bailiwick_webhook.wanted import Wanted
 
-MAX_REASON: Final = 4096
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
 _MAX_CHAIN: Final = 50
 _MAX_WITHDRAWALS: Final = 5

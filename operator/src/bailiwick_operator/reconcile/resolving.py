@@ -15,7 +15,7 @@ from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_engine import keys
 from bailiwick_engine.approvable import MOST_REVIEWS
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule
-from bailiwick_engine.conditions import matches_whole
+from bailiwick_engine.expressions import matches_whole
 from bailiwick_engine.gates import Gate, joined
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
 from bailiwick_engine.names import NameSet
