@@ -145,3 +145,36 @@ def test_a_token_is_taken_apart_alike_whether_or_not_it_can_be_proven(text: str)
         patched.setattr(strictjson, "proven", lambda _: None)
         slow = compact.parse(f"{header}.{part}.c2ln")
     assert (fast and _typed(fast.claims)) == (slow and _typed(slow.claims))
+
+
+def _values(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(_values(one) for one in inner)
+
+
+@given(
+    value=st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text('ab,[]{}":\\\n', max_size=8)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=5), st.dictionaries(st.text(',[{"\\', max_size=4), inner, max_size=4)
+        ),
+        max_leaves=20,
+    ),
+    indent=st.sampled_from([None, 1]),
+    ascii_only=st.booleans(),
+    off=st.integers(-3, 3),
+)
+def test_how_many_values_there_are_is_told_without_parsing_them(
+    value: object, indent: int | None, *, ascii_only: bool, off: int
+) -> None:
+    raw = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
+    most = max(0, _values(value) + off)
+    assert strictjson.too_many(raw, most) is (_values(value) > most)
+
+
+@pytest.mark.parametrize("unit", ["1", '"a"', '{"a":1}', "[[[[[[1]]]]]]", "[]", "{ }"])
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = ('{"l":[' + ",".join([unit] * 30_000) + "]}").encode()
+    monkeypatch.setattr("orjson.loads", None)
+    with pytest.raises(ProblemError, match="the body holds more than 20000 values"):
+        body.parse_object(raw)

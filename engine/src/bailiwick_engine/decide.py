@@ -30,13 +30,18 @@ _DEAD = Freshness.DEAD
 _RANK = {reason: rank for rank, reason in enumerate(Reason)}
 
 
-def decide(snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances) -> Verdict:
-    """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing."""
-    return weighed(snapshot, call, grants, around)[0]
+def decide(
+    snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances, digest: str | None = None
+) -> Verdict:
+    """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing.
+
+    `digest`: of this very call, from an earlier verdict on it. To digest large arguments anew takes long.
+    """
+    return weighed(snapshot, call, grants, around, digest)[0]
 
 
 def weighed(
-    snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances
+    snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances, digest: str | None = None
 ) -> tuple[Verdict, tuple[Hop, ...] | None]:
     """Return the verdict and what was weighed for it; None where it was denied before any rule was looked at."""
     endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
@@ -51,7 +56,7 @@ def weighed(
     passed = hops(endpoint, call, admitted, around.now)
     # Without Audit-mode policies the two are one.
     audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
-    return _weigh(passed, _Case(call, admitted, around, dry_run, audit), grants), passed
+    return _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest), grants), passed
 
 
 def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:
@@ -85,6 +90,7 @@ class _Case(msgspec.Struct, frozen=True):
     around: Circumstances
     dry_run: bool
     audit: tuple[tuple[str, str, str], ...]
+    digest: str | None
 
     def deny(
         self, reason: Reason, rule: CompiledRule | None = None, message: str | None = None, hop: Hop | None = None
@@ -174,7 +180,7 @@ def _precedence(finding: Finding) -> tuple[int, tuple[str, str]]:
 def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant]) -> Verdict:
     call, subject, around = case.call, case.subject, case.around
     try:
-        digest = digest_of(call, subject)
+        digest = case.digest or digest_of(call, subject)
     except NotCanonicalError:
         # The edge answers such a body with 400; what no approval can be bound to is denied here all the same.
         return case.deny(Reason.UNINSPECTABLE, rule)

@@ -15,6 +15,7 @@ from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.clauses import Clause, unmet
 from bailiwick_engine.compiled import CompiledRule, CompiledSettings, Effect
+from bailiwick_engine.cost import LIMIT
 from bailiwick_engine.decide import admit, may_ask
 from bailiwick_engine.hops import Hop, applies, hops
 from bailiwick_engine.inputs import Inputs, inputs
@@ -28,6 +29,9 @@ MAX_RULES: Final = 1_000
 """Rules that are looked at for each hop: those of the action first. Looking takes some microseconds for each."""
 MAX_EVALUATED: Final = 100
 """Rules of each hop whose conditions are evaluated, besides those that decide: the likeliest first."""
+
+_SPENT: Final = 10
+"""How much longer than a decision the conditions of each hop may take. What is beyond that is shown as unknown."""
 
 _EFFECTS: Final = (Effect.DENY, Effect.ALLOW, Effect.REQUIRE_APPROVAL)
 
@@ -88,7 +92,8 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
     needed: list[tuple[list[Change], list[CompiledRule]] | None] = []
     rules, incomplete = _looked_at(endpoint, call)
     for hop in hops(endpoint, call, subject, around.now):
-        values = inputs(call, subject, around.now, hop.actor)
+        values = hop.seen or inputs(call, subject, around.now, hop.actor)
+        values.left = _SPENT * LIMIT
         weighed = _weighed(rules, call, hop, values, around.now)
         near += weighed
         needed.append(_missing(endpoint.settings, call, hop, values, weighed))

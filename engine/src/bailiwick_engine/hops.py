@@ -27,6 +27,7 @@ class Hop(msgspec.Struct, frozen=True):
     """One party and how the rules stand to it. `must_allow`: without an Allow or a gate of its own the call is denied.
 
     `actor` is the party where it acts for somebody, as conditions see it; `refused` is a reason that no rule can mend.
+    `seen` is what conditions saw, where there were any.
     """
 
     party: Subject
@@ -34,6 +35,7 @@ class Hop(msgspec.Struct, frozen=True):
     must_allow: bool
     actor: Subject | None = None
     refused: Reason | None = None
+    seen: Inputs | None = None
 
 
 def invalid(settings: CompiledSettings, call: Call, subject: Subject) -> bool:
@@ -101,7 +103,7 @@ def _hop(
     rules = match.candidates(endpoint, call, party)
     values = _values(rules, call, view)
     found = tuple([match.standing(rule, call, values, view.now, named=named) for rule, named in rules])
-    return Hop(party, found, must_allow, view.actor, refused)
+    return Hop(party, found, must_allow, view.actor, refused, values)
 
 
 def _values(rules: Sequence[tuple[CompiledRule, bool | None]], call: Call, view: _View) -> Inputs | None:

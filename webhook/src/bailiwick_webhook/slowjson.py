@@ -23,6 +23,8 @@ class JsonError(Exception):
 
 def parse(raw: bytes, most: int = MAX_VALUES) -> dict[str, Any]:
     """Parse an object of at most so many values. Raises `JsonError`."""
+    if strictjson.too_many(raw, most):
+        raise JsonError(f"the body holds more than {most} values", "")
     found = strictjson.proven(raw, most)
     return parse_slowly(raw, most) if found is None else found
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bailiwick_webhook import slowjson, strictjson
+from bailiwick_webhook import slowjson
 from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.slowjson import JsonError
 
@@ -65,8 +65,10 @@ def late() -> ProblemError:
 
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Parse a JSON object. Raises `ProblemError` (400)."""
-    found = strictjson.proven(raw)
-    return parse_slowly(raw) if found is None else found
+    try:
+        return slowjson.parse(raw)
+    except JsonError as error:
+        raise bad_request(error.detail, error.where) from None
 
 
 def parse_slowly(raw: bytes) -> dict[str, Any]:
