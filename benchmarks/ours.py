@@ -35,7 +35,7 @@ _START_SECONDS: Final = 180.0
 def in_cluster(servers: Servers, policies: int, *, load_core: int | None, grants: int = 0, name: str) -> Server:
     """Start a decision point in front of the stand-in; return it when it is ready."""
     kubeconfig = _stand_in(servers, policies, grants, load_core, f"{name} apiserver")
-    return _start(servers, name, ("--kubeconfig", kubeconfig))
+    return _start(servers, name, ("--kubeconfig", kubeconfig, "--admission-port=0"))
 
 
 def standalone(servers: Servers, policies: int, *, name: str) -> Server:

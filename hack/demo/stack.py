@@ -49,8 +49,14 @@ class DecisionPoint:
 
     url: str
     status_url: str
+    admission_port: int
     records: Path
     process: Running
+
+    @property
+    def admission_url(self) -> str:
+        """Where it is asked about policies, unless it serves TLS."""
+        return f"http://127.0.0.1:{self.admission_port}"
 
     def evaluation(self, endpoint: str = CRM_ENDPOINT) -> str:
         """Where it is asked about an endpoint."""
@@ -161,10 +167,11 @@ class Stack(Ground):
             # In a row: of a decision point of two processes, the second has the status port behind the first's.
             port = free_run(3)
             status_port = next(known, port + 1)
+            (admission_port,) = free_ports(1)
             url = f"http://127.0.0.1:{port}"
-            where = [f"--port={port}", f"--status-port={status_port}", f"--external-url={self.external_url or url}"]
-            process = self._spawn(name, [*common, *where, *flags])
-            point = DecisionPoint(url, f"http://127.0.0.1:{status_port}", records, process)
+            where = [f"--port={port}", f"--admission-port={admission_port}", f"--status-port={status_port}"]
+            process = self._spawn(name, [*common, *where, f"--external-url={self.external_url or url}", *flags])
+            point = DecisionPoint(url, f"http://127.0.0.1:{status_port}", admission_port, records, process)
             if await_ready:
                 self._await(process, f"{point.status_url}/readyz", requests.codes.ok)
             return point

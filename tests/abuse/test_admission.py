@@ -27,7 +27,8 @@ _PAGE: Final = resource.getpagesize()
 
 
 def post(pdp: Bailiwick, data: bytes, query: str = "?timeout=10s", **headers: str) -> requests.Response:
-    return requests.post(f"{pdp.points[0].url}{PATH}{query}", data, headers={**HEADERS, **headers}, timeout=30)
+    url = f"{pdp.points[0].admission_url}{PATH}{query}"
+    return requests.post(url, data, headers={**HEADERS, **headers}, timeout=30)
 
 
 def judged(pdp: Bailiwick, data: bytes) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def test_ab_34_a_body_of_another_kind_is_400(pdp: Bailiwick, header: str, value:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_another_method_is_refused(pdp: Bailiwick, method: str) -> None:
-    answer = requests.request(method, f"{pdp.points[0].url}{PATH}", timeout=10)
+    answer = requests.request(method, f"{pdp.points[0].admission_url}{PATH}", timeout=10)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 
 

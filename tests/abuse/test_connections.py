@@ -54,7 +54,7 @@ def point(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 def test_ab_35_as_many_connections_as_there_may_be_leave_half_of_a_pods_memory_alone(tmp_path: Path) -> None:
     values = yaml.safe_load((ROOT / "charts" / "bailiwick" / "values.yaml").read_text())["webhook"]
-    assert values["connections"]["most"] == Bounds().most
+    assert values["connections"]["most"] == Bounds().connections
     limit = int(values["resources"]["limits"]["memory"].removesuffix("Mi")) * 1024
     with ExitStack() as closing:
         point = closing.enter_context(secured(tmp_path, entries(leaf(CA), CA)))
@@ -64,7 +64,7 @@ def test_ab_35_as_many_connections_as_there_may_be_leave_half_of_a_pods_memory_a
             asking = closing.enter_context(point.connect(trusting([CA])))
             asking.sendall(ASKED)
             assert asking.recv(12) == b"HTTP/1.1 200"
-        assert (resident(point) - before) / MANY * Bounds().most < limit / 2
+        assert (resident(point) - before) / MANY * Bounds().connections < limit / 2
 
 
 def resident(point: Secured) -> int:

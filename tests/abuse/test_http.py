@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
-from bailiwick_webhook.http.body import READ_SECONDS
+from bailiwick_webhook.http.bounds import PACE
 from support.pdp import asking
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant
@@ -112,14 +112,23 @@ def test_a_request_that_can_be_read_in_two_ways_is_not_read_at_all(tenant: Tenan
     assert b'"decision"' not in answer
 
 
-def test_ab_37_what_could_not_be_parsed_does_not_get_into_the_log(tenant: Tenant, pdp: Bailiwick) -> None:
+def test_ab_37_what_could_not_be_parsed_is_counted_and_does_not_get_into_the_log(
+    tenant: Tenant, pdp: Bailiwick
+) -> None:
+    before = _malformed(pdp)
     _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer open-sesame-1\r\n\r\n")
     _raw(tenant, b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer open-sesame-2\x01\r\n\r\n")
     # In one piece: of a body that breaks off later, the parser tells only its own log, and the call ends as too slow.
     _raw(tenant, _head(tenant, "Transfer-Encoding: chunked") + b"open-sesame-3\r\n\r\n")
-    log = pdp.points[0].process.log.read_text()
-    assert "BadHttpMessage" in log
-    assert "open-sesame" not in log
+    until(lambda: _malformed(pdp) >= before + 2, "they are counted")
+    assert "open-sesame" not in pdp.points[0].process.log.read_text()
+
+
+def _malformed(pdp: Bailiwick) -> float:
+    text = requests.get(f"{pdp.points[0].status_url}/metrics", timeout=10).text
+    found = re.search(r'^bailiwick_requests_malformed_total\{port="decisions"\} (\S+)$', text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
@@ -234,15 +243,33 @@ def test_ab_35_thousands_of_connections_that_say_nothing_keep_nobody_from_being_
 def test_ab_35_a_body_that_comes_a_byte_at_a_time_is_given_up(tenant: Tenant) -> None:
     address = urlsplit(tenant.points[0])
     began, answer = time.monotonic(), b""
-    with socket.create_connection((address.hostname, address.port), timeout=READ_SECONDS + 5) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=PACE.seconds + 5) as connection:
         connection.sendall(_head(tenant, "Content-Length: 1000", "Connection: close"))
         connection.settimeout(0.2)
-        while not answer and time.monotonic() - began < READ_SECONDS + 5:
+        while not answer and time.monotonic() - began < PACE.seconds + 5:
             connection.sendall(b" ")
             with contextlib.suppress(TimeoutError):
                 answer = connection.recv(65536)
+    took = time.monotonic() - began
     assert answer.startswith(b"HTTP/1.1 400")
-    assert READ_SECONDS - 1 < time.monotonic() - began < READ_SECONDS + 4
+    assert b"the body came too slowly" in answer
+    # Long before the time in which a body must be whole.
+    assert PACE.grace - 0.1 < took < PACE.seconds - 2
+
+
+def test_a_body_that_keeps_up_with_the_rate_is_read_however_small_its_pieces(tenant: Tenant) -> None:
+    body = _body(tenant)
+    padded = body + b" " * int(PACE.rate * (PACE.grace + 1) - len(body))
+    address = urlsplit(tenant.points[0])
+    with socket.create_connection((address.hostname, address.port), timeout=PACE.seconds + 5) as connection:
+        connection.sendall(_head(tenant, f"Content-Length: {len(padded)}", "Connection: close"))
+        began, step = time.monotonic(), PACE.rate // 8
+        for start in range(0, len(padded), step):
+            connection.sendall(padded[start : start + step])
+            # At more than the rate, and for longer than the grace.
+            time.sleep(0.12)
+        assert time.monotonic() - began > PACE.grace
+        assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 HOSTILE: Final = (

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -26,7 +25,7 @@ def reviewer(bailiwick: Bailiwick, team: Team, tmp_path: Path) -> Iterator[Decis
     """The decision point that reviews the policies of this team, and of nobody else."""
     certificate, key = self_signed(tmp_path)
     point = bailiwick.start_point(f"--tls-cert-file={certificate}", f"--tls-key-file={key}")
-    raw = registration(urlsplit(point.url).port or 0, certificate, team.tenant.namespace)
+    raw = registration(point.admission_port, certificate, team.tenant.namespace)
     with registered(bailiwick.callers.admin, raw, team.tenant.namespace):
         yield point
     process.stop([point.process.id])

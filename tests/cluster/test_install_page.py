@@ -51,7 +51,7 @@ def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
     assert refused.stderr.endswith("does not serve bailiwick.dev/v1alpha1: Bailiwick is not installed there\n")
     log = stack.folder / "early.log"
     config = stack.cluster.kubeconfig("admin")
-    flags: list[str | Path] = ["--kubeconfig", config, "--port=0", "--status-port=0"]
+    flags: list[str | Path] = ["--kubeconfig", config, "--port=0", "--admission-port=0", "--status-port=0"]
     early = spawn("early", [sys.executable, "-m", "bailiwick_webhook", *flags], log)
     try:
         until(lambda: "404, and no JSON: are the definitions (crds/) applied?" in log.read_text(), "it says so")

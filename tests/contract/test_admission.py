@@ -12,8 +12,9 @@ import pytest
 from aiohttp import ClientSession
 
 from bailiwick_api.admission import PATH
-from bailiwick_webhook.admission import bench as benches
 from bailiwick_webhook.admission.bench import Bench
+from bailiwick_webhook.http.admission import Validate
+from bailiwick_webhook.http.quota import Quota
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.metrics.table import Admission
 from contract.asking_alone import PEP, TENANT, body, stored
@@ -38,20 +39,29 @@ BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\
 
 
 class Asking:
-    def __init__(self, alone: Alone, client: ClientSession) -> None:
+    """Asks at both ports of one decision point."""
+
+    def __init__(self, alone: Alone, decisions: int, admission: int, client: ClientSession) -> None:
         self.alone = alone
         self.counts = alone.pdp.counts.admissions
+        self.decisions, self.admission = (f"http://127.0.0.1:{port}" for port in (decisions, admission))
         self._client = client
 
+    @property
+    def validate(self) -> Validate:
+        assert self.alone.validate is not None
+        return self.alone.validate
+
     async def __call__(self, data: bytes, query: str = "?timeout=10s", **headers: str) -> Said:
-        return await self._post(PATH + query, data, {**JSON, **headers})
+        return await self.post(self.admission, PATH + query, data, {**JSON, **headers})
 
-    async def evaluate(self) -> Said:
+    async def evaluate(self, where: str = "") -> Said:
         headers = {**JSON, "Authorization": f"Bearer {PEP}"}
-        return await self._post(f"{TENANT}/access/v1/evaluation", json.dumps(body()).encode(), headers)
+        data = json.dumps(body()).encode()
+        return await self.post(where or self.decisions, f"{TENANT}/access/v1/evaluation", data, headers)
 
-    async def _post(self, path: str, data: bytes, headers: dict[str, str]) -> Said:
-        answer = await self._client.post(path, data=data, headers=headers)
+    async def post(self, where: str, path: str, data: bytes, headers: dict[str, str]) -> Said:
+        answer = await self._client.post(where + path, data=data, headers=headers)
         raw = await answer.read()
         return Said(answer.status, json.loads(raw), answer.headers, raw)
 
@@ -60,12 +70,14 @@ class Asking:
 async def asks() -> AsyncIterator[Asking]:
     bench = Bench()
     alone = Alone([stored()], bench=bench, mapped={"corp": True, "partners": False})
-    server = await serve(alone.application, "127.0.0.1", 0)
+    decisions = await serve(alone.application, "127.0.0.1", 0)
+    admission = await serve(alone.admission, "127.0.0.1", 0)
     try:
-        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
-            yield Asking(alone, client)
+        async with ClientSession() as client:
+            yield Asking(alone, decisions.port, admission.port, client)
     finally:
-        await server.stop()
+        await admission.stop()
+        await decisions.stop()
         await bench.close()
 
 
@@ -172,17 +184,23 @@ class TestWhatCannotBeJudged:
     async def test_since_others_wait_is_to_be_asked_for_again_soon(
         self, asks: Asking, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(benches, "MOST_WAITING", 0)
+        monkeypatch.setattr(asks.validate, "_places", Quota(1))
+        first = asyncio.create_task(asks(sent(large(64, 16, 200))))
+        while not asks.validate._places.held("127.0.0.1"):  # noqa: ASYNC110 - of the other side of a socket
+            await asyncio.sleep(0.01)
         said = await asks(sent(policy("crm")))
         assert (said.status, said.headers["Retry-After"]) == (429, "1")
         assert asks.counts[Admission.OVERLOADED] == 1
+        assert (await first).status == 200
+        assert (await asks(sent(policy("crm")))).status == 200
 
     async def test_since_there_is_no_room_for_it_is_to_be_asked_for_again_soon(
         self, asks: Asking, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(benches, "MOST_BYTES", 100)
+        monkeypatch.setattr(asks.validate._bodies, "_others", Quota(100))
         assert (await asks(sent(policy("crm")))).status == 429
-        monkeypatch.setattr(benches, "MOST_BYTES", 10_000)
+        assert asks.counts[Admission.OVERLOADED] == 1
+        monkeypatch.setattr(asks.validate._bodies, "_others", Quota(10_000))
         # What was taken is given back each time.
         assert [(await asks(sent(policy("crm")))).status for _ in range(20)] == [200] * 20
 
@@ -223,10 +241,8 @@ async def test_a_time_that_is_not_the_api_servers_is_the_usual_one(asks: Asking,
     assert (await asks(sent(policy("crm")), told)).body == allowed(UID)
 
 
-async def test_without_an_api_server_nobody_is_asked() -> None:
-    server = await serve(Alone([stored()]).application, "127.0.0.1", 0)
-    try:
-        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
-            assert (await client.post(PATH, data=sent(policy("crm")), headers=JSON)).status == 404
-    finally:
-        await server.stop()
+async def test_the_two_ports_share_no_path(asks: Asking) -> None:
+    at_decisions = await asks.post(asks.decisions, PATH, sent(policy("crm")), JSON)
+    assert (at_decisions.status, at_decisions.headers["Content-Type"]) == (404, "application/problem+json")
+    assert (await asks.evaluate(asks.admission)).status == 404
+    assert (await asks.evaluate()).decision is True

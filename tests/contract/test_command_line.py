@@ -9,10 +9,16 @@ import pytest
 from bailiwick_webhook import flags, settings
 
 FLAGS: Final = {
+    "--admission-connections",
+    "--admission-port",
     "--api-timeout",
+    "--body-bytes",
+    "--body-bytes-per-second",
+    "--body-grace-seconds",
     "--connection-requests",
     "--connection-seconds",
     "--connections",
+    "--decisions-per-second-by-namespace",
     "--development",
     "--drain-seconds",
     "--external-url",
@@ -27,6 +33,7 @@ FLAGS: Final = {
     "--namespace",
     "--on-record-failure",
     "--operator-account",
+    "--others-percent",
     "--policies",
     "--port",
     "--process-silence-seconds",

@@ -14,11 +14,13 @@ import pytest
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.identity.tokens import Proven, Refused
+from bailiwick_webhook.metrics.table import Port, Who
 from bailiwick_webhook.tls.context import hardened
-from contract.asking_alone import PEP, body, stored
+from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone, NamedTokens
 from support.pdp.secured import NAME, authority, leaf, trusting
 
+OTHER: Final = {"enforcers": [{"namespace": "crm", "name": "another"}]}
 PATHS: Final = {
     "the front's": "/endpoints/crm/crm-api/access/v1/evaluation",
     "the application's": "/endpoints/crm/%63rm-api/access/v1/evaluation",
@@ -43,6 +45,13 @@ class Connection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def proven(cls, port: int, tls: ssl.SSLContext | None = None) -> Self:
+        """Connect, and ask once as an enforcer."""
+        connection = await cls.to(port, tls)
+        assert (await connection.ask())[0] == 200
+        return connection
 
     @classmethod
     async def to(cls, port: int, tls: ssl.SSLContext | None = None) -> Self:
@@ -82,7 +91,7 @@ class Connection:
 
 @asynccontextmanager
 async def serving(bounds: Bounds, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    server = await serve(Alone([stored()]).application, "127.0.0.1", 0, tls, bounds=bounds)
+    server = await serve(Alone([stored()], bounds=bounds).application, "127.0.0.1", 0, tls)
     try:
         yield server.port
     finally:
@@ -155,12 +164,15 @@ def test_what_is_usual_is_as_the_practice_of_api_servers_wants_it() -> None:
     assert (usual.requests, usual.seconds) == (1_000, 300)
 
 
+# Of these 15 are the enforcers', of whom one alone may have 8, and 5 are all others'.
+FEW: Final = Bounds(connections=20)
+SHARE: Final = 8
+OTHERS: Final = 5
+
+
 async def test_ab_35_silent_connections_make_room_for_new_ones_and_take_none_from_those_who_ask() -> None:
-    most = 20
-    async with serving(Bounds(most=most)) as port:
-        asking = [await Connection.to(port) for _ in range(5)]
-        for connection in asking:
-            assert (await connection.ask())[0] == 200
+    async with serving(FEW) as port:
+        asking = [await Connection.proven(port) for _ in range(5)]
         silent = [await Connection.to(port) for _ in range(60)]
         await asyncio.sleep(0.2)
         for connection in asking:
@@ -168,9 +180,9 @@ async def test_ab_35_silent_connections_make_room_for_new_ones_and_take_none_fro
         late = await Connection.to(port)
         assert (await late.ask())[0] == 200
         still = [connection for connection in silent if connection.open()]
-        # The latest of them, and as many as there is room for.
+        # The latest of them, and as many as there is room for: the one that proved somebody is no longer among them.
         assert still == silent[-len(still) :]
-        assert len(still) == most - len(asking) - 1
+        assert len(still) == OTHERS - 1
         for connection in (*asking, *silent, late):
             connection.writer.close()
 
@@ -200,11 +212,8 @@ class TestWithTls:
     async def test_ab_35_silent_connections_make_room_for_those_who_ask(
         self, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
     ) -> None:
-        most = 20
-        async with serving(Bounds(most=most), contexts[0]) as port:
-            asking = [await Connection.to(port, contexts[1]) for _ in range(5)]
-            for connection in asking:
-                assert (await connection.ask())[0] == 200
+        async with serving(FEW, contexts[0]) as port:
+            asking = [await Connection.proven(port, contexts[1]) for _ in range(5)]
             silent = [await Connection.to(port) for _ in range(30)]
             shaken = [await Connection.to(port, contexts[1]) for _ in range(30)]
             late = await Connection.to(port, contexts[1])
@@ -215,19 +224,19 @@ class TestWithTls:
             assert [connection.open() for connection in silent] == [False] * len(silent)
             still = [connection for connection in shaken if connection.open()]
             assert still == shaken[-len(still) :]
-            assert len(still) == most - len(asking) - 1
+            assert len(still) == OTHERS - 1
             for connection in (*asking, *silent, *shaken, late):
                 connection.writer.close()
 
     async def test_ab_35_who_speaks_no_tls_or_goes_away_takes_no_room(
         self, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
     ) -> None:
-        async with serving(Bounds(most=16), contexts[0]) as port:
+        async with serving(FEW, contexts[0]) as port:
             for sent in (b"", request(), b"\x16\x03\x01") * 20:
                 connection = await Connection.to(port)
                 connection.writer.write(sent)
                 connection.writer.close()
-            asking = [await Connection.to(port, contexts[1]) for _ in range(16)]
+            asking = [await Connection.proven(port, contexts[1]) for _ in range(SHARE)]
             for connection in asking:
                 assert (await connection.ask())[0] == 200
                 connection.writer.close()
@@ -238,58 +247,121 @@ class TestWithTls:
                 await serve(Alone([stored()]).application, "127.0.0.1", port, contexts[0])
 
 
-async def test_where_all_are_proven_a_new_connection_is_turned_away() -> None:
-    most = 16
-    async with serving(Bounds(most=most)) as port:
-        asking = [await Connection.to(port) for _ in range(most)]
-        for connection in asking:
-            assert (await connection.ask())[0] == 200
-        assert await (await Connection.to(port)).ended_after() < 3
+async def test_an_enforcer_whose_share_is_used_up_is_answered_on_connections_that_make_room() -> None:
+    async with serving(FEW) as port:
+        asking = [await Connection.proven(port) for _ in range(SHARE)]
+        more = [await Connection.proven(port) for _ in range(3 * OTHERS)]
+        await asyncio.sleep(0.1)
+        assert [connection.open() for connection in asking] == [True] * SHARE
+        assert [connection.open() for connection in more] == [False] * 2 * OTHERS + [True] * OTHERS
+        # Where one of its share ends, another one takes its place.
         asking.pop().writer.close()
         await asyncio.sleep(0.1)
-        another = await Connection.to(port)
-        assert (await another.ask())[0] == 200
-        for connection in (*asking, another):
-            assert (await connection.ask())[0] == 200
+        assert (await more[-1].ask())[0] == 200
+        strangers = [await Connection.to(port) for _ in range(2 * OTHERS)]
+        await asyncio.sleep(0.1)
+        assert more[-1].open()
+        for connection in (*asking, *more, *strangers):
             connection.writer.close()
 
 
-@pytest.mark.parametrize("sent", [request(PATHS["nobody's"]), request().replace(PEP.encode(), b"nobody")])
-async def test_ab_35_strangers_that_ask_make_room_for_those_who_prove_who_they_are(sent: bytes) -> None:
-    most = 16
-    async with serving(Bounds(most=most)) as port:
-        first = await Connection.to(port)
+STRANGERS: Final = {
+    "nobody's path": request(PATHS["nobody's"]),
+    "no proof": request().replace(PEP.encode(), b"nobody"),
+    # Proven, and lists nowhere: after a 403 it is as idle as any.
+    "an account without a right": request().replace(PEP.encode(), STRANGER.encode()),
+    "an enforcer elsewhere": request().replace(b"/crm-api/", b"/other-api/"),
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+async def test_ab_35_strangers_that_ask_make_room_for_those_who_enforce(who: str) -> None:
+    async with serving(FEW) as port:
+        first = await Connection.proven(port)
+        strangers = []
+        for _ in range(40):
+            strangers.append(await Connection.to(port))
+            assert (await strangers[-1].ask(STRANGERS[who]))[0] in {401, 403, 404}
+        late = [await Connection.proven(port) for _ in range(SHARE - 1)]
         assert (await first.ask())[0] == 200
-        strangers = [await Connection.to(port) for _ in range(most - 1)]
-        for connection in strangers:
-            assert (await connection.ask(sent))[0] in {401, 404}
-        late = [await Connection.to(port) for _ in range(most - 1)]
-        for connection in (first, *late):
-            assert (await connection.ask())[0] == 200
         await asyncio.sleep(0.1)
-        assert [connection.open() for connection in strangers] == [False] * len(strangers)
+        assert sum(connection.open() for connection in strangers) <= OTHERS
         for connection in (first, *strangers, *late):
             connection.writer.close()
 
 
-async def test_who_waits_for_an_answer_makes_room_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    most, reached, told = 16, asyncio.Event(), asyncio.Event()
-    prove = NamedTokens.prove
+async def test_whose_a_connection_is_is_asked_anew_with_each_request() -> None:
+    alone = Alone([stored()], bounds=FEW)
+    server = await serve(alone.application, "127.0.0.1", 0)
+    open_ = alone.pdp.counts.connections
+    kept = await Connection.proven(server.port)
+    assert (open_[Port.DECISIONS, Who.ENFORCERS], open_[Port.DECISIONS, Who.OTHERS]) == (1, 0)
+    before, alone.store.snapshot = alone.store.snapshot, Alone([stored(endpointSettings=OTHER)]).store.snapshot
+    assert (await kept.ask())[0] == 403
+    assert (open_[Port.DECISIONS, Who.ENFORCERS], open_[Port.DECISIONS, Who.OTHERS]) == (0, 1)
+    alone.store.snapshot = before
+    assert (await kept.ask())[0] == 200
+    assert (open_[Port.DECISIONS, Who.ENFORCERS], open_[Port.DECISIONS, Who.OTHERS]) == (1, 0)
+    kept.writer.close()
+    await asyncio.sleep(0.1)
+    assert set(open_.values()) == {0}
+    await server.stop()
 
-    async def slowly(self: NamedTokens, token: str, audiences: frozenset[str]) -> Proven | Refused:
-        reached.set()
-        await told.wait()
-        return await prove(self, token, audiences)
 
-    monkeypatch.setattr(NamedTokens, "prove", slowly)
-    async with serving(Bounds(most=most)) as port:
-        waits = await Connection.to(port)
-        answer = asyncio.create_task(waits.ask())
-        await reached.wait()
-        others = [await Connection.to(port) for _ in range(2 * most)]
+class Slow(NamedTokens):
+    """Tells who somebody is once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.told = asyncio.Event(), asyncio.Event()
+
+    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+        self.reached.set()
+        await self.told.wait()
+        return await super().prove(token, audiences)
+
+
+async def test_who_waits_for_an_answer_makes_room_for_nobody() -> None:
+    tokens = Slow()
+    server = await serve(Alone([stored()], tokens=tokens, bounds=FEW).application, "127.0.0.1", 0)
+    waits = await Connection.to(server.port)
+    answer = asyncio.create_task(waits.ask())
+    await tokens.reached.wait()
+    others = [await Connection.to(server.port) for _ in range(3 * OTHERS)]
+    await asyncio.sleep(0.1)
+    assert sum(connection.open() for connection in others) == OTHERS - 1
+    tokens.told.set()
+    assert (await answer)[0] == 200
+    for connection in (waits, *others):
+        connection.writer.close()
+    await server.stop()
+
+
+async def test_who_does_not_read_its_answers_makes_room() -> None:
+    async with serving(FEW) as port:
+        deaf = [await Connection.to(port) for _ in range(OTHERS)]
+        asked = b"GET /.well-known/authzen-configuration/endpoints/crm/crm-api HTTP/1.1\r\nHost: x\r\n\r\n"
+        for connection in deaf:
+            # Its client reads no more.
+            connection.reader._transport.pause_reading()  # type: ignore[attr-defined]  # nobody offers it
+            connection.writer.write(asked * 800)
+        await asyncio.sleep(0.5)
+        late = await Connection.to(port)
+        assert (await late.ask())[0] == 200
+        for connection in (*deaf, late):
+            connection.writer.close()
+
+
+@asynccontextmanager
+async def from_address(address: str, port: int) -> AsyncIterator[Connection]:
+    yield Connection(*await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0)))
+
+
+async def test_ab_35_of_two_addresses_the_one_with_more_connections_makes_room() -> None:
+    async with serving(FEW) as port, from_address("127.0.0.2", port) as quiet:
+        crowd = [await Connection.to(port) for _ in range(10 * OTHERS)]
         await asyncio.sleep(0.1)
-        assert sum(connection.open() for connection in others) == most - 1
-        told.set()
-        assert (await answer)[0] == 200
-        for connection in (waits, *others):
+        assert quiet.open()
+        assert (await quiet.ask())[0] == 200
+        for connection in (quiet, *crowd):
             connection.writer.close()

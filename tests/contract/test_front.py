@@ -68,9 +68,9 @@ async def talking(alone: Alone | None = None, bounds: Bounds | None = None) -> A
     workloads: Any = NamedWorkloads()
     it = Talking(alone, 0)
     application = app.build(
-        alone.pdp, ByToken(tokens, Issuers(()), workloads), "https://pdp.example", lambda: it.draining
+        alone.pdp, ByToken(tokens, Issuers(()), workloads), "https://pdp.example", lambda: it.draining, bounds=bounds
     )
-    server = await serve(application, "127.0.0.1", 0, bounds=bounds)
+    server = await serve(application, "127.0.0.1", 0)
     it._port = server.port
     try:
         yield it

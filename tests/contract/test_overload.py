@@ -13,19 +13,24 @@ from typing import Any, Final, cast
 import pytest
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.admission.bench import Bench
+from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.tokens import Proven, Refused
-from bailiwick_webhook.metrics.table import Overload, Use
+from bailiwick_webhook.metrics.table import Overload, Use, Who
 from contract.asking_alone import PEP, Asking, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone, NamedTokens, _proven
 from support.pdp.asking import Said
 
 OTHER: Final = "system:serviceaccount:crm:another"
-MOST: Final = 8
-# One sender alone has as many as it leaves free.
-SHARE: Final = 4
+# Of these the enforcers' part is 12, and that of all others 4.
+MOST: Final = 16
+BOUNDS: Final = Bounds(requests_at_once=MOST, others_percent=25)
+# One sender alone has as many as it leaves free of its part.
+SHARE: Final = 6
+OTHERS_SHARE: Final = 2
+# The smallest that there can be: one for enforcers, and one for others.
+ONE: Final = Bounds(requests_at_once=1)
 ENFORCERS: Final = {"enforcers": [{"namespace": "crm", "name": name} for name in ("crm-api", "another")]}
 
 
@@ -60,11 +65,11 @@ class World:
 
     @property
     def under_way(self) -> int:
-        return self.alone.pdp.counts.under_way
+        return sum(self.alone.pdp.counts.under_way)
 
     @property
-    def refused(self) -> dict[Overload, int]:
-        return self.alone.pdp.counts.overloads
+    def refused(self) -> dict[tuple[Overload, Who], int]:
+        return {why: count for why, count in self.alone.pdp.counts.overloads.items() if count}
 
     async def hold(self, count: int, caller: str | Callable[[int], str] = PEP) -> None:
         """Have so many more requests under way."""
@@ -87,10 +92,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(*, most: int = MOST, cluster: object = None, bench: Bench | None = None) -> AsyncIterator[World]:
+async def world(*, bounds: Bounds = BOUNDS, cluster: object = None) -> AsyncIterator[World]:
     tokens = Held()
     policies = [stored(rule(), gated_rule(), endpointSettings=ENFORCERS)]
-    alone = Alone(policies, tokens=tokens, most=most, cluster=cluster, bench=bench)
+    alone = Alone(policies, tokens=tokens, bounds=bounds, cluster=cluster)
     async with asking(alone) as ask:
         yield World(alone, ask, tokens)
 
@@ -106,11 +111,11 @@ async def test_over_its_share_a_sender_is_told_at_once_to_take_it_for_a_denial()
             "type": "https://bailiwick.dev/problems/overloaded",
             "title": "Overloaded",
             "status": 429,
-            "detail": "Of this sender as many requests are under way as may be: send fewer at a time."
+            "detail": "Too many requests of this sender, or about its namespace, are under way: send fewer at a time."
             " Nothing was decided or used: treat it as denied, and ask again in a moment.",
             "reason": "overloaded",
         }
-        assert it.refused == {Overload.SHARE: 1, Overload.FULL: 0, Overload.STATUS: 0}
+        assert it.refused == {(Overload.SHARE, Who.ENFORCERS): 1}
         assert await it.let() == [200] * SHARE
         # And once those are answered, there is room again: all of it.
         assert it.under_way == 0
@@ -123,18 +128,18 @@ async def test_a_sender_that_takes_all_it_can_leaves_places_for_the_others() -> 
     async with world() as it:
         await it.hold(SHARE)
         assert (await it.ask.post("evaluation", body())).status == 429
-        # Nobody has more than are free: of the four that are left, two.
-        await it.hold(2, OTHER)
+        # Nobody has more than are free: of the six that are left, three.
+        await it.hold(3, OTHER)
         assert (await it.ask.post("evaluation", body(), OTHER)).status == 429
-        assert await it.let() == [200] * (SHARE + 2)
+        assert await it.let() == [200] * (SHARE + 3)
 
 
 async def test_where_all_places_are_taken_everybody_is_told_so() -> None:
-    async with world(most=1) as it:
+    async with world(bounds=ONE) as it:
         await it.hold(1)
         said = await it.ask.post("evaluation", body(), OTHER)
-        assert (said.status, said.body["detail"].split(".")[0]) == (429, "As many requests are under way as may be")
-        assert it.refused[Overload.FULL] == 1
+        assert (said.status, said.body["detail"].split(".")[0]) == (429, "Too many requests are under way")
+        assert it.refused == {(Overload.FULL, Who.ENFORCERS): 1}
         assert await it.let() == [200]
 
 
@@ -142,11 +147,11 @@ async def test_callers_that_are_not_proven_yet_stand_together_by_where_they_conn
     async with world() as it:
         it.tokens.proving = True
         # With a name of its own each: before it is proven, it could be anybody's.
-        await it.hold(SHARE, lambda number: f"system:serviceaccount:crm:new-{number}")
+        await it.hold(OTHERS_SHARE, lambda number: f"system:serviceaccount:crm:new-{number}")
         assert (await it.ask.post("evaluation", body(), "system:serviceaccount:crm:one-more")).status == 429
         # Whoever is known need not wait for them.
-        await it.hold(2, PEP)
-        assert await it.let() == [403] * SHARE + [200] * 2
+        await it.hold(SHARE, PEP)
+        assert await it.let() == [403] * OTHERS_SHARE + [200] * SHARE
         assert it.under_way == 0
 
 
@@ -156,8 +161,8 @@ async def test_whoever_was_proven_meanwhile_counts_by_its_name_and_not_twice() -
         it.tokens.proven.clear()
         await it.hold(SHARE, PEP)
         assert (await it.ask.post("evaluation", body(), PEP)).status == 429
-        await it.hold(2, OTHER)
-        assert await it.let() == [200] * (SHARE + 2)
+        await it.hold(3, OTHER)
+        assert await it.let() == [200] * (SHARE + 3)
         assert it.under_way == 0
 
 
@@ -207,22 +212,10 @@ async def test_polling_is_bounded_and_gives_its_place_back() -> None:
     "path", ["/.well-known/authzen-configuration/endpoints/crm/crm-api", "/.well-known/jwks.json", "/nothing"]
 )
 async def test_what_waits_for_nobody_takes_no_place(path: str) -> None:
-    async with world(most=1) as it:
+    async with world(bounds=ONE) as it:
         await it.hold(1)
         assert (await it.ask.get(path)).status in {200, 404}
         await it.let()
-
-
-async def test_policies_are_judged_meanwhile() -> None:
-    bench = Bench()
-    try:
-        async with world(most=1, bench=bench) as it:
-            await it.hold(1)
-            said = await it.ask._client.post("/admission/validate", json={})
-            assert said.status == 400
-            await it.let()
-    finally:
-        await bench.close()
 
 
 async def test_a_refused_request_is_no_decision_and_leaves_no_record() -> None:

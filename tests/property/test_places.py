@@ -4,17 +4,21 @@ from collections import Counter
 
 from hypothesis import given, strategies as st
 
-from bailiwick_webhook.http.places import Place, Places
+from bailiwick_webhook.http.bounds import Parts
+from bailiwick_webhook.http.places import Place, Places, Sender, enforcer, other
 from bailiwick_webhook.http.problems import ProblemError
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload
+from bailiwick_webhook.metrics.table import Who
 
-SENDERS = ("a", "b", "c", "d")
+SENDERS = (
+    *(enforcer(f"system:serviceaccount:a:{name}", namespace) for name in "xy" for namespace in ("one", "two")),
+    *(other("system:serviceaccount:a:x"), other("127.0.0.1"), other("::1")),
+)
 # Which of the requests does it, and in whose name; None ends it.
 STEPS = st.lists(st.tuples(st.integers(0, 11), st.sampled_from([*SENDERS, None])), max_size=80)
 
 
-def taken(place: Place, sender: str) -> bool:
+def taken(place: Place, sender: Sender) -> bool:
     try:
         place.take(sender)
     except ProblemError as problem:
@@ -22,45 +26,46 @@ def taken(place: Place, sender: str) -> bool:
     return True
 
 
-@given(most=st.integers(1, 9), steps=STEPS)
-def test_nobody_has_more_places_than_were_free_and_all_of_them_come_back(
-    most: int, steps: list[tuple[int, str]]
+@given(enforcers=st.integers(1, 9), others=st.integers(1, 9), steps=STEPS)
+def test_nobody_has_more_places_than_were_free_in_their_part_and_all_of_them_come_back(
+    enforcers: int, others: int, steps: list[tuple[int, Sender | None]]
 ) -> None:
     counts = Counts()
-    places = Places(most, counts)
-    open_: dict[int, tuple[Place, str]] = {}
+    places = Places(Parts(enforcers, others), counts)
+    open_: dict[int, tuple[Place, Sender]] = {}
     for which, sender in steps:
         place, held = open_.pop(which, (places.place(), None))
-        had = Counter(name for _, name in open_.values())
-        free = most - had.total()
         if sender is None:
             with place:
                 pass
-        elif taken(place, sender):
-            assert sender == held or had[sender] < free
-            open_[which] = place, sender
         else:
-            # Only where it has to be; and what it held before is given back.
-            assert had[sender] >= free
-        assert counts.under_way == len(open_) <= most
+            part = [one for _, one in open_.values() if one.who is sender.who]
+            free = (enforcers if sender.who is Who.ENFORCERS else others) - len(part)
+            its = sum(one.name == sender.name for one in part)
+            theirs = sum(one.group == sender.group for one in part) if sender.group else 0
+            fits = its < free and theirs < 3 * free
+            # One that is held under the very same name already is not taken again.
+            assert taken(place, sender) == (fits or sender == held)
+            if fits or sender == held:
+                open_[which] = place, sender
+        assert sum(counts.under_way) == len(open_) <= enforcers + others
     for place, _ in open_.values():
         with place:
             pass
         with place:
             pass
-    assert counts.under_way == 0
-    assert places._held == {}
-    assert sum(counts.overloads.values()) == counts.overloads[Overload.SHARE] + counts.overloads[Overload.FULL]
+    assert counts.under_way == [0, 0]
+    assert places._enforcers._held == places._others._held == {}
 
 
 @given(most=st.integers(1, 60), senders=st.integers(1, 6))
 def test_senders_that_all_take_what_they_can_come_to_equal_shares(most: int, senders: int) -> None:
-    places = Places(most, Counts())
+    places = Places(Parts(1, most), Counts())
     held = Counter[int]()
     for _ in range(most):
         for sender in range(senders):
             try:
-                places.take(f"{sender}")
+                places.take(other(f"127.0.0.{sender}"))
             except ProblemError:
                 continue
             held[sender] += 1
@@ -68,3 +73,21 @@ def test_senders_that_all_take_what_they_can_come_to_equal_shares(most: int, sen
     assert max(shares) - min(shares) <= 1
     # One more of equal parts is left free, but for what does not divide.
     assert most - sum(shares) >= most // (senders + 1) - 1
+
+
+@given(most=st.integers(4, 200), accounts=st.integers(1, 30))
+def test_accounts_of_one_namespace_leave_a_quarter_to_all_others(most: int, accounts: int) -> None:
+    places = Places(Parts(most, 1), Counts())
+    for _ in range(most):
+        for account in range(accounts):
+            taken(places.place(), enforcer(f"system:serviceaccount:crowd:{account}", "crowd"))
+    assert places._enforcers.free >= most // 4
+    assert taken(places.place(), enforcer("system:serviceaccount:crm:crm-api", "crm"))
+
+
+@given(most=st.integers(1, 200), senders=st.lists(st.sampled_from(["127.0.0.1", "127.0.0.2", "::1"]), max_size=300))
+def test_others_take_nothing_of_the_enforcers_part(most: int, senders: list[str]) -> None:
+    places = Places(Parts(1, most), Counts())
+    for sender in senders:
+        taken(places.place(), other(sender))
+    assert taken(places.place(), enforcer("system:serviceaccount:crm:crm-api", "crm"))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -56,14 +55,7 @@ def reviewed(pdp: Bailiwick, point: DecisionPoint, certificate: tuple[Path, Path
     """A namespace whose policies are reviewed."""
     namespaces = Namespaces(pdp.callers.admin)
     namespace = namespaces.make("reviewed")
-    raw = registration(port_of(point), certificate[0], namespace)
+    raw = registration(point.admission_port, certificate[0], namespace)
     with registered(pdp.callers.admin, raw, namespace):
         yield namespace
     namespaces.clean()
-
-
-def port_of(point: DecisionPoint) -> int:
-    """Return where it listens."""
-    port = urlsplit(point.url).port
-    assert port is not None
-    return port

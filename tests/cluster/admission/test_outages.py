@@ -9,7 +9,6 @@ import pytest
 
 from bailiwick_api.admission import WEBHOOK
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
-from cluster.admission.conftest import port_of
 from localcluster import process
 from localcluster.rest import Rest
 from support.admission.registering import registered, registration
@@ -44,7 +43,7 @@ def test_policies_are_refused_and_reviews_revocations_statuses_and_deletions_pas
     waiting, active = tenant.opened("customers.export", "waits"), tenant.approved("customers.notify", "active")
     point = pdp.start_point(*flags)
     closing.callback(process.stop, [point.process.id])
-    raw = registration(port_of(point), certificate[0], tenant.namespace, timeout=2)
+    raw = registration(point.admission_port, certificate[0], tenant.namespace, timeout=2)
     until(lambda: told(admin, tenant.namespace) == "Enforced", "the policy is in force")
     with registered(admin, raw, tenant.namespace):
         if how == "stopped":

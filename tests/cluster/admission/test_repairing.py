@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
-from cluster.admission.conftest import port_of
 from cluster.admission.test_reviewing import BROKEN, refusal, warnings
 from demo.stack import DecisionPoint
 from localcluster.rest import Rest
@@ -39,7 +38,7 @@ def old(pdp: Bailiwick, point: DecisionPoint, certificate: tuple[Path, Path]) ->
         policy(namespace, "unmapped", endpoint="unmapped", **UNMAPPED),
     ):
         accepted(admin.create(body))
-    with registered(admin, registration(port_of(point), certificate[0], namespace), namespace):
+    with registered(admin, registration(point.admission_port, certificate[0], namespace), namespace):
         yield namespace
     namespaces.clean()
 

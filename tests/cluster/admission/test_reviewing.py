@@ -12,7 +12,6 @@ import requests
 from bailiwick_api.accounts import Installation
 from bailiwick_api.admission import WEBHOOK, policies
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES, GROUP
-from cluster.admission.conftest import port_of
 from demo.ground import KUBECTL, output
 from demo.stack import DecisionPoint
 from localcluster.rest import Answer, Rest
@@ -266,7 +265,7 @@ def test_a_policy_that_takes_too_long_is_not_stored(
 ) -> None:
     admin, namespace = pdp.callers.admin, tenants.namespaces.make("hurried")
     body = large(64, 16, 1200, namespace)
-    with registered(admin, registration(port_of(point), certificate[0], namespace, timeout=1), namespace):
+    with registered(admin, registration(point.admission_port, certificate[0], namespace, timeout=1), namespace):
         # Dry: had it passed, every decision point would be busy with it for seconds.
         answer = admin.create(body, dry_run=True)
         assert answer.status == 500

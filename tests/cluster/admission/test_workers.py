@@ -23,7 +23,7 @@ def children(pid: int) -> list[int]:
 def review(point: DecisionPoint) -> int:
     # Each over a connection of its own, so that any of the processes may get it.
     headers = {"Content-Type": "application/json", "Connection": "close"}
-    return requests.post(point.url + PATH, sent(policy("crm")), headers=headers, timeout=20).status_code
+    return requests.post(point.admission_url + PATH, sent(policy("crm")), headers=headers, timeout=20).status_code
 
 
 def test_each_process_has_one_which_is_replaced_and_goes_with_it(pdp: Bailiwick) -> None:

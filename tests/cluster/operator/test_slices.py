@@ -45,7 +45,7 @@ def port(
     with TokenFile(cluster, who, folder / "token") as token:
         (status,), (decisions,) = free_ports(1, host), free_ports(1)
         flags = (f"--kubeconfig={token.write_kubeconfig()}", f"--record-file={folder / 'records'}")
-        ports = (f"--port={decisions}", f"--status-host={host}", f"--status-port={status}")
+        ports = (f"--port={decisions}", "--admission-port=0", f"--status-host={host}", f"--status-port={status}")
         command = ("-m", "bailiwick_webhook", *flags, *ports)
         running = spawn("webhook", [sys.executable, *command], folder / "log")
         yield status

@@ -54,10 +54,13 @@ def test_what_cannot_be_used_ends_the_start_with_a_sentence(pdp: Bailiwick, tmp_
     assert "Traceback" not in said
 
 
-def test_a_port_that_is_taken_ends_the_start(pdp: Bailiwick) -> None:
+@pytest.mark.parametrize("taken", ["--port", "--admission-port", "--status-port"])
+def test_a_port_that_is_taken_ends_the_start(pdp: Bailiwick, taken: str) -> None:
     port = urlsplit(pdp.points[0].url).port
     config = pdp.stack.folder / "webhook.token.kubeconfig"
-    code, said = _run("--kubeconfig", config, "--port", f"{port}", "--status-port", "0", "--record-file", "/dev/null")
+    ports = {"--port": 0, "--admission-port": 0, "--status-port": 0, taken: port}
+    flags = [f"{flag}={number}" for flag, number in ports.items()]
+    code, said = _run("--kubeconfig", config, *flags, "--record-file", "/dev/null")
     assert code == 1
     assert "cannot start" in said
 

@@ -26,7 +26,7 @@ from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.admission import Validate
-from bailiwick_webhook.http.places import MOST
+from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.server import serve
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.issuers import Issuers
@@ -93,6 +93,9 @@ class NamedTokens:
         return _proven(token)
 
     def known(self, token: str, audiences: frozenset[str]) -> None:
+        return None
+
+    def signed(self, token: str, audiences: frozenset[str]) -> None:
         return None
 
     async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
@@ -166,7 +169,7 @@ class Alone:
         bench: Bench | None = None,
         mapped: Mapping[str, bool] | None = None,
         tokens: NamedTokens | None = None,
-        most: int = MOST,
+        bounds: Bounds | None = None,
     ) -> None:
         self.store = StaticStore(policies)
         self.tokens = tokens or NamedTokens()
@@ -184,9 +187,11 @@ class Alone:
         )
         identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
         self.bench = bench
-        validate = None if bench is None else Validate(bench, store, mapped, self.pdp.counts).__call__
         signer = Signer(lambda: self.store.keyring, lambda: self.store.guard_proven)
-        self.application = app.build(self.pdp, identity, url, lambda: False, signer, validate, most=most)
+        self.application = app.build(self.pdp, identity, url, lambda: False, signer, bounds=bounds)
+        self.validate = None if bench is None else Validate(bench, store, mapped, self.pdp.counts)
+        if self.validate is not None:
+            self.admission = app.build_admission(self.validate.__call__, lambda: False, self.pdp.counts, bounds)
 
 
 def read(folder: Path) -> list[Object]:

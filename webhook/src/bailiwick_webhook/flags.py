@@ -7,9 +7,8 @@ import argparse
 from pathlib import Path
 
 from bailiwick_api.accounts import Installation
-from bailiwick_webhook.flagvalues import Help, any_count, count, positive, silence
+from bailiwick_webhook.flagvalues import Help, any_count, count, percent, positive, silence
 from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.places import MOST
 from bailiwick_webhook.record.limits import Limits
 
 
@@ -26,6 +25,12 @@ def parser() -> argparse.ArgumentParser:
     serving = parser.add_argument_group("serving")
     serving.add_argument("--host", default="127.0.0.1", help="address to listen on; anything but loopback needs TLS")
     serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 takes a free one")
+    serving.add_argument(
+        "--admission-port",
+        type=int,
+        default=9443,
+        help="port of /admission/validate, where the API server asks about policies; 0 takes a free one",
+    )
     serving.add_argument("--status-host", default="127.0.0.1", help="address of the status port; it tells no secrets")
     serving.add_argument(
         "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 takes a free one"
@@ -46,34 +51,12 @@ def parser() -> argparse.ArgumentParser:
         help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
     )
     serving.add_argument("--drain-seconds", type=positive, default=5.0, help="keep serving this long after SIGTERM")
-    bounds = Bounds()
-    serving.add_argument(
-        "--connections",
-        type=count,
-        default=bounds.most,
-        help="of one process, at most; for each one more a stranger's is closed",
-    )
-    serving.add_argument(
-        "--connection-requests",
-        type=count,
-        default=bounds.requests,
-        help="a connection is closed after so many, or a fifth fewer, so that clients come to new replicas too",
-    )
-    serving.add_argument(
-        "--connection-seconds", type=positive, default=bounds.seconds, help="a connection is closed after so long"
-    )
-    serving.add_argument(
-        "--requests-at-once",
-        type=count,
-        default=MOST,
-        help="of one process, at most; further ones are answered 429 at once, and one sender alone may have half",
-    )
     serving.add_argument(
         "--processes",
         type=any_count,
         default=1,
-        help="so many share --port, each with a status port (--status-port and the next ones) and a record file"
-        " (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
+        help="so many share --port and --admission-port, each with a status port (--status-port and the next ones) and"
+        " a record file (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
     )
     serving.add_argument(
         "--process-silence-seconds",
@@ -84,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument(
         "--process-start-seconds", type=silence, default=300.0, help="the same, until it serves for the first time"
     )
+    _add_bounds(parser.add_argument_group("bounds, of one process"))
     alone = parser.add_argument_group("standalone")
     alone.add_argument(
         "--policies",
@@ -132,6 +116,88 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_record(record)
     return parser
+
+
+def _add_bounds(bounded: argparse._ArgumentGroup) -> None:
+    usual = Bounds()
+    bounded.add_argument(
+        "--others-percent",
+        type=percent,
+        default=usual.others_percent,
+        help="percentage of connections, of requests under way and of body bytes that all callers together may have who"
+        " do not enforce the endpoint that they ask about; enforcers have the rest",
+    )
+    bounded.add_argument(
+        "--connections",
+        type=count,
+        default=usual.connections,
+        help="most open connections on --port; an enforcer has at most half of the enforcers' part, and for the others"
+        " an idle connection of whoever has most of them is closed",
+    )
+    bounded.add_argument(
+        "--admission-connections",
+        type=count,
+        default=usual.admission_connections,
+        help="most open connections on --admission-port; an idle one of the address that has most of them is closed",
+    )
+    bounded.add_argument(
+        "--connection-requests",
+        type=count,
+        default=usual.requests,
+        help="a connection is closed after so many requests, or up to a fifth fewer, so that clients come to new"
+        " replicas too",
+    )
+    bounded.add_argument(
+        "--connection-seconds", type=positive, default=usual.seconds, help="a connection is closed after so long"
+    )
+    bounded.add_argument(
+        "--requests-at-once",
+        type=count,
+        default=usual.requests_at_once,
+        help="most requests under way; a further one is answered 429 at once, and no enforcer and no namespace may have"
+        " more of the enforcers' part than is free",
+    )
+    bounded.add_argument(
+        "--body-bytes",
+        type=count,
+        default=usual.body_bytes,
+        help="most bytes of bodies that are being read; shared as --requests-at-once is",
+    )
+    bounded.add_argument(
+        "--body-bytes-per-second",
+        type=count,
+        default=usual.pace.rate,
+        help="a body that comes more slowly, on average since --body-grace-seconds, is not waited for",
+    )
+    bounded.add_argument(
+        "--body-grace-seconds",
+        type=positive,
+        default=usual.pace.grace,
+        help="how long a body may take before its rate is looked at",
+    )
+    bounded.add_argument(
+        "--decisions-per-second-by-namespace",
+        type=any_count,
+        default=usual.decisions_per_second,
+        help="most decisions a second about the endpoints of one namespace; each item of a batch is one; a request that"
+        " asks for more is answered 429; 0 is no limit",
+    )
+
+
+def bounds(options: argparse.Namespace) -> Bounds:
+    """Return the bounds that were given."""
+    usual = Bounds()
+    return Bounds(
+        requests=options.connection_requests,
+        seconds=options.connection_seconds,
+        connections=options.connections,
+        admission_connections=options.admission_connections,
+        requests_at_once=options.requests_at_once,
+        others_percent=options.others_percent,
+        body_bytes=options.body_bytes,
+        pace=usual.pace._replace(rate=options.body_bytes_per_second, grace=options.body_grace_seconds),
+        decisions_per_second=options.decisions_per_second_by_namespace,
+    )
 
 
 def _add_record(record: argparse._ArgumentGroup) -> None:

@@ -49,6 +49,15 @@ def any_count(text: str) -> int:
     return 0 if text == "0" else count(text)
 
 
+def percent(text: str) -> int:
+    """Return a percentage that leaves something on either side. Raises `ArgumentTypeError`."""
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= value <= 90:  # noqa: PLR2004 - said here, and in the sentence
+        message = "must be a whole number from 1 to 90"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
 def loopback(host: str) -> bool:
     """Tell whether only this machine reaches an address."""
     if host == "localhost":

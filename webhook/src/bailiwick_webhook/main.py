@@ -5,6 +5,7 @@ Holds: nothing is answered before the first list was compiled; SIGTERM makes us 
 
 import asyncio
 import contextlib
+import functools
 import signal
 import sys
 import time
@@ -111,29 +112,30 @@ async def _run(given: Settings) -> None:
         if stop.is_set():
             return
         filled()
+        listen = functools.partial(
+            serve, host=given.host, tls=None if tls is None else tls.listening, shared=given.place is not None
+        )
         admission = None
         if given.policies is None:
+            # First: once we are ready, the API server may ask.
             bench = Bench()
             stack.push_async_callback(bench.close)
-            admission = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
+            validate = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
+            asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds)
+            admission = await listen(asked, port=given.admission_port)
+            stack.push_async_callback(admission.stop)
         signer = Signer(lambda: store.keyring, lambda: store.guard_proven)
-        decisions = app.build(
-            pdp, identity, given.external_url, stop.is_set, signer, admission, most=given.requests_at_once
-        )
+        decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, bounds=given.bounds)
         health.count_answers(decisions, pdp.counts)
-        server = await serve(
-            decisions,
-            given.host,
-            given.port,
-            None if tls is None else tls.listening,
-            shared=given.place is not None,
-            bounds=given.bounds,
-        )
+        server = await listen(decisions, port=given.port)
         stack.push_async_callback(server.stop)
         listening.set()
         if given.place is not None:
             given.place.leash.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
-        _log.info("serving", port=server.port, status_port=status.port, tls=given.tls, url=given.external_url)
+        ports = {"port": server.port, "status_port": status.port}
+        if admission is not None:
+            ports["admission_port"] = admission.port
+        _log.info("serving", **ports, tls=given.tls, url=given.external_url)
         await _first(stop.wait(), watching, *reading)
         _log.info("draining", seconds=given.drain_seconds)
         # Unready from now on, but answering: who routes to us needs a moment to notice.

@@ -188,10 +188,10 @@ class Pdp:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
         return self._permits is not None and await self._permits.may_get_policies(caller, namespace)
 
-    def enforces(self, namespace: str, endpoint: str, caller: ServiceAccount) -> bool:
+    def enforces(self, namespace: str, endpoint: str, username: str) -> bool:
         """Tell whether this caller may ask about everybody at this endpoint."""
         found = self.snapshot.endpoints.get((namespace, endpoint))
-        return found is not None and caller.username in found.enforcers
+        return found is not None and username in found.enforcers
 
     async def search(self, asked: Asked, kind: Kind) -> Searched | None:
         """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
@@ -288,7 +288,7 @@ class Pdp:
 
         Raises `ClusterUnavailableError`.
         """
-        if not self.enforces(namespace, endpoint, caller):
+        if not self.enforces(namespace, endpoint, caller.username):
             return None
         return await self._opener.read(namespace, endpoint, task_id)
 

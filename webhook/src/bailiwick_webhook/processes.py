@@ -7,7 +7,7 @@ all, the parent lets the others drain and ends with a code other than 0; no chil
 takes to drain.
 
 The children listen each for itself (SO_REUSEPORT), so that the kernel spreads connections over them by their addresses
-and a child that died is not asked any more. The parent only holds the port, against everybody else.
+and a child that died is not asked any more. The parent only holds the ports, against everybody else.
 """
 
 import contextlib
@@ -59,8 +59,14 @@ class _Slot:
 def run(given: Settings, serve: Callable[[Settings], int]) -> int:
     """Run `serve` in children until SIGTERM or SIGINT. Returns 0, or another code where they do not keep running."""
     try:
-        with held(given.host, given.port) as port, contextlib.closing(Turn.new()) as turn:
-            return _Parent(replace(given, port=port), serve, turn).run()
+        with contextlib.ExitStack() as holding:
+            given = replace(given, port=holding.enter_context(held(given.host, given.port)))
+            if given.policies is None:
+                # Without a cluster nobody asks about policies.
+                admission = holding.enter_context(held(given.host, given.admission_port))
+                given = replace(given, admission_port=admission)
+            turn = holding.enter_context(contextlib.closing(Turn.new()))
+            return _Parent(given, serve, turn).run()
     except OSError as error:
         sys.stderr.write(f"bailiwick-webhook: cannot start: {error}\n")
         return _FAILED

@@ -23,6 +23,8 @@ from bailiwick_webhook.record.limits import Limits
 
 # What only a decision point with a cluster can use, by argparse's names.
 _CLUSTER_ONLY: Final = (
+    "admission_port",
+    "admission_connections",
     "kubeconfig",
     "api_timeout",
     "namespace",
@@ -65,8 +67,8 @@ class Settings:
     api_timeout: float
     drain_seconds: float
     bounds: Bounds
-    requests_at_once: int
     log_level: str
+    admission_port: int = 0
     processes: int = 1
     process_silence: float = 30.0
     process_start: float = 300.0
@@ -136,9 +138,9 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         relist_interval=options.relist_interval,
         api_timeout=options.api_timeout,
         drain_seconds=options.drain_seconds,
-        bounds=Bounds(options.connection_requests, options.connection_seconds, options.connections),
-        requests_at_once=options.requests_at_once,
+        bounds=flags.bounds(options),
         log_level=options.log_level,
+        admission_port=options.admission_port,
         processes=options.processes,
         process_silence=options.process_silence_seconds,
         process_start=options.process_start_seconds,
@@ -148,13 +150,22 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
 def _check_processes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Settle how many processes there are to be, and refuse what they could not share."""
     options.processes = options.processes or cores()
-    if options.processes == 1:
-        return
-    if sys.platform != "linux":
+    if options.processes > 1 and sys.platform != "linux":
         parser.error("--processes other than 1 needs Linux, whose kernel spreads connections over them")
-    if options.port and options.status_port and 0 <= options.port - options.status_port < options.processes:
-        last = options.status_port + options.processes - 1
-        parser.error(f"--port {options.port} is one of the status ports {options.status_port} to {last}, one a process")
+    _check_ports(parser, options)
+
+
+def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse ports of which two are the same."""
+    ports = {"--port": options.port}
+    if options.policies is None:
+        ports["--admission-port"] = options.admission_port
+        if options.port and options.port == options.admission_port:
+            parser.error(f"--admission-port {options.port} is the port of the decisions: give another one")
+    first, last = options.status_port, options.status_port + options.processes - 1
+    for flag, port in ports.items():
+        if first and first <= port <= last:
+            parser.error(f"{flag} {port} is one of the status ports {first} to {last}, one a process")
 
 
 def _check_standalone(

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_webhook.admission import bench as benches
-from bailiwick_webhook.admission.bench import MOST_BYTES, Bench, BusyError, LostError
+from bailiwick_webhook.admission.bench import Bench, LostError
 from bailiwick_webhook.admission.review import Found, Passed
 from support.admission.reviews import UID, sent
 from support.objects import policy
@@ -156,28 +155,35 @@ async def test_when_nobody_asks_for_a_while_there_is_no_worker(make: Make) -> No
     assert await bench.examine(b"0.3", at(20)) == Passed("0.3")
 
 
-async def test_as_many_as_may_wait_wait_and_nobody_more(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benches, "MOST_WAITING", 3)
+async def test_of_what_waits_each_address_has_its_turn(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(20))
+    answered: list[str] = []
+
+    async def ask(address: str) -> None:
+        await bench.examine(b"0.05", at(20), address)
+        answered.append(address)
+
+    asking = [asyncio.create_task(ask("crowd")) for _ in range(8)]
+    await asyncio.sleep(0)
+    asking += [asyncio.create_task(ask("one")), asyncio.create_task(ask("another"))]
+    await asyncio.gather(*asking)
+    # One of the crowd has the worker already, and one has the first turn.
+    assert answered == ["crowd", "crowd", "one", "another", *["crowd"] * 6]
+
+
+async def test_a_turn_that_is_not_waited_for_any_longer_is_the_next_ones(make: Make) -> None:
     bench = make()
     await bench.examine(b"0", at(20))
     works = asyncio.create_task(bench.examine(b"0.5", at(20)))
+    await asyncio.sleep(0)
+    gone = [asyncio.create_task(bench.examine(b"0", at(20), f"{number}")) for number in range(3)]
+    waits = asyncio.create_task(bench.examine(b"0", at(20), "one"))
     await asyncio.sleep(0.05)
-    waiting = [asyncio.create_task(bench.examine(b"0", at(20))) for _ in range(3)]
-    await asyncio.sleep(0.05)
-    with pytest.raises(BusyError):
-        await bench.examine(b"0", at(20))
-    assert await asyncio.gather(works, *waiting) == [Passed("0.5"), *[Passed("0")] * 3]
+    for task in gone:
+        task.cancel()
+    assert (await works, await waits) == (Passed("0.5"), Passed("0"))
     assert await bench.examine(b"0", at(20)) == Passed("0")
-
-
-def test_no_more_bytes_are_kept_than_there_is_room_for() -> None:
-    bench = Bench()
-    bench.hold(MOST_BYTES - 1)
-    bench.hold(1)
-    with pytest.raises(BusyError):
-        bench.hold(1)
-    bench.release(1)
-    bench.hold(1)
 
 
 async def test_whoever_asks_while_we_close_is_let_go(make: Make) -> None:

@@ -1,10 +1,10 @@
-"""The bench: one worker process that compiles the policies of reviews, one after the other, and a line before it.
+"""The bench: one worker process that compiles the policies of reviews, one after the other, and a queue before it.
 
 Standing: under `http.admission`. The worker is started by the first review, ended when nobody has asked for a while,
 and started anew after it died. Not a pool of `concurrent.futures`: that cannot end a task that takes too long, and
 unpickles what comes back from a process that has read anybody's bytes.
-Holds: the loop compiles nothing; what waits is bounded in number and bytes; a caller is answered by its own deadline,
-and nobody's policy occupies the worker for longer than `MOST_SECONDS`.
+Holds: the loop compiles nothing; of what waits each address has its turn, and how much may wait is for who asks to
+bound; a caller is answered by its own deadline, and nobody's policy occupies the worker for longer than `MOST_SECONDS`.
 """
 
 import asyncio
@@ -19,18 +19,13 @@ import structlog
 
 from bailiwick_webhook.admission.review import Finding
 from bailiwick_webhook.admission.worker import HEAD, decode
+from bailiwick_webhook.fairqueue import FairQueue
 
-MOST_WAITING: Final = 16
-MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 300.0
 COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook.admission.worker")
 
 _log = structlog.get_logger()
-
-
-class BusyError(Exception):
-    """As many reviews, or as many bytes of them, are here already as may be."""
 
 
 class LostError(Exception):
@@ -46,9 +41,8 @@ class Bench:
         self._command = command
         self._seconds = seconds
         self._idle = idle
-        self._held = 0
-        self._waiting = 0
-        self._turn = asyncio.Lock()
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
+        self._taken = False
         self._process: Process | None = None
         self._tasks: set[asyncio.Task[Finding]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -58,29 +52,13 @@ class Bench:
         """The worker's process; None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def hold(self, size: int) -> None:
-        """Take room for so many bytes more, before they are kept. Raises `BusyError`."""
-        if self._held + size > MOST_BYTES:
-            raise BusyError
-        self._held += size
+    async def examine(self, raw: bytes | bytearray, until: float, address: str = "") -> Finding:
+        """Return what a review comes to that was sent from an address; `until` is a time of the loop.
 
-    def release(self, size: int) -> None:
-        """Give room back."""
-        self._held -= size
-
-    async def examine(self, raw: bytes | bytearray, until: float) -> Finding:
-        """Return what a review comes to; `until` is a time of the loop.
-
-        Raises `BusyError`, `TimeoutError` where it would be too late, and `LostError`.
+        Raises `TimeoutError` where it would be too late, and `LostError`.
         """
-        if self._waiting >= MOST_WAITING:
-            raise BusyError
-        self._waiting += 1
-        try:
-            async with asyncio.timeout_at(until):
-                await self._turn.acquire()
-        finally:
-            self._waiting -= 1
+        async with asyncio.timeout_at(until):
+            await self._turn(address)
         # The turn goes over to the task: where the caller goes first, its answer must not become the next one's.
         work = self._begin(self._worked(raw))
         async with asyncio.timeout_at(until):
@@ -93,6 +71,28 @@ class Bench:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._stay()
         await self._end()
+
+    async def _turn(self, address: str) -> None:
+        if not self._taken:
+            self._taken = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.put(address, turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not self._waiting.drop(address, turn) and not turn.cancelled():
+                # It had come, in the very moment in which it was not waited for any longer.
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting.count:
+            turn = self._waiting.pop()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._taken = False
 
     async def _worked(self, raw: bytes | bytearray) -> Finding:
         self._stay()
@@ -108,7 +108,7 @@ class Bench:
             await self._end()
             raise
         finally:
-            self._turn.release()
+            self._pass_on()
             self._resting = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
     async def _asked(self, raw: bytes | bytearray) -> Finding:

@@ -1,13 +1,16 @@
-"""`POST /admission/validate`: AdmissionReviews of policies (admission.k8s.io/v1).
+"""`POST /admission/validate` of the admission port: AdmissionReviews of policies (admission.k8s.io/v1).
 
-Holds: whoever reaches the port may post, so what is kept of bodies is bounded, and an answer tells nobody more than
-they sent, but for what stands around a policy of an endpoint that they can name. What cannot be judged is no 200: the
-API server takes that for a refusal for as long as the registration says Fail, and tries again where it is told when.
+Holds: anybody who reaches the port may post. So requests under way and the bytes of bodies are bounded, and no address
+has more of either than is free. An answer tells nobody more than they sent, but for what stands around a policy of an
+endpoint that they can name. What cannot be judged is no 200: the API server takes that for a refusal for as long as
+the registration says Fail, and tries again where it is told when. `?timeout` makes the time shorter, never longer than
+ours.
 """
 
 import asyncio
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -16,24 +19,31 @@ from aiohttp import web
 from bailiwick_api.admission import TIMEOUT_SECONDS
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import Answer, answer
-from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
+from bailiwick_webhook.admission.bench import MOST_SECONDS, Bench, LostError
 from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
 from bailiwick_webhook.http.answers import json
+from bailiwick_webhook.http.bodies import Bodies
 from bailiwick_webhook.http.body import check_headers
+from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.places import other
 from bailiwick_webhook.http.problems import ProblemError, bad_request
+from bailiwick_webhook.http.quota import Quota
+from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Admission
+from bailiwick_webhook.metrics.table import Admission, Port
 from bailiwick_webhook.store.view import View
 
 _MARGIN: Final = 0.5
-# No more than the API server waits at most.
-_MOST_SECONDS: Final = 30
+# Of one address half, and no more than are free.
+MOST_AT_ONCE: Final = 32
+_BOUNDS: Final = Bounds(body_bytes=32 * 1024 * 1024, others_percent=100)
 _AGAIN_SECONDS: Final = 0.3
 # As the API server writes it: a duration of Go in whole seconds.
 _TIMEOUT: Final = re.compile(r"([0-9]{1,3})s")
 _SOON: Final = {"Retry-After": "1"}
 
 _log = structlog.get_logger()
+_limited: Final = LogLimit()
 
 
 class Validate:
@@ -44,17 +54,18 @@ class Validate:
         self._store = store
         self._issuers = issuers
         self._counts = counts.admissions
+        self._bodies = Bodies(Port.ADMISSION, _BOUNDS, counts)
+        self._places = Quota(MOST_AT_ONCE)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer one. Raises `ProblemError`."""
         until = asyncio.get_running_loop().time() + _seconds(request.query.get("timeout"))
+        address = request.remote or ""
+        if self._places.take(address) is not None:
+            _limited.warning("too many policies are being judged", address=address, its=self._places.held(address))
+            raise self._overloaded()
         try:
             found = await self._answered(request, until)
-        except BusyError:
-            self._counts[Admission.OVERLOADED] += 1
-            detail = "Too many policies are being judged; ask again."
-            # The API server does, for as long as its own deadline is not over.
-            raise ProblemError(429, "too-many-requests", "Too many requests", detail, headers=_SOON) from None
         except TimeoutError:
             self._counts[Admission.LATE] += 1
             detail = "The policy was not judged within the time that there was."
@@ -64,6 +75,8 @@ class Validate:
             self._counts[Admission.FAILED] += 1
             detail = "The policy cannot be judged; the decision point's log says why."
             raise ProblemError(500, "internal", "Internal error", detail) from None
+        finally:
+            self._places.give_back(address)
         self._counts[found.outcome] += 1
         return json(200, found.body)
 
@@ -97,32 +110,30 @@ class Validate:
         return found
 
     async def _examined(self, request: web.Request, until: float) -> Finding:
-        kept = 0
-        raw = bytearray()
-        if (request.content_length or 0) > MAX_BYTES:
-            raise self._oversized()
-        try:
-            async with asyncio.timeout_at(until):
-                async for chunk in request.content.iter_any():
-                    self._bench.hold(len(chunk))
-                    kept += len(chunk)
-                    raw += chunk
-                    if kept > MAX_BYTES:
-                        raise self._oversized()
-            return await self._bench.examine(raw, until)
-        except (web.RequestPayloadError, ConnectionError):
-            self._counts[Admission.UNREADABLE] += 1
-            raise bad_request("the body did not arrive whole", "") from None
-        finally:
-            self._bench.release(kept)
+        address = request.remote or ""
+        with self._bodies.body(other(address)) as body:
+            try:
+                async with asyncio.timeout_at(until):
+                    raw = await body.read(request, MAX_BYTES)
+            except ProblemError as problem:
+                if problem.status == HTTPStatus.TOO_MANY_REQUESTS:
+                    raise self._overloaded() from None
+                self._counts[Admission.UNREADABLE] += 1
+                raise
+            if raw is None:
+                self._counts[Admission.UNREADABLE] += 1
+                raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
+            return await self._bench.examine(raw, until, address)
 
-    def _oversized(self) -> ProblemError:
-        self._counts[Admission.UNREADABLE] += 1
-        return ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
+    def _overloaded(self) -> ProblemError:
+        self._counts[Admission.OVERLOADED] += 1
+        detail = "Too many policies are being judged; ask again."
+        # The API server does, for as long as its own deadline is not over.
+        return ProblemError(429, "too-many-requests", "Too many requests", detail, headers=_SOON)
 
 
 def _seconds(timeout: str | None) -> float:
     """Return how long there is for an answer, so that ours comes before the API server has given up."""
     found = _TIMEOUT.fullmatch(timeout or "")
-    given = min(int(found[1]), _MOST_SECONDS) if found is not None else TIMEOUT_SECONDS
+    given = min(float(found[1]), MOST_SECONDS) if found is not None else TIMEOUT_SECONDS
     return max(given - _MARGIN, _MARGIN)

@@ -11,19 +11,19 @@ from email.utils import formatdate
 from typing import Any, Final
 
 import orjson
-import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE, HttpVersion11
 
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.http.problems import ProblemError, unavailable
+from bailiwick_webhook.loglimit import LogLimit
 
 REQUEST_ID: Final = "X-Request-ID"
 JSON: Final = "application/json"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
-_log = structlog.get_logger()
+_limited: Final = LogLimit()
 
 
 def request_id(request: web.BaseRequest) -> str | None:
@@ -55,7 +55,7 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
         case ProblemError():
             return error.response()
         case ClusterUnavailableError():
-            _log.warning("API server gave no answer", path=request.path, error=str(error))
+            _limited.warning("API server gave no answer", path=request.path, error=str(error))
             return unavailable("The API server does not answer at the moment.").response()
         case web.HTTPException():
             response = ProblemError(error.status, "http", error.reason, "There is nothing here for that.").response()
@@ -63,7 +63,7 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
         case _:
-            _log.error("unforeseen failure", path=request.path, exc_info=error)
+            _limited.error("unforeseen failure", path=request.path, exc_info=error)
             detail = "The decision point failed; treat as denied."
             return ProblemError(500, "internal", "Internal error", detail).response()
 

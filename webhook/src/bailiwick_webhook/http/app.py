@@ -1,7 +1,7 @@
-"""The application: routes, and the one place where failures become answers.
+"""The applications of the two ports, decisions and admission: routes, and the one place where failures become answers.
 
 Holds: every path is here, those too that `front` answers before the application is asked; what is true of every answer
-stands in `answers`.
+stands in `answers`; the two ports share no path, no connection and no bound.
 """
 
 import functools
@@ -12,16 +12,19 @@ from aiohttp import web
 
 from bailiwick_api.admission import PATH
 from bailiwick_engine.search import Kind
-from bailiwick_webhook.http import answers, metadata
+from bailiwick_webhook.http import answers, connections, metadata
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.batch import Evaluations, evaluated
-from bailiwick_webhook.http.connections import is_last
+from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.connections import BOUNDED, Bounded, is_last
 from bailiwick_webhook.http.edge import Edge, Tenant, tenant
 from bailiwick_webhook.http.front import FRONT, Decide, Front
-from bailiwick_webhook.http.places import MOST, Place, Places
+from bailiwick_webhook.http.places import Place, Places
 from bailiwick_webhook.http.requests import Requests
 from bailiwick_webhook.http.search import Search
 from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pdp import Pdp
 from bailiwick_webhook.signing.signer import Signer
 
@@ -38,18 +41,16 @@ def build(
     external_url: str,
     draining: Callable[[], bool],
     signer: Signer | None = None,
-    admission: Handler | None = None,
     *,
-    most: int = MOST,
+    bounds: Bounds | None = None,
 ) -> web.Application:
-    """Return the application of the decision paths; without `admission`, there is no API server that would ask.
-
-    `most`: requests under way at a time. Admission has bounds of its own, and what anybody may read waits for nobody.
-    """
-    edge = Edge(pdp, identity, external_url, signer or Signer(), Places(most, pdp.counts))
+    """Return the application of the decision paths. What anybody may read waits for nobody, and takes no place."""
+    bounds = bounds or Bounds()
+    edge = Edge(pdp, identity, external_url, signer or Signer(), bounds)
     handlers = _Handlers(edge)
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
+    app[BOUNDED] = Bounded(Port.DECISIONS, bounds, pdp.counts)
     app[FRONT] = Front(app, draining, evaluation=handlers.evaluate, evaluations=Evaluations(edge).__call__)
     for last, decide in app[FRONT].decide.items():
         app.router.add_post(f"{_TENANT}/access/v1/{last}", _said(decide))
@@ -63,8 +64,17 @@ def build(
     app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(edge.places, requests.submit))
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(edge.places, requests.poll))
     app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", _placed(edge.places, requests.cancel))
-    if admission is not None:
-        app.router.add_post(PATH, admission)
+    return app
+
+
+def build_admission(
+    validate: Handler, draining: Callable[[], bool], counts: Counts, bounds: Bounds | None = None
+) -> web.Application:
+    """Return the application of the admission port, which the API server asks about policies by `validate`."""
+    app = web.Application(middlewares=[_counted, _answered])
+    app[_DRAINING] = draining
+    app[BOUNDED] = Bounded(Port.ADMISSION, bounds or Bounds(), counts)
+    app.router.add_post(PATH, validate)
     return app
 
 
@@ -109,6 +119,13 @@ async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:
 async def keys(edge: Edge, _: web.Request) -> web.StreamResponse:
     """RFC 7517, the public halves of our signing keys: to anybody."""
     return json(200, edge.signer.published(), **{"Cache-Control": metadata.JWKS_CACHE_CONTROL})
+
+
+@web.middleware
+async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    # As the front does on the decision port.
+    connections.asked(request)
+    return await handler(request)
 
 
 @web.middleware

@@ -16,8 +16,8 @@ from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.authzen import Evaluation, Said
-from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, Marks, Tenant, Verified, marks
+from bailiwick_webhook.http.places import Place
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.identity.tokens import Proven
 
@@ -72,12 +72,13 @@ class Evaluations:
     async def __call__(self, request: web.BaseRequest, of: Tenant) -> bytes:
         """Answer a batch, or the one evaluation that a body without items is. Either has one place."""
         with self._edge.places.place() as place:
-            return await self._answered(request, of, await self._edge.caller(request, place))
+            return await self._answered(request, of, await self._edge.caller(request, of, place), place)
 
-    async def _answered(self, request: web.BaseRequest, of: Tenant, caller: Proven) -> bytes:
+    async def _answered(self, request: web.BaseRequest, of: Tenant, caller: Proven, place: Place) -> bytes:
         notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
-        body = await read_object(request)
+        body = await self._edge.body(request, place)
         batch = parse(body)
+        self._edge.pay(of, place, 1 if batch is None else len(batch.items))
         if batch is None:
             asked = await self._edge.call(of, caller, parsed := authzen.parse(body), marks(request))
             return await evaluated(self._edge, of, asked, parsed)
@@ -88,7 +89,7 @@ class Evaluations:
             else await self._edge.call(of, caller, item, _own(marked, index), verified=verified)
             for index, item in enumerate(batch.items)
         ]
-        if not any(items) and not self._edge.pdp.enforces(*of, caller.account):
+        if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):
             raise forbidden(stranger)
         decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
         base = self._edge.base(of)

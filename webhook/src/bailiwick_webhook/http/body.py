@@ -4,28 +4,33 @@ Holds: no duplicate key, no NaN, no integer of 2^53 or more and no lone surrogat
 has one canonical form (RFC 8785).
 """
 
-import asyncio
 from typing import Any, Final
 
 from aiohttp import web
 
 from bailiwick_webhook import slowjson
-from bailiwick_webhook.http.problems import ProblemError, bad_request
+from bailiwick_webhook.http.bodies import TORN, Bodies, torn
+from bailiwick_webhook.http.places import Sender
+from bailiwick_webhook.http.problems import bad_request
 from bailiwick_webhook.slowjson import JsonError
 
 MAX_BYTES: Final = 1024 * 1024
-READ_SECONDS: Final = 10.0
 _JSON: Final = "application/json"
 
 
-async def read_object(request: web.BaseRequest) -> dict[str, Any]:
-    """Read the body as a JSON object. Raises `ProblemError` (400)."""
+async def read_object(request: web.BaseRequest, bodies: Bodies, sender: Sender) -> dict[str, Any]:
+    """Read the body as a JSON object. Raises `ProblemError` (400, 429)."""
     check_headers(request)
-    try:
-        # Most bodies come whole, with their head: then no clock need be set.
-        raw = request.content.read_nowait() if request.content.is_eof() else await gathered(request, MAX_BYTES)
-    except (web.RequestPayloadError, ConnectionError, TimeoutError):
-        raise late() from None
+    content = request.content
+    if content.is_eof():
+        # Most bodies come whole, with their head: then nothing need be counted, and no clock be set.
+        try:
+            raw: bytes | None = content.read_nowait()
+        except TORN:
+            raise torn() from None
+    else:
+        with bodies.body(sender) as body:
+            raw = await body.read(request, MAX_BYTES)
     if raw is None or len(raw) > MAX_BYTES:
         raise bad_request(f"the body is larger than {MAX_BYTES} bytes", "")
     return parse_object(raw)
@@ -40,27 +45,6 @@ def check_headers(request: web.BaseRequest) -> None:
     # Of several, the parser of requests goes by the last.
     if "Content-Encoding" in headers and set(headers.getall("Content-Encoding")) != {"identity"}:
         raise bad_request("a compressed body is not accepted", "Content-Encoding")
-
-
-async def gathered(request: web.BaseRequest, most: int) -> bytes | None:
-    """Return a body that comes in pieces, and no more of it than fits; None where it is larger than that.
-
-    Raises `web.RequestPayloadError`, `ConnectionError`, `TimeoutError`.
-    """
-    if request.content_length is not None and request.content_length > most:
-        return None
-    raw = bytearray()
-    async with asyncio.timeout(READ_SECONDS):
-        async for chunk in request.content.iter_any():
-            raw += chunk
-            if len(raw) > most:
-                return None
-    return bytes(raw)
-
-
-def late() -> ProblemError:
-    """400: there is less of the body than was promised."""
-    return bad_request(f"the body did not arrive whole within {READ_SECONDS:g} s", "")
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

@@ -1,155 +1,158 @@
-"""Connections: how long one may be idle, how long it may live and how much it may ask, and how many there may be.
+"""Connections as aiohttp has them: how long one may live and how much it may ask; whose it is, `conntable` keeps.
 
 Standing: below `server`, in the place of aiohttp's own protocol. Holds: a connection is closed by us only after an
-answer that said so (`Connection: close`), or while nothing is under way on it; whoever opens connections and proves
-nothing takes them from strangers, not from those who have proven who they are.
+answer that said so (`Connection: close`), or while nothing is under way on it; what comes from many connections at once
+is taken in a fair order, so much in each turn of the loop (see `pacing`), and what enforcers send does not wait for
+what others send.
 """
 
 import asyncio
 import random
 import time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import structlog
 from aiohttp import web
 
 from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.clienterrors import ClientErrorHandler
+from bailiwick_webhook.http.conntable import ConnectionTable, Entry
+from bailiwick_webhook.http.pacing import Pacer
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Port
 
-_COMPLAIN_SECONDS: Final = 10.0
+# How often in a turn of the loop something is taken that came from an enforcer, or from anybody else; what is to be
+# done about each takes about a tenth of a millisecond.
+_FROM_ENFORCERS: Final = 64
+_FROM_OTHERS: Final = 8
 
-_log = structlog.get_logger()
 
+class Connection(ClientErrorHandler):
+    """One connection of a client. `last`: what is asked now is the last that it may."""
 
-class Connection(web.RequestHandler):
-    """One connection of a client. `last`: what is asked now is the last that it may. `counted`: among those open.
+    __slots__ = ("_held", "_left", "_server", "_until", "_waits_as", "entry", "last")
 
-    `busy`: something is under way.
-    """
-
-    __slots__ = ("_left", "_server", "_shaking", "_until", "busy", "counted", "last")
-
-    def __init__(self, server: "Connections", **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
+    def __init__(self, server: "Connections", entry: Entry | None, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(server, **options)
         self._server = server
         self._left = 0
         self._until = 0.0
-        self._shaking: asyncio.Task[None] | None = None
+        self.entry = entry
         self.last = False
-        self.busy = False
-        self.counted = False
-
-    def shakes(self, task: asyncio.Task[None]) -> None:
-        """Begin before hands are shaken, which `task` does."""
-        self._shaking = task
-        self._server.opened(self)
+        # What came and was not looked at yet, since it is not its turn, and under whose name that waits.
+        self._held = b""
+        self._waits_as = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
+        bounds = self._server.bounds
         share = random.uniform(0.8, 1.0)  # noqa: S311 - jitter, not a secret
-        self._left = max(1, int(self._server.bounds.requests * share))
-        self._until = time.monotonic() + self._server.bounds.seconds * share
+        self._left = max(1, int(bounds.requests * share))
+        self._until = time.monotonic() + bounds.seconds * share
         super().connection_made(transport)
-        if not self.counted:
-            self._server.opened(self)
+        if self.entry is not None:
+            self.entry.end = self.end
+        else:
+            address = transport.get_extra_info("peername")
+            self.entry = self._server.table.admit(address[0] if address else "", self.end)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         super().connection_lost(exc)
-        self._server.closed(self)
+        if self._held:
+            self._held = b""
+            for pacer in (self._server.enforcers, self._server.others):
+                pacer.drop(self, self._waits_as)
+        if self.entry is not None:
+            self._server.table.leave(self.entry)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, in its turn."""
+        entry, server = self.entry, self._server
+        if self._held:
+            self._held += data
+            return
+        if not data or entry is None:
+            super().data_received(data)
+            return
+        pacer = server.enforcers if entry.enforcer else server.others
+        if pacer.free():
+            super().data_received(data)
+            return
+        self._held, self._waits_as = data, entry.holder
+        if self.transport is not None:
+            self.transport.pause_reading()
+        pacer.wait(self, entry.holder, entry.address)
+
+    def turn(self) -> None:
+        """Take what waited."""
+        held, self._held = self._held, b""
+        transport = self.transport
+        if transport is None:
+            return
+        super().data_received(held)
+        # Unless aiohttp itself wants no more for now.
+        if not (self._reading_paused or self._buffer_paused):
+            transport.resume_reading()
+
+    def end(self) -> None:
+        """Close it at once: who does not read what was sent, or does not say goodbye, would stay."""
+        if (transport := self.transport) is not None:
+            transport.abort()
+        self.force_close()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Answer what was asked."""
-        try:
-            return await super().finish_response(request, resp, start_time)
-        finally:
-            self.busy = False
-
-    def force_close(self) -> None:
-        """Close it, whatever is under way."""
-        if self.transport is None and self._shaking is not None:
-            self._shaking.cancel()
-        super().force_close()
+        if self.entry is not None:
+            # Before it is sent: who does not read what they are told makes room.
+            self._server.table.rests(self.entry)
+        return await super().finish_response(request, resp, start_time)
 
     def asked(self) -> None:
         """Count a request whose head is there."""
-        self._server.spoke(self)
-        self.busy = True
+        if self.entry is not None:
+            self._server.table.begins(self.entry)
         self._left -= 1
         self.last = self._left <= 0 or time.monotonic() > self._until
 
-    def proven(self) -> None:
-        """Take note that whoever asks on it has shown who they are."""
-        self._server.known(self)
+    def proven(self, account: str, *, enforces: bool) -> None:
+        """Take note of who asks on it."""
+        if self.entry is not None:
+            self._server.table.proven(self.entry, account, enforces=enforces)
+
+    def malformed(self, error: object) -> None:
+        """Count a client's mistake."""
+        self._server.counts.malformed[self._server.port] += 1
+        super().malformed(error)
+
+
+class Bounded(NamedTuple):
+    """What an application keeps under `BOUNDED` whose connections are bounded and counted."""
+
+    port: Port
+    bounds: Bounds
+    counts: Counts
+
+
+BOUNDED: Final[web.AppKey[Bounded]] = web.AppKey("bounded")
 
 
 class Connections(web.Server):
-    """Makes connections, and keeps their number within bounds.
+    """Makes the connections of one port."""
 
-    `silent`: those that never asked; `strangers`: those on which nobody was proven yet, the oldest first.
-    """
-
-    def __init__(self, like: web.Server, bounds: Bounds, **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
+    def __init__(self, like: web.Server, bounded: Bounded, **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
         super().__init__(like.request_handler, request_factory=like.request_factory)
-        self.bounds = bounds
-        self.silent: dict[Connection, asyncio.TimerHandle] = {}
-        self.strangers: dict[Connection, None] = {}
-        self._options = {**options, "loop": asyncio.get_running_loop(), "keepalive_timeout": bounds.idle}
-        self._most = bounds.at_once
-        self._open = 0
-        self._turned_away = 0
-        self._complained = float("-inf")
+        self.port, self.bounds, self.counts = bounded
+        parts = self.bounds.connections_of(self.port)
+        self.table = ConnectionTable(self.port, parts, self.bounds.first, self.counts)
+        self.enforcers = Pacer(_FROM_ENFORCERS, self.table.knows)
+        self.others = Pacer(_FROM_OTHERS, self.table.knows)
+        self._options = {**options, "loop": asyncio.get_running_loop(), "keepalive_timeout": self.bounds.idle}
 
-    def __call__(self) -> Connection:
-        """Return what takes a new connection."""
-        return Connection(self, **self._options)
-
-    def opened(self, connection: Connection) -> None:
-        """Take note of a new one; a stranger that waits for nothing makes room for it, or it is turned away itself."""
-        self._open += 1
-        connection.counted = True
-        loop = asyncio.get_running_loop()
-        self.silent[connection] = loop.call_later(self.bounds.first, self._give_up_silent, connection)
-        self.strangers[connection] = None
-        if self._open > self._most:
-            self._complain()
-            # The new one is among them, and the last.
-            self._give_up(next(stranger for stranger in self.strangers if not stranger.busy))
-
-    def closed(self, connection: Connection) -> None:
-        """Take note of one that ended."""
-        self._open -= connection.counted
-        connection.counted = False
-        self.spoke(connection)
-        self.known(connection)
-
-    def spoke(self, connection: Connection) -> None:
-        """Take note of one that need not be given up any more: it asked, or is gone."""
-        # The timer goes too, or a flood of connections would be kept for as long as it runs.
-        if (timer := self.silent.pop(connection, None)) is not None:
-            timer.cancel()
-
-    def known(self, connection: Connection) -> None:
-        """Take note of one that makes room for nobody: who asks on it is proven, or it is gone."""
-        self.strangers.pop(connection, None)
-
-    def _give_up_silent(self, connection: Connection) -> None:
-        if connection in self.silent:
-            self._give_up(connection)
-
-    def _give_up(self, connection: Connection) -> None:
-        # Its end is told a moment later, and until then others may come for which others have to go.
-        self.spoke(connection)
-        self.known(connection)
-        connection.force_close()
-
-    def _complain(self) -> None:
-        self._turned_away += 1
-        now = time.monotonic()
-        if now - self._complained >= _COMPLAIN_SECONDS:
-            self._complained = now
-            _log.warning("too many connections: strangers' are closed", most=self._most, closed=self._turned_away)
+    def __call__(self, entry: Entry | None = None) -> Connection:
+        """Return what takes a new connection, which may be in the table already."""
+        return Connection(self, entry, **self._options)
 
 
 def asked(request: web.BaseRequest) -> None:
@@ -159,11 +162,11 @@ def asked(request: web.BaseRequest) -> None:
         connection.asked()
 
 
-def proven(request: web.BaseRequest) -> None:
-    """Take note that whoever sent this is proven: their connection makes room for nobody."""
+def proven(request: web.BaseRequest, account: str, *, enforces: bool) -> None:
+    """Take note of who sent this, and whether they enforce what they ask about."""
     connection = request.protocol
     if isinstance(connection, Connection):
-        connection.proven()
+        connection.proven(account, enforces=enforces)
 
 
 def is_last(request: web.BaseRequest) -> bool:

@@ -1,12 +1,13 @@
 """The edge: what every decision path does first, from a request to a call with proven parties.
 
-Holds: who asks is authenticated, and has a place, before the body is read; URLs in answers come from the setting, never
-from `Host`.
+Holds: who asks is authenticated, and has a place, before the body is read; what somebody asks counts for the part of
+enforcers only where the snapshot of that moment lists them for the endpoint that they ask about; URLs in answers come
+from the setting, never from `Host`.
 """
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import web
@@ -18,12 +19,16 @@ from bailiwick_webhook.asked import Asked, ShownToken
 from bailiwick_webhook.http import authzen, connections
 from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Approval, Evaluation
+from bailiwick_webhook.http.bodies import Bodies
 from bailiwick_webhook.http.body import read_object
-from bailiwick_webhook.http.places import Place, Places
+from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.places import Place, Places, enforcer, other
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
+from bailiwick_webhook.http.rates import Rates
 from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
+from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pdp import Decision, Pdp
 from bailiwick_webhook.signing.jose import Why
 from bailiwick_webhook.signing.signer import Signer
@@ -78,18 +83,29 @@ class Marks(NamedTuple):
 class Edge:
     """Reads requests of one decision point."""
 
-    def __init__(self, pdp: Pdp, identity: Identity, external_url: str, signer: Signer, places: Places) -> None:
+    def __init__(self, pdp: Pdp, identity: Identity, external_url: str, signer: Signer, bounds: Bounds) -> None:
         self.pdp = pdp
-        self.places = places
+        self.places = Places(bounds.divided(bounds.requests_at_once), pdp.counts)
+        self._bodies = Bodies(Port.DECISIONS, bounds, pdp.counts)
+        self._rates = Rates(bounds.decisions_per_second, pdp.counts)
         self.identity = identity
         self.external_url = external_url
         self.signer = signer
 
     async def asked(self, request: web.BaseRequest, of: Tenant, place: Place) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
-        caller = self._known(request, place) or await self._proven(request, place)
-        parsed = authzen.parse(await read_object(request))
+        caller = self._known(request, of, place) or await self._proven(request, of, place)
+        parsed = authzen.parse(await self.body(request, place))
+        self.pay(of, place)
         return await self.call(of, caller, parsed, marks(request)), parsed
+
+    async def body(self, request: web.BaseRequest, place: Place) -> dict[str, Any]:
+        """Read the body of whoever has this place. Raises `ProblemError` (400, 429)."""
+        return await read_object(request, self._bodies, place.held)
+
+    def pay(self, of: Tenant, place: Place, decisions: int = 1) -> None:
+        """Pay for decisions, before any is made. Raises `ProblemError` (429)."""
+        self._rates.take(of.namespace, place.held, decisions)
 
     async def call(
         self,
@@ -151,27 +167,31 @@ class Edge:
         ends = decision.time + authzen.DENIAL_SECONDS
         return self.signer.denial(asked.call, digest, decision.evaluation_id, ends, self.base(of))
 
-    def _known(self, request: web.BaseRequest, place: Place) -> Proven | None:
+    def _known(self, request: web.BaseRequest, of: Tenant, place: Place) -> Proven | None:
         """Return who asks, where that is known: it takes no coroutine to tell. Raises `ProblemError` (429)."""
         found = self.identity.known(request.headers.get("Authorization", ""))
         if type(found) is not Proven:
             return None
-        place.take(found.account.username)
-        connections.proven(request)
+        self._count(request, of, found.account.username, place)
         return found
 
-    async def caller(self, request: web.BaseRequest, place: Place) -> Proven:
+    async def caller(self, request: web.BaseRequest, of: Tenant, place: Place) -> Proven:
         """Return who asks, with a place in that name. Raises `ProblemError` (401, 429, 503)."""
-        return self._known(request, place) or await self._proven(request, place)
+        return self._known(request, of, place) or await self._proven(request, of, place)
 
-    async def _proven(self, request: web.BaseRequest, place: Place) -> Proven:
-        # To prove somebody can take as long as the API server does, so it needs a place too: in the name of whoever
-        # connects, since a name that a token says before it is proven can be anybody's.
-        place.take(request.remote or "")
-        match await self.identity.caller(request.headers.get("Authorization", "")):
+    async def _proven(self, request: web.BaseRequest, of: Tenant, place: Place) -> Proven:
+        # To prove somebody can take as long as the API server does, so it needs a place too. By its signature a token
+        # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
+        # it could name anybody, so that whoever connects stands for it.
+        authorization = request.headers.get("Authorization", "")
+        signed = self.identity.signed(authorization)
+        if isinstance(signed, str):
+            self._take(of, signed, place)
+        elif signed is None:
+            place.take(other(request.remote or ""))
+        match signed if isinstance(signed, Refused) else await self.identity.caller(authorization):
             case Proven() as proven:
-                place.take(proven.account.username)
-                connections.proven(request)
+                self._count(request, of, proven.account.username, place)
                 return proven
             case None:
                 raise unauthenticated(
@@ -181,6 +201,16 @@ class Edge:
                 raise unavailable("The caller's token cannot be verified at the moment; ask again.")
             case Refused():
                 raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
+
+    def _count(self, request: web.BaseRequest, of: Tenant, username: str, place: Place) -> None:
+        """Count a request, and its connection, for who was proven. Raises `ProblemError` (429)."""
+        connections.proven(request, username, enforces=self._take(of, username, place))
+
+    def _take(self, of: Tenant, username: str, place: Place) -> bool:
+        """Hold the place in the name of an account; return whether it enforces the endpoint."""
+        enforces = self.pdp.enforces(of.namespace, of.endpoint, username)
+        place.take(enforcer(username, of.namespace) if enforces else other(username))
+        return enforces
 
     def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""

@@ -1,8 +1,9 @@
-"""Listening with TLS: accepts connections and shakes hands on them.
+"""Listening with TLS: accepts connections, and has hands shaken on them in a fair order.
 
 Standing: between the sockets and `connections`, in the place of the loop's own server, which tells nobody of a
-connection before hands are shaken: any number that say nothing could wait for that. Holds: a connection is counted, and
-its time runs, from the moment it is accepted; what is given up before hands are shaken is closed at once.
+connection before hands are shaken, and shakes hands in the order in which connections come. Holds: a connection is
+counted, and its time runs, from the moment it is accepted; until its client has said something it costs a descriptor
+and little more. In which order hands are shaken, `handshakes` says.
 """
 
 import asyncio
@@ -10,19 +11,20 @@ import socket
 import ssl
 from typing import Final
 
-import structlog
 from aiohttp import web
 
-from bailiwick_webhook.http.connections import Connection, Connections
+from bailiwick_webhook.http.connections import Connections
+from bailiwick_webhook.http.handshakes import Arrival, Handshakes
+from bailiwick_webhook.loglimit import LogLimit
 
-_BACKLOG: Final = 128
+# What the kernel keeps for us while we are busy: where that is full, a client comes again only a second later.
+_BACKLOG: Final = 1_024
 # So many in a row before whoever asks has a turn again.
-_AT_ONCE: Final = 16
+_AT_ONCE: Final = 64
 # Where there are no more descriptors, it takes a while until there are.
 _PAUSE_SECONDS: Final = 0.2
-_COMPLAIN_SECONDS: Final = 10.0
 
-_log = structlog.get_logger()
+_log: Final = LogLimit()
 
 
 class TlsSite(web.BaseSite):
@@ -56,11 +58,8 @@ class Listener:
 
     def __init__(self, sockets: list[socket.socket], server: Connections, tls: ssl.SSLContext) -> None:
         self.sockets = sockets
-        self._server = server
-        self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._shaking: set[asyncio.Task[None]] = set()
-        self._complained = float("-inf")
+        self._handshakes = Handshakes(server, tls)
         for listening in sockets:
             self._loop.add_reader(listening, self._accept, listening)
 
@@ -70,13 +69,12 @@ class Listener:
             self._loop.remove_reader(listening)
             listening.close()
         self.sockets = []
-        for task in self._shaking:
-            task.cancel()
+        self._handshakes.close()
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(_AT_ONCE):
             try:
-                accepted, _ = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -84,42 +82,16 @@ class Listener:
                 return
             accepted.setblocking(False)  # noqa: FBT003 - its only argument
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._begin(accepted)
+            Arrival(self._handshakes, accepted, str(address[0]))
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         self._loop.remove_reader(listening)
         self._loop.call_later(_PAUSE_SECONDS, self._again, listening)
-        if self._loop.time() - self._complained >= _COMPLAIN_SECONDS:
-            self._complained = self._loop.time()
-            _log.warning("no connection accepted", error=str(error))
+        _log.warning("no connection accepted", error=str(error))
 
     def _again(self, listening: socket.socket) -> None:
         if listening in self.sockets:
             self._loop.add_reader(listening, self._accept, listening)
-
-    def _begin(self, accepted: socket.socket) -> None:
-        connection = self._server()
-        task = self._loop.create_task(self._shake(connection, accepted))
-        self._shaking.add(task)
-
-        def ended(_: asyncio.Task[None]) -> None:
-            # Here, since a task that is cancelled before it began never runs.
-            self._shaking.discard(task)
-            if connection.transport is None:
-                accepted.close()
-                self._server.closed(connection)
-
-        task.add_done_callback(ended)
-        connection.shakes(task)
-
-    async def _shake(self, connection: Connection, accepted: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: connection, accepted, ssl=self._tls)
-        except OSError:
-            # Whoever connects may speak no TLS, or another one, or go away: that is no news.
-            return
-        except Exception as error:  # noqa: BLE001 - of one connection, and nobody waits for this task
-            _log.error("hands not shaken", error=repr(error))
 
 
 async def _bound(host: str, port: int, *, shared: bool) -> list[socket.socket]:

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bailiwick_webhook.http.clienterrors import ClientErrorHandler
+
 # Fewer than `bounds` leaves descriptors for; a kubelet, an operator and Prometheus need a few.
 MOST: Final = 64
 
 
-class _Connection(web.RequestHandler):
+class _Connection(ClientErrorHandler):
     __slots__ = ("_server",)
 
     def __init__(self, server: "Newest", **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes

@@ -1,80 +1,96 @@
 """Places: how many requests may be under way at a time, and how they are shared among those who send them.
 
-Standing: under `edge`, which takes a place before it waits for anybody. Holds: nobody has more places than are free, so
-that one sender alone has at most half of them, and two a third each; a place is given back once, however its request
-ends; a request that gets none was not read, used nothing and was not decided.
+Standing: under `edge`, which takes a place before it waits for anybody. Holds: enforcers have one part of the places,
+and all others together the other part. No name has more places of a part than are free. An enforcer's request counts
+for its account, and for the namespace of the endpoint: whoever may write policies there can name any number of
+accounts. A place is given back once, however its request ends. A request that gets none was not read, used nothing and
+was not decided.
 """
 
-import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-import structlog
-
+from bailiwick_webhook.http.bounds import Parts
 from bailiwick_webhook.http.problems import overloaded
+from bailiwick_webhook.http.quota import Quota
+from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload
+from bailiwick_webhook.metrics.table import Who
 
-MOST: Final = 1_000
-_COMPLAIN_SECONDS: Final = 10.0
+# A member of an enumeration is looked up slowly, and these are on every request's way.
+_ENFORCERS, _OTHERS = Who.ENFORCERS, Who.OTHERS
 
-_log = structlog.get_logger()
+_log: Final = LogLimit()
+
+
+class Sender(NamedTuple):
+    """Who a request counts for.
+
+    A username of an account has colons, an address has colons or dots, and a namespace, which is a group, has neither.
+    """
+
+    who: Who
+    name: str
+    group: str
+
+
+def enforcer(account: str, namespace: str) -> Sender:
+    """Return who a request counts for whose sender enforces the endpoint that it asks about."""
+    return Sender(_ENFORCERS, account, namespace)
+
+
+def other(name: str) -> Sender:
+    """Return who any other request counts for: an account, or an address where nobody is proven."""
+    return Sender(_OTHERS, name, "")
 
 
 class Places:
     """The places of one process. Lives in one loop."""
 
-    def __init__(self, most: int, counts: Counts) -> None:
+    def __init__(self, parts: Parts, counts: Counts) -> None:
         self._counts = counts
-        self._free = most
-        self._held: dict[str, int] = {}
-        self._complained = float("-inf")
+        self._enforcers, self._others = Quota(parts.enforcers), Quota(parts.others)
 
     def place(self) -> "Place":
         """Return what a request holds its place with; it holds none yet."""
         return Place(self)
 
-    def take(self, sender: str) -> None:
+    def take(self, sender: Sender) -> None:
         """Take a place in a sender's name. Raises `ProblemError` (429)."""
-        held = self._held.get(sender, 0)
-        if held >= self._free:
-            why = Overload.SHARE if self._free else Overload.FULL
-            self._counts.overloads[why] += 1
-            self._complain(why, sender, held)
-            raise overloaded(why)
-        self._held[sender] = held + 1
-        self._free -= 1
-        self._counts.under_way += 1
-
-    def give_back(self, sender: str) -> None:
-        """Give back a place that was taken in this name."""
-        left = self._held[sender] - 1
-        if left:
-            self._held[sender] = left
-        else:
-            # Or whoever comes with a new name each time would be remembered for ever.
-            del self._held[sender]
-        self._free += 1
-        self._counts.under_way -= 1
-
-    def _complain(self, why: Overload, sender: str, held: int) -> None:
-        now = time.monotonic()
-        if now - self._complained >= _COMPLAIN_SECONDS:
-            self._complained = now
+        who, name, group = sender
+        quota = self._enforcers if who is _ENFORCERS else self._others
+        why = quota.take(name, group)
+        if why is not None:
+            self._counts.overloads[why, who] += 1
             # By the metric alone nobody could tell whose they are.
             _log.warning(
-                "too many requests under way", why=why.value, sender=sender, its=held, all=self._counts.under_way
+                "too many requests under way",
+                why=why.value,
+                sender=name,
+                its=quota.held(name),
+                namespace=group,
+                about_the_namespace=quota.held(group),
+                free=quota.free,
             )
+            raise overloaded(why)
+        self._counts.under_way[who is _OTHERS] += 1
+
+    def give_back(self, sender: Sender) -> None:
+        """Give back a place that was taken in this name."""
+        who, name, group = sender
+        quota = self._enforcers if who is _ENFORCERS else self._others
+        quota.give_back(name, group)
+        self._counts.under_way[who is _OTHERS] -= 1
 
 
 class Place:
     """One request's place, as a context manager. Until its sender is proven, whoever connects stands for it."""
 
-    __slots__ = ("_places", "_sender")
+    __slots__ = ("_places", "sender")
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._sender: str | None = None
+        self.sender: Sender | None = None
 
     def __enter__(self) -> Self:
         """Begin a request."""
@@ -84,14 +100,20 @@ class Place:
         """End it, however."""
         self._leave()
 
-    def take(self, sender: str) -> None:
+    def take(self, sender: Sender) -> None:
         """Hold the place in this name from now on, in place of any other. Raises `ProblemError` (429)."""
-        if sender != self._sender:
+        if sender != self.sender:
             self._leave()
             self._places.take(sender)
-            self._sender = sender
+            self.sender = sender
+
+    @property
+    def held(self) -> Sender:
+        """What the place is held for."""
+        assert self.sender is not None  # noqa: S101 - whoever reads a body has taken it
+        return self.sender
 
     def _leave(self) -> None:
-        sender, self._sender = self._sender, None
+        sender, self.sender = self.sender, None
         if sender is not None:
             self._places.give_back(sender)

@@ -18,9 +18,11 @@ ARAP_ERROR: Final = "urn:openid:authzen:access-request:error:"
 OVERLOADED: Final = "overloaded"
 
 _UNDER_WAY: Final = {
-    Overload.SHARE: "Of this sender as many requests are under way as may be: send fewer at a time.",
-    Overload.FULL: "As many requests are under way as may be.",
-    Overload.STATUS: "As many questions of this kind are being answered as may be.",
+    Overload.SHARE: "Too many requests of this sender, or about its namespace, are under way: send fewer at a time.",
+    Overload.FULL: "Too many requests are under way.",
+    Overload.BYTES: "Too many bytes of request bodies are being read: send smaller bodies, or fewer at a time.",
+    Overload.RATE: "Too many decisions a second were asked for about endpoints of this namespace.",
+    Overload.STATUS: "Too many questions of this kind are being answered.",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from bailiwick_webhook.http.problems import overloaded
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload
+from bailiwick_webhook.metrics.table import Overload, Who
 
 _REST: Final = 9.0
 # However long a piece took: a process that was stopped meanwhile would rest for minutes.
@@ -45,7 +45,7 @@ class Ration:
     def place(self) -> Iterator[None]:
         """Wait with the others. Raises `ProblemError` (429) where those are too many."""
         if self._waiting >= self._most:
-            self._counts.overloads[Overload.STATUS] += 1
+            self._counts.overloads[Overload.STATUS, Who.OTHERS] += 1
             raise overloaded(Overload.STATUS)
         self._waiting += 1
         try:

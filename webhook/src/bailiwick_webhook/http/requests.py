@@ -19,7 +19,6 @@ from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import arap, authzen
 from bailiwick_webhook.http.answers import json
-from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, Tenant, marks, tenant
 from bailiwick_webhook.http.places import Place
 from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
@@ -40,8 +39,9 @@ class Requests:
     async def submit(self, request: web.Request, place: Place) -> web.StreamResponse:
         """ARAP, POST access/v1/requests."""
         of = tenant(request)
-        caller = await self._edge.caller(request, place)
-        body = await read_object(request)
+        caller = await self._edge.caller(request, of, place)
+        body = await self._edge.body(request, place)
+        self._edge.pay(of, place)
         asked = await self._edge.call(of, caller, authzen.parse(body), marks(request))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
@@ -95,7 +95,7 @@ class Requests:
     async def cancel(self, request: web.Request, place: Place) -> web.StreamResponse:
         """ARAP, POST access/v1/requests/{id}/cancel."""
         of, caller, grant = await self._task(request, place)
-        body = await read_object(request) if request.can_read_body else {}
+        body = await self._edge.body(request, place) if request.can_read_body else {}
         said = [_word(body, name) for name in ("reason", "comment")]
         if grant.request.requester.username != caller.account.username:
             raise forbidden("Only the requester itself withdraws a request.")
@@ -112,7 +112,8 @@ class Requests:
 
     async def _task(self, request: web.Request, place: Place) -> tuple[Tenant, Any, Grant]:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
-        caller, of = await self._edge.caller(request, place), tenant(request)
+        of = tenant(request)
+        caller = await self._edge.caller(request, of, place)
         grant = await self._edge.pdp.task(*of, caller.account, request.match_info["task"])
         if grant is None:
             raise arap.unknown_task()

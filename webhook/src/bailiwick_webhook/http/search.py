@@ -17,7 +17,6 @@ from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen, pages
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.authzen import Evaluation
-from bailiwick_webhook.http.body import read_object
 from bailiwick_webhook.http.edge import Edge, marks, tenant
 from bailiwick_webhook.http.places import Place
 from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
@@ -66,9 +65,11 @@ class Search:
 
     async def __call__(self, request: web.Request, place: Place) -> web.StreamResponse:
         """Answer a search."""
-        caller = await self._edge.caller(request, place)
-        body = await read_object(request)
+        of = tenant(request)
+        caller = await self._edge.caller(request, of, place)
+        body = await self._edge.body(request, place)
         parsed = parse(body, self._kind)
+        self._edge.pay(of, place)
         asked = await self._asked(request, caller, parsed)
         bound = query(self._kind, asked.call, parsed)
         page = pages.read(body, bound)

@@ -11,7 +11,8 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from bailiwick_webhook.http.body import gathered, late
+from bailiwick_webhook.http.bodies import TORN, paced, torn
+from bailiwick_webhook.http.bounds import PACE
 from bailiwick_webhook.http.ration import Ration
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
@@ -37,9 +38,10 @@ class Served:
         """Answer one. Raises `ProblemError` (400, 429)."""
         with self._ration.place():
             try:
-                raw = await gathered(request, MOST_BYTES)
-            except (web.RequestPayloadError, ConnectionError, TimeoutError):
-                raise late() from None
+                raw = await paced(request, MOST_BYTES, PACE, lambda _: None)
+            except TORN:
+                # One that comes too slowly is one of them.
+                raise torn() from None
             if raw is None:
                 return web.Response(status=413, text=f"a question has at most {MOST_BYTES} bytes\n")
             async with self._ration.turn():

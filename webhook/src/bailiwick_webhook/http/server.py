@@ -1,4 +1,4 @@
-"""Servers: the decision port and the status port, started, drained and stopped.
+"""Servers: the decision port, the admission port and the status port, started, drained and stopped.
 
 Holds: a connection is closed by us only after its answer; the access log stays off, the decision record says more.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.connections import Connections
+from bailiwick_webhook.http.connections import BOUNDED, Connections
 from bailiwick_webhook.http.front import FRONT
 from bailiwick_webhook.http.listening import TlsSite
 from bailiwick_webhook.http.newest import MOST, Newest
@@ -21,23 +21,25 @@ _OPTIONS: Final[dict[str, Any]] = {"access_log": None, "auto_decompress": False}
 
 
 class _Runner(web.AppRunner):
-    """Runs an application; one that has a front behind that, and over connections within bounds.
+    """Runs an application: one that is bounded over a table of connections, and any other over the newest few.
 
-    One that has none is the status port's, and has the newest few.
+    One that has a front is behind that.
     """
 
-    def __init__(self, app: web.Application, bounds: Bounds) -> None:
-        super().__init__(app, **_OPTIONS, handle_signals=False, shutdown_timeout=10.0, keepalive_timeout=bounds.idle)
-        self._bounds = bounds
+    def __init__(self, app: web.Application) -> None:
+        bounded = app.get(BOUNDED)
+        self._idle = (Bounds() if bounded is None else bounded.bounds).idle
+        super().__init__(app, **_OPTIONS, handle_signals=False, shutdown_timeout=10.0, keepalive_timeout=self._idle)
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        front = self.app.get(FRONT)
-        if front is None:
-            return Newest(server, MOST, **_OPTIONS, keepalive_timeout=self._bounds.idle)
-        # Before the first connection, each of which keeps the handler that it finds.
-        server.request_handler = front.before(server.request_handler)
-        return Connections(server, self._bounds, **_OPTIONS)
+        bounded, front = self.app.get(BOUNDED), self.app.get(FRONT)
+        if bounded is None:
+            return Newest(server, MOST, **_OPTIONS, keepalive_timeout=self._idle)
+        if front is not None:
+            # Before the first connection, each of which keeps the handler that it finds.
+            server.request_handler = front.before(server.request_handler)
+        return Connections(server, bounded, **_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,9 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     *,
     shared: bool = False,
-    bounds: Bounds | None = None,
 ) -> Server:
     """Listen; port 0 takes a free one, `shared` one that others listen on too. Raises `OSError` where it is taken."""
-    runner = _Runner(app, bounds or Bounds())
+    runner = _Runner(app)
     await runner.setup()
     site = (
         web.TCPSite(runner, host, port, reuse_port=shared or None)

@@ -33,6 +33,9 @@ class Anybody:
         """Return the one caller that there is."""
         return Proven(ANYBODY, {}, live=True)
 
+    def signed(self, authorization: str) -> None:
+        """Return nothing: `caller` tells."""
+
     async def verify(
         self,
         claimed: Claimed,

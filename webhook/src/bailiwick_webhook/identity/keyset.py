@@ -63,17 +63,18 @@ class KeySet:
 
     async def published(self) -> Published | None:
         """Return what is published; None where that is not known."""
-        if self._current is None:
+        if self.current is None:
             await self._read_again(RETRY_SECONDS)
-        return self._current
+        return self.current
 
     async def after_unknown(self) -> Published | None:
         """Return what is published, read once more if that was not done just now."""
         await self._read_again(UNKNOWN_SECONDS)
-        return self._current
+        return self.current
 
     @property
-    def _current(self) -> Published | None:
+    def current(self) -> Published | None:
+        """What is published as far as is known; nobody is asked."""
         return self._held if self._clock() - self._read <= MAX_AGE else None
 
     async def _read_again(self, gap: float) -> None:

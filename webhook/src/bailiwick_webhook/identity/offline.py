@@ -28,6 +28,9 @@ class Offline:
         parsed = compact.parse(token)
         return Refused(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
 
+    def signed(self, token: str, audiences: frozenset[str]) -> None:
+        """Return nothing: to prove a token takes no longer than to look at its signature."""
+
     async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
         """Return the same for a token that was taken apart already."""
         verified = await self._issuer.verifier.verify(parsed)

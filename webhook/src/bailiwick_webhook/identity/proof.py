@@ -27,6 +27,12 @@ class Identity(Protocol):
     async def caller(self, authorization: str) -> Proven | Refused | None:
         """Return who asks, by the `Authorization` header; None where it holds no credential."""
 
+    def signed(self, authorization: str) -> str | Refused | None:
+        """Return the username that a token names under its issuer's signature: enough to count by, proof of nothing.
+
+        Refused: `caller` refuses it too. None: that cannot be told without asking anybody, so ask `caller`.
+        """
+
     async def verify(self, claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
 

@@ -58,6 +58,9 @@ class ServiceAccounts(Protocol):
     async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
         """Return the same for a token that was taken apart already."""
 
+    def signed(self, token: str, audiences: frozenset[str]) -> str | Refused | None:
+        """Return the username that a token for one of these audiences is signed for (see `proof.Identity`)."""
+
 
 class Pods(Protocol):
     """What service accounts call from (see `workloads`)."""
@@ -87,6 +90,11 @@ class ByToken:
         """Return whose token it is, if it is one for us."""
         token = _bearer(authorization)
         return await self._tokens.prove(token, _AUDIENCES) if token is not None else None
+
+    def signed(self, authorization: str) -> str | Refused | None:
+        """Return the username that a token is signed for."""
+        token = _bearer(authorization)
+        return self._tokens.signed(token, _AUDIENCES) if token is not None else None
 
     async def workload(self, party: Subject) -> Workload | None:
         """Return what a party calls from."""

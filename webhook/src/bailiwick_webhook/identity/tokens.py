@@ -17,7 +17,7 @@ from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
 from bailiwick_webhook.identity import compact, jwks
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.keyset import KeysUnavailableError, Published
-from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches, moment
+from bailiwick_webhook.identity.verifier import Refused, Rules, Verified, Verifier, audience_matches, moment
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Review
 
@@ -109,6 +109,19 @@ class Tokens:
                 return self._in_outage(key)
         # Shielded: that one caller goes away must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
+
+    def signed(self, token: str, audiences: frozenset[str]) -> str | Refused | None:
+        """Return the username that a token for one of these audiences is signed for; None: by no key that is known."""
+        parsed = compact.parse(token)
+        if parsed is None:
+            return Refused(Reason.IDENTITY_INVALID)
+        verified = self._verifier.at_once(parsed)
+        if not isinstance(verified, Verified):
+            return verified
+        if not audience_matches(verified.claims, audiences):
+            return Refused(Reason.AUDIENCE_MISMATCH)
+        username, _ = account_of(verified.claims)
+        return username if isinstance(username, str) else Refused(Reason.IDENTITY_INVALID)
 
     def _fresh(self, key: Key) -> Proven | Refused | None:
         kept = self._kept.get(key)

@@ -71,7 +71,18 @@ class Verifier:
 
     async def verify(self, parsed: Parsed) -> Verified | Refused | None:
         """Verify a token; None where no keys of the issuer are known at the moment."""
-        published = await self._keys.published()
+        if await self._keys.published() is None:
+            return None
+        found = self.at_once(parsed)
+        if found is None:
+            # A key that is new, or that has a known name again.
+            await self._keys.after_unknown()
+            found = self.at_once(parsed) or Refused(Reason.IDENTITY_INVALID)
+        return found
+
+    def at_once(self, parsed: Parsed) -> Verified | Refused | None:
+        """Verify a token by the keys that are known; None where there are none, or none of them has signed it."""
+        published = self._keys.current
         if published is None:
             return None
         kept = self._kept.get(parsed.digest)
@@ -80,10 +91,7 @@ class Verifier:
         if parsed.algorithm not in self._rules.algorithms or parsed.type not in self._rules.types:
             return Refused(Reason.IDENTITY_INVALID)
         if not _signed(published, parsed):
-            # A key that is new, or that has a known name again.
-            published = await self._keys.after_unknown() or published
-            if not _signed(published, parsed):
-                return Refused(Reason.IDENTITY_INVALID)
+            return None
         claims = parsed.claims
         if claims.get("iss") != published.issuer or not self._in_time(claims):
             return Refused(Reason.IDENTITY_INVALID)

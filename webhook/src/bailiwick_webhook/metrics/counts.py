@@ -4,10 +4,24 @@ Holds: written on the event loop alone, so that nothing is locked; read from any
 """
 
 from bisect import bisect_left
+from itertools import product
 from typing import Final
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Admission, Kind, Outcome, Overload, Review, Use
+from bailiwick_webhook.metrics.table import (
+    BOUNDS,
+    CLASSES,
+    Admission,
+    Closing,
+    Handshake,
+    Kind,
+    Outcome,
+    Overload,
+    Port,
+    Review,
+    Use,
+    Who,
+)
 from bailiwick_webhook.signing.jose import Why
 
 # Of which outcomes there can be which reasons; the rest has no series.
@@ -22,6 +36,10 @@ _NEVER: Final = {
     Kind.REQUEST: {Outcome.ALLOW, Outcome.GRANT},
     Kind.SEARCH: {Outcome.OPENED, Outcome.GRANT},
 }
+
+
+# Nobody says who they are on the status port.
+_NOBODY: Final = {(Overload.STATUS, Who.ENFORCERS)}
 
 
 class Tally:
@@ -52,8 +70,9 @@ class Counts:
     """Everything that is counted rather than looked up."""
 
     __slots__ = (
-        *("admissions", "batch", "evaluation", "overloads", "request", "responses"),
-        *("reviews", "search", "tokens_refused", "under_way", "uses"),
+        *("admissions", "batch", "bodies_slow", "body_bytes", "connections", "connections_limited", "evaluation"),
+        *("handshakes", "handshakes_waiting", "malformed", "overloads", "request", "responses", "reviews", "search"),
+        *("tokens_refused", "under_way", "uses"),
     )
 
     def __init__(self) -> None:
@@ -64,8 +83,16 @@ class Counts:
         self.uses = dict.fromkeys(Use, 0)
         self.reviews = dict.fromkeys(Review, 0)
         self.admissions = dict.fromkeys(Admission, 0)
-        self.overloads = dict.fromkeys(Overload, 0)
-        self.under_way = 0
+        self.overloads = {(why, who): 0 for why in Overload for who in Who if (why, who) not in _NOBODY}
+        # Of enforcers, and of all others: by index, since it is on the way of every decision.
+        self.under_way = [0, 0]
+        self.body_bytes = dict.fromkeys(Who, 0)
+        self.bodies_slow = dict.fromkeys(product(Port, Who), 0)
+        self.connections = dict.fromkeys(product(Port, Who), 0)
+        self.connections_limited = dict.fromkeys(product(Port, Closing), 0)
+        self.handshakes = dict.fromkeys(product(Port, Handshake), 0)
+        self.handshakes_waiting = dict.fromkeys(Port, 0)
+        self.malformed = dict.fromkeys(Port, 0)
         self.tokens_refused = dict.fromkeys(Why, 0)
         self.responses = [0] * len(CLASSES)
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Kind, Metric
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Kind, Metric, Who
 from bailiwick_webhook.store.view import View
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -108,8 +108,15 @@ class Exposition(Collector):
         yield _counter(
             table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
         )
-        yield _counter(table.OVERLOADS, (((why,), count) for why, count in counts.overloads.items()))
-        yield _gauge(table.UNDER_WAY, counts.under_way)
+        yield _counter(table.OVERLOADS, counts.overloads.items())
+        yield _gauges(table.UNDER_WAY, (((who,), count) for who, count in zip(Who, counts.under_way, strict=True)))
+        yield _gauges(table.BODY_BYTES, (((who,), count) for who, count in counts.body_bytes.items()))
+        yield _counter(table.BODIES_SLOW, counts.bodies_slow.items())
+        yield _gauges(table.CONNECTIONS, counts.connections.items())
+        yield _counter(table.LIMITED, counts.connections_limited.items())
+        yield _counter(table.HANDSHAKES, counts.handshakes.items())
+        yield _gauges(table.HANDSHAKES_WAITING, (((port,), count) for port, count in counts.handshakes_waiting.items()))
+        yield _counter(table.MALFORMED, (((port,), count) for port, count in counts.malformed.items()))
         yield _counter(table.RESTARTS, [((), self._restarts)])
         certificate = self._certificate
         ends = None if certificate is None else certificate.not_after
@@ -137,6 +144,13 @@ def _sizes(snapshot: Snapshot) -> tuple[int, int, int]:
 
 def _counter(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
     family = CounterMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def _gauges(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
+    family = GaugeMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
     for labels, value in samples:
         family.add_metric(labels, value)
     return family

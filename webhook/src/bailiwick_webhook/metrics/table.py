@@ -65,7 +65,39 @@ class Overload(StrEnum):
 
     SHARE = "share"
     FULL = "full"
+    BYTES = "bytes"
+    RATE = "rate"
     STATUS = "status"
+
+
+class Who(StrEnum):
+    """Of which part of the bounds somebody takes: whoever enforces the endpoint that they ask about, or all others."""
+
+    ENFORCERS = "enforcers"
+    OTHERS = "others"
+
+
+class Port(StrEnum):
+    """Where a connection was accepted."""
+
+    DECISIONS = "decisions"
+    ADMISSION = "admission"
+
+
+class Closing(StrEnum):
+    """Why a connection was closed before its client wanted it, or counts for less than it could."""
+
+    EVICTED = "evicted"
+    REFUSED = "refused"
+    SILENT = "silent"
+    OVER_SHARE = "over_share"
+
+
+class Handshake(StrEnum):
+    """How a TLS handshake ended."""
+
+    DONE = "done"
+    FAILED = "failed"
 
 
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -82,6 +114,8 @@ class Metric(NamedTuple):
 
 
 _KIND: Final = ("kind", tuple(Kind))
+_WHO: Final = ("who", tuple(Who))
+_PORT: Final = ("port", tuple(Port))
 
 DECISIONS: Final = Metric(
     "bailiwick_decisions_total",
@@ -147,14 +181,65 @@ RESPONSES: Final = Metric(
 OVERLOADS: Final = Metric(
     "bailiwick_requests_overloaded_total",
     "counter",
-    "Requests that were answered 429 at once, since too much was under way. share: of decisions, as much of this sender"
-    " as it may have; full: of all senders together; status: of the status port's /served and /metrics.",
-    (("why", tuple(Overload)),),
+    "Requests that were answered 429 at once. share: too many of this sender, or about this namespace, are under way;"
+    " full: too many of all senders; bytes: too many bytes of bodies are being read; rate: more decisions a second than"
+    " --decisions-per-second-by-namespace; status: too many for the status port's /served and /metrics. who: enforcers"
+    " of the endpoint that they ask about, or all others.",
+    (("why", tuple(Overload)), _WHO),
 )
 UNDER_WAY: Final = Metric(
     "bailiwick_requests_under_way",
     "gauge",
-    "Requests for decisions, searches and approvals that are being answered; --requests-at-once is the most.",
+    "Requests for decisions, searches and approvals that are being answered; --requests-at-once is the most of both"
+    " together, of which --others-percent is the others'.",
+    (_WHO,),
+)
+BODY_BYTES: Final = Metric(
+    "bailiwick_body_bytes",
+    "gauge",
+    "Bytes of bodies that are being read; --body-bytes is the most of both together, of which --others-percent is the"
+    " others'. A body that comes together with its head counts nowhere.",
+    (_WHO,),
+)
+BODIES_SLOW: Final = Metric(
+    "bailiwick_bodies_slow_total",
+    "counter",
+    "Bodies that were not waited for any longer, since they came more slowly than --body-bytes-per-second.",
+    (_PORT, _WHO),
+)
+CONNECTIONS: Final = Metric(
+    "bailiwick_connections",
+    "gauge",
+    "Open connections. On the decision port --connections is the most of both together, of which --others-percent is"
+    " the others'; a connection is one of the others' until an enforcer is proven on it. On the admission port all are"
+    " the others', and --admission-connections is the most.",
+    (_PORT, _WHO),
+)
+LIMITED: Final = Metric(
+    "bailiwick_connections_limited_total",
+    "counter",
+    "Connections that felt a bound. evicted: an idle one of the others was closed to make room for a new one; refused:"
+    " a new one was closed, since something was under way on all of the others'; silent: its first request did not come"
+    " in time; over_share: an enforcer has as many as it may, so that this one counts with the others'.",
+    (_PORT, ("why", tuple(Closing))),
+)
+HANDSHAKES: Final = Metric(
+    "bailiwick_tls_handshakes_total",
+    "counter",
+    "TLS handshakes that were begun, by how they ended.",
+    (_PORT, ("outcome", tuple(Handshake))),
+)
+HANDSHAKES_WAITING: Final = Metric(
+    "bailiwick_tls_handshakes_waiting",
+    "gauge",
+    "Connections whose TLS handshake waits for its turn.",
+    (_PORT,),
+)
+MALFORMED: Final = Metric(
+    "bailiwick_requests_malformed_total",
+    "counter",
+    "Requests that are no HTTP, and uploads that broke off. The log has them at level debug.",
+    (_PORT,),
 )
 AGE: Final = Metric(
     "bailiwick_store_age_seconds",
@@ -189,6 +274,6 @@ CERTIFICATE_REFUSED: Final = Metric(
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
     *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
-    *(UNDER_WAY, RESTARTS),
+    *(UNDER_WAY, BODY_BYTES, BODIES_SLOW, CONNECTIONS, LIMITED, HANDSHAKES, HANDSHAKES_WAITING, MALFORMED, RESTARTS),
     *(CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

@@ -1,0 +1,50 @@
+"""A fair queue: what waits, by the name of whoever it is of, such as an name.
+
+Standing: under `http.pacing` and `admission.bench`. Holds: each name has its turn, and of one name the oldest goes
+first, so that a crowd waits behind itself alone.
+"""
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+_Item = TypeVar("_Item", bound=Hashable)
+
+
+class FairQueue(Generic[_Item]):
+    """Items in turn."""
+
+    __slots__ = ("_waiting", "count")
+
+    def __init__(self) -> None:
+        # The name whose turn is next stands first.
+        self._waiting: dict[str, dict[_Item, None]] = {}
+        self.count = 0
+
+    def put(self, name: str, item: _Item) -> None:
+        """Add an item."""
+        self._waiting.setdefault(name, {})[item] = None
+        self.count += 1
+
+    def drop(self, name: str, item: _Item) -> bool:
+        """Take an item out; return whether it waited."""
+        items = self._waiting.get(name)
+        if items is None or item not in items:
+            return False
+        del items[item]
+        self.count -= 1
+        if not items:
+            del self._waiting[name]
+        return True
+
+    def pop(self) -> _Item:
+        """Take the next item. Raises `LookupError` where none waits."""
+        if not self._waiting:
+            raise LookupError
+        name, items = next(iter(self._waiting.items()))
+        item = next(iter(items))
+        del self._waiting[name], items[item]
+        self.count -= 1
+        if items:
+            # Behind all the others.
+            self._waiting[name] = items
+        return item

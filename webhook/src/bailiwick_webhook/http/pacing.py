@@ -1,0 +1,72 @@
+"""Pacing: how much of one kind of work is done in a turn of the loop, and in which order.
+
+Standing: under `handshakes` and `connections`. What comes from hundreds of connections at once would be done in one
+turn of the loop, and a decision has to wait for several turns. Holds: of one kind of work so many pieces are done in a
+turn; of what waits each name has its turn, and of one name the oldest goes first; an address from which an enforcer was
+proven lately goes before others, which still have every `_SHARE`th turn.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Final, Protocol
+
+from bailiwick_webhook.fairqueue import FairQueue
+
+_SHARE: Final = 4
+
+
+class Work(Hashable, Protocol):
+    """What waits for its turn. It is told apart by which object it is."""
+
+    def turn(self) -> None:
+        """Do it."""
+
+
+class Pacer:
+    """Paces one kind of work. `knows` tells of an address whether an enforcer was proven from there lately."""
+
+    def __init__(self, at_once: int, knows: Callable[[str], bool]) -> None:
+        self._at_once = at_once
+        self._left = at_once
+        self._knows = knows
+        self._loop = asyncio.get_running_loop()
+        self._known: FairQueue[Work] = FairQueue()
+        self._others: FairQueue[Work] = FairQueue()
+        self._count = 0
+        self._due: asyncio.Handle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._known.count + self._others.count
+
+    def free(self) -> bool:
+        """Tell whether one more piece of work may be done right now, and count it."""
+        if self._left <= 0 or self._known.count or self._others.count:
+            return False
+        self._left -= 1
+        if self._due is None:
+            self._due = self._loop.call_soon(self._turn)
+        return True
+
+    def wait(self, work: Work, name: str, address: str) -> None:
+        """Have work wait for its turn."""
+        queue = self._known if self._knows(address) else self._others
+        queue.put(name, work)
+        if self._due is None:
+            self._due = self._loop.call_soon(self._turn)
+
+    def drop(self, work: Work, name: str) -> None:
+        """Have it wait no more, if it does."""
+        if not self._known.drop(name, work):
+            self._others.drop(name, work)
+
+    def _turn(self) -> None:
+        self._due, self._left = None, self._at_once
+        while self._left and (self._known.count or self._others.count):
+            self._left -= 1
+            self._count += 1
+            first, second = (self._known, self._others) if self._count % _SHARE else (self._others, self._known)
+            (first if first.count else second).pop().turn()
+        if self._left < self._at_once and self._due is None:
+            self._due = self._loop.call_soon(self._turn)

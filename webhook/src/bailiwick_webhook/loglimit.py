@@ -1,0 +1,46 @@
+"""A limit of log lines, for whatever a caller can cause as often as it likes.
+
+Standing: beside `logs`; whoever serves strangers logs by it. Holds: of one event a line is written at most once in
+`SECONDS`, and the next line says how many were left out, so that no flood of requests fills a disk.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+SECONDS: Final = 10.0
+
+
+class LogLimit:
+    """Logs events. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # By event, which is a text of ours, so that there are as many as there are calls in the source.
+        self._written: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+
+    def debug(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - whatever a logger takes
+        """Log for whoever looks for it."""
+        self._log("debug", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - likewise
+        """Log what somebody has to know."""
+        self._log("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - likewise
+        """Log what somebody has to mend."""
+        self._log("error", event, fields)
+
+    def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        now = self._clock()
+        if now - self._written.get(event, float("-inf")) < SECONDS:
+            self._left_out[event] = self._left_out.get(event, 0) + 1
+            return
+        self._written[event] = now
+        if left_out := self._left_out.pop(event, 0):
+            fields["left_out"] = left_out
+        # Asked for each time, since `logs` configures it after this module was imported.
+        getattr(structlog.get_logger(), level)(event, **fields)
