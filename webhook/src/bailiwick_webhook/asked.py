@@ -25,7 +25,7 @@ class Asked(msgspec.Struct, frozen=True):
     `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.
     `reason`: why an approval is asked for, in the requester's own words. `key`: ARAP's Idempotency-Key.
     `token`: the approval token that was shown. `late`: the denial that a request for approval follows is over, so only
-    what was asked for before is told.
+    what was asked for before is told. `large`: the body was, so that deciding it may take long.
     """
 
     call: Call
@@ -37,3 +37,4 @@ class Asked(msgspec.Struct, frozen=True):
     key: str | None = None
     token: ShownToken | None = None
     late: bool = False
+    large: bool = False

@@ -41,6 +41,8 @@ from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import View
 from bailiwick_webhook.tls.reload import Certificates
 
+_SWITCH_SECONDS = 0.0005
+
 _log = structlog.get_logger()
 
 
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(given: Settings) -> int:
     if given.place is not None:
         logs.configure(given.log_level, plain=given.development, process=given.place.index)
+    # What is done beside the loop gives the interpreter's lock back after so long, in place of 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(given))

@@ -14,10 +14,9 @@ from msgspec.structs import replace
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
-from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compiled import CompiledSettings
-from bailiwick_engine.decide import decide, weighed as weigh
-from bailiwick_engine.explain import Explanation, explain
+from bailiwick_engine.decide import decide
+from bailiwick_engine.explain import Explanation
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.hops import Hop
 from bailiwick_engine.reasons import Reason
@@ -26,14 +25,17 @@ from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.asking import Asking
 from bailiwick_webhook.decision import Basis, Decision, Judged, Settled, new_evaluation_id, settled_at_once
+from bailiwick_webhook.judge import Judge
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
+from bailiwick_webhook.offload import Offload
 from bailiwick_webhook.opening import Opened, Refused
 from bailiwick_webhook.permits import Permits
 from bailiwick_webhook.ports import Requests, Uses
-from bailiwick_webhook.record.line import Lines
+from bailiwick_webhook.record.line import Lines, Read
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Kind, Records, Searched, Searcher
+from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.store.view import View
 
 __all__ = ["Decision", "Pdp", "Records", "Requests", "Uses"]
@@ -58,46 +60,39 @@ class Pdp:
         *,
         record_key: bytes | None = None,
     ) -> None:
-        self._store = store
         self._consumer = consumer
         self._opener = opener
         self._asking = Asking(opener)
         self._records = records
-        self._installation = installation
         self._now = now
         self._permits = permits
         self._lines = Lines(record_key)
         self.counts = Counts()
-        self._searcher = Searcher(store, records, self._now)
-
-    def circumstances(self, asked: Asked, now: float | None = None) -> Circumstances:
-        """Return the circumstances of a decision at this moment."""
-        basis = self._basis()
-        return (basis if now is None else basis._replace(now=now)).around(asked, self._installation)
+        self.offload = Offload()
+        self._judge = Judge(store, installation, now, self.offload)
+        self._searcher = Searcher(store, records, self._now, self.offload)
 
     @property
     def snapshot(self) -> Snapshot:
         """The policies as of now; empty, so that everybody is a stranger, before the first list."""
-        return self._store.snapshot or Snapshot({})
+        return self._judge.snapshot
 
-    def judge(self, asked: Asked) -> Verdict:
+    async def judge(self, asked: Asked) -> Verdict:
         """Return the verdict, without using, recording or opening anything."""
-        return decide(self.snapshot, asked.call, self._known(asked.call), self.circumstances(asked))
-
-    def _known(self, call: Call) -> Iterable[Grant]:
-        subject_uid = call.subject.uid if isinstance(call.subject, Subject) else ""
-        return self._store.candidates(call.namespace, call.endpoint, subject_uid, call)
+        return (await self._judge.judged(asked, self._judge.basis())).verdict
 
     async def evaluate(self, asked: Asked) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""
         started = time.perf_counter()
-        basis = self._basis()
-        one = self._judged(asked, basis)
-        explanation = self._explanation(asked, basis.snapshot) if asked.explain else None
+        basis = self._judge.basis()
+        one = await self._judge.judged(asked, basis) if asked.large else self._judge.at_once(asked, basis)
+        explanation = await self._judge.explanation(asked, basis.snapshot) if asked.explain else None
         if one.takes_grant:
             decision = await self._recorded("evaluation", await self._with_use(one, explanation))
         else:
-            decision, line = self._made("evaluation", settled_at_once(one, explanation), basis, one.weighed)
+            settled = settled_at_once(one, explanation)
+            read = await self._read(settled, basis.snapshot, one.weighed) if asked.large else None
+            decision, line = self._made("evaluation", settled, basis, one.weighed, read)
             if not self._records.take(line):
                 decision = await self._written(decision, line, must=False)
         self.counts.evaluation.count(decision.counted, decision.verdict.reason)
@@ -110,8 +105,13 @@ class Pdp:
         None stands for an item that cannot be decided, and counts as denied.
         """
         started = time.perf_counter()
-        basis = self._basis()
-        judged = [None if one is None else self._judged(one, basis) for one in items]
+        basis = self._judge.basis()
+        judged: list[Judged | None] = []
+        slices = Slices()
+        for item in items:
+            judged.append(None if item is None else await self._judge.judged(item, basis))
+            # The conditions of each may take some milliseconds.
+            await slices.turn()
         if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
             decisions = await self._in_turn(judged, semantic, basis.snapshot)
         else:
@@ -122,14 +122,6 @@ class Pdp:
         self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
-
-    def _basis(self) -> Basis:
-        return Basis(self.snapshot, self._now(), self._store.glance())
-
-    def _judged(self, asked: Asked, basis: Basis) -> Judged:
-        call = asked.call
-        around = basis.around(asked, self._installation)
-        return Judged(asked, *weigh(basis.snapshot, call, self._known(call), around))
 
     async def _at_once(
         self, judged: Iterable[Judged | None], semantic: Semantic, basis: Basis
@@ -143,7 +135,8 @@ class Pdp:
             else:
                 settled = settled_at_once(one, None)
                 allowed = settled.allowed
-                decision, line = self._made("evaluation", settled, basis, one.weighed)
+                read = await self._read(settled, basis.snapshot, one.weighed) if one.asked.large else None
+                decision, line = self._made("evaluation", settled, basis, one.weighed, read)
                 if not self._records.take(line):
                     decision = await self._written(decision, line, must=False)
                 decisions.append(decision)
@@ -158,11 +151,9 @@ class Pdp:
         settled: list[Settled | None] = []
         end = Judged.deadline()
         for one in judged:
-            done = None if one is None else await self._with_use(one.by(end), self._explanation(one.asked, snapshot))
+            explanation = None if one is None else await self._judge.explanation(one.asked, snapshot)
+            done = None if one is None else await self._with_use(one.by(end), explanation)
             settled.append(done)
-            if done is not None and done.explanation is not None:
-                # Many explanations in a row would keep others waiting.
-                await asyncio.sleep(0)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
         told = iter(await asyncio.gather(*(self._recorded("evaluation", one) for one in settled if one is not None)))
@@ -181,9 +172,6 @@ class Pdp:
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
         return Settled(one.asked, verdict, evaluation_id, allowed, used, explanation)
 
-    def _explanation(self, asked: Asked, snapshot: Snapshot) -> Explanation | None:
-        return explain(snapshot, asked.call, self.circumstances(asked)) if asked.explain else None
-
     async def may_explain(self, caller: ServiceAccount, namespace: str) -> bool:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
         return self._permits is not None and await self._permits.may_get_policies(caller, namespace)
@@ -197,7 +185,7 @@ class Pdp:
         """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
         started, counts = time.perf_counter(), self.counts.search
         try:
-            found = await self._searcher.search(asked, kind, self.snapshot, self.circumstances(asked))
+            found = await self._searcher.search(asked, kind, self.snapshot, self._judge.circumstances(asked))
         except RecordFailedError:
             counts.count(Counted.DENY, Reason.RECORD_FAILED)
             raise
@@ -214,10 +202,10 @@ class Pdp:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
 
         def judge(grant: Grant, now: float) -> Verdict:
-            return decide(self.snapshot, asked.call, (grant,), self.circumstances(asked, now))
+            return decide(self.snapshot, asked.call, (grant,), self._judge.circumstances(asked, now), verdict.digest)
 
         # Used up since, as like as not, so that the verdict need not name it.
-        repeated = self._consumer.taken_before(asked, verdict, self._known(asked.call))
+        repeated = self._consumer.taken_before(asked, verdict, self._judge.known(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
             return verdict, None
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
@@ -270,7 +258,7 @@ class Pdp:
         `ClusterUnavailableError`.
         """
         started = time.perf_counter()
-        verdict = self.judge(asked)
+        verdict = await self.judge(asked)
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, Opened) else None
         decision = await self._recorded(
@@ -297,10 +285,20 @@ class Pdp:
         return await self._asking.withdraw(grant, caller.username, reason)
 
     async def _recorded(self, kind: str, one: Settled) -> Decision:
-        decision, line = self._made(kind, one, self._basis(), None)
+        basis = self._judge.basis()
+        read = await self._read(one, basis.snapshot, None) if one.asked.large else None
+        decision, line = self._made(kind, one, basis, None, read)
         return await self._written(decision, line, must=one.used is not None)
 
-    def _made(self, kind: str, one: Settled, basis: Basis, weighed: Iterable[Hop] | None) -> tuple[Decision, bytes]:
+    async def _read(self, one: Settled, snapshot: Snapshot, weighed: Iterable[Hop] | None) -> Read:
+        """Return what a record tells of a call that is large: to seal large values takes long."""
+        call = one.asked.call
+        work = self._lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
+        return await self.offload.run(call.namespace, work)
+
+    def _made(
+        self, kind: str, one: Settled, basis: Basis, weighed: Iterable[Hop] | None, read: Read | None
+    ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the same snapshot, whose policies say what to hide."""
         snapshot, now, seen = basis
         verdict, call, revision, age = one.verdict, one.asked.call, seen.revision, seen.age
@@ -330,6 +328,7 @@ class Pdp:
             age=age,
             now=now,
             weighed=weighed,
+            read=read,
         )
         return decision, line
 

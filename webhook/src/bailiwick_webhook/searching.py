@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from bailiwick_engine.circumstances import Circumstances
@@ -16,12 +17,17 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.search import Kind, candidates, tried
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.offload import Offload
 from bailiwick_webhook.record.search import search_line
 from bailiwick_webhook.store.view import View
 
 __all__ = ["Kind", "Records", "Searched", "Searcher"]
 
 _SLICE: Final = 0.005
+# Rules that are looked through without a pause.
+_FEW: Final = 1_000
+# Names that are tried with a call that is large: each takes as long as to decide it.
+_MOST_LARGE: Final = 100
 
 
 class Records(Protocol):
@@ -53,7 +59,8 @@ class Searched:
 class Searcher:
     """Carries searches out. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(self, store: View, records: Records, now: Callable[[], float]) -> None:
+    def __init__(self, store: View, records: Records, now: Callable[[], float], offload: Offload) -> None:
+        self._offload = offload
         self._store = store
         self._records = records
         self._now = now
@@ -74,10 +81,12 @@ class Searcher:
         names: list[str] = []
         incomplete = False
         if not isinstance(admitted, Reason):
-            found = candidates(endpoint, kind, call, around.now)
-            incomplete = found.hidden
+            work = partial(candidates, endpoint, kind, call, around.now)
+            found = work() if len(endpoint.rules) <= _FEW else await self._offload.run(call.namespace, work)
+            listed = found.names[:_MOST_LARGE] if asked.large else found.names
+            incomplete = found.hidden or len(listed) < len(found.names)
             until = time.monotonic() + _SLICE
-            for name in found.names:
+            for name in listed:
                 outcome = tried(snapshot, endpoint, kind, call, name, around)
                 if outcome:
                     names.append(name)

@@ -6,6 +6,7 @@ test holds the two together.
 """
 
 import re
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -17,7 +18,7 @@ BIG: Final = 2**53
 _ESCAPED_COLONS: Final = (b"\\u003a", b"\\u003A")
 # orjson takes an integer beyond 64 bits for a float. The shortest has 19 digits: -9223372036854775809.
 _LONG: Final = b"0" * 19
-_EMPTY: Final = re.compile(rb"\[[ \t\r\n]*\]|\{[ \t\r\n]*\}")
+_FILLED: Final = re.compile(rb"\[(?![ \t\r\n]*\])|\{(?![ \t\r\n]*\})")
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _DIGITS: Final = bytes(ord("0" if chr(byte) in "0123456789" else " ") for byte in range(256))
 
@@ -65,7 +66,8 @@ def too_many(raw: bytes, most: int = MAX_VALUES) -> bool:
     while values <= most:
         quote = raw.find(b'"', at)
         part = raw[at:] if quote < 0 else raw[at:quote]
-        values += part.count(b",") + part.count(b"[") + part.count(b"{") - len(_EMPTY.findall(part))
+        values += part.count(b",")
+        values += sum(1 for _ in islice(_FILLED.finditer(part), max(0, most - values + 1)))
         text = None if quote < 0 else _STRING.match(raw, quote)
         if text is None:
             break

@@ -71,8 +71,8 @@ async def world() -> AsyncIterator[World]:
     )
     alone = Alone([stored(given)], records=KeptRecords(lambda line: b"unrecordable" in line))
     health.count_answers(alone.application, alone.pdp.counts)
-    exposition = Exposition(alone.pdp._store, cast("Any", Writer()), alone.pdp.counts)
-    status = health.build(alone.pdp._store, lambda: True, {}, exposition, alone.pdp.counts)
+    exposition = Exposition(alone.pdp._judge._store, cast("Any", Writer()), alone.pdp.counts)
+    status = health.build(alone.pdp._judge._store, lambda: True, {}, exposition, alone.pdp.counts)
     async with TestClient(TestServer(alone.application)) as one, TestClient(TestServer(status)) as other:
         yield World(alone, one, other)
 

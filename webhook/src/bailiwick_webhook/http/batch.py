@@ -76,17 +76,17 @@ class Evaluations:
 
     async def _answered(self, request: web.BaseRequest, of: Tenant, caller: Proven, place: Place) -> bytes:
         notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
-        body = await self._edge.body(request, place)
+        body, large = await self._edge.body(request, of, place)
         batch = parse(body)
         self._edge.pay(of, place, 1 if batch is None else len(batch.items))
         if batch is None:
-            asked = await self._edge.call(of, caller, parsed := authzen.parse(body), marks(request))
+            asked = await self._edge.call(of, caller, parsed := authzen.parse(body), marks(request), large=large)
             return await evaluated(self._edge, of, asked, parsed)
         verified, marked = Verified(), marks(request)
         items = [
             None
             if isinstance(item, ProblemError)
-            else await self._edge.call(of, caller, item, _own(marked, index), verified=verified)
+            else await self._edge.call(of, caller, item, _own(marked, index), verified=verified, large=large)
             for index, item in enumerate(batch.items)
         ]
         if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):

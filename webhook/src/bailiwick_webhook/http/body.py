@@ -18,8 +18,8 @@ MAX_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"
 
 
-async def read_object(request: web.BaseRequest, bodies: Bodies, sender: Sender) -> dict[str, Any]:
-    """Read the body as a JSON object. Raises `ProblemError` (400, 429)."""
+async def read_whole(request: web.BaseRequest, bodies: Bodies, sender: Sender) -> bytes:
+    """Read the body, which is said to be JSON. Raises `ProblemError` (400, 429)."""
     check_headers(request)
     content = request.content
     if content.is_eof():
@@ -33,7 +33,7 @@ async def read_object(request: web.BaseRequest, bodies: Bodies, sender: Sender) 
             raw = await body.read(request, MAX_BYTES)
     if raw is None or len(raw) > MAX_BYTES:
         raise bad_request(f"the body is larger than {MAX_BYTES} bytes", "")
-    return parse_object(raw)
+    return raw
 
 
 def check_headers(request: web.BaseRequest) -> None:

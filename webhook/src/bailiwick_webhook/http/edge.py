@@ -20,7 +20,7 @@ from bailiwick_webhook.http import authzen, connections
 from bailiwick_webhook.http.answers import request_id
 from bailiwick_webhook.http.authzen import Approval, Evaluation
 from bailiwick_webhook.http.bodies import Bodies
-from bailiwick_webhook.http.body import read_object
+from bailiwick_webhook.http.body import parse_object, read_whole
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.places import Place, Places, enforcer, other
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
@@ -29,6 +29,7 @@ from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.metrics.table import Port
+from bailiwick_webhook.offload import LARGE
 from bailiwick_webhook.pdp import Decision, Pdp
 from bailiwick_webhook.signing.jose import Why
 from bailiwick_webhook.signing.signer import Signer
@@ -73,6 +74,13 @@ class Tenant(NamedTuple):
     endpoint: str
 
 
+class Sent(NamedTuple):
+    """A body, parsed. `large`: so much was sent that deciding it may take long, see `offload`."""
+
+    members: dict[str, Any]
+    large: bool
+
+
 class Marks(NamedTuple):
     """How a call can be found again: the caller's own id of it, and its W3C `traceparent`."""
 
@@ -95,13 +103,17 @@ class Edge:
     async def asked(self, request: web.BaseRequest, of: Tenant, place: Place) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
         caller = self._known(request, of, place) or await self._proven(request, of, place)
-        parsed = authzen.parse(await self.body(request, place))
+        sent = await self.body(request, of, place)
+        parsed = authzen.parse(sent.members)
         self.pay(of, place)
-        return await self.call(of, caller, parsed, marks(request)), parsed
+        return await self.call(of, caller, parsed, marks(request), large=sent.large), parsed
 
-    async def body(self, request: web.BaseRequest, place: Place) -> dict[str, Any]:
+    async def body(self, request: web.BaseRequest, of: Tenant, place: Place) -> Sent:
         """Read the body of whoever has this place. Raises `ProblemError` (400, 429)."""
-        return await read_object(request, self._bodies, place.held)
+        raw = await read_whole(request, self._bodies, place.held)
+        if len(raw) < LARGE:
+            return Sent(parse_object(raw), large=False)
+        return Sent(await self.pdp.offload.run(of.namespace, partial(parse_object, raw)), large=True)
 
     def pay(self, of: Tenant, place: Place, decisions: int = 1) -> None:
         """Pay for decisions, before any is made. Raises `ProblemError` (429)."""
@@ -116,6 +128,7 @@ class Edge:
         *,
         verified: Verified | None = None,
         searching: bool = False,
+        large: bool = False,
     ) -> Asked:
         """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
         namespace, endpoint = of
@@ -151,6 +164,7 @@ class Edge:
             trace=marked.trace,
             reason=parsed.reason,
             token=token,
+            large=large,
         )
 
     def _shown(self, of: Tenant, approval: Approval) -> _Shown:

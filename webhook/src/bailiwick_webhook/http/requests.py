@@ -40,12 +40,12 @@ class Requests:
         """ARAP, POST access/v1/requests."""
         of = tenant(request)
         caller = await self._edge.caller(request, of, place)
-        body = await self._edge.body(request, place)
+        body, large = await self._edge.body(request, of, place)
         self._edge.pay(of, place)
-        asked = await self._edge.call(of, caller, authzen.parse(body), marks(request))
+        asked = await self._edge.call(of, caller, authzen.parse(body), marks(request), large=large)
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
-        verdict = self._edge.pdp.judge(asked)
+        verdict = await self._edge.pdp.judge(asked)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
             raise forbidden(self._edge.identity.stranger)
         _offered(body, asked)
@@ -95,7 +95,7 @@ class Requests:
     async def cancel(self, request: web.Request, place: Place) -> web.StreamResponse:
         """ARAP, POST access/v1/requests/{id}/cancel."""
         of, caller, grant = await self._task(request, place)
-        body = await self._edge.body(request, place) if request.can_read_body else {}
+        body = (await self._edge.body(request, of, place)).members if request.can_read_body else {}
         said = [_word(body, name) for name in ("reason", "comment")]
         if grant.request.requester.username != caller.account.username:
             raise forbidden("Only the requester itself withdraws a request.")

@@ -67,10 +67,10 @@ class Search:
         """Answer a search."""
         of = tenant(request)
         caller = await self._edge.caller(request, of, place)
-        body = await self._edge.body(request, place)
+        body, large = await self._edge.body(request, of, place)
         parsed = parse(body, self._kind)
         self._edge.pay(of, place)
-        asked = await self._asked(request, caller, parsed)
+        asked = await self._asked(request, caller, parsed, large=large)
         bound = query(self._kind, asked.call, parsed)
         page = pages.read(body, bound)
         try:
@@ -89,15 +89,16 @@ class Search:
             },
         )
 
-    async def _asked(self, request: web.Request, caller: Proven, parsed: Evaluation) -> Asked:
+    async def _asked(self, request: web.Request, caller: Proven, parsed: Evaluation, *, large: bool) -> Asked:
+        of = tenant(request)
         if self._kind is not Kind.SUBJECT:
-            return await self._edge.call(tenant(request), caller, parsed, marks(request), searching=True)
-        namespace, endpoint = tenant(request)
+            return await self._edge.call(of, caller, parsed, marks(request), searching=True, large=large)
+        namespace, endpoint = of
         # Nobody in particular, so that there is nothing to prove, and evidence is not looked at.
         blank = Subject(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)
         call = Call(namespace, endpoint, caller.account, blank, parsed.action, parsed.resource, parsed.context)
         marked = marks(request)
-        return Asked(call, marked.request_id, live_identity=caller.live, trace=marked.trace)
+        return Asked(call, marked.request_id, live_identity=caller.live, trace=marked.trace, large=large)
 
     def _result(self, parsed: Evaluation, name: str) -> dict[str, str]:
         match self._kind:

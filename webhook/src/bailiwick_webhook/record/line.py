@@ -6,9 +6,9 @@ parts that many records share are encoded once.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -60,6 +60,12 @@ def disposition(verdict: Verdict, *, allowed: bool) -> int:
     return {"request": _CHALLENGE, "retry": _ERROR}.get(EXPLAINED[verdict.reason].next_action, _BLOCKED)
 
 
+class Read(NamedTuple):
+    """What the rules read of a call, as `Evidence.attributes` has it."""
+
+    attributes: dict[str, Any] | None
+
+
 class Lines:
     """Makes records. `key` is that of the HMACs; None leaves nothing of values that must not be read."""
 
@@ -87,12 +93,14 @@ class Lines:
         age: float,
         now: float,
         weighed: Iterable[Hop] | None = None,
+        read: Read | None = None,
     ) -> bytes:
         """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened.
 
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
         policies, a line that lists them comes before the first record that was decided by them. `weighed`
-        is what the verdict came from, where that is known. `token` is the approval token that was shown.
+        is what the verdict came from, where that is known; `read` is what `reading` returned, where it was asked
+        already. `token` is the approval token that was shown.
         """
         subject = call.subject
         own: dict[str, Any] = {
@@ -122,7 +130,8 @@ class Lines:
             evidence = self._evidence_of(call, endpoint)
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
-            if (attributes := evidence.attributes(call, weighed)) is not None:
+            attributes = evidence.attributes(call, weighed) if read is None else read.attributes
+            if attributes is not None:
                 own["attributes"] = attributes
         return b"".join(
             (
@@ -138,6 +147,13 @@ class Lines:
                 orjson.dumps(own, option=orjson.OPT_APPEND_NEWLINE)[1:],
             )
         )
+
+    def reading(
+        self, call: Call, endpoint: CompiledEndpoint | None, weighed: Iterable[Hop] | None
+    ) -> Callable[[], Read]:
+        """Return what tells what is read of a call. It may be called in another thread: all that is shared is here."""
+        evidence = None if endpoint is None else self._evidence_of(call, endpoint)
+        return lambda: Read(None if evidence is None else evidence.attributes(call, weighed))
 
     def _evidence_of(self, call: Call, endpoint: CompiledEndpoint) -> Evidence:
         key = (call.namespace, call.endpoint)
