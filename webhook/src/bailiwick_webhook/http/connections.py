@@ -24,6 +24,8 @@ from bailiwick_webhook.metrics.table import Port
 # done about each takes about a tenth of a millisecond.
 _FROM_ENFORCERS: Final = 64
 _FROM_OTHERS: Final = 8
+# Found once: it is on the way of every request.
+_take: Final = web.RequestHandler.data_received
 
 
 class Connection(ClientErrorHandler):
@@ -70,18 +72,19 @@ class Connection(ClientErrorHandler):
         entry, server = self.entry, self._server
         if self._held:
             self._held += data
-            return
-        if not data or entry is None:
-            super().data_received(data)
-            return
-        pacer = server.enforcers if entry.enforcer else server.others
-        if pacer.free():
-            super().data_received(data)
-            return
-        self._held, self._waits_as = data, entry.holder
-        if self.transport is not None:
-            self.transport.pause_reading()
-        pacer.wait(self, entry.holder, entry.address)
+        elif (
+            not data
+            or entry is None
+            # As many as there are may all be taken in one turn: the usual case, which costs next to nothing.
+            or (entry.enforcer and server.table.enforcers <= _FROM_ENFORCERS)
+            or (pacer := server.enforcers if entry.enforcer else server.others).free()
+        ):
+            _take(self, data)
+        else:
+            self._held, self._waits_as = data, entry.holder
+            if self.transport is not None:
+                self.transport.pause_reading()
+            pacer.wait(self, entry.holder, entry.address)
 
     def turn(self) -> None:
         """Take what waited."""
@@ -89,7 +92,7 @@ class Connection(ClientErrorHandler):
         transport = self.transport
         if transport is None:
             return
-        super().data_received(held)
+        _take(self, held)
         # Unless aiohttp itself wants no more for now.
         if not (self._reading_paused or self._buffer_paused):
             transport.resume_reading()
@@ -104,22 +107,26 @@ class Connection(ClientErrorHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Answer what was asked."""
-        if self.entry is not None:
+        entry = self.entry
+        if entry is not None and not entry.enforcer:
             # Before it is sent: who does not read what they are told makes room.
-            self._server.table.rests(self.entry)
+            self._server.table.rests(entry)
         return await super().finish_response(request, resp, start_time)
 
     def asked(self) -> None:
         """Count a request whose head is there."""
-        if self.entry is not None:
-            self._server.table.begins(self.entry)
+        entry = self.entry
+        # Nothing of an enforcer's connection changes by this, once it has asked for the first time.
+        if entry is not None and not entry.enforcer:
+            self._server.table.begins(entry)
         self._left -= 1
         self.last = self._left <= 0 or time.monotonic() > self._until
 
     def proven(self, account: str, *, enforces: bool) -> None:
         """Take note of who asks on it."""
-        if self.entry is not None:
-            self._server.table.proven(self.entry, account, enforces=enforces)
+        entry = self.entry
+        if entry is not None and (entry.holder != account or entry.enforcer is not enforces):
+            self._server.table.proven(entry, account, enforces=enforces)
 
     def malformed(self, error: object) -> None:
         """Count a client's mistake."""

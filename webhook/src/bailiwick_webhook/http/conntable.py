@@ -56,8 +56,10 @@ class ConnectionTable:
         self._first = first
         self._counts = counts
         self._clock = clock
-        self._enforcers = Quota(parts.enforcers)
+        self._shares = Quota(parts.enforcers)
         self._others = 0
+        self.enforcers = 0
+        """How many connections are of enforcers."""
         self._queue: EvictionQueue[Entry] = EvictionQueue()
         self._known: OrderedDict[str, float] = OrderedDict()
 
@@ -92,13 +94,15 @@ class ConnectionTable:
             self._may_go(entry)
 
     def proven(self, entry: Entry, account: str, *, enforces: bool) -> None:
-        """Take note of who asks on a connection. It is asked anew with each request, since policies change."""
-        if entry.holder == account and entry.enforcer is enforces:
-            return
+        """Take note of who asks on a connection, where that is not who asked before.
+
+        It is looked at with each request, since policies change.
+        """
         self._leave_part(entry)
         entry.holder = account
-        if enforces and self._enforcers.take(account) is None:
+        if enforces and self._shares.take(account) is None:
             entry.enforcer, entry.over_share = True, False
+            self.enforcers += 1
             self._count(Who.ENFORCERS, 1)
             self._remember(entry.address)
             return
@@ -125,8 +129,9 @@ class ConnectionTable:
         if entry.evictable:
             self._stays(entry)
         if entry.enforcer:
-            self._enforcers.give_back(entry.holder)
+            self._shares.give_back(entry.holder)
             entry.enforcer = False
+            self.enforcers -= 1
             self._count(Who.ENFORCERS, -1)
         else:
             self._others -= 1
