@@ -61,10 +61,60 @@ PANELS: Final = (
         "Requests under way, and refused as too many",
         "short",
         (
-            ("sum by (pod) (bailiwick_requests_under_way{%})", "{{pod}}"),
-            ("sum by (why) (increase(bailiwick_requests_overloaded_total{%}[$__rate_interval]))", "refused: {{why}}"),
+            ("sum by (pod, who) (bailiwick_requests_under_way{%})", "{{pod}} {{who}}"),
+            (
+                "sum by (why, who) (increase(bailiwick_requests_overloaded_total{%}[$__rate_interval]))",
+                "refused: {{why}} {{who}}",
+            ),
         ),
-        "--requests-at-once is the most of one process, and half of it that of one sender alone.",
+        "--requests-at-once is the most of one process. Enforcers and all others have a part of it each.",
+    ),
+    Panel(
+        "Open connections",
+        "none",
+        (("sum by (pod, port, who) (bailiwick_connections{%})", "{{pod}} {{port}} {{who}}"),),
+        "--connections and --admission-connections are the most of one process.",
+    ),
+    Panel(
+        "Connections that felt a bound",
+        "none",
+        (
+            (
+                "sum by (port, why) (increase(bailiwick_connections_limited_total{%}[$__rate_interval]))",
+                "{{port}} {{why}}",
+            ),
+        ),
+    ),
+    Panel(
+        "TLS handshakes",
+        "reqps",
+        (
+            (
+                "sum by (port, outcome) (rate(bailiwick_tls_handshakes_total{%}[$__rate_interval]))",
+                "{{port}} {{outcome}}",
+            ),
+            ("sum by (port) (bailiwick_tls_handshakes_waiting{%})", "{{port}} waiting"),
+        ),
+    ),
+    Panel(
+        "Bodies that are being read",
+        "bytes",
+        (("sum by (pod, who) (bailiwick_body_bytes{%})", "{{pod}} {{who}}"),),
+        "--body-bytes is the most of one process.",
+    ),
+    Panel(
+        "What clients do wrong",
+        "none",
+        (
+            (
+                "sum by (port, who) (increase(bailiwick_bodies_slow_total{%}[$__rate_interval]))",
+                "slow bodies: {{port}} {{who}}",
+            ),
+            (
+                "sum by (port) (increase(bailiwick_requests_malformed_total{%}[$__rate_interval]))",
+                "malformed: {{port}}",
+            ),
+        ),
     ),
     Panel(
         "Age of what is known",

@@ -54,6 +54,8 @@ CHANGED: Final[dict[str, Any]] = {
     "webhook.autoscaling.metrics": [{"type": "Pods"}],
     "webhook.autoscaling.behavior": {"scaleUp": {}},
     "networkPolicy.decisionFrom": [{"podSelector": {}}],
+    "networkPolicy.admissionCIDRs": ["10.0.0.2/32"],
+    "networkPolicy.admissionFrom": [{"podSelector": {}}],
     "networkPolicy.metricsFrom": [],
     "networkPolicy.egressCIDRs": ["10.0.0.0/8"],
     "networkPolicy.egressPorts": [6443],

@@ -131,17 +131,56 @@ def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:
 def test_each_process_has_a_status_port_by_which_the_operator_finds_it(count: int) -> None:
     rendering = charts.render({"webhook": {"processes": count}})
     names = ["status", *(f"status-{index}" for index in range(1, count))]
-    wanted = {"https": 8443, **{name: 8081 + index for index, name in enumerate(names)}}
+    wanted = {"https": 8443, "admission": 9443, **{name: 8081 + index for index, name in enumerate(names)}}
     ports = container(rendering, "webhook")["ports"]
     assert {port["name"]: port["containerPort"] for port in ports} == wanted
     service = rendering.one("Service", "bailiwick-webhook")["spec"]["ports"]
     assert {port["name"]: (port["port"], port["targetPort"]) for port in service} == {
         "https": (443, "https"),
+        "admission": (9443, "admission"),
         **{name: (8081 + index, name) for index, name in enumerate(names)},
     }
     (policy,) = [one for one in rendering.of("NetworkPolicy") if one["metadata"]["name"] == "bailiwick-webhook"]
     let_in = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
-    assert let_in == ["https", *range(8081, 8081 + count)]
+    assert let_in == ["https", "admission", *range(8081, 8081 + count)]
+
+
+def ingress(given: Values, port: str) -> list[Object]:
+    rendering = charts.render(given)
+    rules = rendering.one("NetworkPolicy", "bailiwick-webhook")["spec"]["ingress"]
+    return [rule for rule in rules if rule["ports"][0]["port"] == port]
+
+
+def test_the_api_server_asks_on_a_port_of_its_own_that_the_registration_names() -> None:
+    rendering = charts.render()
+    (entry,) = rendering.one("ValidatingWebhookConfiguration", "bailiwick-endpointpolicies")["webhooks"]
+    called = entry["clientConfig"]["service"]
+    service = rendering.one("Service", called["name"])["spec"]["ports"]
+    (port,) = [one for one in service if one["port"] == called["port"]]
+    assert (port["name"], port["targetPort"]) == ("admission", "admission")
+    (container_port,) = [one for one in container(rendering, "webhook")["ports"] if one["name"] == "admission"]
+    assert f"--admission-port={container_port['containerPort']}" in rendering.args("webhook")
+    # Not the one that everybody may reach.
+    assert f"--port={container_port['containerPort']}" not in rendering.args("webhook")
+
+
+def test_only_the_api_server_is_let_in_there_as_far_as_the_chart_is_told_where_it_is() -> None:
+    assert ingress({}, "admission") == [{"ports": [{"port": "admission", "protocol": "TCP"}]}]
+    agents = {"podSelector": {"matchLabels": {"k8s-app": "konnectivity-agent"}}}
+    told: Values = {"networkPolicy": {"admissionCIDRs": ["10.0.0.2/32", "fd00::2/128"], "admissionFrom": [agents]}}
+    (rule,) = ingress(told, "admission")
+    assert rule["from"] == [{"ipBlock": {"cidr": "10.0.0.2/32"}}, {"ipBlock": {"cidr": "fd00::2/128"}}, agents]
+    # Decisions are another matter.
+    assert ingress(told, "https") == [{"ports": [{"port": "https", "protocol": "TCP"}]}]
+    assert "admissionCIDRs is empty" in charts.notes()
+    assert "admissionCIDRs is empty" not in charts.notes(told)
+
+
+def test_where_the_api_server_does_not_ask_nobody_is_let_in_and_no_service_leads_there() -> None:
+    off: Values = {"admission": {"enabled": False}}
+    assert ingress(off, "admission") == []
+    service = charts.render(off).one("Service", "bailiwick-webhook")["spec"]["ports"]
+    assert "admission" not in {one["name"] for one in service}
 
 
 def test_a_pod_that_is_to_go_answers_until_nobody_asks_it() -> None:
