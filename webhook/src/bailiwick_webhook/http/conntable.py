@@ -24,8 +24,6 @@ from bailiwick_webhook.metrics.table import Closing, Port, Who
 KNOWN_SECONDS: Final = 600.0
 _MOST_KNOWN: Final = 1_024
 
-_log = LogLimit()
-
 
 class Entry:
     """One open connection. `holder`: its address, or the account that was proven last. `end` closes it at once."""
@@ -56,6 +54,8 @@ class ConnectionTable:
         self._first = first
         self._counts = counts
         self._clock = clock
+        # Of its own, so that what happens at one port hides nothing of another.
+        self._log = LogLimit()
         self._shares = Quota(parts.enforcers)
         self._others = 0
         self.enforcers = 0
@@ -98,6 +98,9 @@ class ConnectionTable:
 
         It is looked at with each request, since policies change.
         """
+        if entry.ended:
+            # Its client went away while it was proven.
+            return
         self._leave_part(entry)
         entry.holder = account
         if enforces and self._shares.take(account) is None:
@@ -167,7 +170,7 @@ class ConnectionTable:
     def _limited(self, why: Closing, holder: str) -> None:
         self._counts.connections_limited[self._port, why] += 1
         if why is not Closing.SILENT:
-            _log.warning(_SAID[why], port=self._port.value, holder=holder, open=self._others, most=self._most)
+            self._log.warning(_SAID[why], port=self._port.value, holder=holder, open=self._others, most=self._most)
 
 
 _SAID: Final = {
