@@ -24,6 +24,7 @@ from support.objects import policy
 from support.pdp.fresh import SHARED, Fresh
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant
+from support.waiting import until
 
 SECONDS: Final = 60.0
 CALLS_SECONDS: Final = 12.0
@@ -81,7 +82,8 @@ def test_ab_35_all_floods_at_once_leave_an_enforcement_points_fresh_connections_
         calls = fresh.calls(CALLS_SECONDS)
         # Behind an address that the floods come from too, as behind a node that translates addresses.
         shared = fresh.calls(CALLS_SECONDS / 2, SHARED)
-        reviewed = review(point, certificate[0])
+        # From an address that holds little a policy is judged, be it at a second try, as the API server's own.
+        until(lambda: review(point, certificate[0]) == requests.codes.ok, "a policy is judged", 10)
         health = requests.get(f"{point.status_url}/readyz", timeout=10)
     print(f"\nwithout: {before}\nunder the floods: {calls}\nfrom their address: {shared}\n{flood.counts}")  # noqa: T201 - figures
     assert calls.share >= 0.99
@@ -89,8 +91,6 @@ def test_ab_35_all_floods_at_once_leave_an_enforcement_points_fresh_connections_
     assert calls.quantile(0.9) < 2.0
     assert shared.share >= 0.9
     assert health.status_code == requests.codes.ok
-    # From an address that holds little a policy is judged, or is told to come again.
-    assert reviewed in {200, 429}
     log = point.process.log.read_text()
     assert "unforeseen failure" not in log
     assert '"level": "error"' not in log

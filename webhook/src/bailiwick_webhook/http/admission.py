@@ -1,10 +1,10 @@
 """`POST /admission/validate` of the admission port: AdmissionReviews of policies (admission.k8s.io/v1).
 
-Holds: anybody who reaches the port may post. So requests under way and the bytes of bodies are bounded, and no address
-has more of either than is free. An answer tells nobody more than they sent, but for what stands around a policy of an
-endpoint that they can name. What cannot be judged is no 200: the API server takes that for a refusal for as long as
-the registration says Fail, and tries again where it is told when. `?timeout` makes the time shorter, never longer than
-ours.
+Holds: anybody who reaches the port may post. So the bytes of bodies and the reviews that are judged are bounded, and
+no address has more of either than is free; a connection whose body is still to come makes room for others. An answer
+tells nobody more than they sent, but for what stands around a policy of an endpoint that they can name. What cannot be
+judged is no 200: the API server takes that for a refusal for as long as the registration says Fail, and tries again
+where it is told when. `?timeout` makes the time shorter, never longer than ours.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import Answer, answer
 from bailiwick_webhook.admission.bench import MOST_SECONDS, Bench, LostError
 from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
+from bailiwick_webhook.http import connections
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.bodies import Bodies
 from bailiwick_webhook.http.body import check_headers
@@ -60,10 +61,6 @@ class Validate:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer one. Raises `ProblemError`."""
         until = asyncio.get_running_loop().time() + _seconds(request.query.get("timeout"))
-        address = request.remote or ""
-        if self._places.take(address) is not None:
-            _limited.warning("too many policies are being judged", address=address, its=self._places.held(address))
-            raise self._overloaded()
         try:
             found = await self._answered(request, until)
         except TimeoutError:
@@ -75,8 +72,6 @@ class Validate:
             self._counts[Admission.FAILED] += 1
             detail = "The policy cannot be judged; the decision point's log says why."
             raise ProblemError(500, "internal", "Internal error", detail) from None
-        finally:
-            self._places.give_back(address)
         self._counts[found.outcome] += 1
         return json(200, found.body)
 
@@ -123,7 +118,18 @@ class Validate:
             if raw is None:
                 self._counts[Admission.UNREADABLE] += 1
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
+            # From here on its connection makes room for nobody, and it has a place: slow bodies would take all of both.
+            connections.asked(request)
+            return await self._judged(raw, until, address)
+
+    async def _judged(self, raw: bytes, until: float, address: str) -> Finding:
+        if self._places.take(address) is not None:
+            _limited.warning("too many policies are being judged", address=address, its=self._places.held(address))
+            raise self._overloaded()
+        try:
             return await self._bench.examine(raw, until, address)
+        finally:
+            self._places.give_back(address)
 
     def _overloaded(self) -> ProblemError:
         self._counts[Admission.OVERLOADED] += 1
