@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
+from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject, Variable
 from bailiwick_engine import checks
-from bailiwick_engine.binding import sha256
 from bailiwick_engine.compiled import (
     BrokenPolicy,
     CompiledCondition,
@@ -26,11 +25,12 @@ from bailiwick_engine.conditions import Scope
 from bailiwick_engine.gates import gate_of
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policydigest import policy_digest
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.ruledigest import rule_digest
 from bailiwick_engine.settings import compile_conditions, compile_resources, compile_settings
 from bailiwick_engine.steps import Steps, whole
-from bailiwick_engine.subjects import keys_of, keys_of_all, spelled, workloads_of
+from bailiwick_engine.subjects import Named, Subjects, keys_of, spelled
 
 __all__ = [
     "Compilation",
@@ -39,6 +39,7 @@ __all__ = [
     "compile_policy",
     "compile_steps",
     "parse_spec",
+    "parse_steps",
     "policy_ref",
     "salvaged",
 ]
@@ -67,6 +68,21 @@ def parse_spec(raw: object) -> EndpointPolicySpec | tuple[Problem, ...]:
         return tuple(Problem(_path(entry["loc"]), entry["msg"]) for entry in error.errors())
 
 
+def parse_steps(raw: object) -> Steps[EndpointPolicySpec | tuple[Problem, ...]]:
+    """Parse a stored `spec` likewise, a rule a step: of one policy they may hold a million characters."""
+    if isinstance(raw, dict) and isinstance(rules := raw.get("rules"), list):
+        parsed: list[Rule] = []
+        for rule in rules:
+            try:
+                parsed.append(_RULE.validate_python(rule))
+            except ValidationError:
+                # So that problems are told in the same words and the same order, whole.
+                return parse_spec(raw)
+            yield
+        raw = {**raw, "rules": parsed}
+    return parse_spec(raw)
+
+
 def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
     """Compile a stored object for the snapshot; a broken one says whom it denies.
 
@@ -78,10 +94,11 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy]:
     """Compile a stored object likewise, an expression a step: one policy may hold a thousand."""
     ref = policy_ref(raw)
-    spec = parse_spec(raw.get("spec"))
+    spec = yield from parse_steps(raw.get("spec"))
     if isinstance(spec, tuple):
         return salvaged(ref, raw.get("spec"))
-    scope = Scope.of(spec.variables or ())
+    scope = yield from _scope(spec.variables or ())
+    yield
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
     if isinstance(compiled, CompiledPolicy):
         return compiled
@@ -105,6 +122,15 @@ def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     return Compilation(None, compiled)
 
 
+def _scope(variables: Sequence[Variable]) -> Steps[Scope]:
+    """Compile variables, one a step: as long as the scope of all but the last is there, only the last is compiled."""
+    shorter = [Scope.of(())]
+    for count in range(1, len(variables)):
+        shorter.append(Scope.of(variables[:count]))
+        yield
+    return Scope.of(variables)
+
+
 def _compile(
     ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope, *, suspended: bool
 ) -> Steps[CompiledPolicy | tuple[Problem, ...]]:
@@ -118,11 +144,12 @@ def _compile(
         compiled.append((rule, conditions))
     if problems:
         return tuple(_named_place(ref, spec, problem) for problem in problems)
-    digest = sha256(spec.model_dump(mode="json", exclude_none=True))
-    yield
+    digest = yield from policy_digest(spec)
+    subjects, sensitive = Subjects(spec.subjects), frozenset(spec.sensitive or ())
     rules = []
     for rule, conditions in compiled:
-        rules.append(_rule(ref, spec, rule, digest, scope, conditions, suspended=suspended))
+        named = subjects.named(rule.subjects)
+        rules.append(_rule(ref, spec, rule, digest, scope, conditions, named, sensitive, suspended=suspended))
         yield
     return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules))
 
@@ -154,13 +181,15 @@ def _settings(
     return (compiled, ()) if isinstance(compiled, CompiledSettings) else (None, compiled)
 
 
-def _rule(
+def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
     ref: PolicyRef,
     spec: EndpointPolicySpec,
     rule: Rule,
     digest: str,
     scope: Scope,
     conditions: tuple[CompiledCondition, ...],
+    named: Named,
+    sensitive: frozenset[str],
     *,
     suspended: bool,
 ) -> CompiledRule:
@@ -173,8 +202,8 @@ def _rule(
         policy_digest=digest,
         name=rule.name,
         effect=effect,
-        subjects=keys_of_all(subjects),
-        workloads=workloads_of(subjects),
+        subjects=named.keys,
+        workloads=named.workloads,
         actions=NameSet.of(rule.actions),
         resources=compile_resources(rule.resources),
         intents=frozenset(rule.intents) if rule.intents else None,
@@ -193,7 +222,7 @@ def _rule(
         )
         if rule.approval
         else None,
-        sensitive=frozenset(spec.sensitive or ()),
+        sensitive=sensitive,
     )
 
 
@@ -239,6 +268,7 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
 
 
 _SUBJECTS = TypeAdapter(list[Subject])
+_RULE = TypeAdapter(Rule)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
