@@ -29,7 +29,7 @@ class Budget:
     total: int = 192 * MIB
     namespace: int = 96 * MIB
     policy: int = 16 * MIB
-    policies: int = 5_000
+    policies: int = 10_000
     text: int = 0
 
 
@@ -84,22 +84,18 @@ class _Sum:
     def more(self, made: Footprint) -> int:
         """Return how many bytes a policy would add."""
         known = self.expressions
-        return made.own + sum(size for one, size in made.expressions.items() if one not in known)
-
-    def less(self, made: Footprint) -> int:
-        """Return how many bytes go with a policy that is among them."""
-        return made.own + sum(size for one, size in made.expressions.items() if self.expressions[one][1] == 1)
+        return made.own + sum(size for one, size in made.expressions if one not in known)
 
     def add(self, made: Footprint) -> None:
         self.own, self.text, self.count = self.own + made.own, self.text + made.text, self.count + 1
-        for one, size in made.expressions.items():
+        for one, size in made.expressions:
             known, times = self.expressions.get(one, (size, 0))
             self.expressions[one] = (known, times + 1)
             self.shared += 0 if times else known
 
     def remove(self, made: Footprint) -> None:
         self.own, self.text, self.count = self.own - made.own, self.text - made.text, self.count - 1
-        for one in made.expressions:
+        for one, _ in made.expressions:
             known, times = self.expressions[one]
             if times > 1:
                 self.expressions[one] = (known, times - 1)
@@ -186,6 +182,16 @@ class Ledger:
             del self._accounts[namespace]
         return before.symmetric_difference(over)
 
+    def claim(self, namespace: str, name: str) -> Claim | None:
+        """Return what a policy asks for; None where it is not known."""
+        account = self._accounts.get(namespace)
+        return None if account is None else account.claims.get(name)
+
+    def fits(self, namespace: str) -> bool:
+        """Tell whether all policies of a namespace fit beside each other, whatever others have."""
+        account = self._accounts.get(namespace)
+        return account is None or self._fit(account, self.budget.namespace)
+
     def excess(self, namespace: str, name: str) -> Excess | None:
         """Return of what a policy is over, as it was settled; None where it is not."""
         account = self._accounts.get(namespace)
@@ -234,10 +240,8 @@ class Ledger:
 
     def _filled(self, account: _Account, most: int) -> Steps[tuple[_Sum, dict[str, Excess]]]:
         """Let policies in, the oldest first, for as long as they fit; one that does not makes room for the next."""
-        budget, every = self.budget, account.every
-        fits = not (_exceeds(every.bytes, most) or _exceeds(every.text, budget.text))
-        if fits and not account.large and not _exceeds(every.count, budget.policies):
-            return every, {}
+        if self._fit(account, most):
+            return account.every, {}
         within, over = _Sum(), dict[str, Excess]()
         for number, (_, name) in enumerate(tuple(account.order)):
             claim = account.claims[name]
@@ -249,6 +253,12 @@ class Ledger:
             if number % _STEP == _STEP - 1:
                 yield
         return within, over
+
+    def _fit(self, account: _Account, most: int) -> bool:
+        every, budget = account.every, self.budget
+        if account.large or _exceeds(every.bytes, most) or _exceeds(every.text, budget.text):
+            return False
+        return not _exceeds(every.count, budget.policies)
 
     def _excess(self, claim: Claim, within: _Sum, most: int) -> Excess | None:
         """Return of what a policy is over beside these."""

@@ -6,6 +6,7 @@ it hold it, and the text, which is kept several times.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 EXPRESSION: Final = 1_600
@@ -39,10 +40,16 @@ _ADDED: Final = {"member": 1, "optional": 2, "macro": 5}
 _TWICE: Final = 8
 # Of an index, a list or a map: a node and its type. Parentheses alone are none.
 _BRACKETS: Final = 3
+_SHORT: Final = 256
 
 
 def expression_bytes(text: str) -> int:
     """Return how many bytes an expression takes when it is compiled."""
+    # Thousands of policies have the same few short ones.
+    return _remembered(text) if len(text) <= _SHORT else _estimated(text)
+
+
+def _estimated(text: str) -> int:
     characters = _KEPT * kept(text) + _TEXT * len(text.encode("utf-8", "replace"))
     return min(MOST, EXPRESSION + NODE * _nodes(text) + characters)
 
@@ -53,6 +60,9 @@ def kept(text: str) -> int:
         return len(text)
     widest = max(text)
     return len(text) * (1 if widest <= _LAST_LATIN else 2 if widest <= _LAST_OF_TWO_BYTES else 4)
+
+
+_remembered: Final = lru_cache(maxsize=1_024)(_estimated)
 
 
 def _nodes(text: str) -> int:

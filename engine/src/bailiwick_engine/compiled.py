@@ -198,7 +198,8 @@ class BrokenPolicy:
     """A policy that did not compile; what could still be read of it says whom it denies.
 
     `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
-    hold all the same; where they cannot be read, the endpoint is denied, whatever the mode.
+    hold all the same; where they cannot be read, the endpoint is denied, whatever the mode. `withheld`: it is over
+    budget, and was not compiled.
     """
 
     ref: PolicyRef
@@ -207,3 +208,4 @@ class BrokenPolicy:
     audit: bool
     settings: CompiledSettings | None = None
     carries_settings: bool = False
+    withheld: bool = False

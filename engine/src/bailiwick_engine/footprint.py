@@ -7,6 +7,8 @@ what is counted must fit the memory: tests/unit/engine/test_footprint.py holds i
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
@@ -36,25 +38,27 @@ _REQUIREMENT: Final = 200
 _SLOT: Final = 16
 _SMALL_SET: Final = 216
 _SMALL: Final = 5
+_FEW: Final = 8
+_SHORT: Final = 256
 
 Json = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """`own`: bytes of all but expressions. `expressions`: by what they are known by, bytes of each that it has.
+    """`own`: bytes of all but expressions. `expressions`: what each that it has is known by, and its bytes.
 
     Policies of a namespace that have an expression in common keep one between them. `text`: bytes of the spec as JSON.
     """
 
     own: int
-    expressions: Mapping[int, int]
+    expressions: tuple[tuple[int, int], ...]
     text: int
 
     @property
     def alone(self) -> int:
         """The bytes of a policy that has no expression in common with any other."""
-        return self.own + sum(self.expressions.values())
+        return self.own + sum(size for _, size in self.expressions)
 
 
 def footprint(spec: Json) -> Footprint:
@@ -77,7 +81,8 @@ def footprint_steps(spec: Json) -> Steps[Footprint]:
         yield
     made.names(_list(members.get("sensitive")))
     # Its text waits beside it when it is compiled anew.
-    return Footprint(min(MOST, made.own + text), made.expressions, text)
+    expressions = tuple(made.expressions.items())
+    return Footprint(min(MOST, made.own + text), _one(expressions) if len(expressions) <= _FEW else expressions, text)
 
 
 class _Estimate:
@@ -86,18 +91,20 @@ class _Estimate:
     def __init__(self) -> None:
         self.own = _POLICY
         self.expressions: dict[int, int] = {}
-        self._scope: tuple[tuple[str, str], ...] = ()
+        # Stands for the variables that expressions see.
+        self._scope = b""
         # Of each name of a subject: how many keys, and how many bytes its workload takes.
         self._subjects: dict[str, tuple[int, int]] = {}
         self._named: set[frozenset[str]] = set()
         self._listed: set[tuple[str, ...]] = set()
 
     def variables(self, listed: list[Json]) -> None:
-        found = [_object(one) for one in listed]
-        self._scope = tuple((_text(one.get("name")), _text(one.get("expression"))) for one in found)
-        for name, text in self._scope:
+        for one in map(_object, listed):
+            name, text = _text(one.get("name")), _text(one.get("expression"))
             self.own += _VARIABLE + len(name)
             self._expression(text)
+            # Of the next one, and of all conditions.
+            self._scope = _digest(self._scope, name, text)
 
     def subjects(self, listed: list[Json]) -> None:
         for one in map(_object, listed):
@@ -149,17 +156,18 @@ class _Estimate:
 
     def rule(self, rule: Mapping[str, Json]) -> None:
         self.own += _RULE + len(_text(rule.get("name")))
-        listed = frozenset(_text(one) for one in _list(rule.get("subjects")))
-        keys = sum(self._subjects.get(name, (0, 0))[0] for name in listed)
+        listed = frozenset([_text(one) for one in _list(rule.get("subjects"))])
+        found = [self._subjects[name] for name in listed if name in self._subjects]
+        keys = sum([count for count, _ in found])
         if listed not in self._named:
             self._named.add(listed)
-            self.own += _set(keys) + sum(self._subjects.get(name, (0, 0))[1] for name in listed)
+            self.own += _set(keys) + sum([asked for _, asked in found])
         actions = [_text(one) for one in _list(rule.get("actions"))]
         self._names(actions)
         self.own += _ACTION * len(actions)
         spread = keys * len(actions)
-        found = not any(one.endswith("*") for one in actions) and spread <= SPREAD
-        self.own += spread * _ENTRY if found else keys * _TRIED
+        plain = spread <= SPREAD and not any(one.endswith("*") for one in actions)
+        self.own += spread * _ENTRY if plain else keys * _TRIED
         self._resources(rule)
         self.names(_list(rule.get("intents")))
         self._conditions(rule)
@@ -172,10 +180,10 @@ class _Estimate:
 
     def _names(self, listed: list[Json]) -> None:
         """Count names that other rules of the policy may list too, and then keep one set between them."""
-        names = tuple(_text(one) for one in listed)
+        names = tuple([_text(one) for one in listed])
         if names not in self._listed:
             self._listed.add(names)
-            self.own += _NAMES + _strings(names) + _set(len(names)) + _SLOT * len(names)
+            self.own += _few_names(names) if len(names) <= _FEW else _names(names)
 
     def _resources(self, of: Mapping[str, Json]) -> None:
         for entry in map(_object, _list(of.get("resources"))):
@@ -195,7 +203,7 @@ class _Estimate:
             self._expression(_text(condition.get("expression")))
 
     def _expression(self, text: str) -> None:
-        known = hash((self._scope, text))
+        known = _known(self._scope, text) if len(text) > _SHORT else _short_known(self._scope, text)
         if known not in self.expressions:
             self.expressions[known] = expression_bytes(text)
 
@@ -210,6 +218,35 @@ class _Estimate:
             self.own += _STEP + kept(_text(step.get("name"))) + _strings(_list(step.get("groups")))
 
 
+def _digest(scope: bytes, *parts: str) -> bytes:
+    """Return what stands for these; the same in every process, since admission compares what two of them found."""
+    made = blake2b(scope, digest_size=8)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        made.update(len(encoded).to_bytes(4, "big") + encoded)
+    return made.digest()
+
+
+def _known(scope: bytes, text: str) -> int:
+    return int.from_bytes(_digest(scope, text), "big")
+
+
+_short_known: Final = lru_cache(maxsize=1_024)(_known)
+
+
+def _names(names: tuple[str, ...]) -> int:
+    return _NAMES + _strings(names) + _set(len(names)) + _SLOT * len(names)
+
+
+_few_names: Final = lru_cache(maxsize=1_024)(_names)
+
+
+@lru_cache(maxsize=1_024)
+def _one(expressions: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Return the same object for equal ones, of which thousands of policies have the same few."""
+    return expressions
+
+
 def _length(spec: Json) -> int:
     try:
         return len(orjson.dumps(spec))
@@ -219,7 +256,7 @@ def _length(spec: Json) -> int:
 
 
 def _strings(listed: Iterable[Json]) -> int:
-    return sum(_STRING + kept(_text(one)) for one in listed)
+    return sum([_STRING + kept(_text(one)) for one in listed])
 
 
 def _set(count: int) -> int:

@@ -6,15 +6,18 @@ to what the rules list, so that no policy makes the index of its endpoint explod
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.keys import Key
+from bailiwick_engine.steps import Steps, whole
 
 SPREAD: Final = 1_024
 """Entries that one rule may take, subjects times actions. One that would take more is tried by name instead."""
 
+_STEP: Final = 256
 _Rules = tuple[CompiledRule, ...]
+_Name = TypeVar("_Name", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,17 @@ class Index:
     @classmethod
     def of(cls, rules: Iterable[CompiledRule]) -> Self:
         """Build the index."""
+        return whole(cls.steps(rules))
+
+    @classmethod
+    def steps(cls, rules: Iterable[CompiledRule]) -> Steps[Self]:
+        """Build it in steps, each of a rule or of some hundred names."""
         exact: dict[Key, dict[str, list[CompiledRule]]] = {}
         tried: dict[Key, list[CompiledRule]] = {}
         for rule in rules:
             names = rule.actions
-            whole = not names.everything and not names.prefixes
-            if whole and len(rule.subjects) * len(names.exact) <= SPREAD:
+            plain = not names.everything and not names.prefixes
+            if plain and len(rule.subjects) * len(names.exact) <= SPREAD:
                 for key in rule.subjects:
                     actions = exact.setdefault(key, {})
                     for action in names.exact:
@@ -44,10 +52,13 @@ class Index:
             else:
                 for key in rule.subjects:
                     tried.setdefault(key, []).append(rule)
-        return cls(
-            {key: {action: tuple(found) for action, found in actions.items()} for key, actions in exact.items()},
-            {key: tuple(found) for key, found in tried.items()},
-        )
+            yield
+        found: dict[Key, Mapping[str, _Rules]] = {}
+        for key, actions in exact.items():
+            found[key] = yield from frozen(actions)
+            if len(found) % _STEP == 0:
+                yield
+        return cls(found, (yield from frozen(tried)))
 
     def speaking_of(self, keys: frozenset[Key], action: str) -> Sequence[CompiledRule]:
         """Return the rules that name one of these keys and this action, each once."""
@@ -72,3 +83,13 @@ class Index:
         if (tried := self.tried.get(key)) is not None:
             found += tuple(rule for rule in tried if action in rule.actions)
         return found
+
+
+def frozen(found: Mapping[_Name, list[CompiledRule]]) -> Steps[Mapping[_Name, _Rules]]:
+    """Return the same with tuples, in steps of some hundred names."""
+    made: dict[_Name, _Rules] = {}
+    for name, rules in found.items():
+        made[name] = tuple(rules)
+        if len(made) % _STEP == 0:
+            yield
+    return made

@@ -61,7 +61,8 @@ class Rotation(Generic[S]):
         """
         while self._order:
             line = self._lines[self._order[0]]
-            line.credit = min(line.credit + self._turn, self._turn)
+            # Whoever is alone owes nobody anything.
+            line.credit = self._turn if len(self._order) == 1 else min(line.credit + self._turn, self._turn)
             if line.credit > 0:
                 self._take(line)
                 break
@@ -88,7 +89,6 @@ class Rotation(Generic[S]):
             else:
                 self._order.popleft()
             if not self._order:
-                # Nobody waits, so that nobody is owed anything.
                 self._lines.clear()
 
 
