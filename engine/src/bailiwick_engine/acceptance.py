@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bailiwick_engine.budget import MIB, Excess, Limit
-from bailiwick_engine.compile import compile_policy, parse_spec
+from bailiwick_engine.compile import compilation_steps, parse_steps
 from bailiwick_engine.compiled import PolicyRef
 from bailiwick_engine.mapped import NOBODY, People, people_of, unmapped
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.steps import Steps, whole
 
 _TOLD: Final = 5
 _MESSAGE: Final = 500
@@ -69,10 +70,15 @@ class Refusal:
 
 def judge(ref: PolicyRef, spec: object) -> Judged:
     """Compile a policy as it is written. The most expensive step; the same for the same uid and generation."""
-    parsed = parse_spec(spec)
+    return whole(judge_steps(ref, spec))
+
+
+def judge_steps(ref: PolicyRef, spec: object) -> Steps[Judged]:
+    """Compile it likewise, an expression or a rule a step."""
+    parsed = yield from parse_steps(spec)
     if isinstance(parsed, tuple):
         return Judged(parsed)
-    compilation = compile_policy(ref, parsed)
+    compilation = yield from compilation_steps(ref, parsed)
     return Judged(
         compilation.problems,
         compilation.warnings,

@@ -232,9 +232,24 @@ class Ledger:
         """How many policies are over."""
         return sum(len(account.over) for account in tuple(self._accounts.values()))
 
+    @property
+    def most(self) -> int:
+        """What a namespace may take at the moment."""
+        return self.budget.namespace if self._level is None else self._level
+
+    def usage_of(self, namespace: str) -> Usage:
+        """Return what the policies of a namespace take that are not over, and what they may take."""
+        account = self._accounts.get(namespace)
+        return Usage(0 if account is None else account.within.bytes, self.most)
+
+    def over_in(self, namespace: str) -> int:
+        """Return how many policies of a namespace are over."""
+        account = self._accounts.get(namespace)
+        return 0 if account is None else len(account.over)
+
     def highest(self, count: int) -> list[tuple[str, Usage]]:
         """Return the namespaces that take most, and what each may take."""
-        most = self.budget.namespace if self._level is None else self._level
+        most = self.most
         taken = ((account.within.bytes, namespace) for namespace, account in tuple(self._accounts.items()))
         return [(namespace, Usage(used, most)) for used, namespace in sorted(taken, reverse=True)[:count]]
 

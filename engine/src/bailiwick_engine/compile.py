@@ -35,12 +35,14 @@ from bailiwick_engine.subjects import Named, Subjects, keys_of, spelled
 __all__ = [
     "Compilation",
     "PolicyRef",
+    "compilation_steps",
     "compile_object",
     "compile_policy",
     "compile_steps",
     "parse_spec",
     "parse_steps",
     "policy_ref",
+    "problem_steps",
     "salvaged",
 ]
 
@@ -113,13 +115,35 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     )
 
 
+def problem_steps(ref: PolicyRef, raw: object) -> Steps[tuple[Problem, ...]]:
+    """Return what is wrong with a stored `spec`, in steps likewise; warnings are not looked for."""
+    spec = yield from parse_steps(raw)
+    if isinstance(spec, tuple):
+        return spec
+    scope = yield from _scope(spec.variables or ())
+    compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend)
+    return compiled if isinstance(compiled, tuple) else ()
+
+
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
-    scope = Scope.of(spec.variables or ())
-    compiled = whole(_compile(ref, spec, scope, suspended=spec.suspend))
-    if isinstance(compiled, CompiledPolicy):
-        return Compilation(compiled, warnings=(*checks.warnings(spec), *checks.permissive(spec, compiled.rules)))
-    return Compilation(None, compiled)
+    return whole(compilation_steps(ref, spec))
+
+
+def compilation_steps(ref: PolicyRef, spec: EndpointPolicySpec) -> Steps[Compilation]:
+    """Compile a parsed policy likewise, an expression or a rule a step."""
+    scope = yield from _scope(spec.variables or ())
+    compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend)
+    if not isinstance(compiled, CompiledPolicy):
+        return Compilation(None, compiled)
+    warnings = checks.warnings(spec)
+    yield
+    for index, (rule, made) in enumerate(zip(spec.rules, compiled.rules, strict=True)):
+        # Of one rule at a time: to look through the conditions of all takes as long as to compile them.
+        found = checks.permissive(spec.model_copy(update={"rules": [rule]}), (made,))
+        warnings += [replace(one, path=one.path.replace("rules[0]", f"rules[{index}]", 1)) for one in found]
+        yield
+    return Compilation(compiled, warnings=tuple(warnings))
 
 
 def _scope(variables: Sequence[Variable]) -> Steps[Scope]:

@@ -61,6 +61,10 @@ class Footprint:
         return self.own + sum(size for _, size in self.expressions)
 
 
+NO_FOOTPRINT: Final = Footprint(0, (), 0)
+"""Of what is not there."""
+
+
 def footprint(spec: Json) -> Footprint:
     """Return what a spec comes to."""
     return whole(footprint_steps(spec))

@@ -171,6 +171,11 @@ class Snapshot:
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Self:
         """Index compiled policies. One whose endpoint cannot be read may deny its namespace (`denies_namespace`)."""
+        return whole(cls.steps(policies, revision))
+
+    @classmethod
+    def steps(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Steps[Self]:
+        """Index them in steps (see `CompiledEndpoint.steps`)."""
         homes: dict[EndpointKey, list[CompiledPolicy | BrokenPolicy]] = {}
         unreadable: dict[str, PolicyRef] = {}
         for policy in policies:
@@ -178,4 +183,7 @@ class Snapshot:
                 homes.setdefault(key, []).append(policy)
             elif denies_namespace(policy):
                 unreadable[policy.ref.namespace] = policy.ref
-        return cls({key: endpoint_of(found) for key, found in homes.items()}, revision, unreadable)
+        endpoints: dict[EndpointKey, CompiledEndpoint] = {}
+        for key, found in homes.items():
+            endpoints[key] = yield from endpoint_steps(found)
+        return cls(endpoints, revision, unreadable)

@@ -61,9 +61,8 @@ def test_whoever_comes_again_and_again_with_one_long_step_gets_no_more_than_a_sh
     world = World()
     world.add("steady", 4000)
     while "steady" not in world.ended:
-        if world.done[-1:] != ["comes"] and not world.rotation._lines.get("comes"):
-            world.add("comes", 1, 10 * TURN)
-        elif not world.rotation._lines["comes"].jobs:
+        line = world.rotation._lines.get("comes")
+        if line is None or not line.jobs:
             world.add("comes", 1, 10 * TURN)
         world.rotation.turn()
     assert world.done.count("comes") * 40 == pytest.approx(4000, rel=0.1)

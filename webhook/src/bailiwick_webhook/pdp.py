@@ -314,6 +314,7 @@ class Pdp:
             one.used,
             one.explanation,
             self._opener.possible,
+            seen.pending(call.namespace, call.endpoint) if seen.waiting else None,
         )
         line = self._lines.line(
             call,
@@ -328,6 +329,7 @@ class Pdp:
             token=one.asked.token,
             revision=revision,
             age=age,
+            pending=decision.pending,
             now=now,
             weighed=weighed,
         )

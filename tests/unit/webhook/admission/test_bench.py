@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_webhook.admission import bench as benches
-from bailiwick_webhook.admission.bench import MOST_BYTES, Bench, BusyError, LostError
+from bailiwick_webhook.admission.bench import MOST_BYTES, SHARE_BYTES, Bench, BusyError, LostError, Share
 from bailiwick_webhook.admission.review import Found, Passed
 from support.admission.reviews import UID, sent
 from support.objects import policy
@@ -172,12 +172,18 @@ async def test_as_many_as_may_wait_wait_and_nobody_more(make: Make, monkeypatch:
 
 def test_no_more_bytes_are_kept_than_there_is_room_for() -> None:
     bench = Bench()
-    bench.hold(MOST_BYTES - 1)
-    bench.hold(1)
+    shares = [Share("sender", f"team-{number}") for number in range(MOST_BYTES // SHARE_BYTES)]
+    bench.hold(shares[0], SHARE_BYTES - 1)
+    bench.hold(shares[0], 1)
     with pytest.raises(BusyError):
-        bench.hold(1)
-    bench.release(1)
-    bench.hold(1)
+        bench.hold(shares[0], 1)
+    # Nobody's bytes keep those of another out, until all together are too many.
+    for share in shares[1:]:
+        bench.hold(share, SHARE_BYTES)
+    with pytest.raises(BusyError):
+        bench.hold(Share("sender", "one more"), 1)
+    bench.release(shares[0], 1)
+    bench.hold(Share("sender", "one more"), 1)
 
 
 async def test_whoever_asks_while_we_close_is_let_go(make: Make) -> None:

@@ -1,10 +1,10 @@
-"""The bench: one worker process that compiles the policies of reviews, one after the other, and a line before it.
+"""The bench: one worker process that compiles the policies of reviews, one after the other, and the line before it.
 
 Standing: under `http.admission`. The worker is started by the first review, ended when nobody has asked for a while,
 and started anew after it died. Not a pool of `concurrent.futures`: that cannot end a task that takes too long, and
 unpickles what comes back from a process that has read anybody's bytes.
 Holds: the loop compiles nothing; what waits is bounded in number and bytes; a caller is answered by its own deadline,
-and nobody's policy occupies the worker for longer than `MOST_SECONDS`.
+nobody's policy occupies the worker for longer than `MOST_SECONDS`, and no namespace has it for longer than another.
 """
 
 import asyncio
@@ -17,20 +17,27 @@ from typing import Final
 import msgspec
 import structlog
 
+from bailiwick_engine.budget import Budget
+from bailiwick_webhook.admission.line import NOBODY, BusyError, Line, Share
 from bailiwick_webhook.admission.review import Finding
 from bailiwick_webhook.admission.worker import HEAD, decode
 
 MOST_WAITING: Final = 16
 MOST_BYTES: Final = 32 * 1024 * 1024
-MOST_SECONDS: Final = 10.0
+SHARE_BYTES: Final = MOST_BYTES // 4
+MOST_SECONDS: Final = 3.0
 IDLE_SECONDS: Final = 300.0
 COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook.admission.worker")
 
+
+def command(budget: Budget) -> tuple[str, ...]:
+    """Return the command of a worker that compiles no policy which is larger than one may be."""
+    return (*COMMAND, f"{budget.policy}")
+
+
+__all__ = ["Bench", "BusyError", "LostError", "Share"]
+
 _log = structlog.get_logger()
-
-
-class BusyError(Exception):
-    """As many reviews, or as many bytes of them, are here already as may be."""
 
 
 class LostError(Exception):
@@ -46,9 +53,8 @@ class Bench:
         self._command = command
         self._seconds = seconds
         self._idle = idle
-        self._held = 0
-        self._waiting = 0
-        self._turn = asyncio.Lock()
+        self._held: dict[Share, int] = {}
+        self._line = Line(MOST_WAITING)
         self._process: Process | None = None
         self._tasks: set[asyncio.Task[Finding]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -58,31 +64,28 @@ class Bench:
         """The worker's process; None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def hold(self, size: int) -> None:
-        """Take room for so many bytes more, before they are kept. Raises `BusyError`."""
-        if self._held + size > MOST_BYTES:
+    def hold(self, share: Share, size: int) -> None:
+        """Take room for so many bytes more of a review, before they are kept. Raises `BusyError`."""
+        held = self._held.get(share, 0)
+        if held + size > SHARE_BYTES or sum(self._held.values()) + size > MOST_BYTES:
             raise BusyError
-        self._held += size
+        self._held[share] = held + size
 
-    def release(self, size: int) -> None:
+    def release(self, share: Share, size: int) -> None:
         """Give room back."""
-        self._held -= size
+        left = self._held.pop(share, 0) - size
+        if left > 0:
+            self._held[share] = left
 
-    async def examine(self, raw: bytes | bytearray, until: float) -> Finding:
+    async def examine(self, raw: bytes | bytearray, until: float, share: Share = NOBODY) -> Finding:
         """Return what a review comes to; `until` is a time of the loop.
 
         Raises `BusyError`, `TimeoutError` where it would be too late, and `LostError`.
         """
-        if self._waiting >= MOST_WAITING:
-            raise BusyError
-        self._waiting += 1
-        try:
-            async with asyncio.timeout_at(until):
-                await self._turn.acquire()
-        finally:
-            self._waiting -= 1
+        async with asyncio.timeout_at(until):
+            await self._line.turn(share)
         # The turn goes over to the task: where the caller goes first, its answer must not become the next one's.
-        work = self._begin(self._worked(raw))
+        work = self._begin(self._worked(raw, share))
         async with asyncio.timeout_at(until):
             return await asyncio.shield(work)
 
@@ -94,8 +97,9 @@ class Bench:
         self._stay()
         await self._end()
 
-    async def _worked(self, raw: bytes | bytearray) -> Finding:
+    async def _worked(self, raw: bytes | bytearray, share: Share) -> Finding:
         self._stay()
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._asked(raw)
@@ -108,7 +112,7 @@ class Bench:
             await self._end()
             raise
         finally:
-            self._turn.release()
+            self._line.done(share, asyncio.get_running_loop().time() - began)
             self._resting = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
     async def _asked(self, raw: bytes | bytearray) -> Finding:

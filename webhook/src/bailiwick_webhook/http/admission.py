@@ -17,6 +17,7 @@ from bailiwick_api.admission import TIMEOUT_SECONDS
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import Answer, answer
 from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
+from bailiwick_webhook.admission.line import NOBODY, share_of
 from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.body import check_headers
@@ -81,12 +82,12 @@ class Validate:
             case Failed():
                 _log.error("policy cannot be judged", error=finding.error)
                 raise LostError
-        told = answer(finding, self._snapshot(), self._issuers)
+        told = answer(finding, self._snapshot(), self._store.ledger, self._issuers)
         if told.outcome is Admission.CONFLICTED:
             # Where a carrier was deleted so that this one takes its place, that may not have been heard of yet.
             left = until - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, min(_AGAIN_SECONDS, left)))
-            told = answer(finding, self._snapshot(), self._issuers)
+            told = answer(finding, self._snapshot(), self._store.ledger, self._issuers)
         return told
 
     def _snapshot(self) -> Snapshot:
@@ -97,24 +98,26 @@ class Validate:
         return found
 
     async def _examined(self, request: web.Request, until: float) -> Finding:
-        kept = 0
+        kept, share = 0, None
         raw = bytearray()
         if (request.content_length or 0) > MAX_BYTES:
             raise self._oversized()
         try:
             async with asyncio.timeout_at(until):
                 async for chunk in request.content.iter_any():
-                    self._bench.hold(len(chunk))
+                    share = share or share_of(request.remote, chunk)
+                    self._bench.hold(share, len(chunk))
                     kept += len(chunk)
                     raw += chunk
                     if kept > MAX_BYTES:
                         raise self._oversized()
-            return await self._bench.examine(raw, until)
+            return await self._bench.examine(raw, until, share or NOBODY)
         except (web.RequestPayloadError, ConnectionError):
             self._counts[Admission.UNREADABLE] += 1
             raise bad_request("the body did not arrive whole", "") from None
         finally:
-            self._bench.release(kept)
+            if share is not None:
+                self._bench.release(share, kept)
 
     def _oversized(self) -> ProblemError:
         self._counts[Admission.UNREADABLE] += 1

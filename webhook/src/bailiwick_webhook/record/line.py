@@ -85,6 +85,7 @@ class Lines:
         token: ShownToken | None = None,
         revision: str,
         age: float,
+        pending: float | None = None,
         now: float,
         weighed: Iterable[Hop] | None = None,
     ) -> bytes:
@@ -93,6 +94,7 @@ class Lines:
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
         policies, a line that lists them comes before the first record that was decided by them. `weighed`
         is what the verdict came from, where that is known. `token` is the approval token that was shown.
+        `pending`: for so many seconds a change of the endpoint's policies has not been part of the snapshot.
         """
         subject = call.subject
         own: dict[str, Any] = {
@@ -104,6 +106,8 @@ class Lines:
             "intent": call.intent,
             "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
         }
+        if pending is not None:
+            own["snapshot"]["pending_seconds"] = round(pending, 3)
         usual = not call.actors and verdict.digest is None and used is None and not verdict.audit
         if not usual:
             own["actors"] = [_party(actor) for actor in call.actors]

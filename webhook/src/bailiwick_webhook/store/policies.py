@@ -21,6 +21,7 @@ from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.steps import Steps
 from bailiwick_engine.withheld import withheld, withheld_of
 from bailiwick_webhook.store.backlog import Change, text_of
+from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes
 from bailiwick_webhook.store.compiling import compiled, ref_of
 from bailiwick_webhook.store.index import Index, Key, Place, Policy, place_of
@@ -63,6 +64,7 @@ class Policies:
         self._changes = Changes()
         self._rotation: Rotation[str] = Rotation(clock)
         self._room = Room()
+        self._log = BudgetLog()
         self._working: set[str] = set()
         # By namespace, the places where something was put that is not built, and since when.
         self._unbuilt: dict[str, dict[Place, float]] = {}
@@ -110,8 +112,9 @@ class Policies:
             yield
         for place in touched:
             yield from self._index.build(place)
-        for namespace in tuple(self.ledger.restless):
-            self._rouse(namespace)
+        for namespace in {namespace for namespace, _ in listed.found}:
+            self._log.tell(self.ledger, namespace)
+            yield
         # There may be nothing to do, and then that is the snapshot.
         self._built = True
         self._woken.set()
@@ -263,6 +266,7 @@ class Policies:
             if ledger is self.ledger:
                 for name in turned:
                     self._reconsider((namespace, name))
+        self._log.tell(self.ledger, namespace)
         for other in tuple(self.ledger.restless):
             self._rouse(other)
 
