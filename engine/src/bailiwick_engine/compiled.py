@@ -12,6 +12,7 @@ from bailiwick_engine.conditions import Expression, Scope
 from bailiwick_engine.gates import Gate
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.reads import Path
 
 
 class Effect(StrEnum):
@@ -82,11 +83,16 @@ class WorkloadRequirement:
 
 @dataclass(frozen=True, slots=True)
 class CompiledCondition:
-    """One condition of a rule and what to tell when it does not hold."""
+    """One condition of a rule and what to tell when it does not hold.
+
+    `reads`: which attributes it can read, itself or by a variable (see `reads`): found when it is compiled, since the
+    first record of an endpoint would have to wait for all of them.
+    """
 
     name: str
     expression: Expression
     message: str | None
+    reads: frozenset[Path]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from bailiwick_engine.conditions import Expression, Scope
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.reads import reads
 from bailiwick_engine.steps import Steps
 
 _PATH = "spec.endpointSettings"
@@ -59,7 +60,7 @@ def compile_conditions(
     for index, condition in enumerate(conditions or ()):
         result = scope.condition(condition.expression, f"{path}.conditions[{index}].expression")
         if isinstance(result, Expression):
-            compiled.append(CompiledCondition(condition.name, result, condition.message))
+            compiled.append(CompiledCondition(condition.name, result, condition.message, reads(scope, (result,))))
         else:
             problems += result
         yield

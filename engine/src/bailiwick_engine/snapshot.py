@@ -16,7 +16,7 @@ from bailiwick_engine.steps import Steps, whole
 EndpointKey = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class CompiledEndpoint:
     """One endpoint: its settings and its rules, indexed by subject and by action.
 

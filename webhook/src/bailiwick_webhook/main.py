@@ -163,6 +163,7 @@ def _clustered(
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
         budget=given.budget,
+        tend=heap.tend,
     )
     pdp = Pdp(
         store,

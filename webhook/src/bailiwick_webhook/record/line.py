@@ -8,7 +8,9 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
+from weakref import ref
 
 import orjson
 
@@ -65,7 +67,8 @@ class Lines:
 
     def __init__(self, key: bytes | None = None) -> None:
         self._sealed = Sealed(key)
-        self._evidence: dict[EndpointKey, Evidence] = {}
+        # Each goes with its endpoint: of one that is gone nobody would ask again.
+        self._evidence: dict[EndpointKey, tuple[ref[CompiledEndpoint], Evidence]] = {}
         self._second = -1
         self._until_second = b""
         self._outcomes: dict[tuple[str, int, Reason, bool, bool], bytes] = {}
@@ -126,7 +129,7 @@ class Lines:
             evidence = self._evidence_of(call, endpoint)
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
-            if (attributes := evidence.attributes(call, weighed)) is not None:
+            if (attributes := evidence.attributes(call, endpoint, weighed)) is not None:
                 own["attributes"] = attributes
         return b"".join(
             (
@@ -146,9 +149,17 @@ class Lines:
     def _evidence_of(self, call: Call, endpoint: CompiledEndpoint) -> Evidence:
         key = (call.namespace, call.endpoint)
         found = self._evidence.get(key)
-        if found is None or found.endpoint is not endpoint:
-            found = self._evidence[key] = Evidence(*key, endpoint, self._sealed)
-        return found
+        if found is None or found[0]() is not endpoint:
+            found = self._evidence[key] = (
+                ref(endpoint, partial(self._over, key)),
+                Evidence(*key, endpoint, self._sealed),
+            )
+        return found[1]
+
+    def _over(self, key: EndpointKey, of: "ref[CompiledEndpoint]") -> None:
+        found = self._evidence.get(key)
+        if found is not None and found[0] is of:
+            del self._evidence[key]
 
     @staticmethod
     def _policy(evidence: Evidence, rule: CompiledRule | None) -> bytes:

@@ -45,7 +45,8 @@ _log = structlog.get_logger()
 class Policies:
     """Every `EndpointPolicy`, compiled. `snapshot` is None until the first list was taken up.
 
-    `heard` returns the resource version up to which we were told of everything. `clock` is monotonic, in seconds.
+    `heard` returns the resource version up to which we were told of everything. `tend` is called between turns, see
+    `heap`. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class Policies:
         budget: Budget | None = None,
         read: Read = nothing,
         heard: Callable[[], str] = str,
+        tend: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.ledger = Ledger(budget or Budget())
         self._missing = Missing(read, self._came)
         self._heard = heard
+        self._tend = tend
         self._clock = clock
         self._index = Index()
         self._changes = Changes()
@@ -150,6 +153,7 @@ class Policies:
                     _log.exception("changes of a namespace could not be taken up, trying again")
                     asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._rouse_all)
                 self._publish(idle=not going)
+                self._tend()
                 # Whoever asks meanwhile is answered.
                 await slices.turn()
 

@@ -5,7 +5,7 @@ Holds: what a decision reads here is in memory; `freshness` is the promise of DE
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bailiwick_api.accounts import Installation
@@ -38,8 +38,9 @@ class Store:
         hard_staleness: float,
         relist: float,
         budget: Budget | None = None,
+        tend: Callable[[], None] = lambda: None,
     ) -> None:
-        self.policies = Policies(budget, _reading(cluster), lambda: self._decided_by[0].resource_version)
+        self.policies = Policies(budget, _reading(cluster), lambda: self._decided_by[0].resource_version, tend)
         self.grants = Grants()
         self.guard = Guard(installation)
         self.keys = Keys(installation)
