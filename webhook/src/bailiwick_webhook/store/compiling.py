@@ -31,6 +31,11 @@ def ref_of(key: Key, obj: Mapping[str, Any]) -> PolicyRef:
     return PolicyRef(*key, uid if isinstance(uid, str) else "", generation if isinstance(generation, int) else 0)
 
 
+def is_of(ref: PolicyRef, metadata: Mapping[str, Any]) -> bool:
+    """Tell whether an object is the one that was compiled; what cannot be told apart is compiled again."""
+    return bool(ref.uid) and ref.uid == metadata.get("uid") and ref.generation == metadata.get("generation")
+
+
 def _denying(key: Key, obj: dict[str, Any]) -> BrokenPolicy:
     """Return what is denied where compiling raised: its subjects, its endpoint, or else the namespace."""
     ref, spec = ref_of(key, obj), obj.get("spec")

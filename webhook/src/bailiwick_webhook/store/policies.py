@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from bailiwick_engine.budget import Budget, Claim, Ledger
-from bailiwick_engine.compiled import BrokenPolicy, PolicyRef
+from bailiwick_engine.compiled import BrokenPolicy
 from bailiwick_engine.rotation import Rotation
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.steps import Steps
@@ -23,7 +23,7 @@ from bailiwick_engine.withheld import withheld, withheld_of
 from bailiwick_webhook.store.backlog import Change, text_of
 from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes
-from bailiwick_webhook.store.compiling import compiled, ref_of
+from bailiwick_webhook.store.compiling import compiled, is_of, ref_of
 from bailiwick_webhook.store.index import Index, Key, Place, Policy, place_of
 from bailiwick_webhook.store.listed import Listed, claim_steps
 from bailiwick_webhook.store.missing import Missing, Read, nothing
@@ -162,7 +162,7 @@ class Policies:
     def _known(self, key: Key, metadata: Mapping[str, Any]) -> Claim | None:
         """Return what a policy asks for of which we have this very object, compiled."""
         policy = self._index.get(key)
-        if policy is None or self._changes.newest(key) is not None or not _is(policy.ref, metadata):
+        if policy is None or self._changes.newest(key) is not None or not is_of(policy.ref, metadata):
             return None
         return None if isinstance(policy, BrokenPolicy) and policy.withheld else self.ledger.claim(*key)
 
@@ -171,7 +171,7 @@ class Policies:
         if (change := self._changes.newest(key)) is not None:
             return change.states(metadata)
         policy = self._index.get(key)
-        return policy is not None and _is(policy.ref, metadata)
+        return policy is not None and is_of(policy.ref, metadata)
 
     def _changed(self, key: Key, obj: Mapping[str, Any], text: bytes) -> Change:
         metadata, spec = obj["metadata"], obj.get("spec")
@@ -191,7 +191,7 @@ class Policies:
             self._hear(change, first=first)
         else:
             obj = orjson.loads(found)
-            if self._changes.newest(key) is None and policy is not None and _is(policy.ref, obj["metadata"]):
+            if self._changes.newest(key) is None and policy is not None and is_of(policy.ref, obj["metadata"]):
                 self._reconsider(key)
             else:
                 change = self._changed(key, obj, found)
@@ -312,6 +312,9 @@ class Policies:
                 policy: Policy = end.value
                 return policy
             yield
+            if key[0] in self._unbuilt:
+                # What was compiled before waits for what comes with it, and not for all that this takes.
+                yield from self._build(key[0])
         steps.close()
         return None
 
@@ -344,8 +347,3 @@ class Policies:
         if self._index.lets_go:
             self._rotation.add(_NOBODY, self._index.let_go())
         self._woken.set()
-
-
-def _is(ref: PolicyRef, metadata: Mapping[str, Any]) -> bool:
-    """Tell whether an object is the one that was compiled; what cannot be told apart is compiled again."""
-    return bool(ref.uid) and ref.uid == metadata.get("uid") and ref.generation == metadata.get("generation")
