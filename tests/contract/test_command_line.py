@@ -10,6 +10,7 @@ from bailiwick_webhook import flags, settings
 
 FLAGS: Final = {
     "--api-timeout",
+    "--budget-bytes",
     "--connection-requests",
     "--connection-seconds",
     "--connections",
@@ -25,9 +26,14 @@ FLAGS: Final = {
     "--log-level",
     "--max-staleness",
     "--namespace",
+    "--namespace-budget-bytes",
+    "--namespace-pending-grants",
+    "--namespace-policies",
+    "--namespace-spec-bytes",
     "--on-record-failure",
     "--operator-account",
     "--policies",
+    "--policy-budget-bytes",
     "--port",
     "--process-silence-seconds",
     "--process-start-seconds",
