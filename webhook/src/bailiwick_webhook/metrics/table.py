@@ -166,7 +166,9 @@ AGE: Final = Metric(
 )
 ENDPOINTS: Final = Metric("bailiwick_endpoints", "gauge", "Endpoints that policies speak of.")
 POLICIES: Final = Metric("bailiwick_policies", "gauge", "Policies that compiled.")
-BROKEN: Final = Metric("bailiwick_broken_policies", "gauge", "Policies that did not compile and therefore deny.")
+BROKEN: Final = Metric(
+    "bailiwick_broken_policies", "gauge", "Policies that did not compile, or are over budget, and therefore deny."
+)
 COMPILED: Final = Metric(
     "bailiwick_compiled_bytes",
     "gauge",
