@@ -84,8 +84,8 @@ class Judging:
             while going:
                 try:
                     going = self._rotation.turn()
-                except Exception:  # noqa: BLE001 - a policy that nobody thought of must not stop all the others
-                    _LOG.exception("a policy could not be judged")
+                except Exception:  # noqa: BLE001 - a namespace that nobody thought of must not stop all the others
+                    _LOG.exception("the policies of a namespace could not be judged")
                 await self._pause()
 
     async def _pause(self) -> None:
@@ -106,7 +106,12 @@ class Judging:
             while (waiting := self._waiting.get(namespace)) or namespace in self.ledger.restless:
                 turned = yield from self._claim(namespace, tuple(waiting or ()))
                 for key in turned:
-                    yield from self._judge(key)
+                    try:
+                        yield from self._judge(key)
+                    except Exception:  # noqa: BLE001 - a policy that nobody thought of must not stop its siblings
+                        # It comes again when it changes.
+                        _LOG.exception("a policy could not be judged", namespace=key.namespace, name=key.name)
+                        self._waiting.get(namespace, {}).pop(key, None)
         finally:
             self._working.discard(namespace)
             if not self._waiting.get(namespace):
