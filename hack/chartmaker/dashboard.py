@@ -133,6 +133,32 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "What policies take once they are compiled",
+        "bytes",
+        (
+            ("max(bailiwick_compiled_bytes{%})", "all"),
+            ("max(bailiwick_compiled_limit_bytes{%})", "all may"),
+            ("max by (rank) (bailiwick_namespace_compiled_bytes{%})", "namespace {{rank}}"),
+            ("min(bailiwick_namespace_compiled_limit_bytes{%})", "a namespace may"),
+        ),
+        "The namespaces that take most, by rank; the log names those that are near their limit.",
+    ),
+    Panel(
+        "Policies that are over budget, and endpoints that wait for a change",
+        "none",
+        (
+            ("max by (pod) (bailiwick_policies_over_budget{%})", "over budget: {{pod}}"),
+            ("max by (pod) (bailiwick_endpoints_outdated{%})", "outdated: {{pod}}"),
+        ),
+        "Both deny, by policy_invalid and policy_outdated; all other endpoints go on.",
+    ),
+    Panel(
+        "How long the oldest change has waited to be compiled",
+        "s",
+        (("max by (pod) (bailiwick_policy_change_age_seconds{%})", "{{pod}}"),),
+        "After two seconds its endpoint denies what its old policies would allow.",
+    ),
+    Panel(
         "How long the certificate holds",
         "s",
         (

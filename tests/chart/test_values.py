@@ -168,6 +168,9 @@ def test_no_value_takes_another_type(name: str) -> None:
 REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "kube-system": ({"namespaceOverride": "kube-system"}, "a namespace of its own"),
     "staleness": ({"webhook": {"maxStalenessSeconds": 901}}, "must not exceed webhook.hardStalenessSeconds"),
+    "a policy's budget": ({"budgets": {"policyBytes": 100663297}}, "must not exceed budgets.namespaceBytes"),
+    "no limit within a limit": ({"budgets": {"policyBytes": 0}}, "must not exceed budgets.namespaceBytes"),
+    "a namespace's budget": ({"budgets": {"namespaceBytes": 201326593}}, "must not exceed budgets.totalBytes"),
     "grace": ({"webhook": {"drainSeconds": 26}}, r"at least preStopSeconds \+ drainSeconds \+ 10"),
     "scaling": ({"webhook": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "minReplicas must not exceed"),
     "record without volume": ({"webhook": {"record": {"file": "/var/lib/bailiwick/x"}}}, "needs webhook.record.volume"),

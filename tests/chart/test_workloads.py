@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_engine.budget import MIB, Budget
 from bailiwick_operator import settings as operator_settings
 from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
 from support import charts
@@ -86,6 +87,7 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
     given, usual = webhook_settings.parse(rendering.args("webhook")), webhook_settings.parse([])
     for name in ("max_staleness", "hard_staleness", "relist_interval", "api_timeout", "drain_seconds", "bounds"):
         assert getattr(given, name) == getattr(usual, name)
+    assert (given.budget, given.pending_grants) == (usual.budget, usual.pending_grants)
     assert given.record_limits == usual.record_limits
     told, alone = operator_settings.parse(rendering.args("operator"), {}), operator_settings.parse([], {})
     for name in (
@@ -99,9 +101,32 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
         "key_interval",
         "relist_interval",
         "keeping",
+        "budget",
     ):
         assert getattr(told, name) == getattr(alone, name)
     assert (told.request_timeout, told.webhook_service) == (alone.request_timeout, alone.webhook_service)
+
+
+def test_one_set_of_budgets_is_that_of_both_processes() -> None:
+    budgets = {
+        "totalBytes": 50_000_000,
+        "namespaceBytes": 20_000_000,
+        "policyBytes": 3_000_000,
+        "namespacePolicies": 7,
+        "namespaceSpecBytes": 1_000_000_000_000,
+        "namespacePendingGrants": 9,
+    }
+    rendering = charts.render({"budgets": budgets})
+    webhook = webhook_settings.parse(rendering.args("webhook"))
+    operator = operator_settings.parse(rendering.args("operator"), {})
+    assert webhook.budget == operator.budget == Budget(50_000_000, 20_000_000, 3_000_000, 7, 1_000_000_000_000)
+    assert webhook.pending_grants == 9
+
+
+def test_a_full_budget_fits_into_the_memory_of_a_process() -> None:
+    # What a decision point needs besides is in docs/reference/budgets.md; tests/cluster/webhook starts one with it full.
+    limit = container(charts.render(), "webhook")["resources"]["limits"]["memory"]
+    assert Budget().total <= int(limit.removesuffix("Mi")) * MIB - 320_000_000
 
 
 # What a pod has no use for: it is for a process outside of a cluster, or would give two pods one name.

@@ -510,8 +510,9 @@ def grants_of(world: World) -> list[Grant]:
     return [grant for grant in parsed if grant is not None]
 
 
-def verdict_of(world: World) -> Verdict:
+def verdict_of(world: World, *, outdated: bool = False) -> Verdict:
     """Let the engine decide."""
     snapshot = Snapshot.of(compiled_of(facts.raw) for facts in world.policies)
-    around = Circumstances(now=world.now, freshness=Freshness[world.freshness.upper()], guard_proven=world.guard_proven)
+    freshness = Freshness[world.freshness.upper()]
+    around = Circumstances(world.now, freshness, world.guard_proven, outdated=outdated)
     return decide(snapshot, call_of(world.call), grants_of(world), around)

@@ -12,11 +12,14 @@ from bailiwick_api.positions import documents
 from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, policies_path
 from bailiwick_cli.errors import CliError
-from bailiwick_engine.acceptance import judge
+from bailiwick_engine.acceptance import Why, judge, over_budget
+from bailiwick_engine.budget import Budget, Claim, Ledger
 from bailiwick_engine.compile import compile_object, policy_ref
 from bailiwick_engine.compiled import BrokenPolicy
 from bailiwick_engine.display import visible
+from bailiwick_engine.footprint import footprint
 from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.withheld import withheld
 
 Object = dict[str, Any]
 
@@ -24,9 +27,9 @@ _KIND: Final = "EndpointPolicy"
 
 
 def of_cluster(cluster: Cluster) -> Snapshot:
-    """Compile the policies of a namespace."""
+    """Compile the policies of a namespace. Who is over budget there, their status says."""
     items, _ = cluster.listed(policies_path(cluster.namespace))
-    return _compiled(items)
+    return _compiled(items, [_told_over(raw) for raw in items])
 
 
 def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
@@ -41,7 +44,7 @@ def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str
     for raw in found:
         raw["metadata"].setdefault("namespace", chosen)
         raw["metadata"].setdefault("uid", f"{raw['metadata']['namespace']}/{raw['metadata']['name']}")
-    return _compiled(found), chosen
+    return _compiled(found, _over(found)), chosen
 
 
 def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[str, CompiledEndpoint]:
@@ -57,13 +60,39 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
     return wanted, known[wanted]
 
 
-def _compiled(items: Sequence[Object]) -> Snapshot:
-    compiled = [compile_object(raw) for raw in items]
-    for raw, policy in zip(items, compiled, strict=True):
-        if isinstance(policy, BrokenPolicy):
-            for problem in judge(policy_ref(raw), raw.get("spec")).problems:
-                output.talk(f"warning: the policy {visible(policy.ref.name)} is broken: {visible(str(problem))}")
+def _compiled(items: Sequence[Object], over: Sequence[str | None]) -> Snapshot:
+    """Compile policies. `over`: of each, in what it is over budget, so that it denies; None where it is not."""
+    compiled = []
+    for raw, excess in zip(items, over, strict=True):
+        ref = policy_ref(raw)
+        policy = compile_object(raw) if excess is None else withheld(ref, raw.get("spec"))
+        if excess is not None:
+            output.talk(f"warning: the policy {visible(ref.name)} is over budget: {visible(excess)}")
+        elif isinstance(policy, BrokenPolicy):
+            for problem in judge(ref, raw.get("spec")).problems:
+                output.talk(f"warning: the policy {visible(ref.name)} is broken: {visible(str(problem))}")
+        compiled.append(policy)
     return Snapshot.of(compiled)
+
+
+def _over(items: Sequence[Object]) -> list[str | None]:
+    """Tell of files who is over, by the budgets that an installation has by default, and with no other policies."""
+    ledger = Ledger(Budget())
+    for raw in items:
+        metadata = raw["metadata"]
+        claim = Claim(str(metadata.get("creationTimestamp", "")), metadata["name"], footprint(raw.get("spec")))
+        ledger.put(metadata["namespace"], metadata["name"], claim)
+    ledger.settle()
+    found = [ledger.excess(raw["metadata"]["namespace"], raw["metadata"]["name"]) for raw in items]
+    return [None if excess is None else over_budget(excess).message for excess in found]
+
+
+def _told_over(raw: Object) -> str | None:
+    generation = raw["metadata"].get("generation")
+    for condition in (raw.get("status") or {}).get("conditions") or ():
+        if condition.get("reason") == Why.OVER_BUDGET and condition.get("observedGeneration") == generation:
+            return str(condition.get("message", ""))
+    return None
 
 
 def _files(name: str) -> list[str]:

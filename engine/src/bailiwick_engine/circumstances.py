@@ -19,9 +19,14 @@ class Freshness(Enum):
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved."""
+    """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved.
+
+    `outdated`: policies of the call's endpoint changed some time ago and are not compiled yet, so that what the present
+    ones would allow is denied.
+    """
 
     now: float
     freshness: Freshness = Freshness.FRESH
     guard_proven: bool = True
     installation: Installation = msgspec.field(default_factory=Installation)
+    outdated: bool = False

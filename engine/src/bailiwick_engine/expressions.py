@@ -16,9 +16,9 @@ from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from bailiwick_engine import hints
 from bailiwick_engine.celvalues import SAFE
-from bailiwick_engine.checkedexpr import positions, tree
+from bailiwick_engine.checkedexpr import tree
 from bailiwick_engine.closures import Closure, DeferredError, FailedError, closure
-from bailiwick_engine.cost import Cost, Path, outermost
+from bailiwick_engine.cost import Cost, Path, outermost, without_inner
 from bailiwick_engine.costing import Costing
 from bailiwick_engine.inputs import NUL, Inputs
 from bailiwick_engine.problem import Problem
@@ -95,7 +95,7 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
         program = _BARE.deserialize(serialized)
     node = tree(serialized)
     own = Costing(ROOTS)
-    cost = own.cost(node, (), positions(serialized), text, path) if not uses else None
+    cost = own.cost(node, (), serialized, text, path) if not uses else None
     if isinstance(cost, Problem):
         return (cost,)
     # What closures may read: of a variable of another type, the library knows more than its Python value says.
@@ -106,7 +106,7 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
         yields,
         uses,
         closure(node, frozenset(readable)),
-        outermost(node, ROOTS),
+        outermost(node, ROOTS) if cost is None else without_inner(cost.reads),
         timed=_NOW.search(text) is not None,
         bound=frozenset(variables),
         cost=cost,

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     POLICY_SUSPENDED = "policy_suspended"
     POLICY_INVALID = "policy_invalid"
+    POLICY_OUTDATED = "policy_outdated"
     ENDPOINT_UNCONFIGURED = "endpoint_unconfigured"
     IDENTITY_INVALID = "identity_invalid"
     IDENTITY_UNVERIFIABLE = "identity_unverifiable"
@@ -72,6 +73,10 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
     Reason.POLICY_SUSPENDED: Explained("The policy that speaks of this call is suspended by its owner.", "none"),
     Reason.POLICY_INVALID: Explained(
         "A policy that speaks of this subject does not compile; its owner sees the position in its status.", "none"
+    ),
+    Reason.POLICY_OUTDATED: Explained(
+        "A policy of this endpoint has changed and the decision point is still compiling it; try again in a moment.",
+        "retry",
     ),
     Reason.ENDPOINT_UNCONFIGURED: Explained("No policy of this endpoint carries endpointSettings.", "none"),
     Reason.IDENTITY_INVALID: Explained(
@@ -149,6 +154,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
     Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or is being deleted and a finalizer holds it.",
     Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or two policies carry settings.",
+    Reason.POLICY_OUTDATED: "A change of a policy of the endpoint was heard of more than two seconds ago and is not"
+    " compiled yet, and by the policies before it the call would be allowed.",
     Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none carries `endpointSettings`.",
     Reason.IDENTITY_INVALID: "The subject's token is missing, not valid, or another's than the body says.",
     Reason.IDENTITY_UNVERIFIABLE: "A token cannot be verified, since whoever vouches for it does not answer.",

@@ -90,6 +90,9 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     Reason.EXPIRED: lambda: ruled(expireTime=at(0)),
     Reason.POLICY_SUSPENDED: lambda: verdict_of(governed(gated_rule(), suspend=True)),
     Reason.POLICY_INVALID: lambda: verdict_of(snapshot(carrier(), stored("broken"))),
+    Reason.POLICY_OUTDATED: lambda: verdict_of(
+        governed(rule(actions=["customers.export"])), around=Circumstances(now=NOW, outdated=True)
+    ),
     Reason.ENDPOINT_UNCONFIGURED: lambda: verdict_of(
         snapshot(stored("one", rule())), msgspec.structs.replace(CALL, caller=THE_AGENT)
     ),

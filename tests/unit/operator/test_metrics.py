@@ -60,7 +60,10 @@ async def test_what_happened_is_told() -> None:
     await leader.guard.round()
     leader.reconciler.told()
     leader.reconciler.policies.record(
-        {**policy("crm"), "metadata": {"namespace": "crm", "name": "p", "uid": "u", "resourceVersion": "3"}}
+        {
+            **policy("crm"),
+            "metadata": {"namespace": "crm", "name": "p", "uid": "u", "resourceVersion": "3", "generation": 1},
+        }
     )
     leader.reconciler.writer.writes["EndpointPolicy", "conflict"] += 2
     after = samples(metrics)

@@ -21,7 +21,7 @@ from bailiwick_engine.grants import Fitness, Grant
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.store.store import Store
-from bailiwick_webhook.throttle import Throttle, waits
+from bailiwick_webhook.throttle import PENDING_GRANTS, Throttle, waits
 from bailiwick_webhook.wanted import Wanted
 
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
@@ -62,16 +62,23 @@ _COOLS: Final = Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPRO
 
 
 class Opener:
-    """Opens grants. `now` is the time of day in seconds since the epoch."""
+    """Opens grants. `now` is the time of day in seconds since the epoch. `pending`: as in `Throttle`."""
 
     possible = True
 
-    def __init__(self, cluster: Cluster, store: Store, installation: Installation, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        installation: Installation,
+        now: Callable[[], float],
+        pending: int = PENDING_GRANTS,
+    ) -> None:
         self._cluster = cluster
         self._store = store
         self._installation = installation
         self._now = now
-        self._throttle = Throttle(cluster, store, now)
+        self._throttle = Throttle(cluster, store, now, pending)
 
     async def again(self, wanted: Wanted) -> Opened | Refused | None:
         """Return what was answered to the same Idempotency-Key before; None where there is none. Raises like `open`.

@@ -312,6 +312,7 @@ class Pdp:
             one.used,
             one.explanation,
             self._opener.possible,
+            seen.pending(call.namespace, call.endpoint) if seen.waiting else None,
         )
         line = self._lines.line(
             call,
@@ -326,6 +327,7 @@ class Pdp:
             token=one.asked.token,
             revision=revision,
             age=age,
+            pending=decision.pending,
             now=now,
             weighed=weighed,
             read=read,

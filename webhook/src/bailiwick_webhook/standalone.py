@@ -104,7 +104,13 @@ def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Iden
         others = Issuers(one for one in given.issuers if one.name != CLUSTER)
         identity, keysets = ByToken(Offline(cluster), others, NoPods()), (cluster.keys, *others.keysets)
         prepare = _as_written
-    store = Directory(policies, max_staleness=given.max_staleness, hard_staleness=given.hard_staleness, prepare=prepare)
+    store = Directory(
+        policies,
+        max_staleness=given.max_staleness,
+        hard_staleness=given.hard_staleness,
+        budget=given.budget,
+        prepare=prepare,
+    )
     # No grant is ever judged, so the names of an installation play no part.
     pdp = Pdp(store, NoUses(), NoRequests(), records, Installation(), record_key=given.record_key)
     return store, identity, pdp, keysets

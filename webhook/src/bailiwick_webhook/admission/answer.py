@@ -1,8 +1,9 @@
 """What a review is answered: what was found of the policy by itself, and what stands around it in the store.
 
 Holds: pure. The words are those of the operator's condition Accepted. What stands around a policy refuses it only if
-its stored spec had not the same wrong already, so that nobody's edit is held up by another policy. The store may be
-behind: what it does not know yet is not refused here, and denied by what comes into force.
+its stored spec had not the same wrong already, and a budget only if it asks for more than before, so that nobody's edit
+is held up by another policy. The store may be behind: what it does not know yet is not refused here, and denied by what
+comes into force.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.meta import GROUP, VERSION
-from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, refusal
+from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, over_budget, refusal
+from bailiwick_engine.budget import Ledger
 from bailiwick_engine.display import visible
 from bailiwick_engine.mapped import People, issuers_of
 from bailiwick_engine.snapshot import Snapshot
@@ -22,8 +24,14 @@ _OUTCOMES: Final = {
     Why.INVALID: Admission.INVALID,
     Why.CONFLICTED: Admission.CONFLICTED,
     Why.UNMAPPED: Admission.UNMAPPED,
+    Why.OVER_BUDGET: Admission.OVER_BUDGET,
 }
-_FIELDS: Final = {Why.INVALID: "spec", Why.CONFLICTED: "spec.endpointSettings", Why.UNMAPPED: "spec.subjects"}
+_FIELDS: Final = {
+    Why.INVALID: "spec",
+    Why.CONFLICTED: "spec.endpointSettings",
+    Why.UNMAPPED: "spec.subjects",
+    Why.OVER_BUDGET: "spec",
+}
 
 
 class Answer(NamedTuple):
@@ -33,7 +41,9 @@ class Answer(NamedTuple):
     outcome: Admission
 
 
-def answer(finding: Passed | Foreign | Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None) -> Answer:
+def answer(
+    finding: Passed | Foreign | Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None
+) -> Answer:
     """Return the answer. `issuers` as in `Around`."""
     match finding:
         case Passed():
@@ -42,11 +52,13 @@ def answer(finding: Passed | Foreign | Found, snapshot: Snapshot, issuers: Mappi
             known = f"this decision point knows {GROUP}/{VERSION} and not {visible(finding.version)}"
             return _refused(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade it first")
         case Found():
-            return _judged(finding, snapshot, issuers)
+            return _judged(finding, snapshot, ledger, issuers)
 
 
-def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None) -> Answer:
+def _judged(found: Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None) -> Answer:
     wrong, warnings = found.refusal, found.warnings
+    if wrong is None:
+        wrong, warnings = _budgeted(found, ledger)
     if wrong is None:
         wrong = _around(found, snapshot, issuers, found.people, carries=found.carries)
         before = found.before
@@ -68,6 +80,19 @@ def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None
         ],
     }
     return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
+
+
+def _budgeted(found: Found, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:
+    """Return whether a policy is over budget, and the warnings: one that is, and asks for no more, may be stored."""
+    old = None if found.before is None else found.before.print
+    excess = ledger.refused(found.namespace, found.name, found.print, old)
+    if excess is not None:
+        return over_budget(excess), found.warnings
+    had = ledger.excess(found.namespace, found.name)
+    if had is None or ledger.refused(found.namespace, found.name, found.print) is None:
+        return None, found.warnings
+    wrong = over_budget(had)
+    return None, (f"{wrong.why}, as it was before: {visible(wrong.message)}", *found.warnings)
 
 
 def _around(

@@ -21,8 +21,11 @@ from bailiwick_api.access import Access, AccessError
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 
 _OK = range(200, 300)
-# Objects. What one answer holds is parsed in one go, and while it is, nobody is answered.
-_PAGE = "200"
+# What one answer holds is parsed in one go, and while it is, nobody is answered: so many objects at most, and so many
+# bytes, unless it is one object alone.
+_PAGE = 200
+_PAGE_BYTES = 1024 * 1024
+_FEWER, _MORE = 8, 2
 _JSON = "application/json"
 
 
@@ -78,6 +81,10 @@ class Listed:
     resource_version: str
 
 
+class _TooLongError(Exception):
+    """An answer has more bytes than are read at once."""
+
+
 class Cluster:
     """A client of one API server. Close it with `close`."""
 
@@ -97,10 +104,17 @@ class Cluster:
 
     async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
         """Yield every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
-        more = ""
+        more, limit = "", _PAGE
         while True:
-            query = {"limit": _PAGE} | ({"continue": more} if more else {})
-            answer = await self._call("GET", f"{collection.path}?{collection.query(**query)}")
+            query = {"limit": f"{limit}"} | ({"continue": more} if more else {})
+            path = f"{collection.path}?{collection.query(**query)}"
+            try:
+                answer = await self._call("GET", path, most=_PAGE_BYTES if limit > 1 else None)
+            except _TooLongError:
+                # Whoever stores large objects makes their own pages small, and nobody's loop long.
+                limit = max(1, limit // _FEWER)
+                continue
+            limit = min(_PAGE, limit * _MORE)
             if not answer.ok:
                 message = f"list {collection.path}: {answer.status} {answer.message}"
                 raise HistoryGoneError(message) if answer.status == 410 else ClusterUnavailableError(message)  # noqa: PLR2004 - HTTP 410 Gone
@@ -148,6 +162,11 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError, OSError, AccessError, LookupError, ValueError, TypeError) as error:
             message = f"watch {collection.path}: {error!r}"
             raise ClusterUnavailableError(message) from error
+
+    async def read_policy(self, namespace: str, name: str) -> Answer:
+        """Read one policy as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
+        path = f"/apis/{API_VERSION}/namespaces/{quote(namespace, safe='')}/{ENDPOINT_POLICIES}/{quote(name, safe='')}"
+        return await self._call("GET", path)
 
     async def read_grant(self, namespace: str, name: str) -> Answer:
         """Read one grant as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
@@ -234,11 +253,13 @@ class Cluster:
         *,
         accept: str = _JSON,
         kind: str = _JSON,
+        most: int | None = None,
     ) -> Answer:
+        """Make a call. Raises `ClusterUnavailableError`, and `_TooLongError` for an answer longer than `most` bytes."""
         try:
             response = await self._send(method, path, body, self._timeout, {"Accept": accept, "Content-Type": kind})
             async with response:
-                raw = await response.read()
+                raw = await (response.read() if most is None else _at_most(response, most))
             said = _json(method, path, response.status, raw)
             answer = Answer(
                 response.status, said if isinstance(said, dict) else {}, _date(response.headers.get("Date"))
@@ -271,6 +292,17 @@ class Cluster:
         )
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+async def _at_most(response: aiohttp.ClientResponse, most: int) -> bytes:
+    raw = bytearray()
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) > most:
+            # What is left would have to be read before anything else on this connection.
+            response.close()
+            raise _TooLongError
+    return bytes(raw)
 
 
 def _grant(namespace: str, name: str) -> str:

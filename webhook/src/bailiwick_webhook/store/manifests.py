@@ -23,10 +23,15 @@ from pydantic import ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_api.positions import Document, Flaw, documents
-from bailiwick_engine.compile import compile_object, compile_policy, parse_spec, salvaged
+from bailiwick_engine.acceptance import over_budget
+from bailiwick_engine.budget import Claim, Ledger
+from bailiwick_engine.compile import compile_steps, problem_steps, salvaged
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.steps import Steps
+from bailiwick_engine.withheld import withheld
+from bailiwick_webhook.store.listed import claim_steps
 
 _KIND: Final = "EndpointPolicy"
 _GRANT: Final = "ApprovalGrant"
@@ -48,7 +53,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above)."""
+    """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above).
+
+    `over`: it is over budget.
+    """
 
     where: str
     ref: PolicyRef
@@ -56,6 +64,7 @@ class Entry:
     policy: CompiledPolicy | BrokenPolicy | None
     endpoint: str | None = None
     problems: tuple[str, ...] = ()
+    over: bool = False
 
     @property
     def reports(self) -> tuple[Report, ...]:
@@ -96,20 +105,37 @@ def parse(raw: bytes) -> tuple[Document, ...]:
     return documents(raw)
 
 
-def contents(label: str, document: Document) -> Contents:
-    """Return the policies of one document. `label` is the file's path, for the reports."""
+def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
+    """Return what the policies of one document ask for, with their namespaces, in steps."""
+    found: list[tuple[str, Claim]] = []
+    for _, obj in _objects(document):
+        metadata = obj.get("metadata") if isinstance(obj, dict) and not _foreign(obj) else None
+        if isinstance(metadata, dict):
+            namespace, name = metadata.get("namespace"), metadata.get("name")
+            if isinstance(namespace, str) and isinstance(name, str):
+                claim = yield from claim_steps((namespace, name), {"metadata": metadata, "spec": obj.get("spec")})
+                found.append((namespace, claim))
+        yield
+    return tuple(found)
+
+
+def contents(label: str, document: Document, ledger: Ledger) -> Steps[Contents]:
+    """Return the policies of one document, in steps. `label` is the file's path, for the reports.
+
+    What is over budget, as the ledger says, is not compiled.
+    """
     entries: list[Entry] = []
     ignored = 0
     for path, obj in _objects(document):
         if _foreign(obj):
             ignored += 1
         else:
-            entries.append(_Reading(label, document, path, obj).entry())
+            entries.append((yield from _Reading(label, document, path, obj).entry(ledger)))
     return Contents(tuple(entries), ignored)
 
 
-def assemble(entries: Sequence[Entry], revision: str) -> tuple[Snapshot, tuple[Report, ...]]:
-    """Return the snapshot of all files' policies, and what is wrong with them."""
+def assemble(entries: Sequence[Entry], revision: str) -> Steps[tuple[Snapshot, tuple[Report, ...]]]:
+    """Return the snapshot of all files' policies, and what is wrong with them, in steps."""
     named: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         if entry.policy is not None and entry.ref.name:
@@ -117,7 +143,7 @@ def assemble(entries: Sequence[Entry], revision: str) -> tuple[Snapshot, tuple[R
     judged = [_twin(entry, named.get((entry.ref.namespace, entry.ref.name), [])) for entry in entries]
     policies = [entry.policy for entry in judged if entry.policy is not None]
     nowhere = [entry for entry in judged if entry.policy is None]
-    snapshot = Snapshot.of([*policies, *_everywhere(policies, nowhere)], revision)
+    snapshot = yield from Snapshot.steps([*policies, *_everywhere(policies, nowhere)], revision)
     if whole := [entry.ref for entry in nowhere if entry.endpoint is None]:
         namespaces = {namespace for namespace, _ in snapshot.endpoints}
         snapshot = replace(snapshot, unreadable={**dict.fromkeys(namespaces, whole[0]), **snapshot.unreadable})
@@ -180,7 +206,7 @@ class _Reading:
         self._metadata: Mapping[str, Any] = metadata if isinstance(metadata, dict) else {}
         self._where = self._place(Problem("", ""))
 
-    def entry(self) -> Entry:
+    def entry(self, ledger: Ledger) -> Steps[Entry]:
         namespace, name = self._metadata.get("namespace"), self._metadata.get("name")
         spec = self._object.get("spec")
         ref = PolicyRef(
@@ -192,24 +218,29 @@ class _Reading:
         flaws = tuple(self._flaw(flaw) for flaw in self._document.flaws)
         problems = [*flaws, *map(self._said, self._shape(ref))] if self._document.complete else flaws
         policy: CompiledPolicy | BrokenPolicy | None = None
-        if not problems:
-            problems, policy = self._compiled(ref, spec)
+        excess = ledger.excess(ref.namespace, ref.name)
+        if not problems and excess is not None:
+            over = over_budget(excess)
+            problems, policy = [self._said(Problem("spec", f"{over.why}: {over.message}"))], withheld(ref, spec)
+        elif not problems:
+            problems, policy = yield from self._compiled(ref, spec)
         elif ref.namespace and self._document.complete:
             policy = _salvaged(ref, spec)
         elif ref.namespace:
             policy = BrokenPolicy(ref, _endpoint(spec), None, audit=False)
-        return Entry(self._where, ref, spec, policy, None if policy else _endpoint(spec), tuple(problems))
+        nowhere = None if policy else _endpoint(spec)
+        return Entry(self._where, ref, spec, policy, nowhere, tuple(problems), excess is not None)
 
-    def _compiled(self, ref: PolicyRef, spec: object) -> tuple[list[str], CompiledPolicy | BrokenPolicy]:
+    def _compiled(self, ref: PolicyRef, spec: object) -> Steps[tuple[list[str], CompiledPolicy | BrokenPolicy]]:
         problems = _mistyped(spec)
         if problems:
             return [self._said(problem) for problem in problems], _salvaged(ref, spec)
         metadata = {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid, "generation": ref.generation}
-        policy = compile_object({"metadata": metadata, "spec": spec})
+        yield
+        policy = yield from compile_steps({"metadata": metadata, "spec": spec})
         if isinstance(policy, CompiledPolicy):
             return [], policy
-        parsed = parse_spec(spec)
-        found = parsed if isinstance(parsed, tuple) else compile_policy(ref, parsed).problems
+        found = yield from problem_steps(ref, spec)
         return [self._said(problem) for problem in found], policy
 
     def _shape(self, ref: PolicyRef) -> Iterator[Problem]:
