@@ -53,7 +53,7 @@ def _member(sizes: list[Size], _literals: list[object]) -> Called:
 
 
 def _compared(sizes: list[Size], _literals: list[object]) -> Called:
-    """What looks at all of its operands once. `in` too: what is looked for is like an element as far as that reaches."""
+    """What looks at all of its operands once; `in` too, since what differs ends a comparison."""
     cost: Polynomial = {}
     for size in sizes:
         added(cost, size.nodes, _COMPARED_NODE)
