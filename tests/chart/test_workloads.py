@@ -109,8 +109,12 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
 
 def test_one_set_of_budgets_is_that_of_both_processes() -> None:
     budgets = {
-        **{"totalBytes": 50_000_000, "namespaceBytes": 20_000_000, "policyBytes": 3_000_000},
-        **{"namespacePolicies": 7, "namespaceSpecBytes": 1_000_000_000_000, "namespacePendingGrants": 9},
+        "totalBytes": 50_000_000,
+        "namespaceBytes": 20_000_000,
+        "policyBytes": 3_000_000,
+        "namespacePolicies": 7,
+        "namespaceSpecBytes": 1_000_000_000_000,
+        "namespacePendingGrants": 9,
     }
     rendering = charts.render({"budgets": budgets})
     webhook = webhook_settings.parse(rendering.args("webhook"))
@@ -120,7 +124,7 @@ def test_one_set_of_budgets_is_that_of_both_processes() -> None:
 
 
 def test_a_full_budget_fits_into_the_memory_of_a_process() -> None:
-    # What a decision point needs besides is in docs/reference/budgets.md; tests/cluster/webhook starts one with it full.
+    # What a decision point needs besides is in docs/reference/budgets.md; the benchmarks start one with it full.
     limit = container(charts.render(), "webhook")["resources"]["limits"]["memory"]
     assert Budget().total <= int(limit.removesuffix("Mi")) * MIB - 320_000_000
 
