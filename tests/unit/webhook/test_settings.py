@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from bailiwick_engine.budget import MIB, Budget
 from bailiwick_webhook.http.bounds import Bounds, Pace
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.record.limits import Limits
@@ -56,7 +57,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a queue of no size": (("--record-queue-bytes", "-1"), "must be a whole number greater than 0"),
     "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
     "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
-    "processes below none": (("--processes", "-1"), "must be a whole number greater than 0"),
+    "processes below none": (("--processes", "-1"), "must be 0 or a whole number greater than 0"),
     "a silence of a few beats": (("--process-silence-seconds", "4.9"), "must be 5 seconds or more"),
     "a start of a few beats": (("--process-start-seconds", "1"), "must be 5 seconds or more"),
     "a port among the status ports": (
@@ -83,6 +84,19 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "nothing for enforcers": (("--others-percent", "100"), "must be a whole number from 1 to 90"),
     "bodies without end": (("--body-bytes-per-second", "0"), "must be a whole number greater than 0"),
     "a rate below none": (("--decisions-per-second-by-namespace", "-1"), "must be a whole number greater than 0"),
+    "a budget below nothing": (("--budget-bytes", "-1"), "must be 0 or a whole number greater than 0"),
+    "a policy larger than a namespace": (
+        ("--policy-budget-bytes", "100663297"),
+        "--policy-budget-bytes must not exceed --namespace-budget-bytes",
+    ),
+    "a namespace larger than everything": (
+        ("--budget-bytes", "1000"),
+        "--namespace-budget-bytes must not exceed --budget-bytes",
+    ),
+    "policies without limit in a namespace with one": (
+        ("--policy-budget-bytes", "0"),
+        "--policy-budget-bytes must not exceed --namespace-budget-bytes, nor be 0 where that is not",
+    ),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
 }
@@ -113,6 +127,14 @@ def test_a_duration_is_a_number_of_seconds_that_ends(flag: str, value: str) -> N
     with pytest.raises(SystemExit) as ended:
         parse([flag, value])
     assert ended.value.code == 2
+
+
+def test_budgets_are_generous_unless_told_otherwise_and_may_all_be_left_out() -> None:
+    usual = parse([])
+    assert (usual.budget, usual.pending_grants) == (Budget(192 * MIB, 96 * MIB, 16 * MIB, 10_000, 0), 1000)
+    flags = ("budget-bytes", "namespace-budget-bytes", "policy-budget-bytes", "namespace-policies")
+    told = parse([f"--{flag}=0" for flag in (*flags, "namespace-spec-bytes", "namespace-pending-grants")])
+    assert (told.budget, told.pending_grants) == (Budget(0, 0, 0, 0, 0), 0)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
