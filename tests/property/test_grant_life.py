@@ -15,6 +15,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_operator.reconcile.approvalgrant import Observed, reconcile
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
@@ -50,7 +51,7 @@ class GrantLife(RuleBasedStateMachine):
         uses=st.integers(1, 3),
         reviewers=st.integers(1, 2),
         skews=st.tuples(*[CLOCKS] * REPLICAS).filter(lambda skews: abs(skews[0]) < 60),
-        operator_skew=st.sampled_from([0.0, 0.0, -25.0, 25.0]),
+        operator_skew=st.sampled_from([0.0, 0.0, -25.0, 25.0, -600.0, 600.0]),
         grants=st.sampled_from([1, 2, 2, 0]),
     )
     def begin(
@@ -220,6 +221,18 @@ class GrantLife(RuleBasedStateMachine):
         ends = [grant.status.not_after_time for grant in map(read, self.server.stored.values()) if not grant.revoked]
         return [end.timestamp() for end in ends if end is not None and end.timestamp() > self.server.now]
 
+    @precondition(lambda self: self._deadlines())
+    @rule(which=some, by=st.sampled_from([-1.0, 1.0, 60.0, 400.0]), odds=st.integers(0, 3))
+    def a_deadline_passes(self, which: int, by: float, odds: int) -> None:
+        """Or nearly so. Rarely, since little happens to a grant afterwards."""
+        if odds == 0:
+            deadlines = self._deadlines()
+            self.server.now = max(self.server.now, deadlines[which % len(deadlines)] + by)
+
+    def _deadlines(self) -> list[float]:
+        waiting = [grant for grant in map(read, self.server.stored.values()) if grant.phase == "Pending"]
+        return [grant.request.pending_until_time.timestamp() for grant in waiting]
+
     @precondition(lambda self: self.server.stored)
     @rule(which=some, by=st.sampled_from(REVIEWERS), what=st.sampled_from([*SMALL * 3, *GREAT]))
     def somebody(self, which: int, by: str, what: str) -> None:
@@ -271,8 +284,10 @@ class GrantLife(RuleBasedStateMachine):
                         self.server.delete(name)
 
     def _judge(self, seen: Object, *, proven: bool) -> None:
-        now = datetime.fromtimestamp(self.server.now + self.operator_skew, UTC)
-        status = reconcile(seen, Observed(proven, INSTALLATION.is_person), now).status
+        # As its clock beside the API server's tells it (`bailiwick_operator.clock`).
+        timed = abs(self.operator_skew) <= MAX_SKEW
+        now = datetime.fromtimestamp(self.server.now + (max(self.operator_skew, 0.0) if timed else 0.0), UTC)
+        status = reconcile(seen, Observed(proven, INSTALLATION.is_person, timed=timed), now).status
         if status is not None:
             self.judged.append((seen, status))
 
@@ -299,7 +314,8 @@ def _pays(use: Use, flight: Flight, decision: Decision) -> bool:
         decision.used is not None
         and use.grant_uid == decision.used.uid
         and (
-            use.evaluation_id == decision.evaluation_id or (repeated and flight.read_at - use.read_at <= IDEMPOTENT_FOR)
+            use.evaluation_id == decision.evaluation_id
+            or (repeated and 0 <= flight.read_at - use.read_at <= IDEMPOTENT_FOR)
         )
     )
 

@@ -26,7 +26,7 @@ The dry runs show that this replica has; `settle` is the time that the others ar
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import structlog
@@ -69,7 +69,7 @@ class _Stored:
 class GuardKeeper:
     """Proves at intervals and on request. Lives in the main loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it proves for, how often, and whom it tells
         self,
         kube: Kube,
         installation: Installation,
@@ -77,11 +77,13 @@ class GuardKeeper:
         *,
         interval: float,
         settle: float,
+        now: Callable[[], datetime],
         proven: Callable[[], None],
         fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
     ) -> None:
         self._kube = kube
-        self._prover = Prover(kube, installation)
+        self._prover = Prover(kube, installation, now)
+        self._now = now
         self._installation = installation
         self._ticks = ticks
         self._interval = interval
@@ -139,7 +141,7 @@ class GuardKeeper:
             proof = await self._prover.prove()
             stored = await self._read()
             if untouched_since(stored.record, proof):
-                await self._write(stored, new_record(proof, proof.floor, _now()))
+                await self._write(stored, new_record(proof, proof.floor, self._now()))
                 self._covered = began
             else:
                 self._covered = None
@@ -169,7 +171,7 @@ class GuardKeeper:
             message = "the guards of grants were changed while they were proven: proving again"
             raise UnprovenError(message)
         version, count = await self._void(after)
-        await self._write(stored, new_record(again, version, _now()))
+        await self._write(stored, new_record(again, version, self._now()))
         self.made_void += count
         if before is not None:
             self.falls += not self._down
@@ -182,7 +184,7 @@ class GuardKeeper:
         count = 0
         for _ in range(_VOID_ROUNDS):
             listed = await self._kube.list(GRANTS_PATH)
-            falling = [grant for grant in listed.items if must_void(grant, after, self._installation, _now())]
+            falling = [grant for grant in listed.items if must_void(grant, after, self._installation, self._now())]
             moved = False
             for start in range(0, len(falling), _VOID_AT_ONCE):
                 batch = falling[start : start + _VOID_AT_ONCE]
@@ -198,7 +200,7 @@ class GuardKeeper:
     async def _void_one(self, grant: Object) -> Literal["void", "gone", "moved"]:
         metadata = grant["metadata"]
         name = f"{metadata['namespace']}/{metadata['name']}"
-        status = voided(grant, _now())
+        status = voided(grant, self._now())
         answer = await self._kube.apply_status("ApprovalGrant", grant, status)
         if answer.ok:
             self._fallen(grant, status)
@@ -253,7 +255,3 @@ class GuardKeeper:
             else:
                 _LOG.error("the guard of grants is not proven: nothing is approved", problem=problem)
         self.problem = problem
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,7 +1,7 @@
 """The operator's only client of the API server, but for kopf's watches: raw JSON out, an `Answer` back.
 
 Holds: every call has a time limit; no call is repeated here; an answer is a value whatever its status, only the lack
-of one raises (`UnreachableError`); a write is sent only while the lease holds.
+of one raises (`UnreachableError`); a write is sent only while the lease holds; every answer tells the time (`clock`).
 """
 
 import asyncio
@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.client.rest import RESTClientObject, RESTResponse
 
 from bailiwick_api.access import Access, AccessError
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.serverclock import ServerClock, read_date
 
 FIELD_MANAGER: Final = "bailiwick-operator"
 POLICIES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{ENDPOINT_POLICIES}"
@@ -75,13 +77,34 @@ class Listed:
     version: int
 
 
+class _Connections(RESTClientObject):
+    """The connections of the client, the election library's calls included. `clock` is told the time of each answer."""
+
+    def __init__(self, configuration: Configuration, clock: ServerClock) -> None:
+        super().__init__(configuration)
+        self._clock = clock
+
+    async def request(self, *asked: Any, **more: Any) -> RESTResponse:  # noqa: ANN401 - passed on as they are
+        began = self._clock.monotonic()
+        response: RESTResponse = await super().request(*asked, **more)  # type: ignore[no-untyped-call]  # likewise
+        self._clock.heard(read_date(response.headers.get("Date")), began)
+        return response
+
+
 class Kube:
     """Calls as the operator's service account. Close it when done.
 
-    `may_write` is asked before every write: a process that slept through its lease must not wake up writing.
+    `may_write` is asked before every write: a process that slept through its lease must not wake up writing. `clock` is
+    told the time of every answer.
     """
 
-    def __init__(self, access: Access, timeout: float, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        access: Access,
+        timeout: float,
+        may_write: Callable[[], bool] = lambda: True,
+        clock: ServerClock | None = None,
+    ) -> None:
         self._access = access
         self._timeout = timeout
         self._may_write = may_write
@@ -93,8 +116,11 @@ class Kube:
         configuration.api_key["BearerToken"] = "set before each call by the hook"
         # Typed by its default alone, None.
         configuration.refresh_api_key_hook = self._refresh  # type: ignore[assignment]
+        self.clock: Final = clock or ServerClock()
+        """Ours beside the API server's."""
         self.client: Final = ApiClient(configuration)
         """For the election library, which wants one; it asks for the token as we do."""
+        self.client.rest_client = _Connections(configuration, self.clock)
 
     async def close(self) -> None:
         """Close the connections."""

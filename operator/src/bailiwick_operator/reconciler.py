@@ -8,12 +8,12 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from bailiwick_engine.acceptance import Judged
+from bailiwick_operator.clock import Clock
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.granting import Granting
@@ -44,13 +44,16 @@ class _Compiled:
 class Reconciler:
     """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker) -> None:
+    def __init__(
+        self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker, clock: Clock
+    ) -> None:
         self._kube = kube
+        self._clock = clock
         self._issuers = settings.issuers
         self._queue: WorkQueue[Work] = WorkQueue()
-        self._expiries: Expiries[Work] = Expiries(self._queue.add)
+        self._expiries: Expiries[Work] = Expiries(self._queue.add, clock.now)
         self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
-        self.events: Final = Events(kube, settings.identity)
+        self.events: Final = Events(kube, settings.identity, now=clock.now)
         self.writer: Final = Writer(kube, self.events)
         self._compiled: dict[str, _Compiled] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
@@ -71,6 +74,7 @@ class Reconciler:
             self._expiries,
             settings.keeping,
             self._queue.add,
+            clock=clock,
         )
 
     async def run(self, relist: float) -> None:
@@ -196,7 +200,7 @@ class Reconciler:
             uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
             serving = self._programming.serving(uid, generation)
             observed = endpointpolicy.Observed(self._judge(seen), carriers, serving, principals, self._issuers)
-            outcome = endpointpolicy.reconcile(seen.body, observed, _now())
+            outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
             if outcome.asks:
                 self._programming.want(uid, generation, work)
             else:
@@ -228,7 +232,3 @@ class Reconciler:
         return tuple(
             key_of(seen.body) for seen in found if seen is not None and endpointpolicy.carries_settings(seen.body)
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

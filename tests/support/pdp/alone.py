@@ -56,6 +56,7 @@ class StaticStore:
     synced = True
     revision = "1/1"
     age = 0.0
+    clock = None
 
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]

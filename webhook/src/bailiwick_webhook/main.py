@@ -166,7 +166,7 @@ def _clustered(
     pdp = Pdp(
         store,
         Consumer(cluster, time.time),
-        Opener(cluster, store, given.installation, time.time),
+        Opener(cluster, store, given.installation, time.time, skewed=lambda: not cluster.clock.agree),
         records,
         given.installation,
         permits=Permits(cluster),

@@ -58,16 +58,26 @@ class Refused:
     duplicate: bool = False
 
 
+_SKEWED: Final = Refused(EXPLAINED[Reason.CLOCK_SKEW].sentence, Reason.CLOCK_SKEW)
 _COOLS: Final = Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
 
 
 class Opener:
-    """Opens grants. `now` is the time of day in seconds since the epoch."""
+    """Opens grants. `now` is the time of day in seconds since the epoch; `skewed`: it is not the API server's."""
 
     possible = True
 
-    def __init__(self, cluster: Cluster, store: Store, installation: Installation, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        installation: Installation,
+        now: Callable[[], float],
+        *,
+        skewed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._cluster = cluster
+        self._skewed = skewed
         self._store = store
         self._installation = installation
         self._now = now
@@ -122,7 +132,8 @@ class Opener:
                 # Unless it is there already: who joins adds nothing. A flood of denials that ask costs nobody a look.
                 joined = await self._existing(wanted, previous) if wanted.origin == "Requested" else None
                 return joined or Refused(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
-            return await self._create(wanted, previous)
+            # Until when it waits for its reviews is stamped by our clock, and judged by others.
+            return _SKEWED if self._skewed() else await self._create(wanted, previous)
 
     async def _create(self, wanted: Wanted, previous: str) -> Opened | Refused:
         for _ in range(_MAX_CHAIN):

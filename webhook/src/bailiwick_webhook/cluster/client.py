@@ -1,13 +1,12 @@
 """The API server, as far as the decision point speaks to it. Everything else asks through `Cluster`.
 
 Holds: every call has a deadline; what the API server does not answer as it should is a `ClusterUnavailableError`, and
-its refusals are values. Nothing is repeated here, but aiohttp sends a PUT once more where a kept connection breaks: a
-write carries a resourceVersion, so the second one conflicts.
+its refusals are values; every answer tells the time (`clock`). Nothing is repeated here, but aiohttp sends a PUT once
+more where a kept connection breaks: a write carries a resourceVersion, so the second one conflicts.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +18,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from bailiwick_api.access import Access, AccessError
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.serverclock import ServerClock, read_date
 
 _OK = range(200, 300)
 # Objects. What one answer holds is parsed in one go, and while it is, nobody is answered.
@@ -90,6 +90,8 @@ class Cluster:
         self._api = ApiClient(configuration)
         self._access = access
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self.clock = ServerClock()
+        """Ours beside the API server's."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -241,7 +243,7 @@ class Cluster:
                 raw = await response.read()
             said = _json(method, path, response.status, raw)
             answer = Answer(
-                response.status, said if isinstance(said, dict) else {}, _date(response.headers.get("Date"))
+                response.status, said if isinstance(said, dict) else {}, read_date(response.headers.get("Date"))
             )
         except (aiohttp.ClientError, TimeoutError, OSError, AccessError, ValueError) as error:
             message = f"{method} {path}: {error!r}"
@@ -262,6 +264,7 @@ class Cluster:
     ) -> aiohttp.ClientResponse:
         # The token file is read for every call, as client-go does within a minute: a rotated token is never missed.
         headers = {"Accept": media["Accept"], "Authorization": f"Bearer {self._access.token()}"}
+        began = self.clock.monotonic()
         answer = await self._api.call_api(
             method,
             self._access.server + path,
@@ -270,6 +273,7 @@ class Cluster:
             _request_timeout=limits,
         )
         response: aiohttp.ClientResponse = answer.response
+        self.clock.heard(read_date(response.headers.get("Date")), began)
         return response
 
 
@@ -285,12 +289,3 @@ def _json(method: str, path: str, status: int, raw: bytes) -> object:
         hint = ": are the definitions (crds/) applied?" if status == HTTPStatus.NOT_FOUND else ""
         message = f"{method} {path}: {status}, and no JSON{hint}"
         raise ClusterUnavailableError(message) from error
-
-
-def _date(header: str | None) -> float | None:
-    if header is None:
-        return None
-    try:
-        return parsedate_to_datetime(header).timestamp()
-    except (ValueError, OverflowError):
-        return None

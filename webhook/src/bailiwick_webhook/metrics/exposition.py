@@ -110,6 +110,7 @@ class Exposition(Collector):
         )
         yield _counter(table.OVERLOADS, (((why,), count) for why, count in counts.overloads.items()))
         yield _gauge(table.UNDER_WAY, counts.under_way)
+        yield _gauge(table.CLOCK, None if store.clock is None else store.clock.ahead)
         yield _counter(table.RESTARTS, [((), self._restarts)])
         certificate = self._certificate
         ends = None if certificate is None else certificate.not_after

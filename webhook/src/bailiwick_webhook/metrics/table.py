@@ -168,6 +168,12 @@ BROKEN: Final = Metric("bailiwick_broken_policies", "gauge", "Policies that did 
 GUARD: Final = Metric(
     "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven; at 0 no grant is accepted."
 )
+CLOCK: Final = Metric(
+    "bailiwick_clock_ahead_seconds",
+    "gauge",
+    "Seconds by which this process's clock is ahead of the API server's; negative: behind. Beyond 30 in either"
+    " direction it uses and opens no grant. Absent without an API server, and before its first answer.",
+)
 RESTARTS: Final = Metric(
     "bailiwick_process_restarts_total",
     "counter",
@@ -189,6 +195,6 @@ CERTIFICATE_REFUSED: Final = Metric(
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
     *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
-    *(UNDER_WAY, RESTARTS),
+    *(UNDER_WAY, CLOCK, RESTARTS),
     *(CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

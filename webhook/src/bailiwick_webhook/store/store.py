@@ -39,6 +39,7 @@ class Store:
         self.grants = Grants()
         self.guard = Guard(installation)
         self.keys = Keys(installation)
+        self.clock = cluster.clock
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
 
@@ -113,8 +114,9 @@ class Store:
         return view.Glance(age, freshness, self.revision, guarded)
 
     def report(self) -> Mapping[str, Any]:
-        """Return how guard and keys stand; no matter of readiness: without them all but grants is decided as ever."""
+        """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""
         return {
             "guard": {"proven": self.guard_proven, "why": self.guard.why},
             "keys": {"kids": [key.kid for key in self.keyring.keys], "why": self.keys.why},
+            "clock": {"agrees": self.clock.agree, "why": self.clock.problem or ""},
         }

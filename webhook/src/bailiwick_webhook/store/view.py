@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
@@ -56,6 +57,10 @@ class View(Protocol):
     @property
     def guard_proven(self) -> bool:
         """Nothing but the shipped guards has let in what grants say."""
+
+    @property
+    def clock(self) -> ServerClock | None:
+        """Our clock beside the API server's; None without one."""
 
     @property
     def keyring(self) -> Keyring:
