@@ -156,8 +156,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.APPROVAL_REVOKED: "The latest grant for this call was revoked.",
     Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window is over.",
     Reason.APPROVAL_CONSUMED: "All uses of the latest grant for this call are taken.",
-    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, or the live"
-    " grant could not be read or written.",
+    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, the grant's"
+    " times do not fit its creation, or the live grant could not be read or written.",
     Reason.APPROVAL_TOKEN_REQUIRED: "A rule has `presentation: Token`, a grant would serve, and no token was shown.",
     Reason.APPROVAL_TOKEN_INVALID: "`context.approval` holds a token that is not ours, is over, or is of another call.",
     Reason.APPROVAL_THROTTLED: "An approval is needed and cannot be asked for: `limits` of the rule are reached.",
@@ -166,8 +166,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
     Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
     " limit.",
-    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s and a grant is needed, or"
-    " it was approved that much in the future: the operator's clock is ahead.",
+    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, in either direction, and"
+    " a grant is needed or asked for; or the grant was made or approved that much in the future.",
     Reason.RECORD_FAILED: "The decision record could not be written.",
 }
 """When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from msgspec.structs import replace
 
+from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_engine import grants
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
@@ -20,7 +21,6 @@ from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
 from bailiwick_webhook.turns import Turns
 
-MAX_SKEW: Final = 30.0
 IDEMPOTENT_FOR: Final = 30.0
 _CONFLICT, _GONE = 409, 404
 
@@ -83,8 +83,8 @@ class Consumer:
             last = judge(live, now)
             if _already_taken(live, key, theirs) and _still_good(last, live):
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
-            if (denial := _denial(last, live, now)) is not None:
-                return denial, None
+            if last.outcome is not Outcome.USE_GRANT:
+                return last, None
             written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
             if written.ok:
                 return last, grants.parse(written.body) or live
@@ -146,17 +146,6 @@ def _already_taken(live: Grant, key: str, now: float, room: float = 0.0) -> bool
 def _key_again(key: str, place: int) -> str:
     """A request id that comes again after its time is a call of its own, which may be repeated in turn."""
     return _digest("again", key, f"{place}")
-
-
-def _denial(verdict: Verdict, live: Grant, now: float) -> Verdict | None:
-    """Return the denial, where the grant does not serve."""
-    if verdict.outcome is not Outcome.USE_GRANT:
-        return verdict
-    approved = live.status.approved_time
-    if approved is not None and approved.timestamp() - now > MAX_SKEW:
-        # The operator's clock is ahead, so that the window which it stamped is longer than was approved.
-        return _denied(verdict, Reason.CLOCK_SKEW)
-    return None
 
 
 def _still_good(verdict: Verdict, live: Grant) -> bool:
