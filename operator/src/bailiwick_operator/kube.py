@@ -18,6 +18,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.client.rest import RESTClientObject, RESTResponse
 
 from bailiwick_api.access import Access, AccessError
+from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, VERSION
 from bailiwick_api.serverclock import ServerClock, read_date
 
@@ -27,6 +28,8 @@ GRANTS_PATH: Final = f"/apis/{GROUP}/{VERSION}/{APPROVAL_GRANTS}"
 _APPLY: Final = "application/apply-patch+yaml"
 _JSON_PATCH: Final = "application/json-patch+json"
 _PAGE: Final = 500
+# For calls of the election library, which has no limit of its own; every call of ours has one.
+_LONGEST_SECONDS: Final = 300.0
 
 Object = dict[str, Any]
 Kind = Literal["EndpointPolicy", "ApprovalGrant"]
@@ -78,17 +81,33 @@ class Listed:
 
 
 class _Connections(RESTClientObject):
-    """The connections of the client, the election library's calls included. `clock` is told the time of each answer."""
+    """The connections of the client, the election library's calls included. `clock` is told the time of each answer.
+
+    The library's own request writes bodies as ASCII, which a server-side apply does not read (see `bodies`).
+    """
 
     def __init__(self, configuration: Configuration, clock: ServerClock) -> None:
         super().__init__(configuration)
         self._clock = clock
 
-    async def request(self, *asked: Any, **more: Any) -> RESTResponse:  # noqa: ANN401 - passed on as they are
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        body: object = None,
+        post_params: object = None,  # noqa: ARG002 - likewise
+        _request_timeout: float | None = None,
+    ) -> RESTResponse:
+        if self.pool_manager is None:
+            self.pool_manager = self._create_pool_manager()
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        data = None if body is None else encoded(body)
+        limits = aiohttp.ClientTimeout(total=_request_timeout or _LONGEST_SECONDS)
         began = self._clock.monotonic()
-        response: RESTResponse = await super().request(*asked, **more)  # type: ignore[no-untyped-call]  # likewise
+        response = await self.pool_manager.request(method, url, headers=sent, data=data, timeout=limits)
         self._clock.heard(read_date(response.headers.get("Date")), began)
-        return response
+        return RESTResponse(response)
 
 
 class Kube:

@@ -14,9 +14,11 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from bailiwick_api.access import Access, AccessError
+from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_api.serverclock import ServerClock, read_date
 
@@ -87,7 +89,8 @@ class Cluster:
             ssl_ca_cert=str(access.ca_file) if access.ca_file else None,
             ca_cert_data=access.ca_data,
         )
-        self._api = ApiClient(configuration)
+        # The connections alone: the client's own calls write bodies as ASCII, see `bodies`.
+        self._connections = RESTClientObject(configuration)
         self._access = access
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self.clock = ServerClock()
@@ -95,7 +98,7 @@ class Cluster:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()  # type: ignore[no-untyped-call]  # the client ships without types here
+        await self._connections.close()
 
     async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
         """Yield every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
@@ -265,14 +268,15 @@ class Cluster:
         # The token file is read for every call, as client-go does within a minute: a rotated token is never missed.
         headers = {"Accept": media["Accept"], "Authorization": f"Bearer {self._access.token()}"}
         began = self.clock.monotonic()
-        answer = await self._api.call_api(
+        if self._connections.pool_manager is None:
+            self._connections.pool_manager = self._connections._create_pool_manager()  # noqa: SLF001 - its own way
+        response = await self._connections.pool_manager.request(
             method,
             self._access.server + path,
-            header_params=headers | ({"Content-Type": media["Content-Type"]} if body is not None else {}),
-            body=body,
-            _request_timeout=limits,
+            headers=headers | ({"Content-Type": media["Content-Type"]} if body is not None else {}),
+            data=None if body is None else encoded(body),
+            timeout=limits,
         )
-        response: aiohttp.ClientResponse = answer.response
         self.clock.heard(read_date(response.headers.get("Date")), began)
         return response
 
