@@ -314,11 +314,7 @@ INVARIANTS: Final = (
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
         " are not the proven ones no grant is used (`approval_unverifiable`).",
-        (
-            _CONSUME,
-            Code("bailiwick_webhook.store.guard.Guard"),
-            Code("bailiwick_engine.fingerprint.deviations"),
-        ),
+        (_CONSUME, Code("bailiwick_webhook.store.guard.Guard"), Code("bailiwick_engine.fingerprint.deviations")),
     ),
     Invariant(
         27,
@@ -329,6 +325,7 @@ INVARIANTS: Final = (
             _FITNESS,
             Code("bailiwick_operator.guard.GuardKeeper"),
             Code("bailiwick_operator.reconcile.guard.must_void"),
+            Code("bailiwick_api.voidgrants.VoidGrants"),
         ),
     ),
     Invariant(

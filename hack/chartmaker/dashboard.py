@@ -140,6 +140,7 @@ PANELS: Final = (
             ("max(bailiwick_operator_guard_proven{%})", "the guards are proven"),
             ("max(bailiwick_operator_keys_ok{%})", "the keys are kept"),
             ("max(bailiwick_operator_clock_agrees{%})", "the clocks agree"),
+            ("max(bailiwick_operator_grants_void_by_name{%})", "grants void by name"),
             ("sum by (kind) (bailiwick_operator_objects{%})", "{{kind}}"),
         ),
     ),

@@ -230,12 +230,12 @@ def excluded_reviewers(call: Call, subject: Subject) -> frozenset[str]:
 
 def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circumstances) -> Fitness:
     """Judge a grant that `answers` the call, against the gate as it stands now."""
-    if grant.phase == "Denied":
-        # Also where it was taken back since: a denial stays what it is.
-        return Fitness.DENIED
-    if grant.revoked or grant.deleting:
-        return Fitness.REVOKED
+    if around.void.holds(grant.namespace, grant.uid):
+        return Fitness.UNVERIFIABLE
     ended = _ENDED.get(grant.phase)
+    if (grant.revoked or grant.deleting) and ended is not Fitness.DENIED:
+        # A denial stays what it is, also where it was taken back since.
+        ended = Fitness.REVOKED
     if ended is not None:
         return ended
     if not current(grant, gate):

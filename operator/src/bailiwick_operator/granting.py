@@ -76,7 +76,7 @@ class Granting:
     async def look(self, work: Work, carriers: Callable[[str, str], tuple[Key, ...]]) -> None:
         """Bring a grant's status up to date. `carriers` of an endpoint's settings, by namespace and endpoint."""
         seen = self._grants.get(Key(work.namespace, work.name))
-        if seen is None or is_canary(seen.body, self._installation):
+        if seen is None or is_canary(seen.body, self._installation) or self._void_by_name(seen):
             self._forget(work)
             return
         proven = self.guard is not None and self.guard.covers(seen.at)
@@ -102,6 +102,11 @@ class Granting:
             kept_until = await self._retain(seen)
             wake = kept_until if kept_until is not None else wake
         self._expiries.set(work, wake if timed else None)
+
+    def _void_by_name(self, seen: Seen) -> bool:
+        """Tell whether the keeper of the guard tries to make this void, and nobody else has to do with it."""
+        metadata = seen.body["metadata"]
+        return self.guard is not None and self.guard.void.holds(metadata["namespace"], metadata["uid"])
 
     def _timed(self, work: Work) -> bool:
         """Tell whether this may be judged by the time; if not, it is looked at again when it may."""

@@ -51,6 +51,11 @@ VOIDED: Final = Metric(
     "counter",
     "Grants that were made void, since nobody can tell whether the guards let them in.",
 )
+NAMED: Final = Metric(
+    "bailiwick_operator_grants_void_by_name",
+    "gauge",
+    "Grants, or whole namespaces of them, that are void and whose status cannot say so, since it cannot be written.",
+)
 CLOCK: Final = Metric(
     "bailiwick_operator_clock_agrees",
     "gauge",
@@ -85,7 +90,9 @@ DROPPED: Final = Metric(
     "Kubernetes Events that were not written, since a namespace had had its share.",
 )
 
-METRICS: Final = (*(LEADING, GUARD, FALLS, VOIDED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),)
+METRICS: Final = (
+    *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ class Metrics(Collector):
         yield _gauge(GUARD, [((), guard.problem is None)])
         yield _counter(FALLS, [((), guard.falls)])
         yield _counter(VOIDED, [((), guard.made_void)])
+        yield _gauge(NAMED, [((), len(guard.void))])
         yield _gauge(CLOCK, [((), clock.problem is None)])
         yield _gauge(AHEAD, [((), math.nan if clock.ahead is None else clock.ahead)])
         yield _gauge(KEYS, [((), keys.problem is None)])

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import yaml
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
+from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile import compile_object
@@ -57,6 +58,7 @@ class StaticStore:
     revision = "1/1"
     age = 0.0
     clock = None
+    void = NONE
 
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]

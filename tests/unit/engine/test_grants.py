@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import Named, VoidGrants
 from bailiwick_engine.call import ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Fitness, fitness
@@ -282,6 +283,16 @@ class TestAGrant:
 
     def test_covers_every_state_in_these_tests(self) -> None:
         assert {expected for _, expected in STATES.values()} == set(Fitness)
+
+    @pytest.mark.invariant(27)
+    @pytest.mark.parametrize("raw", [ACTIVE, with_status(ACTIVE, uses=1), PENDING], ids=["active", "used", "pending"])
+    def test_that_is_void_by_name_serves_nobody_whatever_it_says(self, raw: Object) -> None:
+        for void, expected in (
+            (VoidGrants({"grant-uid": Named("crm", "agr-opened")}), True),
+            (VoidGrants({}, frozenset({"crm"})), True),
+            (VoidGrants({"another": Named("crm", "agr-opened")}, frozenset({"hr"})), False),
+        ):
+            assert (fit(raw, Circumstances(now=NOW, void=void)) is Fitness.UNVERIFIABLE) is expected
 
     @pytest.mark.invariant(17)
     @pytest.mark.parametrize(

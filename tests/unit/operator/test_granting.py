@@ -12,6 +12,7 @@ import structlog
 from bailiwick_api.access import Access
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.times import stamp
+from bailiwick_api.voidgrants import NONE, Named, VoidGrants
 from bailiwick_operator import resolver as resolving
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
@@ -69,6 +70,7 @@ class Proven:
     def __init__(self, *, covering: bool = True) -> None:
         self.covering = covering
         self.asked = 0
+        self.void = NONE
 
     def covers(self, _seen: Tick) -> bool:
         return self.covering
@@ -253,6 +255,20 @@ class TestProof:
         leader.granting.guard = None
         status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
         assert (status["phase"], status.get("counted")) == ("Pending", None)
+
+    @pytest.mark.invariant(27)
+    @pytest.mark.parametrize(
+        "void",
+        [VoidGrants({"0b1a": Named("crm", "agr-wanted")}), VoidGrants({}, frozenset({"crm"}))],
+        ids=["alone", "with its namespace"],
+    )
+    async def test_helps_no_grant_that_is_void_by_name(self, leader: Leader, void: VoidGrants) -> None:
+        guard = Proven()
+        leader.granting.guard = guard  # type: ignore[assignment]
+        guard.void = void
+        status: Object = {"phase": "Pending"}
+        assert await leader.look(grant("dave", pendingUntilTime=later(hours=1), status=status)) == status
+        assert (leader.api.asked, guard.asked) == ([], 0)
 
     async def test_helps_no_grant_that_cannot_be_read(self, leader: Leader) -> None:
         body = changed(grant("dave", pendingUntilTime=later(hours=1)), "spec.request.steps", "none")

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from bailiwick_api.voidgrants import NONE, Named, VoidGrants
 from bailiwick_engine.call import ServiceAccount, Shown, Token
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Grant
@@ -64,6 +65,7 @@ class Bench:
     """When the call was decided, where that was before its use was taken."""
     lagging: tuple[Snapshot, Object] | None = None
     """By which policies it was decided and what the store knew of the grant, where that was of before."""
+    void: VoidGrants = NONE
     reason: Reason | None = None
     """Why the last answer was what it was."""
     outcome: Outcome | None = None
@@ -97,7 +99,7 @@ class Bench:
             return False
 
         def judge(grant: Grant, now: float) -> Verdict:
-            return verdict_of(self.snapshot, call, [grant], Circumstances(now))
+            return verdict_of(self.snapshot, call, [grant], Circumstances(now, void=self.void))
 
         told, used = await self.consumer.consume(
             asked, replace(verdict, grants=candidates), f"eval_{len(self.server.writes)}", judge
@@ -200,6 +202,15 @@ async def test_a_repeated_request_of_a_grant_that_was_made_void_is_denied() -> N
     ready = {"type": "Ready", "status": "False", "reason": "GuardUnproven", "lastTransitionTime": at(0)}
     bench.server.grant["status"] = {**status, "phase": "Consumed", "conditions": [ready]}
     assert not await bench.ask("id")
+
+
+@pytest.mark.invariant(11, 27)
+async def test_a_repeated_request_of_a_grant_that_is_void_by_name_is_denied() -> None:
+    bench = Bench(max_uses=1)
+    assert await bench.ask("id")
+    bench.void = VoidGrants({bench.server.grant["metadata"]["uid"]: Named("crm", "agr-opened")})
+    assert not await bench.ask("id")
+    assert bench.reason is Reason.APPROVAL_UNVERIFIABLE
 
 
 @pytest.mark.invariant(11)

@@ -42,7 +42,7 @@ class Basis(NamedTuple):
         if freshness is _FRESH and not asked.live_identity:
             # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
             freshness = Freshness.STALE
-        return Circumstances(self.now, freshness, self.seen.guard_proven, installation)
+        return Circumstances(self.now, freshness, self.seen.guard_proven, installation, self.seen.void)
 
 
 class Judged(NamedTuple):

@@ -116,7 +116,7 @@ async def _run(given: Settings) -> None:
             bench = Bench()
             stack.push_async_callback(bench.close)
             admission = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
-        signer = Signer(lambda: store.keyring, lambda: store.guard_proven)
+        signer = Signer(lambda: store.keyring, lambda: store.guard_proven, lambda: store.void)
         decisions = app.build(
             pdp, identity, given.external_url, stop.is_set, signer, admission, most=given.requests_at_once
         )

@@ -196,7 +196,7 @@ class Opener:
         )
 
     def _fitness(self, grant: Grant, wanted: Wanted) -> Fitness:
-        around = Circumstances(self._now(), installation=self._installation)
+        around = Circumstances(self._now(), installation=self._installation, void=self._store.void)
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 
     def _cools(self, grant: Grant, wanted: Wanted) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 
+from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
@@ -93,6 +94,11 @@ class Directory:
     def freshness(self) -> Freshness:
         """How old the view is."""
         return view.freshness(self.age, self._max_staleness, self._hard_staleness)
+
+    @property
+    def void(self) -> VoidGrants:
+        """None: there are no grants."""
+        return NONE
 
     @property
     def clock(self) -> None:

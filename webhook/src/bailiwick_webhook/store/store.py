@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import VoidGrants
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
@@ -100,6 +101,11 @@ class Store:
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
 
     @property
+    def void(self) -> VoidGrants:
+        """The grants that are void by name, as the operator recorded them with the proof."""
+        return self.guard.void
+
+    @property
     def keyring(self) -> Keyring:
         """The signing keys; none while they are not known."""
         return self.keys.keyring
@@ -111,7 +117,7 @@ class Store:
         age = now - min(policies.heard, grants.heard)
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
         guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
-        return view.Glance(age, freshness, self.revision, guarded)
+        return view.Glance(age, freshness, self.revision, guarded, self.guard.void)
 
     def report(self) -> Mapping[str, Any]:
         """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""

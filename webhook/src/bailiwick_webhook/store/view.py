@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bailiwick_api.serverclock import ServerClock
+from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
@@ -23,6 +24,7 @@ class Glance(msgspec.Struct, frozen=True, gc=False):
     freshness: Freshness
     revision: str
     guard_proven: bool
+    void: VoidGrants = NONE
 
 
 class View(Protocol):
@@ -57,6 +59,10 @@ class View(Protocol):
     @property
     def guard_proven(self) -> bool:
         """Nothing but the shipped guards has let in what grants say."""
+
+    @property
+    def void(self) -> VoidGrants:
+        """The grants that are void by name."""
 
     @property
     def clock(self) -> ServerClock | None:
