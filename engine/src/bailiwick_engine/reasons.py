@@ -151,7 +151,7 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.ACTOR_MISMATCH: "The outermost `act` of the token is not the service account that presents it.",
     Reason.SCOPE_EXCEEDED: "The call is on somebody's behalf and no entry of `delegation.ceiling` covers it.",
     Reason.APPROVAL_REQUIRED: "A RequireApproval rule applies, and no grant answers this call.",
-    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete.",
+    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete, as one live read just told.",
     Reason.APPROVAL_DENIED: "The latest grant for this call was denied.",
     Reason.APPROVAL_REVOKED: "The latest grant for this call was revoked.",
     Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window is over.",

@@ -91,16 +91,17 @@ class Bench:
         known = read(stored)
         decided = self.now if self.decided is None else self.decided
         verdict = verdict_of(policies, call, [known], Circumstances(decided))
+
+        def judge(grant: Grant, now: float) -> Verdict:
+            return verdict_of(self.snapshot, call, [grant], Circumstances(now, void=self.void))
+
+        verdict = await self.consumer.caught_up(asked, verdict, judge)
         self.reason, self.outcome = verdict.reason, verdict.outcome
         candidates = (*self.consumer.taken_before(asked, verdict, [known]), *verdict.grants)
 
         if not candidates:
             # As the pipeline does: nothing is left to be read.
             return False
-
-        def judge(grant: Grant, now: float) -> Verdict:
-            return verdict_of(self.snapshot, call, [grant], Circumstances(now, void=self.void))
-
         told, used = await self.consumer.consume(
             asked, replace(verdict, grants=candidates), f"eval_{len(self.server.writes)}", judge
         )
@@ -202,6 +203,35 @@ async def test_a_repeated_request_of_a_grant_that_was_made_void_is_denied() -> N
     ready = {"type": "Ready", "status": "False", "reason": "GuardUnproven", "lastTransitionTime": at(0)}
     bench.server.grant["status"] = {**status, "phase": "Consumed", "conditions": [ready]}
     assert not await bench.ask("id")
+
+
+PENDING: Final = {**GRANT, "status": {"phase": "Pending"}}
+
+
+async def test_a_grant_that_memory_has_as_pending_serves_once_it_is_read_live() -> None:
+    bench = Bench()
+    bench.lagging = (bench.snapshot, PENDING)
+    assert await bench.ask()
+    assert (bench.reason, bench.uses) == (Reason.ALLOWED, 1)
+
+
+LIVE: Final[dict[str, tuple[Object, Reason]]] = {
+    "pending still": (PENDING, Reason.APPROVAL_PENDING),
+    "denied": ({**GRANT, "status": {**GRANT["status"], "phase": "Denied"}}, Reason.APPROVAL_DENIED),
+    "revoked": ({**GRANT, "spec": {**GRANT["spec"], "revocation": {"by": "carol"}}}, Reason.APPROVAL_REVOKED),
+    "over": ({**GRANT, "status": {**GRANT["status"], "notAfterTime": at(0)}}, Reason.APPROVAL_EXPIRED),
+    "made anew": ({**GRANT, "metadata": {**GRANT["metadata"], "uid": "made-anew"}}, Reason.APPROVAL_PENDING),
+    "not to be read": ({**GRANT, "spec": {}}, Reason.APPROVAL_PENDING),
+}
+
+
+@pytest.mark.parametrize(("live", "reason"), LIVE.values(), ids=LIVE)
+async def test_what_is_read_live_of_a_pending_grant_is_what_is_told(live: Object, reason: Reason) -> None:
+    bench = Bench()
+    bench.lagging = (bench.snapshot, PENDING)
+    bench.server.grant = live
+    assert not await bench.ask()
+    assert (bench.reason, bench.server.writes) == (reason, [])
 
 
 @pytest.mark.invariant(11, 27)

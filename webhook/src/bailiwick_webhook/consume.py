@@ -19,6 +19,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.livereads import LiveReads, looked_for
 from bailiwick_webhook.turns import Turns
 
 IDEMPOTENT_FOR: Final = 30.0
@@ -32,10 +33,31 @@ Judge = Callable[[Grant, float], Verdict]
 class Consumer:
     """Takes uses. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], float], turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        now: Callable[[], float],
+        turns: Turns | None = None,
+        reads: LiveReads | None = None,
+    ) -> None:
         self._cluster = cluster
         self._now = now
         self._turns = turns or Turns()
+        self._reads = reads or LiveReads(cluster)
+
+    async def caught_up(self, asked: Asked, verdict: Verdict, judge: Judge, since: float | None = None) -> Verdict:
+        """Return the verdict, from one live read where the grant that it waits for may have moved on since.
+
+        `since`, by `time.monotonic`: from when on what is written is to be known; by default from now on.
+        """
+        wanted = looked_for(asked, verdict)
+        answer = None if wanted is None else await self._reads.of(wanted[0], since)
+        if wanted is None or answer is None or not answer.ok:
+            return verdict
+        live = grants.parse(answer.body)
+        if live is None or live.uid != wanted[1]:
+            return verdict
+        return judge(live, max(self._now(), answer.date or 0.0))
 
     def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
         """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""

@@ -4,7 +4,6 @@ Holds: the decision point decides the body again and opens only where the verdic
 follows from the request, so a storm of retries over any number of replicas opens one grant.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +18,7 @@ from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Fitness, Grant
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.grantids import parsed
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.throttle import Throttle, waits
 from bailiwick_webhook.wanted import Wanted
@@ -31,9 +31,6 @@ _CONFLICT: Final = 409
 _GONE: Final = 404
 # Waits for its reviews, or serves.
 _OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
-
-# Of an object of the API server (RFC 1123, subdomain): nothing else gets into a path.
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 _log = structlog.get_logger()
 
@@ -239,12 +236,12 @@ class Opener:
 
         Raises `ClusterUnavailableError`.
         """
-        name, _, uid = task_id.rpartition(".")
-        if not _NAME.fullmatch(name):
+        named = parsed(task_id)
+        if named is None:
             return None
-        answer = await self._cluster.read_grant(namespace, name)
+        answer = await self._cluster.read_grant(namespace, named.name)
         grant = grants.parse(answer.body) if answer.ok else None
-        return grant if grant and grant.uid == uid and grant.request.endpoint == endpoint else None
+        return grant if grant and grant.uid == named.uid and grant.request.endpoint == endpoint else None
 
 
 def reason_problem(gate: Gate, reason: str | None) -> str | None:
