@@ -143,6 +143,8 @@ INVARIANTS: Final = (
             _CONSUME,
             writing_status("the decision point adds exactly one use and nothing else"),
             writing_status(guards.USES_ARE_THE_PDPS),
+            reviewing(guards.ANNOTATED),
+            reviewing(guards.FIELDS_OWNED),
             SchemaRule(cel.USES_WITHIN_APPROVAL),
             SchemaRule(cel.USE_RECORD_PER_USE),
             SchemaRule(cel.USE_RECORDS_APPEND_ONLY),
