@@ -2,7 +2,8 @@
 
 Standing: a process of its own, `python -m benchmarks.apiserver`, so that what is measured is the product as it runs in
 a cluster, and nothing in it is replaced. It answers only what the decision point asks for at start and every ten
-seconds, and tells of the changes that are posted to `EVENTS`; nothing else that is measured waits for it. It serves no purpose but this one: it believes every token.
+seconds, and tells of the changes that are posted to `EVENTS`; nothing else that is measured waits for it. It serves no
+purpose but this one: it believes every token.
 """
 
 import argparse

@@ -215,6 +215,8 @@ PANELS: Final = (
             ("sum(bailiwick_operator_leading{%})", "leaders"),
             ("max(bailiwick_operator_guard_proven{%})", "the guards are proven"),
             ("max(bailiwick_operator_keys_ok{%})", "the keys are kept"),
+            ("max(bailiwick_operator_clock_agrees{%})", "the clocks agree"),
+            ("max(bailiwick_operator_grants_void_by_name{%})", "grants void by name"),
             ("sum by (kind) (bailiwick_operator_objects{%})", "{{kind}}"),
         ),
     ),
@@ -239,6 +241,14 @@ PANELS: Final = (
                 ("ghosts", "objects gone unheard"),
                 ("events_dropped", "Events dropped"),
             )
+        ),
+    ),
+    Panel(
+        "Clocks, ahead of the API server's",
+        "s",
+        (
+            ("max by (pod) (bailiwick_clock_ahead_seconds{%})", "{{pod}}"),
+            ("max(bailiwick_operator_clock_ahead_seconds{%})", "operator"),
         ),
     ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),

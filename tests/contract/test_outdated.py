@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from contract.asking_alone import STRANGER, Asking, asking, body, stored
+from contract.asking_alone import PEP, STRANGER, TENANT, Asking, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone
 from support.pdp.asking import Said
@@ -25,8 +25,8 @@ def alone(seconds: float | None, *places: tuple[str, str | None]) -> Alone:
     return made
 
 
-async def evaluated(pdp: Asking, action: str = "customers.list", **how: str) -> Said:
-    return await pdp.post("evaluation", body(action=action), **how)
+async def evaluated(pdp: Asking, action: str = "customers.list", caller: str = PEP, tenant: str = TENANT) -> Said:
+    return await pdp.post("evaluation", body(action=action), caller, tenant)
 
 
 class TestPastTwoSeconds:

@@ -1,7 +1,8 @@
 """What is kept of a policy that is over budget: it denies whom the policy speaks of, on its endpoint, and is small."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,11 +17,11 @@ from bailiwick_engine.withheld import withheld, withheld_of
 from property.reference import World
 from property.strategies import call_of, compiled_of, grants_of, worlds
 from support.full_objects import full_policy
-from support.objects import Object, rule, subject
+from support.objects import rule, subject
 from unit.engine.cases import stored
 
 
-def kept(raw: Object) -> BrokenPolicy:
+def kept(raw: Mapping[str, Any]) -> BrokenPolicy:
     return withheld(policy_ref(raw), raw["spec"])
 
 

@@ -8,6 +8,7 @@ from enum import Enum, auto
 import msgspec
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import NONE, VoidGrants
 
 
 class Freshness(Enum):
@@ -23,6 +24,7 @@ class Circumstances(msgspec.Struct, frozen=True):
 
     `outdated`: policies of the call's endpoint changed some time ago and are not compiled yet, so that what the present
     ones would allow is denied.
+    `void`: the grants of which the operator could say that they are void nowhere but in a list.
     """
 
     now: float
@@ -30,3 +32,4 @@ class Circumstances(msgspec.Struct, frozen=True):
     guard_proven: bool = True
     installation: Installation = msgspec.field(default_factory=Installation)
     outdated: bool = False
+    void: VoidGrants = NONE

@@ -165,13 +165,13 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.ACTOR_MISMATCH: "The outermost `act` of the token is not the service account that presents it.",
     Reason.SCOPE_EXCEEDED: "The call is on somebody's behalf and no entry of `delegation.ceiling` covers it.",
     Reason.APPROVAL_REQUIRED: "A RequireApproval rule applies, and no grant answers this call.",
-    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete.",
+    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete, as one live read just told.",
     Reason.APPROVAL_DENIED: "The latest grant for this call was denied.",
     Reason.APPROVAL_REVOKED: "The latest grant for this call was revoked.",
     Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window is over.",
     Reason.APPROVAL_CONSUMED: "All uses of the latest grant for this call are taken.",
-    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, or the live"
-    " grant could not be read or written.",
+    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, the grant's"
+    " times do not fit its creation, or the live grant could not be read or written.",
     Reason.APPROVAL_TOKEN_REQUIRED: "A rule has `presentation: Token`, a grant would serve, and no token was shown.",
     Reason.APPROVAL_TOKEN_INVALID: "`context.approval` holds a token that is not ours, is over, or is of another call.",
     Reason.APPROVAL_THROTTLED: "An approval is needed and cannot be asked for: `limits` of the rule are reached.",
@@ -180,8 +180,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
     Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
     " limit.",
-    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s and a grant is needed, or"
-    " it was approved that much in the future: the operator's clock is ahead.",
+    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, in either direction, and"
+    " a grant is needed or asked for; or the grant was made or approved that much in the future.",
     Reason.RECORD_FAILED: "The decision record could not be written.",
 }
 """When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""

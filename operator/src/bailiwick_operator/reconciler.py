@@ -7,13 +7,14 @@ fails never holds up the others.
 import asyncio
 import random
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from bailiwick_engine.acceptance import Judged
 from bailiwick_engine.budget import Excess
+from bailiwick_operator.clock import Clock
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.granting import Granting
@@ -39,13 +40,16 @@ _FROM_THE_FIRST: Final[tuple[Key | None, datetime | None]] = (None, None)
 class Reconciler:
     """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker) -> None:
+    def __init__(
+        self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker, clock: Clock
+    ) -> None:
         self._kube = kube
+        self._clock = clock
         self._issuers = settings.issuers
         self._queue: WorkQueue[Work] = WorkQueue(lambda work: work.namespace)
-        self._expiries: Expiries[Work] = Expiries(self._queue.add)
+        self._expiries: Expiries[Work] = Expiries(self._queue.add, clock.now)
         self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
-        self.events: Final = Events(kube, settings.identity)
+        self.events: Final = Events(kube, settings.identity, now=clock.now)
         self.writer: Final = Writer(kube, self.events)
         self._judging: Final = Judging(settings.budget, lambda: self.policies, self._policy_judged)
         # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
@@ -68,6 +72,7 @@ class Reconciler:
             self._expiries,
             settings.keeping,
             self._queue.add,
+            clock=clock,
         )
 
     async def run(self, relist: float) -> None:
@@ -231,7 +236,7 @@ class Reconciler:
         uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
         serving = self._programming.serving(uid, generation)
         observed = endpointpolicy.Observed(judged[0], carriers, serving, principals, self._issuers, judged[1])
-        outcome = endpointpolicy.reconcile(seen.body, observed, _now())
+        outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
         if outcome.asks:
             self._programming.want(uid, generation, work)
         else:
@@ -249,7 +254,3 @@ class Reconciler:
         return tuple(
             key_of(seen.body) for seen in found if seen is not None and endpointpolicy.carries_settings(seen.body)
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 import yaml
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
+from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.budget import Budget, Ledger
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Freshness
@@ -59,6 +60,8 @@ class StaticStore:
     synced = True
     revision = "1/1"
     age = 0.0
+    clock = None
+    void = NONE
 
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]

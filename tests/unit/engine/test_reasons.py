@@ -33,7 +33,7 @@ from unit.engine.cases import (
 )
 
 # Those of the steps after the decision: the live read, the record.
-OF_THE_DECISION_POINT: Final = {Reason.APPROVAL_THROTTLED, Reason.CLOCK_SKEW, Reason.RECORD_FAILED}
+OF_THE_DECISION_POINT: Final = {Reason.APPROVAL_THROTTLED, Reason.RECORD_FAILED}
 # Those that a subject brings along who is not proven.
 OF_THE_IDENTITY: Final = {
     Reason.IDENTITY_INVALID,
@@ -120,6 +120,9 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     ),
     Reason.CONTEXT_INSUFFICIENT: lambda: verdict_of(approving(requiredContext=["tenant"])),
     Reason.UNINSPECTABLE: lambda: verdict_of(GATED, with_context(args_digest="sha256:")),
+    Reason.CLOCK_SKEW: lambda: verdict_of(
+        GATED, grants=[read(approved(GATED, approvedTime=at(31), notAfterTime=at(60)))]
+    ),
     Reason.STORE_STALE: lambda: verdict_of(GATED, around=Circumstances(now=NOW, freshness=Freshness.STALE)),
 }
 

@@ -153,7 +153,7 @@ async def test_a_large_namespace_holds_up_nobody() -> None:
 
 async def test_a_policy_that_changes_again_and_again_is_judged_as_it_is_last_and_holds_up_no_sibling() -> None:
     async with operator() as seen:
-        sibling = seen.put(policy("crm", "sibling"))
+        sibling, busy = seen.put(policy("crm", "sibling")), policy("crm", "busy")
         for generation in range(1, 30):
             busy = seen.put(policy("crm", "busy", rules=[rule(actions=[f"a.{generation}"])]), generation=generation)
             await asyncio.sleep(0)

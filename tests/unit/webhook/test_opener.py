@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.call import Call, Resource, Subject
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
@@ -86,6 +87,7 @@ class Bench:
         self.on, self.server, self.grants = on, Server(), Grants()
         for raw in known:
             self.know(raw)
+        self.void = NONE
         self.opener = Opener(cast("Any", self.server), cast("Any", self), Installation(), lambda: NOW, pending)
 
     def know(self, raw: Object) -> None:

@@ -83,7 +83,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "nothing for others": (("--others-percent", "0"), "must be a whole number from 1 to 90"),
     "nothing for enforcers": (("--others-percent", "100"), "must be a whole number from 1 to 90"),
     "bodies without end": (("--body-bytes-per-second", "0"), "must be a whole number greater than 0"),
-    "a rate below none": (("--decisions-per-second-by-namespace", "-1"), "must be a whole number greater than 0"),
+    "a rate below none": (("--decisions-per-second-by-namespace", "-1"), "must be 0 or a whole number greater than 0"),
     "a budget below nothing": (("--budget-bytes", "-1"), "must be 0 or a whole number greater than 0"),
     "a policy larger than a namespace": (
         ("--policy-budget-bytes", "100663297"),

@@ -44,7 +44,7 @@ class Basis(NamedTuple):
             # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
             freshness = Freshness.STALE
         outdated = bool(self.seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
-        return Circumstances(self.now, freshness, self.seen.guard_proven, installation, outdated)
+        return Circumstances(self.now, freshness, self.seen.guard_proven, installation, outdated, self.seen.void)
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:
         """Tell whether a change of an endpoint's policies waits for too long to be compiled."""

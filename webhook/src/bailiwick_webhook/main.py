@@ -128,7 +128,7 @@ async def _run(given: Settings) -> None:
             asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds)
             admission = await listen(asked, port=given.admission_port)
             stack.push_async_callback(admission.stop)
-        signer = Signer(lambda: store.keyring, lambda: store.guard_proven)
+        signer = Signer(lambda: store.keyring, lambda: store.guard_proven, lambda: store.void)
         decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, bounds=given.bounds)
         health.count_answers(decisions, pdp.counts)
         server = await listen(decisions, port=given.port)
@@ -174,7 +174,14 @@ def _clustered(
     pdp = Pdp(
         store,
         Consumer(cluster, time.time),
-        Opener(cluster, store, given.installation, time.time, given.pending_grants),
+        Opener(
+            cluster,
+            store,
+            given.installation,
+            time.time,
+            given.pending_grants,
+            skewed=lambda: not cluster.clock.agree,
+        ),
         records,
         given.installation,
         permits=Permits(cluster),

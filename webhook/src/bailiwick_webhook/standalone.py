@@ -45,6 +45,16 @@ BANNER: Final = f"""
 class NoUses:
     """Takes no use of any grant."""
 
+    async def caught_up(
+        self,
+        asked: Asked,  # noqa: ARG002 - `pdp.Uses` has them
+        verdict: Verdict,
+        judge: Judge,  # noqa: ARG002 - likewise
+        since: float | None = None,  # noqa: ARG002 - likewise
+    ) -> Verdict:
+        """Return the verdict: there is nobody to ask."""
+        return verdict
+
     def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:  # noqa: ARG002
         """Return nothing."""
         return ()

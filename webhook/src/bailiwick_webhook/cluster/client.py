@@ -1,13 +1,12 @@
 """The API server, as far as the decision point speaks to it. Everything else asks through `Cluster`.
 
 Holds: every call has a deadline; what the API server does not answer as it should is a `ClusterUnavailableError`, and
-its refusals are values. Nothing is repeated here, but aiohttp sends a PUT once more where a kept connection breaks: a
-write carries a resourceVersion, so the second one conflicts.
+its refusals are values; every answer tells the time (`clock`). Nothing is repeated here, but aiohttp sends a PUT once
+more where a kept connection breaks: a write carries a resourceVersion, so the second one conflicts.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +14,13 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from bailiwick_api.access import Access, AccessError
+from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.serverclock import ServerClock, read_date
 
 _OK = range(200, 300)
 # What one answer holds is parsed in one go, and while it is, nobody is answered: so many objects at most, and so many
@@ -94,13 +96,16 @@ class Cluster:
             ssl_ca_cert=str(access.ca_file) if access.ca_file else None,
             ca_cert_data=access.ca_data,
         )
-        self._api = ApiClient(configuration)
+        # The connections alone: the client's own calls write bodies as ASCII, see `bodies`.
+        self._connections = RESTClientObject(configuration)
         self._access = access
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self.clock = ServerClock()
+        """Ours beside the API server's."""
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()  # type: ignore[no-untyped-call]  # the client ships without types here
+        await self._connections.close()
 
     async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
         """Yield every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
@@ -262,7 +267,7 @@ class Cluster:
                 raw = await (response.read() if most is None else _at_most(response, most))
             said = _json(method, path, response.status, raw)
             answer = Answer(
-                response.status, said if isinstance(said, dict) else {}, _date(response.headers.get("Date"))
+                response.status, said if isinstance(said, dict) else {}, read_date(response.headers.get("Date"))
             )
         except (aiohttp.ClientError, TimeoutError, OSError, AccessError, ValueError) as error:
             message = f"{method} {path}: {error!r}"
@@ -283,14 +288,17 @@ class Cluster:
     ) -> aiohttp.ClientResponse:
         # The token file is read for every call, as client-go does within a minute: a rotated token is never missed.
         headers = {"Accept": media["Accept"], "Authorization": f"Bearer {self._access.token()}"}
-        answer = await self._api.call_api(
+        began = self.clock.monotonic()
+        if self._connections.pool_manager is None:
+            self._connections.pool_manager = self._connections._create_pool_manager()  # noqa: SLF001 - its own way
+        response = await self._connections.pool_manager.request(
             method,
             self._access.server + path,
-            header_params=headers | ({"Content-Type": media["Content-Type"]} if body is not None else {}),
-            body=body,
-            _request_timeout=limits,
+            headers=headers | ({"Content-Type": media["Content-Type"]} if body is not None else {}),
+            data=None if body is None else encoded(body),
+            timeout=limits,
         )
-        response: aiohttp.ClientResponse = answer.response
+        self.clock.heard(read_date(response.headers.get("Date")), began)
         return response
 
 
@@ -317,12 +325,3 @@ def _json(method: str, path: str, status: int, raw: bytes) -> object:
         hint = ": are the definitions (crds/) applied?" if status == HTTPStatus.NOT_FOUND else ""
         message = f"{method} {path}: {status}, and no JSON{hint}"
         raise ClusterUnavailableError(message) from error
-
-
-def _date(header: str | None) -> float | None:
-    if header is None:
-        return None
-    try:
-        return parsedate_to_datetime(header).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -122,6 +122,7 @@ class Exposition(Collector):
         yield _counter(table.HANDSHAKES, counts.handshakes.items())
         yield _gauges(table.HANDSHAKES_WAITING, (((port,), count) for port, count in counts.handshakes_waiting.items()))
         yield _counter(table.MALFORMED, (((port,), count) for port, count in counts.malformed.items()))
+        yield _gauge(table.CLOCK, None if store.clock is None else store.clock.ahead)
         yield _counter(table.RESTARTS, [((), self._restarts)])
         certificate = self._certificate
         ends = None if certificate is None else certificate.not_after

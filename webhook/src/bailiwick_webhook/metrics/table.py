@@ -290,6 +290,12 @@ OUTDATED: Final = Metric(
 GUARD: Final = Metric(
     "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven; at 0 no grant is accepted."
 )
+CLOCK: Final = Metric(
+    "bailiwick_clock_ahead_seconds",
+    "gauge",
+    "Seconds by which this process's clock is ahead of the API server's; negative: behind. Beyond 30 in either"
+    " direction it uses and opens no grant. Absent without an API server, and before its first answer.",
+)
 RESTARTS: Final = Metric(
     "bailiwick_process_restarts_total",
     "counter",
@@ -312,7 +318,7 @@ METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
     *(AGE, ENDPOINTS, POLICIES, BROKEN),
     *(COMPILED, COMPILED_LIMIT, COMPILED_HIGHEST, NAMESPACE_LIMIT, OVER_BUDGET, CHANGE_AGE, OUTDATED),
-    *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
+    *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS, CLOCK),
     *(UNDER_WAY, BODY_BYTES, BODIES_SLOW, CONNECTIONS, LIMITED, HANDSHAKES, HANDSHAKES_WAITING, MALFORMED, RESTARTS),
     *(CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

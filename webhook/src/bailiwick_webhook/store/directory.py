@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_api.positions import Document
+from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.budget import Budget, Claim, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
@@ -101,6 +102,15 @@ class Directory:
     def freshness(self) -> Freshness:
         """How old the view is."""
         return view.freshness(self.age, self._max_staleness, self._hard_staleness)
+
+    @property
+    def void(self) -> VoidGrants:
+        """None: there are no grants."""
+        return NONE
+
+    @property
+    def clock(self) -> None:
+        """None: there is no other clock to compare with."""
 
     @property
     def guard_proven(self) -> bool:

@@ -209,8 +209,8 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
         request = obj["spec"]["request"]
         by_hand = request.get("origin") == "PreApproved"
-        # As `Grant.key` has it, and no surer: what is found is judged as it is read live. One by hand is nobody's
-        # before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
+        # As `Grant.subject_uid` has it, and no surer: what is found is judged as it is read live. One by hand is
+        # nobody's before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
         stated = None if by_hand else request["subject"].get("uid")
         uid = stated or ((obj.get("status") or {}).get("resolved") or {}).get("subjectUID") or ""
         place = (metadata["namespace"], request["endpoint"], uid)

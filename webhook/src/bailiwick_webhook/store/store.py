@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import VoidGrants
 from bailiwick_engine.budget import Budget, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
@@ -44,6 +45,7 @@ class Store:
         self.grants = Grants()
         self.guard = Guard(installation)
         self.keys = Keys(installation)
+        self.clock = cluster.clock
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
 
@@ -113,6 +115,11 @@ class Store:
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
 
     @property
+    def void(self) -> VoidGrants:
+        """The grants that are void by name, as the operator recorded them with the proof."""
+        return self.guard.void
+
+    @property
     def keyring(self) -> Keyring:
         """The signing keys; none while they are not known."""
         return self.keys.keyring
@@ -124,13 +131,14 @@ class Store:
         age = now - min(policies.heard, grants.heard)
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
         guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
-        return view.Glance(age, freshness, self.revision, guarded, self.policies.waiting, now)
+        return view.Glance(age, freshness, self.revision, guarded, self.policies.waiting, now, self.guard.void)
 
     def report(self) -> Mapping[str, Any]:
-        """Return how guard and keys stand; no matter of readiness: without them all but grants is decided as ever."""
+        """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""
         return {
             "guard": {"proven": self.guard_proven, "why": self.guard.why},
             "keys": {"kids": [key.kid for key in self.keyring.keys], "why": self.keys.why},
+            "clock": {"agrees": self.clock.agree, "why": self.clock.problem or ""},
         }
 
 

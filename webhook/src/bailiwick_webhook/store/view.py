@@ -8,6 +8,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from bailiwick_api.serverclock import ServerClock
+from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.budget import Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
@@ -29,6 +31,7 @@ class Glance(msgspec.Struct, frozen=True, gc=False):
     guard_proven: bool
     waiting: Waiting = NOTHING_WAITS
     moment: float = 0.0
+    void: VoidGrants = NONE
 
     def pending(self, namespace: str, endpoint: str) -> float | None:
         """Return for how many seconds a change of an endpoint's policies has waited to be compiled; None: none has."""
@@ -77,6 +80,14 @@ class View(Protocol):
     @property
     def guard_proven(self) -> bool:
         """Nothing but the shipped guards has let in what grants say."""
+
+    @property
+    def void(self) -> VoidGrants:
+        """The grants that are void by name."""
+
+    @property
+    def clock(self) -> ServerClock | None:
+        """Our clock beside the API server's; None without one."""
 
     @property
     def keyring(self) -> Keyring:
