@@ -241,7 +241,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circ
     if not current(grant, gate):
         return Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
-    barred = quorum.excluded(grant.request) | excluded_reviewers(call, subject)
+    barred = quorum.excluded(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
     counted = {judged.reviewer for judged in grant.status.counted or ()}
     counted -= {judged.reviewer for judged in grant.status.voided or ()}
     tally = quorum.tally(
