@@ -19,11 +19,11 @@ from typing import Any, Final
 from bailiwick_engine import keys
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import CompiledPolicy, CompiledResource, CompiledRule, PolicyRef
-from bailiwick_engine.decide import decide
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.model import CompiledPolicy, CompiledResource, CompiledRule, PolicyRef
+from bailiwick_engine.policy.snapshot import Snapshot
 from benchmarks import workload
 from benchmarks.cores import pinned
 from benchmarks.plan import Plan

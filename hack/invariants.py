@@ -21,9 +21,11 @@ class Invariant:
 
 
 _NO_OWNERS: Final = "a grant has no owner references and no finalizers"
-_DECIDE: Final = Code("bailiwick_engine.decide.decide")
-_FITNESS: Final = Code("bailiwick_engine.grants.fitness")
-_TALLY: Final = Code("bailiwick_engine.quorum.tally")
+_DECIDE: Final = Code("bailiwick_engine.decision.decide.decide")
+_FITNESS: Final = Code("bailiwick_engine.approval.grants.fitness")
+_TALLY: Final = Code("bailiwick_engine.approval.quorum.tally")
+_ANSWERS: Final = Code("bailiwick_engine.approval.grants.answers")
+_CURRENT: Final = Code("bailiwick_engine.approval.grants.current")
 _CONSUME: Final = Code("bailiwick_webhook.consume.Consumer.consume")
 _RECONCILE: Final = Code("bailiwick_operator.reconcile.approvalgrant.reconcile")
 
@@ -35,8 +37,8 @@ INVARIANTS: Final = (
         " of an account. Who runs an agent is known to you and not to the API server: keep them out of its groups.",
         (
             reviewing("nobody reviews their own request"),
-            Code("bailiwick_engine.quorum.excluded"),
-            Code("bailiwick_engine.grants.excluded_reviewers"),
+            Code("bailiwick_engine.approval.quorum.excluded"),
+            Code("bailiwick_engine.approval.grants.excluded_reviewers"),
             _TALLY,
         ),
     ),
@@ -102,7 +104,7 @@ INVARIANTS: Final = (
         (
             reviewing("the review is of another request: its binding differs from the grant's"),
             reviewing("no such step"),
-            Code("bailiwick_engine.quorum.binding_of"),
+            Code("bailiwick_engine.approval.quorum.binding_of"),
         ),
     ),
     Invariant(
@@ -110,9 +112,9 @@ INVARIANTS: Final = (
         "The decision point digests the call that is made, and only a grant of the same bytes serves it. A Scope grant"
         " serves what its subject, actors, action, resource and listed properties say.",
         (
-            Code("bailiwick_engine.binding.digest"),
-            Code("bailiwick_engine.grants.answers"),
-            Code("bailiwick_engine.display.lacking"),
+            Code("bailiwick_engine.approval.binding.digest"),
+            _ANSWERS,
+            Code("bailiwick_engine.approval.display.lacking"),
             SchemaRule(cel.EXACT_NEEDS_DIGEST),
             SchemaRule(cel.PROPERTIES_OF_SCOPE),
         ),
@@ -123,8 +125,8 @@ INVARIANTS: Final = (
         " apart. A call that cannot be shown whole is not asked for, unless the rule says `allowUnseen`: then the"
         " approver reads that the arguments are not shown.",
         (
-            Code("bailiwick_engine.display.items_of"),
-            Code("bailiwick_engine.display.inspectable"),
+            Code("bailiwick_engine.approval.display.items_of"),
+            Code("bailiwick_engine.approval.display.inspectable"),
             Field("EndpointPolicy", "spec.rules[].approval.allowUnseen"),
             SchemaRule(cel.DISPLAY_NEEDED),
             SchemaRule(cel.SCOPE_SHOWS_ITSELF),
@@ -163,7 +165,7 @@ INVARIANTS: Final = (
         " 30 s ahead of the API server's, or behind, counts, approves, expires, deletes, opens and uses nothing. Not"
         " offered: a condition on the grant (`validWhile`); the rule's conditions are judged at every call instead.",
         (
-            Code("bailiwick_engine.granttimes.approval_fits"),
+            Code("bailiwick_engine.approval.granttimes.approval_fits"),
             Code("bailiwick_operator.clock.Clock"),
             _CONSUME,
             SchemaRule(cel.ACTIVE_HAS_TIMES),
@@ -198,8 +200,8 @@ INVARIANTS: Final = (
             SchemaRule(cel.RESOLVED_ONCE),
             reviewing("the operator has not yet resolved what this grant names: try again, and look at its conditions"),
             Code("bailiwick_operator.reconcile.resolving.resolve"),
-            Code("bailiwick_engine.grants.answers"),
-            Code("bailiwick_engine.grants.current"),
+            _ANSWERS,
+            _CURRENT,
         ),
     ),
     Invariant(
@@ -212,13 +214,13 @@ INVARIANTS: Final = (
         16,
         "Of several rules that match the strictest counts, whatever their order and age, by one function. Where several"
         " ask for an approval, one grant meets all of them.",
-        (_DECIDE, Code("bailiwick_engine.gates.joined"), SchemaRule(cel.STEP_POLICY_KNOWN)),
+        (_DECIDE, Code("bailiwick_engine.approval.gates.joined"), SchemaRule(cel.STEP_POLICY_KNOWN)),
     ),
     Invariant(
         17,
         "A grant dies with any change of what its rules mean, stricter or laxer, so its steps are always those of now."
         " Fewer uses and a shorter window count at once. (The reference lets a quorum be tightened; this is stricter.)",
-        (Code("bailiwick_engine.ruledigest.rule_digest"), Code("bailiwick_engine.grants.current")),
+        (Code("bailiwick_engine.compile.ruledigest.rule_digest"), _CURRENT),
     ),
     Invariant(
         18,
@@ -240,7 +242,7 @@ INVARIANTS: Final = (
         " asks for in an hour and how soon again after a denial. Each review is a write of its own: approving many at"
         " once is not offered.",
         (
-            Code("bailiwick_engine.grants.grant_name"),
+            Code("bailiwick_engine.approval.grants.grant_name"),
             Code("bailiwick_webhook.throttle.Throttle"),
             opening("the label bailiwick.dev/subject belongs to the decision point"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.pendingPerSubject"),
@@ -292,14 +294,14 @@ INVARIANTS: Final = (
         (
             Field("EndpointPolicy", "spec.rules[].approval.steps[].count"),
             Field("EndpointPolicy", "spec.rules[].approval.steps[].groups"),
-            Code("bailiwick_engine.mapped.unmapped"),
+            Code("bailiwick_engine.compile.reviewers.unmapped"),
         ),
     ),
     Invariant(
         24,
         "An approval is nobody's to pass on: it serves the subject, the actors and the endpoint that it names, whoever"
         " knows its id. The approval token is no bearer token: the live grant is always asked.",
-        (Code("bailiwick_engine.grants.answers"), Code("bailiwick_webhook.signing.approvaltoken.verify"), _CONSUME),
+        (_ANSWERS, Code("bailiwick_webhook.signing.approvaltoken.verify"), _CONSUME),
     ),
     Invariant(
         25,
@@ -316,7 +318,11 @@ INVARIANTS: Final = (
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
         " are not the proven ones no grant is used (`approval_unverifiable`).",
-        (_CONSUME, Code("bailiwick_webhook.store.guard.Guard"), Code("bailiwick_engine.fingerprint.deviations")),
+        (
+            _CONSUME,
+            Code("bailiwick_webhook.store.guard.Guard"),
+            Code("bailiwick_engine.approval.fingerprint.deviations"),
+        ),
     ),
     Invariant(
         27,

@@ -7,7 +7,7 @@ import pytest
 
 import generate_chart
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.fingerprint import deviations, shipped
+from bailiwick_engine.approval.fingerprint import deviations, shipped
 from chartmaker import templates, values
 from support import charts
 from support.charts import Values

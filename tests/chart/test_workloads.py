@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.budget import MIB, Budget
+from bailiwick_engine.budget.ledger import MIB, Budget
 from bailiwick_operator import settings as operator_settings
 from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
 from support import charts

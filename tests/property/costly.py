@@ -6,7 +6,7 @@ Holds: everything is drawn from the generator that is given, so that a seed says
 from random import Random
 from typing import Any, Final
 
-from bailiwick_engine.inputs import Inputs
+from bailiwick_engine.cel.inputs import Inputs
 
 PATTERNS: Final = ("a*b", "(a?){20}a{20}", "[a-z]{1,50}b", ".*a.*b", "(a|aa)*b", "(a|b)*a(a|b){9}")
 

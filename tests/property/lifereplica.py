@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.livereads import LiveReads

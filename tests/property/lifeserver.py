@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.serverclock import MAX_SKEW
-from bailiwick_engine.grants import parse
+from bailiwick_engine.approval.grants import parse
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_webhook.cluster.client import Answer
 from bailiwick_webhook.consume import IDEMPOTENT_FOR

@@ -12,16 +12,16 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from bailiwick_engine import grants as approval
+from bailiwick_engine.approval import grants as approval
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject, Unproven
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
-from bailiwick_engine.decide import decide
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Verdict
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Verdict
 from property import reference
 from property.reference import Facts, Truth, World
 from unit.engine.cases import NOW, at

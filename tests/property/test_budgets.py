@@ -6,8 +6,8 @@ from typing import Final
 
 from hypothesis import given, settings, strategies as st
 
-from bailiwick_engine.budget import Budget, Claim, Ledger, Limit
-from bailiwick_engine.footprint import Footprint
+from bailiwick_engine.budget.footprint import Footprint
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, Limit
 
 NAMESPACES: Final = ("a", "b", "c")
 NAMES: Final = ("p", "q", "r", "s")

@@ -13,12 +13,12 @@ from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine import expressions as library
 from bailiwick_engine.call import Action, Resource, Subject
-from bailiwick_engine.closures import DeferredError, FailedError
-from bailiwick_engine.conditions import Scope
-from bailiwick_engine.expressions import Expression
-from bailiwick_engine.inputs import Inputs, inputs
+from bailiwick_engine.cel import expressions as library
+from bailiwick_engine.cel.closures import DeferredError, FailedError
+from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.cel.expressions import Expression
+from bailiwick_engine.cel.inputs import Inputs, inputs
 from unit.engine.cases import CALL, NOW
 
 NAMES: Final = ("a", "b", "c", "size", "n n", "é")

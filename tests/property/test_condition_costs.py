@@ -12,11 +12,11 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
-from bailiwick_engine import expressions
-from bailiwick_engine.conditions import Scope
-from bailiwick_engine.cost import LIMIT
-from bailiwick_engine.expressions import Expression
-from bailiwick_engine.inputs import Inputs
+from bailiwick_engine.cel import expressions
+from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.cel.cost.estimate import LIMIT
+from bailiwick_engine.cel.expressions import Expression
+from bailiwick_engine.cel.inputs import Inputs
 from property.costly import Drawn, call
 
 PICOSECONDS: Final = 10**12

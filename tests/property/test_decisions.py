@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from hypothesis import given, settings, strategies as st
 
+from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Outcome, Verdict
 from property import reference
 from property.reference import Answer, Facts, World
 from property.strategies import (

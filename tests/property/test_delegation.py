@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import CompiledPolicy
-from bailiwick_engine.decide import decide, weighed
-from bailiwick_engine.match import candidates
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision.decide import decide, weighed
+from bailiwick_engine.decision.match import candidates
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.model import CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome, Verdict
 from unit.engine.cases import NOW
 
 Object = dict[str, Any]

@@ -7,13 +7,13 @@ from typing import Final
 from hypothesis import assume, given
 
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.clauses import Kind
-from bailiwick_engine.compiled import Effect
-from bailiwick_engine.decide import decide
-from bailiwick_engine.explain import NEAR, Change, Explanation, explain
-from bailiwick_engine.match import Standing
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
+from bailiwick_engine.decision.clauses import Kind
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.explain import NEAR, Change, Explanation, explain
+from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.model import Effect
+from bailiwick_engine.policy.snapshot import Snapshot
 from property.questions import questions
 from property.reference import World
 from property.strategies import Object, call_of, compiled_of

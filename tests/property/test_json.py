@@ -8,11 +8,11 @@ import rfc8785
 from hypothesis import assume, given, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_engine.binding import NotCanonicalError, bound_context, canonical, digest, sha256
+from bailiwick_engine.approval.binding import NotCanonicalError, bound_context, canonical, digest, sha256
+from bailiwick_engine.approval.display import inspectable, items_of
 from bailiwick_engine.call import Action, Call, Resource, Subject
-from bailiwick_engine.display import inspectable, items_of
+from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Outcome
 from support.objects import gated_rule
 from unit.engine.cases import CALL, gate_of, governed, verdict_of
 

@@ -11,11 +11,11 @@ from hypothesis import assume, example, given, settings, strategies as st
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Resource, Subject
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from unit.engine.cases import CALL, stored, verdict_of
 
 Object = dict[str, Any]

@@ -2,9 +2,9 @@
 
 from hypothesis import given, settings
 
-from bailiwick_engine.binding import sha256
-from bailiwick_engine.compile import parse_spec, parse_steps
-from bailiwick_engine.policydigest import policy_digest
+from bailiwick_engine.approval.binding import sha256
+from bailiwick_engine.compile.policies import parse_spec, parse_steps
+from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.steps import whole
 from property.reference import World
 from property.strategies import worlds

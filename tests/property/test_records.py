@@ -9,9 +9,9 @@ from typing import Any, Final
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings as hypothesis, strategies as st
 
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import CompiledPolicy
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.record.line import Lines
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.pdp.alone import HARNESS, Alone, subject_token

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.approvalgrant import Request, Review
-from bailiwick_engine.quorum import Quorum, excluded, tally
+from bailiwick_engine.approval.quorum import Quorum, excluded, tally
 from support.objects import DIGEST, OTHER_DIGEST, opened_grant
 
 NAMES: Final = ("carol", "dave", "erin", "system:admin", "system:serviceaccount:ci:r1", "system:serviceaccount:ci:r2")

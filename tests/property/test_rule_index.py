@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace as with_fields
 
-from bailiwick_engine import index, keys, match
+from bailiwick_engine import keys
 from bailiwick_engine.call import Action, Resource, Subject
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule, Effect, WorkloadRequirement
-from bailiwick_engine.index import Index
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision import match
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot, endpoint_of, home
+from bailiwick_engine.policy import index
+from bailiwick_engine.policy.index import Index
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, Effect, WorkloadRequirement
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot, endpoint_of, home
 from support.objects import rule
 from unit.engine.cases import CALL, carrier, sound, stored
 

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Subject, Unproven
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decide import admit, decide, may_ask
+from bailiwick_engine.decision.decide import admit, decide, may_ask
+from bailiwick_engine.decision.search import Kind, candidates, tried
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.search import Kind, candidates, tried
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
 from property.questions import questions
 from property.reference import World
 from property.strategies import AGENTS, ENDPOINT, ENFORCER, Object, call_of, compiled_of, mostly

@@ -4,8 +4,8 @@ from typing import Final
 
 from hypothesis import given, strategies as st
 
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.steps import whole
 from bailiwick_webhook.store.index import Index, Key, Place, Policy
 from support.objects import Object, policy, rule, settings

@@ -9,12 +9,12 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bailiwick_engine.budget import Budget, Claim, Ledger
-from bailiwick_engine.compile import compile_object, policy_ref
-from bailiwick_engine.footprint import footprint
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.budget.footprint import footprint
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.compile.policies import compile_object, policy_ref
+from bailiwick_engine.compile.withheld import withheld
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.steps import whole
-from bailiwick_engine.withheld import withheld
 from bailiwick_webhook.store import slices
 from bailiwick_webhook.store.index import Key, Policy
 from bailiwick_webhook.store.policies import Policies

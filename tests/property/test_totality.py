@@ -7,16 +7,16 @@ from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine import grants as approval
+from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.call import Action, Call, Resource, Subject
-from bailiwick_engine.compile import compile_object, parse_spec
-from bailiwick_engine.compiled import BrokenPolicy
-from bailiwick_engine.conditions import UNKNOWN, Scope
-from bailiwick_engine.expressions import Expression
-from bailiwick_engine.inputs import inputs
+from bailiwick_engine.cel.conditions import UNKNOWN, Scope
+from bailiwick_engine.cel.expressions import Expression
+from bailiwick_engine.cel.inputs import inputs
+from bailiwick_engine.compile.policies import compile_object, parse_spec
+from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
+from bailiwick_engine.policy.model import BrokenPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from property.strategies import EXPRESSIONS
 from support.objects import Object, changed, gated_rule, rule, settings
 from unit.engine.cases import CALL, NOW, approved, carrier, governed, read, stored, verdict_of

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.compile import policy_ref
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
-from bailiwick_engine.decide import decide
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
-from bailiwick_engine.withheld import withheld, withheld_of
+from bailiwick_engine.compile.policies import policy_ref
+from bailiwick_engine.compile.withheld import withheld, withheld_of
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from property.reference import World
 from property.strategies import call_of, compiled_of, grants_of, worlds
 from support.full_objects import full_policy

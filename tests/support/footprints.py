@@ -13,9 +13,9 @@ from pathlib import Path
 from resource import getpagesize
 from typing import Final
 
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.footprint import footprint
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.budget.footprint import footprint
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.snapshot import Snapshot
 from support.objects import Object, gated_rule, policy, rule, settings, subject
 
 _BYTES: Final = 12_000_000

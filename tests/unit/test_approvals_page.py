@@ -13,8 +13,8 @@ from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, Origin, 
 from bailiwick_api.endpointpolicy import Approval, Limits, ReasonRequirement, Step
 from bailiwick_api.guards import GRANT_NAME_PREFIX, guards
 from bailiwick_cli.main import app
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import CompiledPolicy
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import CompiledPolicy
 from enforced import SHIPPED
 from support.pages import DOCS, blocks, objects
 

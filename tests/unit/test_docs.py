@@ -14,9 +14,9 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.crds import approval_grants
 from bailiwick_api.guards import guards
 from bailiwick_cli.main import app
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import CompiledPolicy
-from bailiwick_engine.fingerprint import deviations
+from bailiwick_engine.approval.fingerprint import deviations
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator import settings as operator_settings
 from bailiwick_operator.metrics import METRICS as OPERATING_METRICS

@@ -53,7 +53,7 @@ GONE: Final[dict[str, Place]] = {
     "a role": Role("bailiwick-nobody", "approve"),
     "a verb that the role has not": Role("bailiwick-edit", "approve"),
     "a verb that the role has": Role("bailiwick-approve", "approve", held=False),
-    "a function": Code("bailiwick_engine.quorum.counted"),
+    "a function": Code("bailiwick_engine.approval.quorum.counted"),
     "a module": Code("bailiwick_engine.quora.tally"),
     "a method": Code("bailiwick_webhook.consume.Consumer.take"),
     "what is no function": Code("bailiwick_webhook.consume.IDEMPOTENT_FOR"),

@@ -18,20 +18,20 @@ from bailiwick_cli.flags import Check
 from bailiwick_cli.grantview import span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line
-from bailiwick_engine import grants
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.clauses import Clause
-from bailiwick_engine.compiled import CompiledRule
-from bailiwick_engine.decide import decide
-from bailiwick_engine.display import visible
-from bailiwick_engine.explain import Change, Explanation, explain
-from bailiwick_engine.gates import Gate
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.decision.clauses import Clause
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.explain import Change, Explanation, explain
+from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import CompiledEndpoint
-from bailiwick_engine.verdict import Outcome, Verdict
 
 _EFFECTS: Final = {Exit.OK: ("allow", "green"), Exit.NO: ("deny", "red"), Exit.PENDING: ("approval required", "yellow")}
 

@@ -18,7 +18,7 @@ from bailiwick_cli.grantview import GrantView, moment, span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, Table, of_phase
 from bailiwick_cli.people import Permissions, who_am_i
-from bailiwick_engine.display import visible
+from bailiwick_engine.approval.display import visible
 
 COLUMNS: Final = ("NAME", "SUBJECT", "ACTION", "RESOURCE", "STEPS", "PHASE", "USES", "UNTIL", "AGE")
 WIDE: Final = ("ENDPOINT", "RULES", "REQUESTER", "BINDING", "REASON")

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bailiwick_api.meta import APPROVAL_GRANTS, GROUP
 from bailiwick_cli.options import Output
-from bailiwick_engine.display import visible
+from bailiwick_engine.approval.display import visible
 
 Line = Sequence[tuple[str, str]]
 """Pieces of a line: text, already escaped, and style."""

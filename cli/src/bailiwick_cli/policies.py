@@ -12,14 +12,14 @@ from bailiwick_api.positions import documents
 from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, policies_path
 from bailiwick_cli.errors import CliError
-from bailiwick_engine.acceptance import Why, judge, over_budget
-from bailiwick_engine.budget import Budget, Claim, Ledger
-from bailiwick_engine.compile import compile_object, policy_ref
-from bailiwick_engine.compiled import BrokenPolicy
-from bailiwick_engine.display import visible
-from bailiwick_engine.footprint import footprint
-from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_engine.withheld import withheld
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.budget.footprint import footprint
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.compile.acceptance import Why, judge, over_budget
+from bailiwick_engine.compile.policies import compile_object, policy_ref
+from bailiwick_engine.compile.withheld import withheld
+from bailiwick_engine.policy.model import BrokenPolicy
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 
 Object = dict[str, Any]
 

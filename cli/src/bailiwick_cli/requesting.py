@@ -18,16 +18,16 @@ from bailiwick_cli.grantview import GrantView, span, stamp
 from bailiwick_cli.options import Output, Until
 from bailiwick_cli.people import who_am_i
 from bailiwick_cli.showing import described
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.compiled import CompiledRule, Effect
-from bailiwick_engine.decide import decide
-from bailiwick_engine.display import visible
-from bailiwick_engine.expressions import matches_whole
-from bailiwick_engine.gates import MAX_RULES, Gate, joined
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.match import candidates
 from bailiwick_engine.keys import SERVICE_ACCOUNT
-from bailiwick_engine.match import candidates
-from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.policy.model import CompiledRule, Effect
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 
 _MAX_PENDING: Final = 24 * 3600
 _PREFIX: Final = "req-"

@@ -21,7 +21,7 @@ from bailiwick_cli.parsing import grant_name
 from bailiwick_cli.people import who_am_i
 from bailiwick_cli.showing import described
 from bailiwick_cli.steps import Choice
-from bailiwick_engine.display import visible
+from bailiwick_engine.approval.display import visible
 
 Decision = Literal["Approve", "Deny"]
 

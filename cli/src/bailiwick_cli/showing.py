@@ -17,7 +17,7 @@ from bailiwick_cli.flags import Show
 from bailiwick_cli.grantview import GrantView, moment, span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, rendered
-from bailiwick_engine.display import visible
+from bailiwick_engine.approval.display import visible
 
 _WIDTH: Final = 13
 # What has its own place below. A member that this version does not know is shown as it is.

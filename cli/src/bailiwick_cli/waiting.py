@@ -13,7 +13,7 @@ from bailiwick_cli.flags import Wait
 from bailiwick_cli.grantview import GrantView, moment
 from bailiwick_cli.options import Until
 from bailiwick_cli.parsing import grant_name, seconds
-from bailiwick_engine.display import visible
+from bailiwick_engine.approval.display import visible
 
 _PAUSE = 0.5
 _NOT_FOUND = 404

@@ -34,7 +34,7 @@ import structlog
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.voidgrants import NONE
-from bailiwick_engine.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shortened
 from bailiwick_operator.inventory import Tick, Ticks
 from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
 from bailiwick_operator.prover import Prover, UnprovenError

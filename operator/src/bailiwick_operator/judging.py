@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
-from bailiwick_engine import acceptance
-from bailiwick_engine.acceptance import Judged
-from bailiwick_engine.budget import Budget, Claim, Excess, Ledger
-from bailiwick_engine.compile import policy_ref
-from bailiwick_engine.footprint import footprint_steps
+from bailiwick_engine.budget.footprint import footprint_steps
+from bailiwick_engine.budget.ledger import Budget, Claim, Excess, Ledger
+from bailiwick_engine.compile import acceptance
+from bailiwick_engine.compile.acceptance import Judged
+from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.rotation import TURN, Rotation
 from bailiwick_engine.steps import Steps
 from bailiwick_operator.inventory import Inventory, Key, Object, key_of

@@ -15,7 +15,7 @@ from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.canary import Probe, canary, probes
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
-from bailiwick_engine.fingerprint import deviations, fingerprint, paths
+from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Object, RefusedError
 from bailiwick_operator.reconcile.guard import Proof, pristine, voided
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from bailiwick_engine.acceptance import Judged
-from bailiwick_engine.budget import Excess
+from bailiwick_engine.budget.ledger import Excess
+from bailiwick_engine.compile.acceptance import Judged
 from bailiwick_operator.clock import Clock
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries

@@ -11,8 +11,8 @@ from typing import Final, Generic, TypeVar
 
 from bailiwick_api.approvalgrant import Request
 from bailiwick_api.usernames import Naming
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.inventory import Inventory, Key, Object
 from bailiwick_operator.kube import Kube, RefusedError
 from bailiwick_operator.reconcile import endpointpolicy

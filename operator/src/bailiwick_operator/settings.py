@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.usernames import Naming
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_operator import issuers
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import Rotation

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import CompiledPolicy, Effect
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import CompiledPolicy, Effect
 from cluster.operator.running import Operator
 from support.callers import Callers
 from support.installing import accepted

@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.guards import NAMES
-from bailiwick_engine.fingerprint import deviations, fingerprint, paths
+from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from cluster.operator.grants import Grants
 from cluster.operator.keys import Secret
 from cluster.operator.running import Operator

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.guards import NAMES, REVIEW
-from bailiwick_engine.fingerprint import fingerprint, paths, shipped
+from bailiwick_engine.approval.fingerprint import fingerprint, paths, shipped
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.installing import accepted, await_guards

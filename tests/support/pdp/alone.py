@@ -18,13 +18,13 @@ import yaml
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
 from bailiwick_api.voidgrants import NONE
-from bailiwick_engine.budget import Budget, Ledger
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Freshness
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
 from bailiwick_webhook.consume import Consumer

@@ -9,16 +9,16 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from bailiwick_engine import grants as approval
+from bailiwick_engine.approval import grants as approval
+from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.compile import Compilation, compile_object, compile_policy, parse_spec, policy_ref
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
-from bailiwick_engine.decide import decide
-from bailiwick_engine.gates import Gate
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Verdict
+from bailiwick_engine.compile.policies import Compilation, compile_object, compile_policy, parse_spec, policy_ref
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Verdict
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from support.objects import AGENT, ENDPOINT, Object, gated_rule, policy, rule, settings, stamp
 
 NAMESPACE: Final = "crm"

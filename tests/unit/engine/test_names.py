@@ -3,8 +3,8 @@
 import pytest
 
 from bailiwick_engine.call import Resource
-from bailiwick_engine.compiled import CompiledResource
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import CompiledResource
 
 
 class TestANameSet:

@@ -11,8 +11,8 @@ import pytest
 import bailiwick_engine
 from bailiwick_engine.call import Shown, Unproven
 from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import EXPLAINED, Reason
-from bailiwick_engine.verdict import Verdict
 from support.objects import Object, gated_rule, rule, subject
 from unit.engine.cases import (
     CALL,
@@ -130,7 +130,7 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
 def named_by_the_engine() -> set[Reason]:
     """Return the reasons that the engine's modules name, but for the module that explains them all."""
     found: set[str] = set()
-    for path in Path(str(bailiwick_engine.__file__)).parent.glob("*.py"):
+    for path in Path(str(bailiwick_engine.__file__)).parent.rglob("*.py"):
         if path.stem == "reasons":
             continue
         for node in ast.walk(ast.parse(path.read_text())):

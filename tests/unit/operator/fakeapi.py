@@ -11,7 +11,7 @@ from bailiwick_api.access import Access
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.canary import canary, probes
 from bailiwick_api.voidgrants import PER_NAMESPACE
-from bailiwick_engine.fingerprint import paths, shipped
+from bailiwick_engine.approval.fingerprint import paths, shipped
 from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Method
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, NOW

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.fingerprint import deviations, fingerprint, paths, shipped
+from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped
 
 INSTALLATION = Installation()
 

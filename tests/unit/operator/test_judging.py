@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bailiwick_engine import acceptance
-from bailiwick_engine.acceptance import Judged, judge_steps
-from bailiwick_engine.budget import Budget, Excess, Limit
-from bailiwick_engine.compiled import PolicyRef
-from bailiwick_engine.footprint import footprint
+from bailiwick_engine.budget.footprint import footprint
+from bailiwick_engine.budget.ledger import Budget, Excess, Limit
+from bailiwick_engine.compile import acceptance
+from bailiwick_engine.compile.acceptance import Judged, judge_steps
+from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.steps import Steps
 from bailiwick_operator.inventory import Inventory, Ticks, key_of
 from bailiwick_operator.judging import Judging

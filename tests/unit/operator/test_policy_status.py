@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from bailiwick_engine.acceptance import Judged
-from bailiwick_engine.budget import MIB, Excess, Limit
+from bailiwick_engine.budget.ledger import MIB, Excess, Limit
+from bailiwick_engine.compile.acceptance import Judged
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import Status

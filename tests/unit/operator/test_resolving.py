@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.approvalgrant import ApprovalGrant, Request
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.resolving import Known, Resolution, Resolved, Unresolved, accounts_of, resolve
 from bailiwick_webhook.identity.chain import ASSERTED

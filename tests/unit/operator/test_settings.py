@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.usernames import Naming
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_operator.issuers import mapped
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import Rotation

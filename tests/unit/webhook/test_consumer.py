@@ -10,12 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.voidgrants import NONE, Named, VoidGrants
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import ServiceAccount, Shown, Token
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer
 from bailiwick_webhook.consume import IDEMPOTENT_FOR, Consumer

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.store import directory, looking
 from bailiwick_webhook.store.directory import Directory
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject

@@ -11,11 +11,11 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.call import Subject
+from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.steps import whole
-from bailiwick_engine.verdict import Verdict
 from bailiwick_webhook.store.policies import Policies
 from support.objects import AGENT, Object, rule, settings, subject
 from unit.engine.cases import CALL, stored, verdict_of

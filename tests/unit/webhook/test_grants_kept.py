@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.binding import digest as digest_of
+from bailiwick_engine.approval.binding import digest as digest_of
+from bailiwick_engine.approval.grants import Grant, answers, parse
 from bailiwick_engine.call import Resource, Subject
-from bailiwick_engine.grants import Grant, answers, parse
 from bailiwick_webhook.store import grants as store
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import Key

@@ -8,7 +8,7 @@ import pytest
 from bailiwick_api import guards
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
-from bailiwick_engine.fingerprint import fingerprint, shipped
+from bailiwick_engine.approval.fingerprint import fingerprint, shipped
 from bailiwick_webhook.store.guard import Guard, Watched
 from support.objects import Object
 

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Shown, Token
+from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Verdict
 from bailiwick_webhook import livereads
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError

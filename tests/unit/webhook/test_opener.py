@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from bailiwick_api.accounts import Installation
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.call import Call, Resource, Subject
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook import throttle
 from bailiwick_webhook.cluster.client import Answer
 from bailiwick_webhook.opening import Opened, Opener, Refused

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bailiwick_engine.compile import compile_object, compile_steps
+from bailiwick_engine.compile.policies import compile_object, compile_steps
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.rotation import Rotation
-from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_webhook.store import compiling as store
 from bailiwick_webhook.store.index import Index, Policy

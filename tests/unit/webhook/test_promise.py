@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_webhook.store import policies as store
 from bailiwick_webhook.store.compiling import compiled

@@ -16,10 +16,10 @@ import orjson
 import pytest
 
 from bailiwick_engine.call import ServiceAccount, Subject
-from bailiwick_engine.decide import decide
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook import heap
 from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, HistoryGoneError, Listed
 from bailiwick_webhook.store.grants import Grants

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_engine.budget import MIB, Budget
+from bailiwick_engine.budget.ledger import MIB, Budget
 from bailiwick_webhook.http.bounds import Bounds, Pace
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.record.limits import Limits

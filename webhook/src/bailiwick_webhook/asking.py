@@ -8,10 +8,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Subject
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.opening import Opened, Refused

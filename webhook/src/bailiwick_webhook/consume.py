@@ -14,10 +14,10 @@ import structlog
 from msgspec.structs import replace
 
 from bailiwick_api.serverclock import MAX_SKEW
-from bailiwick_engine import grants
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
 from bailiwick_webhook.livereads import LiveReads, looked_for

@@ -11,13 +11,13 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.explain import Explanation
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.hops import Hop
+from bailiwick_engine.decision.explain import Explanation
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import NextAction, Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.metrics.table import Outcome as Counted
 from bailiwick_webhook.store.view import Glance

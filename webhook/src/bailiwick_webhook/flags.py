@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.flagvalues import Help, any_count, count, percent, positive, silence
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.record.limits import Limits

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decide import weighed
-from bailiwick_engine.explain import Explanation, explain
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.explain import Explanation, explain
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.decision import Basis, Judged
 from bailiwick_webhook.offload import Offload

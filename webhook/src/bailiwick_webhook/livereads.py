@@ -15,8 +15,8 @@ from typing import Final
 
 import structlog
 
+from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
 from bailiwick_webhook.grantids import parsed

@@ -12,11 +12,11 @@ import structlog
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.approvalgrant import MAX_REASON
-from bailiwick_engine import grants
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.approval.grants import Fitness, Grant
+from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.expressions import matches_whole
-from bailiwick_engine.gates import Gate
-from bailiwick_engine.grants import Fitness, Grant
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.grantids import parsed

@@ -12,16 +12,16 @@ import structlog
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
-from bailiwick_engine.compiled import CompiledSettings
-from bailiwick_engine.decide import decide
-from bailiwick_engine.explain import Explanation
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.hops import Hop
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.explain import Explanation
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.model import CompiledSettings
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.asking import Asking
 from bailiwick_webhook.decision import Basis, Decision, Judged, Settled, new_evaluation_id, settled_at_once

@@ -7,8 +7,8 @@ here decides.
 from collections.abc import Iterable
 from typing import Protocol
 
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.verdict import Verdict
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.consume import Judge
 from bailiwick_webhook.opening import Opened, Refused

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Final, Protocol
 
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decide import admit, may_ask
+from bailiwick_engine.decision.decide import admit, may_ask
+from bailiwick_engine.decision.search import Kind, candidates, tried
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.search import Kind, candidates, tried
-from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.offload import Offload
 from bailiwick_webhook.record.search import search_line

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook import flags
 from bailiwick_webhook.flagvalues import loopback

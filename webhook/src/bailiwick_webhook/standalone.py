@@ -13,11 +13,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.consume import Judge
 from bailiwick_webhook.identity.development import NOTICE, Anybody, opened

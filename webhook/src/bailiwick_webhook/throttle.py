@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 
 from bailiwick_api.endpointpolicy import Limits
 from bailiwick_api.meta import SUBJECT_LABEL
+from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.grants import Grant, parse
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.store.store import Store
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from bailiwick_api.approvalgrant import ApprovalGrantSpec
 from bailiwick_api.meta import API_VERSION, SUBJECT_LABEL
-from bailiwick_engine import grants
-from bailiwick_engine.binding import bound_context, sha256
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.binding import bound_context, sha256
+from bailiwick_engine.approval.display import items_of
+from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.display import items_of
-from bailiwick_engine.gates import Gate
 from bailiwick_webhook.throttle import label_of
 
 _LONGEST_PENDING: Final = 86_400 - 60

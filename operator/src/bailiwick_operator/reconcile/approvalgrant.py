@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_api.times import stamp
-from bailiwick_engine.quorum import Quorum, binding_of, excluded, tally
+from bailiwick_engine.approval.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, parsed
 from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved, unnamed
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from bailiwick_api.times import stamp
-from bailiwick_engine.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shortened
 
 Status = dict[str, Any]
 _MESSAGE_LENGTH: Final = 4096

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from bailiwick_api.times import stamp
-from bailiwick_engine import acceptance
-from bailiwick_engine.acceptance import Around, Judged, listed, named
-from bailiwick_engine.budget import Excess
-from bailiwick_engine.compile import policy_ref
+from bailiwick_engine.budget.ledger import Excess
+from bailiwick_engine.compile import acceptance
+from bailiwick_engine.compile.acceptance import Around, Judged, listed, named
+from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, truth
 from bailiwick_operator.reconcile.programmed import Serving

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_engine.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shortened
 from bailiwick_operator.reconcile.conditions import Condition
 
 Object = dict[str, Any]

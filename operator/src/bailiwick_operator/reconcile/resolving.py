@@ -14,12 +14,12 @@ from bailiwick_api.approvalgrant import Actor, GrantStep, Request, Resolved as G
 from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.usernames import Naming
 from bailiwick_engine import keys
-from bailiwick_engine.approvable import MOST_REVIEWS
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule
-from bailiwick_engine.expressions import matches_whole
-from bailiwick_engine.gates import Gate, joined
+from bailiwick_engine.approval.gates import Gate, joined
+from bailiwick_engine.cel.expressions import matches_whole
+from bailiwick_engine.compile.approvable import MOST_REVIEWS
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule
 from bailiwick_operator.reconcile.conditions import Status
 
 _ASSERTED: Final = "asserted"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from bailiwick_api.approvalgrant import GUARD_UNPROVEN
-from bailiwick_engine.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shortened
 from bailiwick_operator.reconcile.conditions import Status
 
 NOTE_LENGTH: Final = 1024

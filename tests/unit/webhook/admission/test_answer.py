@@ -4,10 +4,10 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.budget import Budget, Claim, Ledger
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.footprint import footprint
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.budget.footprint import footprint
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission import review
 from bailiwick_webhook.admission.answer import Answer, answer
 from bailiwick_webhook.admission.review import Foreign, Found, Passed, examine

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from joserfc.jwk import ECKey, RSAKey
 
 from bailiwick_engine.call import ServiceAccount, Subject, Unproven
-from bailiwick_engine.compiled import CompiledSettings, PolicyRef
+from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
 from bailiwick_webhook.identity.issuers import IssuerConfig, Issuers
 from bailiwick_webhook.identity.keyset import KeySet

@@ -12,11 +12,11 @@ import yaml
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
-from bailiwick_engine.grants import Grant, parse
+from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
 from bailiwick_webhook.pdp import Pdp

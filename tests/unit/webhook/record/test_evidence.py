@@ -8,11 +8,11 @@ import pytest
 
 from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.compile import compile_object
-from bailiwick_engine.decide import decide
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.record.line import Lines, disposition
 from support.objects import Object, changed, policy, rule, settings, subject
 from support.pages import DOCS

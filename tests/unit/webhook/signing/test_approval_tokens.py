@@ -12,9 +12,9 @@ from joserfc.jwk import ECKey, RSAKey
 from bailiwick_api.approvalgrant import GUARD_UNPROVEN
 from bailiwick_api.signingkeys import SigningKey
 from bailiwick_api.voidgrants import Named, VoidGrants
-from bailiwick_engine.binding import hash_of
+from bailiwick_engine.approval.binding import hash_of
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Token
-from bailiwick_engine.grants import Grant
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.approvaltoken import Verified
 from bailiwick_webhook.signing.jose import LEEWAY, MAX_TOKEN, Why

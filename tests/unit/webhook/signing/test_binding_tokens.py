@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from bailiwick_engine.binding import hash_of
+from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.call import Call
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.bindingtoken import Denial

@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.meta import GROUP, VERSION
-from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, over_budget, refusal
-from bailiwick_engine.budget import Ledger
-from bailiwick_engine.display import visible
-from bailiwick_engine.mapped import People, issuers_of
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.budget.ledger import Ledger
+from bailiwick_engine.compile.acceptance import Around, Judged, Refusal, Why, over_budget, refusal
+from bailiwick_engine.compile.reviewers import People, issuers_of
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.review import KIND, Foreign, Found, Passed
 from bailiwick_webhook.metrics.table import Admission
 

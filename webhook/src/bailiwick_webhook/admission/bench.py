@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from bailiwick_engine.budget import Budget
+from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.admission.line import NOBODY, BusyError, Line, Share
 from bailiwick_webhook.admission.review import Finding
 from bailiwick_webhook.admission.worker import HEAD, decode

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import GROUP, VERSION
-from bailiwick_engine.acceptance import (
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.budget.footprint import NO_FOOTPRINT, Footprint, footprint
+from bailiwick_engine.compile.acceptance import (
     Around,
     Judged,
     Refusal,
@@ -22,10 +24,8 @@ from bailiwick_engine.acceptance import (
     refusal,
     shortened,
 )
-from bailiwick_engine.compiled import PolicyRef
-from bailiwick_engine.display import visible
-from bailiwick_engine.footprint import NO_FOOTPRINT, Footprint, footprint
-from bailiwick_engine.mapped import NOBODY, People, people_of
+from bailiwick_engine.compile.reviewers import NOBODY, People, people_of
+from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.problem import Problem
 from bailiwick_webhook import slowjson
 from bailiwick_webhook.slowjson import JsonError

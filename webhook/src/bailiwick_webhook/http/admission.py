@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from bailiwick_api.admission import TIMEOUT_SECONDS
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import Answer, answer
 from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
 from bailiwick_webhook.admission.line import share_of

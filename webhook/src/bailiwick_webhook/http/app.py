@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_api.admission import PATH
-from bailiwick_engine.search import Kind
+from bailiwick_engine.decision.search import Kind
 from bailiwick_webhook.http import answers, metadata
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.batch import Evaluations, evaluated

@@ -7,8 +7,8 @@ status follows from it: pending, then exactly one of approved, denied, expired, 
 import time
 from typing import Any, Final
 
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.verdict import Verdict
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_webhook.http.problems import ARAP_ERROR, ProblemError
 from bailiwick_webhook.times import stamp
 

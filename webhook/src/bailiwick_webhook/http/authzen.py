@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
-from bailiwick_engine.compiled import CompiledRule
+from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http import explanation
 from bailiwick_webhook.http.problems import bad_request

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
-from bailiwick_engine.verdict import Outcome
+from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.authzen import Evaluation, Said

@@ -5,10 +5,10 @@ Holds: only what policies say and whether it held; nothing of the call.
 
 from typing import Any
 
-from bailiwick_engine.clauses import Clause
-from bailiwick_engine.compiled import CompiledRule
-from bailiwick_engine.explain import Change, Explanation, Weighed
-from bailiwick_engine.match import Standing
+from bailiwick_engine.decision.clauses import Clause
+from bailiwick_engine.decision.explain import Change, Explanation, Weighed
+from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_webhook.pdp import Decision
 
 _STANDING = {Standing.APPLIES: "applies", Standing.SILENT: "silent", Standing.DENIES: "shut"}

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 from msgspec.structs import replace
 
-from bailiwick_engine.grants import Grant
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import arap, authzen
 from bailiwick_webhook.http.answers import json

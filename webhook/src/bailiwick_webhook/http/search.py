@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bailiwick_engine.binding import sha256
+from bailiwick_engine.approval.binding import sha256
 from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.decision.search import Kind
 from bailiwick_engine.reasons import EXPLAINED
-from bailiwick_engine.search import Kind
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen, pages
 from bailiwick_webhook.http.answers import json

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from bailiwick_engine.call import ServiceAccount, Subject, Workload
-from bailiwick_engine.compiled import CompiledSettings
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.policy.model import CompiledSettings
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.identity.subject import Claimed, Parties, asserted
 from bailiwick_webhook.identity.tokens import Proven
 

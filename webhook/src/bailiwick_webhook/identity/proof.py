@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bailiwick_engine.call import Subject, Workload
-from bailiwick_engine.compiled import CompiledSettings
+from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_webhook.identity.subject import Claimed, Parties
 from bailiwick_webhook.identity.tokens import Proven, Refused
 

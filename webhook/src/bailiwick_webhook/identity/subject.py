@@ -9,8 +9,8 @@ from typing import Final, NamedTuple, Protocol
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Json, ServiceAccount, Subject, Unproven, Workload
-from bailiwick_engine.compiled import CompiledSettings
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity import chain, compact
 from bailiwick_webhook.identity.chain import Act

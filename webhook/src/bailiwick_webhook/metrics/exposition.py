@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
 from prometheus_client.registry import Collector
 
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, Kind, Metric, Who

@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from bailiwick_engine import match
-from bailiwick_engine.binding import NotCanonicalError, canonical
+from bailiwick_engine.approval.binding import NotCanonicalError, canonical
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.compiled import CompiledCondition, CompiledResource, CompiledRule
-from bailiwick_engine.hops import Hop
-from bailiwick_engine.inputs import inputs
-from bailiwick_engine.reads import Path
-from bailiwick_engine.snapshot import CompiledEndpoint
+from bailiwick_engine.cel.inputs import inputs
+from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.decision import match
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
 
 _LISTED: Final = 16
 """Policies of an endpoint that each record names with their digests. Of more, it has one digest over all."""

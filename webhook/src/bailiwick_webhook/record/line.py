@@ -14,13 +14,13 @@ from weakref import ref
 
 import orjson
 
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.compiled import CompiledRule
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.hops import Hop
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.reasons import EXPLAINED, Reason
-from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import ShownToken
 from bailiwick_webhook.record.evidence import Evidence, Sealed
 

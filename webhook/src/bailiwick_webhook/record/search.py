@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.decision.search import Kind
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.search import Kind
 
 
 def search_line(  # noqa: PLR0913 - the parts of one record

@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from bailiwick_api.signingkeys import MAX_TOKEN_LIFETIME
-from bailiwick_engine.binding import hash_of
+from bailiwick_engine.approval.binding import hash_of
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Token
-from bailiwick_engine.grants import Grant
 from bailiwick_webhook.signing.jose import Why, proven, signed
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.times import stamp

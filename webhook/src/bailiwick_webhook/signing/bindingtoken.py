@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from bailiwick_engine.binding import ARGS, ARGS_DIGEST, hash_of
+from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, hash_of
 from bailiwick_engine.call import Json
 from bailiwick_webhook.signing.jose import Why, proven, signed
 from bailiwick_webhook.signing.keyring import Keyring

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bailiwick_api.voidgrants import NONE, VoidGrants
-from bailiwick_engine.binding import hash_of
+from bailiwick_engine.approval.binding import hash_of
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Shown
-from bailiwick_engine.grants import Grant
 from bailiwick_webhook.asked import ShownToken
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.approvaltoken import Verified

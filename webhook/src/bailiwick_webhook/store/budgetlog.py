@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from bailiwick_engine.budget import Ledger
+from bailiwick_engine.budget.ledger import Ledger
 
 _NEAR: Final = 0.8
 _NEAR_NO_MORE: Final = 0.7

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from bailiwick_engine.compile import compile_steps, salvaged
-from bailiwick_engine.compiled import BrokenPolicy, PolicyRef
+from bailiwick_engine.compile.policies import compile_steps, salvaged
+from bailiwick_engine.policy.model import BrokenPolicy, PolicyRef
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.index import Key, Policy
 

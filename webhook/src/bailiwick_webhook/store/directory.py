@@ -18,11 +18,11 @@ import structlog
 
 from bailiwick_api.positions import Document
 from bailiwick_api.voidgrants import NONE, VoidGrants
-from bailiwick_engine.budget import Budget, Claim, Ledger
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import manifests, view
 from bailiwick_webhook.store.looking import File, Looker

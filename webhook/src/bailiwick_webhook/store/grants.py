@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from bailiwick_engine.binding import NotCanonicalError, digest as digest_of
+from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of
+from bailiwick_engine.approval.grants import Grant, GrantKey, parse
 from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.grants import Grant, GrantKey, parse
 from bailiwick_webhook.store.listwatch import Key
 
 _PARSED: Final = 1024

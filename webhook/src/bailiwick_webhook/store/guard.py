@@ -11,7 +11,7 @@ from bailiwick_api import guards
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
-from bailiwick_engine.fingerprint import deviations, fingerprint
+from bailiwick_engine.approval.fingerprint import deviations, fingerprint
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.store.listwatch import Key
 

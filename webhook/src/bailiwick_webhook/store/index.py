@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
-from bailiwick_engine.snapshot import (
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRef
+from bailiwick_engine.policy.snapshot import (
     CompiledEndpoint,
     EndpointKey,
     Snapshot,

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import orjson
 
-from bailiwick_engine.budget import Budget, Claim, Ledger
-from bailiwick_engine.footprint import footprint_steps
+from bailiwick_engine.budget.footprint import footprint_steps
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.steps import Steps
-from bailiwick_engine.withheld import withheld, withheld_of
 from bailiwick_webhook.store.backlog import text_of
 from bailiwick_webhook.store.compiling import compiled, ref_of
 from bailiwick_webhook.store.index import Key, Policy

@@ -23,14 +23,14 @@ from pydantic import ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_api.positions import Document, Flaw, documents
-from bailiwick_engine.acceptance import over_budget
-from bailiwick_engine.budget import Claim, Ledger
-from bailiwick_engine.compile import compile_steps, problem_steps, salvaged
-from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
+from bailiwick_engine.budget.ledger import Claim, Ledger
+from bailiwick_engine.compile.acceptance import over_budget
+from bailiwick_engine.compile.policies import compile_steps, problem_steps, salvaged
+from bailiwick_engine.compile.withheld import withheld
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRef
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.problem import Problem
-from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.steps import Steps
-from bailiwick_engine.withheld import withheld
 from bailiwick_webhook.store.listed import claim_steps
 
 _KIND: Final = "EndpointPolicy"

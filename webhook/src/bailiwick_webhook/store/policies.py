@@ -14,12 +14,12 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from bailiwick_engine.budget import Budget, Claim, Ledger
-from bailiwick_engine.compiled import BrokenPolicy
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.compile.withheld import withheld, withheld_of
+from bailiwick_engine.policy.model import BrokenPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.rotation import Rotation
-from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.steps import Steps
-from bailiwick_engine.withheld import withheld, withheld_of
 from bailiwick_webhook.store.backlog import Change, text_of
 from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes

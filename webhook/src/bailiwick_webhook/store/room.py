@@ -6,7 +6,7 @@ Holds: what is small never waits; of what is large, as many as fit go at once, i
 from collections import OrderedDict
 from typing import Final
 
-from bailiwick_engine.budget import MIB
+from bailiwick_engine.budget.ledger import MIB
 
 SMALL: Final = MIB // 4
 MOST: Final = 32 * MIB

@@ -10,11 +10,11 @@ from typing import Any
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.voidgrants import VoidGrants
-from bailiwick_engine.budget import Budget, Ledger
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Cluster, Collection
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store import view

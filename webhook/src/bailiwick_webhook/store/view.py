@@ -10,11 +10,11 @@ import msgspec
 
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.voidgrants import NONE, VoidGrants
-from bailiwick_engine.budget import Ledger
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.budget.ledger import Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
-from bailiwick_engine.grants import Grant
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store.waiting import Waiting
 

@@ -1,0 +1,173 @@
+"""CEL conditions: the expressions of one policy, with its variables, and what they say of a call.
+
+Holds: a condition yields True, False, UNKNOWN or TOO_COSTLY. An error, a missing value and a value that is no boolean
+are UNKNOWN; what would take longer than it may is not evaluated. What either does is decided elsewhere, never to
+anybody's advantage.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+from weakref import WeakValueDictionary
+
+from bailiwick_api.endpointpolicy import Variable
+from bailiwick_engine.cel import hints
+from bailiwick_engine.cel.cost.estimate import Cost
+from bailiwick_engine.cel.cost.judge import Costing
+from bailiwick_engine.cel.expressions import ANY, FAILED, ROOTS, Expression, compiled, evaluated
+from bailiwick_engine.cel.inputs import Inputs
+from bailiwick_engine.cel.tree import Node, tree
+from bailiwick_engine.problem import Problem
+from bailiwick_engine.steps import Steps, whole
+
+UNKNOWN: Final = "unknown"
+TOO_COSTLY: Final = "too costly"
+Outcome = Literal[True, False, "unknown", "too costly"]
+
+# A party as a whole, or any member of it but those that are always known.
+_CLAIMS = re.compile(r"\b(?:subject|actor)\b(?!\s*\.\s*\??\s*(?:id|type|properties)\b)")
+
+
+class Scope:
+    """The expressions of one policy, with its variables.
+
+    A variable is declared as `variables.<name>` with the type of its expression. One that fails is unbound: using it,
+    and asking `has()` of it, is an error, and an error never widens.
+    """
+
+    def __init__(self, variables: Sequence[Variable], path: str = "spec.variables") -> None:
+        self._variables: dict[str, Expression] = {}
+        self._declared: dict[str, Any] = {}
+        self._broken: set[str] = set()
+        self._costing = Costing(ROOTS)
+        self._costs: dict[Expression, Cost | Problem] = {}
+        self.problems: tuple[Problem, ...] = ()
+        whole(self._declaring(variables, path))
+
+    def _declaring(self, variables: Sequence[Variable], path: str) -> Steps[None]:
+        for index, variable in enumerate(variables):
+            where = f"{path}[{index}].expression"
+            made = compiled(variable.expression, where, self._declared)
+            found: tuple[Problem, ...] = ()
+            if isinstance(made, Expression):
+                wrong = self._declare(variable.name, made, where)
+                found = () if wrong is None else (wrong,)
+            else:
+                found = made
+            self.problems += found
+            if found:
+                # Later expressions that use it must not fail for that reason too.
+                self._broken.add(variable.name)
+            self._declared[variable.name] = made.yields if isinstance(made, Expression) else ANY
+            yield
+
+    def _declare(self, name: str, expression: Expression, path: str) -> Problem | None:
+        serialized = expression.program.serialize()
+        self._variables[name] = expression
+        return self._costing.declare(f"variables.{name}", tree(serialized), serialized, expression.text, path)
+
+    @classmethod
+    def steps(cls, variables: Sequence[Variable]) -> Steps["Scope"]:
+        """Return the scope of these variables, a variable a step.
+
+        There is one for all policies that declare the same ones in the same order.
+        """
+        key = tuple((variable.name, variable.expression) for variable in variables)
+        known = _SCOPES.get(key)
+        if known is not None:
+            return known
+        scope = cls(())
+        yield from scope._declaring(variables, "spec.variables")
+        return _SCOPES.setdefault(key, scope)
+
+    @classmethod
+    def of(cls, variables: Sequence[Variable]) -> "Scope":
+        """Return the scope of these variables at once."""
+        return whole(cls.steps(variables))
+
+    def condition(self, text: str, path: str) -> Expression | tuple[Problem, ...]:
+        """Compile a condition; it must be of type bool. Returns the problems instead where there are any."""
+        made = compiled(text, path, self._declared)
+        if isinstance(made, tuple) or made.uses & self._broken:
+            return made
+        kind = made.yields.name()
+        if kind != "BOOL":
+            hint = hints.of_type(text, kind)
+            return (Problem(path, f"the expression yields {kind.lower()}, not bool: {hint}", 1, 1),)
+        cost = self._cost(made, path)
+        return (cost,) if isinstance(cost, Problem) else made
+
+    def cost(self, expression: Expression) -> Cost | None:
+        """Return the cost of a condition, with the variables that it reaches; None where it has none."""
+        found = self._cost(expression, "")
+        return None if isinstance(found, Problem) else found
+
+    def _cost(self, expression: Expression, path: str) -> Cost | Problem:
+        if expression.cost is not None:
+            return expression.cost
+        found = self._costs.get(expression)
+        if found is None:
+            serialized = expression.program.serialize()
+            reached = [f"variables.{name}" for name in self._reached((expression,))]
+            found = self._costing.cost(tree(serialized), reached, serialized, expression.text, path)
+            self._costs[expression] = found
+        return found
+
+    def light(self, expression: Expression) -> bool:
+        """Tell whether a condition need not be counted for a call that is small: it takes some microseconds."""
+        reached = [self._variables[name] for name in self._reached((expression,))]
+        return all(
+            one.closure is not None or (one.cost is not None and one.cost.light) for one in (expression, *reached)
+        )
+
+    def trees(self, expression: Expression) -> tuple[Node, dict[str, Node]]:
+        """Return the tree of an expression, and those of all variables by their full names."""
+        named = {f"variables.{name}": tree(variable.program.serialize()) for name, variable in self._variables.items()}
+        return tree(expression.program.serialize()), named
+
+    def used_by(self, expressions: Sequence[Expression]) -> tuple[tuple[str, str], ...]:
+        """Return name and text of every variable that these expressions reach, in order of name."""
+        return tuple((name, self._variables[name].text) for name in sorted(self._reached(expressions)))
+
+    def evaluate(
+        self, expression: Expression, inputs: Inputs, cost: Cost | None = None, *, light: bool = False
+    ) -> Outcome:
+        """Return what a condition says of these inputs. `cost` and `light` are the condition's own, if they are known.
+
+        One that is `light` is not counted for inputs that are small.
+        """
+        if not inputs.whole or ("claims" not in inputs["subject"] and self._reads_claims(expression)):
+            return UNKNOWN
+        if not (light and inputs.small and inputs.left is None):
+            cost = cost or self.cost(expression)
+            if cost is None or not inputs.affords(cost):
+                return TOO_COSTLY
+        bound: dict[str, Any] = {}
+        if expression.uses:
+            reached = self._reached((expression,))
+            # In the order in which they are written: a variable sees only earlier ones.
+            for name, variable in self._variables.items():
+                if name in reached:
+                    value = evaluated(variable, bound, inputs)
+                    if value is not FAILED:
+                        bound[f"variables.{name}"] = value
+        held = evaluated(expression, bound, inputs)
+        return held if isinstance(held, bool) else UNKNOWN
+
+    def _reads_claims(self, expression: Expression) -> bool:
+        """By the text alone: an optional reach for what is unknown, or a look at all, would find claims absent."""
+        texts = [expression.text, *(text for _, text in self.used_by((expression,)))]
+        return any(_CLAIMS.search(text) for text in texts)
+
+    def _reached(self, expressions: Sequence[Expression]) -> frozenset[str]:
+        reached: set[str] = set()
+        waiting = [name for expression in expressions for name in expression.uses]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached and name in self._variables:
+                reached.add(name)
+                waiting += self._variables[name].uses
+        return frozenset(reached)
+
+
+_SCOPES: Final[WeakValueDictionary[tuple[tuple[str, str], ...], Scope]] = WeakValueDictionary()

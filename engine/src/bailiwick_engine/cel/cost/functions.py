@@ -1,0 +1,186 @@
+"""Functions: every function and operator that a condition may use, with what it takes and how large its value can be.
+
+Stands below `cost`. Holds: pure; a function that is not listed is not offered. Costs are in picoseconds beside what
+every node takes, and about twice what was measured.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from bailiwick_engine.cel.cost import patterns
+from bailiwick_engine.cel.cost.polynomials import Polynomial, added, constant, product, total
+from bailiwick_engine.cel.cost.sizes import ONE, Size, summed
+
+_COMPARED_NODE: Final = 50_000
+_COMPARED_CHARACTER: Final = 200
+_COPIED_NODE: Final = 50_000
+_COPIED_CHARACTER: Final = 1_000
+_WALKED_CHARACTER: Final = 15_000
+_SEARCHED_PAIR: Final = 20
+_SPLIT_CHARACTER: Final = 130_000
+_PATTERN: Final = 10_000_000
+_PATTERN_STATE: Final = 1_200_000
+_PATTERN_STATE_CHARACTER: Final = 15_000
+_PRINTED: Final = 1_100
+"""Characters that one directive of a format prints at most, beside those of its argument: `%.999f`."""
+_DIRECTIVES: Final = re.compile(r"%")
+_PRECISE: Final = re.compile(r"\d{4}")
+
+
+class Called(NamedTuple):
+    """What a call of a function takes, and the size of its value."""
+
+    cost: Polynomial
+    size: Size
+
+
+Formula = Callable[[list[Size], list[object]], Called | str]
+"""From the sizes of its operands, the target first, and their values where they are literals; or why it is refused."""
+
+
+def _scalar(_sizes: list[Size], _literals: list[object]) -> Called:
+    return Called({}, ONE)
+
+
+def _kept(sizes: list[Size], _literals: list[object]) -> Called:
+    """What yields one of its operands, or a member of one."""
+    return Called({}, summed(sizes))
+
+
+def _member(sizes: list[Size], _literals: list[object]) -> Called:
+    return Called({}, sizes[0].part())
+
+
+def _compared(sizes: list[Size], _literals: list[object]) -> Called:
+    """What looks at all of its operands once; `in` too, since what differs ends a comparison."""
+    cost: Polynomial = {}
+    for size in sizes:
+        added(cost, size.nodes, _COMPARED_NODE)
+        added(cost, size.characters, _COMPARED_CHARACTER)
+    return Called(cost, ONE)
+
+
+def _put_together(sizes: list[Size], _literals: list[object]) -> Called:
+    """`+`, and conversions between texts and bytes."""
+    size, cost = summed(sizes), Polynomial()
+    added(cost, size.nodes, _COPIED_NODE)
+    added(cost, size.characters, _COPIED_CHARACTER)
+    return Called(cost, Size(size.length, size.nodes, total(size.characters, constant(64))))
+
+
+def _walked(sizes: list[Size], _literals: list[object]) -> Called:
+    """What goes through a text character by character, and yields no more than that."""
+    cost: Polynomial = {}
+    added(cost, sizes[0].characters, _WALKED_CHARACTER)
+    return Called(cost, Size({}, constant(1), total(sizes[0].characters, constant(64))))
+
+
+def _quoted(sizes: list[Size], _literals: list[object]) -> Called:
+    cost: Polynomial = {}
+    added(cost, sizes[0].characters, _WALKED_CHARACTER)
+    return Called(cost, Size({}, constant(1), total(constant(2), *([sizes[0].characters] * 4))))
+
+
+def _searched(sizes: list[Size], _literals: list[object]) -> Called:
+    """What looks for one text in another, anew at each character of it."""
+    cost = product(sizes[0].characters, sizes[1].characters)
+    cost = {monomial: coefficient * _SEARCHED_PAIR for monomial, coefficient in cost.items()}
+    added(cost, sizes[0].characters, _WALKED_CHARACTER)
+    added(cost, sizes[1].characters, _WALKED_CHARACTER)
+    return Called(cost, ONE)
+
+
+def _replaced(sizes: list[Size], literals: list[object]) -> Called:
+    text, _, new, *_ = sizes
+    size = Size({}, constant(1), total(text.characters, new.characters, product(text.characters, new.characters)))
+    cost = _searched(sizes, literals).cost
+    added(cost, text.characters, _SPLIT_CHARACTER)
+    added(cost, size.characters, _COPIED_CHARACTER)
+    return Called(cost, size)
+
+
+def _split(sizes: list[Size], literals: list[object]) -> Called:
+    pieces = total(sizes[0].characters, constant(2))
+    cost = _searched(sizes, literals).cost
+    added(cost, pieces, _SPLIT_CHARACTER)
+    return Called(cost, Size(pieces, pieces, sizes[0].characters))
+
+
+def _joined(sizes: list[Size], _literals: list[object]) -> Called:
+    listed, between = sizes[0], sizes[1].characters if len(sizes) > 1 else {}
+    characters = total(listed.characters, product(listed.length, between))
+    cost: Polynomial = {}
+    added(cost, listed.nodes, _COPIED_NODE)
+    added(cost, characters, _COPIED_CHARACTER)
+    return Called(cost, Size({}, constant(1), characters))
+
+
+def _matched(sizes: list[Size], literals: list[object]) -> Called | str:
+    pattern = literals[1]
+    if not isinstance(pattern, str):
+        return "the pattern of matches() must stand in the condition as a text: what a call brings could take for ever"
+    return Called(pattern_cost(pattern, sizes[0].characters), ONE)
+
+
+def pattern_cost(pattern: str, characters: Polynomial) -> Polynomial:
+    """Return what it takes to compile an RE2 pattern and to hold it against a text of so many characters."""
+    states = patterns.states(pattern)
+    cost = constant(_PATTERN + states * _PATTERN_STATE)
+    added(cost, characters, states * _PATTERN_STATE_CHARACTER)
+    return cost
+
+
+def _formatted(sizes: list[Size], literals: list[object]) -> Called | str:
+    template = literals[0]
+    if not isinstance(template, str) or _PRECISE.search(template):
+        return "the template of format() must stand in the condition as a text, with no number of four digits in it"
+    directives = len(_DIRECTIVES.findall(template))
+    characters: Polynomial = constant(len(template) + directives * _PRINTED)
+    # Each argument may be printed once, with quotes and commas around each value in it.
+    added(characters, sizes[1].characters, 4)
+    added(characters, sizes[1].nodes, 64)
+    cost: Polynomial = {}
+    added(cost, characters, _WALKED_CHARACTER)
+    return Called(cost, Size({}, constant(1), characters))
+
+
+def _of_time(_sizes: list[Size], literals: list[object]) -> Called | str:
+    if not all(isinstance(literal, str) for literal in literals[1:]):
+        return "a time zone must stand in the condition as a text: the library keeps every name that it is asked for"
+    return Called(constant(2_000_000), ONE)
+
+
+FUNCTIONS: Final[Mapping[str, Formula]] = {
+    **dict.fromkeys(("_&&_", "_||_", "!_", "@not_strictly_false", "hasValue", "optional.none"), _scalar),
+    **dict.fromkeys(("_-_", "_*_", "_/_", "_%_", "-_"), _scalar),
+    **dict.fromkeys(("type", "size"), _walked),
+    **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith", "@in"), _compared),
+    **dict.fromkeys(("_?_:_", "orValue", "or", "optional.of", "optional.ofNonZeroValue", "value", "dyn"), _kept),
+    **dict.fromkeys(("_[_]", "_?._", "_[?_]"), _member),
+    **dict.fromkeys(("_+_", "string", "bytes"), _put_together),
+    **dict.fromkeys(("int", "uint", "double", "bool", "timestamp", "duration"), _walked),
+    **dict.fromkeys(("charAt", "lowerAscii", "upperAscii", "substring", "trim", "reverse"), _walked),
+    **dict.fromkeys(("contains", "indexOf", "lastIndexOf"), _searched),
+    "strings.quote": _quoted,
+    "replace": _replaced,
+    "split": _split,
+    "join": _joined,
+    "format": _formatted,
+    "matches": _matched,
+    **dict.fromkeys(
+        (
+            "getFullYear",
+            "getMonth",
+            "getDate",
+            "getDayOfMonth",
+            "getDayOfWeek",
+            "getDayOfYear",
+            "getHours",
+            "getMinutes",
+            "getSeconds",
+            "getMilliseconds",
+        ),
+        _of_time,
+    ),
+}

@@ -1,0 +1,218 @@
+"""CEL expressions: the one module that knows the CEL library (DESIGN, "EndpointPolicy", CEL).
+
+Holds: an expression is compiled once, and evaluating it yields a value that can be bound again, or FAILED; an error, a
+missing value and a value that would come back as something else are all FAILED.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+
+from bailiwick_engine.cel import hints
+from bailiwick_engine.cel.closures import Closure, DeferredError, FailedError, closure
+from bailiwick_engine.cel.cost.estimate import Cost, Path, outermost, without_inner
+from bailiwick_engine.cel.cost.judge import Costing
+from bailiwick_engine.cel.inputs import NUL, Inputs
+from bailiwick_engine.cel.tree import tree
+from bailiwick_engine.cel.values import SAFE
+from bailiwick_engine.problem import Problem
+
+_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+ROOTS: Final = ("subject", "actor", "action", "resource", "context")
+"""What conditions see of a call, beside `now`."""
+ANY: Final[Any] = cel.Type.DYN
+"""The type of a variable that did not compile."""
+FAILED: Final = object()
+_DECLARED: Final[dict[str, Any]] = {**dict.fromkeys(ROOTS, _MAP), "now": cel.Type.TIMESTAMP}
+_READABLE: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "NULL", "DYN", _MAP.name()})
+_EXTENSIONS: Final = (ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_bindings.ExtBindings())
+_POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_VARIABLE = re.compile(r"\bvariables\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)")
+_NOW = re.compile(r"\bnow\b")
+# Each of these doubles what stands before it while the library parses, so that a chain of them takes for ever.
+_DOUBLING = re.compile(r"\boptM|\boptF")
+_MOST_DOUBLING: Final = 6
+# Values of these types, and lists and maps of them, are bound again as what they are, whatever type was declared.
+_UNTYPED: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "DYN", "LIST", "MAP"})
+_TYPE_NAME = re.compile(r"[A-Za-z_.]+")
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Expression:
+    """A compiled expression, the type that it yields and the variables that its text names.
+
+    `closure` says the same as `program`, faster, of bindings that are plain (see `Inputs`); None where there is none.
+    `reads` are the members of a call that it looks at, none the beginning of another; `timed`: it names `now`; `bound`
+    are the full names of the variables in `uses`. `cost` is that of an expression without variables, else see
+    `Scope.cost`.
+    """
+
+    text: str
+    program: Any
+    yields: Any
+    uses: frozenset[str]
+    closure: Closure | None
+    reads: tuple[Path, ...]
+    timed: bool
+    bound: frozenset[str]
+    cost: Cost | None
+
+
+def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | tuple[Problem, ...]:
+    """Compile, or find, an expression. `declared` are the types of the variables that it may name, by their names.
+
+    The same text is compiled once for all policies that give the variables it names the same types. The library's
+    environment takes a millisecond and 130 KB, so that one that declares variables is let go at once: what was checked
+    is read into the one environment that stays, wherever values need no declared type to be bound.
+    """
+    uses = frozenset(_VARIABLE.findall(text))
+    named = {name: declared[name] for name in sorted(uses) if name in declared}
+    # ERROR stands for every type that has no name here: two of them need not be the same.
+    shared = not any("ERROR" in kind.name() for kind in named.values())
+    key = (text, tuple((name, kind.name()) for name, kind in named.items()))
+    known = _EXPRESSIONS.get(key) if shared else None
+    if known is not None:
+        return known
+    if len(_DOUBLING.findall(text)) > _MOST_DOUBLING:
+        return (
+            Problem(path, f"optMap and optFlatMap may stand here {_MOST_DOUBLING} times at most", 1, 1, costly=True),
+        )
+    variables = {f"variables.{name}": kind for name, kind in named.items()}
+    environment = _environment(variables) if variables else _BARE
+    try:
+        program = environment.compile(text)
+        yields = program.return_type()
+    except RuntimeError as error:
+        return _problems(str(error), text, path, (*_DECLARED, *(f"variables.{name}" for name in declared)))
+    serialized = program.serialize()
+    if variables and all(_untyped(kind) for kind in variables.values()):
+        program = _BARE.deserialize(serialized)
+    node = tree(serialized)
+    own = Costing(ROOTS)
+    cost = own.cost(node, (), serialized, text, path) if not uses else None
+    if isinstance(cost, Problem):
+        return (cost,)
+    # What closures may read: of a variable of another type, the library knows more than its Python value says.
+    readable = [name for name, kind in {**_DECLARED, **variables}.items() if kind.name() in _READABLE]
+    made = Expression(
+        text,
+        program,
+        yields,
+        uses,
+        closure(node, frozenset(readable)),
+        outermost(node, ROOTS) if cost is None else without_inner(cost.reads),
+        timed=_NOW.search(text) is not None,
+        bound=frozenset(variables),
+        cost=cost,
+    )
+    # Whoever came first stays: what is shared must be one object.
+    return _EXPRESSIONS.setdefault(key, made) if shared else made
+
+
+def _environment(variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the library's type is not public
+    return cel.NewEnv(variables={**_DECLARED, **variables}, extensions=list(_EXTENSIONS))
+
+
+def _untyped(kind: Any) -> bool:  # noqa: ANN401 - likewise
+    return _UNTYPED.issuperset(_TYPE_NAME.findall(kind.name().upper()))
+
+
+def _problems(error: str, text: str, path: str, names: Sequence[str]) -> tuple[Problem, ...]:
+    found = _POSITION.findall(error)
+    if not found:
+        return (Problem(path, error.splitlines()[0], 1, 1),)
+    return tuple(
+        Problem(path, message + hints.of_message(text, message, names), int(line), int(column))
+        for line, column, message in found
+    )
+
+
+_SCALARS: Final = frozenset({str, float, type(None)})
+_PLAIN: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES"})
+_TYPED: Final = _PLAIN | {"TIMESTAMP", "DURATION"}
+
+
+def matches_whole(pattern: str, text: str) -> bool | Problem:
+    """Tell whether RE2 `pattern` matches the whole text; a `Problem`, whatever the text, where it is not RE2."""
+    # Alone too: a pattern with unbalanced parentheses could otherwise step out of the group.
+    results = [_MATCHES.eval(data={"text": text, "pattern": anchored}) for anchored in (pattern, f"^(?:{pattern})$")]
+    if any(result.type().name() != "BOOL" for result in results):
+        return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
+    # What follows a NUL the library does not see.
+    return NUL not in text and all(result.value() for result in results)
+
+
+_EXPRESSIONS: Final[WeakValueDictionary[tuple[str, tuple[tuple[str, str], ...]], Expression]] = WeakValueDictionary()
+_BARE: Final = _environment({})
+_MATCHES: Final = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.Type.STRING}).compile(
+    "text.matches(pattern)"
+)
+
+
+def evaluated(expression: Expression, bound: Mapping[str, Any], inputs: Inputs) -> Any:  # noqa: ANN401 - any value
+    """Return what an expression yields as a Python value that can be bound again, or `FAILED`.
+
+    `bound` are the values of variables by their full names.
+    """
+    if inputs.plain and expression.closure is not None:
+        try:
+            value = expression.closure({**inputs, **bound} if bound else inputs)
+        except FailedError:
+            return FAILED
+        except (DeferredError, RecursionError):
+            pass
+        else:
+            if type(value) is bool:
+                return value
+            if type(value) is str and NUL in value:
+                return FAILED
+            # Of lists, maps and large numbers the library decides below if they can be bound again.
+            if type(value) in _SCALARS or (type(value) is int and -SAFE < value < SAFE):
+                return value
+    return _by_library(expression, bound, inputs)
+
+
+def _by_library(expression: Expression, bound: Mapping[str, Any], inputs: Inputs) -> Any:  # noqa: ANN401 - likewise
+    # Only what is read: the library takes over all of a value before it looks at any of it.
+    data = inputs.read(expression.reads)
+    data.update({name: value for name, value in bound.items() if name in expression.bound})
+    if expression.timed:
+        data["now"] = datetime.fromtimestamp(inputs.moment, UTC)
+    return _yielded(expression, data)
+
+
+def _yielded(expression: Expression, data: Mapping[str, Any]) -> Any:  # noqa: ANN401 - likewise
+    try:
+        result = expression.program.eval(data=data)
+        if result.type().name() == "UINT" and expression.yields.name() == "UINT":
+            return result.value()
+        # A time, and what holds one, it takes back only under its own type.
+        return _plain(result, _PLAIN if "DYN" in expression.yields.name() else _TYPED)
+    except Exception:  # noqa: BLE001 - whatever the library raises for inputs and results that it cannot convert
+        return FAILED
+
+
+def _plain(value: Any, scalars: frozenset[str]) -> Any:  # noqa: ANN401 - likewise
+    """Convert a value member by member. Raises `TypeError` for what would come back as something else.
+
+    Not by the library's `plain_value`: that ends the process when a map holds an optional.
+    """
+    kind = value.type().name()
+    if kind == "NULL":
+        # The library hands out None without counting the reference: asked for often enough, it ends the process.
+        return None
+    held = value.value()
+    if kind in scalars and not (kind == "STRING" and NUL in held):
+        return held
+    if isinstance(held, list):
+        return [_plain(item, scalars) for item in held]
+    if isinstance(held, dict) and all(isinstance(key, str) and NUL not in key for key in held):
+        return {key: _plain(item, scalars) for key, item in held.items()}
+    message = f"{kind} cannot be bound again"
+    raise TypeError(message)

@@ -1,0 +1,176 @@
+"""Acceptance: whether a policy is accepted, and in which words it is told why not.
+
+Standing: the operator writes it into the condition Accepted, admission answers with it, and the command line tells it.
+Holds: pure; the same policy in the same surroundings is told the same, whoever asks. What is wrong with the policy
+itself comes before what is wrong around it; but one that is over budget is not compiled, so that is all that is told.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from bailiwick_engine.budget.ledger import MIB, Excess, Limit
+from bailiwick_engine.compile.policies import compilation_steps, parse_steps
+from bailiwick_engine.compile.reviewers import NOBODY, People, people_of, unmapped
+from bailiwick_engine.policy.model import PolicyRef
+from bailiwick_engine.problem import Problem
+from bailiwick_engine.steps import Steps, whole
+
+_TOLD: Final = 5
+_MESSAGE: Final = 500
+
+
+class Why(StrEnum):
+    """Why a policy is not accepted; the reason of the condition."""
+
+    INVALID = "InvalidPolicy"
+    CONFLICTED = "Conflicted"
+    TOO_COSTLY = "TooCostly"
+    UNMAPPED = "UnmappedIssuer"
+    OVER_BUDGET = "OverBudget"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is told of a compilation, without the compiled rules, which are big."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    digest: str | None = None
+    rules: int = 0
+    audit: bool = False
+    suspend: bool = False
+    expire_time: datetime | None = None
+    people: People = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known beside a policy.
+
+    `others`: the names of the other policies that carry the settings of its endpoint. `principals`: the issuers of
+    those who may be acted for there. `issuers` says of each configured one whether it has a `kubernetesUsername`; None
+    where nobody told us. `excess`: of what the policy is over budget.
+    """
+
+    others: Collection[str] = ()
+    principals: Collection[str] = ()
+    issuers: Mapping[str, bool] | None = None
+    excess: Excess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a policy is not accepted, for programs and for people."""
+
+    why: Why
+    message: str
+
+
+def judge(ref: PolicyRef, spec: object) -> Judged:
+    """Compile a policy as it is written. The most expensive step; the same for the same uid and generation."""
+    return whole(judge_steps(ref, spec))
+
+
+def judge_steps(ref: PolicyRef, spec: object) -> Steps[Judged]:
+    """Compile it likewise, an expression or a rule a step."""
+    parsed = yield from parse_steps(spec)
+    if isinstance(parsed, tuple):
+        return Judged(parsed)
+    compilation = yield from compilation_steps(ref, parsed)
+    return Judged(
+        compilation.problems,
+        compilation.warnings,
+        compilation.policy.digest if compilation.policy is not None else None,
+        len(parsed.rules),
+        parsed.mode == "Audit",
+        parsed.suspend,
+        parsed.expire_time,
+        people_of(parsed),
+    )
+
+
+def refusal(judged: Judged, endpoint: str, around: Around, *, carries: bool) -> Refusal | None:
+    """Return why a policy of this endpoint is not accepted; None where it is. `carries`: it has `endpointSettings`."""
+    if around.excess is not None:
+        return over_budget(around.excess)
+    if judged.problems:
+        costly = all(problem.costly for problem in judged.problems)
+        return Refusal(Why.TOO_COSTLY if costly else Why.INVALID, listed(judged.problems))
+    if carries and around.others:
+        return Refusal(
+            Why.CONFLICTED,
+            f"endpointSettings of {endpoint} stand in {named(around.others)} too: exactly one policy of an"
+            " endpoint carries them, and until then the endpoint denies everything",
+        )
+    if (wrong := unmapped(judged.people, around.principals, around.issuers)) is not None:
+        return Refusal(Why.UNMAPPED, wrong)
+    return None
+
+
+def over_budget(excess: Excess) -> Refusal:
+    """Return the refusal of a policy that is over budget: what is taken, by how much it is over, and what to do."""
+    return Refusal(Why.OVER_BUDGET, _over(excess))
+
+
+def _over(excess: Excess) -> str:
+    needs, used, most = _size(excess.needs), _size(excess.used), _size(excess.most)
+    over = f"so that it is over by {_size(excess.needs + excess.used - excess.most)}"
+    match excess.limit:
+        case Limit.POLICY:
+            return (
+                f"the policy takes {needs} once it is compiled, and a policy may take {most}, {over}: shorten its"
+                " conditions, or part it into several policies"
+            )
+        case Limit.POLICIES:
+            return (
+                f"the namespace has {excess.used} other policies, and may have {excess.most} in all: delete policies"
+                " that are not needed, or put the rules of several into one"
+            )
+        case Limit.TEXT:
+            return (
+                f"the spec has {needs} as JSON, and the other specs of the namespace have {used} of the {most} that a"
+                f" namespace may have, {over}: delete policies that are not needed, or shorten them"
+            )
+        case Limit.NAMESPACE | Limit.SHARE:
+            namespace = excess.limit is Limit.NAMESPACE
+            whose = "that a namespace may take" if namespace else "that are its share while the decision point is full"
+            return (
+                f"the policy takes {needs} once it is compiled, and the other policies of the namespace take {used} of"
+                f" the {most} {whose}, {over}: delete policies that are not needed, shorten them, or ask an"
+                " administrator for a larger budget"
+            )
+
+
+def _size(count: int) -> str:
+    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count / 1024:.1f} KiB"
+
+
+def carries_settings(spec: object) -> bool:
+    """Tell whether a spec carries `endpointSettings`, whether or not they can be read."""
+    return isinstance(spec, Mapping) and "endpointSettings" in spec
+
+
+def endpoint_of(spec: object) -> str:
+    """Return the endpoint that a spec speaks of; those of which it cannot be read share the empty name."""
+    endpoint: Any = spec.get("endpoint") if isinstance(spec, Mapping) else None
+    return endpoint if isinstance(endpoint, str) else ""
+
+
+def listed(problems: Sequence[Problem]) -> str:
+    """Return problems in one sentence: the first ones, each cut to what can be read, and how many more there are."""
+    told = "; ".join(shortened(str(problem), _MESSAGE) for problem in problems[:_TOLD])
+    return f"{told}; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else told
+
+
+def named(names: Collection[str]) -> str:
+    """Return names in order: the first ones, and how many more there are."""
+    told = ", ".join(sorted(names)[:_TOLD])
+    return f"{told} and {len(names) - _TOLD} more" if len(names) > _TOLD else told
+
+
+def shortened(message: str, length: int) -> str:
+    """Cut a message to a length."""
+    return message if len(message) <= length else message[: length - 1] + "…"

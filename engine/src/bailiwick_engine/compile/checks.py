@@ -1,0 +1,189 @@
+"""Checks of a policy that the schema alone cannot say, or that it says again for files that no API server has seen.
+
+Holds: each returns problems with the path of what is wrong; none raises.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
+
+from bailiwick_api.approvalgrant import MAX_REASON
+from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
+from bailiwick_engine.cel.absence import silent_without
+from bailiwick_engine.cel.cost.estimate import LIMIT
+from bailiwick_engine.cel.cost.functions import pattern_cost
+from bailiwick_engine.cel.cost.polynomials import constant, value
+from bailiwick_engine.cel.expressions import matches_whole
+from bailiwick_engine.compile import approvable
+from bailiwick_engine.compile.subjects import keys_of
+from bailiwick_engine.keys import Key
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.problem import Problem
+
+
+def problems(spec: EndpointPolicySpec) -> list[Problem]:
+    """Return every problem but those of expressions."""
+    names = {subject.name for subject in spec.subjects}
+    found = _repeated(spec)
+    for index, subject in enumerate(spec.subjects):
+        found += _subject(spec, subject, f"spec.subjects[{index}]")
+    delegation = spec.endpoint_settings.delegation if spec.endpoint_settings else None
+    if delegation is not None:
+        found += _unknown(delegation.principals, names, "spec.endpointSettings.delegation.principals")
+    for index, rule in enumerate(spec.rules):
+        path = f"spec.rules[{index}]"
+        found += _unknown(rule.subjects, names, f"{path}.subjects") + _misused(rule, path)
+        found += approvable.problems(rule, path)
+    return found
+
+
+def warnings(spec: EndpointPolicySpec) -> list[Problem]:
+    """Return what compiles and is likely not what was meant, but for conditions."""
+    advisory = [
+        Problem(
+            f"spec.subjects[{index}].workload",
+            "a podSelector alone is advisory: whoever creates pods chooses their labels; add imageDigests",
+        )
+        for index, subject in enumerate(spec.subjects)
+        if subject.workload is not None and subject.workload.image_digests is None
+    ]
+    return advisory + _excluding(spec) + approvable.warnings(spec)
+
+
+def permissive(spec: EndpointPolicySpec, rules: Sequence[CompiledRule]) -> list[Problem]:
+    """Return the conditions that hold a Deny or a gate off where the caller only leaves something out."""
+    found = []
+    for index, (rule, compiled) in enumerate(zip(spec.rules, rules, strict=True)):
+        if rule.effect == "Allow":
+            continue
+        what = "Deny" if rule.effect == "Deny" else "gate"
+        for number, condition in enumerate(compiled.conditions):
+            attributes = silent_without(*compiled.scope.trees(condition.expression))
+            if attributes:
+                without = ", ".join(attributes)
+                found.append(
+                    Problem(
+                        f"spec.rules[{index}].conditions[{number}].expression",
+                        f"condition {condition.name} of rule {rule.name} is false for a call without {without}, so that"
+                        f" the caller escapes the {what} by leaving it out: let what is absent be true, as in"
+                        f" `!has({attributes[0]}) || ...`, or read it without a default",
+                        1,
+                        1,
+                    )
+                )
+    return found
+
+
+def _excluding(spec: EndpointPolicySpec) -> list[Problem]:
+    """Two gates before one call are met by one intent; where they share none, nothing passes both, approved or not."""
+    gates = [
+        (index, rule) for index, rule in enumerate(spec.rules) if rule.effect == "RequireApproval" and rule.intents
+    ]
+    keys = {subject.name: keys_of(subject) for subject in spec.subjects}
+    found = []
+    for (_, one), (index, other) in combinations(gates, 2):
+        if set(one.intents or ()) & set(other.intents or ()) or not _meet(one, other, keys):
+            continue
+        found.append(
+            Problem(
+                f"spec.rules[{index}].intents",
+                f"rules {one.name} and {other.name} can gate the same call and have no intent in common, so that it is"
+                " always denied: give both the same intent, or part their subjects, actions or resources",
+            )
+        )
+    return found
+
+
+def _meet(one: Rule, other: Rule, keys: Mapping[str, frozenset[Key]]) -> bool:
+    """Tell whether two rules may speak of one call, by what they list."""
+    named = [{key for name in rule.subjects for key in keys.get(name, ())} for rule in (one, other)]
+    if named[0].isdisjoint(named[1]) or not _overlap(one.actions, other.actions):
+        return False
+    return any(
+        left.type == right.type
+        and _overlap(left.ids, right.ids)
+        and all(
+            not set(values).isdisjoint((right.properties or {}).get(name, values))
+            for name, values in (left.properties or {}).items()
+        )
+        for left in one.resources
+        for right in other.resources
+    )
+
+
+def _overlap(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Tell whether one name may be in both lists of names."""
+    left, right = NameSet.of(one), NameSet.of(other)
+    if left.everything or right.everything:
+        return True
+    if any(name in right for name in left.exact) or any(name in left for name in right.exact):
+        return True
+    return any(
+        prefix.startswith(another) or another.startswith(prefix)
+        for prefix in left.prefixes
+        for another in right.prefixes
+    )
+
+
+def _repeated(spec: EndpointPolicySpec) -> list[Problem]:
+    """Of two subjects of one name only one would be meant, and one reviewer would fill two steps of one name."""
+    lists: list[tuple[str, list[str]]] = [
+        ("spec.subjects", [subject.name for subject in spec.subjects]),
+        ("spec.variables", [variable.name for variable in spec.variables or ()]),
+        ("spec.rules", [rule.name for rule in spec.rules]),
+    ]
+    for index, rule in enumerate(spec.rules):
+        path = f"spec.rules[{index}]"
+        lists.append((f"{path}.conditions", [condition.name for condition in rule.conditions or ()]))
+        if rule.approval is not None:
+            lists.append((f"{path}.approval.steps", [step.name for step in rule.approval.steps]))
+    return [
+        Problem(f"{path}[{index}].name", f"the name is taken by an earlier entry: {name!r}")
+        for path, names in lists
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+
+
+def _subject(spec: EndpointPolicySpec, subject: Subject, path: str) -> list[Problem]:
+    found = []
+    kinds = (subject.service_account, subject.user, subject.group, subject.entity)
+    if sum(kind is not None for kind in kinds) != 1:
+        found.append(Problem(path, "a subject is exactly one of serviceAccount, user, group, entity"))
+    if subject.workload is not None and subject.service_account is None:
+        found.append(Problem(f"{path}.workload", "workload goes with serviceAccount only"))
+    if subject.workload and not (subject.workload.image_digests or subject.workload.pod_selector):
+        found.append(Problem(f"{path}.workload", "workload needs imageDigests, podSelector or both"))
+    identity = spec.endpoint_settings.identity if spec.endpoint_settings else None
+    if subject.entity and spec.endpoint_settings and (identity is None or identity.verification != "Asserted"):
+        found.append(Problem(f"{path}.entity", "a subject of kind entity needs identity.verification Asserted"))
+    return found
+
+
+def _unknown(listed: Collection[str], names: Collection[str], path: str) -> list[Problem]:
+    return [
+        Problem(f"{path}[{index}]", f"no subject of this name in spec.subjects: {name!r}")
+        for index, name in enumerate(listed)
+        if name not in names
+    ]
+
+
+def _misused(rule: Rule, path: str) -> list[Problem]:
+    found = []
+    if (rule.effect == "RequireApproval") != (rule.approval is not None):
+        found.append(Problem(f"{path}.approval", "approval goes with effect RequireApproval, and only with it"))
+    if rule.effect == "Deny" and rule.expire_time is not None:
+        found.append(Problem(f"{path}.expireTime", "a Deny rule cannot expire: remove the rule instead"))
+    if rule.effect == "Deny" and rule.intents:
+        found.append(Problem(f"{path}.intents", "a Deny rule has no intents"))
+    if rule.approval and rule.approval.reason and rule.approval.reason.pattern:
+        found += _pattern(rule.approval.reason.pattern, f"{path}.approval.reason.pattern")
+    return found
+
+
+def _pattern(pattern: str, path: str) -> list[Problem]:
+    if value(pattern_cost(pattern, constant(MAX_REASON)), {}) > LIMIT:
+        message = "the pattern could take longer than a decision may: repeat fewer times, and use no Unicode classes"
+        return [Problem(path, message, costly=True)]
+    tried = matches_whole(pattern, "")
+    return [Problem(path, tried.message)] if isinstance(tried, Problem) else []

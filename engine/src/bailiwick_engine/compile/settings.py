@@ -1,0 +1,105 @@
+"""Endpoint settings, compiled: who may ask, how subjects are proven, and what delegation may come to.
+
+Holds: settings that do not compile deny the endpoint, so nothing here is ever half taken.
+"""
+
+from collections.abc import Mapping
+
+from bailiwick_api.endpointpolicy import ConditionExpression, Delegation, EndpointSettings, ResourceMatch
+from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.cel.expressions import Expression
+from bailiwick_engine.cel.reads import reads
+from bailiwick_engine.keys import CLUSTER, Key
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import (
+    CeilingEntry,
+    CompiledCondition,
+    CompiledDelegation,
+    CompiledResource,
+    CompiledSettings,
+    PolicyRef,
+)
+from bailiwick_engine.problem import Problem
+from bailiwick_engine.steps import Steps
+
+_PATH = "spec.endpointSettings"
+
+
+def compile_settings(
+    ref: PolicyRef,
+    endpoint: str,
+    settings: EndpointSettings,
+    scope: Scope,
+    subjects: Mapping[str, frozenset[Key]],
+) -> Steps[CompiledSettings | tuple[Problem, ...]]:
+    """Compile an endpoint's settings, or return the problems. `subjects` are the keys of the carrier's, by name."""
+    identity = settings.identity
+    delegation = None
+    if settings.delegation is not None:
+        compiled = yield from _delegation(settings.delegation, scope, subjects)
+        if isinstance(compiled, tuple):
+            return compiled
+        delegation = compiled
+    return CompiledSettings(
+        carrier=ref,
+        enforcers=frozenset(account.username for account in settings.enforcers),
+        audiences=frozenset(
+            identity.audiences if identity and identity.audiences else (f"{endpoint}.{ref.namespace}",)
+        ),
+        asserted=identity is not None and identity.verification == "Asserted",
+        issuers=frozenset(identity.issuers if identity and identity.issuers else (CLUSTER,)),
+        delegation=delegation,
+    )
+
+
+def compile_conditions(
+    conditions: list[ConditionExpression] | None, scope: Scope, path: str
+) -> Steps[tuple[tuple[CompiledCondition, ...], list[Problem]]]:
+    """Compile the conditions of a rule or a ceiling; return them and the problems."""
+    compiled: list[CompiledCondition] = []
+    problems: list[Problem] = []
+    for index, condition in enumerate(conditions or ()):
+        result = scope.condition(condition.expression, f"{path}.conditions[{index}].expression")
+        if not isinstance(result, Expression):
+            problems += result
+        elif (cost := scope.cost(result)) is not None:
+            # None only where a variable below it is a problem already.
+            light = scope.light(result)
+            read = reads(scope, (result,))
+            compiled.append(CompiledCondition(condition.name, result, condition.message, scope, cost, light, read))
+        yield
+    return tuple(compiled), problems
+
+
+def compile_resources(resources: list[ResourceMatch]) -> tuple[CompiledResource, ...]:
+    """Compile the resources of a rule or a ceiling."""
+    return tuple(
+        CompiledResource(
+            entry.type,
+            NameSet.of(entry.ids),
+            {name: frozenset(values) for name, values in (entry.properties or {}).items()},
+        )
+        for entry in resources
+    )
+
+
+def _delegation(
+    delegation: Delegation, scope: Scope, subjects: Mapping[str, frozenset[Key]]
+) -> Steps[CompiledDelegation | tuple[Problem, ...]]:
+    entries: list[CeilingEntry] = []
+    problems: list[Problem] = []
+    for index, entry in enumerate(delegation.ceiling):
+        conditions, found = yield from compile_conditions(
+            entry.conditions, scope, f"{_PATH}.delegation.ceiling[{index}]"
+        )
+        problems += found
+        entries.append(CeilingEntry(NameSet.of(entry.actions), compile_resources(entry.resources), conditions))
+    if problems:
+        return tuple(problems)
+    return CompiledDelegation(
+        max_depth=delegation.max_depth,
+        principals=frozenset(key for name in delegation.principals for key in subjects.get(name, ())),
+        ceiling=tuple(entries),
+        entitled=delegation.principal_must_be_entitled,
+        scope=scope,
+    )

@@ -1,0 +1,86 @@
+"""Subjects of a policy: from the names that rules use to the keys that identities have.
+
+Holds: every kind of subject has its keys here; a workload narrows a service account and nothing else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from bailiwick_api.endpointpolicy import Subject, Workload
+from bailiwick_engine import keys
+from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.model import WorkloadRequirement
+
+
+def keys_of(subject: Subject) -> frozenset[Key]:
+    """Return the keys of one entry of `spec.subjects`."""
+    found: set[Key] = set()
+    if subject.service_account is not None:
+        found.add(keys.service_account(subject.service_account.username))
+    if subject.user is not None:
+        found.add(keys.user(subject.user.issuer, subject.user.name))
+    if subject.group is not None:
+        found.add(keys.group(subject.group.issuer, subject.group.name))
+    if subject.entity is not None:
+        found |= {keys.entity(subject.entity.type, name) for name in subject.entity.ids}
+    return frozenset(found)
+
+
+class Named(NamedTuple):
+    """Whom a rule speaks of: all keys, and what is asked of the workload, by key; without a key, nothing is asked."""
+
+    keys: frozenset[Key]
+    workloads: Mapping[Key, tuple[WorkloadRequirement, ...]]
+
+
+class Subjects:
+    """The subjects of one policy by the names that rules use. Rules that name the same ones share what is kept of them.
+
+    So that a policy takes room by what it lists, and not by that times its rules.
+    """
+
+    def __init__(self, listed: Iterable[Subject]) -> None:
+        self._listed = tuple(listed)
+        self._keys = [keys_of(subject) for subject in self._listed]
+        self._requirements = [
+            None if subject.workload is None else _requirement(subject.workload) for subject in self._listed
+        ]
+        self._named: dict[tuple[int, ...], Named] = {}
+
+    def named(self, names: Iterable[str]) -> Named:
+        """Return whom a rule speaks of that lists these names."""
+        wanted = frozenset(names)
+        places = tuple(place for place, subject in enumerate(self._listed) if subject.name in wanted)
+        known = self._named.get(places)
+        if known is None:
+            keys = frozenset(key for place in places for key in self._keys[place])
+            known = self._named[places] = Named(keys, self._workloads(places))
+        return known
+
+    def _workloads(self, places: Sequence[int]) -> Mapping[Key, tuple[WorkloadRequirement, ...]]:
+        """Where one entry of a key asks and another does not, the key is named from anywhere."""
+        asked: dict[Key, list[WorkloadRequirement]] = {}
+        free: set[Key] = set()
+        for place in places:
+            requirement = self._requirements[place]
+            for key in self._keys[place]:
+                if requirement is None:
+                    free.add(key)
+                else:
+                    asked.setdefault(key, []).append(requirement)
+        return {key: tuple(requirements) for key, requirements in asked.items() if key not in free}
+
+
+def _requirement(workload: Workload) -> WorkloadRequirement:
+    selector = workload.pod_selector
+    return WorkloadRequirement(
+        images=frozenset(workload.image_digests) if workload.image_digests else None,
+        labels=tuple(sorted(selector.match_labels.items())) if selector else (),
+    )
+
+
+def spelled(subject: Subject) -> str:
+    """Return a subject as the rule digest names it: its keys, and what is asked of its workload."""
+    workload = _requirement(subject.workload) if subject.workload else None
+    asked = "" if workload is None else f"|{sorted(workload.images or ())}|{list(workload.labels)}"
+    return ",".join(sorted(keys_of(subject))) + asked

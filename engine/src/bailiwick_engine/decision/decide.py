@@ -1,0 +1,284 @@
+"""Decide: the one function that answers, for webhook, CLI, tests and admission alike (DESIGN, "A decision").
+
+Holds: pure; the strictest rule wins; order and age of policies never matter; what is unknown, over or off never widens.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec.structs import replace
+
+from bailiwick_engine.approval import display, grants as approval
+from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of, hash_of
+from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
+from bailiwick_engine.approval.grants import Fitness, Grant
+from bailiwick_engine.call import Call, Shown, Subject, Unproven
+from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.decision.hops import Hop, applies, hops, invalid
+from bailiwick_engine.decision.match import Finding, Standing
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.model import CompiledRule, Effect
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.reasons import Reason
+
+MAX_TRIED_GRANTS = 4
+# Members of an enumeration are looked up slowly, and these are on every decision's way.
+_ALLOW, _DENY = Effect.ALLOW, Effect.DENY
+_APPLIES, _DENIES = Standing.APPLIES, Standing.DENIES
+_ALLOWED, _BY_RULE = Outcome.ALLOW, Reason.ALLOWED
+_DEAD = Freshness.DEAD
+_RANK = {reason: rank for rank, reason in enumerate(Reason)}
+
+
+def decide(
+    snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances, digest: str | None = None
+) -> Verdict:
+    """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing.
+
+    `digest`: of this very call, from an earlier verdict on it. To digest large arguments anew takes long.
+    """
+    return weighed(snapshot, call, grants, around, digest)[0]
+
+
+def weighed(
+    snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances, digest: str | None = None
+) -> tuple[Verdict, tuple[Hop, ...] | None]:
+    """Return the verdict and what was weighed for it; None where it was denied before any rule was looked at."""
+    endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
+    enforcing = endpoint is not None and call.caller.username in endpoint.enforcers
+    if endpoint is None or not (enforcing or may_ask(endpoint, call)):
+        # Unknown endpoint and stranger are told the same, so that nobody learns which endpoints exist.
+        return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE), None
+    dry_run = not enforcing
+    admitted = admit(snapshot, endpoint, call, around)
+    if isinstance(admitted, Reason):
+        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
+    passed = hops(endpoint, call, admitted, around.now)
+    # Without Audit-mode policies the two are one.
+    audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
+    verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest), grants)
+    return _outdated(verdict) if around.outdated else verdict, passed
+
+
+def _outdated(verdict: Verdict) -> Verdict:
+    """Return the verdict where a change of the policies is not compiled yet: what would let through denies.
+
+    So does what is used up: the call that took the last use may come again, and is let through by that.
+    """
+    if verdict.outcome is Outcome.DENY and verdict.reason is not Reason.APPROVAL_CONSUMED:
+        return verdict
+    # Without a gate nothing is looked for that could be used.
+    return replace(
+        verdict, outcome=Outcome.DENY, reason=Reason.POLICY_OUTDATED, message=None, gate=None, digest=None, grants=()
+    )
+
+
+def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:
+    """Return the proven subject, or why the call is denied before any rule is looked at."""
+    closed = _closed(snapshot, endpoint, call, around)
+    if closed is not None:
+        return closed
+    if isinstance(call.subject, Unproven):
+        return call.subject.reason
+    if endpoint.broken and not endpoint.broken.keys().isdisjoint(
+        key for party in (call.subject, *call.actors) for key in party.keys
+    ):
+        return Reason.POLICY_INVALID
+    if endpoint.settings is None or (call.actors and invalid(endpoint.settings, call, call.subject)):
+        return Reason.DELEGATION_INVALID
+    return call.subject
+
+
+def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
+    """Why the endpoint denies everybody, whoever the subject is."""
+    if around.freshness is _DEAD:
+        return Reason.STORE_STALE
+    if call.namespace in snapshot.unreadable or endpoint.conflicted or endpoint.denied_whole is not None:
+        return Reason.POLICY_INVALID
+    return Reason.ENDPOINT_UNCONFIGURED if endpoint.settings is None else None
+
+
+class _Case(msgspec.Struct, frozen=True):
+    call: Call
+    subject: Subject
+    around: Circumstances
+    dry_run: bool
+    audit: tuple[tuple[str, str, str], ...]
+    digest: str | None
+
+    def deny(
+        self, reason: Reason, rule: CompiledRule | None = None, message: str | None = None, hop: Hop | None = None
+    ) -> Verdict:
+        return Verdict(
+            outcome=Outcome.DENY,
+            reason=reason,
+            rule=rule,
+            message=message,
+            hop=hop.party.id if hop is not None and self.call.actors else None,
+            dry_run=self.dry_run,
+            audit=self.audit,
+        )
+
+
+def may_ask(endpoint: CompiledEndpoint, call: Call) -> bool:
+    """An enforcer may ask; so may a subject about itself, where the endpoint's rules name it."""
+    if call.caller.username in endpoint.enforcers:
+        return True
+    if not isinstance(call.subject, Subject):
+        return False
+    about_itself = (call.subject.id, call.subject.uid) == (call.caller.username, call.caller.uid) and not call.actors
+    return about_itself and not call.subject.keys.isdisjoint(endpoint.named_subjects)
+
+
+def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdict:
+    enforced = [(finding, hop) for hop in passed for finding in hop.findings if not finding.rule.audit]
+    if len(enforced) > 1:
+        enforced.sort(key=lambda found: _precedence(found[0]))
+    if (shut := _shut(enforced)) is not None:
+        finding, hop = shut
+        return case.deny(finding.reason or Reason.POLICY_DENIED, finding.rule, finding.message, hop)
+    for hop in passed:
+        if hop.refused is not None:
+            return case.deny(hop.refused, hop=hop)
+        if hop.must_allow and not applies(hop):
+            return _missed(case, hop)
+    allowed, gates = _applying(enforced)
+    if gates:
+        rule, gate = next(iter(gates)), joined(gates.values())
+        return case.deny(Reason.MULTIPLE_GATES, rule) if len(gates) > MAX_RULES else _gated(rule, gate, case, grants)
+    if allowed is None:
+        return case.deny(Reason.NO_RULE)
+    return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
+
+
+def _shut(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[Finding, Hop] | None:
+    """Return what denies: a Deny before a gate that is shut, of either the first."""
+    gate: tuple[Finding, Hop] | None = None
+    for one in enforced:
+        finding = one[0]
+        if finding.standing is _DENIES:
+            gate = gate or one
+        elif finding.standing is _APPLIES and finding.rule.effect is _DENY:
+            return one
+    return gate
+
+
+def _applying(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[CompiledRule | None, dict[CompiledRule, Gate]]:
+    """Return the first Allow that applies, and the gates. One gate may stand before several hops, and is asked once."""
+    allowed: CompiledRule | None = None
+    gates: dict[CompiledRule, Gate] = {}
+    for finding, _ in enforced:
+        rule = finding.rule
+        if finding.standing is _APPLIES:
+            if rule.gate is not None:
+                gates[rule] = rule.gate
+            elif allowed is None and rule.effect is _ALLOW:
+                allowed = rule
+    return allowed, gates
+
+
+def _missed(case: _Case, hop: Hop) -> Verdict:
+    """Deny for want of a rule, and name the one that came nearest."""
+    silent = [finding for finding in hop.findings if not finding.rule.audit and finding.rule.effect is Effect.ALLOW]
+    if not silent:
+        return case.deny(Reason.NO_RULE, hop=hop)
+    nearest = min(silent, key=_precedence)
+    return case.deny(nearest.reason or Reason.NO_RULE, nearest.rule, nearest.message, hop)
+
+
+def _precedence(finding: Finding) -> tuple[int, tuple[str, str]]:
+    """Order findings of one effect: by what is to be said, so that names decide only which of equals is named."""
+    return (-1 if finding.reason is None else _RANK[finding.reason], finding.rule.place)
+
+
+def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant]) -> Verdict:
+    call, subject, around = case.call, case.subject, case.around
+    try:
+        digest = case.digest or digest_of(call, subject)
+    except NotCanonicalError:
+        # The edge answers such a body with 400; what no approval can be bound to is denied here all the same.
+        return case.deny(Reason.UNINSPECTABLE, rule)
+    denied = Verdict(
+        outcome=Outcome.DENY,
+        reason=Reason.APPROVAL_REQUIRED,
+        rule=rule,
+        gate=gate,
+        digest=digest,
+        dry_run=case.dry_run,
+        audit=case.audit,
+    )
+    refusal = _refusal(call, subject, gate, around)
+    if refusal is not None:
+        return replace(denied, reason=refusal)
+    judged = [
+        (approval.fitness(grant, gate, call, subject, around), grant)
+        for grant in grants
+        if approval.answers(grant, call, subject, digest)
+    ]
+    # Of all of them: to name another approval, or to show a token that is none, gets nobody asked again sooner.
+    cools_until = _cools_until(judged, gate, around.now)
+    shown = call.shown
+    if shown is not None:
+        if not _proves(shown, call, subject, digest):
+            return replace(denied, reason=Reason.APPROVAL_TOKEN_INVALID, cools_until=cools_until)
+        judged = [(found, grant) for found, grant in judged if grant.id == shown.id]
+    usable = approval.ordered(grant for found, grant in judged if found is Fitness.USABLE)
+    if usable:
+        if gate.by_token and (shown is None or shown.token is None):
+            # Named, so that whoever asks gets the token of this one.
+            return replace(denied, reason=Reason.APPROVAL_TOKEN_REQUIRED, pending=usable[0])
+        return replace(
+            denied, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED, grants=tuple(usable[:MAX_TRIED_GRANTS])
+        )
+    waiting = approval.ordered(grant for found, grant in judged if found is Fitness.PENDING)
+    if waiting:
+        return replace(denied, reason=Reason.APPROVAL_PENDING, pending=waiting[0])
+    latest = approval.latest_ended(grant for _, grant in judged)
+    found = next((found for found, grant in judged if grant is latest), Fitness.OUTDATED)
+    return replace(denied, reason=found.value, cools_until=cools_until)
+
+
+def _proves(shown: Shown, call: Call, subject: Subject, digest: str) -> bool:
+    """Tell whether what was shown of an approval may be of this call. A token is never enough, a wrong one denies."""
+    token = shown.token
+    if shown.invalid or token is None:
+        return not shown.invalid
+    return (
+        token.grant == shown.id
+        and token.subject_uid == subject.uid
+        and list(token.actors) == approval.chain(call)
+        and token.binding_hash in {None, hash_of(digest)}
+    )
+
+
+def _cools_until(judged: Iterable[tuple[Fitness, Grant]], gate: Gate, now: float) -> float | None:
+    """Until when nobody is asked again what a reviewer denied; without end while it is not known since when."""
+    denials = [grant.denied_at for found, grant in judged if found is Fitness.DENIED]
+    ends = [float("inf") if since is None else since + gate.limits.deny_cooldown_seconds for since in denials]
+    return max((end for end in ends if end > now), default=None)
+
+
+def _refusal(call: Call, subject: Subject, gate: Gate, around: Circumstances) -> Reason | None:
+    """Why no grant can serve at the moment, whatever it says."""
+    if around.freshness is not Freshness.FRESH:
+        return Reason.STORE_STALE
+    if not around.guard_proven:
+        return Reason.APPROVAL_UNVERIFIABLE
+    people = any(step.kind == "Human" for step in gate.steps)
+    if people and any(party.reviewer is None for party in (subject, *call.actors)):
+        # Nobody could tell whether a reviewer approves their own request.
+        return Reason.APPROVAL_UNVERIFIABLE
+    if display.lacking(call, gate) or (gate.scope and approval.scope_of(call.resource, gate) is None):
+        return Reason.CONTEXT_INSUFFICIENT
+    return None if display.inspectable(call, gate) else Reason.UNINSPECTABLE
+
+
+def _audited(passed: Iterable[Hop]) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        sorted(
+            (finding.rule.policy.name, finding.rule.name, finding.rule.effect.value)
+            for hop in passed
+            for finding in hop.findings
+            if finding.rule.audit and finding.standing is not Standing.SILENT
+        )
+    )

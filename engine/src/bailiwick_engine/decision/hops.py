@@ -1,0 +1,154 @@
+"""Hops: a call is judged for each actor of its chain, and the verdict is the meet over all (DESIGN, "A decision" 7).
+
+Holds: no chain is ever wider than any hop of it; only the key that is matched changes from hop to hop, CEL's `subject`
+is always the one whom the call is for.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.cel.cost.estimate import LIMIT
+from bailiwick_engine.cel.inputs import Inputs, inputs
+from bailiwick_engine.decision import match
+from bailiwick_engine.decision.match import Finding, Standing
+from bailiwick_engine.policy.model import CompiledCondition, CompiledDelegation, CompiledRule, CompiledSettings, Effect
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_engine.reasons import Reason
+
+_UNCOUNTED: Final = 16
+"""So many conditions that take some microseconds each need not be counted."""
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One party and how the rules stand to it. `must_allow`: without an Allow or a gate of its own the call is denied.
+
+    `actor` is the party where it acts for somebody, as conditions see it; `refused` is a reason that no rule can mend.
+    `seen` is what conditions saw, where there were any.
+    """
+
+    party: Subject
+    findings: tuple[Finding, ...]
+    must_allow: bool
+    actor: Subject | None = None
+    refused: Reason | None = None
+    seen: Inputs | None = None
+
+
+def invalid(settings: CompiledSettings, call: Call, subject: Subject) -> bool:
+    """Tell whether the chain is one that the endpoint does not accept at all."""
+    if not call.actors:
+        return False
+    delegation = settings.delegation
+    if delegation is None or len(call.actors) > delegation.max_depth:
+        return True
+    return subject.keys.isdisjoint(delegation.principals)
+
+
+def hops(endpoint: CompiledEndpoint, call: Call, subject: Subject, now: float) -> tuple[Hop, ...]:
+    """Return every party that must pass: the subject for a call of its own, else each actor and the person."""
+    delegation = endpoint.settings.delegation if call.actors and endpoint.settings else None
+    if delegation is None:
+        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT), must_allow=True),)
+    # What the conditions of a call may take is shared by all that they are asked for: each hop, and its ceiling.
+    share = LIMIT // (2 * len(call.actors) + 1)
+    found: list[Hop] = []
+    for actor in call.actors:
+        view = _View(subject, actor, now, share)
+        refused = None if _under_ceiling(delegation, call, view) else Reason.SCOPE_EXCEEDED
+        found.append(_hop(endpoint, call, actor, view, must_allow=True, refused=refused))
+    # The person's own Deny and RequireApproval always count; an Allow of their own only where it is asked for.
+    found.append(_hop(endpoint, call, subject, _View(subject, None, now, share), must_allow=delegation.entitled))
+    return tuple(found)
+
+
+def applies(hop: Hop) -> bool:
+    """Tell whether a rule lets this hop through, be it with an approval."""
+    for finding in hop.findings:
+        rule = finding.rule
+        if finding.standing is _APPLIES and rule.effect is not _DENY and not rule.audit:
+            return True
+    return False
+
+
+_APPLIES, _DENY = Standing.APPLIES, Effect.DENY
+
+
+class _View(msgspec.Struct, frozen=True):
+    """What conditions see at one hop beside the call, and what all of them may take together, in picoseconds."""
+
+    subject: Subject
+    actor: Subject | None
+    now: float
+    limit: int
+
+    def inputs(self, call: Call) -> Inputs:
+        return inputs(call, self.subject, self.now, self.actor)
+
+
+def _hop(
+    endpoint: CompiledEndpoint,
+    call: Call,
+    party: Subject,
+    view: _View,
+    *,
+    must_allow: bool,
+    refused: Reason | None = None,
+) -> Hop:
+    if endpoint.index.laden and endpoint.index.too_much(party.keys):
+        return Hop(party, (), must_allow, view.actor, Reason.TOO_COSTLY)
+    rules = match.candidates(endpoint, call, party)
+    values = _values(rules, call, view)
+    found = tuple([match.standing(rule, call, values, view.now, named=named) for rule, named in rules])
+    return Hop(party, found, must_allow, view.actor, refused, values)
+
+
+def _values(rules: Sequence[tuple[CompiledRule, bool | None]], call: Call, view: _View) -> Inputs | None:
+    """Return what the conditions of these rules see; None where there are none.
+
+    Most rules have no condition, and gathering what conditions see takes longer than all else about them.
+    """
+    count, light = 0, True
+    for rule, _ in rules:
+        if rule.conditions:
+            count += len(rule.conditions)
+            light = light and rule.light
+    if not count:
+        return None
+    values = view.inputs(call)
+    if not (light and values.small and count <= _UNCOUNTED):
+        share(values, [condition for rule, _ in rules for condition in rule.conditions], view.limit)
+    return values
+
+
+def share(values: Inputs, conditions: Iterable[CompiledCondition], limit: int) -> None:
+    """Let each of these conditions take so much that all that are evaluated take no more than the limit together.
+
+    The cheapest are evaluated, as many as fit; of equals all or none. So the order of rules never matters.
+    """
+    spent = allowed = 0
+    for cost, equals in groupby(sorted(values.cost(condition.cost) for condition in conditions)):
+        spent += cost * len(list(equals))
+        if spent > limit:
+            break
+        allowed = cost
+    values.allowance = allowed
+
+
+def _under_ceiling(delegation: CompiledDelegation, call: Call, view: _View) -> bool:
+    """A ceiling entry is an Allow: what it cannot tell, it does not cover."""
+    entries = [
+        entry
+        for entry in delegation.ceiling
+        if call.action.name in entry.actions
+        and any(resource.covers(call.resource, absent_matches=False) for resource in entry.resources)
+    ]
+    conditions = [condition for entry in entries for condition in entry.conditions]
+    if not conditions:
+        return bool(entries)
+    values = view.inputs(call)
+    share(values, conditions, view.limit)
+    return any(all(condition.outcome(values) is True for condition in entry.conditions) for entry in entries)

@@ -1,0 +1,119 @@
+"""Matching: which rules speak of this call, and how each of them stands. Runs on every decision.
+
+Holds: an empty selector matches nothing; what is unknown, over or switched off never widens (DESIGN, "A decision" 5).
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+import msgspec
+
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.cel.conditions import TOO_COSTLY, UNKNOWN
+from bailiwick_engine.cel.inputs import Inputs
+from bailiwick_engine.policy.model import CompiledRule, Effect
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_engine.reasons import Reason
+
+
+class Standing(Enum):
+    """How a rule stands to a call."""
+
+    APPLIES = auto()
+    SILENT = auto()
+    DENIES = auto()
+    """A RequireApproval that is over, off or asked for another purpose: it keeps the gate shut."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A rule and its standing. `reason` says why it is silent or denies; `message` is the condition's own, if any."""
+
+    rule: CompiledRule
+    standing: Standing
+    reason: Reason | None = None
+    message: str | None = None
+
+
+# Members of an enumeration are looked up slowly, and this runs for every candidate.
+_ALLOW, _DENY = Effect.ALLOW, Effect.DENY
+_APPLIES, _SILENT, _DENIES = Standing.APPLIES, Standing.SILENT, Standing.DENIES
+
+
+def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> list[tuple[CompiledRule, bool | None]]:
+    """Return the rules that may speak of this party, action and resource, in no promised order.
+
+    With each whether it names the party: None where that hangs on a workload that is not known or not approved. Ask
+    `Index.too_much` first.
+    """
+    found: list[tuple[CompiledRule, bool | None]] = []
+    for rule in endpoint.index.speaking_of(party.keys, call.action.name):
+        if not rule.covers(call.resource):
+            continue
+        # Without a question about the workload, being found is being named.
+        named = rule.names(party) if rule.workloads else True
+        if named is not False:
+            found.append((rule, named))
+        elif rule.effect is _ALLOW:
+            # Only to tell what was missing: a rule for another workload allows nothing.
+            found.append((rule, None))
+    return found
+
+
+def standing(
+    rule: CompiledRule,
+    call: Call,
+    inputs: Inputs | None,
+    now: float,
+    *,
+    named: bool | None = True,
+) -> Finding:
+    """Return how a candidate stands: the table of DESIGN "A decision" 5, one row per effect.
+
+    `named` None: the workload is not known, so that a Deny speaks of it, a gate stays shut and an Allow is silent.
+    `inputs` may be None for a rule without conditions.
+    """
+    effect = rule.effect
+    if named is None and effect is _ALLOW:
+        return Finding(rule, _SILENT, Reason.WORKLOAD_UNAPPROVED)
+    held, message = _conditions(rule, inputs) if rule.conditions else _HELD
+    if held is False:
+        return Finding(rule, _SILENT, Reason.CONDITION_FALSE, message)
+    if effect is _ALLOW:
+        if held is not True:
+            return Finding(rule, _SILENT, _undecided(held), message)
+        off = _off(rule, call, now)
+        return Finding(rule, _SILENT, off) if off else Finding(rule, _APPLIES)
+    if effect is _DENY:
+        return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
+    # A gate for an approved workload is no way through for one that is not known, with an approval or without.
+    off = Reason.WORKLOAD_UNAPPROVED if named is None else _off(rule, call, now)
+    # A condition that cannot be evaluated leaves the gate standing.
+    return Finding(rule, _DENIES, off) if off else Finding(rule, _APPLIES)
+
+
+_Held = tuple[bool | str, str | None]
+_HELD: Final[_Held] = (True, None)
+
+
+def _conditions(rule: CompiledRule, inputs: Inputs | None) -> _Held:
+    """Return what all conditions say together, False first, and the message of the one that decided."""
+    held = _HELD
+    for condition in rule.conditions:
+        outcome = UNKNOWN if inputs is None else condition.outcome(inputs)
+        if outcome is False:
+            return (False, condition.message)
+        if outcome is not True:
+            held = (outcome, condition.message)
+    return held
+
+
+def _undecided(held: bool | str) -> Reason:  # noqa: FBT001 - a condition's outcome
+    return Reason.TOO_COSTLY if held == TOO_COSTLY else Reason.CONDITION_ERROR
+
+
+def _off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
+    if rule.suspended:
+        return Reason.POLICY_SUSPENDED
+    if rule.expires is not None and rule.over(now):
+        return Reason.EXPIRED
+    return None if rule.intents is None or rule.accepts(call.intent) else Reason.INTENT_MISMATCH

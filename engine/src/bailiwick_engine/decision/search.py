@@ -1,0 +1,184 @@
+"""Search: which subjects, resources or actions a call could name and be allowed (AuthZEN 1.0, search APIs).
+
+Holds: what is found is what policies name literally and `decide` allows without a grant, so that an evaluation of it
+agrees; what may be there besides, and is not found, makes the answer `incomplete`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from msgspec.structs import replace
+
+from bailiwick_engine import keys
+from bailiwick_engine.call import Action, Call, Json, Subject, Unproven
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import CompiledRule, Effect
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.reasons import Reason
+
+MAX_CANDIDATES: Final = 2_000
+"""More names than a caller will read; those beyond make the answer incomplete."""
+
+USER: Final = "user"
+# Denials behind which an allow may hide: of a real token, of another workload, with what an evaluation brings along.
+_HIDING: Final = frozenset({Reason.WORKLOAD_UNAPPROVED, Reason.CONDITION_ERROR})
+
+
+class Kind(StrEnum):
+    """What is searched for."""
+
+    SUBJECT = "subject"
+    RESOURCE = "resource"
+    ACTION = "action"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Names to be tried, in order. `hidden`: rules speak of others too, that cannot be listed."""
+
+    names: tuple[str, ...]
+    hidden: bool
+
+
+def candidates(endpoint: CompiledEndpoint, kind: Kind, call: Call, now: float) -> Candidates:
+    """Return the names that an endpoint's rules give to what is searched for; that member of the call is a blank.
+
+    Subjects: only those who would call for themselves, of the type that the blank names.
+    """
+    names: set[str] = set()
+    hidden = False
+    for rule in _spoken(endpoint, kind, call):
+        if rule.audit or rule.effect is Effect.DENY or not _speaks(rule, kind, call, now):
+            continue
+        found, more = _named(endpoint, rule, kind, call)
+        names |= found
+        hidden = hidden or more
+    ordered = sorted(names)
+    return Candidates(tuple(ordered[:MAX_CANDIDATES]), hidden or len(ordered) > MAX_CANDIDATES)
+
+
+def tried(
+    snapshot: Snapshot, endpoint: CompiledEndpoint, kind: Kind, call: Call, name: str, around: Circumstances
+) -> bool | None:
+    """Tell whether an evaluation of this name is allowed; None where it is denied, but an allow may hide behind that.
+
+    A subject is hypothetical: nobody has shown a token, so its claims, groups, uid and workload are unknown. A
+    condition that reads claims is unknown, an Allow for a group or a workload does not count, and a Deny for one does.
+    """
+    answers = [
+        _outcome(snapshot, filled, around)
+        for filled in (_subjects(endpoint, call, name) if kind is Kind.SUBJECT else (_filled(kind, call, name),))
+    ]
+    return True if True in answers else None if None in answers else False
+
+
+def _spoken(endpoint: CompiledEndpoint, kind: Kind, call: Call) -> Iterable[CompiledRule]:
+    """Return the rules that `_speaks` has to be asked of, by what the call does name."""
+    if kind is Kind.SUBJECT:
+        return endpoint.speaking_of(call.action.name)
+    if not isinstance(call.subject, Subject):
+        return ()
+    parties = (call.subject, *call.actors)
+    return dict.fromkeys(endpoint.index.naming(key for party in parties for key in party.keys))
+
+
+def _speaks(rule: CompiledRule, kind: Kind, call: Call, now: float) -> bool:
+    """Tell whether a rule speaks of all that the call does name and is in force."""
+    if rule.suspended or rule.over(now) or not rule.accepts(call.intent):
+        return False
+    if kind is not Kind.ACTION and call.action.name not in rule.actions:
+        return False
+    if kind is Kind.RESOURCE:
+        if all(entry.type != call.resource.type for entry in rule.resources):
+            return False
+    elif not rule.covers(call.resource):
+        return False
+    if kind is Kind.SUBJECT or not isinstance(call.subject, Subject):
+        return kind is Kind.SUBJECT
+    return any(not party.keys.isdisjoint(rule.subjects) for party in (call.subject, *call.actors))
+
+
+def _named(endpoint: CompiledEndpoint, rule: CompiledRule, kind: Kind, call: Call) -> tuple[set[str], bool]:
+    """Return the names that a rule gives to what is searched for, and whether it speaks of more."""
+    match kind:
+        case Kind.ACTION:
+            return set(rule.actions.exact), _open(rule.actions)
+        case Kind.RESOURCE:
+            entries = [entry.ids for entry in rule.resources if entry.type == call.resource.type]
+            return {name for ids in entries for name in ids.exact}, any(_open(ids) for ids in entries)
+        case Kind.SUBJECT:
+            named = [(spelled, _of_type(endpoint, call, spelled)) for spelled in map(keys.spelled, rule.subjects)]
+            groups = any(held and spelled[0] == "group" for spelled, held in named)
+            return {spelled[-1] for spelled, held in named if held and spelled[0] != "group"}, groups
+
+
+def _open(names: NameSet) -> bool:
+    return names.everything or bool(names.prefixes)
+
+
+def _of_type(endpoint: CompiledEndpoint, call: Call, spelled: tuple[str, ...]) -> bool:
+    """Tell whether a key can be that of a subject of the type that is searched for, as the endpoint proves subjects."""
+    settings, wanted = endpoint.settings, _type(call)
+    if settings is None:
+        return False
+    match spelled:
+        case ("entity", kind, _):
+            return settings.asserted and kind == wanted
+        case ("user" | "group", issuer, _):
+            return not settings.asserted and wanted == USER and issuer in settings.issuers
+        case _:
+            return wanted == SERVICE_ACCOUNT and (settings.asserted or CLUSTER in settings.issuers)
+
+
+def _subjects(endpoint: CompiledEndpoint, call: Call, name: str) -> Iterator[Call]:
+    """Yield the call for every subject of this name: of each issuer, or on the enforcer's word."""
+    settings, wanted, properties = endpoint.settings, _type(call), _properties(call)
+    if settings is None:
+        return
+    if settings.asserted:
+        yield replace(call, subject=Subject(wanted, name, "", {}, properties, issuer=None))
+    elif wanted == SERVICE_ACCOUNT:
+        yield replace(call, subject=Subject(wanted, name, "", {}, properties, hypothetical=True))
+    else:
+        for issuer in sorted(settings.issuers - {CLUSTER}):
+            if keys.user(issuer, name) in endpoint.named_subjects:
+                yield replace(call, subject=Subject(wanted, name, "", {}, properties, issuer=issuer, hypothetical=True))
+
+
+def _filled(kind: Kind, call: Call, name: str) -> Call:
+    if kind is Kind.ACTION:
+        return replace(call, action=Action(name))
+    return replace(call, resource=replace(call.resource, id=name))
+
+
+def _outcome(snapshot: Snapshot, call: Call, around: Circumstances) -> bool | None:
+    verdict = decide(snapshot, call, (), around)
+    if verdict.outcome is not Outcome.ALLOW:
+        return None if verdict.gate is not None or verdict.reason in _HIDING else False
+    subject = call.subject
+    if isinstance(subject, Subject) and subject.hypothetical and subject.issuer not in {None, CLUSTER}:
+        # In no group an Allow holds by the name alone; if it holds in every group too, no group takes it away.
+        everywhere = replace(subject, groups=_groups(snapshot, call, subject.issuer))
+        if decide(snapshot, replace(call, subject=everywhere), (), around).outcome is not Outcome.ALLOW:
+            return None
+    return True
+
+
+def _groups(snapshot: Snapshot, call: Call, issuer: str | None) -> tuple[str, ...]:
+    endpoint = snapshot.endpoints[call.namespace, call.endpoint]
+    spelled = [keys.spelled(key) for key in endpoint.named_subjects | endpoint.broken.keys()]
+    return tuple(sorted(name for kind, *of, name in spelled if kind == "group" and of == [issuer]))
+
+
+def _type(call: Call) -> str:
+    return call.subject.type if isinstance(call.subject, Subject) else ""
+
+
+def _properties(call: Call) -> Mapping[str, Json] | None:
+    return None if isinstance(call.subject, Unproven) else call.subject.properties

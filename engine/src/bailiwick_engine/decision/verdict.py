@@ -1,0 +1,61 @@
+"""Verdict: what a decision comes to. Every adapter turns it into its own words.
+
+Holds: a verdict that is not ALLOW opens nothing; USE_GRANT allows only after a use was recorded on one of its grants.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.reasons import EXPLAINED, NextAction, Reason
+
+
+class Outcome(StrEnum):
+    """FORBIDDEN: the caller may not ask. USE_GRANT: allowed if one of the grants can be used."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    USE_GRANT = "use_grant"
+    FORBIDDEN = "forbidden"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """`rule` decided, or came nearest. `gate`, `digest` and `grants` stand only where an approval decides.
+
+    `hop` is the party of a delegated call at which it failed. `message` is the policy's own word (a condition's
+    message) and may be None. `audit` names the rules of Audit-mode policies that would have applied, as (policy, rule,
+    effect). `cools_until`: a reviewer denied this very request, and until then (seconds since the epoch) nobody is
+    asked again.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    rule: CompiledRule | None = None
+    message: str | None = None
+    gate: Gate | None = None
+    digest: str | None = None
+    grants: tuple[Grant, ...] = ()
+    pending: Grant | None = None
+    cools_until: float | None = None
+    hop: str | None = None
+    dry_run: bool = False
+    audit: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def next_action(self) -> NextAction:
+        """What the caller can do (ARAP `next_action`)."""
+        found = EXPLAINED[self.reason].next_action
+        return "none" if found == "request" and self.cools_until is not None else found
+
+    @property
+    def requestable(self) -> bool:
+        """An approval can be asked for."""
+        return self.outcome is Outcome.DENY and self.gate is not None and self.next_action == "request"
+
+    @property
+    def sentence(self) -> str:
+        """Why, in one sentence; the policy's own message where it has one."""
+        return self.message or EXPLAINED[self.reason].sentence

@@ -1,0 +1,234 @@
+"""What a policy becomes: frozen rules that matching and deciding only look things up in. `compile` makes them.
+
+Holds: nothing here changes after it was made; a snapshot is swapped whole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.call import Resource, Subject, Workload
+from bailiwick_engine.cel.conditions import Outcome, Scope
+from bailiwick_engine.cel.cost.estimate import Cost
+from bailiwick_engine.cel.expressions import Expression
+from bailiwick_engine.cel.inputs import Inputs
+from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.keys import Key
+from bailiwick_engine.names import NameSet
+
+
+class Effect(StrEnum):
+    """What a rule does; the strictest that applies wins."""
+
+    ALLOW = "Allow"
+    REQUIRE_APPROVAL = "RequireApproval"
+    DENY = "Deny"
+
+
+# A member of an enumeration is looked up slowly, and this one is for every candidate.
+_ALLOW = Effect.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """A policy object, as the API server knows it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledResource:
+    """One entry of a rule's resources."""
+
+    type: str
+    ids: NameSet
+    properties: Mapping[str, frozenset[str]]
+
+    def covers(self, resource: Resource, *, absent_matches: bool) -> bool:
+        """Tell whether the resource falls under this entry.
+
+        A property that the resource lacks, or has as something else than a string, is unknown: it matches where
+        `absent_matches`, which Deny and RequireApproval ask for and Allow does not.
+        """
+        if resource.type != self.type or not (self.ids.everything or resource.id in self.ids):
+            return False
+        for name in self.properties:
+            held = self.property_held(name, resource)
+            if held is False or (held is None and not absent_matches):
+                return False
+        return True
+
+    def property_held(self, name: str, resource: Resource) -> bool | None:
+        """Tell whether the resource has a property as this entry asks; None where it is unknown."""
+        value = (resource.properties or {}).get(name)
+        return value in self.properties[name] if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRequirement:
+    """The workload that a subject must call from. `images` None: any. `labels` alone are advisory."""
+
+    images: frozenset[str] | None
+    labels: tuple[tuple[str, str], ...]
+
+    def meets(self, workload: Workload | None) -> bool | None:
+        """Tell whether this workload will do; None where it is not known."""
+        if workload is None:
+            return None
+        if self.images is not None and not (workload.images and workload.images <= self.images):
+            return False
+        return all(workload.labels.get(name) == value for name, value in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledCondition:
+    """One condition of a rule and what to tell when it does not hold.
+
+    `cost`: what it takes, with the variables that it reaches; `light`: it need not be counted for a call that is small.
+    `reads`: which attributes it can read, itself or by a variable (see `reads`): found when it is compiled, since the
+    first record of an endpoint would have to wait for all of them.
+    """
+
+    name: str
+    expression: Expression
+    message: str | None
+    scope: Scope
+    cost: Cost
+    light: bool
+    reads: frozenset[Path]
+
+    def outcome(self, inputs: Inputs) -> Outcome:
+        """Return what it says of these inputs."""
+        return self.scope.evaluate(self.expression, inputs, self.cost, light=self.light)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRule:
+    """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny.
+
+    `sensitive` are its policy's: attributes that stand in no record in the clear. `light`: all its conditions are.
+    """
+
+    policy: PolicyRef
+    policy_digest: str
+    name: str
+    effect: Effect
+    subjects: frozenset[Key]
+    workloads: Mapping[Key, tuple[WorkloadRequirement, ...]]
+    actions: NameSet
+    resources: tuple[CompiledResource, ...]
+    intents: frozenset[str] | None
+    conditions: tuple[CompiledCondition, ...]
+    scope: Scope
+    expires: float | None
+    suspended: bool
+    audit: bool
+    gate: Gate | None
+    sensitive: frozenset[str] = frozenset()
+    light: bool = True
+
+    def names(self, party: Subject) -> bool | None:
+        """Tell whether the rule speaks of this party; None where that hangs on a workload that is not known.
+
+        A key without an entry in `workloads` is named from anywhere.
+        """
+        named = party.keys & self.subjects
+        if not named or not self.workloads:
+            return bool(named)
+        answers = [
+            requirement.meets(party.workload) if requirement else True
+            for key in named
+            for requirement in self.workloads.get(key) or (None,)
+        ]
+        return True if True in answers else None if None in answers else False
+
+    def covers(self, resource: Resource) -> bool:
+        """Tell whether one of the rule's resources covers this one."""
+        absent_matches = self.effect is not _ALLOW
+        for entry in self.resources:  # noqa: SIM110 - in half the time of any(), on every decision
+            if entry.covers(resource, absent_matches=absent_matches):
+                return True
+        return False
+
+    def over(self, now: float) -> bool:
+        """Tell whether the rule, or its policy, has expired."""
+        return self.expires is not None and now >= self.expires
+
+    def accepts(self, intent: str | None) -> bool:
+        """Tell whether the rule takes a call of this declared purpose."""
+        return self.intents is None or intent in self.intents
+
+    @property
+    def work(self) -> int:
+        """How much there is to look at before its conditions, in parts that take some tenths of a microsecond each."""
+        return 4 + sum(1 + len(entry.properties) for entry in self.resources) + len(self.conditions)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Policy and rule name: the order in which equals are reported, so that the same inputs give the same words."""
+        return (self.policy.name, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingEntry:
+    """One thing that may be done on somebody's behalf."""
+
+    actions: NameSet
+    resources: tuple[CompiledResource, ...]
+    conditions: tuple[CompiledCondition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledDelegation:
+    """Acting for somebody. `scope` evaluates the ceiling's conditions."""
+
+    max_depth: int
+    principals: frozenset[Key]
+    ceiling: tuple[CeilingEntry, ...]
+    entitled: bool
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSettings:
+    """An endpoint's settings: who may ask, and how subjects are proven. `asserted`: by the enforcer's word."""
+
+    carrier: PolicyRef
+    enforcers: frozenset[str]
+    audiences: frozenset[str]
+    asserted: bool
+    issuers: frozenset[str]
+    delegation: CompiledDelegation | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """A policy that compiled."""
+
+    ref: PolicyRef
+    endpoint: str
+    digest: str
+    settings: CompiledSettings | None
+    rules: tuple[CompiledRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPolicy:
+    """A policy that did not compile; what could still be read of it says whom it denies.
+
+    `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
+    hold all the same; where they cannot be read, the endpoint is denied, whatever the mode. `withheld`: it is over
+    budget, and was not compiled.
+    """
+
+    ref: PolicyRef
+    endpoint: str | None
+    subjects: frozenset[Key] | None
+    audit: bool
+    settings: CompiledSettings | None = None
+    carries_settings: bool = False
+    withheld: bool = False

@@ -1,0 +1,189 @@
+"""Snapshot: every policy compiled and indexed by endpoint. Immutable; the store swaps it whole.
+
+Holds: an endpoint's answers depend on all its policies and nothing else; a broken policy denies only its subjects.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Self
+
+from bailiwick_engine.call import Resource, Subject
+from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.index import Index, frozen
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
+from bailiwick_engine.steps import Steps, whole
+
+EndpointKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class CompiledEndpoint:
+    """One endpoint: its settings and its rules, indexed by subject and by action.
+
+    `settings` None: nobody carries them, or more than one of the `carriers` does (`conflicted`); either way the
+    endpoint denies, and `enforcers` are those of every carrier, so that they are told so. `broken` are the policies
+    that deny a subject. `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies.
+    `exact` and `patterns` are for questions about no subject in particular. `workload_keys`: whose workload any rule
+    asks for.
+    """
+
+    settings: CompiledSettings | None
+    enforcers: frozenset[str]
+    carriers: tuple[PolicyRef, ...]
+    conflicted: bool
+    denied_whole: PolicyRef | None
+    broken: Mapping[Key, PolicyRef]
+    exact: Mapping[str, tuple[CompiledRule, ...]]
+    patterns: tuple[CompiledRule, ...]
+    rules: tuple[CompiledRule, ...]
+    enforced: tuple[CompiledRule, ...]
+    named_subjects: AbstractSet[Key]
+    workload_keys: AbstractSet[Key]
+    index: Index
+
+    @classmethod
+    def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
+        """Build the endpoint from its policies, compiled and broken ones; no other policy matters to it."""
+        return whole(cls.steps(policies, broken))
+
+    @classmethod
+    def steps(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Steps[Self]:
+        """Build it in steps, each of a rule or of some hundred names: an endpoint may have thousands of policies."""
+        # In order of name, so that what is told of several hangs on nothing else.
+        policies = sorted(policies, key=lambda policy: policy.ref.name)
+        broken = sorted(broken, key=lambda policy: policy.ref.name)
+        yield
+        carriers = [policy.settings for policy in policies if policy.settings is not None]
+        carriers += [policy.settings for policy in broken if policy.settings is not None]
+        unread = [policy.ref for policy in broken if policy.carries_settings and policy.settings is None]
+        denying = [policy for policy in broken if not policy.audit]
+        unnamed = unread + [policy.ref for policy in denying if policy.subjects is None]
+        rules = yield from _in_order(policies)
+        enforced = tuple(rule for rule in rules if not rule.audit)
+        exact, patterns = yield from _by_action(rules)
+        denied: dict[Key, PolicyRef] = {}
+        for policy in denying:
+            denied.update(dict.fromkeys(sorted(policy.subjects or ()), policy.ref))
+            yield
+        named, asking = set[Key](), set[Key]()
+        for rule in rules:
+            asking.update(rule.workloads)
+            if not rule.audit:
+                named |= rule.subjects
+            yield
+        index = yield from Index.steps(rules)
+        return cls(
+            settings=carriers[0] if len(carriers) + len(unread) == 1 and carriers else None,
+            enforcers=frozenset(name for settings in carriers for name in settings.enforcers),
+            carriers=(*(settings.carrier for settings in carriers), *unread),
+            conflicted=len(carriers) + len(unread) > 1,
+            denied_whole=min(unnamed, key=lambda ref: ref.name) if unnamed else None,
+            broken=denied,
+            exact=exact,
+            patterns=patterns,
+            rules=rules,
+            enforced=rules if len(enforced) == len(rules) else enforced,
+            named_subjects=named,
+            workload_keys=asking,
+            index=index,
+        )
+
+    def speaking_of(self, action: str) -> Iterator[CompiledRule]:
+        """Yield the rules whose actions hold this one, whomever they name, each once."""
+        yield from self.exact.get(action, ())
+        for rule in self.patterns:
+            if action not in rule.actions.exact and action in rule.actions:
+                yield rule
+
+    def asks_workload(self, action: str, resource: Resource, party: Subject) -> bool:
+        """Tell whether a rule that may speak of this call hangs on the workload that the party calls from."""
+        keys = party.keys
+        return not keys.isdisjoint(self.workload_keys) and any(
+            not keys.isdisjoint(rule.workloads) and rule.covers(resource)
+            for rule in self.index.speaking_of(keys, action)
+        )
+
+
+def home(policy: CompiledPolicy | BrokenPolicy) -> EndpointKey | None:
+    """Return the endpoint that a policy speaks for; None where that cannot be read."""
+    return None if policy.endpoint is None else (policy.ref.namespace, policy.endpoint)
+
+
+def endpoint_of(policies: Iterable[CompiledPolicy | BrokenPolicy]) -> CompiledEndpoint:
+    """Build one endpoint from all policies that have it as their `home`, so that a store can rebuild just that one."""
+    return whole(endpoint_steps(policies))
+
+
+def endpoint_steps(policies: Iterable[CompiledPolicy | BrokenPolicy]) -> Steps[CompiledEndpoint]:
+    """Build it likewise, in steps (see `CompiledEndpoint.steps`)."""
+    sound: list[CompiledPolicy] = []
+    broken: list[BrokenPolicy] = []
+    for policy in policies:
+        if isinstance(policy, CompiledPolicy):
+            sound.append(policy)
+        else:
+            broken.append(policy)
+    return (yield from CompiledEndpoint.steps(sound, broken))
+
+
+def _in_order(policies: Sequence[CompiledPolicy]) -> Steps[tuple[CompiledRule, ...]]:
+    """Return all rules in order of place, of policies in order. One sort of all of them nobody could interrupt."""
+    rules: list[CompiledRule] = []
+    for policy in policies:
+        rules += sorted(policy.rules, key=lambda rule: rule.name)
+        yield
+    return tuple(rules)
+
+
+def _by_action(
+    rules: Iterable[CompiledRule],
+) -> Steps[tuple[Mapping[str, tuple[CompiledRule, ...]], tuple[CompiledRule, ...]]]:
+    """Return the rules by each action that they name, and those that name patterns."""
+    exact: dict[str, list[CompiledRule]] = {}
+    patterns: list[CompiledRule] = []
+    for rule in rules:
+        for action in rule.actions.exact:
+            exact.setdefault(action, []).append(rule)
+        if rule.actions.everything or rule.actions.prefixes:
+            patterns.append(rule)
+        yield
+    return (yield from frozen(exact)), tuple(patterns)
+
+
+def denies_namespace(policy: CompiledPolicy | BrokenPolicy) -> bool:
+    """Tell whether a policy denies its whole namespace, since nobody knows of which endpoint it speaks.
+
+    Not so in Audit mode, which is never part of an answer, unless the policy carries some endpoint's settings.
+    """
+    return (
+        isinstance(policy, BrokenPolicy) and policy.endpoint is None and (policy.carries_settings or not policy.audit)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All endpoints. `revision` names the state of the store that it was made from."""
+
+    endpoints: Mapping[EndpointKey, CompiledEndpoint]
+    revision: str = ""
+    unreadable: Mapping[str, PolicyRef] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Self:
+        """Index compiled policies. One whose endpoint cannot be read may deny its namespace (`denies_namespace`)."""
+        return whole(cls.steps(policies, revision))
+
+    @classmethod
+    def steps(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Steps[Self]:
+        """Index them in steps (see `CompiledEndpoint.steps`)."""
+        homes: dict[EndpointKey, list[CompiledPolicy | BrokenPolicy]] = {}
+        unreadable: dict[str, PolicyRef] = {}
+        for policy in policies:
+            if (key := home(policy)) is not None:
+                homes.setdefault(key, []).append(policy)
+            elif denies_namespace(policy):
+                unreadable[policy.ref.namespace] = policy.ref
+        endpoints: dict[EndpointKey, CompiledEndpoint] = {}
+        for key, found in homes.items():
+            endpoints[key] = yield from endpoint_steps(found)
+        return cls(endpoints, revision, unreadable)

@@ -1,0 +1,211 @@
+"""A grant that is bound to a scope: what falls under it, and what does not."""
+
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_engine.approval.grants import ordered, scope_digest
+from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.reasons import Reason
+from support.objects import Object, gated_rule, settings
+from unit.engine.cases import (
+    AGENT_UID,
+    CALL,
+    active,
+    asked,
+    gate_of,
+    governed,
+    read,
+    review,
+    reviewed,
+    verdict_of,
+)
+
+SCOPE: Final = {"binding": "Scope", "steps": [{"name": "owner", "kind": "Human", "count": 1}]}
+ON: Final = governed(gated_rule(approval=SCOPE))
+PRODUCTION: Final = governed(
+    gated_rule(approval=SCOPE, resources=[{"type": "customer", "ids": ["*"], "properties": {"env": ["prod", "test"]}}])
+)
+IN_PROD: Final = replace(CALL, resource=Resource("customer", "42", {"env": "prod"}))
+RULE: Final = gate_of(ON).rules[0]
+RESOLVED: Final[Object] = {
+    "subjectUID": AGENT_UID,
+    "rules": [
+        {"policy": RULE.policy, "uid": RULE.policy_uid, "rule": RULE.rule, "ruleDigest": RULE.rule_digest},
+    ],
+}
+
+
+def opened(call: Call = CALL, **request: Any) -> Object:  # noqa: ANN401 - fields of a request
+    """Return the approved grant that the decision point opened for this call."""
+    of = asked(ON if call.resource.properties is None else PRODUCTION, call, binding={"mode": "Scope"}, **request)
+    return active(reviewed(of, review(of, "carol", binding="grant-uid")))
+
+
+def by_hand(resolved: Object | None = RESOLVED, **request: Any) -> Object:  # noqa: ANN401 - fields of a request
+    """Return the approved grant that dave wrote ahead of time."""
+    of = asked(ON, binding={"mode": "Scope"}, origin="PreApproved", requester={"username": "dave"}, **request)
+    of["metadata"]["name"] = "ahead"
+    names = of["spec"]["request"]
+    names["rules"] = request.get("rules", [{"policy": RULE.policy, "rule": RULE.rule}])
+    names["subject"] = request.get("subject", {"type": "serviceAccount", "id": names["subject"]["id"]})
+    made = active(reviewed(of, review(of, "carol", binding="grant-uid")))
+    return {**made, "status": {**made["status"], **({"resolved": resolved} if resolved else {})}}
+
+
+def on(raw: Object, call: Call = CALL) -> Verdict:
+    return verdict_of(ON if call.resource.properties is None else PRODUCTION, call, grants=[read(raw)])
+
+
+@pytest.mark.invariant(8)
+class TestOfTheDecisionPoint:
+    @pytest.mark.parametrize("context", [{}, {"args": {"a": 1}}, {"tenant": "x"}])
+    def test_it_serves_calls_that_differ_in_what_it_does_not_bind(self, context: Object) -> None:
+        assert on(opened(), replace(CALL, context=context)).outcome is Outcome.USE_GRANT
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            replace(CALL, action=Action("customers.export.all")),
+            replace(CALL, resource=Resource("customer", "43")),
+            replace(CALL, context={"intent": "support"}),
+        ],
+    )
+    def test_it_serves_no_other_action_resource_or_purpose(self, call: Call) -> None:
+        wide = governed(gated_rule(approval=SCOPE, actions=["*"]))
+        grant = asked(wide, binding={"mode": "Scope"})
+        grant = active(reviewed(grant, review(grant, "carol", binding="grant-uid")))
+        assert verdict_of(wide, grants=[read(grant)]).outcome is Outcome.USE_GRANT
+        assert verdict_of(wide, call, grants=[read(grant)]).reason is Reason.APPROVAL_REQUIRED
+
+    def test_it_serves_one_resource_although_its_id_reads_as_a_pattern(self) -> None:
+        everything = replace(CALL, resource=Resource("customer", "*"))
+        raw = opened(everything)
+        assert on(raw, everything).outcome is Outcome.USE_GRANT
+        assert on(raw).reason is Reason.APPROVAL_REQUIRED
+
+    def test_it_serves_nobody_of_the_same_name_and_another_kind(self) -> None:
+        # On the enforcer's word a uid is made of the name alone.
+        user, robot = (Subject(kind, "r2", "asserted#r2", issuer=None) for kind in ("user", "robot"))
+        both = [{"name": kind, "entity": {"type": kind, "ids": ["r2"]}} for kind in ("user", "robot")]
+        on = governed(
+            gated_rule(
+                approval={**SCOPE, "steps": [{"name": "bot", "kind": "System", "count": 1}]}, subjects=["user", "robot"]
+            ),
+            subjects=both,
+            endpointSettings={**settings(), "identity": {"verification": "Asserted"}},
+        )
+        call = replace(CALL, subject=user)
+        grant = asked(on, call, binding={"mode": "Scope"})
+        bot = review(grant, "system:serviceaccount:ci:bot", binding="grant-uid")
+        grant = active(reviewed(grant, bot))
+        assert verdict_of(on, call, [read(grant)]).outcome is Outcome.USE_GRANT
+        assert verdict_of(on, replace(CALL, subject=robot), [read(grant)]).reason is Reason.APPROVAL_REQUIRED
+        assert scope_digest(call, user, {}) != scope_digest(call, robot, {})
+
+    def test_it_binds_the_properties_that_the_rule_names(self) -> None:
+        raw = opened(IN_PROD, resource={"type": "customer", "id": "42", "properties": {"env": "prod"}})
+        assert on(raw, IN_PROD).outcome is Outcome.USE_GRANT
+        in_test = replace(CALL, resource=Resource("customer", "42", {"env": "test"}))
+        assert on(raw, in_test).reason is Reason.APPROVAL_REQUIRED
+
+    @pytest.mark.parametrize("properties", [None, {}, {"env": 1}, {"other": "prod"}])
+    def test_a_property_that_is_left_out_never_widens(self, properties: Object | None) -> None:
+        call = replace(CALL, resource=Resource("customer", "42", properties))
+        verdict = verdict_of(PRODUCTION, call)
+        assert (verdict.reason, verdict.requestable) == (Reason.CONTEXT_INSUFFICIENT, False)
+
+    def test_it_serves_no_rule_that_binds_the_whole_call(self) -> None:
+        exact = governed(gated_rule())
+        of = asked(exact, binding={"mode": "Scope"})
+        raw = active(reviewed(of, review(of, "carol", binding="grant-uid")))
+        assert verdict_of(exact, grants=[read(raw)]).reason is Reason.APPROVAL_REQUIRED
+
+    def test_it_needs_no_arguments_that_can_be_shown(self) -> None:
+        hidden = replace(CALL, context={"args": {"a": "x" * 5000}})
+        assert on(opened(), hidden).outcome is Outcome.USE_GRANT
+
+    def test_a_review_of_it_repeats_the_uid_of_the_grant(self) -> None:
+        of = asked(ON, binding={"mode": "Scope"})
+        raw = active(reviewed(of, review(of, "carol", binding="another-uid")))
+        assert on(raw).reason is Reason.APPROVAL_UNVERIFIABLE
+
+
+@pytest.mark.invariant(14)
+class TestByHand:
+    def test_it_serves_once_it_is_resolved(self) -> None:
+        assert on(by_hand()).outcome is Outcome.USE_GRANT
+
+    @pytest.mark.parametrize(
+        ("scope", "held"),
+        [
+            ("42", True),
+            ("43", False),
+            ("*", True),
+            ("4*", False),
+            ("42.*", False),
+            ("a.*", False),
+        ],
+    )
+    def test_its_id_is_exact_or_ends_in_a_star_after_a_separator(self, scope: str, held: bool) -> None:
+        raw = by_hand(resource={"type": "customer", "id": scope})
+        assert (on(raw).outcome is Outcome.USE_GRANT) is held
+
+    def test_a_star_covers_what_follows_and_nothing_else(self) -> None:
+        raw = by_hand(resource={"type": "customer", "id": "eu.*"})
+        for name, held in (("eu.1", True), ("eu.1.2", True), ("eu.", False), ("eu", False), ("us.1", False)):
+            assert (on(raw, replace(CALL, resource=Resource("customer", name))).outcome is Outcome.USE_GRANT) is held
+
+    @pytest.mark.parametrize(
+        "resolved",
+        [
+            None,
+            {**RESOLVED, "subjectUID": "another"},
+            {**RESOLVED, "rules": [{**RESOLVED["rules"][0], "uid": "re-created"}]},
+            {**RESOLVED, "rules": [{**RESOLVED["rules"][0], "ruleDigest": "v1:" + "0" * 64}]},
+            {**RESOLVED, "rules": [{**RESOLVED["rules"][0], "rule": "another"}]},
+            {**RESOLVED, "rules": [*RESOLVED["rules"], {**RESOLVED["rules"][0], "rule": "more"}]},
+        ],
+    )
+    def test_it_serves_only_for_what_it_was_resolved_to(self, resolved: Object | None) -> None:
+        assert on(by_hand(resolved)).reason is Reason.APPROVAL_REQUIRED
+
+    @pytest.mark.parametrize(
+        "request_fields",
+        [
+            {"rules": [{"policy": RULE.policy, "rule": RULE.rule, "uid": "another"}]},
+            {"rules": [{"policy": RULE.policy, "rule": RULE.rule, "ruleDigest": "v1:" + "0" * 64}]},
+            {"subject": {"type": "serviceAccount", "id": "system:serviceaccount:agents:crm-agent", "uid": "another"}},
+        ],
+    )
+    def test_what_its_author_says_otherwise_ends_it(self, request_fields: Object) -> None:
+        assert on(by_hand(**request_fields)).reason is Reason.APPROVAL_REQUIRED
+
+    def test_it_is_never_exact(self) -> None:
+        digest = verdict_of(ON).digest
+        raw = by_hand()
+        raw["spec"]["request"]["binding"] = {"mode": "Exact", "digest": digest}
+        raw["spec"]["reviews"][0]["binding"] = digest
+        assert on(raw).reason is Reason.APPROVAL_REQUIRED
+
+    def test_a_purpose_that_it_names_is_bound_and_one_that_it_does_not_is_not(self) -> None:
+        supporting = replace(CALL, context={"intent": "support"})
+        assert on(by_hand(), supporting).outcome is Outcome.USE_GRANT
+        assert on(by_hand(intent="audit"), supporting).reason is Reason.APPROVAL_REQUIRED
+
+    def test_its_author_is_no_reviewer_of_it(self) -> None:
+        of = by_hand()
+        for reviewer, outcome in (("carol", Outcome.USE_GRANT), ("dave", Outcome.DENY)):
+            assert on(reviewed(of, review(of, reviewer))).outcome is outcome
+
+    def test_it_is_for_its_subject_alone(self) -> None:
+        other = replace(CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:other", AGENT_UID))
+        assert on(by_hand(), other).reason is not Reason.ALLOWED
+
+
+def test_what_is_exact_is_tried_before_a_scope() -> None:
+    exact = read(active(asked(ON)))
+    scope = read(opened())
+    assert ordered([scope, exact]) == ordered([exact, scope]) == [exact, scope]

@@ -1,0 +1,190 @@
+"""Acting for somebody: why a chain is refused, and what each hop must pass (DESIGN, "A decision" 7)."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from support.objects import AGENT, Object, gated_rule, rule, settings, subject
+from unit.engine.cases import CALL, snapshot, stored, verdict_of
+
+HELPER: Final = "system:serviceaccount:agents:helper"
+CAROL: Final = Subject("user", "carol", "corp#carol", issuer="corp", username="carol@corp.example")
+DAVE: Final = Subject("user", "dave", "corp#dave", issuer="corp", username="dave@corp.example")
+UNMAPPED: Final = Subject("user", "carol", "corp#carol", issuer="corp")
+ACTING: Final = Subject("serviceAccount", AGENT, "agent-uid")
+HELPING: Final = Subject("serviceAccount", HELPER, "helper-uid")
+BROKER: Final = Subject("user", "broker", "corp#broker", issuer="corp")
+
+EXPORT: Final = rule("export", actions=["customers.export"])
+SUBJECTS: Final = [
+    subject(),
+    subject("helper", account="helper"),
+    {"name": "carol", "user": {"issuer": "corp", "name": "carol"}},
+    {"name": "broker", "user": {"issuer": "corp", "name": "broker"}},
+]
+ALL: Final[Object] = {"actions": ["*"], "resources": [{"type": "customer", "ids": ["*"]}]}
+IN_PROD: Final[Object] = {"resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}]}
+ROBOT: Final = {"steps": [{"name": "robot", "kind": "System"}]}
+OWNER_AND_ROBOT: Final = {"steps": [{"name": "owner", "kind": "Human"}, {"name": "robot", "kind": "System"}]}
+
+
+def _if(expression: str) -> Object:
+    return {"conditions": [{"name": "c", "expression": expression}]}
+
+
+def _broken(about: Object) -> Object:
+    return stored("broken", EXPORT, subjects=[about], variables="none")
+
+
+@dataclass(frozen=True)
+class Acted:
+    """Somebody acts for somebody; by default the agent for carol, which is allowed."""
+
+    name: str
+    reason: Reason
+    person: Subject = CAROL
+    actors: tuple[Subject, ...] = (ACTING,)
+    rules: tuple[Object, ...] = (EXPORT,)
+    delegation: Object | None = field(default_factory=dict)
+    ceiling: Object = field(default_factory=dict)
+    resource: Resource = CALL.resource
+    others: tuple[Object, ...] = ()
+    hop: str | None = None
+
+    @property
+    def on(self) -> Snapshot:
+        given = {"maxDepth": 1, "principals": ["carol"], "ceiling": [{**ALL, **self.ceiling}]}
+        delegation = {} if self.delegation is None else {"delegation": {**given, **self.delegation}}
+        carried = {**settings(), "identity": {"issuers": ["cluster", "corp"]}, **delegation}
+        return snapshot(stored("p", *self.rules, subjects=SUBJECTS, endpointSettings=carried), *self.others)
+
+    @property
+    def call(self) -> Call:
+        return replace(CALL, subject=self.person, actors=self.actors, resource=self.resource)
+
+
+TABLE: Final = [
+    Acted("one who may", Reason.ALLOWED),
+    Acted("nobody may act", Reason.DELEGATION_INVALID, delegation=None),
+    Acted("for one who is no principal", Reason.DELEGATION_INVALID, person=DAVE),
+    Acted("two where one may", Reason.DELEGATION_INVALID, actors=(ACTING, ACTING)),
+    Acted("two where two may", Reason.ALLOWED, actors=(ACTING, ACTING), delegation={"maxDepth": 2}),
+    Acted("another action than the ceiling's", Reason.SCOPE_EXCEEDED, ceiling={"actions": ["a"]}, hop=AGENT),
+    Acted(
+        "another resource than the ceiling's",
+        Reason.SCOPE_EXCEEDED,
+        ceiling={"resources": [{"type": "customer", "ids": ["43"]}]},
+        hop=AGENT,
+    ),
+    Acted(
+        "one of the resources of the ceiling",
+        Reason.ALLOWED,
+        ceiling={"resources": [{"type": "customer", "ids": ["43"]}, {"type": "customer", "ids": ["42"]}]},
+    ),
+    Acted("a property of the ceiling's that is absent", Reason.SCOPE_EXCEEDED, ceiling=IN_PROD, hop=AGENT),
+    Acted(
+        "a property of the ceiling's",
+        Reason.ALLOWED,
+        ceiling=IN_PROD,
+        resource=Resource("customer", "42", {"env": "prod"}),
+    ),
+    Acted("a condition of the ceiling's that holds", Reason.ALLOWED, ceiling=_if("subject.id == 'carol'")),
+    Acted(
+        "a condition of the ceiling's that does not hold",
+        Reason.SCOPE_EXCEEDED,
+        ceiling=_if("subject.id == 'dave'"),
+        hop=AGENT,
+    ),
+    Acted(
+        "a condition of the ceiling's that cannot be told",
+        Reason.SCOPE_EXCEEDED,
+        ceiling=_if("context.none == 1"),
+        hop=AGENT,
+    ),
+    Acted(
+        "an actor whom no rule lets through",
+        Reason.NO_RULE,
+        actors=(ACTING, HELPING),
+        delegation={"maxDepth": 2},
+        hop=HELPER,
+    ),
+    Acted(
+        "an actor whom an Audit policy would let through",
+        Reason.NO_RULE,
+        actors=(HELPING,),
+        others=(stored("audit", {**EXPORT, "subjects": ["helper"]}, subjects=SUBJECTS, mode="Audit"),),
+        hop=HELPER,
+    ),
+    Acted(
+        "an actor whom a rule denies",
+        Reason.POLICY_DENIED,
+        rules=(EXPORT, rule("no", effect="Deny", actions=["*"])),
+        hop=AGENT,
+    ),
+    Acted(
+        "a person whom a rule denies",
+        Reason.POLICY_DENIED,
+        rules=(EXPORT, rule("no", effect="Deny", subjects=["carol"], actions=["*"])),
+        hop="carol",
+    ),
+    Acted(
+        "a person who must be entitled and is not",
+        Reason.NO_RULE,
+        delegation={"principalMustBeEntitled": True},
+        hop="carol",
+    ),
+    Acted(
+        "a person who must be entitled and is",
+        Reason.ALLOWED,
+        rules=(rule("export", actions=["customers.export"], subjects=["agent", "carol"]),),
+        delegation={"principalMustBeEntitled": True},
+    ),
+    Acted(
+        "a person whose own gate stands",
+        Reason.APPROVAL_REQUIRED,
+        rules=(EXPORT, gated_rule("gated", subjects=["carol"])),
+    ),
+    Acted("a policy about the person is broken", Reason.POLICY_INVALID, others=(_broken(SUBJECTS[2]),)),
+    Acted("a policy about the actor is broken", Reason.POLICY_INVALID, others=(_broken(SUBJECTS[0]),)),
+    Acted("a policy about nobody of the chain is broken", Reason.ALLOWED, others=(_broken(SUBJECTS[1]),)),
+    Acted(
+        "a person of whom no reviewer could be told apart",
+        Reason.APPROVAL_UNVERIFIABLE,
+        person=UNMAPPED,
+        rules=(gated_rule(),),
+    ),
+    Acted(
+        "the same where people and systems are asked",
+        Reason.APPROVAL_UNVERIFIABLE,
+        person=UNMAPPED,
+        rules=(gated_rule(approval=OWNER_AND_ROBOT),),
+    ),
+    Acted(
+        "the same where no people are asked",
+        Reason.APPROVAL_REQUIRED,
+        person=UNMAPPED,
+        rules=(gated_rule(approval=ROBOT),),
+    ),
+    Acted(
+        "an actor of whom no reviewer could be told apart",
+        Reason.APPROVAL_UNVERIFIABLE,
+        actors=(BROKER,),
+        rules=(gated_rule(subjects=["broker"]),),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", TABLE, ids=[case.name for case in TABLE])
+def test_a_chain_passes_only_where_every_hop_does(case: Acted) -> None:
+    verdict = verdict_of(case.on, case.call)
+    assert (verdict.reason, verdict.hop) == (case.reason, case.hop)
+
+
+def test_a_call_of_ones_own_names_no_hop() -> None:
+    verdict = verdict_of(TABLE[0].on, replace(CALL, action=Action("customers.delete")))
+    assert (verdict.reason, verdict.hop) == (Reason.NO_RULE, None)

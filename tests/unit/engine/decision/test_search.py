@@ -1,0 +1,188 @@
+"""Searches: what is found, and when there may be more."""
+
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.decision.search import MAX_CANDIDATES, Kind, candidates, tried
+from bailiwick_engine.policy.snapshot import Snapshot
+from support.objects import AGENT, ENDPOINT, Object, gated_rule, rule, settings
+from unit.engine.cases import AROUND, CALL, NAMESPACE, NOW, at, carrier, governed, snapshot, stored
+
+ANYBODY: Final = Subject("serviceAccount", "", "", hypothetical=True)
+SOMEONE: Final = Subject("user", "", "", hypothetical=True)
+ROBOT: Final = {"podSelector": {"matchLabels": {"app": "x"}}}
+
+
+def found(on: Snapshot, kind: Kind, call: Call) -> tuple[list[str], bool]:
+    endpoint = on.endpoints[NAMESPACE, ENDPOINT]
+    listed = candidates(endpoint, kind, call, NOW)
+    outcomes = [tried(on, endpoint, kind, call, name, AROUND) for name in listed.names]
+    hits = [name for name, outcome in zip(listed.names, outcomes, strict=True) if outcome]
+    return hits, listed.hidden or None in outcomes
+
+
+def allow(name: str = "a", **fields: object) -> Object:
+    return rule(name, actions=["export"], **fields)
+
+
+def ids(*names: str, **fields: object) -> list[Object]:
+    return [{"type": "customer", "ids": list(names), **fields}]
+
+
+EXPORT: Final = replace(CALL, action=Action("export"))
+RESOURCES: Final[dict[str, tuple[list[Object], list[str], bool]]] = {
+    "literal ids": ([allow(resources=ids("2", "1"))], ["1", "2"], False),
+    "a wildcard": ([allow(resources=ids("1", "*"))], ["1"], True),
+    "a prefix": ([allow(resources=ids("1", "a/*"))], ["1"], True),
+    "a gate": ([allow(resources=ids("1")), gated_rule("b", actions=["export"], resources=ids("2"))], ["1"], True),
+    "a gate and an Allow": (
+        [allow(resources=ids("1")), gated_rule("b", actions=["export"], resources=ids("1"))],
+        [],
+        True,
+    ),
+    "a Deny": (
+        [allow(resources=ids("1", "2")), rule("b", effect="Deny", actions=["*"], resources=ids("2"))],
+        ["1"],
+        False,
+    ),
+    "another type": ([allow(resources=[{"type": "order", "ids": ["*"]}])], [], False),
+    "another action": ([rule(actions=["delete"], resources=ids("*"))], [], False),
+    "any action": ([rule(actions=["*"], resources=ids("1"))], ["1"], False),
+    "an expired wildcard": ([allow(resources=ids("*"), expireTime=at(0))], [], False),
+    "another intent": ([allow(resources=ids("*"), intents=["support"])], [], False),
+    "a property that the search does not tell": ([allow(resources=ids("1", properties={"env": ["prod"]}))], [], False),
+    "a false condition": (
+        [allow(resources=ids("1", "2"), conditions=[{"name": "c", "expression": "resource.id == '2'"}])],
+        ["2"],
+        False,
+    ),
+    "a condition that lacks a value": (
+        [allow(resources=ids("1"), conditions=[{"name": "c", "expression": "context.nothing == 1"}])],
+        [],
+        True,
+    ),
+}
+
+
+class TestResources:
+    @pytest.mark.parametrize("name", RESOURCES)
+    def test_are_those_that_policies_name(self, name: str) -> None:
+        rules, hits, incomplete = RESOURCES[name]
+        assert found(governed(*rules), Kind.RESOURCE, EXPORT) == (hits, incomplete)
+
+    def test_of_a_subject_whom_no_rule_names_are_none(self) -> None:
+        other = replace(EXPORT, subject=Subject("serviceAccount", "other", "uid"))
+        assert found(governed(allow(resources=ids("*", "1"))), Kind.RESOURCE, other) == ([], False)
+
+    def test_of_an_audit_policy_are_none(self) -> None:
+        on = snapshot(carrier(), stored("audit", allow(resources=ids("1", "*")), mode="Audit"))
+        assert found(on, Kind.RESOURCE, EXPORT) == ([], False)
+
+    def test_are_so_many_at_most(self) -> None:
+        names = [f"{number:04}" for number in range(MAX_CANDIDATES + 1)]
+        rules = [allow(f"r{start}", resources=ids(*names[start : start + 64])) for start in range(0, len(names), 64)]
+        policies = [stored(f"p{index}", *rules[index : index + 16]) for index in range(0, len(rules), 16)]
+        hits, incomplete = found(snapshot(carrier(), *policies), Kind.RESOURCE, EXPORT)
+        assert (hits, incomplete) == (names[:MAX_CANDIDATES], True)
+
+
+class TestActions:
+    @pytest.mark.parametrize(
+        ("actions", "hits", "incomplete"),
+        [(["read", "list"], ["list", "read"], False), (["read", "x.*"], ["read"], True), (["*"], [], True)],
+    )
+    def test_are_those_that_policies_name(self, actions: list[str], hits: list[str], incomplete: bool) -> None:
+        assert found(governed(rule(actions=actions)), Kind.ACTION, CALL) == (hits, incomplete)
+
+    def test_of_another_resource_are_none(self) -> None:
+        on = governed(rule(actions=["read", "*"], resources=ids("1")))
+        assert found(on, Kind.ACTION, replace(CALL, resource=Resource("customer", "2"))) == ([], False)
+
+
+def identified(*rules: Object, subjects: list[Object], **identity: Any) -> Snapshot:  # noqa: ANN401 - of `identity`
+    carried = {**settings(), "identity": identity} if identity else settings()
+    return snapshot(carrier(endpointSettings=carried), stored("p", *rules, subjects=subjects))
+
+
+def account(name: str, **fields: object) -> Object:
+    return {"name": name, "serviceAccount": {"namespace": "agents", "name": name}, **fields}
+
+
+def username(name: str) -> str:
+    return f"system:serviceaccount:agents:{name}"
+
+
+def person(name: str) -> Object:
+    return {"name": name, "user": {"issuer": "corp", "name": name}}
+
+
+def group(name: str) -> Object:
+    return {"name": name, "group": {"issuer": "corp", "name": name}}
+
+
+class TestSubjects:
+    def search(self, on: Snapshot, blank: Subject = ANYBODY) -> tuple[list[str], bool]:
+        return found(on, Kind.SUBJECT, replace(EXPORT, subject=blank))
+
+    def test_are_the_service_accounts_that_policies_name(self) -> None:
+        on = identified(allow(subjects=["a", "b"]), subjects=[account("b"), account("a"), account("c")])
+        assert self.search(on) == ([username("a"), username("b")], False)
+
+    def test_that_must_call_from_a_workload_may_be_more(self) -> None:
+        on = identified(allow(subjects=["a", "b"]), subjects=[account("a"), account("b", workload=ROBOT)])
+        assert self.search(on) == ([username("a")], True)
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "subject.?claims.?x.orValue('') == ''",
+            "subject[?'cl\\u0061ims'].?x.orValue('') == ''",
+            "size(subject) == 3",
+            "!subject.exists(name, name.startsWith('cl'))",
+            "[subject].all(one, !has(one.claims))",
+        ],
+    )
+    def test_whose_claims_matter_may_be_more(self, expression: str) -> None:
+        conditions = [{"name": "c", "expression": expression}]
+        assert self.search(governed(allow(conditions=conditions))) == ([], True)
+
+    def test_of_another_type_are_none(self) -> None:
+        assert self.search(governed(allow()), replace(ANYBODY, type="spaceship")) == ([], False)
+        assert self.search(governed(allow()), SOMEONE) == ([], False)
+
+    def test_are_people_of_the_issuers_that_the_endpoint_accepts(self) -> None:
+        on = identified(
+            allow(subjects=["carol", "eve", "crew"]),
+            subjects=[person("carol"), {"name": "eve", "user": {"issuer": "foe", "name": "eve"}}, group("crew")],
+            issuers=["corp"],
+        )
+        assert self.search(on, SOMEONE) == (["carol"], True)
+        assert self.search(on) == ([], False)
+
+    def test_are_not_people_whom_a_group_may_take_it_from(self) -> None:
+        on = identified(
+            allow(subjects=["carol"]),
+            rule("never", effect="Deny", subjects=["crew"], actions=["*"]),
+            subjects=[person("carol"), group("crew")],
+            issuers=["corp"],
+        )
+        assert self.search(on, SOMEONE) == ([], True)
+
+    def test_are_entities_where_the_enforcers_word_is_taken(self) -> None:
+        entity = {"name": "e", "entity": {"type": "user", "ids": ["bob", "alice"]}}
+        on = identified(allow(subjects=["e", "a"]), subjects=[entity, account("a")], verification="Asserted")
+        assert self.search(on, SOMEONE) == (["alice", "bob"], False)
+        assert self.search(on) == ([username("a")], False)
+
+    def test_are_not_entities_where_a_token_is_asked_for(self) -> None:
+        entity = {"name": "e", "entity": {"type": "user", "ids": ["alice"]}}
+        on = identified(allow(subjects=["e"]), subjects=[entity], issuers=["corp"])
+        assert self.search(on, SOMEONE) == ([], False)
+
+    def test_have_the_properties_that_the_search_gives(self) -> None:
+        on = governed(allow(conditions=[{"name": "c", "expression": "subject.properties.team == 'a'"}]))
+        assert self.search(on, replace(ANYBODY, properties={"team": "a"})) == ([AGENT], False)
+        assert self.search(on, replace(ANYBODY, properties={"team": "b"})) == ([], False)
