@@ -20,14 +20,15 @@ class Invariant:
     places: tuple[Place, ...]
 
 
+_BY_HAND: Final = "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
 _NO_OWNERS: Final = "a grant has no owner references and no finalizers"
 _DECIDE: Final = Code("bailiwick_engine.decision.decide.decide")
 _FITNESS: Final = Code("bailiwick_engine.approval.grants.fitness")
 _TALLY: Final = Code("bailiwick_engine.approval.quorum.tally")
+_DEVIATIONS: Final = Code("bailiwick_engine.approval.fingerprint.deviations")
 _ANSWERS: Final = Code("bailiwick_engine.approval.grants.answers")
 _CURRENT: Final = Code("bailiwick_engine.approval.grants.current")
 _CONSUME: Final = Code("bailiwick_webhook.consume.Consumer.consume")
-_RECONCILE: Final = Code("bailiwick_operator.reconcile.approvalgrant.reconcile")
 
 INVARIANTS: Final = (
     Invariant(
@@ -166,7 +167,7 @@ INVARIANTS: Final = (
         " offered: a condition on the grant (`validWhile`); the rule's conditions are judged at every call instead.",
         (
             Code("bailiwick_engine.approval.granttimes.approval_fits"),
-            Code("bailiwick_operator.clock.Clock"),
+            Code("bailiwick_operator.loop.clock.Clock"),
             _CONSUME,
             SchemaRule(cel.ACTIVE_HAS_TIMES),
             SchemaRule(cel.APPROVED_TIME_ONCE),
@@ -188,7 +189,7 @@ INVARIANTS: Final = (
             reviewing("the decision point withdraws only a pending grant that it opened, for its requester or subject"),
             writing_status("only an active grant is used"),
             _FITNESS,
-            _RECONCILE,
+            Code("bailiwick_operator.reconcile.approvalgrant.reconcile"),
         ),
     ),
     Invariant(
@@ -199,7 +200,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.OPENED_NAMES_UIDS),
             SchemaRule(cel.RESOLVED_ONCE),
             reviewing("the operator has not yet resolved what this grant names: try again, and look at its conditions"),
-            Code("bailiwick_operator.reconcile.resolving.resolve"),
+            Code("bailiwick_operator.reconcile.resolution.resolve"),
             _ANSWERS,
             _CURRENT,
         ),
@@ -267,9 +268,7 @@ INVARIANTS: Final = (
         " Deny. Who must act at once edits the policy, which Git and the audit log show.",
         (
             NoField("EndpointPolicy", "spec.rules[].approval.emergency"),
-            opening(
-                "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
-            ),
+            opening(_BY_HAND),
             Field("ApprovalGrant", "spec.request.origin"),
         ),
     ),
@@ -318,11 +317,7 @@ INVARIANTS: Final = (
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
         " are not the proven ones no grant is used (`approval_unverifiable`).",
-        (
-            _CONSUME,
-            Code("bailiwick_webhook.store.guard.Guard"),
-            Code("bailiwick_engine.approval.fingerprint.deviations"),
-        ),
+        (_CONSUME, Code("bailiwick_webhook.store.guard.Guard"), _DEVIATIONS),
     ),
     Invariant(
         27,
@@ -331,7 +326,7 @@ INVARIANTS: Final = (
         (
             _TALLY,
             _FITNESS,
-            Code("bailiwick_operator.guard.GuardKeeper"),
+            Code("bailiwick_operator.guard.keeper.GuardKeeper"),
             Code("bailiwick_operator.reconcile.guard.must_void"),
             Code("bailiwick_api.voidgrants.VoidGrants"),
         ),

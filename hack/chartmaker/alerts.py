@@ -10,7 +10,7 @@ from typing import Final
 
 import yaml
 
-from bailiwick_operator.metrics import METRICS as OPERATORS
+from bailiwick_operator.process.metrics import METRICS as OPERATORS
 from bailiwick_webhook.metrics.table import METRICS
 
 PATH: Final = Path(__file__).resolve().parent.parent.parent / "charts" / "bailiwick" / "files" / "alerts.yaml"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.certificates.issuer import Issuing
 from bailiwick_operator.reconcile.certificates import Terms
 from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, serial, trusting
 from support.waiting import until

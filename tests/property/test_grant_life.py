@@ -287,7 +287,7 @@ class GrantLife(RuleBasedStateMachine):
                         self.server.delete(name)
 
     def _judge(self, seen: Object, *, proven: bool) -> None:
-        # As its clock beside the API server's tells it (`bailiwick_operator.clock`).
+        # As its clock beside the API server's tells it (`bailiwick_operator.loop.clock`).
         timed = abs(self.operator_skew) <= MAX_SKEW
         now = datetime.fromtimestamp(self.server.now + (max(self.operator_skew, 0.0) if timed else 0.0), UTC)
         status = reconcile(seen, Observed(proven, INSTALLATION.is_person, timed=timed), now).status

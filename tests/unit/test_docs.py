@@ -19,7 +19,7 @@ from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator import settings as operator_settings
-from bailiwick_operator.metrics import METRICS as OPERATING_METRICS
+from bailiwick_operator.process.metrics import METRICS as OPERATING_METRICS
 from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
 from bailiwick_webhook.metrics.table import METRICS as DECIDING
 from support.pages import DOCS, blocks, objects

@@ -14,20 +14,20 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_api.access import Access, AccessError, access
-from bailiwick_operator import logs
-from bailiwick_operator.certificates import External, Keeper, SelfManaged
-from bailiwick_operator.clock import Clock
-from bailiwick_operator.guard import GuardKeeper
+from bailiwick_operator.certificates.keeper import External, Keeper, SelfManaged
+from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import Watch
-from bailiwick_operator.health import Health, HealthPortError, Progress
-from bailiwick_operator.inventory import Inventory, Ticks
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
-from bailiwick_operator.leader import Leadership, LostLeaseError
-from bailiwick_operator.metrics import Leader
+from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.inventory import Inventory, Ticks
+from bailiwick_operator.process import logs
+from bailiwick_operator.process.health import Health, HealthPortError, Progress
+from bailiwick_operator.process.leader import Leadership, LostLeaseError
+from bailiwick_operator.process.metrics import Leader
+from bailiwick_operator.programmed.replicas import Asker, Named, OfService, Replicas
 from bailiwick_operator.reconciler import Reconciler
-from bailiwick_operator.replicas import Asker, Named, OfService, Replicas
 from bailiwick_operator.settings import Settings, parse
 
 _LOG: Final = structlog.get_logger(__name__)

@@ -14,21 +14,21 @@ import structlog
 
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import Judged
-from bailiwick_operator.clock import Clock
-from bailiwick_operator.events import Events
-from bailiwick_operator.expiry import Expiries
-from bailiwick_operator.granting import Granting
-from bailiwick_operator.inventory import Inventory, Key, Object, Seen, Ticks, key_of
+from bailiwick_operator.grants.controller import Granting
+from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.issuers import mapped
-from bailiwick_operator.judging import Judging
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
-from bailiwick_operator.programming import Programming
+from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.events import Events
+from bailiwick_operator.loop.expiry import Expiries
+from bailiwick_operator.loop.inventory import Inventory, Key, Object, Seen, Ticks, key_of
+from bailiwick_operator.loop.status import Writer
+from bailiwick_operator.loop.workqueue import RetryError, Work, WorkQueue
+from bailiwick_operator.policies.compiler import Judging
+from bailiwick_operator.programmed.poller import Programming
+from bailiwick_operator.programmed.replicas import Asker, Replicas
 from bailiwick_operator.reconcile import endpointpolicy, programmed
-from bailiwick_operator.replicas import Asker, Replicas
-from bailiwick_operator.resolver import Resolver
 from bailiwick_operator.settings import Settings
-from bailiwick_operator.work import RetryError, Work, WorkQueue
-from bailiwick_operator.writing import Writer
 
 _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from bailiwick_api import rbac
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
-from bailiwick_operator import authorities, issuing
-from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.certificates import authorities, issuer
+from bailiwick_operator.certificates.issuer import Issuing
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from localcluster.rest import Answer
 from support.callers import Callers
@@ -71,12 +71,12 @@ class Certificates:
         """Return the certificate; it must fit its key, and be signed by an authority that is there."""
         data = self.body(self.serving)["data"]
         certificate, key = (base64.b64decode(data[name]).decode() for name in ("tls.crt", "tls.key"))
-        return issuing.read_leaf(certificate, key, self.authorities())
+        return issuer.read_leaf(certificate, key, self.authorities())
 
     def whole(self) -> bool:
         """Tell whether there is a good certificate, and its authority is published."""
         try:
-            return self.leaf().issuer in issuing.ids(self.bundle())
+            return self.leaf().issuer in issuer.ids(self.bundle())
         except (AssertionError, KeyError, ValueError):
             return False
 
@@ -96,8 +96,8 @@ class Certificates:
 
     def seen(self) -> Seen:
         published = self._admin.get(self.configuration)
-        bundle = issuing.ids(self.ca_bundle()) if published.ok else None
-        return Seen(issuing.ids(self.bundle()), bundle, self.authorities(), self.leaf())
+        bundle = issuer.ids(self.ca_bundle()) if published.ok else None
+        return Seen(issuer.ids(self.bundle()), bundle, self.authorities(), self.leaf())
 
     def write(self, path: str, data: dict[str, str], **more: object) -> None:
         """Put this content in the place of all that a Secret or ConfigMap holds."""

@@ -15,8 +15,8 @@ import requests
 
 from bailiwick_api.access import from_kubeconfig
 from bailiwick_api.accounts import Installation
+from bailiwick_operator.certificates.publisher import CA_BUNDLE_MANAGER, Published, Publisher
 from bailiwick_operator.kube import Kube
-from bailiwick_operator.publishing import CA_BUNDLE_MANAGER, Published, Publisher
 from cluster.operator.certificates import Certificates, configuration
 from localcluster.ports import free_ports
 from support.callers import Callers

@@ -13,8 +13,8 @@ from typing import Final
 import pytest
 import requests
 
-from bailiwick_operator import authorities
-from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.certificates import authorities
+from bailiwick_operator.certificates.issuer import Issuing
 from bailiwick_operator.reconcile.certificates import Terms
 from cluster.operator.certificates import FOREIGN, TERMS, Certificates, encoded, now
 from cluster.operator.running import Operator

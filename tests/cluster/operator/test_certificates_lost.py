@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import pytest
 
-from bailiwick_operator import issuing
+from bailiwick_operator.certificates import issuer
 from cluster.operator.certificates import FOREIGN, Certificates, encoded, now
 from cluster.operator.running import Operator
 from demo.ground import KUBECTL
@@ -73,7 +73,7 @@ def test_an_authority_that_is_lost_stays_trusted_until_another_has_settled(
 ) -> None:
     before, bundle = certificates.await_alone(), certificates.bundle()
     certificates.write(certificates.ca, lost(certificates)[how])
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
+    until(lambda: len(issuer.ids(certificates.bundle())) == 2, "old and new are published")
     assert bundle in certificates.bundle()
     # Nobody knows the new one yet.
     assert certificates.leaf() == before
@@ -81,7 +81,7 @@ def test_an_authority_that_is_lost_stays_trusted_until_another_has_settled(
     after = certificates.await_other(before)
     assert (now() - published).total_seconds() > 2
     assert after.issuer != before.issuer
-    until(lambda: before.issuer not in issuing.ids(certificates.bundle()), "the old one is removed")
+    until(lambda: before.issuer not in issuer.ids(certificates.bundle()), "the old one is removed")
     assert (now() - published).total_seconds() > 4
     assert certificates.leaf() == after
     assert operator.said("certificate authority removed")[-1]["authority"] == before.issuer[:16]
@@ -93,7 +93,7 @@ def test_when_all_is_emptied_everything_begins_anew_at_once(certificates: Certif
     certificates.write(certificates.ca, {})
     certificates.write(certificates.serving, {})
     until(lambda: certificates.whole() and certificates.leaf().issuer != before.issuer, "another authority", 10)
-    until(lambda: before.issuer not in issuing.ids(certificates.bundle()), "the old one is trusted no more", 10)
+    until(lambda: before.issuer not in issuer.ids(certificates.bundle()), "the old one is trusted no more", 10)
 
 
 def test_a_certificate_is_renewed_when_somebody_asks(certificates: Certificates, operator: Operator) -> None:
@@ -114,11 +114,11 @@ def test_an_authority_is_succeeded_when_somebody_asks(certificates: Certificates
     before = certificates.await_alone()
     # Times have whole seconds, and what was made in this one is not made again.
     certificates.annotate(certificates.ca, bailiwick_dev__renew_before=(now() + timedelta(seconds=1)).isoformat())
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
+    until(lambda: len(issuer.ids(certificates.bundle())) == 2, "old and new are published")
     assert certificates.leaf() == before
     after = certificates.await_other(before)
     until(lambda: len(certificates.authorities()) == 2 and certificates.authorities()[0].key is None, "its key is gone")
-    until(lambda: issuing.ids(certificates.bundle()) == {after.issuer}, "the old one is removed")
+    until(lambda: issuer.ids(certificates.bundle()) == {after.issuer}, "the old one is removed")
     assert [each.id for each in certificates.authorities()] == [after.issuer]
 
 
@@ -149,9 +149,9 @@ def test_by_hand_it_goes_as_the_documentation_says(certificates: Certificates, s
     after = certificates.await_other(before)
     assert after.issuer == before.issuer
     shell(authority_line)
-    until(lambda: len(issuing.ids(certificates.bundle())) == 2, "old and new are published")
+    until(lambda: len(issuer.ids(certificates.bundle())) == 2, "old and new are published")
     assert certificates.leaf() == after
     assert certificates.await_other(after).issuer != before.issuer
-    known = issuing.ids(certificates.bundle())
+    known = issuer.ids(certificates.bundle())
     shell(emptying)
-    until(lambda: certificates.whole() and not issuing.ids(certificates.bundle()) & known, "all is made anew", 10)
+    until(lambda: certificates.whole() and not issuer.ids(certificates.bundle()) & known, "all is made anew", 10)

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from bailiwick_api.accounts import Installation
-from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.certificates.issuer import Issuing
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from cluster.operator.certificates import Certificates, configuration
 from cluster.operator.running import Operator

@@ -15,7 +15,7 @@ import requests
 import yaml
 from cryptography import x509
 
-from bailiwick_operator.issuing import Issuing
+from bailiwick_operator.certificates.issuer import Issuing
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from localcluster.ports import free_ports
 from support.mounted import Mounted

@@ -8,11 +8,11 @@ from typing import Any, Final
 from bailiwick_api.accounts import Installation
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.times import stamp
-from bailiwick_operator.clock import Clock
+from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.reconcile import approvalgrant
 from bailiwick_operator.reconcile.approvalgrant import Observed, Outcome
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.resolving import Resolution
+from bailiwick_operator.reconcile.resolution import Resolution
 from support.objects import AGENT, RULE_DIGEST, Object, opened_grant, review, step
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

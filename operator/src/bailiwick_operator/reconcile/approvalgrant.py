@@ -17,7 +17,7 @@ from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, Approval
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, parsed
-from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved, unnamed
+from bailiwick_operator.reconcile.resolution import Resolution, Resolved, Unresolved, unnamed
 
 OWNED: Final = (
     "observedGeneration",

@@ -1,12 +1,13 @@
 """Which authorities and which serving certificate there should be, by those that there are and the time. Pure.
 
-`bailiwick_operator.certificates` looks and does it; `bailiwick_operator.issuing` makes what is asked for here.
+`bailiwick_operator.certificates.keeper` looks and does it; `bailiwick_operator.certificates.issuer` makes what is
+asked for here.
 
 Holds: an authority issues only after it has been seen in everything that is published for `settle`, and an older one
 stays published for `settle` after the certificate that it issued was replaced, so that nobody who read what was
-published in the meantime ever meets a certificate that they do not trust. Only where nothing could be served is issued
-at once: at the start, and after a loss. An authority whose successor issues has its key destroyed. Nothing that a clock
-stamped which ran ahead is believed.
+published in the meantime ever meets a certificate that they do not trust. Only where nothing could be served is
+issued at once: at the start, and after a loss. An authority whose successor issues has its key destroyed. Nothing
+that a clock stamped which ran ahead is believed.
 """
 
 from collections.abc import Iterable

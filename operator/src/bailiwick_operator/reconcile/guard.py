@@ -1,4 +1,4 @@
-"""What a proof of the guard means for the record and for the grants. Pure; `bailiwick_operator.guard` does it.
+"""What a proof of the guard means for the record and for the grants. Pure; `bailiwick_operator.guard.keeper` does it.
 
 Holds: while the recorded fingerprint is that of the guard now, everything newer than the record was written under it.
 Where it is not, nothing newer than the record can be shown to have passed a guard, so all of it is void for good. What

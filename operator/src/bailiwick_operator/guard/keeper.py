@@ -1,0 +1,226 @@
+"""The keeper of the proof that the guards of grants are in force: fingerprint, dry runs, record, and what falls void.
+
+A review or a grant counts if the last proof before it was first seen and the first proof after it have the same
+fingerprint. That is kept by these invariants:
+
+1. A proof covers a version of a grant only if it *began* after that version was seen (`covers`), and only if its
+   fingerprint is the recorded one. Uid and generation are in the fingerprint and never come back, so between the
+   record and the proof the guards were these, untouched; the version was written in between, so they judged it.
+2. A fingerprint is recorded only after everything that is newer than the last record has been made void, or, where
+   its status cannot be written, together with its name (`voider`); what is void by name is never counted. What is
+   older was written under the old guard, and stays. A crash in between leaves the old record, so the next process
+   finds the same difference and makes the same things void again; it never counts them.
+3. The version that is recorded was read before the guards were (the same guard), or is that of the list whose every
+   newer grant has been made void (another guard): what is at most as new is known to be good, or over.
+4. Without a proof that succeeded last, nothing is covered, so nothing counts and nothing becomes active; the record
+   stands still, and when the guard is put back its generation or uid has moved on, so (2) makes void what came in.
+5. Without a record that speaks of these grants (none, unreadable, or of another collection) everything that is not
+   over is void: to lose approvals is a nuisance, to count a forged one is a breach.
+6. A status is written upon the very version that was judged. Whatever moves in between makes the write fail (409).
+
+Whoever may write ConfigMaps in our namespace is trusted: they could start pods as the operator just as well.
+
+The API server takes up a changed guard about a second after it was stored, and each replica of it in its own time.
+The dry runs show that this replica has; `settle` is the time that the others are given before (2).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.voidgrants import NONE
+from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_operator.guard.prover import Prover, UnprovenError
+from bailiwick_operator.guard.voider import Voider
+from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
+from bailiwick_operator.loop.inventory import Tick, Ticks
+from bailiwick_operator.reconcile.conditions import Status
+from bailiwick_operator.reconcile.guard import (
+    Proof,
+    Record,
+    new_record,
+    read_record,
+    untouched_since,
+    void_after,
+)
+from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, Told
+
+_LOG: Final = structlog.get_logger(__name__)
+_DEBOUNCE: Final = 0.1
+_RETRY_FIRST: Final = 1.0
+_RETRY_LAST: Final = 5.0
+_PROVE: Final = "Prove"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The ConfigMap as it was read, None where it is not there."""
+
+    config_map: Object | None
+    record: Record | None
+
+
+class GuardKeeper:
+    """Proves at intervals and on request. Lives in the main loop."""
+
+    def __init__(  # noqa: PLR0913 - whom it proves for, how often, and whom it tells
+        self,
+        kube: Kube,
+        installation: Installation,
+        ticks: Ticks,
+        *,
+        interval: float,
+        settle: float,
+        now: Callable[[], datetime],
+        proven: Callable[[], None],
+        fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
+    ) -> None:
+        self._kube = kube
+        self._prover = Prover(kube, installation, now)
+        self._now = now
+        self._installation = installation
+        self._ticks = ticks
+        self._interval = interval
+        self._settle = settle
+        self._proven = proven
+        self._voider = Voider(kube, installation, now, fallen, again=interval)
+        self._asked = asyncio.Event()
+        self._down = False
+        self._covered: Tick | None = None
+        self._config_maps = f"/api/v1/namespaces/{installation.namespace}/configmaps"
+        self.problem: str | None = "not proven yet"
+        """What is wrong, for a person; None after a proof that succeeded."""
+        self.rounds = 0
+        """How many rounds have come to an end, however they ended. For the health of the process."""
+        self.tell: Callable[[Told], None] = lambda _told: None
+        """Where people are told of it."""
+        self.falls = 0
+        """How often the guards were found not to be in force, or not those that were recorded."""
+        self.made_void = 0
+        """How many grants were made void."""
+        self.void = NONE
+        """Which grants are void by name, as it is recorded."""
+
+    def covers(self, seen: Tick) -> bool:
+        """Tell whether a version that was seen at this tick may be judged (invariant 1)."""
+        return self._covered is not None and self._covered > seen
+
+    def ask(self) -> None:
+        """Ask for a proof soon. One proof serves all who ask before it begins."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Prove until cancelled."""
+        retry = _RETRY_FIRST
+        while True:
+            self._asked.clear()
+            settled = await self.round()
+            if self.problem is not None:
+                # Nobody's asking makes a broken guard whole, so it waits here whoever asks.
+                await asyncio.sleep(retry)
+                retry = min(2 * retry, _RETRY_LAST)
+                continue
+            retry = _RETRY_FIRST
+            if not settled:
+                continue
+            try:
+                async with asyncio.timeout(self._interval):
+                    await self._asked.wait()
+                await asyncio.sleep(_DEBOUNCE)
+            except TimeoutError:
+                pass
+
+    async def round(self) -> bool:
+        """Prove once, and record it. Returns whether what was seen before is now covered; `problem` says why not."""
+        began = self._ticks()
+        try:
+            proof = await self._prover.prove()
+            stored = await self._read()
+            if stored.record is not None and untouched_since(stored.record, proof):
+                void = await self._voider.try_again(stored.record.void)
+                await self._write(stored, new_record(proof, proof.floor, self._now(), void))
+                self._covered = began
+            else:
+                self._covered = None
+                await self._take_over(stored, proof)
+            self._report(None)
+        except UnreachableError as error:
+            # Nothing is known of the guards, which is no word against them.
+            self._covered = None
+            self._report(str(error))
+        except (UnprovenError, RefusedError) as error:
+            self._covered = None
+            self._fell(str(error))
+            self._report(str(error))
+        self.rounds += 1
+        if self._covered is not None:
+            self._proven()
+        return self._covered is not None
+
+    async def _take_over(self, stored: _Stored, proof: Proof) -> None:
+        """Make void what another guard than this one let in, then record this one (invariant 2)."""
+        after = void_after(stored.record, proof)
+        before = stored.record.fingerprint if stored.record else None
+        _LOG.warning("the guard is not the recorded one", recorded=before, now=proof.fingerprint, void_after=after)
+        await asyncio.sleep(self._settle)
+        # Once more, since it may have been changed or have lost its effect while it settled.
+        if (again := await self._prover.prove()).fingerprint != proof.fingerprint:
+            message = "the guards of grants were changed while they were proven: proving again"
+            raise UnprovenError(message)
+        known = stored.record.void if stored.record else NONE
+        version, count, void = await self._voider.make_void(after, known)
+        await self._write(stored, new_record(again, version, self._now(), void))
+        self.made_void += count
+        if before is not None:
+            self.falls += not self._down
+            note = f"the guards of grants were changed or made anew: {count} grants that came in meanwhile are void"
+            self.tell(Told("Warning", _PROVE, "GuardChanged", note))
+        _LOG.warning("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
+
+    async def _read(self) -> _Stored:
+        answer = await self._kube.get(f"{self._config_maps}/{GUARD_CONFIG_MAP}")
+        if answer.missing:
+            return _Stored(None, None)
+        if not answer.ok:
+            message = f"the record of proofs cannot be read: {answer.message}"
+            raise RefusedError(message)
+        return _Stored(answer.body, read_record(answer.body))
+
+    async def _write(self, stored: _Stored, record: Record) -> None:
+        """Record a proof over the very version that was read: another leader's record is never overwritten."""
+        metadata: dict[str, Any] = {"name": GUARD_CONFIG_MAP, "namespace": self._installation.namespace}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": record.data()}
+        if stored.config_map is None:
+            answer = await self._kube.create(self._config_maps, body)
+        else:
+            # Labels and annotations are other people's; only the data is ours.
+            body["metadata"] = stored.config_map["metadata"]
+            answer = await self._kube.replace(f"{self._config_maps}/{GUARD_CONFIG_MAP}", body)
+        if not answer.ok:
+            message = f"the proof cannot be recorded in ConfigMap {GUARD_CONFIG_MAP}: {answer.message}"
+            raise UnprovenError(message)
+        self.void = record.void
+
+    def _fell(self, problem: str) -> None:
+        """Count and tell once that the guards are not in force, until they are again."""
+        if self._down or self.rounds == 0:
+            return
+        self._down = True
+        self.falls += 1
+        self.tell(Told("Warning", _PROVE, "GuardNotProven", shortened(problem, NOTE_LENGTH)))
+
+    def _report(self, problem: str | None) -> None:
+        if problem != self.problem:
+            if problem is None:
+                _LOG.info("the guard of grants is proven to be in force")
+                if self._down:
+                    self.tell(Told("Normal", _PROVE, "GuardProven", "the guards of grants are in force again"))
+                self._down = False
+            else:
+                _LOG.error("the guard of grants is not proven: nothing is approved", problem=problem)
+        self.problem = problem

@@ -1,0 +1,115 @@
+"""`/healthz`: whether the process still comes round; and `/metrics`. A tiny HTTP/1.0 answer is all that they need.
+
+Holds: a broken guard or an unreachable API server is told in the body and is no failure: a restart would mend neither.
+Only a loop that stands still is, and that is judged by what it does, not by this server being able to answer.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Final
+
+from bailiwick_operator.process.metrics import CONTENT_TYPE, Metrics
+
+_REQUEST_SECONDS: Final = 5.0
+
+
+class HealthPortError(Exception):
+    """The port is taken, or not ours to take."""
+
+
+class Progress:
+    """A counter that must move within `limit` seconds."""
+
+    def __init__(self, count: Callable[[], int], limit: float) -> None:
+        self._count = count
+        self._limit = limit
+        self._last = count()
+        self._at = time.monotonic()
+
+    def age(self) -> float:
+        """Return the seconds since it was last seen to have moved. Looking is what notices."""
+        if (count := self._count()) != self._last:
+            self._last, self._at = count, time.monotonic()
+        return time.monotonic() - self._at
+
+    def stands_still(self) -> bool:
+        """Tell whether that is too long."""
+        return self.age() > self._limit
+
+
+class Health:
+    """What `/healthz` says. `watched` decides the status, everything else is for people."""
+
+    def __init__(self) -> None:
+        self.leading = False
+        self.problem: Callable[[], str | None] = lambda: None
+        self.clock: Callable[[], str | None] = lambda: None
+        self.keys: Callable[[], str | None] = lambda: None
+        self.certificates: Callable[[], str | None] = lambda: None
+        self.not_after: Callable[[], datetime | None] = lambda: None
+        self.watched: dict[str, Progress] = {}
+        self.metrics: Final = Metrics()
+
+    def report(self) -> tuple[int, dict[str, Any]]:
+        """Return status and body."""
+        still = [name for name, progress in self.watched.items() if progress.stands_still()]
+        body = {
+            "leading": self.leading,
+            "guard": self.problem() or "proven" if self.leading else "not ours to prove",
+            "clock": self.clock() or "as it should be" if self.leading else "not ours to judge by",
+            "keys": self.keys() or "as they should be" if self.leading else "not ours to keep",
+            "certificates": self.certificates() or "as they should be" if self.leading else "not ours to keep",
+            "certificateNotAfter": None if (ends := self.not_after()) is None else ends.isoformat(),
+            "lastProgressSeconds": {name: round(progress.age(), 1) for name, progress in self.watched.items()},
+        }
+        return (503 if still else 200), body
+
+    @contextlib.asynccontextmanager
+    async def served(self, port: int) -> AsyncIterator[None]:
+        """Serve while the block runs; port 0 serves nothing. Raises `HealthPortError`."""
+        if not port:
+            yield
+            return
+        try:
+            # All addresses: the kubelet asks by the pod's.
+            server = await asyncio.start_server(self._answer, None, port)
+        except OSError as error:
+            message = f"--health-port {port} cannot be listened on: {error.strerror}"
+            raise HealthPortError(message) from error
+        look = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            look.cancel()
+            server.close()
+
+    async def _look(self) -> None:
+        while True:
+            for progress in self.watched.values():
+                progress.age()
+            await asyncio.sleep(1)
+
+    def _said(self, path: bytes) -> tuple[int, str, bytes]:
+        """Return status, content type and content."""
+        if path == b"/metrics":
+            return 200, CONTENT_TYPE, self.metrics.text()
+        known = path == b"/healthz"
+        status, body = self.report() if known else (404, {"message": "only GET /healthz and /metrics are here"})
+        return status, "application/json", json.dumps(body).encode()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                line = (await reader.readline()).split()
+                status, content_type, content = self._said(line[1] if line[:1] == [b"GET"] else b"")
+                head = f"HTTP/1.0 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
+                writer.write(head.encode() + content)
+                await writer.drain()
+        except (TimeoutError, ConnectionError, ValueError):
+            pass
+        finally:
+            writer.close()

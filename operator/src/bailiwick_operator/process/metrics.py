@@ -1,0 +1,156 @@
+"""Metrics of the operator: the table of them, and how Prometheus reads them when it asks.
+
+Standing: beside `health`, on whose port they are served. Holds: what is counted is counted in plain numbers by whoever
+does it; only a leader has more to say than that it does not lead; no name of an object is ever a label.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric as Family
+from prometheus_client.registry import Collector
+
+from bailiwick_operator.guard.keeper import GuardKeeper
+from bailiwick_operator.keys import KeyKeeper
+from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.status import OUTCOMES
+from bailiwick_operator.reconciler import Reconciler
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_KINDS: Final = ("EndpointPolicy", "ApprovalGrant")
+
+
+class Metric(NamedTuple):
+    """One metric. `labels` with all the values that they can have."""
+
+    name: str
+    type: Literal["counter", "gauge"]
+    help: str
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+LEADING: Final = Metric(
+    "bailiwick_operator_leading", "gauge", "1 while this process leads. All that follow are the leader's alone."
+)
+GUARD: Final = Metric(
+    "bailiwick_operator_guard_proven",
+    "gauge",
+    "1 while the last proof of the guards over grants succeeded; at 0 nothing is approved.",
+)
+FALLS: Final = Metric(
+    "bailiwick_operator_guard_falls_total",
+    "counter",
+    "How often the guards were found removed, changed or without effect. Somebody broke the glass, or should not have.",
+)
+VOIDED: Final = Metric(
+    "bailiwick_operator_grants_voided_total",
+    "counter",
+    "Grants that were made void, since nobody can tell whether the guards let them in.",
+)
+NAMED: Final = Metric(
+    "bailiwick_operator_grants_void_by_name",
+    "gauge",
+    "Grants, or whole namespaces of them, that are void and whose status cannot say so, since it cannot be written.",
+)
+CLOCK: Final = Metric(
+    "bailiwick_operator_clock_agrees",
+    "gauge",
+    "1 while the operator's clock is within 30 s of the API server's; at 0 nothing is approved, expired or deleted.",
+)
+AHEAD: Final = Metric(
+    "bailiwick_operator_clock_ahead_seconds",
+    "gauge",
+    "Seconds by which the operator's clock is ahead of the API server's; negative: behind.",
+)
+KEYS: Final = Metric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are as they should be.")
+OBJECTS: Final = Metric("bailiwick_operator_objects", "gauge", "Objects that are known.", (("kind", _KINDS),))
+WRITES: Final = Metric(
+    "bailiwick_operator_status_writes_total",
+    "counter",
+    "Writes of a status. conflict: the object was newer than what was judged, and is judged again.",
+    (("kind", _KINDS), ("outcome", OUTCOMES)),
+)
+GHOSTS: Final = Metric(
+    "bailiwick_operator_ghosts_total",
+    "counter",
+    "Objects that were found gone though no watch had told so: more than a few mean that watches lose events.",
+)
+EVENT_AGE: Final = Metric(
+    "bailiwick_operator_event_age_seconds",
+    "gauge",
+    "Seconds since a watch last told of an object; it grows where nothing changes. +Inf before the first.",
+)
+DROPPED: Final = Metric(
+    "bailiwick_operator_events_dropped_total",
+    "counter",
+    "Kubernetes Events that were not written, since a namespace had had its share.",
+)
+
+METRICS: Final = (
+    *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """What a leader has to tell of."""
+
+    guard: GuardKeeper
+    keys: KeyKeeper
+    reconciler: Reconciler
+    clock: Clock
+
+
+class Metrics(Collector):
+    """The metrics of one process. `leader` is set once it leads."""
+
+    def __init__(self) -> None:
+        self.leader: Leader | None = None
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric of the table; prometheus-client calls it."""
+        yield _gauge(LEADING, [((), self.leader is not None)])
+        if self.leader is None:
+            return
+        guard, keys, reconciler = self.leader.guard, self.leader.keys, self.leader.reconciler
+        clock = self.leader.clock
+        yield _gauge(GUARD, [((), guard.problem is None)])
+        yield _counter(FALLS, [((), guard.falls)])
+        yield _counter(VOIDED, [((), guard.made_void)])
+        yield _gauge(NAMED, [((), len(guard.void))])
+        yield _gauge(CLOCK, [((), clock.problem is None)])
+        yield _gauge(AHEAD, [((), math.nan if clock.ahead is None else clock.ahead)])
+        yield _gauge(KEYS, [((), keys.problem is None)])
+        known = zip(_KINDS, (reconciler.policies, reconciler.grants), strict=True)
+        yield _gauge(OBJECTS, [((kind,), len(inventory)) for kind, inventory in known])
+        writes = reconciler.writer.writes
+        yield _counter(WRITES, [((kind, outcome), writes[kind, outcome]) for kind in _KINDS for outcome in OUTCOMES])
+        yield _counter(GHOSTS, [((), reconciler.ghosts)])
+        heard = reconciler.heard
+        yield _gauge(EVENT_AGE, [((), math.inf if heard is None else time.monotonic() - heard)])
+        yield _counter(DROPPED, [((), reconciler.events.dropped)])
+
+
+def _counter(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
+    family = CounterMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def _gauge(metric: Metric, samples: Iterable[tuple[tuple[str, ...], float]]) -> Family:
+    family = GaugeMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
+    for labels, value in samples:
+        family.add_metric(labels, float(value))
+    return family

@@ -1,0 +1,271 @@
+"""The keeper of the certificates: what it does when somebody else writes, refuses or does not answer, or it dies."""
+
+import base64
+import copy
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+import pytest
+
+from bailiwick_api.access import Access
+from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, Installation
+from bailiwick_api.rbac import accounts
+from bailiwick_operator.certificates import authorities, issuer
+from bailiwick_operator.certificates.issuer import Issuing, UnreadableError
+from bailiwick_operator.certificates.keeper import External, Keeper, SelfManaged
+from bailiwick_operator.kube import Answer, Kube, Method, UnreachableError
+from bailiwick_operator.reconcile.certificates import Terms
+from support.objects import Object
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+HOME: Final = "/api/v1/namespaces/bailiwick-system"
+CA: Final = f"{HOME}/secrets/{CA_SECRET}"
+SERVING: Final = f"{HOME}/secrets/{SERVING_SECRET}"
+CONFIG_MAP: Final = f"{HOME}/configmaps/bailiwick-ca"
+CONFIGURATION: Final = (
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bailiwick-endpointpolicies"
+)
+TERMS: Final = Terms(frozenset({"pdp"}))
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class FakeApi(Kube):
+    """A server of both Secrets, empty at first, and one ConfigMap. For what a real one cannot be made to show."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.stored: dict[str, Object] = {}
+        self.revision = 0
+        self.writes: list[str] = []
+        self.before_write: Callable[[str], None] = lambda _path: None
+        self.refuses: Mapping[tuple[str, str], Answer | Exception] = {}
+        for shipped in accounts(Installation()):
+            if shipped["metadata"]["name"] in {CA_SECRET, SERVING_SECRET}:
+                self.store(f"{HOME}/secrets/{shipped['metadata']['name']}", shipped)
+
+    def store(self, path: str, body: Object) -> None:
+        self.revision += 1
+        metadata = {"name": path.rpartition("/")[2], **body.get("metadata", {}), "resourceVersion": str(self.revision)}
+        self.stored[path] = {**copy.deepcopy(body), "metadata": metadata}
+
+    def text(self, path: str, entry: str) -> str:
+        return base64.b64decode((self.stored[path].get("data") or {}).get(entry, "")).decode()
+
+    async def _request(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        refused = self.refuses.get((method, path))
+        if isinstance(refused, Exception):
+            raise refused
+        if refused is not None:
+            return refused
+        if method == "GET":
+            found = self.stored.get(path)
+            return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+        assert isinstance(body, dict)
+        path = f"{path}/{body['metadata']['name']}" if method == "POST" else path
+        self.before_write(path)
+        present = self.stored.get(path, {}).get("metadata", {}).get("resourceVersion")
+        if body["metadata"].get("resourceVersion") != present:
+            return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+        self.writes.append(path)
+        self.store(path, body)
+        return Answer(HTTPStatus.OK, copy.deepcopy(self.stored[path]))
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+def keeper(api: FakeApi, terms: Terms = TERMS) -> SelfManaged:
+    return SelfManaged(api, Installation(), "bailiwick-webhook", terms, interval=10)
+
+
+def leaf_fits(api: FakeApi) -> bool:
+    try:
+        held = authorities.read(api.stored[CA]["data"])
+        leaf = issuer.read_leaf(api.text(SERVING, "tls.crt"), api.text(SERVING, "tls.key"), held)
+    except (KeyError, UnreadableError):
+        return False
+    return leaf.issuer in issuer.ids(api.stored[CONFIG_MAP]["data"]["ca.crt"])
+
+
+async def settle(keeping: Keeper) -> None:
+    for _ in range(4):
+        await keeping.round()
+
+
+async def test_an_authority_is_stored_before_anything_that_it_signed_and_published_before_it_is_used(
+    api: FakeApi,
+) -> None:
+    keeping = keeper(api)
+    # Soon, to see what was written.
+    assert await keeping.round() == 0.5
+    assert api.writes == [CA, CONFIG_MAP, SERVING]
+    assert leaf_fits(api)
+    await keeping.round()
+    assert api.writes == [CA, CONFIG_MAP, SERVING, CA]
+    assert await keeping.round() == 10
+    assert (len(api.writes), keeping.problem) == (4, None)
+
+
+async def test_two_who_lead_for_a_moment_keep_one_authority_and_a_certificate_of_it(api: FakeApi) -> None:
+    other = FakeApi()
+    await settle(keeper(other))
+
+    def first(path: str) -> None:
+        if path == CA and "data" not in api.stored[CA]:
+            for theirs in (CA, SERVING, CONFIG_MAP):
+                api.store(theirs, other.stored[theirs])
+
+    api.before_write = first
+    keeping = keeper(api)
+    await keeping.round()
+    assert keeping.problem is None
+    assert api.text(CA, "authorities.json") == other.text(CA, "authorities.json")
+    assert leaf_fits(api)
+
+
+@pytest.mark.parametrize("at", [CA, CONFIG_MAP, SERVING])
+async def test_whoever_dies_at_a_write_leaves_what_the_next_one_goes_on_from(at: str, api: FakeApi) -> None:
+    def die(path: str) -> None:
+        if path == at:
+            raise Crash
+
+    api.before_write = die
+    with pytest.raises(Crash):
+        await keeper(api).round()
+    api.before_write = lambda _path: None
+    known = [each.id for each in authorities.read(api.stored[CA]["data"])] if at != CA else []
+    await settle(keeper(api))
+    assert leaf_fits(api)
+    (held,) = authorities.read(api.stored[CA]["data"])
+    # The one that was stored is the one that is used.
+    assert known in ([], [held.id])
+
+
+FORBIDDEN: Final = Answer(HTTPStatus.FORBIDDEN, {"message": "it is forbidden"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words", "certificate"),
+    [
+        ("GET", CA, "Secret bailiwick-ca cannot be read: it is forbidden", False),
+        ("GET", SERVING, "Secret bailiwick-serving cannot be read: it is forbidden", False),
+        ("PUT", CA, "Secret bailiwick-ca cannot be written: it is forbidden", False),
+        ("PUT", SERVING, "Secret bailiwick-serving cannot be written: it is forbidden", False),
+        ("GET", CONFIG_MAP, "what callers trust cannot be read: it is forbidden", True),
+        ("GET", CONFIGURATION, "what callers trust cannot be read: it is forbidden", True),
+        ("POST", f"{HOME}/configmaps", "ConfigMap bailiwick-ca cannot be written: it is forbidden", True),
+    ],
+)
+async def test_what_is_refused_is_told_and_tried_again(
+    method: str, path: str, words: str, certificate: bool, api: FakeApi
+) -> None:
+    api.refuses = {(method, path): FORBIDDEN}
+    keeping = keeper(api)
+    await settle(keeping)
+    assert keeping.problem == words
+    assert bool(api.text(SERVING, "tls.crt")) is certificate
+    api.refuses = {}
+    await settle(keeping)
+    assert keeping.problem is None
+    assert leaf_fits(api)
+
+
+async def test_who_gets_no_answer_changes_nothing(api: FakeApi) -> None:
+    await settle(keeper(api))
+    before = copy.deepcopy(api.stored)
+    api.refuses = {("GET", SERVING): UnreachableError("no answer")}
+    keeping = keeper(api)
+    assert await keeping.round() == 5
+    assert (keeping.problem, api.stored) == ("no answer", before)
+
+
+async def test_a_defect_of_ours_is_told_without_its_words_and_ends_nothing(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(*_: object) -> None:
+        raise ArithmeticError("what is secret")
+
+    monkeypatch.setattr(issuer, "signer_among", odd)
+    keeping = keeper(api)
+    assert await keeping.round() == 5
+    assert "ArithmeticError" in str(keeping.problem)
+    assert "secret" not in str(keeping.problem)
+    monkeypatch.undo()
+    await settle(keeping)
+    assert (keeping.problem, leaf_fits(api)) == (None, True)
+
+
+async def test_an_error_in_the_place_of_a_secret_replaces_nothing(api: FakeApi) -> None:
+    await settle(keeper(api))
+    before = copy.deepcopy(api.stored)
+    api.refuses = {("GET", CA): Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
+    await settle(keeper(api))
+    assert api.stored == before
+
+
+async def test_whoever_no_longer_leads_writes_nothing(api: FakeApi) -> None:
+    api._may_write = lambda: False
+    keeping = keeper(api)
+    await keeping.round()
+    assert (api.writes, "lease" in str(keeping.problem)) == ([], True)
+
+
+async def test_who_is_undone_over_and_over_does_not_fight_without_rest(api: FakeApi) -> None:
+    keeping = keeper(api)
+    waits = []
+    for _ in range(8):
+        waits.append(await keeping.round())
+        api.store(SERVING, {**api.stored[SERVING], "data": {}})
+    assert waits == [0.5] * 5 + [10] * 3
+
+
+async def test_another_authority_that_was_put_beside_ours_is_not_published(api: FakeApi) -> None:
+    await settle(keeper(api))
+    foreign = Issuing("somebody", TERMS).authority(datetime.now(UTC))
+    ours = api.stored[CONFIG_MAP]["data"]["ca.crt"]
+    api.store(CONFIG_MAP, {**api.stored[CONFIG_MAP], "data": {"ca.crt": ours + foreign.certificate}})
+    serving = api.stored[SERVING]
+    bundle = base64.b64encode((ours + foreign.certificate).encode()).decode()
+    api.store(SERVING, {**serving, "data": {**serving["data"], "ca.crt": bundle}})
+    await settle(keeper(api))
+    assert api.stored[CONFIG_MAP]["data"]["ca.crt"] == ours
+    # Nor when our own are lost: only the one that signed what is served is kept.
+    api.store(CONFIG_MAP, {**api.stored[CONFIG_MAP], "data": {"ca.crt": ours + foreign.certificate}})
+    api.store(SERVING, {**serving, "data": {**serving["data"], "ca.crt": bundle}})
+    api.store(CA, {**api.stored[CA], "data": {}})
+    await settle(keeper(api))
+    assert foreign.id not in issuer.ids(api.stored[CONFIG_MAP]["data"]["ca.crt"])
+    assert len(issuer.ids(api.stored[CONFIG_MAP]["data"]["ca.crt"])) == 2
+
+
+async def test_its_end_is_known_for_the_health(api: FakeApi) -> None:
+    keeping = keeper(api, Terms(frozenset({"pdp"}), leaf_life=timedelta(days=30)))
+    assert keeping.not_after is None
+    await keeping.round()
+    assert keeping.not_after is not None
+    assert timedelta(days=29) < keeping.not_after - datetime.now(UTC) <= timedelta(days=30)
+
+
+async def test_what_somebody_else_issues_is_never_written(api: FakeApi) -> None:
+    await settle(keeper(api))
+    before = copy.deepcopy(api.stored)
+    del api.stored[CONFIG_MAP]
+    api.writes.clear()
+    keeping = External(api, Installation(), interval=10)
+    await settle(keeping)
+    assert (api.writes, keeping.problem) == ([CONFIG_MAP], None)
+    assert {path: api.stored[path] for path in (CA, SERVING)} == {path: before[path] for path in (CA, SERVING)}

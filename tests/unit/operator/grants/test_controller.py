@@ -1,0 +1,405 @@
+"""What is looked up for grants by hand, which wait for what, and how grants are deleted: with answers made to order."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+import pytest
+import structlog
+
+from bailiwick_api.access import Access
+from bailiwick_api.accounts import CANARY_GRANT
+from bailiwick_api.times import stamp
+from bailiwick_api.voidgrants import NONE, Named, VoidGrants
+from bailiwick_operator.grants import lookup as resolving
+from bailiwick_operator.grants.controller import Granting
+from bailiwick_operator.grants.lookup import Resolver
+from bailiwick_operator.kube import Answer, Kube, Method
+from bailiwick_operator.loop.events import Events
+from bailiwick_operator.loop.expiry import Expiries
+from bailiwick_operator.loop.inventory import Inventory, Key, Tick, Ticks
+from bailiwick_operator.loop.status import Writer
+from bailiwick_operator.loop.workqueue import RetryError, Work
+from bailiwick_operator.reconcile.retention import Keeping
+from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy
+from unit.operator.cases import INSTALLATION, RESOLVED, active, by_hand, condition, grant, right_clock, stored
+
+ACCOUNT: Final = "/api/v1/namespaces/agents/serviceaccounts/crm-agent"
+GRANT: Final = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants/agr-wanted"
+SCOPED: Final = gated_rule(approval={"binding": "Scope", "steps": [{"name": "owner", "kind": "Human"}]})
+WORK: Final = Work("ApprovalGrant", "crm", "agr-wanted")
+
+
+class Api(Kube):
+    """Answers as it is told to, takes every status, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.answers: dict[tuple[str, str], Answer] = {
+            ("GET", ACCOUNT): Answer(200, {"metadata": {"uid": "agent-uid"}})
+        }
+        self.asked: list[tuple[str, str, Any]] = []
+
+    async def _request(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        self.asked.append((method, path, body))
+        if path.endswith("/status"):
+            assert isinstance(body, dict)
+            return Answer(HTTPStatus.OK, self.taken(body))
+        return self.answers.get((method, path), Answer(HTTPStatus.NOT_FOUND, {}))
+
+    def taken(self, body: Object) -> Object:
+        version = str(int(body["metadata"]["resourceVersion"]) + 1)
+        before: Object = next(one for one in self.stored() if one["metadata"]["name"] == body["metadata"]["name"])
+        return before | {"status": body["status"], "metadata": {**before["metadata"], "resourceVersion": version}}
+
+    stored: Callable[[], list[Object]] = staticmethod(list)
+
+
+class Proven:
+    """A guard that is proven, or not yet for what was seen so far; counts who asks for a proof."""
+
+    def __init__(self, *, covering: bool = True) -> None:
+        self.covering = covering
+        self.asked = 0
+        self.void = NONE
+
+    def covers(self, _seen: Tick) -> bool:
+        return self.covering
+
+    def ask(self) -> None:
+        self.asked += 1
+
+
+class Leader:
+    """Everything that looks at grants, without the loops."""
+
+    def __init__(self, keeping: Keeping) -> None:
+        self.api = Api()
+        ticks = Ticks()
+        self.policies = Inventory(ticks, lambda _body: None)
+        self.grants = Inventory(ticks, lambda _body: None)
+        self.api.stored = lambda: [seen.body for seen in self.grants.all()]
+        self.again: list[Work] = []
+        self.due: list[Work] = []
+        self.expiries: Expiries[Work] = Expiries(self.due.append)
+        self.resolver: Resolver[Work] = Resolver(self.api, self.policies)
+        writer = Writer(self.api, Events(self.api, "me"))
+        self.shift = 0.0
+        self.clock = right_clock(lambda: time.time() + self.shift)
+        self.granting = Granting(
+            INSTALLATION,
+            self.grants,
+            self.resolver,
+            writer,
+            self.expiries,
+            keeping,
+            self.again.append,
+            clock=self.clock,
+        )
+        self.clock.agree_again = self.granting.clocks_agree
+        self.granting.guard = Proven()  # type: ignore[assignment]
+
+    async def look(self, body: Object | None = None) -> Object:
+        """Take in a grant and look at it; return its status."""
+        if body is not None:
+            self.grants.record(body)
+        await self.granting.look(WORK, lambda _namespace, _endpoint: (Key("crm", "crm-agent"),))
+        seen = self.grants.get(Key("crm", "agr-wanted"))
+        found: Object = (seen.body.get("status") or {}) if seen is not None else {}
+        return found
+
+    def add_policy(self, **spec: object) -> None:
+        written = policy("crm", rules=[SCOPED])
+        body = stored({**written, "spec": {**written["spec"], **spec}})
+        version = 100 + len(self.api.asked) + len(list(self.policies.all()))
+        self.policies.record(changed(body, "metadata.resourceVersion", str(version)))
+
+
+@pytest.fixture
+async def leader(request: pytest.FixtureRequest) -> AsyncIterator[Leader]:
+    made = Leader(getattr(request, "param", Keeping()))
+    yield made
+    await made.api.close()
+
+
+def pending(**fields: object) -> Object:
+    return by_hand(pendingUntilTime=later(hours=1), **fields)
+
+
+class TestResolving:
+    async def test_asks_for_the_account_and_stores_what_it_found(self, leader: Leader) -> None:
+        leader.add_policy()
+        status = await leader.look(pending())
+        assert status["resolved"]["subjectUID"] == "agent-uid"
+        assert [(method, path) for method, path, _ in leader.api.asked] == [
+            ("GET", ACCOUNT),
+            ("PATCH", f"{GRANT}/status"),
+        ]
+
+    async def test_waits_for_the_policies_of_its_endpoint_until_it_is_resolved(self, leader: Leader) -> None:
+        status = await leader.look(pending())
+        assert condition(status, "Ready")["reason"] == "Unresolved"
+        leader.granting.endpoint_changed("crm", "another")
+        assert leader.again == []
+        leader.granting.endpoint_changed("crm", ENDPOINT)
+        assert leader.again == [WORK]
+        leader.add_policy()
+        assert "resolved" in await leader.look()
+        await leader.look()
+        leader.granting.endpoint_changed("crm", ENDPOINT)
+        assert leader.again == [WORK]
+
+    async def test_is_tried_again_by_time(self, leader: Leader) -> None:
+        await leader.look(pending())
+        leader.expiries.call_due(datetime.now(UTC) + timedelta(seconds=25))
+        assert leader.due == []
+        leader.expiries.call_due(datetime.now(UTC) + timedelta(seconds=35))
+        assert leader.due == [WORK]
+
+    async def test_of_an_account_that_is_not_there_waits(self, leader: Leader) -> None:
+        leader.add_policy()
+        del leader.api.answers["GET", ACCOUNT]
+        assert AGENT in condition(await leader.look(pending()), "Ready")["message"]
+
+    async def test_of_an_account_that_cannot_be_read_says_so_and_waits(self, leader: Leader) -> None:
+        leader.add_policy()
+        leader.api.answers["GET", ACCOUNT] = Answer(HTTPStatus.FORBIDDEN, {"message": "no"})
+        status = await leader.look(pending())
+        assert "crm-agent cannot be read: no" in condition(status, "Ready")["message"]
+        assert leader.resolver.waiting(("crm", ENDPOINT)) == (WORK,)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "system:serviceaccount:crm:../../secrets/x",
+            "system:serviceaccount:crm:",
+            "crm-agent",
+            "system:serviceaccount:a:b:c",
+        ],
+    )
+    async def test_never_asks_for_what_is_no_name_of_an_account(self, name: str, leader: Leader) -> None:
+        leader.add_policy()
+        status = await leader.look(pending(subject={"type": "serviceAccount", "id": name}))
+        assert "there is no service account" in condition(status, "Ready")["message"]
+        assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
+
+    async def test_asks_for_no_account_where_the_enforcers_word_is_taken(self, leader: Leader) -> None:
+        identity = {"enforcers": [{"namespace": "crm", "name": "pep"}], "identity": {"verification": "Asserted"}}
+        leader.add_policy(endpointSettings=identity)
+        assert (await leader.look(pending()))["resolved"]["subjectUID"] == f"asserted#{AGENT}"
+        assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
+
+    async def test_looks_nothing_up_before_the_guard_is_proven(self, leader: Leader) -> None:
+        leader.granting.guard = None
+        assert await leader.look(pending()) == {}
+        assert leader.api.asked == []
+
+    async def test_compiles_a_policy_once_for_each_generation_and_keeps_a_few(
+        self, leader: Leader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compiled: list[int] = []
+        monkeypatch.setattr(resolving, "_KEPT", 1)
+
+        def compile_object(body: Object) -> object:
+            compiled.append(body["metadata"]["generation"])
+            return object()
+
+        monkeypatch.setattr(resolving, "compile_object", compile_object)
+        for generation in (1, 1, 2, 2, 1):
+            version = str(200 + len(compiled) * 10 + generation)
+            body = changed(stored(policy("crm")), "metadata.generation", generation)
+            leader.policies._seen.clear()
+            leader.policies.record(changed(body, "metadata.resourceVersion", version))
+            leader.resolver._policy(Key("crm", "crm-agent"))
+        assert compiled == [1, 2, 1]
+
+
+def ended(seconds: float, phase: str = "Withdrawn", **fields: object) -> Object:
+    """Return a grant that ended so many seconds ago."""
+    body = grant(revoked=True, **fields)  # type: ignore[arg-type]
+    moment = stamp(datetime.now(UTC) - timedelta(seconds=seconds))
+    ready = {"type": "Ready", "status": "False", "reason": phase, "message": "", "lastTransitionTime": moment}
+    conditions = [ready | {"observedGeneration": 1}, ready | {"type": "Revoked", "status": "True"}]
+    return body | {"status": {"phase": phase, "observedGeneration": 1, "conditions": conditions}}
+
+
+class TestProof:
+    @pytest.mark.invariant(2)
+    async def test_that_does_not_cover_a_review_lets_it_count_for_nothing_and_is_asked_for(
+        self, leader: Leader
+    ) -> None:
+        guard = Proven(covering=False)
+        leader.granting.guard = guard  # type: ignore[assignment]
+        body = grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"})
+        status = await leader.look(body)
+        assert (status["phase"], status.get("counted"), guard.asked) == ("Pending", None, 1)
+        leader.granting.proven()
+        assert leader.again == [WORK]
+        guard.covering = True
+        status = await leader.look()
+        assert (status["phase"], status["counted"], guard.asked) == ("Active", [{"reviewer": "dave"}], 1)
+        leader.granting.proven()
+        assert leader.again == [WORK]
+
+    @pytest.mark.invariant(2)
+    async def test_of_nobody_lets_a_review_count_for_nothing(self, leader: Leader) -> None:
+        leader.granting.guard = None
+        status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
+        assert (status["phase"], status.get("counted")) == ("Pending", None)
+
+    @pytest.mark.invariant(27)
+    @pytest.mark.parametrize(
+        "void",
+        [VoidGrants({"0b1a": Named("crm", "agr-wanted")}), VoidGrants({}, frozenset({"crm"}))],
+        ids=["alone", "with its namespace"],
+    )
+    async def test_helps_no_grant_that_is_void_by_name(self, leader: Leader, void: VoidGrants) -> None:
+        guard = Proven()
+        leader.granting.guard = guard  # type: ignore[assignment]
+        guard.void = void
+        status: Object = {"phase": "Pending"}
+        assert await leader.look(grant("dave", pendingUntilTime=later(hours=1), status=status)) == status
+        assert (leader.api.asked, guard.asked) == ([], 0)
+
+    async def test_helps_no_grant_that_cannot_be_read(self, leader: Leader) -> None:
+        body = changed(grant("dave", pendingUntilTime=later(hours=1)), "spec.request.steps", "none")
+        assert await leader.look(body) == {}
+        assert leader.api.asked == []
+
+
+class TestRetention:
+    async def test_deletes_the_very_version_that_was_judged(self, leader: Leader) -> None:
+        leader.api.answers["DELETE", GRANT] = Answer(200, {})
+        with structlog.testing.capture_logs() as log:
+            await leader.look(ended(86401))
+        ((method, path, body),) = leader.api.asked
+        assert (method, path) == ("DELETE", GRANT)
+        assert body["preconditions"] == {"uid": "0b1a", "resourceVersion": "100"}
+        assert [entry["event"] for entry in log] == ["grant deleted"]
+        assert leader.grants.get(Key("crm", "agr-wanted")) is None
+
+    async def test_comes_back_when_its_time_has_come(self, leader: Leader) -> None:
+        await leader.look(ended(86000))
+        assert leader.api.asked == []
+        leader.expiries.call_due(datetime.now(UTC) + timedelta(seconds=390))
+        assert leader.due == []
+        leader.expiries.call_due(datetime.now(UTC) + timedelta(seconds=405))
+        assert leader.due == [WORK]
+
+    async def test_looks_again_at_one_that_moved_on(self, leader: Leader) -> None:
+        leader.api.answers["DELETE", GRANT] = Answer(HTTPStatus.CONFLICT, {})
+        await leader.look(ended(86401))
+        assert leader.grants.get(Key("crm", "agr-wanted")) is not None
+        leader.expiries.call_due(datetime.now(UTC) + timedelta(seconds=6))
+        assert leader.due == [WORK]
+
+    async def test_of_one_that_is_gone_already_is_done(self, leader: Leader) -> None:
+        with structlog.testing.capture_logs() as log:
+            await leader.look(ended(86401))
+        assert log == []
+        assert leader.grants.get(Key("crm", "agr-wanted")) is None
+
+    async def test_that_is_refused_comes_again(self, leader: Leader) -> None:
+        leader.api.answers["DELETE", GRANT] = Answer(HTTPStatus.FORBIDDEN, {"message": "not yet"})
+        with pytest.raises(RetryError, match="was not deleted: not yet"):
+            await leader.look(ended(86401))
+
+    @pytest.mark.parametrize("leader", [Keeping(timedelta(days=1), 1)], indirect=True)
+    async def test_brings_back_those_that_a_newer_one_pushes_out(self, leader: Leader) -> None:
+        await leader.look(ended(7200))
+        newer = changed(changed(ended(60), "metadata.name", "agr-newer"), "metadata.uid", "newer")
+        leader.grants.record(newer)
+        await leader.granting.look(Work("ApprovalGrant", "crm", "agr-newer"), lambda *_: ())
+        leader.expiries.call_due(datetime.now(UTC))
+        assert leader.due == [WORK]
+
+    async def test_waits_for_what_is_to_be_written_first(self, leader: Leader) -> None:
+        body = changed(ended(86401), "metadata.generation", 2)
+        await leader.look(body)
+        assert [(method, path) for method, path, _ in leader.api.asked] == [("PATCH", f"{GRANT}/status")]
+
+    async def test_never_touches_the_canary(self, leader: Leader) -> None:
+        body = changed(ended(86401), "metadata.name", CANARY_GRANT)
+        body = changed(body, "metadata.namespace", INSTALLATION.namespace)
+        leader.grants.record(body)
+        await leader.granting.look(Work("ApprovalGrant", INSTALLATION.namespace, CANARY_GRANT), lambda *_: ())
+        assert leader.api.asked == []
+
+    async def test_forgets_what_is_gone(self, leader: Leader) -> None:
+        await leader.look(ended(10))
+        leader.grants.forget(ended(10))
+        await leader.look()
+        assert len(leader.granting._kept) == 0
+        assert leader.expiries._live == {}
+
+
+async def test_what_is_resolved_is_not_looked_up_again(leader: Leader) -> None:
+    await leader.look(pending(status={"phase": "Pending", "resolved": RESOLVED}))
+    assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
+
+
+class TestTheClock:
+    """AB-11."""
+
+    @pytest.mark.invariant(12)
+    @pytest.mark.parametrize("seconds", [-600.0, -31.0, 31.0, 172_800.0])
+    async def test_that_is_off_lets_no_review_count_until_it_is_right(self, leader: Leader, seconds: float) -> None:
+        leader.shift = seconds
+        status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
+        assert (status["phase"], status.get("counted")) == ("Pending", None)
+        assert leader.granting.guard.asked == 0  # type: ignore[union-attr]
+        leader.shift = 0.0
+        await self.agree(leader)
+        assert leader.again == [WORK]
+        assert (await leader.look())["phase"] == "Active"
+
+    @pytest.mark.invariant(12)
+    @pytest.mark.parametrize("seconds", [-600.0, 172_800.0])
+    async def test_that_is_off_opens_and_ends_nothing(self, leader: Leader, seconds: float) -> None:
+        leader.shift = seconds
+        for body in (
+            grant(pendingUntilTime=later(hours=1)),
+            grant("dave", "erin", pendingUntilTime=later(hours=1), decision="Deny"),
+            grant(pendingUntilTime=later(hours=-1)),
+        ):
+            leader.grants._seen.clear()
+            assert await leader.look(body) == {}
+        assert leader.api.asked == []
+
+    @pytest.mark.invariant(12, 22)
+    @pytest.mark.parametrize("seconds", [-600.0, 172_800.0])
+    async def test_that_is_off_deletes_nothing(self, leader: Leader, seconds: float) -> None:
+        leader.api.answers["DELETE", GRANT] = Answer(200, {})
+        leader.shift = seconds
+        await leader.look(ended(60 if seconds > 0 else 86_401))
+        assert leader.api.asked == []
+        leader.expiries.call_due(datetime.now(UTC) + timedelta(days=30))
+        assert leader.due == []
+        leader.shift = 0.0
+        await self.agree(leader)
+        assert leader.again == [WORK]
+
+    @pytest.mark.invariant(13)
+    async def test_that_is_off_still_ends_what_is_revoked_and_by_the_api_servers_time(self, leader: Leader) -> None:
+        leader.shift = -600.0
+        status = await leader.look(
+            grant("dave", status=active(counted=[{"reviewer": "dave"}], notAfterTime=later(hours=1)), revoked=True)
+        )
+        assert status["phase"] == "Revoked"
+        since = datetime.fromisoformat(condition(status, "Revoked")["lastTransitionTime"])
+        assert since >= datetime.now(UTC) - timedelta(seconds=5)
+
+    @staticmethod
+    async def agree(leader: Leader) -> None:
+        """Let the clocks agree for as long as it takes to be believed."""
+        leader.clock._apart_at = float("-inf")
+        leader.clock.look()

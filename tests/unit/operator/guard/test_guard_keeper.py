@@ -1,0 +1,346 @@
+"""The keeper of the proof: what it records, what it makes void, and that a crash at any point forges nothing."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_operator.guard.keeper import GuardKeeper
+from bailiwick_operator.kube import UnreachableError
+from bailiwick_operator.loop.inventory import Ticks
+from bailiwick_operator.reconcile.guard import Record, read_record
+from bailiwick_operator.reconcile.transitions import Told
+from support.objects import Object
+from unit.operator.cases import INSTALLATION, active, grant, right_clock
+from unit.operator.fakeapi import Crash, FakeApi
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+def keeper(api: FakeApi, ticks: Ticks | None = None, proven: Callable[[], None] = lambda: None) -> GuardKeeper:
+    """Return the keeper of a process that has just started."""
+    return GuardKeeper(api, INSTALLATION, ticks or Ticks(), interval=60, settle=0, now=right_clock().now, proven=proven)
+
+
+def named(name: str, *reviewers: str, status: Object | None = None) -> Object:
+    """Return a grant to be stored."""
+    body = grant(*reviewers, status=status)
+    return body | {"metadata": {"namespace": "crm", "name": name}}
+
+
+def record_of(api: FakeApi) -> Record:
+    record = read_record(api.config_map)
+    assert record is not None
+    return record
+
+
+def phase_of(api: FakeApi, name: str) -> str | None:
+    return (api.grants["crm", name].get("status") or {}).get("phase")
+
+
+async def proven_api() -> FakeApi:
+    """Return a server whose guard is recorded."""
+    api = FakeApi()
+    fresh = keeper(api)
+    assert not await fresh.round()
+    assert await fresh.round()
+    api.writes.clear()
+    return api
+
+
+class TestTheFirstProof:
+    async def test_makes_void_what_was_there_before(self) -> None:
+        api = FakeApi()
+        api.store(named("early", "dave"))
+        await keeper(api).round()
+        assert phase_of(api, "early") == "Expired"
+        assert api.grants["crm", "early"]["status"]["voided"] == [{"reviewer": "dave"}]
+
+    async def test_tells_of_what_it_made_void(self) -> None:
+        api = FakeApi()
+        early = api.store(named("early", "dave"))
+        told: list[tuple[Object, Object]] = []
+
+        def fallen(grant: Object, status: Object) -> None:
+            told.append((grant, status))
+
+        fresh = GuardKeeper(
+            api,
+            INSTALLATION,
+            Ticks(),
+            interval=60,
+            settle=0,
+            now=right_clock().now,
+            proven=lambda: None,
+            fallen=fallen,
+        )
+        await fresh.round()
+        await fresh.round()
+        assert [(grant["metadata"]["uid"], status["phase"]) for grant, status in told] == [
+            (early["metadata"]["uid"], "Expired")
+        ]
+
+    async def test_covers_nothing_and_the_next_one_does(self) -> None:
+        api, ticks = FakeApi(), Ticks()
+        fresh, seen = keeper(api, ticks), ticks()
+        await fresh.round()
+        assert not fresh.covers(seen)
+        await fresh.round()
+        assert fresh.covers(seen)
+
+    async def test_leaves_the_canary_alone(self) -> None:
+        api = FakeApi()
+        await keeper(api).round()
+        assert [write for write in api.writes if "bailiwick-canary" in write] == []
+
+
+class TestAProofOfTheSameGuard:
+    async def test_makes_nothing_void_however_long_nobody_was_there(self) -> None:
+        api = await proven_api()
+        api.store(named("honest", "dave"))
+        api.store(named("used", "dave", status=active()))
+        assert await keeper(api).round()
+        assert (phase_of(api, "honest"), phase_of(api, "used")) == (None, "Active")
+
+    async def test_covers_what_was_seen_before_it_began_and_nothing_else(self) -> None:
+        api, ticks = await proven_api(), Ticks()
+        going_on = keeper(api, ticks)
+        before = ticks()
+        await going_on.round()
+        after = ticks()
+        assert going_on.covers(before)
+        assert not going_on.covers(after)
+
+    async def test_records_the_version_from_before_the_guards_were_read(self) -> None:
+        api = await proven_api()
+        floor = api.revision
+
+        def written_meanwhile(path: str) -> None:
+            if path in api.guards:
+                api.before_read = lambda _path: None
+                api.store(named("meanwhile"))
+
+        api.before_read = written_meanwhile
+        await keeper(api).round()
+        assert record_of(api).version == floor
+
+    async def test_tells_whoever_waits(self) -> None:
+        told: list[bool] = []
+        api = await proven_api()
+        await keeper(api, proven=lambda: told.append(True)).round()
+        assert told == [True]
+
+
+@pytest.mark.invariant(27)
+class TestAGuardThatIsNotInForce:
+    @pytest.mark.parametrize("how", ["gone", "changed", "without effect", "RBAC", "a lookalike", "another rule"])
+    async def test_is_never_recorded_and_covers_nothing(self, how: str) -> None:
+        api, ticks = await proven_api(), Ticks()
+        going_on, seen = keeper(api, ticks), ticks()
+        await going_on.round()
+        before = record_of(api)
+        if how == "without effect":
+            api.enforced = False
+        elif how in {"RBAC", "a lookalike", "another rule"}:
+            api.refused_by = how
+        else:
+            path = min(api.guards)
+            api.guards[path]["spec"] = {} if how == "changed" else api.guards[path]["spec"]
+            if how == "gone":
+                del api.guards[path]
+        assert not await going_on.round()
+        assert not going_on.covers(seen)
+        assert going_on.problem is not None
+        assert record_of(api) == before
+
+    async def test_lets_nothing_count_that_came_while_it_was_not(self) -> None:
+        api = await proven_api()
+        going_on = keeper(api)
+        api.enforced = False
+        await going_on.round()
+        api.store(named("forged", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        api.touch_guard()
+        api.enforced = True
+        await going_on.round()
+        assert phase_of(api, "forged") == "Lapsed"
+
+    async def test_says_what_is_wrong(self) -> None:
+        api = await proven_api()
+        api.enforced = False
+        going_on = keeper(api)
+        await going_on.round()
+        assert "bailiwick-grants-open is not in force" in (going_on.problem or "")
+
+
+@pytest.mark.invariant(27)
+class TestAGuardThatWasTouched:
+    async def test_leaves_what_was_there_before_the_last_proof(self) -> None:
+        api = await proven_api()
+        api.store(named("old", "dave", status=active()))
+        await keeper(api).round()
+        api.touch_guard()
+        await keeper(api).round()
+        assert phase_of(api, "old") == "Active"
+
+    async def test_makes_void_what_came_after_it(self) -> None:
+        api = await proven_api()
+        api.touch_guard()
+        api.store(named("forged", "dave"))
+        api.store(named("forged-status", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        await keeper(api).round()
+        assert (phase_of(api, "forged"), phase_of(api, "forged-status")) == ("Expired", "Lapsed")
+
+    async def test_is_not_recorded_when_it_is_touched_again_while_it_settles(self) -> None:
+        api = await proven_api()
+        before = record_of(api)
+        api.touch_guard()
+        reads = 0
+
+        def touched(path: str) -> None:
+            nonlocal reads
+            reads += path in api.guards
+            if reads == len(api.guards) + 1:
+                api.touch_guard()
+
+        api.before_read = touched
+        going_on = keeper(api)
+        assert not await going_on.round()
+        assert "were changed while they were proven" in (going_on.problem or "")
+        assert record_of(api) == before
+
+    async def test_makes_void_what_moved_between_list_and_write(self) -> None:
+        api = await proven_api()
+        api.touch_guard()
+        api.store(named("forged"))
+
+        def reviewed(_what: str) -> None:
+            api.before_write = lambda _what: None
+            forged = api.grants["crm", "forged"]
+            api.store(forged | {"spec": named("forged", "dave")["spec"]})
+
+        api.before_write = reviewed
+        await keeper(api).round()
+        assert api.grants["crm", "forged"]["status"]["voided"] == [{"reviewer": "dave"}]
+
+    async def test_does_not_overwrite_the_record_of_another_leader(self) -> None:
+        api = await proven_api()
+        api.touch_guard()
+
+        def another(what: str) -> None:
+            assert api.config_map is not None
+            if "configmaps" in what:
+                api.config_map["metadata"]["resourceVersion"] = "another"
+
+        api.before_write = another
+        going_on = keeper(api)
+        before = record_of(api)
+        assert not await going_on.round()
+        assert record_of(api) == before
+        assert "cannot be recorded" in (going_on.problem or "")
+
+
+@pytest.mark.invariant(27)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(5))
+async def test_a_crash_at_any_write_makes_the_same_things_void_again(number: int, when: str) -> None:
+    api = await proven_api()
+    api.touch_guard()
+    api.store(named("forged-review", "dave"))
+    api.store(named("forged-status", "dave", status=active(counted=[{"reviewer": "dave"}])))
+    api.store(named("forged-counted", "dave", status={"phase": "Pending", "counted": [{"reviewer": "dave"}]}))
+    old = record_of(api)
+    api.crash_at = lambda at, what: (at, what) == (number, when)
+    with suppress(Crash):
+        await keeper(api).round()
+    names = ("forged-review", "forged-status", "forged-counted")
+    if record_of(api) != old:
+        # Once it is recorded, nothing is left that could count.
+        assert {phase_of(api, name) for name in names} <= TERMINAL_PHASES
+    api.crash_at = lambda _at, _what: False
+    restarted = keeper(api)
+    while not await restarted.round():
+        pass
+    assert [phase_of(api, name) for name in names] == ["Expired", "Lapsed", "Expired"]
+    assert api.grants["crm", "forged-review"]["status"]["voided"] == [{"reviewer": "dave"}]
+
+
+@pytest.mark.invariant(27)
+class TestARecordThatIsGone:
+    async def test_makes_everything_void_that_is_not_over(self) -> None:
+        api = await proven_api()
+        api.store(named("honest", "dave", status=active()))
+        await keeper(api).round()
+        api.config_map = None
+        await keeper(api).round()
+        assert phase_of(api, "honest") == "Lapsed"
+        assert record_of(api).fingerprint.startswith("sha256:")
+
+    async def test_and_one_that_nobody_can_read_are_the_same(self) -> None:
+        api = await proven_api()
+        api.store(named("honest", "dave", status=active()))
+        await keeper(api).round()
+        assert api.config_map is not None
+        api.config_map["data"]["resourceVersion"] = "many"
+        await keeper(api).round()
+        assert phase_of(api, "honest") == "Lapsed"
+
+
+class TestACanaryThatSomebodyWroteTo:
+    async def test_is_made_anew_or_nothing_is_proven(self) -> None:
+        api = await proven_api()
+        key = (INSTALLATION.namespace, "bailiwick-canary")
+        api.store(api.grants[key] | {"status": active()})
+        going_on = keeper(api)
+        with pytest.raises(AssertionError):
+            # The fake knows no deletion, and that it is asked for one is the point.
+            await going_on.round()
+        assert api.grants[key]["status"]["phase"] == "Lapsed"
+
+
+@pytest.mark.invariant(27)
+class TestWhoBreaksTheGlass:
+    async def test_ab_50_is_told_of_once_and_counted_and_that_it_is_whole_again(self) -> None:
+        api = await proven_api()
+        going_on, told = keeper(api), list[Told]()
+        going_on.tell = told.append
+        await going_on.round()
+        assert (going_on.falls, told) == (0, [])
+        api.enforced = False
+        for _ in range(3):
+            await going_on.round()
+        assert [(one.type, one.reason) for one in told] == [("Warning", "GuardNotProven")]
+        assert "is not in force" in told[0].note
+        assert going_on.falls == 1
+        api.store(named("forged", "dave"))
+        api.touch_guard()
+        api.enforced = True
+        await going_on.round()
+        await going_on.round()
+        assert [(one.type, one.reason) for one in told[1:]] == [("Warning", "GuardChanged"), ("Normal", "GuardProven")]
+        assert "1 grants that came in meanwhile are void" in told[1].note
+        assert (going_on.falls, going_on.made_void) == (1, 1)
+
+    async def test_ab_50_and_mends_it_before_anybody_looks_is_told_of_all_the_same(self) -> None:
+        api = await proven_api()
+        going_on, told = keeper(api), list[Told]()
+        going_on.tell = told.append
+        await going_on.round()
+        api.touch_guard()
+        await going_on.round()
+        assert [(one.type, one.reason) for one in told] == [("Warning", "GuardChanged")]
+        assert going_on.falls == 1
+
+    async def test_is_not_the_api_server_that_is_away(self) -> None:
+        api = await proven_api()
+        going_on, told = keeper(api), list[Told]()
+        going_on.tell = told.append
+        await going_on.round()
+
+        def away(_path: str) -> None:
+            raise UnreachableError
+
+        api.before_read = away
+        await going_on.round()
+        assert going_on.problem is not None
+        assert (going_on.falls, told) == (0, [])

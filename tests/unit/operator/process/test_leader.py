@@ -1,0 +1,108 @@
+"""The election with a lease that misbehaves: nobody leads longer than the lease allows, whatever goes wrong."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import ApiClient, Configuration
+
+from bailiwick_operator.process.leader import Leadership, LostLeaseError
+from bailiwick_operator.settings import LeaseTimes
+
+Try = Callable[[], Coroutine[Any, Any, bool]]
+
+
+def candidate(tried: Try, duration: int = 8) -> Leadership:
+    # The shortest times that the library takes, with room for a busy machine before the lease ends.
+    leadership = Leadership(ApiClient(Configuration()), "bailiwick-system", "me", LeaseTimes(duration, 2, 1))
+    leadership._election.try_acquire_or_renew = tried  # type: ignore[method-assign]
+    return leadership
+
+
+def answers(*results: bool | Exception) -> Try:
+    """Give these results, the last for ever."""
+    left = list(results)
+
+    async def tried() -> bool:
+        result = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return tried
+
+
+class TestFollowing:
+    @pytest.mark.parametrize("error", [OSError("no route"), AssertionError("the library"), ValueError("garbage")])
+    async def test_goes_on_whatever_fails(self, error: Exception) -> None:
+        leadership = candidate(answers(error, True))
+        assert await leadership.acquire(asyncio.Event())
+        assert leadership.valid()
+
+    async def test_ends_when_told_though_the_answer_never_comes(self) -> None:
+        async def never() -> bool:
+            await asyncio.sleep(60)
+            return True
+
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, stop.set)
+        async with asyncio.timeout(1):
+            assert not await candidate(never).acquire(stop)
+
+    async def test_is_not_leading(self) -> None:
+        assert not candidate(answers(False)).valid()
+
+
+class TestLeading:
+    @pytest.mark.parametrize("failure", [False, OSError("no route"), AssertionError("the library")], ids=str)
+    async def test_is_lost_when_no_renewal_succeeds_within_the_deadline(self, failure: bool | Exception) -> None:
+        leadership = candidate(answers(True, failure))
+        await leadership.acquire(asyncio.Event())
+        began = time.monotonic()
+        with pytest.raises(LostLeaseError, match="could not be renewed within 2 s"):
+            await leadership.hold(asyncio.Event())
+        assert 2 <= time.monotonic() - began < 6
+
+    async def test_is_lost_before_the_lease_ends_though_the_answer_never_comes(self) -> None:
+        first = True
+
+        async def hangs() -> bool:
+            nonlocal first
+            if first:
+                first = False
+                return True
+            await asyncio.sleep(60)
+            return True
+
+        leadership = candidate(hangs)
+        await leadership.acquire(asyncio.Event())
+        with pytest.raises(LostLeaseError):
+            await leadership.hold(asyncio.Event())
+        assert leadership.valid()
+
+    async def test_is_kept_through_failures_that_are_shorter(self) -> None:
+        leadership = candidate(answers(True, OSError("no route"), True))
+        stop = asyncio.Event()
+        await leadership.acquire(stop)
+        asyncio.get_running_loop().call_later(2.5, stop.set)
+        await leadership.hold(stop)
+        assert leadership.valid()
+
+    async def test_counts_from_the_start_of_a_renewal_not_from_its_end(self) -> None:
+        async def slow() -> bool:
+            await asyncio.sleep(0.5)
+            return True
+
+        leadership = candidate(slow)
+        began = time.monotonic()
+        await leadership.acquire(asyncio.Event())
+        assert leadership._renewed < began + 0.4
+
+    async def test_is_over_by_our_own_clock_when_nobody_renews(self) -> None:
+        leadership = candidate(answers(True), duration=3)
+        await leadership.acquire(asyncio.Event())
+        assert leadership.valid()
+        await asyncio.sleep(3.1)
+        assert not leadership.valid()
