@@ -155,6 +155,15 @@ class Code:
         return f"`{self.name}`"
 
 
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """One invariant. `places`: where it is enforced."""
+
+    number: int
+    holds: str
+    places: tuple[Place, ...]
+
+
 def expressions() -> frozenset[tuple[str, str]]:
     """Return guard and message of every expression that is shipped."""
     return _expressions()

@@ -13,8 +13,8 @@ from typing import Final
 
 import enforced
 import page
-from enforced import Expression
-from invariants import INVARIANTS, NUMBERS, Invariant
+from enforced import Expression, Invariant
+from invariants import INVARIANTS, NUMBERS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATH: Final = ROOT / "docs" / "approvals.md"

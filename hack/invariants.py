@@ -4,21 +4,10 @@ Holds: the numbers are those of the reference from which they come, and stay. Wh
 sentence says so; what is not offered says that. Tests name an invariant by `@pytest.mark.invariant(number)`.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api import cel, guards
-from enforced import Code, Field, NoField, Place, Role, SchemaRule, deleting, opening, reviewing, writing_status
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """One invariant. `places`: where it is enforced."""
-
-    number: int
-    holds: str
-    places: tuple[Place, ...]
-
+from enforced import Code, Field, Invariant, NoField, Role, SchemaRule, deleting, opening, reviewing, writing_status
 
 _BY_HAND: Final = "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
 _NO_OWNERS: Final = "a grant has no owner references and no finalizers"
@@ -28,7 +17,7 @@ _TALLY: Final = Code("bailiwick_engine.approval.quorum.tally")
 _DEVIATIONS: Final = Code("bailiwick_engine.approval.fingerprint.deviations")
 _ANSWERS: Final = Code("bailiwick_engine.approval.grants.answers")
 _CURRENT: Final = Code("bailiwick_engine.approval.grants.current")
-_CONSUME: Final = Code("bailiwick_webhook.consume.Consumer.consume")
+_CONSUME: Final = Code("bailiwick_webhook.approvals.consumer.Consumer.consume")
 
 INVARIANTS: Final = (
     Invariant(
@@ -78,7 +67,10 @@ INVARIANTS: Final = (
         4,
         "No link and no task id carries authority. The decision point has no path that reviews, and tells of a task"
         " only to enforcers of its endpoint: a review is a write at the API server, under one's own login.",
-        (reviewing("verb approve needed on the endpointpolicy of the step"), Code("bailiwick_webhook.pdp.Pdp.task")),
+        (
+            reviewing("verb approve needed on the endpointpolicy of the step"),
+            Code("bailiwick_webhook.pipeline.pdp.Pdp.task"),
+        ),
     ),
     Invariant(
         5,
@@ -157,7 +149,7 @@ INVARIANTS: Final = (
         11,
         "The same `X-Request-ID` of the same enforcer for the same call takes one use within 30 seconds, on every"
         " replica; a dry run takes none.",
-        (Code("bailiwick_webhook.consume.Consumer.taken_before"), _CONSUME),
+        (Code("bailiwick_webhook.approvals.consumer.Consumer.taken_before"), _CONSUME),
     ),
     Invariant(
         12,
@@ -244,7 +236,7 @@ INVARIANTS: Final = (
         " once is not offered.",
         (
             Code("bailiwick_engine.approval.grants.grant_name"),
-            Code("bailiwick_webhook.throttle.Throttle"),
+            Code("bailiwick_webhook.approvals.throttle.Throttle"),
             opening("the label bailiwick.dev/subject belongs to the decision point"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.pendingPerSubject"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.requestsPerHour"),
@@ -343,8 +335,3 @@ INVARIANTS: Final = (
     ),
 )
 NUMBERS: Final = frozenset(invariant.number for invariant in INVARIANTS)
-
-
-def numbers_of(place: Place) -> tuple[int, ...]:
-    """Return the invariants that something serves."""
-    return tuple(invariant.number for invariant in INVARIANTS if place in invariant.places)

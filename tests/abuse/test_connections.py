@@ -17,7 +17,7 @@ import pytest
 import requests
 import yaml
 
-from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.shares.bounds import Bounds
 from support.objects import AGENT
 from support.pdp.asking import evaluation
 from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, trusting

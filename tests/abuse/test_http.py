@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
-from bailiwick_webhook.http.bounds import PACE
+from bailiwick_webhook.http.shares.bounds import PACE
 from support.pdp import asking
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant

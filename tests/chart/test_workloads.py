@@ -7,7 +7,7 @@ import pytest
 
 from bailiwick_engine.budget.ledger import MIB, Budget
 from bailiwick_operator import settings as operator_settings
-from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
+from bailiwick_webhook.process import flags as webhook_flags, settings as webhook_settings
 from support import charts
 from support.charts import Rendering, Values
 from support.objects import Object

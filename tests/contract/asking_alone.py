@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import ClientSession
 
-from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.http.transport.server import serve
 from support.objects import Object, policy, rule
 from support.pdp.alone import Alone, subject_token
 from support.pdp.asking import Said

@@ -15,8 +15,8 @@ from bailiwick_api.admission import PATH
 from bailiwick_webhook.admission import bench as benches
 from bailiwick_webhook.admission.bench import Bench
 from bailiwick_webhook.http.admission import Validate
-from bailiwick_webhook.http.quota import Quota
-from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.http.shares.quota import Quota
+from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.table import Admission
 from contract.asking_alone import PEP, TENANT, body, stored
 from support.admission.reviews import UID, large, sent

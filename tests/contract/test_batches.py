@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings as hypothesis, strategies as st
 
-from bailiwick_webhook import decision
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
+from bailiwick_webhook.pipeline import decision
 from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_webhook import flags, settings
+from bailiwick_webhook.process import flags, settings
 
 FLAGS: Final = {
     "--admission-connections",

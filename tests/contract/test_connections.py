@@ -11,8 +11,8 @@ from typing import Final, Self
 
 import pytest
 
-from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.metrics.table import Port, Who
 from bailiwick_webhook.tls.context import hardened

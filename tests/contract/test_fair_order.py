@@ -14,10 +14,10 @@ from typing import Final
 
 import pytest
 
-from bailiwick_webhook.http import connections
-from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.pacing import Pacer
-from bailiwick_webhook.http.server import Server, serve
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.http.transport import connections
+from bailiwick_webhook.http.transport.pacer import Pacer
+from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.table import Handshake, Port
 from bailiwick_webhook.tls.context import hardened
 from contract.asking_alone import PEP, STRANGER, body, stored

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import pytest
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.http.bounds import Bounds
+from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.metrics.table import Overload, Use, Who

@@ -6,10 +6,10 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.places import enforcer, other
 from bailiwick_webhook.http.problems import ProblemError
-from bailiwick_webhook.http.rates import Rates
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.http.shares.rates import Rates
+from bailiwick_webhook.http.shares.slots import enforcer, other
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Overload, Who
 from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
@@ -46,7 +46,7 @@ async def test_what_is_over_the_rate_is_refused_before_anything_is_decided(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last, more = PATHS[path]
-    monkeypatch.setattr("bailiwick_webhook.http.rates.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("bailiwick_webhook.http.shares.rates.time.monotonic", lambda: 0.0)
     async with asking(Alone([stored(rule(), gated_rule())], bounds=BOUNDS, cluster=Uses())) as ask:
         for _ in range(RATE):
             assert (await ask.post("evaluation", body())).status == 200

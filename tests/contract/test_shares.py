@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.http.bounds import Bounds, Pace
+from bailiwick_webhook.http.shares.bounds import Bounds, Pace
 from bailiwick_webhook.identity.tokens import Proven, Refused
 from bailiwick_webhook.metrics.table import Overload, Port, Who
 from contract.asking_alone import PEP, STRANGER, TENANT, Asking, asking, body, stored

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
-from bailiwick_webhook.http.server import Server, serve
+from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.table import Port
 from contract.asking_alone import PEP, STRANGER, stored
 from support.pdp.alone import Alone

@@ -11,12 +11,12 @@ from typing import Any, Final, cast
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_webhook.approvals.consumer import Consumer
+from bailiwick_webhook.approvals.grantlocks import Turns
+from bailiwick_webhook.approvals.livereads import LiveReads
+from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
-from bailiwick_webhook.consume import Consumer
-from bailiwick_webhook.livereads import LiveReads
-from bailiwick_webhook.opening import Opener
-from bailiwick_webhook.pdp import Pdp
-from bailiwick_webhook.turns import Turns
+from bailiwick_webhook.pipeline.pdp import Pdp
 from property.lifeserver import Op, Server, Wire
 from support.objects import Object
 from support.pdp.alone import StaticStore

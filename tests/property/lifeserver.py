@@ -17,8 +17,8 @@ from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_engine.approval.grants import parse
 from bailiwick_operator.reconcile.approvalgrant import OWNED
+from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR
 from bailiwick_webhook.cluster.client import Answer
-from bailiwick_webhook.consume import IDEMPOTENT_FOR
 from support.objects import Object
 from unit.engine.cases import NOW, at
 

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.problems import ProblemError
-from bailiwick_webhook.http.server import Server, serve
+from bailiwick_webhook.http.transport.server import Server, serve
 from property import handjson, reference
 from property.handjson import NotStrictError
 from property.reference import Facts, World

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from hypothesis import given, strategies as st
 
-from bailiwick_webhook.http.bounds import Parts
-from bailiwick_webhook.http.conntable import ConnectionTable, Entry
+from bailiwick_webhook.http.shares.bounds import Parts
+from bailiwick_webhook.http.shares.conntable import ConnectionTable, Entry
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Closing, Port, Who
 

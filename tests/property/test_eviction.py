@@ -3,7 +3,7 @@
 from hypothesis import given, strategies as st
 
 from bailiwick_webhook.fairqueue import FairQueue
-from bailiwick_webhook.http.eviction import EvictionQueue
+from bailiwick_webhook.http.shares.eviction import EvictionQueue
 
 HOLDERS = st.sampled_from("abcd")
 # Add for a holder, remove the n-th that is there, or evict.

@@ -17,11 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_operator.reconcile.approvalgrant import Observed, reconcile
+from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
-from bailiwick_webhook.consume import IDEMPOTENT_FOR
-from bailiwick_webhook.decision import Decision
-from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.pipeline.decision import Decision
+from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writer import RecordFailedError
 from property.lifereplica import INSTALLATION, Flight, Replica
 from property.lifeserver import Op, Server, Use, phase

@@ -4,9 +4,9 @@ from collections import Counter
 
 from hypothesis import given, strategies as st
 
-from bailiwick_webhook.http.bounds import Parts
-from bailiwick_webhook.http.places import Place, Places, Sender, enforcer, other
 from bailiwick_webhook.http.problems import ProblemError
+from bailiwick_webhook.http.shares.bounds import Parts
+from bailiwick_webhook.http.shares.slots import Place, Places, Sender, enforcer, other
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Who
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_webhook.http import authzen, batch
+from bailiwick_webhook.http.authzen import evaluations, messages
 from bailiwick_webhook.http.problems import ProblemError
 
 # Mostly right, so that the parsers get far.
@@ -58,7 +58,7 @@ def read(parse: Any, body: dict[str, Any]) -> Any:  # noqa: ANN401 - an evaluati
 
 
 def _comparable(found: Any) -> Any:  # noqa: ANN401 - likewise
-    if isinstance(found, batch.Batch):
+    if isinstance(found, evaluations.Batch):
         return [_told(item) if isinstance(item, ProblemError) else _comparable(item) for item in found.items]
     # With types: in Python True is 1.
     return repr(found)
@@ -66,21 +66,21 @@ def _comparable(found: Any) -> Any:  # noqa: ANN401 - likewise
 
 @given(bodies)
 def test_an_evaluation_is_read_alike_at_a_glance_and_strictly(body: dict[str, Any]) -> None:
-    assert read(authzen.parse, body) == read(authzen.parse_strictly, body)
+    assert read(messages.parse, body) == read(messages.parse_strictly, body)
 
 
 @given(bodies, st.lists(st.one_of(bodies, st.fixed_dictionaries({}, optional=MEMBERS), odd), max_size=4))
 def test_a_batch_is_read_alike_at_a_glance_and_strictly(body: dict[str, Any], items: list[Any]) -> None:
     whole = {**body, "evaluations": items}
-    found = read(batch.parse, whole)
+    found = read(evaluations.parse, whole)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(authzen, "plainly_said", lambda *_: None)
-        assert found == read(batch.parse, whole)
+        patched.setattr(messages, "plainly_said", lambda *_: None)
+        assert found == read(evaluations.parse, whole)
 
 
 def test_what_bodies_are_like_every_day_is_read_at_a_glance() -> None:
     subject, action = {"type": "user", "id": "x"}, {"name": "x"}
     context = {"evidence": {"subject_token": "x"}, "intent": "x", "explain": True, "args": {}, "tenant": {"id": 7}}
-    said = authzen.plainly_said(subject, context)
+    said = messages.plainly_said(subject, context)
     assert said is not None
-    assert authzen.plainly(said, action, {"type": "x", "id": "x", "properties": {"a": 1}}) is not None
+    assert messages.plainly(said, action, {"type": "x", "id": "x", "properties": {"a": 1}}) is not None

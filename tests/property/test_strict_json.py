@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 from hypothesis import example, given, strategies as st
 
-from bailiwick_webhook import strictjson
 from bailiwick_webhook.http import body
 from bailiwick_webhook.http.problems import ProblemError
 from bailiwick_webhook.identity import compact
+from bailiwick_webhook.ijson import fast
 
 # Few names, so that a member often stands twice; colons and escapes, which the proof counts by.
 NAMES: Final = ("a", "b", ":", "a:b", "", "\\", '"', "é", "\ud800", "\udc00a", "\U0001f600", "\u2028", "\x00")
@@ -80,7 +80,7 @@ def _typed(value: Any) -> object:  # noqa: ANN401 - any JSON value
 def agree(raw: bytes) -> None:
     slowly = read(raw, body.parse_slowly)
     assert read(raw, body.parse_object) == slowly
-    found = strictjson.proven(raw)
+    found = fast.proven(raw)
     assert found is None or _typed(found) == slowly
 
 
@@ -129,8 +129,8 @@ def test_what_bodies_are_like_every_day_needs_no_second_look() -> None:
     item = {"subject": {"type": "user", "id": "http://a:1/ü"}, "n": [1, 0.5, True, None], "hex": "5e9e" * 16}
     for size in (1, 40):
         value = {"evaluations": [{**item, "id": str(chance.getrandbits(64))} for _ in range(size)], "rows": 2**53 - 1}
-        assert strictjson.proven(json.dumps(value).encode()) == value
-        assert strictjson.proven(json.dumps(value, ensure_ascii=False, indent=1).encode()) == value
+        assert fast.proven(json.dumps(value).encode()) == value
+        assert fast.proven(json.dumps(value, ensure_ascii=False, indent=1).encode()) == value
 
 
 @given(objects)
@@ -141,10 +141,10 @@ def test_a_token_is_taken_apart_alike_whether_or_not_it_can_be_proven(text: str)
     part = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
     header = base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"=").decode()
     with pytest.MonkeyPatch.context() as patched:
-        fast = compact.parse(f"{header}.{part}.c2ln")
-        patched.setattr(strictjson, "proven", lambda _: None)
-        slow = compact.parse(f"{header}.{part}.c2ln")
-    assert (fast and _typed(fast.claims)) == (slow and _typed(slow.claims))
+        proven = compact.parse(f"{header}.{part}.c2ln")
+        patched.setattr(fast, "proven", lambda _: None)
+        strict = compact.parse(f"{header}.{part}.c2ln")
+    assert (proven and _typed(proven.claims)) == (strict and _typed(strict.claims))
 
 
 def _values(value: object) -> int:
@@ -169,7 +169,7 @@ def test_how_many_values_there_are_is_told_without_parsing_them(
 ) -> None:
     raw = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
     most = max(0, _values(value) + off)
-    assert strictjson.too_many(raw, most) is (_values(value) > most)
+    assert fast.too_many(raw, most) is (_values(value) > most)
 
 
 @pytest.mark.parametrize("unit", ["1", '"a"', '{"a":1}', "[[[[[[1]]]]]]", "[]", "{ }"])

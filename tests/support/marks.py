@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-import invariants
 from enforced import Expression, Place, SchemaRule
+from invariants import INVARIANTS
 from support.guards.case import Case
 from support.schemas.transitions import Case as RuleCase
 
@@ -26,5 +26,5 @@ def ruled(cases: Iterable[RuleCase]) -> list[Any]:
 
 
 def _of(place: Place) -> list[pytest.MarkDecorator]:
-    numbers = invariants.numbers_of(place)
+    numbers = [invariant.number for invariant in INVARIANTS if place in invariant.places]
     return [pytest.mark.invariant(*numbers)] if numbers else []

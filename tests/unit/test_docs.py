@@ -20,8 +20,8 @@ from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator import settings as operator_settings
 from bailiwick_operator.process.metrics import METRICS as OPERATING_METRICS
-from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
 from bailiwick_webhook.metrics.table import METRICS as DECIDING
+from bailiwick_webhook.process import flags as webhook_flags, settings as webhook_settings
 from support.pages import DOCS, blocks, objects
 
 ROOT: Final = DOCS.parent

@@ -9,9 +9,9 @@ import pytest
 
 import generate_invariants
 from bailiwick_api import cel, guards
-from enforced import Code, Expression, Field, NoField, Place, Role, SchemaRule
+from enforced import Code, Expression, Field, Invariant, NoField, Place, Role, SchemaRule
 from generate_invariants import Shown, marked, problems
-from invariants import INVARIANTS, NUMBERS, Invariant
+from invariants import INVARIANTS, NUMBERS
 
 EVERYTHING: Final = (Shown("tests/cluster/test_all.py", "test_all", tuple(NUMBERS)),)
 
@@ -55,8 +55,8 @@ GONE: Final[dict[str, Place]] = {
     "a verb that the role has": Role("bailiwick-approve", "approve", held=False),
     "a function": Code("bailiwick_engine.approval.quorum.counted"),
     "a module": Code("bailiwick_engine.quora.tally"),
-    "a method": Code("bailiwick_webhook.consume.Consumer.take"),
-    "what is no function": Code("bailiwick_webhook.consume.IDEMPOTENT_FOR"),
+    "a method": Code("bailiwick_webhook.approvals.consumer.Consumer.take"),
+    "what is no function": Code("bailiwick_webhook.approvals.consumer.IDEMPOTENT_FOR"),
 }
 
 

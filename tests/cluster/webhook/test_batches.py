@@ -7,7 +7,7 @@ import pytest
 from bailiwick_api.access import access
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.cluster.client import Cluster
-from bailiwick_webhook.permits import Permits
+from bailiwick_webhook.identity.permits import Permits
 from support.namespaces import Roles
 from support.pdp import asking
 from support.pdp.asking import Said

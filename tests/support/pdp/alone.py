@@ -26,27 +26,27 @@ from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.admission.bench import Bench
+from bailiwick_webhook.approvals.consumer import Consumer
+from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
-from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.admission import Validate
-from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import Proven, Refused, Tokens
 from bailiwick_webhook.identity.workloads import Workloads
-from bailiwick_webhook.opening import Opener
-from bailiwick_webhook.pdp import Pdp
-from bailiwick_webhook.permits import Permits
+from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.grants import Grants
+from bailiwick_webhook.store.staleness import Waiting
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import Glance
-from bailiwick_webhook.store.waiting import Waiting
 from bailiwick_webhook.tls.context import hardened
 from support.objects import Object
 

@@ -15,27 +15,28 @@ import structlog
 
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook import heap, logs, processes, settings, standalone
 from bailiwick_webhook.admission.bench import Bench, command
+from bailiwick_webhook.approvals.consumer import Consumer
+from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import Cluster
-from bailiwick_webhook.consume import Consumer
-from bailiwick_webhook.http import app, health
+from bailiwick_webhook.http import app
 from bailiwick_webhook.http.admission import Validate
-from bailiwick_webhook.http.server import serve
+from bailiwick_webhook.http.status import health
+from bailiwick_webhook.http.status.exposition import Exposition
+from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
+from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
-from bailiwick_webhook.metrics.exposition import Exposition
-from bailiwick_webhook.opening import Opener
-from bailiwick_webhook.pdp import Pdp, Records
-from bailiwick_webhook.permits import Permits
+from bailiwick_webhook.pipeline.pdp import Pdp, Records
+from bailiwick_webhook.process import gcpause, logs, parent, settings, standalone
+from bailiwick_webhook.process.settings import Settings
 from bailiwick_webhook.record.writer import RecordWriter
-from bailiwick_webhook.settings import Settings
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import View
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure(given.log_level, plain=given.development)
     if given.development:
         sys.stderr.write(standalone.BANNER)
-    return processes.run(given, _serve) if given.processes > 1 else _serve(given)
+    return parent.run(given, _serve) if given.processes > 1 else _serve(given)
 
 
 def _serve(given: Settings) -> int:
@@ -102,7 +103,7 @@ async def _run(given: Settings) -> None:
             given.status_port,
         )
         stack.push_async_callback(status.stop)
-        filled = stack.enter_context(heap.filling())
+        filled = stack.enter_context(gcpause.filling())
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)
         # Not waited for: until the cluster's keys are known the API server alone says whose a token is, and until an
@@ -169,7 +170,7 @@ def _clustered(
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
         budget=given.budget,
-        tend=heap.tend,
+        tend=gcpause.tend,
     )
     pdp = Pdp(
         store,

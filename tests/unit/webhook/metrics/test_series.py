@@ -9,10 +9,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.http import health
+from bailiwick_webhook.http.status import health
+from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.exposition import Exposition
 from bailiwick_webhook.metrics.table import Kind
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.pdp import asking

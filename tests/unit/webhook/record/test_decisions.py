@@ -19,7 +19,7 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
-from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.limits import Limits
 from bailiwick_webhook.record.writer import RecordWriter
 from support.objects import gated_rule, opened_grant, policy, rule, settings

@@ -15,9 +15,10 @@ from bailiwick_api.voidgrants import Named, VoidGrants
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Token
+from bailiwick_webhook.metrics.table import Why
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.approvaltoken import Verified
-from bailiwick_webhook.signing.jose import LEEWAY, MAX_TOKEN, Why
+from bailiwick_webhook.signing.jose import LEEWAY, MAX_TOKEN
 from bailiwick_webhook.signing.keyring import NO_KEYS
 from bailiwick_webhook.signing.signer import Signer
 from support.objects import Object

@@ -11,9 +11,10 @@ from joserfc.jwk import ECKey
 
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.call import Call
+from bailiwick_webhook.metrics.table import Why
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.bindingtoken import Denial
-from bailiwick_webhook.signing.jose import LEEWAY, Why
+from bailiwick_webhook.signing.jose import LEEWAY
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
 from support.signing import ring, signing_key

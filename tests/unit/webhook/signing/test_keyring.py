@@ -13,8 +13,8 @@ from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.signingkeys import written
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.jwks import PublishedKey
+from bailiwick_webhook.metrics.table import Why
 from bailiwick_webhook.signing import jose, keyring
-from bailiwick_webhook.signing.jose import Why
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
 from support.signing import ring, signing_key
 

@@ -27,8 +27,8 @@ from bailiwick_engine.compile.acceptance import (
 from bailiwick_engine.compile.reviewers import NOBODY, People, people_of
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.problem import Problem
-from bailiwick_webhook import slowjson
-from bailiwick_webhook.slowjson import JsonError
+from bailiwick_webhook.ijson import strict
+from bailiwick_webhook.ijson.strict import JsonError
 
 MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
 """What the API server can have stored and what it is given in its place, 1.5 MiB each, and what is around them."""
@@ -106,7 +106,7 @@ def examine(raw: bytes, most: int = 0) -> Finding:
     """Return what a body comes to. A policy that takes more than so many bytes, if not 0, is not compiled."""
     try:
         # Of the largest policies every value must get in, so that the size is what bounds them.
-        return _examined(slowjson.parse(raw, MAX_BYTES), most)
+        return _examined(strict.parse(raw, MAX_BYTES), most)
     except (JsonError, _UnreadableError) as error:
         return Unreadable(error.detail, error.where)
     except Exception as error:  # noqa: BLE001 - the last line: nobody's policy ends the worker

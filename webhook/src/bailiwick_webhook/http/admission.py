@@ -22,13 +22,13 @@ from bailiwick_webhook.admission.answer import Answer, answer
 from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
 from bailiwick_webhook.admission.line import share_of
 from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
-from bailiwick_webhook.http import connections
-from bailiwick_webhook.http.answers import json
-from bailiwick_webhook.http.bodies import Bodies
 from bailiwick_webhook.http.body import check_headers
-from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.places import other
 from bailiwick_webhook.http.problems import ProblemError, bad_request
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.http.shares.slots import other
+from bailiwick_webhook.http.transport import connections
+from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.http.transport.bodies import Bodies
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Admission, Port

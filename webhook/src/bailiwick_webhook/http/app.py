@@ -1,7 +1,7 @@
 """The applications of the two ports, decisions and admission: routes, and the one place where failures become answers.
 
-Holds: every path is here, those too that `front` answers before the application is asked; what is true of every answer
-stands in `answers`; the two ports share no path, no connection and no bound.
+Holds: every path is here, those too that `fastpath` answers before the application is asked; what is true of every
+answer stands in `answers`; the two ports share no path, no connection and no bound.
 """
 
 import functools
@@ -12,20 +12,23 @@ from aiohttp import web
 
 from bailiwick_api.admission import PATH
 from bailiwick_engine.decision.search import Kind
-from bailiwick_webhook.http import answers, metadata
-from bailiwick_webhook.http.answers import json
-from bailiwick_webhook.http.batch import Evaluations, evaluated
-from bailiwick_webhook.http.bounds import Bounds
-from bailiwick_webhook.http.connections import BOUNDED, Bounded, is_last
-from bailiwick_webhook.http.edge import Edge, Tenant, tenant
-from bailiwick_webhook.http.front import FRONT, Decide, Front
-from bailiwick_webhook.http.places import Place, Places
-from bailiwick_webhook.http.requests import Requests
-from bailiwick_webhook.http.search import Search
+from bailiwick_webhook.http.addressing import tenant
+from bailiwick_webhook.http.authzen import metadata
+from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
+from bailiwick_webhook.http.authzen.evaluations import Evaluations
+from bailiwick_webhook.http.authzen.requests import Requests
+from bailiwick_webhook.http.authzen.search import Search
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.http.shares.slots import Place, Places
+from bailiwick_webhook.http.transport import answers
+from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.http.transport.connections import BOUNDED, Bounded, is_last
+from bailiwick_webhook.http.transport.fastpath import FRONT, Decide, Front
 from bailiwick_webhook.identity.proof import Identity
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
-from bailiwick_webhook.pdp import Pdp
+from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.signing.signer import Signer
 
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
@@ -47,11 +50,12 @@ def build(
     """Return the application of the decision paths. What anybody may read waits for nobody, and takes no place."""
     bounds = bounds or Bounds()
     edge = Edge(pdp, identity, external_url, signer or Signer(), bounds)
-    handlers = _Handlers(edge)
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
     app[BOUNDED] = Bounded(Port.DECISIONS, bounds, pdp.counts)
-    app[FRONT] = Front(app, draining, evaluation=handlers.evaluate, evaluations=Evaluations(edge).__call__)
+    app[FRONT] = Front(
+        app, draining, evaluation=EvaluationHandler(edge).__call__, evaluations=Evaluations(edge).__call__
+    )
     for last, decide in app[FRONT].decide.items():
         app.router.add_post(f"{_TENANT}/access/v1/{last}", _said(decide))
     for kind in Kind:
@@ -95,17 +99,6 @@ def _placed(places: Places, answer: Callable[[web.Request, Place], Awaitable[web
             return await answer(request, place)
 
     return handle
-
-
-class _Handlers:
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
-
-    async def evaluate(self, request: web.BaseRequest, of: Tenant) -> bytes:
-        """AuthZEN 1.0, POST access/v1/evaluation."""
-        with self._edge.places.place() as place:
-            asked, parsed = await self._edge.asked(request, of, place)
-            return await evaluated(self._edge, of, asked, parsed)
 
 
 async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:

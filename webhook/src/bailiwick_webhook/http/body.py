@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bailiwick_webhook import slowjson
-from bailiwick_webhook.http.bodies import TORN, Bodies, torn
-from bailiwick_webhook.http.places import Sender
 from bailiwick_webhook.http.problems import bad_request
-from bailiwick_webhook.slowjson import JsonError
+from bailiwick_webhook.http.shares.slots import Sender
+from bailiwick_webhook.http.transport.bodies import TORN, Bodies, torn
+from bailiwick_webhook.ijson import strict
+from bailiwick_webhook.ijson.strict import JsonError
 
 MAX_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"
@@ -50,7 +50,7 @@ def check_headers(request: web.BaseRequest) -> None:
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Parse a JSON object. Raises `ProblemError` (400)."""
     try:
-        return slowjson.parse(raw)
+        return strict.parse(raw)
     except JsonError as error:
         raise bad_request(error.detail, error.where) from None
 
@@ -58,6 +58,6 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 def parse_slowly(raw: bytes) -> dict[str, Any]:
     """Parse a JSON object, member by member. Raises `ProblemError` (400)."""
     try:
-        return slowjson.parse_slowly(raw)
+        return strict.parse_slowly(raw)
     except JsonError as error:
         raise bad_request(error.detail, error.where) from None

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
-from bailiwick_webhook import strictjson
+from bailiwick_webhook.ijson import fast
 
 MAX_TOKEN: Final = 16_384
 _MAX_KID: Final = 256
@@ -114,7 +114,7 @@ def _object(part: bytes) -> dict[str, Any] | None:
     """Decode one part: base64url of a JSON object without duplicate members and lone surrogates."""
     try:
         raw = base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
-        if (found := strictjson.proven(raw)) is not None:
+        if (found := fast.proven(raw)) is not None:
             return found
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")

@@ -21,8 +21,8 @@ from bailiwick_webhook.metrics.table import (
     Review,
     Use,
     Who,
+    Why,
 )
-from bailiwick_webhook.signing.jose import Why
 
 # Of which outcomes there can be which reasons; the rest has no series.
 _ONE_REASON: Final = {

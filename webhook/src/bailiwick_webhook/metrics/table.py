@@ -8,7 +8,25 @@ from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.signing.jose import Why
+
+
+class Why(StrEnum):
+    """Why an approval token or a binding token proves nothing."""
+
+    OVERSIZED = "oversized"
+    UNREADABLE = "unreadable"
+    ALGORITHM = "algorithm"
+    TYPE = "type"
+    KEY = "key"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    SIGNATURE = "signature"
+    EARLY = "early"
+    EXPIRED = "expired"
+    CLAIMS = "claims"
+    NAMESPACE = "namespace"
+    OTHER = "other"
+    """It is of another approval than the one that it is shown for."""
 
 
 class Kind(StrEnum):

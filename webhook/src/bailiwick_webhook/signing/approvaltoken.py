@@ -13,7 +13,8 @@ from bailiwick_api.signingkeys import MAX_TOKEN_LIFETIME
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Token
-from bailiwick_webhook.signing.jose import Why, proven, signed
+from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.signing.jose import proven, signed
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.times import stamp
 

@@ -11,7 +11,8 @@ import msgspec
 
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, hash_of
 from bailiwick_engine.call import Json
-from bailiwick_webhook.signing.jose import Why, proven, signed
+from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.signing.jose import proven, signed
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.times import stamp
 

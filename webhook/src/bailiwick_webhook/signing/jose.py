@@ -6,7 +6,6 @@ that a token of one endpoint is nothing at another.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Final
 
 import orjson
@@ -16,30 +15,12 @@ from bailiwick_api.signingkeys import ALGORITHM
 from bailiwick_webhook.identity import compact
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.verifier import moment
+from bailiwick_webhook.metrics.table import Why
 from bailiwick_webhook.signing.keyring import Keyring
 
 MAX_TOKEN: Final = 8_192
 LEEWAY: Final = 30.0
 _REGISTRY: Final = jws.JWSRegistry(algorithms=[ALGORITHM])
-
-
-class Why(StrEnum):
-    """Why a token proves nothing."""
-
-    OVERSIZED = "oversized"
-    UNREADABLE = "unreadable"
-    ALGORITHM = "algorithm"
-    TYPE = "type"
-    KEY = "key"
-    ISSUER = "issuer"
-    AUDIENCE = "audience"
-    SIGNATURE = "signature"
-    EARLY = "early"
-    EXPIRED = "expired"
-    CLAIMS = "claims"
-    NAMESPACE = "namespace"
-    OTHER = "other"
-    """It is of another approval than the one that it is shown for."""
 
 
 def signed(keyring: Keyring, kind: str, claims: Mapping[str, Any], now: float) -> str | None:

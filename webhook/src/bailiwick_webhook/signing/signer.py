@@ -14,10 +14,10 @@ from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Shown
 from bailiwick_webhook.asked import ShownToken
+from bailiwick_webhook.metrics.table import Why
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.approvaltoken import Verified
 from bailiwick_webhook.signing.bindingtoken import Denial
-from bailiwick_webhook.signing.jose import Why
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 
 

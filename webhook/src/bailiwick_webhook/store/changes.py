@@ -12,7 +12,7 @@ from typing import Final
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.backlog import Backlog, Change
 from bailiwick_webhook.store.index import Key, Place
-from bailiwick_webhook.store.waiting import Waiting
+from bailiwick_webhook.store.staleness import Waiting
 
 
 class Changes:

@@ -25,10 +25,10 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import manifests, view
-from bailiwick_webhook.store.looking import File, Looker
 from bailiwick_webhook.store.manifests import Contents, Entry, Report
+from bailiwick_webhook.store.scan import File, Looker
 from bailiwick_webhook.store.slices import Slices
-from bailiwick_webhook.store.waiting import EVERYWHERE, Waiting
+from bailiwick_webhook.store.staleness import EVERYWHERE, Waiting
 
 INTERVAL: Final = 0.5
 SETTLING: Final = 0.1

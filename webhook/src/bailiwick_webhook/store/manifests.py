@@ -31,7 +31,7 @@ from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRe
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.listed import claim_steps
+from bailiwick_webhook.store.listing import claim_steps
 
 _KIND: Final = "EndpointPolicy"
 _GRANT: Final = "ApprovalGrant"

@@ -23,13 +23,13 @@ from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.backlog import Change, text_of
 from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes
-from bailiwick_webhook.store.compiling import compiled, is_of, ref_of
+from bailiwick_webhook.store.compiler import compiled, is_of, ref_of
 from bailiwick_webhook.store.index import Index, Key, Place, Policy, place_of
-from bailiwick_webhook.store.listed import Listed, claim_steps
-from bailiwick_webhook.store.missing import Missing, Read, nothing
+from bailiwick_webhook.store.listing import Listed, claim_steps
+from bailiwick_webhook.store.refetch import Missing, Read, nothing
 from bailiwick_webhook.store.room import Room
 from bailiwick_webhook.store.slices import Slices
-from bailiwick_webhook.store.waiting import Waiting
+from bailiwick_webhook.store.staleness import Waiting
 
 # Between two snapshots while there is work: for each, the table of all endpoints is copied.
 _PUBLISH_SECONDS: Final = 0.01
@@ -46,7 +46,7 @@ class Policies:
     """Every `EndpointPolicy`, compiled. `snapshot` is None until the first list was taken up.
 
     `heard` returns the resource version up to which we were told of everything. `tend` is called between turns, see
-    `heap`. `clock` is monotonic, in seconds.
+    `gcpause`. `clock` is monotonic, in seconds.
     """
 
     def __init__(

@@ -22,9 +22,9 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import Guard
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
-from bailiwick_webhook.store.missing import Read
 from bailiwick_webhook.store.policies import Policies
-from bailiwick_webhook.store.waiting import Waiting
+from bailiwick_webhook.store.refetch import Read
+from bailiwick_webhook.store.staleness import Waiting
 
 
 class Store:

@@ -16,7 +16,7 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import Keyring
-from bailiwick_webhook.store.waiting import Waiting
+from bailiwick_webhook.store.staleness import Waiting
 
 NOTHING_WAITS: Final = Waiting()
 """Of a view whose policies never change."""

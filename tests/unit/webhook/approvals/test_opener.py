@@ -1,0 +1,268 @@
+"""What is asked for, and what is not, where the store or the API server stands as only a fake can make it stand."""
+
+import asyncio
+import copy
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import NONE
+from bailiwick_engine.call import Call, Resource, Subject
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals import throttle
+from bailiwick_webhook.approvals.draft import Wanted
+from bailiwick_webhook.approvals.opener import Opened, Opener, Refused
+from bailiwick_webhook.cluster.client import Answer
+from bailiwick_webhook.store.grants import Grants
+from support.objects import Object, changed, gated_rule
+from unit.engine.cases import CALL, NOW, approving, asked, at, governed, read, review, reviewed, verdict_of
+
+ON: Final = governed(gated_rule())
+
+
+def denied(since: float = -60, uid: str = "grant-uid") -> Object:
+    """Return the grant of the call that carol denied so many seconds ago."""
+    of = asked(ON)
+    of["metadata"]["uid"] = uid
+    made = reviewed(of, review(of, "carol", decision="Deny"))
+    conditions = [{"type": "Denied", "status": "True", "lastTransitionTime": at(since), "reason": "Denied"}]
+    return {**made, "status": {**made["status"], "phase": "Denied", "conditions": conditions}}
+
+
+def ended(on: Snapshot, number: int, since: int, *, by_hand: bool) -> Object:
+    """Return the grant of another call of the subject's that was asked for so many seconds ago and taken back."""
+    of = asked(on, replace(CALL, resource=Resource("customer", f"other-{number}")))
+    of["metadata"] |= {"name": f"agr-{number}", "uid": f"uid-{number}", "creationTimestamp": at(since)}
+    status: Object = {"phase": "Withdrawn"}
+    if by_hand:
+        of["spec"]["request"]["origin"] = "PreApproved"
+        status["resolved"] = {
+            "subjectUID": of["spec"]["request"]["subject"]["uid"],
+            "rules": of["spec"]["request"]["rules"],
+        }
+    return {**of, "status": status}
+
+
+@dataclass
+class Server:
+    """Keeps grants by name and notes what was asked of it."""
+
+    stored: dict[str, Object] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    hangs: bool = False
+
+    async def read_grant(self, namespace: str, name: str) -> Answer:
+        self.asked.append("GET")
+        found = self.stored.get(name)
+        return Answer(404, {}, NOW) if found is None else Answer(200, copy.deepcopy(found), NOW)
+
+    async def list_grants(self, namespace: str, selector: str) -> list[Object]:
+        self.asked.append("LIST")
+        if self.hangs:
+            await asyncio.Event().wait()
+        return list(self.stored.values())
+
+    async def create_grant(self, manifest: Object) -> Answer:
+        self.asked.append("POST")
+        name = manifest["metadata"]["name"]
+        if name in self.stored:
+            return Answer(409, {}, NOW)
+        metadata = {"uid": f"{name}-uid", "resourceVersion": "1", "creationTimestamp": at(0)}
+        self.stored[name] = {**manifest, "metadata": {**manifest["metadata"], **metadata}}
+        return Answer(201, copy.deepcopy(self.stored[name]), NOW)
+
+    async def revoke_grant(self, namespace: str, name: str, version: str, said: object) -> Answer:
+        self.asked.append("PATCH")
+        raise AssertionError("a grant that was denied is not withdrawn")
+
+
+class Bench:
+    """An opener before a server, whose store knows these grants."""
+
+    def __init__(self, *known: Object, on: Snapshot = ON, pending: int = throttle.PENDING_GRANTS) -> None:
+        self.on, self.server, self.grants = on, Server(), Grants()
+        for raw in known:
+            self.know(raw)
+        self.void = NONE
+        self.opener = Opener(cast("Any", self.server), cast("Any", self), Installation(), lambda: NOW, pending)
+
+    def know(self, raw: Object) -> None:
+        self.server.stored[raw["metadata"]["name"]] = raw
+        self.grants.apply("ADDED", (raw["metadata"]["namespace"], raw["metadata"]["name"]), raw)
+
+    def candidates(self, *place: Any) -> Any:  # noqa: ANN401 - as the store
+        return self.grants.candidates(*place)
+
+    def wanted(self, call: Call = CALL, origin: Any = "Requested") -> Wanted:  # noqa: ANN401 - a literal
+        verdict = verdict_of(self.on, call)
+        assert verdict.gate is not None
+        assert verdict.digest is not None
+        assert isinstance(call.subject, Subject)
+        return Wanted(call, call.subject, verdict.gate, verdict.digest, origin=origin)
+
+
+@pytest.mark.invariant(13, 19)
+class TestWhatAReviewerDenied:
+    async def test_is_not_asked_for_again_whatever_the_verdict_came_from(self) -> None:
+        bench = Bench(denied())
+        outcome = await bench.opener.open(bench.wanted())
+        assert isinstance(outcome, Refused)
+        assert (outcome.reason, bench.server.asked) == (Reason.APPROVAL_DENIED, [])
+
+    async def test_is_not_asked_for_again_where_the_store_still_has_it_pending(self) -> None:
+        # Opened after one that retention removed since, so that its name is not found again.
+        pending = {**asked(ON), "status": {"phase": "Pending"}}
+        bench = Bench(pending)
+        bench.server.stored["agr-opened"] = denied()
+        for outcome in (
+            await bench.opener.join(read(pending), bench.wanted()),
+            await bench.opener.open(bench.wanted()),
+        ):
+            assert isinstance(outcome, Refused)
+            assert outcome.reason is Reason.APPROVAL_DENIED
+        assert "POST" not in bench.server.asked
+
+    async def test_is_asked_for_once_it_has_cooled(self) -> None:
+        bench = Bench(denied(-901))
+        assert isinstance(await bench.opener.open(bench.wanted()), Opened)
+
+    async def test_is_not_withdrawn_before_the_operator_saw_it(self) -> None:
+        # It would read Withdrawn for good, and the call could be asked for at once.
+        of = asked(ON)
+        pending = reviewed(of, review(of, "carol", decision="Deny"))
+        bench = Bench(pending)
+        outcome = await bench.opener.withdraw(read(pending), CALL.caller.username, None)
+        assert isinstance(outcome, Refused)
+        assert bench.server.asked == []
+
+
+@pytest.mark.invariant(19)
+class TestAFlood:
+    @pytest.mark.parametrize(
+        "call",
+        [
+            replace(CALL, resource=Resource("customer", "x" * 254)),
+            replace(CALL, context={"n" * 64: 1}),
+            replace(CALL, context={"intent": "i" * 64}),
+        ],
+        ids=["an endless id", "an endless member", "an endless purpose"],
+    )
+    async def test_of_what_no_grant_can_hold_never_reaches_the_api_server(self, call: Call) -> None:
+        bench = Bench()
+        for _ in range(3):
+            assert isinstance(await bench.opener.open(bench.wanted(call)), Refused)
+        assert bench.server.asked == []
+
+    @pytest.mark.parametrize(("pending", "opened"), [(1, False), (2, True), (0, True)])
+    async def test_of_a_whole_namespace_is_bounded_whosever_names_it_comes_in(self, pending: int, opened: bool) -> None:
+        # Another subject's, of which this one's limits know nothing.
+        other = changed(asked(ON), "spec.request.subject.uid", "another-uid")
+        other["metadata"] |= {"name": "agr-another", "uid": "another"}
+        bench = Bench(other, on=approving(limits={"pendingPerSubject": 50}), pending=pending)
+        outcome = await bench.opener.open(bench.wanted())
+        assert isinstance(outcome, Opened) is opened
+        if isinstance(outcome, Refused):
+            assert outcome.reason is Reason.APPROVAL_THROTTLED
+            assert "1 requests of the namespace are pending, and 1 may be" in outcome.detail
+            assert "POST" not in bench.server.asked
+
+    async def test_of_denials_that_ask_never_reaches_the_api_server_once_it_is_too_much(self) -> None:
+        bench = Bench(on=approving(open="OnDeny", limits={"pendingPerSubject": 1}))
+        first = await bench.opener.open(bench.wanted(origin="OnDeny"))
+        assert isinstance(first, Opened)
+        bench.know(bench.server.stored[first.grant.name])
+        bench.server.asked.clear()
+        for number in range(100):
+            call = replace(CALL, resource=Resource("customer", f"other-{number}"))
+            outcome = await bench.opener.open(bench.wanted(call, "OnDeny"))
+            assert isinstance(outcome, Refused)
+            assert outcome.reason is Reason.APPROVAL_THROTTLED
+        assert bench.server.asked == []
+
+    @pytest.mark.parametrize(
+        ("path", "value", "opened"),
+        [
+            ("status", {"phase": "Pending"}, False),
+            ("status", {}, False),
+            ("status", {"phase": "Active", "approvedTime": at(-1), "notAfterTime": at(9)}, True),
+            ("status", {"phase": "Withdrawn"}, True),
+            ("spec.revocation", {"by": "carol"}, True),
+            ("metadata.deletionTimestamp", at(-1), True),
+            ("spec.request.pendingUntilTime", at(0), True),
+            ("spec.request.pendingUntilTime", at(1), False),
+        ],
+    )
+    async def test_of_requests_that_wait_is_turned_away(self, path: str, value: Any, opened: bool) -> None:  # noqa: ANN401 - any value
+        bench = Bench(on=approving(limits={"pendingPerSubject": 1}))
+        raw = {**ended(bench.on, 0, -1, by_hand=False), "status": {"phase": "Pending"}}
+        *way, last = path.split(".")
+        inner = raw
+        for name in way:
+            inner = inner[name]
+        inner[last] = value
+        bench.know(raw)
+        assert isinstance(await bench.opener.open(bench.wanted()), Opened) is opened
+
+    @pytest.mark.parametrize(
+        ("since", "by_hand", "opened"),
+        [
+            ((-1, -3599), False, False),
+            ((-1, -3600), False, True),
+            ((-1,), False, True),
+            ((-1, -2, -3), True, True),
+        ],
+    )
+    @pytest.mark.parametrize("told", [True, False], ids=["the store knows", "the API server alone knows"])
+    async def test_of_requests_that_ended_is_turned_away_within_the_hour(
+        self, since: tuple[int, ...], by_hand: bool, opened: bool, told: bool
+    ) -> None:
+        bench = Bench(on=approving(limits={"requestsPerHour": 2}))
+        for number, moment in enumerate(since):
+            raw = ended(bench.on, number, moment, by_hand=by_hand)
+            bench.know(raw)
+            if not told:
+                bench.grants.apply("DELETED", ("crm", raw["metadata"]["name"]), raw)
+        outcome = await bench.opener.open(bench.wanted())
+        assert isinstance(outcome, Opened) is opened
+        if isinstance(outcome, Refused):
+            assert (outcome.reason, "within an hour" in outcome.detail) == (Reason.APPROVAL_THROTTLED, True)
+            assert "POST" not in bench.server.asked
+
+    async def test_behind_an_api_server_that_hangs_is_turned_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(throttle, "PATIENCE", 0.01)
+        bench = Bench()
+        bench.server.hangs = True
+        first = asyncio.create_task(bench.opener.open(bench.wanted()))
+        await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*(bench.opener.open(bench.wanted()) for _ in range(10)))
+        assert {outcome.reason for outcome in outcomes if isinstance(outcome, Refused)} == {Reason.APPROVAL_THROTTLED}
+        assert bench.server.asked == ["LIST"]
+        first.cancel()
+
+
+@pytest.mark.parametrize(
+    ("task", "endpoint", "asked_for", "found"),
+    [
+        ("agr-opened.grant-uid", CALL.endpoint, True, True),
+        ("agr-opened.grant-uid", "another", True, False),
+        ("agr-opened.another-uid", CALL.endpoint, True, False),
+        ("agr-opened.", CALL.endpoint, True, False),
+        ("agr-another.grant-uid", CALL.endpoint, True, False),
+        ("agr-opened", CALL.endpoint, False, False),
+        ("../agr-opened.grant-uid", CALL.endpoint, False, False),
+        ("agr-opened/status.grant-uid", CALL.endpoint, False, False),
+        ("AGR-OPENED.grant-uid", CALL.endpoint, False, False),
+        ("", CALL.endpoint, False, False),
+    ],
+)
+async def test_a_task_is_read_by_its_whole_id_and_at_its_own_endpoint(
+    task: str, endpoint: str, asked_for: bool, found: bool
+) -> None:
+    bench = Bench(asked(ON))
+    grant = await bench.opener.read(CALL.namespace, endpoint, task)
+    assert (grant is not None) is found
+    assert bench.server.asked == (["GET"] if asked_for else [])

@@ -1,0 +1,198 @@
+"""`bailiwick-webhook --policies DIR --development`, the real process: it needs no cluster."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from bailiwick_webhook.identity.development import NOTICE
+from support.objects import AGENT, Object, changed, gated_rule, policy, rule, settings
+from support.pdp import asking
+from support.pdp.standalone import COMMAND, Process
+from support.waiting import until
+
+ROOT: Final = Path(__file__).resolve().parents[4]
+
+
+def allowing(**spec: object) -> Object:
+    given = {"endpointSettings": settings(), "rules": [rule(), gated_rule()], **spec}
+    return policy("crm", "crm-agent", **given)
+
+
+@pytest.fixture
+def point(tmp_path: Path) -> Iterator[Process]:
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "crm.yaml").write_text(yaml.safe_dump(allowing(), sort_keys=False))
+    with (tmp_path / "log").open("wb") as log:
+        process = Process(tmp_path, policies, log)
+        yield process
+        if process.process.poll() is None:
+            process.stop()
+
+
+def test_it_decides_and_says_in_every_answer_that_this_protects_nothing(point: Process) -> None:
+    allowed, denied = point.ask(), point.ask("customers.unheard")
+    assert (allowed.status, allowed.decision, allowed.reason) == (200, True, "allowed")
+    assert (denied.status, denied.decision, denied.reason) == (200, False, "no_rule")
+    assert {said.context["development"] for said in (allowed, denied)} == {NOTICE}
+    assert point.readiness()[1]["development"] == NOTICE
+    assert NOTICE in point.log.read_text().split("\n")[2]
+    until(lambda: point.records.read_bytes().count(b"\n") == 2, "both decisions are on record", 5)
+    record = json.loads(point.records.read_bytes().splitlines()[0])
+    assert record["caller"]["id"] == "bailiwick:development:anybody"
+    assert record["evaluation_id"] == allowed.context["evaluation_id"]
+    assert point.stop() == 0
+
+
+def test_a_gated_action_needs_an_approval_that_nobody_can_be_asked_for(point: Process) -> None:
+    said = point.ask("customers.export")
+    assert (said.status, said.decision, said.reason) == (200, False, "approval_required")
+    assert said.context["next_action"] == "none"
+    assert "access_request" not in said.context
+    assert "nobody to ask" in said.context["reason_user"]["403"]
+    refused = point.ask("customers.export", "requests")
+    assert (refused.status, refused.reason) == (400, "approval_required")
+    assert refused.body["type"].endswith(":not_requestable")
+    assert asking.get(point.url("requests/agr-x.y"), None).status == 404
+
+
+def test_an_id_of_another_type_does_not_pass_for_a_service_account(point: Process) -> None:
+    assert point.ask(subject={"type": "user", "id": AGENT}).decision is False
+
+
+def test_acting_for_somebody_is_refused_where_the_endpoint_does_not_take_it(point: Process) -> None:
+    acting = {"type": "serviceAccount", "id": AGENT, "properties": {"act": {"sub": "x"}}}
+    assert point.ask(subject=acting).reason == "delegation_invalid"
+
+
+def test_of_an_endpoint_without_policy_it_says_so(point: Process) -> None:
+    said = asking.post(point.url("evaluation", "unheard"), asking.evaluation(AGENT, "customers.list"), None)
+    assert said.status == 403
+    assert "no policy of this endpoint" in said.body["detail"]
+
+
+def test_a_change_is_taken_up(point: Process) -> None:
+    before = point.ask().context["snapshot"]["revision"]
+    point.write("crm.yaml", allowing(rules=[rule(effect="Deny")]))
+    point.turns("policy_denied")
+    assert point.ask().context["snapshot"]["revision"] != before
+    point.write("other.yaml", allowing())
+    point.turns("policy_invalid")
+    (point.policies / "other.yaml").unlink()
+    point.turns("policy_denied")
+
+
+def test_a_broken_file_denies_is_told_with_its_place_and_heals(point: Process) -> None:
+    sound = (point.policies / "crm.yaml").read_text()
+    condition = '    conditions: [{name: odd, expression: "true && foo"}]\n'
+    broken = sound.replace("  - name: read\n", f"  - name: read\n{condition}")
+    line = broken.split("\n").index(condition.rstrip()) + 1
+    place = f"{point.policies}/crm.yaml:{line}:{condition.index('foo') + 1}: spec.rules[0].conditions[0].expression: "
+    point.write("crm.yaml", broken)
+    point.turns("policy_invalid")
+    code, body = point.readiness()
+    (told,) = body["policies"]["problems"]
+    assert code == 200
+    assert told["problem"].startswith(place)
+    assert told["denies"] == "its subjects on crm/crm-api"
+    assert place in point.log.read_text()
+    point.write("crm.yaml", sound)
+    point.turns("allowed")
+    assert point.readiness()[1]["policies"]["problems"] == []
+
+
+def test_a_file_of_which_nothing_can_be_read_denies_everything(point: Process) -> None:
+    point.write("more.yaml", "kind: [\n")
+    point.turns("policy_invalid")
+    assert [told["denies"] for told in point.readiness()[1]["policies"]["problems"]] == ["everything"]
+    assert f"{point.policies}/more.yaml:2:1: " in point.log.read_text()
+    (point.policies / "more.yaml").unlink()
+    point.turns("allowed")
+
+
+def test_a_mounted_config_map_is_swapped(tmp_path: Path) -> None:
+    root = tmp_path / "mount"
+    root.mkdir()
+
+    def publish(version: str, obj: Object) -> None:
+        (root / f"..{version}").mkdir()
+        (root / f"..{version}" / "crm.yaml").write_text(yaml.safe_dump(obj))
+        (root / "..data_tmp").symlink_to(f"..{version}")
+        (root / "..data_tmp").rename(root / "..data")
+
+    publish("2027_01", allowing())
+    (root / "crm.yaml").symlink_to("..data/crm.yaml")
+    with (tmp_path / "log").open("wb") as log:
+        point = Process(tmp_path, root, log)
+        try:
+            assert point.ask().decision is True
+            publish("2027_02", allowing(rules=[rule(effect="Deny")]))
+            point.turns("policy_denied")
+            seen = set()
+            for version in range(5):
+                publish(f"2027_1{version}", changed(allowing(), "spec.suspend", bool(version % 2)))
+                time.sleep(0.3)
+                seen.add(point.ask().reason)
+            assert seen <= {"policy_denied", "allowed", "policy_suspended"}
+            point.turns("allowed")
+        finally:
+            point.stop()
+
+
+def refused(*arguments: str) -> tuple[int, str]:
+    ended = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize("flag", ["--host", "--status-host"])
+def test_in_development_it_listens_on_loopback_alone(flag: str, tmp_path: Path) -> None:
+    code, said = refused("--policies", str(tmp_path), "--development", flag, "0.0.0.0")  # noqa: S104 - refused
+    assert code == 2
+    assert f"{flag} 0.0.0.0 is not loopback" in said
+
+
+def test_a_directory_that_is_none_is_told(tmp_path: Path) -> None:
+    code, said = refused("--policies", str(tmp_path / "nowhere"), "--development")
+    assert code == 1
+    assert f"cannot start: {tmp_path}/nowhere is not a directory" in said
+
+
+def test_a_file_of_records_that_cannot_be_opened_is_told_with_its_flag(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "records"
+    code, said = refused("--policies", str(tmp_path), "--development", "--record-file", str(file))
+    assert (code, said.splitlines()[-1]) == (
+        1,
+        f"bailiwick-webhook: cannot start: --record-file {file}: No such file or directory",
+    )
+
+
+class TestTheReadme:
+    """What it shows of a first look is what comes back."""
+
+    def test_shows_the_command_and_its_answer(self, tmp_path: Path) -> None:
+        text = (ROOT / "README.md").read_text()
+        body = json.loads(text.split("-d '", 1)[1].split("'", 1)[0])
+        shown = json.loads(text.split("```json\n", 1)[1].split("```", 1)[0])
+        with (tmp_path / "log").open("wb") as log:
+            point = Process(tmp_path, ROOT / "examples" / "quickstart", log)
+            try:
+                said = asking.post(point.url("evaluation"), body, None)
+            finally:
+                point.stop()
+        for answer in (shown, said.body):
+            for varying in ("evaluation_id", "evaluated_at", "snapshot"):
+                assert answer["context"].pop(varying)
+            # Of the policy as the engine reads it: another with every field that it learns of.
+            assert answer["context"]["policy"].pop("digest")
+        assert said.body == shown
+
+    def test_shows_the_policy_of_the_first_look(self) -> None:
+        text = (ROOT / "README.md").read_text()
+        shown = yaml.safe_load(text.split("```yaml\n", 1)[1].split("```", 1)[0])
+        assert yaml.safe_load((ROOT / "examples" / "quickstart" / "policy.yaml").read_text()) == shown

@@ -1,0 +1,192 @@
+"""Consuming: one use of one grant, exactly once, under any number of replicas (DESIGN, "Consuming").
+
+Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
+refusal denies; an answer that did not come is a denial, and the use may be spent, never double. The guard `review` sees
+to it that nobody can make conflicts without end.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from msgspec.structs import replace
+
+from bailiwick_api.serverclock import MAX_SKEW
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.grantlocks import Turns
+from bailiwick_webhook.approvals.livereads import LiveReads, looked_for
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+
+IDEMPOTENT_FOR: Final = 30.0
+_CONFLICT, _GONE = 409, 404
+
+_log = structlog.get_logger()
+
+Judge = Callable[[Grant, float], Verdict]
+
+
+class Consumer:
+    """Takes uses. `now` is the time of day in seconds since the epoch."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        now: Callable[[], float],
+        turns: Turns | None = None,
+        reads: LiveReads | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._now = now
+        self._turns = turns or Turns()
+        self._reads = reads or LiveReads(cluster)
+
+    async def caught_up(self, asked: Asked, verdict: Verdict, judge: Judge, since: float | None = None) -> Verdict:
+        """Return the verdict, from one live read where the grant that it waits for may have moved on since.
+
+        `since`, by `time.monotonic`: from when on what is written is to be known; by default from now on.
+        """
+        wanted = looked_for(asked, verdict)
+        answer = None if wanted is None else await self._reads.of(wanted[0], since)
+        if wanted is None or answer is None or not answer.ok:
+            return verdict
+        live = grants.parse(answer.body)
+        if live is None or live.uid != wanted[1]:
+            return verdict
+        return judge(live, max(self._now(), answer.date or 0.0))
+
+    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
+        """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""
+        if asked.request_id is None:
+            return ()
+        # By our clock only a guess, so with room: the live read tells, by the API server's clock on both ends.
+        key, now = _key(asked, verdict, ""), self._now()
+        return tuple(grant for grant in known if _already_taken(grant, key, now, room=MAX_SKEW))
+
+    async def consume(
+        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        """Take one use of the first of the verdict's grants that still serves; return the verdict on it and the grant.
+
+        `judge` decides the call again with a grant as it was read live. Without a grant the verdict is a denial.
+        """
+        key = _key(asked, verdict, evaluation_id)
+        last = _denied(verdict, Reason.APPROVAL_UNVERIFIABLE)
+        for candidate in verdict.grants:
+            try:
+                async with self._turns.of((candidate.namespace, candidate.name)):
+                    last, used = await self._use(candidate, key, evaluation_id, judge, last)
+            except ClusterUnavailableError as error:
+                # Whether the write happened is unknown. Trying another grant could spend two for one call.
+                _log.warning("grant not usable: API server gave no answer", grant=candidate.name, error=str(error))
+                return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
+            if used is not None:
+                return last, used
+        return last, None
+
+    async def _use(
+        self, candidate: Grant, key: str, evaluation_id: str, judge: Judge, last: Verdict
+    ) -> tuple[Verdict, Grant | None]:
+        # One more try for each use that another call may take meanwhile, and some for the operator's own writes.
+        for _ in range(candidate.request.max_uses + 3):
+            answer = await self._cluster.read_grant(candidate.namespace, candidate.name)
+            live = _same(candidate, answer)
+            if isinstance(live, Reason):
+                return _denied(last, live), None
+            ours, theirs = self._now(), answer.date
+            # The header has whole seconds, so the API server's clock reads up to one second more.
+            if theirs is None or not -MAX_SKEW <= theirs - ours <= MAX_SKEW:
+                return _denied(last, Reason.CLOCK_SKEW), None
+            now = max(ours, theirs)
+            last = judge(live, now)
+            if _already_taken(live, key, theirs) and _still_good(last, live):
+                return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
+            if last.outcome is not Outcome.USE_GRANT:
+                return last, None
+            written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
+            if written.ok:
+                return last, grants.parse(written.body) or live
+            if written.status == _GONE:
+                return _denied(last, Reason.APPROVAL_REVOKED), None
+            if written.status != _CONFLICT:
+                # The API server looks at the resourceVersion first: what it refuses at ours, it refuses next time too.
+                _log.error("use refused", grant=candidate.name, status=written.status, why=written.message)
+                return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
+            # Somebody else wrote first.
+            _log.info("use not written, reading again", grant=candidate.name, why=written.message)
+        return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
+
+
+def _same(candidate: Grant, answer: Answer) -> Grant | Reason:
+    """Return the candidate as it is now, or why there is none."""
+    if not answer.ok and answer.status != _GONE:
+        _log.error("grant cannot be read", grant=candidate.name, status=answer.status, why=answer.message)
+        return Reason.APPROVAL_UNVERIFIABLE
+    live = grants.parse(answer.body) if answer.ok else None
+    return live if live is not None and live.uid == candidate.uid else Reason.APPROVAL_REQUIRED
+
+
+def _denied(verdict: Verdict, reason: Reason) -> Verdict:
+    return replace(verdict, outcome=Outcome.DENY, reason=reason, grants=())
+
+
+def _key(asked: Asked, verdict: Verdict, evaluation_id: str) -> str:
+    """The enforcer's own request id makes a repeated call the same call; without one every call is its own.
+
+    A call that does not show the token that its rules want is none that was let through before.
+    """
+    if asked.request_id and _shows(asked, verdict):
+        return _digest("request", asked.call.caller.uid, asked.request_id, verdict.digest or "")
+    return _digest("evaluation", evaluation_id)
+
+
+def _shows(asked: Asked, verdict: Verdict) -> bool:
+    gate, shown = verdict.gate, asked.call.shown
+    return gate is None or not gate.by_token or (shown is not None and shown.token is not None)
+
+
+def _digest(*parts: str) -> str:
+    framed = b"".join(len(part := text.encode()).to_bytes(4, "big") + part for text in parts)
+    return "sha256:" + hashlib.sha256(framed).hexdigest()
+
+
+def _already_taken(live: Grant, key: str, now: float, room: float = 0.0) -> bool:
+    """This very call took its use a moment ago, and the grant was not revoked or made void since."""
+    if live.revoked or live.deleting or live.void or live.phase not in {"Active", "Consumed"}:
+        return False
+    return any(
+        # Nor one that lies ahead: whoever wrote that would be let through until then.
+        record.key in {key, _key_again(key, place)} and abs(now - record.time.timestamp()) <= IDEMPOTENT_FOR + room
+        for place, record in enumerate(live.status.use_records or ())
+    )
+
+
+def _key_again(key: str, place: int) -> str:
+    """A request id that comes again after its time is a call of its own, which may be repeated in turn."""
+    return _digest("again", key, f"{place}")
+
+
+def _still_good(verdict: Verdict, live: Grant) -> bool:
+    """Nothing speaks against the grant but that this call used it up."""
+    fits = verdict.outcome is Outcome.USE_GRANT or verdict.reason is Reason.APPROVAL_CONSUMED
+    return fits and verdict.gate is not None and grants.current(live, verdict.gate)
+
+
+def _with_use(stored: Mapping[str, Any], key: str, evaluation_id: str, now: float) -> dict[str, Any]:
+    """Return the object as stored, with one use more and nothing else changed. `now` is by the API server's clock."""
+    status = dict(stored.get("status") or {})
+    records = status.get("useRecords", [])
+    status["uses"] = status.get("uses", 0) + 1
+    record = {
+        # Records are keyed, and use records are never removed.
+        "key": key if all(kept["key"] != key for kept in records) else _key_again(key, len(records)),
+        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "evaluationID": evaluation_id,
+    }
+    status["useRecords"] = [*records, record]
+    return {**stored, "status": status}

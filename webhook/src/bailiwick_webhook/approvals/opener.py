@@ -1,0 +1,260 @@
+"""Opening: a request for approval becomes a grant (DESIGN, "Opening"; AuthZEN ARAP, submit, poll and cancel).
+
+Holds: the decision point decides the body again and opens only where the verdict is that approval is needed; the name
+follows from the request, so a storm of retries over any number of replicas opens one grant.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.approvalgrant import MAX_REASON
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.approval.grants import Fitness, Grant
+from bailiwick_engine.cel.expressions import matches_whole
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.reasons import EXPLAINED, Reason
+from bailiwick_webhook.approvals.draft import Wanted
+from bailiwick_webhook.approvals.grantids import parsed
+from bailiwick_webhook.approvals.throttle import PENDING_GRANTS, Throttle, waits
+from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.store.store import Store
+
+# Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
+_MAX_CHAIN: Final = 50
+_MAX_WITHDRAWALS: Final = 5
+_CONFLICT: Final = 409
+_GONE: Final = 404
+# Waits for its reviews, or serves.
+_OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The grant that answers the request, new or already there."""
+
+    grant: Grant
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why none was opened, in a sentence. `reason` where that is what the verdict comes to.
+
+    `duplicate`: the Idempotency-Key was used for another request.
+    """
+
+    detail: str
+    reason: Reason | None = None
+    duplicate: bool = False
+
+
+_SKEWED: Final = Refused(EXPLAINED[Reason.CLOCK_SKEW].sentence, Reason.CLOCK_SKEW)
+_COOLS: Final = Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
+
+
+class Opener:
+    """Opens grants. `now` is the time of day in seconds since the epoch; `skewed`: it is not the API server's.
+
+    `pending`: as in `Throttle`.
+    """
+
+    possible = True
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        installation: Installation,
+        now: Callable[[], float],
+        pending: int = PENDING_GRANTS,
+        *,
+        skewed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._cluster = cluster
+        self._skewed = skewed
+        self._store = store
+        self._installation = installation
+        self._now = now
+        self._throttle = Throttle(cluster, store, now, pending)
+
+    async def again(self, wanted: Wanted) -> Opened | Refused | None:
+        """Return what was answered to the same Idempotency-Key before; None where there is none. Raises like `open`.
+
+        Another replica may not know of it yet; what is the same request has the same name there too.
+        """
+        idempotency = wanted.idempotency()
+        known = self._store.grants.asked_with(idempotency["key"]) if idempotency else None
+        if idempotency is None or known is None:
+            return None
+        live = await self._live(known)
+        if live is None or live.by_hand or live.request.idempotency is None:
+            return None
+        if live.request.idempotency.request != idempotency["request"]:
+            return Refused("this Idempotency-Key was sent with another request: send a new one", duplicate=True)
+        return Opened(live, created=False)
+
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:
+        """Return the open grant that the store knows, read live; None where it has ended. Raises like `open`.
+
+        Its name cannot be found again once the grant before it is deleted, so `open` could open a second one.
+        """
+        live = await self._live(known)
+        if live is None:
+            return None
+        if self._cools(live, wanted):
+            return _COOLS
+        return Opened(live, created=False) if self._fitness(live, wanted) in _OPEN else None
+
+    async def open(self, wanted: Wanted) -> Opened | Refused:
+        """Open the grant for this call, or join the one that is open. Raises `ClusterUnavailableError`."""
+        if (wrong := reason_problem(wanted.gate, wanted.reason)) is not None:
+            return Refused(wrong)
+        if (unfit := wanted.problem()) is not None:
+            return Refused(f"no grant can hold this call: {unfit}")
+        call, subject = wanted.call, wanted.subject
+        async with self._throttle.one_at_a_time(call, subject) as ours:
+            if not ours:
+                return Refused("too many requests of this subject at once", Reason.APPROVAL_THROTTLED)
+            previous, known = self._latest_ended(wanted), self._pending(wanted)
+            if known is not None and (joined := await self.join(known, wanted)) is not None:
+                # Of the same storm, opened while this one waited.
+                return joined
+            if any(self._cools(grant, wanted) for grant in self._candidates(wanted)):
+                # Whatever the verdict came from: what a reviewer denied is not asked for again so soon.
+                return _COOLS
+            if (reached := await self._throttle.reached(call, subject, wanted.gate.limits)) is not None:
+                # Unless it is there already: who joins adds nothing. A flood of denials that ask costs nobody a look.
+                joined = await self._existing(wanted, previous) if wanted.origin == "Requested" else None
+                return joined or Refused(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
+            # Until when it waits for its reviews is stamped by our clock, and judged by others.
+            return _SKEWED if self._skewed() else await self._create(wanted, previous)
+
+    async def _create(self, wanted: Wanted, previous: str) -> Opened | Refused:
+        for _ in range(_MAX_CHAIN):
+            manifest = wanted.manifest(previous, self._now())
+            name = manifest["metadata"]["name"]
+            answer = await self._cluster.create_grant(manifest)
+            if answer.ok:
+                created = grants.parse(answer.body)
+                if created is None:
+                    return Refused("the API server stored a grant that cannot be read; ask an administrator")
+                return Opened(created, created=True)
+            if answer.status != _CONFLICT:
+                _log.error("grant not opened", status=answer.status, why=answer.message)
+                return Refused(f"the API server refused the grant: {answer.message}")
+            found = await self._cluster.read_grant(wanted.call.namespace, name)
+            if found.status == _GONE:
+                continue  # Deleted between the two calls: the name is free again.
+            existing = grants.parse(found.body) if found.ok else None
+            if existing is None:
+                return Refused(f"approvalgrant {name} exists and cannot be read; ask an administrator")
+            if not self._of_this(existing, wanted):
+                return Refused(f"approvalgrant {name} exists and is of another request; ask an administrator")
+            if self._fitness(existing, wanted) in _OPEN:
+                return Opened(existing, created=False)
+            if self._cools(existing, wanted):
+                # The store did not know yet.
+                return _COOLS
+            previous = existing.uid
+        return Refused("too many grants of this request have ended; wait until the old ones are removed")
+
+    async def _existing(self, wanted: Wanted, previous: str) -> Opened | None:
+        """Return the open grant of this very request that another replica opened a moment ago."""
+        found = await self._cluster.read_grant(wanted.call.namespace, wanted.name(previous))
+        existing = grants.parse(found.body) if found.ok else None
+        if existing is None or not self._of_this(existing, wanted) or self._fitness(existing, wanted) not in _OPEN:
+            return None
+        return Opened(existing, created=False)
+
+    def _latest_ended(self, wanted: Wanted) -> str:
+        """The uid that goes into the name. A store that lags only costs another round: the name then exists."""
+        ended = grants.latest_ended(grant for grant in self._known(wanted) if self._fitness(grant, wanted) not in _OPEN)
+        return ended.uid if ended else ""
+
+    def _pending(self, wanted: Wanted) -> Grant | None:
+        return next((grant for grant in self._known(wanted) if self._fitness(grant, wanted) in _OPEN), None)
+
+    def _known(self, wanted: Wanted) -> list[Grant]:
+        return [grant for grant in self._candidates(wanted) if self._of_this(grant, wanted)]
+
+    def _candidates(self, wanted: Wanted) -> Iterable[Grant]:
+        call = wanted.call
+        return self._store.candidates(call.namespace, call.endpoint, wanted.subject.uid, call)
+
+    def _of_this(self, grant: Grant, wanted: Wanted) -> bool:
+        return (
+            not grant.by_hand
+            and grants.answers(grant, wanted.call, wanted.subject, wanted.digest)
+            and grants.current(grant, wanted.gate)
+            and (grant.request.binding.mode == "Scope") == wanted.gate.scope
+        )
+
+    def _fitness(self, grant: Grant, wanted: Wanted) -> Fitness:
+        around = Circumstances(self._now(), installation=self._installation, void=self._store.void)
+        return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
+
+    def _cools(self, grant: Grant, wanted: Wanted) -> bool:
+        """Tell whether a reviewer denied this very call, and nobody is asked again yet."""
+        if not grants.answers(grant, wanted.call, wanted.subject, wanted.digest):
+            return False
+        if self._fitness(grant, wanted) is not Fitness.DENIED:
+            return False
+        since = grant.denied_at
+        return since is None or self._now() < since + wanted.gate.limits.deny_cooldown_seconds
+
+    async def _live(self, known: Grant) -> Grant | None:
+        found = await self._cluster.read_grant(known.namespace, known.name)
+        live = grants.parse(found.body) if found.ok else None
+        return live if live is not None and live.uid == known.uid else None
+
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:
+        """Withdraw a pending grant of ours at its requester's word. Raises `ClusterUnavailableError`."""
+        said = {"by": self._installation.webhook, "for": at_the_word_of} | ({"reason": reason} if reason else {})
+        live: Grant | None = grant
+        for _ in range(_MAX_WITHDRAWALS):
+            if live is None or not waits(live, self._now()):
+                return Refused("it is no longer pending")
+            if any(review.decision == "Deny" for review in live.reviews):
+                # A denial that the operator is yet to look at would be gone with it, and the call asked for again.
+                return Refused("a reviewer denied it already")
+            answer = await self._cluster.revoke_grant(live.namespace, live.name, live.resource_version, said)
+            withdrawn = grants.parse(answer.body) if answer.ok else None
+            if withdrawn is not None:
+                return withdrawn
+            if answer.status != _CONFLICT:
+                _log.error("grant not withdrawn", grant=live.name, status=answer.status, why=answer.message)
+                return Refused(f"the API server refused it: {answer.message}")
+            # Reviewed meanwhile, as like as not.
+            live = await self._live(grant)
+        return Refused("it changes faster than it can be withdrawn: try again")
+
+    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
+        """Return the grant of a task of this endpoint, read live; None where there is none.
+
+        Raises `ClusterUnavailableError`.
+        """
+        named = parsed(task_id)
+        if named is None:
+            return None
+        answer = await self._cluster.read_grant(namespace, named.name)
+        grant = grants.parse(answer.body) if answer.ok else None
+        return grant if grant and grant.uid == named.uid and grant.request.endpoint == endpoint else None
+
+
+def reason_problem(gate: Gate, reason: str | None) -> str | None:
+    """Return what is wrong with the requester's reason, in a sentence; None where it will do for every rule."""
+    if reason is None or not reason.strip():
+        return "a reason is needed" if any(wanted.required for wanted in gate.reasons) else None
+    if len(reason) > MAX_REASON:
+        return f"a reason has at most {MAX_REASON} characters"
+    for wanted in gate.reasons:
+        if wanted.pattern and matches_whole(wanted.pattern, reason) is not True:
+            return f"the reason must match {wanted.pattern}"
+    return None

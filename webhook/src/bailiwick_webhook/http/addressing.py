@@ -1,0 +1,34 @@
+"""Addressing: whose endpoint a request asks about, and how the caller marks it.
+
+Standing: under every path. Holds: what is marked is the caller's own word, and decides nothing.
+"""
+
+from typing import NamedTuple
+
+from aiohttp import web
+
+from bailiwick_webhook.http.tracing import request_id, traceparent
+
+
+class Tenant(NamedTuple):
+    """Whose endpoint is asked about."""
+
+    namespace: str
+    endpoint: str
+
+
+class Marks(NamedTuple):
+    """How a call can be found again: the caller's own id of it, and its W3C `traceparent`."""
+
+    request_id: str | None
+    trace: str | None
+
+
+def marks(request: web.BaseRequest) -> Marks:
+    """Return how the caller marks its request."""
+    return Marks(request_id(request), traceparent(request.headers.get("traceparent")))
+
+
+def tenant(request: web.Request) -> Tenant:
+    """Return namespace and endpoint of the path."""
+    return Tenant(request.match_info["namespace"], request.match_info["endpoint"])

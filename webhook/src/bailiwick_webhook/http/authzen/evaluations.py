@@ -1,0 +1,147 @@
+"""AuthZEN 1.0, access evaluations: several calls in one body (AuthZEN 1.0, "Access Evaluations API").
+
+Holds: a body without items is an evaluation and is answered as one; a batch is decided whole and answered in order;
+what is wrong with one item is that item's denial, what is wrong with the body is 400; the same evidence is verified
+once, and so is what is shown of the same approval.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+from aiohttp import web
+
+from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_webhook.http.addressing import Marks, Tenant, marks
+from bailiwick_webhook.http.authzen import messages
+from bailiwick_webhook.http.authzen.edge import Edge, Verified
+from bailiwick_webhook.http.authzen.evaluation import evaluated
+from bailiwick_webhook.http.authzen.messages import Evaluation, Said
+from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
+from bailiwick_webhook.http.shares.slots import Place
+from bailiwick_webhook.identity.tokens import Proven
+
+_DEFAULTS: Final = ("subject", "action", "resource", "context")
+# A member of an enumeration is looked up slowly, and this one is for every item.
+_FORBIDDEN: Final = Outcome.FORBIDDEN
+
+
+class Batch(NamedTuple):
+    """A parsed body: each item, or what is wrong with it."""
+
+    items: tuple[Evaluation | ProblemError, ...]
+    semantic: Semantic
+
+
+def parse(body: Mapping[str, Any]) -> Batch | None:
+    """Parse a body; None where it holds no items. Raises `ProblemError` (400) for what concerns the body as a whole."""
+    options = body.get("options")
+    if not isinstance(options, dict | None):
+        raise bad_request("must be an object", "options")
+    semantic = _semantic((options or {}).get("evaluations_semantic"))
+    listed = body.get("evaluations")
+    if not isinstance(listed, list | None):
+        raise bad_request("must be an array", "evaluations")
+    if not listed:
+        return None
+    if len(listed) > MAX_ITEMS:
+        raise bad_request(f"holds more than {MAX_ITEMS} items: send them in several bodies", "evaluations")
+    for member in _DEFAULTS:
+        if not isinstance(body.get(member), dict | None):
+            raise bad_request("must be an object", member)
+    # What most items share: who asks for what.
+    said = messages.plainly_said(body.get("subject"), body.get("context"))
+    return Batch(tuple((said and _plainly(said, body, item)) or _item(body, item) for item in listed), semantic)
+
+
+def failed(problem: ProblemError) -> dict[str, Any]:
+    """Return the answer to an item that cannot be decided (AuthZEN 1.0, "Errors" of the evaluations API)."""
+    where = f"{problem.where} " if problem.where else ""
+    return {
+        "decision": False,
+        "context": {"error": {"status": problem.status, "message": f"{where}{problem.detail}"}},
+    }
+
+
+class Evaluations:
+    """POST access/v1/evaluations."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def __call__(self, request: web.BaseRequest, of: Tenant) -> bytes:
+        """Answer a batch, or the one evaluation that a body without items is. Either has one place."""
+        with self._edge.places.place() as place:
+            return await self._answered(request, of, await self._edge.caller(request, of, place), place)
+
+    async def _answered(self, request: web.BaseRequest, of: Tenant, caller: Proven, place: Place) -> bytes:
+        notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
+        body, large = await self._edge.body(request, of, place)
+        batch = parse(body)
+        self._edge.pay(of, place, 1 if batch is None else len(batch.items))
+        if batch is None:
+            asked = await self._edge.call(of, caller, parsed := messages.parse(body), marks(request), large=large)
+            return await evaluated(self._edge, of, asked, parsed)
+        verified, marked = Verified(), marks(request)
+        items = [
+            None
+            if isinstance(item, ProblemError)
+            else await self._edge.call(of, caller, item, _own(marked, index), verified=verified, large=large)
+            for index, item in enumerate(batch.items)
+        ]
+        if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):
+            raise forbidden(stranger)
+        decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
+        base = self._edge.base(of)
+        answers = []
+        for item, asked_of, decision in zip(batch.items, items, decisions, strict=False):
+            if isinstance(item, ProblemError) or asked_of is None or decision is None:
+                answers.append(failed(item if isinstance(item, ProblemError) else forbidden(stranger)))
+            elif decision.verdict.outcome is _FORBIDDEN:
+                # Of a caller who may ask about itself alone: not a word about the others.
+                raise forbidden(stranger)
+            else:
+                token = self._edge.binding_token(of, asked_of, decision)
+                answers.append(messages.answer(decision, base, notice, explain=item.explain, binding_token=token))
+        return orjson.dumps({"evaluations": answers})
+
+
+def _own(marked: Marks, index: int) -> Marks:
+    """Return how an item can be found again.
+
+    Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one when the
+    body is sent again. No header can hold a space, so no single call has this id.
+    """
+    return marked if marked.request_id is None else Marks(f"{marked.request_id} [{index}]", marked.trace)
+
+
+def _semantic(named: object) -> Semantic:
+    if named is None:
+        return Semantic.EXECUTE_ALL
+    for semantic in Semantic:
+        if semantic.value == named:
+            return semantic
+    known = ", ".join(semantic.value for semantic in Semantic)
+    raise bad_request(f"must be one of {known}", "options.evaluations_semantic")
+
+
+def _plainly(said: Said, body: Mapping[str, Any], item: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+    """Return an item that takes subject and context from the body, and mixes no member of its own with the body's."""
+    if type(item) is not dict or item.get("subject") is not None or item.get("context") is not None:
+        return None
+    action, resource = item.get("action"), item.get("resource")
+    if resource is None:
+        resource = body.get("resource")
+    elif type(resource) is dict and (resource.get("type") is None or resource.get("id") is None):
+        return None
+    return messages.plainly(said, body.get("action") if action is None else action, resource)
+
+
+def _item(body: Mapping[str, Any], item: object) -> Evaluation | ProblemError:
+    if not isinstance(item, dict):
+        return bad_request("must be an object", "evaluation")
+    try:
+        return messages.parse(merged(body, item))
+    except ProblemError as problem:
+        return problem

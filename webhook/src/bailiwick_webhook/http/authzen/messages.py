@@ -1,0 +1,283 @@
+"""AuthZEN Authorization API 1.0, access evaluation: body to call, decision to answer.
+
+Holds: a denial is 200 with `decision: false` (AuthZEN 1.0, "Access Evaluation Response"); unknown members are ignored;
+a member of the wrong type is 400 with its path.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from math import ceil, isfinite
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
+from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.http.authzen import explanation
+from bailiwick_webhook.http.problems import bad_request
+from bailiwick_webhook.identity.subject import Claimed
+from bailiwick_webhook.pipeline.pdp import Decision
+from bailiwick_webhook.times import stamp
+
+_KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "true or false"}
+_OBJECT: Final = frozenset({dict, type(None)})
+_TEXT: Final = frozenset({str, type(None)})
+DENIAL_SECONDS: Final = 600
+RETRY_AFTER: Final = 5
+_RULES: Final = 4_096
+# Optional members of `context.approval`: what an approved task says besides its id.
+_APPROVAL: Final = ("approved_at", "approved_until", "state")
+
+
+class Approval(NamedTuple):
+    """What is shown of an approval, `context.approval`: its id, and the approval token, ARAP's `state`."""
+
+    id: str
+    state: str | None
+
+
+class Evaluation(NamedTuple):
+    """A parsed body. `reason` is the requester's own word, `context.business_justification`.
+
+    `explain`: the caller would like an explanation.
+    """
+
+    subject: Claimed
+    action: Action
+    resource: Resource
+    context: Mapping[str, Json]
+    reason: str | None
+    explain: bool = False
+    approval: Approval | None = None
+
+
+class Said(NamedTuple):
+    """What a body says of who asks for what: all of an evaluation but its action and resource."""
+
+    subject: Claimed
+    context: Mapping[str, Json]
+    reason: str | None
+    explain: bool
+    approval: Approval | None = None
+
+
+def parse(body: Mapping[str, Any]) -> Evaluation:
+    """Parse an evaluation request. Raises `ProblemError` (400) that names the field."""
+    said = plainly_said(body.get("subject"), body.get("context"))
+    found = None if said is None else plainly(said, body.get("action"), body.get("resource"))
+    return parse_strictly(body) if found is None else found
+
+
+def plainly(said: Said, action: Any, resource: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+    """Return the evaluation where nothing is wrong with it; what may be wrong is for `parse_strictly` to tell."""
+    if type(action) is not dict or type(resource) is not dict:
+        return None
+    name, doing = action.get("name"), action.get("properties")
+    kind, identifier, properties = resource.get("type"), resource.get("id"), resource.get("properties")
+    if not (type(name) is str and name and type(kind) is str and kind and type(identifier) is str and identifier):
+        return None
+    if not (type(doing) in _OBJECT and type(properties) in _OBJECT):
+        return None
+    subject, context, reason, explain, approval = said
+    return Evaluation(
+        subject, Action(name, doing), Resource(kind, identifier, properties), context, reason, explain, approval
+    )
+
+
+def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - any JSON value
+    """Return what a body says besides, where nothing is wrong with it."""
+    if context is None:
+        context = {}
+    if type(subject) is not dict or type(context) is not dict:
+        return None
+    kind, identifier, properties = subject.get("type"), subject.get("id"), subject.get("properties")
+    if not (type(kind) is str and kind and type(identifier) is str and identifier and type(properties) in _OBJECT):
+        return None
+    intent = context.get("intent")
+    if not (type(intent) in _TEXT and intent != "" and type(context.get("args")) in _OBJECT):
+        return None
+    if RESERVED_CONTEXT.isdisjoint(context):
+        return Said(Claimed(kind, identifier, properties, None, None), context, None, explain=False)
+    evidence = context.get("evidence")
+    reason, explain = context.get("business_justification"), context.get("explain")
+    shown = context.get("approval")
+    approval = None if shown is None else _plainly_shown(shown)
+    if not (type(evidence) in _OBJECT and type(reason) in _TEXT and (explain is None or type(explain) is bool)):
+        return None
+    if shown is not None and approval is None:
+        return None
+    token, actor_token = (
+        (None, None) if evidence is None else (evidence.get("subject_token"), evidence.get("actor_token"))
+    )
+    if not (type(token) in _TEXT and type(actor_token) in _TEXT):
+        return None
+    bound = {name: value for name, value in context.items() if name not in RESERVED_CONTEXT}
+    return Said(Claimed(kind, identifier, properties, token, actor_token), bound, reason, explain is True, approval)
+
+
+def _plainly_shown(shown: Any) -> Approval | None:  # noqa: ANN401 - any JSON value
+    if type(shown) is not dict or not all(type(shown.get(name)) in _TEXT for name in _APPROVAL):
+        return None
+    found = shown.get("id")
+    return Approval(found, shown.get("state")) if type(found) is str and found else None
+
+
+def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
+    """Parse an evaluation request, member by member: what it may be, and what is said of one that is wrong.
+
+    Raises `ProblemError` (400) that names the field.
+    """
+    subject, action, resource = (_member(body, name) for name in ("subject", "action", "resource"))
+    context = _optional(body, "context", dict, "context") or {}
+    evidence = _optional(context, "evidence", dict, "context.evidence") or {}
+    args = context.get("args")
+    if args is not None and not isinstance(args, dict):
+        raise bad_request("must be an object", "context.args")
+    if _optional(context, "intent", str, "context.intent") == "":
+        raise bad_request("must not be empty", "context.intent")
+    return Evaluation(
+        Claimed(
+            _text(subject, "type", "subject.type"),
+            _text(subject, "id", "subject.id"),
+            _optional(subject, "properties", dict, "subject.properties"),
+            _optional(evidence, "subject_token", str, "context.evidence.subject_token"),
+            _optional(evidence, "actor_token", str, "context.evidence.actor_token"),
+        ),
+        Action(_text(action, "name", "action.name"), _optional(action, "properties", dict, "action.properties")),
+        Resource(
+            _text(resource, "type", "resource.type"),
+            _text(resource, "id", "resource.id"),
+            _optional(resource, "properties", dict, "resource.properties"),
+        ),
+        {name: value for name, value in context.items() if name not in RESERVED_CONTEXT},
+        _optional(context, "business_justification", str, "context.business_justification"),
+        _optional(context, "explain", bool, "context.explain") or False,
+        _approval(context),
+    )
+
+
+def _approval(context: Mapping[str, Any]) -> Approval | None:
+    shown = _optional(context, "approval", dict, "context.approval")
+    if shown is None:
+        return None
+    state = [_optional(shown, name, str, f"context.approval.{name}") for name in _APPROVAL][-1]
+    return Approval(_text(shown, "id", "context.approval.id"), state)
+
+
+def answer(
+    decision: Decision,
+    base: str,
+    notice: Mapping[str, str],
+    *,
+    explain: bool = False,
+    binding_token: str | None = None,
+) -> dict[str, Any]:
+    """Return the body of the answer. `base` is the URL of the endpoint's tenant, where an approval can be asked for.
+
+    `notice` is told in every answer's context. `binding_token`: of a denial about which can be asked, see `asks`.
+    """
+    verdict = decision.verdict
+    context: dict[str, Any] = {
+        "evaluation_id": decision.evaluation_id,
+        "evaluated_at": stamp(decision.time),
+        "reason": verdict.reason.value,
+        "snapshot": {"revision": decision.revision, "age_seconds": round(decision.age, 3)},
+        **notice,
+    }
+    if decision.pending is not None:
+        context["snapshot"]["pending_seconds"] = round(decision.pending, 3)
+    if verdict.dry_run:
+        context["dry_run"] = True
+    if verdict.rule is not None:
+        context["policy"] = _policy(verdict.rule)
+    if decision.used is not None and decision.allowed:
+        until = decision.used.status.not_after_time
+        context["approval"] = {
+            "id": decision.used.id,
+            "approved_until": stamp(until.timestamp()) if until else None,
+            "uses": decision.used.status.uses,
+        }
+    if not decision.allowed:
+        context |= _denial(decision, base, binding_token)
+    if explain:
+        context["explanation"] = explanation.described(decision)
+    return {"decision": decision.allowed, "context": context}
+
+
+@lru_cache(_RULES)
+def _policy(rule: CompiledRule) -> orjson.Fragment:
+    """Return what names a rule, written out: the same rules decide again and again."""
+    policy = rule.policy
+    return orjson.Fragment(
+        orjson.dumps(
+            {
+                "namespace": policy.namespace,
+                "name": policy.name,
+                "uid": policy.uid,
+                "generation": policy.generation,
+                "digest": rule.policy_digest,
+                "rule": rule.name,
+            }
+        )
+    )
+
+
+def asks(decision: Decision) -> bool:
+    """Tell whether the answer says where to ask for an approval."""
+    verdict = decision.verdict
+    return decision.requestable and verdict.rule is not None and not verdict.dry_run
+
+
+def _denial(decision: Decision, base: str, binding_token: str | None) -> dict[str, Any]:
+    verdict = decision.verdict
+    said: dict[str, Any] = {
+        "reason_user": {"403": decision.sentence},
+        "reason_admin": {"403": f"{verdict.reason.value}: {decision.sentence}"},
+        "next_action": decision.next_action,
+    }
+    if verdict.hop is not None:
+        # Of a call on somebody's behalf: the party at which it failed.
+        said["hop"] = verdict.hop
+    if decision.next_action == "retry":
+        said["retry_after"] = RETRY_AFTER
+    if asks(decision) and verdict.rule is not None:
+        # AuthZEN ARAP (draft): the presence of access_request is the only signal that a denial can be asked about.
+        policy = verdict.rule.policy
+        said["access_request"] = {
+            "endpoint": f"{base}/access/v1/requests",
+            "template": f"{policy.namespace}/{policy.name}/{verdict.rule.name}",
+            "expires_at": stamp(decision.time + DENIAL_SECONDS),
+        } | ({} if binding_token is None else {"binding_token": binding_token})
+    if verdict.reason is Reason.APPROVAL_PENDING and verdict.pending is not None:
+        said["task"] = {
+            "id": verdict.pending.id,
+            "status": "pending",
+            "status_endpoint": f"{base}/access/v1/requests/{verdict.pending.id}",
+        }
+    if verdict.cools_until is not None and isfinite(verdict.cools_until):
+        said["retry_after"] = max(1, ceil(verdict.cools_until - decision.time))
+    return said
+
+
+def _member(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = body.get(name)
+    if not isinstance(found, dict):
+        raise bad_request("is missing" if found is None else "must be an object", name)
+    return found
+
+
+def _text(entity: Mapping[str, Any], name: str, path: str) -> str:
+    found = entity.get(name)
+    if not isinstance(found, str):
+        raise bad_request("is missing" if found is None else "must be a string", path)
+    if not found:
+        raise bad_request("must not be empty", path)
+    return found
+
+
+def _optional(entity: Mapping[str, Any], name: str, kind: type[Any], path: str) -> Any:  # noqa: ANN401 - of that kind
+    found = entity.get(name)
+    if found is not None and not isinstance(found, kind):
+        raise bad_request(f"must be {_KINDS[kind]}", path)
+    return found

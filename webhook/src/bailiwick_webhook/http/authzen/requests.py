@@ -1,0 +1,185 @@
+"""Requests for approval over HTTP: submit, poll and cancel (AuthZEN ARAP, working-group draft).
+
+Holds: what the draft offers and we do not is refused in words, never ignored; who asks is an enforcer of the endpoint,
+and only the requester itself withdraws.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.opener import Opened, Refused, reason_problem
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.http.addressing import Tenant, marks, tenant
+from bailiwick_webhook.http.authzen import messages, tasks
+from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
+from bailiwick_webhook.http.shares.slots import Place
+from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.signing.jose import LEEWAY
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_MAX_WORD: Final = 1024
+
+
+class Requests:
+    """The three paths below `access/v1/requests`."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def submit(self, request: web.Request, place: Place) -> web.StreamResponse:
+        """ARAP, POST access/v1/requests."""
+        of = tenant(request)
+        caller = await self._edge.caller(request, of, place)
+        body, large = await self._edge.body(request, of, place)
+        self._edge.pay(of, place)
+        asked = await self._edge.call(of, caller, messages.parse(body), marks(request), large=large)
+        denial = _denial(body)
+        asked = replace(asked, key=_key(request))
+        verdict = await self._edge.pdp.judge(asked)
+        if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
+            raise forbidden(self._edge.identity.stranger)
+        _offered(body, asked)
+        if verdict.gate is not None and (wrong := reason_problem(verdict.gate, asked.reason)):
+            raise bad_request(wrong, "context.business_justification")
+        asked = replace(asked, late=self._late(of, denial, verdict.digest))
+        decision, outcome = await self._edge.pdp.request(asked)
+        if decision.verdict.reason is Reason.RECORD_FAILED:
+            raise unavailable("The request could not be recorded at the moment; ask again.")
+        match outcome:
+            case Opened(grant, _):
+                return self._told(of, grant)
+            case Refused(detail, _, duplicate=True):
+                raise tasks.duplicate_request(detail)
+            case Refused() if asked.late:
+                raise tasks.expired_denial()
+            case Refused(detail, Reason.APPROVAL_THROTTLED):
+                raise throttled(detail, Reason.APPROVAL_THROTTLED.value)
+            case Refused(detail):
+                raise tasks.not_requestable(decision.verdict, detail)
+            case None:
+                raise tasks.not_requestable(decision.verdict)
+
+    def _late(self, of: Tenant, denial: "_Denial", digest: str | None) -> bool:
+        """Tell whether the denial that a request follows is over. Raises `ProblemError` where it is another's."""
+        if denial.binding_token is not None:
+            found = self._edge.signer.denied(denial.binding_token, digest, self._edge.base(of))
+            if found is Why.EXPIRED:
+                return True
+            if isinstance(found, Why):
+                raise tasks.invalid_denial_binding(found.value)
+            if denial.evaluation_id not in {None, found.evaluation_id}:
+                raise tasks.invalid_denial_binding(Why.OTHER.value)
+        # Without a token it is only for correlation, but whoever says that it is over is believed.
+        return denial.expires is not None and time.time() - LEEWAY >= denial.expires
+
+    def _told(self, of: Tenant, grant: Grant) -> web.StreamResponse:
+        body = self._task_of(of, grant)
+        status = 202 if body["task"]["status"] == "pending" else 201
+        return json(status, body, Location=body["task"]["status_endpoint"])
+
+    async def poll(self, request: web.Request, place: Place) -> web.StreamResponse:
+        """ARAP, GET access/v1/requests/{id}."""
+        of, _, grant = await self._task(request, place)
+        return json(200, self._task_of(of, grant), **{"Retry-After": str(messages.RETRY_AFTER)})
+
+    async def cancel(self, request: web.Request, place: Place) -> web.StreamResponse:
+        """ARAP, POST access/v1/requests/{id}/cancel."""
+        of, caller, grant = await self._task(request, place)
+        body = (await self._edge.body(request, of, place)).members if request.can_read_body else {}
+        said = [_word(body, name) for name in ("reason", "comment")]
+        if grant.request.requester.username != caller.account.username:
+            raise forbidden("Only the requester itself withdraws a request.")
+        if not tasks.pending(grant):
+            raise tasks.invalid_task_state("The request has ended, so there is nothing to withdraw.")
+        outcome = await self._edge.pdp.withdraw(grant, caller.account, ": ".join(word for word in said if word) or None)
+        if isinstance(outcome, Refused):
+            raise tasks.invalid_task_state(f"Not withdrawn: {outcome.detail}.")
+        return json(200, self._task_of(of, outcome))
+
+    def _task_of(self, of: Tenant, grant: Grant) -> dict[str, Any]:
+        base = self._edge.base(of)
+        return tasks.task(grant, base, self._edge.signer.approval(grant, base))
+
+    async def _task(self, request: web.Request, place: Place) -> tuple[Tenant, Any, Grant]:
+        """Return who asks and the grant of the task. Raises `ProblemError`."""
+        of = tenant(request)
+        caller = await self._edge.caller(request, of, place)
+        grant = await self._edge.pdp.task(*of, caller.account, request.match_info["task"])
+        if grant is None:
+            raise tasks.unknown_task()
+        return of, caller, grant
+
+
+def _key(request: web.Request) -> str | None:
+    found = request.headers.get(IDEMPOTENCY_KEY)
+    if found is not None and not _KEY.fullmatch(found):
+        raise bad_request("must be 1 to 255 visible ASCII characters", IDEMPOTENCY_KEY)
+    return found
+
+
+class _Denial(NamedTuple):
+    """What a request says of the denial that it follows, ARAP's `denial`. `expires` is seconds since the epoch."""
+
+    evaluation_id: str | None
+    binding_token: str | None
+    expires: float | None
+
+
+def _denial(body: Mapping[str, Any]) -> _Denial:
+    said = body.get("denial")
+    if not isinstance(said, dict | None):
+        raise bad_request("must be an object", "denial")
+    said = said or {}
+    for name in ("evaluation_id", "binding_token", "expires_at", "reason", "template"):
+        if not isinstance(said.get(name), str | None):
+            raise bad_request("must be a string", f"denial.{name}")
+    expires = said.get("expires_at")
+    try:
+        moment = None if expires is None else datetime.fromisoformat(expires)
+    except ValueError:
+        raise bad_request("must be a time as RFC 3339 has it", "denial.expires_at") from None
+    if moment is not None and moment.tzinfo is None:
+        raise bad_request("must be a time with a zone", "denial.expires_at")
+    return _Denial(said.get("evaluation_id"), said.get("binding_token"), None if moment is None else moment.timestamp())
+
+
+def _word(body: Mapping[str, Any], name: str) -> str | None:
+    found = body.get(name)
+    if found is not None and (not isinstance(found, str) or len(found) > _MAX_WORD // 2 - 1):
+        raise bad_request(f"must be a string of at most {_MAX_WORD // 2 - 1} characters", name)
+    return found
+
+
+def _offered(body: Mapping[str, Any], asked: Asked) -> None:
+    """Refuse what a caller might rely on and does not get. Raises `ProblemError`."""
+    for name, why in (("items", "requests in bulk"), ("callback", "callbacks: poll status_endpoint")):
+        if body.get(name) is not None:
+            raise bad_request(f"is not offered: no {why}", name)
+    wanted = body.get("requested_access")
+    if wanted is not None and (not isinstance(wanted, dict) or wanted.get("emergency") not in {None, False}):
+        raise bad_request("no emergency access is offered: the window is the rule's own", "requested_access")
+    client = body.get("client")
+    if not isinstance(client, dict | None):
+        raise bad_request("must be an object", "client")
+    actor = (client or {}).get("actor")
+    if actor is None:
+        return
+    # ARAP, "Delegation": a claimed chain that cannot be verified in full is refused.
+    claimed: list[object] = []
+    while isinstance(actor, dict) and actor:
+        claimed.append(actor.get("id"))
+        actor = actor.get("act")
+    if claimed != [party.id for party in asked.call.actors]:
+        raise bad_request("is not the chain of actors that the tokens prove", "client.actor")

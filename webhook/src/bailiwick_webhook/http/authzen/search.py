@@ -1,0 +1,132 @@
+"""AuthZEN 1.0, search APIs: which subjects, resources or actions a call could name and be allowed.
+
+Holds: what is searched for is ignored where the body names it; nothing that matches is an empty result, never an error;
+`context.incomplete` says that there may be more than policies name.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from bailiwick_engine.approval.binding import sha256
+from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.decision.search import Kind
+from bailiwick_engine.reasons import EXPLAINED
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.http.addressing import marks, tenant
+from bailiwick_webhook.http.authzen import messages, pages
+from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.messages import Evaluation
+from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
+from bailiwick_webhook.http.shares.slots import Place
+from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.identity.tokens import Proven
+from bailiwick_webhook.pipeline.search import Searched
+from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.times import stamp
+
+# Stands for what is searched for until a name of the policies takes its place.
+_BLANK: Final = "*"
+
+
+def parse(body: Mapping[str, Any], kind: Kind) -> Evaluation:
+    """Parse the body of a search. Raises `ProblemError` (400) that names the field."""
+    sought = body.get(kind.value)
+    if kind is Kind.ACTION:
+        return messages.parse({**body, "action": {"name": _BLANK}})
+    parsed = messages.parse({**body, kind.value: {**sought, "id": _BLANK} if isinstance(sought, dict) else sought})
+    if kind is Kind.SUBJECT and parsed.subject.names_an_actor:
+        raise bad_request("subjects are searched for calls of their own: leave the actor out", "subject")
+    return parsed
+
+
+def query(kind: Kind, call: Call, parsed: Evaluation) -> str:
+    """Return the digest of all that must be the same from page to page. Evidence may be newer."""
+    subject, action, resource = parsed.subject, parsed.action, parsed.resource
+    return sha256(
+        {
+            "search": kind.value,
+            "endpoint": [call.namespace, call.endpoint],
+            "caller": [call.caller.username, call.caller.uid],
+            "subject": [subject.type, subject.id, _members(subject.properties)],
+            "action": [action.name, _members(action.properties)],
+            "resource": [resource.type, resource.id, _members(resource.properties)],
+            "context": dict(parsed.context),
+        }
+    )
+
+
+class Search:
+    """POST access/v1/search/subject, /resource or /action."""
+
+    def __init__(self, edge: Edge, kind: Kind) -> None:
+        self._edge = edge
+        self._kind = kind
+
+    async def __call__(self, request: web.Request, place: Place) -> web.StreamResponse:
+        """Answer a search."""
+        of = tenant(request)
+        caller = await self._edge.caller(request, of, place)
+        body, large = await self._edge.body(request, of, place)
+        parsed = parse(body, self._kind)
+        self._edge.pay(of, place)
+        asked = await self._asked(request, caller, parsed, large=large)
+        bound = query(self._kind, asked.call, parsed)
+        page = pages.read(body, bound)
+        try:
+            found = await self._edge.pdp.search(asked, self._kind)
+        except RecordFailedError:
+            raise unavailable("The search could not be recorded at the moment; ask again.") from None
+        if found is None:
+            raise forbidden(self._edge.identity.stranger)
+        told, following = pages.cut(found.names, page, bound)
+        return json(
+            200,
+            {
+                "results": [self._result(parsed, name) for name in told],
+                "page": {"next_token": following, "count": len(told), "total": len(found.names)},
+                "context": _context(found),
+            },
+        )
+
+    async def _asked(self, request: web.Request, caller: Proven, parsed: Evaluation, *, large: bool) -> Asked:
+        of = tenant(request)
+        if self._kind is not Kind.SUBJECT:
+            return await self._edge.call(of, caller, parsed, marks(request), searching=True, large=large)
+        namespace, endpoint = of
+        # Nobody in particular, so that there is nothing to prove, and evidence is not looked at.
+        blank = Subject(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)
+        call = Call(namespace, endpoint, caller.account, blank, parsed.action, parsed.resource, parsed.context)
+        marked = marks(request)
+        return Asked(call, marked.request_id, live_identity=caller.live, trace=marked.trace, large=large)
+
+    def _result(self, parsed: Evaluation, name: str) -> dict[str, str]:
+        match self._kind:
+            case Kind.SUBJECT:
+                return {"type": parsed.subject.type, "id": name}
+            case Kind.RESOURCE:
+                return {"type": parsed.resource.type, "id": name}
+            case Kind.ACTION:
+                return {"name": name}
+
+
+def _context(found: Searched) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "evaluated_at": stamp(found.time),
+        "snapshot": {"revision": found.revision, "age_seconds": round(found.age, 3)},
+    }
+    if found.incomplete:
+        context["incomplete"] = True
+    if found.refused is not None:
+        sentence = EXPLAINED[found.refused].sentence
+        context |= {
+            "reason": found.refused.value,
+            "reason_user": {"403": sentence},
+            "reason_admin": {"403": f"{found.refused.value}: {sentence}"},
+        }
+    return context
+
+
+def _members(properties: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if properties is None else dict(properties)

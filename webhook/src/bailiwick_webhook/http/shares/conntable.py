@@ -1,0 +1,180 @@
+"""The table of open connections of one port: whose each one is, and which of them makes room for a new one.
+
+Standing: under `connections` and `handshakes`; it knows no socket. Holds: a connection is a stranger's, by its
+address, until somebody is proven on it. Strangers and accounts that do not enforce what they ask about have one part
+of all connections together; where that is full, an idle one of them makes room (see `eviction`). Enforcers have the
+other part: no account has more of it than is free, and none of it makes room for anybody. An enforcer whose share is
+used up is answered all the same, on a connection that counts with the others'.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from bailiwick_webhook.http.shares.bounds import Parts
+from bailiwick_webhook.http.shares.eviction import EvictionQueue
+from bailiwick_webhook.http.shares.quota import Quota
+from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Closing, Port, Who
+
+# For so long after an enforcer was proven from an address, connections from there shake hands before others.
+KNOWN_SECONDS: Final = 600.0
+_MOST_KNOWN: Final = 1_024
+
+
+class Entry:
+    """One open connection. `holder`: its address, or the account that was proven last. `end` closes it at once."""
+
+    __slots__ = ("address", "end", "ended", "enforcer", "evictable", "holder", "over_share", "silent")
+
+    def __init__(self, address: str, end: Callable[[], None]) -> None:
+        self.address = address
+        self.holder = address
+        self.end = end
+        self.ended = False
+        self.enforcer = False
+        # Whether it is among those that may have to make room.
+        self.evictable = False
+        self.over_share = False
+        # Runs until its first request is there.
+        self.silent: asyncio.TimerHandle | None = None
+
+
+class ConnectionTable:
+    """The connections of one port. `first`: seconds until the head of a first request must be there."""
+
+    def __init__(
+        self, port: Port, parts: Parts, first: float, counts: Counts, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._port = port
+        self._most = parts.others
+        self._first = first
+        self._counts = counts
+        self._clock = clock
+        # Of its own, so that what happens at one port hides nothing of another.
+        self._log = LogLimit()
+        self._shares = Quota(parts.enforcers)
+        self._others = 0
+        self.enforcers = 0
+        """How many connections are of enforcers."""
+        self._queue: EvictionQueue[Entry] = EvictionQueue()
+        self._known: OrderedDict[str, float] = OrderedDict()
+
+    def knows(self, address: str) -> bool:
+        """Tell whether an enforcer was proven from this address lately."""
+        return self._clock() - self._known.get(address, float("-inf")) < KNOWN_SECONDS
+
+    def admit(self, address: str, end: Callable[[], None]) -> Entry:
+        """Take in a new connection. Another one may have to go for it; or it is ended itself before this returns."""
+        entry = Entry(address, end)
+        entry.silent = asyncio.get_running_loop().call_later(self._first, self._give_up, entry, Closing.SILENT)
+        self._count(Who.OTHERS, 1)
+        self._others += 1
+        self._may_go(entry)
+        if self._others > self._most:
+            # The new one is among them, and has to go itself where something is under way on each of the others.
+            self._make_room(entry)
+        return entry
+
+    def begins(self, entry: Entry) -> None:
+        """Take note of a request whose head is there: until it is answered, its connection makes room for nobody."""
+        if entry.silent is not None:
+            # The timer goes too, or a flood of connections would be kept for as long as it runs.
+            entry.silent.cancel()
+            entry.silent = None
+        if entry.evictable:
+            self._stays(entry)
+
+    def rests(self, entry: Entry) -> None:
+        """Take note that what was asked on a connection is answered."""
+        if not (entry.enforcer or entry.ended or entry.evictable):
+            self._may_go(entry)
+
+    def proven(self, entry: Entry, account: str, *, enforces: bool) -> None:
+        """Take note of who asks on a connection, where that is not who asked before.
+
+        It is looked at with each request, since policies change.
+        """
+        if entry.ended:
+            # Its client went away while it was proven.
+            return
+        self._leave_part(entry)
+        entry.holder = account
+        if enforces and self._shares.take(account) is None:
+            entry.enforcer, entry.over_share = True, False
+            self.enforcers += 1
+            self._count(Who.ENFORCERS, 1)
+            self._remember(entry.address)
+            return
+        if enforces and not entry.over_share:
+            # Once for each connection, and not for each request on it.
+            entry.over_share = True
+            self._limited(Closing.OVER_SHARE, account)
+        self._others += 1
+        self._count(Who.OTHERS, 1)
+        if self._others > self._most and self._queue:
+            self._make_room()
+
+    def leave(self, entry: Entry) -> None:
+        """Take note of one that ended. A second time is none."""
+        if entry.ended:
+            return
+        entry.ended = True
+        if entry.silent is not None:
+            entry.silent.cancel()
+            entry.silent = None
+        self._leave_part(entry)
+
+    def _leave_part(self, entry: Entry) -> None:
+        if entry.evictable:
+            self._stays(entry)
+        if entry.enforcer:
+            self._shares.give_back(entry.holder)
+            entry.enforcer = False
+            self.enforcers -= 1
+            self._count(Who.ENFORCERS, -1)
+        else:
+            self._others -= 1
+            self._count(Who.OTHERS, -1)
+
+    def _make_room(self, new: Entry | None = None) -> None:
+        _, entry = self._queue.first()
+        self._give_up(entry, Closing.REFUSED if entry is new else Closing.EVICTED)
+
+    def _give_up(self, entry: Entry, why: Closing) -> None:
+        # First, since its end is told a moment later, and others may come until then.
+        self.leave(entry)
+        self._limited(why, entry.holder)
+        entry.end()
+
+    def _may_go(self, entry: Entry) -> None:
+        self._queue.add(entry.holder, entry)
+        entry.evictable = True
+
+    def _stays(self, entry: Entry) -> None:
+        self._queue.remove(entry.holder, entry)
+        entry.evictable = False
+
+    def _remember(self, address: str) -> None:
+        self._known[address] = self._clock()
+        self._known.move_to_end(address)
+        while len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+
+    def _count(self, who: Who, change: int) -> None:
+        self._counts.connections[self._port, who] += change
+
+    def _limited(self, why: Closing, holder: str) -> None:
+        self._counts.connections_limited[self._port, why] += 1
+        if why is not Closing.SILENT:
+            self._log.warning(_SAID[why], port=self._port.value, holder=holder, open=self._others, most=self._most)
+
+
+_SAID: Final = {
+    Closing.EVICTED: "too many connections of callers that enforce nothing: an idle one was closed",
+    Closing.REFUSED: "too many connections of callers that enforce nothing: a new one was closed",
+    Closing.OVER_SHARE: "an enforcer has as many connections as it may: further ones count with the others'",
+}

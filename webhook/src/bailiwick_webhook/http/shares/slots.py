@@ -1,0 +1,117 @@
+"""Places: how many requests may be under way at a time, and how they are shared among those who send them.
+
+Standing: under `edge`, which takes a place before it waits for anybody. Holds: enforcers have one part of the places,
+and all others together the other part. No name has more places of a part than are free. An enforcer's request counts
+for its account, and for the namespace of the endpoint: whoever may write policies there can name any number of
+accounts. A place is given back once, however its request ends. A request that gets none was not read, used nothing and
+was not decided.
+"""
+
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from bailiwick_webhook.http.problems import ProblemError, overloaded
+from bailiwick_webhook.http.shares.bounds import Parts
+from bailiwick_webhook.http.shares.quota import Quota
+from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Overload, Who
+
+# A member of an enumeration is looked up slowly, and these are on every request's way.
+_ENFORCERS, _OTHERS = Who.ENFORCERS, Who.OTHERS
+
+_log: Final = LogLimit()
+
+
+class Sender(NamedTuple):
+    """Who a request counts for.
+
+    A username of an account has colons, an address has colons or dots, and a namespace, which is a group, has neither.
+    """
+
+    who: Who
+    name: str
+    group: str
+
+
+def enforcer(account: str, namespace: str) -> Sender:
+    """Return who a request counts for whose sender enforces the endpoint that it asks about."""
+    return Sender(_ENFORCERS, account, namespace)
+
+
+def other(name: str) -> Sender:
+    """Return who any other request counts for: an account, or an address where nobody is proven."""
+    return Sender(_OTHERS, name, "")
+
+
+# Stands for no sender: none is called so.
+NOBODY: Final = Sender(_OTHERS, "\0", "")
+
+
+class Places:
+    """The places of one process. Lives in one loop."""
+
+    def __init__(self, parts: Parts, counts: Counts) -> None:
+        self.counts = counts
+        self.enforcers, self.others = Quota(parts.enforcers), Quota(parts.others)
+
+    def place(self) -> "Place":
+        """Return what a request holds its place with; it holds none yet."""
+        return Place(self)
+
+    def refused(self, sender: Sender, quota: Quota, why: Overload) -> ProblemError:
+        """Return what a sender is told that gets no place."""
+        who, name, group = sender
+        self.counts.overloads[why, who] += 1
+        # By the metric alone nobody could tell whose they are.
+        _log.warning(
+            "too many requests under way",
+            why=why.value,
+            sender=name,
+            its=quota.held(name),
+            namespace=group,
+            about_the_namespace=quota.held(group),
+            free=quota.free,
+        )
+        return overloaded(why)
+
+
+class Place:
+    """One request's place, as a context manager. Until its sender is proven, whoever connects stands for it.
+
+    `sender` holds it; `NOBODY` holds none yet.
+    """
+
+    __slots__ = ("_places", "sender")
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.sender = NOBODY
+
+    def __enter__(self) -> Self:
+        """Begin a request."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End it, however."""
+        if self.sender is not NOBODY:
+            self._leave()
+
+    def take(self, sender: Sender) -> None:
+        """Hold the place in this name from now on, in place of any other. Raises `ProblemError` (429)."""
+        if self.sender is not NOBODY:
+            if sender == self.sender:
+                return
+            self._leave()
+        places, (who, name, group) = self._places, sender
+        quota = places.enforcers if who is _ENFORCERS else places.others
+        if (why := quota.take(name, group)) is not None:
+            raise places.refused(sender, quota, why)
+        places.counts.under_way[who is _OTHERS] += 1
+        self.sender = sender
+
+    def _leave(self) -> None:
+        places, (who, name, group) = self._places, self.sender
+        self.sender = NOBODY
+        (places.enforcers if who is _ENFORCERS else places.others).give_back(name, group)
+        places.counts.under_way[who is _OTHERS] -= 1

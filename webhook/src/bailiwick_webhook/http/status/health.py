@@ -1,0 +1,123 @@
+"""Health, on a port of its own: /healthz (the loop turns), /readyz (decisions can be trusted), and /metrics.
+
+`/served` answers the operator, which asks which generations of which policies this process decides by at the moment.
+Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop,
+and the certificate that we serve with has not ended, and, at the first of several processes, that all the others are
+ready too, since it is asked for the pod; nothing here tells a policy to who does not know its uid already; what costs
+more than a moment is rationed (see `ration`), and whether we live and are ready is not, and is never refused.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Final, Protocol
+
+import orjson
+from aiohttp import web
+
+from bailiwick_engine.circumstances import Freshness
+from bailiwick_webhook.http.problems import ProblemError
+from bailiwick_webhook.http.status.exposition import CONTENT_TYPE, Exposition
+from bailiwick_webhook.http.status.ration import Ration, Shared
+from bailiwick_webhook.http.status.served import Served
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.store.view import View
+
+# Prometheus is two, and all who wait are answered with the same.
+_MOST_SCRAPING: Final = 16
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Tls(Protocol):
+    """What the keeper of the serving certificate tells of itself."""
+
+    problem: str | None
+
+    @property
+    def good(self) -> bool:
+        """Whether clients can accept what is served."""
+
+    @property
+    def not_after(self) -> datetime | None:
+        """When that ends."""
+
+
+def checks(store: View, *, serving: bool, tls: Tls | None) -> dict[str, bool]:
+    """Return what must hold for the decisions of this process to be trusted, and whether it does."""
+    return {
+        "synced": store.synced,
+        "fresh": store.freshness is Freshness.FRESH,
+        "serving": serving,
+    } | ({} if tls is None else {"certificate": tls.good})
+
+
+def build(
+    store: View,
+    serving: Callable[[], bool],
+    notice: Mapping[str, str],
+    exposition: Exposition,
+    counts: Counts,
+    tls: Tls | None = None,
+    others: Callable[[], Mapping[str, str]] | None = None,
+) -> web.Application:
+    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it.
+
+    `others` are the other processes that are not ready, where this one answers for them too.
+    """
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    def looked_at() -> dict[str, bool]:
+        return checks(store, serving=serving(), tls=tls)
+
+    def certificate() -> dict[str, object]:
+        if tls is None:
+            return {}
+        ends = tls.not_after
+        return {"certificate": {"not_after": None if ends is None else ends.isoformat(), "problem": tls.problem}}
+
+    async def readyz(_: web.Request) -> web.Response:
+        unready = None if others is None else others()
+        looked = looked_at() | ({} if unready is None else {"processes": not unready})
+        body = {
+            "ready": all(looked.values()),
+            "checks": looked,
+            "store": {"revision": store.revision, "age_seconds": round(store.age, 3) if store.synced else None},
+            **store.report(),
+            **certificate(),
+            **({} if unready is None else {"unready_processes": unready}),
+            **notice,
+        }
+        status = 200 if body["ready"] else 503
+        return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+    # In a thread: going through thousands of policies must not keep decisions waiting.
+    scraped = Shared(Ration(_MOST_SCRAPING, counts), exposition.text)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=await scraped.get(), headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application(middlewares=[_answered])
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_post("/served", Served(store, lambda: all(looked_at().values()), counts).__call__)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+@web.middleware
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ProblemError as problem:
+        return problem.response()
+
+
+def count_answers(app: web.Application, counts: Counts) -> None:
+    """Have every answer of an application counted by the class of its status."""
+
+    async def count(_: web.Request, response: web.StreamResponse) -> None:
+        counts.answered(response.status)
+
+    app.on_response_prepare.append(count)

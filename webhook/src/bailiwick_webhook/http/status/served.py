@@ -1,0 +1,58 @@
+"""`POST /served` of the status port: which generations of which policies this process decides by at the moment.
+
+Standing: under `health`; the operator asks, with a uid and a generation of each policy. Holds: it tells a policy to
+nobody who does not know its uid already; no more is read than an operator sends, and it is rationed.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from bailiwick_webhook.http.shares.bounds import PACE
+from bailiwick_webhook.http.status.ration import Ration
+from bailiwick_webhook.http.transport.bodies import TORN, paced, torn
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.store.view import View
+
+MOST_ASKED: Final = 10_000
+# Of each the uid, which has 36 letters, the generation, and what stands around them.
+MOST_BYTES: Final = 64 * MOST_ASKED
+# One operator leads, and asks one question at a time.
+MOST_WAITING: Final = 8
+_Asked = Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)]
+_ASKED: Final = msgspec.json.Decoder(_Asked)
+
+
+class Served:
+    """Answers. `ready` tells whether the decisions of this process can be trusted."""
+
+    def __init__(self, store: View, ready: Callable[[], bool], counts: Counts) -> None:
+        self._store = store
+        self._ready = ready
+        self._ration = Ration(MOST_WAITING, counts)
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Answer one. Raises `ProblemError` (400, 429)."""
+        with self._ration.place():
+            try:
+                raw = await paced(request, MOST_BYTES, PACE, lambda _: None)
+            except TORN:
+                # One that comes too slowly is one of them.
+                raise torn() from None
+            if raw is None:
+                return web.Response(status=413, text=f"a question has at most {MOST_BYTES} bytes\n")
+            async with self._ration.turn():
+                return self._answer(raw)
+
+    def _answer(self, raw: bytes) -> web.Response:
+        try:
+            asked = _ASKED.decode(raw)
+        except msgspec.MsgspecError as error:
+            return web.Response(status=400, text=f"a JSON array of [uid, generation] is asked with: {error}\n")
+        # Not a slice at a time: ten thousand take some milliseconds, and the answer is of one moment.
+        found = [one for one in asked if self._store.serves(*one)]
+        body = {"ready": self._ready(), "served": found}
+        return web.Response(body=orjson.dumps(body), content_type="application/json")

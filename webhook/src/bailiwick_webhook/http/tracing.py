@@ -1,0 +1,32 @@
+"""W3C Trace Context: whose trace a call belongs to (https://www.w3.org/TR/trace-context/).
+
+Holds: what is returned is well formed and says nothing but ids: it is copied into the decision record.
+"""
+
+import re
+from typing import Final
+
+from aiohttp import web
+
+REQUEST_ID: Final = "X-Request-ID"
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+
+_TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def traceparent(header: str | None) -> str | None:
+    """Return the header `traceparent` as version 00 has it, or None where there is none that is valid."""
+    found = None if header is None else _TRACEPARENT.match(header)
+    if found is None or header is None:
+        return None
+    rest = header[found.end() :]
+    # A later version may say more, after a dash; version 00 must not.
+    if rest and (found[1] == "00" or not rest.startswith("-")):
+        return None
+    return found[0]
+
+
+def request_id(request: web.BaseRequest) -> str | None:
+    """Return the caller's request id, if it is one that can be echoed and recorded."""
+    found = request.headers.get(REQUEST_ID)
+    return found if found is not None and _REQUEST_ID.fullmatch(found) else None

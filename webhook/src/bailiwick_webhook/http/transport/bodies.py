@@ -1,0 +1,137 @@
+"""Bodies that come in pieces: how long one may take, and how many bytes of all of them are kept at a time.
+
+Standing: under `body` and `admission`. Holds: whoever sends slowly holds what a request holds for moments only: a body
+keeps up with a rate, on average and after a short grace, or is not waited for; the bytes that are kept are divided as
+places are, and what is refused was not decided.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from bailiwick_webhook.http.problems import ProblemError, bad_request, overloaded
+from bailiwick_webhook.http.shares.bounds import Bounds, Pace
+from bailiwick_webhook.http.shares.quota import Quota
+from bailiwick_webhook.http.shares.slots import Sender
+from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Overload, Port, Who
+
+_ENFORCERS: Final = Who.ENFORCERS
+# What reading a body raises where its client went away, or sent less than it said, or nonsense between its chunks.
+# TLS's own errors are an OSError, too.
+TORN: Final = (web.RequestPayloadError, OSError)
+
+
+class Bodies:
+    """The bodies of one port that are being read. Lives in one loop."""
+
+    def __init__(self, port: Port, bounds: Bounds, counts: Counts) -> None:
+        self.port = port
+        self.pace = bounds.pace
+        self.counts = counts
+        self.log = LogLimit()
+        parts = bounds.divided(bounds.body_bytes)
+        self._enforcers, self._others = Quota(parts.enforcers), Quota(parts.others)
+
+    def body(self, sender: Sender) -> "Body":
+        """Return what reads one body of this sender."""
+        return Body(self, sender, self._enforcers if sender.who is _ENFORCERS else self._others)
+
+
+class Body:
+    """One body, as a context manager: its bytes are counted until the block is left."""
+
+    __slots__ = ("_bodies", "_kept", "_quota", "_sender")
+
+    def __init__(self, bodies: Bodies, sender: Sender, quota: Quota) -> None:
+        self._bodies = bodies
+        self._sender = sender
+        self._quota = quota
+        self._kept = 0
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Keep nothing any more."""
+        kept, self._kept = self._kept, 0
+        if kept:
+            who, name, group = self._sender
+            self._quota.give_back(name, group, kept)
+            self._bodies.counts.body_bytes[who] -= kept
+
+    async def read(self, request: web.BaseRequest, most: int) -> bytes | None:
+        """Return the body, and no more of it than fits; None where it is larger than that.
+
+        Raises `ProblemError` (400, 429).
+        """
+        counts, port, (who, name, _) = self._bodies.counts, self._bodies.port, self._sender
+        try:
+            return await paced(request, most, self._bodies.pace, self._keep)
+        except TimeoutError:
+            counts.bodies_slow[port, who] += 1
+            self._bodies.log.warning("a body came too slowly", port=port.value, sender=name, bytes=self._kept)
+            raise slow(self._bodies.pace) from None
+        except TORN:
+            counts.malformed[port] += 1
+            self._bodies.log.debug("a body broke off", port=port.value, sender=name, bytes=self._kept)
+            raise torn() from None
+
+    def _keep(self, size: int) -> None:
+        counts, (who, name, group) = self._bodies.counts, self._sender
+        if (why := self._quota.take(name, group, size)) is not None:
+            counts.overloads[Overload.BYTES, who] += 1
+            self._bodies.log.warning(
+                "too many bytes of bodies are being read", why=why.value, sender=name, all=counts.body_bytes[who]
+            )
+            raise overloaded(Overload.BYTES)
+        self._kept += size
+        counts.body_bytes[who] += size
+
+
+async def paced(request: web.BaseRequest, most: int, pace: Pace, keep: Callable[[int], None]) -> bytes | None:
+    """Return a body, and no more of it than fits; None where it is larger than that. `keep` is told of each piece.
+
+    Raises `TimeoutError` where it comes too slowly, `TORN` where it breaks off, and what `keep` raises.
+    """
+    if request.content_length is not None and request.content_length > most:
+        return None
+    content, raw = request.content, bytearray()
+    began = asyncio.get_running_loop().time()
+    while True:
+        if request.transport is None and not content.is_eof():
+            # It went away before anybody looked, of which aiohttp tells nobody who looks now.
+            raise ConnectionResetError
+        try:
+            async with asyncio.timeout_at(began + pace.seconds_for(len(raw))):
+                chunk = await content.readany()
+        except TimeoutError:
+            if content.total_bytes > len(raw):
+                # It is there: it was us who came too late to look.
+                continue
+            raise
+        if not chunk:
+            return bytes(raw)
+        keep(len(chunk))
+        raw += chunk
+        if len(raw) > most:
+            return None
+
+
+def slow(pace: Pace) -> ProblemError:
+    """400: a body came too slowly."""
+    return bad_request(
+        f"the body came too slowly: after {pace.grace:g} s it must come at {pace.rate} bytes a second,"
+        f" and after {pace.seconds:g} s it must be whole",
+        "",
+    )
+
+
+def torn() -> ProblemError:
+    """400: there is less of the body than was promised."""
+    return bad_request("the body did not arrive whole", "")

@@ -1,0 +1,149 @@
+"""The answer to one evaluation, as the pipeline hands it to whoever asked, and the steps to it.
+
+Standing: made by `pdp`. Holds: frozen; every adapter turns it into its own words, and the metrics count it.
+"""
+
+import os
+import time
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.decision.explain import Explanation
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import NextAction, Reason
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.metrics.table import Outcome as Counted
+from bailiwick_webhook.store.staleness import SECONDS
+from bailiwick_webhook.store.view import Glance
+
+# Looked up slowly, and on every decision's way.
+_ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
+_COUNTED_ALLOW, _COUNTED_DENY = Counted.ALLOW, Counted.DENY
+_FRESH = Freshness.FRESH
+BATCH_SECONDS = 10.0
+
+
+class Basis(NamedTuple):
+    """What a decision is made from, all of one moment. `now` is seconds since the epoch."""
+
+    snapshot: Snapshot
+    now: float
+    seen: Glance
+
+    def around(self, asked: Asked, installation: Installation) -> Circumstances:
+        """Return the circumstances of a call that is decided from this."""
+        freshness = self.seen.freshness
+        if freshness is _FRESH and not asked.live_identity:
+            # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
+            freshness = Freshness.STALE
+        outdated = bool(self.seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
+        return Circumstances(self.now, freshness, self.seen.guard_proven, installation, outdated, self.seen.void)
+
+    def is_outdated(self, namespace: str, endpoint: str) -> bool:
+        """Tell whether a change of an endpoint's policies waits for too long to be compiled."""
+        pending = self.seen.pending(namespace, endpoint)
+        return pending is not None and pending > SECONDS
+
+
+class Judged(NamedTuple):
+    """A call and the verdict on it. `weighed`: what that came from, as `decide.weighed` has it."""
+
+    asked: Asked
+    verdict: Verdict
+    weighed: tuple[Hop, ...] | None
+
+    @property
+    def takes_grant(self) -> bool:
+        """Somebody has to be asked before there is an answer."""
+        return self.verdict.gate is not None and not self.verdict.dry_run
+
+    @staticmethod
+    def deadline() -> float:
+        """Return until when a batch that begins now asks somebody, see `by`."""
+        return time.perf_counter() + BATCH_SECONDS
+
+    def by(self, deadline: float) -> "Judged":
+        """Return it, or after the deadline (of `time.perf_counter`) denied where somebody would have to be asked.
+
+        Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
+        """
+        if not self.takes_grant or time.perf_counter() <= deadline:
+            return self
+        verdict = replace(
+            self.verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, gate=None, grants=(), pending=None
+        )
+        return self._replace(verdict=verdict)
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened."""
+
+    asked: Asked
+    verdict: Verdict
+    evaluation_id: str
+    allowed: bool
+    used: Grant | None = None
+    explanation: Explanation | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
+
+    `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
+    there is nobody to ask for one. `pending`: for so many seconds a change of the endpoint's policies was not compiled.
+    """
+
+    verdict: Verdict
+    allowed: bool
+    evaluation_id: str
+    time: float
+    revision: str
+    age: float
+    used: Grant | None = None
+    explanation: Explanation | None = None
+    askable: bool = True
+    pending: float | None = None
+
+    @property
+    def counted(self) -> Counted:
+        """What this counts as in the metrics."""
+        if self.allowed:
+            return _COUNTED_ALLOW if self.verdict.outcome is _ALLOW else Counted.GRANT
+        return Counted.FORBIDDEN if self.verdict.outcome is _FORBIDDEN else _COUNTED_DENY
+
+    @property
+    def requestable(self) -> bool:
+        """An approval can be asked for."""
+        return self.askable and self.verdict.requestable
+
+    @property
+    def next_action(self) -> NextAction:
+        """What the caller can do (ARAP `next_action`)."""
+        found = self.verdict.next_action
+        return "none" if found == "request" and not self.askable else found
+
+    @property
+    def sentence(self) -> str:
+        """Why, in one sentence."""
+        if self.verdict.next_action == "request" and not self.askable:
+            return "This call needs an approval, and without an API server there is nobody to ask for one."
+        return self.verdict.sentence
+
+
+def new_evaluation_id() -> str:
+    """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
+    return f"eval_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"
+
+
+def settled_at_once(one: Judged, explanation: Explanation | None) -> Settled:
+    """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
+    verdict = one.verdict
+    allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and verdict.dry_run)
+    return Settled(one.asked, verdict, new_evaluation_id(), allowed, None, explanation)

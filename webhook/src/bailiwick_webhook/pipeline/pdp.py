@@ -1,0 +1,344 @@
+"""The one pipeline: decide, read the grant live, consume, record, answer. Every adapter goes through it.
+
+Holds: nothing is allowed by a grant before its use stands in the API server and its record is written; whatever goes
+wrong on the way denies, and a use once spent stays spent.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import structlog
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.batch import Semantic
+from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.explain import Explanation
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.model import CompiledSettings
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.opener import Opened, Refused
+from bailiwick_webhook.approvals.ports import Requests, Uses
+from bailiwick_webhook.approvals.requester import Asking
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.identity.permits import Permits
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.metrics.table import Outcome as Counted, Use
+from bailiwick_webhook.pipeline.decision import Basis, Decision, Judged, Settled, new_evaluation_id, settled_at_once
+from bailiwick_webhook.pipeline.judge import Judge
+from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.pipeline.search import Kind, Records, Searched, Searcher
+from bailiwick_webhook.record.line import Lines, Read
+from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.store.slices import Slices
+from bailiwick_webhook.store.view import View
+
+__all__ = ["Decision", "Pdp", "Records", "Requests", "Uses"]
+
+_log = structlog.get_logger()
+# Members of an enumeration are looked up slowly, and these are on every decision's way.
+_ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
+
+
+class Pdp:
+    """Answers evaluations. `now` is the time of day in seconds since the epoch."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a decision point
+        self,
+        store: View,
+        consumer: Uses,
+        opener: Requests,
+        records: Records,
+        installation: Installation,
+        now: Callable[[], float] = time.time,
+        permits: Permits | None = None,
+        *,
+        record_key: bytes | None = None,
+    ) -> None:
+        self._consumer = consumer
+        self._opener = opener
+        self._asking = Asking(opener)
+        self._records = records
+        self._now = now
+        self._permits = permits
+        self._lines = Lines(record_key)
+        self.counts = Counts()
+        self.offload = Offload()
+        self._judge = Judge(store, installation, now, self.offload)
+        self._searcher = Searcher(store, records, self._now, self.offload)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The policies as of now; empty, so that everybody is a stranger, before the first list."""
+        return self._judge.snapshot
+
+    async def judge(self, asked: Asked) -> Verdict:
+        """Return the verdict, without using, recording or opening anything."""
+        return (await self._judge.judged(asked, self._judge.basis())).verdict
+
+    async def evaluate(self, asked: Asked) -> Decision:
+        """Decide one call, using a grant where one is needed and fits."""
+        started = time.perf_counter()
+        basis = self._judge.basis()
+        one = await self._judge.judged(asked, basis) if asked.large else self._judge.at_once(asked, basis)
+        explanation = await self._judge.explanation(asked, basis.snapshot) if asked.explain else None
+        if one.takes_grant:
+            decision = await self._recorded("evaluation", await self._with_use(one, explanation))
+        else:
+            settled = settled_at_once(one, explanation)
+            read = await self._read(settled, basis.snapshot, one.weighed) if asked.large else None
+            decision, line = self._made("evaluation", settled, basis, one.weighed, read)
+            if not self._records.take(line):
+                decision = await self._written(decision, line, must=False)
+        self.counts.evaluation.count(decision.counted, decision.verdict.reason)
+        self.counts.evaluation.took(time.perf_counter() - started)
+        return decision
+
+    async def evaluate_all(self, items: Sequence[Asked | None], semantic: Semantic) -> list[Decision | None]:
+        """Decide a batch whole, on one snapshot, then use grants in order, up to the item that ends it.
+
+        None stands for an item that cannot be decided, and counts as denied.
+        """
+        started = time.perf_counter()
+        basis = self._judge.basis()
+        judged: list[Judged | None] = []
+        slices = Slices()
+        for item in items:
+            judged.append(None if item is None else await self._judge.judged(item, basis))
+            # The conditions of each may take some milliseconds.
+            await slices.turn()
+        if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
+            decisions = await self._in_turn(judged, semantic, basis.snapshot)
+        else:
+            decisions = await self._at_once(judged, semantic, basis)
+        for decision in decisions:
+            if decision is not None:
+                self.counts.batch.count(decision.counted, decision.verdict.reason)
+        self.counts.batch.took(time.perf_counter() - started)
+        # Again: what could not be recorded has turned to deny.
+        return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
+
+    async def _at_once(
+        self, judged: Iterable[Judged | None], semantic: Semantic, basis: Basis
+    ) -> list[Decision | None]:
+        """Record what needs nobody to be asked, all as of one moment."""
+        decisions: list[Decision | None] = []
+        for one in judged:
+            allowed = False
+            if one is None:
+                decisions.append(None)
+            else:
+                settled = settled_at_once(one, None)
+                allowed = settled.allowed
+                read = await self._read(settled, basis.snapshot, one.weighed) if one.asked.large else None
+                decision, line = self._made("evaluation", settled, basis, one.weighed, read)
+                if not self._records.take(line):
+                    decision = await self._written(decision, line, must=False)
+                decisions.append(decision)
+            if semantic.ends(allowed=allowed):
+                break
+        return decisions
+
+    async def _in_turn(
+        self, judged: Iterable[Judged | None], semantic: Semantic, snapshot: Snapshot
+    ) -> list[Decision | None]:
+        """Use grants and explain in order, then record all together."""
+        settled: list[Settled | None] = []
+        end, since = Judged.deadline(), time.monotonic()
+        for one in judged:
+            explanation = None if one is None else await self._judge.explanation(one.asked, snapshot)
+            done = None if one is None else await self._with_use(one.by(end), explanation, since)
+            settled.append(done)
+            if semantic.ends(allowed=done is not None and done.allowed):
+                break
+        told = iter(await asyncio.gather(*(self._recorded("evaluation", one) for one in settled if one is not None)))
+        return [None if one is None else next(told) for one in settled]
+
+    async def _with_use(self, one: Judged, explanation: Explanation | None, since: float | None = None) -> Settled:
+        """Use a grant, where the verdict takes one. `since` when memory is to be up to date, see `Uses.caught_up`."""
+        if not one.takes_grant:
+            return settled_at_once(one, explanation)
+        evaluation_id = new_evaluation_id()
+        verdict, used = await self._with_grant(one, evaluation_id, since)
+        if used is None:
+            verdict, opened = await self._asking.on_deny(one.asked, verdict)
+            if opened is not None:
+                return Settled(one.asked, verdict, evaluation_id, allowed=False, used=opened, explanation=explanation)
+        allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
+        return Settled(one.asked, verdict, evaluation_id, allowed, used, explanation)
+
+    async def may_explain(self, caller: ServiceAccount, namespace: str) -> bool:
+        """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
+        return self._permits is not None and await self._permits.may_get_policies(caller, namespace)
+
+    def enforces(self, namespace: str, endpoint: str, username: str) -> bool:
+        """Tell whether this caller may ask about everybody at this endpoint."""
+        found = self.snapshot.endpoints.get((namespace, endpoint))
+        return found is not None and username in found.enforcers
+
+    async def search(self, asked: Asked, kind: Kind) -> Searched | None:
+        """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
+        started, counts = time.perf_counter(), self.counts.search
+        try:
+            found = await self._searcher.search(asked, kind, self.snapshot, self._judge.circumstances(asked))
+        except RecordFailedError:
+            counts.count(Counted.DENY, Reason.RECORD_FAILED)
+            raise
+        if found is None:
+            counts.count(Counted.FORBIDDEN, Reason.NO_RULE)
+        elif found.refused is None:
+            counts.count(Counted.ALLOW, Reason.ALLOWED)
+        else:
+            counts.count(Counted.DENY, found.refused)
+        counts.took(time.perf_counter() - started)
+        return found
+
+    async def _with_grant(self, one: Judged, evaluation_id: str, since: float | None) -> tuple[Verdict, Grant | None]:
+        """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
+        asked = one.asked
+
+        def judge(grant: Grant, now: float) -> Verdict:
+            return decide(
+                self.snapshot, asked.call, (grant,), self._judge.circumstances(asked, now), one.verdict.digest
+            )
+
+        verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
+        # Used up since, as like as not, so that the verdict need not name it.
+        repeated = self._consumer.taken_before(asked, verdict, self._judge.known(asked.call))
+        if not repeated and verdict.outcome is not Outcome.USE_GRANT:
+            return verdict, None
+        candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
+        verdict, used = await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
+        self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
+        return verdict, used
+
+    def settings(self, namespace: str, endpoint: str, caller: ServiceAccount) -> CompiledSettings | None:
+        """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""
+        found = self.snapshot.endpoints.get((namespace, endpoint))
+        if found is None or found.settings is None or caller.username not in found.enforcers:
+            return None
+        return found.settings
+
+    def hangs_on_workloads(self, namespace: str, endpoint: str) -> bool:
+        """Tell whether any rule of an endpoint asks what a party calls from."""
+        found = self.snapshot.endpoints.get((namespace, endpoint))
+        return found is not None and bool(found.workload_keys)
+
+    async def with_workloads(
+        self, call: Call, read: Callable[[Subject], Awaitable[Workload | None]], *, searching: bool = False
+    ) -> Call:
+        """Return the call with the workload of each party that a rule asks it of, by `read`; any rule, for a search.
+
+        A policy that comes to ask for one meanwhile finds it unknown, which never widens.
+        """
+        endpoint = self.snapshot.endpoints.get((call.namespace, call.endpoint))
+        if endpoint is None or not isinstance(call.subject, Subject):
+            return call
+
+        def asked_of(party: Subject) -> bool:
+            if searching:
+                return not party.keys.isdisjoint(endpoint.workload_keys)
+            return endpoint.asks_workload(call.action.name, call.resource, party)
+
+        parties = (call.subject, *call.actors)
+        asked = [asked_of(party) for party in parties]
+        if not any(asked):
+            return call
+        subject, *actors = [
+            replace(party, workload=await read(party)) if wanted else party
+            for party, wanted in zip(parties, asked, strict=True)
+        ]
+        return replace(call, subject=subject, actors=tuple(actors))
+
+    async def request(self, asked: Asked) -> tuple[Decision, Opened | Refused | None]:
+        """Ask for an approval of a call: decide it again, and open a grant only where that is what it needs.
+
+        Returns the decision, and what became of the request; None where the verdict leaves nothing to ask for. Raises
+        `ClusterUnavailableError`.
+        """
+        started = time.perf_counter()
+        verdict = await self.judge(asked)
+        outcome = await self._asking.outcome(asked, verdict)
+        opened = outcome.grant if isinstance(outcome, Opened) else None
+        decision = await self._recorded(
+            "request", Settled(asked, verdict, new_evaluation_id(), allowed=False, used=opened)
+        )
+        came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
+        if verdict.outcome is Outcome.FORBIDDEN:
+            came_to = Counted.FORBIDDEN
+        self.counts.request.count(came_to, decision.verdict.reason)
+        self.counts.request.took(time.perf_counter() - started)
+        return decision, outcome
+
+    async def task(self, namespace: str, endpoint: str, caller: ServiceAccount, task_id: str) -> Grant | None:
+        """Return the grant of a task; None for a stranger as for a task that does not exist.
+
+        Raises `ClusterUnavailableError`.
+        """
+        if not self.enforces(namespace, endpoint, caller.username):
+            return None
+        return await self._opener.read(namespace, endpoint, task_id)
+
+    async def withdraw(self, grant: Grant, caller: ServiceAccount, reason: str | None) -> Grant | Refused:
+        """Withdraw a pending grant for its requester. Raises `ClusterUnavailableError`."""
+        return await self._asking.withdraw(grant, caller.username, reason)
+
+    async def _recorded(self, kind: str, one: Settled) -> Decision:
+        basis = self._judge.basis()
+        read = await self._read(one, basis.snapshot, None) if one.asked.large else None
+        decision, line = self._made(kind, one, basis, None, read)
+        return await self._written(decision, line, must=one.used is not None)
+
+    async def _read(self, one: Settled, snapshot: Snapshot, weighed: Iterable[Hop] | None) -> Read:
+        """Return what a record tells of a call that is large: to seal large values takes long."""
+        call = one.asked.call
+        work = self._lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
+        return await self.offload.run(call.namespace, work)
+
+    def _made(
+        self, kind: str, one: Settled, basis: Basis, weighed: Iterable[Hop] | None, read: Read | None
+    ) -> tuple[Decision, bytes]:
+        """Return the decision and its record. `weighed` is of the same snapshot, whose policies say what to hide."""
+        snapshot, now, seen = basis
+        verdict, call, revision, age = one.verdict, one.asked.call, seen.revision, seen.age
+        told = one.allowed, one.evaluation_id, now, revision, age, one.used, one.explanation
+        pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
+        decision = Decision(verdict, *told, self._opener.possible, pending)
+        line = self._lines.line(
+            call,
+            verdict,
+            snapshot.endpoints.get((call.namespace, call.endpoint)),
+            kind=kind,
+            evaluation_id=one.evaluation_id,
+            request_id=one.asked.request_id,
+            trace=one.asked.trace,
+            allowed=one.allowed,
+            used=one.used,
+            token=one.asked.token,
+            revision=revision,
+            age=age,
+            pending=decision.pending,
+            now=now,
+            weighed=weighed,
+            read=read,
+        )
+        return decision, line
+
+    async def _written(self, decision: Decision, line: bytes, *, must: bool) -> Decision:
+        """Write the record; what cannot be recorded is denied."""
+        try:
+            await self._records.write(line, must=must)
+        except RecordFailedError as error:
+            if must:
+                # The only trace of why a use is spent. Of the others the writer tells, once in a while.
+                _log.error("decision not recorded, denied", evaluation_id=decision.evaluation_id, error=str(error))
+            if decision.verdict.outcome is Outcome.FORBIDDEN:
+                return decision
+            verdict = replace(decision.verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
+            return replace(decision, verdict=verdict, allowed=False, used=None, askable=True)
+        return decision

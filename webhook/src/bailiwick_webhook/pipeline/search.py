@@ -1,0 +1,116 @@
+"""Searching: a search carried out, a few milliseconds at a time, and recorded.
+
+Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
+is told, as a count, unless the installation would rather answer than record.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import admit, may_ask
+from bailiwick_engine.decision.search import Kind, candidates, tried
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.record.search import search_line
+from bailiwick_webhook.store.view import View
+
+__all__ = ["Kind", "Records", "Searched", "Searcher"]
+
+_SLICE: Final = 0.005
+# Rules that are looked through without a pause.
+_FEW: Final = 1_000
+# Names that are tried with a call that is large: each takes as long as to decide it.
+_MOST_LARGE: Final = 100
+
+
+class Records(Protocol):
+    """Where records go."""
+
+    @property
+    def waits(self) -> bool:
+        """`write` returns only when a line is written, though it need not be."""
+
+    def take(self, line: bytes) -> bool:
+        """Take one line for which nobody need wait; False where only `write` can tell what becomes of it."""
+
+    async def write(self, line: bytes, *, must: bool = True) -> None:
+        """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What was found, in order of name. `refused`: why every call of this subject is denied, whatever the rules."""
+
+    names: tuple[str, ...]
+    incomplete: bool
+    refused: Reason | None
+    time: float
+    revision: str
+    age: float
+
+
+class Searcher:
+    """Carries searches out. `now` is the time of day in seconds since the epoch."""
+
+    def __init__(self, store: View, records: Records, now: Callable[[], float], offload: Offload) -> None:
+        self._offload = offload
+        self._store = store
+        self._records = records
+        self._now = now
+
+    async def search(self, asked: Asked, kind: Kind, snapshot: Snapshot, around: Circumstances) -> Searched | None:
+        """Return what is found; None where the caller may not ask: about subjects, only an enforcer may.
+
+        Raises `RecordFailedError`.
+        """
+        call = asked.call
+        endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
+        if endpoint is None or (kind is Kind.SUBJECT and call.caller.username not in endpoint.enforcers):
+            return None
+        if not may_ask(endpoint, call):
+            return None
+        revision, age = self._store.revision, self._store.age
+        admitted = admit(snapshot, endpoint, call, around)
+        if around.outdated and not isinstance(admitted, Reason):
+            # An evaluation of whatever was found would be denied.
+            admitted = Reason.POLICY_OUTDATED
+        names: list[str] = []
+        incomplete = False
+        if not isinstance(admitted, Reason):
+            work = partial(candidates, endpoint, kind, call, around.now)
+            found = work() if len(endpoint.rules) <= _FEW else await self._offload.run(call.namespace, work)
+            listed = found.names[:_MOST_LARGE] if asked.large else found.names
+            incomplete = found.hidden or len(listed) < len(found.names)
+            until = time.monotonic() + _SLICE
+            for name in listed:
+                outcome = tried(snapshot, endpoint, kind, call, name, around)
+                if outcome:
+                    names.append(name)
+                incomplete = incomplete or outcome is None
+                if time.monotonic() >= until:
+                    await asyncio.sleep(0)
+                    until = time.monotonic() + _SLICE
+        refused = admitted if isinstance(admitted, Reason) else None
+        searched = Searched(tuple(names), incomplete, refused, self._now(), revision, age)
+        await self._records.write(
+            search_line(
+                call,
+                kind,
+                found=len(names),
+                incomplete=incomplete,
+                refused=refused,
+                request_id=asked.request_id,
+                revision=revision,
+                age=age,
+                now=searched.time,
+            ),
+            must=False,
+        )
+        return searched

@@ -1,0 +1,242 @@
+"""Settings: what the decision point was started with. `main` parses them once; nothing reads the environment later.
+
+Holds: frozen; a combination that would be unsafe is refused here, with what to do instead.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.budget.ledger import Budget
+from bailiwick_engine.keys import CLUSTER
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.identity import issuers
+from bailiwick_webhook.identity.issuers import IssuerConfig
+from bailiwick_webhook.process import flags
+from bailiwick_webhook.process.flagvalues import loopback
+from bailiwick_webhook.process.worker import Place, cores
+from bailiwick_webhook.record.limits import Limits
+
+# What only a decision point with a cluster can use, by argparse's names.
+_CLUSTER_ONLY: Final = (
+    "admission_port",
+    "admission_connections",
+    "kubeconfig",
+    "api_timeout",
+    "namespace",
+    "webhook_account",
+    "operator_account",
+    "human_username_prefix",
+    "relist_interval",
+    "namespace_pending_grants",
+)
+_KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. Durations are in seconds. With `policies` there is no cluster.
+
+    `processes` are all that there are to be; one of several has a `place`, and ports and files of its own by it.
+    """
+
+    policies: Path | None
+    development: bool
+    kubeconfig: Path | None
+    issuers: tuple[IssuerConfig, ...]
+    installation: Installation
+    host: str
+    port: int
+    status_host: str
+    status_port: int
+    external_url: str
+    tls_cert_file: Path | None
+    tls_key_file: Path | None
+    tls_poll_seconds: float
+    tls_server_names: tuple[str, ...]
+    record_file: Path | None
+    record_fsync: bool
+    record_limits: Limits
+    record_key: bytes | None = field(repr=False)
+    max_staleness: float
+    hard_staleness: float
+    relist_interval: float
+    api_timeout: float
+    drain_seconds: float
+    bounds: Bounds
+    log_level: str
+    admission_port: int = 0
+    budget: Budget = Budget()  # noqa: RUF009 - frozen
+    pending_grants: int = 0
+    processes: int = 1
+    process_silence: float = 30.0
+    process_start: float = 300.0
+    place: Place | None = None
+
+    @property
+    def tls(self) -> bool:
+        """The decision paths are served over TLS."""
+        return self.tls_cert_file is not None
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """Parse the command line. Exits with status 2 and a sentence on what is wrong (argparse's way)."""
+    parser = flags.parser()
+    options = parser.parse_args(arguments)
+    _check_standalone(parser, options, arguments)
+    if bool(options.tls_cert_file) != bool(options.tls_key_file):
+        parser.error("--tls-cert-file and --tls-key-file go together")
+    if not options.tls_cert_file and not loopback(options.host):
+        parser.error(
+            f"{options.host} is not loopback: give --tls-cert-file and --tls-key-file, since tokens travel on this port"
+        )
+    if options.max_staleness > options.hard_staleness:
+        parser.error("--max-staleness must not exceed --hard-staleness")
+    _check_budget(parser, options)
+    _check_processes(parser, options)
+    scheme = "https" if options.tls_cert_file else "http"
+    external = (options.external_url or f"{scheme}://{options.host}:{options.port}").rstrip("/")
+    if urlsplit(external).scheme not in {"http", "https"} or not urlsplit(external).netloc:
+        parser.error(f"--external-url must be an absolute http(s) URL, not {external!r}")
+    try:
+        configured = issuers.load(options.issuers) if options.issuers else ()
+    except issuers.IssuersError as error:
+        parser.error(f"--issuers: {error}")
+    _check_cluster_issuer(parser, options, configured)
+    return Settings(
+        policies=options.policies,
+        development=options.development,
+        kubeconfig=options.kubeconfig,
+        issuers=configured,
+        installation=Installation(
+            namespace=options.namespace,
+            webhook_name=options.webhook_account,
+            operator_name=options.operator_account,
+            human_username_prefixes=tuple(options.human_username_prefix),
+        ),
+        host=options.host,
+        port=options.port,
+        status_host=options.status_host,
+        status_port=options.status_port,
+        external_url=external,
+        tls_cert_file=options.tls_cert_file,
+        tls_key_file=options.tls_key_file,
+        tls_poll_seconds=options.tls_poll_seconds,
+        tls_server_names=tuple(options.tls_server_name),
+        record_file=None if str(options.record_file) == "-" else options.record_file,
+        record_fsync=options.record_fsync,
+        record_limits=Limits(
+            records=options.record_queue,
+            size=options.record_queue_bytes,
+            timeout=options.record_timeout,
+            required=options.on_record_failure == "deny",
+            first=options.record_before_answer == "all",
+        ),
+        record_key=_key(parser, options.record_hmac_key_file) if options.record_hmac_key_file else None,
+        max_staleness=options.max_staleness,
+        hard_staleness=options.hard_staleness,
+        relist_interval=options.relist_interval,
+        api_timeout=options.api_timeout,
+        drain_seconds=options.drain_seconds,
+        bounds=flags.bounds(options),
+        log_level=options.log_level,
+        admission_port=options.admission_port,
+        budget=Budget(
+            options.budget_bytes,
+            options.namespace_budget_bytes,
+            options.policy_budget_bytes,
+            options.namespace_policies,
+            options.namespace_spec_bytes,
+        ),
+        pending_grants=options.namespace_pending_grants,
+        processes=options.processes,
+        process_silence=options.process_silence_seconds,
+        process_start=options.process_start_seconds,
+    )
+
+
+def _check_budget(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse a part that is larger than the whole: nobody would ever have it."""
+    sizes = ("policy_budget_bytes", "namespace_budget_bytes", "budget_bytes")
+    for part, whole in pairwise(sizes):
+        # 0 is no limit, which nothing exceeds.
+        if getattr(options, whole) and not 0 < getattr(options, part) <= getattr(options, whole):
+            parser.error(f"{_flag(part)} must not exceed {_flag(whole)}, nor be 0 where that is not")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _check_processes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Settle how many processes there are to be, and refuse what they could not share."""
+    options.processes = options.processes or cores()
+    if options.processes > 1 and sys.platform != "linux":
+        parser.error("--processes other than 1 needs Linux, whose kernel spreads connections over them")
+    _check_ports(parser, options)
+
+
+def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse ports of which two are the same."""
+    ports = {"--port": options.port}
+    if options.policies is None:
+        ports["--admission-port"] = options.admission_port
+        if options.port and options.port == options.admission_port:
+            parser.error(f"--admission-port {options.port} is the port of the decisions: give another one")
+    first, last = options.status_port, options.status_port + options.processes - 1
+    for flag, port in ports.items():
+        if first and first <= port <= last:
+            parser.error(f"{flag} {port} is one of the status ports {first} to {last}, one a process")
+
+
+def _check_standalone(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, arguments: Sequence[str] | None
+) -> None:
+    """Refuse what does not go with `--policies` and `--development`, or without."""
+    if options.development and options.policies is None:
+        parser.error("--development goes with --policies: in a cluster everybody is asked for proof")
+    if options.policies is None:
+        return
+    absent = object()
+    seen = argparse.Namespace(**dict.fromkeys(_CLUSTER_ONLY, absent))
+    parser.parse_args(arguments, seen)
+    if given := [_flag(name) for name in _CLUSTER_ONLY if getattr(seen, name) is not absent]:
+        parser.error(f"{given[0]} is about a cluster, and --policies is for a decision point without one")
+    if not options.development:
+        return
+    for flag, host in (("--host", options.host), ("--status-host", options.status_host)):
+        if not loopback(host):
+            parser.error(
+                f"{flag} {host} is not loopback: with --development anybody may ask, so that nobody else must be"
+                " able to"
+            )
+
+
+def _check_cluster_issuer(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, configured: Iterable[IssuerConfig]
+) -> None:
+    """In a cluster its API server vouches for service accounts; without one, only the file of issuers can."""
+    named = any(issuer.name == CLUSTER for issuer in configured)
+    if named and options.policies is None:
+        parser.error(f"--issuers: the name {CLUSTER} is taken: in a cluster its API server says whose a token is")
+    if options.policies is not None and not options.development and not named:
+        parser.error(
+            f"--policies needs --issuers with an entry named {CLUSTER}, by whose keys the tokens of enforcers are"
+            " verified; or --development, where anybody may ask"
+        )
+
+
+def _key(parser: argparse.ArgumentParser, file: Path) -> bytes:
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        parser.error(f"--record-hmac-key-file: {error}")
+    if len(key) < _KEY_BYTES:
+        parser.error(f"--record-hmac-key-file: {file} holds {len(key)} bytes, and a key takes {_KEY_BYTES} or more")
+    return key

@@ -1,0 +1,130 @@
+"""Standalone: the parts of a decision point that has a directory of policies and no cluster.
+
+Holds: there are no grants without an API server, which is what guards them: none is found, used or opened, and what
+needs an approval is denied as `approval_required`, with nobody to ask for one.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.keys import CLUSTER
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.consumer import Judge
+from bailiwick_webhook.approvals.draft import Wanted
+from bailiwick_webhook.approvals.opener import Opened, Refused
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.identity.development import NOTICE, Anybody, opened
+from bailiwick_webhook.identity.issuers import Issuer, Issuers
+from bailiwick_webhook.identity.keyset import KeySet
+from bailiwick_webhook.identity.offline import NoPods, Offline
+from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.identity.subject import ByToken
+from bailiwick_webhook.pipeline.pdp import Pdp, Records
+from bailiwick_webhook.process.settings import Settings
+from bailiwick_webhook.store.directory import Directory
+from bailiwick_webhook.store.view import View
+
+BANNER: Final = f"""
+{"*" * len(NOTICE)}
+{NOTICE}
+{"*" * len(NOTICE)}
+
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NoUses:
+    """Takes no use of any grant."""
+
+    async def caught_up(
+        self,
+        asked: Asked,  # noqa: ARG002 - `pdp.Uses` has them
+        verdict: Verdict,
+        judge: Judge,  # noqa: ARG002 - likewise
+        since: float | None = None,  # noqa: ARG002 - likewise
+    ) -> Verdict:
+        """Return the verdict: there is nobody to ask."""
+        return verdict
+
+    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:  # noqa: ARG002
+        """Return nothing."""
+        return ()
+
+    async def consume(
+        self,
+        asked: Asked,  # noqa: ARG002 - `pdp.Uses` has them
+        verdict: Verdict,
+        evaluation_id: str,  # noqa: ARG002 - likewise
+        judge: Judge,  # noqa: ARG002 - likewise
+    ) -> tuple[Verdict, Grant | None]:
+        """Deny: a grant that is not in an API server proves nothing."""
+        return replace(verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, grants=()), None
+
+
+@dataclass(frozen=True, slots=True)
+class NoRequests:
+    """Opens no grant."""
+
+    possible: bool = False
+
+    async def again(self, wanted: Wanted) -> Opened | Refused | None:  # noqa: ARG002 - `ports.Requests` has it
+        """Return nothing."""
+        return None
+
+    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:  # noqa: ARG002 - likewise
+        """Return nothing."""
+        return None
+
+    async def open(self, wanted: Wanted) -> Opened | Refused:  # noqa: ARG002 - likewise
+        """Refuse."""
+        return Refused("this decision point has no API server, and approvals are kept in one")
+
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:  # noqa: ARG002
+        """Refuse."""
+        return Refused("this decision point has no API server, and approvals are kept in one")
+
+    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:  # noqa: ARG002
+        """Return nothing."""
+        return None
+
+
+def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Identity, Pdp, tuple[KeySet, ...]]:
+    """Return store, identity, pipeline and keys to keep of a decision point without a cluster.
+
+    Raises `NotADirectoryError`.
+    """
+    if not policies.is_dir():
+        raise NotADirectoryError(f"{policies} is not a directory; --policies names the one that holds the policies")
+    identity: Identity
+    keysets: tuple[KeySet, ...]
+    if given.development:
+        # Nobody is asked for proof: `settings` has seen to it that nobody else can ask.
+        identity, keysets, prepare = Anybody(), (), opened
+    else:
+        cluster = Issuer(next(one for one in given.issuers if one.name == CLUSTER), time.monotonic, time.time)
+        others = Issuers(one for one in given.issuers if one.name != CLUSTER)
+        identity, keysets = ByToken(Offline(cluster), others, NoPods()), (cluster.keys, *others.keysets)
+        prepare = _as_written
+    store = Directory(
+        policies,
+        max_staleness=given.max_staleness,
+        hard_staleness=given.hard_staleness,
+        budget=given.budget,
+        prepare=prepare,
+    )
+    # No grant is ever judged, so the names of an installation play no part.
+    pdp = Pdp(store, NoUses(), NoRequests(), records, Installation(), record_key=given.record_key)
+    return store, identity, pdp, keysets
+
+
+def _as_written(snapshot: Snapshot) -> Snapshot:
+    return snapshot
