@@ -320,6 +320,7 @@ class Pdp:
             kind=kind,
             evaluation_id=one.evaluation_id,
             request_id=one.asked.request_id,
+            item=one.asked.item,
             trace=one.asked.trace,
             allowed=one.allowed,
             used=one.used,

@@ -21,13 +21,15 @@ from bailiwick_webhook.loglimit import LogLimit
 
 REQUEST_ID: Final = "X-Request-ID"
 JSON: Final = "application/json"
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+# A field value of RFC 9110, 5.5: visible characters and obs-text, with spaces and tabs between them. Bytes that are no
+# UTF-8 reach us as surrogates, which aiohttp would leave out when it writes: another value than was sent.
+_REQUEST_ID = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]{1,256}")
 
 _limited: Final = LogLimit()
 
 
 def request_id(request: web.BaseRequest) -> str | None:
-    """Return the caller's request id, if it is one that can be echoed and recorded."""
+    """Return the caller's request id, if it can be echoed as it was sent."""
     found = request.headers.get(REQUEST_ID)
     return found if found is not None and _REQUEST_ID.fullmatch(found) else None
 
@@ -108,7 +110,7 @@ class Whole(web.StreamResponse):
             raise ConnectionResetError("the connection was closed before the answer")
         echoed = "" if self._echoed is None else f"{REQUEST_ID}: {self._echoed}\r\n"
         head = f"{echoed}Content-Length: {len(self._whole)}\r\n\r\n"
-        transport.write(b"".join((_head.now(), head.encode("ascii"), self._whole)))
+        transport.write(b"".join((_head.now(), head.encode(), self._whole)))
         if request.protocol.writing_paused:
             # Whoever does not read its answers is not read from either.
             await request.writer.drain()

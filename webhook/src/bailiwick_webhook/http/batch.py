@@ -16,7 +16,7 @@ from bailiwick_engine.verdict import Outcome
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.http import authzen
 from bailiwick_webhook.http.authzen import Evaluation, Said
-from bailiwick_webhook.http.edge import Edge, Marks, Tenant, Verified, marks
+from bailiwick_webhook.http.edge import Edge, Tenant, Verified, marks
 from bailiwick_webhook.http.places import Place
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.identity.tokens import Proven
@@ -86,7 +86,7 @@ class Evaluations:
         items = [
             None
             if isinstance(item, ProblemError)
-            else await self._edge.call(of, caller, item, _own(marked, index), verified=verified, large=large)
+            else await self._edge.call(of, caller, item, marked._replace(item=index), verified=verified, large=large)
             for index, item in enumerate(batch.items)
         ]
         if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):
@@ -104,15 +104,6 @@ class Evaluations:
                 token = self._edge.binding_token(of, asked_of, decision)
                 answers.append(authzen.answer(decision, base, notice, explain=item.explain, binding_token=token))
         return orjson.dumps({"evaluations": answers})
-
-
-def _own(marked: Marks, index: int) -> Marks:
-    """Return how an item can be found again.
-
-    Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one when the
-    body is sent again. No header can hold a space, so no single call has this id.
-    """
-    return marked if marked.request_id is None else Marks(f"{marked.request_id} [{index}]", marked.trace)
 
 
 async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) -> bytes:

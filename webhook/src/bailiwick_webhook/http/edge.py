@@ -82,10 +82,11 @@ class Sent(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """How a call can be found again: the caller's own id of it, and its W3C `traceparent`."""
+    """How a call can be found again: the caller's own id of it, its W3C `traceparent`, and its place in a batch."""
 
     request_id: str | None
     trace: str | None
+    item: int | None = None
 
 
 class Edge:
@@ -165,6 +166,7 @@ class Edge:
             reason=parsed.reason,
             token=token,
             large=large,
+            item=marked.item,
         )
 
     def _shown(self, of: Tenant, approval: Approval) -> _Shown:

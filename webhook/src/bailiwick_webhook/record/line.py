@@ -14,6 +14,7 @@ import orjson
 
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule
+from bailiwick_engine.display import visible
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.hops import Hop
 from bailiwick_engine.reasons import EXPLAINED, Reason
@@ -85,6 +86,7 @@ class Lines:
         kind: str,
         evaluation_id: str,
         request_id: str | None,
+        item: int | None = None,
         trace: str | None,
         allowed: bool,
         used: Grant | None,
@@ -100,11 +102,11 @@ class Lines:
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
         policies, a line that lists them comes before the first record that was decided by them. `weighed`
         is what the verdict came from, where that is known; `read` is what `reading` returned, where it was asked
-        already. `token` is the approval token that was shown.
+        already. `token` is the approval token that was shown. `item` is the call's place in a batch.
         """
         subject = call.subject
         own: dict[str, Any] = {
-            "request_id": request_id,
+            "request_id": None if request_id is None else visible(request_id),
             "caller": {"id": call.caller.username, "uid": call.caller.uid},
             "subject": _party(subject) if isinstance(subject, Subject) else None,
             "action": call.action.name,
@@ -121,6 +123,8 @@ class Lines:
             own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
         if call.shown is not None:
             own["approval"] = {"id": _shown_id(call.shown.id), "token": None if token is None else _token(token)}
+        if item is not None:
+            own["item"] = item
         if trace is not None:
             own["traceparent"] = trace
         preamble = b""

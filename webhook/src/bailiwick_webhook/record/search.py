@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.display import visible
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.search import Kind
 
@@ -31,7 +32,7 @@ def search_line(  # noqa: PLR0913 - the parts of one record
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
         "kind": "search",
         "searched": kind.value,
-        "request_id": request_id,
+        "request_id": None if request_id is None else visible(request_id),
         "reason": None if refused is None else refused.value,
         "endpoint": f"{call.namespace}/{call.endpoint}",
         "caller": {"id": call.caller.username, "uid": call.caller.uid},
