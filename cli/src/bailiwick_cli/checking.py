@@ -33,7 +33,14 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import CompiledEndpoint
 from bailiwick_engine.verdict import Outcome, Verdict
 
-_EFFECTS: Final = {Exit.OK: ("allow", "green"), Exit.NO: ("deny", "red"), Exit.PENDING: ("approval required", "yellow")}
+_EFFECTS: Final = {
+    Exit.OK: ("allow", "green"),
+    Exit.NO: ("deny", "red"),
+    Exit.FAILURE: ("deny", "red"),
+    Exit.PENDING: ("approval required", "yellow"),
+}
+# What denies is not what somebody wrote, but that it cannot be read or is not whole.
+_BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
 
 # An approval is there; what is missing is its token, as the reason says.
 _BY_TOKEN: Final = {Reason.APPROVAL_TOKEN_REQUIRED, Reason.APPROVAL_TOKEN_INVALID}
@@ -79,9 +86,11 @@ def run(options: Check) -> int:
 
 
 def exit_code(verdict: Verdict) -> Exit:
-    """Return 0 for allowed, 3 where an approval is needed or waited for, 1 for denied."""
+    """Return 0 for allowed, 3 where an approval is needed or waited for, 1 for denied, 2 where policies are broken."""
     if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
         return Exit.OK
+    if verdict.reason in _BROKEN:
+        return Exit.FAILURE
     waits = verdict.outcome is Outcome.DENY and verdict.gate is not None and verdict.next_action != "none"
     return Exit.PENDING if waits else Exit.NO
 
@@ -205,7 +214,7 @@ def _object(verdict: Verdict, explanation: Explanation, code: Exit) -> dict[str,
     body: dict[str, Any] = {
         "apiVersion": "cli.bailiwick.dev/v1alpha1",
         "kind": "Check",
-        "effect": {Exit.OK: "allow", Exit.NO: "deny", Exit.PENDING: "approvalRequired"}[code],
+        "effect": {Exit.OK: "allow", Exit.PENDING: "approvalRequired"}.get(code, "deny"),
         "reason": verdict.reason.value,
         "message": verdict.sentence,
     }

@@ -1,21 +1,25 @@
-"""Policies of one namespace, from the cluster or from files, compiled by the engine as in the cluster.
+"""Policies of one namespace, from the cluster or from files, compiled by the engine as where they are served.
 
-Holds: what does not compile is told and denies as it does in the cluster; nothing of it is left out.
+Holds: what does not compile is told, and denies as it does there; nothing of it is left out.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION
-from bailiwick_api.positions import documents
+from bailiwick_api import policyfiles
+from bailiwick_api.policyfiles import File, Looker
+from bailiwick_api.positions import MAX_BYTES
 from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, policies_path
 from bailiwick_cli.errors import CliError
+from bailiwick_engine import manifests
 from bailiwick_engine.acceptance import judge
 from bailiwick_engine.compile import compile_object, policy_ref
 from bailiwick_engine.compiled import BrokenPolicy
 from bailiwick_engine.display import visible
+from bailiwick_engine.manifests import Contents, Entry
 from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
 
 Object = dict[str, Any]
@@ -30,18 +34,22 @@ def of_cluster(cluster: Cluster) -> Snapshot:
 
 
 def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
-    """Compile the policies of files; returns the namespace that they are of, too."""
-    found = [raw for name in names for file in _files(name) for raw in _read(file)]
-    if not found:
+    """Compile the policies of files as a decision point does that serves them; returns the namespace to ask about too.
+
+    What is wrong is told with its place, and with what it denies.
+    """
+    entries = [entry for name in names for label, file in _files(name) for entry in _entries(label, file)]
+    if not entries:
         raise CliError(f"{', '.join(names)}: no {_KIND} there")
-    spaces = sorted({raw["metadata"].get("namespace") or namespace or "default" for raw in found})
+    snapshot, reports = manifests.assemble(entries, "")
+    for report in reports:
+        output.talk(f"error: {report.problem}; this denies {report.denies}")
+    spaces = sorted({entry.ref.namespace for entry in entries if entry.ref.namespace})
+    if not spaces:
+        raise CliError("no policy there can be read: fix the problems above")
     if namespace is None and len(spaces) > 1:
         raise CliError(f"the policies are of several namespaces, say which with -n: {', '.join(spaces)}")
-    chosen = namespace or spaces[0]
-    for raw in found:
-        raw["metadata"].setdefault("namespace", chosen)
-        raw["metadata"].setdefault("uid", f"{raw['metadata']['namespace']}/{raw['metadata']['name']}")
-    return _compiled(found), chosen
+    return snapshot, namespace or spaces[0]
 
 
 def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[str, CompiledEndpoint]:
@@ -66,35 +74,22 @@ def _compiled(items: Sequence[Object]) -> Snapshot:
     return Snapshot.of(compiled)
 
 
-def _files(name: str) -> list[str]:
-    """Return a file itself, and of a folder the files that a decision point takes from it, hidden names passed over."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return [name]
-    below = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix in {".yaml", ".yml"})
-    return sorted(str(folder / file) for file in below if not any(part.startswith(".") for part in file.parts))
-
-
-def _read(name: str) -> list[Object]:
+def _files(name: str) -> list[tuple[str, File]]:
+    """Return a file that was named, whatever its name, or the files of a folder that a decision point reads."""
     try:
-        raw = Path(name).read_bytes()
+        if name == "-":
+            return [("standard input", policyfiles.taken(sys.stdin.buffer.read(MAX_BYTES + 1)))]
+        if Path(name).is_dir():
+            return list(Looker(Path(name)).look().items())
+        with Path(name).open("rb") as file:
+            return [(name, policyfiles.taken(file.read(MAX_BYTES + 1)))]
     except OSError as error:
-        raise CliError(f"{name} cannot be read: {error.strerror}") from error
-    found: list[Object] = []
-    for document in documents(raw):
-        for flaw in document.flaws:
-            where = f"{name}:{flaw.place.line}:{flaw.place.column}"
-            raise CliError(f"{where}: {': '.join(part for part in (flaw.path, flaw.message) if part)}")
-        found += [obj for obj in _objects(document.data) if obj.get("apiVersion") == API_VERSION]
-    for obj in found:
-        if not isinstance(obj.get("metadata"), dict) or not isinstance(obj["metadata"].get("name"), str):
-            raise CliError(f"{name}: a policy has no metadata.name")
-    return [obj for obj in found if obj.get("kind") == _KIND]
+        raise CliError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _objects(content: object) -> list[Object]:
-    if not isinstance(content, dict):
-        return []
-    if content.get("kind") in {"List", f"{_KIND}List"}:
-        return [item for item in content.get("items") or () if isinstance(item, dict)]
-    return [content]
+def _entries(label: str, file: File) -> list[Entry]:
+    if file.unreadable is not None:
+        read: Iterable[Contents] = (manifests.unreadable(label, file.unreadable),)
+    else:
+        read = (manifests.contents(label, document) for document in manifests.parse(file.content))
+    return [entry for contents in read for entry in contents.entries]

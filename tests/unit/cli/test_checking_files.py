@@ -95,13 +95,14 @@ def test_a_reader_who_has_read_enough_is_no_failure(tmp_path: Path) -> None:
 def test_a_policy_that_does_not_compile_is_told_and_denies(check: Check) -> None:
     broken = rule(conditions=[{"name": "bad", "expression": "context.count <"}])
     ran = check("customers.list", "customer/1", rules=[broken])
-    assert (ran.code, ran.out.splitlines()[0]) == (1, "deny  policy_invalid"), ran
-    assert ran.err.startswith("warning: the policy crm-agent is broken: spec.rules[0].conditions[0].expression:1:")
+    assert (ran.code, ran.out.splitlines()[0]) == (2, "deny  policy_invalid"), ran
+    assert "policies.yaml:16:34: spec.rules[0].conditions[0].expression: " in ran.err
+    assert ran.err.endswith("; this denies its subjects on crm/crm-api\n")
 
 
 def test_an_endpoint_without_settings_is_denied(check: Check) -> None:
     ran = check("customers.export", "customer/1", endpointSettings=None)
-    assert ran.code == 1, ran
+    assert (ran.code, ran.out.splitlines()[0]) == (2, "deny  endpoint_unconfigured"), ran
 
 
 def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) -> None:
@@ -121,7 +122,8 @@ def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) ->
     [
         ("spec: [", ":1:"),
         ("a: 1\na: 2\n", ":2:1: "),
-        ("kind: ConfigMap\n", "no EndpointPolicy there"),
+        ("kind: ConfigMap\n", ":1:1: apiVersion: "),
+        ("apiVersion: v1\nkind: ConfigMap\n", "no EndpointPolicy there"),
     ],
 )
 def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:

@@ -9,12 +9,13 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
+from bailiwick_api import policyfiles
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_engine.verdict import Outcome
-from bailiwick_webhook.store import directory, looking
+from bailiwick_webhook.store import directory
 from bailiwick_webhook.store.directory import Directory
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
 from unit.engine.cases import CALL, verdict_of
@@ -181,7 +182,7 @@ async def test_a_file_that_is_still_being_written_is_not_decided_by(
     whole = (files.root / "a.yaml").read_text()
     look, halves = files.view._looker.look, iter((whole[: whole.index("---")], whole))
 
-    def writing() -> dict[str, looking.File]:
+    def writing() -> dict[str, policyfiles.File]:
         (files.root / "a.yaml").write_text(next(halves, whole))
         return look()
 
@@ -211,15 +212,15 @@ async def test_a_directory_that_cannot_be_read_grows_old(files: Files) -> None:
 async def test_folders_too_deep_are_not_passed_over(files: Files) -> None:
     files.write("a.yaml", base())
     files.write("/".join(["d"] * 20) + "/b.yaml", extra())
-    with pytest.raises(looking.TooMuchError):
+    with pytest.raises(policyfiles.TooMuchError):
         await files.view.look()
 
 
 async def test_too_many_files_are_no_directory_of_policies(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "MAX_FILES", 1)
+    monkeypatch.setattr(policyfiles, "MAX_FILES", 1)
     files.write("a.yaml", base())
     files.write("b.yaml", extra())
-    with pytest.raises(looking.TooMuchError):
+    with pytest.raises(policyfiles.TooMuchError):
         await files.view.look()
     assert not files.view.synced
 
@@ -387,10 +388,10 @@ async def test_two_copies_of_a_carrier_conflict(files: Files) -> None:
     assert [await files.said(), await files.said("other"), await files.said("stranger")] == [INVALID] * 3
 
 
-def _refusing(path: Path) -> Callable[[str], looking.File]:
-    read = looking._read
+def _refusing(path: Path) -> Callable[[str], policyfiles.File]:
+    read = policyfiles._read
 
-    def refusing(asked: str) -> looking.File:
+    def refusing(asked: str) -> policyfiles.File:
         if asked == str(path):
             raise PermissionError(13, "Permission denied", asked)
         return read(asked)
@@ -408,7 +409,7 @@ async def test_a_file_that_cannot_be_read_denies_everything(
         case "no right":
             path.write_text("")
             # Not by its mode: whoever runs the tests may be allowed everything.
-            monkeypatch.setattr(looking, "_read", _refusing(path))
+            monkeypatch.setattr(policyfiles, "_read", _refusing(path))
         case "a link to nothing":
             path.symlink_to("nowhere")
         case "a pipe":

@@ -16,14 +16,15 @@ from typing import Any, Final
 
 import structlog
 
+from bailiwick_api.policyfiles import File, Looker
+from bailiwick_engine import manifests
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
+from bailiwick_engine.manifests import Contents, Entry, Report
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
-from bailiwick_webhook.store import manifests, view
-from bailiwick_webhook.store.looking import File, Looker
-from bailiwick_webhook.store.manifests import Contents, Entry, Report
+from bailiwick_webhook.store import view
 from bailiwick_webhook.store.slices import Slices
 
 INTERVAL: Final = 0.5

@@ -1,7 +1,8 @@
 """Manifests: what the files of a directory say, as policies, and whom that denies which cannot be read.
 
-Files have no API server before them, so its part is done here: the shape of the object, types taken strictly, one
-object of a name. What is wrong is reported as `file:line:column: path: message`.
+Standing: the decision point without a cluster and `kubectl bailiwick check -f` both read files by it, so that one says
+what the other serves. Files have no API server before them, so its part is done here: the shape of the object, types
+taken strictly, one object of a name. What is wrong is reported as `file:line:column: path: message`.
 
 Holds: nothing that is wrong widens. An object that parses but is not a sound policy denies its subjects, if all of them
 can be read, else its endpoint, else its namespace. A document that does not parse to its end denies the endpoint that
