@@ -9,7 +9,7 @@ from typing import Final
 from bailiwick_engine.checkedexpr import Comprehension, Entries, Invocation, Node, Select, Sequence
 from bailiwick_engine.cost import LIMIT, REFERENCE, Cost, Estimate, NotOfferedError, Symbols, estimate
 from bailiwick_engine.polynomials import BoundlessError, Polynomial, total
-from bailiwick_engine.problem import Problem
+from bailiwick_engine.problem import Problem, place
 from bailiwick_engine.sizes import Size
 
 _MILLISECOND: Final = 1_000_000_000
@@ -59,14 +59,14 @@ class Costing:
         self, error: NotOfferedError | BoundlessError, tree: Node, at: Mapping[int, int], text: str, path: str
     ) -> Problem:
         if isinstance(error, NotOfferedError):
-            return Problem(path, str(error), *_place(text, at.get(error.at, 0)), costly=True)
+            return Problem(path, str(error), *place(text, at.get(error.at, 0)), costly=True)
         return self._costly(None, tree, at, text, path)
 
     def _costly(self, cost: Cost | None, tree: Node, at: Mapping[int, int], text: str, path: str) -> Problem:
         takes = None if cost is None else cost.at([REFERENCE] * len(cost.reads)) // _MILLISECOND
         told = "longer than can be counted" if takes is None or takes > 10**6 else f"up to {takes:,} ms"
-        place = _place(text, at.get(self._culprit(tree).at, 0))
-        return Problem(path, f"it could take {told}: {_BOUND}; {_ADVICE}", *place, costly=True)
+        culprit = place(text, at.get(self._culprit(tree).at, 0))
+        return Problem(path, f"it could take {told}: {_BOUND}; {_ADVICE}", *culprit, costly=True)
 
     def _culprit(self, tree: Node) -> Node:
         """Return the innermost part that is too costly by itself; the whole where no part is."""
@@ -95,9 +95,3 @@ def _parts(node: Node) -> tuple[Node, ...]:
             return (node.range, node.initial, node.result)
         case _:
             return ()
-
-
-def _place(text: str, offset: int) -> tuple[int, int]:
-    """Return line and column, both from 1."""
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1

@@ -14,14 +14,18 @@ from weakref import WeakValueDictionary
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
-from bailiwick_engine import hints
+from bailiwick_api import timezones
+from bailiwick_engine import hints, zones
 from bailiwick_engine.celvalues import SAFE
 from bailiwick_engine.checkedexpr import positions, tree
 from bailiwick_engine.closures import Closure, DeferredError, FailedError, closure
 from bailiwick_engine.cost import Cost, Path, outermost
 from bailiwick_engine.costing import Costing
 from bailiwick_engine.inputs import NUL, Inputs
-from bailiwick_engine.problem import Problem
+from bailiwick_engine.problem import Problem, place
+
+# Before the library is asked for the first zone: it looks where this says.
+timezones.provide()
 
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 ROOTS: Final = ("subject", "actor", "action", "resource", "context")
@@ -94,6 +98,9 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
     if variables and all(_untyped(kind) for kind in variables.values()):
         program = _BARE.deserialize(serialized)
     node = tree(serialized)
+    if (literal := zones.unknown(node, text)) is not None:
+        line, column = place(text, positions(serialized).get(literal.at, 0))
+        return (Problem(path, zones.message(str(literal.value)), line, column),)
     own = Costing(ROOTS)
     cost = own.cost(node, (), positions(serialized), text, path) if not uses else None
     if isinstance(cost, Problem):
