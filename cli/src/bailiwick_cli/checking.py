@@ -73,7 +73,7 @@ def run(options: Check) -> int:
     around = Circumstances(now=time.time())
     verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
     explanation = explain(snapshot, call, around) or Explanation()
-    code = exit_code(verdict)
+    code = exit_code(verdict, endpoint)
     if options.output in {Output.JSON, Output.YAML}:
         sys.stdout.write(output.document(_object(verdict, explanation, code), options.output))
     elif options.output is Output.NAME:
@@ -85,11 +85,11 @@ def run(options: Check) -> int:
     return code
 
 
-def exit_code(verdict: Verdict) -> Exit:
+def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
     """Return 0 for allowed, 3 where an approval is needed or waited for, 1 for denied, 2 where policies are broken."""
     if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
         return Exit.OK
-    if verdict.reason in _BROKEN:
+    if verdict.reason in _BROKEN or endpoint.settings is None:
         return Exit.FAILURE
     waits = verdict.outcome is Outcome.DENY and verdict.gate is not None and verdict.next_action != "none"
     return Exit.PENDING if waits else Exit.NO

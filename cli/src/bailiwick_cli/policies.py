@@ -4,6 +4,7 @@ Holds: what does not compile is told, and denies as it does there; nothing of it
 """
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +15,10 @@ from bailiwick_api.positions import MAX_BYTES
 from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, policies_path
 from bailiwick_cli.errors import CliError
-from bailiwick_engine import manifests
-from bailiwick_engine.acceptance import judge
-from bailiwick_engine.compile import compile_object, policy_ref
-from bailiwick_engine.compiled import BrokenPolicy
+from bailiwick_engine import acceptance, manifests
+from bailiwick_engine.checks import expiries
+from bailiwick_engine.compile import compile_object, parse_spec, policy_ref
+from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.display import visible
 from bailiwick_engine.manifests import Contents, Entry
 from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
@@ -30,7 +31,17 @@ _KIND: Final = "EndpointPolicy"
 def of_cluster(cluster: Cluster) -> Snapshot:
     """Compile the policies of a namespace."""
     items, _ = cluster.listed(policies_path(cluster.namespace))
-    return _compiled(items)
+    compiled = [compile_object(raw) for raw in items]
+    for raw, policy in zip(items, compiled, strict=True):
+        _tell(raw, policy)
+    snapshot = Snapshot.of(compiled)
+    for (_, name), found in snapshot.endpoints.items():
+        if found.conflicted:
+            first, *others = sorted(carrier.name for carrier in found.carriers)
+            output.talk(f"error: the policy {visible(first)}: {visible(acceptance.conflicted(name, others))}")
+        elif not found.carriers:
+            output.talk(f"error: {visible(acceptance.unconfigured(name))}")
+    return snapshot
 
 
 def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
@@ -44,6 +55,9 @@ def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str
     snapshot, reports = manifests.assemble(entries, "")
     for report in reports:
         output.talk(f"error: {report.problem}; this denies {report.denies}")
+    now = time.time()
+    for expiry in (expiry for entry in entries for expiry in entry.expiries if expiry.time <= now):
+        output.talk(f"warning: {expiry.problem}")
     spaces = sorted({entry.ref.namespace for entry in entries if entry.ref.namespace})
     if not spaces:
         raise CliError("no policy there can be read: fix the problems above")
@@ -65,13 +79,16 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
     return wanted, known[wanted]
 
 
-def _compiled(items: Sequence[Object]) -> Snapshot:
-    compiled = [compile_object(raw) for raw in items]
-    for raw, policy in zip(items, compiled, strict=True):
-        if isinstance(policy, BrokenPolicy):
-            for problem in judge(policy_ref(raw), raw.get("spec")).problems:
-                output.talk(f"warning: the policy {visible(policy.ref.name)} is broken: {visible(str(problem))}")
-    return Snapshot.of(compiled)
+def _tell(raw: Object, policy: CompiledPolicy | BrokenPolicy) -> None:
+    """Tell what is wrong with a policy of the cluster by itself."""
+    name, now = visible(policy.ref.name), time.time()
+    if isinstance(policy, BrokenPolicy):
+        for problem in acceptance.judge(policy_ref(raw), raw.get("spec")).problems:
+            output.talk(f"error: the policy {name} is broken: {visible(str(problem))}")
+    elif not isinstance(spec := parse_spec(raw.get("spec")), tuple):
+        for expiry in expiries(spec):
+            if expiry.time <= now:
+                output.talk(f"warning: the policy {name}: {visible(str(expiry.problem))}")
 
 
 def _files(name: str) -> list[tuple[str, File]]:

@@ -24,10 +24,12 @@ from pydantic import ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_api.positions import Document, Flaw, documents
+from bailiwick_engine.acceptance import carries_settings, conflicted, unconfigured
+from bailiwick_engine.checks import expiries
 from bailiwick_engine.compile import compile_object, compile_policy, parse_spec, salvaged
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
 from bailiwick_engine.problem import Problem
-from bailiwick_engine.snapshot import Snapshot
+from bailiwick_engine.snapshot import Snapshot, home
 
 _KIND: Final = "EndpointPolicy"
 _GRANT: Final = "ApprovalGrant"
@@ -48,8 +50,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """What is told of a sound policy from `time` on, in seconds since the epoch: `file:line:column: path: message`."""
+
+    time: float
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above)."""
+    """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above).
+
+    `settings` and `named` are the places of `spec.endpointSettings` and `spec.endpoint`.
+    """
 
     where: str
     ref: PolicyRef
@@ -57,6 +70,9 @@ class Entry:
     policy: CompiledPolicy | BrokenPolicy | None
     endpoint: str | None = None
     problems: tuple[str, ...] = ()
+    expiries: tuple[Expired, ...] = ()
+    settings: str = ""
+    named: str = ""
 
     @property
     def reports(self) -> tuple[Report, ...]:
@@ -122,7 +138,24 @@ def assemble(entries: Sequence[Entry], revision: str) -> tuple[Snapshot, tuple[R
     if whole := [entry.ref for entry in nowhere if entry.endpoint is None]:
         namespaces = {namespace for namespace, _ in snapshot.endpoints}
         snapshot = replace(snapshot, unreadable={**dict.fromkeys(namespaces, whole[0]), **snapshot.unreadable})
-    return snapshot, tuple(report for entry in judged for report in entry.reports)
+    reports = [report for entry in judged for report in entry.reports]
+    return snapshot, (*reports, *_unsettled(judged, snapshot))
+
+
+def _unsettled(entries: Iterable[Entry], snapshot: Snapshot) -> Iterator[Report]:
+    """Yield what is wrong with endpoints whose policies are sound one by one: each denies all that is asked."""
+    homes: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.policy is not None and (key := home(entry.policy)) is not None:
+            homes.setdefault(key, []).append(entry)
+    for (namespace, endpoint), found in homes.items():
+        carriers = [entry for entry in found if entry.settings]
+        denies = f"{namespace}/{endpoint}"
+        if not snapshot.endpoints[namespace, endpoint].carriers:
+            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured(endpoint)}", denies)
+        for entry in carriers if len(carriers) > 1 else ():
+            others = {other.ref.name or other.where for other in carriers if other is not entry}
+            yield Report(f"{entry.settings}: spec.endpointSettings: {conflicted(endpoint, others)}", denies)
 
 
 def _twin(entry: Entry, same: Sequence[Entry]) -> Entry:
@@ -199,7 +232,22 @@ class _Reading:
             policy = _salvaged(ref, spec)
         elif ref.namespace:
             policy = BrokenPolicy(ref, _endpoint(spec), None, audit=False)
-        return Entry(self._where, ref, spec, policy, None if policy else _endpoint(spec), tuple(problems))
+        return Entry(
+            self._where,
+            ref,
+            spec,
+            policy,
+            None if policy else _endpoint(spec),
+            tuple(problems),
+            self._expiries(spec) if isinstance(policy, CompiledPolicy) else (),
+            self._place(Problem("spec.endpointSettings", "")) if carries_settings(spec) else "",
+            self._place(Problem("spec.endpoint", "")),
+        )
+
+    def _expiries(self, spec: object) -> tuple[Expired, ...]:
+        parsed = parse_spec(spec)
+        found = () if isinstance(parsed, tuple) else expiries(parsed)
+        return tuple(Expired(expiry.time, self._said(expiry.problem)) for expiry in found)
 
     def _compiled(self, ref: PolicyRef, spec: object) -> tuple[list[str], CompiledPolicy | BrokenPolicy]:
         problems = _mistyped(spec)

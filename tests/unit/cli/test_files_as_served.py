@@ -38,8 +38,11 @@ BROKEN: Final[dict[str, tuple[list[Object | str], str]]] = {
     "one name twice": ([SOUND, DENYING, DENYING], "metadata.name: "),
     "a key twice": ([SOUND, yaml.safe_dump(DENYING) + "  mode: Audit\n  mode: Enforce\n"], "spec.mode: "),
     "a policy that is cut off": ([SOUND, CUT_OFF], ""),
-    "two carriers": ([SOUND, policy("crm", "second", endpointSettings=settings())], ""),
-    "no settings": ([policy("crm")], ""),
+    "two carriers": (
+        [SOUND, policy("crm", "second", endpointSettings=settings())],
+        "spec.endpointSettings: endpointSettings of crm-api stand in second too",
+    ),
+    "no settings": ([policy("crm")], "spec.endpoint: no policy of crm-api carries spec.endpointSettings"),
 }
 
 
@@ -105,3 +108,12 @@ def test_policies_are_read_from_standard_input(tmp_path: Path) -> None:
     assert (ran.code, ran.out.splitlines()[0]) == (0, "allow  allowed"), ran
     ran = commandline.run(*LISTING, "-f", "-", given=text.replace("Allow", "Alow"))
     assert (ran.code, "standard input:" in ran.err) == (2, True), ran
+
+
+def test_rules_that_have_expired_are_told(tmp_path: Path) -> None:
+    expired = policy("crm", endpointSettings=settings(), rules=[rule(expireTime="2026-03-31T00:00:00Z")])
+    file = written(tmp_path, [expired])
+    ran = check("-f", str(file))
+    assert (ran.code, ran.out.splitlines()[0]) == (1, "deny  expired"), ran
+    assert ran.err.startswith(f"warning: {file}:"), ran
+    assert "spec.rules[0].expireTime: rule read expired at 2026-03-31T00:00:00Z: it allows nothing" in ran.err

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_engine import acceptance
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import Answer, answer
@@ -11,6 +12,7 @@ from bailiwick_webhook.admission.review import Foreign, Found, Passed, examine
 from bailiwick_webhook.metrics.table import Admission
 from support.admission.reviews import UID, sent
 from support.objects import Object, changed, gated_rule, policy, rule, settings
+from unit.engine.cases import NOW, at
 
 CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}
 NARROW: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
@@ -32,13 +34,13 @@ def answered(
 ) -> tuple[Admission, dict[str, Any]]:
     finding = examine(sent(new, old))
     assert isinstance(finding, Passed | Foreign | Found)
-    told = answer(finding, snapshot(*stored), issuers)
+    told = answer(finding, snapshot(*stored), issuers, NOW)
     assert told.body["response"]["uid"] == UID
     return told.outcome, told.body["response"]
 
 
 def test_nothing_to_judge_is_allowed() -> None:
-    told = answer(Passed(UID), snapshot(), None)
+    told = answer(Passed(UID), snapshot(), None, NOW)
     assert told == Answer(
         {
             "apiVersion": "admission.k8s.io/v1",
@@ -50,7 +52,7 @@ def test_nothing_to_judge_is_allowed() -> None:
 
 
 def test_another_version_is_refused_with_what_to_do() -> None:
-    told = answer(Foreign(UID, "v9\x1b"), snapshot(), None)
+    told = answer(Foreign(UID, "v9\x1b"), snapshot(), None, NOW)
     assert told.outcome is Admission.FOREIGN
     assert told.body["response"]["allowed"] is False
     assert told.body["response"]["status"]["message"] == (
@@ -93,6 +95,16 @@ class TestTheSettingsOfAnEndpoint:
         old = changed(self.SECOND, "spec.endpointSettings", ...)
         assert answered(self.SECOND, CARRIER, old, old=old)[0] is Admission.CONFLICTED
 
+    @pytest.mark.parametrize("stored", [(), (GATED,), (policy("crm", "carrier", endpoint="other"),)])
+    def test_that_nobody_carries_are_told_and_hold_up_nothing(self, stored: tuple[Object, ...]) -> None:
+        outcome, response = answered(policy("crm", "first"), *stored)
+        assert outcome is Admission.ALLOWED
+        assert response["warnings"] == [acceptance.unconfigured("crm-api")]
+
+    def test_that_go_with_this_very_change_are_told(self) -> None:
+        _, response = answered(changed(CARRIER, "spec.endpointSettings", ...), CARRIER, old=CARRIER)
+        assert "no policy of crm-api carries spec.endpointSettings" in response["warnings"][0]
+
     def test_of_which_the_store_knows_nothing_yet_are_refused_nowhere(self) -> None:
         assert answered(self.SECOND)[0] is Admission.ALLOWED
 
@@ -133,10 +145,20 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
 
 def test_warnings_of_the_compiler_are_told_of_what_is_allowed() -> None:
     gate = gated_rule(approval={"steps": [{"name": "owner", "kind": "Human"}], "windowSeconds": 7200})
-    _, response = answered(policy("crm", rules=[gate]))
+    _, response = answered(policy("crm", rules=[gate]), CARRIER)
     (warning,) = response["warnings"]
     assert warning.startswith("spec.rules[0].approval.windowSeconds: an approval for one use stays open for 7200")
 
 
 def test_a_policy_of_an_endpoint_that_is_not_there_is_told_nothing_of_others() -> None:
     assert answered(policy("crm", endpoint="secret"), CARRIER)[1] == answered(policy("crm", endpoint="secret"))[1]
+
+
+def test_rules_that_have_expired_are_told() -> None:
+    outcome, response = answered(
+        changed(CARRIER, "spec.rules", [rule("old", expireTime=at(-1)), rule(expireTime=at(1))])
+    )
+    assert outcome is Admission.ALLOWED
+    assert response["warnings"] == [
+        f"spec.rules[0].expireTime: rule old expired at {at(-1)}: it allows nothing any more"
+    ]

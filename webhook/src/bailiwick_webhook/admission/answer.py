@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.meta import GROUP, VERSION
-from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, refusal
+from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, refusal, unconfigured
 from bailiwick_engine.display import visible
 from bailiwick_engine.mapped import People, issuers_of
 from bailiwick_engine.snapshot import Snapshot
@@ -33,8 +33,10 @@ class Answer(NamedTuple):
     outcome: Admission
 
 
-def answer(finding: Passed | Foreign | Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None) -> Answer:
-    """Return the answer. `issuers` as in `Around`."""
+def answer(
+    finding: Passed | Foreign | Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None, now: float
+) -> Answer:
+    """Return the answer. `issuers` as in `Around`; `now` in seconds since the epoch."""
     match finding:
         case Passed():
             return _allowed(finding.uid, Admission.UNCHANGED)
@@ -42,12 +44,13 @@ def answer(finding: Passed | Foreign | Found, snapshot: Snapshot, issuers: Mappi
             known = f"this decision point knows {GROUP}/{VERSION} and not {visible(finding.version)}"
             return _refused(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade it first")
         case Found():
-            return _judged(finding, snapshot, issuers)
+            return _judged(finding, snapshot, issuers, now)
 
 
-def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None) -> Answer:
+def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None, now: float) -> Answer:
     wrong, warnings = found.refusal, found.warnings
     if wrong is None:
+        warnings += (*_unsettled(found, snapshot), *(warning for end, warning in found.expiries if end <= now))
         wrong = _around(found, snapshot, issuers, found.people, carries=found.carries)
         before = found.before
         if wrong is not None and before is not None:
@@ -68,6 +71,14 @@ def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None
         ],
     }
     return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
+
+
+def _unsettled(found: Found, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the warning that nobody carries the endpoint's settings. Their policy may come next: no refusal."""
+    endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
+    carriers = () if endpoint is None else endpoint.carriers
+    carried = found.carries or any(carrier.name != found.name for carrier in carriers)
+    return () if carried else (unconfigured(found.endpoint),)
 
 
 def _around(

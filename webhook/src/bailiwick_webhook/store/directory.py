@@ -21,7 +21,7 @@ from bailiwick_engine import manifests
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
-from bailiwick_engine.manifests import Contents, Entry, Report
+from bailiwick_engine.manifests import Contents, Entry, Expired, Report
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import view
@@ -47,6 +47,7 @@ class Directory:
         hard_staleness: float,
         prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._looker = Looker(root)
         self._root = root
@@ -54,12 +55,15 @@ class Directory:
         self._hard_staleness = hard_staleness
         self._prepare = prepare
         self._clock = clock
+        self._now = now
         self._snapshot: Snapshot | None = None
         self._seen: float | None = None
         self._taken_up: Looked = {}
         self._contents: dict[str, tuple[Contents, ...]] = {}
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._reports: tuple[Report, ...] = ()
+        self._expiries: tuple[Expired, ...] = ()
+        self._expired: tuple[str, ...] = ()
         self._trouble = ""
 
     @property
@@ -122,6 +126,7 @@ class Directory:
                 "ignored": sum(contents.ignored for contents in read),
                 "problems": problems,
                 "more_problems": len(self._reports) - len(problems),
+                "warnings": list(self._expired[:_REPORTED]),
                 "unread": self._trouble,
             }
         }
@@ -154,6 +159,7 @@ class Directory:
                 # Still being written.
                 return
             await self._take_up(again)
+        self._tell_expired()
         self._seen = began
 
     async def _take_up(self, looked: Looked) -> None:
@@ -168,6 +174,14 @@ class Directory:
         self._snapshot = self._prepare(snapshot)
         self._held = frozenset((entry.ref.uid, entry.ref.generation) for entry in entries)
         self._contents, self._taken_up, self._reports = fresh, looked, reports
+        self._expiries = tuple(expiry for entry in entries for expiry in entry.expiries)
+
+    def _tell_expired(self) -> None:
+        now, before = self._now(), set(self._expired)
+        self._expired = tuple(expiry.problem for expiry in self._expiries if expiry.time <= now)
+        for problem in self._expired:
+            if problem not in before:
+                _log.warning(problem)
 
     def _tell(self, reports: tuple[Report, ...], files: int, policies: int) -> None:
         before = set(self._reports)
