@@ -32,8 +32,8 @@ AS_SENT: Final = {
 }
 GOLDEN: Final = Path(__file__).parent / "admission"
 UNDECLARED: Final = (
-    "undeclared reference to 'nothing.here' (in container ''); a condition can name subject, actor, action, resource,"
-    " context, now and variables, and a text stands in quotes (policy crm/crm-agent, rule read, condition big)"
+    "unknown name nothing; a condition can name subject, actor, action, resource,"
+    " context, now and variables; write a text in quotes (policy crm/crm-agent, rule read, condition big)"
 )
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 

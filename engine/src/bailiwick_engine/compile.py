@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
-from bailiwick_engine import checks
+from bailiwick_engine import checks, schemaerrors
 from bailiwick_engine.binding import sha256
 from bailiwick_engine.compiled import (
     BrokenPolicy,
@@ -64,7 +64,7 @@ def parse_spec(raw: object) -> EndpointPolicySpec | tuple[Problem, ...]:
     try:
         return EndpointPolicy.from_spec(raw).spec
     except ValidationError as error:
-        return tuple(Problem(_path(entry["loc"]), entry["msg"]) for entry in error.errors())
+        return schemaerrors.problems(error, EndpointPolicy)
 
 
 def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
@@ -240,10 +240,3 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
 
 
 _SUBJECTS = TypeAdapter(list[Subject])
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.lstrip(".")

@@ -42,6 +42,8 @@ _NOW = re.compile(r"\bnow\b")
 # Each of these doubles what stands before it while the library parses, so that a chain of them takes for ever.
 _DOUBLING = re.compile(r"\boptM|\boptF")
 _MOST_DOUBLING: Final = 6
+# Of one expression: nobody reads more, and each is looked at for what was meant.
+_MOST_PROBLEMS: Final = 20
 # Values of these types, and lists and maps of them, are bound again as what they are, whatever type was declared.
 _UNTYPED: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "DYN", "LIST", "MAP"})
 _TYPE_NAME = re.compile(r"[A-Za-z_.]+")
@@ -134,10 +136,12 @@ def _problems(error: str, text: str, path: str, names: Sequence[str]) -> tuple[P
     found = _POSITION.findall(error)
     if not found:
         return (Problem(path, error.splitlines()[0], 1, 1),)
-    return tuple(
-        Problem(path, message + hints.of_message(text, message, names), int(line), int(column))
-        for line, column, message in found
-    )
+    told = [
+        Problem(path, hints.of_message(text, message, names, int(line), int(column)), int(line), int(column))
+        for line, column, message in found[:_MOST_PROBLEMS]
+    ]
+    # Of a macro that is misspelled the library first misses the names that it would have bound.
+    return tuple(sorted(told, key=lambda problem: problem.message.startswith("unknown name ")))
 
 
 _SCALARS: Final = frozenset({str, float, type(None)})

@@ -24,16 +24,19 @@ from pydantic import ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_api.positions import Document, Flaw, documents
+from bailiwick_engine import schemaerrors
 from bailiwick_engine.acceptance import carries_settings, conflicted, unconfigured
 from bailiwick_engine.checks import expiries
 from bailiwick_engine.compile import compile_object, compile_policy, parse_spec, salvaged
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
+from bailiwick_engine.display import visible
+from bailiwick_engine.hints import meant
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.snapshot import Snapshot, home
 
 _KIND: Final = "EndpointPolicy"
 _GRANT: Final = "ApprovalGrant"
-_MEMBERS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_MEMBERS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _LABEL: Final = re.compile(DNS_LABEL.rstrip("$") + r"\Z")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
 _MAX_LABEL: Final = 63
@@ -267,10 +270,11 @@ class _Reading:
             yield Problem("", "not an object: apiVersion, kind, metadata and spec are needed")
             return
         for member, wanted in (("apiVersion", API_VERSION), ("kind", _KIND)):
-            if self._object.get(member) != wanted:
-                yield Problem(member, f"must be {wanted}")
-        for member in self._object.keys() - _MEMBERS:
-            yield Problem(member, "an object has no such member")
+            if (found := self._object.get(member)) != wanted:
+                instead = f", and is '{visible(found)}'" if isinstance(found, str) and len(found) <= _MAX_LABEL else ""
+                yield Problem(member, f"must be {wanted}{instead}")
+        for member in sorted(self._object.keys() - set(_MEMBERS)):
+            yield Problem(member, f"there is no such field{meant(member, _MEMBERS)}")
         if not ref.namespace:
             yield Problem("metadata.namespace", "is required, a DNS label: files have no current namespace")
         if not ref.name:
@@ -324,9 +328,5 @@ def _mistyped(spec: object) -> tuple[Problem, ...]:
     try:
         EndpointPolicy.model_validate_json(json.dumps({"spec": spec}), strict=True)
     except ValidationError as error:
-        return tuple(Problem(_spelled(entry["loc"]), entry["msg"]) for entry in error.errors())
+        return schemaerrors.problems(error, EndpointPolicy)
     return ()
-
-
-def _spelled(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

@@ -22,7 +22,7 @@ class Problem:
     def __str__(self) -> str:
         """Return `path:line:column: message`, without the position where there is none."""
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
-        return f"{place}: {self.message}"
+        return f"{place}: {self.message}" if place else self.message
 
 
 def place(text: str, offset: int) -> tuple[int, int]:

@@ -266,7 +266,7 @@ async def test_a_policy_that_does_not_compile_denies_its_subjects(files: Files) 
     line = next(number for number, line in enumerate(text.split("\n"), 1) if "foo" in line)
     column = text.split("\n")[line - 1].index("foo") + 1
     (problem, denies), *more = files.problems
-    assert problem.startswith(f"b.yaml:{line}:{column}: spec.rules[0].conditions[0].expression: undeclared reference")
+    assert problem.startswith(f"b.yaml:{line}:{column}: spec.rules[0].conditions[0].expression: unknown name foo")
     assert (denies, more) == ("its subjects on crm/crm-api", [])
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bailiwick_api.approvalgrant import ApprovalGrantSpec
 from bailiwick_api.meta import API_VERSION, SUBJECT_LABEL
-from bailiwick_engine import grants
+from bailiwick_engine import grants, schemaerrors
 from bailiwick_engine.binding import bound_context, sha256
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.display import items_of
@@ -65,8 +65,7 @@ class Wanted(NamedTuple):
         try:
             ApprovalGrantSpec.model_validate(self.manifest("", 0.0)["spec"])
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            return str(schemaerrors.problems(error, ApprovalGrantSpec, values=False)[0])
         return None
 
     def manifest(self, previous: str, now: float) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_api.times import stamp
+from bailiwick_engine import schemaerrors
+from bailiwick_engine.acceptance import listed
 from bailiwick_engine.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries
 from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved
@@ -73,7 +75,7 @@ def _read(grant: Object) -> ApprovalGrant:
     try:
         return ApprovalGrant.model_validate({key: grant[key] for key in ("spec", "status") if key in grant})
     except ValidationError as error:
-        raise UnreadableGrantError(str(error)) from error
+        raise UnreadableGrantError(listed(schemaerrors.problems(error, ApprovalGrant))) from error
 
 
 def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
