@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from bailiwick_engine import acceptance
 from bailiwick_engine.compile import compile_object
@@ -141,6 +142,22 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
         outcome, response = answered(tighter, self.OWN, old=self.OWN, issuers={"corp": False})
         assert outcome is Admission.ALLOWED
         assert response["warnings"][0].startswith("UnmappedIssuer, as it was before: people approve rule export")
+
+
+@pytest.mark.parametrize("why", acceptance.Why)
+def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.Why) -> None:
+    found = examine(sent(CARRIER))
+    assert isinstance(found, Found)
+    told = answer(replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), None, NOW)
+    response = told.body["response"]
+    assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")
+
+
+def test_a_policy_that_is_too_costly_is_refused_in_words() -> None:
+    costly = rule(conditions=[{"name": "c", "expression": "context.a.matches(context.b)"}])
+    outcome, response = answered(policy("crm", rules=[costly]), CARRIER)
+    assert outcome is Admission.INVALID
+    assert response["status"]["message"].startswith("TooCostly: spec.rules[0].conditions[0].expression:1:")
 
 
 def test_warnings_of_the_compiler_are_told_of_what_is_allowed() -> None:

@@ -20,10 +20,16 @@ from bailiwick_webhook.metrics.table import Admission
 _UNPROCESSABLE: Final = 422
 _OUTCOMES: Final = {
     Why.INVALID: Admission.INVALID,
+    Why.TOO_COSTLY: Admission.INVALID,
     Why.CONFLICTED: Admission.CONFLICTED,
     Why.UNMAPPED: Admission.UNMAPPED,
 }
-_FIELDS: Final = {Why.INVALID: "spec", Why.CONFLICTED: "spec.endpointSettings", Why.UNMAPPED: "spec.subjects"}
+_FIELDS: Final = {
+    Why.INVALID: "spec",
+    Why.TOO_COSTLY: "spec",
+    Why.CONFLICTED: "spec.endpointSettings",
+    Why.UNMAPPED: "spec.subjects",
+}
 
 
 class Answer(NamedTuple):
