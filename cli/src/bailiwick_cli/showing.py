@@ -17,6 +17,7 @@ from bailiwick_cli.flags import Show
 from bailiwick_cli.grantview import GrantView, moment, span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, rendered
+from bailiwick_engine.binding import ARGS_DIGEST
 from bailiwick_engine.display import visible
 
 _WIDTH: Final = 13
@@ -75,12 +76,17 @@ def described(grant: GrantView) -> Iterator[Line]:
 
 
 def _call(grant: GrantView) -> Iterator[Line]:
-    items = grant.request.get("display")
-    if grant.request["binding"]["mode"] == "Scope":
+    items, binding = grant.request.get("display") or (), grant.request["binding"]
+    if binding["mode"] == "Scope":
         yield _pair("Call", "any call of this scope, whatever its arguments are", "yellow")
         return
+    members = binding.get("members")
+    if members is not None and ARGS_DIGEST not in members:
+        # The digest covers all members that there are.
+        yield _pair("Arguments", "none")
+    elif not items:
+        yield _pair("Arguments", "not shown", "yellow")
     if not items:
-        yield _pair("Call", "arguments: not shown", "yellow")
         return
     yield [("Call:", "bold")]
     width = max(len(rendered(item["name"])) for item in items)
