@@ -27,7 +27,7 @@ def readers(tenant: Tenant) -> None:
 @pytest.fixture
 def check(cli: Cli, tenant: Tenant) -> Callable[..., Ran]:
     def run(*arguments: str) -> Ran:
-        return cli("carol", "check", "--as", f"sa:{tenant.namespace}/agent", *arguments)
+        return cli("carol", "check", "--subject", f"sa:{tenant.namespace}/agent", *arguments)
 
     return run
 
@@ -54,15 +54,15 @@ def test_what_would_unlock_it_is_told(check: Cli) -> None:
 def test_an_approval_that_is_there_is_found(check: Cli, tenant: Tenant, cli: Cli) -> None:
     name = tenant.approved("customers.export", "found")
     # Only who may see the service account knows the uid that the approval is bound to.
-    ran = cli("admin", "check", "--as", f"sa:{tenant.namespace}/agent", "customers.export", "customer/found")
+    ran = cli("admin", "check", "--subject", f"sa:{tenant.namespace}/agent", "customers.export", "customer/found")
     assert (ran.code, name in ran.out) == (0, True), ran
     blind = check("customers.export", "customer/found")
     assert (blind.code, "existing approvals are left out" in blind.err) == (3, True), blind
 
 
-def test_impersonation_and_the_caller_are_told_apart(tenant: Tenant) -> None:
+def test_impersonation_and_the_subject_are_told_apart(tenant: Tenant) -> None:
     ran = commandline.run(
-        *("check", "--as", f"sa:{tenant.namespace}/agent", "--as", "carol", "--as-group", "crm-owners"),
+        *("check", "--subject", f"sa:{tenant.namespace}/agent", "--as", "carol", "--as-group", "crm-owners"),
         *("-n", tenant.namespace, "customers.list", "customer/1"),
         kubeconfig=tenant.cluster.kubeconfig("admin"),
     )

@@ -196,5 +196,5 @@ def test_completion_is_silent_where_it_may_not_look(tenant: Tenant) -> None:
 def test_a_rule_of_ones_own_is_all_that_listing_takes(tenant: Tenant, cli: Cli, grants: dict[str, str]) -> None:
     Roles(tenant.callers.admin, tenant.namespace).give([rule(GROUP, APPROVAL_GRANTS, "list", "get")], "mallory")
     assert set(grants.values()) <= names_in(cli("mallory", "list", "--no-headers"))
-    refused = cli("mallory", "check", "--as", f"sa:{tenant.namespace}/agent", "customers.list", "customer/1")
+    refused = cli("mallory", "check", "--subject", f"sa:{tenant.namespace}/agent", "customers.list", "customer/1")
     assert (refused.code, ENDPOINT_POLICIES in refused.err) == (2, True), refused

@@ -15,7 +15,7 @@ from support.commandline import Ran
 from support.objects import Object, changed, gated_rule, policy, rule, settings
 from unit.engine.cases import CALL, verdict_of
 
-LISTING: Final = ("check", "--as", "sa:agents/crm-agent", "customers.list", "customer/42")
+LISTING: Final = ("check", "--subject", "sa:agents/crm-agent", "customers.list", "customer/42")
 SOUND: Final = policy("crm", endpointSettings=settings())
 OTHER: Final = policy("crm", "other", endpoint="other", endpointSettings=settings())
 DENYING: Final = policy("crm", "never", rules=[rule("never", effect="Deny")])
