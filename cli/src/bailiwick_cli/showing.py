@@ -7,16 +7,17 @@ words stand apart, last, and are said to be that.
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bailiwick_cli import output, parsing
-from bailiwick_cli.cluster import connect, grants_path
-from bailiwick_cli.errors import Exit
+from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli.errors import ApiError, Exit
 from bailiwick_cli.flags import Show
 from bailiwick_cli.grantview import GrantView, moment, span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, rendered
+from bailiwick_cli.overlapping import still_letting
 from bailiwick_engine.binding import ARGS_DIGEST
 from bailiwick_engine.display import visible
 
@@ -39,12 +40,22 @@ def run(options: Show) -> int:
         case Output.NAME:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
-            output.write(described(GrantView(raw, time.time())))
+            grant = GrantView(raw, time.time())
+            output.write(described(grant, _others(cluster, grant)))
     return Exit.OK
 
 
-def described(grant: GrantView) -> Iterator[Line]:
-    """Yield the lines that tell all of a grant."""
+def _others(cluster: Cluster, grant: GrantView) -> list[GrantView]:
+    """Return which other approvals let such a call through; none where we may not list them."""
+    try:
+        items, _ = cluster.listed(grants_path(cluster.namespace))
+    except ApiError:
+        return []
+    return still_letting(grant, [GrantView(one, time.time()) for one in items])
+
+
+def described(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Line]:
+    """Yield the lines that tell all of a grant; `others` are those that let such a call through, too."""
     request = grant.request
     yield _pair("Name", f"{visible(grant.name)} in {visible(grant.namespace)}")
     phase, style = output.of_phase(grant.phase)
@@ -65,6 +76,9 @@ def described(grant: GrantView) -> Iterator[Line]:
     yield _pair("Asked by", f"{_party_name(request['requester'])}{_origin(request['origin'])}")
     yield _pair("Rules", ", ".join(f"{visible(rule['policy'])}/{visible(rule['rule'])}" for rule in request["rules"]))
     yield _pair("Unlocks", _unlocks(grant))
+    if others:
+        told = ", ".join(f"{visible(other.name)}{_until(other)}" for other in others)
+        yield _pair("Also lets it", told, "yellow")
     yield _pair("Binding", f"{visible(request['binding']['mode'])} {visible(grant.binding)}")
     for name in sorted(request.keys() - _KNOWN):
         yield _pair(visible(name), visible(json.dumps(request[name], sort_keys=True)))
