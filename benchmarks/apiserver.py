@@ -2,12 +2,14 @@
 
 Standing: a process of its own, `python -m benchmarks.apiserver`, so that what is measured is the product as it runs in
 a cluster, and nothing in it is replaced. It answers only what the decision point asks for at start and every ten
-seconds; nothing that is measured waits for it. It serves no purpose but this one: it believes every token.
+seconds, and tells of the changes that are posted to `EVENTS`; nothing else that is measured waits for it. It serves no
+purpose but this one: it believes every token.
 """
 
 import argparse
 import asyncio
 import base64
+import contextlib
 import json
 import ssl
 from pathlib import Path
@@ -18,6 +20,7 @@ from aiohttp import web  # noqa: TID251 - a stand-in for a server
 
 _BOOKMARK_SECONDS: Final = 10.0
 _VERSION: Final = "1"
+EVENTS: Final = "/bench/events"
 _POLICIES: Final = "endpointpolicies"
 _GRANTS: Final = "approvalgrants"
 
@@ -48,12 +51,13 @@ class _Server:
             name: orjson.loads(path.read_bytes()) if (path := files.get(name)) is not None and path.exists() else []
             for name in (_POLICIES, _GRANTS)
         }
+        self._watching: list[asyncio.Queue[bytes]] = []
 
     async def collection(self, request: web.Request) -> web.StreamResponse:
         """Answer a list, page by page, or hold a watch open."""
         kind = request.path.rpartition("/")[2]
         if request.query.get("watch") == "true":
-            return await self._watch(request)
+            return await self._watch(request, kind)
         objects = self._lists.get(kind, [])
         start, limit = int(request.query.get("continue", "0")), int(request.query.get("limit", "500"))
         metadata = {"resourceVersion": _VERSION}
@@ -61,15 +65,31 @@ class _Server:
             metadata["continue"] = str(start + limit)
         return _json({"metadata": metadata, "items": objects[start : start + limit]})
 
-    @staticmethod
-    async def _watch(request: web.Request) -> web.StreamResponse:
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Tell whoever watches policies of changes: one event a line, as a watch has them."""
+        told = await request.read()
+        for queue in self._watching:
+            queue.put_nowait(told)
+        return _json({"watching": len(self._watching)})
+
+    async def _watch(self, request: web.Request, kind: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         bookmark = orjson.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": _VERSION}}}) + b"\n"
         until = asyncio.get_running_loop().time() + int(request.query.get("timeoutSeconds", "300"))
-        while asyncio.get_running_loop().time() < until:
-            await response.write(bookmark)
-            await asyncio.sleep(_BOOKMARK_SECONDS)
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        if kind == _POLICIES:
+            self._watching.append(queue)
+        try:
+            while asyncio.get_running_loop().time() < until:
+                await response.write(bookmark)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_BOOKMARK_SECONDS):
+                        while True:
+                            await response.write(await queue.get())
+        finally:
+            if kind == _POLICIES:
+                self._watching.remove(queue)
         return response
 
     @staticmethod
@@ -97,7 +117,8 @@ def main() -> None:
     options = parser.parse_args()
     files = {_POLICIES: options.policies} | ({_GRANTS: options.grants} if options.grants else {})
     server = _Server(files)
-    app = web.Application(client_max_size=2**20)
+    app = web.Application(client_max_size=2**24)
+    app.router.add_post(EVENTS, server.events)
     app.router.add_post("/apis/authentication.k8s.io/v1/tokenreviews", server.review)
     app.router.add_get("/{path:.*}", server.collection)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -21,6 +21,7 @@ class Invariant:
 
 
 _NO_OWNERS: Final = "a grant has no owner references and no finalizers"
+_DECIDE: Final = Code("bailiwick_engine.decide.decide")
 _FITNESS: Final = Code("bailiwick_engine.grants.fitness")
 _TALLY: Final = Code("bailiwick_engine.quorum.tally")
 _CONSUME: Final = Code("bailiwick_webhook.consume.Consumer.consume")
@@ -142,6 +143,8 @@ INVARIANTS: Final = (
             _CONSUME,
             writing_status("the decision point adds exactly one use and nothing else"),
             writing_status(guards.USES_ARE_THE_PDPS),
+            reviewing(guards.ANNOTATED),
+            reviewing(guards.FIELDS_OWNED),
             SchemaRule(cel.USES_WITHIN_APPROVAL),
             SchemaRule(cel.USE_RECORD_PER_USE),
             SchemaRule(cel.USE_RECORDS_APPEND_ONLY),
@@ -155,11 +158,14 @@ INVARIANTS: Final = (
     ),
     Invariant(
         12,
-        "The ends of request and approval are absolute times, set once and judged when a call is decided, at the later"
-        " of two clocks: a stopped operator keeps nothing alive. Not offered: a condition on the grant (`validWhile`);"
-        " the rule's conditions are judged at every call instead.",
+        "The times of a grant are absolute, set once and judged when a call is decided, each in both directions: none"
+        " before its creation, none later than that allows. A stopped operator keeps nothing alive. Whoever's clock is"
+        " 30 s ahead of the API server's, or behind, counts, approves, expires, deletes, opens and uses nothing. Not"
+        " offered: a condition on the grant (`validWhile`); the rule's conditions are judged at every call instead.",
         (
-            _FITNESS,
+            Code("bailiwick_engine.granttimes.approval_fits"),
+            Code("bailiwick_operator.clock.Clock"),
+            _CONSUME,
             SchemaRule(cel.ACTIVE_HAS_TIMES),
             SchemaRule(cel.APPROVED_TIME_ONCE),
             SchemaRule(cel.NOT_AFTER_TIME_ONCE),
@@ -200,17 +206,13 @@ INVARIANTS: Final = (
         15,
         "A grant is necessary, never sufficient: each call is decided by the policies of now, and a Deny, an expiry or"
         " a suspension beats the grant.",
-        (Code("bailiwick_engine.decide.decide"), _CONSUME),
+        (_DECIDE, _CONSUME),
     ),
     Invariant(
         16,
         "Of several rules that match the strictest counts, whatever their order and age, by one function. Where several"
         " ask for an approval, one grant meets all of them.",
-        (
-            Code("bailiwick_engine.decide.decide"),
-            Code("bailiwick_engine.gates.joined"),
-            SchemaRule(cel.STEP_POLICY_KNOWN),
-        ),
+        (_DECIDE, Code("bailiwick_engine.gates.joined"), SchemaRule(cel.STEP_POLICY_KNOWN)),
     ),
     Invariant(
         17,
@@ -314,11 +316,7 @@ INVARIANTS: Final = (
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
         " are not the proven ones no grant is used (`approval_unverifiable`).",
-        (
-            _CONSUME,
-            Code("bailiwick_webhook.store.guard.Guard"),
-            Code("bailiwick_engine.fingerprint.deviations"),
-        ),
+        (_CONSUME, Code("bailiwick_webhook.store.guard.Guard"), Code("bailiwick_engine.fingerprint.deviations")),
     ),
     Invariant(
         27,
@@ -329,6 +327,7 @@ INVARIANTS: Final = (
             _FITNESS,
             Code("bailiwick_operator.guard.GuardKeeper"),
             Code("bailiwick_operator.reconcile.guard.must_void"),
+            Code("bailiwick_api.voidgrants.VoidGrants"),
         ),
     ),
     Invariant(

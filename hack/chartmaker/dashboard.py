@@ -61,10 +61,60 @@ PANELS: Final = (
         "Requests under way, and refused as too many",
         "short",
         (
-            ("sum by (pod) (bailiwick_requests_under_way{%})", "{{pod}}"),
-            ("sum by (why) (increase(bailiwick_requests_overloaded_total{%}[$__rate_interval]))", "refused: {{why}}"),
+            ("sum by (pod, who) (bailiwick_requests_under_way{%})", "{{pod}} {{who}}"),
+            (
+                "sum by (why, who) (increase(bailiwick_requests_overloaded_total{%}[$__rate_interval]))",
+                "refused: {{why}} {{who}}",
+            ),
         ),
-        "--requests-at-once is the most of one process, and half of it that of one sender alone.",
+        "--requests-at-once is the most of one process. Enforcers and all others have a part of it each.",
+    ),
+    Panel(
+        "Open connections",
+        "none",
+        (("sum by (pod, port, who) (bailiwick_connections{%})", "{{pod}} {{port}} {{who}}"),),
+        "--connections and --admission-connections are the most of one process.",
+    ),
+    Panel(
+        "Connections that felt a bound",
+        "none",
+        (
+            (
+                "sum by (port, why) (increase(bailiwick_connections_limited_total{%}[$__rate_interval]))",
+                "{{port}} {{why}}",
+            ),
+        ),
+    ),
+    Panel(
+        "TLS handshakes",
+        "reqps",
+        (
+            (
+                "sum by (port, outcome) (rate(bailiwick_tls_handshakes_total{%}[$__rate_interval]))",
+                "{{port}} {{outcome}}",
+            ),
+            ("sum by (port) (bailiwick_tls_handshakes_waiting{%})", "{{port}} waiting"),
+        ),
+    ),
+    Panel(
+        "Bodies that are being read",
+        "bytes",
+        (("sum by (pod, who) (bailiwick_body_bytes{%})", "{{pod}} {{who}}"),),
+        "--body-bytes is the most of one process.",
+    ),
+    Panel(
+        "What clients do wrong",
+        "none",
+        (
+            (
+                "sum by (port, who) (increase(bailiwick_bodies_slow_total{%}[$__rate_interval]))",
+                "slow bodies: {{port}} {{who}}",
+            ),
+            (
+                "sum by (port) (increase(bailiwick_requests_malformed_total{%}[$__rate_interval]))",
+                "malformed: {{port}}",
+            ),
+        ),
     ),
     Panel(
         "Age of what is known",
@@ -81,6 +131,32 @@ PANELS: Final = (
             ("max(bailiwick_broken_policies{%})", "broken"),
             ("max(bailiwick_endpoints{%})", "endpoints"),
         ),
+    ),
+    Panel(
+        "What policies take once they are compiled",
+        "bytes",
+        (
+            ("max(bailiwick_compiled_bytes{%})", "all"),
+            ("max(bailiwick_compiled_limit_bytes{%})", "all may"),
+            ("max by (rank) (bailiwick_namespace_compiled_bytes{%})", "namespace {{rank}}"),
+            ("min(bailiwick_namespace_compiled_limit_bytes{%})", "a namespace may"),
+        ),
+        "The namespaces that take most, by rank; the log names those that are near their limit.",
+    ),
+    Panel(
+        "Policies that are over budget, and endpoints that wait for a change",
+        "none",
+        (
+            ("max by (pod) (bailiwick_policies_over_budget{%})", "over budget: {{pod}}"),
+            ("max by (pod) (bailiwick_endpoints_outdated{%})", "outdated: {{pod}}"),
+        ),
+        "Both deny, by policy_invalid and policy_outdated; all other endpoints go on.",
+    ),
+    Panel(
+        "How long the oldest change has waited to be compiled",
+        "s",
+        (("max by (pod) (bailiwick_policy_change_age_seconds{%})", "{{pod}}"),),
+        "After two seconds its endpoint denies what its old policies would allow.",
     ),
     Panel(
         "How long the certificate holds",
@@ -139,6 +215,8 @@ PANELS: Final = (
             ("sum(bailiwick_operator_leading{%})", "leaders"),
             ("max(bailiwick_operator_guard_proven{%})", "the guards are proven"),
             ("max(bailiwick_operator_keys_ok{%})", "the keys are kept"),
+            ("max(bailiwick_operator_clock_agrees{%})", "the clocks agree"),
+            ("max(bailiwick_operator_grants_void_by_name{%})", "grants void by name"),
             ("sum by (kind) (bailiwick_operator_objects{%})", "{{kind}}"),
         ),
     ),
@@ -163,6 +241,14 @@ PANELS: Final = (
                 ("ghosts", "objects gone unheard"),
                 ("events_dropped", "Events dropped"),
             )
+        ),
+    ),
+    Panel(
+        "Clocks, ahead of the API server's",
+        "s",
+        (
+            ("max by (pod) (bailiwick_clock_ahead_seconds{%})", "{{pod}}"),
+            ("max(bailiwick_operator_clock_ahead_seconds{%})", "operator"),
         ),
     ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),

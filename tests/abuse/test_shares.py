@@ -24,6 +24,7 @@ from demo.stack import DecisionPoint
 from localcluster import process
 from support.certificates import self_signed
 from support.floods import Flood, Floods
+from support.pdp import asking
 from support.pdp.fresh import Fresh
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant, Tenants
@@ -117,6 +118,20 @@ def test_ab_35_requests_of_an_account_that_enforces_nothing(
     body = json.dumps(tenant.body("customers.list"))
     storm = Flood("storm", port_of(point), 450, path=path_of(tenant), tokens=accounts[:1], body=body)
     answered(fresh, [storm], "requests")
+
+
+def test_ab_35_requests_of_one_enforcer(
+    pdp: Bailiwick, point: DecisionPoint, certificate: tuple[Path, Path], tenants: Tenants
+) -> None:
+    mine = tenants.make("beside")
+    tenants.account(mine.namespace, "another")
+    names = [{"namespace": mine.namespace, "name": name} for name in ("api", "another")]
+    mine.change_policy({"endpointSettings": {"enforcers": names}})
+    body, token = mine.body("customers.list"), mine.token("another", ENFORCER_AUDIENCE)
+    until(lambda: asking.post(mine.url(), body, token).status == 200, "the other enforcer may ask")
+    storm = Flood("storm", port_of(point), 450, path=path_of(mine), tokens=[token], body=json.dumps(body))
+    answered(Fresh(point.url, certificate[0], mine), [storm], "requests of another enforcer")
+    assert pdp.points[0].process.alive
 
 
 def test_ab_35_slow_bodies_of_accounts_without_a_right_leave_an_enforcers_places_alone(

@@ -214,9 +214,10 @@ def test_the_network_lets_in_who_asks_and_out_to_whom_is_asked() -> None:
         assert spec["policyTypes"] == ["Ingress", "Egress"]
         ports = {port["port"] for rule in spec["egress"] for port in rule["ports"]}
         assert ports <= {53, 443, 6443, 8081}
-    asked, status = policies["bailiwick-webhook"]["ingress"]
-    # From anywhere: the API server's address is in no selector, and who asks must prove who they are.
+    asked, judged, status = policies["bailiwick-webhook"]["ingress"]
+    # From anywhere: who asks must prove who they are, and the API server's address is in no selector.
     assert asked == {"ports": [{"port": "https", "protocol": "TCP"}]}
+    assert judged == {"ports": [{"port": "admission", "protocol": "TCP"}]}
     assert [sorted(peer) for peer in status["from"]] == [["podSelector"], ["namespaceSelector"]]
     (read,) = policies["bailiwick-operator"]["ingress"]
     assert (read["ports"], read["from"]) == ([{"port": "health", "protocol": "TCP"}], status["from"][1:])

@@ -86,7 +86,7 @@ def test_both_processes_are_told_of_the_same_installation(path: Path) -> None:
         [
             flag
             for flag in rendering.args(component)
-            if flag.startswith(("--namespace", "--webhook-account", "--oper", "--human", "--issuers"))
+            if flag.startswith(("--namespace=", "--webhook-account", "--oper", "--human", "--issuers"))
         ]
         for component in ("webhook", "operator")
     ]

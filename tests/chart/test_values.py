@@ -54,6 +54,8 @@ CHANGED: Final[dict[str, Any]] = {
     "webhook.autoscaling.metrics": [{"type": "Pods"}],
     "webhook.autoscaling.behavior": {"scaleUp": {}},
     "networkPolicy.decisionFrom": [{"podSelector": {}}],
+    "networkPolicy.admissionCIDRs": ["10.0.0.2/32"],
+    "networkPolicy.admissionFrom": [{"podSelector": {}}],
     "networkPolicy.metricsFrom": [],
     "networkPolicy.egressCIDRs": ["10.0.0.0/8"],
     "networkPolicy.egressPorts": [6443],
@@ -166,6 +168,9 @@ def test_no_value_takes_another_type(name: str) -> None:
 REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "kube-system": ({"namespaceOverride": "kube-system"}, "a namespace of its own"),
     "staleness": ({"webhook": {"maxStalenessSeconds": 901}}, "must not exceed webhook.hardStalenessSeconds"),
+    "a policy's budget": ({"budgets": {"policyBytes": 100663297}}, "must not exceed budgets.namespaceBytes"),
+    "no limit within a limit": ({"budgets": {"policyBytes": 0}}, "must not exceed budgets.namespaceBytes"),
+    "a namespace's budget": ({"budgets": {"namespaceBytes": 201326593}}, "must not exceed budgets.totalBytes"),
     "grace": ({"webhook": {"drainSeconds": 26}}, r"at least preStopSeconds \+ drainSeconds \+ 10"),
     "scaling": ({"webhook": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "minReplicas must not exceed"),
     "record without volume": ({"webhook": {"record": {"file": "/var/lib/bailiwick/x"}}}, "needs webhook.record.volume"),

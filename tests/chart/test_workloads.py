@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_engine.budget import MIB, Budget
 from bailiwick_operator import settings as operator_settings
 from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
 from support import charts
@@ -86,6 +87,7 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
     given, usual = webhook_settings.parse(rendering.args("webhook")), webhook_settings.parse([])
     for name in ("max_staleness", "hard_staleness", "relist_interval", "api_timeout", "drain_seconds", "bounds"):
         assert getattr(given, name) == getattr(usual, name)
+    assert (given.budget, given.pending_grants) == (usual.budget, usual.pending_grants)
     assert given.record_limits == usual.record_limits
     told, alone = operator_settings.parse(rendering.args("operator"), {}), operator_settings.parse([], {})
     for name in (
@@ -99,9 +101,32 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
         "key_interval",
         "relist_interval",
         "keeping",
+        "budget",
     ):
         assert getattr(told, name) == getattr(alone, name)
     assert (told.request_timeout, told.webhook_service) == (alone.request_timeout, alone.webhook_service)
+
+
+def test_one_set_of_budgets_is_that_of_both_processes() -> None:
+    budgets = {
+        "totalBytes": 50_000_000,
+        "namespaceBytes": 20_000_000,
+        "policyBytes": 3_000_000,
+        "namespacePolicies": 7,
+        "namespaceSpecBytes": 1_000_000_000_000,
+        "namespacePendingGrants": 9,
+    }
+    rendering = charts.render({"budgets": budgets})
+    webhook = webhook_settings.parse(rendering.args("webhook"))
+    operator = operator_settings.parse(rendering.args("operator"), {})
+    assert webhook.budget == operator.budget == Budget(50_000_000, 20_000_000, 3_000_000, 7, 1_000_000_000_000)
+    assert webhook.pending_grants == 9
+
+
+def test_a_full_budget_fits_into_the_memory_of_a_process() -> None:
+    # What a decision point needs besides is in docs/reference/budgets.md; the benchmarks start one with it full.
+    limit = container(charts.render(), "webhook")["resources"]["limits"]["memory"]
+    assert Budget().total <= int(limit.removesuffix("Mi")) * MIB - 320_000_000
 
 
 # What a pod has no use for: it is for a process outside of a cluster, or would give two pods one name.
@@ -131,17 +156,56 @@ def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:
 def test_each_process_has_a_status_port_by_which_the_operator_finds_it(count: int) -> None:
     rendering = charts.render({"webhook": {"processes": count}})
     names = ["status", *(f"status-{index}" for index in range(1, count))]
-    wanted = {"https": 8443, **{name: 8081 + index for index, name in enumerate(names)}}
+    wanted = {"https": 8443, "admission": 9443, **{name: 8081 + index for index, name in enumerate(names)}}
     ports = container(rendering, "webhook")["ports"]
     assert {port["name"]: port["containerPort"] for port in ports} == wanted
     service = rendering.one("Service", "bailiwick-webhook")["spec"]["ports"]
     assert {port["name"]: (port["port"], port["targetPort"]) for port in service} == {
         "https": (443, "https"),
+        "admission": (9443, "admission"),
         **{name: (8081 + index, name) for index, name in enumerate(names)},
     }
     (policy,) = [one for one in rendering.of("NetworkPolicy") if one["metadata"]["name"] == "bailiwick-webhook"]
     let_in = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
-    assert let_in == ["https", *range(8081, 8081 + count)]
+    assert let_in == ["https", "admission", *range(8081, 8081 + count)]
+
+
+def ingress(given: Values, port: str) -> list[Object]:
+    rendering = charts.render(given)
+    rules = rendering.one("NetworkPolicy", "bailiwick-webhook")["spec"]["ingress"]
+    return [rule for rule in rules if rule["ports"][0]["port"] == port]
+
+
+def test_the_api_server_asks_on_a_port_of_its_own_that_the_registration_names() -> None:
+    rendering = charts.render()
+    (entry,) = rendering.one("ValidatingWebhookConfiguration", "bailiwick-endpointpolicies")["webhooks"]
+    called = entry["clientConfig"]["service"]
+    service = rendering.one("Service", called["name"])["spec"]["ports"]
+    (port,) = [one for one in service if one["port"] == called["port"]]
+    assert (port["name"], port["targetPort"]) == ("admission", "admission")
+    (container_port,) = [one for one in container(rendering, "webhook")["ports"] if one["name"] == "admission"]
+    assert f"--admission-port={container_port['containerPort']}" in rendering.args("webhook")
+    # Not the one that everybody may reach.
+    assert f"--port={container_port['containerPort']}" not in rendering.args("webhook")
+
+
+def test_only_the_api_server_is_let_in_there_as_far_as_the_chart_is_told_where_it_is() -> None:
+    assert ingress({}, "admission") == [{"ports": [{"port": "admission", "protocol": "TCP"}]}]
+    agents = {"podSelector": {"matchLabels": {"k8s-app": "konnectivity-agent"}}}
+    told: Values = {"networkPolicy": {"admissionCIDRs": ["10.0.0.2/32", "fd00::2/128"], "admissionFrom": [agents]}}
+    (rule,) = ingress(told, "admission")
+    assert rule["from"] == [{"ipBlock": {"cidr": "10.0.0.2/32"}}, {"ipBlock": {"cidr": "fd00::2/128"}}, agents]
+    # Decisions are another matter.
+    assert ingress(told, "https") == [{"ports": [{"port": "https", "protocol": "TCP"}]}]
+    assert "admissionCIDRs is empty" in charts.notes()
+    assert "admissionCIDRs is empty" not in charts.notes(told)
+
+
+def test_where_the_api_server_does_not_ask_nobody_is_let_in_and_no_service_leads_there() -> None:
+    off: Values = {"admission": {"enabled": False}}
+    assert ingress(off, "admission") == []
+    service = charts.render(off).one("Service", "bailiwick-webhook")["spec"]["ports"]
+    assert "admission" not in {one["name"] for one in service}
 
 
 def test_a_pod_that_is_to_go_answers_until_nobody_asks_it() -> None:

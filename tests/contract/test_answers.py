@@ -222,6 +222,7 @@ def test_readiness(pdp: Bailiwick) -> None:
         "store": SNAPSHOT,
         "guard": {"proven": True, "why": ""},
         "keys": {"kids": ["str"], "why": ""},
+        "clock": {"agrees": True, "why": ""},
     }
     code, body = readiness(pdp.points[0])
     assert (code, shape(body, told)) == (200, told)

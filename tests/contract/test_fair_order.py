@@ -178,6 +178,7 @@ async def test_what_comes_in_pieces_is_put_together_in_order_however_it_is_paced
 ) -> None:
     monkeypatch.setattr(connections, "_FROM_OTHERS", at_once)
     monkeypatch.setattr(connections, "_FROM_ENFORCERS", at_once)
+    monkeypatch.setattr(connections, "_FEW", 0)
 
     async def ask(port: int, number: int) -> list[bytes]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

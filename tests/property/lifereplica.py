@@ -11,7 +11,9 @@ from typing import Any, Final, cast
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
 from bailiwick_webhook.consume import Consumer
+from bailiwick_webhook.livereads import LiveReads
 from bailiwick_webhook.opening import Opener
 from bailiwick_webhook.pdp import Pdp
 from bailiwick_webhook.turns import Turns
@@ -27,6 +29,19 @@ class NoTurns:
 
     def of(self, key: tuple[str, str]) -> AbstractAsyncContextManager[None]:
         return nullcontext()
+
+
+class EachReads:
+    """A look for everybody, at once: what holds must hold however often and when it is looked."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def of(self, place: tuple[str, str], since: float | None = None) -> Answer | None:
+        try:
+            return await self._wire.read_grant(*place)
+        except ClusterUnavailableError:
+            return None
 
 
 class Replica:
@@ -45,7 +60,9 @@ class Replica:
             self._take("ADDED", stored)
         wire = cast("Any", Wire())
         opener = Opener(wire, store, INSTALLATION, self.now)
-        self.pdp = Pdp(store, Consumer(wire, self.now, cast("Turns", NoTurns())), opener, wire, INSTALLATION, self.now)
+        reads = cast("LiveReads", EachReads(wire))
+        consumer = Consumer(wire, self.now, cast("Turns", NoTurns()), reads)
+        self.pdp = Pdp(store, consumer, opener, wire, INSTALLATION, self.now)
 
     def now(self) -> float:
         return self.server.now + self.skew

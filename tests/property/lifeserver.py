@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_engine.grants import parse
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_webhook.cluster.client import Answer
@@ -90,6 +91,8 @@ class Server:
     stored: dict[str, Object] = field(default_factory=dict)
     log: list[tuple[str, Object]] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
+    reviewed: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When each review came, by the grant's uid and the reviewer."""
     made: int = 0
 
     def read(self, name: str) -> Answer:
@@ -123,6 +126,9 @@ class Server:
         assert parsed.status.not_after_time is not None
         approved = sum(review["decision"] == "Approve" for review in stored["spec"]["reviews"])
         assert approved >= stored["spec"]["request"]["steps"][0]["count"], "used without its approvals"
+        came = [self.reviewed[parsed.uid, judged.reviewer] for judged in parsed.status.counted or ()]
+        deadline = parsed.request.pending_until_time.timestamp()
+        assert max(came) <= deadline + MAX_SKEW, "used by a review that came after the deadline"
         assert use.read_at < parsed.status.not_after_time.timestamp(), "used when it was over"
         same = [taken for taken in self.uses if (taken.grant_uid, taken.request_id) == (use.grant_uid, use.request_id)]
         assert use.request_id is None or all(use.read_at - taken.read_at > IDEMPOTENT_FOR for taken in same), (
@@ -149,6 +155,7 @@ class Server:
         known = {review["reviewer"] for review in stored["spec"]["reviews"]}
         if phase(stored) not in {None, "Pending"} or "revocation" in stored["spec"] or entry["reviewer"] in known:
             return
+        self.reviewed[stored["metadata"]["uid"], entry["reviewer"]] = self.now
         self._spec(stored, reviews=[*stored["spec"]["reviews"], entry])
 
     def revoke(self, name: str, by: str) -> None:

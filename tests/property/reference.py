@@ -248,6 +248,7 @@ _ENDED = {
 }
 
 
+_SKEW = 30.0
 Gates = Sequence[tuple[Facts, Object]]
 
 
@@ -288,7 +289,7 @@ def _is_of(grant: Object, call: Object) -> bool:
     )
 
 
-def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR0911 - likewise
+def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR0911, PLR0912 - likewise
     request, status = grant["spec"]["request"], grant.get("status", {})
     if "revocation" in grant["spec"] or "deletionTimestamp" in grant["metadata"]:
         return "approval_revoked"
@@ -300,20 +301,34 @@ def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR
     approvers = _counted(world, grant)
     if any(decision == "Deny" for _, decision in approvers.values()):
         return "approval_denied"
+    born, deadline = _time(grant["metadata"]["creationTimestamp"]), _time(request["pendingUntilTime"])
+    if born > world.now + _SKEW:
+        return "clock_skew"
+    waits = min(rule["approval"].get("pendingSeconds", 3600) for _, rule in gates)
+    if deadline <= born or deadline > born + waits + _SKEW:
+        return "approval_unverifiable"
     if phase == "Pending":
-        return "approval_pending" if world.now < _time(request["pendingUntilTime"]) else "approval_expired"
+        return "approval_pending" if world.now < deadline else "approval_expired"
     for step in request["steps"]:
         if sum(filled == step["name"] for filled, _ in approvers.values()) < step["count"]:
             return "approval_unverifiable"
     if "approvedTime" not in status or "notAfterTime" not in status:
         return "approval_unverifiable"
     window = min([request["windowSeconds"], *(rule["approval"].get("windowSeconds", 600) for _, rule in gates)])
-    if _time(status["approvedTime"]) > _time(request["pendingUntilTime"]):
-        return "approval_unverifiable"
-    if _time(status["notAfterTime"]) - _time(status["approvedTime"]) > window:
-        return "approval_unverifiable"
-    if world.now >= _time(status["notAfterTime"]):
+    approved, end = _time(status["approvedTime"]), _time(status["notAfterTime"])
+    if world.now >= end:
         return "approval_expired"
+    if approved < born or approved > deadline:
+        return "approval_unverifiable"
+    if end <= approved or end - approved > window:
+        return "approval_unverifiable"
+    if any(
+        _time(use["time"]) < approved - 2 * _SKEW or _time(use["time"]) > end + _SKEW
+        for use in status.get("useRecords", [])
+    ):
+        return "approval_unverifiable"
+    if approved > world.now + _SKEW:
+        return "clock_skew"
     if status.get("uses", 0) >= min([request["maxUses"], *(rule["approval"].get("maxUses", 1) for _, rule in gates)]):
         return "approval_consumed"
     return "usable"

@@ -279,7 +279,7 @@ def grants(draw: st.DrawFn, number: int, call: Object, gates: Sequence[tuple[Fac
             "name": f"agr-{number}",
             "uid": f"grant-{number}",
             "resourceVersion": "1",
-            "creationTimestamp": at(draw(st.integers(-5, 0))),
+            "creationTimestamp": at(draw(st.integers(-15, -5))),
         },
         "spec": {
             "request": {
@@ -345,6 +345,14 @@ def _void(grant: Object) -> None:
     status["voided"] = status.get("counted", [])[:1]
 
 
+def _born(seconds: float) -> Callable[[Object], None]:
+    return lambda grant: grant["metadata"].update(creationTimestamp=at(seconds))
+
+
+def _use(seconds: float) -> Callable[[Object], None]:
+    return _status(uses=1, useRecords=[{"key": "key", "time": at(seconds), "evaluationID": "eval"}])
+
+
 def _exclude(grant: Object) -> None:
     grant["spec"]["request"]["excludedReviewers"] = [review["reviewer"] for review in grant["spec"]["reviews"]]
 
@@ -375,6 +383,14 @@ SPOILS: Final[list[Callable[[Object], None]]] = [
     _status(notAfterTime=at(0)),
     _status(notAfterTime=at(700)),
     _status(approvedTime=at(-700)),
+    _status(approvedTime=at(31)),
+    _status(approvedTime=at(20)),
+    _born(-4),
+    _born(40),
+    _born(-3100),
+    _use(-100),
+    _use(620),
+    _use(-5),
     _request(windowSeconds=10),
     _request(maxUses=1),
     _request(requester={"username": "carol"}),
@@ -510,8 +526,9 @@ def grants_of(world: World) -> list[Grant]:
     return [grant for grant in parsed if grant is not None]
 
 
-def verdict_of(world: World) -> Verdict:
+def verdict_of(world: World, *, outdated: bool = False) -> Verdict:
     """Let the engine decide."""
     snapshot = Snapshot.of(compiled_of(facts.raw) for facts in world.policies)
-    around = Circumstances(now=world.now, freshness=Freshness[world.freshness.upper()], guard_proven=world.guard_proven)
+    freshness = Freshness[world.freshness.upper()]
+    around = Circumstances(world.now, freshness, world.guard_proven, outdated=outdated)
     return decide(snapshot, call_of(world.call), grants_of(world), around)

@@ -245,6 +245,15 @@ def test_a_view_that_is_old_or_a_guard_that_is_not_proven_never_widens(world: Wo
         assert no_wider(replace(world, **doubt), than=world)
 
 
+@given(worlds())
+def test_policies_that_are_outdated_let_nobody_through_and_change_no_denial(world: World) -> None:
+    before, after = verdict_of(world), verdict_of(world, outdated=True)
+    if before.outcome in {Outcome.ALLOW, Outcome.USE_GRANT} or before.reason is Reason.APPROVAL_CONSUMED:
+        assert (after.outcome, after.reason, after.gate) == (Outcome.DENY, Reason.POLICY_OUTDATED, None)
+    else:
+        assert after == before
+
+
 @given(worlds(), policies("shadow", carries=False))
 def test_adding_an_audit_policy_never_changes_an_answer(world: World, shadow: Facts) -> None:
     audit = with_spec(shadow, mode="Audit")

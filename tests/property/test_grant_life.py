@@ -15,6 +15,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_operator.reconcile.approvalgrant import Observed, reconcile
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
@@ -30,6 +31,7 @@ from unit.engine.cases import CALL, governed, read
 REPLICAS: Final = 3
 REVIEWERS: Final = ("carol", "dave", "erin")
 # Many are asked for here.
+LATE: Final = st.sampled_from([0.0, 0.0, 0.0, 40.0, 200.0])
 LIMITS: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
 # Of replicas and operator against the API server; the last is more than a decision point bears.
 CLOCKS: Final = st.sampled_from([0.0, 0.0, -25.0, 25.0, 600.0])
@@ -50,8 +52,9 @@ class GrantLife(RuleBasedStateMachine):
         uses=st.integers(1, 3),
         reviewers=st.integers(1, 2),
         skews=st.tuples(*[CLOCKS] * REPLICAS).filter(lambda skews: abs(skews[0]) < 60),
-        operator_skew=st.sampled_from([0.0, 0.0, -25.0, 25.0]),
+        operator_skew=st.sampled_from([0.0, 0.0, -25.0, 25.0, -300.0, 300.0]),
         grants=st.sampled_from([1, 2, 2, 0]),
+        late=LATE,
     )
     def begin(
         self,
@@ -61,6 +64,7 @@ class GrantLife(RuleBasedStateMachine):
         skews: tuple[float, ...],
         operator_skew: float,
         grants: int,
+        late: float,
     ) -> None:
         steps = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": reviewers}]
         snapshot = governed(gated_rule("export", approval={"steps": steps, "maxUses": uses, "limits": LIMITS}))
@@ -70,7 +74,7 @@ class GrantLife(RuleBasedStateMachine):
         self.flights: list[Flight] = []
         self.judged: list[tuple[Object, Object]] = []
         if grants:
-            self.begin_anew(0, 2, denied=False)
+            self.begin_anew(0, 2, denied=False, late=late)
         if grants == 2:
             self._approve_another()
 
@@ -94,13 +98,21 @@ class GrantLife(RuleBasedStateMachine):
         self._fly(replica, None, _requested(self.replicas[replica].pdp), opens=True)
 
     @precondition(lambda self: not any(phase(stored) == "Active" for stored in self.server.stored.values()))
-    @rule(replica=which_replica, approvals=st.sampled_from([1, 2, 2]), denied=st.sampled_from([False, False, True]))
-    def begin_anew(self, replica: int, approvals: int, denied: bool) -> None:
+    @rule(
+        replica=which_replica,
+        approvals=st.sampled_from([1, 2, 2]),
+        denied=st.sampled_from([False, False, True]),
+        late=LATE,
+    )
+    def begin_anew(self, replica: int, approvals: int, denied: bool, late: float) -> None:
+        """Open a grant and have it reviewed, in time or so many seconds after its deadline."""
         self.somebody_hears(None)
         while self.flights:
             self.land(0)
         self.open(replica)
         self.land(0)
+        if late and (deadlines := self._deadlines()):
+            self.server.now = max(self.server.now, max(deadlines) + late)
         for name in list(self.server.stored):
             if denied:
                 self._review(name, REVIEWERS[2], "Deny")
@@ -220,6 +232,10 @@ class GrantLife(RuleBasedStateMachine):
         ends = [grant.status.not_after_time for grant in map(read, self.server.stored.values()) if not grant.revoked]
         return [end.timestamp() for end in ends if end is not None and end.timestamp() > self.server.now]
 
+    def _deadlines(self) -> list[float]:
+        waiting = [grant for grant in map(read, self.server.stored.values()) if grant.phase == "Pending"]
+        return [grant.request.pending_until_time.timestamp() for grant in waiting]
+
     @precondition(lambda self: self.server.stored)
     @rule(which=some, by=st.sampled_from(REVIEWERS), what=st.sampled_from([*SMALL * 3, *GREAT]))
     def somebody(self, which: int, by: str, what: str) -> None:
@@ -271,8 +287,10 @@ class GrantLife(RuleBasedStateMachine):
                         self.server.delete(name)
 
     def _judge(self, seen: Object, *, proven: bool) -> None:
-        now = datetime.fromtimestamp(self.server.now + self.operator_skew, UTC)
-        status = reconcile(seen, Observed(proven, INSTALLATION.is_person), now).status
+        # As its clock beside the API server's tells it (`bailiwick_operator.clock`).
+        timed = abs(self.operator_skew) <= MAX_SKEW
+        now = datetime.fromtimestamp(self.server.now + (max(self.operator_skew, 0.0) if timed else 0.0), UTC)
+        status = reconcile(seen, Observed(proven, INSTALLATION.is_person, timed=timed), now).status
         if status is not None:
             self.judged.append((seen, status))
 
@@ -299,7 +317,8 @@ def _pays(use: Use, flight: Flight, decision: Decision) -> bool:
         decision.used is not None
         and use.grant_uid == decision.used.uid
         and (
-            use.evaluation_id == decision.evaluation_id or (repeated and flight.read_at - use.read_at <= IDEMPOTENT_FOR)
+            use.evaluation_id == decision.evaluation_id
+            or (repeated and 0 <= flight.read_at - use.read_at <= IDEMPOTENT_FOR)
         )
     )
 

@@ -1,14 +1,13 @@
 """The store's index: whatever comes and goes in which order, its snapshot is that of the policies that are there."""
 
-import asyncio
 from typing import Final
 
 from hypothesis import given, strategies as st
 
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.snapshot import Snapshot
-from bailiwick_webhook.store.index import Index, Key, Policy
-from bailiwick_webhook.store.slices import Slices
+from bailiwick_engine.steps import whole
+from bailiwick_webhook.store.index import Index, Key, Place, Policy
 from support.objects import Object, policy, rule, settings
 
 NAMES: Final = ("a", "b", "c")
@@ -41,27 +40,25 @@ rounds = st.lists(st.tuples(st.booleans(), st.lists(changes, max_size=8)), max_s
 
 @given(rounds)
 def test_it_is_always_the_snapshot_of_what_is_there(played: list[tuple[bool, list[tuple[Key, int | None]]]]) -> None:
-    asyncio.run(_play(played))
-
-
-async def _play(played: list[tuple[bool, list[tuple[Key, int | None]]]]) -> None:
     index, there = Index(), dict[Key, Policy]()
     handed_out: list[tuple[Snapshot, dict[tuple[str, str], object]]] = []
     for number, (listed, changes_) in enumerate(played):
-        if listed:
-            there = {}
+        touched: set[Place] = set()
+        for key in index.keys() if listed else ():
+            touched.update(index.put(key, None))
+            del there[key]
         for key, kind in changes_:
             found = None if kind is None else POLICIES[key][kind]
             there.pop(key, None)
             if found is not None:
                 there[key] = found
-            if not listed:
-                index.put(key, found)
-        if listed:
-            await index.replace(there, Slices())
-        snapshot = await index.snapshot(f"{number}", Slices())
-        # The first by name speaks where several do; the index promises it, and here it is so by the order.
-        expected = Snapshot.of([there[key] for key in sorted(there)], f"{number}")
+            touched.update(index.put(key, found))
+        for place in touched:
+            whole(index.build(place))
+        snapshot = index.publish(f"{number}")
+        while index.lets_go:
+            whole(index.let_go())
+        expected = Snapshot.of(there.values(), f"{number}")
         assert snapshot.endpoints == expected.endpoints
         assert snapshot.unreadable.keys() == expected.unreadable.keys()
         for made in [one for kinds in POLICIES.values() for one in kinds]:

@@ -153,6 +153,17 @@ env:
 {{- end }}
 {{- end -}}
 
+{{/* Flags that say to both processes, in the same words, what policies may take. */}}
+{{- define "bailiwick.budgets" -}}
+{{- with .Values.budgets -}}
+- --budget-bytes={{ int64 .totalBytes }}
+- --namespace-budget-bytes={{ int64 .namespaceBytes }}
+- --policy-budget-bytes={{ int64 .policyBytes }}
+- --namespace-policies={{ int64 .namespacePolicies }}
+- --namespace-spec-bytes={{ int64 .namespaceSpecBytes }}
+{{- end -}}
+{{- end -}}
+
 {{/* The data of the ConfigMap of issuers. */}}
 {{- define "bailiwick.issuers" -}}
 {{- merge (dict "issuers.yaml" (dict "issuers" .Values.issuers | toYaml)) .Values.issuerFiles | toYaml -}}

@@ -19,6 +19,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_incluster_config
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
+from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.options import Flags
@@ -135,7 +136,7 @@ class Cluster:
                 method,
                 f"{configuration.host}{path}",
                 fields=dict(query) if query else None,
-                body=None if body is None else json.dumps(body).encode(),
+                body=None if body is None else encoded(body),
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(timeout or 10.0, 10.0), read=timeout),
                 retries=False,

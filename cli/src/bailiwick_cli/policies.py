@@ -16,12 +16,17 @@ from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, policies_path
 from bailiwick_cli.errors import CliError
 from bailiwick_engine import acceptance, manifests
+from bailiwick_engine.acceptance import Why
+from bailiwick_engine.assembly import assemble
+from bailiwick_engine.budget import Budget, Ledger
 from bailiwick_engine.checks import expiries
 from bailiwick_engine.compile import compile_object, parse_spec, policy_ref
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.display import visible
 from bailiwick_engine.manifests import Contents, Entry
 from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.steps import whole
+from bailiwick_engine.withheld import withheld
 
 Object = dict[str, Any]
 
@@ -29,11 +34,9 @@ _KIND: Final = "EndpointPolicy"
 
 
 def of_cluster(cluster: Cluster) -> Snapshot:
-    """Compile the policies of a namespace."""
+    """Compile the policies of a namespace. Who is over budget there, their status says."""
     items, _ = cluster.listed(policies_path(cluster.namespace))
-    compiled = [compile_object(raw) for raw in items]
-    for raw, policy in zip(items, compiled, strict=True):
-        _tell(raw, policy)
+    compiled = [_compiled(raw) for raw in items]
     snapshot = Snapshot.of(compiled)
     for (_, name), found in snapshot.endpoints.items():
         if found.conflicted:
@@ -49,10 +52,10 @@ def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str
 
     What is wrong is told with its place, and with what it denies.
     """
-    entries = [entry for name in names for label, file in _files(name) for entry in _entries(label, file)]
+    entries = _entries([file for name in names for file in _files(name)])
     if not entries:
         raise CliError(f"{', '.join(names)}: no {_KIND} there")
-    snapshot, reports = manifests.assemble(entries, "")
+    snapshot, reports = whole(assemble(entries, ""))
     for report in reports:
         output.talk(f"error: {report.problem}; this denies {report.denies}")
     now = time.time()
@@ -79,16 +82,30 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
     return wanted, known[wanted]
 
 
-def _tell(raw: Object, policy: CompiledPolicy | BrokenPolicy) -> None:
-    """Tell what is wrong with a policy of the cluster by itself."""
-    name, now = visible(policy.ref.name), time.time()
+def _compiled(raw: Object) -> CompiledPolicy | BrokenPolicy:
+    """Compile a policy of the cluster, unless it is over budget, and tell what is wrong with it by itself."""
+    ref, spec, now = policy_ref(raw), raw.get("spec"), time.time()
+    name = visible(ref.name)
+    if (excess := _told_over(raw)) is not None:
+        output.talk(f"error: the policy {name} is over budget: {visible(excess)}")
+        return withheld(ref, spec)
+    policy = compile_object(raw)
     if isinstance(policy, BrokenPolicy):
-        for problem in acceptance.judge(policy_ref(raw), raw.get("spec")).problems:
+        for problem in acceptance.judge(ref, spec).problems:
             output.talk(f"error: the policy {name} is broken: {visible(str(problem))}")
-    elif not isinstance(spec := parse_spec(raw.get("spec")), tuple):
-        for expiry in expiries(spec):
+    elif not isinstance(parsed := parse_spec(spec), tuple):
+        for expiry in expiries(parsed):
             if expiry.time <= now:
                 output.talk(f"warning: the policy {name}: {visible(str(expiry.problem))}")
+    return policy
+
+
+def _told_over(raw: Object) -> str | None:
+    generation = raw["metadata"].get("generation")
+    for condition in (raw.get("status") or {}).get("conditions") or ():
+        if condition.get("reason") == Why.OVER_BUDGET and condition.get("observedGeneration") == generation:
+            return str(condition.get("message", ""))
+    return None
 
 
 def _files(name: str) -> list[tuple[str, File]]:
@@ -104,9 +121,17 @@ def _files(name: str) -> list[tuple[str, File]]:
         raise CliError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _entries(label: str, file: File) -> list[Entry]:
-    if file.unreadable is not None:
-        read: Iterable[Contents] = (manifests.unreadable(label, file.unreadable),)
-    else:
-        read = (manifests.contents(label, document) for document in manifests.parse(file.content))
+def _entries(files: Iterable[tuple[str, File]]) -> list[Entry]:
+    """Read policies, of which those that are over the budgets an installation has by default deny."""
+    parsed = [(label, file, () if file.unreadable else manifests.parse(file.content)) for label, file in files]
+    ledger = Ledger(Budget())
+    for _, _, documents in parsed:
+        for namespace, claim in (claim for document in documents for claim in whole(manifests.claims(document))):
+            ledger.put(namespace, claim.name, claim)
+    ledger.settle()
+    read: list[Contents] = []
+    for label, file, documents in parsed:
+        if file.unreadable is not None:
+            read.append(manifests.unreadable(label, file.unreadable))
+        read += [whole(manifests.contents(label, document, ledger)) for document in documents]
     return [entry for contents in read for entry in contents.entries]

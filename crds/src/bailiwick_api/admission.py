@@ -13,7 +13,8 @@ from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
 REGISTRATION: Final = "bailiwick-endpointpolicies"
 WEBHOOK: Final = f"{ENDPOINT_POLICIES}.{GROUP}"
 PATH: Final = "/admission/validate"
-PORT: Final = 443
+# Of the Service, and of the decision point itself: not the port of decisions, which anybody may reach.
+PORT: Final = 9443
 TIMEOUT_SECONDS: Final = 5
 REVIEW_VERSION: Final = "v1"
 

@@ -24,6 +24,9 @@ MAX_RULES: Final = 4
 NAMES_RESERVED: Final = f"names that begin with {GRANT_NAME_PREFIX} belong to the decision point"
 REVIEW_NAMES_AUTHOR: Final = "a review names its author"
 USES_ARE_THE_PDPS: Final = "uses are the decision point's"
+# These two are long, and named elsewhere too.
+ANNOTATED: Final = "annotations of a grant change only while it is pending, by whoever wrote it by hand"
+FIELDS_OWNED: Final = "managedFields alone change only while the grant is pending, by whoever wrote it by hand"
 ONLY_ENDED_DELETED: Final = "retention deletes only a grant that has ended"
 
 
@@ -151,6 +154,8 @@ def _review_variables(installation: Installation) -> dict[str, str]:
         "mayApprove": f"variables.stepPolicy != '' && {_may('approve', 'variables.stepPolicy')}",
         "revoking": "has(object.spec.revocation) && !has(oldObject.spec.revocation)",
         "pending": "object.?status.?phase.orValue('Pending') == 'Pending'",
+        "own": "variables.r.origin == 'PreApproved' && variables.me == variables.r.requester.username"
+        " && variables.pending",
     }
     for index in range(MAX_RULES):
         policy = f"variables.r.rules[{index}].policy"
@@ -167,6 +172,17 @@ _REVIEW = (
         "labels of a grant are immutable",
     ),
     Validation("variables.old.all(o, variables.new.exists(x, x == o))", "reviews are append-only"),
+    # Each write makes a new version, and a use is a write at the version that was judged: whoever could write without
+    # end would keep others from using it.
+    Validation(
+        "variables.own || object.metadata.?annotations.orValue({}) == oldObject.metadata.?annotations.orValue({})",
+        ANNOTATED,
+    ),
+    Validation(
+        "variables.own || !variables.quiet || variables.revoking"
+        " || object.metadata.?managedFields.orValue([]) == oldObject.metadata.?managedFields.orValue([])",
+        FIELDS_OWNED,
+    ),
     Validation("variables.added.size() <= 1", "one review at a time"),
     Validation("variables.quiet || !has(object.spec.revocation)", "the grant is revoked", reason="Invalid"),
     Validation("variables.quiet || variables.pending", "the grant is no longer pending", reason="Invalid"),

@@ -2,7 +2,7 @@
 
 Standing: the operator writes it into the condition Accepted, admission answers with it, and the command line tells it.
 Holds: pure; the same policy in the same surroundings is told the same, whoever asks. What is wrong with the policy
-itself comes before what is wrong around it.
+itself comes before what is wrong around it; but one that is over budget is not compiled, so that is all that is told.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,11 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from bailiwick_engine.budget import MIB, Excess, Limit
 from bailiwick_engine.checks import Expiry, expiries
-from bailiwick_engine.compile import compile_policy, parse_spec
+from bailiwick_engine.compile import compilation_steps, parse_steps
 from bailiwick_engine.compiled import PolicyRef
 from bailiwick_engine.mapped import NOBODY, People, people_of, unmapped
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.steps import Steps, whole
 
 _TOLD: Final = 5
 _MESSAGE: Final = 500
@@ -28,6 +30,7 @@ class Why(StrEnum):
     CONFLICTED = "Conflicted"
     TOO_COSTLY = "TooCostly"
     UNMAPPED = "UnmappedIssuer"
+    OVER_BUDGET = "OverBudget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,13 @@ class Around:
 
     `others`: the names of the other policies that carry the settings of its endpoint. `principals`: the issuers of
     those who may be acted for there. `issuers` says of each configured one whether it has a `kubernetesUsername`; None
-    where nobody told us.
+    where nobody told us. `excess`: of what the policy is over budget.
     """
 
     others: Collection[str] = ()
     principals: Collection[str] = ()
     issuers: Mapping[str, bool] | None = None
+    excess: Excess | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,15 @@ class Refusal:
 
 def judge(ref: PolicyRef, spec: object) -> Judged:
     """Compile a policy as it is written. The most expensive step; the same for the same uid and generation."""
-    parsed = parse_spec(spec)
+    return whole(judge_steps(ref, spec))
+
+
+def judge_steps(ref: PolicyRef, spec: object) -> Steps[Judged]:
+    """Compile it likewise, an expression or a rule a step."""
+    parsed = yield from parse_steps(spec)
     if isinstance(parsed, tuple):
         return Judged(parsed)
-    compilation = compile_policy(ref, parsed)
+    compilation = yield from compilation_steps(ref, parsed)
     return Judged(
         compilation.problems,
         compilation.warnings,
@@ -88,6 +97,8 @@ def judge(ref: PolicyRef, spec: object) -> Judged:
 
 def refusal(judged: Judged, endpoint: str, around: Around, *, carries: bool) -> Refusal | None:
     """Return why a policy of this endpoint is not accepted; None where it is. `carries`: it has `endpointSettings`."""
+    if around.excess is not None:
+        return over_budget(around.excess)
     if judged.problems:
         costly = all(problem.costly for problem in judged.problems)
         return Refusal(Why.TOO_COSTLY if costly else Why.INVALID, listed(judged.problems))
@@ -115,6 +126,44 @@ def unconfigured(endpoint: str) -> str:
         f"no policy of {endpoint} carries spec.endpointSettings, so nobody may ask about it: add"
         " endpointSettings.enforcers to exactly one of them"
     )
+
+
+def over_budget(excess: Excess) -> Refusal:
+    """Return the refusal of a policy that is over budget: what is taken, by how much it is over, and what to do."""
+    return Refusal(Why.OVER_BUDGET, _over(excess))
+
+
+def _over(excess: Excess) -> str:
+    needs, used, most = _size(excess.needs), _size(excess.used), _size(excess.most)
+    over = f"so that it is over by {_size(excess.needs + excess.used - excess.most)}"
+    match excess.limit:
+        case Limit.POLICY:
+            return (
+                f"the policy takes {needs} once it is compiled, and a policy may take {most}, {over}: shorten its"
+                " conditions, or part it into several policies"
+            )
+        case Limit.POLICIES:
+            return (
+                f"the namespace has {excess.used} other policies, and may have {excess.most} in all: delete policies"
+                " that are not needed, or put the rules of several into one"
+            )
+        case Limit.TEXT:
+            return (
+                f"the spec has {needs} as JSON, and the other specs of the namespace have {used} of the {most} that a"
+                f" namespace may have, {over}: delete policies that are not needed, or shorten them"
+            )
+        case Limit.NAMESPACE | Limit.SHARE:
+            namespace = excess.limit is Limit.NAMESPACE
+            whose = "that a namespace may take" if namespace else "that are its share while the decision point is full"
+            return (
+                f"the policy takes {needs} once it is compiled, and the other policies of the namespace take {used} of"
+                f" the {most} {whose}, {over}: delete policies that are not needed, shorten them, or ask an"
+                " administrator for a larger budget"
+            )
+
+
+def _size(count: int) -> str:
+    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count / 1024:.1f} KiB"
 
 
 def carries_settings(spec: object) -> bool:

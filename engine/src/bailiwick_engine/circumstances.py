@@ -8,6 +8,7 @@ from enum import Enum, auto
 import msgspec
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import NONE, VoidGrants
 
 
 class Freshness(Enum):
@@ -19,9 +20,16 @@ class Freshness(Enum):
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved."""
+    """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved.
+
+    `outdated`: policies of the call's endpoint changed some time ago and are not compiled yet, so that what the present
+    ones would allow is denied.
+    `void`: the grants of which the operator could say that they are void nowhere but in a list.
+    """
 
     now: float
     freshness: Freshness = Freshness.FRESH
     guard_proven: bool = True
     installation: Installation = msgspec.field(default_factory=Installation)
+    outdated: bool = False
+    void: VoidGrants = NONE

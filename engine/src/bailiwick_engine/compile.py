@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
 from bailiwick_engine import checks, schemaerrors
-from bailiwick_engine.binding import sha256
 from bailiwick_engine.compiled import (
     BrokenPolicy,
     CompiledCondition,
@@ -26,20 +25,24 @@ from bailiwick_engine.conditions import Scope
 from bailiwick_engine.gates import gate_of
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policydigest import policy_digest
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.ruledigest import rule_digest
 from bailiwick_engine.settings import compile_conditions, compile_resources, compile_settings
 from bailiwick_engine.steps import Steps, whole
-from bailiwick_engine.subjects import keys_of, keys_of_all, spelled, workloads_of
+from bailiwick_engine.subjects import Named, Subjects, keys_of, spelled
 
 __all__ = [
     "Compilation",
     "PolicyRef",
+    "compilation_steps",
     "compile_object",
     "compile_policy",
     "compile_steps",
     "parse_spec",
+    "parse_steps",
     "policy_ref",
+    "problem_steps",
     "salvaged",
 ]
 
@@ -67,6 +70,21 @@ def parse_spec(raw: object) -> EndpointPolicySpec | tuple[Problem, ...]:
         return schemaerrors.problems(error, EndpointPolicy)
 
 
+def parse_steps(raw: object) -> Steps[EndpointPolicySpec | tuple[Problem, ...]]:
+    """Parse a stored `spec` likewise, a rule a step: of one policy they may hold a million characters."""
+    if isinstance(raw, dict) and isinstance(rules := raw.get("rules"), list):
+        parsed: list[Rule] = []
+        for rule in rules:
+            try:
+                parsed.append(_RULE.validate_python(rule))
+            except ValidationError:
+                # So that problems are told in the same words and the same order, whole.
+                return parse_spec(raw)
+            yield
+        raw = {**raw, "rules": parsed}
+    return parse_spec(raw)
+
+
 def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
     """Compile a stored object for the snapshot; a broken one says whom it denies.
 
@@ -78,10 +96,11 @@ def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
 def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy]:
     """Compile a stored object likewise, an expression a step: one policy may hold a thousand."""
     ref = policy_ref(raw)
-    spec = parse_spec(raw.get("spec"))
+    spec = yield from parse_steps(raw.get("spec"))
     if isinstance(spec, tuple):
         return salvaged(ref, raw.get("spec"))
     scope = yield from Scope.steps(spec.variables or ())
+    yield
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
     if isinstance(compiled, CompiledPolicy):
         return compiled
@@ -96,13 +115,35 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     )
 
 
+def problem_steps(ref: PolicyRef, raw: object) -> Steps[tuple[Problem, ...]]:
+    """Return what is wrong with a stored `spec`, in steps likewise; warnings are not looked for."""
+    spec = yield from parse_steps(raw)
+    if isinstance(spec, tuple):
+        return spec
+    scope = yield from Scope.steps(spec.variables or ())
+    compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend)
+    return compiled if isinstance(compiled, tuple) else ()
+
+
 def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
     """Compile a parsed policy: every expression, and what the schema alone cannot say."""
-    scope = Scope.of(spec.variables or ())
-    compiled = whole(_compile(ref, spec, scope, suspended=spec.suspend))
-    if isinstance(compiled, CompiledPolicy):
-        return Compilation(compiled, warnings=(*checks.warnings(spec), *checks.permissive(spec, compiled.rules)))
-    return Compilation(None, compiled)
+    return whole(compilation_steps(ref, spec))
+
+
+def compilation_steps(ref: PolicyRef, spec: EndpointPolicySpec) -> Steps[Compilation]:
+    """Compile a parsed policy likewise, an expression or a rule a step."""
+    scope = yield from Scope.steps(spec.variables or ())
+    compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend)
+    if not isinstance(compiled, CompiledPolicy):
+        return Compilation(None, compiled)
+    warnings = checks.warnings(spec)
+    yield
+    for index, (rule, made) in enumerate(zip(spec.rules, compiled.rules, strict=True)):
+        # Of one rule at a time: to look through the conditions of all takes as long as to compile them.
+        found = checks.permissive(spec.model_copy(update={"rules": [rule]}), (made,))
+        warnings += [replace(one, path=one.path.replace("rules[0]", f"rules[{index}]", 1)) for one in found]
+        yield
+    return Compilation(compiled, warnings=tuple(warnings))
 
 
 def _compile(
@@ -118,11 +159,12 @@ def _compile(
         compiled.append((rule, conditions))
     if problems:
         return tuple(_named_place(ref, spec, problem) for problem in problems)
-    digest = sha256(spec.model_dump(mode="json", exclude_none=True))
-    yield
+    digest = yield from policy_digest(spec)
+    subjects, sensitive = Subjects(spec.subjects), frozenset(spec.sensitive or ())
     rules = []
     for rule, conditions in compiled:
-        rules.append(_rule(ref, spec, rule, digest, scope, conditions, suspended=suspended))
+        named = subjects.named(rule.subjects)
+        rules.append(_rule(ref, spec, rule, digest, scope, conditions, named, sensitive, suspended=suspended))
         yield
     return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules))
 
@@ -154,13 +196,15 @@ def _settings(
     return (compiled, ()) if isinstance(compiled, CompiledSettings) else (None, compiled)
 
 
-def _rule(
+def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
     ref: PolicyRef,
     spec: EndpointPolicySpec,
     rule: Rule,
     digest: str,
     scope: Scope,
     conditions: tuple[CompiledCondition, ...],
+    named: Named,
+    sensitive: frozenset[str],
     *,
     suspended: bool,
 ) -> CompiledRule:
@@ -173,8 +217,8 @@ def _rule(
         policy_digest=digest,
         name=rule.name,
         effect=effect,
-        subjects=keys_of_all(subjects),
-        workloads=workloads_of(subjects),
+        subjects=named.keys,
+        workloads=named.workloads,
         actions=NameSet.of(rule.actions),
         resources=compile_resources(rule.resources),
         intents=frozenset(rule.intents) if rule.intents else None,
@@ -193,7 +237,7 @@ def _rule(
         )
         if rule.approval
         else None,
-        sensitive=frozenset(spec.sensitive or ()),
+        sensitive=sensitive,
         light=all(condition.light for condition in conditions),
     )
 
@@ -240,3 +284,4 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
 
 
 _SUBJECTS = TypeAdapter(list[Subject])
+_RULE = TypeAdapter(Rule)

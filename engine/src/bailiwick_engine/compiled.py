@@ -15,6 +15,7 @@ from bailiwick_engine.gates import Gate
 from bailiwick_engine.inputs import Inputs
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.reads import Path
 
 
 class Effect(StrEnum):
@@ -88,6 +89,8 @@ class CompiledCondition:
     """One condition of a rule and what to tell when it does not hold.
 
     `cost`: what it takes, with the variables that it reaches; `light`: it need not be counted for a call that is small.
+    `reads`: which attributes it can read, itself or by a variable (see `reads`): found when it is compiled, since the
+    first record of an endpoint would have to wait for all of them.
     """
 
     name: str
@@ -96,6 +99,7 @@ class CompiledCondition:
     scope: Scope
     cost: Cost
     light: bool
+    reads: frozenset[Path]
 
     def outcome(self, inputs: Inputs) -> Outcome:
         """Return what it says of these inputs."""
@@ -217,7 +221,8 @@ class BrokenPolicy:
     """A policy that did not compile; what could still be read of it says whom it denies.
 
     `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
-    hold all the same; where they cannot be read, the endpoint is denied, whatever the mode.
+    hold all the same; where they cannot be read, the endpoint is denied, whatever the mode. `withheld`: it is over
+    budget, and was not compiled.
     """
 
     ref: PolicyRef
@@ -226,3 +231,4 @@ class BrokenPolicy:
     audit: bool
     settings: CompiledSettings | None = None
     carries_settings: bool = False
+    withheld: bool = False

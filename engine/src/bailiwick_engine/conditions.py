@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine import hints
-from bailiwick_engine.checkedexpr import Node, positions, tree
+from bailiwick_engine.checkedexpr import Node, tree
 from bailiwick_engine.cost import Cost
 from bailiwick_engine.costing import Costing
 from bailiwick_engine.expressions import ANY, FAILED, ROOTS, Expression, compiled, evaluated
@@ -64,9 +64,7 @@ class Scope:
     def _declare(self, name: str, expression: Expression, path: str) -> Problem | None:
         serialized = expression.program.serialize()
         self._variables[name] = expression
-        return self._costing.declare(
-            f"variables.{name}", tree(serialized), positions(serialized), expression.text, path
-        )
+        return self._costing.declare(f"variables.{name}", tree(serialized), serialized, expression.text, path)
 
     @classmethod
     def steps(cls, variables: Sequence[Variable]) -> Steps["Scope"]:
@@ -111,7 +109,7 @@ class Scope:
         if found is None:
             serialized = expression.program.serialize()
             reached = [f"variables.{name}" for name in self._reached((expression,))]
-            found = self._costing.cost(tree(serialized), reached, positions(serialized), expression.text, path)
+            found = self._costing.cost(tree(serialized), reached, serialized, expression.text, path)
             self._costs[expression] = found
         return found
 

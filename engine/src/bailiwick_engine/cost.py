@@ -167,10 +167,15 @@ def outermost(tree: Node, roots: Iterable[str]) -> tuple[Path, ...]:
         estimator.size(tree, {}, {})
     except (NotOfferedError, BoundlessError):
         return tuple((root,) for root in roots)
+    return without_inner(tuple(estimator.read))
+
+
+def without_inner(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return these members but for those inside of another one."""
+    if len(paths) <= 1:
+        return paths
     return tuple(
-        path
-        for path in estimator.read
-        if not any(len(other) < len(path) and path[: len(other)] == other for other in estimator.read)
+        path for path in paths if not any(len(other) < len(path) and path[: len(other)] == other for other in paths)
     )
 
 
@@ -194,7 +199,7 @@ class _Estimator:
 
     def size(self, node: Node, names: Mapping[str, Size], cost: Polynomial) -> Size:
         """Return the size of a node's value, and add what the node takes."""
-        added(cost, constant(_NODE))
+        cost[()] = cost.get((), 0) + _NODE
         path = self._path(node, names)
         if path is not None:
             return self._member(path)

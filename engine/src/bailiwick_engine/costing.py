@@ -3,10 +3,10 @@
 Stands between `conditions` and `cost`. Holds: pure; an expression without a cost is not evaluated by anybody.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
-from bailiwick_engine.checkedexpr import Comprehension, Entries, Invocation, Node, Select, Sequence
+from bailiwick_engine.checkedexpr import Comprehension, Entries, Invocation, Node, Select, Sequence, positions
 from bailiwick_engine.cost import LIMIT, REFERENCE, Cost, Estimate, NotOfferedError, Symbols, estimate
 from bailiwick_engine.polynomials import BoundlessError, Polynomial, total
 from bailiwick_engine.problem import Problem, place
@@ -29,43 +29,46 @@ class Costing:
         self._sizes: dict[str, Size] = {}
         self._bounds: dict[str, Polynomial] = {}
 
-    def declare(self, name: str, tree: Node, at: Mapping[int, int], text: str, path: str) -> Problem | None:
+    def declare(self, name: str, tree: Node, serialized: bytes, text: str, path: str) -> Problem | None:
         """Take in a variable under its full name; its problem where it has no bounded cost."""
         try:
             found = self._estimate(tree)
             cost = Cost.of(found.cost, self._symbols)
         except (NotOfferedError, BoundlessError) as error:
-            return self._refused(error, tree, at, text, path)
+            return self._refused(error, tree, serialized, text, path)
         if cost.at([REFERENCE] * len(cost.reads)) > LIMIT:
-            return self._costly(cost, tree, at, text, path)
+            return self._costly(cost, tree, serialized, text, path)
         self._sizes[name], self._bounds[name] = found.size, found.bound()
         return None
 
-    def cost(self, tree: Node, reached: Iterable[str], at: Mapping[int, int], text: str, path: str) -> Cost | Problem:
-        """Return the cost of an expression with the variables that it reaches, by their full names."""
+    def cost(self, tree: Node, reached: Iterable[str], serialized: bytes, text: str, path: str) -> Cost | Problem:
+        """Return the cost of an expression with the variables that it reaches, by their full names.
+
+        `serialized` is what the library made of the text, for the place of what is refused.
+        """
         try:
             own = self._estimate(tree).cost
             cost = Cost.of(total(own, *(self._bounds.get(name, {}) for name in reached)), self._symbols)
         except (NotOfferedError, BoundlessError) as error:
-            return self._refused(error, tree, at, text, path)
+            return self._refused(error, tree, serialized, text, path)
         if cost.at([REFERENCE] * len(cost.reads)) > LIMIT:
-            return self._costly(cost, tree, at, text, path)
+            return self._costly(cost, tree, serialized, text, path)
         return cost
 
     def _estimate(self, tree: Node) -> Estimate:
         return estimate(tree, self._roots, self._sizes, self._symbols)
 
     def _refused(
-        self, error: NotOfferedError | BoundlessError, tree: Node, at: Mapping[int, int], text: str, path: str
+        self, error: NotOfferedError | BoundlessError, tree: Node, serialized: bytes, text: str, path: str
     ) -> Problem:
         if isinstance(error, NotOfferedError):
-            return Problem(path, str(error), *place(text, at.get(error.at, 0)), costly=True)
-        return self._costly(None, tree, at, text, path)
+            return Problem(path, str(error), *_place(text, serialized, error.at), costly=True)
+        return self._costly(None, tree, serialized, text, path)
 
-    def _costly(self, cost: Cost | None, tree: Node, at: Mapping[int, int], text: str, path: str) -> Problem:
+    def _costly(self, cost: Cost | None, tree: Node, serialized: bytes, text: str, path: str) -> Problem:
         takes = None if cost is None else cost.at([REFERENCE] * len(cost.reads)) // _MILLISECOND
         told = "longer than can be counted" if takes is None or takes > 10**6 else f"up to {takes:,} ms"
-        culprit = place(text, at.get(self._culprit(tree).at, 0))
+        culprit = _place(text, serialized, self._culprit(tree).at)
         return Problem(path, f"it could take {told}: {_BOUND}; {_ADVICE}", *culprit, costly=True)
 
     def _culprit(self, tree: Node) -> Node:
@@ -95,3 +98,8 @@ def _parts(node: Node) -> tuple[Node, ...]:
             return (node.range, node.initial, node.result)
         case _:
             return ()
+
+
+def _place(text: str, serialized: bytes, at: int) -> tuple[int, int]:
+    """Return line and column of a node, both from 1."""
+    return place(text, positions(serialized).get(at, 0))

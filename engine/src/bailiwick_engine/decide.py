@@ -56,7 +56,21 @@ def weighed(
     passed = hops(endpoint, call, admitted, around.now)
     # Without Audit-mode policies the two are one.
     audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
-    return _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest), grants), passed
+    verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest), grants)
+    return _outdated(verdict) if around.outdated else verdict, passed
+
+
+def _outdated(verdict: Verdict) -> Verdict:
+    """Return the verdict where a change of the policies is not compiled yet: what would let through denies.
+
+    So does what is used up: the call that took the last use may come again, and is let through by that.
+    """
+    if verdict.outcome is Outcome.DENY and verdict.reason is not Reason.APPROVAL_CONSUMED:
+        return verdict
+    # Without a gate nothing is looked for that could be used.
+    return replace(
+        verdict, outcome=Outcome.DENY, reason=Reason.POLICY_OUTDATED, message=None, gate=None, digest=None, grants=()
+    )
 
 
 def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:

@@ -19,7 +19,7 @@ from bailiwick_engine import hints, zones
 from bailiwick_engine.celvalues import SAFE
 from bailiwick_engine.checkedexpr import positions, tree
 from bailiwick_engine.closures import Closure, DeferredError, FailedError, closure
-from bailiwick_engine.cost import Cost, Path, outermost
+from bailiwick_engine.cost import Cost, Path, outermost, without_inner
 from bailiwick_engine.costing import Costing
 from bailiwick_engine.inputs import NUL, Inputs
 from bailiwick_engine.problem import Problem, place
@@ -104,7 +104,7 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
         line, column = place(text, positions(serialized).get(literal.at, 0))
         return (Problem(path, zones.message(str(literal.value)), line, column),)
     own = Costing(ROOTS)
-    cost = own.cost(node, (), positions(serialized), text, path) if not uses else None
+    cost = own.cost(node, (), serialized, text, path) if not uses else None
     if isinstance(cost, Problem):
         return (cost,)
     # What closures may read: of a variable of another type, the library knows more than its Python value says.
@@ -115,7 +115,7 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
         yields,
         uses,
         closure(node, frozenset(readable)),
-        outermost(node, ROOTS),
+        outermost(node, ROOTS) if cost is None else without_inner(cost.reads),
         timed=_NOW.search(text) is not None,
         bound=frozenset(variables),
         cost=cost,

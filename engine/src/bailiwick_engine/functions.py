@@ -53,19 +53,11 @@ def _member(sizes: list[Size], _literals: list[object]) -> Called:
 
 
 def _compared(sizes: list[Size], _literals: list[object]) -> Called:
-    """What looks at all of its operands once."""
+    """What looks at all of its operands once; `in` too, since what differs ends a comparison."""
     cost: Polynomial = {}
     for size in sizes:
         added(cost, size.nodes, _COMPARED_NODE)
         added(cost, size.characters, _COMPARED_CHARACTER)
-    return Called(cost, ONE)
-
-
-def _within(sizes: list[Size], _literals: list[object]) -> Called:
-    """`in`: each element is compared with the whole of what is looked for, at most."""
-    wanted, listed = sizes
-    cost = _compared(sizes, []).cost
-    added(cost, product(listed.length, wanted.nodes), _COMPARED_NODE)
     return Called(cost, ONE)
 
 
@@ -179,8 +171,7 @@ FUNCTIONS: Final[Mapping[str, Formula]] = {
     **dict.fromkeys(("_&&_", "_||_", "!_", "@not_strictly_false", "hasValue", "optional.none"), _scalar),
     **dict.fromkeys(("_-_", "_*_", "_/_", "_%_", "-_"), _scalar),
     **dict.fromkeys(("type", "size"), _walked),
-    **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith"), _compared),
-    "@in": _within,
+    **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith", "@in"), _compared),
     **dict.fromkeys(("_?_:_", "orValue", "or", "optional.of", "optional.ofNonZeroValue", "value", "dyn"), _kept),
     **dict.fromkeys(("_[_]", "_?._", "_[?_]"), _member),
     **dict.fromkeys(("_+_", "string", "bytes"), _put_together),

@@ -25,7 +25,7 @@ from bailiwick_api.approvalgrant import (
 )
 from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.guards import GRANT_NAME_PREFIX
-from bailiwick_engine import quorum
+from bailiwick_engine import granttimes, quorum
 from bailiwick_engine.binding import canonical, sha256
 from bailiwick_engine.call import Call, Json, Resource, Subject
 from bailiwick_engine.circumstances import Circumstances
@@ -51,11 +51,6 @@ class Grant:
     reviews: tuple[Review, ...]
     revoked: bool
     status: ApprovalGrantStatus
-
-    @property
-    def key(self) -> GrantKey:
-        """Where a store keeps it."""
-        return (self.namespace, self.request.endpoint, self.subject_uid or "")
 
     @property
     def id(self) -> str:
@@ -93,10 +88,11 @@ class Grant:
 
     @property
     def denied_at(self) -> float | None:
-        """When it was denied, as the operator saw it; None where that is not known."""
+        """When it was denied, as the operator saw it; None where that is not known, or before the grant was made."""
         for condition in self.status.conditions or ():
             if condition.type == "Denied" and condition.status == "True":
-                return condition.last_transition_time.timestamp()
+                since = condition.last_transition_time.timestamp()
+                return since if since >= self.created else None
         return None
 
     @property
@@ -125,7 +121,9 @@ class Fitness(Enum):
     OUTDATED = Reason.APPROVAL_REQUIRED
     """Of a rule that means something else now, or of a policy that was re-created: ask again."""
     UNVERIFIABLE = Reason.APPROVAL_UNVERIFIABLE
-    """Says that it is active, and its counted reviews do not bear that out."""
+    """Its times do not fit each other, or it says that it is active and its counted reviews do not bear that out."""
+    EARLY = Reason.CLOCK_SKEW
+    """Made or approved in times to come: somebody's clock is off, and the window may be longer than was approved."""
 
 
 _ENDED: dict[Phase, Fitness] = {
@@ -232,12 +230,12 @@ def excluded_reviewers(call: Call, subject: Subject) -> frozenset[str]:
 
 def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circumstances) -> Fitness:
     """Judge a grant that `answers` the call, against the gate as it stands now."""
-    if grant.phase == "Denied":
-        # Also where it was taken back since: a denial stays what it is.
-        return Fitness.DENIED
-    if grant.revoked or grant.deleting:
-        return Fitness.REVOKED
+    if around.void.holds(grant.namespace, grant.uid):
+        return Fitness.UNVERIFIABLE
     ended = _ENDED.get(grant.phase)
+    if (grant.revoked or grant.deleting) and ended is not Fitness.DENIED:
+        # A denial stays what it is, also where it was taken back since.
+        ended = Fitness.REVOKED
     if ended is not None:
         return ended
     if not current(grant, gate):
@@ -255,21 +253,34 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circ
     )
     if tally.denied_by is not None:
         return Fitness.DENIED
+    if (wrong := _untimely(grant, gate, around.now)) is not None:
+        return wrong
     if grant.phase == "Pending":
         return Fitness.PENDING if around.now < grant.request.pending_until_time.timestamp() else Fitness.EXPIRED
     return _active(grant, gate, around.now) if tally.met else Fitness.UNVERIFIABLE
 
 
+def _untimely(grant: Grant, gate: Gate, now: float) -> Fitness | None:
+    """Return what is wrong with when a grant was made, and until when it waits."""
+    longest = granttimes.LONGEST_PENDING if grant.by_hand else gate.pending_seconds
+    if not granttimes.waits_no_longer(grant.created, grant.request.pending_until_time.timestamp(), longest):
+        return Fitness.UNVERIFIABLE
+    return Fitness.EARLY if granttimes.to_come(grant.created, now) else None
+
+
 def _active(grant: Grant, gate: Gate, now: float) -> Fitness:
-    approved, until = grant.status.approved_time, grant.status.not_after_time
-    if approved is None or until is None:
+    request, status = grant.request, grant.status
+    if status.approved_time is None or status.not_after_time is None:
         return Fitness.UNVERIFIABLE
-    # Whatever clock stamped them: approved while it was pending, and for no longer than was asked for and is given.
-    window = min(grant.request.window_seconds, gate.window_seconds)
-    if approved > grant.request.pending_until_time or (until - approved).total_seconds() > window:
-        return Fitness.UNVERIFIABLE
-    if now >= until.timestamp():
+    approved, until = status.approved_time.timestamp(), status.not_after_time.timestamp()
+    if now >= until:
         return Fitness.EXPIRED
+    asked = grant.created, request.pending_until_time.timestamp(), min(request.window_seconds, gate.window_seconds)
+    uses = [use.time.timestamp() for use in status.use_records or ()]
+    if not granttimes.approval_fits(*asked, approved, until, uses):
+        return Fitness.UNVERIFIABLE
+    if granttimes.to_come(approved, now):
+        return Fitness.EARLY
     if (grant.status.uses or 0) >= min(grant.request.max_uses, gate.max_uses):
         return Fitness.CONSUMED
     return Fitness.USABLE

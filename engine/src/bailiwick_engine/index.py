@@ -7,10 +7,11 @@ is known before it looks.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.keys import Key
+from bailiwick_engine.steps import Steps, whole
 
 SPREAD: Final = 1_024
 """Entries that one rule may take, subjects times actions. One that would take more is tried by name instead."""
@@ -18,8 +19,10 @@ SPREAD: Final = 1_024
 MOST_WORK: Final = 20_000
 """Work of the rules that one decision may look at for one party, see `CompiledRule.work`: some milliseconds."""
 _LADEN: Final = 200
+_STEP: Final = 256
 
 _Rules = tuple[CompiledRule, ...]
+_Name = TypeVar("_Name", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,17 @@ class Index:
     @classmethod
     def of(cls, rules: Iterable[CompiledRule]) -> Self:
         """Build the index."""
+        return whole(cls.steps(rules))
+
+    @classmethod
+    def steps(cls, rules: Iterable[CompiledRule]) -> Steps[Self]:
+        """Build it in steps, each of a rule or of some hundred names."""
         exact: dict[Key, dict[str, list[CompiledRule]]] = {}
         tried: dict[Key, list[CompiledRule]] = {}
         for rule in rules:
             names = rule.actions
-            whole = not names.everything and not names.prefixes
-            if whole and len(rule.subjects) * len(names.exact) <= SPREAD:
+            plain = not names.everything and not names.prefixes
+            if plain and len(rule.subjects) * len(names.exact) <= SPREAD:
                 for key in rule.subjects:
                     actions = exact.setdefault(key, {})
                     for action in names.exact:
@@ -51,14 +59,18 @@ class Index:
             else:
                 for key in rule.subjects:
                     tried.setdefault(key, []).append(rule)
-        work = {key: sum(rule.work for rule in found) for key, found in tried.items()}
+            yield
+        found: dict[Key, Mapping[str, _Rules]] = {}
+        laden: dict[Key, int] = {}
         for key, actions in exact.items():
-            work[key] = work.get(key, 0) + max(sum(rule.work for rule in found) for found in actions.values())
-        return cls(
-            {key: {action: tuple(found) for action, found in actions.items()} for key, actions in exact.items()},
-            {key: tuple(found) for key, found in tried.items()},
-            {key: found for key, found in work.items() if found > _LADEN},
-        )
+            found[key] = yield from frozen(actions)
+            _add(laden, key, max(sum(rule.work for rule in listed) for listed in actions.values()))
+            if len(found) % _STEP == 0:
+                yield
+        for key, listed in tried.items():
+            _add(laden, key, sum(rule.work for rule in listed))
+            yield
+        return cls(found, (yield from frozen(tried)), laden)
 
     def too_much(self, keys: Iterable[Key]) -> bool:
         """Tell whether more rules speak of these keys than one decision can look at."""
@@ -87,3 +99,18 @@ class Index:
         if (tried := self.tried.get(key)) is not None:
             found += tuple(rule for rule in tried if action in rule.actions)
         return found
+
+
+def frozen(found: Mapping[_Name, list[CompiledRule]]) -> Steps[Mapping[_Name, _Rules]]:
+    """Return the same with tuples, in steps of some hundred names."""
+    made: dict[_Name, _Rules] = {}
+    for name, rules in found.items():
+        made[name] = tuple(rules)
+        if len(made) % _STEP == 0:
+            yield
+    return made
+
+
+def _add(laden: dict[Key, int], key: Key, work: int) -> None:
+    if work > _LADEN:
+        laden[key] = laden.get(key, 0) + work

@@ -1,8 +1,9 @@
-"""Manifests: what the files of a directory say, as policies, and whom that denies which cannot be read.
+"""Manifests: what a file says, as policies, and whom that denies which cannot be read.
 
 Standing: the decision point without a cluster and `kubectl bailiwick check -f` both read files by it, so that one says
-what the other serves. Files have no API server before them, so its part is done here: the shape of the object, types
-taken strictly, one object of a name. What is wrong is reported as `file:line:column: path: message`.
+what the other serves; `assembly` puts the files of a directory together. Files have no API server before them, so its
+part is done here: the shape of the object, types taken strictly, one object of a name. What is wrong is reported as
+`file:line:column: path: message`.
 
 Holds: nothing that is wrong widens. An object that parses but is not a sound policy denies its subjects, if all of them
 can be read, else its endpoint, else its namespace. A document that does not parse to its end denies the endpoint that
@@ -15,8 +16,8 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 from pydantic import ValidationError
@@ -25,14 +26,16 @@ from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_api.positions import Document, Flaw, documents
 from bailiwick_engine import schemaerrors
-from bailiwick_engine.acceptance import carries_settings, conflicted, unconfigured
+from bailiwick_engine.acceptance import carries_settings, over_budget
+from bailiwick_engine.budget import Claim, Ledger, claim_steps
 from bailiwick_engine.checks import expiries
-from bailiwick_engine.compile import compile_object, compile_policy, parse_spec, salvaged
+from bailiwick_engine.compile import compile_steps, parse_steps, problem_steps, salvaged
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
 from bailiwick_engine.display import visible
 from bailiwick_engine.hints import meant
 from bailiwick_engine.problem import Problem
-from bailiwick_engine.snapshot import Snapshot, home
+from bailiwick_engine.steps import Steps
+from bailiwick_engine.withheld import withheld
 
 _KIND: Final = "EndpointPolicy"
 _GRANT: Final = "ApprovalGrant"
@@ -64,7 +67,7 @@ class Expired:
 class Entry:
     """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above).
 
-    `settings` and `named` are the places of `spec.endpointSettings` and `spec.endpoint`.
+    `settings` and `named` are the places of `spec.endpointSettings` and `spec.endpoint`. `over`: it is over budget.
     """
 
     where: str
@@ -76,6 +79,7 @@ class Entry:
     expiries: tuple[Expired, ...] = ()
     settings: str = ""
     named: str = ""
+    over: bool = False
 
     @property
     def reports(self) -> tuple[Report, ...]:
@@ -116,70 +120,33 @@ def parse(raw: bytes) -> tuple[Document, ...]:
     return documents(raw)
 
 
-def contents(label: str, document: Document) -> Contents:
-    """Return the policies of one document. `label` is the file's path, for the reports."""
+def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
+    """Return what the policies of one document ask for, with their namespaces, in steps."""
+    found: list[tuple[str, Claim]] = []
+    for _, obj in _objects(document):
+        metadata = obj.get("metadata") if isinstance(obj, dict) and not _foreign(obj) else None
+        if isinstance(metadata, dict):
+            namespace, name = metadata.get("namespace"), metadata.get("name")
+            if isinstance(namespace, str) and isinstance(name, str):
+                claim = yield from claim_steps(obj)
+                found.append((namespace, claim))
+        yield
+    return tuple(found)
+
+
+def contents(label: str, document: Document, ledger: Ledger) -> Steps[Contents]:
+    """Return the policies of one document, in steps. `label` is the file's path, for the reports.
+
+    What is over budget, as the ledger says, is not compiled.
+    """
     entries: list[Entry] = []
     ignored = 0
     for path, obj in _objects(document):
         if _foreign(obj):
             ignored += 1
         else:
-            entries.append(_Reading(label, document, path, obj).entry())
+            entries.append((yield from _Reading(label, document, path, obj).entry(ledger)))
     return Contents(tuple(entries), ignored)
-
-
-def assemble(entries: Sequence[Entry], revision: str) -> tuple[Snapshot, tuple[Report, ...]]:
-    """Return the snapshot of all files' policies, and what is wrong with them."""
-    named: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        if entry.policy is not None and entry.ref.name:
-            named.setdefault((entry.ref.namespace, entry.ref.name), []).append(entry)
-    judged = [_twin(entry, named.get((entry.ref.namespace, entry.ref.name), [])) for entry in entries]
-    policies = [entry.policy for entry in judged if entry.policy is not None]
-    nowhere = [entry for entry in judged if entry.policy is None]
-    snapshot = Snapshot.of([*policies, *_everywhere(policies, nowhere)], revision)
-    if whole := [entry.ref for entry in nowhere if entry.endpoint is None]:
-        namespaces = {namespace for namespace, _ in snapshot.endpoints}
-        snapshot = replace(snapshot, unreadable={**dict.fromkeys(namespaces, whole[0]), **snapshot.unreadable})
-    reports = [report for entry in judged for report in entry.reports]
-    return snapshot, (*reports, *_unsettled(judged, snapshot))
-
-
-def _unsettled(entries: Iterable[Entry], snapshot: Snapshot) -> Iterator[Report]:
-    """Yield what is wrong with endpoints whose policies are sound one by one: each denies all that is asked."""
-    homes: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        if entry.policy is not None and (key := home(entry.policy)) is not None:
-            homes.setdefault(key, []).append(entry)
-    for (namespace, endpoint), found in homes.items():
-        carriers = [entry for entry in found if entry.settings]
-        denies = f"{namespace}/{endpoint}"
-        if not snapshot.endpoints[namespace, endpoint].carriers:
-            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured(endpoint)}", denies)
-        for entry in carriers if len(carriers) > 1 else ():
-            others = {other.ref.name or other.where for other in carriers if other is not entry}
-            yield Report(f"{entry.settings}: spec.endpointSettings: {conflicted(endpoint, others)}", denies)
-
-
-def _twin(entry: Entry, same: Sequence[Entry]) -> Entry:
-    """Return the entry, broken if another has its name: which of the two was meant, nobody can tell."""
-    others = [other.where for other in same if other is not entry]
-    if not others:
-        return entry
-    message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} stands also at {others[0]}"
-    policy = entry.policy
-    if isinstance(policy, CompiledPolicy):
-        policy = _salvaged(entry.ref, entry.spec)
-    return replace(entry, policy=policy, problems=(*entry.problems, message))
-
-
-def _everywhere(policies: Iterable[CompiledPolicy | BrokenPolicy], nowhere: Iterable[Entry]) -> Iterator[BrokenPolicy]:
-    """Yield what denies an endpoint in every namespace that has one of that name."""
-    known = {(policy.ref.namespace, policy.endpoint) for policy in policies}
-    for entry in nowhere:
-        for namespace, endpoint in known:
-            if entry.endpoint is not None and endpoint == entry.endpoint:
-                yield BrokenPolicy(replace(entry.ref, namespace=namespace), endpoint, None, audit=False)
 
 
 def _objects(document: Document) -> Iterator[tuple[str, Any]]:
@@ -217,7 +184,7 @@ class _Reading:
         self._metadata: Mapping[str, Any] = metadata if isinstance(metadata, dict) else {}
         self._where = self._place(Problem("", ""))
 
-    def entry(self) -> Entry:
+    def entry(self, ledger: Ledger) -> Steps[Entry]:
         namespace, name = self._metadata.get("namespace"), self._metadata.get("name")
         spec = self._object.get("spec")
         ref = PolicyRef(
@@ -229,8 +196,12 @@ class _Reading:
         flaws = tuple(self._flaw(flaw) for flaw in self._document.flaws)
         problems = [*flaws, *map(self._said, self._shape(ref))] if self._document.complete else flaws
         policy: CompiledPolicy | BrokenPolicy | None = None
-        if not problems:
-            problems, policy = self._compiled(ref, spec)
+        excess = ledger.excess(ref.namespace, ref.name)
+        if not problems and excess is not None:
+            over = over_budget(excess)
+            problems, policy = [self._said(Problem("spec", f"{over.why}: {over.message}"))], withheld(ref, spec)
+        elif not problems:
+            problems, policy = yield from self._compiled(ref, spec)
         elif ref.namespace and self._document.complete:
             policy = _salvaged(ref, spec)
         elif ref.namespace:
@@ -242,26 +213,27 @@ class _Reading:
             policy,
             None if policy else _endpoint(spec),
             tuple(problems),
-            self._expiries(spec) if isinstance(policy, CompiledPolicy) else (),
+            (yield from self._expiries(spec)) if isinstance(policy, CompiledPolicy) else (),
             self._place(Problem("spec.endpointSettings", "")) if carries_settings(spec) else "",
             self._place(Problem("spec.endpoint", "")),
+            over=excess is not None,
         )
 
-    def _expiries(self, spec: object) -> tuple[Expired, ...]:
-        parsed = parse_spec(spec)
+    def _expiries(self, spec: object) -> Steps[tuple[Expired, ...]]:
+        parsed = yield from parse_steps(spec)
         found = () if isinstance(parsed, tuple) else expiries(parsed)
         return tuple(Expired(expiry.time, self._said(expiry.problem)) for expiry in found)
 
-    def _compiled(self, ref: PolicyRef, spec: object) -> tuple[list[str], CompiledPolicy | BrokenPolicy]:
+    def _compiled(self, ref: PolicyRef, spec: object) -> Steps[tuple[list[str], CompiledPolicy | BrokenPolicy]]:
         problems = _mistyped(spec)
         if problems:
             return [self._said(problem) for problem in problems], _salvaged(ref, spec)
         metadata = {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid, "generation": ref.generation}
-        policy = compile_object({"metadata": metadata, "spec": spec})
+        yield
+        policy = yield from compile_steps({"metadata": metadata, "spec": spec})
         if isinstance(policy, CompiledPolicy):
             return [], policy
-        parsed = parse_spec(spec)
-        found = parsed if isinstance(parsed, tuple) else compile_policy(ref, parsed).problems
+        found = yield from problem_steps(ref, spec)
         return [self._said(problem) for problem in found], policy
 
     def _shape(self, ref: PolicyRef) -> Iterator[Problem]:

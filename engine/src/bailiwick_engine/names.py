@@ -5,11 +5,11 @@ Holds: names match as they are spelled, with no regular expression and no foldin
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Self
+from typing import Final, Self
+from weakref import WeakValueDictionary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class NameSet:
     """Names that a rule lists. `prefixes` are without their star; `everything` is a lone "*"."""
 
@@ -18,14 +18,20 @@ class NameSet:
     everything: bool
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Self:
-        """Build the set from names as a policy writes them; sets of the same names are one object, mostly."""
-        return cls._of(tuple(names))
+    def of(cls, names: Iterable[str]) -> "NameSet":
+        """Build the set from names as a policy writes them; sets of the same names are one object.
+
+        It goes with the last policy that lists them, so that no policy takes room that is gone.
+        """
+        listed = tuple(names)
+        known = _KNOWN.get(listed)
+        if known is None:
+            # Thousands of policies list the same few names, and a set takes half a kilobyte.
+            known = _KNOWN[listed] = cls._of(listed)
+        return known
 
     @classmethod
-    @lru_cache(maxsize=4_096)
     def _of(cls, names: tuple[str, ...]) -> Self:
-        # Thousands of policies list the same few names, and a set takes half a kilobyte.
         listed = frozenset(names)
         starred = {name for name in listed if name.endswith("*")}
         return cls(
@@ -41,3 +47,6 @@ class NameSet:
         if self.everything or name in self.exact:
             return True
         return any(name.startswith(prefix) and len(name) > len(prefix) for prefix in self.prefixes)
+
+
+_KNOWN: Final[WeakValueDictionary[tuple[str, ...], NameSet]] = WeakValueDictionary()

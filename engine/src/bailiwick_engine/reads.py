@@ -6,6 +6,7 @@ named; a name that only looks like an attribute may be named too much.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from bailiwick_engine.conditions import Scope
@@ -36,9 +37,16 @@ def reads(scope: Scope, expressions: Iterable[Expression]) -> frozenset[Path]:
     """Return the attributes that these expressions and the variables below them read."""
     listed = tuple(expressions)
     texts = [expression.text for expression in listed] + [text for _, text in scope.used_by(listed)]
-    return frozenset(path for text in texts for path in paths(text))
+    return _one(frozenset(path for text in texts for path in paths(text)))
 
 
+@lru_cache(maxsize=1_024)
+def _one(found: frozenset[Path]) -> frozenset[Path]:
+    """Return the same object for equal ones: most conditions read the same few attributes."""
+    return found
+
+
+@lru_cache(maxsize=1_024)
 def paths(text: str) -> frozenset[Path]:
     """Return the attributes that the text of an expression reads."""
     tokens = [(found.lastgroup or "", found.group()) for found in _TOKEN.finditer(text) if found.lastgroup != "space"]

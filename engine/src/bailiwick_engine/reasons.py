@@ -22,6 +22,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     POLICY_SUSPENDED = "policy_suspended"
     POLICY_INVALID = "policy_invalid"
+    POLICY_OUTDATED = "policy_outdated"
     ENDPOINT_UNCONFIGURED = "endpoint_unconfigured"
     IDENTITY_INVALID = "identity_invalid"
     IDENTITY_UNVERIFIABLE = "identity_unverifiable"
@@ -72,6 +73,10 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
     Reason.POLICY_SUSPENDED: Explained("The policy that speaks of this call is suspended by its owner.", "none"),
     Reason.POLICY_INVALID: Explained(
         "A policy that speaks of this subject does not compile; its owner sees the position in its status.", "none"
+    ),
+    Reason.POLICY_OUTDATED: Explained(
+        "A policy of this endpoint has changed and the decision point is still compiling it; try again in a moment.",
+        "retry",
     ),
     Reason.ENDPOINT_UNCONFIGURED: Explained("No policy of this endpoint carries endpointSettings.", "none"),
     Reason.IDENTITY_INVALID: Explained(
@@ -149,6 +154,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
     Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or is being deleted and a finalizer holds it.",
     Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or two policies carry settings.",
+    Reason.POLICY_OUTDATED: "A change of a policy of the endpoint was heard of more than two seconds ago and is not"
+    " compiled yet, and by the policies before it the call would be allowed.",
     Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none carries `endpointSettings`.",
     Reason.IDENTITY_INVALID: "The subject's token is missing, not valid, or another's than the body says.",
     Reason.IDENTITY_UNVERIFIABLE: "A token cannot be verified, since whoever vouches for it does not answer.",
@@ -158,13 +165,13 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.ACTOR_MISMATCH: "The outermost `act` of the token is not the service account that presents it.",
     Reason.SCOPE_EXCEEDED: "The call is on somebody's behalf and no entry of `delegation.ceiling` covers it.",
     Reason.APPROVAL_REQUIRED: "A RequireApproval rule applies, and no grant answers this call.",
-    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete.",
+    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete, as one live read just told.",
     Reason.APPROVAL_DENIED: "The latest grant for this call was denied.",
     Reason.APPROVAL_REVOKED: "The latest grant for this call was revoked.",
     Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window is over.",
     Reason.APPROVAL_CONSUMED: "All uses of the latest grant for this call are taken.",
-    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, or the live"
-    " grant could not be read or written.",
+    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, the grant's"
+    " times do not fit its creation, or the live grant could not be read or written.",
     Reason.APPROVAL_TOKEN_REQUIRED: "A rule has `presentation: Token`, a grant would serve, and no token was shown.",
     Reason.APPROVAL_TOKEN_INVALID: "`context.approval` holds a token that is not ours, is over, or is of another call.",
     Reason.APPROVAL_THROTTLED: "An approval is needed and cannot be asked for: `limits` of the rule are reached.",
@@ -173,8 +180,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
     Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
     " limit.",
-    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s and a grant is needed, or"
-    " it was approved that much in the future: the operator's clock is ahead.",
+    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, in either direction, and"
+    " a grant is needed or asked for; or the grant was made or approved that much in the future.",
     Reason.RECORD_FAILED: "The decision record could not be written.",
 }
 """When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""

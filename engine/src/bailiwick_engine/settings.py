@@ -19,6 +19,7 @@ from bailiwick_engine.expressions import Expression
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.reads import reads
 from bailiwick_engine.steps import Steps
 
 _PATH = "spec.endpointSettings"
@@ -64,7 +65,8 @@ def compile_conditions(
         elif (cost := scope.cost(result)) is not None:
             # None only where a variable below it is a problem already.
             light = scope.light(result)
-            compiled.append(CompiledCondition(condition.name, result, condition.message, scope, cost, light))
+            read = reads(scope, (result,))
+            compiled.append(CompiledCondition(condition.name, result, condition.message, scope, cost, light, read))
         yield
     return tuple(compiled), problems
 

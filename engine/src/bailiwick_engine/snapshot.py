@@ -3,19 +3,20 @@
 Holds: an endpoint's answers depend on all its policies and nothing else; a broken policy denies only its subjects.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Self
 
 from bailiwick_engine.call import Resource, Subject
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
-from bailiwick_engine.index import Index
+from bailiwick_engine.index import Index, frozen
 from bailiwick_engine.keys import Key
+from bailiwick_engine.steps import Steps, whole
 
 EndpointKey = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class CompiledEndpoint:
     """One endpoint: its settings and its rules, indexed by subject and by action.
 
@@ -36,42 +37,55 @@ class CompiledEndpoint:
     patterns: tuple[CompiledRule, ...]
     rules: tuple[CompiledRule, ...]
     enforced: tuple[CompiledRule, ...]
-    named_subjects: frozenset[Key]
-    workload_keys: frozenset[Key]
+    named_subjects: AbstractSet[Key]
+    workload_keys: AbstractSet[Key]
     index: Index
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
         """Build the endpoint from its policies, compiled and broken ones; no other policy matters to it."""
-        policies, broken = tuple(policies), tuple(broken)
+        return whole(cls.steps(policies, broken))
+
+    @classmethod
+    def steps(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Steps[Self]:
+        """Build it in steps, each of a rule or of some hundred names: an endpoint may have thousands of policies."""
+        # In order of name, so that what is told of several hangs on nothing else.
+        policies = sorted(policies, key=lambda policy: policy.ref.name)
+        broken = sorted(broken, key=lambda policy: policy.ref.name)
+        yield
         carriers = [policy.settings for policy in policies if policy.settings is not None]
         carriers += [policy.settings for policy in broken if policy.settings is not None]
         unread = [policy.ref for policy in broken if policy.carries_settings and policy.settings is None]
-        exact: dict[str, list[CompiledRule]] = {}
-        patterns: list[CompiledRule] = []
-        rules = tuple(sorted((rule for policy in policies for rule in policy.rules), key=lambda rule: rule.place))
-        for rule in rules:
-            for action in rule.actions.exact:
-                exact.setdefault(action, []).append(rule)
-            if rule.actions.everything or rule.actions.prefixes:
-                patterns.append(rule)
         denying = [policy for policy in broken if not policy.audit]
-        whole = unread + [policy.ref for policy in denying if policy.subjects is None]
+        unnamed = unread + [policy.ref for policy in denying if policy.subjects is None]
+        rules = yield from _in_order(policies)
         enforced = tuple(rule for rule in rules if not rule.audit)
+        exact, patterns = yield from _by_action(rules)
+        denied: dict[Key, PolicyRef] = {}
+        for policy in denying:
+            denied.update(dict.fromkeys(sorted(policy.subjects or ()), policy.ref))
+            yield
+        named, asking = set[Key](), set[Key]()
+        for rule in rules:
+            asking.update(rule.workloads)
+            if not rule.audit:
+                named |= rule.subjects
+            yield
+        index = yield from Index.steps(rules)
         return cls(
             settings=carriers[0] if len(carriers) + len(unread) == 1 and carriers else None,
             enforcers=frozenset(name for settings in carriers for name in settings.enforcers),
             carriers=(*(settings.carrier for settings in carriers), *unread),
             conflicted=len(carriers) + len(unread) > 1,
-            denied_whole=min(whole, key=lambda ref: ref.name) if whole else None,
-            broken={name: policy.ref for policy in denying for name in sorted(policy.subjects or ())},
-            exact={action: tuple(rules) for action, rules in exact.items()},
-            patterns=tuple(patterns),
+            denied_whole=min(unnamed, key=lambda ref: ref.name) if unnamed else None,
+            broken=denied,
+            exact=exact,
+            patterns=patterns,
             rules=rules,
             enforced=rules if len(enforced) == len(rules) else enforced,
-            named_subjects=frozenset(name for rule in enforced for name in rule.subjects),
-            workload_keys=frozenset(key for rule in rules for key in rule.workloads),
-            index=Index.of(rules),
+            named_subjects=named,
+            workload_keys=asking,
+            index=index,
         )
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:
@@ -97,6 +111,11 @@ def home(policy: CompiledPolicy | BrokenPolicy) -> EndpointKey | None:
 
 def endpoint_of(policies: Iterable[CompiledPolicy | BrokenPolicy]) -> CompiledEndpoint:
     """Build one endpoint from all policies that have it as their `home`, so that a store can rebuild just that one."""
+    return whole(endpoint_steps(policies))
+
+
+def endpoint_steps(policies: Iterable[CompiledPolicy | BrokenPolicy]) -> Steps[CompiledEndpoint]:
+    """Build it likewise, in steps (see `CompiledEndpoint.steps`)."""
     sound: list[CompiledPolicy] = []
     broken: list[BrokenPolicy] = []
     for policy in policies:
@@ -104,7 +123,31 @@ def endpoint_of(policies: Iterable[CompiledPolicy | BrokenPolicy]) -> CompiledEn
             sound.append(policy)
         else:
             broken.append(policy)
-    return CompiledEndpoint.of(sound, broken)
+    return (yield from CompiledEndpoint.steps(sound, broken))
+
+
+def _in_order(policies: Sequence[CompiledPolicy]) -> Steps[tuple[CompiledRule, ...]]:
+    """Return all rules in order of place, of policies in order. One sort of all of them nobody could interrupt."""
+    rules: list[CompiledRule] = []
+    for policy in policies:
+        rules += sorted(policy.rules, key=lambda rule: rule.name)
+        yield
+    return tuple(rules)
+
+
+def _by_action(
+    rules: Iterable[CompiledRule],
+) -> Steps[tuple[Mapping[str, tuple[CompiledRule, ...]], tuple[CompiledRule, ...]]]:
+    """Return the rules by each action that they name, and those that name patterns."""
+    exact: dict[str, list[CompiledRule]] = {}
+    patterns: list[CompiledRule] = []
+    for rule in rules:
+        for action in rule.actions.exact:
+            exact.setdefault(action, []).append(rule)
+        if rule.actions.everything or rule.actions.prefixes:
+            patterns.append(rule)
+        yield
+    return (yield from frozen(exact)), tuple(patterns)
 
 
 def denies_namespace(policy: CompiledPolicy | BrokenPolicy) -> bool:
@@ -128,6 +171,11 @@ class Snapshot:
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Self:
         """Index compiled policies. One whose endpoint cannot be read may deny its namespace (`denies_namespace`)."""
+        return whole(cls.steps(policies, revision))
+
+    @classmethod
+    def steps(cls, policies: Iterable[CompiledPolicy | BrokenPolicy], revision: str = "") -> Steps[Self]:
+        """Index them in steps (see `CompiledEndpoint.steps`)."""
         homes: dict[EndpointKey, list[CompiledPolicy | BrokenPolicy]] = {}
         unreadable: dict[str, PolicyRef] = {}
         for policy in policies:
@@ -135,4 +183,7 @@ class Snapshot:
                 homes.setdefault(key, []).append(policy)
             elif denies_namespace(policy):
                 unreadable[policy.ref.namespace] = policy.ref
-        return cls({key: endpoint_of(found) for key, found in homes.items()}, revision, unreadable)
+        endpoints: dict[EndpointKey, CompiledEndpoint] = {}
+        for key, found in homes.items():
+            endpoints[key] = yield from endpoint_steps(found)
+        return cls(endpoints, revision, unreadable)

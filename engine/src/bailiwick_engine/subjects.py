@@ -3,7 +3,8 @@
 Holds: every kind of subject has its keys here; a workload narrows a service account and nothing else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from bailiwick_api.endpointpolicy import Subject, Workload
 from bailiwick_engine import keys
@@ -25,25 +26,49 @@ def keys_of(subject: Subject) -> frozenset[Key]:
     return frozenset(found)
 
 
-def keys_of_all(subjects: Iterable[Subject]) -> frozenset[Key]:
-    """Return the keys of several entries."""
-    return frozenset(key for subject in subjects for key in keys_of(subject))
+class Named(NamedTuple):
+    """Whom a rule speaks of: all keys, and what is asked of the workload, by key; without a key, nothing is asked."""
+
+    keys: frozenset[Key]
+    workloads: Mapping[Key, tuple[WorkloadRequirement, ...]]
 
 
-def workloads_of(subjects: Iterable[Subject]) -> Mapping[Key, tuple[WorkloadRequirement, ...]]:
-    """Return what these entries ask of the workload, by key; without a key, nothing is asked.
+class Subjects:
+    """The subjects of one policy by the names that rules use. Rules that name the same ones share what is kept of them.
 
-    Where one entry of a key asks and another does not, the key is named from anywhere.
+    So that a policy takes room by what it lists, and not by that times its rules.
     """
-    asked: dict[Key, list[WorkloadRequirement]] = {}
-    free: set[Key] = set()
-    for subject in subjects:
-        for key in keys_of(subject):
-            if subject.workload is None:
-                free.add(key)
-            else:
-                asked.setdefault(key, []).append(_requirement(subject.workload))
-    return {key: tuple(requirements) for key, requirements in asked.items() if key not in free}
+
+    def __init__(self, listed: Iterable[Subject]) -> None:
+        self._listed = tuple(listed)
+        self._keys = [keys_of(subject) for subject in self._listed]
+        self._requirements = [
+            None if subject.workload is None else _requirement(subject.workload) for subject in self._listed
+        ]
+        self._named: dict[tuple[int, ...], Named] = {}
+
+    def named(self, names: Iterable[str]) -> Named:
+        """Return whom a rule speaks of that lists these names."""
+        wanted = frozenset(names)
+        places = tuple(place for place, subject in enumerate(self._listed) if subject.name in wanted)
+        known = self._named.get(places)
+        if known is None:
+            keys = frozenset(key for place in places for key in self._keys[place])
+            known = self._named[places] = Named(keys, self._workloads(places))
+        return known
+
+    def _workloads(self, places: Sequence[int]) -> Mapping[Key, tuple[WorkloadRequirement, ...]]:
+        """Where one entry of a key asks and another does not, the key is named from anywhere."""
+        asked: dict[Key, list[WorkloadRequirement]] = {}
+        free: set[Key] = set()
+        for place in places:
+            requirement = self._requirements[place]
+            for key in self._keys[place]:
+                if requirement is None:
+                    free.add(key)
+                else:
+                    asked.setdefault(key, []).append(requirement)
+        return {key: tuple(requirements) for key, requirements in asked.items() if key not in free}
 
 
 def _requirement(workload: Workload) -> WorkloadRequirement:

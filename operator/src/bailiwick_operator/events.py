@@ -53,8 +53,15 @@ class _Bucket:
 class Events:
     """Takes what is to be told, and writes it from `run`. Lives in one loop."""
 
-    def __init__(self, kube: Kube, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        instance: str,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._kube = kube
+        self._now = now
         self._instance = instance[:_INSTANCE]
         self._clock = clock
         self._queue: asyncio.Queue[Object] = asyncio.Queue(_QUEUED)
@@ -69,7 +76,7 @@ class Events:
         self._tell({"apiVersion": API_VERSION, "kind": kind, **about}, told)
 
     def tell_of_guard(self, namespace: str, told: Told) -> None:
-        """Tell of the guards over grants, beside the record of their proofs."""
+        """Tell of what concerns all grants, the guards over them or the clock, beside the record of the proofs."""
         self._tell({"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": GUARD_CONFIG_MAP}, [told])
 
     def _tell(self, about: Object, told: Iterable[Told]) -> None:
@@ -117,7 +124,7 @@ class Events:
                 "namespace": about["namespace"],
                 "name": f"{about['name'][:_NAME].rstrip('-.')}.{secrets.token_hex(8)}",
             },
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "type": told.type,

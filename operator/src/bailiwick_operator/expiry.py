@@ -17,8 +17,9 @@ _LONGEST: Final = 30.0
 class Expiries(Generic[K]):
     """Calls `due` with a key when its time has come."""
 
-    def __init__(self, due: Callable[[K], None]) -> None:
+    def __init__(self, due: Callable[[K], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._due = due
+        self._now = now
         self._heap: list[tuple[datetime, int, K]] = []
         self._live: dict[K, datetime] = {}
         self._count = 0
@@ -41,12 +42,12 @@ class Expiries(Generic[K]):
         """Wait for the next, for ever."""
         while True:
             self._earlier.clear()
-            wait = min(self._until_next(datetime.now(UTC)), _LONGEST)
+            wait = min(self._until_next(self._now()), _LONGEST)
             try:
                 async with asyncio.timeout(wait):
                     await self._earlier.wait()
             except TimeoutError:
-                self.call_due(datetime.now(UTC))
+                self.call_due(self._now())
 
     def call_due(self, now: datetime) -> None:
         """Call for each key whose time has come."""

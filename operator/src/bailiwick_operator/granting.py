@@ -1,16 +1,18 @@
 """Looks at one grant at a time: what it names, what phase it is in, and whether it has been kept for long enough.
 
 Holds: reviews count, and grants become active, only behind a proof of the guard; a grant is deleted only as the very
-version that was judged to have ended, and the canary is never touched.
+version that was judged to have ended, and the canary is never touched; while the clock is not trusted nothing is
+counted, approved, expired or deleted, and what waits for that is looked at again when it is.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from bailiwick_api.accounts import Installation
+from bailiwick_operator.clock import Clock
 from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.inventory import Inventory, Key, Seen
@@ -29,7 +31,7 @@ _MOVED: Final = timedelta(seconds=5)
 class Granting:
     """What the leader does with grants. Lives in the main loop; `again` asks for a look."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of what a leader does with grants
         self,
         installation: Installation,
         grants: Inventory,
@@ -38,6 +40,8 @@ class Granting:
         expiries: Expiries[Work],
         keeping: Keeping,
         again: Callable[[Work], None],
+        *,
+        clock: Clock,
     ) -> None:
         self._installation = installation
         self._grants = grants
@@ -46,13 +50,21 @@ class Granting:
         self._expiries = expiries
         self._kept = Kept(keeping)
         self._again = again
+        self._clock = clock
         self._await_proof: set[Work] = set()
+        self._await_clock: set[Work] = set()
         self.guard: GuardKeeper | None = None
         """Who proves the guard; without, nothing is proven."""
 
     def proven(self) -> None:
         """Look again at what waited for a proof."""
         waiting, self._await_proof = self._await_proof, set()
+        for work in waiting:
+            self._again(work)
+
+    def clocks_agree(self) -> None:
+        """Look again at what waited for the clock."""
+        waiting, self._await_clock = self._await_clock, set()
         for work in waiting:
             self._again(work)
 
@@ -64,14 +76,16 @@ class Granting:
     async def look(self, work: Work, carriers: Callable[[str, str], tuple[Key, ...]]) -> None:
         """Bring a grant's status up to date. `carriers` of an endpoint's settings, by namespace and endpoint."""
         seen = self._grants.get(Key(work.namespace, work.name))
-        if seen is None or is_canary(seen.body, self._installation):
+        if seen is None or is_canary(seen.body, self._installation) or self._void_by_name(seen):
             self._forget(work)
             return
         proven = self.guard is not None and self.guard.covers(seen.at)
         try:
             resolution = await self._resolution(work, seen, carriers, proven=proven)
-            observed = approvalgrant.Observed(proven, self._installation.is_person, resolution)
-            outcome = approvalgrant.reconcile(seen.body, observed, _now())
+            # After the last await, so that no clock was set between this look at it and the judgement.
+            timed = self._timed(work)
+            observed = approvalgrant.Observed(proven, self._installation.is_person, resolution, timed=timed)
+            outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:
             _LOG.error("a grant cannot be read; it is left alone and never counts", grant=work, problem=str(error))
             return
@@ -84,10 +98,21 @@ class Granting:
         if outcome.status is not None:
             # What is written comes back as a newer version, and only that one may be deleted.
             await self._writer.write("ApprovalGrant", self._grants, seen, outcome.status)
-        else:
+        elif timed:
             kept_until = await self._retain(seen)
             wake = kept_until if kept_until is not None else wake
-        self._expiries.set(work, wake)
+        self._expiries.set(work, wake if timed else None)
+
+    def _void_by_name(self, seen: Seen) -> bool:
+        """Tell whether the keeper of the guard tries to make this void, and nobody else has to do with it."""
+        metadata = seen.body["metadata"]
+        return self.guard is not None and self.guard.void.holds(metadata["namespace"], metadata["uid"])
+
+    def _timed(self, work: Work) -> bool:
+        """Tell whether this may be judged by the time; if not, it is looked at again when it may."""
+        trusted = self._clock.trusted
+        (self._await_clock.discard if trusted else self._await_clock.add)(work)
+        return trusted
 
     async def _resolution(
         self, work: Work, seen: Seen, carriers: Callable[[str, str], tuple[Key, ...]], *, proven: bool
@@ -109,7 +134,7 @@ class Granting:
             return None
         for pushed in self._kept.add(one):
             self._expiries.set(Work("ApprovalGrant", pushed.namespace, pushed.name), self._kept.until(pushed))
-        until, now = self._kept.until(one), _now()
+        until, now = self._kept.until(one), self._clock.now()
         if now < until:
             return until
         gone = await self._writer.delete(self._grants, seen)
@@ -118,9 +143,6 @@ class Granting:
     def _forget(self, work: Work) -> None:
         self._expiries.set(work, None)
         self._await_proof.discard(work)
+        self._await_clock.discard(work)
         self._resolver.forget(work)
         self._kept.remove(work.namespace, work.name)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -6,7 +6,8 @@ fingerprint. That is kept by these invariants:
 1. A proof covers a version of a grant only if it *began* after that version was seen (`covers`), and only if its
    fingerprint is the recorded one. Uid and generation are in the fingerprint and never come back, so between the
    record and the proof the guards were these, untouched; the version was written in between, so they judged it.
-2. A fingerprint is recorded only after everything that is newer than the last record has been made void. What is
+2. A fingerprint is recorded only after everything that is newer than the last record has been made void, or, where
+   its status cannot be written, together with its name (`voider`); what is void by name is never counted. What is
    older was written under the old guard, and stays. A crash in between leaves the old record, so the next process
    finds the same difference and makes the same things void again; it never counts them.
 3. The version that is recorded was read before the guards were (the same guard), or is that of the list whose every
@@ -26,35 +27,33 @@ The dry runs show that this replica has; `settle` is the time that the others ar
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Any, Final
 
 import structlog
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.acceptance import shortened
 from bailiwick_operator.inventory import Tick, Ticks
-from bailiwick_operator.kube import GRANTS_PATH, Kube, Object, RefusedError, UnreachableError
+from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
 from bailiwick_operator.prover import Prover, UnprovenError
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
-    must_void,
     new_record,
     read_record,
     untouched_since,
     void_after,
-    voided,
 )
 from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, Told
+from bailiwick_operator.voider import Voider
 
 _LOG: Final = structlog.get_logger(__name__)
 _DEBOUNCE: Final = 0.1
 _RETRY_FIRST: Final = 1.0
 _RETRY_LAST: Final = 5.0
-_VOID_ROUNDS: Final = 10
-_VOID_AT_ONCE: Final = 8
 _PROVE: Final = "Prove"
 
 
@@ -69,7 +68,7 @@ class _Stored:
 class GuardKeeper:
     """Proves at intervals and on request. Lives in the main loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it proves for, how often, and whom it tells
         self,
         kube: Kube,
         installation: Installation,
@@ -77,17 +76,19 @@ class GuardKeeper:
         *,
         interval: float,
         settle: float,
+        now: Callable[[], datetime],
         proven: Callable[[], None],
         fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
     ) -> None:
         self._kube = kube
-        self._prover = Prover(kube, installation)
+        self._prover = Prover(kube, installation, now)
+        self._now = now
         self._installation = installation
         self._ticks = ticks
         self._interval = interval
         self._settle = settle
         self._proven = proven
-        self._fallen = fallen
+        self._voider = Voider(kube, installation, now, fallen, again=interval)
         self._asked = asyncio.Event()
         self._down = False
         self._covered: Tick | None = None
@@ -102,6 +103,8 @@ class GuardKeeper:
         """How often the guards were found not to be in force, or not those that were recorded."""
         self.made_void = 0
         """How many grants were made void."""
+        self.void = NONE
+        """Which grants are void by name, as it is recorded."""
 
     def covers(self, seen: Tick) -> bool:
         """Tell whether a version that was seen at this tick may be judged (invariant 1)."""
@@ -138,8 +141,9 @@ class GuardKeeper:
         try:
             proof = await self._prover.prove()
             stored = await self._read()
-            if untouched_since(stored.record, proof):
-                await self._write(stored, new_record(proof, proof.floor, _now()))
+            if stored.record is not None and untouched_since(stored.record, proof):
+                void = await self._voider.try_again(stored.record.void)
+                await self._write(stored, new_record(proof, proof.floor, self._now(), void))
                 self._covered = began
             else:
                 self._covered = None
@@ -170,8 +174,9 @@ class GuardKeeper:
         if (again := await self._prover.prove()).fingerprint != proof.fingerprint:
             message = "the guards of grants were changed while they were proven: proving again"
             raise UnprovenError(message)
-        version, count = await self._void(after)
-        await self._write(stored, new_record(again, version, _now()))
+        known = stored.record.void if stored.record else NONE
+        version, count, void = await self._voider.make_void(after, known)
+        await self._write(stored, new_record(again, version, self._now(), void))
         self.made_void += count
         if before is not None:
             self.falls += not self._down
@@ -179,41 +184,6 @@ class GuardKeeper:
             self.tell(Told("Warning", _PROVE, "GuardChanged", note))
         tell = _LOG.warning if count else tell
         tell("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
-
-    async def _void(self, after: int) -> tuple[int, int]:
-        """Make void what is newer. Returns the version of a list of which nothing newer is left, and how many fell."""
-        count = 0
-        for _ in range(_VOID_ROUNDS):
-            listed = await self._kube.list(GRANTS_PATH)
-            falling = [grant for grant in listed.items if must_void(grant, after, self._installation, _now())]
-            moved = False
-            for start in range(0, len(falling), _VOID_AT_ONCE):
-                batch = falling[start : start + _VOID_AT_ONCE]
-                results = await asyncio.gather(*(self._void_one(grant) for grant in batch))
-                count += results.count("void")
-                moved = moved or "moved" in results
-            if not moved:
-                return listed.version, count
-            # Somebody wrote one between list and write, so its new version was judged by nobody: list again.
-        message = "grants move faster than they can be made void: trying again"
-        raise UnprovenError(message)
-
-    async def _void_one(self, grant: Object) -> Literal["void", "gone", "moved"]:
-        metadata = grant["metadata"]
-        name = f"{metadata['namespace']}/{metadata['name']}"
-        status = voided(grant, _now())
-        answer = await self._kube.apply_status("ApprovalGrant", grant, status)
-        if answer.ok:
-            self._fallen(grant, status)
-            _LOG.warning("grant made void", grant=name, version=metadata["resourceVersion"])
-            return "void"
-        if answer.missing or answer.conflict:
-            return "gone" if answer.missing else "moved"
-        message = (
-            f"grant {name} must be made void and cannot be: {answer.message}. Nothing is approved until it is; delete"
-            " its namespace, or what refuses the write"
-        )
-        raise UnprovenError(message)
 
     async def _read(self) -> _Stored:
         answer = await self._kube.get(f"{self._config_maps}/{GUARD_CONFIG_MAP}")
@@ -237,6 +207,7 @@ class GuardKeeper:
         if not answer.ok:
             message = f"the proof cannot be recorded in ConfigMap {GUARD_CONFIG_MAP}: {answer.message}"
             raise UnprovenError(message)
+        self.void = record.void
 
     def _fell(self, problem: str) -> None:
         """Count and tell once that the guards are not in force, until they are again."""
@@ -256,7 +227,3 @@ class GuardKeeper:
             else:
                 _LOG.error("the guard of grants is not proven: nothing is approved", problem=problem)
         self.problem = problem
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -47,6 +47,7 @@ class Health:
     def __init__(self) -> None:
         self.leading = False
         self.problem: Callable[[], str | None] = lambda: None
+        self.clock: Callable[[], str | None] = lambda: None
         self.keys: Callable[[], str | None] = lambda: None
         self.certificates: Callable[[], str | None] = lambda: None
         self.not_after: Callable[[], datetime | None] = lambda: None
@@ -59,6 +60,7 @@ class Health:
         body = {
             "leading": self.leading,
             "guard": self.problem() or "proven" if self.leading else "not ours to prove",
+            "clock": self.clock() or "as it should be" if self.leading else "not ours to judge by",
             "keys": self.keys() or "as they should be" if self.leading else "not ours to keep",
             "certificates": self.certificates() or "as they should be" if self.leading else "not ours to keep",
             "certificateNotAfter": None if (ends := self.not_after()) is None else ends.isoformat(),

@@ -1,7 +1,7 @@
 """The operator's only client of the API server, but for kopf's watches: raw JSON out, an `Answer` back.
 
 Holds: every call has a time limit; no call is repeated here; an answer is a value whatever its status, only the lack
-of one raises (`UnreachableError`); a write is sent only while the lease holds.
+of one raises (`UnreachableError`); a write is sent only while the lease holds; every answer tells the time (`clock`).
 """
 
 import asyncio
@@ -15,9 +15,12 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.client.rest import RESTClientObject, RESTResponse
 
 from bailiwick_api.access import Access, AccessError
+from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.serverclock import ServerClock, read_date
 
 FIELD_MANAGER: Final = "bailiwick-operator"
 POLICIES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{ENDPOINT_POLICIES}"
@@ -25,6 +28,8 @@ GRANTS_PATH: Final = f"/apis/{GROUP}/{VERSION}/{APPROVAL_GRANTS}"
 _APPLY: Final = "application/apply-patch+yaml"
 _JSON_PATCH: Final = "application/json-patch+json"
 _PAGE: Final = 500
+# For calls of the election library, which has no limit of its own; every call of ours has one.
+_LONGEST_SECONDS: Final = 300.0
 
 Object = dict[str, Any]
 Kind = Literal["EndpointPolicy", "ApprovalGrant"]
@@ -75,13 +80,50 @@ class Listed:
     version: int
 
 
+class _Connections(RESTClientObject):
+    """The connections of the client, the election library's calls included. `clock` is told the time of each answer.
+
+    The library's own request writes bodies as ASCII, which a server-side apply does not read (see `bodies`).
+    """
+
+    def __init__(self, configuration: Configuration, clock: ServerClock) -> None:
+        super().__init__(configuration)
+        self._clock = clock
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        body: object = None,
+        post_params: object = None,  # noqa: ARG002 - likewise
+        _request_timeout: float | None = None,
+    ) -> RESTResponse:
+        if self.pool_manager is None:
+            self.pool_manager = self._create_pool_manager()
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        data = None if body is None else encoded(body)
+        limits = aiohttp.ClientTimeout(total=_request_timeout or _LONGEST_SECONDS)
+        began = self._clock.monotonic()
+        response = await self.pool_manager.request(method, url, headers=sent, data=data, timeout=limits)
+        self._clock.heard(read_date(response.headers.get("Date")), began)
+        return RESTResponse(response)
+
+
 class Kube:
     """Calls as the operator's service account. Close it when done.
 
-    `may_write` is asked before every write: a process that slept through its lease must not wake up writing.
+    `may_write` is asked before every write: a process that slept through its lease must not wake up writing. `clock` is
+    told the time of every answer.
     """
 
-    def __init__(self, access: Access, timeout: float, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        access: Access,
+        timeout: float,
+        may_write: Callable[[], bool] = lambda: True,
+        clock: ServerClock | None = None,
+    ) -> None:
         self._access = access
         self._timeout = timeout
         self._may_write = may_write
@@ -93,8 +135,11 @@ class Kube:
         configuration.api_key["BearerToken"] = "set before each call by the hook"
         # Typed by its default alone, None.
         configuration.refresh_api_key_hook = self._refresh  # type: ignore[assignment]
+        self.clock: Final = clock or ServerClock()
+        """Ours beside the API server's."""
         self.client: Final = ApiClient(configuration)
         """For the election library, which wants one; it asks for the token as we do."""
+        self.client.rest_client = _Connections(configuration, self.clock)
 
     async def close(self) -> None:
         """Close the connections."""

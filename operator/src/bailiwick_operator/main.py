@@ -16,6 +16,7 @@ import structlog
 from bailiwick_api.access import Access, AccessError, access
 from bailiwick_operator import logs
 from bailiwick_operator.certificates import External, Keeper, SelfManaged
+from bailiwick_operator.clock import Clock
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import Watch
@@ -107,29 +108,32 @@ async def _lead(
     health: Health,
     stop: asyncio.Event,
 ) -> None:
-    ticks = Ticks()
+    ticks, clock = Ticks(), Clock(kube.clock)
     replicas: Replicas = (
         Named(settings.replicas)
         if settings.replicas
         else OfService(kube, settings.installation.namespace, settings.webhook_service)
     )
-    reconciler = Reconciler(kube, settings, ticks, replicas, asker)
+    reconciler = Reconciler(kube, settings, ticks, replicas, asker, clock)
     guard = GuardKeeper(
         kube,
         settings.installation,
         ticks,
         interval=settings.proof_interval,
         settle=settings.guard_settle,
+        now=clock.now,
         proven=reconciler.granting.proven,
         fallen=reconciler.writer.fallen,
     )
-    guard.tell = partial(reconciler.events.tell_of_guard, settings.installation.namespace)
+    guard.tell = clock.tell = partial(reconciler.events.tell_of_guard, settings.installation.namespace)
+    clock.agree_again = reconciler.granting.clocks_agree
     reconciler.granting.guard = guard
     keys = KeyKeeper(kube, settings.installation, settings.key_rotation, interval=settings.key_interval)
     certificates = _certificates(settings, kube)
     health.leading = True
-    health.metrics.leader = Leader(guard, keys, reconciler)
+    health.metrics.leader = Leader(guard, keys, reconciler, clock)
     health.problem = lambda: guard.problem
+    health.clock = lambda: clock.problem
     health.keys = lambda: keys.problem
     health.certificates, health.not_after = lambda: certificates.problem, lambda: certificates.not_after
     health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)
@@ -140,6 +144,7 @@ async def _lead(
     watch = Watch(where, partial(_served, kube), *sinks)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_hold(leadership, stop))
+        tasks.create_task(clock.run())
         tasks.create_task(guard.run())
         tasks.create_task(keys.run())
         tasks.create_task(certificates.run())

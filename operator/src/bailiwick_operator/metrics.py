@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric as Family
 from prometheus_client.registry import Collector
 
+from bailiwick_operator.clock import Clock
 from bailiwick_operator.guard import GuardKeeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.reconciler import Reconciler
@@ -50,6 +51,21 @@ VOIDED: Final = Metric(
     "counter",
     "Grants that were made void, since nobody can tell whether the guards let them in.",
 )
+NAMED: Final = Metric(
+    "bailiwick_operator_grants_void_by_name",
+    "gauge",
+    "Grants, or whole namespaces of them, that are void and whose status cannot say so, since it cannot be written.",
+)
+CLOCK: Final = Metric(
+    "bailiwick_operator_clock_agrees",
+    "gauge",
+    "1 while the operator's clock is within 30 s of the API server's; at 0 nothing is approved, expired or deleted.",
+)
+AHEAD: Final = Metric(
+    "bailiwick_operator_clock_ahead_seconds",
+    "gauge",
+    "Seconds by which the operator's clock is ahead of the API server's; negative: behind.",
+)
 KEYS: Final = Metric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are as they should be.")
 OBJECTS: Final = Metric("bailiwick_operator_objects", "gauge", "Objects that are known.", (("kind", _KINDS),))
 WRITES: Final = Metric(
@@ -74,7 +90,9 @@ DROPPED: Final = Metric(
     "Kubernetes Events that were not written, since a namespace had had its share.",
 )
 
-METRICS: Final = (*(LEADING, GUARD, FALLS, VOIDED, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),)
+METRICS: Final = (
+    *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,7 @@ class Leader:
     guard: GuardKeeper
     keys: KeyKeeper
     reconciler: Reconciler
+    clock: Clock
 
 
 class Metrics(Collector):
@@ -105,9 +124,13 @@ class Metrics(Collector):
         if self.leader is None:
             return
         guard, keys, reconciler = self.leader.guard, self.leader.keys, self.leader.reconciler
+        clock = self.leader.clock
         yield _gauge(GUARD, [((), guard.problem is None)])
         yield _counter(FALLS, [((), guard.falls)])
         yield _counter(VOIDED, [((), guard.made_void)])
+        yield _gauge(NAMED, [((), len(guard.void))])
+        yield _gauge(CLOCK, [((), clock.problem is None)])
+        yield _gauge(AHEAD, [((), math.nan if clock.ahead is None else clock.ahead)])
         yield _gauge(KEYS, [((), keys.problem is None)])
         known = zip(_KINDS, (reconciler.policies, reconciler.grants), strict=True)
         yield _gauge(OBJECTS, [((kind,), len(inventory)) for kind, inventory in known])

@@ -5,7 +5,8 @@ where every guard refused its dry run with its own message. What is recorded and
 """
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -34,8 +35,9 @@ class UnprovenError(Exception):
 class Prover:
     """Asks the API server. Two proofs never run at once."""
 
-    def __init__(self, kube: Kube, installation: Installation) -> None:
+    def __init__(self, kube: Kube, installation: Installation, now: Callable[[], datetime]) -> None:
         self._kube = kube
+        self._now = now
         self._installation = installation
         self._grants = f"/apis/{API_VERSION}/namespaces/{installation.namespace}/{APPROVAL_GRANTS}"
         self._canary = f"{self._grants}/{CANARY_GRANT}"
@@ -56,7 +58,7 @@ class Prover:
         return Proof(fingerprint(objects), store["metadata"]["uid"], floor)
 
     async def _probe(self) -> None:
-        now = datetime.now(UTC)
+        now = self._now()
         await self._ensure_canary(now)
         asked = probes(self._installation, now)
         answers = await asyncio.gather(*(self._ask(probe) for probe in asked))

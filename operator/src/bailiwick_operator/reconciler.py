@@ -7,17 +7,19 @@ fails never holds up the others.
 import asyncio
 import random
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from bailiwick_engine.acceptance import Judged
+from bailiwick_engine.budget import Excess
+from bailiwick_operator.clock import Clock
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.granting import Granting
 from bailiwick_operator.inventory import Inventory, Key, Object, Seen, Ticks, key_of
+from bailiwick_operator.judging import Judging
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
 from bailiwick_operator.programming import Programming
 from bailiwick_operator.reconcile import endpointpolicy, programmed
@@ -31,28 +33,27 @@ _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4
 _FIRST_LIST_SECONDS: Final = 2.0
 _AFTER_LIST_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """The compilation of one generation of a policy."""
-
-    generation: int
-    judged: Judged
+_LOOK_SECONDS: Final = 0.25
+_FROM_THE_FIRST: Final[tuple[Key | None, datetime | None]] = (None, None)
 
 
 class Reconciler:
     """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker) -> None:
+    def __init__(
+        self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker, clock: Clock
+    ) -> None:
         self._kube = kube
+        self._clock = clock
         self._issuers = settings.issuers
-        self._queue: WorkQueue[Work] = WorkQueue()
-        self._expiries: Expiries[Work] = Expiries(self._queue.add)
+        self._queue: WorkQueue[Work] = WorkQueue(lambda work: work.namespace)
+        self._expiries: Expiries[Work] = Expiries(self._queue.add, clock.now)
         self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
-        self.events: Final = Events(kube, settings.identity)
+        self.events: Final = Events(kube, settings.identity, now=clock.now)
         self.writer: Final = Writer(kube, self.events)
-        self._compiled: dict[str, _Compiled] = {}
+        self._judging: Final = Judging(settings.budget, lambda: self.policies, self._policy_judged)
+        # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
+        self._looked: dict[Work, tuple[Key, datetime | None]] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
         self._listed_anew = asyncio.Event()
         self.ghosts = 0
@@ -71,6 +72,7 @@ class Reconciler:
             self._expiries,
             settings.keeping,
             self._queue.add,
+            clock=clock,
         )
 
     async def run(self, relist: float) -> None:
@@ -86,6 +88,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WORKERS):
                 tasks.create_task(self._queue.work(self._look))
+            tasks.create_task(self._judging.run())
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._programming.run())
             tasks.create_task(self.events.run())
@@ -156,15 +159,20 @@ class Reconciler:
         keys = self._endpoints.setdefault(endpoint, set())
         if self.policies.get(key_of(body)) is None:
             keys.discard(key_of(body))
-            self._compiled.pop(body["metadata"]["uid"], None)
+            self._judging.gone(body)
             self._programming.forget(body["metadata"]["uid"])
         else:
             keys.add(key_of(body))
         if not keys:
             del self._endpoints[endpoint]
             self._expiries.set(Work("EndpointPolicy", *endpoint), None)
+        # A look at the others: of this one nothing is known before it is judged.
         self._queue.add(Work("EndpointPolicy", *endpoint))
+        self._judging.changed(key_of(body))
         self.granting.endpoint_changed(*endpoint)
+
+    def _policy_judged(self, body: Object) -> None:
+        self._queue.add(Work("EndpointPolicy", body["metadata"]["namespace"], endpointpolicy.endpoint_of(body)))
 
     def _grant_changed(self, body: Object) -> None:
         self._queue.add(Work("ApprovalGrant", *key_of(body)))
@@ -182,53 +190,67 @@ class Reconciler:
         keys = sorted(self._endpoints.get((work.namespace, work.name), ()))
         found = [seen for key in keys if (seen := self.policies.get(key)) is not None]
         policies = [seen for seen in found if endpointpolicy.endpoint_of(seen.body) == work.name]
+        judged = [self._judging.of(seen.body) for seen in policies]
         carriers = tuple(
             seen.body["metadata"]["name"] for seen in policies if endpointpolicy.carries_settings(seen.body)
         )
-        principals = {
-            issuer
-            for seen in policies
-            if endpointpolicy.carries_settings(seen.body)
-            for issuer in self._judge(seen).people.principals
-        }
-        wakes, refused = [], []
-        for seen in policies:
-            uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
-            serving = self._programming.serving(uid, generation)
-            observed = endpointpolicy.Observed(self._judge(seen), carriers, serving, principals, self._issuers)
-            outcome = endpointpolicy.reconcile(seen.body, observed, _now())
-            if outcome.asks:
-                self._programming.want(uid, generation, work)
-            else:
-                self._programming.forget(uid)
+        principals: set[str] = set()
+        for seen, one in zip(policies, judged, strict=True):
+            if endpointpolicy.carries_settings(seen.body):
+                if one is None:
+                    # Whoever may be acted for, all of them are told by that: looked at again once it is judged.
+                    return
+                principals |= one[0].people.principals
+        last, wake = self._looked.pop(work, _FROM_THE_FIRST)
+        refused, until = [], time.monotonic() + _LOOK_SECONDS
+        for seen, one in zip(policies, judged, strict=True):
+            key = key_of(seen.body)
+            if one is None or (last is not None and key <= last):
+                continue
+            outcome, why = await self._look_at_policy(work, seen, one, carriers, principals)
             if outcome.wake is not None:
-                wakes.append(outcome.wake)
-            if outcome.status is not None:
-                try:
-                    await self.writer.write("EndpointPolicy", self.policies, seen, outcome.status)
-                except RetryError as error:
-                    # One that is refused must not keep its siblings from being told.
-                    refused.append(str(error))
-            # Compiling is pure CPU: the lease and the probes must get their turn between two policies.
+                wake = outcome.wake if wake is None else min(wake, outcome.wake)
+            if why is not None:
+                # One that is refused must not keep its siblings from being told.
+                refused.append(why)
+            if time.monotonic() >= until and not refused and seen is not policies[-1]:
+                # Others wait; it goes on from here when it is this one's turn again.
+                self._looked[work] = (key, wake)
+                self._queue.add(work)
+                return
+            # The lease and the probes must get their turn between two policies.
             await asyncio.sleep(0)
-        self._expiries.set(work, min(wakes, default=None))
+        self._expiries.set(work, wake)
         if refused:
             raise RetryError("; ".join(refused))
 
-    def _judge(self, seen: Seen) -> Judged:
-        metadata = seen.body["metadata"]
-        known = self._compiled.get(metadata["uid"])
-        if known is None or known.generation != metadata["generation"]:
-            known = _Compiled(metadata["generation"], endpointpolicy.judge(seen.body))
-            self._compiled[metadata["uid"]] = known
-        return known.judged
+    async def _look_at_policy(
+        self,
+        work: Work,
+        seen: Seen,
+        judged: tuple[Judged, Excess | None],
+        carriers: tuple[str, ...],
+        principals: set[str],
+    ) -> tuple[endpointpolicy.Outcome, str | None]:
+        """Tell a policy how it stands. Returns the outcome, and why the status could not be written, if so."""
+        uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
+        serving = self._programming.serving(uid, generation)
+        observed = endpointpolicy.Observed(judged[0], carriers, serving, principals, self._issuers, judged[1])
+        outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
+        if outcome.asks:
+            self._programming.want(uid, generation, work)
+        else:
+            self._programming.forget(uid)
+        if outcome.status is None:
+            return outcome, None
+        try:
+            await self.writer.write("EndpointPolicy", self.policies, seen, outcome.status)
+        except RetryError as error:
+            return outcome, str(error)
+        return outcome, None
 
     def _carriers(self, namespace: str, endpoint: str) -> tuple[Key, ...]:
         found = (self.policies.get(key) for key in sorted(self._endpoints.get((namespace, endpoint), ())))
         return tuple(
             key_of(seen.body) for seen in found if seen is not None and endpointpolicy.carries_settings(seen.body)
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

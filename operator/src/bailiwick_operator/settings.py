@@ -17,6 +17,7 @@ from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.budget import Budget
 from bailiwick_operator import issuers
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import Rotation
@@ -32,6 +33,10 @@ _MODES: Final = ("self-managed", "external")
 _DAY: Final = 86400
 _LONGEST_ROTATION: Final = 315_360_000  # ten years: a sum of times must stay a time
 _LONGEST_AUTHORITY: Final = 3 * _LONGEST_ROTATION
+_BUDGETS: Final = (
+    *("budget_bytes", "namespace_budget_bytes", "policy_budget_bytes"),
+    *("namespace_policies", "namespace_spec_bytes"),
+)
 _JITTER: Final = 1.2  # of the election library, which wants this many retries within the deadline
 
 
@@ -71,6 +76,7 @@ class Settings:
     tls_mode: TlsMode = "self-managed"
     certificates: Terms = Terms(frozenset())  # noqa: RUF009 - frozen
     certificate_interval: float = 10.0
+    budget: Budget = Budget()  # noqa: RUF009 - frozen
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -120,6 +126,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             timedelta(seconds=options.ca_settle_seconds),
         ),
         certificate_interval=options.certificate_interval,
+        budget=Budget(
+            options.budget_bytes,
+            options.namespace_budget_bytes,
+            options.policy_budget_bytes,
+            options.namespace_policies,
+            options.namespace_spec_bytes,
+        ),
     )
 
 
@@ -159,6 +172,7 @@ def _wrong(options: argparse.Namespace) -> str | None:
         ),
         "--grants-kept-per-policy must not be negative": options.grants_kept_per_policy < 0,
         "--guard-settle must not be negative": options.guard_settle < 0,
+        "a budget must not be negative": any(getattr(options, name) < 0 for name in _BUDGETS),
         "needed: --key-rotation-seconds > --key-publish-seconds, which is at least 1": not (
             _LONGEST_ROTATION >= options.key_rotation_seconds > options.key_publish_seconds >= 1
         ),
@@ -302,6 +316,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="FILE",
         help="the decision point's file of issuers, to tell policies which gate people whom nobody knows",
     )
+    usual = Budget()
+    number("budget-bytes", int, usual.total, "what all policies may take once compiled, as the decision point has it")
+    number("namespace-budget-bytes", int, usual.namespace, "the same of one namespace, 0 for no limit")
+    number("policy-budget-bytes", int, usual.policy, "the same of one policy")
+    number(
+        "namespace-policies", int, usual.policies, "policies that a namespace may have, as the decision point has it"
+    )
+    number("namespace-spec-bytes", int, usual.text, "bytes of JSON that a namespace's specs may have together")
     number("health-port", int, 0, "port of /healthz and /metrics, 0 for none")
     parser.add_argument(
         "--log-level",

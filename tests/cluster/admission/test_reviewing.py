@@ -14,6 +14,7 @@ from bailiwick_api.admission import WEBHOOK, policies
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES, GROUP
 from demo.ground import KUBECTL, output
 from demo.stack import DecisionPoint
+from localcluster import process
 from localcluster.rest import Answer, Rest
 from support.admission.registering import registered, registration
 from support.admission.reviews import large
@@ -260,12 +261,23 @@ def test_a_policy_as_large_as_the_schema_allows_is_stored_in_time(pdp: Bailiwick
     accepted(pdp.callers.admin.create(body))
 
 
+def test_a_policy_that_would_take_too_much_is_not_stored(pdp: Bailiwick, reviewed: str) -> None:
+    body = large(64, 16, 600, reviewed)
+    body["spec"]["endpoint"] = "large"
+    said = refusal(pdp.callers.admin.create(body))
+    assert "OverBudget: the policy takes 83.4 MiB once it is compiled, and a policy may take 16.0 MiB" in said
+    assert "shorten its conditions, or part it into several policies" in said
+
+
 def test_a_policy_that_takes_too_long_is_not_stored(
-    pdp: Bailiwick, tenants: Tenants, point: DecisionPoint, certificate: tuple[Path, Path]
+    pdp: Bailiwick, tenants: Tenants, flags: tuple[str, ...], certificate: tuple[Path, Path]
 ) -> None:
     admin, namespace = pdp.callers.admin, tenants.namespaces.make("hurried")
     body = large(64, 16, 1200, namespace)
-    with registered(admin, registration(point.admission_port, certificate[0], namespace, timeout=1), namespace):
+    # Nothing takes as long as that within the usual budget.
+    boundless = pdp.start_point(*flags, *(f"--{each}budget-bytes=0" for each in ("", "namespace-", "policy-")))
+    raw = registration(boundless.admission_port, certificate[0], namespace, timeout=1)
+    with registered(admin, raw, namespace):
         # Dry: had it passed, every decision point would be busy with it for seconds.
         answer = admin.create(body, dry_run=True)
         assert answer.status == 500
@@ -273,3 +285,4 @@ def test_a_policy_that_takes_too_long_is_not_stored(
         assert "unable to return a response in the time allotted" in answer.message
         # The next one is judged all the same, once the worker is free.
         until(lambda: admin.create(policy(namespace, "next"), dry_run=True).ok, "it goes on")
+    process.stop([boundless.process.id])

@@ -148,7 +148,12 @@ def now() -> datetime:
 
 
 def configuration(installed: Installation) -> Object:
-    service = {"name": installed.webhook_name, "namespace": installed.namespace, "path": "/admission/validate"}
+    service = {
+        "name": installed.webhook_name,
+        "namespace": installed.namespace,
+        "path": "/admission/validate",
+        "port": 9443,
+    }
     rule = {
         "apiGroups": ["bailiwick.dev"],
         "apiVersions": ["v1alpha1"],

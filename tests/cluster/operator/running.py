@@ -12,14 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from support.shifted import Shifter
 from support.waiting import until
 
 
 class Operator:
-    """One process. Also a context manager that starts it, waits until it leads, and stops it."""
+    """One process. Also a context manager that starts it, waits until it leads, and stops it.
 
-    def __init__(self, kubeconfig: Path, log: Path, flags: Sequence[str] = ()) -> None:
-        self._argv = [sys.executable, "-m", "bailiwick_operator", "--kubeconfig", str(kubeconfig), *flags]
+    `clock` is its wall clock, where that is another than the machine's.
+    """
+
+    def __init__(self, kubeconfig: Path, log: Path, flags: Sequence[str] = (), clock: Shifter | None = None) -> None:
+        name = "bailiwick_operator"
+        command = [sys.executable, "-m", name] if clock is None else clock.argv(name)
+        self._argv = [*command, "--kubeconfig", str(kubeconfig), *flags]
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -107,11 +113,10 @@ class NewOperator:
         self._common = common
         self._made: list[Operator] = []
 
-    def __call__(self, *flags: str, kubeconfig: Path | None = None) -> Operator:
+    def __call__(self, *flags: str, kubeconfig: Path | None = None, clock: Shifter | None = None) -> Operator:
         """Describe one more, not yet started."""
-        operator = Operator(
-            kubeconfig or self._kubeconfig, self._logs / f"{len(self._made)}.log", (*self._common, *flags)
-        )
+        log = self._logs / f"{len(self._made)}.log"
+        operator = Operator(kubeconfig or self._kubeconfig, log, (*self._common, *flags), clock)
         self._made.append(operator)
         return operator
 

@@ -4,7 +4,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -14,7 +14,7 @@ from localcluster import process
 from support import injected
 from support.faultproxy import FaultProxy
 from support.injected import Act, Exchange, Held, Reply
-from support.objects import later
+from support.objects import later, stamp
 from support.pdp.asking import Said
 from support.pdp.running import API_SECONDS, Bailiwick
 from support.pdp.tenant import RULES, Tenant, Tenants
@@ -122,7 +122,8 @@ def test_a_connection_that_broke_once_costs_at_most_the_call(
 @pytest.mark.invariant(12)
 def test_ab_11_a_grant_that_ended_a_second_ago_is_expired(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "ended")
-    faults.on("GET", GRANT, injected.altered({"status.notAfterTime": later(seconds=-1)}))
+    times = {"metadata.creationTimestamp": -20, "status.approvedTime": -15, "status.notAfterTime": -1}
+    faults.on("GET", GRANT, injected.altered({path: later(seconds=by) for path, by in times.items()}))
     answer = tenant.ask("customers.export", "ended")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "approval_expired", 0)
 
@@ -134,6 +135,39 @@ def test_ab_11_an_approval_from_the_future_is_a_clock_that_is_off(tenant: Tenant
     faults.on("GET", GRANT, injected.altered(ahead))
     answer = tenant.ask("customers.export", "future")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "clock_skew", 0)
+
+
+# As an operator stamps it whose clock is ten minutes behind: the approval may have come after its deadline.
+IMPLAUSIBLE: Final = {
+    "approved a minute before it was made": {"approvedTime": -60, "notAfterTime": 500},
+    "approved a second before it was made": {"approvedTime": -1, "notAfterTime": 590},
+    "over when it was approved": {"approvedTime": 25, "notAfterTime": 25},
+    "open longer than was asked for": {"notAfterTime": 700},
+}
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize("what", IMPLAUSIBLE)
+def test_ab_11_times_that_do_not_fit_the_creation_serve_nobody(tenant: Tenant, faults: FaultProxy, what: str) -> None:
+    name = tenant.approved("customers.export", what.replace(" ", "-"))
+    made = datetime.fromisoformat(tenant.grant(name)["metadata"]["creationTimestamp"])
+    times = {f"status.{key}": stamp(made + timedelta(seconds=by)) for key, by in IMPLAUSIBLE[what].items()}
+    faults.on("GET", GRANT, injected.altered(times))
+    answer = tenant.ask("customers.export", what.replace(" ", "-"))
+    assert (answer.decision, answer.reason, tenant.uses(name)) == (False, UNVERIFIABLE, 0)
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize(("by", "reason"), [(31, UNVERIFIABLE), (-3600, UNVERIFIABLE), (29, "allowed")])
+def test_ab_11_a_deadline_that_the_creation_does_not_bear_out_serves_nobody(
+    tenant: Tenant, faults: FaultProxy, by: int, reason: str
+) -> None:
+    name = tenant.approved("customers.export", f"deadline{by}")
+    made = datetime.fromisoformat(tenant.grant(name)["metadata"]["creationTimestamp"])
+    until_ = stamp(made + timedelta(seconds=3600 + by))
+    faults.on("GET", GRANT, injected.altered({"spec.request.pendingUntilTime": until_}))
+    assert tenant.ask("customers.export", f"deadline{by}").reason == reason
+    assert tenant.uses(name) == int(reason == "allowed")
 
 
 @pytest.mark.invariant(10)

@@ -5,10 +5,11 @@ from typing import Final
 
 import pytest
 
+from demo.stack import DecisionPoint
 from support import injected
 from support.faultproxy import FaultProxy
 from support.installing import accepted
-from support.pdp.running import API_SECONDS
+from support.pdp.running import API_SECONDS, readiness
 from support.pdp.tenant import Tenant, Tenants
 from support.waiting import until
 
@@ -38,6 +39,27 @@ def test_an_api_server_that_hangs_makes_the_request_unavailable_in_time(tenant: 
     began = time.monotonic()
     assert tenant.submit("customers.export", "hangs").status == 503
     assert time.monotonic() - began < API_SECONDS + 5
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize("seconds", [-600.0, -40.0, 40.0, 600.0])
+def test_ab_11_a_decision_point_whose_clock_is_off_opens_nothing(
+    tenant: Tenant, faults: FaultProxy, behind: DecisionPoint, seconds: float
+) -> None:
+    before = len(tenant.grants())
+    for method in ("GET", "POST"):
+        faults.on(method, "", injected.skew(seconds), times=None)
+    answer = tenant.submit("customers.export", f"skewed{seconds}")
+    assert (answer.status, len(tenant.grants())) == (400, before)
+    assert "clocks of the decision point and of the API server" in answer.body["detail"]
+    told = readiness(behind)[1]["clock"]
+    # The API server is ahead of us where its answers are.
+    way = "behind" if seconds > 0 else "ahead of"
+    assert (told["agrees"], f"{way} the API server's clock" in told["why"]) == (False, True)
+    faults.clear()
+    # What is heard next is right, and nothing has to be started again.
+    assert tenant.submit("customers.export", f"skewed{seconds}").status == 202
+    assert readiness(behind)[1]["clock"] == {"agrees": True, "why": ""}
 
 
 @pytest.mark.parametrize("code", [403, 422])

@@ -56,7 +56,7 @@ def of_another(tenant: Tenant) -> asking.Said:
 
 def refused(point: DecisionPoint) -> float:
     text = requests.get(f"{point.status_url}/metrics", timeout=10).text
-    found = re.search(r'^bailiwick_requests_overloaded_total\{why="share"\} (\S+)$', text, re.MULTILINE)
+    found = re.search(r'^bailiwick_requests_overloaded_total\{who="enforcers",why="share"\} (\S+)$', text, re.MULTILINE)
     assert found is not None
     return float(found[1])
 

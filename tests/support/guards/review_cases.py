@@ -12,6 +12,8 @@ from support.objects import AGENT, DIGEST, OTHER_DIGEST, STEP, Object, adding_re
 
 _OWNERS = "a grant has no owner references and no finalizers"
 _LABELS = "labels of a grant are immutable"
+_ANNOTATIONS = "annotations of a grant change only while it is pending, by whoever wrote it by hand"
+_FIELDS = "managedFields alone change only while the grant is pending, by whoever wrote it by hand"
 _APPEND = "reviews are append-only"
 _ONE = "one review at a time"
 _REVOKED = "the grant is revoked"
@@ -34,8 +36,8 @@ _TWO_GROUPS: Final = [step(groups=["crm-owners", "sec-oncall"])]
 _SYSTEM_STEP: Final = [step(kind="System")]
 
 
-def adding(path: str, value: object, who: str = "carol", **metadata: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401
-    """Return a patch of a stored grant that was born with this metadata."""
+def adding(path: str, value: object, who: str = "eve", **metadata: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401
+    """Return a patch of a grant that eve wrote by hand, born with this metadata; by default her own."""
 
     def ask(ground: Ground) -> Ask:
         body = ground.by_hand()
@@ -105,6 +107,20 @@ def as_subject(ground: Ground) -> Ask:
     return ground.review(stored, ROBOT)
 
 
+def annotating(stored: Object, who: str) -> Ask:
+    return Ask(who, "patch", stored, [{"op": "add", "path": "/metadata/annotations", "value": {"note": "none"}}])
+
+
+def owning(stored: Object, who: str) -> Ask:
+    """Return an apply that changes nothing, but says that somebody else says so too."""
+    return Ask(who, "apply", stored, {"spec": {"request": {"endpoint": stored["spec"]["request"]["endpoint"]}}})
+
+
+def reviewing_and_annotating(ground: Ground) -> Ask:
+    stored = ground.stored()
+    return Ask("carol", "patch", stored, [*ground.review(stored, "carol").body, *annotating(stored, "carol").body])
+
+
 PENDING: Final = reviewing("carol")
 
 CASES: Final = (
@@ -127,7 +143,54 @@ CASES: Final = (
         _OWNERS,
         "given an owner by the operator",
         adding("/metadata/ownerReferences", [OWNER], OPERATOR),
-        adding("/metadata/annotations", {"note": "none"}, OPERATOR),
+        adding("/metadata/labels", {"team": "crm"}, OPERATOR, labels={"team": "crm"}),
+        then=_FIELDS,
+    ),
+    Case(
+        REVIEW,
+        _ANNOTATIONS,
+        "annotated by somebody else",
+        adding("/metadata/annotations", {"note": "none"}, "carol"),
+        adding("/metadata/annotations", {"note": "none"}),
+        then=_FIELDS,
+    ),
+    Case(
+        REVIEW,
+        _ANNOTATIONS,
+        "annotated, of the decision point's",
+        lambda ground: annotating(ground.opened(), "carol"),
+        lambda ground: annotating(ground.stored("carol"), "carol"),
+        then=_FIELDS,
+    ),
+    Case(
+        REVIEW,
+        _ANNOTATIONS,
+        "annotated by its author, once it is approved",
+        lambda ground: annotating(ground.in_phase("Active", ground.stored("carol")), "carol"),
+        lambda ground: annotating(ground.in_phase("Pending", ground.stored("carol")), "carol"),
+        then=_FIELDS,
+    ),
+    Case(REVIEW, _ANNOTATIONS, "annotated along with a review", reviewing_and_annotating, PENDING),
+    Case(
+        REVIEW,
+        _FIELDS,
+        "owned by somebody else",
+        lambda ground: owning(ground.stored(), "carol"),
+        lambda ground: owning(ground.stored("carol"), "carol"),
+    ),
+    Case(
+        REVIEW,
+        _FIELDS,
+        "owned by its author, once it is approved",
+        lambda ground: owning(ground.in_phase("Active", ground.stored("carol")), "carol"),
+        lambda ground: owning(ground.in_phase("Pending", ground.stored("carol")), "carol"),
+    ),
+    Case(
+        REVIEW,
+        _FIELDS,
+        "owned, of the decision point's",
+        lambda ground: owning(ground.opened(), "carol"),
+        lambda ground: Ask("carol", "apply", ground.opened(), {}),
     ),
     *(
         Case(
@@ -158,18 +221,30 @@ CASES: Final = (
             with_reviews(change, who),
             with_reviews(lambda reviews: list(reversed(reviews)), who),
             unruled=True,
+            then=then,
         )
-        for title, change, who in (
-            ("a review withdrawn by its author", lambda reviews: reviews[:1], "carol"),
-            ("a review withdrawn by another", lambda reviews: reviews[1:], "carol"),
-            ("a review withdrawn by the operator", lambda reviews: reviews[1:], OPERATOR),
+        for title, change, who, then in (
+            ("a review withdrawn by its author", lambda reviews: reviews[:1], "carol", _FIELDS),
+            ("a review withdrawn by another", lambda reviews: reviews[1:], "carol", _FIELDS),
+            ("a review withdrawn by the operator", lambda reviews: reviews[1:], OPERATOR, _FIELDS),
             (
                 "a review changed by its author",
                 lambda reviews: [reviews[0], {**reviews[1], "decision": "Deny"}],
                 "carol",
+                "",
             ),
-            ("a review changed by another", lambda reviews: [{**reviews[0], "decision": "Deny"}, reviews[1]], "carol"),
-            ("a review given a reason later", lambda reviews: [reviews[0], {**reviews[1], "reason": "late"}], "carol"),
+            (
+                "a review changed by another",
+                lambda reviews: [{**reviews[0], "decision": "Deny"}, reviews[1]],
+                "carol",
+                "",
+            ),
+            (
+                "a review given a reason later",
+                lambda reviews: [reviews[0], {**reviews[1], "reason": "late"}],
+                "carol",
+                _FIELDS,
+            ),
         )
     ),
     # Two added reviews have two authors, so one is not mine; the expression makes the better message.

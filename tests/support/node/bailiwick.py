@@ -82,7 +82,7 @@ def _webhook(namespace: str) -> dict[str, Any]:
             *("--tls-cert-file=/etc/bailiwick/tls/tls.crt", "--tls-key-file=/etc/bailiwick/tls/tls.key"),
             f"--external-url=https://{WEBHOOK}.{namespace}.svc",
         ],
-        ports=[{"name": "https", "containerPort": 8443}, *status],
+        ports=[{"name": "https", "containerPort": 8443}, {"name": "admission", "containerPort": 9443}, *status],
         readinessProbe=_probe("/readyz", "status"),
         volumeMounts=[{"name": "tls", "mountPath": "/etc/bailiwick/tls", "readOnly": True}],
     )
@@ -93,6 +93,7 @@ def _webhook(namespace: str) -> dict[str, Any]:
 def _service(namespace: str) -> dict[str, Any]:
     status = [("status" if not n else f"status-{n}", 8081 + n) for n in range(PROCESSES)]
     ports = [{"name": "https", "port": 443, "targetPort": "https"}]
+    ports += [{"name": "admission", "port": 9443, "targetPort": "admission"}]
     ports += [{"name": name, "port": port, "targetPort": name} for name, port in status]
     metadata = {"namespace": namespace, "name": WEBHOOK}
     return {

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,6 +17,8 @@ from typing import Any, Final, cast
 import yaml
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
+from bailiwick_api.voidgrants import NONE
+from bailiwick_engine.budget import Budget, Ledger
 from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile import compile_object
@@ -42,6 +45,7 @@ from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import Glance
+from bailiwick_webhook.store.waiting import Waiting
 from bailiwick_webhook.tls.context import hardened
 from support.objects import Object
 
@@ -56,10 +60,14 @@ class StaticStore:
     synced = True
     revision = "1/1"
     age = 0.0
+    clock = None
+    void = NONE
 
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]
         self.snapshot: Snapshot | None = Snapshot.of(compiled, "1")
+        self.waiting = Waiting()
+        self.ledger = Ledger(Budget())
         self.grants = Grants()
         self.keyring: Keyring = NO_KEYS
         self._served = {(policy.ref.uid, policy.ref.generation) for policy in compiled}
@@ -71,7 +79,7 @@ class StaticStore:
         return self.grants.candidates(namespace, endpoint, subject_uid, call)
 
     def glance(self) -> Glance:
-        return Glance(self.age, self.freshness, self.revision, self.guard_proven)
+        return Glance(self.age, self.freshness, self.revision, self.guard_proven, self.waiting, time.monotonic())
 
     def report(self) -> dict[str, Any]:
         return {}

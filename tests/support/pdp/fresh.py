@@ -6,9 +6,11 @@ import socket
 import ssl
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from support.pdp.tenant import Tenant
@@ -54,41 +56,48 @@ class Fresh:
     def calls(self, seconds: float, source: str = OWN, gap: float = 0.02) -> Calls:
         """Ask one call after the other for so long."""
         calls, ends = Calls(), time.monotonic() + seconds
-        trust = ssl.create_default_context(cafile=str(self.certificate))
-        request = self._request()
+        body = self.tenant.body("customers.list")
         while time.monotonic() < ends:
             began = time.monotonic()
             try:
-                status = self._ask(trust, source, request)
+                status, said = self.asked(body, source=source)
             except (OSError, http.client.HTTPException) as error:
                 calls.failed[type(error).__name__] += 1
             else:
                 if status == http.HTTPStatus.OK:
+                    assert said["decision"] is True
                     calls.seconds.append(time.monotonic() - began)
                 else:
                     calls.failed[f"{status}"] += 1
             time.sleep(gap)
         return calls
 
-    def _ask(self, trust: ssl.SSLContext, source: str, request: bytes) -> int:
-        port = urlsplit(self.url).port
+    def asked(
+        self, body: Mapping[str, Any], path: str = "evaluation", *, source: str = OWN, timeout: float = _TIMEOUT
+    ) -> tuple[int, dict[str, Any]]:
+        """Ask once; return status and body of the answer. Raises `OSError`, `http.client.HTTPException`."""
+        address = (OWN, urlsplit(self.url).port)
         with (
-            socket.create_connection((OWN, port), timeout=_TIMEOUT, source_address=(source, 0)) as plain,
-            trust.wrap_socket(plain, server_hostname=OWN) as secured,
+            socket.create_connection(address, timeout=timeout, source_address=(source, 0)) as plain,
+            _trusting(self.certificate).wrap_socket(plain, server_hostname=OWN) as secured,
         ):
-            secured.sendall(request)
+            secured.sendall(self._request(json.dumps(body).encode(), path))
             answer = http.client.HTTPResponse(secured)
             answer.begin()
-            assert answer.status != http.HTTPStatus.OK or json.loads(answer.read())["decision"] is True
-            return answer.status
+            said: dict[str, Any] = json.loads(answer.read())
+            return answer.status, said
 
-    def _request(self) -> bytes:
-        body = json.dumps(self.tenant.body("customers.list")).encode()
+    def _request(self, body: bytes, path: str) -> bytes:
         lines = [
-            f"POST {urlsplit(self.tenant.url()).path} HTTP/1.1",
+            f"POST {urlsplit(self.tenant.url(path)).path} HTTP/1.1",
             "Host: elsewhere.example",
             "Content-Type: application/json",
             f"Authorization: Bearer {self.tenant.pep}",
             f"Content-Length: {len(body)}",
         ]
         return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@cache
+def _trusting(certificate: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate))

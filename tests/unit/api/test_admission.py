@@ -42,7 +42,7 @@ def test_ab_33_it_is_for_policies_alone_in_every_version_and_not_for_their_statu
 
 def test_it_has_no_ca_bundle_which_somebody_else_writes() -> None:
     assert webhook()["clientConfig"] == {
-        "service": {"namespace": "elsewhere", "name": "decides", "path": "/admission/validate", "port": 443}
+        "service": {"namespace": "elsewhere", "name": "decides", "path": "/admission/validate", "port": 9443}
     }
 
 

@@ -149,3 +149,21 @@ def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: s
 def test_what_cannot_be_read_is_one_line(check: Check, arguments: tuple[str, ...], said: str) -> None:
     ran = check(*arguments)
     assert (ran.code, said in ran.err, ran.out) == (2, True, ""), ran
+
+
+def test_a_policy_that_is_over_budget_denies_and_says_by_how_much(check: Check) -> None:
+    conditions = [{"name": f"c{number}", "expression": " || ".join(["context.a == 1"] * 250)} for number in range(16)]
+    conditions = [{**one, "expression": f"{one['expression']} || context.b == {n}"} for n, one in enumerate(conditions)]
+    rules = [
+        rule(
+            f"r{place}",
+            conditions=[
+                {**one, "expression": one["expression"].replace("context.b", f"context.r{place}")} for one in conditions
+            ],
+        )
+        for place in range(2)
+    ]
+    ran = check("customers.list", "customer/1", rules=[*rules, rule("plain")])
+    assert (ran.code, ran.out.splitlines()[0].split()) == (2, ["deny", "policy_invalid"])
+    assert "spec: OverBudget: the policy takes" in ran.err
+    assert "and a policy may take 16.0 MiB, so that it is over by" in ran.err

@@ -24,6 +24,7 @@ from support.objects import AGENT, ENDPOINT, Object, gated_rule, policy, rule, s
 NAMESPACE: Final = "crm"
 NOW: Final = 1_900_000_000.0
 AROUND: Final = Circumstances(now=NOW)
+OPENED_AGO: Final = 1800.0
 AGENT_UID: Final = "agent-uid"
 ENFORCER: Final = ServiceAccount("system:serviceaccount:crm:crm-api", "enforcer-uid")
 THE_AGENT: Final = ServiceAccount(AGENT, AGENT_UID)
@@ -112,7 +113,7 @@ def with_context(**context: object) -> Call:
 
 
 def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Object:
-    """Return the grant that the decision point opens for a call before this gate, an hour ago for two hours."""
+    """Return the grant that the decision point opened for a call before this gate, half an hour ago."""
     assert isinstance(call.subject, Subject)
     return {
         "metadata": {
@@ -120,7 +121,7 @@ def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Obj
             "name": "agr-opened",
             "uid": "grant-uid",
             "resourceVersion": "7",
-            "creationTimestamp": at(-3600),
+            "creationTimestamp": at(-OPENED_AGO),
         },
         "spec": {
             "request": {
@@ -138,7 +139,7 @@ def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Obj
                 "display": [],
                 "steps": [step.model_dump(mode="json", exclude_none=True) for step in gate.steps],
                 "origin": "Requested",
-                "pendingUntilTime": at(3600),
+                "pendingUntilTime": at(gate.pending_seconds - OPENED_AGO),
                 "windowSeconds": gate.window_seconds,
                 "maxUses": gate.max_uses,
                 **request,

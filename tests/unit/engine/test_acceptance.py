@@ -4,7 +4,18 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, carries_settings, endpoint_of, judge, refusal
+from bailiwick_engine.acceptance import (
+    Around,
+    Judged,
+    Refusal,
+    Why,
+    carries_settings,
+    endpoint_of,
+    judge,
+    over_budget,
+    refusal,
+)
+from bailiwick_engine.budget import MIB, Excess, Limit
 from bailiwick_engine.compiled import PolicyRef
 from bailiwick_engine.keys import entity, group, service_account, user
 from bailiwick_engine.mapped import People, issuers_of
@@ -37,6 +48,59 @@ def test_what_is_wrong_with_it_comes_first_then_a_conflict_then_its_people() -> 
         told(Judged((), people=UNMAPPED), issuers={"corp": True}),
     ]
     assert [one and one.why for one in found] == [Why.INVALID, Why.CONFLICTED, Why.UNMAPPED, None]
+
+
+def test_what_is_over_budget_is_told_before_all_that_was_not_looked_at() -> None:
+    found = told(Judged(()), excess=Excess(Limit.POLICY, 17 * MIB, 0, 16 * MIB), others=["other"], issuers={})
+    assert found is not None
+    assert found.why is Why.OVER_BUDGET
+
+
+OVER: Final[dict[Limit, tuple[Excess, str]]] = {
+    Limit.POLICY: (
+        Excess(Limit.POLICY, 20 * MIB, 0, 16 * MIB),
+        (
+            "the policy takes 20.0 MiB once it is compiled, and a policy may take 16.0 MiB, so that it is over by"
+            " 4.0 MiB: shorten its conditions, or part it into several policies"
+        ),
+    ),
+    Limit.POLICIES: (
+        Excess(Limit.POLICIES, 1, 100, 100),
+        (
+            "the namespace has 100 other policies, and may have 100 in all: delete policies that are not needed, or put"
+            " the rules of several into one"
+        ),
+    ),
+    Limit.TEXT: (
+        Excess(Limit.TEXT, 2048, 99 * 1024, 100 * 1024),
+        (
+            "the spec has 2.0 KiB as JSON, and the other specs of the namespace have 99.0 KiB of the 100.0 KiB that a"
+            " namespace may have, so that it is over by 1.0 KiB: delete policies that are not needed, or shorten them"
+        ),
+    ),
+    Limit.NAMESPACE: (
+        Excess(Limit.NAMESPACE, 2 * MIB, 95 * MIB, 96 * MIB),
+        (
+            "the policy takes 2.0 MiB once it is compiled, and the other policies of the namespace take 95.0 MiB of the"
+            " 96.0 MiB that a namespace may take, so that it is over by 1.0 MiB: delete policies that are not needed,"
+            " shorten them, or ask an administrator for a larger budget"
+        ),
+    ),
+    Limit.SHARE: (
+        Excess(Limit.SHARE, 2 * MIB, 47 * MIB, 48 * MIB),
+        (
+            "the policy takes 2.0 MiB once it is compiled, and the other policies of the namespace take 47.0 MiB of the"
+            " 48.0 MiB that are its share while the decision point is full, so that it is over by 1.0 MiB: delete"
+            " policies that are not needed, shorten them, or ask an administrator for a larger budget"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", Limit)
+def test_what_is_over_budget_says_how_much_is_used_by_how_much_it_is_over_and_what_to_do(limit: Limit) -> None:
+    excess, words = OVER[limit]
+    assert over_budget(excess) == Refusal(Why.OVER_BUDGET, words)
 
 
 def test_a_policy_without_settings_is_in_conflict_with_nobody() -> None:

@@ -37,7 +37,7 @@ UNPROVEN_GUARD: Final = Circumstances(now=NOW, guard_proven=False)
 APPROVED: Final = approved(GATED)
 
 
-def variant(of: Object, name: str = "agr-other", created: float = -3600, **status: Any) -> Grant:  # noqa: ANN401 - any
+def variant(of: Object, name: str = "agr-other", created: float = -1800, **status: Any) -> Grant:  # noqa: ANN401 - any
     raw = changed(of, "metadata", {**of["metadata"], "name": name, "creationTimestamp": at(created), "uid": name})
     return read({**raw, "status": {**raw.get("status", {}), **status}})
 
@@ -46,7 +46,7 @@ def pending(**names: Any) -> Grant:  # noqa: ANN401 - as `variant`
     return variant(asked(GATED), phase="Pending", **names)
 
 
-def ended(phase: str, created: float = -3600, denied: float = -7200) -> Grant:
+def ended(phase: str, created: float = -1800, denied: float = -1000) -> Grant:
     """Return a grant that is over; a denial was so long ago that it can be asked again."""
     since = [{"type": "Denied", "status": "True", "lastTransitionTime": at(denied), "reason": "Denied"}]
     return variant(
@@ -281,7 +281,7 @@ class TestSeveralGrants:
     )
     def test_that_are_over_say_what_became_of_the_latest(self, phase: str, reason: Reason, requestable: bool) -> None:
         other = "Revoked" if phase != "Revoked" else "Denied"
-        latest, earlier = ended(phase, -10), ended(other, -20)
+        latest, earlier = ended(phase, -1790), ended(other, -1800)
         for order in ([latest, earlier], [earlier, latest]):
             verdict = verdict_of(GATED, grants=order)
             assert (verdict.reason, verdict.requestable, verdict.gate is None) == (reason, requestable, False)

@@ -9,7 +9,7 @@ import pytest
 from bailiwick_engine import grants as approval
 from bailiwick_engine.call import Call
 from support.objects import Object, changed, gated_rule
-from unit.engine.cases import CALL, NAMESPACE, NOW, approved, gate_of, governed, read
+from unit.engine.cases import CALL, NAMESPACE, NOW, OPENED_AGO, approved, gate_of, governed, read
 
 GATED: Final = governed(gated_rule())
 GATE: Final = gate_of(GATED)
@@ -21,15 +21,15 @@ class TestReading:
     def test_yields_what_the_object_says(self) -> None:
         grant = read(ACTIVE)
         assert (grant.namespace, grant.name, grant.uid) == (NAMESPACE, "agr-opened", "grant-uid")
-        assert (grant.resource_version, grant.created) == ("7", NOW - 3600)
+        assert (grant.resource_version, grant.created) == ("7", NOW - OPENED_AGO)
         assert (grant.deleting, grant.revoked) == (False, False)
         assert [entry.reviewer for entry in grant.reviews] == ["carol"]
-        assert (grant.phase, grant.key) == ("Active", (NAMESPACE, "crm-api", "agent-uid"))
+        assert (grant.phase, grant.subject_uid) == ("Active", "agent-uid")
 
     def test_takes_what_is_not_there_for_nothing(self) -> None:
         raw = changed(changed(ACTIVE, "spec.reviews", ...), "spec.request.subject.uid", ...)
         grant = read(changed(raw, "status", ...))
-        assert (grant.reviews, grant.phase, grant.key) == ((), "Pending", (NAMESPACE, "crm-api", ""))
+        assert (grant.reviews, grant.phase, grant.subject_uid) == ((), "Pending", None)
 
     @pytest.mark.parametrize("path", ["spec.revocation", "metadata.deletionTimestamp"])
     def test_sees_that_it_is_taken_back(self, path: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import Named, VoidGrants
 from bailiwick_engine.call import ServiceAccount, Subject
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Fitness, fitness
@@ -78,6 +79,14 @@ def steps_of(raw: Object, place: int, **fields: object) -> list[Object]:
     return steps
 
 
+def born(raw: Object, created: str) -> Object:
+    return changed(raw, "metadata", {**raw["metadata"], "creationTimestamp": created})
+
+
+def use(when: str) -> Object:
+    return {"key": "key", "time": when, "evaluationID": "eval"}
+
+
 CAROL, DAVE, BOT = REVIEWS
 REVOKED: Final = {**ACTIVE, "spec": {**ACTIVE["spec"], "revocation": {"by": "carol"}}}
 DELETING: Final = changed(ACTIVE, "metadata", {**ACTIVE["metadata"], "deletionTimestamp": at(-1)})
@@ -99,6 +108,11 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
     "in its last second": (with_status(ACTIVE, notAfterTime=at(1)), Fitness.USABLE),
     "over": (with_status(ACTIVE, notAfterTime=at(0)), Fitness.EXPIRED),
     "over before it began": (with_status(ACTIVE, notAfterTime=at(-61)), Fitness.EXPIRED),
+    "to be over before it begins": (
+        with_status(ACTIVE, approvedTime=at(20), notAfterTime=at(19)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "to be over when it begins": (with_status(ACTIVE, approvedTime=at(20), notAfterTime=at(20)), Fitness.UNVERIFIABLE),
     "over and used up": (with_status(ACTIVE, notAfterTime=at(0), uses=3), Fitness.EXPIRED),
     "open as long as the rule gives": (
         with_status(ACTIVE, approvedTime=at(-60), notAfterTime=at(540)),
@@ -119,6 +133,42 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
         with_status(ACTIVE, approvedTime=at(3601), notAfterTime=at(4201)),
         Fitness.UNVERIFIABLE,
     ),
+    "approved in times to come, by a little": (
+        with_status(ACTIVE, approvedTime=at(30), notAfterTime=at(60)),
+        Fitness.USABLE,
+    ),
+    "approved in times to come, by more than is borne": (
+        with_status(ACTIVE, approvedTime=at(31), notAfterTime=at(60)),
+        Fitness.EARLY,
+    ),
+    "approved when it was made": (born(ACTIVE, at(-60)), Fitness.USABLE),
+    "approved before it was made": (born(ACTIVE, at(-59)), Fitness.UNVERIFIABLE),
+    "approved ten minutes before it was made": (
+        with_status(born(ACTIVE, at(-60)), approvedTime=at(-660), notAfterTime=at(-60 + 540)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "made in times to come, by a little": (born(PENDING, at(30)), Fitness.PENDING),
+    "made in times to come, by more than is borne": (born(PENDING, at(31)), Fitness.EARLY),
+    "waiting as long as the rule gives, and a clock may be off": (born(PENDING, at(-1830)), Fitness.PENDING),
+    "waiting longer than the rule gives": (born(PENDING, at(-1831)), Fitness.UNVERIFIABLE),
+    "approved, and had waited longer than the rule gives": (born(ACTIVE, at(-1831)), Fitness.UNVERIFIABLE),
+    "waiting for a time before it was made": (
+        with_request(born(PENDING, at(10)), pendingUntilTime=at(9)),
+        Fitness.UNVERIFIABLE,
+    ),
+    "used before it was approved, by clocks that are off": (
+        with_status(ACTIVE, uses=1, useRecords=[use(at(-120))]),
+        Fitness.USABLE,
+    ),
+    "used long before it was approved": (
+        with_status(ACTIVE, uses=1, useRecords=[use(at(-121))]),
+        Fitness.UNVERIFIABLE,
+    ),
+    "used as it ended, by a clock that is off": (
+        with_status(ACTIVE, uses=1, useRecords=[use(at(570))]),
+        Fitness.USABLE,
+    ),
+    "used when it was over": (with_status(ACTIVE, uses=1, useRecords=[use(at(571))]), Fitness.UNVERIFIABLE),
     "active since nobody knows when": (with_status(ACTIVE, approvedTime=None), Fitness.UNVERIFIABLE),
     "active until nobody knows when": (with_status(ACTIVE, notAfterTime=None), Fitness.UNVERIFIABLE),
     "pending": (PENDING, Fitness.PENDING),
@@ -233,6 +283,16 @@ class TestAGrant:
 
     def test_covers_every_state_in_these_tests(self) -> None:
         assert {expected for _, expected in STATES.values()} == set(Fitness)
+
+    @pytest.mark.invariant(27)
+    @pytest.mark.parametrize("raw", [ACTIVE, with_status(ACTIVE, uses=1), PENDING], ids=["active", "used", "pending"])
+    def test_that_is_void_by_name_serves_nobody_whatever_it_says(self, raw: Object) -> None:
+        for void, expected in (
+            (VoidGrants({"grant-uid": Named("crm", "agr-opened")}), True),
+            (VoidGrants({}, frozenset({"crm"})), True),
+            (VoidGrants({"another": Named("crm", "agr-opened")}, frozenset({"hr"})), False),
+        ):
+            assert (fit(raw, Circumstances(now=NOW, void=void)) is Fitness.UNVERIFIABLE) is expected
 
     @pytest.mark.invariant(17)
     @pytest.mark.parametrize(

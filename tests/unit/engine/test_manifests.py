@@ -7,7 +7,10 @@ import pytest
 import yaml
 
 from bailiwick_engine import acceptance, checks, manifests
+from bailiwick_engine.assembly import assemble
+from bailiwick_engine.budget import Budget, Ledger
 from bailiwick_engine.manifests import Entry
+from bailiwick_engine.steps import whole
 from support.objects import Object, gated_rule, policy, rule, settings, subject
 from unit.engine.cases import NOW, at
 
@@ -16,11 +19,12 @@ CARRIER: Final = policy("crm", "carrier", endpointSettings=settings())
 
 def entries(*objects: Object) -> list[Entry]:
     raw = "---\n".join(yaml.safe_dump(one, sort_keys=False) for one in objects).encode()
-    return [entry for document in manifests.parse(raw) for entry in manifests.contents("p.yaml", document).entries]
+    read = [whole(manifests.contents("p.yaml", document, Ledger(Budget()))) for document in manifests.parse(raw)]
+    return [entry for contents in read for entry in contents.entries]
 
 
 def problems(*objects: Object) -> list[tuple[str, str]]:
-    _, reports = manifests.assemble(entries(*objects), "")
+    _, reports = whole(assemble(entries(*objects), ""))
     return [(report.problem, report.denies) for report in reports]
 
 

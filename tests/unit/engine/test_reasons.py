@@ -33,7 +33,7 @@ from unit.engine.cases import (
 )
 
 # Those of the steps after the decision: the live read, the record.
-OF_THE_DECISION_POINT: Final = {Reason.APPROVAL_THROTTLED, Reason.CLOCK_SKEW, Reason.RECORD_FAILED}
+OF_THE_DECISION_POINT: Final = {Reason.APPROVAL_THROTTLED, Reason.RECORD_FAILED}
 # Those that a subject brings along who is not proven.
 OF_THE_IDENTITY: Final = {
     Reason.IDENTITY_INVALID,
@@ -90,6 +90,9 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     Reason.EXPIRED: lambda: ruled(expireTime=at(0)),
     Reason.POLICY_SUSPENDED: lambda: verdict_of(governed(gated_rule(), suspend=True)),
     Reason.POLICY_INVALID: lambda: verdict_of(snapshot(carrier(), stored("broken"))),
+    Reason.POLICY_OUTDATED: lambda: verdict_of(
+        governed(rule(actions=["customers.export"])), around=Circumstances(now=NOW, outdated=True)
+    ),
     Reason.ENDPOINT_UNCONFIGURED: lambda: verdict_of(
         snapshot(stored("one", rule())), msgspec.structs.replace(CALL, caller=THE_AGENT)
     ),
@@ -117,6 +120,9 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     ),
     Reason.CONTEXT_INSUFFICIENT: lambda: verdict_of(approving(requiredContext=["tenant"])),
     Reason.UNINSPECTABLE: lambda: verdict_of(GATED, with_context(args_digest="sha256:")),
+    Reason.CLOCK_SKEW: lambda: verdict_of(
+        GATED, grants=[read(approved(GATED, approvedTime=at(31), notAfterTime=at(60)))]
+    ),
     Reason.STORE_STALE: lambda: verdict_of(GATED, around=Circumstances(now=NOW, freshness=Freshness.STALE)),
 }
 

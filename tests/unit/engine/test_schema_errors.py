@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_engine import manifests, schemaerrors
 from bailiwick_engine.acceptance import Around, judge, refusal
+from bailiwick_engine.budget import Budget, Ledger
 from bailiwick_engine.compiled import PolicyRef
+from bailiwick_engine.steps import whole
 from bailiwick_operator.reconcile.approvalgrant import UnreadableGrantError, reconcile as reconcile_grant
 from bailiwick_webhook.admission.review import Found, examine
 from bailiwick_webhook.identity.issuers import IssuersError, load
@@ -173,13 +175,13 @@ def test_admission_tells_it() -> None:
 
 def test_files_tell_it() -> None:
     (document,) = manifests.parse(json.dumps(WRONG).encode())
-    (entry,) = manifests.contents("p.yaml", document).entries
+    (entry,) = whole(manifests.contents("p.yaml", document, Ledger(Budget()))).entries
     assert [problem.partition(": ")[2] for problem in entry.problems] == [f"{RULE}.effect: {SAYS}"]
 
 
 def test_files_tell_what_kind_is_meant() -> None:
     (document,) = manifests.parse(json.dumps({**WRONG, "kind": "EndpointPolcy", "spek": {}}).encode())
-    (entry,) = manifests.contents("p.yaml", document).entries
+    (entry,) = whole(manifests.contents("p.yaml", document, Ledger(Budget()))).entries
     assert {problem.partition(": ")[2] for problem in entry.problems} == {
         "kind: must be EndpointPolicy, and is 'EndpointPolcy'",
         "spek: there is no such field; did you mean spec?",

@@ -1,10 +1,14 @@
 """Stored grants and policies as the API server would return them, at moments that a test chooses."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.times import stamp
+from bailiwick_operator.clock import Clock
 from bailiwick_operator.reconcile import approvalgrant
 from bailiwick_operator.reconcile.approvalgrant import Observed, Outcome
 from bailiwick_operator.reconcile.conditions import Status
@@ -28,7 +32,12 @@ def at(**delta: float) -> str:
 
 def stored(document: Object, *, version: int = 100, generation: int = 1, status: Status | None = None) -> Object:
     """Return an object as it is stored."""
-    metadata = {"uid": "0b1a", "generation": generation, "resourceVersion": str(version)}
+    metadata = {
+        "uid": "0b1a",
+        "generation": generation,
+        "resourceVersion": str(version),
+        "creationTimestamp": at(minutes=-30),
+    }
     out = {**document, "metadata": {**document["metadata"], **metadata}}
     return out | ({"status": status} if status is not None else {})
 
@@ -55,10 +64,22 @@ def active(**fields: object) -> Status:
 
 
 def reconciled(
-    body: Object, *, proven: bool = True, now: datetime = NOW, resolution: Resolution | None = None
+    body: Object,
+    *,
+    proven: bool = True,
+    timed: bool = True,
+    now: datetime = NOW,
+    resolution: Resolution | None = None,
 ) -> Outcome:
     """Reconcile a grant."""
-    return approvalgrant.reconcile(body, Observed(proven, INSTALLATION.is_person, resolution), now)
+    return approvalgrant.reconcile(body, Observed(proven, INSTALLATION.is_person, resolution, timed=timed), now)
+
+
+def right_clock(wall: Callable[[], float] = time.time) -> Clock:
+    """Return a clock beside an API server that has just told the real time."""
+    server = ServerClock(wall)
+    server.heard(time.time(), time.monotonic())
+    return Clock(server)
 
 
 def by_hand(*reviewers: str, **fields: object) -> Object:

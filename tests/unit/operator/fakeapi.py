@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from bailiwick_api.access import Access
-from bailiwick_api.accounts import CANARY_GRANT, GUARD_CONFIG_MAP
+from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.canary import canary, probes
+from bailiwick_api.voidgrants import PER_NAMESPACE
 from bailiwick_engine.fingerprint import paths, shipped
 from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Method
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, NOW
 
 CONFIG_MAPS = f"/api/v1/namespaces/{INSTALLATION.namespace}/configmaps"
-GRANTS_HERE = GRANTS_PATH.replace("/approvalgrants", f"/namespaces/{INSTALLATION.namespace}/approvalgrants")
 
 
 class Crash(BaseException):
@@ -41,6 +41,8 @@ class FakeApi(Kube):
         self.before_write: Callable[[str], None] = lambda _what: None
         self.before_read: Callable[[str], None] = lambda _path: None
         self.refused_by = "the guard"
+        self.unwritable: dict[str, Answer | Exception] = {}
+        """What is answered to a write of a grant, by its name."""
         self.store(canary(INSTALLATION, NOW))
 
     def store(self, body: Object) -> Object:
@@ -93,12 +95,22 @@ class FakeApi(Kube):
                 "items": copy.deepcopy([*self.grants.values()]),
             }
             return Answer(HTTPStatus.OK, listed)
+        if path.startswith("/apis/bailiwick.dev") and "/namespaces/" in path:
+            return self._get_grant(path)
         found = self.guards.get(path)
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
             found = self.config_map
-        if path == f"{GRANTS_HERE}/{CANARY_GRANT}":
-            found = self.grants.get((INSTALLATION.namespace, CANARY_GRANT))
         return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+
+    def _get_grant(self, path: str) -> Answer:
+        _, _, rest = path.partition("/namespaces/")
+        namespace, _, *name = rest.split("/")
+        if name:
+            found = self.grants.get((namespace, name[0]))
+            return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+        items = [copy.deepcopy(grant) for (where, _), grant in self.grants.items() if where == namespace]
+        more = {"continue": "more"} if len(items) > PER_NAMESPACE else {}
+        return Answer(HTTPStatus.OK, {"metadata": more, "items": items[:PER_NAMESPACE]})
 
     def _dry_run(self, method: Method, path: str) -> Answer:
         if not self.enforced:
@@ -120,6 +132,10 @@ class FakeApi(Kube):
             return Answer(HTTPStatus.OK, copy.deepcopy(self.config_map))
         assert (method, path.rpartition("/")[2]) == ("PATCH", "status")
         key = (body["metadata"]["namespace"], body["metadata"]["name"])
+        if (refusal := self.unwritable.get(key[1])) is not None:
+            if isinstance(refusal, Exception):
+                raise refusal
+            return refusal
         found = self.grants.get(key)
         if found is None:
             return Answer(HTTPStatus.NOT_FOUND, {})

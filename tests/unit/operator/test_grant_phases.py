@@ -34,10 +34,55 @@ class Case:
     phase: str | None
     proven: bool = True
     minutes: float = 0
+    timed: bool = True
 
 
 TABLE = [
     Case("new and proven is pending", grant(), "Pending"),
+    Case("new, and the clock is off, is nothing yet", grant(), None, timed=False),
+    Case("reviewed, and the clock is off, is nothing yet", grant("dave"), None, timed=False),
+    Case(
+        "pending and reviewed, and the clock is off, stays pending",
+        grant("dave", status={"phase": "Pending"}),
+        "Pending",
+        timed=False,
+    ),
+    Case(
+        "counted already, and the clock is off, is not activated",
+        grant("dave", status={"phase": "Pending", "counted": COUNTED_DAVE}),
+        "Pending",
+        timed=False,
+    ),
+    Case(
+        "denied, and the clock is off, waits",
+        grant("dave", decision="Deny", status={"phase": "Pending"}),
+        "Pending",
+        timed=False,
+    ),
+    Case(
+        "out of time, and the clock is off, waits",
+        grant(status={"phase": "Pending"}),
+        "Pending",
+        minutes=600,
+        timed=False,
+    ),
+    Case(
+        "active past its window, and the clock is off, stays active",
+        grant("dave", status=active(counted=COUNTED_DAVE)),
+        "Active",
+        minutes=600,
+        timed=False,
+    ),
+    Case("revoked needs no clock", grant("dave", revoked=True), "Withdrawn", timed=False),
+    Case("revoked while active needs no clock", grant(revoked=True, status=active()), "Revoked", timed=False),
+    Case("used up needs no clock", grant(status=active(uses=1, useRecords=[use_record()])), "Consumed", timed=False),
+    Case(
+        "approved before it was made is pending until then",
+        grant("dave", status={"phase": "Pending"}),
+        "Pending",
+        minutes=-31,
+    ),
+    Case("approved when it was made is active", grant("dave", status={"phase": "Pending"}), "Active", minutes=-30),
     Case("new and unproven is nothing yet", grant(), None, proven=False),
     Case("reviewed and proven is active", grant("dave"), "Active"),
     Case("reviewed and unproven stays nothing", grant("dave"), None, proven=False),
@@ -131,7 +176,7 @@ TABLE = [
 
 @pytest.mark.parametrize("case", TABLE, ids=[case.name for case in TABLE])
 def test_a_grant_that_is(case: Case) -> None:
-    outcome = reconciled(case.body, proven=case.proven, now=NOW + timedelta(minutes=case.minutes))
+    outcome = reconciled(case.body, proven=case.proven, timed=case.timed, now=NOW + timedelta(minutes=case.minutes))
     phase = (applied(case.body, outcome).get("status") or {}).get("phase")
     assert phase == case.phase
 

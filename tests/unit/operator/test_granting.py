@@ -1,5 +1,6 @@
 """What is looked up for grants by hand, which wait for what, and how grants are deleted: with answers made to order."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,6 +12,7 @@ import structlog
 from bailiwick_api.access import Access
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.times import stamp
+from bailiwick_api.voidgrants import NONE, Named, VoidGrants
 from bailiwick_operator import resolver as resolving
 from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
@@ -22,7 +24,7 @@ from bailiwick_operator.resolver import Resolver
 from bailiwick_operator.work import RetryError, Work
 from bailiwick_operator.writing import Writer
 from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy
-from unit.operator.cases import INSTALLATION, RESOLVED, by_hand, condition, grant, stored
+from unit.operator.cases import INSTALLATION, RESOLVED, active, by_hand, condition, grant, right_clock, stored
 
 ACCOUNT: Final = "/api/v1/namespaces/agents/serviceaccounts/crm-agent"
 GRANT: Final = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants/agr-wanted"
@@ -68,6 +70,7 @@ class Proven:
     def __init__(self, *, covering: bool = True) -> None:
         self.covering = covering
         self.asked = 0
+        self.void = NONE
 
     def covers(self, _seen: Tick) -> bool:
         return self.covering
@@ -90,9 +93,19 @@ class Leader:
         self.expiries: Expiries[Work] = Expiries(self.due.append)
         self.resolver: Resolver[Work] = Resolver(self.api, self.policies)
         writer = Writer(self.api, Events(self.api, "me"))
+        self.shift = 0.0
+        self.clock = right_clock(lambda: time.time() + self.shift)
         self.granting = Granting(
-            INSTALLATION, self.grants, self.resolver, writer, self.expiries, keeping, self.again.append
+            INSTALLATION,
+            self.grants,
+            self.resolver,
+            writer,
+            self.expiries,
+            keeping,
+            self.again.append,
+            clock=self.clock,
         )
+        self.clock.agree_again = self.granting.clocks_agree
         self.granting.guard = Proven()  # type: ignore[assignment]
 
     async def look(self, body: Object | None = None) -> Object:
@@ -243,6 +256,20 @@ class TestProof:
         status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
         assert (status["phase"], status.get("counted")) == ("Pending", None)
 
+    @pytest.mark.invariant(27)
+    @pytest.mark.parametrize(
+        "void",
+        [VoidGrants({"0b1a": Named("crm", "agr-wanted")}), VoidGrants({}, frozenset({"crm"}))],
+        ids=["alone", "with its namespace"],
+    )
+    async def test_helps_no_grant_that_is_void_by_name(self, leader: Leader, void: VoidGrants) -> None:
+        guard = Proven()
+        leader.granting.guard = guard  # type: ignore[assignment]
+        guard.void = void
+        status: Object = {"phase": "Pending"}
+        assert await leader.look(grant("dave", pendingUntilTime=later(hours=1), status=status)) == status
+        assert (leader.api.asked, guard.asked) == ([], 0)
+
     async def test_helps_no_grant_that_cannot_be_read(self, leader: Leader) -> None:
         body = changed(grant("dave", pendingUntilTime=later(hours=1)), "spec.request.steps", "none")
         assert await leader.look(body) == {}
@@ -318,3 +345,61 @@ class TestRetention:
 async def test_what_is_resolved_is_not_looked_up_again(leader: Leader) -> None:
     await leader.look(pending(status={"phase": "Pending", "resolved": RESOLVED}))
     assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
+
+
+class TestTheClock:
+    """AB-11."""
+
+    @pytest.mark.invariant(12)
+    @pytest.mark.parametrize("seconds", [-600.0, -31.0, 31.0, 172_800.0])
+    async def test_that_is_off_lets_no_review_count_until_it_is_right(self, leader: Leader, seconds: float) -> None:
+        leader.shift = seconds
+        status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
+        assert (status["phase"], status.get("counted")) == ("Pending", None)
+        assert leader.granting.guard.asked == 0  # type: ignore[union-attr]
+        leader.shift = 0.0
+        await self.agree(leader)
+        assert leader.again == [WORK]
+        assert (await leader.look())["phase"] == "Active"
+
+    @pytest.mark.invariant(12)
+    @pytest.mark.parametrize("seconds", [-600.0, 172_800.0])
+    async def test_that_is_off_opens_and_ends_nothing(self, leader: Leader, seconds: float) -> None:
+        leader.shift = seconds
+        for body in (
+            grant(pendingUntilTime=later(hours=1)),
+            grant("dave", "erin", pendingUntilTime=later(hours=1), decision="Deny"),
+            grant(pendingUntilTime=later(hours=-1)),
+        ):
+            leader.grants._seen.clear()
+            assert await leader.look(body) == {}
+        assert leader.api.asked == []
+
+    @pytest.mark.invariant(12, 22)
+    @pytest.mark.parametrize("seconds", [-600.0, 172_800.0])
+    async def test_that_is_off_deletes_nothing(self, leader: Leader, seconds: float) -> None:
+        leader.api.answers["DELETE", GRANT] = Answer(200, {})
+        leader.shift = seconds
+        await leader.look(ended(60 if seconds > 0 else 86_401))
+        assert leader.api.asked == []
+        leader.expiries.call_due(datetime.now(UTC) + timedelta(days=30))
+        assert leader.due == []
+        leader.shift = 0.0
+        await self.agree(leader)
+        assert leader.again == [WORK]
+
+    @pytest.mark.invariant(13)
+    async def test_that_is_off_still_ends_what_is_revoked_and_by_the_api_servers_time(self, leader: Leader) -> None:
+        leader.shift = -600.0
+        status = await leader.look(
+            grant("dave", status=active(counted=[{"reviewer": "dave"}], notAfterTime=later(hours=1)), revoked=True)
+        )
+        assert status["phase"] == "Revoked"
+        since = datetime.fromisoformat(condition(status, "Revoked")["lastTransitionTime"])
+        assert since >= datetime.now(UTC) - timedelta(seconds=5)
+
+    @staticmethod
+    async def agree(leader: Leader) -> None:
+        """Let the clocks agree for as long as it takes to be believed."""
+        leader.clock._apart_at = float("-inf")
+        leader.clock.look()

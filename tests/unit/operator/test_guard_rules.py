@@ -6,6 +6,7 @@ import pytest
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.canary import canary
+from bailiwick_api.voidgrants import NONE, Named, VoidGrants
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
@@ -26,8 +27,14 @@ CANARY = stored(canary(INSTALLATION, NOW))
 
 
 class TestTheRecord:
-    def test_is_read_as_it_was_written(self) -> None:
-        assert read_record({"data": RECORD.data()}) == RECORD
+    @pytest.mark.parametrize("void", [NONE, VoidGrants({"uid": Named("crm", "agr-a")}, frozenset({"hr"}))])
+    def test_is_read_as_it_was_written(self, void: VoidGrants) -> None:
+        record = replace(RECORD, void=void)
+        assert read_record({"data": record.data()}) == record
+
+    def test_of_an_older_version_names_no_grant(self) -> None:
+        data = {key: value for key, value in RECORD.data().items() if key != "void"}
+        assert read_record({"data": data}) == RECORD
 
     @pytest.mark.parametrize(
         "config_map",
@@ -37,9 +44,10 @@ class TestTheRecord:
             {"data": None},
             {"data": {}},
             {"data": {**RECORD.data(), "resourceVersion": "soon"}},
+            {"data": {**RECORD.data(), "void": "everything"}},
             {"data": {key: value for key, value in RECORD.data().items() if key != "storeUID"}},
         ],
-        ids=["none", "no data", "null", "empty", "no number", "no store"],
+        ids=["none", "no data", "null", "empty", "no number", "no list", "no store"],
     )
     def test_that_cannot_be_read_is_none(self, config_map: Object | None) -> None:
         assert read_record(config_map) is None
@@ -63,7 +71,7 @@ class TestTheRecord:
         assert void_after(record, PROOF) == after
 
     def test_of_a_proof_says_when_and_up_to_where(self) -> None:
-        assert new_record(PROOF, 180, NOW) == Record("sha256:now", at(), 180, "store")
+        assert new_record(PROOF, 180, NOW, NONE) == Record("sha256:now", at(), 180, "store")
 
 
 class TestWhatFalls:

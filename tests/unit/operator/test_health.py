@@ -44,6 +44,7 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
         {
             "leading": True,
             "guard": "a guard is missing",
+            "clock": "as it should be",
             "keys": "as they should be",
             "certificates": "as they should be",
             "certificateNotAfter": None,

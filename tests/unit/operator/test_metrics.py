@@ -10,7 +10,7 @@ from bailiwick_operator.metrics import LEADING, METRICS, Leader, Metrics
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import parse
 from support.objects import policy
-from unit.operator.cases import INSTALLATION
+from unit.operator.cases import INSTALLATION, right_clock
 from unit.operator.fakeapi import FakeApi
 from unit.operator.test_guard_keeper import keeper
 
@@ -18,10 +18,10 @@ from unit.operator.test_guard_keeper import keeper
 def leading() -> tuple[Metrics, Leader]:
     api = FakeApi()
     settings = parse([], {})
-    reconciler = Reconciler(api, settings, Ticks(), cast("Any", None), cast("Any", None))
+    reconciler = Reconciler(api, settings, Ticks(), cast("Any", None), cast("Any", None), right_clock())
     keys = KeyKeeper(api, INSTALLATION, settings.key_rotation, interval=60)
     metrics = Metrics()
-    metrics.leader = Leader(keeper(api), keys, reconciler)
+    metrics.leader = Leader(keeper(api), keys, reconciler, right_clock())
     return metrics, metrics.leader
 
 
@@ -60,7 +60,10 @@ async def test_what_happened_is_told() -> None:
     await leader.guard.round()
     leader.reconciler.told()
     leader.reconciler.policies.record(
-        {**policy("crm"), "metadata": {"namespace": "crm", "name": "p", "uid": "u", "resourceVersion": "3"}}
+        {
+            **policy("crm"),
+            "metadata": {"namespace": "crm", "name": "p", "uid": "u", "resourceVersion": "3", "generation": 1},
+        }
     )
     leader.reconciler.writer.writes["EndpointPolicy", "conflict"] += 2
     after = samples(metrics)

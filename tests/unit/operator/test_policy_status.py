@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from bailiwick_engine.acceptance import Judged
+from bailiwick_engine.budget import MIB, Excess, Limit
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import Status
@@ -147,6 +148,24 @@ class TestBeingDeleted:
 
     def test_is_waited_for_no_longer_than_it_takes(self) -> None:
         assert reconciled(changed(self.DELETING, "spec.expireTime", at(minutes=5))).wake is None
+
+
+def test_a_policy_that_is_over_budget_is_not_accepted_and_denies_what_it_speaks_of() -> None:
+    observed = Observed(
+        Judged(()), ("crm-agent", "other"), Serving(2, 2), excess=Excess(Limit.POLICY, 17 * MIB, 0, 16 * MIB)
+    )
+    status = endpointpolicy.reconcile(CARRIER, observed, NOW).status
+    assert status is not None
+    for kind in ("Accepted", "Ready"):
+        told = condition(status, kind)
+        # That there are two carriers is not what stops it.
+        assert (told["status"], told["reason"]) == ("False", "OverBudget")
+        assert told["message"].startswith(
+            "the policy takes 17.0 MiB once it is compiled, and a policy may take 16.0 MiB"
+        )
+    programmed = condition(status, "Programmed")
+    assert programmed["status"] == "True"
+    assert "it is over budget, so they deny by it" in programmed["message"]
 
 
 CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}

@@ -41,6 +41,22 @@ class TestTheQueue:
             await asyncio.sleep(0.02)
         assert looked == {"a": 1}
 
+    async def test_shares_have_their_turns_one_after_the_other(self) -> None:
+        queue: WorkQueue[str] = WorkQueue(lambda key: key[0])
+        looked: list[str] = []
+        done = asyncio.Event()
+
+        async def look(key: str) -> None:
+            looked.append(key)
+            if len(looked) == 7:
+                done.set()
+
+        for key in ("a1", "a2", "a3", "a4", "b1", "b2", "c1"):
+            queue.add(key)
+        async with working(queue, look, workers=1):
+            await done.wait()
+        assert looked == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+
     async def test_looks_again_at_what_was_added_meanwhile_and_never_twice_at_once(self) -> None:
         queue: WorkQueue[str] = WorkQueue()
         at_once, most, looks = 0, 0, 0

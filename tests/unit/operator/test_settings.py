@@ -1,10 +1,12 @@
 """What the operator is told at its start, and what it answers when that makes no sense."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bailiwick_engine.budget import Budget
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import Rotation
 from bailiwick_operator.reconcile.retention import Keeping
@@ -45,6 +47,14 @@ def test_grants_are_kept_for_a_day_and_five_hundred_of_a_policy_unless_told_othe
     assert parse([], {}).keeping == Keeping(timedelta(days=1), 500)
     told = parse(["--grant-retention-seconds", "2592000"], {"BAILIWICK_GRANTS_KEPT_PER_POLICY": "0"})
     assert told.keeping == Keeping(timedelta(days=30), 0)
+
+
+def test_budgets_are_those_of_the_decision_point_unless_told_otherwise() -> None:
+    assert parse([], {}).budget == Budget()
+    told = parse(["--budget-bytes=5", "--namespace-policies=0"], {"BAILIWICK_NAMESPACE_SPEC_BYTES": "7"})
+    assert told.budget == replace(Budget(), total=5, policies=0, text=7)
+    with pytest.raises(SystemExit):
+        parse(["--policy-budget-bytes=-1"], {})
 
 
 def test_the_file_of_issuers_is_the_decision_points(tmp_path: Path) -> None:

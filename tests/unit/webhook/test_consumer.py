@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from bailiwick_api.voidgrants import NONE, Named, VoidGrants
 from bailiwick_engine.call import ServiceAccount, Shown, Token
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.grants import Grant
@@ -64,6 +65,7 @@ class Bench:
     """When the call was decided, where that was before its use was taken."""
     lagging: tuple[Snapshot, Object] | None = None
     """By which policies it was decided and what the store knew of the grant, where that was of before."""
+    void: VoidGrants = NONE
     reason: Reason | None = None
     """Why the last answer was what it was."""
     outcome: Outcome | None = None
@@ -94,11 +96,17 @@ class Bench:
         known = read(stored)
         decided = self.now if self.decided is None else self.decided
         verdict = verdict_of(policies, call, [known], Circumstances(decided))
-        candidates = (*self.consumer.taken_before(asked, verdict, [known]), *verdict.grants)
 
         def judge(grant: Grant, now: float) -> Verdict:
-            return verdict_of(self.snapshot, call, [grant], Circumstances(now))
+            return verdict_of(self.snapshot, call, [grant], Circumstances(now, void=self.void))
 
+        verdict = await self.consumer.caught_up(asked, verdict, judge)
+        self.reason, self.outcome = verdict.reason, verdict.outcome
+        candidates = (*self.consumer.taken_before(asked, verdict, [known]), *verdict.grants)
+
+        if not candidates:
+            # As the pipeline does: nothing is left to be read.
+            return False
         told, used = await self.consumer.consume(
             asked, replace(verdict, grants=candidates), f"eval_{len(self.server.writes)}", judge
         )
@@ -202,6 +210,44 @@ async def test_a_repeated_request_of_a_grant_that_was_made_void_is_denied() -> N
     assert not await bench.ask("id")
 
 
+PENDING: Final = {**GRANT, "status": {"phase": "Pending"}}
+
+
+async def test_a_grant_that_memory_has_as_pending_serves_once_it_is_read_live() -> None:
+    bench = Bench()
+    bench.lagging = (bench.snapshot, PENDING)
+    assert await bench.ask()
+    assert (bench.reason, bench.uses) == (Reason.ALLOWED, 1)
+
+
+LIVE: Final[dict[str, tuple[Object, Reason]]] = {
+    "pending still": (PENDING, Reason.APPROVAL_PENDING),
+    "denied": ({**GRANT, "status": {**GRANT["status"], "phase": "Denied"}}, Reason.APPROVAL_DENIED),
+    "revoked": ({**GRANT, "spec": {**GRANT["spec"], "revocation": {"by": "carol"}}}, Reason.APPROVAL_REVOKED),
+    "over": ({**GRANT, "status": {**GRANT["status"], "notAfterTime": at(0)}}, Reason.APPROVAL_EXPIRED),
+    "made anew": ({**GRANT, "metadata": {**GRANT["metadata"], "uid": "made-anew"}}, Reason.APPROVAL_PENDING),
+    "not to be read": ({**GRANT, "spec": {}}, Reason.APPROVAL_PENDING),
+}
+
+
+@pytest.mark.parametrize(("live", "reason"), LIVE.values(), ids=LIVE)
+async def test_what_is_read_live_of_a_pending_grant_is_what_is_told(live: Object, reason: Reason) -> None:
+    bench = Bench()
+    bench.lagging = (bench.snapshot, PENDING)
+    bench.server.grant = live
+    assert not await bench.ask()
+    assert (bench.reason, bench.server.writes) == (reason, [])
+
+
+@pytest.mark.invariant(11, 27)
+async def test_a_repeated_request_of_a_grant_that_is_void_by_name_is_denied() -> None:
+    bench = Bench(max_uses=1)
+    assert await bench.ask("id")
+    bench.void = VoidGrants({bench.server.grant["metadata"]["uid"]: Named("crm", "agr-opened")})
+    assert not await bench.ask("id")
+    assert bench.reason is Reason.APPROVAL_UNVERIFIABLE
+
+
 @pytest.mark.invariant(11)
 async def test_a_use_that_is_yet_to_come_was_taken_by_nobody() -> None:
     bench = Bench(max_uses=1)
@@ -287,10 +333,14 @@ async def test_ab_11_an_operator_whose_clock_is_ahead_gives_no_longer_window_tha
     ahead: int, served: bool
 ) -> None:
     bench = Bench()
+    known = copy.deepcopy(bench.server.grant)
     bench.server.grant["status"] |= {"approvedTime": at(ahead), "notAfterTime": at(ahead + 600)}
-    assert await bench.ask() is served
-    assert bench.uses == int(served)
-    assert bench.reason is (Reason.ALLOWED if served else Reason.CLOCK_SKEW)
+    # As the store has it now, and as it had it before: what is read live is judged too.
+    for lagging in (None, (bench.snapshot, known)):
+        bench.lagging = lagging
+        assert await bench.ask() is served
+        assert bench.reason is (Reason.ALLOWED if served else Reason.CLOCK_SKEW)
+    assert bench.uses == (2 if served else 0)
 
 
 @pytest.mark.invariant(12)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from bailiwick_api import policyfiles
+from bailiwick_engine.budget import Budget
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.reasons import Reason
@@ -44,12 +45,24 @@ class Clock:
 class Files:
     """A directory and what decides by it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, budget: Budget | None = None) -> None:
         self.root = root
         self.clock = Clock()
+        self.waited: list[float | None] = []
         self.view = Directory(
-            root, max_staleness=120, hard_staleness=900, clock=self.clock, now=lambda: self.clock.time
+            root,
+            max_staleness=120,
+            hard_staleness=900,
+            budget=budget,
+            prepare=self._prepare,
+            clock=self.clock,
+            now=lambda: self.clock.time,
         )
+
+    def _prepare(self, snapshot: Snapshot) -> Snapshot:
+        # It is compiled, and not in force yet.
+        self.waited.append(self.view.waiting.since("crm", "crm-api"))
+        return snapshot
 
     def write(self, name: str, *objects: Object | str) -> None:
         path = self.root / name
@@ -107,6 +120,44 @@ async def test_what_the_files_say_is_decided_by(files: Files) -> None:
     assert await files.said("other") == ALLOWED
     assert await files.said("stranger") == "no_rule"
     assert files.problems == []
+
+
+async def test_whoever_waits_for_files_to_be_compiled_is_known(files: Files) -> None:
+    files.write("base.yaml", base())
+    assert await files.said() == ALLOWED
+    files.clock.now = 1001.0
+    files.write("base.yaml", base(suspend=True))
+    await files.said()
+    # Nobody was answered before the first look; of the second nobody knew whom it concerns.
+    assert files.waited == [None, 1001.0]
+    assert files.view.waiting.since("crm", "crm-api") is None
+
+
+async def test_what_is_over_budget_denies_by_itself_until_there_is_room(tmp_path: Path) -> None:
+    more = policy("crm", "more", subjects=[subject("third", account="third")], rules=[rule(subjects=["third"])])
+    files = Files(tmp_path, Budget(policies=1))
+    files.write("base.yaml", base())
+    files.write("more.yaml", more)
+    files.write("erp.yaml", base("erp"))
+    assert [await files.said(), await files.said(namespace="erp")] == [ALLOWED, ALLOWED]
+    assert await files.said("third") == INVALID
+    ((problem, denies),) = files.problems
+    assert problem.startswith("more.yaml:6:1: spec: OverBudget: the namespace has 1 other policies, and may have 1")
+    assert "on crm/crm-api" in denies
+    (tmp_path / "base.yaml").unlink()
+    files.write("more.yaml", {**more, "spec": {**more["spec"], "endpointSettings": settings()}})
+    assert await files.said("third") == ALLOWED
+
+
+async def test_a_file_that_has_not_changed_is_judged_by_the_room_that_others_leave(tmp_path: Path) -> None:
+    # In files nothing tells which is older: the first by name has the room.
+    files = Files(tmp_path, Budget(policies=1))
+    files.write("base.yaml", base())
+    assert await files.said() == ALLOWED
+    files.write("first.yaml", policy("crm", "a-first", rules=[rule(actions=["customers.get"])]))
+    assert await files.said() == INVALID
+    (tmp_path / "first.yaml").unlink()
+    assert await files.said() == ALLOWED
 
 
 async def test_nothing_is_known_before_the_first_look(files: Files) -> None:

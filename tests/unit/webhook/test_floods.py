@@ -11,8 +11,10 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from bailiwick_engine.budget import Budget
 from bailiwick_engine.call import Subject
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.steps import whole
 from bailiwick_engine.verdict import Verdict
 from bailiwick_webhook.store.policies import Policies
 from support.objects import AGENT, Object, rule, settings, subject
@@ -46,8 +48,8 @@ def flood() -> dict[Key, Object]:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Policies]:
-    """Run a store that serves a quiet endpoint already."""
-    policies = Policies()
+    """Run a store that serves a quiet endpoint already. A namespace may have any number of policies."""
+    policies = Policies(Budget(policies=0))
     task = asyncio.create_task(policies.run())
     quiet_alone(policies)
     await asyncio.wait_for(_first(policies), 10)
@@ -59,8 +61,8 @@ async def running() -> AsyncIterator[Policies]:
 def quiet_alone(policies: Policies) -> None:
     """Let a list say that there is nothing but the policy of the quiet endpoint."""
     listing = policies.listing()
-    listing.take(*placed(stored("own", rule(actions=["*"]), endpointSettings=settings()), QUIET))
-    listing.done()
+    whole(listing.take(*placed(stored("own", rule(actions=["*"]), endpointSettings=settings()), QUIET)))
+    whole(listing.done())
 
 
 async def _first(policies: Policies) -> None:
@@ -76,8 +78,8 @@ def decided(policies: Policies, namespace: str, account: str = AGENT) -> Verdict
 
 async def served(policies: Policies) -> list[float]:
     """Wait until the flood is served; all the while the quiet endpoint is decided. Returns the pauses between."""
-    first, pauses = policies.snapshot, []
-    while policies.snapshot is first:
+    pauses = []
+    while not policies.settled:
         began = time.monotonic()
         await asyncio.sleep(0)
         pauses.append(time.monotonic() - began)

@@ -1,11 +1,13 @@
 """One look at the store tells what its properties tell one by one."""
 
 import math
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.store.store import Store
 
@@ -20,7 +22,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def store(clock: list[float]) -> Store:
     assert clock
-    return Store(cast("Any", None), Installation(), max_staleness=120, hard_staleness=900, relist=600)
+    return Store(
+        cast("Any", SimpleNamespace(clock=ServerClock())),
+        Installation(),
+        max_staleness=120,
+        hard_staleness=900,
+        relist=600,
+    )
 
 
 def told(store: Store) -> tuple[float, Freshness, str, bool]:

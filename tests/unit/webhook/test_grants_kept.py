@@ -1,5 +1,6 @@
 """The store of grants: what is found for a subject at an endpoint, and that only what is looked at is ever parsed."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -169,3 +170,38 @@ def test_no_more_than_so_many_stay_parsed(parsed: list[str], monkeypatch: pytest
 def test_what_cannot_be_read_is_no_grant_and_hides_no_other(path: str, value: object) -> None:
     grants = listed(Grants(), grant("a"), changed(grant("b"), path, value))
     assert names(grants) == ["a"]
+
+
+class TestThoseThatWaitForTheirReviews:
+    """What a namespace may have of them is counted by this."""
+
+    def test_are_counted_by_namespace(self) -> None:
+        grants = listed(Grants(), grant("a"), grant("b", "another"))
+        assert (grants.waiting("crm", 0), grants.waiting("erp", 0)) == (2, 0)
+        grants.apply("DELETED", key("a"), grant("a"))
+        assert grants.waiting("crm", 0) == 1
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [
+            ("status", {"phase": "Active"}),
+            ("status", {"phase": "Denied"}),
+            ("spec.revocation", {"time": "2026-01-01T00:00:00Z"}),
+            ("spec.request.origin", "PreApproved"),
+            ("spec.request.pendingUntilTime", "soon"),
+        ],
+    )
+    def test_are_not_those_that_are_decided_or_were_not_asked_for(self, path: str, value: object) -> None:
+        grants = listed(Grants(), grant("a"))
+        grants.apply("MODIFIED", key("a"), changed(grant("a"), path, value))
+        assert grants.waiting("crm", 0) == 0
+
+    def test_are_over_once_their_time_is_whatever_the_operator_wrote(self) -> None:
+        waiting = grant("a")
+        until = datetime.fromisoformat(waiting["spec"]["request"]["pendingUntilTime"]).timestamp()
+        grants = listed(Grants(), waiting)
+        assert [grants.waiting("crm", until - 1), grants.waiting("crm", until)] == [1, 0]
+        # Whatever comes after that finds it in order.
+        grants.apply("DELETED", key("a"), grant("a"))
+        grants.apply("ADDED", key("b"), grant("b"))
+        assert grants.waiting("crm", 0) == 1

@@ -38,8 +38,8 @@ class Bench:
             )
         self.prove(self.proof)
 
-    def prove(self, recorded: str) -> None:
-        proof = {"metadata": {"name": GUARD_CONFIG_MAP}, "data": {"fingerprint": recorded}}
+    def prove(self, recorded: str, **more: str) -> None:
+        proof = {"metadata": {"name": GUARD_CONFIG_MAP}, "data": {"fingerprint": recorded, **more}}
         self.sink(PROOF).replace({(INSTALLATION.namespace, GUARD_CONFIG_MAP): proof})
 
     def stored(self, which: int, name: str) -> Object:
@@ -67,6 +67,21 @@ def _without_kind(document: Object) -> Object:
 
 def test_it_is_proven_while_everything_is_as_recorded(bench: Bench) -> None:
     assert (bench.guard.proven, bench.guard.why) == (True, "")
+
+
+def test_it_tells_which_grants_are_void_by_name(bench: Bench) -> None:
+    assert len(bench.guard.void) == 0
+    bench.prove(bench.proof, void="crm/agr-a uid-1\nhr/*")
+    assert bench.guard.proven
+    held = [bench.guard.void.holds(*one) for one in (("crm", "uid-1"), ("crm", "uid-2"), ("hr", "uid-3"))]
+    assert held == [True, False, True]
+
+
+def test_a_list_that_cannot_be_read_proves_nothing(bench: Bench) -> None:
+    bench.prove(bench.proof, void="everything")
+    assert (bench.guard.proven, "cannot be read" in bench.guard.why) == (False, True)
+    bench.prove(bench.proof, void="")
+    assert bench.guard.proven
 
 
 def test_it_is_not_proven_before_everything_was_read() -> None:

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.call import Call, Resource, Subject
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
@@ -17,7 +18,7 @@ from bailiwick_webhook.cluster.client import Answer
 from bailiwick_webhook.opening import Opened, Opener, Refused
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.wanted import Wanted
-from support.objects import Object, gated_rule
+from support.objects import Object, changed, gated_rule
 from unit.engine.cases import CALL, NOW, approving, asked, at, governed, read, review, reviewed, verdict_of
 
 ON: Final = governed(gated_rule())
@@ -82,11 +83,12 @@ class Server:
 class Bench:
     """An opener before a server, whose store knows these grants."""
 
-    def __init__(self, *known: Object, on: Snapshot = ON) -> None:
+    def __init__(self, *known: Object, on: Snapshot = ON, pending: int = throttle.PENDING_GRANTS) -> None:
         self.on, self.server, self.grants = on, Server(), Grants()
         for raw in known:
             self.know(raw)
-        self.opener = Opener(cast("Any", self.server), cast("Any", self), Installation(), lambda: NOW)
+        self.void = NONE
+        self.opener = Opener(cast("Any", self.server), cast("Any", self), Installation(), lambda: NOW, pending)
 
     def know(self, raw: Object) -> None:
         self.server.stored[raw["metadata"]["name"]] = raw
@@ -154,6 +156,19 @@ class TestAFlood:
         for _ in range(3):
             assert isinstance(await bench.opener.open(bench.wanted(call)), Refused)
         assert bench.server.asked == []
+
+    @pytest.mark.parametrize(("pending", "opened"), [(1, False), (2, True), (0, True)])
+    async def test_of_a_whole_namespace_is_bounded_whosever_names_it_comes_in(self, pending: int, opened: bool) -> None:
+        # Another subject's, of which this one's limits know nothing.
+        other = changed(asked(ON), "spec.request.subject.uid", "another-uid")
+        other["metadata"] |= {"name": "agr-another", "uid": "another"}
+        bench = Bench(other, on=approving(limits={"pendingPerSubject": 50}), pending=pending)
+        outcome = await bench.opener.open(bench.wanted())
+        assert isinstance(outcome, Opened) is opened
+        if isinstance(outcome, Refused):
+            assert outcome.reason is Reason.APPROVAL_THROTTLED
+            assert "1 requests of the namespace are pending, and 1 may be" in outcome.detail
+            assert "POST" not in bench.server.asked
 
     async def test_of_denials_that_ask_never_reaches_the_api_server_once_it_is_too_much(self) -> None:
         bench = Bench(on=approving(open="OnDeny", limits={"pendingPerSubject": 1}))

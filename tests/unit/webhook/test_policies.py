@@ -1,6 +1,7 @@
 """The store of policies: what is news, and that no policy keeps another from being served."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 
 from bailiwick_engine.compile import compile_object, compile_steps
-from bailiwick_engine.snapshot import CompiledEndpoint
-from bailiwick_webhook.store import policies as store
-from bailiwick_webhook.store.index import Index
+from bailiwick_engine.rotation import Rotation
+from bailiwick_engine.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.steps import Steps, whole
+from bailiwick_webhook.store import compiling as store
+from bailiwick_webhook.store.index import Index, Policy
 from bailiwick_webhook.store.policies import Policies
-from bailiwick_webhook.store.slices import Slices
 from support.objects import ENDPOINT, Object, changed, rule, settings
 from unit.engine.cases import NAMESPACE, stored
 
@@ -38,8 +40,8 @@ async def running(policies: Policies) -> AsyncIterator[None]:
 def listed(policies: Policies, objects: dict[tuple[str, str], Object]) -> None:
     listing = policies.listing()
     for key, found in objects.items():
-        listing.take(key, found)
-    listing.done()
+        whole(listing.take(key, found))
+    whole(listing.done())
 
 
 async def settle() -> None:
@@ -162,14 +164,14 @@ async def test_where_even_reading_what_is_denied_fails_the_endpoint_or_the_names
 
 
 async def test_an_endpoint_that_cannot_be_built_is_denied_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = CompiledEndpoint.of
+    build = CompiledEndpoint.steps
 
-    def defective(policies: Any, broken: Any) -> CompiledEndpoint:  # noqa: ANN401 - as the original
+    def defective(policies: Any, broken: Any) -> Steps[CompiledEndpoint]:  # noqa: ANN401 - as the original
         if any(policy.ref.name == "poison" for policy in policies):
             raise RecursionError
         return build(policies, broken)
 
-    monkeypatch.setattr(CompiledEndpoint, "of", defective)
+    monkeypatch.setattr(CompiledEndpoint, "steps", defective)
     policies = Policies()
     async with running(policies):
         listed(policies, {key("a"): named("a"), key("poison"): named("poison", endpoint="other")})
@@ -200,17 +202,19 @@ async def test_what_is_served_is_what_the_snapshot_holds_sound_or_broken() -> No
         assert not policies.serves("b-uid", 1)
 
 
-async def test_a_policy_that_came_and_went_between_two_snapshots_is_not_served() -> None:
+def test_a_policy_that_came_and_went_between_two_snapshots_is_not_served() -> None:
     index = Index()
     made = compile_object(named("a"))
-    index.put(key("a"), made)
-    index.put(key("a"), None)
-    assert (await index.snapshot("1", Slices())).endpoints == {}
+
+    def put(*policies: Policy | None) -> Snapshot:
+        for policy in policies:
+            index.put(key("a"), policy)
+        whole(index.build((NAMESPACE, ENDPOINT)))
+        return index.publish("")
+
+    assert put(made, None).endpoints == {}
     assert not index.serves("a-uid", 1)
-    index.put(key("a"), made)
-    index.put(key("a"), compile_object(named("a", 2)))
-    index.put(key("a"), made)
-    await index.snapshot("2", Slices())
+    put(made, compile_object(named("a", 2)), made)
     assert index.serves("a-uid", 1)
 
 
@@ -247,10 +251,11 @@ async def test_a_policy_that_is_being_deleted_is_news_and_gives_nothing_any_more
 
 
 async def test_whoever_asks_is_answered_between_two_expressions_of_one_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    # As if every expression took the whole of a slice.
+    # As if every step took the whole of a turn.
     monkeypatch.setattr("bailiwick_webhook.store.slices.SECONDS", 0.0)
     conditions = [{"name": f"c{number}", "expression": f"context.a == {number}"} for number in range(16)]
     policies, turns = Policies(), 0
+    policies._rotation = Rotation(time.monotonic, 1e-9)
     async with running(policies):
         listed(policies, {})
         await settle()

@@ -1,10 +1,14 @@
 """The command line: what would be unsafe is refused, with exit status 2 and a sentence."""
 
+import resource
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from bailiwick_engine.budget import MIB, Budget
+from bailiwick_webhook.http.bounds import Bounds, Pace
+from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.record.limits import Limits
 from bailiwick_webhook.settings import parse
 
@@ -53,12 +57,45 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a queue of no size": (("--record-queue-bytes", "-1"), "must be a whole number greater than 0"),
     "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
     "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
-    "processes below none": (("--processes", "-1"), "must be a whole number greater than 0"),
+    "processes below none": (("--processes", "-1"), "must be 0 or a whole number greater than 0"),
     "a silence of a few beats": (("--process-silence-seconds", "4.9"), "must be 5 seconds or more"),
     "a start of a few beats": (("--process-start-seconds", "1"), "must be 5 seconds or more"),
     "a port among the status ports": (
         ("--processes", "4", "--port", "8084", "--status-port", "8081"),
         "--port 8084 is one of the status ports 8081 to 8084",
+    ),
+    "admission among the status ports": (
+        ("--processes", "2", "--admission-port", "8082", "--status-port", "8081"),
+        "--admission-port 8082 is one of the status ports 8081 to 8082",
+    ),
+    "a status port that is the decisions'": (
+        ("--port", "8081", "--status-port", "8081"),
+        "--port 8081 is one of the status ports 8081 to 8081",
+    ),
+    "admission on the port of decisions": (
+        ("--port", "8443", "--admission-port", "8443"),
+        "--admission-port 8443 is the port of the decisions",
+    ),
+    "admission without a cluster": (
+        ("--policies", "dir", "--development", "--admission-port", "9443"),
+        "--admission-port is about a cluster",
+    ),
+    "nothing for others": (("--others-percent", "0"), "must be a whole number from 1 to 90"),
+    "nothing for enforcers": (("--others-percent", "100"), "must be a whole number from 1 to 90"),
+    "bodies without end": (("--body-bytes-per-second", "0"), "must be a whole number greater than 0"),
+    "a rate below none": (("--decisions-per-second-by-namespace", "-1"), "must be 0 or a whole number greater than 0"),
+    "a budget below nothing": (("--budget-bytes", "-1"), "must be 0 or a whole number greater than 0"),
+    "a policy larger than a namespace": (
+        ("--policy-budget-bytes", "100663297"),
+        "--policy-budget-bytes must not exceed --namespace-budget-bytes",
+    ),
+    "a namespace larger than everything": (
+        ("--budget-bytes", "1000"),
+        "--namespace-budget-bytes must not exceed --budget-bytes",
+    ),
+    "policies without limit in a namespace with one": (
+        ("--policy-budget-bytes", "0"),
+        "--policy-budget-bytes must not exceed --namespace-budget-bytes, nor be 0 where that is not",
     ),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
@@ -92,6 +129,14 @@ def test_a_duration_is_a_number_of_seconds_that_ends(flag: str, value: str) -> N
     assert ended.value.code == 2
 
 
+def test_budgets_are_generous_unless_told_otherwise_and_may_all_be_left_out() -> None:
+    usual = parse([])
+    assert (usual.budget, usual.pending_grants) == (Budget(192 * MIB, 96 * MIB, 16 * MIB, 10_000, 0), 1000)
+    flags = ("budget-bytes", "namespace-budget-bytes", "policy-budget-bytes", "namespace-policies")
+    told = parse([f"--{flag}=0" for flag in (*flags, "namespace-spec-bytes", "namespace-pending-grants")])
+    assert (told.budget, told.pending_grants) == (Budget(0, 0, 0, 0, 0), 0)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_tls(host: str) -> None:
     assert parse(["--host", host]).tls is False
@@ -110,6 +155,50 @@ def test_a_decision_without_its_record_is_denied_unless_told_otherwise() -> None
     assert parse([]).record_limits == Limits(required=True, first=False)
     told = parse(["--on-record-failure", "allow", "--record-before-answer", "all", "--record-timeout", "0.5"])
     assert told.record_limits == Limits(required=False, first=True, timeout=0.5)
+
+
+def test_bounds_are_those_that_were_given_and_the_usual_ones_where_none_were() -> None:
+    assert parse([]).bounds == Bounds()
+    given = parse(
+        [
+            *("--others-percent=40", "--connections=10", "--admission-connections=20", "--connection-requests=30"),
+            *("--connection-seconds=40", "--requests-at-once=50", "--body-bytes=60", "--body-bytes-per-second=70"),
+            *("--body-grace-seconds=0.8", "--decisions-per-second-by-namespace=90"),
+        ]
+    ).bounds
+    assert given == Bounds(
+        others_percent=40,
+        connections=10,
+        admission_connections=20,
+        requests=30,
+        seconds=40,
+        requests_at_once=50,
+        body_bytes=60,
+        pace=Pace(70, 0.8, 10.0),
+        decisions_per_second=90,
+    )
+
+
+@pytest.mark.parametrize(("amount", "percent"), [(1, 25), (2, 90), (3, 1), (10, 10), (2000, 25), (2000, 90)])
+def test_each_part_has_something_and_both_together_no_more_than_there_is(amount: int, percent: int) -> None:
+    parts = Bounds(others_percent=percent).divided(amount)
+    assert min(parts) >= 1
+    assert sum(parts) == max(2, amount)
+    assert parts.others == max(1, amount * percent // 100)
+
+
+def test_a_process_has_no_more_connections_than_it_may_have_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1_000, hard))
+        decisions, admission = (Bounds().connections_of(port) for port in Port)
+        assert (admission.enforcers, admission.others) == (0, 128)
+        assert sum(decisions) + sum(admission) < 1_000 - 200
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+        assert sum(Bounds().connections_of(Port.DECISIONS)) >= 16
+        assert sum(Bounds().connections_of(Port.ADMISSION)) >= 16
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_key_of_the_record_is_read_and_never_shown(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Consuming: one use of one grant, exactly once, under any number of replicas (DESIGN, "Consuming").
 
 Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
-refusal denies; an answer that did not come is a denial, and the use may be spent, never double.
+refusal denies; an answer that did not come is a denial, and the use may be spent, never double. The guard `review` sees
+to it that nobody can make conflicts without end.
 """
 
 import hashlib
@@ -12,15 +13,16 @@ from typing import Any, Final
 import structlog
 from msgspec.structs import replace
 
+from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_engine import grants
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.livereads import LiveReads, looked_for
 from bailiwick_webhook.turns import Turns
 
-MAX_SKEW: Final = 30.0
 IDEMPOTENT_FOR: Final = 30.0
 _CONFLICT, _GONE = 409, 404
 
@@ -32,10 +34,31 @@ Judge = Callable[[Grant, float], Verdict]
 class Consumer:
     """Takes uses. `now` is the time of day in seconds since the epoch."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], float], turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        now: Callable[[], float],
+        turns: Turns | None = None,
+        reads: LiveReads | None = None,
+    ) -> None:
         self._cluster = cluster
         self._now = now
         self._turns = turns or Turns()
+        self._reads = reads or LiveReads(cluster)
+
+    async def caught_up(self, asked: Asked, verdict: Verdict, judge: Judge, since: float | None = None) -> Verdict:
+        """Return the verdict, from one live read where the grant that it waits for may have moved on since.
+
+        `since`, by `time.monotonic`: from when on what is written is to be known; by default from now on.
+        """
+        wanted = looked_for(asked, verdict)
+        answer = None if wanted is None else await self._reads.of(wanted[0], since)
+        if wanted is None or answer is None or not answer.ok:
+            return verdict
+        live = grants.parse(answer.body)
+        if live is None or live.uid != wanted[1]:
+            return verdict
+        return judge(live, max(self._now(), answer.date or 0.0))
 
     def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
         """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""
@@ -83,8 +106,8 @@ class Consumer:
             last = judge(live, now)
             if _already_taken(live, key, theirs) and _still_good(last, live):
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
-            if (denial := _denial(last, live, now)) is not None:
-                return denial, None
+            if last.outcome is not Outcome.USE_GRANT:
+                return last, None
             written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
             if written.ok:
                 return last, grants.parse(written.body) or live
@@ -147,17 +170,6 @@ def _already_taken(live: Grant, key: str, now: float, room: float = 0.0) -> bool
 def _key_again(key: str, place: int) -> str:
     """A request id that comes again after its time is a call of its own, which may be repeated in turn."""
     return _digest("again", key, f"{place}")
-
-
-def _denial(verdict: Verdict, live: Grant, now: float) -> Verdict | None:
-    """Return the denial, where the grant does not serve."""
-    if verdict.outcome is not Outcome.USE_GRANT:
-        return verdict
-    approved = live.status.approved_time
-    if approved is not None and approved.timestamp() - now > MAX_SKEW:
-        # The operator's clock is ahead, so that the window which it stamped is longer than was approved.
-        return _denied(verdict, Reason.CLOCK_SKEW)
-    return None
 
 
 def _still_good(verdict: Verdict, live: Grant) -> bool:

@@ -21,6 +21,7 @@ from bailiwick_engine.verdict import Outcome, Verdict
 from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.metrics.table import Outcome as Counted
 from bailiwick_webhook.store.view import Glance
+from bailiwick_webhook.store.waiting import SECONDS
 
 # Looked up slowly, and on every decision's way.
 _ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
@@ -42,7 +43,13 @@ class Basis(NamedTuple):
         if freshness is _FRESH and not asked.live_identity:
             # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
             freshness = Freshness.STALE
-        return Circumstances(self.now, freshness, self.seen.guard_proven, installation)
+        outdated = bool(self.seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
+        return Circumstances(self.now, freshness, self.seen.guard_proven, installation, outdated, self.seen.void)
+
+    def is_outdated(self, namespace: str, endpoint: str) -> bool:
+        """Tell whether a change of an endpoint's policies waits for too long to be compiled."""
+        pending = self.seen.pending(namespace, endpoint)
+        return pending is not None and pending > SECONDS
 
 
 class Judged(NamedTuple):
@@ -90,7 +97,7 @@ class Decision(msgspec.Struct, frozen=True):
     """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
 
     `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
-    there is nobody to ask for one.
+    there is nobody to ask for one. `pending`: for so many seconds a change of the endpoint's policies was not compiled.
     """
 
     verdict: Verdict
@@ -102,6 +109,7 @@ class Decision(msgspec.Struct, frozen=True):
     used: Grant | None = None
     explanation: Explanation | None = None
     askable: bool = True
+    pending: float | None = None
 
     @property
     def counted(self) -> Counted:

@@ -7,9 +7,11 @@ import argparse
 from pathlib import Path
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.budget import Budget
 from bailiwick_webhook.flagvalues import Help, any_count, count, percent, positive, silence
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.throttle import PENDING_GRANTS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     store.add_argument("--max-staleness", type=positive, default=120.0, help="older than this: no grant is accepted")
     store.add_argument("--hard-staleness", type=positive, default=900.0, help="older than this: everything is denied")
     store.add_argument("--relist-interval", type=positive, default=720.0, help="list everything anew about this often")
+    _add_budget(parser.add_argument_group("budgets of namespaces; 0 is no limit"))
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
     record = parser.add_argument_group("decision record")
     record.add_argument(
@@ -197,6 +200,38 @@ def bounds(options: argparse.Namespace) -> Bounds:
         body_bytes=options.body_bytes,
         pace=usual.pace._replace(rate=options.body_bytes_per_second, grace=options.body_grace_seconds),
         decisions_per_second=options.decisions_per_second_by_namespace,
+    )
+
+
+def _add_budget(group: argparse._ArgumentGroup) -> None:
+    usual = Budget()
+    group.add_argument(
+        "--budget-bytes",
+        type=any_count,
+        default=usual.total,
+        help="that all policies may take once they are compiled; where that is too little, namespaces share it evenly",
+    )
+    group.add_argument(
+        "--namespace-budget-bytes",
+        type=any_count,
+        default=usual.namespace,
+        help="that one namespace's policies may take",
+    )
+    group.add_argument("--policy-budget-bytes", type=any_count, default=usual.policy, help="that one policy may take")
+    group.add_argument(
+        "--namespace-policies", type=any_count, default=usual.policies, help="policies that a namespace may have"
+    )
+    group.add_argument(
+        "--namespace-spec-bytes",
+        type=any_count,
+        default=usual.text,
+        help="of JSON that the specs of a namespace's policies may have together",
+    )
+    group.add_argument(
+        "--namespace-pending-grants",
+        type=any_count,
+        default=PENDING_GRANTS,
+        help="grants of a namespace that may wait for their reviews at once; further ones are not opened",
     )
 
 

@@ -46,7 +46,11 @@ def count(text: str) -> int:
 
 def any_count(text: str) -> int:
     """Return a whole number, 0 too. Raises `ArgumentTypeError`."""
-    return 0 if text == "0" else count(text)
+    try:
+        return 0 if text == "0" else count(text)
+    except argparse.ArgumentTypeError:
+        message = "must be 0 or a whole number greater than 0"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def percent(text: str) -> int:

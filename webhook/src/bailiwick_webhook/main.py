@@ -16,7 +16,7 @@ import structlog
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook import heap, logs, processes, settings, standalone
-from bailiwick_webhook.admission.bench import Bench
+from bailiwick_webhook.admission.bench import Bench, command
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app, health
@@ -122,13 +122,13 @@ async def _run(given: Settings) -> None:
         admission = None
         if given.policies is None:
             # First: once we are ready, the API server may ask.
-            bench = Bench()
+            bench = Bench(command(given.budget))
             stack.push_async_callback(bench.close)
             validate = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
             asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds)
             admission = await listen(asked, port=given.admission_port)
             stack.push_async_callback(admission.stop)
-        signer = Signer(lambda: store.keyring, lambda: store.guard_proven)
+        signer = Signer(lambda: store.keyring, lambda: store.guard_proven, lambda: store.void)
         decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, bounds=given.bounds)
         health.count_answers(decisions, pdp.counts)
         server = await listen(decisions, port=given.port)
@@ -168,11 +168,20 @@ def _clustered(
         max_staleness=given.max_staleness,
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
+        budget=given.budget,
+        tend=heap.tend,
     )
     pdp = Pdp(
         store,
         Consumer(cluster, time.time),
-        Opener(cluster, store, given.installation, time.time),
+        Opener(
+            cluster,
+            store,
+            given.installation,
+            time.time,
+            given.pending_grants,
+            skewed=lambda: not cluster.clock.agree,
+        ),
         records,
         given.installation,
         permits=Permits(cluster),

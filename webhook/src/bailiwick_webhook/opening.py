@@ -4,7 +4,6 @@ Holds: the decision point decides the body again and opens only where the verdic
 follows from the request, so a storm of retries over any number of replicas opens one grant.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -20,8 +19,9 @@ from bailiwick_engine.gates import Gate
 from bailiwick_engine.grants import Fitness, Grant
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.grantids import parsed
 from bailiwick_webhook.store.store import Store
-from bailiwick_webhook.throttle import Throttle, waits
+from bailiwick_webhook.throttle import PENDING_GRANTS, Throttle, waits
 from bailiwick_webhook.wanted import Wanted
 
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
@@ -31,9 +31,6 @@ _CONFLICT: Final = 409
 _GONE: Final = 404
 # Waits for its reviews, or serves.
 _OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
-
-# Of an object of the API server (RFC 1123, subdomain): nothing else gets into a path.
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 _log = structlog.get_logger()
 
@@ -58,20 +55,34 @@ class Refused:
     duplicate: bool = False
 
 
+_SKEWED: Final = Refused(EXPLAINED[Reason.CLOCK_SKEW].sentence, Reason.CLOCK_SKEW)
 _COOLS: Final = Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
 
 
 class Opener:
-    """Opens grants. `now` is the time of day in seconds since the epoch."""
+    """Opens grants. `now` is the time of day in seconds since the epoch; `skewed`: it is not the API server's.
+
+    `pending`: as in `Throttle`.
+    """
 
     possible = True
 
-    def __init__(self, cluster: Cluster, store: Store, installation: Installation, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        installation: Installation,
+        now: Callable[[], float],
+        pending: int = PENDING_GRANTS,
+        *,
+        skewed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._cluster = cluster
+        self._skewed = skewed
         self._store = store
         self._installation = installation
         self._now = now
-        self._throttle = Throttle(cluster, store, now)
+        self._throttle = Throttle(cluster, store, now, pending)
 
     async def again(self, wanted: Wanted) -> Opened | Refused | None:
         """Return what was answered to the same Idempotency-Key before; None where there is none. Raises like `open`.
@@ -122,7 +133,8 @@ class Opener:
                 # Unless it is there already: who joins adds nothing. A flood of denials that ask costs nobody a look.
                 joined = await self._existing(wanted, previous) if wanted.origin == "Requested" else None
                 return joined or Refused(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
-            return await self._create(wanted, previous)
+            # Until when it waits for its reviews is stamped by our clock, and judged by others.
+            return _SKEWED if self._skewed() else await self._create(wanted, previous)
 
     async def _create(self, wanted: Wanted, previous: str) -> Opened | Refused:
         for _ in range(_MAX_CHAIN):
@@ -185,7 +197,7 @@ class Opener:
         )
 
     def _fitness(self, grant: Grant, wanted: Wanted) -> Fitness:
-        around = Circumstances(self._now(), installation=self._installation)
+        around = Circumstances(self._now(), installation=self._installation, void=self._store.void)
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 
     def _cools(self, grant: Grant, wanted: Wanted) -> bool:
@@ -228,12 +240,12 @@ class Opener:
 
         Raises `ClusterUnavailableError`.
         """
-        name, _, uid = task_id.rpartition(".")
-        if not _NAME.fullmatch(name):
+        named = parsed(task_id)
+        if named is None:
             return None
-        answer = await self._cluster.read_grant(namespace, name)
+        answer = await self._cluster.read_grant(namespace, named.name)
         grant = grants.parse(answer.body) if answer.ok else None
-        return grant if grant and grant.uid == uid and grant.request.endpoint == endpoint else None
+        return grant if grant and grant.uid == named.uid and grant.request.endpoint == endpoint else None
 
 
 def reason_problem(gate: Gate, reason: str | None) -> str | None:

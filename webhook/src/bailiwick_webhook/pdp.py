@@ -149,22 +149,22 @@ class Pdp:
     ) -> list[Decision | None]:
         """Use grants and explain in order, then record all together."""
         settled: list[Settled | None] = []
-        end = Judged.deadline()
+        end, since = Judged.deadline(), time.monotonic()
         for one in judged:
             explanation = None if one is None else await self._judge.explanation(one.asked, snapshot)
-            done = None if one is None else await self._with_use(one.by(end), explanation)
+            done = None if one is None else await self._with_use(one.by(end), explanation, since)
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
         told = iter(await asyncio.gather(*(self._recorded("evaluation", one) for one in settled if one is not None)))
         return [None if one is None else next(told) for one in settled]
 
-    async def _with_use(self, one: Judged, explanation: Explanation | None) -> Settled:
-        """Use a grant, where the verdict takes one."""
+    async def _with_use(self, one: Judged, explanation: Explanation | None, since: float | None = None) -> Settled:
+        """Use a grant, where the verdict takes one. `since` when memory is to be up to date, see `Uses.caught_up`."""
         if not one.takes_grant:
             return settled_at_once(one, explanation)
         evaluation_id = new_evaluation_id()
-        verdict, used = await self._with_grant(one.asked, one.verdict, evaluation_id)
+        verdict, used = await self._with_grant(one, evaluation_id, since)
         if used is None:
             verdict, opened = await self._asking.on_deny(one.asked, verdict)
             if opened is not None:
@@ -198,12 +198,16 @@ class Pdp:
         counts.took(time.perf_counter() - started)
         return found
 
-    async def _with_grant(self, asked: Asked, verdict: Verdict, evaluation_id: str) -> tuple[Verdict, Grant | None]:
+    async def _with_grant(self, one: Judged, evaluation_id: str, since: float | None) -> tuple[Verdict, Grant | None]:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
+        asked = one.asked
 
         def judge(grant: Grant, now: float) -> Verdict:
-            return decide(self.snapshot, asked.call, (grant,), self._judge.circumstances(asked, now), verdict.digest)
+            return decide(
+                self.snapshot, asked.call, (grant,), self._judge.circumstances(asked, now), one.verdict.digest
+            )
 
+        verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
         # Used up since, as like as not, so that the verdict need not name it.
         repeated = self._consumer.taken_before(asked, verdict, self._judge.known(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
@@ -302,17 +306,9 @@ class Pdp:
         """Return the decision and its record. `weighed` is of the same snapshot, whose policies say what to hide."""
         snapshot, now, seen = basis
         verdict, call, revision, age = one.verdict, one.asked.call, seen.revision, seen.age
-        decision = Decision(
-            verdict,
-            one.allowed,
-            one.evaluation_id,
-            now,
-            revision,
-            age,
-            one.used,
-            one.explanation,
-            self._opener.possible,
-        )
+        told = one.allowed, one.evaluation_id, now, revision, age, one.used, one.explanation
+        pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
+        decision = Decision(verdict, *told, self._opener.possible, pending)
         line = self._lines.line(
             call,
             verdict,
@@ -327,6 +323,7 @@ class Pdp:
             token=one.asked.token,
             revision=revision,
             age=age,
+            pending=decision.pending,
             now=now,
             weighed=weighed,
             read=read,

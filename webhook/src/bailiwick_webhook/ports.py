@@ -18,6 +18,9 @@ from bailiwick_webhook.wanted import Wanted
 class Uses(Protocol):
     """Where uses of grants are taken (see `consume`)."""
 
+    async def caught_up(self, asked: Asked, verdict: Verdict, judge: Judge, since: float | None = None) -> Verdict:
+        """Return the verdict, from one live read where the grant that it waits for may have moved on since."""
+
     def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
         """Return those of the known grants that this very call took a use of a moment ago."""
 

@@ -78,6 +78,9 @@ class Searcher:
             return None
         revision, age = self._store.revision, self._store.age
         admitted = admit(snapshot, endpoint, call, around)
+        if around.outdated and not isinstance(admitted, Reason):
+            # An evaluation of whatever was found would be denied.
+            admitted = Reason.POLICY_OUTDATED
         names: list[str] = []
         incomplete = False
         if not isinstance(admitted, Reason):

@@ -7,11 +7,13 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.budget import Budget
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook import flags
 from bailiwick_webhook.flagvalues import loopback
@@ -32,6 +34,7 @@ _CLUSTER_ONLY: Final = (
     "operator_account",
     "human_username_prefix",
     "relist_interval",
+    "namespace_pending_grants",
 )
 _KEY_BYTES: Final = 32
 
@@ -69,6 +72,8 @@ class Settings:
     bounds: Bounds
     log_level: str
     admission_port: int = 0
+    budget: Budget = Budget()  # noqa: RUF009 - frozen
+    pending_grants: int = 0
     processes: int = 1
     process_silence: float = 30.0
     process_start: float = 300.0
@@ -93,6 +98,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         )
     if options.max_staleness > options.hard_staleness:
         parser.error("--max-staleness must not exceed --hard-staleness")
+    _check_budget(parser, options)
     _check_processes(parser, options)
     scheme = "https" if options.tls_cert_file else "http"
     external = (options.external_url or f"{scheme}://{options.host}:{options.port}").rstrip("/")
@@ -141,10 +147,31 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         bounds=flags.bounds(options),
         log_level=options.log_level,
         admission_port=options.admission_port,
+        budget=Budget(
+            options.budget_bytes,
+            options.namespace_budget_bytes,
+            options.policy_budget_bytes,
+            options.namespace_policies,
+            options.namespace_spec_bytes,
+        ),
+        pending_grants=options.namespace_pending_grants,
         processes=options.processes,
         process_silence=options.process_silence_seconds,
         process_start=options.process_start_seconds,
     )
+
+
+def _check_budget(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse a part that is larger than the whole: nobody would ever have it."""
+    sizes = ("policy_budget_bytes", "namespace_budget_bytes", "budget_bytes")
+    for part, whole in pairwise(sizes):
+        # 0 is no limit, which nothing exceeds.
+        if getattr(options, whole) and not 0 < getattr(options, part) <= getattr(options, whole):
+            parser.error(f"{_flag(part)} must not exceed {_flag(whole)}, nor be 0 where that is not")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _check_processes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -179,7 +206,7 @@ def _check_standalone(
     absent = object()
     seen = argparse.Namespace(**dict.fromkeys(_CLUSTER_ONLY, absent))
     parser.parse_args(arguments, seen)
-    if given := [f"--{name.replace('_', '-')}" for name in _CLUSTER_ONLY if getattr(seen, name) is not absent]:
+    if given := [_flag(name) for name in _CLUSTER_ONLY if getattr(seen, name) is not absent]:
         parser.error(f"{given[0]} is about a cluster, and --policies is for a decision point without one")
     if not options.development:
         return

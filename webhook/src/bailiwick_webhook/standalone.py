@@ -45,6 +45,16 @@ BANNER: Final = f"""
 class NoUses:
     """Takes no use of any grant."""
 
+    async def caught_up(
+        self,
+        asked: Asked,  # noqa: ARG002 - `pdp.Uses` has them
+        verdict: Verdict,
+        judge: Judge,  # noqa: ARG002 - likewise
+        since: float | None = None,  # noqa: ARG002 - likewise
+    ) -> Verdict:
+        """Return the verdict: there is nobody to ask."""
+        return verdict
+
     def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:  # noqa: ARG002
         """Return nothing."""
         return ()
@@ -104,7 +114,13 @@ def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Iden
         others = Issuers(one for one in given.issuers if one.name != CLUSTER)
         identity, keysets = ByToken(Offline(cluster), others, NoPods()), (cluster.keys, *others.keysets)
         prepare = _as_written
-    store = Directory(policies, max_staleness=given.max_staleness, hard_staleness=given.hard_staleness, prepare=prepare)
+    store = Directory(
+        policies,
+        max_staleness=given.max_staleness,
+        hard_staleness=given.hard_staleness,
+        budget=given.budget,
+        prepare=prepare,
+    )
     # No grant is ever judged, so the names of an installation play no part.
     pdp = Pdp(store, NoUses(), NoRequests(), records, Installation(), record_key=given.record_key)
     return store, identity, pdp, keysets

@@ -1,7 +1,8 @@
 """Throttle: how much asking there may be in a subject's name (a rule's `limits`).
 
 Holds: one process asks for one subject at a time, and counts what the API server holds at that moment; so over any
-number of processes at most one each is too many.
+number of processes at most one each is too many. What a namespace may have is counted by what the store knows, which
+lags by a moment.
 """
 
 import asyncio
@@ -18,17 +19,22 @@ from bailiwick_engine.grants import Grant, parse
 from bailiwick_webhook.cluster.client import Cluster
 from bailiwick_webhook.store.store import Store
 
+PENDING_GRANTS: Final = 1_000
 HOUR: Final = 3600.0
 PATIENCE: Final = 10.0
 
 
 class Throttle:
-    """Counts. `now` is the time of day in seconds since the epoch."""
+    """Counts. `now` is the time of day in seconds since the epoch.
 
-    def __init__(self, cluster: Cluster, store: Store, now: Callable[[], float]) -> None:
+    `pending`: so many requests of one namespace may wait for their reviews, whosever they are; 0: any number.
+    """
+
+    def __init__(self, cluster: Cluster, store: Store, now: Callable[[], float], pending: int = PENDING_GRANTS) -> None:
         self._cluster = cluster
         self._store = store
         self._now = now
+        self._pending = pending
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -49,6 +55,8 @@ class Throttle:
 
     async def reached(self, call: Call, subject: Subject, limits: Limits) -> str | None:
         """Return which limit one more request would break, in words; None: none. Raises `ClusterUnavailableError`."""
+        if self._pending and (waiting := self._store.grants.waiting(call.namespace, self._now())) >= self._pending:
+            return f"{waiting} requests of the namespace are pending, and {self._pending} may be"
         known = self._store.candidates(call.namespace, call.endpoint, subject.uid)
         # A flood is turned away by what is known already; only who may pass costs a look at the API server.
         if (broken := self._broken(known, limits)) is not None:

@@ -1,8 +1,9 @@
 """The life of an ApprovalGrant as a pure state machine: which phase follows, and what its status then says.
 
 Holds: a terminal phase is final; a revocation beats a denial, and both beat an approval; only a proven guard counts
-reviews or activates. Whatever ends a grant needs no proof. A grant written by hand is resolved first (`resolving`):
-until its status says what its names stand for no review of it counts, and one that came before never will.
+reviews or activates. Whatever ends a grant needs no proof. While the time is not to be trusted only a revocation and
+the last use end a grant. A grant written by hand is resolved first (`resolving`): until its status says what its names
+stand for no review of it counts, and one that came before never will.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from bailiwick_api.times import stamp
 from bailiwick_engine import schemaerrors
 from bailiwick_engine.acceptance import listed
 from bailiwick_engine.quorum import Quorum, binding_of, excluded, tally
-from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries
+from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, parsed
 from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved
 
 OWNED: Final = (
@@ -40,12 +41,19 @@ Object = dict[str, Any]
 class Observed:
     """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen.
 
-    `resolution`: what a grant written by hand names, where that is yet to be said (`to_resolve`).
+    `resolution`: what a grant written by hand names, where that is yet to be said (`to_resolve`). `timed`: the clock is
+    the API server's, so that the time may be judged by.
     """
 
     proven: bool
     is_person: Callable[[str], bool]
     resolution: Resolution | None = None
+    timed: bool = True
+
+    @property
+    def counts(self) -> bool:
+        """Whether reviews may be counted, and a grant may become active by them."""
+        return self.proven and self.timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +99,10 @@ def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
     named = model.spec.request.origin != "PreApproved" or status.resolved is not None
     judged = _judged(model, status, observed) if named else [entry.reviewer for entry in status.counted or ()]
     quorum = _quorum(model, grant["metadata"]["uid"], judged, observed)
-    phase = _next(model, status, quorum, observed, now, named=named)
+    born = parsed(grant["metadata"]["creationTimestamp"])
+    phase = _next(model, status, quorum, observed, now, named=named, born=born)
     if phase is None:
-        return Outcome(None, model.spec.request.pending_until_time, needs_proof=True)
+        return Outcome(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
     wanted = _kept(present) | {"observedGeneration": generation, "phase": phase}
     if judged:
         wanted["counted"] = [{"reviewer": reviewer} for reviewer in judged]
@@ -108,10 +117,12 @@ def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
     conditions = _conditions(_words(model, phase, quorum, wanted, unresolved), phase, wanted, approved)
     wanted["conditions"] = entries(conditions, present, generation, now)
     wake = _wake(model, phase, wanted)
+    if phase == "Pending" and now < born:
+        wake = born
     return Outcome(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         min(wake, now + RESOLVE_AGAIN) if unresolved is not None and wake is not None else wake,
-        needs_proof=not observed.proven and named and _waits(model, status, phase, quorum),
+        needs_proof=observed.timed and not observed.proven and named and _waits(model, status, phase, quorum),
     )
 
 
@@ -142,7 +153,7 @@ def _kept(present: Status) -> Status:
 def _judged(model: ApprovalGrant, status: ApprovalGrantStatus, observed: Observed) -> list[str]:
     """Return the reviewers that count, in the order in which they were counted."""
     counted = [entry.reviewer for entry in status.counted or ()]
-    if observed.proven:
+    if observed.counts:
         known = {*counted, *(entry.reviewer for entry in status.voided or ())}
         counted += [review.reviewer for review in model.spec.reviews or () if review.reviewer not in known]
     return counted
@@ -167,21 +178,25 @@ def _next(
     now: datetime,
     *,
     named: bool,
+    born: datetime,
 ) -> Phase | None:
     """Return the phase that follows; None while it is open whether the grant itself counts."""
     request = model.spec.request
     active = status.phase == "Active"
     if model.spec.revocation is not None:
         return "Revoked" if active else "Withdrawn"
-    if observed.proven and quorum.denied_by is not None:
+    if observed.counts and quorum.denied_by is not None:
         return "Denied"
+    if active and (status.uses or 0) >= request.max_uses:
+        return "Consumed"
+    if not observed.timed:
+        return status.phase
     if active:
-        if (status.uses or 0) >= request.max_uses:
-            return "Consumed"
         return "Lapsed" if status.not_after_time is None or now >= status.not_after_time else "Active"
     if now >= request.pending_until_time:
         return "Expired"
-    if observed.proven and quorum.met and named:
+    # A decision point refuses what was approved before it was made: another API server's clock may be a little ahead.
+    if observed.counts and quorum.met and named and now >= born:
         return "Active"
     return "Pending" if observed.proven or status.phase == "Pending" else None
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from bailiwick_api.times import stamp
 from bailiwick_engine import acceptance
 from bailiwick_engine.acceptance import Around, Judged, listed, named
+from bailiwick_engine.budget import Excess
 from bailiwick_engine.checks import expired
 from bailiwick_engine.compile import policy_ref
 from bailiwick_operator.reconcile import programmed as programming
@@ -30,7 +31,8 @@ class Observed:
     """What is known beside the policy: its compilation, who carries the endpoint's settings, and who serves it.
 
     `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each configured one
-    whether it has a `kubernetesUsername`, None where nobody told us.
+    whether it has a `kubernetesUsername`, None where nobody told us. `excess`: of what it is over budget, so that it
+    was not compiled.
     """
 
     judged: Judged
@@ -38,6 +40,7 @@ class Observed:
     serving: Serving | None = None
     principals: Collection[str] = ()
     issuers: Mapping[str, bool] | None = None
+    excess: Excess | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
     generation: int = policy["metadata"]["generation"]
     judged = observed.judged
     accepted = _accepted(policy, observed)
-    programmed = programming.condition(policy, observed.serving, compiles=not judged.problems)
+    denies = "it is over budget" if observed.excess is not None else "it does not compile" if judged.problems else None
+    programmed = programming.condition(policy, observed.serving, denies=denies)
     ready = _ready(accepted, programmed, policy, observed, now)
     wanted: Status = {
         "observedGeneration": generation,
@@ -98,7 +102,8 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
 
 def _accepted(policy: Object, observed: Observed) -> Condition:
     judged = observed.judged
-    around = Around(set(observed.carriers) - {policy["metadata"]["name"]}, observed.principals, observed.issuers)
+    others = set(observed.carriers) - {policy["metadata"]["name"]}
+    around = Around(others, observed.principals, observed.issuers, observed.excess)
     refused = acceptance.refusal(judged, endpoint_of(policy), around, carries=carries_settings(policy))
     if refused is not None:
         return Condition("Accepted", "False", refused.why, refused.message)

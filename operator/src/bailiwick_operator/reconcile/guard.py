@@ -1,7 +1,8 @@
 """What a proof of the guard means for the record and for the grants. Pure; `bailiwick_operator.guard` does it.
 
 Holds: while the recorded fingerprint is that of the guard now, everything newer than the record was written under it.
-Where it is not, nothing newer than the record can be shown to have passed a guard, so all of it is void for good.
+Where it is not, nothing newer than the record can be shown to have passed a guard, so all of it is void for good. What
+is stored is believed in nothing, not even in its shape: no object makes anything here raise.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Final
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
 from bailiwick_api.times import read as read_time, stamp
+from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_operator.reconcile.conditions import Condition, Status, entries
 
@@ -25,12 +27,14 @@ class Record:
 
     `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
     the grants' definition: another definition is another collection, whose versions say nothing about this one's.
+    `void`: grants that fell, and whose status cannot say so.
     """
 
     fingerprint: str
     proven_time: str
     version: int
     store: str
+    void: VoidGrants = NONE
 
     def data(self) -> dict[str, str]:
         """Return the ConfigMap's `data`."""
@@ -39,6 +43,7 @@ class Record:
             "provenTime": self.proven_time,
             "resourceVersion": str(self.version),
             "storeUID": self.store,
+            VOID_ENTRY: self.void.text(),
         }
 
 
@@ -46,8 +51,10 @@ def read_record(config_map: Object | None) -> Record | None:
     """Return the record of a ConfigMap; None where there is none, or none that can be read."""
     data = (config_map or {}).get("data") or {}
     try:
-        return Record(data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"])
-    except (KeyError, TypeError, ValueError):
+        void = VoidGrants.read(data.get(VOID_ENTRY, ""))
+        told = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
+        return None if void is None else Record(*told, void)
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -96,20 +103,22 @@ def pristine(found: Object, made: Object) -> bool:
 
 
 def must_void(grant: Object, after: int, installation: Installation, now: datetime) -> bool:
-    """Tell whether a grant falls: not over yet, not the canary, and written after the last proof of the old guard.
-
-    One that is used up is not over while the call that used it may come again.
-    """
-    if is_canary(grant, installation) or _over(_mapping(grant.get("status")), now):
+    """Tell whether a grant falls: not over yet, not the canary, and written after the last proof of the old guard."""
+    if is_canary(grant, installation) or is_over(grant, now):
         return False
     version = grant["metadata"]["resourceVersion"]
     return not version.isdecimal() or int(version) > after
 
 
-def _over(status: Object, now: datetime) -> bool:
+def is_over(grant: Object, now: datetime) -> bool:
+    """Tell whether a grant lets nobody through any more, whatever wrote it.
+
+    One that is used up is not over while the call that used it may come again.
+    """
+    status = _mapping(grant.get("status"))
     phase = status.get("phase")
     if phase != "Consumed":
-        return phase in TERMINAL_PHASES
+        return isinstance(phase, str) and phase in TERMINAL_PHASES
     records = status.get("useRecords")
     return not any(_repeatable(record, now) for record in (records if isinstance(records, list) else ()))
 
@@ -123,8 +132,8 @@ def _repeatable(record: object, now: datetime) -> bool:
 def voided(grant: Object, now: datetime) -> Status:
     """Return the status of a grant that falls: it is over, and no review that was not counted will ever count.
 
-    Reads the stored JSON alone, and believes nothing of its shape: what was written while the guard was loose need not
-    be anything that the models know. Should the API server refuse what comes out, nothing counts until a person looks.
+    Reads the stored JSON alone: what was written while the guard was loose need not be anything that the models know.
+    Should the API server refuse what comes out, the grant is void by name.
     """
     present = _mapping(grant.get("status"))
     judged = {*_reviewers(present.get("counted")), *_reviewers(present.get("voided"))}
@@ -156,6 +165,6 @@ def _reviewers(value: object) -> list[str]:
     return [str(entry["reviewer"]) for entry in entries_ if isinstance(entry, dict) and "reviewer" in entry]
 
 
-def new_record(proof: Proof, version: int, now: datetime) -> Record:
+def new_record(proof: Proof, version: int, now: datetime, void: VoidGrants) -> Record:
     """Return the record of a proof."""
-    return Record(proof.fingerprint, stamp(now), version, proof.store)
+    return Record(proof.fingerprint, stamp(now), version, proof.store, void)

@@ -66,8 +66,8 @@ def held(policy: Object) -> Object | None:
     return None
 
 
-def condition(policy: Object, serving: Serving | None, *, compiles: bool) -> Condition:
-    """Return the condition. `serving` None: nobody was asked about this generation yet."""
+def condition(policy: Object, serving: Serving | None, *, denies: str | None = None) -> Condition:
+    """Return the condition. `serving` None: nobody was asked about this generation yet. `denies`: why it denies."""
     before = held(policy)
     if before is not None:
         return Condition("Programmed", "True", str(before.get("reason")), str(before.get("message")))
@@ -83,7 +83,7 @@ def condition(policy: Object, serving: Serving | None, *, compiles: bool) -> Con
         )
     counts = f"{serving.serving} of {serving.ready} processes serve generation {generation}"
     if serving.everywhere:
-        how = "" if compiles else "; it does not compile, so they deny by it"
+        how = "" if denies is None else f"; {denies}, so they deny by it"
         return Condition("Programmed", "True", "Served", counts + how)
     return Condition("Programmed", "False", "Pending", counts + _silence(serving.silent))
 

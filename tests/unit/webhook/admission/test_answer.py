@@ -1,13 +1,17 @@
 """What a review is answered, by what stands around the policy at the moment."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
 from bailiwick_engine import acceptance
+from bailiwick_engine.budget import Budget, Claim, Ledger
 from bailiwick_engine.compile import compile_object
+from bailiwick_engine.footprint import footprint
 from bailiwick_engine.snapshot import Snapshot
+from bailiwick_webhook.admission import review
 from bailiwick_webhook.admission.answer import Answer, answer
 from bailiwick_webhook.admission.review import Foreign, Found, Passed, examine
 from bailiwick_webhook.metrics.table import Admission
@@ -19,6 +23,7 @@ CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}
 NARROW: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
 ACTED_FOR: Final = {**settings(), "delegation": {"maxDepth": 1, "principals": ["carol"], "ceiling": NARROW}}
 CARRIER: Final = policy("crm", "carrier", endpointSettings=settings())
+ANY: Final = Budget()
 GATED: Final = policy("crm", "gated", rules=[gated_rule()])
 
 
@@ -30,18 +35,33 @@ def snapshot(*policies: Object) -> Snapshot:
     return Snapshot.of(made)
 
 
+def taken(budget: Budget, *stored: Object) -> Ledger:
+    """Return the ledger of what is stored, each younger than the one before."""
+    ledger = Ledger(budget)
+    for number, raw in enumerate(stored):
+        metadata = raw["metadata"]
+        claim = Claim(f"2026-01-01T00:00:{number:02}Z", metadata["name"], footprint(raw["spec"]))
+        ledger.put(metadata["namespace"], metadata["name"], claim)
+    ledger.settle()
+    return ledger
+
+
 def answered(
-    new: Object, *stored: Object, old: Object | None = None, issuers: dict[str, bool] | None = None
+    new: Object,
+    *stored: Object,
+    old: Object | None = None,
+    issuers: dict[str, bool] | None = None,
+    budget: Budget = ANY,
 ) -> tuple[Admission, dict[str, Any]]:
-    finding = examine(sent(new, old))
+    finding = examine(sent(new, old), budget.policy)
     assert isinstance(finding, Passed | Foreign | Found)
-    told = answer(finding, snapshot(*stored), issuers, NOW)
+    told = answer(finding, snapshot(*stored), taken(budget, *stored), issuers, NOW)
     assert told.body["response"]["uid"] == UID
     return told.outcome, told.body["response"]
 
 
 def test_nothing_to_judge_is_allowed() -> None:
-    told = answer(Passed(UID), snapshot(), None, NOW)
+    told = answer(Passed(UID), snapshot(), Ledger(ANY), None, NOW)
     assert told == Answer(
         {
             "apiVersion": "admission.k8s.io/v1",
@@ -53,7 +73,7 @@ def test_nothing_to_judge_is_allowed() -> None:
 
 
 def test_another_version_is_refused_with_what_to_do() -> None:
-    told = answer(Foreign(UID, "v9\x1b"), snapshot(), None, NOW)
+    told = answer(Foreign(UID, "v9\x1b"), snapshot(), Ledger(ANY), None, NOW)
     assert told.outcome is Admission.FOREIGN
     assert told.body["response"]["allowed"] is False
     assert told.body["response"]["status"]["message"] == (
@@ -148,7 +168,7 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
 def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.Why) -> None:
     found = examine(sent(CARRIER))
     assert isinstance(found, Found)
-    told = answer(replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), None, NOW)
+    told = answer(structs.replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), Ledger(ANY), None, NOW)
     response = told.body["response"]
     assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")
 
@@ -179,3 +199,83 @@ def test_rules_that_have_expired_are_told() -> None:
     assert response["warnings"] == [
         f"spec.rules[0].expireTime: rule old expired at {at(-1)}: it allows nothing any more"
     ]
+
+
+def sized(conditions: int, name: str = "sized", **spec: object) -> Object:
+    """Return a policy with so many conditions of its own."""
+    made = [{"name": f"c{number}", "expression": f"context.{name} == {number}"} for number in range(conditions)]
+    return policy("crm", name, **{"rules": [rule(conditions=made)], **spec})
+
+
+def size(raw: Object) -> int:
+    return footprint(raw["spec"]).alone
+
+
+OLD: Final = sized(8, "older")
+SMALL: Final = sized(1, "small")
+# Room for one of eight conditions and a small one, and not for two of eight.
+NARROW_BUDGET: Final = Budget(namespace=size(OLD) + size(SMALL), policy=size(OLD))
+
+
+def test_what_does_not_fit_beside_what_is_there_is_refused_with_how_much_it_is_over() -> None:
+    outcome, response = answered(sized(8), OLD, budget=NARROW_BUDGET)
+    assert (outcome, response["allowed"]) == (Admission.OVER_BUDGET, False)
+    message = response["status"]["message"]
+    over = size(OLD) + size(sized(8)) - NARROW_BUDGET.namespace
+    for told in (size(sized(8)), size(OLD), NARROW_BUDGET.namespace, over):
+        assert f"{told / 1024:.1f} KiB" in message
+    assert message.startswith("OverBudget: the policy takes ")
+    assert "delete policies that are not needed" in message
+    (cause,) = response["status"]["details"]["causes"]
+    assert (cause["field"], cause["message"]) == ("spec", message)
+
+
+def test_what_fits_is_stored_and_so_is_what_grows_within_the_budget() -> None:
+    assert answered(SMALL, OLD, budget=NARROW_BUDGET)[0] is Admission.ALLOWED
+    assert answered(sized(2, "small"), SMALL, old=SMALL, budget=NARROW_BUDGET)[0] is Admission.ALLOWED
+
+
+def test_a_policy_that_is_too_large_by_itself_is_refused_before_it_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        pytest.fail("it was compiled")
+
+    monkeypatch.setattr(review, "judge", never)
+    outcome, response = answered(sized(9), budget=NARROW_BUDGET)
+    assert outcome is Admission.OVER_BUDGET
+    assert "and a policy may take" in response["status"]["message"]
+
+
+@pytest.mark.parametrize(
+    "new", [sized(16, suspend=True), sized(15)], ids=["suspended", "made smaller, and still too large"]
+)
+def test_what_is_over_and_asks_for_no_more_is_stored_with_a_warning(new: Object) -> None:
+    over = sized(16, suspend=False)
+    outcome, response = answered(new, OLD, over, old=over, budget=NARROW_BUDGET)
+    assert outcome is Admission.ALLOWED
+    assert response["warnings"][0].startswith("OverBudget, as it was before: the policy takes ")
+
+
+def test_what_was_over_and_fits_now_is_stored_without_a_word() -> None:
+    over, budget = sized(16), replace(NARROW_BUDGET, namespace=NARROW_BUDGET.namespace + size(CARRIER))
+    outcome, response = answered(sized(1), CARRIER, OLD, over, old=over, budget=budget)
+    assert (outcome, response) == (Admission.ALLOWED, {"uid": UID, "allowed": True})
+
+
+def test_the_number_of_policies_and_their_text_are_bounded_where_that_is_set() -> None:
+    assert answered(SMALL, OLD, budget=Budget(policies=2))[0] is Admission.ALLOWED
+    outcome, response = answered(SMALL, OLD, CARRIER, budget=Budget(policies=2))
+    assert outcome is Admission.OVER_BUDGET
+    assert "the namespace has 2 other policies, and may have 2 in all" in response["status"]["message"]
+    outcome, response = answered(SMALL, OLD, budget=Budget(text=footprint(OLD["spec"]).text))
+    assert outcome is Admission.OVER_BUDGET
+    assert "other specs of the namespace" in response["status"]["message"]
+
+
+def test_what_another_namespace_takes_refuses_nobody_who_keeps_within_a_fair_share() -> None:
+    greedy = [policy("greedy", f"p{number}", rules=sized(8, f"p{number}")["spec"]["rules"]) for number in range(4)]
+    budget = Budget(total=3 * size(OLD), namespace=3 * size(OLD), policy=size(OLD))
+    assert answered(sized(8), *greedy, budget=budget)[0] is Admission.ALLOWED
+    more = policy("greedy", "more", rules=sized(8, "more")["spec"]["rules"])
+    outcome, response = answered(more, *greedy[:2], OLD, budget=budget)
+    assert outcome is Admission.OVER_BUDGET
+    assert "its share while the decision point is full" in response["status"]["message"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_webhook.admission.bench import Bench, LostError
+from bailiwick_webhook.admission.bench import Bench, LostError, Share
 from bailiwick_webhook.admission.review import Found, Passed
 from support.admission.reviews import UID, sent
 from support.objects import policy
@@ -161,15 +161,15 @@ async def test_of_what_waits_each_address_has_its_turn(make: Make) -> None:
     answered: list[str] = []
 
     async def ask(address: str) -> None:
-        await bench.examine(b"0.05", at(20), address)
+        await bench.examine(b"0.05", at(20), Share(address, ""))
         answered.append(address)
 
     asking = [asyncio.create_task(ask("crowd")) for _ in range(8)]
     await asyncio.sleep(0)
     asking += [asyncio.create_task(ask("one")), asyncio.create_task(ask("another"))]
     await asyncio.gather(*asking)
-    # One of the crowd has the worker already, and one has the first turn.
-    assert answered == ["crowd", "crowd", "one", "another", *["crowd"] * 6]
+    # One of the crowd has the worker already.
+    assert answered == ["crowd", "another", "one", *["crowd"] * 7]
 
 
 async def test_a_turn_that_is_not_waited_for_any_longer_is_the_next_ones(make: Make) -> None:
@@ -177,8 +177,8 @@ async def test_a_turn_that_is_not_waited_for_any_longer_is_the_next_ones(make: M
     await bench.examine(b"0", at(20))
     works = asyncio.create_task(bench.examine(b"0.5", at(20)))
     await asyncio.sleep(0)
-    gone = [asyncio.create_task(bench.examine(b"0", at(20), f"{number}")) for number in range(3)]
-    waits = asyncio.create_task(bench.examine(b"0", at(20), "one"))
+    gone = [asyncio.create_task(bench.examine(b"0", at(20), Share(f"{number}", ""))) for number in range(3)]
+    waits = asyncio.create_task(bench.examine(b"0", at(20), Share("one", "")))
     await asyncio.sleep(0.05)
     for task in gone:
         task.cancel()

@@ -48,6 +48,9 @@ class Approved:
 
     uses: int = 0
 
+    async def caught_up(self, asked: Asked, verdict: Verdict, judge: object, since: float | None = None) -> Verdict:
+        return verdict
+
     def taken_before(self, asked: Asked, verdict: Verdict, known: Any) -> tuple[Grant, ...]:  # noqa: ANN401 - `pdp.Uses`
         return (_grant(),)
 

@@ -1,6 +1,7 @@
 """Evidence: a record holds what the candidate rules read, and no value that must not be read."""
 
 import json
+import weakref
 from typing import Any, Final
 
 import pytest
@@ -275,3 +276,20 @@ def test_every_member_of_a_record_is_on_its_page() -> None:
     assert {"attributes", "traceparent", "policies"} <= line.keys()
     page = (DOCS / "reference" / "record.md").read_text(encoding="utf-8")
     assert {name for name in line if f"`{name}`" not in page} == set()
+
+
+def test_nothing_is_kept_of_an_endpoint_that_is_gone_or_has_changed() -> None:
+    lines = Lines(KEY)
+    made = stored(endpointSettings=settings(), rules=[reading("context.count < 5")])
+    snapshot = compiled(made)
+    recorded(snapshot, call({"count": 1}), lines)
+    kept = weakref.ref(snapshot.endpoints["crm", "crm-api"])
+    rule_of_it = weakref.ref(snapshot.endpoints["crm", "crm-api"].rules[0].conditions[0].expression)
+    del snapshot
+    assert (kept(), rule_of_it(), lines._evidence) == (None, None, {})
+    # What came in its place meanwhile is not taken away with it.
+    first, second = compiled(made), compiled(changed(made, "spec.suspend", True))
+    recorded(first, call({"count": 1}), lines)
+    recorded(second, call({"count": 1}), lines)
+    del first
+    assert len(lines._evidence) == 1

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from bailiwick_api.approvalgrant import GUARD_UNPROVEN
 from bailiwick_api.signingkeys import SigningKey
+from bailiwick_api.voidgrants import Named, VoidGrants
 from bailiwick_engine.binding import hash_of
 from bailiwick_engine.call import Token
 from bailiwick_engine.grants import Grant
@@ -167,6 +168,12 @@ class TestIssuing:
     def test_there_is_one_only_while_the_guards_are_proven(self, guarded: bool) -> None:
         signer = Signer(lambda: RING, lambda: guarded, now=lambda: NOW)
         assert (signer.approval(GRANT, BASE) is not None) is guarded
+
+    @pytest.mark.parametrize("uid", ["grant-uid", "another"])
+    def test_there_is_none_of_a_grant_that_is_void_by_name(self, uid: str) -> None:
+        void = VoidGrants({uid: Named(GRANT.namespace, GRANT.name)})
+        signer = Signer(lambda: RING, lambda: True, lambda: void, now=lambda: NOW)
+        assert (signer.approval(GRANT, BASE) is None) is (uid == GRANT.uid)
 
     def test_there_is_none_where_no_key_signs(self) -> None:
         assert approvaltoken.issue(NO_KEYS, GRANT, BASE, NOW) is None

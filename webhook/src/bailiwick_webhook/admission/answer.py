@@ -1,8 +1,9 @@
 """What a review is answered: what was found of the policy by itself, and what stands around it in the store.
 
 Holds: pure. The words are those of the operator's condition Accepted. What stands around a policy refuses it only if
-its stored spec had not the same wrong already, so that nobody's edit is held up by another policy. The store may be
-behind: what it does not know yet is not refused here, and denied by what comes into force.
+its stored spec had not the same wrong already, and a budget only if it asks for more than before, so that nobody's edit
+is held up by another policy. The store may be behind: what it does not know yet is not refused here, and denied by what
+comes into force.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.meta import GROUP, VERSION
-from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, refusal, unconfigured
+from bailiwick_engine.acceptance import Around, Judged, Refusal, Why, over_budget, refusal, unconfigured
+from bailiwick_engine.budget import Ledger
 from bailiwick_engine.display import visible
 from bailiwick_engine.mapped import People, issuers_of
 from bailiwick_engine.snapshot import Snapshot
@@ -23,12 +25,14 @@ _OUTCOMES: Final = {
     Why.TOO_COSTLY: Admission.INVALID,
     Why.CONFLICTED: Admission.CONFLICTED,
     Why.UNMAPPED: Admission.UNMAPPED,
+    Why.OVER_BUDGET: Admission.OVER_BUDGET,
 }
 _FIELDS: Final = {
     Why.INVALID: "spec",
     Why.TOO_COSTLY: "spec",
     Why.CONFLICTED: "spec.endpointSettings",
     Why.UNMAPPED: "spec.subjects",
+    Why.OVER_BUDGET: "spec",
 }
 
 
@@ -40,7 +44,11 @@ class Answer(NamedTuple):
 
 
 def answer(
-    finding: Passed | Foreign | Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None, now: float
+    finding: Passed | Foreign | Found,
+    snapshot: Snapshot,
+    ledger: Ledger,
+    issuers: Mapping[str, bool] | None,
+    now: float,
 ) -> Answer:
     """Return the answer. `issuers` as in `Around`; `now` in seconds since the epoch."""
     match finding:
@@ -50,11 +58,13 @@ def answer(
             known = f"this decision point knows {GROUP}/{VERSION} and not {visible(finding.version)}"
             return _refused(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade it first")
         case Found():
-            return _judged(finding, snapshot, issuers, now)
+            return _judged(finding, snapshot, ledger, issuers, now)
 
 
-def _judged(found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None, now: float) -> Answer:
+def _judged(found: Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None, now: float) -> Answer:
     wrong, warnings = found.refusal, found.warnings
+    if wrong is None:
+        wrong, warnings = _budgeted(found, ledger)
     if wrong is None:
         warnings += (*_unsettled(found, snapshot), *(warning for end, warning in found.expiries if end <= now))
         wrong = _around(found, snapshot, issuers, found.people, carries=found.carries)
@@ -85,6 +95,19 @@ def _unsettled(found: Found, snapshot: Snapshot) -> tuple[str, ...]:
     carriers = () if endpoint is None else endpoint.carriers
     carried = found.carries or any(carrier.name != found.name for carrier in carriers)
     return () if carried else (unconfigured(found.endpoint),)
+
+
+def _budgeted(found: Found, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:
+    """Return whether a policy is over budget, and the warnings: one that is, and asks for no more, may be stored."""
+    old = None if found.before is None else found.before.print
+    excess = ledger.refused(found.namespace, found.name, found.print, old)
+    if excess is not None:
+        return over_budget(excess), found.warnings
+    had = ledger.excess(found.namespace, found.name)
+    if had is None or ledger.refused(found.namespace, found.name, found.print) is None:
+        return None, found.warnings
+    wrong = over_budget(had)
+    return None, (f"{wrong.why}, as it was before: {visible(wrong.message)}", *found.warnings)
 
 
 def _around(

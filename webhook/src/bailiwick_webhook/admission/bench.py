@@ -1,10 +1,11 @@
-"""The bench: one worker process that compiles the policies of reviews, one after the other, and a queue before it.
+"""The bench: one worker process that compiles the policies of reviews, one after the other, and the line before it.
 
 Standing: under `http.admission`. The worker is started by the first review, ended when nobody has asked for a while,
 and started anew after it died. Not a pool of `concurrent.futures`: that cannot end a task that takes too long, and
 unpickles what comes back from a process that has read anybody's bytes.
-Holds: the loop compiles nothing; of what waits each address has its turn, and how much may wait is for who asks to
-bound; a caller is answered by its own deadline, and nobody's policy occupies the worker for longer than `MOST_SECONDS`.
+Holds: the loop compiles nothing; as many reviews wait as `line` lets, and how many bytes of them is for who asks to
+bound; a caller is answered by its own deadline, nobody's policy occupies the worker for longer than `MOST_SECONDS`, and
+no namespace has it for longer than another.
 """
 
 import asyncio
@@ -17,13 +18,23 @@ from typing import Final
 import msgspec
 import structlog
 
+from bailiwick_engine.budget import Budget
+from bailiwick_webhook.admission.line import NOBODY, BusyError, Line, Share
 from bailiwick_webhook.admission.review import Finding
 from bailiwick_webhook.admission.worker import HEAD, decode
-from bailiwick_webhook.fairqueue import FairQueue
 
-MOST_SECONDS: Final = 10.0
+MOST_WAITING: Final = 16
+MOST_SECONDS: Final = 3.0
 IDLE_SECONDS: Final = 300.0
 COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook.admission.worker")
+
+
+def command(budget: Budget) -> tuple[str, ...]:
+    """Return the command of a worker that compiles no policy which is larger than one may be."""
+    return (*COMMAND, f"{budget.policy}")
+
+
+__all__ = ["Bench", "BusyError", "LostError", "Share"]
 
 _log = structlog.get_logger()
 
@@ -41,8 +52,7 @@ class Bench:
         self._command = command
         self._seconds = seconds
         self._idle = idle
-        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
-        self._taken = False
+        self._line = Line(MOST_WAITING)
         self._process: Process | None = None
         self._tasks: set[asyncio.Task[Finding]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -52,15 +62,15 @@ class Bench:
         """The worker's process; None while there is none."""
         return None if self._process is None else self._process.pid
 
-    async def examine(self, raw: bytes | bytearray, until: float, address: str = "") -> Finding:
-        """Return what a review comes to that was sent from an address; `until` is a time of the loop.
+    async def examine(self, raw: bytes | bytearray, until: float, share: Share = NOBODY) -> Finding:
+        """Return what a review comes to; `until` is a time of the loop.
 
-        Raises `TimeoutError` where it would be too late, and `LostError`.
+        Raises `BusyError`, `TimeoutError` where it would be too late, and `LostError`.
         """
         async with asyncio.timeout_at(until):
-            await self._turn(address)
+            await self._line.turn(share)
         # The turn goes over to the task: where the caller goes first, its answer must not become the next one's.
-        work = self._begin(self._worked(raw))
+        work = self._begin(self._worked(raw, share))
         async with asyncio.timeout_at(until):
             return await asyncio.shield(work)
 
@@ -72,30 +82,9 @@ class Bench:
         self._stay()
         await self._end()
 
-    async def _turn(self, address: str) -> None:
-        if not self._taken:
-            self._taken = True
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.put(address, turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not self._waiting.drop(address, turn) and not turn.cancelled():
-                # It had come, in the very moment in which it was not waited for any longer.
-                self._pass_on()
-            raise
-
-    def _pass_on(self) -> None:
-        while self._waiting.count:
-            turn = self._waiting.pop()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._taken = False
-
-    async def _worked(self, raw: bytes | bytearray) -> Finding:
+    async def _worked(self, raw: bytes | bytearray, share: Share) -> Finding:
         self._stay()
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._asked(raw)
@@ -108,7 +97,7 @@ class Bench:
             await self._end()
             raise
         finally:
-            self._pass_on()
+            self._line.done(share, asyncio.get_running_loop().time() - began)
             self._resting = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
     async def _asked(self, raw: bytes | bytearray) -> Finding:

@@ -12,9 +12,19 @@ from pydantic import ValidationError
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import GROUP, VERSION
-from bailiwick_engine.acceptance import Around, Refusal, carries_settings, endpoint_of, judge, refusal, shortened
+from bailiwick_engine.acceptance import (
+    Around,
+    Judged,
+    Refusal,
+    carries_settings,
+    endpoint_of,
+    judge,
+    refusal,
+    shortened,
+)
 from bailiwick_engine.compiled import PolicyRef
 from bailiwick_engine.display import visible
+from bailiwick_engine.footprint import NO_FOOTPRINT, Footprint, footprint
 from bailiwick_engine.mapped import NOBODY, People, people_of
 from bailiwick_engine.problem import Problem
 from bailiwick_webhook import slowjson
@@ -54,13 +64,14 @@ class Before(msgspec.Struct, frozen=True):
 
     carries: bool
     people: People
+    print: Footprint | None = None
 
 
 class Found(msgspec.Struct, frozen=True, tag=True):
     """A policy, and what is wrong with it by itself.
 
     `causes` are fields and messages. `expiries` are warnings, each from its time on in seconds since the epoch.
-    `before` is None for a policy that is new.
+    `before` is None for a policy that is new. `print`: what it takes, compiled.
     """
 
     uid: str
@@ -74,6 +85,7 @@ class Found(msgspec.Struct, frozen=True, tag=True):
     warnings: tuple[str, ...]
     expiries: tuple[tuple[float, str], ...]
     before: Before | None
+    print: Footprint = NO_FOOTPRINT
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -92,18 +104,18 @@ class _UnreadableError(Exception):
         self.where = where
 
 
-def examine(raw: bytes) -> Finding:
-    """Return what a body comes to."""
+def examine(raw: bytes, most: int = 0) -> Finding:
+    """Return what a body comes to. A policy that takes more than so many bytes, if not 0, is not compiled."""
     try:
         # Of the largest policies every value must get in, so that the size is what bounds them.
-        return _examined(slowjson.parse(raw, MAX_BYTES))
+        return _examined(slowjson.parse(raw, MAX_BYTES), most)
     except (JsonError, _UnreadableError) as error:
         return Unreadable(error.detail, error.where)
     except Exception as error:  # noqa: BLE001 - the last line: nobody's policy ends the worker
         return Failed(f"{type(error).__name__}: {shortened(str(error), _LENGTH)}")
 
 
-def _examined(review: dict[str, Any]) -> Finding:
+def _examined(review: dict[str, Any], most: int) -> Finding:
     if review.get("apiVersion") != f"{_GROUP}/{REVIEW_VERSION}":
         raise _UnreadableError(f"apiVersion must be {_GROUP}/{REVIEW_VERSION}", "apiVersion")
     if review.get("kind") != "AdmissionReview":
@@ -128,7 +140,7 @@ def _examined(review: dict[str, Any]) -> Finding:
         return Passed(uid)
     if version != VERSION:
         return Foreign(uid, version)
-    return _found(uid, request, new, old)
+    return _found(uid, request, new, old, most)
 
 
 def _written(spec: object) -> bytes:
@@ -136,12 +148,14 @@ def _written(spec: object) -> bytes:
     return msgspec.json.encode(spec, order="deterministic")
 
 
-def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None) -> Found:
+def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None, most: int) -> Found:
     metadata = _member(new, "metadata", dict, "request.object")
     name, namespace = _text(metadata, "name", "request.object.metadata"), _text(request, "namespace", "request")
     spec = new.get("spec")
     endpoint, carries = endpoint_of(spec), carries_settings(spec)
-    judged = judge(PolicyRef(namespace, name, "", 0), spec)
+    made = footprint(spec)
+    # One that is too large is refused for that, or was there before, and then it is compiled nowhere.
+    judged = Judged(()) if 0 < most < made.alone else judge(PolicyRef(namespace, name, "", 0), spec)
     return Found(
         uid,
         namespace,
@@ -155,6 +169,7 @@ def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str
         _warnings(judged.warnings),
         tuple((expiry.time, _told(str(expiry.problem))) for expiry in judged.expiries[:_TOLD]),
         None if old is None else _before(old.get("spec")),
+        made,
     )
 
 
@@ -163,7 +178,7 @@ def _before(spec: object) -> Before:
         people = people_of(EndpointPolicy.from_spec(spec).spec)
     except ValidationError:
         people = NOBODY
-    return Before(carries_settings(spec), people)
+    return Before(carries_settings(spec), people, footprint(spec))
 
 
 def _warnings(problems: tuple[Problem, ...]) -> tuple[str, ...]:

@@ -23,14 +23,15 @@ _DECODER: Final[msgspec.msgpack.Decoder[Finding]] = msgspec.msgpack.Decoder(Find
 
 
 def main() -> None:
-    """Answer frames until there are none."""
+    """Answer frames until there are none. An argument: how many bytes a policy may take that is to be compiled."""
+    most = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     os.nice(_NICE)
     given, told = sys.stdin.buffer, sys.stdout.buffer
     # What a library prints must not get between the frames.
     sys.stdout = sys.stderr
     gc.freeze()
     while (raw := _frame(given)) is not None:
-        finding = _ENCODER.encode(examine(raw))
+        finding = _ENCODER.encode(examine(raw, most))
         del raw
         told.write(len(finding).to_bytes(HEAD, "big") + finding)
         told.flush()

@@ -1,13 +1,12 @@
 """The API server, as far as the decision point speaks to it. Everything else asks through `Cluster`.
 
 Holds: every call has a deadline; what the API server does not answer as it should is a `ClusterUnavailableError`, and
-its refusals are values. Nothing is repeated here, but aiohttp sends a PUT once more where a kept connection breaks: a
-write carries a resourceVersion, so the second one conflicts.
+its refusals are values; every answer tells the time (`clock`). Nothing is repeated here, but aiohttp sends a PUT once
+more where a kept connection breaks: a write carries a resourceVersion, so the second one conflicts.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -15,14 +14,20 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from bailiwick_api.access import Access, AccessError
+from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.serverclock import ServerClock, read_date
 
 _OK = range(200, 300)
-# Objects. What one answer holds is parsed in one go, and while it is, nobody is answered.
-_PAGE = "200"
+# What one answer holds is parsed in one go, and while it is, nobody is answered: so many objects at most, and so many
+# bytes, unless it is one object alone.
+_PAGE = 200
+_PAGE_BYTES = 1024 * 1024
+_FEWER, _MORE = 8, 2
 _JSON = "application/json"
 
 
@@ -82,6 +87,10 @@ class Listed:
     resource_version: str
 
 
+class _TooLongError(Exception):
+    """An answer has more bytes than are read at once."""
+
+
 class Cluster:
     """A client of one API server. Close it with `close`."""
 
@@ -91,20 +100,30 @@ class Cluster:
             ssl_ca_cert=str(access.ca_file) if access.ca_file else None,
             ca_cert_data=access.ca_data,
         )
-        self._api = ApiClient(configuration)
+        # The connections alone: the client's own calls write bodies as ASCII, see `bodies`.
+        self._connections = RESTClientObject(configuration)
         self._access = access
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self.clock = ServerClock()
+        """Ours beside the API server's."""
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()  # type: ignore[no-untyped-call]  # the client ships without types here
+        await self._connections.close()
 
     async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
         """Yield every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
-        more = ""
+        more, limit = "", _PAGE
         while True:
-            query = {"limit": _PAGE} | ({"continue": more} if more else {})
-            answer = await self._call("GET", f"{collection.path}?{collection.query(**query)}")
+            query = {"limit": f"{limit}"} | ({"continue": more} if more else {})
+            path = f"{collection.path}?{collection.query(**query)}"
+            try:
+                answer = await self._call("GET", path, most=_PAGE_BYTES if limit > 1 else None)
+            except _TooLongError:
+                # Whoever stores large objects makes their own pages small, and nobody's loop long.
+                limit = max(1, limit // _FEWER)
+                continue
+            limit = min(_PAGE, limit * _MORE)
             if not answer.ok:
                 message = f"list {collection.path}: {answer.status} {answer.message}"
                 raise HistoryGoneError(message) if answer.status == 410 else ClusterUnavailableError(message)  # noqa: PLR2004 - HTTP 410 Gone
@@ -153,6 +172,11 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError, OSError, AccessError, LookupError, ValueError, TypeError) as error:
             message = f"watch {collection.path}: {error!r}"
             raise ClusterUnavailableError(message) from error
+
+    async def read_policy(self, namespace: str, name: str) -> Answer:
+        """Read one policy as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
+        path = f"/apis/{API_VERSION}/namespaces/{quote(namespace, safe='')}/{ENDPOINT_POLICIES}/{quote(name, safe='')}"
+        return await self._call("GET", path)
 
     async def read_grant(self, namespace: str, name: str) -> Answer:
         """Read one grant as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
@@ -239,14 +263,16 @@ class Cluster:
         *,
         accept: str = _JSON,
         kind: str = _JSON,
+        most: int | None = None,
     ) -> Answer:
+        """Make a call. Raises `ClusterUnavailableError`, and `_TooLongError` for an answer longer than `most` bytes."""
         try:
             response = await self._send(method, path, body, self._timeout, {"Accept": accept, "Content-Type": kind})
             async with response:
-                raw = await response.read()
+                raw = await (response.read() if most is None else _at_most(response, most))
             said = _json(method, path, response.status, raw)
             answer = Answer(
-                response.status, said if isinstance(said, dict) else {}, _date(response.headers.get("Date"))
+                response.status, said if isinstance(said, dict) else {}, read_date(response.headers.get("Date"))
             )
         except (aiohttp.ClientError, TimeoutError, OSError, AccessError, ValueError) as error:
             message = f"{method} {path}: {error!r}"
@@ -267,14 +293,17 @@ class Cluster:
     ) -> aiohttp.ClientResponse:
         # The token file is read for every call, as client-go does within a minute: a rotated token is never missed.
         headers = {"Accept": media["Accept"], "Authorization": f"Bearer {self._access.token()}"}
-        answer = await self._api.call_api(
+        began = self.clock.monotonic()
+        if self._connections.pool_manager is None:
+            self._connections.pool_manager = self._connections._create_pool_manager()  # noqa: SLF001 - its own way
+        response = await self._connections.pool_manager.request(
             method,
             self._access.server + path,
-            header_params=headers | ({"Content-Type": media["Content-Type"]} if body is not None else {}),
-            body=body,
-            _request_timeout=limits,
+            headers=headers | ({"Content-Type": media["Content-Type"]} if body is not None else {}),
+            data=None if body is None else encoded(body),
+            timeout=limits,
         )
-        response: aiohttp.ClientResponse = answer.response
+        self.clock.heard(read_date(response.headers.get("Date")), began)
         return response
 
 
@@ -284,6 +313,17 @@ async def _lines(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[b
             yield line
     except aiohttp.SocketTimeoutError as error:
         raise SilentWatchError(f"watch {path}: not a byte for a while") from error
+
+
+async def _at_most(response: aiohttp.ClientResponse, most: int) -> bytes:
+    raw = bytearray()
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) > most:
+            # What is left would have to be read before anything else on this connection.
+            response.close()
+            raise _TooLongError
+    return bytes(raw)
 
 
 def _grant(namespace: str, name: str) -> str:
@@ -298,12 +338,3 @@ def _json(method: str, path: str, status: int, raw: bytes) -> object:
         hint = ": are the definitions (crds/) applied?" if status == HTTPStatus.NOT_FOUND else ""
         message = f"{method} {path}: {status}, and no JSON{hint}"
         raise ClusterUnavailableError(message) from error
-
-
-def _date(header: str | None) -> float | None:
-    if header is None:
-        return None
-    try:
-        return parsedate_to_datetime(header).timestamp()
-    except (ValueError, OverflowError):
-        return None

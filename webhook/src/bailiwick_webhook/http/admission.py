@@ -1,10 +1,10 @@
 """`POST /admission/validate` of the admission port: AdmissionReviews of policies (admission.k8s.io/v1).
 
-Holds: anybody who reaches the port may post. So requests under way and the bytes of bodies are bounded, and no address
-has more of either than is free. An answer tells nobody more than they sent, but for what stands around a policy of an
-endpoint that they can name. What cannot be judged is no 200: the API server takes that for a refusal for as long as
-the registration says Fail, and tries again where it is told when. `?timeout` makes the time shorter, never longer than
-ours.
+Holds: anybody who reaches the port may post. So the bytes of bodies and the reviews that wait are bounded, and nobody
+has more of either than their share; a connection whose body is still to come makes room for others. An answer
+tells nobody more than they sent, but for what stands around a policy of an endpoint that they can name. What cannot be
+judged is no 200: the API server takes that for a refusal for as long as the registration says Fail, and tries again
+where it is told when. `?timeout` makes the time shorter, never longer than ours.
 """
 
 import asyncio
@@ -20,23 +20,24 @@ from aiohttp import web
 from bailiwick_api.admission import TIMEOUT_SECONDS
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import Answer, answer
-from bailiwick_webhook.admission.bench import MOST_SECONDS, Bench, LostError
+from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
+from bailiwick_webhook.admission.line import share_of
 from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
+from bailiwick_webhook.http import connections
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.bodies import Bodies
 from bailiwick_webhook.http.body import check_headers
 from bailiwick_webhook.http.bounds import Bounds
 from bailiwick_webhook.http.places import other
 from bailiwick_webhook.http.problems import ProblemError, bad_request
-from bailiwick_webhook.http.quota import Quota
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Admission, Port
 from bailiwick_webhook.store.view import View
 
 _MARGIN: Final = 0.5
-# Of one address half, and no more than are free.
-MOST_AT_ONCE: Final = 32
+# However long the API server would wait.
+_MOST_SECONDS: Final = 10.0
 _BOUNDS: Final = Bounds(body_bytes=32 * 1024 * 1024, others_percent=100)
 _AGAIN_SECONDS: Final = 0.3
 # As the API server writes it: a duration of Go in whole seconds.
@@ -56,15 +57,10 @@ class Validate:
         self._issuers = issuers
         self._counts = counts.admissions
         self._bodies = Bodies(Port.ADMISSION, _BOUNDS, counts)
-        self._places = Quota(MOST_AT_ONCE)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer one. Raises `ProblemError`."""
         until = asyncio.get_running_loop().time() + _seconds(request.query.get("timeout"))
-        address = request.remote or ""
-        if self._places.take(address) is not None:
-            _limited.warning("too many policies are being judged", address=address, its=self._places.held(address))
-            raise self._overloaded()
         try:
             found = await self._answered(request, until)
         except TimeoutError:
@@ -76,8 +72,6 @@ class Validate:
             self._counts[Admission.FAILED] += 1
             detail = "The policy cannot be judged; the decision point's log says why."
             raise ProblemError(500, "internal", "Internal error", detail) from None
-        finally:
-            self._places.give_back(address)
         self._counts[found.outcome] += 1
         return json(200, found.body)
 
@@ -95,12 +89,12 @@ class Validate:
             case Failed():
                 _log.error("policy cannot be judged", error=finding.error)
                 raise LostError
-        told = answer(finding, self._snapshot(), self._issuers, time.time())
+        told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())
         if told.outcome is Admission.CONFLICTED:
             # Where a carrier was deleted so that this one takes its place, that may not have been heard of yet.
             left = until - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, min(_AGAIN_SECONDS, left)))
-            told = answer(finding, self._snapshot(), self._issuers, time.time())
+            told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())
         return told
 
     def _snapshot(self) -> Snapshot:
@@ -124,7 +118,17 @@ class Validate:
             if raw is None:
                 self._counts[Admission.UNREADABLE] += 1
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
-            return await self._bench.examine(raw, until, address)
+            # From here on its connection makes room for nobody, and it has a place: slow bodies would take all of both.
+            connections.asked(request)
+            return await self._judged(raw, until, address)
+
+    async def _judged(self, raw: bytes, until: float, address: str) -> Finding:
+        share = share_of(address, raw)
+        try:
+            return await self._bench.examine(raw, until, share)
+        except BusyError:
+            _limited.warning("too many policies are being judged", address=address, namespace=share.namespace)
+            raise self._overloaded() from None
 
     def _overloaded(self) -> ProblemError:
         self._counts[Admission.OVERLOADED] += 1
@@ -136,5 +140,5 @@ class Validate:
 def _seconds(timeout: str | None) -> float:
     """Return how long there is for an answer, so that ours comes before the API server has given up."""
     found = _TIMEOUT.fullmatch(timeout or "")
-    given = min(float(found[1]), MOST_SECONDS) if found is not None else TIMEOUT_SECONDS
+    given = min(float(found[1]), _MOST_SECONDS) if found is not None else TIMEOUT_SECONDS
     return max(given - _MARGIN, _MARGIN)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bailiwick_api.admission import PATH
 from bailiwick_engine.search import Kind
-from bailiwick_webhook.http import answers, connections, metadata
+from bailiwick_webhook.http import answers, metadata
 from bailiwick_webhook.http.answers import json
 from bailiwick_webhook.http.batch import Evaluations, evaluated
 from bailiwick_webhook.http.bounds import Bounds
@@ -71,7 +71,7 @@ def build_admission(
     validate: Handler, draining: Callable[[], bool], counts: Counts, bounds: Bounds | None = None
 ) -> web.Application:
     """Return the application of the admission port, which the API server asks about policies by `validate`."""
-    app = web.Application(middlewares=[_counted, _answered])
+    app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
     app[BOUNDED] = Bounded(Port.ADMISSION, bounds or Bounds(), counts)
     app.router.add_post(PATH, validate)
@@ -119,13 +119,6 @@ async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:
 async def keys(edge: Edge, _: web.Request) -> web.StreamResponse:
     """RFC 7517, the public halves of our signing keys: to anybody."""
     return json(200, edge.signer.published(), **{"Cache-Control": metadata.JWKS_CACHE_CONTROL})
-
-
-@web.middleware
-async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse:
-    # As the front does on the decision port.
-    connections.asked(request)
-    return await handler(request)
 
 
 @web.middleware

@@ -185,6 +185,8 @@ def answer(
         "snapshot": {"revision": decision.revision, "age_seconds": round(decision.age, 3)},
         **notice,
     }
+    if decision.pending is not None:
+        context["snapshot"]["pending_seconds"] = round(decision.pending, 3)
     if verdict.dry_run:
         context["dry_run"] = True
     if verdict.rule is not None:

@@ -25,8 +25,6 @@ _ENFORCERS: Final = Who.ENFORCERS
 # TLS's own errors are an OSError, too.
 TORN: Final = (web.RequestPayloadError, OSError)
 
-_log: Final = LogLimit()
-
 
 class Bodies:
     """The bodies of one port that are being read. Lives in one loop."""
@@ -35,6 +33,7 @@ class Bodies:
         self.port = port
         self.pace = bounds.pace
         self.counts = counts
+        self.log = LogLimit()
         parts = bounds.divided(bounds.body_bytes)
         self._enforcers, self._others = Quota(parts.enforcers), Quota(parts.others)
 
@@ -76,18 +75,18 @@ class Body:
             return await paced(request, most, self._bodies.pace, self._keep)
         except TimeoutError:
             counts.bodies_slow[port, who] += 1
-            _log.warning("a body came too slowly", port=port.value, sender=name, bytes=self._kept)
+            self._bodies.log.warning("a body came too slowly", port=port.value, sender=name, bytes=self._kept)
             raise slow(self._bodies.pace) from None
         except TORN:
             counts.malformed[port] += 1
-            _log.debug("a body broke off", port=port.value, sender=name, bytes=self._kept)
+            self._bodies.log.debug("a body broke off", port=port.value, sender=name, bytes=self._kept)
             raise torn() from None
 
     def _keep(self, size: int) -> None:
         counts, (who, name, group) = self._bodies.counts, self._sender
         if (why := self._quota.take(name, group, size)) is not None:
             counts.overloads[Overload.BYTES, who] += 1
-            _log.warning(
+            self._bodies.log.warning(
                 "too many bytes of bodies are being read", why=why.value, sender=name, all=counts.body_bytes[who]
             )
             raise overloaded(Overload.BYTES)

@@ -24,8 +24,6 @@ from bailiwick_webhook.metrics.table import Closing, Port, Who
 KNOWN_SECONDS: Final = 600.0
 _MOST_KNOWN: Final = 1_024
 
-_log = LogLimit()
-
 
 class Entry:
     """One open connection. `holder`: its address, or the account that was proven last. `end` closes it at once."""
@@ -56,8 +54,12 @@ class ConnectionTable:
         self._first = first
         self._counts = counts
         self._clock = clock
-        self._enforcers = Quota(parts.enforcers)
+        # Of its own, so that what happens at one port hides nothing of another.
+        self._log = LogLimit()
+        self._shares = Quota(parts.enforcers)
         self._others = 0
+        self.enforcers = 0
+        """How many connections are of enforcers."""
         self._queue: EvictionQueue[Entry] = EvictionQueue()
         self._known: OrderedDict[str, float] = OrderedDict()
 
@@ -92,13 +94,18 @@ class ConnectionTable:
             self._may_go(entry)
 
     def proven(self, entry: Entry, account: str, *, enforces: bool) -> None:
-        """Take note of who asks on a connection. It is asked anew with each request, since policies change."""
-        if entry.holder == account and entry.enforcer is enforces:
+        """Take note of who asks on a connection, where that is not who asked before.
+
+        It is looked at with each request, since policies change.
+        """
+        if entry.ended:
+            # Its client went away while it was proven.
             return
         self._leave_part(entry)
         entry.holder = account
-        if enforces and self._enforcers.take(account) is None:
+        if enforces and self._shares.take(account) is None:
             entry.enforcer, entry.over_share = True, False
+            self.enforcers += 1
             self._count(Who.ENFORCERS, 1)
             self._remember(entry.address)
             return
@@ -125,8 +132,9 @@ class ConnectionTable:
         if entry.evictable:
             self._stays(entry)
         if entry.enforcer:
-            self._enforcers.give_back(entry.holder)
+            self._shares.give_back(entry.holder)
             entry.enforcer = False
+            self.enforcers -= 1
             self._count(Who.ENFORCERS, -1)
         else:
             self._others -= 1
@@ -162,7 +170,7 @@ class ConnectionTable:
     def _limited(self, why: Closing, holder: str) -> None:
         self._counts.connections_limited[self._port, why] += 1
         if why is not Closing.SILENT:
-            _log.warning(_SAID[why], port=self._port.value, holder=holder, open=self._others, most=self._most)
+            self._log.warning(_SAID[why], port=self._port.value, holder=holder, open=self._others, most=self._most)
 
 
 _SAID: Final = {

@@ -96,7 +96,7 @@ class Edge:
         self.pdp = pdp
         self.places = Places(bounds.divided(bounds.requests_at_once), pdp.counts)
         self._bodies = Bodies(Port.DECISIONS, bounds, pdp.counts)
-        self._rates = Rates(bounds.decisions_per_second, pdp.counts)
+        self._rates = Rates(bounds.decisions_per_second, pdp.counts) if bounds.decisions_per_second else None
         self.identity = identity
         self.external_url = external_url
         self.signer = signer
@@ -104,21 +104,27 @@ class Edge:
     async def asked(self, request: web.BaseRequest, of: Tenant, place: Place) -> tuple[Asked, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
         caller = self._known(request, of, place) or await self._proven(request, of, place)
-        sent = await self.body(request, of, place)
-        parsed = authzen.parse(sent.members)
-        self.pay(of, place)
-        return await self.call(of, caller, parsed, marks(request), large=sent.large), parsed
+        raw = await read_whole(request, self._bodies, place.sender)
+        large = len(raw) >= LARGE
+        parsed = authzen.parse(await self._parsed(raw, of) if large else parse_object(raw))
+        if self._rates is not None:
+            self.pay(of, place)
+        return await self.call(of, caller, parsed, marks(request), large=large), parsed
 
     async def body(self, request: web.BaseRequest, of: Tenant, place: Place) -> Sent:
         """Read the body of whoever has this place. Raises `ProblemError` (400, 429)."""
-        raw = await read_whole(request, self._bodies, place.held)
-        if len(raw) < LARGE:
-            return Sent(parse_object(raw), large=False)
-        return Sent(await self.pdp.offload.run(of.namespace, partial(parse_object, raw)), large=True)
+        raw = await read_whole(request, self._bodies, place.sender)
+        large = len(raw) >= LARGE
+        return Sent(await self._parsed(raw, of) if large else parse_object(raw), large)
+
+    async def _parsed(self, raw: bytes, of: Tenant) -> dict[str, Any]:
+        """Parse what is large beside the loop. Raises `ProblemError` (400)."""
+        return await self.pdp.offload.run(of.namespace, partial(parse_object, raw))
 
     def pay(self, of: Tenant, place: Place, decisions: int = 1) -> None:
         """Pay for decisions, before any is made. Raises `ProblemError` (429)."""
-        self._rates.take(of.namespace, place.held, decisions)
+        if self._rates is not None:
+            self._rates.take(of.namespace, place.sender, decisions)
 
     async def call(
         self,
@@ -188,7 +194,8 @@ class Edge:
         found = self.identity.known(request.headers.get("Authorization", ""))
         if type(found) is not Proven:
             return None
-        self._count(request, of, found.account.username, place)
+        username = found.account.username
+        connections.proven(request, username, enforces=self._take(of, username, place))
         return found
 
     async def caller(self, request: web.BaseRequest, of: Tenant, place: Place) -> Proven:
@@ -207,7 +214,8 @@ class Edge:
             place.take(other(request.remote or ""))
         match signed if isinstance(signed, Refused) else await self.identity.caller(authorization):
             case Proven() as proven:
-                self._count(request, of, proven.account.username, place)
+                username = proven.account.username
+                connections.proven(request, username, enforces=self._take(of, username, place))
                 return proven
             case None:
                 raise unauthenticated(
@@ -218,13 +226,9 @@ class Edge:
             case Refused():
                 raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
 
-    def _count(self, request: web.BaseRequest, of: Tenant, username: str, place: Place) -> None:
-        """Count a request, and its connection, for who was proven. Raises `ProblemError` (429)."""
-        connections.proven(request, username, enforces=self._take(of, username, place))
-
     def _take(self, of: Tenant, username: str, place: Place) -> bool:
-        """Hold the place in the name of an account; return whether it enforces the endpoint."""
-        enforces = self.pdp.enforces(of.namespace, of.endpoint, username)
+        """Hold the place in the name of an account; return whether it enforces the endpoint. Raises `ProblemError`."""
+        enforces = self.pdp.enforces(*of, username)
         place.take(enforcer(username, of.namespace) if enforces else other(username))
         return enforces
 

@@ -30,6 +30,8 @@ class Pacer:
         self._left = at_once
         self._knows = knows
         self._loop = asyncio.get_running_loop()
+        self._now = _turns(self._loop)
+        self._at = self._now()
         self._known: FairQueue[Work] = FairQueue()
         self._others: FairQueue[Work] = FairQueue()
         self._count = 0
@@ -42,11 +44,14 @@ class Pacer:
 
     def free(self) -> bool:
         """Tell whether one more piece of work may be done right now, and count it."""
-        if self._left <= 0 or self._known.count or self._others.count:
+        if self._known.count or self._others.count:
+            return False
+        now = self._now()
+        if now != self._at:
+            self._at, self._left = now, self._at_once
+        if self._left <= 0:
             return False
         self._left -= 1
-        if self._due is None:
-            self._due = self._loop.call_soon(self._turn)
         return True
 
     def wait(self, work: Work, name: str, address: str) -> None:
@@ -62,11 +67,30 @@ class Pacer:
             self._others.drop(name, work)
 
     def _turn(self) -> None:
-        self._due, self._left = None, self._at_once
-        while self._left and (self._known.count or self._others.count):
-            self._left -= 1
+        for _ in range(min(self._at_once, self.waiting)):
             self._count += 1
             first, second = (self._known, self._others) if self._count % _SHARE else (self._others, self._known)
             (first if first.count else second).pop().turn()
-        if self._left < self._at_once and self._due is None:
-            self._due = self._loop.call_soon(self._turn)
+        self._due = self._loop.call_soon(self._turn) if self.waiting else None
+
+
+def _turns(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return what tells one turn of the loop from the next."""
+    if type(loop).__module__.startswith("uvloop"):
+        # The time at which a turn began, in milliseconds: of turns that are shorter several count as one.
+        return loop.time
+    # Any other loop's time goes on within a turn. To be told of the next one costs a turn that nobody needs.
+    count, due = 0, False
+
+    def passed() -> None:
+        nonlocal count, due
+        count, due = count + 1, False
+
+    def turn() -> float:
+        nonlocal due
+        if not due:
+            due = True
+            loop.call_soon(passed)
+        return count
+
+    return turn

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from bailiwick_webhook.http.bounds import Parts
-from bailiwick_webhook.http.problems import overloaded
+from bailiwick_webhook.http.problems import ProblemError, overloaded
 from bailiwick_webhook.http.quota import Quota
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Who
+from bailiwick_webhook.metrics.table import Overload, Who
 
 # A member of an enumeration is looked up slowly, and these are on every request's way.
 _ENFORCERS, _OTHERS = Who.ENFORCERS, Who.OTHERS
@@ -44,53 +44,49 @@ def other(name: str) -> Sender:
     return Sender(_OTHERS, name, "")
 
 
+# Stands for no sender: none is called so.
+NOBODY: Final = Sender(_OTHERS, "\0", "")
+
+
 class Places:
     """The places of one process. Lives in one loop."""
 
     def __init__(self, parts: Parts, counts: Counts) -> None:
-        self._counts = counts
-        self._enforcers, self._others = Quota(parts.enforcers), Quota(parts.others)
+        self.counts = counts
+        self.enforcers, self.others = Quota(parts.enforcers), Quota(parts.others)
 
     def place(self) -> "Place":
         """Return what a request holds its place with; it holds none yet."""
         return Place(self)
 
-    def take(self, sender: Sender) -> None:
-        """Take a place in a sender's name. Raises `ProblemError` (429)."""
+    def refused(self, sender: Sender, quota: Quota, why: Overload) -> ProblemError:
+        """Return what a sender is told that gets no place."""
         who, name, group = sender
-        quota = self._enforcers if who is _ENFORCERS else self._others
-        why = quota.take(name, group)
-        if why is not None:
-            self._counts.overloads[why, who] += 1
-            # By the metric alone nobody could tell whose they are.
-            _log.warning(
-                "too many requests under way",
-                why=why.value,
-                sender=name,
-                its=quota.held(name),
-                namespace=group,
-                about_the_namespace=quota.held(group),
-                free=quota.free,
-            )
-            raise overloaded(why)
-        self._counts.under_way[who is _OTHERS] += 1
-
-    def give_back(self, sender: Sender) -> None:
-        """Give back a place that was taken in this name."""
-        who, name, group = sender
-        quota = self._enforcers if who is _ENFORCERS else self._others
-        quota.give_back(name, group)
-        self._counts.under_way[who is _OTHERS] -= 1
+        self.counts.overloads[why, who] += 1
+        # By the metric alone nobody could tell whose they are.
+        _log.warning(
+            "too many requests under way",
+            why=why.value,
+            sender=name,
+            its=quota.held(name),
+            namespace=group,
+            about_the_namespace=quota.held(group),
+            free=quota.free,
+        )
+        return overloaded(why)
 
 
 class Place:
-    """One request's place, as a context manager. Until its sender is proven, whoever connects stands for it."""
+    """One request's place, as a context manager. Until its sender is proven, whoever connects stands for it.
+
+    `sender` holds it; `NOBODY` holds none yet.
+    """
 
     __slots__ = ("_places", "sender")
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self.sender: Sender | None = None
+        self.sender = NOBODY
 
     def __enter__(self) -> Self:
         """Begin a request."""
@@ -98,22 +94,24 @@ class Place:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """End it, however."""
-        self._leave()
+        if self.sender is not NOBODY:
+            self._leave()
 
     def take(self, sender: Sender) -> None:
         """Hold the place in this name from now on, in place of any other. Raises `ProblemError` (429)."""
-        if sender != self.sender:
+        if self.sender is not NOBODY:
+            if sender == self.sender:
+                return
             self._leave()
-            self._places.take(sender)
-            self.sender = sender
-
-    @property
-    def held(self) -> Sender:
-        """What the place is held for."""
-        assert self.sender is not None  # noqa: S101 - whoever reads a body has taken it
-        return self.sender
+        places, (who, name, group) = self._places, sender
+        quota = places.enforcers if who is _ENFORCERS else places.others
+        if (why := quota.take(name, group)) is not None:
+            raise places.refused(sender, quota, why)
+        places.counts.under_way[who is _OTHERS] += 1
+        self.sender = sender
 
     def _leave(self) -> None:
-        sender, self.sender = self.sender, None
-        if sender is not None:
-            self._places.give_back(sender)
+        places, (who, name, group) = self._places, self.sender
+        self.sender = NOBODY
+        (places.enforcers if who is _ENFORCERS else places.others).give_back(name, group)
+        places.counts.under_way[who is _OTHERS] -= 1

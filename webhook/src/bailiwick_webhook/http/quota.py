@@ -46,15 +46,15 @@ class Quota:
 
     def give_back(self, name: str, group: str = "", amount: int = 1) -> None:
         """Give back an amount that was taken so."""
-        self._less(name, amount)
-        if group:
-            self._less(group, amount)
-        self.free += amount
-
-    def _less(self, name: str, amount: int) -> None:
-        left = self._held[name] - amount
-        if left:
-            self._held[name] = left
+        held = self._held
+        # What is left of nothing goes, or whoever comes with a new name each time would be remembered for ever.
+        if left := held[name] - amount:
+            held[name] = left
         else:
-            # Or whoever comes with a new name each time would be remembered for ever.
-            del self._held[name]
+            del held[name]
+        if group:
+            if left := held[group] - amount:
+                held[group] = left
+            else:
+                del held[group]
+        self.free += amount

@@ -17,7 +17,7 @@ from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
 from bailiwick_webhook.identity import compact, jwks
 from bailiwick_webhook.identity.compact import Parsed
 from bailiwick_webhook.identity.keyset import KeysUnavailableError, Published
-from bailiwick_webhook.identity.verifier import Refused, Rules, Verified, Verifier, audience_matches, moment
+from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches, moment
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Review
 
@@ -111,12 +111,16 @@ class Tokens:
         return await asyncio.shield(task)
 
     def signed(self, token: str, audiences: frozenset[str]) -> str | Refused | None:
-        """Return the username that a token for one of these audiences is signed for; None: by no key that is known."""
+        """Return the username that a token for one of these audiences is of, as far as can be told at once."""
         parsed = compact.parse(token)
         if parsed is None:
             return Refused(Reason.IDENTITY_INVALID)
         verified = self._verifier.at_once(parsed)
-        if not isinstance(verified, Verified):
+        if verified is None:
+            # No key that is known; but the API server may have confirmed this very token before, however long ago.
+            kept = self._kept.get((parsed.digest, audiences))
+            return kept.outcome.account.username if kept is not None and isinstance(kept.outcome, Proven) else None
+        if isinstance(verified, Refused):
             return verified
         if not audience_matches(verified.claims, audiences):
             return Refused(Reason.AUDIENCE_MISMATCH)

@@ -4,6 +4,7 @@ Holds: nothing here runs unless somebody asks; what takes long on many policies 
 """
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import accumulate
@@ -16,7 +17,7 @@ from prometheus_client.registry import Collector
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, Kind, Metric, Who
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, Kind, Metric, Who
 from bailiwick_webhook.store.view import View
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -101,6 +102,10 @@ class Exposition(Collector):
         yield _gauge(table.ENDPOINTS, endpoints)
         yield _gauge(table.POLICIES, policies)
         yield _gauge(table.BROKEN, broken)
+        yield from self._budget()
+        waiting, now = store.waiting, time.monotonic()
+        yield _gauge(table.CHANGE_AGE, 0 if waiting.oldest is None else max(0.0, now - waiting.oldest))
+        yield _gauge(table.OUTDATED, waiting.outdated(now))
         yield _gauge(table.GUARD, store.guard_proven)
         yield _counter(table.REVIEWS, (((outcome,), count) for outcome, count in counts.reviews.items()))
         yield _counter(table.TOKENS, (((why,), count) for why, count in counts.tokens_refused.items()))
@@ -117,11 +122,26 @@ class Exposition(Collector):
         yield _counter(table.HANDSHAKES, counts.handshakes.items())
         yield _gauges(table.HANDSHAKES_WAITING, (((port,), count) for port, count in counts.handshakes_waiting.items()))
         yield _counter(table.MALFORMED, (((port,), count) for port, count in counts.malformed.items()))
+        yield _gauge(table.CLOCK, None if store.clock is None else store.clock.ahead)
         yield _counter(table.RESTARTS, [((), self._restarts)])
         certificate = self._certificate
         ends = None if certificate is None else certificate.not_after
         yield _gauge(table.CERTIFICATE_ENDS, None if ends is None else ends.timestamp())
         yield _gauge(table.CERTIFICATE_REFUSED, None if certificate is None else certificate.problem is not None)
+
+    def _budget(self) -> Iterator[Family]:
+        ledger = self._store.ledger
+        used, most = ledger.usage
+        yield _gauge(table.COMPILED, used)
+        yield _gauge(table.COMPILED_LIMIT, most)
+        highest = [usage.used for _, usage in ledger.highest(len(RANKS))]
+        ranked = zip(RANKS, [*highest, *[0] * len(RANKS)], strict=False)
+        family = GaugeMetricFamily(table.COMPILED_HIGHEST.name, table.COMPILED_HIGHEST.help, labels=["rank"])
+        for rank, count in ranked:
+            family.add_metric([rank], count)
+        yield family
+        yield _gauge(table.NAMESPACE_LIMIT, ledger.most)
+        yield _gauge(table.OVER_BUDGET, ledger.over)
 
     def _sizes(self) -> tuple[int, int, int]:
         snapshot = self._store.snapshot

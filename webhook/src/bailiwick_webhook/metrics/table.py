@@ -46,6 +46,7 @@ class Admission(StrEnum):
     INVALID = "invalid"
     CONFLICTED = "conflicted"
     UNMAPPED = "unmapped_issuer"
+    OVER_BUDGET = "over_budget"
     FOREIGN = "unknown_version"
     UNREADABLE = "unreadable"
     OVERLOADED = "overloaded"
@@ -100,6 +101,7 @@ class Handshake(StrEnum):
     FAILED = "failed"
 
 
+RANKS: Final = ("1", "2", "3", "4", "5")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 BOUNDS: Final = (*(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),)
 
@@ -167,9 +169,9 @@ ADMISSIONS: Final = Metric(
     "bailiwick_admission_reviews_total",
     "counter",
     "Reviews of policies that the API server, or whoever reaches the port, asked for. unchanged: a deletion, or the"
-    " spec stayed as it was; invalid, conflicted, unmapped_issuer, unknown_version: the policy was refused; unreadable:"
-    " it was no such review; overloaded, late, failed: it could not be judged, which the API server takes for a"
-    " refusal.",
+    " spec stayed as it was; invalid, conflicted, unmapped_issuer, over_budget, unknown_version: the policy was"
+    " refused; unreadable: it was no such review; overloaded, late, failed: it could not be judged, which the API"
+    " server takes for a refusal.",
     (("outcome", tuple(Admission)),),
 )
 RESPONSES: Final = Metric(
@@ -249,9 +251,50 @@ AGE: Final = Metric(
 )
 ENDPOINTS: Final = Metric("bailiwick_endpoints", "gauge", "Endpoints that policies speak of.")
 POLICIES: Final = Metric("bailiwick_policies", "gauge", "Policies that compiled.")
-BROKEN: Final = Metric("bailiwick_broken_policies", "gauge", "Policies that did not compile and therefore deny.")
+BROKEN: Final = Metric(
+    "bailiwick_broken_policies", "gauge", "Policies that did not compile, or are over budget, and therefore deny."
+)
+COMPILED: Final = Metric(
+    "bailiwick_compiled_bytes",
+    "gauge",
+    "Bytes that policies take once they are compiled, as --budget-bytes counts them, without those over budget.",
+)
+COMPILED_LIMIT: Final = Metric(
+    "bailiwick_compiled_limit_bytes", "gauge", "What they may take: --budget-bytes. 0 is no limit."
+)
+COMPILED_HIGHEST: Final = Metric(
+    "bailiwick_namespace_compiled_bytes",
+    "gauge",
+    "The same of the namespaces that take most, by rank; the log names whoever takes four fifths of its limit.",
+    (("rank", RANKS),),
+)
+NAMESPACE_LIMIT: Final = Metric(
+    "bailiwick_namespace_compiled_limit_bytes",
+    "gauge",
+    "What a namespace may take: --namespace-budget-bytes, or its even share where all together would take too much."
+    " 0 is no limit.",
+)
+OVER_BUDGET: Final = Metric(
+    "bailiwick_policies_over_budget", "gauge", "Policies that are over budget and therefore deny; the log names whose."
+)
+CHANGE_AGE: Final = Metric(
+    "bailiwick_policy_change_age_seconds",
+    "gauge",
+    "Since when the change of a policy waits that waits longest to be compiled; 0 where none does.",
+)
+OUTDATED: Final = Metric(
+    "bailiwick_endpoints_outdated",
+    "gauge",
+    "Endpoints that deny what their policies would allow (policy_outdated), since a change has waited for two seconds.",
+)
 GUARD: Final = Metric(
     "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven; at 0 no grant is accepted."
+)
+CLOCK: Final = Metric(
+    "bailiwick_clock_ahead_seconds",
+    "gauge",
+    "Seconds by which this process's clock is ahead of the API server's; negative: behind. Beyond 30 in either"
+    " direction it uses and opens no grant. Absent without an API server, and before its first answer.",
 )
 RESTARTS: Final = Metric(
     "bailiwick_process_restarts_total",
@@ -273,7 +316,9 @@ CERTIFICATE_REFUSED: Final = Metric(
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
-    *(AGE, ENDPOINTS, POLICIES, BROKEN, GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
+    *(AGE, ENDPOINTS, POLICIES, BROKEN),
+    *(COMPILED, COMPILED_LIMIT, COMPILED_HIGHEST, NAMESPACE_LIMIT, OVER_BUDGET, CHANGE_AGE, OUTDATED),
+    *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS, CLOCK),
     *(UNDER_WAY, BODY_BYTES, BODIES_SLOW, CONNECTIONS, LIMITED, HANDSHAKES, HANDSHAKES_WAITING, MALFORMED, RESTARTS),
     *(CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

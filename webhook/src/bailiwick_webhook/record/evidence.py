@@ -16,10 +16,9 @@ from bailiwick_engine import match
 from bailiwick_engine.binding import NotCanonicalError, canonical
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledCondition, CompiledResource, CompiledRule
-from bailiwick_engine.conditions import Scope
 from bailiwick_engine.hops import Hop
 from bailiwick_engine.inputs import inputs
-from bailiwick_engine.reads import Path, reads
+from bailiwick_engine.reads import Path
 from bailiwick_engine.snapshot import CompiledEndpoint
 
 _LISTED: Final = 16
@@ -62,10 +61,12 @@ class Sealed:
 
 
 class Evidence:
-    """What the records of one endpoint have in common, and what its rules read. Made once for each of its states."""
+    """What the records of one endpoint have in common, and what its rules read. Made once for each of its states.
+
+    It does not keep the endpoint: what is over goes, however long nobody asks about it again.
+    """
 
     def __init__(self, namespace: str, name: str, endpoint: CompiledEndpoint, sealed: Sealed) -> None:
-        self.endpoint = endpoint
         self._sealed = sealed
         self._plans: dict[tuple[object, ...], tuple[_Attribute, ...]] = {}
         self._named: dict[CompiledRule, bytes] = {}
@@ -74,10 +75,7 @@ class Evidence:
         self._sealing_all = bool(endpoint.broken) or endpoint.denied_whole is not None
         delegation = endpoint.settings.delegation if endpoint.settings else None
         self._ceiling = (
-            [
-                (entry.actions, _read(delegation.scope, entry.conditions, entry.resources))
-                for entry in delegation.ceiling
-            ]
+            [(entry.actions, _read(entry.conditions, entry.resources)) for entry in delegation.ceiling]
             if delegation
             else []
         )
@@ -111,18 +109,20 @@ class Evidence:
             found = self._named[rule] = b'"policy":' + orjson.dumps(policy) + b","
         return found
 
-    def attributes(self, call: Call, weighed: Iterable[Hop] | None = None) -> dict[str, Any] | None:
+    def attributes(
+        self, call: Call, endpoint: CompiledEndpoint, weighed: Iterable[Hop] | None = None
+    ) -> dict[str, Any] | None:
         """Return what the candidate rules read of a call, by name, without what is absent.
 
         None where no rule of the endpoint reads anything. `weighed`: what the verdict came from; without it the
-        candidates are looked for here.
+        candidates are looked for here. `endpoint` is the one that this is of.
         """
         subject = call.subject
         if not self._reading or not isinstance(subject, Subject):
             return None
         if weighed is None:
             parties = (subject, *call.actors)
-            rules = [rule for party in parties for rule, _ in match.candidates(self.endpoint, call, party)]
+            rules = [rule for party in parties for rule, _ in match.candidates(endpoint, call, party)]
         else:
             rules = [finding.rule for hop in weighed for finding in hop.findings]
         told: dict[str, Any] = {}
@@ -143,7 +143,7 @@ class Evidence:
         key = (len(call.actors), call.action.name if call.actors else "", *rules)
         found = self._plans.get(key)
         if found is None:
-            wanted = {path for rule in rules for path in _read(rule.scope, rule.conditions, rule.resources)}
+            wanted = {path for rule in rules for path in _read(rule.conditions, rule.resources)}
             if call.actors:
                 wanted |= {path for actions, read in self._ceiling if call.action.name in actions for path in read}
             if len(self._plans) >= _PLANS:
@@ -202,11 +202,9 @@ def _actor(index: int) -> Callable[[Call], object]:
     return found
 
 
-def _read(
-    scope: Scope, conditions: Iterable[CompiledCondition], resources: Iterable[CompiledResource]
-) -> frozenset[Path]:
+def _read(conditions: Iterable[CompiledCondition], resources: Iterable[CompiledResource]) -> frozenset[Path]:
     named = {("resource", "properties", name) for entry in resources for name in entry.properties}
-    return reads(scope, (condition.expression for condition in conditions)) | named
+    return frozenset().union(named, *(condition.reads for condition in conditions))
 
 
 def _plain(held: object) -> bool:

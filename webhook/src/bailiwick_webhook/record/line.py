@@ -8,7 +8,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
+from weakref import ref
 
 import orjson
 
@@ -72,7 +74,8 @@ class Lines:
 
     def __init__(self, key: bytes | None = None) -> None:
         self._sealed = Sealed(key)
-        self._evidence: dict[EndpointKey, Evidence] = {}
+        # Each goes with its endpoint: of one that is gone nobody would ask again.
+        self._evidence: dict[EndpointKey, tuple[ref[CompiledEndpoint], Evidence]] = {}
         self._second = -1
         self._until_second = b""
         self._outcomes: dict[tuple[str, int, Reason, bool, bool], bytes] = {}
@@ -93,6 +96,7 @@ class Lines:
         token: ShownToken | None = None,
         revision: str,
         age: float,
+        pending: float | None = None,
         now: float,
         weighed: Iterable[Hop] | None = None,
         read: Read | None = None,
@@ -102,7 +106,8 @@ class Lines:
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
         policies, a line that lists them comes before the first record that was decided by them. `weighed`
         is what the verdict came from, where that is known; `read` is what `reading` returned, where it was asked
-        already. `token` is the approval token that was shown. `item` is the call's place in a batch.
+        already. `token` is the approval token that was shown. `item` is the call's place in a batch. `pending`: for so
+        many seconds a change of the endpoint's policies has not been part of the snapshot.
         """
         subject = call.subject
         own: dict[str, Any] = {
@@ -114,6 +119,8 @@ class Lines:
             "intent": call.intent,
             "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
         }
+        if pending is not None:
+            own["snapshot"]["pending_seconds"] = round(pending, 3)
         usual = not call.actors and verdict.digest is None and used is None and not verdict.audit
         if not usual:
             own["actors"] = [_party(actor) for actor in call.actors]
@@ -134,7 +141,7 @@ class Lines:
             evidence = self._evidence_of(call, endpoint)
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
-            attributes = evidence.attributes(call, weighed) if read is None else read.attributes
+            attributes = evidence.attributes(call, endpoint, weighed) if read is None else read.attributes
             if attributes is not None:
                 own["attributes"] = attributes
         return b"".join(
@@ -156,15 +163,25 @@ class Lines:
         self, call: Call, endpoint: CompiledEndpoint | None, weighed: Iterable[Hop] | None
     ) -> Callable[[], Read]:
         """Return what tells what is read of a call. It may be called in another thread: all that is shared is here."""
-        evidence = None if endpoint is None else self._evidence_of(call, endpoint)
-        return lambda: Read(None if evidence is None else evidence.attributes(call, weighed))
+        if endpoint is None:
+            return lambda: Read(None)
+        evidence = self._evidence_of(call, endpoint)
+        return lambda: Read(evidence.attributes(call, endpoint, weighed))
 
     def _evidence_of(self, call: Call, endpoint: CompiledEndpoint) -> Evidence:
         key = (call.namespace, call.endpoint)
         found = self._evidence.get(key)
-        if found is None or found.endpoint is not endpoint:
-            found = self._evidence[key] = Evidence(*key, endpoint, self._sealed)
-        return found
+        if found is None or found[0]() is not endpoint:
+            found = self._evidence[key] = (
+                ref(endpoint, partial(self._over, key)),
+                Evidence(*key, endpoint, self._sealed),
+            )
+        return found[1]
+
+    def _over(self, key: EndpointKey, of: "ref[CompiledEndpoint]") -> None:
+        found = self._evidence.get(key)
+        if found is not None and found[0] is of:
+            del self._evidence[key]
 
     @staticmethod
     def _policy(evidence: Evidence, rule: CompiledRule | None) -> bytes:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.binding import hash_of
 from bailiwick_engine.call import Call, Shown
 from bailiwick_engine.grants import Grant
@@ -23,18 +24,20 @@ from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 class Signer:
     """Issues and verifies both kinds of token. `now` is the time of day in seconds since the epoch.
 
-    `guarded`: whether the guards are proven, so that what grants say is believed.
+    `guarded`: whether the guards are proven, so that what grants say is believed. `void`: of which it is not, by name.
     """
 
     def __init__(
         self,
         keyring: Callable[[], Keyring] = lambda: NO_KEYS,
         guarded: Callable[[], bool] = lambda: False,
+        void: Callable[[], VoidGrants] = lambda: NONE,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._keyring = keyring
         self._guarded = guarded
+        self._void = void
         self._now = now
 
     def published(self) -> dict[str, Any]:
@@ -46,7 +49,9 @@ class Signer:
 
         Nor while the guards are not proven: whoever reads the token alone would believe what nobody here does.
         """
-        return approvaltoken.issue(self._keyring(), grant, base, self._now()) if self._guarded() else None
+        if not self._guarded() or self._void().holds(grant.namespace, grant.uid):
+            return None
+        return approvaltoken.issue(self._keyring(), grant, base, self._now())
 
     def shown(self, grant_id: str, token: str | None, *, base: str, namespace: str) -> tuple[Shown, ShownToken | None]:
         """Return what is shown of an approval, for the engine and for the record."""

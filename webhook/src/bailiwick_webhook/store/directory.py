@@ -17,7 +17,11 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_api.policyfiles import File, Looker
+from bailiwick_api.positions import Document
+from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine import manifests
+from bailiwick_engine.assembly import assemble
+from bailiwick_engine.budget import Budget, Claim, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
@@ -26,10 +30,12 @@ from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.slices import Slices
+from bailiwick_webhook.store.waiting import EVERYWHERE, Waiting
 
 INTERVAL: Final = 0.5
 SETTLING: Final = 0.1
 _REPORTED: Final = 50
+_FILES: Final = ("", "")
 
 _log = structlog.get_logger()
 
@@ -45,10 +51,13 @@ class Directory:
         *,
         max_staleness: float,
         hard_staleness: float,
+        budget: Budget | None = None,
         prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self.waiting: Final = Waiting()
+        self.ledger = Ledger(budget or Budget())
         self._looker = Looker(root)
         self._root = root
         self._max_staleness = max_staleness
@@ -60,6 +69,7 @@ class Directory:
         self._seen: float | None = None
         self._taken_up: Looked = {}
         self._contents: dict[str, tuple[Contents, ...]] = {}
+        self._claims: dict[str, tuple[tuple[str, Claim], ...]] = {}
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._reports: tuple[Report, ...] = ()
         self._expiries: tuple[Expired, ...] = ()
@@ -100,6 +110,15 @@ class Directory:
         return view.freshness(self.age, self._max_staleness, self._hard_staleness)
 
     @property
+    def void(self) -> VoidGrants:
+        """None: there are no grants."""
+        return NONE
+
+    @property
+    def clock(self) -> None:
+        """None: there is no other clock to compare with."""
+
+    @property
     def guard_proven(self) -> bool:
         """True: there is no grant that a loose guard could have let in."""
         return True
@@ -113,7 +132,7 @@ class Directory:
         """Return how the view stands at this moment."""
         age = self.age
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
-        return view.Glance(age, freshness, self.revision, self.guard_proven)
+        return view.Glance(age, freshness, self.revision, self.guard_proven, self.waiting, self._clock())
 
     def report(self) -> Mapping[str, Any]:
         """Return how many files and policies there are, and what is wrong with which."""
@@ -158,23 +177,41 @@ class Directory:
             if _differ(looked, again):
                 # Still being written.
                 return
+            # Whatever it is that changed, nobody knows yet whom it concerns.
+            self.waiting.set(_FILES, () if self._snapshot is None else (EVERYWHERE,), began)
             await self._take_up(again)
+        self.waiting.drop(_FILES, (EVERYWHERE,))
         self._tell_expired()
         self._seen = began
 
     async def _take_up(self, looked: Looked) -> None:
-        fresh: dict[str, tuple[Contents, ...]] = {}
-        for path, file in looked.items():
-            known = self._taken_up.get(path)
-            unchanged = known is not None and known.digest == file.digest
-            fresh[path] = self._contents[path] if unchanged else await _read(path, file)
-        entries: list[Entry] = [entry for file in fresh.values() for contents in file for entry in contents.entries]
-        snapshot, reports = manifests.assemble(entries, _revision(looked))
+        slices, ledger = Slices(), Ledger(self.ledger.budget)
+        claims = {path: self._claims[path] for path, file in looked.items() if self._has(path, file)}
+        _put(ledger, [claim for found in claims.values() for claim in found])
+        fresh: dict[str, tuple[Contents, ...]] = {path: self._contents[path] for path in claims}
+        for path in [path for path in looked if path not in claims]:
+            documents = await _parsed(looked[path])
+            found = [await slices.through(manifests.claims(document)) for document in documents]
+            claims[path] = tuple(claim for one in found for claim in one)
+            _put(ledger, claims[path])
+            fresh[path] = await _read(path, looked[path], documents, ledger, slices)
+        # What another file says can have put a policy over its budget, or let it back in.
+        for path in [path for path, file in fresh.items() if _turned(file, ledger)]:
+            documents = await _parsed(looked[path])
+            fresh[path] = await _read(path, looked[path], documents, ledger, slices)
+        entries: list[Entry] = [entry for path in looked for one in fresh[path] for entry in one.entries]
+        snapshot, reports = await slices.through(assemble(entries, _revision(looked)))
         self._tell(reports, len(looked), len(entries))
         self._snapshot = self._prepare(snapshot)
         self._held = frozenset((entry.ref.uid, entry.ref.generation) for entry in entries)
         self._contents, self._taken_up, self._reports = fresh, looked, reports
         self._expiries = tuple(expiry for entry in entries for expiry in entry.expiries)
+        self._claims, self.ledger = claims, ledger
+
+    def _has(self, path: str, file: File) -> bool:
+        """Tell whether a file is as it was taken up."""
+        known = self._taken_up.get(path)
+        return known is not None and known.digest == file.digest
 
     def _tell_expired(self) -> None:
         now, before = self._now(), set(self._expired)
@@ -193,16 +230,29 @@ class Directory:
         _log.info("policies taken up", files=files, policies=policies, problems=len(reports))
 
 
-async def _read(path: str, file: File) -> tuple[Contents, ...]:
+async def _parsed(file: File) -> tuple[Document, ...]:
+    # Parsing is slow, and done beside the loop; compiling is done on it, with the library that decisions use.
+    return () if file.unreadable is not None else await asyncio.to_thread(manifests.parse, file.content)
+
+
+async def _read(
+    path: str, file: File, documents: Iterable[Document], ledger: Ledger, slices: Slices
+) -> tuple[Contents, ...]:
     if file.unreadable is not None:
         return (manifests.unreadable(path, file.unreadable),)
-    found = []
-    slices = Slices()
-    # Parsing is slow, and done beside the loop; compiling is done on it, with the library that decisions use.
-    for document in await asyncio.to_thread(manifests.parse, file.content):
-        found.append(manifests.contents(path, document))
-        await slices.turn()
-    return tuple(found)
+    return tuple([await slices.through(manifests.contents(path, document, ledger)) for document in documents])
+
+
+def _put(ledger: Ledger, claims: Iterable[tuple[str, Claim]]) -> None:
+    for namespace, claim in claims:
+        ledger.put(namespace, claim.name, claim)
+    ledger.settle()
+
+
+def _turned(file: Iterable[Contents], ledger: Ledger) -> bool:
+    """Tell whether a policy of a file is over budget and was not, or the other way round."""
+    entries = (entry for contents in file for entry in contents.entries)
+    return any(entry.over is not (ledger.excess(entry.ref.namespace, entry.ref.name) is not None) for entry in entries)
 
 
 def _differ(one: Looked, other: Looked) -> bool:

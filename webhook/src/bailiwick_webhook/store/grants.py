@@ -7,6 +7,7 @@ never asked for: parsed they would take ten times the room. What was asked for l
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +30,8 @@ class _Text:
     """A grant as it is kept, and where. `asked` is the digest of the Idempotency-Key that it was asked for with.
 
     `bound` stands for the one call, or scope, that the decision point opened it for; None: it may be of any call.
-    `idle`: written by hand, and no reviewer has made anything of it, so that it lets nobody through.
+    `idle`: written by hand, and no reviewer has made anything of it, so that it lets nobody through. `until`: asked for
+    and not decided, it waits until then, in seconds since the epoch.
     """
 
     place: GrantKey
@@ -37,6 +39,7 @@ class _Text:
     asked: str | None = None
     bound: int | None = None
     idle: bool = False
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class _Kept:
     texts: dict[Key, _Text] = field(default_factory=dict)
     by_place: dict[GrantKey, list[Key]] = field(default_factory=dict)
     by_asked: dict[str, Key] = field(default_factory=dict)
+    # By namespace, those that wait for their reviews, and until when.
+    waiting: dict[str, dict[Key, float]] = field(default_factory=dict)
 
     def add(self, key: Key, obj: Mapping[str, Any]) -> None:
         """Keep a grant; not one that says neither of what nor for whom it is."""
@@ -53,6 +58,8 @@ class _Kept:
         if text is None:
             return
         self.texts[key] = text
+        if text.until is not None:
+            self.waiting.setdefault(key[0], {})[key] = text.until
         if text.asked is not None:
             self.by_asked[text.asked] = key
         there = self.by_place.get(text.place)
@@ -65,6 +72,10 @@ class _Kept:
         """Keep a grant no longer."""
         text = self.texts.pop(key, None)
         if text is not None:
+            if text.until is not None and (waiting := self.waiting.get(key[0])) is not None:
+                waiting.pop(key, None)
+                if not waiting:
+                    del self.waiting[key[0]]
             there = self.by_place[text.place]
             there.remove(key)
             if not there:
@@ -109,6 +120,16 @@ class Grants:
         """Return the grant that was asked for with the Idempotency-Key of this digest."""
         key = self._kept.by_asked.get(digest)
         return None if key is None else self._grant(key)
+
+    def waiting(self, namespace: str, now: float) -> int:
+        """Return how many grants of a namespace that were asked for wait for their reviews. `now`: since the epoch."""
+        waiting = self._kept.waiting.get(namespace)
+        if waiting is None:
+            return 0
+        for key in [key for key, until in waiting.items() if until <= now]:
+            # Over, whether or not the operator has said so.
+            del waiting[key]
+        return len(waiting)
 
     def listing(self) -> "_Listing":
         """Begin a list."""
@@ -188,8 +209,8 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
         request = obj["spec"]["request"]
         by_hand = request.get("origin") == "PreApproved"
-        # As `Grant.key` has it, and no surer: what is found is judged as it is read live. One by hand is nobody's
-        # before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
+        # As `Grant.subject_uid` has it, and no surer: what is found is judged as it is read live. One by hand is
+        # nobody's before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
         stated = None if by_hand else request["subject"].get("uid")
         uid = stated or ((obj.get("status") or {}).get("resolved") or {}).get("subjectUID") or ""
         place = (metadata["namespace"], request["endpoint"], uid)
@@ -201,6 +222,16 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         asked = None if by_hand else (request.get("idempotency") or {}).get("key")
         bound = None if by_hand else _bound_by(request)
         idle = by_hand and (obj.get("status") or {}).get("phase") not in _REVIEWED
-        return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None, bound, idle)
+        until = None if by_hand else _waits_until(obj)
+        return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None, bound, idle, until)
     except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _waits_until(obj: Mapping[str, Any]) -> float | None:
+    if (obj.get("status") or {}).get("phase") not in {None, "Pending"} or obj["spec"].get("revocation"):
+        return None
+    try:
+        return datetime.fromisoformat(obj["spec"]["request"]["pendingUntilTime"]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -10,6 +10,7 @@ from typing import Any, Final
 from bailiwick_api import guards
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_engine.fingerprint import deviations, fingerprint
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.store.listwatch import Key
@@ -68,6 +69,8 @@ class Guard:
         self._installation = installation
         self.proven = False
         self.why = "not read yet"
+        self.void = NONE
+        """The grants that are void by name. While that list cannot be read nothing is proven."""
         names = frozenset(guards.NAMES)
         self._policies = Watched("ValidatingAdmissionPolicy", names, self._judge)
         self._bindings = Watched("ValidatingAdmissionPolicyBinding", names, self._judge)
@@ -91,6 +94,7 @@ class Guard:
         objects = [*self._policies.found.values(), *self._bindings.found.values(), *self._crd.found.values()]
         self.why = self._doubt(objects)
         self.proven = not self.why
+        self.void = self._void() or NONE
 
     def _doubt(self, objects: list[dict[str, Any]]) -> str:
         """Why the guard is not proven; empty where it is."""
@@ -102,4 +106,10 @@ class Guard:
             return f"configmap {GUARD_CONFIG_MAP} is missing: the operator has not proven the guard yet"
         if (proof.get("data") or {}).get("fingerprint") != fingerprint(objects):
             return "the guard changed since the operator last proved it"
+        if self._void() is None:
+            return f"configmap {GUARD_CONFIG_MAP}: the list of grants that are void by name cannot be read"
         return ""
+
+    def _void(self) -> VoidGrants | None:
+        proof = self._proof.found.get(GUARD_CONFIG_MAP) or {}
+        return VoidGrants.read((proof.get("data") or {}).get(VOID_ENTRY, ""))

@@ -1,135 +1,166 @@
 """Index: every compiled policy by its endpoint, so that a change of one is a change of its endpoint alone.
 
-Holds: a snapshot that was handed out never changes: the next one shares every endpoint that was not touched. What it
-says is what `Snapshot.of` says of the same policies, whatever came in which order.
+Holds: a snapshot that was handed out never changes: the next one shares every endpoint that was not built anew. What
+it says is what `Snapshot.of` says of the same policies, whatever came in which order. Neither to build nor to free
+anything takes longer than a step.
 """
 
-import asyncio
+from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, PolicyRef
-from bailiwick_engine.snapshot import CompiledEndpoint, EndpointKey, Snapshot, denies_namespace, endpoint_of
-from bailiwick_webhook.store.slices import Slices
+from bailiwick_engine.snapshot import (
+    CompiledEndpoint,
+    EndpointKey,
+    Snapshot,
+    denies_namespace,
+    endpoint_of,
+    endpoint_steps,
+)
+from bailiwick_engine.steps import Steps
 
 Key = tuple[str, str]
 Policy = CompiledPolicy | BrokenPolicy
 
-# Where a policy speaks: namespace and endpoint; None where the endpoint cannot be read, which concerns the namespace.
-_Place = tuple[str, str | None]
-# An endpoint of more policies than this is built beside the loop, which then waits for the interpreter lock only.
-_MANY: Final = 100
+Place = tuple[str, str | None]
+"""Where a policy speaks: namespace and endpoint; None where that cannot be read, which concerns the whole namespace."""
+_TABLES: Final = 256
 
 _log = structlog.get_logger()
 
 
 class Index:
-    """The policies that the next snapshot is made of. Lives in one loop and has one user at a time."""
+    """The policies that the next snapshot is made of. Lives in one loop; each namespace has one user at a time."""
 
     def __init__(self) -> None:
         self._policies: dict[Key, Policy] = {}
-        self._places: dict[_Place, dict[Key, Policy]] = {}
-        self._touched: set[_Place] = set()
+        self._places: dict[Place, dict[Key, Policy]] = {}
+        self._moves: dict[Place, list[tuple[Policy, bool]]] = {}
         self._served: dict[str, int] = {}
-        self._moves: list[tuple[PolicyRef, bool]] = []
+        self._staged: dict[EndpointKey, CompiledEndpoint | None] = {}
+        self._unreadable: dict[str, PolicyRef | None] = {}
+        self._ready: list[tuple[Policy, bool]] = []
+        self._old: deque[tuple[int, list[object]]] = deque()
         self._snapshot = Snapshot({})
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._policies
 
     def get(self, key: Key) -> Policy | None:
         """Return a policy as it was compiled last."""
         return self._policies.get(key)
 
+    def keys(self) -> tuple[Key, ...]:
+        """Return the policies that there are."""
+        return tuple(self._policies)
+
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether the last snapshot holds this generation of a policy."""
         return self._served.get(uid) == generation
 
-    def put(self, key: Key, policy: Policy | None) -> None:
-        """Take in a policy; None takes it out."""
+    def put(self, key: Key, policy: Policy | None) -> tuple[Place, ...]:
+        """Take in a policy; None takes it out. Returns the places that have to be built for that."""
         was = self._policies.get(key)
         if was is policy:
-            return
+            return ()
+        touched: dict[Place, None] = {}
         if was is not None:
             del self._policies[key]
-            self._leave(key, was)
+            touched[self._leave(key, was)] = None
         if policy is not None:
             self._policies[key] = policy
-            self._places.setdefault(_place(policy), {})[key] = policy
-            self._touched.add(_place(policy))
-            self._moves.append((policy.ref, True))
+            place = place_of(policy)
+            self._places.setdefault(place, {})[key] = policy
+            self._moves.setdefault(place, []).append((policy, True))
+            touched[place] = None
+        return tuple(touched)
 
-    async def replace(self, policies: Mapping[Key, Policy], slices: Slices) -> None:
-        """Take this as every policy that exists."""
-        for key in [key for key in self._policies if key not in policies]:
-            self.put(key, None)
-            await slices.turn()
-        for key, policy in policies.items():
-            self.put(key, policy)
-            await slices.turn()
+    def build(self, place: Place) -> Steps[None]:
+        """Build a place for the next snapshot. Nothing may be put there meanwhile."""
+        namespace, endpoint = place
+        members = self._places.get(place)
+        moves = self._moves.pop(place, [])
+        if endpoint is None:
+            self._unreadable[namespace] = _denying(members or {})
+        else:
+            self._staged[namespace, endpoint] = (yield from _endpoint(endpoint, members)) if members else None
+        self._ready += moves
 
-    async def snapshot(self, revision: str, slices: Slices) -> Snapshot:
-        """Return the snapshot of what was put; only endpoints that were touched are built anew."""
-        built: dict[EndpointKey, CompiledEndpoint | None] = {}
-        touched, self._touched = self._touched, set()
-        for place in touched:
-            namespace, endpoint = place
-            if endpoint is not None:
-                members = self._places.get(place)
-                built[namespace, endpoint] = await _endpoint(endpoint, members) if members else None
-                await slices.turn()
+    def publish(self, revision: str) -> Snapshot:
+        """Return the snapshot of what was built."""
         endpoints = dict(self._snapshot.endpoints)
-        for key, found in built.items():
-            if found is None:
-                endpoints.pop(key, None)
-            else:
+        for key, found in self._staged.items():
+            self._discard(endpoints.pop(key, None))
+            if found is not None:
                 endpoints[key] = found
-        unreadable = self._snapshot.unreadable
-        if any(endpoint is None for _, endpoint in touched):
-            unreadable = self._unreadable()
-        await slices.turn()
-        served = dict(self._served)
-        moves, self._moves = self._moves, []
-        for ref, came in moves:
-            if came:
-                served[ref.uid] = ref.generation
-            elif served.get(ref.uid) == ref.generation:
-                del served[ref.uid]
-            await slices.turn()
+        unreadable = dict(self._snapshot.unreadable)
+        for namespace, ref in self._unreadable.items():
+            unreadable.pop(namespace, None)
+            if ref is not None:
+                unreadable[namespace] = ref
         # Nothing waits between these, so that `serves` and the snapshot always speak of the same.
-        self._served = served
+        for policy, came in self._ready:
+            ref = policy.ref
+            if came:
+                self._served[ref.uid] = ref.generation
+                continue
+            if self._served.get(ref.uid) == ref.generation:
+                del self._served[ref.uid]
+            if isinstance(policy, CompiledPolicy):
+                # A rule a step: with it go its expressions, which are most of a policy.
+                self._old.append((1, [*policy.rules, policy.settings]))
+        self._staged, self._unreadable, self._ready = {}, {}, []
         self._snapshot = Snapshot(endpoints, revision, unreadable)
         return self._snapshot
 
-    def _leave(self, key: Key, was: Policy) -> None:
-        place = _place(was)
+    def let_go(self) -> Steps[None]:
+        """Free what is no longer part of a snapshot. At once that would take ten milliseconds for a large policy."""
+        while self._old:
+            count, pieces = self._old[0]
+            del pieces[-count:]
+            if not pieces:
+                self._old.popleft()
+            yield
+
+    @property
+    def lets_go(self) -> bool:
+        """There is something to be freed."""
+        return bool(self._old)
+
+    def _leave(self, key: Key, was: Policy) -> Place:
+        place = place_of(was)
         members = self._places[place]
         del members[key]
         if not members:
             del self._places[place]
-        self._touched.add(place)
-        self._moves.append((was.ref, False))
+        self._moves.setdefault(place, []).append((was, False))
+        return place
 
-    def _unreadable(self) -> Mapping[str, PolicyRef]:
-        """Return the namespaces that are denied since an endpoint there cannot be read, each with the first policy."""
-        found: dict[str, PolicyRef] = {}
-        for (namespace, endpoint), members in self._places.items():
-            if endpoint is None:
-                denying = [policy.ref for policy in members.values() if denies_namespace(policy)]
-                if denying:
-                    found[namespace] = min(denying, key=lambda ref: ref.name)
-        return found
+    def _discard(self, endpoint: CompiledEndpoint | None) -> None:
+        if endpoint is not None and len(endpoint.index.exact) > _TABLES:
+            # Held, not emptied: a search that pauses may still go through it.
+            self._old.append((_TABLES, [*endpoint.index.exact.values()]))
 
 
-def _place(policy: Policy) -> _Place:
+def place_of(policy: Policy) -> Place:
+    """Return where a policy speaks."""
     return (policy.ref.namespace, policy.endpoint)
 
 
-async def _endpoint(name: str, members: Mapping[Key, Policy]) -> CompiledEndpoint:
-    # In order of name, so that which of two broken policies is told of hangs on nothing else.
-    policies = [members[key] for key in sorted(members)]
+def _denying(members: Mapping[Key, Policy]) -> PolicyRef | None:
+    """Return the first policy that denies the namespace since its endpoint cannot be read."""
+    denying = [policy.ref for policy in members.values() if denies_namespace(policy)]
+    return min(denying, key=lambda ref: ref.name) if denying else None
+
+
+def _endpoint(name: str, members: Mapping[Key, Policy]) -> Steps[CompiledEndpoint]:
+    policies = tuple(members.values())
     try:
-        return endpoint_of(policies) if len(policies) <= _MANY else await asyncio.to_thread(endpoint_of, policies)
+        return (yield from endpoint_steps(policies))
     except Exception:  # noqa: BLE001 - a defect of ours must not take the other endpoints along
-        ref = policies[0].ref
+        ref = min((policy.ref for policy in policies), key=lambda ref: ref.name)
         _log.exception("endpoint cannot be built, it is denied", namespace=ref.namespace, endpoint=name)
         return endpoint_of([BrokenPolicy(ref, name, subjects=None, audit=False, carries_settings=True)])

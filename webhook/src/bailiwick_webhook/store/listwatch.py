@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from bailiwick_engine.steps import Steps
 from bailiwick_webhook.cluster.client import (
     Cluster,
     ClusterUnavailableError,
@@ -37,11 +38,11 @@ Key = tuple[str, str]
 class Listing(Protocol):
     """A list on its way. One that breaks off is dropped, and nothing has changed."""
 
-    def take(self, key: Key, obj: dict[str, Any]) -> None:
-        """Take in one object, of which what is needed is kept: the object itself is let go."""
+    def take(self, key: Key, obj: dict[str, Any]) -> Steps[None] | None:
+        """Take in one object, of which what is needed is kept: the object is let go. In steps, where it takes long."""
 
-    def done(self) -> None:
-        """Take what was taken in as everything that exists."""
+    def done(self) -> Steps[None] | None:
+        """Take what was taken in as everything that exists. In steps, where it takes long."""
 
 
 class Sink(Protocol):
@@ -119,14 +120,14 @@ class ListWatch:
             version = page.resource_version
             for obj in page.items:
                 key = key_of(obj)
-                listing.take(key, obj)
+                await slices.all(listing.take(key, obj))
                 keys.add(key)
                 await slices.turn()
         if self.synced:
             # What the watch should have told and did not: a number that should stay 0 outside of gaps.
             self.ghosts += len(self._keys - keys)
         self._keys = keys
-        listing.done()
+        await slices.all(listing.done())
         self.resource_version = version
         self.heard = self._clock()
 

@@ -1,22 +1,43 @@
-"""Policies: the sink that compiles them and swaps the snapshot.
+"""Policies: the sink that compiles them, by namespace in turn, and swaps the snapshot as each endpoint is ready.
 
-Holds: a snapshot is immutable and swapped whole; compiling yields to the loop every few milliseconds; an event that
-leaves a policy's generation unchanged is not news; one policy never keeps another from being compiled. Of an object
-nothing is kept but what it was compiled to.
+Holds: a snapshot is immutable and swapped whole; no step holds the loop for longer than an expression takes; a
+namespace with one small change waits for one turn of each other that has work. An event that leaves a policy's
+generation unchanged is not news. Of a policy that changes while it is compiled, what was begun is finished and comes
+into force, and then the newest is taken up: so it gets on however fast it changes. What is over budget is not compiled.
 """
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+import orjson
 import structlog
 
-from bailiwick_engine.compile import compile_steps, salvaged
-from bailiwick_engine.compiled import BrokenPolicy, PolicyRef
+from bailiwick_engine.budget import Budget, Claim, Ledger, claim_steps
+from bailiwick_engine.compiled import BrokenPolicy
+from bailiwick_engine.rotation import Rotation
 from bailiwick_engine.snapshot import Snapshot
-from bailiwick_engine.steps import Steps, whole
-from bailiwick_webhook.store.index import Index, Key, Policy
+from bailiwick_engine.steps import Steps
+from bailiwick_engine.withheld import withheld, withheld_of
+from bailiwick_webhook.store.backlog import Change, text_of
+from bailiwick_webhook.store.budgetlog import BudgetLog
+from bailiwick_webhook.store.changes import Changes
+from bailiwick_webhook.store.compiling import compiled, is_of, ref_of
+from bailiwick_webhook.store.index import Index, Key, Place, Policy, place_of
+from bailiwick_webhook.store.listed import Listed
+from bailiwick_webhook.store.missing import Missing, Read, nothing
+from bailiwick_webhook.store.room import Room
 from bailiwick_webhook.store.slices import Slices
+from bailiwick_webhook.store.waiting import Waiting
+
+# Between two snapshots while there is work: for each, the table of all endpoints is copied.
+_PUBLISH_SECONDS: Final = 0.01
+# For so long an endpoint's changes are gathered, before those that are compiled come into force without the others.
+_GATHER_SECONDS: Final = 0.25
+_AGAIN_SECONDS: Final = 1.0
+# Of no namespace: what is no longer needed is freed in its turn too.
+_NOBODY: Final = ""
 
 _log = structlog.get_logger()
 
@@ -24,43 +45,91 @@ _log = structlog.get_logger()
 class Policies:
     """Every `EndpointPolicy`, compiled. `snapshot` is None until the first list was taken up.
 
-    `settled` is False while something that was heard is not part of the snapshot yet.
+    `heard` returns the resource version up to which we were told of everything. `tend` is called between turns, see
+    `heap`. `clock` is monotonic, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        budget: Budget | None = None,
+        read: Read = nothing,
+        heard: Callable[[], str] = str,
+        tend: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.snapshot: Snapshot | None = None
-        self.settled = True
+        self.ledger = Ledger(budget or Budget())
+        self._missing = Missing(read, self._came)
+        self._heard = heard
+        self._tend = tend
+        self._clock = clock
         self._index = Index()
-        self._listed: dict[Key, Policy] | None = None
-        self._changed: dict[Key, dict[str, Any] | None] = {}
+        self._changes = Changes()
+        self._rotation: Rotation[str] = Rotation(clock)
+        self._room = Room()
+        self._log = BudgetLog()
+        self._working: set[str] = set()
+        # By namespace, the places where something was put that is not built, and since when.
+        self._unbuilt: dict[str, dict[Place, float]] = {}
+        self._built = False
+        self._listed = False
         self._woken = asyncio.Event()
-        self._version = 0
+        self._published = 0.0
+        self._revision = 0
 
-    def listing(self) -> "_Listing":
+    @property
+    def waiting(self) -> Waiting:
+        """Since when which endpoint has a change that is not in force."""
+        return self._changes.waiting
+
+    @property
+    def settled(self) -> bool:
+        """Everything that was heard of is part of the snapshot."""
+        return self._changes.reached is None and self.snapshot is not None
+
+    @property
+    def reached(self) -> str | None:
+        """The resource version up to which everything is part of the snapshot; None where everything is."""
+        return self._changes.reached
+
+    def listing(self) -> Listed:
         """Begin a list."""
-        return _Listing(self)
+        return Listed(self.ledger.budget, self._known, self.replace, first=self.snapshot is None)
 
-    def read(self, key: Key, obj: dict[str, Any]) -> Steps[Policy]:
-        """Compile an object in steps, unless it is the one that we have."""
-        known = self._index.get(key)
-        return known if known is not None and _is(known.ref, obj) else (yield from _compiled(key, obj))
-
-    def replace(self, listed: dict[Key, Policy]) -> None:
-        """Take this as every policy that exists."""
-        self._listed = listed
+    def replace(self, listed: Listed) -> Steps[None]:
+        """Take a list for every policy that exists."""
+        self.ledger = listed.ledger
         # Older than the list.
-        self._changed.clear()
-        self._wake()
+        self._changes.forget()
+        self._missing.clear()
+        first, self._listed = self.snapshot is None, True
+        for key in {*self._index.keys(), *self._changes.compiling()} - listed.found.keys():
+            self._hear(Change(key, self._clock(), gone=True, claimed=True))
+            yield
+        touched: dict[Place, None] = {}
+        for key, found in listed.found.items():
+            if first and found is not None and not isinstance(found, bytes) and self._changes.newest(key) is None:
+                touched.update(dict.fromkeys(self._index.put(key, found)))
+            else:
+                self._take_listed(key, found, first=first)
+            yield
+        for place in touched:
+            yield from self._index.build(place)
+        for namespace in {namespace for namespace, _ in listed.found}:
+            self._log.tell(self.ledger, namespace)
+            yield
+        # There may be nothing to do, and then that is the snapshot.
+        self._built = True
+        self._woken.set()
 
     def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
         """Take one change."""
+        metadata = obj["metadata"]
         if kind == "DELETED":
-            self._changed[key] = None
-        elif key in self._changed or self._listed is not None or not self._has(key, obj):
-            self._changed[key] = obj
-        else:
-            return
-        self._wake()
+            if key in self._index or self._changes.newest(key) is not None:
+                self._hear(Change(key, self._clock(), gone=True))
+        elif not self._is_newest(key, metadata):
+            self._hear(self._changed(key, obj, text_of(obj)))
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether the snapshot holds this generation of a policy, sound or broken."""
@@ -68,73 +137,213 @@ class Policies:
 
     async def run(self) -> None:
         """Compile what changed and swap the snapshot, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._compile())
+            tasks.create_task(self._missing.run())
+
+    async def _compile(self) -> None:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            # Whatever comes meanwhile is taken up by the next round, whole.
-            listed, self._listed = self._listed, None
-            changed, self._changed = self._changed, {}
-            slices = Slices()
-            if listed is not None:
-                await self._index.replace(listed, slices)
-            for key, obj in changed.items():
-                self._index.put(key, None if obj is None else await slices.through(self.read(key, obj)))
+            going, slices = True, Slices()
+            while going:
+                try:
+                    going = self._rotation.turn()
+                except Exception:  # noqa: BLE001 - a defect; what it was about goes on to wait, so that it denies
+                    _log.exception("changes of a namespace could not be taken up, trying again")
+                    asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._rouse_all)
+                self._publish(idle=not going)
+                self._tend()
+                # Whoever asks meanwhile is answered.
                 await slices.turn()
-            if listed is not None or changed:
-                self._version += 1
-                self.snapshot = await self._index.snapshot(str(self._version), slices)
-            self.settled = not self._woken.is_set()
 
-    def _has(self, key: Key, obj: dict[str, Any]) -> bool:
-        known = self._index.get(key)
-        return known is not None and _is(known.ref, obj)
+    # ------------------------------------------------------------------ hearing
 
-    def _wake(self) -> None:
-        self.settled = False
+    def _known(self, key: Key, metadata: Mapping[str, Any]) -> Claim | None:
+        """Return what a policy asks for of which we have this very object, compiled."""
+        policy = self._index.get(key)
+        if policy is None or self._changes.newest(key) is not None or not is_of(policy.ref, metadata):
+            return None
+        return None if isinstance(policy, BrokenPolicy) and policy.withheld else self.ledger.claim(*key)
+
+    def _is_newest(self, key: Key, metadata: Mapping[str, Any]) -> bool:
+        """Tell whether this is the object that we heard of last; what cannot be told apart is another."""
+        if (change := self._changes.newest(key)) is not None:
+            return change.states(metadata)
+        policy = self._index.get(key)
+        return policy is not None and is_of(policy.ref, metadata)
+
+    def _changed(self, key: Key, obj: Mapping[str, Any], text: bytes) -> Change:
+        metadata, spec = obj["metadata"], obj.get("spec")
+        endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
+        place = (key[0], endpoint if isinstance(endpoint, str) else None)
+        return Change(key, self._clock(), metadata.get("uid"), metadata.get("generation"), text, places={place})
+
+    def _take_listed(self, key: Key, found: bytes | Policy | None, *, first: bool) -> None:
+        """Take up what a list says of a policy: its text, what is kept of it, or that it is as we have it."""
+        policy = self._index.get(key)
+        if found is None or found == policy:
+            self._reconsider(key)
+        elif not isinstance(found, bytes):
+            ref = found.ref
+            places = {place_of(found)}
+            change = Change(key, self._clock(), ref.uid, ref.generation, made=found, places=places, claimed=True)
+            self._hear(change, first=first)
+        else:
+            obj = orjson.loads(found)
+            if self._changes.newest(key) is None and policy is not None and is_of(policy.ref, obj["metadata"]):
+                self._reconsider(key)
+            else:
+                change = self._changed(key, obj, found)
+                change.claimed = True
+                self._hear(change, first=first)
+
+    def _hear(self, change: Change, *, first: bool = False) -> None:
+        """Put a change in line."""
+        self._missing.drop(change.key)
+        policy = self._index.get(change.key)
+        if policy is not None:
+            change.places.add(place_of(policy))
+        self._changes.hear(change, self._heard(), first=first)
+        self._rouse(change.key[0])
+
+    def _reconsider(self, key: Key) -> None:
+        """Look at a policy again whose budget is another: it is over now, or not any more."""
+        policy = self._index.get(key)
+        if policy is None or self._changes.newest(key) is not None:
+            return
+        over = self.ledger.excess(*key) is not None
+        was_over = isinstance(policy, BrokenPolicy) and policy.withheld
+        if over and not was_over:
+            ref = policy.ref
+            made = withheld_of(policy)
+            self._hear(Change(key, self._clock(), ref.uid, ref.generation, made=made, claimed=True))
+        elif was_over and not over:
+            self._missing.want(key)
+
+    def _came(self, key: Key, obj: dict[str, Any]) -> None:
+        self._hear(self._changed(key, obj, text_of(obj)))
+
+    def _rouse(self, namespace: str) -> None:
+        if namespace not in self._working:
+            self._working.add(namespace)
+            self._rotation.add(namespace, self._work(namespace))
         self._woken.set()
 
+    def _rouse_all(self) -> None:
+        for change in self._changes.backlog.all():
+            self._rouse(change.key[0])
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """A list on its way: compiled object by object, so that no more than a page of them is ever held."""
+    # ------------------------------------------------------------------ working
 
-    policies: Policies
-    compiled: dict[Key, Policy] = field(default_factory=dict)
+    def _work(self, namespace: str) -> Steps[None]:
+        """Take up the changes of a namespace, until there are none."""
+        try:
+            yield from self._claim(namespace)
+            while (change := self._changes.backlog.first(namespace)) is not None:
+                if not self._has_room(change):
+                    # Roused again as soon as there is.
+                    return
+                yield from self._take_up(change)
+                yield from self._build(namespace)
+                self._leave_room(namespace)
+                yield from self._claim(namespace)
+            yield from self._build(namespace, now=True)
+            self._leave_room(namespace)
+        finally:
+            self._working.discard(namespace)
 
-    def take(self, key: Key, obj: dict[str, Any]) -> None:
-        self.compiled[key] = whole(self.policies.read(key, obj))
+    def _claim(self, namespace: str) -> Steps[None]:
+        """Tell the ledger of changes, and find out who is over."""
+        while (change := self._changes.backlog.unclaimed(namespace)) is not None:
+            claim = None
+            if change.text is not None:
+                obj = orjson.loads(change.text)
+                yield
+                claim = yield from claim_steps(obj)
+            if self._changes.backlog.get(change.key) is change:
+                self.ledger.put(*change.key, claim)
+            yield
+        while namespace in self.ledger.restless:
+            ledger = self.ledger
+            turned = yield from ledger.settle_one(namespace)
+            if ledger is self.ledger:
+                for name in turned:
+                    self._reconsider((namespace, name))
+        self._log.tell(self.ledger, namespace)
+        for other in tuple(self.ledger.restless):
+            self._rouse(other)
 
-    def done(self) -> None:
-        self.policies.replace(self.compiled)
+    def _has_room(self, change: Change) -> bool:
+        """Tell whether what is large may be compiled now, beside what else is."""
+        claim = self.ledger.claim(*change.key)
+        if claim is None or change.text is None or self.ledger.excess(*change.key) is not None:
+            return True
+        return self._room.take(change.key[0], claim.print.alone)
 
+    def _leave_room(self, namespace: str) -> None:
+        for other in self._room.leave(namespace):
+            self._rouse(other)
 
-def _is(ref: PolicyRef, obj: dict[str, Any]) -> bool:
-    """Tell whether an object is the one that was compiled; what cannot be told apart is compiled again."""
-    metadata = obj["metadata"]
-    return bool(ref.uid) and ref.uid == metadata.get("uid") and ref.generation == metadata.get("generation")
+    def _take_up(self, change: Change) -> Steps[None]:
+        """Put into the index what a change comes to."""
+        key = change.key
+        self._changes.begin(change)
+        over = self.ledger.excess(*key) is not None
+        policy: Policy | None = change.made
+        if change.text is not None:
+            obj = orjson.loads(change.text)
+            yield
+            policy = withheld(ref_of(key, obj), obj["spec"]) if over else (yield from self._compiled(key, obj))
+        touched = self._index.put(key, policy)
+        self._changes.put(change, touched)
+        unbuilt, now = self._unbuilt.setdefault(key[0], {}), self._clock()
+        for place in touched:
+            unbuilt.setdefault(place, now)
+        self._reconsider(key)
 
+    def _compiled(self, key: Key, obj: dict[str, Any]) -> Steps[Policy | None]:
+        """Compile, unless it is deleted meanwhile."""
+        steps = compiled(key, obj)
+        while not self._changes.is_gone(key):
+            try:
+                next(steps)
+            except StopIteration as end:
+                policy: Policy = end.value
+                return policy
+            yield
+            if key[0] in self._unbuilt:
+                # What was compiled before waits for what comes with it, and not for all that this takes.
+                yield from self._build(key[0])
+        steps.close()
+        return None
 
-def _compiled(key: Key, obj: dict[str, Any]) -> Steps[Policy]:
-    try:
-        return (yield from compile_steps(obj))
-    except Exception:  # noqa: BLE001 - a defect of the compiler must not take the other policies along
-        _log.exception("policy cannot be compiled, what it speaks of is denied", namespace=key[0], name=key[1])
-    return _denying(key, obj)
+    def _build(self, namespace: str, *, now: bool = False) -> Steps[None]:
+        """Build the endpoints of which nothing more is to come, or was to come for long enough."""
+        unbuilt, moment = self._unbuilt.get(namespace, {}), self._clock()
+        for place, since in tuple(unbuilt.items()):
+            if now or moment - since >= _GATHER_SECONDS or not self._changes.backlog.concern(place):
+                del unbuilt[place]
+                yield from self._index.build(place)
+                self._changes.build(place)
+                self._built = True
+        if not unbuilt:
+            self._unbuilt.pop(namespace, None)
 
-
-def _denying(key: Key, obj: dict[str, Any]) -> BrokenPolicy:
-    """Return what is denied where compiling raised: its subjects, its endpoint, or else the namespace."""
-    uid, generation = obj["metadata"].get("uid"), obj["metadata"].get("generation")
-    ref = PolicyRef(*key, uid if isinstance(uid, str) else "", generation if isinstance(generation, int) else 0)
-    spec = obj.get("spec")
-    try:
-        return salvaged(ref, spec)
-    except Exception:  # noqa: BLE001 - as above; it is logged already
-        endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
-        return BrokenPolicy(
-            ref,
-            endpoint=endpoint if isinstance(endpoint, str) else None,
-            subjects=None,
-            audit=False,
-            carries_settings=True,
-        )
+    def _publish(self, *, idle: bool) -> None:
+        """Swap the snapshot for one with what was built, at most so often while there is work."""
+        first, now = self.snapshot is None, self._clock()
+        if not self._built or not self._listed or (first and not self._changes.first_are_built):
+            return
+        if not idle and now - self._published < _PUBLISH_SECONDS:
+            return
+        if first:
+            # Nobody has been answered by what was before.
+            self.waiting.begin(now)
+        self._revision += 1
+        self.snapshot = self._index.publish(f"{self._revision}")
+        self._built, self._published = False, now
+        self._rotation.add(_NOBODY, self._changes.published())
+        if self._index.lets_go:
+            self._rotation.add(_NOBODY, self._index.let_go())
+        self._woken.set()

@@ -5,10 +5,12 @@ Holds: what a decision reads here is in memory; `freshness` is the promise of DE
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import VoidGrants
+from bailiwick_engine.budget import Budget, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
@@ -20,7 +22,9 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import Guard
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
+from bailiwick_webhook.store.missing import Read
 from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.waiting import Waiting
 
 
 class Store:
@@ -34,11 +38,14 @@ class Store:
         max_staleness: float,
         hard_staleness: float,
         relist: float,
+        budget: Budget | None = None,
+        tend: Callable[[], None] = lambda: None,
     ) -> None:
-        self.policies = Policies()
+        self.policies = Policies(budget, _reading(cluster), lambda: self._decided_by[0].resource_version, tend)
         self.grants = Grants()
         self.guard = Guard(installation)
         self.keys = Keys(installation)
+        self.clock = cluster.clock
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
 
@@ -46,7 +53,6 @@ class Store:
             return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic)
 
         self._decided_by = (watch(POLICIES, self.policies), watch(GRANTS, self.grants))
-        self._revision = ""
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
         self._signed_by = watch(self.keys.collection, self.keys.sink)
 
@@ -71,6 +77,16 @@ class Store:
         return self.policies.serves(uid, generation)
 
     @property
+    def waiting(self) -> Waiting:
+        """Since when which endpoint has a change that is not in force."""
+        return self.policies.waiting
+
+    @property
+    def ledger(self) -> Ledger:
+        """What policies take, and who is over budget."""
+        return self.policies.ledger
+
+    @property
     def synced(self) -> bool:
         """Both kinds were listed and the policies compiled."""
         return self.policies.snapshot is not None and all(listwatch.synced for listwatch in self._decided_by)
@@ -82,11 +98,11 @@ class Store:
 
     @property
     def revision(self) -> str:
-        """The two collections' resource versions, policies then grants, that the snapshot was made from."""
-        # While a policy that was heard of is still being compiled, decisions are made from what was before.
-        if self.policies.settled or not self._revision:
-            self._revision = "/".join(listwatch.resource_version for listwatch in self._decided_by)
-        return self._revision
+        """The two collections' resource versions, policies then grants, up to which decisions know everything."""
+        policies, grants = self._decided_by
+        # What is compiled may be newer than what is not: named is what nothing older is missing of.
+        reached = self.policies.reached
+        return f"{policies.resource_version if reached is None else reached}/{grants.resource_version}"
 
     @property
     def freshness(self) -> Freshness:
@@ -97,6 +113,11 @@ class Store:
     def guard_proven(self) -> bool:
         """The guard is proven, and what says so is not stale itself."""
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
+
+    @property
+    def void(self) -> VoidGrants:
+        """The grants that are void by name, as the operator recorded them with the proof."""
+        return self.guard.void
 
     @property
     def keyring(self) -> Keyring:
@@ -110,11 +131,22 @@ class Store:
         age = now - min(policies.heard, grants.heard)
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
         guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
-        return view.Glance(age, freshness, self.revision, guarded)
+        return view.Glance(age, freshness, self.revision, guarded, self.policies.waiting, now, self.guard.void)
 
     def report(self) -> Mapping[str, Any]:
-        """Return how guard and keys stand; no matter of readiness: without them all but grants is decided as ever."""
+        """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""
         return {
             "guard": {"proven": self.guard_proven, "why": self.guard.why},
             "keys": {"kids": [key.kid for key in self.keyring.keys], "why": self.keys.why},
+            "clock": {"agrees": self.clock.agree, "why": self.clock.problem or ""},
         }
+
+
+def _reading(cluster: Cluster) -> Read:
+    """Return what reads one policy, None where it is not there. It raises `ClusterUnavailableError`."""
+
+    async def read(key: tuple[str, str]) -> dict[str, Any] | None:
+        answer = await cluster.read_policy(*key)
+        return answer.body if answer.ok else None
+
+    return read

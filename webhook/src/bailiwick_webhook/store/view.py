@@ -4,24 +4,40 @@ Holds: everything here is answered from memory.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from bailiwick_api.serverclock import ServerClock
+from bailiwick_api.voidgrants import NONE, VoidGrants
+from bailiwick_engine.budget import Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.grants import Grant
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import Keyring
+from bailiwick_webhook.store.waiting import Waiting
+
+NOTHING_WAITS: Final = Waiting()
+"""Of a view whose policies never change."""
 
 
 class Glance(msgspec.Struct, frozen=True, gc=False):
-    """How a view stands at one moment, each as `View` has it."""
+    """How a view stands at one moment, each as `View` has it. `moment`: by the clock of what waits, in seconds."""
 
     age: float
     freshness: Freshness
     revision: str
     guard_proven: bool
+    waiting: Waiting = NOTHING_WAITS
+    moment: float = 0.0
+    void: VoidGrants = NONE
+
+    def pending(self, namespace: str, endpoint: str) -> float | None:
+        """Return for how many seconds a change of an endpoint's policies has waited to be compiled; None: none has."""
+        # Almost always nothing waits anywhere, and this is on every decision's way.
+        since = self.waiting.since(namespace, endpoint) if self.waiting else None
+        return None if since is None else self.moment - since
 
 
 class View(Protocol):
@@ -36,6 +52,14 @@ class View(Protocol):
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether decisions are made from this generation of a policy, be it that they deny by it."""
+
+    @property
+    def waiting(self) -> Waiting:
+        """Since when which endpoint has a change that is not in force."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """What policies take, and who is over budget."""
 
     @property
     def synced(self) -> bool:
@@ -56,6 +80,14 @@ class View(Protocol):
     @property
     def guard_proven(self) -> bool:
         """Nothing but the shipped guards has let in what grants say."""
+
+    @property
+    def void(self) -> VoidGrants:
+        """The grants that are void by name."""
+
+    @property
+    def clock(self) -> ServerClock | None:
+        """Our clock beside the API server's; None without one."""
 
     @property
     def keyring(self) -> Keyring:

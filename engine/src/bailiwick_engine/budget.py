@@ -1,0 +1,336 @@
+"""Budget: how many bytes policies may take once they are compiled, by namespace and in all, and who is over.
+
+Standing: decision point, operator and admission keep a `Ledger` each. Holds: pure; who is over follows from the
+policies that there are and from nothing else, so that all who know the same say the same. In a namespace older policies
+come first: none falls because a new one came. What is over is not counted. In all, room is shared out evenly: a
+namespace that keeps within its fair share never loses to one that does not.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+from bailiwick_engine.footprint import Footprint, footprint_steps
+from bailiwick_engine.steps import Steps, whole
+
+MIB: Final = 1024 * 1024
+_STEP: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be at most; 0: no limit.
+
+    `total`, `namespace`, `policy`: bytes of compiled policies, in all, of a namespace and of one policy. `policies` and
+    `text`: of a namespace the number of policies, and the bytes of their specs as JSON.
+    """
+
+    total: int = 192 * MIB
+    namespace: int = 96 * MIB
+    policy: int = 16 * MIB
+    policies: int = 10_000
+    text: int = 0
+
+
+class Limit(Enum):
+    """Which limit a policy does not keep."""
+
+    POLICY = "policy"
+    POLICIES = "policies"
+    TEXT = "text"
+    NAMESPACE = "namespace"
+    SHARE = "share"
+
+
+class Claim(NamedTuple):
+    """What a policy asks for. `created`: its creationTimestamp; it sorts as it is written. Older ones come first."""
+
+    created: str
+    name: str
+    print: Footprint
+
+
+def claim_steps(obj: Mapping[str, Any]) -> Steps[Claim]:
+    """Return what a stored policy asks for, in steps."""
+    metadata = obj["metadata"]
+    made = yield from footprint_steps(obj.get("spec"))
+    created = metadata.get("creationTimestamp")
+    return Claim(created if isinstance(created, str) else "", metadata["name"], made)
+
+
+class Excess(NamedTuple):
+    """Of what a policy is over: `needs` what it would take, where `used` of `limit` are taken by those before it."""
+
+    limit: Limit
+    needs: int
+    used: int
+    most: int
+
+
+class Usage(NamedTuple):
+    """Bytes that are taken, and that there are; in all or of a namespace."""
+
+    used: int
+    most: int
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What some policies of a namespace take together. Of each expression: its bytes, and how many have it."""
+
+    own: int = 0
+    shared: int = 0
+    text: int = 0
+    count: int = 0
+    expressions: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        return self.own + self.shared
+
+    def more(self, made: Footprint) -> int:
+        """Return how many bytes a policy would add."""
+        known = self.expressions
+        return made.own + sum(size for one, size in made.expressions if one not in known)
+
+    def add(self, made: Footprint) -> None:
+        self.own, self.text, self.count = self.own + made.own, self.text + made.text, self.count + 1
+        for one, size in made.expressions:
+            known, times = self.expressions.get(one, (size, 0))
+            self.expressions[one] = (known, times + 1)
+            self.shared += 0 if times else known
+
+    def remove(self, made: Footprint) -> None:
+        self.own, self.text, self.count = self.own - made.own, self.text - made.text, self.count - 1
+        for one, _ in made.expressions:
+            known, times = self.expressions[one]
+            if times > 1:
+                self.expressions[one] = (known, times - 1)
+            else:
+                del self.expressions[one]
+                self.shared -= known
+
+
+@dataclass(slots=True)
+class _Account:
+    """One namespace. `every` is all its policies, `within` those that are not over: the same where none is.
+
+    `large`: how many are over by themselves. `demand`: what it would take if it were alone.
+    """
+
+    claims: dict[str, Claim] = field(default_factory=dict)
+    order: list[tuple[str, str]] = field(default_factory=list)
+    every: _Sum = field(default_factory=_Sum)
+    within: _Sum = field(default_factory=_Sum)
+    over: dict[str, Excess] = field(default_factory=dict)
+    large: int = 0
+    demand: int = 0
+
+
+class Ledger:
+    """What the policies that there are come to. Not for two threads.
+
+    A namespace whose policies changed (`put`) is `restless` until it is settled; so are others, where shares changed.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget: Final = budget
+        self.restless: Final[set[str]] = set()
+        self._accounts: dict[str, _Account] = {}
+        self._demand = 0
+        self._level: int | None = None
+
+    def put(self, namespace: str, name: str, claim: Claim | None) -> None:
+        """Take in what a policy asks for; None: it is gone."""
+        account = self._accounts.get(namespace)
+        if account is None:
+            if claim is None:
+                return
+            account = self._accounts[namespace] = _Account()
+            account.within = account.every
+        was = account.claims.get(name)
+        if was == claim:
+            return
+        self.restless.add(namespace)
+        if was is not None:
+            del account.order[bisect_left(account.order, (was.created, name))]
+            del account.claims[name]
+            account.every.remove(was.print)
+            account.large -= self._is_large(was)
+        if claim is not None:
+            insort(account.order, (claim.created, name))
+            account.claims[name] = claim
+            account.every.add(claim.print)
+            account.large += self._is_large(claim)
+
+    def settle(self) -> set[tuple[str, str]]:
+        """Settle all that is restless. Returns the policies that came to be over, or to be no longer."""
+        turned: set[tuple[str, str]] = set()
+        while self.restless:
+            namespace = self.restless.pop()
+            turned ^= {(namespace, name) for name in whole(self.settle_one(namespace))}
+        return turned
+
+    def settle_one(self, namespace: str) -> Steps[set[str]]:
+        """Settle one namespace in steps, between which nothing may be put there. Returns its policies that turned."""
+        self.restless.discard(namespace)
+        account = self._accounts.get(namespace)
+        if account is None:
+            return set()
+        before = set(account.over)
+        within, over = yield from self._filled(account, self.budget.namespace)
+        self._demand += within.bytes - account.demand
+        account.demand = within.bytes
+        self._share_out()
+        if self._level is not None and account.demand > self._level:
+            within, over = yield from self._filled(account, self._level)
+        account.within, account.over = within, over
+        if not account.claims:
+            del self._accounts[namespace]
+        return before.symmetric_difference(over)
+
+    def claim(self, namespace: str, name: str) -> Claim | None:
+        """Return what a policy asks for; None where it is not known."""
+        account = self._accounts.get(namespace)
+        return None if account is None else account.claims.get(name)
+
+    def fits(self, namespace: str) -> bool:
+        """Tell whether all policies of a namespace fit beside each other, whatever others have."""
+        account = self._accounts.get(namespace)
+        return account is None or self._fit(account, self.budget.namespace)
+
+    def excess(self, namespace: str, name: str) -> Excess | None:
+        """Return of what a policy is over, as it was settled; None where it is not."""
+        account = self._accounts.get(namespace)
+        return None if account is None else account.over.get(name)
+
+    def refused(self, namespace: str, name: str, new: Footprint, old: Footprint | None = None) -> Excess | None:
+        """Return of what a policy would be over if it were stored in place of the old one; None where it may be.
+
+        What takes no more than before may always be stored, so that nobody's suspension or Deny is held up.
+        """
+        if old is not None and new.alone <= old.alone and new.text <= old.text:
+            return None
+        budget = self.budget
+        if _exceeds(new.alone, budget.policy):
+            return Excess(Limit.POLICY, new.alone, 0, budget.policy)
+        account = self._accounts.get(namespace) or _Account()
+        there = _Sum(expressions=dict(account.within.expressions))
+        there.own, there.shared = account.within.own, account.within.shared
+        there.text, there.count = account.within.text, account.within.count
+        known = account.claims.get(name)
+        if known is not None and name not in account.over:
+            there.remove(known.print)
+        if (found := self._excess(Claim("", name, new), there, budget.namespace)) is not None:
+            return found
+        wanted = there.bytes + there.more(new)
+        level = self._level_with(account.demand, wanted)
+        if level is not None and wanted > level:
+            return Excess(Limit.SHARE, there.more(new), there.bytes, level)
+        return None
+
+    @property
+    def usage(self) -> Usage:
+        """What all policies take that are not over, and what there is."""
+        return Usage(sum(account.within.bytes for account in tuple(self._accounts.values())), self.budget.total)
+
+    @property
+    def over(self) -> int:
+        """How many policies are over."""
+        return sum(len(account.over) for account in tuple(self._accounts.values()))
+
+    @property
+    def most(self) -> int:
+        """What a namespace may take at the moment."""
+        return self.budget.namespace if self._level is None else self._level
+
+    def usage_of(self, namespace: str) -> Usage:
+        """Return what the policies of a namespace take that are not over, and what they may take."""
+        account = self._accounts.get(namespace)
+        return Usage(0 if account is None else account.within.bytes, self.most)
+
+    def over_in(self, namespace: str) -> int:
+        """Return how many policies of a namespace are over."""
+        account = self._accounts.get(namespace)
+        return 0 if account is None else len(account.over)
+
+    def highest(self, count: int) -> list[tuple[str, Usage]]:
+        """Return the namespaces that take most, and what each may take."""
+        most = self.most
+        taken = ((account.within.bytes, namespace) for namespace, account in tuple(self._accounts.items()))
+        return [(namespace, Usage(used, most)) for used, namespace in sorted(taken, reverse=True)[:count]]
+
+    def _filled(self, account: _Account, most: int) -> Steps[tuple[_Sum, dict[str, Excess]]]:
+        """Let policies in, the oldest first, for as long as they fit; one that does not makes room for the next."""
+        if self._fit(account, most):
+            return account.every, {}
+        within, over = _Sum(), dict[str, Excess]()
+        for number, (_, name) in enumerate(tuple(account.order)):
+            claim = account.claims[name]
+            excess = self._excess(claim, within, most)
+            if excess is None:
+                within.add(claim.print)
+            else:
+                over[name] = excess
+            if number % _STEP == _STEP - 1:
+                yield
+        return within, over
+
+    def _fit(self, account: _Account, most: int) -> bool:
+        every, budget = account.every, self.budget
+        if account.large or _exceeds(every.bytes, most) or _exceeds(every.text, budget.text):
+            return False
+        return not _exceeds(every.count, budget.policies)
+
+    def _excess(self, claim: Claim, within: _Sum, most: int) -> Excess | None:
+        """Return of what a policy is over beside these."""
+        budget, made = self.budget, claim.print
+        if _exceeds(made.alone, budget.policy):
+            return Excess(Limit.POLICY, made.alone, 0, budget.policy)
+        if _exceeds(within.count + 1, budget.policies):
+            return Excess(Limit.POLICIES, 1, within.count, budget.policies)
+        if _exceeds(within.text + made.text, budget.text):
+            return Excess(Limit.TEXT, made.text, within.text, budget.text)
+        more = within.more(made)
+        if _exceeds(within.bytes + more, most):
+            limit = Limit.NAMESPACE if most == budget.namespace else Limit.SHARE
+            return Excess(limit, more, within.bytes, most)
+        return None
+
+    def _is_large(self, claim: Claim) -> bool:
+        return _exceeds(claim.print.alone, self.budget.policy)
+
+    def _share_out(self) -> None:
+        """Find the fair share anew. Where it is another, all are restless again whom it concerns."""
+        before, level = self._level, self._level_with(0, 0)
+        if level == before:
+            return
+        self._level = level
+        least = min(one for one in (before, level) if one is not None)
+        self.restless.update(name for name, account in self._accounts.items() if account.demand > least)
+
+    def _level_with(self, less: int, more: int) -> int | None:
+        """Return the fair share if one namespace asked for `more` in place of `less`; None where all fit.
+
+        It is the most that each may have so that all together fit: whoever asks for less leaves the rest to the others.
+        """
+        total = self.budget.total
+        if not _exceeds(self._demand - less + more, total):
+            return None
+        demands = [account.demand for account in self._accounts.values()]
+        if less in demands:
+            demands.remove(less)
+        demands.append(more)
+        left = total
+        for waiting, demand in zip(range(len(demands), 0, -1), sorted(demands), strict=True):
+            if demand * waiting > left:
+                return left // waiting
+            left -= demand
+        return None
+
+
+def _exceeds(count: int, most: int) -> bool:
+    """Tell whether so many are more than there may be; 0: any number may be."""
+    return 0 < most < count

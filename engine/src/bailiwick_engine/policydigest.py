@@ -1,0 +1,43 @@
+"""Policy digest: what a policy says, as one hash; a decision's record and the policy's status name it.
+
+Holds: `sha256:` and the hex SHA-256 of the canonical form (RFC 8785) of the spec with its defaults written out; it is
+made a rule a step, since one policy may hold a million characters.
+"""
+
+import hashlib
+
+from bailiwick_api.endpointpolicy import EndpointPolicySpec
+from bailiwick_engine.binding import canonical, sha256
+from bailiwick_engine.steps import Steps
+
+_RULES = "rules"
+# Of conditions and of ids: what all of them come to takes a millisecond.
+_FEW = 32
+
+
+def policy_digest(spec: EndpointPolicySpec) -> Steps[str]:
+    """Return the digest of a spec."""
+    if _is_small(spec):
+        return sha256(spec.model_dump(mode="json", exclude_none=True))
+    members = spec.model_dump(mode="json", exclude_none=True, exclude={_RULES})
+    # By their names, which are all of ASCII, as RFC 8785 has it: those before the rules, the rules, those after them.
+    before = canonical({name: value for name, value in members.items() if name < _RULES})
+    after = canonical({name: value for name, value in members.items() if name > _RULES})
+    made = hashlib.sha256(before[:-1] + b',"rules":')
+    yield
+    between = b"["
+    for rule in spec.rules:
+        made.update(between + canonical(rule.model_dump(mode="json", exclude_none=True)))
+        between = b","
+        yield
+    made.update(b"]," + after[1:])
+    return f"sha256:{made.hexdigest()}"
+
+
+def _is_small(spec: EndpointPolicySpec) -> bool:
+    count = 0
+    for rule in spec.rules:
+        count += len(rule.conditions or ())
+        for entry in rule.resources:
+            count += len(entry.ids)
+    return count <= _FEW

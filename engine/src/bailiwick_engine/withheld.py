@@ -1,0 +1,62 @@
+"""Withheld: what is kept of a policy that is over budget, in place of what it would be compiled to.
+
+Holds: it denies its own subjects on its own endpoint, as a policy that does not compile, and takes hardly any room:
+where it names many subjects, or lets anybody be acted for, the whole endpoint is denied. Of a policy that compiles it
+is the same whether it is made from the spec or from what that was compiled to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from bailiwick_engine.compile import salvaged
+from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledSettings, PolicyRef
+from bailiwick_engine.keys import Key
+
+_MOST_KEYS: Final = 16
+
+
+def withheld(ref: PolicyRef, spec: object) -> BrokenPolicy:
+    """Return what is kept of a spec."""
+    members: Mapping[str, Any] = spec if isinstance(spec, dict) else {}
+    settings = members.get("endpointSettings")
+    if isinstance(settings, dict):
+        # With what may be done on somebody's behalf, which may be most of it, only the endpoint is denied.
+        members = {**members, "endpointSettings": {**settings, "delegation": None}}
+    delegates = isinstance(settings, dict) and settings.get("delegation") is not None
+    found = salvaged(ref, {**members, "subjects": _named(members)})
+    return _small(found, found.settings, None if delegates else found.subjects)
+
+
+def withheld_of(policy: CompiledPolicy | BrokenPolicy) -> BrokenPolicy:
+    """Return what is kept of a policy that was compiled."""
+    settings = policy.settings
+    delegates = settings is not None and settings.delegation is not None
+    if settings is not None:
+        settings = replace(settings, delegation=None)
+    if isinstance(policy, BrokenPolicy):
+        return _small(policy, settings, None if delegates else policy.subjects)
+    keys = frozenset(key for rule in policy.rules for key in rule.subjects)
+    audit = all(rule.audit for rule in policy.rules)
+    bare = BrokenPolicy(policy.ref, policy.endpoint, keys, audit, carries_settings=settings is not None)
+    return _small(bare, settings, None if delegates else keys)
+
+
+def _small(policy: BrokenPolicy, settings: CompiledSettings | None, keys: frozenset[Key] | None) -> BrokenPolicy:
+    few = keys if keys is not None and len(keys) <= _MOST_KEYS else None
+    return replace(policy, settings=settings, subjects=few, withheld=True)
+
+
+def _named(members: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the subjects that rules name; all where that cannot be read."""
+    subjects, rules = members.get("subjects"), members.get("rules")
+    if not isinstance(subjects, list) or not isinstance(rules, list):
+        return subjects
+    names = {
+        name
+        for rule in rules
+        if isinstance(rule, dict) and isinstance(rule.get("subjects"), list)
+        for name in rule["subjects"]
+        if isinstance(name, str)
+    }
+    return [one for one in subjects if not isinstance(one, dict) or one.get("name") in names] or subjects

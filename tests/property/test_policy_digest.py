@@ -1,0 +1,21 @@
+"""The digest of a policy, made a rule a step, is that of its whole spec."""
+
+from hypothesis import given, settings
+
+from bailiwick_engine.binding import sha256
+from bailiwick_engine.compile import parse_spec, parse_steps
+from bailiwick_engine.policydigest import policy_digest
+from bailiwick_engine.steps import whole
+from property.reference import World
+from property.strategies import worlds
+from support.full_objects import full_policy
+
+
+@settings(max_examples=50)
+@given(worlds())
+def test_it_is_the_hash_of_the_canonical_form_of_the_spec(world: World) -> None:
+    for raw in (*(facts.raw for facts in world.policies), full_policy("crm", "full")):
+        spec = parse_spec(raw["spec"])
+        assert whole(parse_steps(raw["spec"])) == spec
+        if not isinstance(spec, tuple):
+            assert whole(policy_digest(spec)) == sha256(spec.model_dump(mode="json", exclude_none=True))

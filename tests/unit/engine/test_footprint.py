@@ -1,0 +1,123 @@
+"""What a policy is estimated to take is what it takes, or somewhat more; whatever the spec, there is an estimate."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bailiwick_engine.celsize import expression_bytes
+from bailiwick_engine.footprint import footprint
+from support import footprints
+from support.objects import changed, policy, rule
+
+ROOT: Final = Path(__file__).parents[3]
+# What is measured moves by some percent from run to run.
+LEAST: Final = 0.95
+MOST: Final = 4.5
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, dict[str, Any]]:
+    """What each kind of policy takes, measured in a process of its own and printed."""
+    found = {}
+    environment = {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'hack'}", "PATH": ""}
+    command = [sys.executable, "-m", "support.footprints"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            one = json.loads(line)
+            found[one["kind"]] = one
+    assert process.returncode == 0
+    for one in found.values():
+        sys.stdout.write(
+            f"{one['kind']:36} measured {one['measured']:10,.0f}  estimated {one['estimated']:10,.0f}"
+            f"  {one['estimated'] / one['measured']:5.2f}\n"
+        )
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell what a process takes")
+@pytest.mark.parametrize("kind", footprints.KINDS)
+def test_an_estimate_is_hardly_ever_less_than_what_is_measured_and_never_many_times_more(
+    measured: dict[str, dict[str, Any]], kind: str
+) -> None:
+    ratio = measured[kind]["estimated"] / measured[kind]["measured"]
+    assert LEAST < ratio < MOST
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+PATHS: Final = (
+    *("spec.subjects", "spec.rules", "spec.variables", "spec.endpointSettings", "spec.sensitive", "spec.endpoint"),
+    *("spec.subjects.0", "spec.subjects.0.serviceAccount", "spec.rules.0", "spec.rules.0.subjects"),
+    *("spec.rules.0.actions", "spec.rules.0.resources", "spec.rules.0.resources.0.ids", "spec.rules.0.conditions"),
+)
+
+
+@given(st.sampled_from(PATHS), json_values)
+def test_whatever_a_spec_holds_there_is_an_estimate(path: str, value: object) -> None:
+    spec = changed(
+        policy("crm", variables=[], sensitive=[], endpointSettings={}, rules=[rule(conditions=[])]), path, value
+    )
+    assert footprint(spec["spec"]).alone > 0
+    assert footprint(value).alone > 0
+
+
+@given(st.text(max_size=200) | st.text("()[]{}.?:&|'\"ab1 optMap,", max_size=80))
+def test_whatever_an_expression_holds_there_is_an_estimate_that_grows_with_it(text: str) -> None:
+    assert 0 < expression_bytes(text) <= expression_bytes(f"{text} && context.a")
+
+
+@pytest.mark.parametrize(
+    ("shorter", "longer", "times"),
+    [
+        ("context.?a.optMap(v, v)", "context.?a.optMap(v, v).optMap(v, v).optMap(v, v)", 4),
+        ("context.?a.optMap(v, v)", "(context.?a.optMap(v, v)).optMap(v, v).optMap(v, v)", 4),
+        ("context.?a.optFlatMap(v, v)", "context.?a.optFlatMap(v, v).optFlatMap(v, v).optFlatMap(v, v)", 4),
+    ],
+)
+def test_a_macro_that_repeats_what_it_is_called_on_counts_it_twice(shorter: str, longer: str, times: int) -> None:
+    assert expression_bytes(longer) > times * (expression_bytes(shorter) - expression_bytes(""))
+
+
+def test_macros_beside_each_other_count_once_each() -> None:
+    one = expression_bytes("context.?a.optMap(v, v).orValue(1) == 1")
+    several = expression_bytes(" && ".join(["context.?a.optMap(v, v).orValue(1) == 1"] * 10))
+    assert several < 11 * one
+
+
+def test_an_expression_that_several_rules_have_is_counted_once_and_one_beside_other_variables_is_another() -> None:
+    condition = {"name": "c", "expression": "context.a == 1"}
+    alike = policy("crm", rules=[rule(f"r{number}", conditions=[condition]) for number in range(3)])
+    assert len(footprint(alike["spec"]).expressions) == 1
+    first, second = (
+        footprint(
+            {**alike["spec"], "variables": [{"name": name, "expression": "true"}]},
+        )
+        for name in "xy"
+    )
+    assert not {known for known, _ in first.expressions} & {known for known, _ in second.expressions} - {
+        known for known, _ in footprint({"variables": [{"name": "x", "expression": "true"}]}).expressions
+    }
+
+
+def test_it_is_the_same_in_every_process() -> None:
+    spec = policy("crm", rules=[rule(conditions=[{"name": "c", "expression": "context.a == 1"}])])["spec"]
+    code = (
+        "import json, sys; from bailiwick_engine.footprint import footprint;"
+        "print(json.dumps(footprint(json.load(sys.stdin)).expressions))"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code], input=json.dumps(spec), capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said[0] == said[1] == json.dumps(footprint(spec).expressions) + "\n"

@@ -1,0 +1,119 @@
+"""Live reads: one look at the API server before a caller is told that an approval is pending (DESIGN, "A decision" 8).
+
+Standing: under `consume`. Memory lags behind the API server by a moment, in which a caller who has just seen an
+approval would be denied. Holds: what is read is only a candidate, which consuming reads again. No caller turns into
+load: calls that wait for the same grant share one read, a grant is read at most four times a second and the grants of a
+namespace ten times, and where the API server does not answer nobody asks it again for a second. Who gets no look keeps
+the answer from memory.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from bailiwick_engine.reasons import Reason
+from bailiwick_engine.verdict import Verdict
+from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.grantids import parsed
+
+INTERVAL: Final = 0.25
+SECONDS: Final = 1.0
+BURST: Final = 20.0
+PER_SECOND: Final = 10.0
+# What was read serves the other calls of one batch, which come within less.
+_KEPT: Final = 1.0
+_BUCKETS: Final = 1000
+
+_log = structlog.get_logger()
+
+Place = tuple[str, str]
+"""Namespace and name of a grant."""
+
+
+def looked_for(asked: Asked, verdict: Verdict) -> tuple[Place, str] | None:
+    """Return which grant may have moved on since memory heard of it, and its uid; None where a look changes nothing."""
+    if verdict.dry_run:
+        return None
+    if verdict.reason is Reason.APPROVAL_PENDING and verdict.pending is not None:
+        return (verdict.pending.namespace, verdict.pending.name), verdict.pending.uid
+    shown = asked.call.shown
+    if verdict.reason is not Reason.APPROVAL_REQUIRED or shown is None or shown.invalid:
+        return None
+    # Of a grant that memory does not know yet, or knows to be of something else.
+    found = parsed(shown.id)
+    return None if found is None else ((asked.call.namespace, found.name), found.uid)
+
+
+@dataclass(slots=True)
+class _Reads:
+    """The reads of one grant: the latest, which began then, and the next one. Each runs once, whoever waits for it."""
+
+    began: float = float("-inf")
+    latest: asyncio.Task[Answer | None] | None = None
+    following: asyncio.Task[Answer | None] | None = None
+
+
+class LiveReads:
+    """Reads grants. `clock` counts seconds from anywhere."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._of: dict[Place, _Reads] = {}
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._silent_until = float("-inf")
+
+    async def of(self, place: Place, since: float | None = None) -> Answer | None:
+        """Return what a read that began after `since`, by default now, found; None where there is none to be had."""
+        since = self._clock() if since is None else since
+        reads = self._of.setdefault(place, _Reads())
+        if reads.latest is not None and reads.began >= since:
+            read = reads.latest
+        elif reads.following is not None:
+            read = reads.following
+        elif self._clock() < self._silent_until or not self._may(place[0]):
+            self._forget(place, reads)
+            return None
+        else:
+            read = reads.following = asyncio.create_task(self._read(place, reads))
+        try:
+            async with asyncio.timeout(SECONDS):
+                # Others wait for it too.
+                return await asyncio.shield(read)
+        except TimeoutError:
+            self._silent_until = self._clock() + SECONDS
+            return None
+
+    async def _read(self, place: Place, reads: _Reads) -> Answer | None:
+        await asyncio.sleep(max(0.0, reads.began + INTERVAL - self._clock()))
+        # Who comes from here on may want to know what is written from here on.
+        reads.began, reads.latest, reads.following = self._clock(), reads.following, None
+        try:
+            return await self._cluster.read_grant(*place)
+        except ClusterUnavailableError as error:
+            self._silent_until = self._clock() + SECONDS
+            _log.info("no look at a pending grant: API server gave no answer", grant=place[1], error=str(error))
+            return None
+        finally:
+            asyncio.get_running_loop().call_later(_KEPT, self._forget, place, reads)
+
+    def _forget(self, place: Place, reads: _Reads) -> None:
+        old = self._clock() - reads.began >= _KEPT and (reads.latest is None or reads.latest.done())
+        if old and reads.following is None and self._of.get(place) is reads:
+            del self._of[place]
+
+    def _may(self, namespace: str) -> bool:
+        """Take one read off what a namespace has, which fills up again."""
+        now = self._clock()
+        tokens, at = self._buckets.get(namespace, (BURST, now))
+        tokens = min(BURST, tokens + (now - at) * PER_SECOND)
+        if len(self._buckets) >= _BUCKETS:
+            full = {one for one, (left, then) in self._buckets.items() if left + (now - then) * PER_SECOND >= BURST}
+            self._buckets = {one: bucket for one, bucket in self._buckets.items() if one not in full}
+        self._buckets[namespace] = (tokens - 1.0 if tokens >= 1.0 else tokens, now)
+        return tokens >= 1.0

@@ -1,0 +1,117 @@
+"""Backlog: changes of policies that were heard of and that nobody works on yet, by namespace, the oldest first.
+
+Holds: of a policy that changes again only the newest state is kept, in the place and with the time of its first change;
+an object is kept as text, which takes a fifth of the room.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from bailiwick_webhook.store.index import Key, Place, Policy
+
+# What is looked at of an object, and nothing else: who wrote which field is half of a stored one.
+_METADATA = ("namespace", "name", "uid", "generation", "creationTimestamp", "deletionTimestamp")
+
+
+@dataclass(slots=True)
+class Change:
+    """A change of one policy. `since` is when it was heard of, by a monotonic clock; `number` counts them.
+
+    `text` is the object; None where it is gone, where it is `made` already, or where only its budget is another.
+    `places` are those that it may concern and where it is not in force. `claimed`: the ledger knows of it.
+    """
+
+    key: Key
+    since: float
+    uid: object = None
+    generation: object = None
+    text: bytes | None = None
+    made: Policy | None = None
+    gone: bool = False
+    places: set[Place] = field(default_factory=set)
+    claimed: bool = False
+    number: int = 0
+
+    def states(self, metadata: Mapping[str, Any]) -> bool:
+        """Tell whether this is the state of the object that it has become."""
+        if self.gone or not self.uid:
+            return False
+        return (self.uid, self.generation) == (metadata.get("uid"), metadata.get("generation"))
+
+
+class Backlog:
+    """Changes by namespace and key."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, dict[Key, Change]] = {}
+        self._at: Counter[Place] = Counter()
+        self._unclaimed: dict[str, deque[Change]] = {}
+
+    def get(self, key: Key) -> Change | None:
+        """Return the change of a policy."""
+        return self._changes.get(key[0], {}).get(key)
+
+    def unclaimed(self, namespace: str) -> Change | None:
+        """Give out the next change of a namespace that the ledger does not know of; it stays in its place."""
+        waiting = self._unclaimed.get(namespace)
+        while waiting:
+            change = waiting.popleft()
+            if self.get(change.key) is change:
+                return change
+        self._unclaimed.pop(namespace, None)
+        return None
+
+    def first(self, namespace: str) -> Change | None:
+        """Return the change that comes first."""
+        changes = self._changes.get(namespace)
+        return next(iter(changes.values())) if changes else None
+
+    def add(self, change: Change) -> Change | None:
+        """Take in a change. Returns the one in whose place it stands."""
+        changes = self._changes.setdefault(change.key[0], {})
+        older = changes.get(change.key)
+        if older is not None:
+            self._at.subtract(older.places)
+            change.number, change.since = older.number, older.since
+            change.places |= older.places
+        changes[change.key] = change
+        self._at.update(change.places)
+        if not change.claimed:
+            self._unclaimed.setdefault(change.key[0], deque()).append(change)
+        return older
+
+    def take(self, change: Change) -> None:
+        """Give one out."""
+        changes = self._changes[change.key[0]]
+        del changes[change.key]
+        if not changes:
+            del self._changes[change.key[0]]
+        self._at.subtract(change.places)
+        for place in change.places:
+            if not self._at[place]:
+                del self._at[place]
+
+    def concern(self, place: Place) -> bool:
+        """Tell whether there is one that may concern a place."""
+        return self._at[place] > 0
+
+    def all(self) -> Iterator[Change]:
+        """Yield every change, as they are now."""
+        for changes in tuple(self._changes.values()):
+            yield from tuple(changes.values())
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._changes.clear()
+        self._at.clear()
+        self._unclaimed.clear()
+
+
+def text_of(obj: Mapping[str, Any]) -> bytes:
+    """Return an object as it is kept."""
+    metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
+    return orjson.dumps({"metadata": metadata, "spec": obj.get("spec")})
