@@ -118,16 +118,19 @@ def _reviews(grant: GrantView) -> Iterator[Line]:
             (f"{step.approvals} of {step.count}", done),
             (f" {visible(step.kind)}{groups}", ""),
         ]
+    counted = {entry["reviewer"]: entry.get("time") for entry in grant.status.get("counted") or ()}
     void = {entry["reviewer"] for entry in grant.status.get("voided") or ()}
     yield [("Reviews:", "bold"), ("" if grant.reviews else " none yet", "")]
     for review in grant.reviews:
         style = "green" if review["decision"] == "Approve" else "red"
         said = f": {visible(review['reason'])}" if review.get("reason") else ""
         lost = " (void: it does not count)" if review["reviewer"] in void else ""
+        since = counted.get(review["reviewer"])
+        when = f", counted {visible(since)}" if since else ""
         yield [
             (f"  {visible(review['reviewer'])} ", ""),
             (visible(review["decision"]), style),
-            (f" {visible(review['step'])}{said}{lost}", ""),
+            (f" {visible(review['step'])}{when}{said}{lost}", ""),
         ]
     if revocation := grant.raw["spec"].get("revocation"):
         said = f": {visible(revocation['reason'])}" if revocation.get("reason") else ""

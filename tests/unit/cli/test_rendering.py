@@ -13,7 +13,7 @@ from bailiwick_cli.listing import row
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Table, document, rendered
 from bailiwick_cli.showing import described
-from unit.cli.cases import DIGEST, review, stored, view
+from unit.cli.cases import DIGEST, at, review, stored, view
 
 # A terminal's escape, a bidi override, a zero-width space, a line break, what rich would take for markup.
 NASTY = "a\x1b[2J\u202eb\u200bc\n[red]d[/red] :smile: \\"
@@ -65,6 +65,15 @@ def test_a_reviewers_reason_is_escaped() -> None:
     out = io.StringIO()
     output.write(described(view(review("dave", reason=NASTY))), out)
     assert f"dave Approve crm-agent.export.owner: {SHOWN}" in out.getvalue()
+
+
+def test_a_review_that_counts_has_the_time_when_it_was_counted() -> None:
+    out = io.StringIO()
+    status = {"counted": [{"reviewer": "dave", "time": at(-30)}, {"reviewer": "erin"}]}
+    output.write(described(view(review("dave", reason="agreed"), review("erin"), status=status)), out)
+    lines = out.getvalue().splitlines()
+    assert f"  dave Approve crm-agent.export.owner, counted {at(-30)}: agreed" in lines
+    assert "  erin Approve crm-agent.export.owner" in lines
 
 
 def test_what_the_decision_point_escaped_is_not_escaped_again() -> None:

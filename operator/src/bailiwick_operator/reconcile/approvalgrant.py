@@ -105,7 +105,9 @@ def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
         return Outcome(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
     wanted = _kept(present) | {"observedGeneration": generation, "phase": phase}
     if judged:
-        wanted["counted"] = [{"reviewer": reviewer} for reviewer in judged]
+        # Each keeps the time when it was counted first.
+        before = {entry["reviewer"]: entry for entry in present.get("counted", ())}
+        wanted["counted"] = [before.get(who) or {"reviewer": who, "time": stamp(now)} for who in judged]
     unresolved = None
     if not named and phase == "Pending":
         unresolved = _resolve(model, observed.resolution, wanted)

@@ -14,6 +14,7 @@ from weakref import ref
 
 import orjson
 
+from bailiwick_api.times import stamp
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.display import visible
@@ -126,7 +127,7 @@ class Lines:
             own["actors"] = [_party(actor) for actor in call.actors]
             own["hop"] = verdict.hop
             own["digest"] = verdict.digest
-            own["grant"] = None if used is None else {"name": used.name, "uid": used.uid, "uses": used.status.uses}
+            own["grant"] = None if used is None else _grant(used, reviewed=allowed and kind == "evaluation")
             own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
         if call.shown is not None:
             own["approval"] = {"id": _shown_id(call.shown.id), "token": None if token is None else _token(token)}
@@ -211,6 +212,25 @@ class Lines:
             }
             found = self._outcomes[key] = orjson.dumps(members)[1:-1] + b","
         return found
+
+
+def _grant(grant: Grant, *, reviewed: bool) -> dict[str, Any]:
+    """`reviewed`: it was used, so that its reviews let the call through."""
+    told: dict[str, Any] = {"name": grant.name, "uid": grant.uid, "uses": grant.status.uses}
+    if reviewed:
+        counted = grant.counted
+        told["reviews"] = [
+            {
+                "reviewer": review.reviewer,
+                "step": review.step,
+                "group": review.group,
+                "time": None if (time := counted[review.reviewer]) is None else stamp(time),
+                "reason": review.reason,
+            }
+            for review in grant.reviews
+            if review.reviewer in counted
+        ]
+    return told
 
 
 def _shown_id(text: str) -> str:
