@@ -54,21 +54,26 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str | Callable[[],
     )
     os.close(theirs)
     seen, sent, deadline = "", False, time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                chunk = os.read(ours, 65536)
-            except OSError:
-                # So Linux tells that nobody has the other end any more.
-                break
-            if not chunk:
-                break
-            seen += chunk.decode()
-        if not sent and after in seen:
-            os.write(ours, (typed if isinstance(typed, str) else typed()).encode())
-            sent = True
-    out, _ = process.communicate(timeout=TIMEOUT)
-    os.close(ours)
+    with process:
+        try:
+            while time.monotonic() < deadline:
+                if select.select([ours], [], [], 0.1)[0]:
+                    try:
+                        chunk = os.read(ours, 65536)
+                    except OSError:
+                        # So Linux tells that nobody has the other end any more.
+                        break
+                    if not chunk:
+                        break
+                    seen += chunk.decode()
+                if not sent and after in seen:
+                    os.write(ours, (typed if isinstance(typed, str) else typed()).encode())
+                    sent = True
+            out, _ = process.communicate(timeout=TIMEOUT)
+        finally:
+            # It still runs where `typed` failed, and would be found by whichever test is running when it is collected.
+            process.kill()
+            os.close(ours)
     return Ran(process.returncode, out.decode(), seen)
 
 

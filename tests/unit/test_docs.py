@@ -20,7 +20,7 @@ from bailiwick_engine.fingerprint import deviations
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator import settings as operator_settings
 from bailiwick_operator.metrics import METRICS as OPERATING_METRICS
-from bailiwick_webhook import settings as webhook_settings
+from bailiwick_webhook import flags as webhook_flags, settings as webhook_settings
 from bailiwick_webhook.metrics.table import METRICS as DECIDING
 from support.pages import DOCS, blocks, objects
 
@@ -28,7 +28,16 @@ ROOT: Final = DOCS.parent
 METRICS: Final = (*DECIDING, *OPERATING_METRICS)
 PAGES: Final = (*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING")))
 # Pages that say how to run it and what it is good for: whatever they name is looked up.
-OPERATING: Final = ("compliance", "gitops", "install", "limitations", "runbook", "threat-model", "upgrade")
+OPERATING: Final = (
+    "compliance",
+    "gitops",
+    "install",
+    "limitations",
+    "noisy-neighbours",
+    "runbook",
+    "threat-model",
+    "upgrade",
+)
 ALERTS: Final = ROOT / "charts" / "bailiwick" / "files" / "alerts.yaml"
 FENCE: Final = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK: Final = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
@@ -141,6 +150,13 @@ def test_a_flag_that_a_page_names_is_one_of_ours(capsys: pytest.CaptureFixture[s
     known = flags(capsys)
     for page, text in operating():
         assert set(FLAG.findall(text)) - FOREIGN <= known, page
+
+
+def test_the_page_on_noisy_neighbours_names_every_bound() -> None:
+    groups = {group.title: group for group in webhook_flags.parser()._action_groups}
+    bounds = [groups["bounds, of one process"], groups["budgets of namespaces; 0 is no limit"]]
+    known = {action.option_strings[0] for group in bounds for action in group._group_actions}
+    assert set(FLAG.findall((DOCS / "noisy-neighbours.md").read_text(encoding="utf-8"))) == known
 
 
 def test_a_command_of_the_plugin_is_one_that_it_has() -> None:

@@ -139,6 +139,12 @@ class GrantView:
         ]
 
     @property
+    def excluded(self) -> list[str]:
+        """Who may not review it besides the parties that it names, as the request and the operator say."""
+        resolved = self.status.get("resolved") or {}
+        return sorted({*(self.request.get("excludedReviewers") or ()), *(resolved.get("excludedReviewers") or ())})
+
+    @property
     def parties(self) -> frozenset[str]:
         """Who has a part in the call, and so reviews nothing of it."""
         request = self.request
@@ -147,7 +153,7 @@ class GrantView:
                 request["requester"]["username"],
                 request["subject"]["id"],
                 *(actor["id"] for actor in request.get("actors") or ()),
-                *(request.get("excludedReviewers") or ()),
+                *self.excluded,
             )
         )
 

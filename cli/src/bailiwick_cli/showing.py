@@ -82,8 +82,8 @@ def described(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Li
     yield _pair("Binding", f"{visible(request['binding']['mode'])} {visible(grant.binding)}")
     for name in sorted(request.keys() - _KNOWN):
         yield _pair(visible(name), visible(json.dumps(request[name], sort_keys=True)))
-    if excluded := request.get("excludedReviewers"):
-        yield _pair("Excluded", ", ".join(visible(one) for one in excluded) + " (may not review)")
+    if grant.excluded:
+        yield _pair("Excluded", ", ".join(visible(one) for one in grant.excluded) + " (may not review)")
     yield from _reviews(grant)
     yield from _status(grant)
     yield from _words(request)

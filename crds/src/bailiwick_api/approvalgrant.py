@@ -231,6 +231,10 @@ class Resolved(Model):
     """What the names in a grant written by hand stood for, before any review of it: it dies with each of them."""
 
     subject_uid: Annotated[Uid, Field(alias="subjectUID")]
+    excluded_reviewers: Annotated[
+        list[Username] | None, Field(min_length=1, max_length=5, json_schema_extra=LIST_SET)
+    ] = None
+    """What the API server calls the people whom the grant names: none of them approves."""
     rules: Annotated[
         list[ResolvedRule], Field(min_length=1, max_length=4, json_schema_extra=list_map("policy", "rule"))
     ]

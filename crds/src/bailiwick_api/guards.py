@@ -200,7 +200,8 @@ _REVIEW = (
     Validation(
         "variables.quiet || !(variables.me in (variables.r.?excludedReviewers.orValue([])"
         " + [variables.r.requester.username, variables.r.subject.id]"
-        " + variables.r.?actors.orValue([]).map(x, x.id)))",
+        " + variables.r.?actors.orValue([]).map(x, x.id)"
+        " + object.?status.?resolved.?excludedReviewers.orValue([])))",
         "nobody reviews their own request",
     ),
     Validation(

@@ -63,12 +63,6 @@ class Grant:
         return self.request.origin == "PreApproved"
 
     @property
-    def counted(self) -> dict[str, datetime | None]:
-        """Who wrote a review that the operator counted, and when it did; None where it did not say when."""
-        void = {judged.reviewer for judged in self.status.voided or ()}
-        return {one.reviewer: one.time for one in self.status.counted or () if one.reviewer not in void}
-
-    @property
     def subject_uid(self) -> str | None:
         """The uid that the grant is bound to; of one by hand it is what the operator resolved."""
         stated = self.request.subject.uid
@@ -247,8 +241,8 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circ
     if not current(grant, gate):
         return Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
-    barred = quorum.excluded(grant.request) | excluded_reviewers(call, subject)
-    counted = grant.counted
+    barred = quorum.excluded(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
+    counted = quorum.counted(grant.status)
     tally = quorum.tally(
         grant.request,
         [review for review in grant.reviews if review.reviewer in counted],

@@ -5,9 +5,10 @@ Holds: one person counts once and fills one step; an eligible Deny is final; who
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_api.approvalgrant import GrantStep, Request, Review
+from bailiwick_api.approvalgrant import ApprovalGrantStatus, GrantStep, Request, Resolved, Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,24 @@ class Quorum:
         return self.denied_by is None and all(step.approvals >= step.needed for step in self.steps)
 
 
-def excluded(request: Request) -> frozenset[str]:
-    """Return the usernames that may not review this request: requester, subject, actors and whom the request names."""
+def counted(status: ApprovalGrantStatus) -> dict[str, datetime | None]:
+    """Return who wrote a review that the operator counted, and when it did that; None where it did not say when."""
+    void = {judged.reviewer for judged in status.voided or ()}
+    return {one.reviewer: one.time for one in status.counted or () if one.reviewer not in void}
+
+
+def excluded(request: Request, resolved: Resolved | None = None) -> frozenset[str]:
+    """Return the usernames that may not review this request: requester, subject, actors and whom the request names.
+
+    `resolved`: what the operator found of a grant written by hand, the API server's names of its people too.
+    """
     return frozenset(
         (
             request.requester.username,
             request.subject.id,
             *(actor.id for actor in request.actors or ()),
             *(request.excluded_reviewers or ()),
+            *((resolved.excluded_reviewers or ()) if resolved is not None else ()),
         )
     )
 

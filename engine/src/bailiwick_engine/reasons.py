@@ -72,7 +72,8 @@ EXPLAINED: Final[dict[Reason, Explained]] = {
     Reason.EXPIRED: Explained("The rule that speaks of this call has expired; its owner must renew it.", "none"),
     Reason.POLICY_SUSPENDED: Explained("The policy that speaks of this call is suspended by its owner.", "none"),
     Reason.POLICY_INVALID: Explained(
-        "A policy that speaks of this subject does not compile; its owner sees the position in its status.", "none"
+        "A policy that speaks of this subject does not compile, or is over budget; its owner sees why in its status.",
+        "none",
     ),
     Reason.POLICY_OUTDATED: Explained(
         "A policy of this endpoint has changed and the decision point is still compiling it; try again in a moment.",
@@ -153,7 +154,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.INTENT_MISMATCH: "`context.intent` is missing or is none of the rule's `intents`.",
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
     Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or is being deleted and a finalizer holds it.",
-    Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or two policies carry settings.",
+    Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or is over budget, or two policies"
+    " carry settings.",
     Reason.POLICY_OUTDATED: "A change of a policy of the endpoint was heard of more than two seconds ago and is not"
     " compiled yet, and by the policies before it the call would be allowed.",
     Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none carries `endpointSettings`.",

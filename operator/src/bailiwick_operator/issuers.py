@@ -1,19 +1,27 @@
-"""The decision point's file of issuers, as far as the operator asks: which there are, and whose people are known.
+"""The decision point's file of issuers, as far as the operator asks: which there are, and how they name their people.
 
-Holds: the decision point reads the file strictly and is the judge of it; here only two members of each entry are read.
+Holds: the decision point reads the file strictly and is the judge of it; here few members of each entry are read.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+
+from bailiwick_api.usernames import NAME_CLAIM, Naming
 
 
 class IssuersError(Exception):
     """The file cannot be read; the message says why."""
 
 
-def load(path: Path) -> dict[str, bool]:
-    """Return, for each issuer by its name, whether it has `claims.kubernetesUsername`. Raises `IssuersError`."""
+def mapped(issuers: Mapping[str, Naming] | None) -> dict[str, bool] | None:
+    """Return of each issuer whether the API server's names of its people are known."""
+    return None if issuers is None else {name: naming.template is not None for name, naming in issuers.items()}
+
+
+def load(path: Path) -> dict[str, Naming]:
+    """Return how each issuer, by its name, names its people. Raises `IssuersError`."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
@@ -27,5 +35,13 @@ def load(path: Path) -> dict[str, bool]:
         if not isinstance(name, str):
             raise IssuersError(f"{path}: issuers.{index}.name: a name is wanted")
         claims = entry.get("claims")
-        found[name] = isinstance(claims, dict) and bool(claims.get("kubernetesUsername"))
+        found[name] = _naming(claims if isinstance(claims, dict) else {})
     return found
+
+
+def _naming(claims: Mapping[str, object]) -> Naming:
+    claim, template = claims.get("name"), claims.get("kubernetesUsername")
+    return Naming(
+        claim if isinstance(claim, str) and claim else NAME_CLAIM,
+        template if isinstance(template, str) and template else None,
+    )

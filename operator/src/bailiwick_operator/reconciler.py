@@ -19,6 +19,7 @@ from bailiwick_operator.events import Events
 from bailiwick_operator.expiry import Expiries
 from bailiwick_operator.granting import Granting
 from bailiwick_operator.inventory import Inventory, Key, Object, Seen, Ticks, key_of
+from bailiwick_operator.issuers import mapped
 from bailiwick_operator.judging import Judging
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
 from bailiwick_operator.programming import Programming
@@ -45,7 +46,7 @@ class Reconciler:
     ) -> None:
         self._kube = kube
         self._clock = clock
-        self._issuers = settings.issuers
+        self._issuers = mapped(settings.issuers)
         self._queue: WorkQueue[Work] = WorkQueue(lambda work: work.namespace)
         self._expiries: Expiries[Work] = Expiries(self._queue.add, clock.now)
         self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
@@ -67,7 +68,7 @@ class Reconciler:
         self.granting: Final = Granting(
             settings.installation,
             self.grants,
-            Resolver(kube, self.policies),
+            Resolver(kube, self.policies, settings.issuers),
             self.writer,
             self._expiries,
             settings.keeping,

@@ -6,9 +6,11 @@ the API server each time, since its uid is what the grant will be bound to.
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 from bailiwick_api.approvalgrant import Request
+from bailiwick_api.usernames import Naming
 from bailiwick_engine.compile import compile_object
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.inventory import Inventory, Key, Object
@@ -27,8 +29,9 @@ _KEPT: Final = 64
 class Resolver(Generic[W]):
     """Resolves. Lives in the main loop; what waits for an endpoint is whatever the caller likes to call it."""
 
-    def __init__(self, kube: Kube, policies: Inventory) -> None:
+    def __init__(self, kube: Kube, policies: Inventory, issuers: Mapping[str, Naming] | None = None) -> None:
         self._kube = kube
+        self._issuers = issuers
         self._policies = policies
         self._compiled: OrderedDict[tuple[str, int], _Compiled] = OrderedDict()
         self._waiting: dict[_Endpoint, set[W]] = {}
@@ -47,7 +50,7 @@ class Resolver(Generic[W]):
             return Unresolved(str(error))
         # After the last await, so that what is judged is what there is.
         policies = {ref.policy: self._policy(Key(namespace, ref.policy)) for ref in request.rules}
-        return resolve(request, Known(policies, accounts, asserted))
+        return resolve(request, Known(policies, accounts, asserted, self._issuers))
 
     def wait(self, work: W, endpoint: _Endpoint) -> None:
         """Remember that this waits for a change of the endpoint's policies."""

@@ -17,6 +17,7 @@ from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.usernames import Naming
 from bailiwick_engine.budget import Budget
 from bailiwick_operator import issuers
 from bailiwick_operator.reconcile.certificates import Terms
@@ -54,7 +55,7 @@ class Settings:
     """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
 
     `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers` says
-    of each configured one whether it has a `kubernetesUsername`; None: nobody told us of issuers.
+    of each configured one how its people are named; None: nobody told us of issuers.
     """
 
     installation: Installation
@@ -72,7 +73,7 @@ class Settings:
     health_port: int = 0
     log_level: str = "info"
     keeping: Keeping = Keeping()  # noqa: RUF009 - frozen
-    issuers: Mapping[str, bool] | None = None
+    issuers: Mapping[str, Naming] | None = None
     tls_mode: TlsMode = "self-managed"
     certificates: Terms = Terms(frozenset())  # noqa: RUF009 - frozen
     certificate_interval: float = 10.0
@@ -314,7 +315,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=Path,
         default=given("issuers", "") or None,
         metavar="FILE",
-        help="the decision point's file of issuers, to tell policies which gate people whom nobody knows",
+        help="the decision point's file of issuers: how the API server names their people, so that nobody approves for"
+        " themselves",
     )
     usual = Budget()
     number("budget-bytes", int, usual.total, "what all policies may take once compiled, as the decision point has it")

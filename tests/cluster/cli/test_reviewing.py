@@ -9,6 +9,7 @@ import pytest
 from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 from support import commandline
 from support.commandline import Ran
+from support.installing import accepted
 from support.namespaces import Roles, rule
 from support.objects import Object
 from support.pdp.tenant import Tenant
@@ -102,21 +103,22 @@ def test_at_a_terminal_a_yes_sends_and_anything_else_does_not(
 
 @pytest.mark.invariant(7)
 def test_a_grant_that_changed_since_it_was_shown_is_not_reviewed(tenant: Tenant) -> None:
-    name = opened(tenant, "changed")
+    Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-approve", "grace")
+    name = tenant.opened("customers.merge", "changed")
+    until(lambda: "status" in tenant.grant(name), f"{name} was seen")
 
     def change() -> str:
-        labelled = {"metadata": {"annotations": {"looked-at": "yes"}}}
-        assert tenant.callers.admin.patch(tenant.path_of(name), labelled).ok
+        accepted(tenant.review(name, by="grace", step=1))
         return "y\n"
 
     ran = commandline.run_at_terminal(
-        *("approve", name, "-n", tenant.namespace, *WHY),
+        *("approve", name, "-n", tenant.namespace, "--step", "owner", *WHY),
         kubeconfig=tenant.cluster.kubeconfig("carol"),
         typed=change,
         after="[y/N]",
     )
     assert (ran.code, "has changed meanwhile, it is Pending: nothing was sent" in ran.err) == (2, True), ran
-    assert tenant.grant(name)["spec"]["reviews"] == []
+    assert [one["reviewer"] for one in tenant.grant(name)["spec"]["reviews"]] == ["grace"]
 
 
 @pytest.mark.invariant(5)

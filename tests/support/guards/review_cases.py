@@ -6,7 +6,7 @@ from typing import Any, Final
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.guards import REVIEW, REVIEW_NAMES_AUTHOR
 from support.guards.case import INVALID, Case
-from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, ROBOT, Ask, Ground
+from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, ROBOT, Ask, Ground, resolution
 from support.guards.open_cases import OWNER
 from support.objects import AGENT, DIGEST, OTHER_DIGEST, STEP, Object, adding_review, review, step
 
@@ -119,6 +119,17 @@ def owning(stored: Object, who: str) -> Ask:
 def reviewing_and_annotating(ground: Ground) -> Ask:
     stored = ground.stored()
     return Ask("carol", "patch", stored, [*ground.review(stored, "carol").body, *annotating(stored, "carol").body])
+
+
+def resolved_with(who: str) -> Callable[[Ground], Ask]:
+    """Return Carol's review of a grant by hand, of whose people the operator found that this is one."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.unresolved()
+        status = {"resolved": {**resolution(stored), "excludedReviewers": [who]}}
+        return ground.review(ground.done(Ask(OPERATOR, "status", stored, status)), "carol")
+
+    return ask
 
 
 PENDING: Final = reviewing("carol")
@@ -397,6 +408,7 @@ CASES: Final = (
         PENDING,
         status=INVALID,
     ),
+    Case(REVIEW, _OWN, "by whom the operator found to be its subject", resolved_with("carol"), resolved_with("x")),
     Case(
         REVIEW,
         _OWN,

@@ -26,6 +26,7 @@ from bailiwick_engine.grants import Grant
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.snapshot import Snapshot
 from bailiwick_webhook.admission.bench import Bench
+from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
 from bailiwick_webhook.consume import Consumer
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.admission import Validate
@@ -163,6 +164,13 @@ class Reviews:
         return spec["user"] in self._may
 
 
+class NoCluster:
+    """An API server that never answers."""
+
+    async def read_grant(self, namespace: str, name: str) -> Answer:
+        raise ClusterUnavailableError(f"{namespace}/{name}: there is no API server")
+
+
 class Alone:
     """A decision point and what stands around it."""
 
@@ -184,7 +192,7 @@ class Alone:
         self.records = records or KeptRecords()
         self.reviews = Reviews(*seers)
         store, installation = cast("Store", self.store), Installation()
-        reaching = cast("Any", cluster)
+        reaching = cast("Any", cluster or NoCluster())
         self.pdp = Pdp(
             store,
             Consumer(reaching, lambda: 0.0),

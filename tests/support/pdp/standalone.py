@@ -45,7 +45,12 @@ class Process:
             stdout=stdout,
             stderr=log,
         )
-        until(lambda: self.readiness()[0] == 200, "ready")
+        try:
+            until(lambda: self.readiness()[0] == 200, "ready")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def write(self, name: str, *objects: Object | str) -> None:
         text = "---\n".join(obj if isinstance(obj, str) else yaml.safe_dump(obj) for obj in objects)
@@ -73,4 +78,7 @@ class Process:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        try:
+            return self.process.wait(10)
+        finally:
+            self.process.kill()

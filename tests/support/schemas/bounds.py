@@ -197,6 +197,8 @@ status.voided                                            list 0..20 by reviewer
 status.voided[].reviewer                               ! text 1..512
 status.resolved                                          object
 status.resolved.subjectUID                             ! text 1..128
+status.resolved.excludedReviewers                        list 1..5 set
+status.resolved.excludedReviewers[]                    ! text 1..512
 status.resolved.rules                                  ! list 1..4 by policy rule
 status.resolved.rules[].policy                         ! text 1..253
 status.resolved.rules[].uid                            ! text 1..128

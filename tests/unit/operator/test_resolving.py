@@ -25,6 +25,9 @@ PEOPLE: Final = [
 APPROVAL: Final = {"binding": "Scope", "steps": [{"name": "owner", "kind": "Human"}], "maxUses": 3}
 BOTH: Final = [{"policy": "crm-agent", "rule": "export"}, {"policy": "second", "rule": "export"}]
 OWNER: Final = step()
+# Of people whom only their enforcer knows no person approves anything: nobody could tell them from a reviewer.
+BY_SYSTEMS: Final[Object] = {"approval": {**APPROVAL, "steps": [{"name": "owner", "kind": "System"}]}}
+SYSTEM: Final[Object] = {"steps": [step(kind="System")]}
 SECOND: Final = step("second")
 
 
@@ -138,15 +141,19 @@ FITTING: Final = [
     ),
     Fits(
         "whom the enforcer asserts",
-        {"subject": {"type": "robot", "id": "r2"}},
-        {"subjects": ["entity"]},
+        {"subject": {"type": "robot", "id": "r2"}, **SYSTEM},
+        {"subjects": ["entity"], **BY_SYSTEMS},
         asserted=True,
     ),
     Fits("an account that the enforcer asserts", accounts={}, asserted=True),
     Fits(
         "an actor that the enforcer asserts, for somebody whom the rule does not name",
-        {"subject": {"type": "user", "id": "dave"}, "actors": [{"id": "bot", "uid": uid_of(ASSERTED, "bot")}]},
-        {"subjects": ["bot"]},
+        {
+            "subject": {"type": "user", "id": "dave"},
+            "actors": [{"id": "bot", "uid": uid_of(ASSERTED, "bot")}],
+            **SYSTEM,
+        },
+        {"subjects": ["bot"], **BY_SYSTEMS},
         accounts={},
         asserted=True,
         spec={"subjects": [*PEOPLE, {"name": "bot", "entity": {"type": "user", "ids": ["bot"]}}]},
@@ -184,7 +191,10 @@ def test_what_is_within_the_rule_is_resolved(case: Fits) -> None:
 
 def test_whom_the_enforcer_asserts_has_the_uid_that_the_decision_point_gives_them() -> None:
     found = resolved(
-        {"subject": {"type": "robot", "id": "r2"}}, compiled(subjects=["entity"]), accounts={}, asserted=True
+        {"subject": {"type": "robot", "id": "r2"}, **SYSTEM},
+        compiled(subjects=["entity"], **BY_SYSTEMS),
+        accounts={},
+        asserted=True,
     )
     assert isinstance(found, Resolved)
     assert found.status["subjectUID"] == uid_of(ASSERTED, "r2")
@@ -192,6 +202,13 @@ def test_whom_the_enforcer_asserts_has_the_uid_that_the_decision_point_gives_the
 
 RULE: Final = {"policy": "crm-agent", "rule": "export"}
 UNFIT: Final = [
+    Unfit(
+        "people who approve for whom the enforcer asserts",
+        {"subject": {"type": "robot", "id": "r2"}},
+        {"subjects": ["entity"]},
+        asserted=True,
+        why="r2 is known by the enforcer's word alone: nobody could tell that they approve for themselves",
+    ),
     Unfit(
         "a policy that is not there",
         {"rules": [{**RULE, "policy": "other"}], "steps": [step("other")]},

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bailiwick_api.usernames import Naming
 from bailiwick_engine.budget import Budget
+from bailiwick_operator.issuers import mapped
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import Rotation
 from bailiwick_operator.reconcile.retention import Keeping
@@ -63,11 +65,13 @@ def test_the_file_of_issuers_is_the_decision_points(tmp_path: Path) -> None:
         """
         issuers:
         - {name: corp, issuer: https://corp.example, claims: {kubernetesUsername: "oidc:{sub}"}}
-        - {name: helpdesk, issuer: https://helpdesk.example, claims: {groups: roles}}
+        - {name: helpdesk, issuer: https://helpdesk.example, claims: {name: email, groups: roles}}
         - {name: plain, issuer: https://plain.example}
         """
     )
-    assert parse(["--issuers", str(path)], {}).issuers == {"corp": True, "helpdesk": False, "plain": False}
+    found = parse(["--issuers", str(path)], {}).issuers
+    assert found == {"corp": Naming("sub", "oidc:{sub}"), "helpdesk": Naming("email"), "plain": Naming()}
+    assert mapped(found) == {"corp": True, "helpdesk": False, "plain": False}
     # The decision point takes the very same file.
     assert [config.name for config in issuers.load(path)] == ["corp", "helpdesk", "plain"]
     assert parse([], {}).issuers is None

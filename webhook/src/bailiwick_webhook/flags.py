@@ -127,21 +127,22 @@ def _add_bounds(bounded: argparse._ArgumentGroup) -> None:
         "--others-percent",
         type=percent,
         default=usual.others_percent,
-        help="percentage of connections, of requests under way and of body bytes that all callers together may have who"
-        " do not enforce the endpoint that they ask about; enforcers have the rest",
+        help="percent of connections, requests under way and body bytes for all callers together that do not enforce"
+        " the endpoint that they ask about; enforcers have the rest",
     )
     bounded.add_argument(
         "--connections",
         type=count,
         default=usual.connections,
-        help="most open connections on --port; an enforcer has at most half of the enforcers' part, and for the others"
-        " an idle connection of whoever has most of them is closed",
+        help="most open connections on --port; one enforcer has at most half of the enforcers' part; where the others'"
+        " part is full, an idle connection of the caller that has most of them is closed",
     )
     bounded.add_argument(
         "--admission-connections",
         type=count,
         default=usual.admission_connections,
-        help="most open connections on --admission-port; an idle one of the address that has most of them is closed",
+        help="most open connections on --admission-port; where they are too many, an idle one of the address that has"
+        " most of them is closed",
     )
     bounded.add_argument(
         "--connection-requests",
@@ -157,8 +158,8 @@ def _add_bounds(bounded: argparse._ArgumentGroup) -> None:
         "--requests-at-once",
         type=count,
         default=usual.requests_at_once,
-        help="most requests under way; a further one is answered 429 at once, and no enforcer and no namespace may have"
-        " more of the enforcers' part than is free",
+        help="most requests under way; a further one is answered 429 at once; no enforcer may have more of the"
+        " enforcers' part than is free, and no namespace more than three times that",
     )
     bounded.add_argument(
         "--body-bytes",
@@ -170,7 +171,8 @@ def _add_bounds(bounded: argparse._ArgumentGroup) -> None:
         "--body-bytes-per-second",
         type=count,
         default=usual.pace.rate,
-        help="a body that comes more slowly, on average since --body-grace-seconds, is not waited for",
+        help="bytes a second at which a body must come, on average, after --body-grace-seconds; a slower one is given"
+        " up",
     )
     bounded.add_argument(
         "--body-grace-seconds",

@@ -19,7 +19,7 @@ from bailiwick_engine import schemaerrors
 from bailiwick_engine.acceptance import listed
 from bailiwick_engine.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, parsed
-from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved
+from bailiwick_operator.reconcile.resolving import Resolution, Resolved, Unresolved, unnamed
 
 OWNED: Final = (
     "observedGeneration",
@@ -162,12 +162,12 @@ def _judged(model: ApprovalGrant, status: ApprovalGrantStatus, observed: Observe
 
 
 def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: Observed) -> Quorum:
-    request = model.spec.request
+    request, status = model.spec.request, model.status
     return tally(
         request,
         [review for review in model.spec.reviews or () if review.reviewer in judged],
         binding=binding_of(request, uid),
-        barred=excluded(request),
+        barred=excluded(request, status.resolved if status is not None else None),
         is_person=observed.is_person,
     )
 
@@ -244,9 +244,9 @@ def _words(
             return UNRESOLVED, f"not reviewed before it is known what it names: {unresolved}"
         case "Pending":
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
-            return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}"
+            return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}{_own(model)}"
         case "Active":
-            return "Approved", f"can be used {_times(request.max_uses)} until {wanted['notAfterTime']}"
+            return "Approved", f"can be used {_times(request.max_uses)} until {wanted['notAfterTime']}{_own(model)}"
         case "Denied":
             return "Denied", f"denied by {quorum.denied_by}"
         case "Expired":
@@ -259,6 +259,15 @@ def _words(
             by = revocation.by if revocation else "nobody"
             at_the_word_of = f" at the word of {revocation.for_}" if revocation and revocation.for_ else ""
             return phase, f"{phase.lower()} by {by}{at_the_word_of}"
+
+
+def _own(model: ApprovalGrant) -> str:
+    """Say whose reviews will not count, where only the decision point can tell which they are, by their token."""
+    request, resolved = model.spec.request, model.status.resolved if model.status is not None else None
+    if resolved is None or all(step.kind != "Human" for step in request.steps):
+        return ""
+    people = unnamed(request, resolved)
+    return "".join(f"; a review of {name}'s own does not count when it is used" for name in people)
 
 
 def _times(count: int) -> str:

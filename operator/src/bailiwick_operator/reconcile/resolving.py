@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api.approvalgrant import Actor, GrantStep, Request
+from bailiwick_api.approvalgrant import Actor, GrantStep, Request, Resolved as GrantResolved
 from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
+from bailiwick_api.usernames import Naming
 from bailiwick_engine import keys
 from bailiwick_engine.approvable import MOST_REVIEWS
 from bailiwick_engine.compiled import BrokenPolicy, CompiledPolicy, CompiledRule
@@ -50,12 +51,13 @@ class Known:
 
     `policies` are those of its namespace that it names, by name; None: there is none of that name. `accounts` are the
     uids of the service accounts that it names, by username; None: there is none. `asserted`: the endpoint takes its
-    enforcer's word for who calls.
+    enforcer's word for who calls. `issuers`: how each names its people; None: nobody told us.
     """
 
     policies: Mapping[str, CompiledPolicy | BrokenPolicy | None]
     accounts: Mapping[str, str | None]
     asserted: bool = False
+    issuers: Mapping[str, Naming] | None = None
 
 
 class _UnfitError(Exception):
@@ -69,6 +71,13 @@ def accounts_of(request: Request, *, asserted: bool) -> frozenset[str]:
     subject = request.subject
     found = {actor.id for actor in request.actors or () if _by_cluster(actor)}
     return frozenset(found | ({subject.id} if subject.type == SERVICE_ACCOUNT else set()))
+
+
+def unnamed(request: Request, resolved: GrantResolved) -> tuple[str, ...]:
+    """Return the people of a resolved grant by hand of whom nobody here knows what the API server calls them."""
+    people = [name for _, name in _parties(request)]
+    named = len(resolved.excluded_reviewers or ())
+    return () if named >= len(set(people)) else tuple(people)
 
 
 def resolve(request: Request, known: Known) -> Resolution:
@@ -95,8 +104,10 @@ def _resolved(request: Request, known: Known) -> Status:
         if not any(_names(rule, party) for party in (person, *actors)):
             who = "its subject" if not actors else "its subject or one of its actors"
             raise _UnfitError(f"rule {_spelled(rule)} does not name {who}: {request.subject.id}")
+    barred = _usernames(request, subject_uid, known)
     return {
         "subjectUID": subject_uid,
+        **({"excludedReviewers": barred} if barred else {}),
         "rules": [
             {"policy": found.policy, "rule": found.rule, "uid": found.policy_uid, "ruleDigest": found.rule_digest}
             for gate in gates
@@ -217,6 +228,42 @@ def _subject_keys(request: Request, uid: str, *, asserted: bool) -> frozenset[Ke
     if subject.type == SERVICE_ACCOUNT:
         return frozenset((keys.service_account(subject.id),))
     return keys.of_person(uid.removesuffix(f"#{subject.id}"), subject.id, ())
+
+
+def _usernames(request: Request, subject_uid: str, known: Known) -> list[str]:
+    """Return what the API server calls the people whom a grant names: none of them reviews it (invariant 1).
+
+    Where people approve, raises for whom it has no name: the decision point could not tell a reviewer from them. Leaves
+    out whose name takes more to know than a grant says; the decision point knows it from their token.
+    """
+    people = any(step.kind == "Human" for step in request.steps)
+    found = set()
+    for issuer, name in _people(request, subject_uid, known):
+        naming = None if known.issuers is None or issuer is None else known.issuers.get(issuer)
+        if people and (issuer is None or (known.issuers is not None and (naming is None or naming.template is None))):
+            lacks = "has no claims.kubernetesUsername" if naming is not None else "is not configured"
+            whose = f"comes from issuer {issuer}, which {lacks}" if issuer else "is known by the enforcer's word alone"
+            raise _UnfitError(
+                f"people approve it, and {name} {whose}: nobody could tell that they approve for themselves"
+            )
+        if naming is not None and (username := naming.username(name)) is not None:
+            found.add(username)
+    return sorted(found)
+
+
+def _people(request: Request, subject_uid: str, known: Known) -> list[tuple[str | None, str]]:
+    """Return who of a grant's parties is a person: the issuer, None for whom nobody vouches, and the name."""
+    if known.asserted:
+        return [(None, name) for is_subject, name in _parties(request) if is_subject]
+    of_subject = subject_uid.removesuffix(f"#{request.subject.id}")
+    actors = [(actor.issuer, actor.id) for actor in request.actors or () if not _by_cluster(actor)]
+    return [*((of_subject, name) for is_subject, name in _parties(request) if is_subject), *actors]
+
+
+def _parties(request: Request) -> list[tuple[bool, str]]:
+    """Return who of a grant's parties is no service account of the cluster, and whether it is the subject."""
+    subject = [] if request.subject.type == SERVICE_ACCOUNT else [(True, request.subject.id)]
+    return [*subject, *((False, actor.id) for actor in request.actors or () if not _by_cluster(actor))]
 
 
 def _actor_keys(request: Request, known: Known, index: int) -> frozenset[Key]:

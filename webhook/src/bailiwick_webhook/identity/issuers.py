@@ -13,10 +13,11 @@ import orjson
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from bailiwick_api import usernames
 from bailiwick_api.endpointpolicy import IssuerName
 from bailiwick_api.meta import Model
 from bailiwick_engine import schemaerrors
-from bailiwick_webhook.identity import jwks, people
+from bailiwick_webhook.identity import jwks
 from bailiwick_webhook.identity.fetch import fetch_json, problem_of_url
 from bailiwick_webhook.identity.keyset import KeySet, KeysUnavailableError, Published
 from bailiwick_webhook.identity.verifier import MAX_LEEWAY, Rules, Verifier
@@ -38,7 +39,7 @@ class ClaimMapping(Model):
 
     @model_validator(mode="after")
     def _template(self) -> Self:
-        if self.kubernetes_username is not None and (wrong := people.problem_of_template(self.kubernetes_username)):
+        if self.kubernetes_username is not None and (wrong := usernames.problem_of(self.kubernetes_username)):
             raise ValueError(f"kubernetesUsername: {wrong}")
         return self
 

@@ -6,19 +6,17 @@ certain there is none.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
+from bailiwick_api import usernames
 from bailiwick_engine.call import Json, Subject
 
 USER: Final = "user"
 MAX_NAME: Final = 253
 MAX_GROUPS: Final = 256
 MAX_UID: Final = 128
-_PLACE: Final = re.compile(r"\{([A-Za-z0-9_.:/-]{1,63})\}")
 _EMAIL: Final = "email"
-_BRACES: Final = re.compile(r"[{}]")
 
 
 def subject_of(
@@ -60,23 +58,11 @@ def uid_of(issuer: str, name: str) -> str:
     return uid if len(uid) <= MAX_UID else "sha256:" + hashlib.sha256(uid.encode()).hexdigest()
 
 
-def problem_of_template(template: str) -> str | None:
-    """Return what is wrong with a template of usernames; None where it will do."""
-    if _BRACES.search(_PLACE.sub("", template)):
-        return "a brace that encloses no claim"
-    if not _PLACE.search(template):
-        return "names no claim, so that everybody would be the same user, for example oidc:{sub}"
-    return "is of the system:" if template.startswith("system:") else None
-
-
 def _username(template: str, claims: Mapping[str, Any]) -> str | None:
-    used = {name: claims.get(name) for name in _PLACE.findall(template)}
-    if not all(readable(value) for value in used.values()):
-        return None
+    used = {name: value for name in usernames.claims_of(template) if readable(value := claims.get(name))}
     if _EMAIL in used and not _email_verified(claims):
         return None
-    found = _PLACE.sub(lambda place: str(used[place[1]]), template)
-    return None if found.startswith("system:") else found
+    return usernames.filled(template, used)
 
 
 def _email_verified(claims: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from weakref import ref
 import orjson
 
 from bailiwick_api.times import stamp
+from bailiwick_engine import quorum
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.compiled import CompiledRule
 from bailiwick_engine.display import visible
@@ -218,7 +219,7 @@ def _grant(grant: Grant, *, reviewed: bool) -> dict[str, Any]:
     """`reviewed`: it was used, so that its reviews let the call through."""
     told: dict[str, Any] = {"name": grant.name, "uid": grant.uid, "uses": grant.status.uses}
     if reviewed:
-        counted = grant.counted
+        counted = quorum.counted(grant.status)
         told["reviews"] = [
             {
                 "reviewer": review.reviewer,
