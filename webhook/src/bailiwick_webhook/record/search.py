@@ -19,6 +19,7 @@ def search_line(  # noqa: PLR0913 - the parts of one record
     kind: Kind,
     *,
     found: int,
+    with_approval: int | None,
     incomplete: bool,
     refused: Reason | None,
     request_id: str | None,
@@ -47,4 +48,6 @@ def search_line(  # noqa: PLR0913 - the parts of one record
         "incomplete": incomplete,
         "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
     }
+    if with_approval is not None:
+        record["with_approval"] = with_approval
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
