@@ -30,8 +30,7 @@ from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
 from bailiwick_webhook.offload import Offload
 from bailiwick_webhook.opening import Opened, Refused
-from bailiwick_webhook.permits import Permits
-from bailiwick_webhook.ports import Requests, Uses
+from bailiwick_webhook.ports import Readers, Requests, Uses
 from bailiwick_webhook.record.line import Lines, Read
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.searching import Kind, Records, Searched, Searcher
@@ -56,7 +55,7 @@ class Pdp:
         records: Records,
         installation: Installation,
         now: Callable[[], float] = time.time,
-        permits: Permits | None = None,
+        permits: Readers | None = None,
         *,
         record_key: bytes | None = None,
     ) -> None:
