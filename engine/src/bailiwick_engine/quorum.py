@@ -33,7 +33,7 @@ class Quorum:
         return self.denied_by is None and all(step.approvals >= step.needed for step in self.steps)
 
 
-def counted(status: ApprovalGrantStatus) -> dict[str, datetime | None]:
+def counted_reviewers(status: ApprovalGrantStatus) -> dict[str, datetime | None]:
     """Return who wrote a review that the operator counted, and when it did that; None where it did not say when."""
     void = {judged.reviewer for judged in status.voided or ()}
     return {one.reviewer: one.time for one in status.counted or () if one.reviewer not in void}

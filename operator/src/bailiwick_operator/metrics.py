@@ -96,7 +96,8 @@ PENDING: Final = Metric("bailiwick_operator_grants_pending", "gauge", "Grants th
 PENDING_MOST: Final = Metric(
     "bailiwick_operator_namespace_grants_pending",
     "gauge",
-    "The same of the namespaces where most wait, by rank; `kubectl get agr -A --field-selector status.phase=Pending` names them.",
+    "The same of the namespaces where most wait, by rank; `kubectl get agr -A --field-selector status.phase=Pending`"
+    " names them.",
     (("rank", _RANKS),),
 )
 PENDING_AGE: Final = Metric(

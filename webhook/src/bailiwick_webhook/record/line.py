@@ -219,7 +219,7 @@ def _grant(grant: Grant, *, reviewed: bool) -> dict[str, Any]:
     """`reviewed`: it was used, so that its reviews let the call through."""
     told: dict[str, Any] = {"name": grant.name, "uid": grant.uid, "uses": grant.status.uses}
     if reviewed:
-        counted = quorum.counted(grant.status)
+        counted = quorum.counted_reviewers(grant.status)
         told["reviews"] = [
             {
                 "reviewer": review.reviewer,

@@ -142,7 +142,7 @@ def _parties(grant: Grant) -> dict[str, Any] | None:
 
 def _approvals(grant: Grant) -> Sequence[Mapping[str, Any]]:
     """Return who approved, as far as it counts. Never an input of a decision: the live grant's reviews are."""
-    counted = quorum.counted(grant.status)
+    counted = quorum.counted_reviewers(grant.status)
     kinds = {step.name: step.kind for step in grant.request.steps}
     return [
         {"sub": review.reviewer, "kind": kinds[review.step].lower()}
