@@ -76,7 +76,7 @@ def call_of(request: web.Request, action: str, customer: str, args: dict | None 
         context["args"] = args
     if (shown := request.headers.get("X-Approval")) is not None:
         # As the task of the request held it (AuthZEN ARAP, `context.approval`): handed on, and never judged here.
-        context["approval"] = json.loads(shown)
+        context["approval"] = parsed(shown)
     return {
         "subject": {"type": "serviceAccount", "id": claimed_subject(token)},
         "action": {"name": action},
@@ -94,8 +94,40 @@ def claimed_subject(token: str) -> str:
         return "unknown"
 
 
+def parsed(text: str) -> object:
+    """Parse JSON that a caller sent."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise refused(web.HTTPBadRequest, "bad_request") from None
+
+
+async def read(request: web.Request) -> object:
+    """Read a body."""
+    return parsed(await request.text())
+
+
+def arguments_of(body: object, name: str, kind: type) -> dict:
+    """Return the arguments of a call, of which one must be of this kind."""
+    if not isinstance(body, dict) or not isinstance(body.get(name), kind):
+        raise refused(web.HTTPBadRequest, "bad_request")
+    return body
+
+
+def found(request: web.Request) -> dict:
+    """Return the customer. Only after the decision: whoever may not read it must not learn whether it is there."""
+    customer = CUSTOMERS.get(request.match_info["id"])
+    if customer is None:
+        raise refused(web.HTTPNotFound, "not_found")
+    return customer
+
+
+def refused(error: type[web.HTTPError], reason: str) -> web.HTTPError:
+    return error(text=json.dumps({"reason": reason}), content_type="application/json")
+
+
 class CrmApi:
-    """The CRM itself: every handler asks first."""
+    """The CRM itself: every handler asks first, and looks at a record only after that."""
 
     def __init__(self, bailiwick: Bailiwick) -> None:
         self._bailiwick = bailiwick
@@ -116,15 +148,22 @@ class CrmApi:
         return denied or web.json_response([{"id": one["id"], "name": one["name"]} for one in CUSTOMERS.values()])
 
     async def export(self, request: web.Request) -> web.Response:
-        args = await request.json()
-        denied = await self._denied(call_of(request, "customers.export", request.match_info["id"], args))
-        customer = CUSTOMERS[request.match_info["id"]]
-        return denied or web.json_response({field: customer.get(field) for field in args["fields"]})
+        args = arguments_of(await read(request), "fields", list)
+        if (
+            denied := await self._denied(call_of(request, "customers.export", request.match_info["id"], args))
+        ) is not None:
+            return denied
+        customer = found(request)
+        return web.json_response({field: customer.get(field) for field in map(str, args["fields"])})
 
     async def notify(self, request: web.Request) -> web.Response:
-        args = await request.json()
-        denied = await self._denied(call_of(request, "customers.notify", request.match_info["id"], args))
-        return denied or web.json_response({"sent": args["text"]})
+        args = arguments_of(await read(request), "text", str)
+        if (
+            denied := await self._denied(call_of(request, "customers.notify", request.match_info["id"], args))
+        ) is not None:
+            return denied
+        found(request)
+        return web.json_response({"sent": args["text"]})
 
     async def ask_export(self, request: web.Request) -> web.Response:
         return await self._ask(request, "customers.export")
@@ -137,7 +176,7 @@ class CrmApi:
         return web.json_response(answer, status=status)
 
     async def _ask(self, request: web.Request, action: str) -> web.Response:
-        body = await request.json()
+        body = arguments_of(arguments_of(await read(request), "arguments", dict), "reason", str)
         call = call_of(request, action, request.match_info["id"], body["arguments"])
         status, answer = await self._bailiwick.request(call, body["reason"], str(uuid.uuid4()))
         return web.json_response(answer, status=status)

@@ -122,6 +122,29 @@ PANELS: Final = (
         (("max by (pod) (bailiwick_store_age_seconds{%})", "{{pod}}"),),
         "Past --max-staleness no grant is accepted, past --hard-staleness everything is denied.",
     ),
+    Panel(
+        "Approvals that wait",
+        "none",
+        (
+            ("max(bailiwick_operator_grants_pending{%})", "all"),
+            ("max by (rank) (bailiwick_operator_namespace_grants_pending{%})", "namespace {{rank}}"),
+        ),
+        "The namespaces where most wait, by rank.",
+    ),
+    Panel(
+        "How long approvals wait",
+        "s",
+        (
+            ("max by (rank) (bailiwick_operator_namespace_oldest_pending_grant_age_seconds{%})", "oldest: {{rank}}"),
+            (
+                (
+                    "histogram_quantile(0.9, sum by (le, outcome)"
+                    " (rate(bailiwick_operator_grant_pending_seconds_bucket{%}[$__rate_interval])))"
+                ),
+                "p90: {{outcome}}",
+            ),
+        ),
+    ),
     Panel("The guards are proven", "none", (("min by (pod) (bailiwick_guard_proven{%})", "{{pod}}"),)),
     Panel(
         "Policies",

@@ -10,9 +10,10 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from demo import install
+from demo.leftover import at_terminal, clear_the_ground, keep
 from demo.narrator import Narrator, Terminal
 from demo.s1 import RACE_USES, RACERS, S1, NotAsToldError
 from demo.s2 import S2
@@ -23,8 +24,8 @@ from localcluster.access import Cluster
 from localcluster.cache import clusters_folder
 from localcluster.errors import LocalClusterError
 from localcluster.named import Named
-from localcluster.process import spawn
-from localcluster.progress import Terminal as Progress
+from localcluster.process import Running, spawn
+from localcluster.progress import Progress, Terminal as Telling
 from localcluster.tokenrequest import Account
 
 OWN: Final = "demo"
@@ -35,11 +36,12 @@ def main() -> int:
     """Play the demo. Returns 0, 1 where a step did not come out as told or could not be made."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "") not in {"", "0"})
+    parser.add_argument("--replace", action="store_true", help="remove the cluster of an earlier demo without asking")
     options = parser.parse_args()
-    tell, progress = Terminal(), Progress()
+    tell, progress = Terminal(), Telling()
     started = time.monotonic()
     try:
-        bench = _bench(os.environ.get("CLUSTER", ""), progress)
+        bench = _bench(os.environ.get("CLUSTER", ""), progress, replace=options.replace)
         install.refuse_if_present(bench.stack)
     except (LocalClusterError, install.InstallError) as error:
         sys.stderr.write(f"{error}\n")
@@ -54,7 +56,9 @@ def main() -> int:
         _proven(tell)
         tell.answer(f"The whole took {time.monotonic() - started:.0f} s.")
         code = 0
+    bench.adopt()
     if options.keep:
+        bench.keep()
         _say_how_to_talk(bench, tell)
     else:
         bench.clear(keep_logs=code != 0)
@@ -75,6 +79,11 @@ class _Bench:
             for running in self.stack.processes:
                 self._named.adopt(running.name, running.id, self._progress)
 
+    def keep(self) -> None:
+        """Have no later demo take it away unasked."""
+        if self._named is not None:
+            keep(self._named)
+
     def how_to_end(self) -> str:
         """Say how to end what KEEP left up."""
         if self._named is not None:
@@ -93,7 +102,7 @@ class _Bench:
             self._named.down(self._progress)
 
 
-def _bench(which: str, progress: Progress) -> _Bench:
+def _bench(which: str, progress: Progress, *, replace: bool) -> _Bench:
     if which == "current":
         # Below the cache and not in a temporary folder: with KEEP=1 what runs goes on reading its token from there.
         cluster = Cluster.from_kubeconfig(folder=clusters_folder() / "current")
@@ -102,9 +111,8 @@ def _bench(which: str, progress: Progress) -> _Bench:
         named = None
     else:
         named = Named(which or OWN)
-        if not which and named.exists:
-            # Left over by KEEP=1 or by a failure: a demo begins from nothing.
-            named.down(progress)
+        if not which:
+            clear_the_ground(named, progress, ask=at_terminal(), replace=replace)
         named.up(progress)
         cluster = named.cluster()
         folder = named.folder / "demo"
@@ -112,18 +120,34 @@ def _bench(which: str, progress: Progress) -> _Bench:
     # Logs and tokens of an earlier demo would be taken for this one's.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    stack = Stack(cluster, folder, lambda account, file: _keep(stack, account, file, keeper_flags))
-    return _Bench(stack, named if not which else None, progress)
+    own = named if not which else None
+    kept = Kept(keeper_flags, own, progress)
+    stack = Stack(cluster, folder, lambda account, file: keep_token(stack.processes, account, file, kept))
+    return _Bench(stack, own, progress)
 
 
-def _keep(stack: Stack, account: Account, file: Path, flags: list[str]) -> Path:
-    """Keep a token fresh in a process of its own, which goes on after the demo where KEEP=1 wants that."""
+class Kept(NamedTuple):
+    """Whose tokens are kept: the flags that name the cluster, and the cluster itself where it is the demo's own."""
+
+    flags: list[str]
+    named: Named | None
+    progress: Progress
+
+
+def keep_token(processes: list[Running], account: Account, file: Path, kept: Kept) -> Path:
+    """Keep a token fresh in a process of its own, which goes on after the demo where KEEP=1 wants that.
+
+    It is written down at once, so that whenever the demo ends, `localcluster down` ends the process too.
+    """
     config = file.with_name(f"{file.name}.kubeconfig")
-    command = ["-m", "localcluster", "token-keeper", *flags, "--namespace", account.namespace]
+    command = ["-m", "localcluster", "token-keeper", *kept.flags, "--namespace", account.namespace]
     command += ["--service-account", account.name, "--file", str(file), "--write-kubeconfig", str(config)]
     for audience in account.audiences:
         command += ["--audience", audience]
-    stack.processes.append(spawn(f"token of {account.name}", [sys.executable, *command], file.with_suffix(".log")))
+    name = f"token of {account.namespace}/{account.name} in {file.name}"
+    processes.append(running := spawn(name, [sys.executable, *command], file.with_suffix(".log")))
+    if kept.named is not None:
+        kept.named.adopt(name, running.id, kept.progress)
     deadline = time.monotonic() + 30
     while not config.exists() and time.monotonic() < deadline:
         time.sleep(0.02)

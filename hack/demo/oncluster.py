@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from demo import install
 from demo.incluster import Images, InCluster
+from demo.leftover import KeptError, at_terminal, clear_the_ground, keep
 from demo.narrator import Narrator, Terminal
 from demo.recreated import Recreated
 from demo.s1 import S1, NotAsToldError
@@ -34,13 +35,16 @@ def main() -> int:
     """Play the demo. Returns 0, 1 where a step did not come out as told or could not be made."""
     parser = argparse.ArgumentParser(prog="make demo-cluster", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "") not in {"", "0"})
+    parser.add_argument("--replace", action="store_true", help="remove the cluster of an earlier demo without asking")
     options = parser.parse_args()
     tell, progress, named = Terminal(), Progress(), Named(NAME)
     started = time.monotonic()
     try:
-        if named.exists:
-            # Left over by KEEP=1 or by a failure: a demo begins from nothing.
-            named.down(progress)
+        clear_the_ground(named, progress, ask=at_terminal(), replace=options.replace)
+    except KeptError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    try:
         ground = _ground(named, progress)
         play(ground, str(named.network.host), tell)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
@@ -51,6 +55,7 @@ def main() -> int:
         tell.answer(f"The whole took {time.monotonic() - started:.0f} s.")
         code = 0
     if options.keep:
+        keep(named)
         tell.chapter("Left up, as KEEP asked")
         tell.command(f"export KUBECONFIG={named.cluster().admin_kubeconfig}")
         tell.answer(f"To end it: make cluster-down ARGS='--name {NAME}'")

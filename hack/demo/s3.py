@@ -61,7 +61,15 @@ class S3:
         said = self._bailiwick(
             self._desk,
             "incident-desk",
-            *("request", "secrets.read", "secret/db/*", "--endpoint", "vault-api", "--for", "sa:ops/secret-rotator"),
+            *(
+                "request",
+                "secrets.read",
+                "secret/db/*",
+                "--endpoint",
+                "vault-api",
+                "--subject",
+                "sa:ops/secret-rotator",
+            ),
             *("--reason", "INC-7 database down"),
         )
         name = next((line.rpartition("/")[2] for line in said.splitlines() if "approvalgrant" in line), "")

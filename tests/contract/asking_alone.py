@@ -29,8 +29,9 @@ def stored(*rules: Object, name: str = "crm-agent", **spec: object) -> Object:
 class Asking:
     """A client of one decision point."""
 
-    def __init__(self, alone: Alone, client: ClientSession) -> None:
+    def __init__(self, alone: Alone, client: ClientSession, port: int) -> None:
         self.alone = alone
+        self.port = port
         self._client = client
 
     async def post(
@@ -55,7 +56,7 @@ async def asking(alone: Alone) -> AsyncIterator[Asking]:
     server = await serve(alone.application, "127.0.0.1", 0)
     try:
         async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
-            yield Asking(alone, client)
+            yield Asking(alone, client, server.port)
     finally:
         await server.stop()
 

@@ -20,7 +20,7 @@ from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.table import Admission
 from contract.asking_alone import PEP, TENANT, body, stored
 from support.admission.reviews import UID, large, sent
-from support.objects import Object, changed, gated_rule, policy, rule
+from support.objects import Object, changed, gated_rule, policy, rule, settings
 from support.pdp.alone import Alone
 from support.pdp.asking import Said
 
@@ -33,10 +33,12 @@ AS_SENT: Final = {
 }
 GOLDEN: Final = Path(__file__).parent / "admission"
 UNDECLARED: Final = (
-    "undeclared reference to 'nothing.here' (in container ''); a condition can name subject, actor, action, resource,"
-    " context, now and variables, and a text stands in quotes (policy crm/crm-agent, rule read, condition big)"
+    "unknown name nothing; a condition can name subject, actor, action, resource,"
+    " context, now and variables; write a text in quotes (policy crm/crm-agent, rule read, condition big)"
 )
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
+
+CARRIER: Final = policy("crm", endpointSettings=settings())
 
 
 class Asking:
@@ -177,32 +179,32 @@ async def test_what_came_of_it_is_counted(asks: Asking) -> None:
 
 class TestWhatCannotBeJudged:
     async def test_in_time_is_no_answer_and_not_to_be_asked_for_again(self, asks: Asking) -> None:
-        await asks(sent(policy("crm")))
+        await asks(sent(CARRIER))
         said = await asks(sent(large(64, 16, 600)), "?timeout=1s")
         assert (said.status, "Retry-After" in said.headers) == (504, False)
         assert asks.counts[Admission.LATE] == 1
 
     async def test_since_others_wait_is_to_be_asked_for_again_soon(self, asks: Asking) -> None:
         # The worker is not started yet: one has it, as many wait as may, and one more comes.
-        said = await asyncio.gather(*(asks(sent(policy("crm"))) for _ in range(benches.MOST_WAITING + 2)))
+        said = await asyncio.gather(*(asks(sent(CARRIER)) for _ in range(benches.MOST_WAITING + 2)))
         assert sorted(one.status for one in said) == [200] * (benches.MOST_WAITING + 1) + [429]
         (busy,) = (one for one in said if one.status == 429)
         assert busy.headers["Retry-After"] == "1"
         assert asks.counts[Admission.OVERLOADED] == 1
-        assert (await asks(sent(policy("crm")))).status == 200
+        assert (await asks(sent(CARRIER))).status == 200
 
     async def test_since_there_is_no_room_for_it_is_to_be_asked_for_again_soon(
         self, asks: Asking, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(asks.validate._bodies, "_others", Quota(100))
-        assert (await asks(sent(policy("crm")))).status == 429
+        assert (await asks(sent(CARRIER))).status == 429
         assert asks.counts[Admission.OVERLOADED] == 1
         monkeypatch.setattr(asks.validate._bodies, "_others", Quota(10_000))
         # What was taken is given back each time.
-        assert [(await asks(sent(policy("crm")))).status for _ in range(20)] == [200] * 20
+        assert [(await asks(sent(CARRIER))).status for _ in range(20)] == [200] * 20
 
     async def test_since_the_worker_died_is_no_answer_and_the_next_is_judged(self, asks: Asking) -> None:
-        await asks(sent(policy("crm")))
+        await asks(sent(CARRIER))
         asked = asyncio.create_task(asks(sent(large(64, 16, 600))))
         # The first may have been dead already: it is tried once more.
         killed: set[int] = set()
@@ -215,11 +217,11 @@ class TestWhatCannotBeJudged:
         said = await asked
         assert (said.status, "Retry-After" in said.headers) == (500, False)
         assert asks.counts[Admission.FAILED] == 1
-        assert (await asks(sent(policy("crm")))).body == allowed(UID)
+        assert (await asks(sent(CARRIER))).body == allowed(UID)
 
 
 async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) -> None:
-    await asks(sent(policy("crm")))
+    await asks(sent(CARRIER))
     compiling = asyncio.create_task(asks(sent(large(32, 16, 200)), "?timeout=30s"))
     decided = 0
     while not compiling.done():
@@ -235,11 +237,11 @@ async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) ->
     "told", ["", "?timeout=", "?timeout=-1s", "?timeout=1h", "?timeout=99999999s", "?timeout=1s1s"]
 )
 async def test_a_time_that_is_not_the_api_servers_is_the_usual_one(asks: Asking, told: str) -> None:
-    assert (await asks(sent(policy("crm")), told)).body == allowed(UID)
+    assert (await asks(sent(CARRIER), told)).body == allowed(UID)
 
 
 async def test_the_two_ports_share_no_path(asks: Asking) -> None:
-    at_decisions = await asks.post(asks.decisions, PATH, sent(policy("crm")), JSON)
+    at_decisions = await asks.post(asks.decisions, PATH, sent(CARRIER), JSON)
     assert (at_decisions.status, at_decisions.headers["Content-Type"]) == (404, "application/problem+json")
     assert (await asks.evaluate(asks.admission)).status == 404
     assert (await asks.evaluate()).decision is True

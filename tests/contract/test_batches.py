@@ -88,7 +88,7 @@ class TestABatch:
             said = await pdp.post("evaluations", batch({}, "wrong", {}), headers={"X-Request-ID": "mine"})
         assert said.headers["X-Request-ID"] == "mine"
         records = [json.loads(line) for line in alone.records.lines]
-        assert [record["request_id"] for record in records] == ["mine [0]", "mine [2]"]
+        assert [(record["request_id"], record["item"]) for record in records] == [("mine", 0), ("mine", 2)]
         ids = [one["context"].get("evaluation_id") for one in said.body["evaluations"]]
         assert [record["evaluation_id"] for record in records] == [ids[0], ids[2]]
 

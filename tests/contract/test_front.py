@@ -117,7 +117,8 @@ BODIES: Final[dict[str, object]] = {
 HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "nothing else": (),
     "a request id": ("X-Request-ID: one-1",),
-    "a request id that is none": ("X-Request-ID: two words",),
+    "a request id of words": ("X-Request-ID: two words",),
+    "a request id that is none": (f"X-Request-ID: {'x' * 257}",),
     "to be closed": ("Connection: close", "X-Request-ID: one-1"),
     "to be kept": ("Connection: keep-alive",),
     "to be told to go on": ("Expect: 100-continue",),

@@ -125,6 +125,71 @@ class TestAToken:
         assert ids(said.body) == IDS[10:20]
 
 
+def account(name: str) -> Object:
+    return {"name": name, "serviceAccount": {"namespace": "agents", "name": name}}
+
+
+AGENTS: Final = [f"a{number}" for number in range(7)]
+
+
+class TestSubjectsWithApproval:
+    """Of a0 to a6 those of an even number may, and the others with an approval."""
+
+    SOUGHT: Final = {**body(resource="c00"), "subject": {"type": "serviceAccount"}}
+
+    @pytest.fixture
+    def alone(self) -> Alone:
+        resources = [{"type": "customer", "ids": ["*"]}]
+        rules = [
+            rule("read", subjects=AGENTS[::2], resources=resources),
+            gated_rule("ask", actions=["customers.list"], subjects=AGENTS[1::2], resources=resources),
+        ]
+        return Alone([stored(*rules, subjects=[account(name) for name in AGENTS])])
+
+    def names(self, told: list[Object]) -> list[str]:
+        assert {one["type"] for one in told} <= {"serviceAccount"}
+        return [one["id"].rpartition(":")[2] for one in told]
+
+    async def test_are_told_apart_and_make_nothing_incomplete(self, alone: Alone) -> None:
+        async with asking(alone) as pdp:
+            said = await pdp.post("search/subject", self.SOUGHT)
+        assert self.names(said.body["results"]) == AGENTS[::2]
+        assert self.names(said.context["with_approval"]) == AGENTS[1::2]
+        assert "incomplete" not in said.context
+        assert json.loads(alone.records.lines[0])["with_approval"] == 3
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7])
+    async def test_share_the_pages_of_the_others(self, alone: Alone, limit: int) -> None:
+        allowed: list[str] = []
+        gated: list[str] = []
+        token = None
+        async with asking(alone) as pdp:
+            while token != "":
+                page = {"limit": limit} if token is None else {"token": token}
+                said = await pdp.post("search/subject", {**self.SOUGHT, "page": page})
+                told = said.body["page"]
+                results, others = said.body["results"], said.context.get("with_approval", [])
+                assert told["count"] == len(results)
+                assert told["total"] == len(AGENTS[::2])
+                assert 0 < len(results) + len(others) <= limit
+                allowed += self.names(results)
+                gated += self.names(others)
+                token = told["next_token"]
+        assert (allowed, gated) == (AGENTS[::2], AGENTS[1::2])
+
+    async def test_are_not_there_where_nobody_needs_an_approval(self) -> None:
+        async with asking(Alone([stored(MANY)])) as pdp:
+            said = await pdp.post("search/subject", self.SOUGHT)
+        assert "with_approval" not in said.context
+
+    async def test_are_only_those_whom_an_evaluation_would_tell_to_ask(self, alone: Alone) -> None:
+        alone.store.guard_proven = False
+        async with asking(alone) as pdp:
+            said = await pdp.post("search/subject", self.SOUGHT)
+        assert "with_approval" not in said.context
+        assert said.context["incomplete"] is True
+
+
 class TestASearch:
     @pytest.mark.parametrize(("rules", "incomplete"), [([MANY], None), ([MANY, WIDE], True), ([MANY, GATED], True)])
     async def test_says_where_there_may_be_more(self, rules: list[Object], incomplete: bool | None) -> None:

@@ -1,5 +1,6 @@
 """What the pages of the examples tell somebody to type does what they say, in front of the CRM API that runs here."""
 
+from functools import partial
 from typing import Final
 
 from bailiwick_api.accounts import Installation
@@ -11,6 +12,7 @@ from support.waiting import until
 
 PAGE: Final = "../examples/crm/README.md"
 SECRETS: Final = "../examples/secrets/README.md"
+APPROVALS: Final = "approvals.md"
 
 
 def test_the_page_of_the_example_comes_to_an_export_that_works_once(stack: Stack) -> None:
@@ -46,7 +48,7 @@ def test_the_page_names_the_decision_point_by_what_its_certificate_is_for() -> N
 
 def test_the_page_of_secrets_reads_while_the_incident_is_recorded(stack: Stack) -> None:
     blocks = [script(SECRETS, one) for one in ("kubectl apply --server-side", "GRANT=", "kubectl bailiwick revoke")]
-    reading = "kubectl bailiwick check secrets.read secret/db/main -n vault --as sa:ops/secret-rotator"
+    reading = "kubectl bailiwick check secrets.read secret/db/main -n vault --subject sa:ops/secret-rotator"
     typed = "\n".join([*blocks, f"{reading} || true"])
     assert typed.count("secret/db/") >= 3
     # The case S3 is about the page's secrets, in the same cluster: what is revoked here must not stand there.
@@ -54,3 +56,19 @@ def test_the_page_of_secrets_reads_while_the_incident_is_recorded(stack: Stack) 
     recorded, _, over = said.partition(" revoked\n")
     assert "allow  allowed" in recorded
     assert over.startswith("approval required  ")
+
+
+def test_a_grant_ahead_of_time_is_written_as_the_page_of_approvals_says(stack: Stack) -> None:
+    admin: Rest = stack.cluster.rest()
+    succeeded(Shell(stack.cluster, SECRETS).run("kubectl apply --server-side"))
+    shell = Shell(stack.cluster, APPROVALS)
+    asked = succeeded(shell.run("kubectl bailiwick request")).strip()
+    written = succeeded(shell.run("kubectl create -f - <<EOF")).split(" ")[0]
+    for name in (asked, written):
+        path = f"/apis/bailiwick.dev/v1alpha1/namespaces/vault/approvalgrants/{name.rpartition('/')[2]}"
+        # What it names is there, its steps are the rule's own, and so it can be reviewed.
+        until(partial(_resolved, admin, path), f"{name} is resolved")
+
+
+def _resolved(admin: Rest, path: str) -> bool:
+    return "resolved" in admin.get(path).body.get("status", {})

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Action, Call, Subject, Unproven
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import admit, decide, may_ask
-from bailiwick_engine.decision.search import Kind, candidates, tried
+from bailiwick_engine.decision.search import Kind, Prospect, candidates, tried
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -33,8 +33,17 @@ def found(on: Snapshot, kind: Kind, call: Call) -> tuple[set[str], set[str], boo
         return set(), set(), False
     listed = candidates(endpoint, kind, call, NOW)
     outcomes = {name: tried(on, endpoint, kind, call, name, AROUND) for name in listed.names}
-    hits = {name for name, outcome in outcomes.items() if outcome}
-    return hits, set(listed.names) - hits, listed.hidden or None in outcomes.values()
+    hits = {name for name, outcome in outcomes.items() if outcome is Prospect.ALLOWED}
+    return hits, set(listed.names) - hits, listed.hidden or Prospect.HIDDEN in outcomes.values()
+
+
+def with_approval(on: Snapshot, call: Call) -> list[str]:
+    """Return the subjects who are told to need an approval."""
+    endpoint = on.endpoints.get((call.namespace, call.endpoint))
+    if endpoint is None or not may_ask(endpoint, call) or isinstance(admit(on, endpoint, call, AROUND), Reason):
+        return []
+    listed = candidates(endpoint, Kind.SUBJECT, call, NOW).names
+    return [name for name in listed if tried(on, endpoint, Kind.SUBJECT, call, name, AROUND) is Prospect.APPROVAL]
 
 
 def named(kind: Kind, call: Call, name: str) -> Call:
@@ -160,3 +169,18 @@ def test_a_search_never_finds_by_a_grant(world: World) -> None:
     on, call = searched(world, Kind.RESOURCE)
     hits, _, _ = found(on, Kind.RESOURCE, call)
     assert all(decide(on, named(Kind.RESOURCE, call, name), (), AROUND).gate is None for name in hits)
+
+
+@given(snapshots())
+def test_a_person_is_told_to_need_an_approval_only_if_that_is_so_whatever_the_token_says(on: Snapshot) -> None:
+    blank = replace(CALL, subject=Subject("user", "", "", hypothetical=True))
+    for name in with_approval(on, blank):
+        for call in evaluations(name):
+            assert decide(on, call, (), AROUND).reason is Reason.APPROVAL_REQUIRED
+
+
+@given(questions())
+def test_a_service_account_is_told_to_need_an_approval_only_if_that_is_so(world: World) -> None:
+    on, call = searched(world, Kind.SUBJECT)
+    for name in with_approval(on, call):
+        assert decide(on, named(Kind.SUBJECT, call, name), (), AROUND).reason is Reason.APPROVAL_REQUIRED

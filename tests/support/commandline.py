@@ -27,12 +27,12 @@ class Ran:
         return f"exit {self.code}\n{self.out}\n{self.err}"
 
 
-def run(*arguments: str, kubeconfig: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
-    """Run without a terminal."""
+def run(*arguments: str, kubeconfig: Path | None = None, env: Mapping[str, str] | None = None, given: str = "") -> Ran:
+    """Run without a terminal; `given` is its standard input."""
     done = subprocess.run(
         [*PROGRAM, *arguments],
         env=environment(kubeconfig, env),
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

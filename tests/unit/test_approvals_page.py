@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 
 import pytest
 import typer
+import yaml
 from pydantic import BaseModel
 
 from bailiwick_api import rbac
@@ -16,7 +17,7 @@ from bailiwick_cli.main import app
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
 from enforced import SHIPPED
-from support.pages import DOCS, blocks, objects
+from support.pages import DOCS, blocks, objects, script
 
 PAGE: Final = "approvals.md"
 TEXT: Final = (DOCS / PAGE).read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 
 def test_the_page_has_examples_of_each_kind() -> None:
     kinds = [example["kind"] for example in EXAMPLES]
-    assert kinds == ["EndpointPolicy", "EndpointPolicy", "RoleBinding", "Role", "ResourceQuota", "ApprovalGrant"]
+    assert kinds == ["EndpointPolicy", "EndpointPolicy", "RoleBinding", "Role", "ResourceQuota"]
 
 
 @pytest.mark.parametrize("number", range(len(of_kind("EndpointPolicy"))))
@@ -43,13 +44,25 @@ def test_a_policy_of_the_page_compiles(number: int) -> None:
     assert isinstance(compiled, CompiledPolicy), compiled
 
 
-def test_the_grant_of_the_page_is_one_that_may_be_written_by_hand() -> None:
-    (raw,) = of_kind("ApprovalGrant")
+def test_the_grant_of_the_page_is_one_that_may_be_written_by_hand_for_the_policy_that_it_names() -> None:
+    text = script(PAGE, "kubectl create -f - <<EOF").partition("<<EOF\n")[2].partition("EOF\n")[0]
+    raw = yaml.safe_load(re.sub(r"\$\(date [^)]*\)", "2026-12-01T18:00:00Z", text))
     request = ApprovalGrant.model_validate({"spec": raw["spec"]}).spec.request
     assert (request.origin, request.binding.mode, request.display) == ("PreApproved", "Scope", None)
-    assert not raw["metadata"]["name"].startswith(GRANT_NAME_PREFIX)
-    (rule,) = request.rules
-    assert [step.name for step in request.steps] == [f"{rule.policy}.{rule.rule}.owner"]
+    assert not raw["metadata"]["generateName"].startswith(GRANT_NAME_PREFIX)
+    shipped = yaml.safe_load((DOCS.parent / "examples" / "secrets" / "policy.yaml").read_text(encoding="utf-8"))
+    (named,) = request.rules
+    assert (shipped["metadata"]["name"], shipped["metadata"]["namespace"]) == (
+        named.policy,
+        raw["metadata"]["namespace"],
+    )
+    (rule,) = (one for one in shipped["spec"]["rules"] if one["name"] == named.rule)
+    steps = [f"{named.policy}.{named.rule}.{one['name']}" for one in rule["approval"]["steps"]]
+    assert [step.name for step in request.steps] == steps
+    assert (request.window_seconds, request.max_uses) == (
+        rule["approval"]["windowSeconds"],
+        rule["approval"]["maxUses"],
+    )
 
 
 @pytest.mark.parametrize("model", [Approval, Step, ReasonRequirement, Limits], ids=lambda model: model.__name__)

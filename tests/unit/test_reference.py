@@ -78,6 +78,6 @@ class TestThePageOfThePlugin:
     def test_shows_what_check_prints(self) -> None:
         shown = blocks("reference/cli.md", "json")
         quickstart = str(DOCS.parent / "examples" / "quickstart")
-        call = ("--as", "sa:agents/crm-agent", "customers.export", "customer/42")
+        call = ("--subject", "sa:agents/crm-agent", "customers.export", "customer/42")
         ran = commandline.run("check", *call, "-f", quickstart, "-o", "json")
         assert (ran.code, [ran.out]) == (Exit.PENDING, shown)

@@ -8,7 +8,6 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from bailiwick_cli import output, parsing, policies
@@ -33,7 +32,14 @@ from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
 
-_EFFECTS: Final = {Exit.OK: ("allow", "green"), Exit.NO: ("deny", "red"), Exit.PENDING: ("approval required", "yellow")}
+_EFFECTS: Final = {
+    Exit.OK: ("allow", "green"),
+    Exit.NO: ("deny", "red"),
+    Exit.FAILURE: ("deny", "red"),
+    Exit.PENDING: ("approval required", "yellow"),
+}
+# What denies is not what somebody wrote, but that it cannot be read or is not whole.
+_BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
 
 # An approval is there; what is missing is its token, as the reason says.
 _BY_TOKEN: Final = {Reason.APPROVAL_TOKEN_REQUIRED, Reason.APPROVAL_TOKEN_INVALID}
@@ -41,10 +47,12 @@ _BY_TOKEN: Final = {Reason.APPROVAL_TOKEN_REQUIRED, Reason.APPROVAL_TOKEN_INVALI
 
 def run(options: Check) -> int:
     """Decide and tell."""
-    username, flags, context = _sorted_out(options)
-    cluster = None if options.file else connect(flags)
+    _refuse_mistaken(options)
+    username = parsing.service_account(options.subject, "--subject")
+    context = parsing.values(options.members, "--call-context")
+    cluster = None if options.file else connect(options)
     if cluster is None:
-        snapshot, namespace = policies.of_files(options.file or (), flags.namespace)
+        snapshot, namespace = policies.of_files(options.file or (), options.namespace)
     else:
         snapshot, namespace = policies.of_cluster(cluster), cluster.namespace
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
@@ -66,7 +74,7 @@ def run(options: Check) -> int:
     around = Circumstances(now=time.time())
     verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
     explanation = explain(snapshot, call, around) or Explanation()
-    code = exit_code(verdict)
+    code = exit_code(verdict, endpoint)
     if options.output in {Output.JSON, Output.YAML}:
         sys.stdout.write(output.document(_object(verdict, explanation, code), options.output))
     elif options.output is Output.NAME:
@@ -78,31 +86,30 @@ def run(options: Check) -> int:
     return code
 
 
-def exit_code(verdict: Verdict) -> Exit:
-    """Return 0 for allowed, 3 where an approval is needed or waited for, 1 for denied."""
+def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
+    """Return 0 for allowed, 3 where an approval is needed or waited for, 1 for denied, 2 where policies are broken."""
     if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
         return Exit.OK
+    if verdict.reason in _BROKEN or endpoint.settings is None:
+        return Exit.FAILURE
     waits = verdict.outcome is Outcome.DENY and verdict.gate is not None and verdict.next_action != "none"
     return Exit.PENDING if waits else Exit.NO
 
 
-def _sorted_out(options: Check) -> tuple[str, Check, dict[str, Any]]:
-    """Part what `--as` and `--context` say of the call from what they say to kubectl.
-
-    Returns the caller's username, the flags as other commands have them, and the call's context.
-    """
-    subjects = [text for text in options.as_whom if text.startswith("sa:")]
-    others = [text for text in options.as_whom if not text.startswith("sa:")]
-    if len(subjects) != 1 or len(others) > 1:
-        raise CliError("say once whom the call is of, as --as sa:NAMESPACE/NAME")
-    members = [text for text in options.contexts or () if "=" in text]
-    contexts = [text for text in options.contexts or () if "=" not in text]
-    flags = replace(
-        options,
-        as_user=others[0] if others else options.as_user,
-        context=contexts[-1] if contexts else options.context,
-    )
-    return parsing.service_account(subjects[0], "--as"), flags, parsing.values(members, "--context")
+def _refuse_mistaken(options: Check) -> None:
+    """Refuse flags of kubectl's own that say nothing here, so that nobody takes them for something of the call."""
+    if "=" in (options.context or ""):
+        raise CliError("--context is a context of the kubeconfig: one of the call is written --call-context NAME=VALUE")
+    if (options.as_user or "").startswith("sa:"):
+        raise CliError("--as is whom to impersonate: say with --subject whom the call is of")
+    if options.file:
+        for flag, value in (
+            ("--context", options.context),
+            ("--as", options.as_user),
+            ("--as-group", options.as_group),
+        ):
+            if value:
+                raise CliError(f"-f asks no cluster, so leave {flag} away")
 
 
 def _resource(options: Check) -> Resource:
@@ -174,7 +181,7 @@ def _how_to_ask(gate: Gate, call: Call, username: str) -> str:
     short = "sa:" + username.removeprefix("system:serviceaccount:").replace(":", "/")
     resource = f"{call.resource.type}/{call.resource.id}"
     words = ["kubectl", "bailiwick", "request", call.action.name, resource, "-n", call.namespace]
-    words += ["--endpoint", call.endpoint, "--for", short]
+    words += ["--endpoint", call.endpoint, "--subject", short]
     for name in sorted(gate.scope_properties & (call.resource.properties or {}).keys()):
         words += ["--property", f"{name}={(call.resource.properties or {})[name]}"]
     return f"Ask for it beforehand with:\n  {shlex.join(words)} --reason TEXT"
@@ -205,7 +212,7 @@ def _object(verdict: Verdict, explanation: Explanation, code: Exit) -> dict[str,
     body: dict[str, Any] = {
         "apiVersion": "cli.bailiwick.dev/v1alpha1",
         "kind": "Check",
-        "effect": {Exit.OK: "allow", Exit.NO: "deny", Exit.PENDING: "approvalRequired"}[code],
+        "effect": {Exit.OK: "allow", Exit.PENDING: "approvalRequired"}.get(code, "deny"),
         "reason": verdict.reason.value,
         "message": verdict.sentence,
     }

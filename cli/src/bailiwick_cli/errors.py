@@ -15,7 +15,7 @@ class Exit(IntEnum):
     NO = 1
     """Denied, ended without approval, or the person said no."""
     FAILURE = 2
-    """Used wrongly, refused by the API server, or not reached."""
+    """Used wrongly, refused by the API server, or not reached; the policies that decide are broken."""
     PENDING = 3
     """An approval is needed, or is still waited for."""
     TIMED_OUT = 4

@@ -88,7 +88,7 @@ class Request(Flags):
     action: Annotated[str, typer.Argument(metavar="ACTION")]
     resource: Annotated[str, typer.Argument(metavar="TYPE/ID", help="The id may end in * after one of . : /")]
     endpoint: Annotated[str, typer.Option("--endpoint", metavar="NAME", help="The endpoint.")]
-    subject: Annotated[str, typer.Option("--for", metavar="sa:NAMESPACE/NAME", help="For whom.")]
+    subject: Annotated[str, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the calls.")]
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; reviewers see it.")]
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="POLICY/RULE", help="Default: those that speak of it.")
@@ -112,14 +112,11 @@ class Request(Flags):
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Flags):
-    """Of `check`. `as_user` and `context` are of two kinds here and come as lists, see `checking`."""
+    """Of `check`."""
 
     action: Annotated[str, typer.Argument(metavar="ACTION")]
     resource: Annotated[str, typer.Argument(metavar="TYPE/ID")]
-    as_whom: Annotated[
-        list[str],
-        typer.Option("--as", metavar="sa:NAMESPACE/NAME", help="Who calls. Without sa: whom to impersonate."),
-    ]
+    subject: Annotated[str, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the call.")]
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="NAME", help="Default: the one that there is.")
     ] = None
@@ -129,15 +126,17 @@ class Check(Flags):
     properties: Annotated[
         list[str] | None, typer.Option("--property", metavar="NAME=VALUE", help="A property of the resource.")
     ] = None
-    contexts: Annotated[
+    members: Annotated[
         list[str] | None,
         typer.Option(
-            "--context", metavar="NAME=VALUE", help="A member of the call's context. Without =, of the kubeconfig."
+            "--call-context", metavar="NAME=VALUE", help="A member of the call's context (CEL: context.NAME)."
         ),
     ] = None
     file: Annotated[
         list[str] | None,
-        typer.Option("--filename", "-f", metavar="FILE", help="Policies from files or folders, not the cluster."),
+        typer.Option(
+            "--filename", "-f", metavar="FILE", help="Policies from files or folders, not the cluster; - is stdin."
+        ),
     ] = None
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
 
@@ -166,11 +165,10 @@ def option_types(options: type[Flags]) -> dict[str, Any]:
 
 
 def parameters(options: type[Flags]) -> list[inspect.Parameter]:
-    """Return a parameter for each field, kubectl's own last; a flag that the command has itself is not kubectl's."""
+    """Return a parameter for each field, kubectl's own last."""
     hints = get_type_hints(options, include_extras=True)
     own = [one for one in fields(options) if one.name not in OPTIONAL]
-    taken = {"context", "as_user"} if options is Check else set()
-    kubectls = [one for one in fields(options) if one.name in OPTIONAL and one.name not in taken]
+    kubectls = [one for one in fields(options) if one.name in OPTIONAL]
     return [
         inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=_default(one), annotation=hints[one.name])
         for one in (*own, *kubectls)

@@ -18,6 +18,7 @@ LIMIT: Final = "300"
 
 def names(flags: Flags, *, only_waiting: bool) -> Iterator[str]:
     """Yield the names of grants in the cluster that the flags mean, the youngest first."""
+    from bailiwick_api.canary import is_canary
     from bailiwick_cli.cluster import connect, grants_path
     from bailiwick_cli.grantview import GrantView
 
@@ -25,7 +26,7 @@ def names(flags: Flags, *, only_waiting: bool) -> Iterator[str]:
     items = cluster.get(grants_path(cluster.namespace), limit=LIMIT)["items"]
     for raw in sorted(items, key=lambda one: str(one["metadata"]["creationTimestamp"]), reverse=True):
         grant = GrantView(raw, time.time())
-        if not only_waiting or grant.phase == "Pending":
+        if not is_canary(raw) and (not only_waiting or grant.phase == "Pending"):
             yield grant.name
 
 

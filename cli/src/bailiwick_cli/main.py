@@ -109,14 +109,14 @@ def revoke(options: flags.Revoke) -> int:
 def request(options: flags.Request) -> int:
     r"""Ask for an approval beforehand.
 
-    It is for a scope: subject, action, resource, and the properties that you name. It needs every review of the
-    rules that it names. You need the verb request on their policies.
+    It is for a scope: subject, action, resource, and the properties that you name. Only rules with `binding: Scope`
+    take one. It needs every review of the rules that it names. You need the verb request on their policies.
 
     Examples:
-      kubectl bailiwick request customers.export customer/42 --endpoint crm-api \
-          --for sa:agents/crm-agent --reason "INC-4412 export for the audit"
-      kubectl bailiwick request secret.read 'secret/prod/*' --endpoint vault \
-          --for sa:ops/rotator --uses 5 --window 30m --reason INC-1 --wait 10m
+      kubectl bailiwick request secrets.read 'secret/db/*' -n vault --endpoint vault-api \
+          --subject sa:ops/secret-rotator --reason "INC-7 database down"
+      kubectl bailiwick request secrets.read secret/db/main -n vault --endpoint vault-api \
+          --subject sa:ops/secret-rotator --reason INC-7 --uses 5 --window 30m --wait 10m
     """
     from bailiwick_cli import requesting
 
@@ -140,16 +140,17 @@ def wait(options: flags.Wait) -> int:
 
 @command(app, "check", flags.Check)
 def check(options: flags.Check) -> int:
-    """Tell what policies decide, and why.
+    r"""Tell what policies decide, and why.
 
     The engine is the one that decides in the cluster. The call is judged as if an enforcer of the endpoint asked,
-    with its subject proven. Workload and claims of the subject are unknown here, so a rule that hangs on them does
-    not allow.
+    with its subject proven. Workload and claims of the subject are unknown here, so a rule that needs them does not
+    allow.
 
     Examples:
-      kubectl bailiwick check --as sa:agents/crm-agent customers.export customer/42 -n crm
-      kubectl bailiwick check --as sa:agents/crm-agent deploy app/shop --property env=prod --arg replicas=3
-      kubectl bailiwick check --as sa:agents/crm-agent customers.list customer/7 -f policies.yaml
+      kubectl bailiwick check --subject sa:agents/crm-agent customers.export customer/42 -n crm
+      kubectl bailiwick check --subject sa:ops/secret-rotator secrets.read secret/db/main -n vault \
+          --property env=prod --arg version=3 --call-context intent=rotation
+      kubectl bailiwick check --subject sa:agents/crm-agent customers.list customer/7 -n crm -f policies.yaml
     """
     from bailiwick_cli import checking
 

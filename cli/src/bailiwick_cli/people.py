@@ -24,22 +24,22 @@ def who_am_i(cluster: Cluster) -> Me:
 
 
 class Permissions:
-    """What we may do with policies; each question is asked once."""
+    """What we may do with policies and grants; each question is asked once."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._known: dict[tuple[str, str, str], bool] = {}
+        self._known: dict[tuple[str, str, str, str], bool] = {}
 
-    def may(self, verb: str, namespace: str, policy: str) -> bool:
-        """Tell whether we hold a verb on a policy."""
-        key = (verb, namespace, policy)
+    def may(self, verb: str, namespace: str, name: str, resource: str = ENDPOINT_POLICIES) -> bool:
+        """Tell whether we hold a verb on a policy, or on an object of another resource."""
+        key = (verb, namespace, name, resource)
         if key not in self._known:
             attributes = {
                 "group": GROUP,
-                "resource": ENDPOINT_POLICIES,
+                "resource": resource,
                 "verb": verb,
                 "namespace": namespace,
-                "name": policy,
+                "name": name,
             }
             body = {
                 "apiVersion": "authorization.k8s.io/v1",

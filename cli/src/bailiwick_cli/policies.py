@@ -1,25 +1,32 @@
-"""Policies of one namespace, from the cluster or from files, compiled by the engine as in the cluster.
+"""Policies of one namespace, from the cluster or from files, compiled by the engine as where they are served.
 
-Holds: what does not compile is told and denies as it does in the cluster; nothing of it is left out.
+Holds: what does not compile is told, and denies as it does there; nothing of it is left out.
 """
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION
-from bailiwick_api.positions import documents
+from bailiwick_api import policyfiles
+from bailiwick_api.policyfiles import File, Looker
+from bailiwick_api.positions import MAX_BYTES
 from bailiwick_cli import output
 from bailiwick_cli.cluster import Cluster, policies_path
 from bailiwick_cli.errors import CliError
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.budget.footprint import footprint
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
-from bailiwick_engine.compile.acceptance import Why, judge, over_budget
-from bailiwick_engine.compile.policies import compile_object, policy_ref
+from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.compile import acceptance, manifests
+from bailiwick_engine.compile.acceptance import Why
+from bailiwick_engine.compile.assembly import assemble
+from bailiwick_engine.compile.checks import expiries
+from bailiwick_engine.compile.manifests import Contents, Entry
+from bailiwick_engine.compile.policies import compile_object, parse_spec, policy_ref
 from bailiwick_engine.compile.withheld import withheld
-from bailiwick_engine.policy.model import BrokenPolicy
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.steps import whole
 
 Object = dict[str, Any]
 
@@ -29,22 +36,37 @@ _KIND: Final = "EndpointPolicy"
 def of_cluster(cluster: Cluster) -> Snapshot:
     """Compile the policies of a namespace. Who is over budget there, their status says."""
     items, _ = cluster.listed(policies_path(cluster.namespace))
-    return _compiled(items, [_told_over(raw) for raw in items])
+    compiled = [_compiled(raw) for raw in items]
+    snapshot = Snapshot.of(compiled)
+    for (_, name), found in snapshot.endpoints.items():
+        if found.conflicted:
+            first, *others = sorted(carrier.name for carrier in found.carriers)
+            output.talk(f"error: the policy {visible(first)}: {visible(acceptance.conflicted(name, others))}")
+        elif not found.carriers:
+            output.talk(f"error: {visible(acceptance.unconfigured(name))}")
+    return snapshot
 
 
 def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
-    """Compile the policies of files; returns the namespace that they are of, too."""
-    found = [raw for name in names for file in _files(name) for raw in _read(file)]
-    if not found:
+    """Compile the policies of files as a decision point does that serves them; returns the namespace to ask about too.
+
+    What is wrong is told with its place, and with what it denies.
+    """
+    entries = _entries([file for name in names for file in _files(name)])
+    if not entries:
         raise CliError(f"{', '.join(names)}: no {_KIND} there")
-    spaces = sorted({raw["metadata"].get("namespace") or namespace or "default" for raw in found})
+    snapshot, reports = whole(assemble(entries, ""))
+    for report in reports:
+        output.talk(f"error: {report.problem}; this denies {report.denies}")
+    now = time.time()
+    for expiry in (expiry for entry in entries for expiry in entry.expiries if expiry.time <= now):
+        output.talk(f"warning: {expiry.problem}")
+    spaces = sorted({entry.ref.namespace for entry in entries if entry.ref.namespace})
+    if not spaces:
+        raise CliError("no policy there can be read: fix the problems above")
     if namespace is None and len(spaces) > 1:
         raise CliError(f"the policies are of several namespaces, say which with -n: {', '.join(spaces)}")
-    chosen = namespace or spaces[0]
-    for raw in found:
-        raw["metadata"].setdefault("namespace", chosen)
-        raw["metadata"].setdefault("uid", f"{raw['metadata']['namespace']}/{raw['metadata']['name']}")
-    return _compiled(found, _over(found)), chosen
+    return snapshot, namespace or spaces[0]
 
 
 def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[str, CompiledEndpoint]:
@@ -60,31 +82,22 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
     return wanted, known[wanted]
 
 
-def _compiled(items: Sequence[Object], over: Sequence[str | None]) -> Snapshot:
-    """Compile policies. `over`: of each, in what it is over budget, so that it denies; None where it is not."""
-    compiled = []
-    for raw, excess in zip(items, over, strict=True):
-        ref = policy_ref(raw)
-        policy = compile_object(raw) if excess is None else withheld(ref, raw.get("spec"))
-        if excess is not None:
-            output.talk(f"warning: the policy {visible(ref.name)} is over budget: {visible(excess)}")
-        elif isinstance(policy, BrokenPolicy):
-            for problem in judge(ref, raw.get("spec")).problems:
-                output.talk(f"warning: the policy {visible(ref.name)} is broken: {visible(str(problem))}")
-        compiled.append(policy)
-    return Snapshot.of(compiled)
-
-
-def _over(items: Sequence[Object]) -> list[str | None]:
-    """Tell of files who is over, by the budgets that an installation has by default, and with no other policies."""
-    ledger = Ledger(Budget())
-    for raw in items:
-        metadata = raw["metadata"]
-        claim = Claim(str(metadata.get("creationTimestamp", "")), metadata["name"], footprint(raw.get("spec")))
-        ledger.put(metadata["namespace"], metadata["name"], claim)
-    ledger.settle()
-    found = [ledger.excess(raw["metadata"]["namespace"], raw["metadata"]["name"]) for raw in items]
-    return [None if excess is None else over_budget(excess).message for excess in found]
+def _compiled(raw: Object) -> CompiledPolicy | BrokenPolicy:
+    """Compile a policy of the cluster, unless it is over budget, and tell what is wrong with it by itself."""
+    ref, spec, now = policy_ref(raw), raw.get("spec"), time.time()
+    name = visible(ref.name)
+    if (excess := _told_over(raw)) is not None:
+        output.talk(f"error: the policy {name} is over budget: {visible(excess)}")
+        return withheld(ref, spec)
+    policy = compile_object(raw)
+    if isinstance(policy, BrokenPolicy):
+        for problem in acceptance.judge(ref, spec).problems:
+            output.talk(f"error: the policy {name} is broken: {visible(str(problem))}")
+    elif not isinstance(parsed := parse_spec(spec), tuple):
+        for expiry in expiries(parsed):
+            if expiry.time <= now:
+                output.talk(f"warning: the policy {name}: {visible(str(expiry.problem))}")
+    return policy
 
 
 def _told_over(raw: Object) -> str | None:
@@ -95,35 +108,30 @@ def _told_over(raw: Object) -> str | None:
     return None
 
 
-def _files(name: str) -> list[str]:
-    """Return a file itself, and of a folder the files that a decision point takes from it, hidden names passed over."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return [name]
-    below = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix in {".yaml", ".yml"})
-    return sorted(str(folder / file) for file in below if not any(part.startswith(".") for part in file.parts))
-
-
-def _read(name: str) -> list[Object]:
+def _files(name: str) -> list[tuple[str, File]]:
+    """Return a file that was named, whatever its name, or the files of a folder that a decision point reads."""
     try:
-        raw = Path(name).read_bytes()
+        if name == "-":
+            return [("standard input", policyfiles.taken(sys.stdin.buffer.read(MAX_BYTES + 1)))]
+        if Path(name).is_dir():
+            return list(Looker(Path(name)).look().items())
+        with Path(name).open("rb") as file:
+            return [(name, policyfiles.taken(file.read(MAX_BYTES + 1)))]
     except OSError as error:
-        raise CliError(f"{name} cannot be read: {error.strerror}") from error
-    found: list[Object] = []
-    for document in documents(raw):
-        for flaw in document.flaws:
-            where = f"{name}:{flaw.place.line}:{flaw.place.column}"
-            raise CliError(f"{where}: {': '.join(part for part in (flaw.path, flaw.message) if part)}")
-        found += [obj for obj in _objects(document.data) if obj.get("apiVersion") == API_VERSION]
-    for obj in found:
-        if not isinstance(obj.get("metadata"), dict) or not isinstance(obj["metadata"].get("name"), str):
-            raise CliError(f"{name}: a policy has no metadata.name")
-    return [obj for obj in found if obj.get("kind") == _KIND]
+        raise CliError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _objects(content: object) -> list[Object]:
-    if not isinstance(content, dict):
-        return []
-    if content.get("kind") in {"List", f"{_KIND}List"}:
-        return [item for item in content.get("items") or () if isinstance(item, dict)]
-    return [content]
+def _entries(files: Iterable[tuple[str, File]]) -> list[Entry]:
+    """Read policies, of which those that are over the budgets an installation has by default deny."""
+    parsed = [(label, file, () if file.unreadable else manifests.parse(file.content)) for label, file in files]
+    ledger = Ledger(Budget())
+    for _, _, documents in parsed:
+        for namespace, claim in (claim for document in documents for claim in whole(manifests.claims(document))):
+            ledger.put(namespace, claim.name, claim)
+    ledger.settle()
+    read: list[Contents] = []
+    for label, file, documents in parsed:
+        if file.unreadable is not None:
+            read.append(manifests.unreadable(label, file.unreadable))
+        read += [whole(manifests.contents(label, document, ledger)) for document in documents]
+    return [entry for contents in read for entry in contents.entries]

@@ -88,7 +88,7 @@ def _rules(
 def _speaking(
     options: Request, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
 ) -> list[CompiledRule]:
-    username = parsing.service_account(options.subject, "--for")
+    username = parsing.service_account(options.subject, "--subject")
     party = Subject(SERVICE_ACCOUNT, username, "", hypothetical=True)
     call = Call(
         namespace=namespace,
@@ -109,7 +109,7 @@ def _speaking(
         spelled = f"{short} {options.action} {options.resource} --endpoint {options.endpoint} -n {namespace}"
         raise CliError(
             "no RequireApproval rule speaks of this subject, action and resource; see what does with"
-            f" `kubectl bailiwick check --as {visible(spelled)}`"
+            f" `kubectl bailiwick check --subject {visible(spelled)}`"
         )
     if len(gates) > 1:
         # Their conditions tell which of them stand before the call; the gate of the verdict is those.
@@ -148,7 +148,7 @@ def _request(options: Request, scope: dict[str, Any], username: str, gate: Gate,
         "endpoint": options.endpoint,
         "rules": [{"policy": rule.policy, "rule": rule.rule} for rule in gate.rules],
         "requester": {"username": username},
-        "subject": {"type": SERVICE_ACCOUNT, "id": parsing.service_account(options.subject, "--for")},
+        "subject": {"type": SERVICE_ACCOUNT, "id": parsing.service_account(options.subject, "--subject")},
         "action": {"name": options.action},
         "resource": scope,
         "binding": {"mode": "Scope"},

@@ -12,13 +12,14 @@ import time
 from http import HTTPStatus
 from typing import Final, Literal
 
+from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli import output, steps
 from bailiwick_cli.cluster import Cluster, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import Review
 from bailiwick_cli.grantview import GrantView
 from bailiwick_cli.parsing import grant_name
-from bailiwick_cli.people import who_am_i
+from bailiwick_cli.people import Permissions, who_am_i
 from bailiwick_cli.showing import described
 from bailiwick_cli.steps import Choice
 from bailiwick_engine.approval.display import visible
@@ -42,6 +43,7 @@ def run(options: Review, decision: Decision) -> int:
     if grant.ended:
         raise CliError(f"{grant.name} is {grant.phase}: there is nothing to review any more")
     choice = steps.choose(grant, me, options.step, options.group)
+    _permitted(cluster, me.username, choice, decision, grant)
     output.talk(f"\n{_summary(me.username, choice, decision, grant)}")
     if not _confirmed(options, grant, decision):
         output.talk("nothing was sent")
@@ -58,12 +60,26 @@ def one_name(names: list[str], verb: str) -> str:
     return grant_name(names[0])
 
 
+def _permitted(cluster: Cluster, username: str, choice: Choice, decision: Decision, grant: GrantView) -> None:
+    """Ask for the rights that a review takes, and name the one that is missing, before anybody confirms anything."""
+    permissions = Permissions(cluster)
+    for verb, resource, name in (
+        ("approve", ENDPOINT_POLICIES, choice.step.policy),
+        ("patch", APPROVAL_GRANTS, grant.name),
+    ):
+        with contextlib.suppress(ApiError):
+            # Who may not even ask is told by the review itself.
+            if not permissions.may(verb, grant.namespace, name, resource):
+                right = f"the verb {verb} on {resource}/{visible(name)} in namespace {visible(grant.namespace)}"
+                raise CliError(f"{visible(username)} may not {decision.lower()} this: {right} is missing")
+
+
 def _summary(username: str, choice: Choice, decision: Decision, grant: GrantView) -> str:
     """Return who does what, and once more to which call: long words of the requester's may have moved that off."""
     group = f" for {visible(choice.group)}" if choice.group else ""
     request = grant.request
     return (
-        f"You, {visible(username)}, {decision.lower()} the step {visible(choice.step.name)}{group}:"
+        f"{decision} as {visible(username)} the step {visible(choice.step.name)}{group}:"
         f" {visible(request['action']['name'])} on {visible(grant.resource)} by {visible(request['subject']['id'])}."
     )
 

@@ -4,12 +4,14 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.cluster import connect, grants_path
+from bailiwick_cli.cluster import Cluster, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import Revoke
 from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.overlapping import still_letting
 from bailiwick_cli.people import who_am_i
 from bailiwick_cli.reviewing import explained, one_name
+from bailiwick_engine.approval.display import visible
 
 
 def run(options: Revoke) -> int:
@@ -34,4 +36,17 @@ def run(options: Revoke) -> int:
     if grant.ended or grant.uses:
         before = f"It was {grant.phase} already" if grant.ended else "It was in use"
         output.talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
+    _tell_others(cluster, grant)
     return Exit.OK
+
+
+def _tell_others(cluster: Cluster, grant: GrantView) -> None:
+    """Tell which approvals still let such a call through: whoever revokes wants it stopped."""
+    try:
+        items, _ = cluster.listed(grants_path(cluster.namespace))
+    except ApiError as error:
+        output.talk(f"note: whether another approval lets such a call through is not known: {error}")
+        return
+    for other in still_letting(grant, [GrantView(raw, time.time()) for raw in items]):
+        revoke = f"kubectl bailiwick revoke {other.name} -n {other.namespace}"
+        output.talk(f"{visible(other.name)} still lets such a call through. Revoke it too: `{visible(revoke)}`")

@@ -7,16 +7,18 @@ words stand apart, last, and are said to be that.
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bailiwick_cli import output, parsing
-from bailiwick_cli.cluster import connect, grants_path
-from bailiwick_cli.errors import Exit
+from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli.errors import ApiError, Exit
 from bailiwick_cli.flags import Show
 from bailiwick_cli.grantview import GrantView, moment, span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, rendered
+from bailiwick_cli.overlapping import still_letting
+from bailiwick_engine.approval.binding import ARGS_DIGEST
 from bailiwick_engine.approval.display import visible
 
 _WIDTH: Final = 13
@@ -38,12 +40,22 @@ def run(options: Show) -> int:
         case Output.NAME:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
-            output.write(described(GrantView(raw, time.time())))
+            grant = GrantView(raw, time.time())
+            output.write(described(grant, _others(cluster, grant)))
     return Exit.OK
 
 
-def described(grant: GrantView) -> Iterator[Line]:
-    """Yield the lines that tell all of a grant."""
+def _others(cluster: Cluster, grant: GrantView) -> list[GrantView]:
+    """Return which other approvals let such a call through; none where we may not list them."""
+    try:
+        items, _ = cluster.listed(grants_path(cluster.namespace))
+    except ApiError:
+        return []
+    return still_letting(grant, [GrantView(one, time.time()) for one in items])
+
+
+def described(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Line]:
+    """Yield the lines that tell all of a grant; `others` are those that let such a call through, too."""
     request = grant.request
     yield _pair("Name", f"{visible(grant.name)} in {visible(grant.namespace)}")
     phase, style = output.of_phase(grant.phase)
@@ -64,6 +76,9 @@ def described(grant: GrantView) -> Iterator[Line]:
     yield _pair("Asked by", f"{_party_name(request['requester'])}{_origin(request['origin'])}")
     yield _pair("Rules", ", ".join(f"{visible(rule['policy'])}/{visible(rule['rule'])}" for rule in request["rules"]))
     yield _pair("Unlocks", _unlocks(grant))
+    if others:
+        told = ", ".join(f"{visible(other.name)}{_until(other)}" for other in others)
+        yield _pair("Also lets it", told, "yellow")
     yield _pair("Binding", f"{visible(request['binding']['mode'])} {visible(grant.binding)}")
     for name in sorted(request.keys() - _KNOWN):
         yield _pair(visible(name), visible(json.dumps(request[name], sort_keys=True)))
@@ -75,12 +90,17 @@ def described(grant: GrantView) -> Iterator[Line]:
 
 
 def _call(grant: GrantView) -> Iterator[Line]:
-    items = grant.request.get("display")
-    if grant.request["binding"]["mode"] == "Scope":
+    items, binding = grant.request.get("display") or (), grant.request["binding"]
+    if binding["mode"] == "Scope":
         yield _pair("Call", "any call of this scope, whatever its arguments are", "yellow")
         return
+    members = binding.get("members")
+    if members is not None and ARGS_DIGEST not in members:
+        # The digest covers all members that there are.
+        yield _pair("Arguments", "none")
+    elif not items:
+        yield _pair("Arguments", "not shown", "yellow")
     if not items:
-        yield _pair("Call", "arguments: not shown", "yellow")
         return
     yield [("Call:", "bold")]
     width = max(len(rendered(item["name"])) for item in items)
@@ -98,16 +118,19 @@ def _reviews(grant: GrantView) -> Iterator[Line]:
             (f"{step.approvals} of {step.count}", done),
             (f" {visible(step.kind)}{groups}", ""),
         ]
+    counted = {entry["reviewer"]: entry.get("time") for entry in grant.status.get("counted") or ()}
     void = {entry["reviewer"] for entry in grant.status.get("voided") or ()}
     yield [("Reviews:", "bold"), ("" if grant.reviews else " none yet", "")]
     for review in grant.reviews:
         style = "green" if review["decision"] == "Approve" else "red"
         said = f": {visible(review['reason'])}" if review.get("reason") else ""
         lost = " (void: it does not count)" if review["reviewer"] in void else ""
+        since = counted.get(review["reviewer"])
+        when = f", counted {visible(since)}" if since else ""
         yield [
             (f"  {visible(review['reviewer'])} ", ""),
             (visible(review["decision"]), style),
-            (f" {visible(review['step'])}{said}{lost}", ""),
+            (f" {visible(review['step'])}{when}{said}{lost}", ""),
         ]
     if revocation := grant.raw["spec"].get("revocation"):
         said = f": {visible(revocation['reason'])}" if revocation.get("reason") else ""

@@ -203,6 +203,13 @@ class JudgedReview(Model):
     reviewer: Username
 
 
+class CountedReview(JudgedReview):
+    """A review that counts."""
+
+    time: Time | None = None
+    """When the operator counted it. A review cannot carry a time of its own that anybody could prove."""
+
+
 class UseRecord(Model):
     """One use of the grant."""
 
@@ -233,6 +240,7 @@ class Resolved(Model):
     ]
 
 
+CountedReviews = Annotated[list[CountedReview] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))]
 JudgedReviews = Annotated[list[JudgedReview] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))]
 
 
@@ -243,7 +251,7 @@ class ApprovalGrantStatus(Model):
     phase: Phase | None = None
     approved_time: Time | None = None
     not_after_time: Time | None = None
-    counted: JudgedReviews = None
+    counted: CountedReviews = None
     """Reviews that the operator saw under a proven guard."""
     voided: JudgedReviews = None
     """Reviews that cannot be shown to have passed the guard; they never count."""

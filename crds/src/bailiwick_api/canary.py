@@ -4,8 +4,9 @@ Holds: each guard has a probe; each probe is one that the operator's RBAC lets t
 guard's own message can only come from the guard.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from bailiwick_api import guards
@@ -15,6 +16,7 @@ from bailiwick_api.times import stamp
 
 _NIL_UID: Final = "00000000-0000-0000-0000-000000000000"
 _NOBODY: Final = "nobody"
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,25 @@ class Probe:
 def canary(installation: Installation, now: datetime) -> dict[str, Any]:
     """Return the grant that the probes aim at. It names a policy that does not exist, so it never approves anything."""
     return _grant(CANARY_GRANT, installation, now)
+
+
+def is_canary(grant: Mapping[str, Any]) -> bool:
+    """Tell whether a grant is the canary of some installation: by what it asks for, which approves nothing.
+
+    Not by its name alone: that would hide whatever somebody calls so.
+    """
+    spec, metadata = grant.get("spec"), grant.get("metadata")
+    request = spec.get("request") if isinstance(spec, Mapping) else None
+    return (
+        isinstance(metadata, Mapping)
+        and metadata.get("name") == CANARY_GRANT
+        and isinstance(request, Mapping)
+        and _timeless(request) == _timeless(_grant(CANARY_GRANT, Installation(), _EPOCH)["spec"]["request"])
+    )
+
+
+def _timeless(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in request.items() if name not in {"requester", "pendingUntilTime"}}
 
 
 def probes(installation: Installation, now: datetime) -> tuple[Probe, ...]:

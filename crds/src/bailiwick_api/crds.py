@@ -28,6 +28,7 @@ def endpoint_policies() -> dict[str, Any]:
             "categories": ["bailiwick"],
         },
         schema=structural(EndpointPolicy),
+        # Of a date kubectl prints how long ago it was, and of what is yet to come `<invalid>`.
         columns=[
             _column("Endpoint", ".spec.endpoint"),
             _column("Mode", ".spec.mode"),
@@ -35,7 +36,7 @@ def endpoint_policies() -> dict[str, Any]:
             _column("Accepted", ".status.conditions[?(@.type=='Accepted')].status"),
             _column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
             _column("Reason", ".status.conditions[?(@.type=='Accepted')].message", priority=1),
-            _column("Expires", ".spec.expireTime", kind="date"),
+            _column("Expires", ".spec.expireTime"),
             _column("Age", ".metadata.creationTimestamp", kind="date"),
         ],
         selectable=[".spec.endpoint", ".spec.mode"],
@@ -62,7 +63,7 @@ def approval_grants() -> dict[str, Any]:
             _column("Phase", ".status.phase"),
             _column("Uses", ".status.uses", kind="integer"),
             _column("Allowed", ".spec.request.maxUses", kind="integer"),
-            _column("Until", ".status.notAfterTime", kind="date"),
+            _column("Until", ".status.notAfterTime"),
             _column("Digest", ".spec.request.binding.digest", priority=1),
             _column("Requester", ".spec.request.requester.username", priority=1),
             _column("Reason", ".spec.request.reason", priority=1),

@@ -22,4 +22,10 @@ class Problem:
     def __str__(self) -> str:
         """Return `path:line:column: message`, without the position where there is none."""
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
-        return f"{place}: {self.message}"
+        return f"{place}: {self.message}" if place else self.message
+
+
+def place(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of an offset into a text, both from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1

@@ -51,6 +51,7 @@ class KeyKeeper:
         self._kube = kube
         self._rotation = rotation
         self._interval = interval
+        self._known = False
         self._path = f"/api/v1/namespaces/{installation.namespace}/secrets/{SIGNING_KEYS_SECRET}"
         self.problem: str | None = "not looked at yet"
         """What is wrong, for a person; None while the keys are as they should be."""
@@ -97,6 +98,7 @@ class KeyKeeper:
             return outcome.wake
         if not await self._write(stored, outcome.keys):
             return None
+        self._known = True
         before, after = ({key.kid for key in keys} for keys in (stored.keys, outcome.keys))
         for key in outcome.keys:
             if key.kid not in before:
@@ -121,14 +123,18 @@ class KeyKeeper:
             )
         data = answer.body.get("data")
         if KEYS_ENTRY not in (data or {}):
-            _LOG.warning(
-                "there are no signing keys: approval tokens shown until now are refused", secret=SIGNING_KEYS_SECRET
-            )
+            if self._known or data:
+                _LOG.warning(
+                    "there are no signing keys: approval tokens shown until now are refused", secret=SIGNING_KEYS_SECRET
+                )
+            else:
+                _LOG.info("there are no signing keys yet: making the first one", secret=SIGNING_KEYS_SECRET)
             return _Stored(answer.body, ())
         try:
             keys = read(data)
             for key in keys:
                 check(key)
+            self._known = True
         except UnreadableListError as error:
             _LOG.error(
                 "the signing keys cannot be read and are replaced: approval tokens shown until now are refused",

@@ -16,6 +16,7 @@ from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import Judged
 from bailiwick_operator.grants.controller import Granting
 from bailiwick_operator.grants.lookup import Resolver
+from bailiwick_operator.grants.pending import PendingGrants
 from bailiwick_operator.issuers import mapped
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
 from bailiwick_operator.loop.clock import Clock
@@ -52,6 +53,7 @@ class Reconciler:
         self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
         self.events: Final = Events(kube, settings.identity, now=clock.now)
         self.writer: Final = Writer(kube, self.events)
+        self.pending: Final = PendingGrants(clock.now)
         self._judging: Final = Judging(settings.budget, lambda: self.policies, self._policy_judged)
         # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
         self._looked: dict[Work, tuple[Key, datetime | None]] = {}
@@ -176,7 +178,9 @@ class Reconciler:
         self._queue.add(Work("EndpointPolicy", body["metadata"]["namespace"], endpointpolicy.endpoint_of(body)))
 
     def _grant_changed(self, body: Object) -> None:
-        self._queue.add(Work("ApprovalGrant", *key_of(body)))
+        key = key_of(body)
+        self.pending.changed(body, gone=self.grants.get(key) is None)
+        self._queue.add(Work("ApprovalGrant", *key))
 
     async def _look(self, work: Work) -> None:
         try:

@@ -1,14 +1,16 @@
 """`check` against policies in the cluster: the same answer as the decision point's, with what would unlock it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
 
+from bailiwick_engine.compile import acceptance
 from support import commandline
 from support.commandline import Ran
 from support.namespaces import Roles
+from support.objects import policy, rule, settings
 from support.pdp.tenant import OWNERS, Tenant
 
 Cli = Callable[..., Ran]
@@ -25,7 +27,7 @@ def readers(tenant: Tenant) -> None:
 @pytest.fixture
 def check(cli: Cli, tenant: Tenant) -> Callable[..., Ran]:
     def run(*arguments: str) -> Ran:
-        return cli("carol", "check", "--as", f"sa:{tenant.namespace}/agent", *arguments)
+        return cli("carol", "check", "--subject", f"sa:{tenant.namespace}/agent", *arguments)
 
     return run
 
@@ -52,15 +54,15 @@ def test_what_would_unlock_it_is_told(check: Cli) -> None:
 def test_an_approval_that_is_there_is_found(check: Cli, tenant: Tenant, cli: Cli) -> None:
     name = tenant.approved("customers.export", "found")
     # Only who may see the service account knows the uid that the approval is bound to.
-    ran = cli("admin", "check", "--as", f"sa:{tenant.namespace}/agent", "customers.export", "customer/found")
+    ran = cli("admin", "check", "--subject", f"sa:{tenant.namespace}/agent", "customers.export", "customer/found")
     assert (ran.code, name in ran.out) == (0, True), ran
     blind = check("customers.export", "customer/found")
     assert (blind.code, "existing approvals are left out" in blind.err) == (3, True), blind
 
 
-def test_impersonation_and_the_caller_are_told_apart(tenant: Tenant) -> None:
+def test_impersonation_and_the_subject_are_told_apart(tenant: Tenant) -> None:
     ran = commandline.run(
-        *("check", "--as", f"sa:{tenant.namespace}/agent", "--as", "carol", "--as-group", "crm-owners"),
+        *("check", "--subject", f"sa:{tenant.namespace}/agent", "--as", "carol", "--as-group", "crm-owners"),
         *("-n", tenant.namespace, "customers.list", "customer/1"),
         kubeconfig=tenant.cluster.kubeconfig("admin"),
     )
@@ -70,3 +72,28 @@ def test_impersonation_and_the_caller_are_told_apart(tenant: Tenant) -> None:
 def test_an_unknown_endpoint_names_those_that_there_are(check: Cli) -> None:
     ran = check("customers.list", "customer/1", "--endpoint", "other")
     assert (ran.code, "there are crm-api" in ran.err) == (2, True), ran
+
+
+@pytest.fixture
+def bare(tenant: Tenant) -> Iterator[None]:
+    """Two more endpoints, one whose settings nobody carries and one whose settings two policies carry."""
+    admin, space, rules = tenant.callers.admin, tenant.namespace, [rule(expireTime="2026-03-31T00:00:00Z")]
+    bodies = [policy(space, "bare", endpoint="bare")]
+    bodies += [
+        policy(space, name, endpoint="both", endpointSettings=settings(), rules=rules) for name in ("one", "two")
+    ]
+    for body in bodies:
+        assert admin.create(body).ok
+    yield
+    for body in bodies:
+        assert admin.delete(body).ok
+
+
+@pytest.mark.usefixtures("bare")
+def test_settings_that_nobody_carries_or_two_do_are_told_and_are_no_plain_denial(check: Cli) -> None:
+    ran = check("customers.list", "customer/1", "--endpoint", "bare")
+    assert (ran.code, f"error: {acceptance.unconfigured('bare')}" in ran.err) == (2, True), ran
+    ran = check("customers.list", "customer/1", "--endpoint", "both")
+    assert (ran.code, ran.out.splitlines()[0]) == (2, "deny  policy_invalid"), ran
+    assert f"error: the policy one: {acceptance.conflicted('both', ['two'])}" in ran.err
+    assert "warning: the policy two: spec.rules[0].expireTime: rule read expired at" in ran.err

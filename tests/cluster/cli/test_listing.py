@@ -11,10 +11,14 @@ from typing import Final
 import pytest
 import yaml
 
+from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_cli.cluster import grants_path
+from demo.ground import KUBECTL
 from support import commandline
 from support.commandline import PROGRAM, Ran
 from support.namespaces import Roles, rule
+from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant
 from support.waiting import until
 
@@ -120,6 +124,24 @@ def test_every_namespace_is_for_those_who_may_see_every_namespace(
     assert (refused.code, "cannot list resource" in refused.err) == (2, True), refused
 
 
+def test_what_the_operator_tries_the_guards_on_is_no_approval(tenant: Tenant, pdp: Bailiwick) -> None:
+    config, home = tenant.cluster.kubeconfig("admin"), pdp.installation.namespace
+    until(lambda: tenant.callers.admin.get(f"{grants_path(home)}/{CANARY_GRANT}").ok, "the canary is there")
+    for more in ((), ("-A",), ("-o", "json"), ("-o", "name"), ("--to-review",)):
+        ran = commandline.run("list", "-n", home, *more, kubeconfig=config)
+        assert (ran.code, CANARY_GRANT in ran.out) == (0, False), ran
+    assert commandline.run("show", CANARY_GRANT, "-n", home, kubeconfig=config).code == 0
+
+
+def test_kubectl_prints_times_that_are_yet_to_come(tenant: Tenant, grants: dict[str, str]) -> None:
+    config = tenant.cluster.kubeconfig("carol")
+    words = [str(KUBECTL), "--kubeconfig", str(config), "get", "agr", grants["usable"], "-n", tenant.namespace]
+    head, row = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    # By its place: a column without a value is only spaces.
+    until_when = row[head.index("UNTIL") :].split()[0]
+    assert until_when == tenant.grant(grants["usable"])["status"]["notAfterTime"]
+
+
 def test_an_empty_list_says_so_beside_the_data(tenant: Tenant) -> None:
     ran = commandline.run("list", "-n", "default", kubeconfig=tenant.cluster.kubeconfig("admin"))
     assert (ran.code, ran.out, ran.err) == (0, "", "No approvals found in default.\n")
@@ -196,5 +218,5 @@ def test_completion_is_silent_where_it_may_not_look(tenant: Tenant) -> None:
 def test_a_rule_of_ones_own_is_all_that_listing_takes(tenant: Tenant, cli: Cli, grants: dict[str, str]) -> None:
     Roles(tenant.callers.admin, tenant.namespace).give([rule(GROUP, APPROVAL_GRANTS, "list", "get")], "mallory")
     assert set(grants.values()) <= names_in(cli("mallory", "list", "--no-headers"))
-    refused = cli("mallory", "check", "--as", f"sa:{tenant.namespace}/agent", "customers.list", "customer/1")
+    refused = cli("mallory", "check", "--subject", f"sa:{tenant.namespace}/agent", "customers.list", "customer/1")
     assert (refused.code, ENDPOINT_POLICIES in refused.err) == (2, True), refused

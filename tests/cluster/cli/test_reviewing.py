@@ -11,6 +11,7 @@ from support import commandline
 from support.commandline import Ran
 from support.installing import accepted
 from support.namespaces import Roles, rule
+from support.objects import Object
 from support.pdp.tenant import Tenant
 from support.waiting import until
 
@@ -159,6 +160,30 @@ def test_who_is_not_of_the_group_is_refused_in_the_guards_words(tenant: Tenant, 
     assert (ran.code, "you are not in that group" in ran.err) == (2, True), ran
 
 
+@pytest.mark.parametrize(
+    ("who", "given", "missing"),
+    [
+        ("ivy", [rule(GROUP, APPROVAL_GRANTS, "get", "patch")], "the verb approve on endpointpolicies/crm-agent"),
+        (
+            "judy",
+            [rule(GROUP, ENDPOINT_POLICIES, "approve"), rule(GROUP, APPROVAL_GRANTS, "get")],
+            "the verb patch on approvalgrants/{name}",
+        ),
+    ],
+    ids=["no verb on the policy", "no verb on the grant"],
+)
+def test_who_lacks_a_right_is_told_which_before_anything_is_said_to_be_approved(
+    tenant: Tenant, cli: Cli, who: str, given: list[Object], missing: str
+) -> None:
+    name = opened(tenant, f"right-{who}")
+    Roles(tenant.callers.admin, tenant.namespace).give(given, who)
+    ran = cli("admin", "approve", name, *by_binding(tenant, name), "--as", who)
+    right = missing.format(name=name)
+    assert ran.code == 2, ran
+    assert f"error: {who} may not approve this: {right} in namespace {tenant.namespace} is missing" in ran.err
+    assert "Approve as" not in ran.err
+
+
 def test_who_may_not_see_grants_is_told_so(cli: Cli) -> None:
     ran = cli("carol", "approve", "agr-any", *WHY, "-n", "kube-system")
     assert (ran.code, 'User "carol" cannot get resource' in ran.err) == (2, True), ran
@@ -199,6 +224,33 @@ def test_revoking_tells_what_was_done_by_it_before(tenant: Tenant, cli: Cli) -> 
     ran = cli("carol", "revoke", name, "--reason", "too late")
     assert (ran.code, ran.out) == (0, f"approvalgrant.bailiwick.dev/{name} revoked\n"), ran
     assert ran.err.endswith(": 1 of 1 uses were made.\n"), ran
+
+
+def test_revoking_tells_what_still_lets_the_call_through(tenant: Tenant, cli: Cli) -> None:
+    request = (
+        "customers.rotate",
+        "customer/again",
+        "--endpoint",
+        "crm-api",
+        "--subject",
+        f"sa:{tenant.namespace}/agent",
+    )
+    names = []
+    for _ in range(2):
+        asked = cli("admin", "request", *request, "--reason", "twice", "--property", "env=prod")
+        names.append(asked.out.strip().rpartition("/")[2])
+        until(lambda: "resolved" in tenant.grant(names[-1]).get("status", {}), "it is resolved")
+        uid = tenant.grant(names[-1])["metadata"]["uid"]
+        assert cli("carol", "approve", names[-1], *WHY, "--yes", "--binding", uid).code == 0
+        until(lambda: tenant.phase(names[-1]) == "Active", "it is active")
+    shown = cli("carol", "show", names[0])
+    assert f"Also lets it: {names[1]}" in shown.out, shown
+    first = cli("carol", "revoke", names[0], "--reason", "over")
+    assert f"{names[1]} still lets such a call through" in first.err, first
+    assert f"kubectl bailiwick revoke {names[1]} -n {tenant.namespace}" in first.err
+    assert f"Also lets it: {names[1]}" in cli("carol", "show", names[0]).out
+    last = cli("carol", "revoke", names[1], "--reason", "over")
+    assert "still lets" not in last.err, last
 
 
 def test_revoking_what_waits_withdraws_it(tenant: Tenant, cli: Cli) -> None:

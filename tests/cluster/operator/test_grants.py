@@ -18,7 +18,8 @@ from unit.operator.cases import condition
 def test_an_approved_grant_is_active_for_its_window_and_then_lapses(operator: Operator, grants: Grants) -> None:
     body = grants.approved(windowSeconds=10)
     status = body["status"]
-    assert status["counted"] == [{"reviewer": "dave"}]
+    (counted,) = status["counted"]
+    assert (counted["reviewer"], counted["time"]) == ("dave", status["approvedTime"])
     assert condition(status, "Ready")["status"] == "True"
     began, ends = (datetime.fromisoformat(status[name]) for name in ("approvedTime", "notAfterTime"))
     assert (ends - began).total_seconds() == 10

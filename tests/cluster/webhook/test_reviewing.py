@@ -1,10 +1,13 @@
 """Whoever is asked for, or enforces, never approves: not at the review, and not when the reviews are counted again."""
 
+import json
+from datetime import UTC, datetime
 from typing import Final
 
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from demo.stack import DecisionPoint
 from localcluster.rest import Answer
 from support import injected
 from support.faultproxy import FaultProxy
@@ -37,6 +40,26 @@ def test_a_service_account_that_has_no_part_in_the_call_approves_it(tenant: Tena
     name = _approved_by(tenant, "robot", "robot")
     assert tenant.ask("customers.export", "robot").decision is True
     assert tenant.uses(name) == 1
+
+
+def test_the_record_of_a_use_tells_who_let_the_call_through_when_and_why(tenant: Tenant, behind: DecisionPoint) -> None:
+    name = _approved_by(tenant, "robot", "recorded", reason="ticket 7")
+    answer = tenant.ask("customers.export", "recorded")
+    assert answer.decision is True
+    (counted,) = tenant.grant(name)["status"]["counted"]
+    written = [json.loads(line) for line in behind.records.read_bytes().splitlines()]
+    (record,) = (one for one in written if one.get("evaluation_id") == answer.context["evaluation_id"])
+    assert record["grant"]["reviews"] == [
+        {
+            "reviewer": tenant.account("robot"),
+            "step": "crm-agent.export.robot",
+            "group": None,
+            "time": counted["time"],
+            "reason": "ticket 7",
+        }
+    ]
+    made = datetime.fromisoformat(tenant.grant(name)["metadata"]["creationTimestamp"])
+    assert made <= datetime.fromisoformat(counted["time"]) <= datetime.now(UTC)
 
 
 @pytest.mark.invariant(1)
@@ -83,9 +106,11 @@ def test_a_person_does_not_fill_the_step_of_a_system(tenant: Tenant) -> None:
     assert "a System step takes a service account" in answer.message
 
 
-def _review(tenant: Tenant, name: str, who: str) -> Answer:
+def _review(tenant: Tenant, name: str, who: str, **fields: object) -> Answer:
     stored = tenant.grant(name)
-    return tenant.callers(tenant.account(who)).patch(stored, adding_review(_entry(tenant, stored, who)), "json")
+    return tenant.callers(tenant.account(who)).patch(
+        stored, adding_review({**_entry(tenant, stored, who), **fields}), "json"
+    )
 
 
 def _entry(tenant: Tenant, stored: Object, who: str) -> Object:
@@ -98,9 +123,9 @@ def _entry(tenant: Tenant, stored: Object, who: str) -> Object:
     }
 
 
-def _approved_by(tenant: Tenant, who: str, resource: str) -> str:
+def _approved_by(tenant: Tenant, who: str, resource: str, **fields: object) -> str:
     name = tenant.opened("customers.export", resource)
-    accepted(_review(tenant, name, who))
+    accepted(_review(tenant, name, who, **fields))
     until(lambda: tenant.phase(name) == "Active", f"{name} is active")
     tenant.await_known(lambda said: said.decision is True, "customers.export", resource)
     return name

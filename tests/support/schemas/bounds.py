@@ -192,6 +192,7 @@ status.approvedTime                                      time
 status.notAfterTime                                      time
 status.counted                                           list 0..20 by reviewer
 status.counted[].reviewer                              ! text 1..512
+status.counted[].time                                    time
 status.voided                                            list 0..20 by reviewer
 status.voided[].reviewer                               ! text 1..512
 status.resolved                                          object

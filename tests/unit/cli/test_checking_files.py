@@ -27,7 +27,7 @@ def check(tmp_path: Path) -> Check:
         given: dict[str, Any] = {"rules": rules or [ALLOWED, gated_rule()], "endpointSettings": settings(), **spec}
         file = tmp_path / "policies.yaml"
         file.write_text(yaml.safe_dump(policy("crm", **given)), encoding="utf-8")
-        return commandline.run("check", "--as", AGENT, *arguments, "-f", str(file), env={"KUBECONFIG": "/nowhere"})
+        return commandline.run("check", "--subject", AGENT, *arguments, "-f", str(file), env={"KUBECONFIG": "/nowhere"})
 
     return run
 
@@ -35,8 +35,8 @@ def check(tmp_path: Path) -> Check:
 @pytest.mark.parametrize(
     ("arguments", "code", "effect", "reason"),
     [
-        (("customers.list", "customer/1", "--context", "count=3"), 0, "allow", "allowed"),
-        (("customers.list", "customer/1", "--context", "count=9"), 1, "deny", "condition_false"),
+        (("customers.list", "customer/1", "--call-context", "count=3"), 0, "allow", "allowed"),
+        (("customers.list", "customer/1", "--call-context", "count=9"), 1, "deny", "condition_false"),
         (("customers.list", "customer/1"), 1, "deny", "condition_error"),
         (("customers.export", "customer/1"), 3, "approvalRequired", "approval_required"),
         (("customers.unheard", "customer/1"), 1, "deny", "no_rule"),
@@ -51,7 +51,7 @@ def test_effect_reason_and_exit_code_go_together(
 
 
 def test_the_nearest_miss_says_what_would_have_to_be_otherwise(check: Check) -> None:
-    ran = check("customers.list", "customer/1", "--context", "count=9")
+    ran = check("customers.list", "customer/1", "--call-context", "count=9")
     assert "read: condition few does not hold; wanted: context.count < 5 (only a few)" in ran.out
     assert "Then the call would be allowed." in ran.out
 
@@ -59,7 +59,7 @@ def test_the_nearest_miss_says_what_would_have_to_be_otherwise(check: Check) -> 
 def test_arguments_and_properties_reach_the_conditions(check: Check) -> None:
     expression = "context.args.replicas == 3 && resource.properties.env == 'prod' && context.intent == 'support'"
     rules = [rule(conditions=[{"name": "all", "expression": expression}])]
-    given = ("--arg", "replicas=3", "--property", "env=prod", "--context", "intent=support")
+    given = ("--arg", "replicas=3", "--property", "env=prod", "--call-context", "intent=support")
     assert check("customers.list", "customer/1", *given, rules=rules).code == 0
     assert check("customers.list", "customer/1", *given[:4], rules=rules).code == 1
 
@@ -75,16 +75,14 @@ def test_how_to_ask_for_an_approval_is_told(check: Check) -> None:
     )
     given = ("customers.export", "customer/a b", "--property", "env=prod", "--property", "other=1")
     told = check(*given, rules=[scoped]).err
-    asking = (
-        f"request customers.export 'customer/a b' -n crm --endpoint crm-api --for {AGENT} --property env=prod --reason"
-    )
-    assert f"  kubectl bailiwick {asking} TEXT" in told
+    asking = f"request customers.export 'customer/a b' -n crm --endpoint crm-api --subject {AGENT} --property env=prod"
+    assert f"  kubectl bailiwick {asking} --reason TEXT" in told
 
 
 def test_a_reader_who_has_read_enough_is_no_failure(tmp_path: Path) -> None:
     file = tmp_path / "policies.yaml"
     file.write_text(yaml.safe_dump(policy("crm", rules=[ALLOWED], endpointSettings=settings())), encoding="utf-8")
-    words = ["check", "--as", AGENT, "customers.unheard", "customer/1", "-f", str(file), "-o", "json"]
+    words = ["check", "--subject", AGENT, "customers.unheard", "customer/1", "-f", str(file), "-o", "json"]
     with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -95,13 +93,14 @@ def test_a_reader_who_has_read_enough_is_no_failure(tmp_path: Path) -> None:
 def test_a_policy_that_does_not_compile_is_told_and_denies(check: Check) -> None:
     broken = rule(conditions=[{"name": "bad", "expression": "context.count <"}])
     ran = check("customers.list", "customer/1", rules=[broken])
-    assert (ran.code, ran.out.splitlines()[0]) == (1, "deny  policy_invalid"), ran
-    assert ran.err.startswith("warning: the policy crm-agent is broken: spec.rules[0].conditions[0].expression:1:")
+    assert (ran.code, ran.out.splitlines()[0]) == (2, "deny  policy_invalid"), ran
+    assert "policies.yaml:16:34: spec.rules[0].conditions[0].expression: " in ran.err
+    assert ran.err.endswith("; this denies its subjects on crm/crm-api\n")
 
 
 def test_an_endpoint_without_settings_is_denied(check: Check) -> None:
     ran = check("customers.export", "customer/1", endpointSettings=None)
-    assert ran.code == 1, ran
+    assert (ran.code, ran.out.splitlines()[0]) == (2, "deny  endpoint_unconfigured"), ran
 
 
 def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) -> None:
@@ -111,8 +110,8 @@ def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) ->
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(yaml.safe_dump(content), encoding="utf-8")
     (tmp_path / "notes.txt").write_text("spec: [", encoding="utf-8")
-    call = ("customers.list", "customer/1", "--context", "count=3")
-    ran = commandline.run("check", "--as", AGENT, *call, "-f", str(tmp_path))
+    call = ("customers.list", "customer/1", "--call-context", "count=3")
+    ran = commandline.run("check", "--subject", AGENT, *call, "-f", str(tmp_path))
     assert (ran.code, ran.out.splitlines()[0]) == (0, "allow  allowed"), ran
 
 
@@ -121,13 +120,14 @@ def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) ->
     [
         ("spec: [", ":1:"),
         ("a: 1\na: 2\n", ":2:1: "),
-        ("kind: ConfigMap\n", "no EndpointPolicy there"),
+        ("kind: ConfigMap\n", ":1:1: apiVersion: "),
+        ("apiVersion: v1\nkind: ConfigMap\n", "no EndpointPolicy there"),
     ],
 )
 def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(text, encoding="utf-8")
-    ran = commandline.run("check", "--as", AGENT, "customers.list", "customer/1", "-f", str(file))
+    ran = commandline.run("check", "--subject", AGENT, "customers.list", "customer/1", "-f", str(file))
     assert (ran.code, said in ran.err, "Traceback" in ran.err) == (2, True, False), ran
 
 
@@ -136,7 +136,13 @@ def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: s
     [
         (("customers.list", "customer"), "write it as TYPE/ID"),
         (("customers.list", "customer/1", "--arg", "x"), "write it as NAME=VALUE"),
-        (("customers.list", "customer/1", "--as", "sa:other/one"), "say once whom the call is of"),
+        (("customers.list", "customer/1", "--as", "sa:other/one"), "say with --subject whom the call is of"),
+        (("customers.list", "customer/1", "--as", "carol"), "-f asks no cluster, so leave --as away"),
+        (("customers.list", "customer/1", "--as-group", "owners"), "-f asks no cluster, so leave --as-group away"),
+        (("customers.list", "customer/1", "--context", "prod"), "-f asks no cluster, so leave --context away"),
+        (("customers.list", "customer/1", "--context", "count=3"), "is written --call-context NAME=VALUE"),
+        (("customers.list", "customer/1", "--call-context", "tenant"), "write it as NAME=VALUE"),
+        (("customers.list", "customer/1", "--subject", "carol"), "write it as sa:NAMESPACE/NAME"),
         (("customers.list", "customer/1", "--endpoint", "other"), "there are crm-api"),
     ],
 )
@@ -158,6 +164,6 @@ def test_a_policy_that_is_over_budget_denies_and_says_by_how_much(check: Check) 
         for place in range(2)
     ]
     ran = check("customers.list", "customer/1", rules=[*rules, rule("plain")])
-    assert (ran.code, ran.out.splitlines()[0].split()) == (1, ["deny", "policy_invalid"])
-    assert "warning: the policy crm-agent is over budget: the policy takes" in ran.err
+    assert (ran.code, ran.out.splitlines()[0].split()) == (2, ["deny", "policy_invalid"])
+    assert "spec: OverBudget: the policy takes" in ran.err
     assert "and a policy may take 16.0 MiB, so that it is over by" in ran.err

@@ -1,5 +1,8 @@
 """Help is quick, whole, and written as people call the plugin."""
 
+import json
+import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -10,6 +13,7 @@ import pytest
 from bailiwick_cli import listing, main
 from bailiwick_cli.flags import COMMANDS
 from support import commandline
+from support.pages import DOCS
 
 HEAVY: Final = (
     *("kubernetes", "urllib3", "yaml", "rich", "msgspec", "cel_expr_python"),
@@ -44,6 +48,35 @@ def test_every_command_has_examples_and_kubectls_flags(name: str) -> None:
     assert f"\n    kubectl bailiwick {name} " in ran.out
     for flag in ("--namespace", "-n", "--context", "--kubeconfig", "--as", "--as-group", "--request-timeout"):
         assert flag in ran.out, flag
+
+
+def examples(name: str) -> list[list[str]]:
+    """Return the examples of a command's help as words, without `kubectl bailiwick`."""
+    _, _, text = commandline.run(name, "--help").out.partition("Examples:\n")
+    lines = text.split("\n\n")[0].replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[2:] for line in lines if line.strip()]
+
+
+def shipped(namespace: str) -> str:
+    folder = {"crm": "crm", "vault": "secrets"}[namespace]
+    return str(DOCS.parent / "examples" / folder / "policy.yaml")
+
+
+def test_the_examples_of_a_check_are_decided_by_policies_that_are_shipped() -> None:
+    for words in examples("check"):
+        call = words[: words.index("-f")] if "-f" in words else words
+        ran = commandline.run(*call, "-f", shipped(call[call.index("-n") + 1]), "-o", "json")
+        said = json.loads(ran.out or "{}")
+        assert said.get("reason") in {"allowed", "approval_required"}, ran
+
+
+def test_the_examples_of_a_request_are_of_a_rule_that_can_be_asked_for_beforehand() -> None:
+    for _, action, resource, *flags in examples("request"):
+        given = dict(zip(flags[::2], flags[1::2], strict=True))
+        named = [word for flag in ("--subject", "--endpoint", "-n") for word in (flag, given[flag])]
+        ran = commandline.run("check", action, resource, *named, "-f", shipped(given["-n"]))
+        assert "Ask for it beforehand with:" in ran.err, ran
+        assert re.fullmatch("INC-[0-9]+( .*)?", given["--reason"])
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["sa:agents/crm", "sa:agents:crm", "system:serviceaccount:agents:crm"])
 def test_a_service_account_has_one_name(text: str) -> None:
-    assert service_account(text, "--for") == "system:serviceaccount:agents:crm"
+    assert service_account(text, "--subject") == "system:serviceaccount:agents:crm"
 
 
 @pytest.mark.parametrize("text", ["agents/crm", "sa:crm", "sa:/crm", "sa:a/b/c", "carol"])
 def test_what_is_no_service_account_is_refused(text: str) -> None:
     with pytest.raises(CliError, match="sa:NAMESPACE/NAME"):
-        service_account(text, "--for")
+        service_account(text, "--subject")
 
 
 def test_an_id_may_hold_slashes() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from bailiwick_cli.listing import row
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Table, document, rendered
 from bailiwick_cli.showing import described
-from unit.cli.cases import review, stored, view
+from unit.cli.cases import DIGEST, at, review, stored, view
 
 # A terminal's escape, a bidi override, a zero-width space, a line break, what rich would take for markup.
 NASTY = "a\x1b[2J\u202eb\u200bc\n[red]d[/red] :smile: \\"
@@ -66,6 +67,15 @@ def test_a_reviewers_reason_is_escaped() -> None:
     assert f"dave Approve crm-agent.export.owner: {SHOWN}" in out.getvalue()
 
 
+def test_a_review_that_counts_has_the_time_when_it_was_counted() -> None:
+    out = io.StringIO()
+    status = {"counted": [{"reviewer": "dave", "time": at(-30)}, {"reviewer": "erin"}]}
+    output.write(described(view(review("dave", reason="agreed"), review("erin"), status=status)), out)
+    lines = out.getvalue().splitlines()
+    assert f"  dave Approve crm-agent.export.owner, counted {at(-30)}: agreed" in lines
+    assert "  erin Approve crm-agent.export.owner" in lines
+
+
 def test_what_the_decision_point_escaped_is_not_escaped_again() -> None:
     # As the decision point renders a value, and as somebody else would write it.
     assert rendered("C:\\\\temp \\u202e") == "C:\\\\temp \\u202e"
@@ -81,7 +91,28 @@ def test_nothing_is_cut_or_wrapped() -> None:
 
 def test_a_scope_and_a_call_without_arguments_say_what_is_not_shown() -> None:
     assert "any call of this scope" in shown(binding={"mode": "Scope"}, display=None)
-    assert "arguments: not shown" in shown(display=None)
+    assert "Arguments:    not shown" in shown(display=None)
+
+
+CALLS: dict[str, tuple[list[str] | None, list[dict[str, str]] | None, list[str]]] = {
+    "neither arguments nor anything else": ([], None, ["none"]),
+    "no arguments but another member": (["tenant"], [{"name": "context.tenant", "value": "t"}], ["none"]),
+    "no arguments, in a display that is empty": ([], [], ["none"]),
+    "arguments that are shown": (["args_digest"], [{"name": "args.a", "value": "1"}], []),
+    "arguments that are empty": (["args_digest"], [{"name": "args", "value": "{}"}], []),
+    "arguments that nobody sees": (["args_digest"], [{"name": "args", "value": "not shown"}], []),
+    "arguments that the policy does not show": (["args_digest"], [], ["not shown"]),
+    "an older grant, of which nobody can tell": (None, None, ["not shown"]),
+}
+
+
+@pytest.mark.parametrize(("members", "display", "told"), CALLS.values(), ids=CALLS)
+def test_a_call_without_arguments_is_not_one_whose_arguments_are_hidden(
+    members: list[str] | None, display: list[dict[str, str]] | None, told: list[str]
+) -> None:
+    binding = {"mode": "Exact", "digest": DIGEST} | ({} if members is None else {"members": members})
+    text = shown(binding=binding, display=display)
+    assert re.findall(r"^Arguments: +(.*)$", text, re.MULTILINE) == told
 
 
 def test_a_table_is_one_line_for_each_grant_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:

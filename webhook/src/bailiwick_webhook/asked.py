@@ -25,7 +25,9 @@ class Asked(msgspec.Struct, frozen=True):
     `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.
     `reason`: why an approval is asked for, in the requester's own words. `key`: ARAP's Idempotency-Key.
     `token`: the approval token that was shown. `late`: the denial that a request for approval follows is over, so only
-    what was asked for before is told. `large`: the body was, so that deciding it may take long.
+    what was asked for before is told. `large`: the body was, so that deciding it may take long. `item`: the place in a
+    batch. Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one
+    when the body is sent again.
     """
 
     call: Call
@@ -38,3 +40,4 @@ class Asked(msgspec.Struct, frozen=True):
     token: ShownToken | None = None
     late: bool = False
     large: bool = False
+    item: int | None = None

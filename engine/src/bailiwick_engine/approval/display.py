@@ -164,6 +164,8 @@ def _reads_as_json(text: str) -> bool:
 
 def visible(text: str) -> str:
     r"""Escape control, bidi and other invisible characters as \uXXXX, so that what is read is what is there."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
     return "".join(
         character
         if character.isprintable() and character != "\\" and character not in _UNSEEN

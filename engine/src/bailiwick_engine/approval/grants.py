@@ -242,8 +242,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circ
         return Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
     barred = quorum.excluded(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
-    counted = {judged.reviewer for judged in grant.status.counted or ()}
-    counted -= {judged.reviewer for judged in grant.status.voided or ()}
+    counted = quorum.counted_reviewers(grant.status)
     tally = quorum.tally(
         grant.request,
         [review for review in grant.reviews if review.reviewer in counted],

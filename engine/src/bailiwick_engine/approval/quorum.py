@@ -5,9 +5,10 @@ Holds: one person counts once and fills one step; an eligible Deny is final; who
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_api.approvalgrant import GrantStep, Request, Resolved, Review
+from bailiwick_api.approvalgrant import ApprovalGrantStatus, GrantStep, Request, Resolved, Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,12 @@ class Quorum:
     def met(self) -> bool:
         """Every step has its approvals and nobody denied."""
         return self.denied_by is None and all(step.approvals >= step.needed for step in self.steps)
+
+
+def counted_reviewers(status: ApprovalGrantStatus) -> dict[str, datetime | None]:
+    """Return who wrote a review that the operator counted, and when it did that; None where it did not say when."""
+    void = {judged.reviewer for judged in status.voided or ()}
+    return {one.reviewer: one.time for one in status.counted or () if one.reviewer not in void}
 
 
 def excluded(request: Request, resolved: Resolved | None = None) -> frozenset[str]:

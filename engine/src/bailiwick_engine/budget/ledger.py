@@ -7,11 +7,12 @@ namespace that keeps within its fair share never loses to one that does not.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from bailiwick_engine.budget.footprint import Footprint
+from bailiwick_engine.budget.footprint import Footprint, footprint_steps
 from bailiwick_engine.steps import Steps, whole
 
 MIB: Final = 1024 * 1024
@@ -49,6 +50,14 @@ class Claim(NamedTuple):
     created: str
     name: str
     print: Footprint
+
+
+def claim_steps(obj: Mapping[str, Any]) -> Steps[Claim]:
+    """Return what a stored policy asks for, in steps."""
+    metadata = obj["metadata"]
+    made = yield from footprint_steps(obj.get("spec"))
+    created = metadata.get("creationTimestamp")
+    return Claim(created if isinstance(created, str) else "", metadata["name"], made)
 
 
 class Excess(NamedTuple):

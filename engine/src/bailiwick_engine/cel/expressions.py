@@ -14,14 +14,18 @@ from weakref import WeakValueDictionary
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
-from bailiwick_engine.cel import hints
+from bailiwick_api import timezones
+from bailiwick_engine.cel import hints, zones
 from bailiwick_engine.cel.closures import Closure, DeferredError, FailedError, closure
 from bailiwick_engine.cel.cost.estimate import Cost, Path, outermost, without_inner
 from bailiwick_engine.cel.cost.judge import Costing
 from bailiwick_engine.cel.inputs import NUL, Inputs
-from bailiwick_engine.cel.tree import tree
+from bailiwick_engine.cel.tree import positions, tree
 from bailiwick_engine.cel.values import SAFE
-from bailiwick_engine.problem import Problem
+from bailiwick_engine.problem import Problem, place
+
+# Before the library is asked for the first zone: it looks where this says.
+timezones.provide()
 
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 ROOTS: Final = ("subject", "actor", "action", "resource", "context")
@@ -38,6 +42,8 @@ _NOW = re.compile(r"\bnow\b")
 # Each of these doubles what stands before it while the library parses, so that a chain of them takes for ever.
 _DOUBLING = re.compile(r"\boptM|\boptF")
 _MOST_DOUBLING: Final = 6
+# Of one expression: nobody reads more, and each is looked at for what was meant.
+_MOST_PROBLEMS: Final = 20
 # Values of these types, and lists and maps of them, are bound again as what they are, whatever type was declared.
 _UNTYPED: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "DYN", "LIST", "MAP"})
 _TYPE_NAME = re.compile(r"[A-Za-z_.]+")
@@ -94,6 +100,9 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
     if variables and all(_untyped(kind) for kind in variables.values()):
         program = _BARE.deserialize(serialized)
     node = tree(serialized)
+    if (literal := zones.unknown(node, text)) is not None:
+        line, column = place(text, positions(serialized).get(literal.at, 0))
+        return (Problem(path, zones.message(str(literal.value)), line, column),)
     own = Costing(ROOTS)
     cost = own.cost(node, (), serialized, text, path) if not uses else None
     if isinstance(cost, Problem):
@@ -127,10 +136,12 @@ def _problems(error: str, text: str, path: str, names: Sequence[str]) -> tuple[P
     found = _POSITION.findall(error)
     if not found:
         return (Problem(path, error.splitlines()[0], 1, 1),)
-    return tuple(
-        Problem(path, message + hints.of_message(text, message, names), int(line), int(column))
-        for line, column, message in found
-    )
+    told = [
+        Problem(path, hints.of_message(text, message, names, int(line), int(column)), int(line), int(column))
+        for line, column, message in found[:_MOST_PROBLEMS]
+    ]
+    # Of a macro that is misspelled the library first misses the names that it would have bound.
+    return tuple(sorted(told, key=lambda problem: problem.message.startswith("unknown name ")))
 
 
 _SCALARS: Final = frozenset({str, float, type(None)})

@@ -1,6 +1,7 @@
-"""Hints: what to write instead of an expression that does not compile.
+"""Hints: what is wrong with an expression, and what to write instead, in words for whoever wrote it.
 
-Holds: a hint is only added to what the CEL library says, and never replaces it; none is better than a wrong one.
+Holds: pure; what the CEL library says is retold only where it is plain what it means, and kept otherwise; no hint is
+better than a wrong one.
 """
 
 import re
@@ -8,10 +9,15 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Final
 
+from bailiwick_engine.cel.cost.functions import FUNCTIONS
+
 _SHOWN: Final = 80
+_LONGEST_WORD: Final = 64
 _CHAIN: Final = re.compile(r"[\w.?'\"\[\]()-]+")
 _UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
-_OPERANDS: Final = re.compile(r"'_(==|!=|<|<=|>|>=)_' applied to '\((.*), (.*)\)'")
+_OVERLOAD: Final = re.compile(r"found no matching overload for '([^']*)' applied to '\((.*)\)'")
+_RESERVED: Final = re.compile(r"reserved identifier: (\w+)")
+_CONTAINER: Final = " (in container '')"
 _LITERALS: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _SPELLINGS: Final = (
     (re.compile(r"\band\b"), "and is written &&"),
@@ -19,6 +25,54 @@ _SPELLINGS: Final = (
     (re.compile(r"\bnot\b"), "not is written !"),
     (re.compile(r"(?<![=!<>])=(?!=)"), "equality is written =="),
 )
+_SYNTAX: Final = (
+    (re.compile(r"token recognition error at: '([\"'].*)"), "a text that begins here has no closing quote"),
+    (re.compile(r"missing '(.+)' at '<EOF>'"), r"\1 is missing at the end"),
+    (re.compile(r"missing '(.+)' at '(.+)'"), r"\1 is missing before \2"),
+    (re.compile(r"(?:mismatched|extraneous) input '<EOF>'.*"), "the expression ends too early"),
+    (re.compile(r"token recognition error at: '(.*)'"), r"'\1' has no meaning here"),
+    (re.compile(r"(?:mismatched|extraneous) input '(.+?)' expecting.*"), r"'\1' is not expected here"),
+    (re.compile(r"no viable alternative at input '(.*)'"), r"'\1' is not expected here"),
+)
+_MACROS: Final = {
+    "has": "has(context.a)",
+    **dict.fromkeys(("all", "exists", "exists_one", "map", "filter"), "context.list.exists(x, x == 1)"),
+    **dict.fromkeys(("optMap", "optFlatMap"), "context.?a.optMap(x, x + 1)"),
+}
+_METHODS: Final = frozenset(name for name in FUNCTIONS if name.isidentifier()) - {
+    *("type", "dyn", "string", "bytes", "int", "uint", "double", "bool", "timestamp", "duration")
+}
+_CALLABLE: Final = (*sorted({name for name in FUNCTIONS if name.isidentifier()} | _MACROS.keys()),)
+_OBJECTS: Final = {
+    "subject": "subject.id",
+    "actor": "actor.id",
+    "action": "action.name",
+    "resource": "resource.id",
+    "context": "context.name",
+}
+_OPERATORS: Final = re.compile(r"@?_?([^_@].*?)_?\Z")
+_TYPES: Final = {
+    "dyn": "a value of the call",
+    "int": "a whole number",
+    "uint": "an unsigned number",
+    "double": "a number",
+    "bool": "true or false",
+    "string": "a text",
+    "bytes": "bytes",
+    "null_type": "null",
+    "type": "a type",
+    "google.protobuf.Timestamp": "a time",
+    "google.protobuf.Duration": "a duration",
+}
+
+
+def meant(word: str, names: Collection[str]) -> str:
+    """Return the question whether one of the names is meant; empty where none is like the word."""
+    if len(word) > _LONGEST_WORD:
+        return ""
+    folded = {name.casefold(): name for name in names}
+    near = get_close_matches(word.casefold(), list(folded), n=1)
+    return f"; did you mean {folded[near[0]]}?" if near else ""
 
 
 def of_type(text: str, kind: str) -> str:
@@ -32,28 +86,91 @@ def of_type(text: str, kind: str) -> str:
     return f"compare it, for example with `== true`: {example}" + (f" ({why})" if why else "")
 
 
-def of_message(text: str, message: str, names: Collection[str]) -> str:
-    """Return what to write instead, after what the library says of a text; empty where that is not clear."""
+def of_message(text: str, message: str, names: Collection[str], line: int = 1, column: int = 1) -> str:
+    """Return what is wrong with a text, from what the library says of this line and column of it."""
     if (found := _UNDECLARED.search(message)) is not None:
-        return _undeclared(found[1], names)
-    if (found := _OPERANDS.search(message)) is not None:
-        return f"; both sides must be of one type, here {found[2]} and {found[3]}: write one of them as the other's"
+        lines = text.split("\n")
+        called = line <= len(lines) and lines[line - 1][column - 1 : column] == "("
+        return _unknown_function(found[1]) if called else _unknown_name(found[1], names)
+    if (found := _OVERLOAD.search(message)) is not None:
+        return _mistyped(text, found[1], _split(found[2]))
     if "Syntax error" in message:
-        outside = _LITERALS.sub("", text)
-        told = [spelling for pattern, spelling in _SPELLINGS if pattern.search(outside)]
-        return f"; {', '.join(told)}" if told else ""
-    return ""
+        return _syntax(text, message.partition("Syntax error: ")[2])
+    if (found := _RESERVED.search(message)) is not None:
+        return f"{found[1]} is a word that CEL keeps for itself"
+    if message.startswith("has() argument"):
+        return "has() takes a member, as in has(context.a)"
+    return message.replace(_CONTAINER, "")
 
 
-def _undeclared(name: str, names: Collection[str]) -> str:
+def _unknown_function(name: str) -> str:
+    if name in _MACROS:
+        return f"{name} is not used so: write it as in {_MACROS[name]}"
+    if name in _METHODS:
+        return f"{name} is called on a value: write it as in context.a.{name}(...)"
+    return f"unknown function {name}{meant(name, _CALLABLE)}"
+
+
+def _unknown_name(name: str, names: Collection[str]) -> str:
     first, _, rest = name.partition(".")
     if first == "variables":
         declared = [one.partition(".")[2] for one in names if one.startswith("variables.")]
-        near = get_close_matches(rest.partition(".")[0], declared, n=1)
-        meant = f"did you mean variables.{near[0]}?" if near else ""
-        return f"; {meant or 'a variable is declared in spec.variables, before it is used'}"
+        word = rest.partition(".")[0]
+        if word in declared:
+            return f"unknown variable {word}; write variables.{word} in one piece"
+        near = meant(word, declared).replace("did you mean ", "did you mean variables.")
+        return f"unknown variable {word}{near or '; a variable is declared in spec.variables, before it is used'}"
     roots = [one for one in names if "." not in one]
-    near = get_close_matches(name, roots, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; a condition can name {', '.join(roots)} and variables, and a text stands in quotes"
+    listed = f"; a condition can name {', '.join(roots)} and variables; write a text in quotes"
+    return f"unknown name {first}{meant(first, roots) or listed}"
+
+
+def _mistyped(text: str, function: str, kinds: list[str]) -> str:
+    named = [_kind(kind) for kind in kinds]
+    operator = _OPERATORS.sub(r"\1", function)
+    if operator == "in":
+        return f"in looks for a value in a list or an object, and here stands {named[-1]} behind it"
+    if function.isidentifier() and not function.startswith("_"):
+        return f"{operator} does not take what it is given here: {', '.join(named)}"
+    told = f"'{operator}' does not take {' and '.join(named)}"
+    outside = _LITERALS.sub("", text)
+    if any(kind.startswith("map(") for kind in kinds) and "null_type" not in kinds:
+        roots = [root for root in _OBJECTS if re.search(rf"(?<![.\w]){root}\b(?!\s*[.\[])", outside)]
+        if roots:
+            return f"{told}: {roots[0]} is an object, so compare a member of it, as in {_OBJECTS[roots[0]]}"
+    if {*kinds} == {"int", "double"}:
+        return f"{told}: write the whole number with a point, as in 1.0"
+    if "google.protobuf.Timestamp" in kinds and "string" in kinds:
+        return f"{told}: write a time as timestamp('2027-03-31T00:00:00Z')"
+    return f"{told}: both sides must be of one type"
+
+
+def _split(kinds: str) -> list[str]:
+    """Split types at the commas that stand in no parentheses."""
+    found, depth = [""], 0
+    for character in kinds:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return [kind.strip() for kind in found]
+
+
+def _kind(kind: str) -> str:
+    if kind in _TYPES:
+        return _TYPES[kind]
+    for beginning, told in (("map(", "an object"), ("list(", "a list"), ("optional_type(", "an optional value")):
+        if kind.startswith(beginning):
+            return told
+    return kind
+
+
+def _syntax(text: str, message: str) -> str:
+    outside = _LITERALS.sub("", text)
+    told = [spelling for pattern, spelling in _SPELLINGS if pattern.search(outside)]
+    hint = f"; {', '.join(told)}" if told else ""
+    for pattern, said in _SYNTAX:
+        if (found := pattern.fullmatch(message)) is not None:
+            return f"syntax error: {found.expand(said)}{hint}"
+    return f"syntax error: {message}{hint}"

@@ -115,6 +115,24 @@ def tree(serialized: bytes) -> Node:
         return Other()
 
 
+def walk(node: Node) -> Iterator[Node]:
+    """Yield a node and all that is below it."""
+    yield node
+    match node:
+        case Select(operand):
+            parts: tuple[Node, ...] = (operand,)
+        case Invocation(_, target, arguments):
+            parts = arguments if target is None else (target, *arguments)
+        case Sequence(parts) | Entries(parts):
+            pass
+        case Comprehension():
+            parts = (node.range, node.initial, node.condition, node.step, node.result)
+        case _:
+            parts = ()
+    for part in parts:
+        yield from walk(part)
+
+
 def positions(serialized: bytes) -> Mapping[int, int]:
     """Return where the nodes of a serialized expression begin: offsets into its text, in code points, by `at`."""
     found: dict[int, int] = {}

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bailiwick_engine.budget.ledger import MIB, Excess, Limit
+from bailiwick_engine.compile.checks import Expiry, expiries
 from bailiwick_engine.compile.policies import compilation_steps, parse_steps
 from bailiwick_engine.compile.reviewers import NOBODY, People, people_of, unmapped
 from bailiwick_engine.policy.model import PolicyRef
@@ -44,6 +45,7 @@ class Judged:
     suspend: bool = False
     expire_time: datetime | None = None
     people: People = NOBODY
+    expiries: tuple[Expiry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def judge_steps(ref: PolicyRef, spec: object) -> Steps[Judged]:
         parsed.suspend,
         parsed.expire_time,
         people_of(parsed),
+        expiries(parsed),
     )
 
 
@@ -102,12 +105,27 @@ def refusal(judged: Judged, endpoint: str, around: Around, *, carries: bool) -> 
     if carries and around.others:
         return Refusal(
             Why.CONFLICTED,
-            f"endpointSettings of {endpoint} stand in {named(around.others)} too: exactly one policy of an"
-            " endpoint carries them, and until then the endpoint denies everything",
+            conflicted(endpoint, around.others),
         )
     if (wrong := unmapped(judged.people, around.principals, around.issuers)) is not None:
         return Refusal(Why.UNMAPPED, wrong)
     return None
+
+
+def conflicted(endpoint: str, others: Collection[str]) -> str:
+    """Return what is told of a policy that carries settings which these policies carry too."""
+    return (
+        f"endpointSettings of {endpoint} stand in {named(others)} too: exactly one policy of an"
+        " endpoint carries them, and until then the endpoint denies everything"
+    )
+
+
+def unconfigured(endpoint: str) -> str:
+    """Return what is told of an endpoint whose settings no policy carries."""
+    return (
+        f"no policy of {endpoint} carries spec.endpointSettings, so nobody may ask about it: add"
+        " endpointSettings.enforcers to exactly one of them"
+    )
 
 
 def over_budget(excess: Excess) -> Refusal:

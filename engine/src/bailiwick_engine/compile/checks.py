@@ -4,10 +4,13 @@ Holds: each returns problems with the path of what is wrong; none raises.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 
 from bailiwick_api.approvalgrant import MAX_REASON
 from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
+from bailiwick_api.times import stamp
 from bailiwick_engine.cel.absence import silent_without
 from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.cost.functions import pattern_cost
@@ -48,6 +51,33 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
         if subject.workload is not None and subject.workload.image_digests is None
     ]
     return advisory + _excluding(spec) + approvable.warnings(spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """What is told of a policy from `time` on, in seconds since the epoch."""
+
+    time: float
+    problem: Problem
+
+
+def expiries(spec: EndpointPolicySpec) -> tuple[Expiry, ...]:
+    """Return what expires, the policy or single rules of it, and what each then no longer does."""
+    found = []
+    if (end := spec.expire_time) is not None:
+        problem = Problem("spec.expireTime", expired(end))
+        found.append(Expiry(end.timestamp(), problem))
+    for index, rule in enumerate(spec.rules):
+        if (end := rule.expire_time) is not None:
+            then = "it allows nothing any more" if rule.effect == "Allow" else "it denies what it speaks of"
+            problem = Problem(f"spec.rules[{index}].expireTime", f"rule {rule.name} expired at {stamp(end)}: {then}")
+            found.append(Expiry(end.timestamp(), problem))
+    return tuple(found)
+
+
+def expired(end: datetime) -> str:
+    """Return what is told of a whole policy that has expired."""
+    return f"expired at {stamp(end)}: Allow rules no longer match, RequireApproval rules deny, Deny rules stay"
 
 
 def permissive(spec: EndpointPolicySpec, rules: Sequence[CompiledRule]) -> list[Problem]:

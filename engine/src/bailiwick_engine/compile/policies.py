@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
 from bailiwick_engine.approval.gates import gate_of
 from bailiwick_engine.cel.conditions import Scope
-from bailiwick_engine.compile import checks
+from bailiwick_engine.compile import checks, schemaerrors
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
 from bailiwick_engine.compile.settings import compile_conditions, compile_resources, compile_settings
@@ -67,7 +67,7 @@ def parse_spec(raw: object) -> EndpointPolicySpec | tuple[Problem, ...]:
     try:
         return EndpointPolicy.from_spec(raw).spec
     except ValidationError as error:
-        return tuple(Problem(_path(entry["loc"]), entry["msg"]) for entry in error.errors())
+        return schemaerrors.problems(error, EndpointPolicy)
 
 
 def parse_steps(raw: object) -> Steps[EndpointPolicySpec | tuple[Problem, ...]]:
@@ -285,10 +285,3 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
 
 _SUBJECTS = TypeAdapter(list[Subject])
 _RULE = TypeAdapter(Rule)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.lstrip(".")

@@ -1,17 +1,19 @@
 """Search: which subjects, resources or actions a call could name and be allowed (AuthZEN 1.0, search APIs).
 
 Holds: what is found is what policies name literally and `decide` allows without a grant, so that an evaluation of it
-agrees; what may be there besides, and is not found, makes the answer `incomplete`.
+agrees; what may be there besides, and is not found, makes the answer `incomplete`. Of a subject an evaluation may say
+that an approval is required: such subjects are told too, apart from the others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final
 
 from msgspec.structs import replace
 
 from bailiwick_engine import keys
+from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Action, Call, Json, Subject, Unproven
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -30,12 +32,25 @@ USER: Final = "user"
 _HIDING: Final = frozenset({Reason.WORKLOAD_UNAPPROVED, Reason.CONDITION_ERROR})
 
 
+# Of a subject who has shown no token.
+_KNOWN: Final = frozenset({"type", "id", "properties"})
+
+
 class Kind(StrEnum):
     """What is searched for."""
 
     SUBJECT = "subject"
     RESOURCE = "resource"
     ACTION = "action"
+
+
+class Prospect(Enum):
+    """What comes of a name: `APPROVAL` is denied `approval_required`; behind `HIDDEN`, denied, an allow may hide."""
+
+    ALLOWED = "allowed"
+    APPROVAL = "approval"
+    HIDDEN = "hidden"
+    DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +80,17 @@ def candidates(endpoint: CompiledEndpoint, kind: Kind, call: Call, now: float) -
 
 def tried(
     snapshot: Snapshot, endpoint: CompiledEndpoint, kind: Kind, call: Call, name: str, around: Circumstances
-) -> bool | None:
-    """Tell whether an evaluation of this name is allowed; None where it is denied, but an allow may hide behind that.
+) -> Prospect:
+    """Return what an evaluation of this name comes to; of several subjects of one name, the best.
 
     A subject is hypothetical: nobody has shown a token, so its claims, groups, uid and workload are unknown. A
     condition that reads claims is unknown, an Allow for a group or a workload does not count, and a Deny for one does.
     """
-    answers = [
-        _outcome(snapshot, filled, around)
+    answers = {
+        _prospect(snapshot, filled, around)
         for filled in (_subjects(endpoint, call, name) if kind is Kind.SUBJECT else (_filled(kind, call, name),))
-    ]
-    return True if True in answers else None if None in answers else False
+    }
+    return next((one for one in Prospect if one in answers), Prospect.DENIED)
 
 
 def _spoken(endpoint: CompiledEndpoint, kind: Kind, call: Call) -> Iterable[CompiledRule]:
@@ -157,17 +172,42 @@ def _filled(kind: Kind, call: Call, name: str) -> Call:
     return replace(call, resource=replace(call.resource, id=name))
 
 
-def _outcome(snapshot: Snapshot, call: Call, around: Circumstances) -> bool | None:
-    verdict = decide(snapshot, call, (), around)
-    if verdict.outcome is not Outcome.ALLOW:
-        return None if verdict.gate is not None or verdict.reason in _HIDING else False
+def _prospect(snapshot: Snapshot, call: Call, around: Circumstances) -> Prospect:
+    found = _plain(snapshot, call, around)
     subject = call.subject
-    if isinstance(subject, Subject) and subject.hypothetical and subject.issuer not in {None, CLUSTER}:
-        # In no group an Allow holds by the name alone; if it holds in every group too, no group takes it away.
+    if found not in {Prospect.ALLOWED, Prospect.APPROVAL} or not isinstance(subject, Subject):
+        return found
+    if subject.hypothetical and subject.issuer not in {None, CLUSTER}:
+        # In no group it holds by the name alone; if it holds in every group too, no group takes it away.
         everywhere = replace(subject, groups=_groups(snapshot, call, subject.issuer))
-        if decide(snapshot, replace(call, subject=everywhere), (), around).outcome is not Outcome.ALLOW:
-            return None
-    return True
+        if _plain(snapshot, replace(call, subject=everywhere), around) is not found:
+            return Prospect.HIDDEN
+    return found
+
+
+def _plain(snapshot: Snapshot, call: Call, around: Circumstances) -> Prospect:
+    verdict = decide(snapshot, call, (), around)
+    if verdict.outcome is Outcome.ALLOW:
+        return Prospect.ALLOWED
+    if verdict.reason is Reason.APPROVAL_REQUIRED and verdict.gate is not None and _sure(snapshot, call, verdict.gate):
+        return Prospect.APPROVAL
+    return Prospect.HIDDEN if verdict.gate is not None or verdict.reason in _HIDING else Prospect.DENIED
+
+
+def _sure(snapshot: Snapshot, call: Call, gate: Gate) -> bool:
+    """Tell whether a rule of the gate holds whatever the subject's token says: a gate that is unknown is shut too."""
+    if isinstance(call.subject, Subject) and not call.subject.hypothetical:
+        return True
+    named = {(rule.policy_uid, rule.rule) for rule in gate.rules}
+    return any(
+        (rule.policy.uid, rule.name) in named and not rule.workloads and _reads_what_is_known(rule)
+        for rule in snapshot.endpoints[call.namespace, call.endpoint].speaking_of(call.action.name)
+    )
+
+
+def _reads_what_is_known(rule: CompiledRule) -> bool:
+    reads = [read for condition in rule.conditions for read in condition.reads]
+    return all(read[0] != "subject" or (len(read) > 1 and read[1] in _KNOWN) for read in reads)
 
 
 def _groups(snapshot: Snapshot, call: Call, issuer: str | None) -> tuple[str, ...]:

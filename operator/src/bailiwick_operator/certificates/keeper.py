@@ -10,8 +10,9 @@ is ever logged or published.
 import asyncio
 import base64
 import binascii
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -43,6 +44,8 @@ RENEW_ANNOTATION: Final = "bailiwick.dev/renew-before"
 _LOG: Final = structlog.get_logger(__name__)
 _RETRY_SECONDS: Final = 5.0
 _MAX_TRIES: Final = 5
+PATIENCE: Final = 60.0
+"""For so many seconds from the start somebody else's first certificate may not be there yet."""
 # After something was written it is looked at again soon, to see it published; but nobody is fought over and over.
 _SOON: Final = 0.5
 _MOST_SOON: Final = 5
@@ -50,16 +53,27 @@ _MOST_SOON: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What a look came to. `wrong`: what is not as it should be, for a person."""
+    """What a look came to. `wrong`: what is not as it should be, for a person. `awaited`: nothing was issued yet."""
 
     wrote: bool
     wrong: tuple[str, ...] = ()
+    awaited: bool = False
 
 
 class Keeper(ABC):
     """Looks at intervals. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, installation: Installation, *, interval: float) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        installation: Installation,
+        *,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._patient_until = clock() + PATIENCE
+        self._awaited = False
         self._kube = kube
         self._publisher = Publisher(kube, installation)
         self._interval = interval
@@ -95,7 +109,7 @@ class Keeper(ABC):
         except Exception as error:  # noqa: BLE001 - the last line: nobody's certificate takes the guards' proofs along
             # Only its type, since its words may quote what it was about.
             problem = f"an error of ours, {type(error).__name__}: look at the Secrets for what was written by hand"
-        self._report(problem)
+        self._report(problem, awaited=done is not None and done.awaited and self._clock() < self._patient_until)
         self.rounds += 1
         self._wrote = self._wrote + 1 if done is not None and done.wrote else 0
         if 0 < self._wrote <= _MOST_SOON:
@@ -114,13 +128,15 @@ class Keeper(ABC):
             raise RefusedError(f"Secret {name} cannot be read: {answer.message}")
         return answer.body
 
-    def _report(self, problem: str | None) -> None:
-        if problem != self.problem:
+    def _report(self, problem: str | None, *, awaited: bool) -> None:
+        if (problem, awaited) != (self.problem, self._awaited):
             if problem is None:
                 _LOG.info("the certificates are as they should be", not_after=_shown(self.not_after))
+            elif awaited:
+                _LOG.info("waiting for the first certificate", why=problem)
             else:
                 _LOG.error("the certificates are not as they should be", problem=problem)
-        self.problem = problem
+        self.problem, self._awaited = problem, awaited
 
 
 class SelfManaged(Keeper):
@@ -247,7 +263,7 @@ class External(Keeper):
                 wrote = await self._publisher.publish(await self._publisher.read(), bundle)
             except (UnreadableError, RefusedError) as error:
                 wrong.append(f"{CA_ENTRY} of Secret {SERVING_SECRET} is not published: {error}")
-        return _Done(wrote, tuple(wrong))
+        return _Done(wrote, tuple(wrong), awaited=not any((serving.get("data") or {}).values()))
 
 
 def _tell(before: Iterable[Authority], after: Iterable[Authority]) -> None:

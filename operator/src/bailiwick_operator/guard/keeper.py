@@ -166,7 +166,9 @@ class GuardKeeper:
         """Make void what another guard than this one let in, then record this one (invariant 2)."""
         after = void_after(stored.record, proof)
         before = stored.record.fingerprint if stored.record else None
-        _LOG.warning("the guard is not the recorded one", recorded=before, now=proof.fingerprint, void_after=after)
+        # The first proof of an installation is nobody's business, unless it makes something void.
+        tell = _LOG.info if before is None else _LOG.warning
+        tell("the guard is not the recorded one", recorded=before, now=proof.fingerprint, void_after=after)
         await asyncio.sleep(self._settle)
         # Once more, since it may have been changed or have lost its effect while it settled.
         if (again := await self._prover.prove()).fingerprint != proof.fingerprint:
@@ -180,7 +182,8 @@ class GuardKeeper:
             self.falls += not self._down
             note = f"the guards of grants were changed or made anew: {count} grants that came in meanwhile are void"
             self.tell(Told("Warning", _PROVE, "GuardChanged", note))
-        _LOG.warning("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
+        tell = _LOG.warning if count else tell
+        tell("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
 
     async def _read(self) -> _Stored:
         answer = await self._kube.get(f"{self._config_maps}/{GUARD_CONFIG_MAP}")

@@ -4,6 +4,7 @@ Standing: beside `health`, on whose port they are served. Holds: what is counted
 does it; only a leader has more to say than that it does not lead; no name of an object is ever a label.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric as Family
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
 from prometheus_client.registry import Collector
 
+from bailiwick_operator.grants.pending import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import Clock
@@ -22,13 +24,14 @@ from bailiwick_operator.reconciler import Reconciler
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _KINDS: Final = ("EndpointPolicy", "ApprovalGrant")
+_RANKS: Final = ("1", "2", "3", "4", "5")
 
 
 class Metric(NamedTuple):
     """One metric. `labels` with all the values that they can have."""
 
     name: str
-    type: Literal["counter", "gauge"]
+    type: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
@@ -89,9 +92,32 @@ DROPPED: Final = Metric(
     "counter",
     "Kubernetes Events that were not written, since a namespace had had its share.",
 )
+PENDING: Final = Metric("bailiwick_operator_grants_pending", "gauge", "Grants that wait for reviews.")
+PENDING_MOST: Final = Metric(
+    "bailiwick_operator_namespace_grants_pending",
+    "gauge",
+    "The same of the namespaces where most wait, by rank; `kubectl get agr -A --field-selector status.phase=Pending`"
+    " names them.",
+    (("rank", _RANKS),),
+)
+PENDING_AGE: Final = Metric(
+    "bailiwick_operator_namespace_oldest_pending_grant_age_seconds",
+    "gauge",
+    "Seconds for which the oldest pending grant of a namespace has waited, of the namespaces where one waits longest,"
+    " by rank; rank 1 is the oldest of all. 0 where none waits.",
+    (("rank", _RANKS),),
+)
+DECIDED: Final = Metric(
+    "bailiwick_operator_grant_pending_seconds",
+    "histogram",
+    "Seconds from the creation of a grant until it was approved, denied or withdrawn, or expired without enough"
+    " reviews. Bounds: " + ", ".join(map(str, BOUNDS)) + ".",
+    (("outcome", DECISIONS),),
+)
 
 METRICS: Final = (
     *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
+    *(PENDING, PENDING_MOST, PENDING_AGE, DECIDED),
 )
 
 
@@ -140,6 +166,19 @@ class Metrics(Collector):
         heard = reconciler.heard
         yield _gauge(EVENT_AGE, [((), math.inf if heard is None else time.monotonic() - heard)])
         yield _counter(DROPPED, [((), reconciler.events.dropped)])
+        yield from _pending(reconciler.pending)
+
+
+def _pending(pending: PendingGrants) -> Iterator[Family]:
+    yield _gauge(PENDING, [((), len(pending))])
+    for metric, values in ((PENDING_MOST, pending.most(len(_RANKS))), (PENDING_AGE, pending.longest(len(_RANKS)))):
+        yield _gauge(metric, [((rank,), value) for rank, value in zip(_RANKS, values, strict=True)])
+    family = HistogramMetricFamily(DECIDED.name, DECIDED.help, labels=[name for name, _ in DECIDED.labels])
+    for outcome, counts in pending.counts.items():
+        bounds = [*(f"{float(bound)}" for bound in BOUNDS), "+Inf"]
+        buckets = list(zip(bounds, itertools.accumulate(counts), strict=True))
+        family.add_metric([outcome], buckets, pending.seconds[outcome])
+    yield family
 
 
 def _counter(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:

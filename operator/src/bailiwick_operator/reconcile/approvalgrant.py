@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.quorum import Quorum, binding_of, excluded, tally
+from bailiwick_engine.compile import schemaerrors
+from bailiwick_engine.compile.acceptance import listed
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, parsed
 from bailiwick_operator.reconcile.resolution import Resolution, Resolved, Unresolved, unnamed
 
@@ -81,7 +83,7 @@ def _read(grant: Object) -> ApprovalGrant:
     try:
         return ApprovalGrant.model_validate({key: grant[key] for key in ("spec", "status") if key in grant})
     except ValidationError as error:
-        raise UnreadableGrantError(str(error)) from error
+        raise UnreadableGrantError(listed(schemaerrors.problems(error, ApprovalGrant))) from error
 
 
 def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
@@ -103,7 +105,9 @@ def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
         return Outcome(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
     wanted = _kept(present) | {"observedGeneration": generation, "phase": phase}
     if judged:
-        wanted["counted"] = [{"reviewer": reviewer} for reviewer in judged]
+        # Each keeps the time when it was counted first.
+        before = {entry["reviewer"]: entry for entry in present.get("counted", ())}
+        wanted["counted"] = [before.get(who) or {"reviewer": who, "time": stamp(now)} for who in judged]
     unresolved = None
     if not named and phase == "Pending":
         unresolved = _resolve(model, observed.resolution, wanted)

@@ -15,6 +15,7 @@ from bailiwick_api.times import stamp
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import Around, Judged, listed, named
+from bailiwick_engine.compile.checks import expired
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, truth
@@ -127,8 +128,7 @@ def _ready(accepted: Condition, programmed: Condition, policy: Object, observed:
             "Ready",
             "False",
             "EndpointUnconfigured",
-            f"no policy of {endpoint} carries spec.endpointSettings, so nobody may ask about it: add"
-            " endpointSettings.enforcers to exactly one of them",
+            acceptance.unconfigured(endpoint),
         )
     if len(observed.carriers) > 1:
         return Condition(
@@ -150,10 +150,7 @@ def _deleting(policy: Object) -> bool:
 
 def _in_force(judged: Judged, now: datetime) -> tuple[str, str]:
     if judged.expire_time is not None and now >= judged.expire_time:
-        return "Expired", (
-            f"expired at {stamp(judged.expire_time)}: Allow rules no longer match, RequireApproval rules deny,"
-            " Deny rules stay"
-        )
+        return "Expired", expired(judged.expire_time)
     until = f" until {stamp(judged.expire_time)}" if judged.expire_time is not None else ""
     if judged.audit:
         return "Audit", f"evaluated and recorded{until}, never part of an answer"

@@ -36,12 +36,12 @@ class TestAnExpression:
     @pytest.mark.parametrize(
         ("text", "place", "says"),
         [
-            ("tru", f"{CONDITION}:1:1", "undeclared reference to 'tru'"),
-            ("context.a == 1 &&\n  subjct == 'x'", f"{CONDITION}:2:3", "undeclared reference to 'subjct'"),
-            ("true &&", f"{CONDITION}:1:8", "Syntax error"),
-            ("subject.id.matches(1)", f"{CONDITION}:1:19", "no matching overload"),
-            ("1 + 'a' == 2", f"{CONDITION}:1:3", "no matching overload"),
-            ("variables.nothing", f"{CONDITION}:1:10", "undeclared reference to 'variables.nothing'"),
+            ("tru", f"{CONDITION}:1:1", "unknown name tru; a condition can name"),
+            ("context.a == 1 &&\n  subjct == 'x'", f"{CONDITION}:2:3", "unknown name subjct; did you mean subject?"),
+            ("true &&", f"{CONDITION}:1:8", "syntax error: the expression ends too early"),
+            ("subject.id.matches(1)", f"{CONDITION}:1:19", "matches does not take"),
+            ("1 + 'a' == 2", f"{CONDITION}:1:3", "'+' does not take a whole number and a text"),
+            ("variables.nothing", f"{CONDITION}:1:10", "unknown variable nothing"),
             ("context.a", f"{CONDITION}:1:1", "the expression yields dyn, not bool: compare it"),
             ("1 + 1", f"{CONDITION}:1:1", "the expression yields int, not bool: a condition must be true or false"),
             ("'true'", f"{CONDITION}:1:1", "the expression yields string, not bool"),
@@ -92,12 +92,27 @@ class TestAnExpression:
             ("subjct.id == 'a'", "did you mean subject?"),
             (
                 "prod == 'a'",
-                "a condition can name subject, actor, action, resource, context, now and variables, and a text",
+                "a condition can name subject, actor, action, resource, context, now and variables; write a text",
             ),
             ("variables.bg", "did you mean variables.big?"),
             ("variables.nothing.at.all", "a variable is declared in spec.variables, before it is used"),
-            ("1 == 'a'", "here int and string: write one of them as the other's"),
-            ("1 < 1.5", "here int and double: write one of them as the other's"),
+            ("1 == 'a'", "a whole number and a text: both sides must be of one type"),
+            ("1 < 1.5", "write the whole number with a point, as in 1.0"),
+            ("subject.id.startWith('a')", "unknown function startWith; did you mean startsWith?"),
+            ("foo(1)", "unknown function foo (policy"),
+            ("contains(subject.id, 'a')", "contains is called on a value: write it as in context.a.contains(...)"),
+            ("[1].exist(x, x == 1)", "unknown function exist; did you mean exists?"),
+            ("context.a.exists(x)", "exists is not used so: write it as in"),
+            ("exists(context.a)", "exists is not used so: write it as in context.list.exists(x, x == 1)"),
+            ("action == 'x'", "action is an object, so compare a member of it, as in action.name"),
+            ("null == context", "'==' does not take null and an object"),
+            ("now > '2027-01-01'", "write a time as timestamp('2027-03-31T00:00:00Z')"),
+            ("context.a in 'x'", "in looks for a value in a list or an object, and here stands a text behind it"),
+            ("has(subject)", "has() takes a member, as in has(context.a)"),
+            ("size(context.a", ") is missing at the end"),
+            ('context.a == "x', "a text that begins here has no closing quote"),
+            ("if (true) 1", "if is a word that CEL keeps for itself"),
+            ("context.a ?: true", "':' is not expected here"),
             ("subject.id = 'a'", "equality is written =="),
             ("context.a == 1 and not context.b == 2", "and is written &&, not is written !"),
             ("context.a == ' = ' or true", "; or is written ||"),
@@ -106,6 +121,24 @@ class TestAnExpression:
     def test_is_told_what_to_write_instead(self, text: str, instead: str) -> None:
         found = problems(condition(text), variables=variables(big="true"))
         assert instead in found[0]
+
+    def test_is_told_nothing_in_the_words_of_the_library(self) -> None:
+        for text in (
+            "tru",
+            "f(1)",
+            "variables.x",
+            "1 + 'a'",
+            "action == 1",
+            "context.a in 'x'",
+            "context.a ==",
+            "x -> y",
+        ):
+            for told in problems(condition(text)):
+                words = ("undeclared", "container", "overload", "Syntax", "mismatched", "EOF", "map(", "IDENTIFIER")
+                assert not [word for word in words if word in told], told
+
+    def test_is_told_no_more_than_twenty_of_its_problems(self) -> None:
+        assert len(problems(condition(" && ".join(f"unheard{number}" for number in range(200))))) == 20
 
     @pytest.mark.parametrize("text", ["context.a ==", "'=' ==", "1 + 'a' == 2"])
     def test_is_told_nothing_instead_where_that_is_not_clear(self, text: str) -> None:
@@ -129,7 +162,7 @@ class TestAnExpression:
 class TestAVariable:
     def test_is_told_line_and_column(self) -> None:
         assert problems(rule(), variables=variables(a="1", b="1 +\nx"))[0].startswith(
-            "spec.variables[1].expression:2:1: undeclared reference to 'x'"
+            "spec.variables[1].expression:2:1: unknown name x"
         )
 
     def test_is_told_its_name(self) -> None:
@@ -138,7 +171,10 @@ class TestAVariable:
     @pytest.mark.parametrize("text", ["variables.later", "variables.own"])
     def test_sees_only_earlier_ones(self, text: str) -> None:
         found = problems(rule(), variables=variables(own=text, later="true"))
-        assert found[0].startswith(f"spec.variables[0].expression:1:10: undeclared reference to '{text}'")
+        name = text.partition(".")[2]
+        assert found[0].startswith(
+            f"spec.variables[0].expression:1:10: unknown variable {name}; a variable is declared"
+        )
 
     @pytest.mark.parametrize(
         "text", ["variables.bad", "variables.bad == 1", "variables.bad.a.b == 1", "!variables.bad"]
@@ -162,7 +198,10 @@ class TestAVariable:
         assert problems(condition("variables.n"), variables=variables(n="1")) == [
             f"{CONDITION}:1:1: the expression yields int, not bool: a condition must be true or false{NAMED}"
         ]
-        assert "no matching overload" in problems(condition("variables.n == 'a'"), variables=variables(n="1"))[0]
+        assert (
+            "does not take a whole number and a text"
+            in problems(condition("variables.n == 'a'"), variables=variables(n="1"))[0]
+        )
 
 
 TWO_STEPS: Final = [{"name": "a", "kind": "Human"}, {"name": "a", "kind": "System"}]

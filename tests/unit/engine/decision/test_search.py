@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Resource, Subject
-from bailiwick_engine.decision.search import MAX_CANDIDATES, Kind, candidates, tried
+from bailiwick_engine.decision.search import MAX_CANDIDATES, Kind, Prospect, candidates, tried
 from bailiwick_engine.policy.snapshot import Snapshot
 from support.objects import AGENT, ENDPOINT, Object, gated_rule, rule, settings
 from unit.engine.cases import AROUND, CALL, NAMESPACE, NOW, at, carrier, governed, snapshot, stored
@@ -20,8 +20,8 @@ def found(on: Snapshot, kind: Kind, call: Call) -> tuple[list[str], bool]:
     endpoint = on.endpoints[NAMESPACE, ENDPOINT]
     listed = candidates(endpoint, kind, call, NOW)
     outcomes = [tried(on, endpoint, kind, call, name, AROUND) for name in listed.names]
-    hits = [name for name, outcome in zip(listed.names, outcomes, strict=True) if outcome]
-    return hits, listed.hidden or None in outcomes
+    hits = [name for name, outcome in zip(listed.names, outcomes, strict=True) if outcome is Prospect.ALLOWED]
+    return hits, listed.hidden or not {Prospect.APPROVAL, Prospect.HIDDEN}.isdisjoint(outcomes)
 
 
 def allow(name: str = "a", **fields: object) -> Object:

@@ -246,7 +246,8 @@ class TestProof:
         assert leader.again == [WORK]
         guard.covering = True
         status = await leader.look()
-        assert (status["phase"], status["counted"], guard.asked) == ("Active", [{"reviewer": "dave"}], 1)
+        (counted,) = status["counted"]
+        assert (status["phase"], counted["reviewer"], guard.asked) == ("Active", "dave", 1)
         leader.granting.proven()
         assert leader.again == [WORK]
 

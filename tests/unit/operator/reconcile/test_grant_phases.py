@@ -198,9 +198,23 @@ class TestActivation:
         status = reconciled(grant("dave", windowSeconds=600)).status
         assert status is not None
         assert (status["approvedTime"], status["notAfterTime"]) == (at(), at(minutes=10))
-        assert status["counted"] == COUNTED_DAVE
+        assert status["counted"] == [{"reviewer": "dave", "time": at()}]
         assert condition(status, "Approved")["status"] == "True"
         assert condition(status, "Ready")["status"] == "True"
+
+    def test_stamps_each_review_when_it_is_counted_and_never_again(self) -> None:
+        first = reconciled(grant("dave", steps=[STEP_OF_TWO])).status
+        assert first is not None
+        assert (first["phase"], first["counted"]) == ("Pending", [{"reviewer": "dave", "time": at()}])
+        later = grant("dave", "erin", steps=[STEP_OF_TWO], status=first)
+        status = reconciled(later, now=NOW + timedelta(minutes=5)).status
+        assert status is not None
+        assert status["counted"] == [{"reviewer": "dave", "time": at()}, {"reviewer": "erin", "time": at(minutes=5)}]
+
+    def test_adds_no_time_to_a_review_that_was_counted_without_one(self) -> None:
+        status = reconciled(grant("dave", status={"phase": "Pending", "counted": COUNTED_DAVE})).status
+        assert status is not None
+        assert status["counted"] == COUNTED_DAVE
 
     def test_wakes_when_the_window_ends(self) -> None:
         assert reconciled(grant("dave", windowSeconds=600)).wake == NOW + timedelta(minutes=10)
@@ -302,7 +316,7 @@ class TestTheStatus:
         before = {"phase": "Pending", "counted": [{"reviewer": "erin"}], "voided": COUNTED_DAVE}
         status = reconciled(grant("dave", "erin", "grace", status=before)).status
         assert status is not None
-        assert status["counted"] == [{"reviewer": "erin"}, {"reviewer": "grace"}]
+        assert status["counted"] == [{"reviewer": "erin"}, {"reviewer": "grace", "time": at()}]
         assert status["voided"] == COUNTED_DAVE
 
 

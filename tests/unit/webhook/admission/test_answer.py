@@ -1,11 +1,14 @@
 """What a review is answered, by what stands around the policy at the moment."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission import review
@@ -14,6 +17,7 @@ from bailiwick_webhook.admission.review import Foreign, Found, Passed, examine
 from bailiwick_webhook.metrics.table import Admission
 from support.admission.reviews import UID, sent
 from support.objects import Object, changed, gated_rule, policy, rule, settings
+from unit.engine.cases import NOW, at
 
 CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}
 NARROW: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
@@ -51,13 +55,13 @@ def answered(
 ) -> tuple[Admission, dict[str, Any]]:
     finding = examine(sent(new, old), budget.policy)
     assert isinstance(finding, Passed | Foreign | Found)
-    told = answer(finding, snapshot(*stored), taken(budget, *stored), issuers)
+    told = answer(finding, snapshot(*stored), taken(budget, *stored), issuers, NOW)
     assert told.body["response"]["uid"] == UID
     return told.outcome, told.body["response"]
 
 
 def test_nothing_to_judge_is_allowed() -> None:
-    told = answer(Passed(UID), snapshot(), Ledger(ANY), None)
+    told = answer(Passed(UID), snapshot(), Ledger(ANY), None, NOW)
     assert told == Answer(
         {
             "apiVersion": "admission.k8s.io/v1",
@@ -69,7 +73,7 @@ def test_nothing_to_judge_is_allowed() -> None:
 
 
 def test_another_version_is_refused_with_what_to_do() -> None:
-    told = answer(Foreign(UID, "v9\x1b"), snapshot(), Ledger(ANY), None)
+    told = answer(Foreign(UID, "v9\x1b"), snapshot(), Ledger(ANY), None, NOW)
     assert told.outcome is Admission.FOREIGN
     assert told.body["response"]["allowed"] is False
     assert told.body["response"]["status"]["message"] == (
@@ -112,6 +116,16 @@ class TestTheSettingsOfAnEndpoint:
         old = changed(self.SECOND, "spec.endpointSettings", ...)
         assert answered(self.SECOND, CARRIER, old, old=old)[0] is Admission.CONFLICTED
 
+    @pytest.mark.parametrize("stored", [(), (GATED,), (policy("crm", "carrier", endpoint="other"),)])
+    def test_that_nobody_carries_are_told_and_hold_up_nothing(self, stored: tuple[Object, ...]) -> None:
+        outcome, response = answered(policy("crm", "first"), *stored)
+        assert outcome is Admission.ALLOWED
+        assert response["warnings"] == [acceptance.unconfigured("crm-api")]
+
+    def test_that_go_with_this_very_change_are_told(self) -> None:
+        _, response = answered(changed(CARRIER, "spec.endpointSettings", ...), CARRIER, old=CARRIER)
+        assert "no policy of crm-api carries spec.endpointSettings" in response["warnings"][0]
+
     def test_of_which_the_store_knows_nothing_yet_are_refused_nowhere(self) -> None:
         assert answered(self.SECOND)[0] is Admission.ALLOWED
 
@@ -150,15 +164,41 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
         assert response["warnings"][0].startswith("UnmappedIssuer, as it was before: people approve rule export")
 
 
+@pytest.mark.parametrize("why", acceptance.Why)
+def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.Why) -> None:
+    found = examine(sent(CARRIER))
+    assert isinstance(found, Found)
+    told = answer(structs.replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), Ledger(ANY), None, NOW)
+    response = told.body["response"]
+    assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")
+
+
+def test_a_policy_that_is_too_costly_is_refused_in_words() -> None:
+    costly = rule(conditions=[{"name": "c", "expression": "context.a.matches(context.b)"}])
+    outcome, response = answered(policy("crm", rules=[costly]), CARRIER)
+    assert outcome is Admission.INVALID
+    assert response["status"]["message"].startswith("TooCostly: spec.rules[0].conditions[0].expression:1:")
+
+
 def test_warnings_of_the_compiler_are_told_of_what_is_allowed() -> None:
     gate = gated_rule(approval={"steps": [{"name": "owner", "kind": "Human"}], "windowSeconds": 7200})
-    _, response = answered(policy("crm", rules=[gate]))
+    _, response = answered(policy("crm", rules=[gate]), CARRIER)
     (warning,) = response["warnings"]
     assert warning.startswith("spec.rules[0].approval.windowSeconds: an approval for one use stays open for 7200")
 
 
 def test_a_policy_of_an_endpoint_that_is_not_there_is_told_nothing_of_others() -> None:
     assert answered(policy("crm", endpoint="secret"), CARRIER)[1] == answered(policy("crm", endpoint="secret"))[1]
+
+
+def test_rules_that_have_expired_are_told() -> None:
+    outcome, response = answered(
+        changed(CARRIER, "spec.rules", [rule("old", expireTime=at(-1)), rule(expireTime=at(1))])
+    )
+    assert outcome is Admission.ALLOWED
+    assert response["warnings"] == [
+        f"spec.rules[0].expireTime: rule old expired at {at(-1)}: it allows nothing any more"
+    ]
 
 
 def sized(conditions: int, name: str = "sized", **spec: object) -> Object:
@@ -216,8 +256,8 @@ def test_what_is_over_and_asks_for_no_more_is_stored_with_a_warning(new: Object)
 
 
 def test_what_was_over_and_fits_now_is_stored_without_a_word() -> None:
-    over = sized(16)
-    outcome, response = answered(sized(1), OLD, over, old=over, budget=NARROW_BUDGET)
+    over, budget = sized(16), replace(NARROW_BUDGET, namespace=NARROW_BUDGET.namespace + size(CARRIER))
+    outcome, response = answered(sized(1), CARRIER, OLD, over, old=over, budget=budget)
     assert (outcome, response) == (Admission.ALLOWED, {"uid": UID, "allowed": True})
 
 

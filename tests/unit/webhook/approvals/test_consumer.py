@@ -82,11 +82,16 @@ class Bench:
         return found
 
     async def ask(
-        self, request_id: str | None = None, asked_by: ServiceAccount = ENFORCER, *, shown: Shown | None = None
+        self,
+        request_id: str | None = None,
+        asked_by: ServiceAccount = ENFORCER,
+        *,
+        shown: Shown | None = None,
+        item: int | None = None,
     ) -> bool:
         self.server.now = self.now if self.theirs is None else self.theirs
         call = replace(CALL, caller=asked_by, shown=shown)
-        asked = Asked(call, request_id, live_identity=True)
+        asked = Asked(call, request_id, live_identity=True, item=item)
         policies, stored = self.lagging or (self.snapshot, self.server.grant)
         known = read(stored)
         decided = self.now if self.decided is None else self.decided
@@ -250,6 +255,23 @@ async def test_a_use_that_is_yet_to_come_was_taken_by_nobody() -> None:
     (record,) = bench.server.grant["status"]["useRecords"]
     record["time"] = at(86_400)
     assert not await bench.ask("id")
+
+
+@pytest.mark.invariant(11)
+async def test_an_item_of_a_batch_is_the_same_call_at_the_same_place_only() -> None:
+    bench = Bench(max_uses=4)
+    calls = [("id", None), ("id", 0), ("id", 1), ("id [0]", None)]
+    for request_id, item in (*calls, *calls):
+        assert await bench.ask(request_id, item=item)
+    assert bench.uses == len(calls)
+
+
+@pytest.mark.parametrize("request_id", ["two words", "caf\u00e9", "\U0001f600"])
+async def test_a_request_id_of_any_characters_makes_a_repeated_call_the_same(request_id: str) -> None:
+    bench = Bench()
+    assert await bench.ask(request_id)
+    assert await bench.ask(request_id)
+    assert bench.uses == 1
 
 
 async def test_without_a_request_id_every_call_is_its_own() -> None:

@@ -62,6 +62,14 @@ def test_a_gated_action_needs_an_approval_that_nobody_can_be_asked_for(point: Pr
     assert asking.get(point.url("requests/agr-x.y"), None).status == 404
 
 
+def test_it_explains_to_anybody(point: Process) -> None:
+    for action in ("customers.list", "customers.unheard", "customers.export"):
+        explained = {**asking.evaluation(AGENT, action), "context": {"explain": True}}
+        explanation = asking.post(point.url("evaluation"), explained, None).context["explanation"]
+        assert "withheld" not in explanation
+        assert "rules" in explanation
+
+
 def test_an_id_of_another_type_does_not_pass_for_a_service_account(point: Process) -> None:
     assert point.ask(subject={"type": "user", "id": AGENT}).decision is False
 

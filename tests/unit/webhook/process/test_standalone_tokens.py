@@ -103,6 +103,11 @@ def test_an_enforcer_and_a_subject_with_tokens_are_answered_as_the_policy_says(p
     assert said(point.ask("customers.drop", token=enforcer(), context=agents())) == (200, False, "no_rule")
 
 
+def test_nobody_is_told_more_than_the_answer(point: Process) -> None:
+    answer = point.ask(token=enforcer(), context=agents() | {"explain": True})
+    assert set(answer.context["explanation"]) == {"withheld"}
+
+
 def test_a_subject_asks_about_itself_with_its_own_token(point: Process) -> None:
     assert said(point.ask(token=token(AGENT, "bailiwick"))) == (200, True, "allowed")
 

@@ -13,7 +13,7 @@ from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.meta import GROUP, VERSION
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.ledger import Ledger
-from bailiwick_engine.compile.acceptance import Around, Judged, Refusal, Why, over_budget, refusal
+from bailiwick_engine.compile.acceptance import Around, Judged, Refusal, Why, over_budget, refusal, unconfigured
 from bailiwick_engine.compile.reviewers import People, issuers_of
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.review import KIND, Foreign, Found, Passed
@@ -22,12 +22,14 @@ from bailiwick_webhook.metrics.table import Admission
 _UNPROCESSABLE: Final = 422
 _OUTCOMES: Final = {
     Why.INVALID: Admission.INVALID,
+    Why.TOO_COSTLY: Admission.INVALID,
     Why.CONFLICTED: Admission.CONFLICTED,
     Why.UNMAPPED: Admission.UNMAPPED,
     Why.OVER_BUDGET: Admission.OVER_BUDGET,
 }
 _FIELDS: Final = {
     Why.INVALID: "spec",
+    Why.TOO_COSTLY: "spec",
     Why.CONFLICTED: "spec.endpointSettings",
     Why.UNMAPPED: "spec.subjects",
     Why.OVER_BUDGET: "spec",
@@ -42,9 +44,13 @@ class Answer(NamedTuple):
 
 
 def answer(
-    finding: Passed | Foreign | Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None
+    finding: Passed | Foreign | Found,
+    snapshot: Snapshot,
+    ledger: Ledger,
+    issuers: Mapping[str, bool] | None,
+    now: float,
 ) -> Answer:
-    """Return the answer. `issuers` as in `Around`."""
+    """Return the answer. `issuers` as in `Around`; `now` in seconds since the epoch."""
     match finding:
         case Passed():
             return _allowed(finding.uid, Admission.UNCHANGED)
@@ -52,14 +58,15 @@ def answer(
             known = f"this decision point knows {GROUP}/{VERSION} and not {visible(finding.version)}"
             return _refused(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade it first")
         case Found():
-            return _judged(finding, snapshot, ledger, issuers)
+            return _judged(finding, snapshot, ledger, issuers, now)
 
 
-def _judged(found: Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None) -> Answer:
+def _judged(found: Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None, now: float) -> Answer:
     wrong, warnings = found.refusal, found.warnings
     if wrong is None:
         wrong, warnings = _budgeted(found, ledger)
     if wrong is None:
+        warnings += (*_unsettled(found, snapshot), *(warning for end, warning in found.expiries if end <= now))
         wrong = _around(found, snapshot, issuers, found.people, carries=found.carries)
         before = found.before
         if wrong is not None and before is not None:
@@ -80,6 +87,14 @@ def _judged(found: Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[s
         ],
     }
     return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
+
+
+def _unsettled(found: Found, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the warning that nobody carries the endpoint's settings. Their policy may come next: no refusal."""
+    endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
+    carriers = () if endpoint is None else endpoint.carriers
+    carried = found.carries or any(carrier.name != found.name for carrier in carriers)
+    return () if carried else (unconfigured(found.endpoint),)
 
 
 def _budgeted(found: Found, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:

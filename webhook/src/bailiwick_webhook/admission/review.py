@@ -70,7 +70,8 @@ class Before(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True, tag=True):
     """A policy, and what is wrong with it by itself.
 
-    `causes` are fields and messages. `before` is None for a policy that is new. `print`: what it takes, compiled.
+    `causes` are fields and messages. `expiries` are warnings, each from its time on in seconds since the epoch.
+    `before` is None for a policy that is new. `print`: what it takes, compiled.
     """
 
     uid: str
@@ -82,6 +83,7 @@ class Found(msgspec.Struct, frozen=True, tag=True):
     refusal: Refusal | None
     causes: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    expiries: tuple[tuple[float, str], ...]
     before: Before | None
     print: Footprint = NO_FOOTPRINT
 
@@ -165,6 +167,7 @@ def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str
         refusal(judged, endpoint, Around(), carries=carries),
         tuple((problem.path, _told(_placed(problem))) for problem in judged.problems[:_TOLD]),
         _warnings(judged.warnings),
+        tuple((expiry.time, _told(str(expiry.problem))) for expiry in judged.expiries[:_TOLD]),
         None if old is None else _before(old.get("spec")),
         made,
     )

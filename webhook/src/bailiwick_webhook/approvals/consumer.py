@@ -141,7 +141,8 @@ def _key(asked: Asked, verdict: Verdict, evaluation_id: str) -> str:
     A call that does not show the token that its rules want is none that was let through before.
     """
     if asked.request_id and _shows(asked, verdict):
-        return _digest("request", asked.call.caller.uid, asked.request_id, verdict.digest or "")
+        own = (asked.call.caller.uid, asked.request_id, verdict.digest or "")
+        return _digest("request", *own) if asked.item is None else _digest("item", *own, f"{asked.item}")
     return _digest("evaluation", evaluation_id)
 
 

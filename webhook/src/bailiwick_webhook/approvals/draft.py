@@ -16,6 +16,7 @@ from bailiwick_engine.approval.binding import bound_context, sha256
 from bailiwick_engine.approval.display import items_of
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.compile import schemaerrors
 from bailiwick_webhook.approvals.throttle import label_of
 
 _LONGEST_PENDING: Final = 86_400 - 60
@@ -65,8 +66,7 @@ class Wanted(NamedTuple):
         try:
             ApprovalGrantSpec.model_validate(self.manifest("", 0.0)["spec"])
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            return str(schemaerrors.problems(error, ApprovalGrantSpec, values=False)[0])
         return None
 
     def manifest(self, previous: str, now: float) -> dict[str, Any]:

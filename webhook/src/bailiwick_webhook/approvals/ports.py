@@ -1,4 +1,4 @@
-"""Ports: what the pipeline asks of whoever takes uses of grants and opens them.
+"""Ports: what the pipeline asks of whoever takes uses of grants, opens them, and knows what a caller may see.
 
 Standing: under `pdp`; in a cluster `consumer` and `opener` stand behind them, without one `standalone`. Holds: nothing
 here decides.
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.approvals.draft import Wanted
@@ -28,6 +29,13 @@ class Uses(Protocol):
         self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
     ) -> tuple[Verdict, Grant | None]:
         """Take one use of the first of the verdict's grants that still serves."""
+
+
+class Readers(Protocol):
+    """Where it is asked what a caller may see (see `permits`)."""
+
+    async def may_get_policies(self, caller: ServiceAccount, namespace: str) -> bool:
+        """Tell whether a caller may `get` every policy of a namespace."""
 
 
 class Requests(Protocol):

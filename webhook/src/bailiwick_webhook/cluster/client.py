@@ -35,6 +35,10 @@ class ClusterUnavailableError(Exception):
     """The API server did not answer, or answered that it cannot at the moment (timeouts, 429, 5xx, our own 401)."""
 
 
+class SilentWatchError(ClusterUnavailableError):
+    """A watch that stood said nothing any more: the API server has nothing to say, or is gone. A list tells which."""
+
+
 class HistoryGoneError(Exception):
     """A watch cannot be resumed (410): list again; deletions may lie in the gap."""
 
@@ -137,7 +141,8 @@ class Cluster:
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Yield (type, object) from a resource version on, bookmarks too, until the server ends the watch.
 
-        Raises `ClusterUnavailableError`, also after `silence` seconds without a byte, and `HistoryGoneError`.
+        Raises `SilentWatchError` after `silence` seconds without a byte, `ClusterUnavailableError` and
+        `HistoryGoneError`.
         """
         query = collection.query(
             watch="true",
@@ -155,7 +160,7 @@ class Cluster:
                 if response.status not in _OK:
                     message = f"watch {collection.path}: {response.status}"
                     raise ClusterUnavailableError(message)
-                async for line in response.content:
+                async for line in _lines(response, collection.path):
                     event = orjson.loads(line)
                     if event["type"] == "ERROR":
                         raise HistoryGoneError(str(event["object"]["message"]))
@@ -300,6 +305,14 @@ class Cluster:
         )
         self.clock.heard(read_date(response.headers.get("Date")), began)
         return response
+
+
+async def _lines(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[bytes]:
+    try:
+        async for line in response.content:
+            yield line
+    except aiohttp.SocketTimeoutError as error:
+        raise SilentWatchError(f"watch {path}: not a byte for a while") from error
 
 
 async def _at_most(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -18,10 +18,11 @@ class Tenant(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """How a call can be found again: the caller's own id of it, and its W3C `traceparent`."""
+    """How a call can be found again: the caller's own id of it, its W3C `traceparent`, and its place in a batch."""
 
     request_id: str | None
     trace: str | None
+    item: int | None = None
 
 
 def marks(request: web.BaseRequest) -> Marks:

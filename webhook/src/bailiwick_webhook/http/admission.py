@@ -9,6 +9,7 @@ where it is told when. `?timeout` makes the time shorter, never longer than ours
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -88,12 +89,12 @@ class Validate:
             case Failed():
                 _log.error("policy cannot be judged", error=finding.error)
                 raise LostError
-        told = answer(finding, self._snapshot(), self._store.ledger, self._issuers)
+        told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())
         if told.outcome is Admission.CONFLICTED:
             # Where a carrier was deleted so that this one takes its place, that may not have been heard of yet.
             left = until - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, min(_AGAIN_SECONDS, left)))
-            told = answer(finding, self._snapshot(), self._store.ledger, self._issuers)
+            told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())
         return told
 
     def _snapshot(self) -> Snapshot:

@@ -9,7 +9,9 @@ from typing import Final
 from aiohttp import web
 
 REQUEST_ID: Final = "X-Request-ID"
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+# A field value of RFC 9110, 5.5: visible characters and obs-text, with spaces and tabs between them. Bytes that are no
+# UTF-8 reach us as surrogates, which aiohttp would leave out when it writes: another value than was sent.
+_REQUEST_ID: Final = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]{1,256}")
 
 _TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -27,6 +29,6 @@ def traceparent(header: str | None) -> str | None:
 
 
 def request_id(request: web.BaseRequest) -> str | None:
-    """Return the caller's request id, if it is one that can be echoed and recorded."""
+    """Return the caller's request id, if it can be echoed as it was sent."""
     found = request.headers.get(REQUEST_ID)
     return found if found is not None and _REQUEST_ID.fullmatch(found) else None

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from bailiwick_api import usernames
 from bailiwick_api.endpointpolicy import IssuerName
 from bailiwick_api.meta import Model
+from bailiwick_engine.compile import schemaerrors
 from bailiwick_webhook.identity import jwks
 from bailiwick_webhook.identity.fetch import fetch_json, problem_of_url
 from bailiwick_webhook.identity.keyset import KeySet, KeysUnavailableError, Published
@@ -143,9 +144,7 @@ def load(path: Path) -> tuple[IssuerConfig, ...]:
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise IssuersError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise IssuersError(f"{path}: {place}: {first['msg']}") from error
+        raise IssuersError(f"{path}: {schemaerrors.problems(error, _File)[0]}") from error
     return tuple(_beside(path, config) for config in parsed.issuers)
 
 

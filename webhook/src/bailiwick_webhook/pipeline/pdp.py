@@ -23,10 +23,9 @@ from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.opener import Opened, Refused
-from bailiwick_webhook.approvals.ports import Requests, Uses
+from bailiwick_webhook.approvals.ports import Readers, Requests, Uses
 from bailiwick_webhook.approvals.requester import Asking
 from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Outcome as Counted, Use
 from bailiwick_webhook.pipeline.decision import Basis, Decision, Judged, Settled, new_evaluation_id, settled_at_once
@@ -56,7 +55,7 @@ class Pdp:
         records: Records,
         installation: Installation,
         now: Callable[[], float] = time.time,
-        permits: Permits | None = None,
+        permits: Readers | None = None,
         *,
         record_key: bytes | None = None,
     ) -> None:
@@ -316,6 +315,7 @@ class Pdp:
             kind=kind,
             evaluation_id=one.evaluation_id,
             request_id=one.asked.request_id,
+            item=one.asked.item,
             trace=one.asked.trace,
             allowed=one.allowed,
             used=one.used,

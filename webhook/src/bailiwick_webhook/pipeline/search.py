@@ -6,14 +6,14 @@ is told, as a count, unless the installation would rather answer than record.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import admit, may_ask
-from bailiwick_engine.decision.search import Kind, candidates, tried
+from bailiwick_engine.decision.search import Kind, Prospect, candidates, tried
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.asked import Asked
@@ -46,9 +46,13 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What was found, in order of name. `refused`: why every call of this subject is denied, whatever the rules."""
+    """What was found, in order of name. `with_approval`: subjects who are denied `approval_required`.
+
+    `refused`: why every call of this subject is denied, whatever the rules.
+    """
 
     names: tuple[str, ...]
+    with_approval: tuple[str, ...]
     incomplete: bool
     refused: Reason | None
     time: float
@@ -82,28 +86,26 @@ class Searcher:
             # An evaluation of whatever was found would be denied.
             admitted = Reason.POLICY_OUTDATED
         names: list[str] = []
+        gated: list[str] = []
         incomplete = False
         if not isinstance(admitted, Reason):
             work = partial(candidates, endpoint, kind, call, around.now)
             found = work() if len(endpoint.rules) <= _FEW else await self._offload.run(call.namespace, work)
             listed = found.names[:_MOST_LARGE] if asked.large else found.names
             incomplete = found.hidden or len(listed) < len(found.names)
-            until = time.monotonic() + _SLICE
-            for name in listed:
-                outcome = tried(snapshot, endpoint, kind, call, name, around)
-                if outcome:
-                    names.append(name)
-                incomplete = incomplete or outcome is None
-                if time.monotonic() >= until:
-                    await asyncio.sleep(0)
-                    until = time.monotonic() + _SLICE
+            prospects = await _prospects(listed, partial(tried, snapshot, endpoint, kind, call, around=around))
+            names, gated, hidden = (prospects[one] for one in (Prospect.ALLOWED, Prospect.APPROVAL, Prospect.HIDDEN))
+            # Only subjects are told who need an approval.
+            incomplete = incomplete or bool(hidden or (gated and kind is not Kind.SUBJECT))
+            gated = gated if kind is Kind.SUBJECT else []
         refused = admitted if isinstance(admitted, Reason) else None
-        searched = Searched(tuple(names), incomplete, refused, self._now(), revision, age)
+        searched = Searched(tuple(names), tuple(gated), incomplete, refused, self._now(), revision, age)
         await self._records.write(
             search_line(
                 call,
                 kind,
                 found=len(names),
+                with_approval=len(gated) if kind is Kind.SUBJECT else None,
                 incomplete=incomplete,
                 refused=refused,
                 request_id=asked.request_id,
@@ -114,3 +116,15 @@ class Searcher:
             must=False,
         )
         return searched
+
+
+async def _prospects(names: Sequence[str], of: Callable[[str], Prospect]) -> dict[Prospect, list[str]]:
+    """Return names by what comes of them, a slice of time after the other."""
+    found: dict[Prospect, list[str]] = {one: [] for one in Prospect}
+    until = time.monotonic() + _SLICE
+    for name in names:
+        found[of(name)].append(name)
+        if time.monotonic() >= until:
+            await asyncio.sleep(0)
+            until = time.monotonic() + _SLICE
+    return found

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -97,6 +98,14 @@ class NoRequests:
         return None
 
 
+class AnyReader:
+    """Lets anybody see the policies: with `--development` only people of this machine can ask, whose files they are."""
+
+    async def may_get_policies(self, caller: ServiceAccount, namespace: str) -> bool:  # noqa: ARG002 - `ports.Readers`
+        """Return True."""
+        return True
+
+
 def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Identity, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep of a decision point without a cluster.
 
@@ -122,7 +131,16 @@ def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Iden
         prepare=prepare,
     )
     # No grant is ever judged, so the names of an installation play no part.
-    pdp = Pdp(store, NoUses(), NoRequests(), records, Installation(), record_key=given.record_key)
+    pdp = Pdp(
+        store,
+        NoUses(),
+        NoRequests(),
+        records,
+        Installation(),
+        # Else nobody knows what a caller may see.
+        permits=AnyReader() if given.development else None,
+        record_key=given.record_key,
+    )
     return store, identity, pdp, keysets
 
 

@@ -14,6 +14,9 @@ from weakref import ref
 
 import orjson
 
+from bailiwick_api.times import stamp
+from bailiwick_engine.approval import quorum
+from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.decision.hops import Hop
@@ -88,6 +91,7 @@ class Lines:
         kind: str,
         evaluation_id: str,
         request_id: str | None,
+        item: int | None = None,
         trace: str | None,
         allowed: bool,
         used: Grant | None,
@@ -104,12 +108,12 @@ class Lines:
         `endpoint` is that of the snapshot that was decided by, None where it is not known. Where an endpoint has many
         policies, a line that lists them comes before the first record that was decided by them. `weighed`
         is what the verdict came from, where that is known; `read` is what `reading` returned, where it was asked
-        already. `token` is the approval token that was shown. `pending`: for so many seconds a change of the endpoint's
-        policies has not been part of the snapshot.
+        already. `token` is the approval token that was shown. `item` is the call's place in a batch. `pending`: for so
+        many seconds a change of the endpoint's policies has not been part of the snapshot.
         """
         subject = call.subject
         own: dict[str, Any] = {
-            "request_id": request_id,
+            "request_id": None if request_id is None else visible(request_id),
             "caller": {"id": call.caller.username, "uid": call.caller.uid},
             "subject": _party(subject) if isinstance(subject, Subject) else None,
             "action": call.action.name,
@@ -124,10 +128,12 @@ class Lines:
             own["actors"] = [_party(actor) for actor in call.actors]
             own["hop"] = verdict.hop
             own["digest"] = verdict.digest
-            own["grant"] = None if used is None else {"name": used.name, "uid": used.uid, "uses": used.status.uses}
+            own["grant"] = None if used is None else _grant(used, reviewed=allowed and kind == "evaluation")
             own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
         if call.shown is not None:
             own["approval"] = {"id": _shown_id(call.shown.id), "token": None if token is None else _token(token)}
+        if item is not None:
+            own["item"] = item
         if trace is not None:
             own["traceparent"] = trace
         preamble = b""
@@ -207,6 +213,25 @@ class Lines:
             }
             found = self._outcomes[key] = orjson.dumps(members)[1:-1] + b","
         return found
+
+
+def _grant(grant: Grant, *, reviewed: bool) -> dict[str, Any]:
+    """`reviewed`: it was used, so that its reviews let the call through."""
+    told: dict[str, Any] = {"name": grant.name, "uid": grant.uid, "uses": grant.status.uses}
+    if reviewed:
+        counted = quorum.counted_reviewers(grant.status)
+        told["reviews"] = [
+            {
+                "reviewer": review.reviewer,
+                "step": review.step,
+                "group": review.group,
+                "time": None if (time := counted[review.reviewer]) is None else stamp(time),
+                "reason": review.reason,
+            }
+            for review in grant.reviews
+            if review.reviewer in counted
+        ]
+    return told
 
 
 def _shown_id(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from bailiwick_engine.approval.display import visible
 from bailiwick_engine.call import Call, Subject
 from bailiwick_engine.decision.search import Kind
 from bailiwick_engine.reasons import Reason
@@ -18,6 +19,7 @@ def search_line(  # noqa: PLR0913 - the parts of one record
     kind: Kind,
     *,
     found: int,
+    with_approval: int | None,
     incomplete: bool,
     refused: Reason | None,
     request_id: str | None,
@@ -31,7 +33,7 @@ def search_line(  # noqa: PLR0913 - the parts of one record
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
         "kind": "search",
         "searched": kind.value,
-        "request_id": request_id,
+        "request_id": None if request_id is None else visible(request_id),
         "reason": None if refused is None else refused.value,
         "endpoint": f"{call.namespace}/{call.endpoint}",
         "caller": {"id": call.caller.username, "uid": call.caller.uid},
@@ -46,4 +48,6 @@ def search_line(  # noqa: PLR0913 - the parts of one record
         "incomplete": incomplete,
         "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
     }
+    if with_approval is not None:
+        record["with_approval"] = with_approval
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from bailiwick_api.signingkeys import MAX_TOKEN_LIFETIME
+from bailiwick_engine.approval import quorum
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Token
@@ -142,7 +143,7 @@ def _parties(grant: Grant) -> dict[str, Any] | None:
 
 def _approvals(grant: Grant) -> Sequence[Mapping[str, Any]]:
     """Return who approved, as far as it counts. Never an input of a decision: the live grant's reviews are."""
-    counted = {judged.reviewer for judged in grant.status.counted or ()}
+    counted = quorum.counted_reviewers(grant.status)
     kinds = {step.name: step.kind for step in grant.request.steps}
     return [
         {"sub": review.reviewer, "kind": kinds[review.step].lower()}

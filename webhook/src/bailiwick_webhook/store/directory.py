@@ -16,17 +16,19 @@ from typing import Any, Final
 
 import structlog
 
+from bailiwick_api.policyfiles import File, Looker
 from bailiwick_api.positions import Document
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.compile import manifests
+from bailiwick_engine.compile.assembly import assemble
+from bailiwick_engine.compile.manifests import Contents, Entry, Expired, Report
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
-from bailiwick_webhook.store import manifests, view
-from bailiwick_webhook.store.manifests import Contents, Entry, Report
-from bailiwick_webhook.store.scan import File, Looker
+from bailiwick_webhook.store import view
 from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.store.staleness import EVERYWHERE, Waiting
 
@@ -52,6 +54,7 @@ class Directory:
         budget: Budget | None = None,
         prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.waiting: Final = Waiting()
         self.ledger = Ledger(budget or Budget())
@@ -61,6 +64,7 @@ class Directory:
         self._hard_staleness = hard_staleness
         self._prepare = prepare
         self._clock = clock
+        self._now = now
         self._snapshot: Snapshot | None = None
         self._seen: float | None = None
         self._taken_up: Looked = {}
@@ -68,6 +72,8 @@ class Directory:
         self._claims: dict[str, tuple[tuple[str, Claim], ...]] = {}
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._reports: tuple[Report, ...] = ()
+        self._expiries: tuple[Expired, ...] = ()
+        self._expired: tuple[str, ...] = ()
         self._trouble = ""
 
     @property
@@ -139,6 +145,7 @@ class Directory:
                 "ignored": sum(contents.ignored for contents in read),
                 "problems": problems,
                 "more_problems": len(self._reports) - len(problems),
+                "warnings": list(self._expired[:_REPORTED]),
                 "unread": self._trouble,
             }
         }
@@ -174,6 +181,7 @@ class Directory:
             self.waiting.set(_FILES, () if self._snapshot is None else (EVERYWHERE,), began)
             await self._take_up(again)
         self.waiting.drop(_FILES, (EVERYWHERE,))
+        self._tell_expired()
         self._seen = began
 
     async def _take_up(self, looked: Looked) -> None:
@@ -192,17 +200,25 @@ class Directory:
             documents = await _parsed(looked[path])
             fresh[path] = await _read(path, looked[path], documents, ledger, slices)
         entries: list[Entry] = [entry for path in looked for one in fresh[path] for entry in one.entries]
-        snapshot, reports = await slices.through(manifests.assemble(entries, _revision(looked)))
+        snapshot, reports = await slices.through(assemble(entries, _revision(looked)))
         self._tell(reports, len(looked), len(entries))
         self._snapshot = self._prepare(snapshot)
         self._held = frozenset((entry.ref.uid, entry.ref.generation) for entry in entries)
         self._contents, self._taken_up, self._reports = fresh, looked, reports
+        self._expiries = tuple(expiry for entry in entries for expiry in entry.expiries)
         self._claims, self.ledger = claims, ledger
 
     def _has(self, path: str, file: File) -> bool:
         """Tell whether a file is as it was taken up."""
         known = self._taken_up.get(path)
         return known is not None and known.digest == file.digest
+
+    def _tell_expired(self) -> None:
+        now, before = self._now(), set(self._expired)
+        self._expired = tuple(expiry.problem for expiry in self._expiries if expiry.time <= now)
+        for problem in self._expired:
+            if problem not in before:
+                _log.warning(problem)
 
     def _tell(self, reports: tuple[Report, ...], files: int, policies: int) -> None:
         before = set(self._reports)

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from bailiwick_engine.budget.footprint import footprint_steps
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, claim_steps
 from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.backlog import text_of
@@ -46,7 +45,7 @@ class Listed:
         claim = self._known(key, obj["metadata"])
         new = claim is None
         if claim is None:
-            claim = yield from claim_steps(key, obj)
+            claim = yield from claim_steps(obj)
         self.ledger.put(*key, claim)
         if new and self._first and self.ledger.fits(key[0]):
             self.found[key] = yield from compiled(key, obj)
@@ -76,10 +75,3 @@ class Listed:
                 else:
                     self.found[key] = withheld_of(found)
                 yield
-
-
-def claim_steps(key: Key, obj: Mapping[str, Any]) -> Steps[Claim]:
-    """Return what an object asks for, in steps."""
-    made = yield from footprint_steps(obj.get("spec"))
-    created = obj["metadata"].get("creationTimestamp")
-    return Claim(created if isinstance(created, str) else "", key[1], made)

@@ -14,7 +14,13 @@ from typing import Any, Final, Protocol
 import structlog
 
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError, Collection, HistoryGoneError
+from bailiwick_webhook.cluster.client import (
+    Cluster,
+    ClusterUnavailableError,
+    Collection,
+    HistoryGoneError,
+    SilentWatchError,
+)
 from bailiwick_webhook.store.slices import Slices
 
 SILENCE = 70.0
@@ -91,6 +97,9 @@ class ListWatch:
                 await self._watch()
             except HistoryGoneError as gone:
                 _log.info("history gone, listing again", collection=self._collection.path, why=str(gone))
+            except SilentWatchError:
+                # Of a collection in which nothing happens no bookmark comes either, until something has.
+                _log.info("watch without a word, listing again", collection=self._collection.path)
             except ClusterUnavailableError as error:
                 _log.warning("cannot be read from the API server", collection=self._collection.path, error=str(error))
             except Exception:  # noqa: BLE001 - the sink's defect; ending here would end every decision

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, claim_steps
 from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -25,7 +25,7 @@ from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes
 from bailiwick_webhook.store.compiler import compiled, is_of, ref_of
 from bailiwick_webhook.store.index import Index, Key, Place, Policy, place_of
-from bailiwick_webhook.store.listing import Listed, claim_steps
+from bailiwick_webhook.store.listing import Listed
 from bailiwick_webhook.store.refetch import Missing, Read, nothing
 from bailiwick_webhook.store.room import Room
 from bailiwick_webhook.store.slices import Slices
@@ -260,7 +260,7 @@ class Policies:
             if change.text is not None:
                 obj = orjson.loads(change.text)
                 yield
-                claim = yield from claim_steps(change.key, obj)
+                claim = yield from claim_steps(obj)
             if self._changes.backlog.get(change.key) is change:
                 self.ledger.put(*change.key, claim)
             yield

@@ -30,6 +30,10 @@ class UnusableError(ValueError):
     """The pair is not served with; the message says why."""
 
 
+class NotIssuedError(UnusableError):
+    """There is no pair yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """What is known of a pair. `not_after` is when the first certificate of its chain ends."""
@@ -42,7 +46,7 @@ class Pair:
 def look(certificate: bytes, key: bytes, now: datetime, wanted: Iterable[str] = ()) -> Pair:
     """Return what is known of a pair that can be served for all these names. Raises `UnusableError`."""
     if not certificate.strip() or not key.strip():
-        raise UnusableError("the files are empty: nobody has issued a certificate yet")
+        raise NotIssuedError("the files are empty: nobody has issued a certificate yet")
     chain = _chain(certificate)
     leaf = chain[0]
     _fit(leaf, key)

@@ -12,15 +12,17 @@ since the context that listens never loads one: it hands each handshake over.
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from bailiwick_webhook.tls.context import hardened
-from bailiwick_webhook.tls.pair import Pair, UnusableError, look
+from bailiwick_webhook.tls.pair import NotIssuedError, Pair, UnusableError, look
 
+PATIENCE: Final = 60.0
+"""For so many seconds from the start the first certificate may not be there yet: its issuer starts too."""
 _LOG: Final = structlog.get_logger(__name__)
 
 
@@ -41,6 +43,8 @@ class Certificates:
         self._interval = interval
         self._wanted = tuple(names)
         self._clock = clock
+        self._patient_until = clock() + timedelta(seconds=PATIENCE)
+        self._said: tuple[str | None, bool] = (None, False)
         self._read: tuple[bytes, bytes] | None = None
         self._served: Pair | None = None
         self._context: ssl.SSLContext | None = None
@@ -76,7 +80,7 @@ class Certificates:
 
     def look(self) -> None:
         """Look at the files once, and take what they hold if it can be served with."""
-        problem = None
+        problem, awaited = None, False
         try:
             read = self._files()
             if read != self._read:
@@ -84,9 +88,14 @@ class Certificates:
                 self._take(read)
         except UnusableError as error:
             problem = str(error)
-        if problem is not None and problem != self.problem:
+            awaited = isinstance(error, NotIssuedError) and self._served is None and self._clock() < self._patient_until
+        if problem is not None and (problem, awaited) != self._said:
             kept = None if self._served is None else self._served.serial
-            _LOG.error("the certificate in the files is not used", why=problem, kept=kept)
+            if awaited:
+                _LOG.info("waiting for the first certificate", why=problem)
+            else:
+                _LOG.error("the certificate in the files is not used", why=problem, kept=kept)
+        self._said = (problem, awaited)
         self.problem = problem
 
     def _take(self, read: tuple[bytes, bytes]) -> None:

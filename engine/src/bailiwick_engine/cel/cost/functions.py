@@ -151,6 +151,22 @@ def _of_time(_sizes: list[Size], literals: list[object]) -> Called | str:
     return Called(constant(2_000_000), ONE)
 
 
+OF_TIME: Final = frozenset(
+    {
+        "getFullYear",
+        "getMonth",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getHours",
+        "getMinutes",
+        "getSeconds",
+        "getMilliseconds",
+    }
+)
+"""What tells a part of a time; its one argument, if it has one, is a time zone."""
+
 FUNCTIONS: Final[Mapping[str, Formula]] = {
     **dict.fromkeys(("_&&_", "_||_", "!_", "@not_strictly_false", "hasValue", "optional.none"), _scalar),
     **dict.fromkeys(("_-_", "_*_", "_/_", "_%_", "-_"), _scalar),
@@ -168,19 +184,5 @@ FUNCTIONS: Final[Mapping[str, Formula]] = {
     "join": _joined,
     "format": _formatted,
     "matches": _matched,
-    **dict.fromkeys(
-        (
-            "getFullYear",
-            "getMonth",
-            "getDate",
-            "getDayOfMonth",
-            "getDayOfWeek",
-            "getDayOfYear",
-            "getHours",
-            "getMinutes",
-            "getSeconds",
-            "getMilliseconds",
-        ),
-        _of_time,
-    ),
+    **dict.fromkeys(OF_TIME, _of_time),
 }

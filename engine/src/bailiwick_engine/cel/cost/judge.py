@@ -10,7 +10,7 @@ from bailiwick_engine.cel.cost.estimate import LIMIT, REFERENCE, Cost, Estimate,
 from bailiwick_engine.cel.cost.polynomials import BoundlessError, Polynomial, total
 from bailiwick_engine.cel.cost.sizes import Size
 from bailiwick_engine.cel.tree import Comprehension, Entries, Invocation, Node, Select, Sequence, positions
-from bailiwick_engine.problem import Problem
+from bailiwick_engine.problem import Problem, place
 
 _MILLISECOND: Final = 1_000_000_000
 _BOUND: Final = (
@@ -68,8 +68,8 @@ class Costing:
     def _costly(self, cost: Cost | None, tree: Node, serialized: bytes, text: str, path: str) -> Problem:
         takes = None if cost is None else cost.at([REFERENCE] * len(cost.reads)) // _MILLISECOND
         told = "longer than can be counted" if takes is None or takes > 10**6 else f"up to {takes:,} ms"
-        place = _place(text, serialized, self._culprit(tree).at)
-        return Problem(path, f"it could take {told}: {_BOUND}; {_ADVICE}", *place, costly=True)
+        culprit = _place(text, serialized, self._culprit(tree).at)
+        return Problem(path, f"it could take {told}: {_BOUND}; {_ADVICE}", *culprit, costly=True)
 
     def _culprit(self, tree: Node) -> Node:
         """Return the innermost part that is too costly by itself; the whole where no part is."""
@@ -102,6 +102,4 @@ def _parts(node: Node) -> tuple[Node, ...]:
 
 def _place(text: str, serialized: bytes, at: int) -> tuple[int, int]:
     """Return line and column of a node, both from 1."""
-    offset = positions(serialized).get(at, 0)
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+    return place(text, positions(serialized).get(at, 0))

@@ -156,6 +156,7 @@ class Edge:
             reason=parsed.reason,
             token=token,
             large=large,
+            item=marked.item,
         )
 
     def _shown(self, of: Tenant, approval: Approval) -> _Shown:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_webhook.http.addressing import Marks, Tenant, marks
+from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge, Verified
 from bailiwick_webhook.http.authzen.evaluation import evaluated
@@ -87,7 +87,7 @@ class Evaluations:
         items = [
             None
             if isinstance(item, ProblemError)
-            else await self._edge.call(of, caller, item, _own(marked, index), verified=verified, large=large)
+            else await self._edge.call(of, caller, item, marked._replace(item=index), verified=verified, large=large)
             for index, item in enumerate(batch.items)
         ]
         if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):
@@ -105,15 +105,6 @@ class Evaluations:
                 token = self._edge.binding_token(of, asked_of, decision)
                 answers.append(messages.answer(decision, base, notice, explain=item.explain, binding_token=token))
         return orjson.dumps({"evaluations": answers})
-
-
-def _own(marked: Marks, index: int) -> Marks:
-    """Return how an item can be found again.
-
-    Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one when the
-    body is sent again. No header can hold a space, so no single call has this id.
-    """
-    return marked if marked.request_id is None else Marks(f"{marked.request_id} [{index}]", marked.trace)
 
 
 def _semantic(named: object) -> Semantic:

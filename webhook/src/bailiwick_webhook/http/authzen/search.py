@@ -1,7 +1,8 @@
 """AuthZEN 1.0, search APIs: which subjects, resources or actions a call could name and be allowed.
 
 Holds: what is searched for is ignored where the body names it; nothing that matches is an empty result, never an error;
-`context.incomplete` says that there may be more than policies name.
+`context.incomplete` says that there may be more than policies name. Subjects who need an approval are told apart, in
+`context.with_approval`, and share the pages of the others.
 """
 
 from collections.abc import Mapping
@@ -80,13 +81,18 @@ class Search:
             raise unavailable("The search could not be recorded at the moment; ask again.") from None
         if found is None:
             raise forbidden(self._edge.identity.stranger)
-        told, following = pages.cut(found.names, page, bound)
+        gated = frozenset(found.with_approval)
+        told, following = pages.cut(sorted((*found.names, *gated)), page, bound)
+        results = [self._result(parsed, name) for name in told if name not in gated]
+        context = _context(found)
+        if asking := [self._result(parsed, name) for name in told if name in gated]:
+            context["with_approval"] = asking
         return json(
             200,
             {
-                "results": [self._result(parsed, name) for name in told],
-                "page": {"next_token": following, "count": len(told), "total": len(found.names)},
-                "context": _context(found),
+                "results": results,
+                "page": {"next_token": following, "count": len(results), "total": len(found.names)},
+                "context": context,
             },
         )
 

@@ -100,7 +100,7 @@ class Whole(web.StreamResponse):
             raise ConnectionResetError("the connection was closed before the answer")
         echoed = "" if self._echoed is None else f"{REQUEST_ID}: {self._echoed}\r\n"
         head = f"{echoed}Content-Length: {len(self._whole)}\r\n\r\n"
-        transport.write(b"".join((_head.now(), head.encode("ascii"), self._whole)))
+        transport.write(b"".join((_head.now(), head.encode(), self._whole)))
         if request.protocol.writing_paused:
             # Whoever does not read its answers is not read from either.
             await request.writer.drain()

@@ -1,7 +1,9 @@
-"""Manifests: what the files of a directory say, as policies, and whom that denies which cannot be read.
+"""Manifests: what a file says, as policies, and whom that denies which cannot be read.
 
-Files have no API server before them, so its part is done here: the shape of the object, types taken strictly, one
-object of a name. What is wrong is reported as `file:line:column: path: message`.
+Standing: the decision point without a cluster and `kubectl bailiwick check -f` both read files by it, so that one says
+what the other serves; `assembly` puts the files of a directory together. Files have no API server before them, so its
+part is done here: the shape of the object, types taken strictly, one object of a name. What is wrong is reported as
+`file:line:column: path: message`.
 
 Holds: nothing that is wrong widens. An object that parses but is not a sound policy denies its subjects, if all of them
 can be read, else its endpoint, else its namespace. A document that does not parse to its end denies the endpoint that
@@ -14,8 +16,8 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 from pydantic import ValidationError
@@ -23,19 +25,21 @@ from pydantic import ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_api.positions import Document, Flaw, documents
-from bailiwick_engine.budget.ledger import Claim, Ledger
-from bailiwick_engine.compile.acceptance import over_budget
-from bailiwick_engine.compile.policies import compile_steps, problem_steps, salvaged
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.budget.ledger import Claim, Ledger, claim_steps
+from bailiwick_engine.cel.hints import meant
+from bailiwick_engine.compile import schemaerrors
+from bailiwick_engine.compile.acceptance import carries_settings, over_budget
+from bailiwick_engine.compile.checks import expiries
+from bailiwick_engine.compile.policies import compile_steps, parse_steps, problem_steps, salvaged
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRef
-from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.listing import claim_steps
 
 _KIND: Final = "EndpointPolicy"
 _GRANT: Final = "ApprovalGrant"
-_MEMBERS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_MEMBERS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _LABEL: Final = re.compile(DNS_LABEL.rstrip("$") + r"\Z")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
 _MAX_LABEL: Final = 63
@@ -52,10 +56,18 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """What is told of a sound policy from `time` on, in seconds since the epoch: `file:line:column: path: message`."""
+
+    time: float
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above).
 
-    `over`: it is over budget.
+    `settings` and `named` are the places of `spec.endpointSettings` and `spec.endpoint`. `over`: it is over budget.
     """
 
     where: str
@@ -64,6 +76,9 @@ class Entry:
     policy: CompiledPolicy | BrokenPolicy | None
     endpoint: str | None = None
     problems: tuple[str, ...] = ()
+    expiries: tuple[Expired, ...] = ()
+    settings: str = ""
+    named: str = ""
     over: bool = False
 
     @property
@@ -113,7 +128,7 @@ def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
         if isinstance(metadata, dict):
             namespace, name = metadata.get("namespace"), metadata.get("name")
             if isinstance(namespace, str) and isinstance(name, str):
-                claim = yield from claim_steps((namespace, name), {"metadata": metadata, "spec": obj.get("spec")})
+                claim = yield from claim_steps(obj)
                 found.append((namespace, claim))
         yield
     return tuple(found)
@@ -132,43 +147,6 @@ def contents(label: str, document: Document, ledger: Ledger) -> Steps[Contents]:
         else:
             entries.append((yield from _Reading(label, document, path, obj).entry(ledger)))
     return Contents(tuple(entries), ignored)
-
-
-def assemble(entries: Sequence[Entry], revision: str) -> Steps[tuple[Snapshot, tuple[Report, ...]]]:
-    """Return the snapshot of all files' policies, and what is wrong with them, in steps."""
-    named: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        if entry.policy is not None and entry.ref.name:
-            named.setdefault((entry.ref.namespace, entry.ref.name), []).append(entry)
-    judged = [_twin(entry, named.get((entry.ref.namespace, entry.ref.name), [])) for entry in entries]
-    policies = [entry.policy for entry in judged if entry.policy is not None]
-    nowhere = [entry for entry in judged if entry.policy is None]
-    snapshot = yield from Snapshot.steps([*policies, *_everywhere(policies, nowhere)], revision)
-    if whole := [entry.ref for entry in nowhere if entry.endpoint is None]:
-        namespaces = {namespace for namespace, _ in snapshot.endpoints}
-        snapshot = replace(snapshot, unreadable={**dict.fromkeys(namespaces, whole[0]), **snapshot.unreadable})
-    return snapshot, tuple(report for entry in judged for report in entry.reports)
-
-
-def _twin(entry: Entry, same: Sequence[Entry]) -> Entry:
-    """Return the entry, broken if another has its name: which of the two was meant, nobody can tell."""
-    others = [other.where for other in same if other is not entry]
-    if not others:
-        return entry
-    message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} stands also at {others[0]}"
-    policy = entry.policy
-    if isinstance(policy, CompiledPolicy):
-        policy = _salvaged(entry.ref, entry.spec)
-    return replace(entry, policy=policy, problems=(*entry.problems, message))
-
-
-def _everywhere(policies: Iterable[CompiledPolicy | BrokenPolicy], nowhere: Iterable[Entry]) -> Iterator[BrokenPolicy]:
-    """Yield what denies an endpoint in every namespace that has one of that name."""
-    known = {(policy.ref.namespace, policy.endpoint) for policy in policies}
-    for entry in nowhere:
-        for namespace, endpoint in known:
-            if entry.endpoint is not None and endpoint == entry.endpoint:
-                yield BrokenPolicy(replace(entry.ref, namespace=namespace), endpoint, None, audit=False)
 
 
 def _objects(document: Document) -> Iterator[tuple[str, Any]]:
@@ -228,8 +206,23 @@ class _Reading:
             policy = _salvaged(ref, spec)
         elif ref.namespace:
             policy = BrokenPolicy(ref, _endpoint(spec), None, audit=False)
-        nowhere = None if policy else _endpoint(spec)
-        return Entry(self._where, ref, spec, policy, nowhere, tuple(problems), excess is not None)
+        return Entry(
+            self._where,
+            ref,
+            spec,
+            policy,
+            None if policy else _endpoint(spec),
+            tuple(problems),
+            (yield from self._expiries(spec)) if isinstance(policy, CompiledPolicy) else (),
+            self._place(Problem("spec.endpointSettings", "")) if carries_settings(spec) else "",
+            self._place(Problem("spec.endpoint", "")),
+            over=excess is not None,
+        )
+
+    def _expiries(self, spec: object) -> Steps[tuple[Expired, ...]]:
+        parsed = yield from parse_steps(spec)
+        found = () if isinstance(parsed, tuple) else expiries(parsed)
+        return tuple(Expired(expiry.time, self._said(expiry.problem)) for expiry in found)
 
     def _compiled(self, ref: PolicyRef, spec: object) -> Steps[tuple[list[str], CompiledPolicy | BrokenPolicy]]:
         problems = _mistyped(spec)
@@ -249,10 +242,11 @@ class _Reading:
             yield Problem("", "not an object: apiVersion, kind, metadata and spec are needed")
             return
         for member, wanted in (("apiVersion", API_VERSION), ("kind", _KIND)):
-            if self._object.get(member) != wanted:
-                yield Problem(member, f"must be {wanted}")
-        for member in self._object.keys() - _MEMBERS:
-            yield Problem(member, "an object has no such member")
+            if (found := self._object.get(member)) != wanted:
+                instead = f", and is '{visible(found)}'" if isinstance(found, str) and len(found) <= _MAX_LABEL else ""
+                yield Problem(member, f"must be {wanted}{instead}")
+        for member in sorted(self._object.keys() - set(_MEMBERS)):
+            yield Problem(member, f"there is no such field{meant(member, _MEMBERS)}")
         if not ref.namespace:
             yield Problem("metadata.namespace", "is required, a DNS label: files have no current namespace")
         if not ref.name:
@@ -306,9 +300,5 @@ def _mistyped(spec: object) -> tuple[Problem, ...]:
     try:
         EndpointPolicy.model_validate_json(json.dumps({"spec": spec}), strict=True)
     except ValidationError as error:
-        return tuple(Problem(_spelled(entry["loc"]), entry["msg"]) for entry in error.errors())
+        return schemaerrors.problems(error, EndpointPolicy)
     return ()
-
-
-def _spelled(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

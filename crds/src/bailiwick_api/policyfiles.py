@@ -1,4 +1,6 @@
-"""Looking: what files a directory of policies holds at this moment, and whether that is a change.
+"""Policy files: what files a directory of policies holds at this moment, and whether that is a change.
+
+Standing: the decision point and `kubectl bailiwick check -f` read the same files of a folder by it.
 
 Holds: a file is read again whenever its inode, size or times differ, and as long as they are too young to tell two
 writes apart. Hidden names are passed over, links are followed: a mounted ConfigMap is links into a hidden folder,
@@ -94,14 +96,18 @@ def _paths(folder: Path | str, above: frozenset[tuple[int, int]], depth: int) ->
             yield entry.path
 
 
+def taken(content: bytes) -> File:
+    """Return the file of this content, of which at most `MAX_BYTES` and one more byte need be read."""
+    if len(content) > MAX_BYTES:
+        return _unreadable(f"larger than {MAX_BYTES} bytes")
+    return File(hashlib.sha256(content).hexdigest(), content)
+
+
 def _read(path: str) -> File:
     # Not to wait for whoever writes into a pipe that took the file's place.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        return _unreadable(f"larger than {MAX_BYTES} bytes")
-    return File(hashlib.sha256(content).hexdigest(), content)
+        return taken(file.read(MAX_BYTES + 1))
 
 
 def _unreadable(why: str) -> File:

@@ -1,0 +1,69 @@
+"""Assembly: the snapshot that the policies of all files come to, and what is wrong only because of each other.
+
+Standing: after `manifests`, for whoever decides by files. Holds: nothing that is wrong widens. Of two policies of one
+name neither allows, and what was meant for an unknown namespace denies in each.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from bailiwick_engine.compile.acceptance import conflicted, unconfigured
+from bailiwick_engine.compile.manifests import Entry, Report
+from bailiwick_engine.compile.policies import salvaged
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot, home
+from bailiwick_engine.steps import Steps
+
+
+def assemble(entries: Sequence[Entry], revision: str) -> Steps[tuple[Snapshot, tuple[Report, ...]]]:
+    """Return the snapshot of all files' policies, and what is wrong with them, in steps."""
+    named: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.policy is not None and entry.ref.name:
+            named.setdefault((entry.ref.namespace, entry.ref.name), []).append(entry)
+    judged = [_twin(entry, named.get((entry.ref.namespace, entry.ref.name), [])) for entry in entries]
+    policies = [entry.policy for entry in judged if entry.policy is not None]
+    nowhere = [entry for entry in judged if entry.policy is None]
+    snapshot = yield from Snapshot.steps([*policies, *_everywhere(policies, nowhere)], revision)
+    if whole := [entry.ref for entry in nowhere if entry.endpoint is None]:
+        namespaces = {namespace for namespace, _ in snapshot.endpoints}
+        snapshot = replace(snapshot, unreadable={**dict.fromkeys(namespaces, whole[0]), **snapshot.unreadable})
+    reports = [report for entry in judged for report in entry.reports]
+    return snapshot, (*reports, *_unsettled(judged, snapshot))
+
+
+def _unsettled(entries: Iterable[Entry], snapshot: Snapshot) -> Iterator[Report]:
+    """Yield what is wrong with endpoints whose policies are sound one by one: each denies all that is asked."""
+    homes: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.policy is not None and (key := home(entry.policy)) is not None:
+            homes.setdefault(key, []).append(entry)
+    for (namespace, endpoint), found in homes.items():
+        carriers = [entry for entry in found if entry.settings]
+        denies = f"{namespace}/{endpoint}"
+        if not snapshot.endpoints[namespace, endpoint].carriers:
+            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured(endpoint)}", denies)
+        for entry in carriers if len(carriers) > 1 else ():
+            others = {other.ref.name or other.where for other in carriers if other is not entry}
+            yield Report(f"{entry.settings}: spec.endpointSettings: {conflicted(endpoint, others)}", denies)
+
+
+def _twin(entry: Entry, same: Sequence[Entry]) -> Entry:
+    """Return the entry, broken if another has its name: which of the two was meant, nobody can tell."""
+    others = [other.where for other in same if other is not entry]
+    if not others:
+        return entry
+    message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} stands also at {others[0]}"
+    policy = entry.policy
+    if isinstance(policy, CompiledPolicy):
+        policy = salvaged(entry.ref, entry.spec)
+    return replace(entry, policy=policy, problems=(*entry.problems, message))
+
+
+def _everywhere(policies: Iterable[CompiledPolicy | BrokenPolicy], nowhere: Iterable[Entry]) -> Iterator[BrokenPolicy]:
+    """Yield what denies an endpoint in every namespace that has one of that name."""
+    known = {(policy.ref.namespace, policy.endpoint) for policy in policies}
+    for entry in nowhere:
+        for namespace, endpoint in known:
+            if entry.endpoint is not None and endpoint == entry.endpoint:
+                yield BrokenPolicy(replace(entry.ref, namespace=namespace), endpoint, None, audit=False)

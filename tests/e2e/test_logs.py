@@ -1,0 +1,51 @@
+"""What a healthy installation logs from its start on: nothing that a person should act on."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from demo import install
+from demo.narrator import Silent
+from demo.stack import Stack
+from localcluster import build
+from localcluster.controlplane import ControlPlane
+from localcluster.tokenrequest import Account
+from localcluster.tokens import TokenFile
+from support.waiting import until
+
+HARMLESS: Final = frozenset({"info", "debug"})
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Stack]:
+    """An API server of this test alone, with our manifests and nothing that runs."""
+    with ExitStack() as closing:
+        plane = closing.enter_context(ControlPlane(build.ensure()))
+
+        def keep(account: Account, file: Path) -> Path:
+            return closing.enter_context(TokenFile(plane.cluster, account, file)).write_kubeconfig()
+
+        stack = Stack(plane.cluster, tmp_path, keep)
+        closing.callback(stack.stop)
+        install.bailiwick(stack, Silent())
+        yield stack
+
+
+def test_a_healthy_installation_logs_nothing_that_a_person_should_act_on(fresh: Stack) -> None:
+    # The decision point first, so that there are no signing keys when it looks.
+    point = fresh.start_decision_point()
+    fresh.start_operator()
+    fresh.await_guard()
+    install.crm(fresh, Silent())
+    until(lambda: "signing keys taken up" in point.process.log.read_text(), "the decision point has keys")
+    found = [
+        (log.name, said)
+        for log in sorted(fresh.folder.glob("*.log"))
+        for said in map(json.loads, log.read_text().splitlines())
+        if said["level"] not in HARMLESS
+    ]
+    assert found == []
