@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any, Final
 
 from bailiwick_engine import keys
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
@@ -85,7 +85,7 @@ def _call(request: Request) -> Call:
         request.place.namespace,
         workload.ENDPOINT,
         ServiceAccount(gateway, "uid-of-gateway"),
-        Subject(subject["type"], subject["id"], "uid", {"sub": subject["id"]}, subject["properties"]),
+        Party(subject["type"], subject["id"], "uid", {"sub": subject["id"]}, subject["properties"]),
         Action(action["name"], action["properties"]),
         Resource(resource["type"], resource["id"], resource["properties"]),
         body["context"],

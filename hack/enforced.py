@@ -32,7 +32,7 @@ class Place(Protocol):
 class SchemaRule:
     """A validation rule of one of the two kinds."""
 
-    rule: cel.Rule
+    rule: cel.CelRule
 
     def present(self) -> bool:
         """Tell whether it hangs in one of the schemas."""

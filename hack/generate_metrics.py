@@ -73,7 +73,7 @@ def _alert(alert: alerts.Alert) -> str:
     return f"| {alert.name} | `{alert.expression}` | {alert.lasting} | {alert.means} |\n"
 
 
-def _row(metric: Metric | operator_metrics.Metric) -> str:
+def _row(metric: Metric | operator_metrics.OperatorMetric) -> str:
     labels = ", ".join(f"`{name}`: {_values(values)}" for name, values in metric.labels)
     return f"| `{metric.name}` | {metric.type} | {labels} | {metric.help} |\n"
 

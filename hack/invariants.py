@@ -274,7 +274,7 @@ INVARIANTS: Final = (
             opening(_NO_OWNERS),
             reviewing(_NO_OWNERS),
             Code("bailiwick_webhook.record.writer.RecordWriter"),
-            Code("bailiwick_operator.reconcile.retention.Kept"),
+            Code("bailiwick_operator.reconcile.retention.RetainedGrants"),
         ),
     ),
     Invariant(

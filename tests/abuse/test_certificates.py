@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bailiwick_operator.certificates.issuer import Issuing
+from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Terms
 from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, serial, trusting
 from support.waiting import until
@@ -169,7 +169,7 @@ def test_ab_48_a_secret_that_is_filled_later_is_served_with(tmp_path: Path) -> N
 
 
 def test_ab_48_once_what_is_served_has_ended_it_is_not_ready(tmp_path: Path) -> None:
-    short = Issuing("short", Terms(frozenset({NAME}), leaf_life=datetime.timedelta(seconds=5)))
+    short = CertificateIssuer("short", Terms(frozenset({NAME}), leaf_life=datetime.timedelta(seconds=5)))
     with secured(tmp_path, None) as point:
         point.mounted.fill(entries(leaf(CA, short), CA))
         point.await_ready()

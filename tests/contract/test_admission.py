@@ -13,8 +13,8 @@ from aiohttp import ClientSession
 
 from bailiwick_api.admission import PATH
 from bailiwick_webhook.admission import bench as benches
-from bailiwick_webhook.admission.bench import Bench
-from bailiwick_webhook.http.admission import Validate
+from bailiwick_webhook.admission.bench import PolicyExaminer
+from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.shares.quota import Quota
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.table import Admission
@@ -51,7 +51,7 @@ class Asking:
         self._client = client
 
     @property
-    def validate(self) -> Validate:
+    def validate(self) -> ValidateHandler:
         assert self.alone.validate is not None
         return self.alone.validate
 
@@ -71,7 +71,7 @@ class Asking:
 
 @pytest.fixture
 async def asks() -> AsyncIterator[Asking]:
-    bench = Bench()
+    bench = PolicyExaminer()
     alone = Alone([stored()], bench=bench, mapped={"corp": True, "partners": False})
     decisions = await serve(alone.application, "127.0.0.1", 0)
     admission = await serve(alone.admission, "127.0.0.1", 0)

@@ -13,8 +13,8 @@ import pytest
 
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.tokens import Proven, Refused
-from bailiwick_webhook.metrics.table import Port, Who
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.metrics.table import CallerClass, Port
 from bailiwick_webhook.tls.context import hardened
 from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone, NamedTokens
@@ -295,13 +295,13 @@ async def test_whose_a_connection_is_is_asked_anew_with_each_request() -> None:
     server = await serve(alone.application, "127.0.0.1", 0)
     open_ = alone.pdp.counts.connections
     kept = await Connection.proven(server.port)
-    assert (open_[Port.DECISIONS, Who.ENFORCERS], open_[Port.DECISIONS, Who.OTHERS]) == (1, 0)
+    assert (open_[Port.DECISIONS, CallerClass.ENFORCERS], open_[Port.DECISIONS, CallerClass.OTHERS]) == (1, 0)
     before, alone.store.snapshot = alone.store.snapshot, Alone([stored(endpointSettings=OTHER)]).store.snapshot
     assert (await kept.ask())[0] == 403
-    assert (open_[Port.DECISIONS, Who.ENFORCERS], open_[Port.DECISIONS, Who.OTHERS]) == (0, 1)
+    assert (open_[Port.DECISIONS, CallerClass.ENFORCERS], open_[Port.DECISIONS, CallerClass.OTHERS]) == (0, 1)
     alone.store.snapshot = before
     assert (await kept.ask())[0] == 200
-    assert (open_[Port.DECISIONS, Who.ENFORCERS], open_[Port.DECISIONS, Who.OTHERS]) == (1, 0)
+    assert (open_[Port.DECISIONS, CallerClass.ENFORCERS], open_[Port.DECISIONS, CallerClass.OTHERS]) == (1, 0)
     kept.writer.close()
     await asyncio.sleep(0.1)
     assert set(open_.values()) == {0}
@@ -315,7 +315,7 @@ class Slow(NamedTokens):
         super().__init__()
         self.reached, self.told = asyncio.Event(), asyncio.Event()
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         self.reached.set()
         await self.told.wait()
         return await super().prove(token, audiences)

@@ -14,9 +14,9 @@ import pytest
 
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.identity.compact import Parsed
-from bailiwick_webhook.identity.tokens import Proven, Refused
-from bailiwick_webhook.metrics.table import Overload, Use, Who
+from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.metrics.table import CallerClass, Overload, Use
 from contract.asking_alone import PEP, Asking, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone, NamedTokens, _proven
@@ -46,12 +46,12 @@ class Held(NamedTokens):
     def known(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - as the superclass has None
         return _proven(token) if token in self.proven else None
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         if self.proving:
             await self.let.wait()
         return await super().prove(token, audiences)
 
-    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         await self.let.wait()
         return await super().confirm(parsed, audiences)
 
@@ -68,7 +68,7 @@ class World:
         return sum(self.alone.pdp.counts.under_way)
 
     @property
-    def refused(self) -> dict[tuple[Overload, Who], int]:
+    def refused(self) -> dict[tuple[Overload, CallerClass], int]:
         return {why: count for why, count in self.alone.pdp.counts.overloads.items() if count}
 
     async def hold(self, count: int, caller: str | Callable[[int], str] = PEP) -> None:
@@ -115,7 +115,7 @@ async def test_over_its_share_a_sender_is_told_at_once_to_take_it_for_a_denial()
             " Nothing was decided or used: treat it as denied, and ask again in a moment.",
             "reason": "overloaded",
         }
-        assert it.refused == {(Overload.SHARE, Who.ENFORCERS): 1}
+        assert it.refused == {(Overload.SHARE, CallerClass.ENFORCERS): 1}
         assert await it.let() == [200] * SHARE
         # And once those are answered, there is room again: all of it.
         assert it.under_way == 0
@@ -139,7 +139,7 @@ async def test_where_all_places_are_taken_everybody_is_told_so() -> None:
         await it.hold(1)
         said = await it.ask.post("evaluation", body(), OTHER)
         assert (said.status, said.body["detail"].split(".")[0]) == (429, "Too many requests are under way")
-        assert it.refused == {(Overload.FULL, Who.ENFORCERS): 1}
+        assert it.refused == {(Overload.FULL, CallerClass.ENFORCERS): 1}
         assert await it.let() == [200]
 
 

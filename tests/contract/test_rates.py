@@ -11,7 +11,7 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.rates import Rates
 from bailiwick_webhook.http.shares.slots import enforcer, other
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload, Who
+from bailiwick_webhook.metrics.table import CallerClass, Overload
 from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone
@@ -64,7 +64,7 @@ async def test_what_is_over_the_rate_is_refused_before_anything_is_decided(
             len(ask.alone.records.lines),
         )
         assert before == after
-        assert counts.overloads[Overload.RATE, Who.ENFORCERS] == 1
+        assert counts.overloads[Overload.RATE, CallerClass.ENFORCERS] == 1
         assert counts.under_way == [0, 0]
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
-from bailiwick_webhook.identity.tokens import Proven, Refused
-from bailiwick_webhook.metrics.table import Overload, Port, Who
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.metrics.table import CallerClass, Overload, Port
 from contract.asking_alone import PEP, STRANGER, TENANT, Asking, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone, NamedTokens
@@ -32,9 +32,9 @@ class Held(NamedTokens):
         self.let = asyncio.Event()
 
     def signed(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - as the superclass has None
-        return token if token.startswith("system:") else Refused(Reason.IDENTITY_INVALID)
+        return token if token.startswith("system:") else RefusedToken(Reason.IDENTITY_INVALID)
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         await self.let.wait()
         return await super().prove(token, audiences)
 
@@ -71,7 +71,7 @@ async def test_all_others_together_hold_no_more_than_their_part() -> None:
         waiting = await held(ask, tokens, *crowd)
         counts = ask.alone.pdp.counts
         assert counts.under_way == [0, OTHERS]
-        assert counts.overloads[Overload.FULL, Who.OTHERS] == 2 * OTHERS
+        assert counts.overloads[Overload.FULL, CallerClass.OTHERS] == 2 * OTHERS
         # An enforcer that nobody has proven yet waits beside other enforcers: by what its token is signed for.
         waiting += await held(ask, tokens, (PEP, TENANT))
         assert counts.under_way == [1, OTHERS]
@@ -85,23 +85,23 @@ async def test_all_others_together_hold_no_more_than_their_part() -> None:
 @pytest.mark.parametrize(
     ("who", "where", "part"),
     [
-        (PEP, TENANT, Who.ENFORCERS),
-        (PEP, "/endpoints/crm/%63rm-api", Who.ENFORCERS),
+        (PEP, TENANT, CallerClass.ENFORCERS),
+        (PEP, "/endpoints/crm/%63rm-api", CallerClass.ENFORCERS),
         # One that enforces something, about something else: or a tenant could make enforcers without end.
-        (PEP, ELSEWHERE, Who.OTHERS),
-        (PEP, "/endpoints/crm/nothing", Who.OTHERS),
-        (STRANGER, TENANT, Who.OTHERS),
+        (PEP, ELSEWHERE, CallerClass.OTHERS),
+        (PEP, "/endpoints/crm/nothing", CallerClass.OTHERS),
+        (STRANGER, TENANT, CallerClass.OTHERS),
         ("nobody", TENANT, None),
     ],
 )
 async def test_a_request_counts_as_an_enforcers_where_its_sender_enforces_what_it_asks_about(
-    who: str, where: str, part: Who | None
+    who: str, where: str, part: CallerClass | None
 ) -> None:
     tokens = Held()
     async with world(BOUNDS, tokens) as ask:
         task = asyncio.create_task(ask.post("evaluation", body(), who, where))
         await asyncio.sleep(0.1)
-        expected = {Who.ENFORCERS: [1, 0], Who.OTHERS: [0, 1], None: [0, 0]}[part]
+        expected = {CallerClass.ENFORCERS: [1, 0], CallerClass.OTHERS: [0, 1], None: [0, 0]}[part]
         assert ask.alone.pdp.counts.under_way == expected
         tokens.let.set()
         assert (await task).status in {200, 401, 403}
@@ -163,21 +163,21 @@ async def test_bytes_of_bodies_are_divided_as_places_are() -> None:
         counts = ask.alone.pdp.counts
         # Of 10,000 that are the others', one alone has half.
         first = await Dripping.of(ask, STRANGER, 100_000, 5_000)
-        assert counts.body_bytes == {Who.ENFORCERS: 0, Who.OTHERS: 5_000}
+        assert counts.body_bytes == {CallerClass.ENFORCERS: 0, CallerClass.OTHERS: 5_000}
         assert await first.going_on()
         second = await Dripping.of(ask, STRANGER, 100_000, 1)
         status, said = await second.answer()
         assert (status, b'"reason":"overloaded"' in said) == (429, True)
         assert b"Too many bytes of request bodies" in said
-        assert counts.overloads[Overload.BYTES, Who.OTHERS] == 1
+        assert counts.overloads[Overload.BYTES, CallerClass.OTHERS] == 1
         # An enforcer has 30,000, and is not asked about theirs.
         mine = await Dripping.of(ask, PEP, 100_000, 12_000)
-        assert counts.body_bytes == {Who.ENFORCERS: 12_000, Who.OTHERS: 5_000}
+        assert counts.body_bytes == {CallerClass.ENFORCERS: 12_000, CallerClass.OTHERS: 5_000}
         assert await mine.going_on()
         for one in (first, mine):
             one.writer.close()
         await asyncio.sleep(0.1)
-        assert counts.body_bytes == {Who.ENFORCERS: 0, Who.OTHERS: 0}
+        assert counts.body_bytes == {CallerClass.ENFORCERS: 0, CallerClass.OTHERS: 0}
         assert counts.under_way == [0, 0]
 
 
@@ -193,7 +193,7 @@ async def test_a_body_that_falls_behind_its_rate_is_given_up_and_counted() -> No
     async with world(Bounds(pace=QUICK)) as ask:
         loop = asyncio.get_running_loop()
         counts = ask.alone.pdp.counts
-        for who, part in ((PEP, Who.ENFORCERS), (STRANGER, Who.OTHERS)):
+        for who, part in ((PEP, CallerClass.ENFORCERS), (STRANGER, CallerClass.OTHERS)):
             began = loop.time()
             slow = await Dripping.of(ask, who, 100_000, 1_000)
             status, said = await slow.answer()

@@ -12,10 +12,10 @@ from typing import Any, Final, cast
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.approvals.consumer import Consumer
-from bailiwick_webhook.approvals.grantlocks import Turns
+from bailiwick_webhook.approvals.grantlocks import GrantLocks
 from bailiwick_webhook.approvals.livereads import LiveReads
 from bailiwick_webhook.approvals.opener import Opener
-from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiResponse, ClusterUnavailableError
 from bailiwick_webhook.pipeline.pdp import Pdp
 from property.lifeserver import Op, Server, Wire
 from support.objects import Object
@@ -37,7 +37,7 @@ class EachReads:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def of(self, place: tuple[str, str], since: float | None = None) -> Answer | None:
+    async def of(self, place: tuple[str, str], since: float | None = None) -> ApiResponse | None:
         try:
             return await self._wire.read_grant(*place)
         except ClusterUnavailableError:
@@ -61,7 +61,7 @@ class Replica:
         wire = cast("Any", Wire())
         opener = Opener(wire, store, INSTALLATION, self.now)
         reads = cast("LiveReads", EachReads(wire))
-        consumer = Consumer(wire, self.now, cast("Turns", NoTurns()), reads)
+        consumer = Consumer(wire, self.now, cast("GrantLocks", NoTurns()), reads)
         self.pdp = Pdp(store, consumer, opener, wire, INSTALLATION, self.now)
 
     def now(self) -> float:

@@ -18,7 +18,7 @@ from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_engine.approval.grants import parse
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR
-from bailiwick_webhook.cluster.client import Answer
+from bailiwick_webhook.cluster.client import ApiResponse
 from support.objects import Object
 from unit.engine.cases import NOW, at
 
@@ -58,17 +58,17 @@ class Wire:
 
     waits = False
 
-    async def read_grant(self, namespace: str, name: str) -> Answer:
+    async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         return await self._answer(Op("GET", name))
 
-    async def write_grant_status(self, grant: Object) -> Answer:
+    async def write_grant_status(self, grant: Object) -> ApiResponse:
         return await self._answer(Op("PUT", grant["metadata"]["name"], copy.deepcopy(grant)))
 
     async def list_grants(self, namespace: str, selector: str) -> list[Object]:
         found: list[Object] = await Op("LIST")
         return found
 
-    async def create_grant(self, manifest: Object) -> Answer:
+    async def create_grant(self, manifest: Object) -> ApiResponse:
         return await self._answer(Op("POST", manifest["metadata"]["name"], copy.deepcopy(manifest)))
 
     async def write(self, line: bytes, *, must: bool = True) -> None:
@@ -77,8 +77,8 @@ class Wire:
     def take(self, line: bytes) -> bool:
         return True
 
-    async def _answer(self, op: Op) -> Answer:
-        answer: Answer = await op
+    async def _answer(self, op: Op) -> ApiResponse:
+        answer: ApiResponse = await op
         return answer
 
 
@@ -95,11 +95,11 @@ class Server:
     """When each review came, by the grant's uid and the reviewer."""
     made: int = 0
 
-    def read(self, name: str) -> Answer:
+    def read(self, name: str) -> ApiResponse:
         found = self.stored.get(name)
         return self._answer(404, {}) if found is None else self._answer(200, found)
 
-    def create(self, manifest: Object) -> Answer:
+    def create(self, manifest: Object) -> ApiResponse:
         name = manifest["metadata"]["name"]
         if name in self.stored:
             return self._answer(409, {"message": "already exists"})
@@ -110,7 +110,7 @@ class Server:
         self._commit("ADDED", {**born, "metadata": {**manifest["metadata"], **metadata}})
         return self.read(name)
 
-    def put_status(self, grant: Object, use: Use) -> Answer:
+    def put_status(self, grant: Object, use: Use) -> ApiResponse:
         """As the decision point."""
         refused = self._stale(grant)
         if refused is not None:
@@ -139,7 +139,7 @@ class Server:
         self._commit("MODIFIED", {**stored, "status": status})
         return self.read(grant["metadata"]["name"])
 
-    def apply_status(self, judged: Object, status: Object) -> Answer:
+    def apply_status(self, judged: Object, status: Object) -> ApiResponse:
         """As the operator, with the version that it judged."""
         refused = self._stale(judged)
         if refused is not None:
@@ -178,7 +178,7 @@ class Server:
         metadata = {**stored["metadata"], "generation": stored["metadata"]["generation"] + 1}
         self._commit("MODIFIED", {**stored, "metadata": metadata, "spec": {**stored["spec"], **fields}})
 
-    def _stale(self, sent: Object) -> Answer | None:
+    def _stale(self, sent: Object) -> ApiResponse | None:
         stored = self.stored.get(sent["metadata"]["name"])
         if stored is None:
             return self._answer(404, {})
@@ -200,9 +200,9 @@ class Server:
         self.stored[name] = copy.deepcopy({**new, "metadata": stamped})
         self.log.append((kind, self.stored[name]))
 
-    def _answer(self, status: int, body: Object) -> Answer:
+    def _answer(self, status: int, body: Object) -> ApiResponse:
         # The header has whole seconds.
-        return Answer(status, copy.deepcopy(body), math.floor(self.now))
+        return ApiResponse(status, copy.deepcopy(body), math.floor(self.now))
 
 
 def phase(stored: Object) -> str | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject, Unproven
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
@@ -510,9 +510,9 @@ def call_of(plain: reference.Object) -> Call:
         namespace=plain["namespace"],
         endpoint=plain["endpoint"],
         caller=ServiceAccount(**plain["caller"]),
-        subject=Unproven(Reason(subject))
+        subject=UnprovenParty(Reason(subject))
         if isinstance(subject, str)
-        else Subject(subject["type"], subject["id"], subject["uid"], {}, subject.get("properties")),
+        else Party(subject["type"], subject["id"], subject["uid"], {}, subject.get("properties")),
         action=Action(plain["action"]["name"], plain["action"].get("properties")),
         resource=Resource(plain["resource"]["type"], plain["resource"]["id"], plain["resource"].get("properties")),
         context=plain["context"],

@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine.call import Action, Resource, Subject
+from bailiwick_engine.call import Action, Party, Resource
 from bailiwick_engine.cel import expressions as library
 from bailiwick_engine.cel.closures import DeferredError, FailedError
 from bailiwick_engine.cel.conditions import Scope
@@ -86,8 +86,8 @@ def seen(draw: st.DrawFn) -> Inputs:
         resource=Resource("b", draw(texts), draw(pooled)),
         context=draw(pooled),
     )
-    subject = Subject("user", draw(st.sampled_from(TEXTS[1:4])), "uid", draw(pooled), draw(pooled))
-    actor = draw(st.sampled_from([None, Subject("serviceAccount", "a", "uid")]))
+    subject = Party("user", draw(st.sampled_from(TEXTS[1:4])), "uid", draw(pooled), draw(pooled))
+    actor = draw(st.sampled_from([None, Party("serviceAccount", "a", "uid")]))
     return inputs(call, subject, NOW, actor)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from hypothesis import given, strategies as st
 
 from bailiwick_webhook.http.shares.bounds import Parts
-from bailiwick_webhook.http.shares.conntable import ConnectionTable, Entry
+from bailiwick_webhook.http.shares.conntable import ConnectionTable, TableEntry
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Closing, Port, Who
+from bailiwick_webhook.metrics.table import CallerClass, ConnectionLimit, Port
 
 ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", "fd00::1"])
 ACCOUNTS = st.sampled_from(["system:serviceaccount:a:one", "system:serviceaccount:a:two"])
@@ -31,7 +31,7 @@ STEPS = st.lists(
 class One:
     """A connection as the model has it."""
 
-    entry: Entry | None = None
+    entry: TableEntry | None = None
     busy: bool = False
     ended: bool = False
 
@@ -65,7 +65,7 @@ async def _held(parts: Parts, steps: list[tuple[object, ...]]) -> None:
     for one in made:
         assert one.entry is not None
         table.leave(one.entry)
-    assert {counts.connections[Port.DECISIONS, who] for who in Who} == {0}
+    assert {counts.connections[Port.DECISIONS, who] for who in CallerClass} == {0}
     assert not table._queue
     assert table._shares._held == {}
 
@@ -105,11 +105,13 @@ def _look(table: ConnectionTable, counts: Counts, parts: Parts, made: list[One])
     open_ = [one for one in made if not one.ended]
     theirs = [one for one in open_ if one.entry is not None and one.entry.enforcer]
     rest = [one for one in open_ if one not in theirs]
-    assert counts.connections[Port.DECISIONS, Who.ENFORCERS] == table.enforcers == len(theirs) <= parts.enforcers
-    assert counts.connections[Port.DECISIONS, Who.OTHERS] == len(rest)
+    assert (
+        counts.connections[Port.DECISIONS, CallerClass.ENFORCERS] == table.enforcers == len(theirs) <= parts.enforcers
+    )
+    assert counts.connections[Port.DECISIONS, CallerClass.OTHERS] == len(rest)
     # More than there may be only for as long as something is under way on all of them.
     assert len(rest) <= parts.others or all(one.busy for one in rest)
     for one in open_:
         assert one.entry is not None
         assert not (one.busy and one.entry.evictable)
-    assert counts.connections_limited[Port.DECISIONS, Closing.SILENT] == 0
+    assert counts.connections_limited[Port.DECISIONS, ConnectionLimit.SILENT] == 0

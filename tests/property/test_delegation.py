@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from hypothesis import assume, example, given, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject, Workload
+from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide, weighed
@@ -110,12 +110,12 @@ def policies(draw: st.DrawFn) -> Object:
     }
 
 
-def agent(name: str, images: frozenset[str] | None) -> Subject:
-    return Subject(
+def agent(name: str, images: frozenset[str] | None) -> Party:
+    return Party(
         "serviceAccount",
         f"system:serviceaccount:agents:{name}",
         f"{name}-uid",
-        workload=None if images is None else Workload(images),
+        workload=None if images is None else PodWorkload(images),
     )
 
 
@@ -125,7 +125,7 @@ agents = st.builds(
     st.sampled_from([None, frozenset({GOOD}), frozenset({GOOD}), frozenset({GOOD, BAD})]),
 )
 people = st.builds(
-    lambda name, groups: Subject("user", name, f"corp#{name}", issuer="corp", groups=tuple(groups), username=name),
+    lambda name, groups: Party("user", name, f"corp#{name}", issuer="corp", groups=tuple(groups), username=name),
     st.sampled_from(PEOPLE),
     st.lists(st.sampled_from(GROUPS), unique=True),
 )
@@ -168,7 +168,7 @@ def expected(spec: Object, call: Call) -> Width:
     """Decide from the design's text, over plain objects."""
     delegation = spec["endpointSettings"].get("delegation")
     person = call.subject
-    assert isinstance(person, Subject)
+    assert isinstance(person, Party)
     if call.actors:
         if delegation is None or len(call.actors) > delegation["maxDepth"]:
             return "deny"
@@ -192,13 +192,13 @@ def expected(spec: Object, call: Call) -> Width:
     return "deny" if len(gates) > 1 else "approval" if gates else "allow"
 
 
-def _shut(rule: Object, party: Subject) -> bool:
+def _shut(rule: Object, party: Party) -> bool:
     """A gate that speaks of the party only if its workload is approved, which is not known, stays shut."""
     named = [_names(name, party) for name in rule["subjects"]]
     return rule["effect"] == "RequireApproval" and True not in named and None in named
 
 
-def _applies(rule: Object, party: Subject, call: Call) -> bool:
+def _applies(rule: Object, party: Party, call: Call) -> bool:
     if not _covers(rule, call):
         return False
     named = [_names(name, party) for name in rule["subjects"]]
@@ -209,7 +209,7 @@ def _applies(rule: Object, party: Subject, call: Call) -> bool:
     return any(name is not False for name in named) and False not in held
 
 
-def _names(name: str, party: Subject) -> bool | None:
+def _names(name: str, party: Party) -> bool | None:
     subject = SUBJECTS[name]
     if "user" in subject:
         return party.type == "user" and party.id == subject["user"]["name"]
@@ -253,7 +253,7 @@ def test_no_chain_is_wider_than_any_actor_of_it_alone(spec: Object, call: Call) 
 
 
 @given(policies(), calls, agents, st.integers(0, 5))
-def test_one_more_actor_never_widens(spec: Object, call: Call, actor: Subject, place: int) -> None:
+def test_one_more_actor_never_widens(spec: Object, call: Call, actor: Party, place: int) -> None:
     assume(call.actors)
     longer = replace(call, actors=(*call.actors[:place], actor, *call.actors[place:]))
     assert WIDTH[width(verdict_of(spec, longer))] <= WIDTH[width(verdict_of(spec, call))]
@@ -297,7 +297,7 @@ def test_a_workload_that_is_not_known_is_never_better_than_one_that_is(spec: Obj
     assume(call.actors)
 
     def under(images: frozenset[str] | None) -> Width:
-        workload = None if images is None else Workload(images)
+        workload = None if images is None else PodWorkload(images)
         return width(
             verdict_of(spec, replace(call, actors=tuple(replace(one, workload=workload) for one in call.actors)))
         )
@@ -308,7 +308,7 @@ def test_a_workload_that_is_not_known_is_never_better_than_one_that_is(spec: Obj
         assert under(frozenset({GOOD, BAD})) == "allow"
 
 
-DAVE: Final = Subject("user", "dave", "corp#dave", issuer="corp")
+DAVE: Final = Party("user", "dave", "corp#dave", issuer="corp")
 
 
 @example(set(), {"worker"}, ["dave"], [agent("worker", frozenset({GOOD, BAD}))], DAVE)
@@ -329,7 +329,7 @@ DAVE: Final = Subject("user", "dave", "corp#dave", issuer="corp")
     people,
 )
 def test_a_chain_passes_exactly_where_each_hop_of_it_does(
-    free: set[str], approved: set[str], principals: list[str], chain: list[Subject], person: Subject
+    free: set[str], approved: set[str], principals: list[str], chain: list[Party], person: Party
 ) -> None:
     """Nothing else stands in the way here, so that one hop that is not judged would show."""
     named = [*free, *(f"{name}-approved" for name in approved)]
@@ -346,7 +346,7 @@ def test_a_chain_passes_exactly_where_each_hop_of_it_does(
     }
     call = Call("crm", "desk", ENFORCER, person, Action("tickets.get"), Resource("ticket", "1"), {}, tuple(chain))
 
-    def passes(actor: Subject) -> bool:
+    def passes(actor: Party) -> bool:
         name = actor.id.rpartition(":")[2]
         known_good = actor.workload is not None and actor.workload.images == {GOOD}
         return name in free or (name in approved and known_good)
@@ -362,7 +362,7 @@ def test_what_was_weighed_are_the_candidates_of_every_party(spec: Object, call: 
     verdict, hops = weighed(snapshot, call, (), Circumstances(NOW))
     assert verdict == verdict_of(spec, call)
     person = call.subject
-    if hops is None or not isinstance(person, Subject):
+    if hops is None or not isinstance(person, Party):
         assert verdict.rule is None
         return
     endpoint = snapshot.endpoints["crm", "desk"]

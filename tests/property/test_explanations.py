@@ -7,9 +7,9 @@ from typing import Final
 from hypothesis import assume, given
 
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.clauses import Kind
+from bailiwick_engine.decision.clauses import ClauseKind
 from bailiwick_engine.decision.decide import decide
-from bailiwick_engine.decision.explain import NEAR, Change, Explanation, explain
+from bailiwick_engine.decision.explain import NEAR, Explanation, RequiredChange, explain
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.model import Effect
@@ -20,7 +20,7 @@ from property.strategies import Object, call_of, compiled_of
 from unit.engine.cases import NOW
 
 AROUND: Final = Circumstances(now=NOW)
-OFF: Final = {Kind.INTENT, Kind.EXPIRY, Kind.SUSPENSION}
+OFF: Final = {ClauseKind.INTENT, ClauseKind.EXPIRY, ClauseKind.SUSPENSION}
 
 
 def explained(world: World) -> Explanation:
@@ -30,7 +30,7 @@ def explained(world: World) -> Explanation:
     return found
 
 
-def mended(world: World, changes: Sequence[Change]) -> list[Object]:
+def mended(world: World, changes: Sequence[RequiredChange]) -> list[Object]:
     """Return the policies with each change made: a rule that is changed moves to a policy of its own."""
     policies = [copy.deepcopy(dict(facts.raw)) for facts in world.policies]
     for number, change in enumerate(changes):
@@ -52,25 +52,28 @@ def mended(world: World, changes: Sequence[Change]) -> list[Object]:
             "variables": policy["spec"]["variables"],
             "rules": [changed],
         }
-        if not any(clause.kind is Kind.EXPIRY for clause in change.clauses) and "expireTime" in policy["spec"]:
+        if not any(clause.kind is ClauseKind.EXPIRY for clause in change.clauses) and "expireTime" in policy["spec"]:
             spec["expireTime"] = policy["spec"]["expireTime"]
         metadata = {**policy["metadata"], "name": f"mended-{number}", "uid": f"mended-{number}"}
         policies.append({"metadata": metadata, "spec": spec})
     return policies
 
 
-def _meet(rule: Object, kind: Kind, name: str | None, world: World) -> None:
+def _meet(rule: Object, kind: ClauseKind, name: str | None, world: World) -> None:
     (entry,) = rule["resources"]
-    wider: dict[Kind, tuple[Object, Object]] = {
-        Kind.SUBJECT: (rule, {"subjects": [*rule["subjects"], "party"]}),
-        Kind.ACTION: (rule, {"actions": ["*"]}),
-        Kind.RESOURCE_TYPE: (entry, {"type": world.call["resource"]["type"]}),
-        Kind.RESOURCE_ID: (entry, {"ids": ["*"]}),
-        Kind.PROPERTY: (entry, {"properties": _without(entry.get("properties", {}), name)}),
-        Kind.INTENT: (rule, {"intents": None}),
-        Kind.EXPIRY: (rule, {"expireTime": None}),
-        Kind.CONDITION: (rule, {"conditions": [one for one in rule.get("conditions", ()) if one["name"] != name]}),
-        Kind.SUSPENSION: (rule, {}),  # the policy that it moves to is not suspended
+    wider: dict[ClauseKind, tuple[Object, Object]] = {
+        ClauseKind.SUBJECT: (rule, {"subjects": [*rule["subjects"], "party"]}),
+        ClauseKind.ACTION: (rule, {"actions": ["*"]}),
+        ClauseKind.RESOURCE_TYPE: (entry, {"type": world.call["resource"]["type"]}),
+        ClauseKind.RESOURCE_ID: (entry, {"ids": ["*"]}),
+        ClauseKind.PROPERTY: (entry, {"properties": _without(entry.get("properties", {}), name)}),
+        ClauseKind.INTENT: (rule, {"intents": None}),
+        ClauseKind.EXPIRY: (rule, {"expireTime": None}),
+        ClauseKind.CONDITION: (
+            rule,
+            {"conditions": [one for one in rule.get("conditions", ()) if one["name"] != name]},
+        ),
+        ClauseKind.SUSPENSION: (rule, {}),  # the policy that it moves to is not suspended
     }
     part, fields = wider[kind]
     part |= fields

@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.serverclock import MAX_SKEW
-from bailiwick_operator.reconcile.approvalgrant import Observed, reconcile
+from bailiwick_operator.reconcile.approvalgrant import GrantObservation, reconcile
 from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR
-from bailiwick_webhook.asked import Asked
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writer import RecordFailedError
@@ -82,7 +82,7 @@ class GrantLife(RuleBasedStateMachine):
 
     @rule(replica=which_replica, request_id=st.sampled_from([None, None, "a", "b"]))
     def ask(self, replica: int, request_id: str | None) -> None:
-        asked = Asked(CALL, request_id, live_identity=True)
+        asked = EvaluationRequest(CALL, request_id, live_identity=True)
         self._fly(replica, request_id, self.replicas[replica].pdp.evaluate(asked))
 
     @rule(request_id=st.sampled_from([None, None, "a", "b"]))
@@ -290,7 +290,7 @@ class GrantLife(RuleBasedStateMachine):
         # As its clock beside the API server's tells it (`bailiwick_operator.loop.clock`).
         timed = abs(self.operator_skew) <= MAX_SKEW
         now = datetime.fromtimestamp(self.server.now + (max(self.operator_skew, 0.0) if timed else 0.0), UTC)
-        status = reconcile(seen, Observed(proven, INSTALLATION.is_person, timed=timed), now).status
+        status = reconcile(seen, GrantObservation(proven, INSTALLATION.is_person, timed=timed), now).status
         if status is not None:
             self.judged.append((seen, status))
 
@@ -325,7 +325,7 @@ def _pays(use: Use, flight: Flight, decision: Decision) -> bool:
 
 async def _requested(pdp: Pdp) -> None:
     with contextlib.suppress(ClusterUnavailableError):
-        await pdp.request(Asked(CALL, None, live_identity=True, reason="because"))
+        await pdp.request(EvaluationRequest(CALL, None, live_identity=True, reason="because"))
 
 
 # Steps: enough for a grant to be opened, approved, used by several at once, and to end. Lives: rare orders count.

@@ -9,18 +9,18 @@ import copy
 from hypothesis import assume, given, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from property.test_delegation import SUBJECTS, WIDTH, Object, calls, policies, verdict_of, width
 
 
-def names_of(party: Subject) -> set[str]:
+def names_of(party: Party) -> set[str]:
     """Return the subjects that mean this party, whatever it calls from."""
     account = party.id.rpartition(":")[2]
     own = {account, f"{account}-approved"} if party.type == "serviceAccount" else {party.id}
     return {name for name in SUBJECTS if name in own or name in party.groups}
 
 
-def without(spec: Object, effect: str, party: Subject) -> Object:
+def without(spec: Object, effect: str, party: Party) -> Object:
     """Return the policy with rules of this effect not speaking of a party; nobody is left as a subject nobody has."""
     out = copy.deepcopy(spec)
     out["subjects"].append({"name": "nobody", "serviceAccount": {"namespace": "agents", "name": "nobody"}})

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.approval.binding import NotCanonicalError, bound_context, canonical, digest, sha256
 from bailiwick_engine.approval.display import inspectable, items_of
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule
@@ -40,7 +40,7 @@ def calls(draw: st.DrawFn) -> Call:
         context = {**context, "intent": draw(st.one_of(text, json_values))}
     return replace(
         CALL,
-        subject=Subject("serviceAccount", draw(st.sampled_from("ab")), "uid", {}, draw(optional_objects)),
+        subject=Party("serviceAccount", draw(st.sampled_from("ab")), "uid", {}, draw(optional_objects)),
         action=Action("a", draw(optional_objects)),
         resource=Resource("t", draw(st.sampled_from("12")), draw(optional_objects)),
         context=context,
@@ -48,13 +48,13 @@ def calls(draw: st.DrawFn) -> Call:
 
 
 def digest_of(call: Call) -> str:
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     return digest(call, call.subject)
 
 
 def plain(call: Call) -> Any:  # noqa: ANN401 - JSON
     """Return the JSON values that are bound, spelled by `json` alone, numbers as their value."""
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     properties = call.subject.properties
     if properties is not None:
         properties = {name: value for name, value in properties.items() if name != "act"}
@@ -136,7 +136,7 @@ WHOLE: Final = gate_of(governed(gated_rule()))
 
 def shown(call: Call) -> Any:  # noqa: ANN401 - a tuple to compare
     """Return all that an approver is told: the fields of the request and the display."""
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     items = tuple((item["name"], item["value"]) for item in items_of(call, WHOLE))
     return (call.subject.id, call.resource.id, call.intent, items)
 

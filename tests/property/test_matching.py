@@ -10,7 +10,7 @@ from typing import Any, Final
 from hypothesis import assume, example, given, settings, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.names import NameSet
@@ -115,16 +115,16 @@ def rules(draw: st.DrawFn, name: str) -> Object:
     }
 
 
-def account(name: str) -> Subject:
-    return Subject("serviceAccount", f"system:serviceaccount:agents:{name}", f"{name}-uid")
+def account(name: str) -> Party:
+    return Party("serviceAccount", f"system:serviceaccount:agents:{name}", f"{name}-uid")
 
 
-def person(name: str, issuer: str = "corp", groups: tuple[str, ...] = ()) -> Subject:
-    return Subject("user", name, f"{issuer}#{name}", issuer=issuer, groups=groups, username=name)
+def person(name: str, issuer: str = "corp", groups: tuple[str, ...] = ()) -> Party:
+    return Party("user", name, f"{issuer}#{name}", issuer=issuer, groups=groups, username=name)
 
 
 @st.composite
-def parties(draw: st.DrawFn, listed: str) -> Subject:
+def parties(draw: st.DrawFn, listed: str) -> Party:
     """Draw somebody whom an entry of the subjects means, or somebody like that."""
     subject = SUBJECTS[listed]
     if draw(st.integers(0, 3)) == 0:
@@ -177,7 +177,7 @@ def reached(pattern: str, name: str) -> bool:
     return listed == asked
 
 
-def spoken_of(listed: str, party: Subject) -> bool:
+def spoken_of(listed: str, party: Party) -> bool:
     subject = SUBJECTS[listed]
     if "serviceAccount" in subject:
         account = subject["serviceAccount"]
@@ -193,7 +193,7 @@ def spoken_of(listed: str, party: Subject) -> bool:
 
 
 def speaks(rule: Object, call: Call) -> bool:
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     (entry,) = rule["resources"]
     if not any(spoken_of(name, call.subject) for name in rule["subjects"]):
         return False
@@ -285,6 +285,6 @@ def test_a_rule_that_lists_nothing_lets_nobody_through(
     place[path[-1]] = {} if path[-1] == "properties" else []
     compiled = policy_of(emptied)
     assert isinstance(compiled, BrokenPolicy)
-    assume(isinstance(call.subject, Subject))
+    assume(isinstance(call.subject, Party))
     # Nobody that any rule of the policy names; and others were let through by none of it before.
     assert verdict_of(Snapshot.of([compiled]), call).outcome is not Outcome.ALLOW

@@ -6,9 +6,9 @@ from hypothesis import given, strategies as st
 
 from bailiwick_webhook.http.problems import ProblemError
 from bailiwick_webhook.http.shares.bounds import Parts
-from bailiwick_webhook.http.shares.slots import Place, Places, Sender, enforcer, other
+from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, Sender, enforcer, other
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Who
+from bailiwick_webhook.metrics.table import CallerClass
 
 SENDERS = (
     *(enforcer(f"system:serviceaccount:a:{name}", namespace) for name in "xy" for namespace in ("one", "two")),
@@ -18,7 +18,7 @@ SENDERS = (
 STEPS = st.lists(st.tuples(st.integers(0, 11), st.sampled_from([*SENDERS, None])), max_size=80)
 
 
-def taken(place: Place, sender: Sender) -> bool:
+def taken(place: RequestSlot, sender: Sender) -> bool:
     try:
         place.take(sender)
     except ProblemError as problem:
@@ -31,8 +31,8 @@ def test_nobody_has_more_places_than_were_free_in_their_part_and_all_of_them_com
     enforcers: int, others: int, steps: list[tuple[int, Sender | None]]
 ) -> None:
     counts = Counts()
-    places = Places(Parts(enforcers, others), counts)
-    open_: dict[int, tuple[Place, Sender]] = {}
+    places = RequestSlots(Parts(enforcers, others), counts)
+    open_: dict[int, tuple[RequestSlot, Sender]] = {}
     for which, sender in steps:
         place, held = open_.pop(which, (places.place(), None))
         if sender is None:
@@ -40,7 +40,7 @@ def test_nobody_has_more_places_than_were_free_in_their_part_and_all_of_them_com
                 pass
         else:
             part = [one for _, one in open_.values() if one.who is sender.who]
-            free = (enforcers if sender.who is Who.ENFORCERS else others) - len(part)
+            free = (enforcers if sender.who is CallerClass.ENFORCERS else others) - len(part)
             its = sum(one.name == sender.name for one in part)
             theirs = sum(one.group == sender.group for one in part) if sender.group else 0
             fits = its < free and theirs < 3 * free
@@ -60,7 +60,7 @@ def test_nobody_has_more_places_than_were_free_in_their_part_and_all_of_them_com
 
 @given(most=st.integers(1, 60), senders=st.integers(1, 6))
 def test_senders_that_all_take_what_they_can_come_to_equal_shares(most: int, senders: int) -> None:
-    places = Places(Parts(1, most), Counts())
+    places = RequestSlots(Parts(1, most), Counts())
     held = Counter[int]()
     for _ in range(most):
         for sender in range(senders):
@@ -77,7 +77,7 @@ def test_senders_that_all_take_what_they_can_come_to_equal_shares(most: int, sen
 
 @given(most=st.integers(4, 200), accounts=st.integers(1, 30))
 def test_accounts_of_one_namespace_leave_a_quarter_to_all_others(most: int, accounts: int) -> None:
-    places = Places(Parts(most, 1), Counts())
+    places = RequestSlots(Parts(most, 1), Counts())
     for _ in range(most):
         for account in range(accounts):
             taken(places.place(), enforcer(f"system:serviceaccount:crowd:{account}", "crowd"))
@@ -87,7 +87,7 @@ def test_accounts_of_one_namespace_leave_a_quarter_to_all_others(most: int, acco
 
 @given(most=st.integers(1, 200), senders=st.lists(st.sampled_from(["127.0.0.1", "127.0.0.2", "::1"]), max_size=300))
 def test_others_take_nothing_of_the_enforcers_part(most: int, senders: list[str]) -> None:
-    places = Places(Parts(1, most), Counts())
+    places = RequestSlots(Parts(1, most), Counts())
     for sender in senders:
         taken(places.place(), other(sender))
     assert taken(places.place(), enforcer("system:serviceaccount:crm:crm-api", "crm"))

@@ -12,7 +12,7 @@ from hypothesis import given, settings as hypothesis, strategies as st
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.record.line import Lines
+from bailiwick_webhook.record.line import RecordLines
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.pdp.alone import HARNESS, Alone, subject_token
 
@@ -103,7 +103,7 @@ def test_no_line_tells_a_secret(
     assert isinstance(compiled, CompiledPolicy)
     rules = tuple(replace(one, sensitive=SENSITIVE) for one in compiled.rules)
     alone.store.snapshot = Snapshot.of([replace(compiled, rules=rules)])
-    alone.pdp._lines = Lines(key)
+    alone.pdp._lines = RecordLines(key)
     sent = body | {"evaluations": [{}, {"context": body["context"]}]} if path == "evaluations" else body
     headers = {"Cookie": header, "traceparent": header, "X-Api-Key": header, "Forwarded": header}
     lines = asyncio.run(_recorded(alone, f"{path}?q={header}", sent, headers))

@@ -8,12 +8,12 @@ from hypothesis import given, strategies as st
 from msgspec.structs import replace as with_fields
 
 from bailiwick_engine import keys
-from bailiwick_engine.call import Action, Resource, Subject
+from bailiwick_engine.call import Action, Party, Resource
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision import match
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy import index
-from bailiwick_engine.policy.index import Index
+from bailiwick_engine.policy.index import RuleIndex
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, Effect, WorkloadRequirement
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot, endpoint_of, home
 from support.objects import rule
@@ -31,12 +31,12 @@ NAMED: Final = (
 
 parties: Final = st.one_of(
     st.builds(
-        lambda name, groups: Subject("user", name, name, issuer="corp", groups=tuple(sorted(groups))),
+        lambda name, groups: Party("user", name, name, issuer="corp", groups=tuple(sorted(groups))),
         st.sampled_from(["carol", "dave"]),
         st.frozensets(st.sampled_from([*GROUPS, "d"])),
     ),
     st.builds(
-        lambda name: Subject("serviceAccount", f"system:serviceaccount:agents:{name}", name),
+        lambda name: Party("serviceAccount", f"system:serviceaccount:agents:{name}", name),
         st.sampled_from(["one", "two"]),
     ),
 )
@@ -62,7 +62,7 @@ def rules(draw: st.DrawFn) -> CompiledRule:
     )
 
 
-def scanned(made: list[CompiledRule], party: Subject, action: str) -> list[int]:
+def scanned(made: list[CompiledRule], party: Party, action: str) -> list[int]:
     """Say it without an index."""
     return sorted(id(one) for one in made if party.keys & one.subjects and action in one.actions)
 
@@ -74,10 +74,10 @@ def ids(found: object) -> list[int]:
 
 @pytest.mark.parametrize("spread", [index.SPREAD, 3, 0])
 @given(st.lists(rules(), max_size=8), parties, st.sampled_from(ACTIONS))
-def test_the_index_finds_what_a_scan_finds(spread: int, made: list[CompiledRule], party: Subject, action: str) -> None:
+def test_the_index_finds_what_a_scan_finds(spread: int, made: list[CompiledRule], party: Party, action: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "SPREAD", spread)
-        built = Index.of(made)
+        built = RuleIndex.of(made)
     assert ids(built.speaking_of(party.keys, action)) == scanned(made, party, action)
     named = {id(one) for one in made if party.keys & one.subjects}
     assert {id(one) for one in built.naming(party.keys)} == named
@@ -85,7 +85,7 @@ def test_the_index_finds_what_a_scan_finds(spread: int, made: list[CompiledRule]
 
 @given(st.lists(rules(), max_size=8), parties, st.sampled_from(ACTIONS), st.sampled_from(["customer", "order"]))
 def test_an_endpoint_has_the_candidates_that_a_scan_has(
-    made: list[CompiledRule], party: Subject, action: str, kind: str
+    made: list[CompiledRule], party: Party, action: str, kind: str
 ) -> None:
     policies = [replace(POLICY, rules=tuple(made[:4])), replace(POLICY, rules=tuple(made[4:]))]
     endpoint = CompiledEndpoint.of(policies, ())

@@ -6,10 +6,10 @@ from typing import Any, Final
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Subject, Unproven
+from bailiwick_engine.call import Action, Call, Party, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import admit, decide, may_ask
-from bailiwick_engine.decision.search import Kind, Prospect, candidates, tried
+from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, tried
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -19,14 +19,14 @@ from property.strategies import AGENTS, ENDPOINT, ENFORCER, Object, call_of, com
 from unit.engine.cases import NOW, at, carrier, snapshot, stored
 
 AROUND: Final = Circumstances(now=NOW)
-NAMES: Final[dict[Kind, tuple[str, ...]]] = {
-    Kind.SUBJECT: tuple(f"system:serviceaccount:agents:agent-{agent}" for agent in (*AGENTS, "three")),
-    Kind.RESOURCE: ("a/1", "1", "2", "a/", "*", "b"),
-    Kind.ACTION: ("customers.export", "customers.list", "customers.", "orders.get", "x"),
+NAMES: Final[dict[SearchKind, tuple[str, ...]]] = {
+    SearchKind.SUBJECT: tuple(f"system:serviceaccount:agents:agent-{agent}" for agent in (*AGENTS, "three")),
+    SearchKind.RESOURCE: ("a/1", "1", "2", "a/", "*", "b"),
+    SearchKind.ACTION: ("customers.export", "customers.list", "customers.", "orders.get", "x"),
 }
 
 
-def found(on: Snapshot, kind: Kind, call: Call) -> tuple[set[str], set[str], bool]:
+def found(on: Snapshot, kind: SearchKind, call: Call) -> tuple[set[str], set[str], bool]:
     """Return what a search finds, what it tried in vain, and whether there may be more."""
     endpoint = on.endpoints.get((call.namespace, call.endpoint))
     if endpoint is None or not may_ask(endpoint, call) or isinstance(admit(on, endpoint, call, AROUND), Reason):
@@ -42,18 +42,18 @@ def with_approval(on: Snapshot, call: Call) -> list[str]:
     endpoint = on.endpoints.get((call.namespace, call.endpoint))
     if endpoint is None or not may_ask(endpoint, call) or isinstance(admit(on, endpoint, call, AROUND), Reason):
         return []
-    listed = candidates(endpoint, Kind.SUBJECT, call, NOW).names
-    return [name for name in listed if tried(on, endpoint, Kind.SUBJECT, call, name, AROUND) is Prospect.APPROVAL]
+    listed = candidates(endpoint, SearchKind.SUBJECT, call, NOW).names
+    return [name for name in listed if tried(on, endpoint, SearchKind.SUBJECT, call, name, AROUND) is Prospect.APPROVAL]
 
 
-def named(kind: Kind, call: Call, name: str) -> Call:
+def named(kind: SearchKind, call: Call, name: str) -> Call:
     """Return the evaluation of one name, by a subject whose token was shown."""
     match kind:
-        case Kind.SUBJECT:
-            return replace(call, subject=Subject("serviceAccount", name, "some-uid"))
-        case Kind.RESOURCE:
+        case SearchKind.SUBJECT:
+            return replace(call, subject=Party("serviceAccount", name, "some-uid"))
+        case SearchKind.RESOURCE:
             return replace(call, resource=replace(call.resource, id=name))
-        case Kind.ACTION:
+        case SearchKind.ACTION:
             return replace(call, action=Action(name))
 
 
@@ -61,28 +61,28 @@ def allowed(on: Snapshot, call: Call) -> bool:
     return decide(on, call, (), AROUND).outcome is Outcome.ALLOW
 
 
-def searched(world: World, kind: Kind) -> tuple[Snapshot, Call]:
+def searched(world: World, kind: SearchKind) -> tuple[Snapshot, Call]:
     """Return the policies, and the call with a blank for what is searched for."""
     on = Snapshot.of(compiled_of(facts.raw) for facts in world.policies)
     call = call_of({**world.call, "caller": ENFORCER})
-    if kind is Kind.SUBJECT:
-        call = replace(call, subject=Subject("serviceAccount", "", "", hypothetical=True))
+    if kind is SearchKind.SUBJECT:
+        call = replace(call, subject=Party("serviceAccount", "", "", hypothetical=True))
     return on, call
 
 
-@given(questions(), st.sampled_from(Kind))
-def test_every_result_is_allowed_and_every_other_literal_name_is_not(world: World, kind: Kind) -> None:
+@given(questions(), st.sampled_from(SearchKind))
+def test_every_result_is_allowed_and_every_other_literal_name_is_not(world: World, kind: SearchKind) -> None:
     on, call = searched(world, kind)
     hits, others, _ = found(on, kind, call)
     assert all(allowed(on, named(kind, call, name)) for name in hits)
     assert not any(allowed(on, named(kind, call, name)) for name in others)
 
 
-@given(questions(), st.sampled_from(Kind))
-def test_a_search_that_is_not_incomplete_finds_all(world: World, kind: Kind) -> None:
+@given(questions(), st.sampled_from(SearchKind))
+def test_a_search_that_is_not_incomplete_finds_all(world: World, kind: SearchKind) -> None:
     on, call = searched(world, kind)
     hits, _, incomplete = found(on, kind, call)
-    if not incomplete and not isinstance(call.subject, Unproven):
+    if not incomplete and not isinstance(call.subject, UnprovenParty):
         assert {name for name in NAMES[kind] if allowed(on, named(kind, call, name))} <= hits
 
 
@@ -149,14 +149,14 @@ def evaluations(name: str) -> Iterable[Call]:
     """Yield the call of everybody who could have this name."""
     for groups in ((), *((group,) for group in GROUPS), GROUPS):
         for claims in CLAIMS:
-            person = Subject("user", name, f"corp#{name}", claims, issuer="corp", groups=groups)
+            person = Party("user", name, f"corp#{name}", claims, issuer="corp", groups=groups)
             yield replace(CALL, subject=person)
 
 
 @given(snapshots())
 def test_a_person_is_found_only_if_allowed_whatever_the_token_says(on: Snapshot) -> None:
-    blank = replace(CALL, subject=Subject("user", "", "", hypothetical=True))
-    hits, _, incomplete = found(on, Kind.SUBJECT, blank)
+    blank = replace(CALL, subject=Party("user", "", "", hypothetical=True))
+    hits, _, incomplete = found(on, SearchKind.SUBJECT, blank)
     assert hits <= set(PEOPLE)
     for name in hits:
         assert all(allowed(on, call) for call in evaluations(name))
@@ -166,14 +166,14 @@ def test_a_person_is_found_only_if_allowed_whatever_the_token_says(on: Snapshot)
 
 @given(questions())
 def test_a_search_never_finds_by_a_grant(world: World) -> None:
-    on, call = searched(world, Kind.RESOURCE)
-    hits, _, _ = found(on, Kind.RESOURCE, call)
-    assert all(decide(on, named(Kind.RESOURCE, call, name), (), AROUND).gate is None for name in hits)
+    on, call = searched(world, SearchKind.RESOURCE)
+    hits, _, _ = found(on, SearchKind.RESOURCE, call)
+    assert all(decide(on, named(SearchKind.RESOURCE, call, name), (), AROUND).gate is None for name in hits)
 
 
 @given(snapshots())
 def test_a_person_is_told_to_need_an_approval_only_if_that_is_so_whatever_the_token_says(on: Snapshot) -> None:
-    blank = replace(CALL, subject=Subject("user", "", "", hypothetical=True))
+    blank = replace(CALL, subject=Party("user", "", "", hypothetical=True))
     for name in with_approval(on, blank):
         for call in evaluations(name):
             assert decide(on, call, (), AROUND).reason is Reason.APPROVAL_REQUIRED
@@ -181,6 +181,6 @@ def test_a_person_is_told_to_need_an_approval_only_if_that_is_so_whatever_the_to
 
 @given(questions())
 def test_a_service_account_is_told_to_need_an_approval_only_if_that_is_so(world: World) -> None:
-    on, call = searched(world, Kind.SUBJECT)
+    on, call = searched(world, SearchKind.SUBJECT)
     for name in with_approval(on, call):
-        assert decide(on, named(Kind.SUBJECT, call, name), (), AROUND).reason is Reason.APPROVAL_REQUIRED
+        assert decide(on, named(SearchKind.SUBJECT, call, name), (), AROUND).reason is Reason.APPROVAL_REQUIRED

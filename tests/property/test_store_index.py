@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.steps import whole
-from bailiwick_webhook.store.index import Index, Key, Place, Policy
+from bailiwick_webhook.store.index import Key, Place, Policy, PolicyIndex
 from support.objects import Object, policy, rule, settings
 
 NAMES: Final = ("a", "b", "c")
@@ -40,7 +40,7 @@ rounds = st.lists(st.tuples(st.booleans(), st.lists(changes, max_size=8)), max_s
 
 @given(rounds)
 def test_it_is_always_the_snapshot_of_what_is_there(played: list[tuple[bool, list[tuple[Key, int | None]]]]) -> None:
-    index, there = Index(), dict[Key, Policy]()
+    index, there = PolicyIndex(), dict[Key, Policy]()
     handed_out: list[tuple[Snapshot, dict[tuple[str, str], object]]] = []
     for number, (listed, changes_) in enumerate(played):
         touched: set[Place] = set()

@@ -13,10 +13,10 @@ from typing import Any, Final
 import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 
-from bailiwick_engine.call import Subject
+from bailiwick_engine.call import Party
 from bailiwick_webhook.identity import compact
 from bailiwick_webhook.identity.subject import Parties
-from bailiwick_webhook.identity.tokens import Refused
+from bailiwick_webhook.identity.tokens import RefusedToken
 from unit.webhook.identity.forging import compact as written, part, signing
 from unit.webhook.identity.world import (
     AGENT,
@@ -77,7 +77,7 @@ def prove(world: World, run: Run) -> Prove:
 
 
 def proven(parties: Parties) -> bool:
-    return isinstance(parties.subject, Subject)
+    return isinstance(parties.subject, Party)
 
 
 kinds: Final = st.sampled_from(sorted(TOKENS))
@@ -222,4 +222,4 @@ def test_where_no_keys_are_known_no_content_of_a_token_stops_what_asks_the_api_s
     refusing: World, run: Run, header: dict[str, Any], said: dict[str, Any]
 ) -> None:
     token, _ = _signed("serviceAccount", header, said)
-    assert isinstance(run(refusing.identity.caller(f"Bearer {token}")), Refused)
+    assert isinstance(run(refusing.identity.caller(f"Bearer {token}")), RefusedToken)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.approval import grants as approval
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.cel.conditions import UNKNOWN, Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import inputs
@@ -96,7 +96,7 @@ def test_a_broken_policy_that_carries_the_settings_lets_nobody_through_but_those
     if not isinstance(compiled, BrokenPolicy) or compiled.audit:
         return
     verdict = verdict_of(Snapshot.of([compiled, compile_object(stored("sound", rule(actions=["*"])))]))
-    assert isinstance(CALL.subject, Subject)
+    assert isinstance(CALL.subject, Party)
     named = compiled.subjects is None or not CALL.subject.keys.isdisjoint(compiled.subjects)
     if compiled.endpoint in {None, "crm-api"} and named:
         assert verdict.outcome in {Outcome.DENY, Outcome.FORBIDDEN}
@@ -107,7 +107,7 @@ def hostile_calls(draw: st.DrawFn) -> Call:
     optional = st.one_of(st.none(), objects)
     return replace(
         CALL,
-        subject=Subject(draw(st.text(max_size=3)), draw(mostly_the_agent), "agent-uid", draw(objects), draw(optional)),
+        subject=Party(draw(st.text(max_size=3)), draw(mostly_the_agent), "agent-uid", draw(objects), draw(optional)),
         action=Action(draw(st.one_of(st.just("customers.export"), st.text(st.characters()))), draw(optional)),
         resource=Resource("customer", draw(st.text(st.characters())), draw(optional)),
         context={**draw(objects), **draw(st.dictionaries(st.sampled_from(["args", "intent", "n"]), anything))},
@@ -170,7 +170,7 @@ VALUES: Final = st.sampled_from(
 )
 def test_a_variable_says_what_its_expression_says_or_nothing(one: str, other: str, form: str) -> None:
     call = replace(CALL, context={"n": 2})
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     values = inputs(call, call.subject, NOW)
     plain, scoped = Scope(()), Scope([Variable(name="one", expression=one), Variable(name="other", expression=other)])
     inline = plain.condition(form.format(f"dyn({one})", f"dyn({other})"), "here")

@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.crds import approval_grants
+from bailiwick_api.crds import approval_grants, endpoint_policies
 from bailiwick_api.guards import guards
 from bailiwick_cli.main import app
 from bailiwick_engine.approval.fingerprint import deviations
@@ -212,3 +212,28 @@ def test_images_are_built_under_the_tag_that_the_chart_takes() -> None:
         r"bailiwick-(webhook|operator):(\S+) \.$", (DOCS / "install.md").read_text("utf-8"), re.MULTILINE
     )
     assert built == [("webhook", chart["appVersion"]), ("operator", chart["appVersion"])]
+
+
+def test_the_glossary_has_every_kind_effect_mode_phase_and_kind_of_step() -> None:
+    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    grants = approval_grants()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    policies = endpoint_policies()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"][
+        "properties"
+    ]
+    rule = policies["rules"]["items"]["properties"]
+    words = {
+        *("EndpointPolicy", "ApprovalGrant"),
+        *grants["status"]["properties"]["phase"]["enum"],
+        *grants["spec"]["properties"]["request"]["properties"]["binding"]["properties"]["mode"]["enum"],
+        *policies["mode"]["enum"],
+        *rule["effect"]["enum"],
+        *rule["approval"]["properties"]["steps"]["items"]["properties"]["kind"]["enum"],
+    }
+    assert {word for word in words if f"`{word}`" not in text} == set()
+
+
+def test_a_term_has_one_line_in_the_glossary() -> None:
+    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE)
+    known = [term for term in terms if term not in {"Term", "---"}]
+    assert len(known) == len(set(known)) > 40

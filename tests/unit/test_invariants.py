@@ -42,7 +42,7 @@ def wrong(shown: Sequence[Shown] = EVERYTHING, invariants: Sequence[Invariant] =
 
 
 GONE: Final[dict[str, Place]] = {
-    "a rule that hangs nowhere": SchemaRule(cel.Rule("true", "nothing is wrong")),
+    "a rule that hangs nowhere": SchemaRule(cel.CelRule("true", "nothing is wrong")),
     "a rule whose expression was changed": SchemaRule(replace(cel.PHASE_FINAL, expression="true")),
     "an expression that the guard has not": Expression(guards.REVIEW, "nobody is perfect"),
     "an expression of another guard": Expression(guards.OPEN, guards.REVIEW_NAMES_AUTHOR),

@@ -1,5 +1,6 @@
 """What must hold of the tree itself, whatever the code does."""
 
+import ast
 import operator
 import os
 import re
@@ -28,6 +29,22 @@ REQUIREMENT = "left-pad==1.3.0 \\\n    --hash=sha256:" + "0" * 64 + "\n    # via
 def modules() -> Iterator[Path]:
     for folder in ("crds", "engine", "webhook", "operator", "cli", "sdk", "hack", "examples", "benchmarks"):
         yield from (ROOT / folder).rglob("*.py")
+
+
+# A class or module is a thing. These are things; and names that the outside has given: the
+# condition Programmed, the path /served.
+PARTICIPLE = re.compile(r"[A-Z][a-z]+(?:ed|ing)")
+NOUNS = {"Binding", "Finding", "Keyring", "Standing"}
+MODULES = {"addressing", "binding", "keyring", "listing", "programmed", "served", "tracing"}
+
+
+def public_classes() -> Iterator[tuple[str, str]]:
+    """Yield path and name of every public class of what is shipped."""
+    for path in modules():
+        if path.relative_to(ROOT).parts[1:2] == ("src",):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    yield str(path.relative_to(ROOT)), node.name
 
 
 def makefile_targets() -> set[str]:
@@ -66,6 +83,22 @@ class TestModules:
     def test_of_what_is_shipped_say_that_they_are_typed(self) -> None:
         packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
         assert [package for package in packages["packages"] if not (ROOT / package / "py.typed").exists()] == []
+
+
+class TestNames:
+    def test_a_public_class_has_its_name_alone(self) -> None:
+        places: dict[str, list[str]] = {}
+        for path, name in public_classes():
+            places.setdefault(name, []).append(path)
+        assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+    def test_no_class_is_called_by_a_participle(self) -> None:
+        assert [name for _, name in public_classes() if PARTICIPLE.fullmatch(name) and name not in NOUNS] == []
+
+    def test_no_module_is_called_by_a_participle(self) -> None:
+        shipped = [path for path in modules() if path.relative_to(ROOT).parts[1:2] == ("src",)]
+        named = {path.stem for path in shipped if PARTICIPLE.fullmatch(path.stem.capitalize())}
+        assert named - MODULES == set()
 
 
 class TestMakeTargets:

@@ -21,9 +21,9 @@ from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_cli.arguments import seconds
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.options import Flags
-from bailiwick_cli.parsing import seconds
 
 Object = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Event(NamedTuple):
     object: Object
 
 
-class Cluster:
+class ClusterClient:
     """One API server, as somebody. `namespace` is that of the flags, else (`assumed`) of the context."""
 
     def __init__(
@@ -159,7 +159,7 @@ class Cluster:
         return ApiError(f"{refusal} ({where})", refusal.status, refusal.reason)
 
 
-def connect(flags: Flags) -> Cluster:
+def connect(flags: Flags) -> ClusterClient:
     """Return the API server of the flags. Raises `CliError` with what is missing."""
     # What the client has to say of a plugin that failed comes through the log, as one line.
     logging.basicConfig(format="%(message)s", level=logging.ERROR)
@@ -192,7 +192,7 @@ def connect(flags: Flags) -> Cluster:
         headers.add("Impersonate-Uid", acting["as-uid"])
     for group in acting.get("as-groups") or ():
         headers.add("Impersonate-Group", group)
-    return Cluster(client, flags.namespace or namespace, headers, timeout, assumed=not flags.namespace)
+    return ClusterClient(client, flags.namespace or namespace, headers, timeout, assumed=not flags.namespace)
 
 
 def _from_kubeconfig(configuration: Configuration, paths: str, context: str | None) -> tuple[str, dict[str, Any]]:

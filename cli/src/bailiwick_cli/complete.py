@@ -18,7 +18,7 @@ from bailiwick_cli.grantnames import LIMIT, names
 from bailiwick_cli.options import Flags
 
 if TYPE_CHECKING:
-    from bailiwick_cli.cluster import Cluster
+    from bailiwick_cli.cluster import ClusterClient
 
 # ruff: noqa: PLC0415 - most completions need no cluster, and its client takes a while to import
 
@@ -72,7 +72,7 @@ def _values(line: "_Line", option: str) -> Iterable[str]:
     return [one.value for one in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else []
 
 
-def _cluster(flags: Flags) -> "Cluster":
+def _cluster(flags: Flags) -> "ClusterClient":
     from bailiwick_cli.cluster import connect
 
     return connect(flags)

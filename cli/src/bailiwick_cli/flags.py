@@ -11,7 +11,7 @@ import typer
 from typer.models import OptionInfo
 
 from bailiwick_cli.grantnames import beginning
-from bailiwick_cli.options import OPTIONAL, Flags, Output, Until
+from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 
 GRANT: Final = "NAME"
 
@@ -36,7 +36,7 @@ class List(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Show(Flags):
+class ShowFlags(Flags):
     """Of `show`."""
 
     name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
@@ -44,7 +44,7 @@ class Show(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Review(Flags):
+class ReviewFlags(Flags):
     """Of `approve` and `deny`."""
 
     names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
@@ -65,7 +65,7 @@ class Review(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Revoke(Flags):
+class RevokeFlags(Flags):
     """Of `revoke`."""
 
     names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
@@ -73,16 +73,16 @@ class Revoke(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wait(Flags):
+class WaitFlags(Flags):
     """Of `wait`."""
 
     name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    until: Annotated[Until, typer.Option("--for", help="What to wait for.")] = Until.APPROVED
+    until: Annotated[WaitCondition, typer.Option("--for", help="What to wait for.")] = WaitCondition.APPROVED
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="For how long.")] = "10m"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(Flags):
+class RequestFlags(Flags):
     """Of `request`."""
 
     action: Annotated[str, typer.Argument(metavar="ACTION")]
@@ -111,7 +111,7 @@ class Request(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check(Flags):
+class CheckFlags(Flags):
     """Of `check`."""
 
     action: Annotated[str, typer.Argument(metavar="ACTION")]
@@ -143,13 +143,13 @@ class Check(Flags):
 
 COMMANDS: Final[dict[str, type[Flags]]] = {
     "list": List,
-    "show": Show,
-    "approve": Review,
-    "deny": Review,
-    "revoke": Revoke,
-    "request": Request,
-    "wait": Wait,
-    "check": Check,
+    "show": ShowFlags,
+    "approve": ReviewFlags,
+    "deny": ReviewFlags,
+    "revoke": RevokeFlags,
+    "request": RequestFlags,
+    "wait": WaitFlags,
+    "check": CheckFlags,
 }
 
 

@@ -15,7 +15,7 @@ ENDED: Final = frozenset({"Denied", "Expired", "Withdrawn", "Consumed", "Lapsed"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class GrantStepView:
     """One step, and how many reviewers approved it."""
 
     name: str
@@ -120,14 +120,14 @@ class GrantView:
         return int(self.request["maxUses"])
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[GrantStepView]:
         """The steps, with the reviews that may count: those that are void do not."""
         void = {entry["reviewer"] for entry in self.status.get("voided") or ()}
         approving = [
             review for review in self.reviews if review["decision"] == "Approve" and review["reviewer"] not in void
         ]
         return [
-            Step(
+            GrantStepView(
                 name=step["name"],
                 policy=step["policy"],
                 kind=step["kind"],

@@ -10,7 +10,7 @@ from typing import Final
 import typer
 
 from bailiwick_cli import flags
-from bailiwick_cli.registering import before_command, command
+from bailiwick_cli.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
 
@@ -40,13 +40,13 @@ def list_(options: flags.List) -> int:
       kubectl bailiwick list --to-review -A
       kubectl bailiwick list --active -o wide --watch
     """
-    from bailiwick_cli import listing
+    from bailiwick_cli.commands import list as list_command
 
-    return listing.run(options)
+    return list_command.run(options)
 
 
-@command(app, "show", flags.Show)
-def show(options: flags.Show) -> int:
+@command(app, "show", flags.ShowFlags)
+def show(options: flags.ShowFlags) -> int:
     """Show all of an approval.
 
     The call, who asked, steps and reviews so far, what it unlocks, and the requester's own words apart.
@@ -55,13 +55,13 @@ def show(options: flags.Show) -> int:
       kubectl bailiwick show agr-k3v9 -n crm
       kubectl bailiwick show agr-k3v9 -o yaml
     """
-    from bailiwick_cli import showing
+    from bailiwick_cli.commands import show
 
-    return showing.run(options)
+    return show.run(options)
 
 
-@command(app, "approve", flags.Review)
-def approve(options: flags.Review) -> int:
+@command(app, "approve", flags.ReviewFlags)
+def approve(options: flags.ReviewFlags) -> int:
     """Approve one request, after showing it.
 
     At a terminal you are asked to confirm. Elsewhere say --yes and, with --binding, how the binding begins that you
@@ -72,13 +72,13 @@ def approve(options: flags.Review) -> int:
       kubectl bailiwick approve agr-k3v9 --reason INC-4412 --step owner --group crm-owners
       kubectl bailiwick approve agr-k3v9 --reason INC-4412 --yes --binding 9f3ab02c
     """
-    from bailiwick_cli import reviewing
+    from bailiwick_cli.commands import review
 
-    return reviewing.run(options, "Approve")
+    return review.run(options, "Approve")
 
 
-@command(app, "deny", flags.Review)
-def deny(options: flags.Review) -> int:
+@command(app, "deny", flags.ReviewFlags)
+def deny(options: flags.ReviewFlags) -> int:
     """Deny one request, after showing it.
 
     A denial is final.
@@ -86,13 +86,13 @@ def deny(options: flags.Review) -> int:
     Examples:
       kubectl bailiwick deny agr-k3v9 --reason "not during the audit"
     """
-    from bailiwick_cli import reviewing
+    from bailiwick_cli.commands import review
 
-    return reviewing.run(options, "Deny")
+    return review.run(options, "Deny")
 
 
-@command(app, "revoke", flags.Revoke)
-def revoke(options: flags.Revoke) -> int:
+@command(app, "revoke", flags.RevokeFlags)
+def revoke(options: flags.RevokeFlags) -> int:
     """Take an approval back for good.
 
     The next call is denied. A request that waits for its reviews is withdrawn.
@@ -100,13 +100,13 @@ def revoke(options: flags.Revoke) -> int:
     Examples:
       kubectl bailiwick revoke agr-k3v9 --reason "incident closed"
     """
-    from bailiwick_cli import revoking
+    from bailiwick_cli.commands import revoke
 
-    return revoking.run(options)
+    return revoke.run(options)
 
 
-@command(app, "request", flags.Request)
-def request(options: flags.Request) -> int:
+@command(app, "request", flags.RequestFlags)
+def request(options: flags.RequestFlags) -> int:
     r"""Ask for an approval beforehand.
 
     It is for a scope: subject, action, resource, and the properties that you name. Only rules with `binding: Scope`
@@ -118,13 +118,13 @@ def request(options: flags.Request) -> int:
       kubectl bailiwick request secrets.read secret/db/main -n vault --endpoint vault-api \
           --subject sa:ops/secret-rotator --reason INC-7 --uses 5 --window 30m --wait 10m
     """
-    from bailiwick_cli import requesting
+    from bailiwick_cli.commands import request
 
-    return requesting.run(options)
+    return request.run(options)
 
 
-@command(app, "wait", flags.Wait)
-def wait(options: flags.Wait) -> int:
+@command(app, "wait", flags.WaitFlags)
+def wait(options: flags.WaitFlags) -> int:
     """Wait for an approval, or for its end.
 
     Exits with 0 when what is waited for is so, 1 when it cannot be any more, 4 when the time is over.
@@ -133,13 +133,13 @@ def wait(options: flags.Wait) -> int:
       kubectl bailiwick wait agr-k3v9 --timeout 30m && ./export.sh
       kubectl bailiwick wait agr-k3v9 --for ended
     """
-    from bailiwick_cli import waiting
+    from bailiwick_cli.commands import wait
 
-    return waiting.run(options)
+    return wait.run(options)
 
 
-@command(app, "check", flags.Check)
-def check(options: flags.Check) -> int:
+@command(app, "check", flags.CheckFlags)
+def check(options: flags.CheckFlags) -> int:
     r"""Tell what policies decide, and why.
 
     The engine is the one that decides in the cluster. The call is judged as if an enforcer of the endpoint asked,
@@ -152,9 +152,9 @@ def check(options: flags.Check) -> int:
           --property env=prod --arg version=3 --call-context intent=rotation
       kubectl bailiwick check --subject sa:agents/crm-agent customers.list customer/7 -n crm -f policies.yaml
     """
-    from bailiwick_cli import checking
+    from bailiwick_cli.commands import check
 
-    return checking.run(options)
+    return check.run(options)
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ class Output(StrEnum):
     NAME = "name"
 
 
-class Until(StrEnum):
+class WaitCondition(StrEnum):
     """What `wait` waits for."""
 
     APPROVED = "approved"

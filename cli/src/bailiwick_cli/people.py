@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
-from bailiwick_cli.cluster import Cluster
+from bailiwick_cli.cluster import ClusterClient
 
 
 @dataclass(frozen=True, slots=True)
-class Me:
+class CurrentUser:
     """The person or account, as the API server names it."""
 
     username: str
@@ -15,18 +15,18 @@ class Me:
     uid: str | None = None
 
 
-def who_am_i(cluster: Cluster) -> Me:
+def who_am_i(cluster: ClusterClient) -> CurrentUser:
     """Return who the API server takes us for."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     answer = cluster.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
     info = answer["status"]["userInfo"]
-    return Me(info["username"], tuple(info.get("groups") or ()), info.get("uid"))
+    return CurrentUser(info["username"], tuple(info.get("groups") or ()), info.get("uid"))
 
 
 class Permissions:
     """What we may do with policies and grants; each question is asked once."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
         self._known: dict[tuple[str, str, str, str], bool] = {}
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_api import policyfiles
-from bailiwick_api.policyfiles import File, Looker
+from bailiwick_api.policyfiles import DirectoryScan, File
 from bailiwick_api.positions import MAX_BYTES
 from bailiwick_cli import output
-from bailiwick_cli.cluster import Cluster, policies_path
+from bailiwick_cli.cluster import ClusterClient, policies_path
 from bailiwick_cli.errors import CliError
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.compile import acceptance, manifests
-from bailiwick_engine.compile.acceptance import Why
+from bailiwick_engine.compile.acceptance import NotAcceptedReason
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.checks import expiries
-from bailiwick_engine.compile.manifests import Contents, Entry
+from bailiwick_engine.compile.manifests import ManifestEntry, ManifestFile
 from bailiwick_engine.compile.policies import compile_object, parse_spec, policy_ref
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
@@ -33,7 +33,7 @@ Object = dict[str, Any]
 _KIND: Final = "EndpointPolicy"
 
 
-def of_cluster(cluster: Cluster) -> Snapshot:
+def of_cluster(cluster: ClusterClient) -> Snapshot:
     """Compile the policies of a namespace. Who is over budget there, their status says."""
     items, _ = cluster.listed(policies_path(cluster.namespace))
     compiled = [_compiled(raw) for raw in items]
@@ -103,7 +103,10 @@ def _compiled(raw: Object) -> CompiledPolicy | BrokenPolicy:
 def _told_over(raw: Object) -> str | None:
     generation = raw["metadata"].get("generation")
     for condition in (raw.get("status") or {}).get("conditions") or ():
-        if condition.get("reason") == Why.OVER_BUDGET and condition.get("observedGeneration") == generation:
+        if (
+            condition.get("reason") == NotAcceptedReason.OVER_BUDGET
+            and condition.get("observedGeneration") == generation
+        ):
             return str(condition.get("message", ""))
     return None
 
@@ -114,14 +117,14 @@ def _files(name: str) -> list[tuple[str, File]]:
         if name == "-":
             return [("standard input", policyfiles.taken(sys.stdin.buffer.read(MAX_BYTES + 1)))]
         if Path(name).is_dir():
-            return list(Looker(Path(name)).look().items())
+            return list(DirectoryScan(Path(name)).look().items())
         with Path(name).open("rb") as file:
             return [(name, policyfiles.taken(file.read(MAX_BYTES + 1)))]
     except OSError as error:
         raise CliError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _entries(files: Iterable[tuple[str, File]]) -> list[Entry]:
+def _entries(files: Iterable[tuple[str, File]]) -> list[ManifestEntry]:
     """Read policies, of which those that are over the budgets an installation has by default deny."""
     parsed = [(label, file, () if file.unreadable else manifests.parse(file.content)) for label, file in files]
     ledger = Ledger(Budget())
@@ -129,7 +132,7 @@ def _entries(files: Iterable[tuple[str, File]]) -> list[Entry]:
         for namespace, claim in (claim for document in documents for claim in whole(manifests.claims(document))):
             ledger.put(namespace, claim.name, claim)
     ledger.settle()
-    read: list[Contents] = []
+    read: list[ManifestFile] = []
     for label, file, documents in parsed:
         if file.unreadable is not None:
             read.append(manifests.unreadable(label, file.unreadable))

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.grantview import GrantView, Step
-from bailiwick_cli.people import Me
+from bailiwick_cli.grantview import GrantStepView, GrantView
+from bailiwick_cli.people import CurrentUser
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class StepChoice:
     """A step, and the group that it is reviewed for; None where the step names no groups."""
 
-    step: Step
+    step: GrantStepView
     group: str | None
 
 
-def fits(step: Step, me: Me) -> bool:
+def fits(step: GrantStepView, me: CurrentUser) -> bool:
     """Tell whether somebody is of the kind and of a group that a step takes."""
     if step.kind == "Human":
         kind = not me.username.startswith("system:")
@@ -29,7 +29,7 @@ def fits(step: Step, me: Me) -> bool:
     return kind and (not step.groups or not set(step.groups).isdisjoint(me.groups))
 
 
-def reviewable(grant: GrantView, me: Me) -> list[Step]:
+def reviewable(grant: GrantView, me: CurrentUser) -> list[GrantStepView]:
     """Return the steps that somebody could fill now: of their kind and groups, not met yet, and they have no part."""
     reviewed = any(review["reviewer"] == me.username for review in grant.reviews)
     if grant.phase != "Pending" or reviewed or me.username in grant.parties:
@@ -37,7 +37,7 @@ def reviewable(grant: GrantView, me: Me) -> list[Step]:
     return [step for step in grant.steps if fits(step, me) and not step.met]
 
 
-def choose(grant: GrantView, me: Me, step: str | None, group: str | None) -> Choice:
+def choose(grant: GrantView, me: CurrentUser, step: str | None, group: str | None) -> StepChoice:
     """Return the step to review, by the flags or because it is the only one. Raises `CliError` where that is open."""
     if any(review["reviewer"] == me.username for review in grant.reviews):
         raise CliError(f"{me.username} has reviewed {grant.name} already: nobody reviews a request twice")
@@ -46,7 +46,7 @@ def choose(grant: GrantView, me: Me, step: str | None, group: str | None) -> Cho
         found = [one for one in steps if one.name == step] or [one for one in steps if one.name.endswith(f".{step}")]
         if len(found) != 1:
             raise CliError(f"--step: {step!r} names {len(found) or 'none'} of its steps: they are {_named(steps)}")
-        return Choice(found[0], _group(found[0], me, group))
+        return StepChoice(found[0], _group(found[0], me, group))
     fitting = [one for one in steps if fits(one, me) and (group is None or group in one.groups)]
     fitting = [one for one in fitting if not one.met] or fitting
     if len(fitting) > 1:
@@ -56,10 +56,10 @@ def choose(grant: GrantView, me: Me, step: str | None, group: str | None) -> Cho
             raise CliError(f"none of the steps takes {me.username}: {_explained(steps)}")
         # The one step there is: let the guard say in its own words why not.
         fitting = steps
-    return Choice(fitting[0], _group(fitting[0], me, group))
+    return StepChoice(fitting[0], _group(fitting[0], me, group))
 
 
-def _group(step: Step, me: Me, group: str | None) -> str | None:
+def _group(step: GrantStepView, me: CurrentUser, group: str | None) -> str | None:
     if group is not None:
         if group not in step.groups:
             raise CliError(f"--group: {step.name} takes {', '.join(step.groups) or 'no group'}, not {group}")
@@ -68,9 +68,9 @@ def _group(step: Step, me: Me, group: str | None) -> str | None:
     return next(iter(own or step.groups), None)
 
 
-def _named(steps: Sequence[Step]) -> str:
+def _named(steps: Sequence[GrantStepView]) -> str:
     return ", ".join(step.name for step in steps)
 
 
-def _explained(steps: Sequence[Step]) -> str:
+def _explained(steps: Sequence[GrantStepView]) -> str:
     return "; ".join(f"{step.name} takes a {step.kind} of {' or '.join(step.groups) or 'any group'}" for step in steps)

@@ -227,7 +227,7 @@ class ResolvedRule(Model):
     rule_digest: RuleDigest
 
 
-class Resolved(Model):
+class ResolvedNames(Model):
     """What the names in a grant written by hand stood for, before any review of it: it dies with each of them."""
 
     subject_uid: Annotated[Uid, Field(alias="subjectUID")]
@@ -255,7 +255,7 @@ class ApprovalGrantStatus(Model):
     """Reviews that the operator saw under a proven guard."""
     voided: JudgedReviews = None
     """Reviews that cannot be shown to have passed the guard; they never count."""
-    resolved: Resolved | None = None
+    resolved: ResolvedNames | None = None
     """Of a grant written by hand; no review of it is taken before."""
     uses: Annotated[int | None, Field(ge=0, le=50)] = None
     use_records: Annotated[list[UseRecord] | None, Field(max_length=50, json_schema_extra=list_map("key"))] = None

@@ -40,7 +40,7 @@ class File:
     unreadable: str | None = None
 
 
-class Looker:
+class DirectoryScan:
     """Looks at one directory, again and again."""
 
     def __init__(self, root: Path) -> None:

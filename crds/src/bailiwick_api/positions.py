@@ -27,7 +27,7 @@ from yaml.events import (
 )
 
 from bailiwick_api import scalars
-from bailiwick_api.scalars import Place, Source
+from bailiwick_api.scalars import Position, Source
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DOCUMENTS: Final = 1000
@@ -49,7 +49,7 @@ class Flaw:
 
     path: str
     message: str
-    place: Place
+    place: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class Document:
     data: Any
     complete: bool
     flaws: tuple[Flaw, ...]
-    start: Place
+    start: Position
     _source: Source = field(repr=False, compare=False)
     _spots: dict[str, _Spot] = field(repr=False, compare=False)
 
-    def place(self, path: str, line: int = 0, column: int = 0) -> Place:
+    def place(self, path: str, line: int = 0, column: int = 0) -> Position:
         """Return where a member stands (`spec.rules[2].conditions[0].expression`).
 
         With `line` and `column`, from 1, the place of that character of a string: exact where it can be (see
@@ -89,7 +89,7 @@ class Document:
         index = None if not line else self._inside(spot, spot.text, line, column)
         return self._source.place(spot.start if index is None else index)
 
-    def _nearest(self, path: str) -> Place:
+    def _nearest(self, path: str) -> Position:
         while path:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
             spot = self._spots.get(path)
@@ -282,10 +282,10 @@ class _Composer:
         if event.style is None:
             value = scalars.plain(event.value)
         elif any("\ud800" <= character <= "\udfff" for character in event.value):
-            value = scalars.Unclear("the text holds a lone surrogate")
+            value = scalars.UnclearScalar("the text holds a lone surrogate")
         else:
             return event.value
-        if isinstance(value, scalars.Unclear):
+        if isinstance(value, scalars.UnclearScalar):
             self._flaw(path, value.why, start)
             return None
         return value

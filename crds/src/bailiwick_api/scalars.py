@@ -35,7 +35,7 @@ _MOST_INDENTED: Final = 64
 Characters = list[tuple[str, int]]
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """A line and a column, both from 1; columns count characters."""
 
     line: int
@@ -49,20 +49,20 @@ class Source:
         self.text = text
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
-    def place(self, index: int) -> Place:
+    def place(self, index: int) -> Position:
         """Return where the character of this index stands."""
         line = bisect_right(self._starts, index)
-        return Place(line, index - self._starts[line - 1] + 1)
+        return Position(line, index - self._starts[line - 1] + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class UnclearScalar:
     """Why a scalar has no value."""
 
     why: str
 
 
-def plain(text: str) -> str | float | bool | Unclear | None:
+def plain(text: str) -> str | float | bool | UnclearScalar | None:
     """Return what a plain scalar means: null, a boolean, a number as JSON writes it, or a string."""
     if text in _NULL:
         return None
@@ -71,11 +71,11 @@ def plain(text: str) -> str | float | bool | Unclear | None:
     if (number := _NUMBER.fullmatch(text)) is not None:
         if number[1] or number[2]:
             value: float = float(text)
-            return value if math.isfinite(value) else Unclear("the number is too large")
+            return value if math.isfinite(value) else UnclearScalar("the number is too large")
         whole = int(text) if len(text) <= _LONGEST_INTEGER else _INT64
-        return whole if -_INT64 <= whole < _INT64 else Unclear("the number is too large: in quotes it is a text")
+        return whole if -_INT64 <= whole < _INT64 else UnclearScalar("the number is too large: in quotes it is a text")
     if _AMBIGUOUS.fullmatch(text):
-        return Unclear(f"not every reader of YAML takes {text[:32]} for the same value: put it in quotes")
+        return UnclearScalar(f"not every reader of YAML takes {text[:32]} for the same value: put it in quotes")
     return text
 
 

@@ -40,7 +40,7 @@ def filled(template: str, claims: Mapping[str, str]) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class UsernameTemplate:
     """How an issuer's people are named: by this claim in policies and grants, by this template at the API server."""
 
     claim: str = NAME_CLAIM

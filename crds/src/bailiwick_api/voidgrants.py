@@ -20,7 +20,7 @@ ALL: Final = 2000
 _LINE: Final = re.compile(r"([a-z0-9][-a-z0-9]*)/(?:([a-z0-9][-.a-z0-9]*) ([^\s]+)|\*)")
 
 
-class Named(NamedTuple):
+class VoidGrant(NamedTuple):
     """A grant by its name. Its uid stands beside, so that one made anew under the same name is another."""
 
     namespace: str
@@ -31,7 +31,7 @@ class Named(NamedTuple):
 class VoidGrants:
     """`grants` by their uids, and `namespaces` of which all grants are void."""
 
-    grants: Mapping[str, Named] = field(default_factory=lambda: MappingProxyType({}))
+    grants: Mapping[str, VoidGrant] = field(default_factory=lambda: MappingProxyType({}))
     namespaces: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class VoidGrants:
             if name is None:
                 namespaces.add(namespace)
             else:
-                grants[uid] = Named(namespace, name)
+                grants[uid] = VoidGrant(namespace, name)
         return cls(grants, frozenset(namespaces))
 
     def bounded(self) -> Self:

@@ -1,6 +1,6 @@
 """A call: everything that one decision is made about, after the edge has parsed and verified it.
 
-Holds: `subject` and `caller` are verified values; what could not be verified is an `Unproven`, never a guess.
+Holds: `subject` and `caller` are verified values; what could not be verified is an `UnprovenParty`, never a guess.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class ServiceAccount(msgspec.Struct, frozen=True, gc=False):
     uid: str
 
 
-class Workload(msgspec.Struct, frozen=True):
+class PodWorkload(msgspec.Struct, frozen=True):
     """What a service account's token says it calls from, as the API server shows that pod.
 
     `images` are the digests (`sha256:…`) that all its containers run, init and ephemeral ones too.
@@ -32,7 +32,7 @@ class Workload(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Party(msgspec.Struct, frozen=True):
     """A party of the call (AuthZEN `subject`, or one actor of RFC 8693 `act`).
 
     `uid` is the cluster's for a service account, and `<issuer>#<name>` for anybody else. `issuer` is the installation's
@@ -49,7 +49,7 @@ class Subject(msgspec.Struct, frozen=True):
     issuer: str | None = CLUSTER
     groups: tuple[str, ...] = ()
     username: str | None = None
-    workload: Workload | None = None
+    workload: PodWorkload | None = None
     hypothetical: bool = False
 
     @property
@@ -67,7 +67,7 @@ class Subject(msgspec.Struct, frozen=True):
         return self.id if self.type == SERVICE_ACCOUNT else self.username
 
 
-class Unproven(msgspec.Struct, frozen=True):
+class UnprovenParty(msgspec.Struct, frozen=True):
     """A subject that the evidence does not prove."""
 
     reason: Reason
@@ -101,7 +101,7 @@ class Token(msgspec.Struct, frozen=True):
     actors: tuple[tuple[str | None, str, str], ...] = ()
 
 
-class Shown(msgspec.Struct, frozen=True):
+class ShownApproval(msgspec.Struct, frozen=True):
     """What a caller shows of an approval (AuthZEN ARAP, `context.approval`). Never more than a hint at a grant.
 
     `id` is the grant's, `<name>.<uid>`. `token` None: no token was shown. `invalid`: one was shown that does not prove
@@ -125,12 +125,12 @@ class Call(msgspec.Struct, frozen=True):
     namespace: str
     endpoint: str
     caller: ServiceAccount
-    subject: Subject | Unproven
+    subject: Party | UnprovenParty
     action: Action
     resource: Resource
     context: Mapping[str, Json] = {}
-    actors: tuple[Subject, ...] = ()
-    shown: Shown | None = None
+    actors: tuple[Party, ...] = ()
+    shown: ShownApproval | None = None
 
     @property
     def intent(self) -> str | None:

@@ -49,98 +49,106 @@ class Reason(StrEnum):
     RECORD_FAILED = "record_failed"
 
 
-class Explained(NamedTuple):
+class ReasonText(NamedTuple):
     """What a reason means, in a sentence for the caller, and what the caller can do (ARAP `next_action`)."""
 
     sentence: str
     next_action: NextAction
 
 
-EXPLAINED: Final[dict[Reason, Explained]] = {
-    Reason.ALLOWED: Explained("A rule allows this call.", "none"),
-    Reason.POLICY_DENIED: Explained("A Deny rule forbids this call.", "none"),
-    Reason.NO_RULE: Explained("No rule allows this subject this action on this resource.", "none"),
-    Reason.CONDITION_FALSE: Explained("A rule would allow this call, but one of its conditions does not hold.", "none"),
-    Reason.CONDITION_ERROR: Explained("A condition could not be evaluated with what the call brings.", "none"),
-    Reason.TOO_COSTLY: Explained(
+EXPLAINED: Final[dict[Reason, ReasonText]] = {
+    Reason.ALLOWED: ReasonText("A rule allows this call.", "none"),
+    Reason.POLICY_DENIED: ReasonText("A Deny rule forbids this call.", "none"),
+    Reason.NO_RULE: ReasonText("No rule allows this subject this action on this resource.", "none"),
+    Reason.CONDITION_FALSE: ReasonText(
+        "A rule would allow this call, but one of its conditions does not hold.", "none"
+    ),
+    Reason.CONDITION_ERROR: ReasonText("A condition could not be evaluated with what the call brings.", "none"),
+    Reason.TOO_COSTLY: ReasonText(
         "A condition would take longer than a decision may with what this call brings: send smaller lists and texts.",
         "none",
     ),
-    Reason.INTENT_MISMATCH: Explained(
+    Reason.INTENT_MISMATCH: ReasonText(
         "The declared purpose, context.intent, is not one that the rule accepts.", "none"
     ),
-    Reason.EXPIRED: Explained("The rule that speaks of this call has expired; its owner must renew it.", "none"),
-    Reason.POLICY_SUSPENDED: Explained("The policy that speaks of this call is suspended by its owner.", "none"),
-    Reason.POLICY_INVALID: Explained(
+    Reason.EXPIRED: ReasonText("The rule that speaks of this call has expired; its owner must renew it.", "none"),
+    Reason.POLICY_SUSPENDED: ReasonText("The policy that speaks of this call is suspended by its owner.", "none"),
+    Reason.POLICY_INVALID: ReasonText(
         "A policy that speaks of this subject does not compile, or is over budget; its owner sees why in its status.",
         "none",
     ),
-    Reason.POLICY_OUTDATED: Explained(
+    Reason.POLICY_OUTDATED: ReasonText(
         "A policy of this endpoint has changed and the decision point is still compiling it; try again in a moment.",
         "retry",
     ),
-    Reason.ENDPOINT_UNCONFIGURED: Explained("No policy of this endpoint carries endpointSettings.", "none"),
-    Reason.IDENTITY_INVALID: Explained(
+    Reason.ENDPOINT_UNCONFIGURED: ReasonText("No policy of this endpoint carries endpointSettings.", "none"),
+    Reason.IDENTITY_INVALID: ReasonText(
         "The subject is not proven: send its current token in context.evidence.subject_token.", "none"
     ),
-    Reason.IDENTITY_UNVERIFIABLE: Explained(
+    Reason.IDENTITY_UNVERIFIABLE: ReasonText(
         "The token cannot be verified at the moment: the API server or its issuer does not answer; try again.", "retry"
     ),
-    Reason.AUDIENCE_MISMATCH: Explained("The subject's token is for another audience than this endpoint's.", "none"),
-    Reason.WORKLOAD_UNAPPROVED: Explained(
+    Reason.AUDIENCE_MISMATCH: ReasonText("The subject's token is for another audience than this endpoint's.", "none"),
+    Reason.WORKLOAD_UNAPPROVED: ReasonText(
         "The caller's pod is not one that the rule accepts: every container must run a listed image.", "none"
     ),
-    Reason.DELEGATION_INVALID: Explained(
+    Reason.DELEGATION_INVALID: ReasonText(
         "The endpoint does not let this subject be acted for, not through so many actors, or the chain is not proven.",
         "none",
     ),
-    Reason.ACTOR_MISMATCH: Explained("The token names another actor than the workload that presents it.", "none"),
-    Reason.SCOPE_EXCEEDED: Explained(
+    Reason.ACTOR_MISMATCH: ReasonText("The token names another actor than the workload that presents it.", "none"),
+    Reason.SCOPE_EXCEEDED: ReasonText(
         "This may not be done on somebody else's behalf, whatever they may do themselves.", "none"
     ),
-    Reason.APPROVAL_REQUIRED: Explained(
+    Reason.APPROVAL_REQUIRED: ReasonText(
         "This call needs an approval: ask for one at access_request.endpoint.", "request"
     ),
-    Reason.APPROVAL_PENDING: Explained("An approval of this call has been asked for and is not complete yet.", "retry"),
-    Reason.APPROVAL_DENIED: Explained("A reviewer denied this call.", "request"),
-    Reason.APPROVAL_REVOKED: Explained("The approval of this call was revoked; a new one can be asked for.", "request"),
-    Reason.APPROVAL_EXPIRED: Explained("The approval of this call is over; a new one can be asked for.", "request"),
-    Reason.APPROVAL_CONSUMED: Explained("The approval of this call is used up; a new one can be asked for.", "request"),
-    Reason.APPROVAL_UNVERIFIABLE: Explained(
+    Reason.APPROVAL_PENDING: ReasonText(
+        "An approval of this call has been asked for and is not complete yet.", "retry"
+    ),
+    Reason.APPROVAL_DENIED: ReasonText("A reviewer denied this call.", "request"),
+    Reason.APPROVAL_REVOKED: ReasonText(
+        "The approval of this call was revoked; a new one can be asked for.", "request"
+    ),
+    Reason.APPROVAL_EXPIRED: ReasonText("The approval of this call is over; a new one can be asked for.", "request"),
+    Reason.APPROVAL_CONSUMED: ReasonText(
+        "The approval of this call is used up; a new one can be asked for.", "request"
+    ),
+    Reason.APPROVAL_UNVERIFIABLE: ReasonText(
         "The approval cannot be verified at the moment, so it is not accepted; try again.", "retry"
     ),
-    Reason.APPROVAL_TOKEN_REQUIRED: Explained(
+    Reason.APPROVAL_TOKEN_REQUIRED: ReasonText(
         "An approval of this call stands: show its token as context.approval, as the request's task holds it.",
         "request",
     ),
-    Reason.APPROVAL_TOKEN_INVALID: Explained(
+    Reason.APPROVAL_TOKEN_INVALID: ReasonText(
         "The approval token that was shown is not valid for this call: show the one of this very request.", "request"
     ),
-    Reason.APPROVAL_THROTTLED: Explained(
+    Reason.APPROVAL_THROTTLED: ReasonText(
         "Too many approvals are asked for in this subject's name: wait until those that are pending have ended.",
         "retry",
     ),
-    Reason.CONTEXT_INSUFFICIENT: Explained(
+    Reason.CONTEXT_INSUFFICIENT: ReasonText(
         "The call lacks a member of the context, or a property of the resource, that an approval of it is bound to.",
         "none",
     ),
-    Reason.MULTIPLE_GATES: Explained(
+    Reason.MULTIPLE_GATES: ReasonText(
         "More than four rules ask for an approval of this call, and a grant answers four: their owners must part them.",
         "none",
     ),
-    Reason.UNINSPECTABLE: Explained(
+    Reason.UNINSPECTABLE: ReasonText(
         "The call's arguments cannot be shown to an approver whole, so no approval can be asked for:"
         " send context.args with at most 32 entries of at most 1024 characters.",
         "none",
     ),
-    Reason.STORE_STALE: Explained(
+    Reason.STORE_STALE: ReasonText(
         "The decision point has lost touch with the source of its policies; try again.", "retry"
     ),
-    Reason.CLOCK_SKEW: Explained(
+    Reason.CLOCK_SKEW: ReasonText(
         "The clocks of the decision point and of the API server are too far apart; an administrator must mend that.",
         "none",
     ),
-    Reason.RECORD_FAILED: Explained("The decision could not be recorded, so it is not given; try again.", "retry"),
+    Reason.RECORD_FAILED: ReasonText("The decision could not be recorded, so it is not given; try again.", "retry"),
 }
 
 WHEN: Final[dict[Reason, str]] = {

@@ -30,7 +30,7 @@ class _Line:
     jobs: deque[Steps[None]] = field(default_factory=deque)
 
 
-class Rotation(Generic[S]):
+class FairRotation(Generic[S]):
     """Jobs by share. `clock` is monotonic, in seconds. Lives in one thread."""
 
     def __init__(self, clock: Callable[[], float], turn: float = TURN) -> None:

@@ -27,7 +27,7 @@ from bailiwick_api.signingkeys import (
     written,
 )
 from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
-from bailiwick_operator.reconcile.keys import Fresh, Rotation, reconcile
+from bailiwick_operator.reconcile.keys import KeyRotation, NewKey, reconcile
 
 _LOG: Final = structlog.get_logger(__name__)
 _RETRY_SECONDS: Final = 5.0
@@ -47,7 +47,7 @@ class _Stored:
 class KeyKeeper:
     """Looks at intervals, and when something is due. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, installation: Installation, rotation: Rotation, *, interval: float) -> None:
+    def __init__(self, kube: Kube, installation: Installation, rotation: KeyRotation, *, interval: float) -> None:
         self._kube = kube
         self._rotation = rotation
         self._interval = interval
@@ -166,11 +166,11 @@ class KeyKeeper:
         self.problem = problem
 
 
-def make() -> Fresh:
+def make() -> NewKey:
     """Make a key pair."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return Fresh(_kid(key), pem.decode("ascii"))
+    return NewKey(_kid(key), pem.decode("ascii"))
 
 
 def check(key: SigningKey) -> None:

@@ -1,4 +1,4 @@
-"""The operator's only client of the API server, but for kopf's watches: raw JSON out, an `Answer` back.
+"""The operator's only client of the API server, but for kopf's watches: raw JSON out, an `KubeResponse` back.
 
 Holds: every call has a time limit; no call is repeated here; an answer is a value whatever its status, only the lack
 of one raises (`UnreachableError`); a write is sent only while the lease holds; every answer tells the time (`clock`).
@@ -45,7 +45,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class KubeResponse:
     """What the API server said. `body` is empty where it was not a JSON object."""
 
     status: int
@@ -73,7 +73,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class KubeList:
     """A whole collection, as it was at `version`."""
 
     items: tuple[Object, ...]
@@ -145,7 +145,7 @@ class Kube:
         """Close the connections."""
         await self.client.close()  # type: ignore[no-untyped-call]
 
-    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> KubeResponse:
         """Read. Without a resourceVersion in the query it is a consistent read."""
         return await self._request("GET", path, query)
 
@@ -153,7 +153,7 @@ class Kube:
         """Return the present resourceVersion of a collection. Raises `RefusedError`."""
         return _version(await self._read(path, {"limit": "1"}))
 
-    async def list(self, path: str, selector: Mapping[str, str] | None = None) -> Listed:
+    async def list(self, path: str, selector: Mapping[str, str] | None = None) -> KubeList:
         """Read a whole collection, in pages of one moment. Raises `RefusedError`, also when it took too long (410)."""
         query = {"limit": str(_PAGE), **(selector or {})}
         body = await self._read(path, query)
@@ -161,25 +161,25 @@ class Kube:
         while token := body["metadata"].get("continue"):
             body = await self._read(path, query | {"continue": token})
             items += body.get("items") or ()
-        return Listed(tuple(items), version)
+        return KubeList(tuple(items), version)
 
-    async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Answer:
+    async def create(self, path: str, body: Object, *, dry_run: bool = False) -> KubeResponse:
         """Create in a collection."""
         return await self._write("POST", path, _options(dry_run=dry_run), body)
 
-    async def replace(self, path: str, body: Object) -> Answer:
+    async def replace(self, path: str, body: Object) -> KubeResponse:
         """Put an object in the place of the one whose resourceVersion it carries."""
         return await self._write("PUT", path, _options(), body)
 
-    async def patch(self, path: str, patch: Sequence[Object], *, dry_run: bool = False) -> Answer:
+    async def patch(self, path: str, patch: Sequence[Object], *, dry_run: bool = False) -> KubeResponse:
         """Send a JSON patch (RFC 6902)."""
         return await self._write("PATCH", path, _options(dry_run=dry_run), patch, _JSON_PATCH)
 
-    async def delete(self, path: str, *, dry_run: bool = False) -> Answer:
+    async def delete(self, path: str, *, dry_run: bool = False) -> KubeResponse:
         """Delete one object."""
         return await self._write("DELETE", path, {"dryRun": "All"} if dry_run else {}, None)
 
-    async def delete_grant(self, judged: Object) -> Answer:
+    async def delete_grant(self, judged: Object) -> KubeResponse:
         """Delete a grant, only if it is still the very version that was judged (else 409)."""
         metadata = judged["metadata"]
         path = f"/apis/{API_VERSION}/namespaces/{metadata['namespace']}/{APPROVAL_GRANTS}/{metadata['name']}"
@@ -187,7 +187,7 @@ class Kube:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         return await self._write("DELETE", path, {}, body)
 
-    async def apply_status(self, kind: Kind, judged: Object, status: Object) -> Answer:
+    async def apply_status(self, kind: Kind, judged: Object, status: Object) -> KubeResponse:
         """Server-side apply of our fields of the status, only upon the very version that was judged (else 409)."""
         plural = ENDPOINT_POLICIES if kind == "EndpointPolicy" else APPROVAL_GRANTS
         metadata = {key: judged["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
@@ -195,7 +195,7 @@ class Kube:
         body = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": status}
         return await self._write("PATCH", path, _options() | {"force": "true"}, body, _APPLY)
 
-    async def apply_fields(self, path: str, judged: Object, fields: Object, manager: str) -> Answer:
+    async def apply_fields(self, path: str, judged: Object, fields: Object, manager: str) -> KubeResponse:
         """Server-side apply of fields as a manager of their own, only upon the very version that was judged (else 409).
 
         Without that an apply would make the object where it is gone.
@@ -213,7 +213,7 @@ class Kube:
 
     async def _write(
         self, method: Method, path: str, query: Mapping[str, str], body: object, content_type: str = "application/json"
-    ) -> Answer:
+    ) -> KubeResponse:
         if not self._may_write():
             message = "the lease is over: nothing is written any more"
             raise UnreachableError(message)
@@ -226,7 +226,7 @@ class Kube:
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> KubeResponse:
         url = self._access.server + path + (f"?{urlencode(query)}" if query else "")
         try:
             headers = {
@@ -244,7 +244,7 @@ class Kube:
             what = f"no answer within {self._timeout:g} s" if isinstance(error, TimeoutError) else str(error)
             message = f"{method} {path}: {what or type(error).__name__}"
             raise UnreachableError(message) from error
-        return Answer(response.status, _json(data))
+        return KubeResponse(response.status, _json(data))
 
     def _refresh(self, configuration: Configuration) -> None:
         configuration.api_key["BearerToken"] = f"Bearer {self._access.token()}"

@@ -14,10 +14,10 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_api.access import Access, AccessError, access
-from bailiwick_operator.certificates.keeper import External, Keeper, SelfManaged
+from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
-from bailiwick_operator.handlers.watch import Watch
+from bailiwick_operator.handlers.watch import KopfWatch
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
 from bailiwick_operator.loop.clock import Clock
@@ -26,9 +26,9 @@ from bailiwick_operator.process import logs
 from bailiwick_operator.process.health import Health, HealthPortError, Progress
 from bailiwick_operator.process.leader import Leadership, LostLeaseError
 from bailiwick_operator.process.metrics import Leader
-from bailiwick_operator.programmed.replicas import Asker, Named, OfService, Replicas
+from bailiwick_operator.programmed.replicas import ListedReplicas, OfService, ReplicaClient, Replicas
 from bailiwick_operator.reconciler import Reconciler
-from bailiwick_operator.settings import Settings, parse
+from bailiwick_operator.settings import OperatorSettings, parse
 
 _LOG: Final = structlog.get_logger(__name__)
 _FAILED: Final = 1
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return asyncio.run(operate(settings, where))
 
 
-async def operate(settings: Settings, where: Access) -> int:
+async def operate(settings: OperatorSettings, where: Access) -> int:
     """Wait for the lease, lead until told to stop or until it is lost. Returns the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ async def operate(settings: Settings, where: Access) -> int:
     _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
     # The fence is asked at each write, when the leadership below has long been there.
     kube = Kube(where, settings.request_timeout, lambda: leadership.valid())  # noqa: PLW0108
-    asker = Asker(min(_ASK_SECONDS, settings.request_timeout))
+    asker = ReplicaClient(min(_ASK_SECONDS, settings.request_timeout))
     leadership = Leadership(kube.client, settings.installation.namespace, settings.identity, settings.lease)
     health.watched["lease"] = Progress(lambda: leadership.tries, 3.0 * settings.lease.duration)
     try:
@@ -100,17 +100,17 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
 
 
 async def _lead(
-    settings: Settings,
+    settings: OperatorSettings,
     where: Access,
     kube: Kube,
-    asker: Asker,
+    asker: ReplicaClient,
     leadership: Leadership,
     health: Health,
     stop: asyncio.Event,
 ) -> None:
     ticks, clock = Ticks(), Clock(kube.clock)
     replicas: Replicas = (
-        Named(settings.replicas)
+        ListedReplicas(settings.replicas)
         if settings.replicas
         else OfService(kube, settings.installation.namespace, settings.webhook_service)
     )
@@ -141,7 +141,7 @@ async def _lead(
     health.watched["certificates"] = Progress(lambda: certificates.rounds, 3 * settings.certificate_interval + 60)
     listed = reconciler.listed_anew
     sinks = (_into(inventory, listed, reconciler.told) for inventory in (reconciler.policies, reconciler.grants))
-    watch = Watch(where, partial(_served, kube), *sinks)
+    watch = KopfWatch(where, partial(_served, kube), *sinks)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(clock.run())
@@ -152,9 +152,9 @@ async def _lead(
         tasks.create_task(_watch(reconciler, watch))
 
 
-def _certificates(settings: Settings, kube: Kube) -> Keeper:
+def _certificates(settings: OperatorSettings, kube: Kube) -> Keeper:
     if settings.tls_mode == "external":
-        return External(kube, settings.installation, interval=settings.certificate_interval)
+        return ExternalCertificate(kube, settings.installation, interval=settings.certificate_interval)
     return SelfManaged(
         kube,
         settings.installation,
@@ -169,7 +169,7 @@ async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
     raise _Told
 
 
-async def _watch(reconciler: Reconciler, watch: Watch) -> None:
+async def _watch(reconciler: Reconciler, watch: KopfWatch) -> None:
     await reconciler.listed.wait()
     await watch.run()
 

@@ -13,23 +13,23 @@ from typing import Final
 import structlog
 
 from bailiwick_engine.budget.ledger import Excess
-from bailiwick_engine.compile.acceptance import Judged
-from bailiwick_operator.grants.controller import Granting
+from bailiwick_engine.compile.acceptance import CompilationSummary
+from bailiwick_operator.grants.backlog import PendingGrants
+from bailiwick_operator.grants.controller import GrantController
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.grants.pending import PendingGrants
 from bailiwick_operator.issuers import mapped
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.expiry import Expiries
-from bailiwick_operator.loop.inventory import Inventory, Key, Object, Seen, Ticks, key_of
+from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
-from bailiwick_operator.loop.workqueue import RetryError, Work, WorkQueue
-from bailiwick_operator.policies.compiler import Judging
-from bailiwick_operator.programmed.poller import Programming
-from bailiwick_operator.programmed.replicas import Asker, Replicas
+from bailiwick_operator.loop.workqueue import RetryError, WorkItem, WorkQueue
+from bailiwick_operator.policies.compiler import PolicyCompiler
+from bailiwick_operator.programmed.poller import ProgrammedPoller
+from bailiwick_operator.programmed.replicas import ReplicaClient, Replicas
 from bailiwick_operator.reconcile import endpointpolicy, programmed
-from bailiwick_operator.settings import Settings
+from bailiwick_operator.settings import OperatorSettings
 
 _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4
@@ -43,20 +43,26 @@ class Reconciler:
     """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
 
     def __init__(
-        self, kube: Kube, settings: Settings, ticks: Ticks, replicas: Replicas, asker: Asker, clock: Clock
+        self,
+        kube: Kube,
+        settings: OperatorSettings,
+        ticks: Ticks,
+        replicas: Replicas,
+        asker: ReplicaClient,
+        clock: Clock,
     ) -> None:
         self._kube = kube
         self._clock = clock
         self._issuers = mapped(settings.issuers)
-        self._queue: WorkQueue[Work] = WorkQueue(lambda work: work.namespace)
-        self._expiries: Expiries[Work] = Expiries(self._queue.add, clock.now)
-        self._programming: Programming[Work] = Programming(replicas, asker, self._queue.add)
+        self._queue: WorkQueue[WorkItem] = WorkQueue(lambda work: work.namespace)
+        self._expiries: Expiries[WorkItem] = Expiries(self._queue.add, clock.now)
+        self._programming: ProgrammedPoller[WorkItem] = ProgrammedPoller(replicas, asker, self._queue.add)
         self.events: Final = Events(kube, settings.identity, now=clock.now)
         self.writer: Final = Writer(kube, self.events)
         self.pending: Final = PendingGrants(clock.now)
-        self._judging: Final = Judging(settings.budget, lambda: self.policies, self._policy_judged)
+        self._judging: Final = PolicyCompiler(settings.budget, lambda: self.policies, self._policy_judged)
         # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
-        self._looked: dict[Work, tuple[Key, datetime | None]] = {}
+        self._looked: dict[WorkItem, tuple[Key, datetime | None]] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
         self._listed_anew = asyncio.Event()
         self.ghosts = 0
@@ -67,7 +73,7 @@ class Reconciler:
         """Set when everything is known; the watches start then."""
         self.policies: Final = Inventory(ticks, self._policy_changed)
         self.grants: Final = Inventory(ticks, self._grant_changed)
-        self.granting: Final = Granting(
+        self.granting: Final = GrantController(
             settings.installation,
             self.grants,
             Resolver(kube, self.policies, settings.issuers),
@@ -85,7 +91,7 @@ class Reconciler:
         for seen in self.policies.all():
             if programmed.held(seen.body) is None:
                 metadata, endpoint = seen.body["metadata"], endpointpolicy.endpoint_of(seen.body)
-                work = Work("EndpointPolicy", metadata["namespace"], endpoint)
+                work = WorkItem("EndpointPolicy", metadata["namespace"], endpoint)
                 self._programming.want(metadata["uid"], metadata["generation"], work)
         await self._programming.look()
         async with asyncio.TaskGroup() as tasks:
@@ -168,21 +174,21 @@ class Reconciler:
             keys.add(key_of(body))
         if not keys:
             del self._endpoints[endpoint]
-            self._expiries.set(Work("EndpointPolicy", *endpoint), None)
+            self._expiries.set(WorkItem("EndpointPolicy", *endpoint), None)
         # A look at the others: of this one nothing is known before it is judged.
-        self._queue.add(Work("EndpointPolicy", *endpoint))
+        self._queue.add(WorkItem("EndpointPolicy", *endpoint))
         self._judging.changed(key_of(body))
         self.granting.endpoint_changed(*endpoint)
 
     def _policy_judged(self, body: Object) -> None:
-        self._queue.add(Work("EndpointPolicy", body["metadata"]["namespace"], endpointpolicy.endpoint_of(body)))
+        self._queue.add(WorkItem("EndpointPolicy", body["metadata"]["namespace"], endpointpolicy.endpoint_of(body)))
 
     def _grant_changed(self, body: Object) -> None:
         key = key_of(body)
         self.pending.changed(body, gone=self.grants.get(key) is None)
-        self._queue.add(Work("ApprovalGrant", *key))
+        self._queue.add(WorkItem("ApprovalGrant", *key))
 
-    async def _look(self, work: Work) -> None:
+    async def _look(self, work: WorkItem) -> None:
         try:
             if work.kind == "EndpointPolicy":
                 await self._look_at_endpoint(work)
@@ -191,7 +197,7 @@ class Reconciler:
         except UnreachableError as error:
             raise RetryError(str(error)) from error
 
-    async def _look_at_endpoint(self, work: Work) -> None:
+    async def _look_at_endpoint(self, work: WorkItem) -> None:
         keys = sorted(self._endpoints.get((work.namespace, work.name), ()))
         found = [seen for key in keys if (seen := self.policies.get(key)) is not None]
         policies = [seen for seen in found if endpointpolicy.endpoint_of(seen.body) == work.name]
@@ -231,16 +237,16 @@ class Reconciler:
 
     async def _look_at_policy(
         self,
-        work: Work,
-        seen: Seen,
-        judged: tuple[Judged, Excess | None],
+        work: WorkItem,
+        seen: ObservedObject,
+        judged: tuple[CompilationSummary, Excess | None],
         carriers: tuple[str, ...],
         principals: set[str],
-    ) -> tuple[endpointpolicy.Outcome, str | None]:
+    ) -> tuple[endpointpolicy.PolicyPlan, str | None]:
         """Tell a policy how it stands. Returns the outcome, and why the status could not be written, if so."""
         uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
         serving = self._programming.serving(uid, generation)
-        observed = endpointpolicy.Observed(judged[0], carriers, serving, principals, self._issuers, judged[1])
+        observed = endpointpolicy.PolicyObservation(judged[0], carriers, serving, principals, self._issuers, judged[1])
         outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
         if outcome.asks:
             self._programming.want(uid, generation, work)

@@ -1,6 +1,6 @@
 """What the operator is told at its start: flags first, then environment, then defaults. Read by `main`, passed down.
 
-Holds: a `Settings` that exists is valid; nothing below `main` reads a flag or the environment.
+Holds: a `OperatorSettings` that exists is valid; nothing below `main` reads a flag or the environment.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.usernames import Naming
+from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_operator import issuers
 from bailiwick_operator.reconcile.certificates import Terms
-from bailiwick_operator.reconcile.keys import Rotation
-from bailiwick_operator.reconcile.retention import MOST_DAYS, Keeping
+from bailiwick_operator.reconcile.keys import KeyRotation
+from bailiwick_operator.reconcile.retention import MOST_DAYS, RetentionPeriods
 
 _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
@@ -51,7 +51,7 @@ class LeaseTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class OperatorSettings:
     """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
 
     `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers` says
@@ -64,7 +64,7 @@ class Settings:
     lease: LeaseTimes = LeaseTimes()
     proof_interval: float = 60.0
     guard_settle: float = 2.0
-    key_rotation: Rotation = field(default_factory=Rotation)
+    key_rotation: KeyRotation = field(default_factory=KeyRotation)
     key_interval: float = 30.0
     relist_interval: float = 600.0
     request_timeout: float = 10.0
@@ -72,15 +72,15 @@ class Settings:
     webhook_service: str = _DEFAULTS.webhook_name
     health_port: int = 0
     log_level: str = "info"
-    keeping: Keeping = Keeping()  # noqa: RUF009 - frozen
-    issuers: Mapping[str, Naming] | None = None
+    keeping: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - frozen
+    issuers: Mapping[str, UsernameTemplate] | None = None
     tls_mode: TlsMode = "self-managed"
     certificates: Terms = Terms(frozenset())  # noqa: RUF009 - frozen
     certificate_interval: float = 10.0
     budget: Budget = Budget()  # noqa: RUF009 - frozen
 
 
-def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> OperatorSettings:
     """Return the settings. Every flag `--some-name` has a variable `BAILIWICK_SOME_NAME`; the flag wins.
 
     What is wrong is said on stderr, and `SystemExit(2)` raised.
@@ -91,11 +91,11 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         parser.error(wrong)
     try:
         named = issuers.load(options.issuers) if options.issuers else None
-    except issuers.IssuersError as error:
+    except issuers.IssuersFileError as error:
         parser.error(f"--issuers: {error}")
     lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
     prefixes = options.human_username_prefix or options.environment_prefixes
-    return Settings(
+    return OperatorSettings(
         installation=Installation(
             namespace=options.namespace,
             webhook_name=options.webhook_account,
@@ -107,7 +107,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         lease=lease,
         proof_interval=options.proof_interval,
         guard_settle=options.guard_settle,
-        key_rotation=Rotation(
+        key_rotation=KeyRotation(
             timedelta(seconds=options.key_rotation_seconds), timedelta(seconds=options.key_publish_seconds)
         ),
         key_interval=options.key_interval,
@@ -117,7 +117,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         webhook_service=options.webhook_service,
         health_port=options.health_port,
         log_level=options.log_level,
-        keeping=Keeping(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
+        keeping=RetentionPeriods(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
         issuers=named,
         tls_mode=cast("TlsMode", options.tls_mode),
         certificates=Terms(

@@ -15,7 +15,7 @@ import requests
 
 from abuse.approvals.test_guard import COUNTED, forge_review, forge_status
 from bailiwick_api.guards import REVIEW, STATUS
-from bailiwick_api.voidgrants import Named, VoidGrants
+from bailiwick_api.voidgrants import VoidGrant, VoidGrants
 from localcluster.ports import free_ports
 from localcluster.rest import Rest
 from support.guards.tampering import Guards, record_path
@@ -133,7 +133,7 @@ def test_one_that_is_too_large_to_be_written_is_void_by_name_and_serves_nobody(
     uid = attacker.grant(name)["metadata"]["uid"]
     guards.restore()
     guards.await_recorded()
-    assert recorded(ours).grants == {uid: Named(attacker.namespace, name)}
+    assert recorded(ours).grants == {uid: VoidGrant(attacker.namespace, name)}
     await_ready(ours.points[0])
     # Its status says that it is active, and nobody can take that back.
     assert (attacker.phase(name), attacker.grant(name)["status"]["counted"]) == ("Active", COUNTED)

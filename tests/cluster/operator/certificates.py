@@ -9,7 +9,7 @@ from typing import Any, Final
 from bailiwick_api import rbac
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
 from bailiwick_operator.certificates import authorities, issuer
-from bailiwick_operator.certificates.issuer import Issuing
+from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from localcluster.rest import Answer
 from support.callers import Callers
@@ -133,7 +133,7 @@ class Certificates:
 
 
 TERMS: Final = Terms(frozenset({"bailiwick-webhook"}))
-FOREIGN: Final = Issuing("somebody", TERMS)
+FOREIGN: Final = CertificateIssuer("somebody", TERMS)
 """Somebody else's authorities."""
 
 

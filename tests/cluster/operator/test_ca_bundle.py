@@ -15,7 +15,7 @@ import requests
 
 from bailiwick_api.access import from_kubeconfig
 from bailiwick_api.accounts import Installation
-from bailiwick_operator.certificates.publisher import CA_BUNDLE_MANAGER, Published, Publisher
+from bailiwick_operator.certificates.publisher import CA_BUNDLE_MANAGER, PublishedBundles, Publisher
 from bailiwick_operator.kube import Kube
 from cluster.operator.certificates import Certificates, configuration
 from localcluster.ports import free_ports
@@ -167,7 +167,7 @@ async def test_between_read_and_write_it_is_neither_made_nor_overwritten(
             certificates.delete_configuration()
         if moment != "deleted":
             certificates.apply_configuration(metadata={"name": "bailiwick-endpointpolicies", "labels": {"a": "b"}})
-        assert await publisher.publish(Published(None, read.configuration), OTHER) in {True, False}
+        assert await publisher.publish(PublishedBundles(None, read.configuration), OTHER) in {True, False}
     finally:
         await kube.close()
     if moment == "deleted":

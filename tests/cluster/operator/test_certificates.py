@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from bailiwick_operator.certificates import authorities
-from bailiwick_operator.certificates.issuer import Issuing
+from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Terms
 from cluster.operator.certificates import FOREIGN, TERMS, Certificates, encoded, now
 from cluster.operator.running import Operator
@@ -241,7 +241,7 @@ def test_times_at_the_end_of_all_times_are_put_right(operator: Operator, certifi
     for annotation in ("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "soon"):
         certificates.annotate(certificates.ca, bailiwick_dev__renew_before=annotation)
         certificates.annotate(certificates.serving, bailiwick_dev__renew_before=annotation)
-    leaf = Issuing("somebody", Terms(TERMS.names, leaf_life=end - now() + timedelta(seconds=30))).leaf(
+    leaf = CertificateIssuer("somebody", Terms(TERMS.names, leaf_life=end - now() + timedelta(seconds=30))).leaf(
         replace(ca, not_before=end, not_after=end + timedelta(seconds=59)), now()
     )
     certificates.write(certificates.ca, {})

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from bailiwick_api.accounts import Installation
-from bailiwick_operator.certificates.issuer import Issuing
+from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from cluster.operator.certificates import Certificates, configuration
 from cluster.operator.running import Operator
@@ -46,7 +46,7 @@ def _anew(certificates: Certificates) -> object:
 
 
 def issued(life: timedelta = timedelta(days=1)) -> tuple[Authority, Leaf]:
-    maker = Issuing("somebody", Terms(frozenset({"pdp.example"}), timedelta(days=9), life))
+    maker = CertificateIssuer("somebody", Terms(frozenset({"pdp.example"}), timedelta(days=9), life))
     authority = maker.authority(datetime.now(UTC))
     return authority, maker.leaf(authority, datetime.now(UTC))
 

@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick_api.access import access
 from bailiwick_engine.call import ServiceAccount
-from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.identity.permits import Permits
 from support.namespaces import Roles
 from support.pdp import asking
@@ -90,7 +90,7 @@ async def test_who_may_get_policies_is_what_the_api_server_says(pdp: Bailiwick, 
     def account(name: str) -> ServiceAccount:
         return ServiceAccount(tenant.account(name), "uid")
 
-    cluster = Cluster(access(pdp.stack.folder / "webhook.token.kubeconfig"), 10.0)
+    cluster = ApiClient(access(pdp.stack.folder / "webhook.token.kubeconfig"), 10.0)
     try:
         Roles(pdp.callers.admin, tenant.namespace).bind("bailiwick-view", tenant.account("api"))
         assert await Permits(cluster).may_get_policies(account("api"), tenant.namespace)

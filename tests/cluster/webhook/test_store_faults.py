@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_api.access import access
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
-from bailiwick_webhook.cluster.client import POLICIES, Cluster, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import POLICIES, ApiClient, ClusterUnavailableError
 from demo.stack import DecisionPoint
 from localcluster import process
 from support import injected
@@ -184,7 +184,7 @@ async def test_a_list_of_large_objects_comes_in_small_pages_and_whole(
     namespace, large = tenants.namespaces.make("pages"), large_policies(40)
     for raw in large:
         accepted(pdp.callers.admin.create({**raw, "metadata": {**raw["metadata"], "namespace": namespace}}))
-    cluster = Cluster(access(proxy.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")), 5.0)
+    cluster = ApiClient(access(proxy.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")), 5.0)
     try:
         pages = [page.items async for page in cluster.pages(POLICIES)]
     finally:
@@ -202,7 +202,7 @@ async def test_a_list_of_large_objects_comes_in_small_pages_and_whole(
 
 async def test_a_watch_that_says_nothing_is_not_believed(pdp: Bailiwick, faults: FaultProxy) -> None:
     config: Path = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
-    cluster = Cluster(access(config), 5.0)
+    cluster = ApiClient(access(config), 5.0)
 
     async def listen(resource_version: str) -> None:
         async for _ in cluster.watch(POLICIES, resource_version, silence=1.0, seconds=60):

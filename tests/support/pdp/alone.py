@@ -20,33 +20,33 @@ from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.budget.ledger import Budget, Ledger
-from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
+from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.admission.bench import Bench
+from bailiwick_webhook.admission.bench import PolicyExaminer
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
-from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiResponse, ClusterUnavailableError
 from bailiwick_webhook.http import app
-from bailiwick_webhook.http.admission import Validate
+from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.subject import ByToken
-from bailiwick_webhook.identity.tokens import Proven, Refused, Tokens
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken, Tokens
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.grants import Grants
-from bailiwick_webhook.store.staleness import Waiting
+from bailiwick_webhook.store.staleness import ChangeAges
 from bailiwick_webhook.store.store import Store
-from bailiwick_webhook.store.view import Glance
+from bailiwick_webhook.store.view import StoreState
 from bailiwick_webhook.tls.context import hardened
 from support.objects import Object
 
@@ -67,7 +67,7 @@ class StaticStore:
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]
         self.snapshot: Snapshot | None = Snapshot.of(compiled, "1")
-        self.waiting = Waiting()
+        self.waiting = ChangeAges()
         self.ledger = Ledger(Budget())
         self.grants = Grants()
         self.keyring: Keyring = NO_KEYS
@@ -79,8 +79,8 @@ class StaticStore:
     def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
         return self.grants.candidates(namespace, endpoint, subject_uid, call)
 
-    def glance(self) -> Glance:
-        return Glance(self.age, self.freshness, self.revision, self.guard_proven, self.waiting, time.monotonic())
+    def glance(self) -> StoreState:
+        return StoreState(self.age, self.freshness, self.revision, self.guard_proven, self.waiting, time.monotonic())
 
     def report(self) -> dict[str, Any]:
         return {}
@@ -95,10 +95,10 @@ class NamedTokens:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         self.asked.append(token)
         if not token.startswith(SERVICE_ACCOUNT_PREFIX):
-            return Refused(Reason.IDENTITY_INVALID)
+            return RefusedToken(Reason.IDENTITY_INVALID)
         return _proven(token)
 
     def known(self, token: str, audiences: frozenset[str]) -> None:
@@ -107,13 +107,13 @@ class NamedTokens:
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         return None
 
-    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         self.asked.append(parsed.token)
         return _proven(str(parsed.claims["sub"]))
 
 
-def _proven(username: str) -> Proven:
-    return Proven(ServiceAccount(username, f"{username}-uid"), {"sub": username}, live=True)
+def _proven(username: str) -> ProvenAccount:
+    return ProvenAccount(ServiceAccount(username, f"{username}-uid"), {"sub": username}, live=True)
 
 
 def subject_token(username: str) -> str:
@@ -126,7 +126,7 @@ def subject_token(username: str) -> str:
 class NamedWorkloads:
     """Nobody calls from a workload that is known."""
 
-    async def of(self, party: Subject) -> Workload | None:
+    async def of(self, party: Party) -> PodWorkload | None:
         return None
 
 
@@ -167,7 +167,7 @@ class Reviews:
 class NoCluster:
     """An API server that never answers."""
 
-    async def read_grant(self, namespace: str, name: str) -> Answer:
+    async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         raise ClusterUnavailableError(f"{namespace}/{name}: there is no API server")
 
 
@@ -182,7 +182,7 @@ class Alone:
         seers: Iterable[str] = (),
         records: KeptRecords | None = None,
         cluster: object = None,
-        bench: Bench | None = None,
+        bench: PolicyExaminer | None = None,
         mapped: Mapping[str, bool] | None = None,
         tokens: NamedTokens | None = None,
         bounds: Bounds | None = None,
@@ -205,7 +205,7 @@ class Alone:
         self.bench = bench
         signer = Signer(lambda: self.store.keyring, lambda: self.store.guard_proven)
         self.application = app.build(self.pdp, identity, url, lambda: False, signer, bounds=bounds)
-        self.validate = None if bench is None else Validate(bench, store, mapped, self.pdp.counts)
+        self.validate = None if bench is None else ValidateHandler(bench, store, mapped, self.pdp.counts)
         if self.validate is not None:
             self.admission = app.build_admission(self.validate.__call__, lambda: False, self.pdp.counts, bounds)
 

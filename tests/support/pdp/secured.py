@@ -15,7 +15,7 @@ import requests
 import yaml
 from cryptography import x509
 
-from bailiwick_operator.certificates.issuer import Issuing
+from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from localcluster.ports import free_ports
 from support.mounted import Mounted
@@ -24,7 +24,7 @@ from support.pdp.standalone import COMMAND
 from support.waiting import until
 
 NAME: Final = "bailiwick-webhook.bailiwick-system.svc"
-MAKE: Final = Issuing("bailiwick-webhook", Terms(frozenset({NAME})))
+MAKE: Final = CertificateIssuer("bailiwick-webhook", Terms(frozenset({NAME})))
 POLL_SECONDS: Final = 0.1
 
 
@@ -33,7 +33,7 @@ def authority() -> Authority:
     return MAKE.authority(datetime.now(UTC))
 
 
-def leaf(of: Authority, make: Issuing = MAKE) -> Leaf:
+def leaf(of: Authority, make: CertificateIssuer = MAKE) -> Leaf:
     """Issue a certificate as the operator does."""
     return make.leaf(of, datetime.now(UTC))
 

@@ -24,7 +24,7 @@ class Place:
 
     kind: str
     path: str
-    rule: cel.Rule
+    rule: cel.CelRule
 
 
 def both() -> tuple[Object, Object]:
@@ -32,22 +32,22 @@ def both() -> tuple[Object, Object]:
     return crds.endpoint_policies(), crds.approval_grants()
 
 
-def named_rules() -> dict[str, cel.Rule]:
+def named_rules() -> dict[str, cel.CelRule]:
     """Return the constants of `bailiwick_api.cel` by their names."""
-    return {name: value for name, value in vars(cel).items() if isinstance(value, cel.Rule)}
+    return {name: value for name, value in vars(cel).items() if isinstance(value, cel.CelRule)}
 
 
 def places() -> list[Place]:
     """Return every rule of the generated definitions with its place."""
     return [
-        Place(definition["spec"]["names"]["kind"], path, cel.Rule(entry["rule"], entry["message"]))
+        Place(definition["spec"]["names"]["kind"], path, cel.CelRule(entry["rule"], entry["message"]))
         for definition in both()
         for path, node in nodes(schema_of(definition))
         for entry in node.get(_RULES, ())
     ]
 
 
-def group_without(rule: cel.Rule) -> str:
+def group_without(rule: cel.CelRule) -> str:
     """Return the group under which this rule is left out, named after its constant."""
     name = next(name for name, value in named_rules().items() if value == rule)
     return f"without-{name.lower().replace('_', '-')}.{TEST_DOMAIN}"
@@ -63,7 +63,7 @@ def under(definition: Object, group: str) -> Object:
     return out
 
 
-def without_rule(rule: cel.Rule) -> Object:
+def without_rule(rule: cel.CelRule) -> Object:
     """Return the definition that has this rule, without it, under a group of its own."""
     (place,) = (place for place in places() if place.rule == rule)
     definition = next(one for one in both() if one["spec"]["names"]["kind"] == place.kind)

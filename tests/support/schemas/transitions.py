@@ -26,7 +26,7 @@ class Case:
     """
 
     title: str
-    rule: cel.Rule
+    rule: cel.CelRule
     field: str
     refused: Object
     accepted: Object

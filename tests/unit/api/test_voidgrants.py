@@ -5,19 +5,19 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_api.voidgrants import ALL, NONE, PER_NAMESPACE, Named, VoidGrants
+from bailiwick_api.voidgrants import ALL, NONE, PER_NAMESPACE, VoidGrant, VoidGrants
 
 UID = "0b1a2c3d-0000-4000-8000-00000000{:04}"
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
 lists = st.builds(
-    lambda grants, namespaces: VoidGrants({uid: Named(*named) for uid, named in grants.items()}, namespaces),
+    lambda grants, namespaces: VoidGrants({uid: VoidGrant(*named) for uid, named in grants.items()}, namespaces),
     st.dictionaries(st.uuids().map(str), st.tuples(names, names), max_size=8),
     st.frozensets(names, max_size=3),
 )
 
 
-def many(namespace: str, count: int, first: int = 0) -> dict[str, Named]:
-    return {f"{namespace}-{number}": Named(namespace, f"agr-{number}") for number in range(first, first + count)}
+def many(namespace: str, count: int, first: int = 0) -> dict[str, VoidGrant]:
+    return {f"{namespace}-{number}": VoidGrant(namespace, f"agr-{number}") for number in range(first, first + count)}
 
 
 @given(lists)
@@ -26,7 +26,7 @@ def test_a_list_is_read_as_it_was_written(void: VoidGrants) -> None:
 
 
 def test_it_holds_the_very_grant_and_all_of_a_namespace() -> None:
-    void = VoidGrants({"uid-1": Named("crm", "agr-a")}, frozenset({"flooded"}))
+    void = VoidGrants({"uid-1": VoidGrant("crm", "agr-a")}, frozenset({"flooded"}))
     assert void.text() == "crm/agr-a uid-1\nflooded/*"
     held = [void.holds(*one) for one in (("crm", "uid-1"), ("crm", "uid-2"), ("flooded", "uid-2"), ("hr", "uid-2"))]
     assert held == [True, False, True, False]
@@ -64,7 +64,7 @@ class TestBounds:
         assert bounded == VoidGrants(of_others, frozenset({"crm"}))
 
     def test_of_too_many_namespaces_those_with_the_most_are_void_whole(self) -> None:
-        grants: dict[str, Named] = {}
+        grants: dict[str, VoidGrant] = {}
         for number in range(ALL // PER_NAMESPACE + 5):
             grants |= many(f"ns-{number:03}", PER_NAMESPACE)
         grants |= many("small", 3)
@@ -84,7 +84,7 @@ class TestBounds:
         grants = {}
         for number in range(ALL):
             namespace = f"{number // PER_NAMESPACE:02}" + "n" * 61
-            grants[UID.format(number)] = Named(namespace, "a" * 249 + f"{number:04}")
+            grants[UID.format(number)] = VoidGrant(namespace, "a" * 249 + f"{number:04}")
         bounded = VoidGrants(grants).bounded()
         assert len(bounded.grants) == ALL
         assert len(bounded.text()) < 1024 * 1024 * 3 // 4

@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli import listing, main
+from bailiwick_cli import main
+from bailiwick_cli.commands import list as list_command
 from bailiwick_cli.flags import COMMANDS
 from support import commandline
 from support.pages import DOCS
@@ -121,7 +122,7 @@ def test_the_version_is_told_without_a_command() -> None:
 
 
 def test_a_defect_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(listing, "run", lambda _: 1 / 0)
+    monkeypatch.setattr(list_command, "run", lambda _: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["kubectl-bailiwick", "list"])
     with pytest.raises(SystemExit) as ended:
         main.main()

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.overlapping import still_letting
+from bailiwick_cli.overlaps import still_letting
 from support.objects import OTHER_DIGEST
 from unit.cli.cases import AGENT, DIGEST, NOW, at, stored
 

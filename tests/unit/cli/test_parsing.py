@@ -2,8 +2,8 @@
 
 import pytest
 
+from bailiwick_cli.arguments import pairs, resource, seconds, service_account, values
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.parsing import pairs, resource, seconds, service_account, values
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from bailiwick_cli import output
-from bailiwick_cli.listing import row
+from bailiwick_cli.commands.list import row
+from bailiwick_cli.commands.show import described
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Table, document, rendered
-from bailiwick_cli.showing import described
 from unit.cli.cases import DIGEST, at, review, stored, view
 
 # A terminal's escape, a bidi override, a zero-width space, a line break, what rich would take for markup.

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.people import Me
+from bailiwick_cli.people import CurrentUser
 from bailiwick_cli.steps import choose, reviewable
 from unit.cli.cases import OWNERS, ROBOT, SECURITY, review, step, view
 
-CAROL = Me("carol", ("crm-owners",))
-ERIN = Me("erin", ("crm-owners", "sec"))
-EVE = Me("eve", ("support",))
-ROBOT_ITSELF = Me("system:serviceaccount:crm:robot", ("system:serviceaccounts",))
+CAROL = CurrentUser("carol", ("crm-owners",))
+ERIN = CurrentUser("erin", ("crm-owners", "sec"))
+EVE = CurrentUser("eve", ("support",))
+ROBOT_ITSELF = CurrentUser("system:serviceaccount:crm:robot", ("system:serviceaccounts",))
 ALL = [step(), step(SECURITY), step(ROBOT)]
 
 
@@ -29,7 +29,7 @@ ALL = [step(), step(SECURITY), step(ROBOT)]
     ],
 )
 def test_the_step_is_the_one_that_this_person_can_fill(
-    me: Me, flags: tuple[str | None, str | None], wanted: tuple[str, str | None]
+    me: CurrentUser, flags: tuple[str | None, str | None], wanted: tuple[str, str | None]
 ) -> None:
     choice = choose(view(steps=ALL), me, *flags)
     assert (choice.step.name, choice.group) == wanted
@@ -45,7 +45,7 @@ def test_the_step_is_the_one_that_this_person_can_fill(
         (CAROL, ("robot", "sec"), "takes no group, not sec"),
     ],
 )
-def test_what_is_not_plain_is_asked_for(me: Me, flags: tuple[str | None, str | None], said: str) -> None:
+def test_what_is_not_plain_is_asked_for(me: CurrentUser, flags: tuple[str | None, str | None], said: str) -> None:
     with pytest.raises(CliError, match=said):
         choose(view(steps=ALL), me, *flags)
 
@@ -80,7 +80,9 @@ def test_the_only_step_is_sent_to_the_guard_whoever_asks() -> None:
         ({"actors": [{"id": "carol"}]}, CAROL, 0),
     ],
 )
-def test_what_can_be_reviewed_is_pending_and_of_somebody_else(fields: dict[str, Any], me: Me, count: int) -> None:
+def test_what_can_be_reviewed_is_pending_and_of_somebody_else(
+    fields: dict[str, Any], me: CurrentUser, count: int
+) -> None:
     assert len(reviewable(view(**fields), me)) == count
 
 

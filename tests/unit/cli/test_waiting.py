@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bailiwick_cli import waiting
 from bailiwick_cli.cluster import Event
+from bailiwick_cli.commands import wait as command
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.grantview import stamp
-from bailiwick_cli.options import Until
+from bailiwick_cli.options import WaitCondition
 from unit.cli.cases import stored
 
 Object = dict[str, Any]
@@ -46,8 +46,8 @@ def in_phase(phase: str | None, pending: float = 3600, **status: Any) -> Object:
     return stored(status=fields, pendingUntilTime=stamp(now + pending))
 
 
-def wait(cluster: Saying, until: Until = Until.APPROVED, timeout: float = 5) -> int:
-    return waiting.wait(cluster, "agr-wanted", until, timeout)  # type: ignore[arg-type]
+def wait(cluster: Saying, until: WaitCondition = WaitCondition.APPROVED, timeout: float = 5) -> int:
+    return command.wait(cluster, "agr-wanted", until, timeout)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def wait(cluster: Saying, until: Until = Until.APPROVED, timeout: float = 5) -> 
 )
 def test_each_phase_has_its_exit_code(phase: str | None, approved: int, ended: int) -> None:
     assert wait(Saying(in_phase(phase)), timeout=0) == approved
-    assert wait(Saying(in_phase(phase)), Until.ENDED, timeout=0) == ended
+    assert wait(Saying(in_phase(phase)), WaitCondition.ENDED, timeout=0) == ended
 
 
 def test_a_change_that_is_watched_ends_it() -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import Compilation, compile_object, compile_policy, parse_spec, policy_ref
 from bailiwick_engine.decision.decide import decide
@@ -32,7 +32,7 @@ CALL: Final = Call(
     namespace=NAMESPACE,
     endpoint=ENDPOINT,
     caller=ENFORCER,
-    subject=Subject("serviceAccount", AGENT, AGENT_UID),
+    subject=Party("serviceAccount", AGENT, AGENT_UID),
     action=Action("customers.export"),
     resource=Resource("customer", "42"),
 )
@@ -114,7 +114,7 @@ def with_context(**context: object) -> Call:
 
 def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Object:
     """Return the grant that the decision point opened for a call before this gate, half an hour ago."""
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     return {
         "metadata": {
             "namespace": call.namespace,

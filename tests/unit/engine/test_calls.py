@@ -7,10 +7,10 @@ from bailiwick_engine import keys
 from bailiwick_engine.call import (
     RESERVED_CONTEXT,
     Action,
+    Party,
     Resource,
     ServiceAccount,
-    Subject,
-    Unproven,
+    UnprovenParty,
 )
 from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_engine.reasons import Reason
@@ -22,8 +22,8 @@ class TestACall:
         ("part", "field"),
         [
             (CALL, "subject"),
-            (Subject("t", "a", "uid"), "id"),
-            (Unproven(Reason.IDENTITY_INVALID), "reason"),
+            (Party("t", "a", "uid"), "id"),
+            (UnprovenParty(Reason.IDENTITY_INVALID), "reason"),
             (ServiceAccount("a", "uid"), "username"),
             (Action("a"), "name"),
             (Resource("t", "1"), "id"),
@@ -54,8 +54,8 @@ class TestAPartyOnTheEnforcersWord:
         "key", [keys.user("corp", "carol"), keys.group("corp", "support"), keys.entity("user", "carol")]
     )
     def test_has_no_key_of_another_kind_however_it_is_named(self, key: keys.Key) -> None:
-        assert key not in Subject(SERVICE_ACCOUNT, key, "uid", issuer=None).keys
+        assert key not in Party(SERVICE_ACCOUNT, key, "uid", issuer=None).keys
 
     def test_has_the_key_of_the_service_account_that_it_names(self) -> None:
         name = "system:serviceaccount:agents:crm-agent"
-        assert keys.service_account(name) in Subject(SERVICE_ACCOUNT, name, "uid", issuer=None).keys
+        assert keys.service_account(name) in Party(SERVICE_ACCOUNT, name, "uid", issuer=None).keys

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import bailiwick_engine
-from bailiwick_engine.call import Shown, Unproven
+from bailiwick_engine.call import ShownApproval, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import EXPLAINED, Reason
@@ -69,7 +69,7 @@ def ended(phase: str) -> Verdict:
 
 
 def unproven(reason: Reason) -> Callable[[], Verdict]:
-    return lambda: verdict_of(GATED, msgspec.structs.replace(CALL, subject=Unproven(reason)))
+    return lambda: verdict_of(GATED, msgspec.structs.replace(CALL, subject=UnprovenParty(reason)))
 
 
 def condition(text: str) -> list[Object]:
@@ -116,7 +116,7 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     ),
     Reason.APPROVAL_TOKEN_REQUIRED: lambda: verdict_of(BY_TOKEN, grants=[read(approved(BY_TOKEN))]),
     Reason.APPROVAL_TOKEN_INVALID: lambda: verdict_of(
-        GATED, msgspec.structs.replace(CALL, shown=Shown("agr-opened.grant-uid", invalid=True))
+        GATED, msgspec.structs.replace(CALL, shown=ShownApproval("agr-opened.grant-uid", invalid=True))
     ),
     Reason.CONTEXT_INSUFFICIENT: lambda: verdict_of(approving(requiredContext=["tenant"])),
     Reason.UNINSPECTABLE: lambda: verdict_of(GATED, with_context(args_digest="sha256:")),

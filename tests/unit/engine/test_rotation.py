@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_engine.rotation import TURN, Rotation
+from bailiwick_engine.rotation import TURN, FairRotation
 from bailiwick_engine.steps import Steps
 
 
@@ -17,7 +17,7 @@ class World:
         self.now = 0.0
         self.done: list[str] = []
         self.ended: dict[str, float] = {}
-        self.rotation: Rotation[str] = Rotation(lambda: self.now)
+        self.rotation: FairRotation[str] = FairRotation(lambda: self.now)
 
     def job(self, share: str, steps: int, seconds: float) -> Steps[None]:
         for _ in range(steps):

@@ -10,7 +10,7 @@ from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.times import stamp
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.reconcile import approvalgrant
-from bailiwick_operator.reconcile.approvalgrant import Observed, Outcome
+from bailiwick_operator.reconcile.approvalgrant import GrantObservation, GrantPlan
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.resolution import Resolution
 from support.objects import AGENT, RULE_DIGEST, Object, opened_grant, review, step
@@ -70,9 +70,9 @@ def reconciled(
     timed: bool = True,
     now: datetime = NOW,
     resolution: Resolution | None = None,
-) -> Outcome:
+) -> GrantPlan:
     """Reconcile a grant."""
-    return approvalgrant.reconcile(body, Observed(proven, INSTALLATION.is_person, resolution, timed=timed), now)
+    return approvalgrant.reconcile(body, GrantObservation(proven, INSTALLATION.is_person, resolution, timed=timed), now)
 
 
 def right_clock(wall: Callable[[], float] = time.time) -> Clock:
@@ -94,7 +94,7 @@ def by_hand(*reviewers: str, **fields: object) -> Object:
     return grant(*reviewers, **{**named, **fields})
 
 
-def applied(body: Object, outcome: Outcome) -> Object:
+def applied(body: Object, outcome: GrantPlan) -> Object:
     """Return the object after what is to be written was written: our fields replaced, the others kept."""
     if outcome.status is None:
         return body

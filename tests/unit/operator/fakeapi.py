@@ -12,7 +12,7 @@ from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.canary import canary, probes
 from bailiwick_api.voidgrants import PER_NAMESPACE
 from bailiwick_engine.approval.fingerprint import paths, shipped
-from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Method
+from bailiwick_operator.kube import GRANTS_PATH, Kube, KubeResponse, Method
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, NOW
 
@@ -41,7 +41,7 @@ class FakeApi(Kube):
         self.before_write: Callable[[str], None] = lambda _what: None
         self.before_read: Callable[[str], None] = lambda _path: None
         self.refused_by = "the guard"
-        self.unwritable: dict[str, Answer | Exception] = {}
+        self.unwritable: dict[str, KubeResponse | Exception] = {}
         """What is answered to a write of a grant, by its name."""
         self.store(canary(INSTALLATION, NOW))
 
@@ -70,7 +70,7 @@ class FakeApi(Kube):
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> KubeResponse:
         dry = "dryRun" in (query or {})
         if dry:
             return self._dry_run(method, path)
@@ -88,48 +88,56 @@ class FakeApi(Kube):
             raise Crash
         return answer
 
-    def _get(self, path: str) -> Answer:
+    def _get(self, path: str) -> KubeResponse:
         if path == GRANTS_PATH:
             listed = {
                 "metadata": {"resourceVersion": str(self.revision)},
                 "items": copy.deepcopy([*self.grants.values()]),
             }
-            return Answer(HTTPStatus.OK, listed)
+            return KubeResponse(HTTPStatus.OK, listed)
         if path.startswith("/apis/bailiwick.dev") and "/namespaces/" in path:
             return self._get_grant(path)
         found = self.guards.get(path)
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
             found = self.config_map
-        return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+        return (
+            KubeResponse(HTTPStatus.NOT_FOUND, {})
+            if found is None
+            else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+        )
 
-    def _get_grant(self, path: str) -> Answer:
+    def _get_grant(self, path: str) -> KubeResponse:
         _, _, rest = path.partition("/namespaces/")
         namespace, _, *name = rest.split("/")
         if name:
             found = self.grants.get((namespace, name[0]))
-            return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+            return (
+                KubeResponse(HTTPStatus.NOT_FOUND, {})
+                if found is None
+                else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+            )
         items = [copy.deepcopy(grant) for (where, _), grant in self.grants.items() if where == namespace]
         more = {"continue": "more"} if len(items) > PER_NAMESPACE else {}
-        return Answer(HTTPStatus.OK, {"metadata": more, "items": items[:PER_NAMESPACE]})
+        return KubeResponse(HTTPStatus.OK, {"metadata": more, "items": items[:PER_NAMESPACE]})
 
-    def _dry_run(self, method: Method, path: str) -> Answer:
+    def _dry_run(self, method: Method, path: str) -> KubeResponse:
         if not self.enforced:
-            return Answer(HTTPStatus.OK, {})
+            return KubeResponse(HTTPStatus.OK, {})
         verbs = {"POST": "create", "DELETE": "delete", "PATCH": "patch-status" if path.endswith("/status") else "patch"}
         probe = next(probe for probe in probes(INSTALLATION, NOW) if probe.verb == verbs[method])
         name = "lookalike" if self.refused_by == "a lookalike" else probe.guard
         words = "no" if self.refused_by == "another rule" else probe.refusal
         message = f"policy '{name}' denied request: {words}" if self.refused_by != "RBAC" else "forbidden"
-        return Answer(HTTPStatus.FORBIDDEN, {"message": message})
+        return KubeResponse(HTTPStatus.FORBIDDEN, {"message": message})
 
-    def _put(self, method: Method, path: str, body: Object) -> Answer:
+    def _put(self, method: Method, path: str, body: Object) -> KubeResponse:
         if path.startswith(CONFIG_MAPS):
             present = self.config_map["metadata"]["resourceVersion"] if self.config_map else None
             if (body["metadata"].get("resourceVersion")) != present:
-                return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+                return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
             self.revision += 1
             self.config_map = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
-            return Answer(HTTPStatus.OK, copy.deepcopy(self.config_map))
+            return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.config_map))
         assert (method, path.rpartition("/")[2]) == ("PATCH", "status")
         key = (body["metadata"]["namespace"], body["metadata"]["name"])
         if (refusal := self.unwritable.get(key[1])) is not None:
@@ -138,7 +146,7 @@ class FakeApi(Kube):
             return refusal
         found = self.grants.get(key)
         if found is None:
-            return Answer(HTTPStatus.NOT_FOUND, {})
+            return KubeResponse(HTTPStatus.NOT_FOUND, {})
         if found["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
-            return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
-        return Answer(HTTPStatus.OK, copy.deepcopy(self.store({**found, "status": body["status"]})))
+            return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+        return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.store({**found, "status": body["status"]})))

@@ -13,8 +13,8 @@ from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import read
 from bailiwick_operator.keys import KeyKeeper
-from bailiwick_operator.kube import Answer, Kube, Method, UnreachableError
-from bailiwick_operator.reconcile.keys import Rotation
+from bailiwick_operator.kube import Kube, KubeResponse, Method, UnreachableError
+from bailiwick_operator.reconcile.keys import KeyRotation
 from support.objects import Object
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -32,7 +32,7 @@ class FakeSecrets(Kube):
         self.store(EMPTY)
         self.calls: list[str] = []
         self.before_write: Callable[[], None] = lambda: None
-        self.refuses: Mapping[str, Answer | Exception] = {}
+        self.refuses: Mapping[str, KubeResponse | Exception] = {}
 
     def store(self, body: Object) -> None:
         self.revision += 1
@@ -45,7 +45,7 @@ class FakeSecrets(Kube):
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> KubeResponse:
         self.calls.append(method)
         refused = self.refuses.get(method)
         if isinstance(refused, Exception):
@@ -55,16 +55,20 @@ class FakeSecrets(Kube):
         if method == "GET":
             assert path == PATH
             found = self.secret
-            return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+            return (
+                KubeResponse(HTTPStatus.NOT_FOUND, {})
+                if found is None
+                else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+            )
         self.before_write()
         assert isinstance(body, dict)
         assert (method, path) == ("PUT", PATH)
         if self.secret is None:
-            return Answer(HTTPStatus.NOT_FOUND, {})
+            return KubeResponse(HTTPStatus.NOT_FOUND, {})
         if body["metadata"].get("resourceVersion") != self.secret["metadata"]["resourceVersion"]:
-            return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+            return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
         self.store(body)
-        return Answer(HTTPStatus.OK, copy.deepcopy(self.secret or {}))
+        return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.secret or {}))
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ def api() -> FakeSecrets:
 
 
 def keeper(api: FakeSecrets, every: float = 3600, publish: float = 600) -> KeyKeeper:
-    rotation = Rotation(timedelta(seconds=every), timedelta(seconds=publish))
+    rotation = KeyRotation(timedelta(seconds=every), timedelta(seconds=publish))
     return KeyKeeper(api, Installation(), rotation, interval=30)
 
 
@@ -171,7 +175,7 @@ async def test_whoever_loses_every_race_tries_later(api: FakeSecrets) -> None:
     assert "faster" in keeping.problem
 
 
-FORBIDDEN: Final = Answer(HTTPStatus.FORBIDDEN, {"message": "secrets is forbidden"})
+FORBIDDEN: Final = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "secrets is forbidden"})
 
 
 @pytest.mark.parametrize(
@@ -185,7 +189,7 @@ FORBIDDEN: Final = Answer(HTTPStatus.FORBIDDEN, {"message": "secrets is forbidde
     ids=["read refused", "write refused", "read unanswered", "write unanswered"],
 )
 async def test_what_cannot_be_done_is_told_and_tried_again(
-    method: str, answer: Answer | Exception, words: str, api: FakeSecrets
+    method: str, answer: KubeResponse | Exception, words: str, api: FakeSecrets
 ) -> None:
     api.refuses = {method: answer}
     keeping = keeper(api)
@@ -202,7 +206,7 @@ async def test_what_cannot_be_done_is_told_and_tried_again(
 async def test_an_answer_that_refuses_the_read_replaces_nothing(api: FakeSecrets) -> None:
     await keeper(api).round()
     before = kids(api)
-    api.refuses = {"GET": Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
+    api.refuses = {"GET": KubeResponse(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
     await keeper(api).round()
     assert kids(api) == before
     assert api.calls == ["GET", "PUT", "GET"]

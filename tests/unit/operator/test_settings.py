@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_api.usernames import Naming
+from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_operator.issuers import mapped
 from bailiwick_operator.reconcile.certificates import Terms
-from bailiwick_operator.reconcile.keys import Rotation
-from bailiwick_operator.reconcile.retention import Keeping
+from bailiwick_operator.reconcile.keys import KeyRotation
+from bailiwick_operator.reconcile.retention import RetentionPeriods
 from bailiwick_operator.settings import LeaseTimes, parse
 from bailiwick_webhook.identity import issuers
 
@@ -23,7 +23,7 @@ def test_the_defaults_are_those_of_a_plain_installation() -> None:
     assert settings.lease == LeaseTimes(15, 10, 2)
     assert (settings.proof_interval, settings.kubeconfig, settings.health_port) == (60, None, 0)
     assert (settings.key_rotation, settings.key_interval) == (
-        Rotation(timedelta(days=30), timedelta(minutes=10)),
+        KeyRotation(timedelta(days=30), timedelta(minutes=10)),
         30,
     )
 
@@ -46,9 +46,9 @@ def test_certificates_are_ours_and_for_the_service_unless_told_otherwise() -> No
 
 
 def test_grants_are_kept_for_a_day_and_five_hundred_of_a_policy_unless_told_otherwise() -> None:
-    assert parse([], {}).keeping == Keeping(timedelta(days=1), 500)
+    assert parse([], {}).keeping == RetentionPeriods(timedelta(days=1), 500)
     told = parse(["--grant-retention-seconds", "2592000"], {"BAILIWICK_GRANTS_KEPT_PER_POLICY": "0"})
-    assert told.keeping == Keeping(timedelta(days=30), 0)
+    assert told.keeping == RetentionPeriods(timedelta(days=30), 0)
 
 
 def test_budgets_are_those_of_the_decision_point_unless_told_otherwise() -> None:
@@ -70,7 +70,11 @@ def test_the_file_of_issuers_is_the_decision_points(tmp_path: Path) -> None:
         """
     )
     found = parse(["--issuers", str(path)], {}).issuers
-    assert found == {"corp": Naming("sub", "oidc:{sub}"), "helpdesk": Naming("email"), "plain": Naming()}
+    assert found == {
+        "corp": UsernameTemplate("sub", "oidc:{sub}"),
+        "helpdesk": UsernameTemplate("email"),
+        "plain": UsernameTemplate(),
+    }
     assert mapped(found) == {"corp": True, "helpdesk": False, "plain": False}
     # The decision point takes the very same file.
     assert [config.name for config in issuers.load(path)] == ["corp", "helpdesk", "plain"]

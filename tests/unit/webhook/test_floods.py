@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.budget.ledger import Budget
-from bailiwick_engine.call import Subject
+from bailiwick_engine.call import Party
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.steps import whole
@@ -72,7 +72,7 @@ async def _first(policies: Policies) -> None:
 
 def decided(policies: Policies, namespace: str, account: str = AGENT) -> Verdict:
     assert policies.snapshot is not None
-    call = replace(CALL, namespace=namespace, subject=Subject("serviceAccount", account, "uid"))
+    call = replace(CALL, namespace=namespace, subject=Party("serviceAccount", account, "uid"))
     return verdict_of(policies.snapshot, call)
 
 

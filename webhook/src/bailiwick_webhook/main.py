@@ -15,12 +15,12 @@ import structlog
 
 from bailiwick_api.access import AccessError, access
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_webhook.admission.bench import Bench, command
+from bailiwick_webhook.admission.bench import PolicyExaminer, command
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
-from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.http import app
-from bailiwick_webhook.http.admission import Validate
+from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
@@ -28,14 +28,14 @@ from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.permits import Permits
-from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process import gcpause, logs, parent, settings, standalone
-from bailiwick_webhook.process.settings import Settings
+from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.store import Store
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return parent.run(given, _serve) if given.processes > 1 else _serve(given)
 
 
-def _serve(given: Settings) -> int:
+def _serve(given: WebhookSettings) -> int:
     if given.place is not None:
         logs.configure(given.log_level, plain=given.development, process=given.place.index)
     # What is done beside the loop gives the interpreter's lock back after so long, in place of 5 ms.
@@ -70,12 +70,12 @@ def _serve(given: Settings) -> int:
     return 0
 
 
-async def _run(given: Settings) -> None:
+async def _run(given: WebhookSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if given.place is not None:
-        given.place.leash.follow(asyncio.get_running_loop(), stop.set)
+        given.place.heartbeat.follow(asyncio.get_running_loop(), stop.set)
     tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(_writer(given))
@@ -123,9 +123,9 @@ async def _run(given: Settings) -> None:
         admission = None
         if given.policies is None:
             # First: once we are ready, the API server may ask.
-            bench = Bench(command(given.budget))
+            bench = PolicyExaminer(command(given.budget))
             stack.push_async_callback(bench.close)
-            validate = Validate(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
+            validate = ValidateHandler(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
             asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds)
             admission = await listen(asked, port=given.admission_port)
             stack.push_async_callback(admission.stop)
@@ -136,7 +136,7 @@ async def _run(given: Settings) -> None:
         stack.push_async_callback(server.stop)
         listening.set()
         if given.place is not None:
-            given.place.leash.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
+            given.place.heartbeat.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
         ports = {"port": server.port, "status_port": status.port}
         if admission is not None:
             ports["admission_port"] = admission.port
@@ -147,7 +147,7 @@ async def _run(given: Settings) -> None:
         await asyncio.sleep(given.drain_seconds)
 
 
-def _writer(given: Settings) -> RecordWriter:
+def _writer(given: WebhookSettings) -> RecordWriter:
     """Open the file of records. Raises `OSError` that names the flag."""
     turn = None if given.place is None else given.place.turn
     try:
@@ -158,10 +158,10 @@ def _writer(given: Settings) -> RecordWriter:
 
 
 def _clustered(
-    given: Settings, records: Records, stack: contextlib.AsyncExitStack
-) -> tuple[View, Identity, Pdp, tuple[KeySet, ...]]:
+    given: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack
+) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
-    cluster = Cluster(access(given.kubeconfig), given.api_timeout)
+    cluster = ApiClient(access(given.kubeconfig), given.api_timeout)
     stack.push_async_callback(cluster.close)
     store = Store(
         cluster,
@@ -207,7 +207,7 @@ async def _first(*awaited: Awaitable[object]) -> None:
         task.result()
 
 
-def _certificates(given: Settings) -> Certificates | None:
+def _certificates(given: WebhookSettings) -> Certificates | None:
     if given.tls_cert_file is None or given.tls_key_file is None:
         return None
     return Certificates(

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import rfc8785
 
-from bailiwick_engine.call import Call, Json, Subject
+from bailiwick_engine.call import Call, Json, Party
 
 ARGS = "args"
 ARGS_DIGEST = "args_digest"
@@ -105,7 +105,7 @@ def hash_of(spelled: str) -> str:
     return base64.urlsafe_b64encode(bytes.fromhex(spelled.removeprefix("sha256:"))).rstrip(b"=").decode()
 
 
-def digest(call: Call, subject: Subject) -> str:
+def digest(call: Call, subject: Party) -> str:
     """Return the digest of a call over its verified values. Raises `NotCanonicalError`."""
     return sha256(
         binding_object(

@@ -11,7 +11,7 @@ from typing import Final
 
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalError, bound_properties, canonical
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.call import Call, Json, Subject
+from bailiwick_engine.call import Call, Json, Party
 
 MAX_ARGS: Final = 32
 MAX_ITEMS: Final = 64
@@ -101,7 +101,7 @@ def items_of(call: Call, gate: Gate) -> Iterator[dict[str, str]]:
 def _everything(call: Call) -> Iterator[dict[str, str]]:
     """Yield all that the digest covers. What the request names in fields of its own, `intent` too, is not repeated."""
     told = {ARGS} if call.intent is None else {ARGS, "intent"}
-    subject = call.subject.properties if isinstance(call.subject, Subject) else None
+    subject = call.subject.properties if isinstance(call.subject, Party) else None
     sources: tuple[tuple[str, Json], ...] = (
         ("args", call.context.get(ARGS)),
         ("subject.properties", bound_properties(subject)),
@@ -120,7 +120,7 @@ def _everything(call: Call) -> Iterator[dict[str, str]]:
 
 def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
     """Return whether the call has what a pointer points at, and what it is (RFC 6901)."""
-    subject = call.subject.properties if isinstance(call.subject, Subject) else None
+    subject = call.subject.properties if isinstance(call.subject, Party) else None
     value: Json = {
         "subject": {"properties": bound_properties(subject)},
         "action": {"properties": call.action.properties},

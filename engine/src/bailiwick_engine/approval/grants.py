@@ -28,7 +28,7 @@ from bailiwick_api.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
 from bailiwick_engine.approval.binding import canonical, sha256
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.call import Call, Json, Resource, Subject
+from bailiwick_engine.call import Call, Json, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.reasons import Reason
@@ -157,7 +157,7 @@ def parse(raw: Mapping[str, Any]) -> Grant | None:
         return None
 
 
-def answers(grant: Grant, call: Call, subject: Subject, digest: str) -> bool:
+def answers(grant: Grant, call: Call, subject: Party, digest: str) -> bool:
     """Tell whether a grant was asked for this call: same endpoint, subject uid and actors, and what it is bound to."""
     request = grant.request
     if not (
@@ -216,7 +216,7 @@ def chain(call: Call) -> list[tuple[str | None, str, str]]:
     return [(actor.issuer, actor.id, actor.uid) for actor in call.actors]
 
 
-def excluded_reviewers(call: Call, subject: Subject) -> frozenset[str]:
+def excluded_reviewers(call: Call, subject: Party) -> frozenset[str]:
     """Return who may not review this call, by the API server's names: who asks, who it is for, and who acts."""
     parties = (subject, *call.actors)
     return frozenset(
@@ -228,7 +228,7 @@ def excluded_reviewers(call: Call, subject: Subject) -> frozenset[str]:
     )
 
 
-def fitness(grant: Grant, gate: Gate, call: Call, subject: Subject, around: Circumstances) -> Fitness:
+def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circumstances) -> Fitness:
     """Judge a grant that `answers` the call, against the gate as it stands now."""
     if around.void.holds(grant.namespace, grant.uid):
         return Fitness.UNVERIFIABLE
@@ -336,7 +336,7 @@ def grant_name(call: Call, gate: Gate, digest: str, subject_uid: str, *, previou
     return GRANT_NAME_PREFIX + spelled[:20]
 
 
-def scope_digest(call: Call, subject: Subject, scope: dict[str, str]) -> str:
+def scope_digest(call: Call, subject: Party, scope: dict[str, str]) -> str:
     """Return what stands for a scope in a grant's name."""
     bound: Json = {
         "subject": subject.type,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_api.approvalgrant import ApprovalGrantStatus, GrantStep, Request, Resolved, Review
+from bailiwick_api.approvalgrant import ApprovalGrantStatus, GrantStep, Request, ResolvedNames, Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def counted_reviewers(status: ApprovalGrantStatus) -> dict[str, datetime | None]
     return {one.reviewer: one.time for one in status.counted or () if one.reviewer not in void}
 
 
-def excluded(request: Request, resolved: Resolved | None = None) -> frozenset[str]:
+def excluded(request: Request, resolved: ResolvedNames | None = None) -> frozenset[str]:
     """Return the usernames that may not review this request: requester, subject, actors and whom the request names.
 
     `resolved`: what the operator found of a grant written by hand, the API server's names of its people too.

@@ -1,4 +1,4 @@
-"""Budget: how many bytes policies may take once they are compiled, by namespace and in all, and who is over.
+"""Ledger: how many bytes policies may take once they are compiled, by namespace and in all, and who is over.
 
 Standing: decision point, operator and admission keep a `Ledger` each. Holds: pure; who is over follows from the
 policies that there are and from nothing else, so that all who know the same say the same. In a namespace older policies

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.cel import hints
 from bailiwick_engine.cel.cost.estimate import Cost
-from bailiwick_engine.cel.cost.judge import Costing
+from bailiwick_engine.cel.cost.judge import PolicyCosts
 from bailiwick_engine.cel.expressions import ANY, FAILED, ROOTS, Expression, compiled, evaluated
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.cel.tree import Node, tree
@@ -39,7 +39,7 @@ class Scope:
         self._variables: dict[str, Expression] = {}
         self._declared: dict[str, Any] = {}
         self._broken: set[str] = set()
-        self._costing = Costing(ROOTS)
+        self._costing = PolicyCosts(ROOTS)
         self._costs: dict[Expression, Cost | Problem] = {}
         self.problems: tuple[Problem, ...] = ()
         whole(self._declaring(variables, path))

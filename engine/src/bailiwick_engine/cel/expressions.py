@@ -18,7 +18,7 @@ from bailiwick_api import timezones
 from bailiwick_engine.cel import hints, zones
 from bailiwick_engine.cel.closures import Closure, DeferredError, FailedError, closure
 from bailiwick_engine.cel.cost.estimate import Cost, Path, outermost, without_inner
-from bailiwick_engine.cel.cost.judge import Costing
+from bailiwick_engine.cel.cost.judge import PolicyCosts
 from bailiwick_engine.cel.inputs import NUL, Inputs
 from bailiwick_engine.cel.tree import positions, tree
 from bailiwick_engine.cel.values import SAFE
@@ -103,7 +103,7 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
     if (literal := zones.unknown(node, text)) is not None:
         line, column = place(text, positions(serialized).get(literal.at, 0))
         return (Problem(path, zones.message(str(literal.value)), line, column),)
-    own = Costing(ROOTS)
+    own = PolicyCosts(ROOTS)
     cost = own.cost(node, (), serialized, text, path) if not uses else None
     if isinstance(cost, Problem):
         return (cost,)

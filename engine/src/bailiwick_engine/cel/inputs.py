@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.cost.estimate import LIMIT, Cost, Extent, Path
 
 NUL: Final = "\0"
@@ -176,7 +176,7 @@ def _holds_nul(value: object) -> bool:
     return False
 
 
-def inputs(call: Call, subject: Subject, now: float, actor: Subject | None = None) -> Inputs:
+def inputs(call: Call, subject: Party, now: float, actor: Party | None = None) -> Inputs:
     """Return what conditions see of a call. `now` is seconds since the epoch; `actor` is the hop that is judged.
 
     For a call of the subject's own `actor` is empty.
@@ -199,7 +199,7 @@ def _members(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
     return mapping if type(mapping) is dict else dict(mapping or {})
 
 
-def _party(party: Subject) -> dict[str, Any]:
+def _party(party: Party) -> dict[str, Any]:
     """Without `claims` where they are unknown: what reads them then yields UNKNOWN (see `Scope.evaluate`)."""
     seen = {"type": party.type, "id": party.id, "properties": _members(party.properties)}
     if not party.hypothetical:

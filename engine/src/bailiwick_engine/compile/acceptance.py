@@ -23,7 +23,7 @@ _TOLD: Final = 5
 _MESSAGE: Final = 500
 
 
-class Why(StrEnum):
+class NotAcceptedReason(StrEnum):
     """Why a policy is not accepted; the reason of the condition."""
 
     INVALID = "InvalidPolicy"
@@ -34,7 +34,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CompilationSummary:
     """What is told of a compilation, without the compiled rules, which are big."""
 
     problems: tuple[Problem, ...]
@@ -49,7 +49,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class PolicyContext:
     """What is known beside a policy.
 
     `others`: the names of the other policies that carry the settings of its endpoint. `principals`: the issuers of
@@ -67,22 +67,22 @@ class Around:
 class Refusal:
     """Why a policy is not accepted, for programs and for people."""
 
-    why: Why
+    why: NotAcceptedReason
     message: str
 
 
-def judge(ref: PolicyRef, spec: object) -> Judged:
+def judge(ref: PolicyRef, spec: object) -> CompilationSummary:
     """Compile a policy as it is written. The most expensive step; the same for the same uid and generation."""
     return whole(judge_steps(ref, spec))
 
 
-def judge_steps(ref: PolicyRef, spec: object) -> Steps[Judged]:
+def judge_steps(ref: PolicyRef, spec: object) -> Steps[CompilationSummary]:
     """Compile it likewise, an expression or a rule a step."""
     parsed = yield from parse_steps(spec)
     if isinstance(parsed, tuple):
-        return Judged(parsed)
+        return CompilationSummary(parsed)
     compilation = yield from compilation_steps(ref, parsed)
-    return Judged(
+    return CompilationSummary(
         compilation.problems,
         compilation.warnings,
         compilation.policy.digest if compilation.policy is not None else None,
@@ -95,20 +95,20 @@ def judge_steps(ref: PolicyRef, spec: object) -> Steps[Judged]:
     )
 
 
-def refusal(judged: Judged, endpoint: str, around: Around, *, carries: bool) -> Refusal | None:
+def refusal(judged: CompilationSummary, endpoint: str, around: PolicyContext, *, carries: bool) -> Refusal | None:
     """Return why a policy of this endpoint is not accepted; None where it is. `carries`: it has `endpointSettings`."""
     if around.excess is not None:
         return over_budget(around.excess)
     if judged.problems:
         costly = all(problem.costly for problem in judged.problems)
-        return Refusal(Why.TOO_COSTLY if costly else Why.INVALID, listed(judged.problems))
+        return Refusal(NotAcceptedReason.TOO_COSTLY if costly else NotAcceptedReason.INVALID, listed(judged.problems))
     if carries and around.others:
         return Refusal(
-            Why.CONFLICTED,
+            NotAcceptedReason.CONFLICTED,
             conflicted(endpoint, around.others),
         )
     if (wrong := unmapped(judged.people, around.principals, around.issuers)) is not None:
-        return Refusal(Why.UNMAPPED, wrong)
+        return Refusal(NotAcceptedReason.UNMAPPED, wrong)
     return None
 
 
@@ -130,7 +130,7 @@ def unconfigured(endpoint: str) -> str:
 
 def over_budget(excess: Excess) -> Refusal:
     """Return the refusal of a policy that is over budget: what is taken, by how much it is over, and what to do."""
-    return Refusal(Why.OVER_BUDGET, _over(excess))
+    return Refusal(NotAcceptedReason.OVER_BUDGET, _over(excess))
 
 
 def _over(excess: Excess) -> str:

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bailiwick_engine.compile.acceptance import conflicted, unconfigured
-from bailiwick_engine.compile.manifests import Entry, Report
+from bailiwick_engine.compile.manifests import ManifestEntry, Report
 from bailiwick_engine.compile.policies import salvaged
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot, home
 from bailiwick_engine.steps import Steps
 
 
-def assemble(entries: Sequence[Entry], revision: str) -> Steps[tuple[Snapshot, tuple[Report, ...]]]:
+def assemble(entries: Sequence[ManifestEntry], revision: str) -> Steps[tuple[Snapshot, tuple[Report, ...]]]:
     """Return the snapshot of all files' policies, and what is wrong with them, in steps."""
-    named: dict[tuple[str, str], list[Entry]] = {}
+    named: dict[tuple[str, str], list[ManifestEntry]] = {}
     for entry in entries:
         if entry.policy is not None and entry.ref.name:
             named.setdefault((entry.ref.namespace, entry.ref.name), []).append(entry)
@@ -32,9 +32,9 @@ def assemble(entries: Sequence[Entry], revision: str) -> Steps[tuple[Snapshot, t
     return snapshot, (*reports, *_unsettled(judged, snapshot))
 
 
-def _unsettled(entries: Iterable[Entry], snapshot: Snapshot) -> Iterator[Report]:
+def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator[Report]:
     """Yield what is wrong with endpoints whose policies are sound one by one: each denies all that is asked."""
-    homes: dict[tuple[str, str], list[Entry]] = {}
+    homes: dict[tuple[str, str], list[ManifestEntry]] = {}
     for entry in entries:
         if entry.policy is not None and (key := home(entry.policy)) is not None:
             homes.setdefault(key, []).append(entry)
@@ -48,7 +48,7 @@ def _unsettled(entries: Iterable[Entry], snapshot: Snapshot) -> Iterator[Report]
             yield Report(f"{entry.settings}: spec.endpointSettings: {conflicted(endpoint, others)}", denies)
 
 
-def _twin(entry: Entry, same: Sequence[Entry]) -> Entry:
+def _twin(entry: ManifestEntry, same: Sequence[ManifestEntry]) -> ManifestEntry:
     """Return the entry, broken if another has its name: which of the two was meant, nobody can tell."""
     others = [other.where for other in same if other is not entry]
     if not others:
@@ -60,7 +60,9 @@ def _twin(entry: Entry, same: Sequence[Entry]) -> Entry:
     return replace(entry, policy=policy, problems=(*entry.problems, message))
 
 
-def _everywhere(policies: Iterable[CompiledPolicy | BrokenPolicy], nowhere: Iterable[Entry]) -> Iterator[BrokenPolicy]:
+def _everywhere(
+    policies: Iterable[CompiledPolicy | BrokenPolicy], nowhere: Iterable[ManifestEntry]
+) -> Iterator[BrokenPolicy]:
     """Yield what denies an endpoint in every namespace that has one of that name."""
     known = {(policy.ref.namespace, policy.endpoint) for policy in policies}
     for entry in nowhere:

@@ -56,7 +56,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
+class ExpiryNotice:
     """What is told of a sound policy from `time` on, in seconds since the epoch: `file:line:column: path: message`."""
 
     time: float
@@ -64,7 +64,7 @@ class Expired:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above).
 
     `settings` and `named` are the places of `spec.endpointSettings` and `spec.endpoint`. `over`: it is over budget.
@@ -76,7 +76,7 @@ class Entry:
     policy: CompiledPolicy | BrokenPolicy | None
     endpoint: str | None = None
     problems: tuple[str, ...] = ()
-    expiries: tuple[Expired, ...] = ()
+    expiries: tuple[ExpiryNotice, ...] = ()
     settings: str = ""
     named: str = ""
     over: bool = False
@@ -102,17 +102,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ManifestFile:
     """What one file holds. `ignored` counts the objects of other kinds."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ManifestEntry, ...] = ()
     ignored: int = 0
 
 
-def unreadable(label: str, why: str) -> Contents:
+def unreadable(label: str, why: str) -> ManifestFile:
     """Return what a file comes to whose bytes cannot be had."""
     ref = PolicyRef("", label, "", 0)
-    return Contents((Entry(label, ref, None, None, problems=(f"{label}:1:1: the file: {why}",)),))
+    return ManifestFile((ManifestEntry(label, ref, None, None, problems=(f"{label}:1:1: the file: {why}",)),))
 
 
 def parse(raw: bytes) -> tuple[Document, ...]:
@@ -134,19 +134,19 @@ def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
     return tuple(found)
 
 
-def contents(label: str, document: Document, ledger: Ledger) -> Steps[Contents]:
+def contents(label: str, document: Document, ledger: Ledger) -> Steps[ManifestFile]:
     """Return the policies of one document, in steps. `label` is the file's path, for the reports.
 
     What is over budget, as the ledger says, is not compiled.
     """
-    entries: list[Entry] = []
+    entries: list[ManifestEntry] = []
     ignored = 0
     for path, obj in _objects(document):
         if _foreign(obj):
             ignored += 1
         else:
             entries.append((yield from _Reading(label, document, path, obj).entry(ledger)))
-    return Contents(tuple(entries), ignored)
+    return ManifestFile(tuple(entries), ignored)
 
 
 def _objects(document: Document) -> Iterator[tuple[str, Any]]:
@@ -184,7 +184,7 @@ class _Reading:
         self._metadata: Mapping[str, Any] = metadata if isinstance(metadata, dict) else {}
         self._where = self._place(Problem("", ""))
 
-    def entry(self, ledger: Ledger) -> Steps[Entry]:
+    def entry(self, ledger: Ledger) -> Steps[ManifestEntry]:
         namespace, name = self._metadata.get("namespace"), self._metadata.get("name")
         spec = self._object.get("spec")
         ref = PolicyRef(
@@ -206,7 +206,7 @@ class _Reading:
             policy = _salvaged(ref, spec)
         elif ref.namespace:
             policy = BrokenPolicy(ref, _endpoint(spec), None, audit=False)
-        return Entry(
+        return ManifestEntry(
             self._where,
             ref,
             spec,
@@ -219,10 +219,10 @@ class _Reading:
             over=excess is not None,
         )
 
-    def _expiries(self, spec: object) -> Steps[tuple[Expired, ...]]:
+    def _expiries(self, spec: object) -> Steps[tuple[ExpiryNotice, ...]]:
         parsed = yield from parse_steps(spec)
         found = () if isinstance(parsed, tuple) else expiries(parsed)
-        return tuple(Expired(expiry.time, self._said(expiry.problem)) for expiry in found)
+        return tuple(ExpiryNotice(expiry.time, self._said(expiry.problem)) for expiry in found)
 
     def _compiled(self, ref: PolicyRef, spec: object) -> Steps[tuple[list[str], CompiledPolicy | BrokenPolicy]]:
         problems = _mistyped(spec)

@@ -17,7 +17,7 @@ from bailiwick_engine.compile import checks, schemaerrors
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
 from bailiwick_engine.compile.settings import compile_conditions, compile_resources, compile_settings
-from bailiwick_engine.compile.subjects import Named, Subjects, keys_of, spelled
+from bailiwick_engine.compile.subjects import RuleSubjects, Subjects, keys_of, spelled
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
@@ -203,7 +203,7 @@ def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
     digest: str,
     scope: Scope,
     conditions: tuple[CompiledCondition, ...],
-    named: Named,
+    named: RuleSubjects,
     sensitive: frozenset[str],
     *,
     suspended: bool,

@@ -12,7 +12,7 @@ from bailiwick_engine.cel.reads import reads
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
-    CeilingEntry,
+    CompiledCeiling,
     CompiledCondition,
     CompiledDelegation,
     CompiledResource,
@@ -86,14 +86,14 @@ def compile_resources(resources: list[ResourceMatch]) -> tuple[CompiledResource,
 def _delegation(
     delegation: Delegation, scope: Scope, subjects: Mapping[str, frozenset[Key]]
 ) -> Steps[CompiledDelegation | tuple[Problem, ...]]:
-    entries: list[CeilingEntry] = []
+    entries: list[CompiledCeiling] = []
     problems: list[Problem] = []
     for index, entry in enumerate(delegation.ceiling):
         conditions, found = yield from compile_conditions(
             entry.conditions, scope, f"{_PATH}.delegation.ceiling[{index}]"
         )
         problems += found
-        entries.append(CeilingEntry(NameSet.of(entry.actions), compile_resources(entry.resources), conditions))
+        entries.append(CompiledCeiling(NameSet.of(entry.actions), compile_resources(entry.resources), conditions))
     if problems:
         return tuple(problems)
     return CompiledDelegation(

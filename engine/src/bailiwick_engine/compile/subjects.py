@@ -26,7 +26,7 @@ def keys_of(subject: Subject) -> frozenset[Key]:
     return frozenset(found)
 
 
-class Named(NamedTuple):
+class RuleSubjects(NamedTuple):
     """Whom a rule speaks of: all keys, and what is asked of the workload, by key; without a key, nothing is asked."""
 
     keys: frozenset[Key]
@@ -45,16 +45,16 @@ class Subjects:
         self._requirements = [
             None if subject.workload is None else _requirement(subject.workload) for subject in self._listed
         ]
-        self._named: dict[tuple[int, ...], Named] = {}
+        self._named: dict[tuple[int, ...], RuleSubjects] = {}
 
-    def named(self, names: Iterable[str]) -> Named:
+    def named(self, names: Iterable[str]) -> RuleSubjects:
         """Return whom a rule speaks of that lists these names."""
         wanted = frozenset(names)
         places = tuple(place for place, subject in enumerate(self._listed) if subject.name in wanted)
         known = self._named.get(places)
         if known is None:
             keys = frozenset(key for place in places for key in self._keys[place])
-            known = self._named[places] = Named(keys, self._workloads(places))
+            known = self._named[places] = RuleSubjects(keys, self._workloads(places))
         return known
 
     def _workloads(self, places: Sequence[int]) -> Mapping[Key, tuple[WorkloadRequirement, ...]]:

@@ -9,16 +9,16 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bailiwick_engine import keys
-from bailiwick_engine.call import Call, Resource, Subject
+from bailiwick_engine.call import Call, Party, Resource
 from bailiwick_engine.cel.conditions import TOO_COSTLY, UNKNOWN
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.model import CeilingEntry, CompiledCondition, CompiledResource, CompiledRule, Effect
+from bailiwick_engine.policy.model import CompiledCeiling, CompiledCondition, CompiledResource, CompiledRule, Effect
 
 _SHOWN: Final = 8
 
 
-class Kind(StrEnum):
+class ClauseKind(StrEnum):
     """What a clause is about."""
 
     SUBJECT = "subject"
@@ -39,7 +39,7 @@ class Clause(NamedTuple):
     `name` is the property's or the condition's. `wanted` is what the policy says, at most the first few names of it.
     """
 
-    kind: Kind
+    kind: ClauseKind
     held: bool | None
     met: bool
     wanted: tuple[str, ...]
@@ -52,23 +52,23 @@ def unmet(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
     return tuple(clause for clause in clauses if not clause.met)
 
 
-def fixed(rule: CompiledRule, call: Call, party: Subject, now: float) -> Iterator[Clause]:
+def fixed(rule: CompiledRule, call: Call, party: Party, now: float) -> Iterator[Clause]:
     """Yield every clause of a rule but its conditions: they cost little and bound from below what a rule lacks."""
     certain = rule.effect is Effect.ALLOW
     named = not party.keys.isdisjoint(rule.subjects)
-    yield Clause(Kind.SUBJECT, named, named, _some(" ".join(keys.spelled(key)) for key in sorted(rule.subjects)))
+    yield Clause(ClauseKind.SUBJECT, named, named, _some(" ".join(keys.spelled(key)) for key in sorted(rule.subjects)))
     if named and not rule.workloads.keys().isdisjoint(party.keys):
         held = rule.names(party)
-        yield _clause(Kind.WORKLOAD, held, _images(rule, party), certain=certain)
+        yield _clause(ClauseKind.WORKLOAD, held, _images(rule, party), certain=certain)
     yield from place(rule.actions, rule.resources, call, certain=certain)
     if rule.intents is not None:
         accepted = rule.accepts(call.intent)
-        yield Clause(Kind.INTENT, accepted, accepted, _some(sorted(rule.intents)))
+        yield Clause(ClauseKind.INTENT, accepted, accepted, _some(sorted(rule.intents)))
     if rule.expires is not None:
         over = rule.over(now)
-        yield Clause(Kind.EXPIRY, not over, not over, ())
+        yield Clause(ClauseKind.EXPIRY, not over, not over, ())
     if rule.suspended:
-        yield Clause(Kind.SUSPENSION, held=False, met=False, wanted=())
+        yield Clause(ClauseKind.SUSPENSION, held=False, met=False, wanted=())
 
 
 def place(
@@ -76,7 +76,7 @@ def place(
 ) -> tuple[Clause, ...]:
     """Return the clauses of the action and of that one of the resources which comes nearest."""
     held = call.action.name in actions
-    action = Clause(Kind.ACTION, held, held, _names(actions))
+    action = Clause(ClauseKind.ACTION, held, held, _names(actions))
     nearest = min(
         (tuple(_resource(entry, call.resource, certain=certain)) for entry in resources),
         key=lambda clauses: len(unmet(clauses)),
@@ -91,7 +91,7 @@ def conditions(conditions: Iterable[CompiledCondition], values: Inputs, *, certa
         outcome = condition.outcome(values)
         held = None if outcome in {UNKNOWN, TOO_COSTLY} else outcome is True
         yield _clause(
-            Kind.CONDITION, held, (condition.expression.text,), condition.name, condition.message, certain=certain
+            ClauseKind.CONDITION, held, (condition.expression.text,), condition.name, condition.message, certain=certain
         )
 
 
@@ -101,7 +101,7 @@ def of_rule(rule: CompiledRule, cheap: Iterable[Clause], values: Inputs) -> tupl
     return (*cheap, *conditions(rule.conditions, values, certain=certain))
 
 
-def of_ceiling(entry: CeilingEntry, call: Call, values: Inputs) -> tuple[Clause, ...]:
+def of_ceiling(entry: CompiledCeiling, call: Call, values: Inputs) -> tuple[Clause, ...]:
     """Return all clauses of a ceiling's entry, which is taken as an Allow is."""
     return (
         *place(entry.actions, entry.resources, call, certain=True),
@@ -111,14 +111,16 @@ def of_ceiling(entry: CeilingEntry, call: Call, values: Inputs) -> tuple[Clause,
 
 def _resource(entry: CompiledResource, resource: Resource, *, certain: bool) -> Iterator[Clause]:
     same, listed = resource.type == entry.type, resource.id in entry.ids
-    yield Clause(Kind.RESOURCE_TYPE, same, same, (entry.type,))
-    yield Clause(Kind.RESOURCE_ID, listed, listed, _names(entry.ids))
+    yield Clause(ClauseKind.RESOURCE_TYPE, same, same, (entry.type,))
+    yield Clause(ClauseKind.RESOURCE_ID, listed, listed, _names(entry.ids))
     for name, allowed in sorted(entry.properties.items()):
-        yield _clause(Kind.PROPERTY, entry.property_held(name, resource), _some(sorted(allowed)), name, certain=certain)
+        yield _clause(
+            ClauseKind.PROPERTY, entry.property_held(name, resource), _some(sorted(allowed)), name, certain=certain
+        )
 
 
 def _clause(
-    kind: Kind,
+    kind: ClauseKind,
     held: bool | None,  # noqa: FBT001 - three-valued, and what a clause is about
     wanted: tuple[str, ...],
     name: str | None = None,
@@ -129,7 +131,7 @@ def _clause(
     return Clause(kind, held, held is True if certain else held is not False, wanted, name, message)
 
 
-def _images(rule: CompiledRule, party: Subject) -> tuple[str, ...]:
+def _images(rule: CompiledRule, party: Party) -> tuple[str, ...]:
     asked = [requirement for key in party.keys for requirement in rule.workloads.get(key, ())]
     images = sorted({image for requirement in asked for image in requirement.images or ()})
     labels = sorted({f"{name}={value}" for requirement in asked for name, value in requirement.labels})

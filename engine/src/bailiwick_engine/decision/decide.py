@@ -12,7 +12,7 @@ from bailiwick_engine.approval import display, grants as approval
 from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of, hash_of
 from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
 from bailiwick_engine.approval.grants import Fitness, Grant
-from bailiwick_engine.call import Call, Shown, Subject, Unproven
+from bailiwick_engine.call import Call, Party, ShownApproval, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.hops import Hop, applies, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
@@ -73,12 +73,12 @@ def _outdated(verdict: Verdict) -> Verdict:
     )
 
 
-def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Subject | Reason:
+def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Party | Reason:
     """Return the proven subject, or why the call is denied before any rule is looked at."""
     closed = _closed(snapshot, endpoint, call, around)
     if closed is not None:
         return closed
-    if isinstance(call.subject, Unproven):
+    if isinstance(call.subject, UnprovenParty):
         return call.subject.reason
     if endpoint.broken and not endpoint.broken.keys().isdisjoint(
         key for party in (call.subject, *call.actors) for key in party.keys
@@ -100,7 +100,7 @@ def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: 
 
 class _Case(msgspec.Struct, frozen=True):
     call: Call
-    subject: Subject
+    subject: Party
     around: Circumstances
     dry_run: bool
     audit: tuple[tuple[str, str, str], ...]
@@ -124,7 +124,7 @@ def may_ask(endpoint: CompiledEndpoint, call: Call) -> bool:
     """An enforcer may ask; so may a subject about itself, where the endpoint's rules name it."""
     if call.caller.username in endpoint.enforcers:
         return True
-    if not isinstance(call.subject, Subject):
+    if not isinstance(call.subject, Party):
         return False
     about_itself = (call.subject.id, call.subject.uid) == (call.caller.username, call.caller.uid) and not call.actors
     return about_itself and not call.subject.keys.isdisjoint(endpoint.named_subjects)
@@ -238,7 +238,7 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     return replace(denied, reason=found.value, cools_until=cools_until)
 
 
-def _proves(shown: Shown, call: Call, subject: Subject, digest: str) -> bool:
+def _proves(shown: ShownApproval, call: Call, subject: Party, digest: str) -> bool:
     """Tell whether what was shown of an approval may be of this call. A token is never enough, a wrong one denies."""
     token = shown.token
     if shown.invalid or token is None:
@@ -258,7 +258,7 @@ def _cools_until(judged: Iterable[tuple[Fitness, Grant]], gate: Gate, now: float
     return max((end for end in ends if end > now), default=None)
 
 
-def _refusal(call: Call, subject: Subject, gate: Gate, around: Circumstances) -> Reason | None:
+def _refusal(call: Call, subject: Party, gate: Gate, around: Circumstances) -> Reason | None:
     """Why no grant can serve at the moment, whatever it says."""
     if around.freshness is not Freshness.FRESH:
         return Reason.STORE_STALE

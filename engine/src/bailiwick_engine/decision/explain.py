@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.inputs import Inputs, inputs
 from bailiwick_engine.circumstances import Circumstances
@@ -37,11 +37,11 @@ _EFFECTS: Final = (Effect.DENY, Effect.ALLOW, Effect.REQUIRE_APPROVAL)
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class WeighedRule:
     """A rule held against a call. `standing` is what `decide` made of it."""
 
     rule: CompiledRule
-    party: Subject
+    party: Party
     clauses: tuple[Clause, ...]
     standing: Standing
 
@@ -52,13 +52,13 @@ class Weighed:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RequiredChange:
     """One thing that would have to be otherwise: these clauses met, or else the rule out of the way (`lift`).
 
     `rule` None: the ceiling of delegation, by the entry with this index.
     """
 
-    party: Subject
+    party: Party
     rule: CompiledRule | None
     clauses: tuple[Clause, ...] = ()
     lift: bool = False
@@ -73,8 +73,8 @@ class Explanation:
     `incomplete`: the endpoint has more rules than are looked at.
     """
 
-    near: tuple[Weighed, ...] = ()
-    changes: tuple[Change, ...] = ()
+    near: tuple[WeighedRule, ...] = ()
+    changes: tuple[RequiredChange, ...] = ()
     approval: tuple[CompiledRule, ...] = ()
     refused: Reason | None = None
     incomplete: bool = False
@@ -88,8 +88,8 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
     subject = admit(snapshot, endpoint, call, around)
     if isinstance(subject, Reason) or endpoint.settings is None:
         return Explanation(refused=subject if isinstance(subject, Reason) else Reason.ENDPOINT_UNCONFIGURED)
-    near: list[Weighed] = []
-    needed: list[tuple[list[Change], list[CompiledRule]] | None] = []
+    near: list[WeighedRule] = []
+    needed: list[tuple[list[RequiredChange], list[CompiledRule]] | None] = []
     rules, incomplete = _looked_at(endpoint, call)
     for hop in hops(endpoint, call, subject, around.now):
         values = hop.seen or inputs(call, subject, around.now, hop.actor)
@@ -100,7 +100,7 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
     mended = [both for both in needed if both is not None]
     if len(mended) < len(needed):
         return Explanation(tuple(near), incomplete=incomplete)
-    changes: list[Change] = []
+    changes: list[RequiredChange] = []
     for change in (change for changes_of, _ in mended for change in changes_of):
         # What stands in the way of two hops need be lifted only once.
         if not change.lift or all(change.rule is not other.rule for other in changes):
@@ -120,24 +120,24 @@ def _looked_at(endpoint: CompiledEndpoint, call: Call) -> tuple[list[CompiledRul
     return list(rules), len(endpoint.enforced) > MAX_RULES
 
 
-def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, values: Inputs, now: float) -> list[Weighed]:
+def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, values: Inputs, now: float) -> list[WeighedRule]:
     """Return the rules that apply or shut, then those that come nearest to letting the call through."""
     standings = {found.rule: found.standing for found in hop.findings}
-    deciding: list[Weighed] = []
-    silent: list[Weighed] = []
+    deciding: list[WeighedRule] = []
+    silent: list[WeighedRule] = []
     cheap: list[tuple[tuple[Clause, ...], CompiledRule]] = []
     for rule in rules:
         standing = standings.get(rule, Standing.SILENT)
         if standing is not Standing.SILENT:
             every = clauses.of_rule(rule, clauses.fixed(rule, call, hop.party, now), values)
-            deciding.append(Weighed(rule, hop.party, every, standing))
+            deciding.append(WeighedRule(rule, hop.party, every, standing))
         elif rule.effect is not Effect.DENY:
             cheap.append((tuple(clauses.fixed(rule, call, hop.party, now)), rule))
     for fixed, rule in sorted(cheap, key=lambda entry: _likelihood(*entry))[:MAX_EVALUATED]:
         # Conditions can only add to what a rule lacks, so nobody further down comes nearer than these.
         if len(silent) >= NEAR and len(unmet(fixed)) >= len(silent[-1].unmet):
             break
-        silent.append(Weighed(rule, hop.party, clauses.of_rule(rule, fixed, values), Standing.SILENT))
+        silent.append(WeighedRule(rule, hop.party, clauses.of_rule(rule, fixed, values), Standing.SILENT))
         silent = sorted(silent, key=_nearness)[:NEAR]
     return sorted(deciding, key=_nearness) + silent
 
@@ -147,42 +147,42 @@ def _likelihood(fixed: tuple[Clause, ...], rule: CompiledRule) -> tuple[int, int
     return (len(unmet(fixed)), _EFFECTS.index(rule.effect), rule.place)
 
 
-def _nearness(one: Weighed) -> tuple[int, int, tuple[str, str]]:
+def _nearness(one: WeighedRule) -> tuple[int, int, tuple[str, str]]:
     """Fewest clauses first; of equals a Deny, then an Allow, then a gate, then by name."""
     return (len(one.unmet), _EFFECTS.index(one.rule.effect), one.rule.place)
 
 
 def _missing(
-    settings: CompiledSettings, call: Call, hop: Hop, values: Inputs, weighed: list[Weighed]
-) -> tuple[list[Change], list[CompiledRule]] | None:
+    settings: CompiledSettings, call: Call, hop: Hop, values: Inputs, weighed: list[WeighedRule]
+) -> tuple[list[RequiredChange], list[CompiledRule]] | None:
     """Return what must change for a hop to pass, and the gates that are before it then; None where nothing would do."""
-    changes: list[Change] = []
+    changes: list[RequiredChange] = []
     gates: list[CompiledRule] = []
     for one in weighed:
         if one.standing is Standing.SILENT:
             continue
         if one.rule.effect is Effect.DENY:
-            changes.append(Change(hop.party, one.rule, lift=True))
+            changes.append(RequiredChange(hop.party, one.rule, lift=True))
         elif one.rule.effect is Effect.REQUIRE_APPROVAL:
             gates.append(one.rule)
             if one.standing is Standing.DENIES:
-                changes.append(Change(hop.party, one.rule, one.unmet))
+                changes.append(RequiredChange(hop.party, one.rule, one.unmet))
     if hop.refused is not None:
         changes += _under_ceiling(settings, call, hop, values)
     if hop.must_allow and not applies(hop) and not gates:
         silent = next((one for one in weighed if one.standing is Standing.SILENT), None)
         if silent is None:
             return None
-        changes.append(Change(hop.party, silent.rule, silent.unmet))
+        changes.append(RequiredChange(hop.party, silent.rule, silent.unmet))
         if silent.rule.effect is Effect.REQUIRE_APPROVAL:
             gates.append(silent.rule)
     return changes, gates
 
 
-def _under_ceiling(settings: CompiledSettings, call: Call, hop: Hop, values: Inputs) -> list[Change]:
+def _under_ceiling(settings: CompiledSettings, call: Call, hop: Hop, values: Inputs) -> list[RequiredChange]:
     """Return what brings a hop under the ceiling's nearest entry; a ceiling has at least one."""
     delegation = settings.delegation
     entries = delegation.ceiling if delegation else ()
     lacks = [unmet(clauses.of_ceiling(entry, call, values)) for entry in entries if delegation]
     nearest = sorted(enumerate(lacks), key=lambda numbered: len(numbered[1]))[:1]
-    return [Change(hop.party, None, lacking, entry=index) for index, lacking in nearest]
+    return [RequiredChange(hop.party, None, lacking, entry=index) for index, lacking in nearest]

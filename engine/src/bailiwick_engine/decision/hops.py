@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.inputs import Inputs, inputs
 from bailiwick_engine.decision import match
@@ -30,15 +30,15 @@ class Hop(msgspec.Struct, frozen=True):
     `seen` is what conditions saw, where there were any.
     """
 
-    party: Subject
+    party: Party
     findings: tuple[Finding, ...]
     must_allow: bool
-    actor: Subject | None = None
+    actor: Party | None = None
     refused: Reason | None = None
     seen: Inputs | None = None
 
 
-def invalid(settings: CompiledSettings, call: Call, subject: Subject) -> bool:
+def invalid(settings: CompiledSettings, call: Call, subject: Party) -> bool:
     """Tell whether the chain is one that the endpoint does not accept at all."""
     if not call.actors:
         return False
@@ -48,7 +48,7 @@ def invalid(settings: CompiledSettings, call: Call, subject: Subject) -> bool:
     return subject.keys.isdisjoint(delegation.principals)
 
 
-def hops(endpoint: CompiledEndpoint, call: Call, subject: Subject, now: float) -> tuple[Hop, ...]:
+def hops(endpoint: CompiledEndpoint, call: Call, subject: Party, now: float) -> tuple[Hop, ...]:
     """Return every party that must pass: the subject for a call of its own, else each actor and the person."""
     delegation = endpoint.settings.delegation if call.actors and endpoint.settings else None
     if delegation is None:
@@ -80,8 +80,8 @@ _APPLIES, _DENY = Standing.APPLIES, Effect.DENY
 class _View(msgspec.Struct, frozen=True):
     """What conditions see at one hop beside the call, and what all of them may take together, in picoseconds."""
 
-    subject: Subject
-    actor: Subject | None
+    subject: Party
+    actor: Party | None
     now: float
     limit: int
 
@@ -92,7 +92,7 @@ class _View(msgspec.Struct, frozen=True):
 def _hop(
     endpoint: CompiledEndpoint,
     call: Call,
-    party: Subject,
+    party: Party,
     view: _View,
     *,
     must_allow: bool,

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.conditions import TOO_COSTLY, UNKNOWN
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.policy.model import CompiledRule, Effect
@@ -39,7 +39,7 @@ _ALLOW, _DENY = Effect.ALLOW, Effect.DENY
 _APPLIES, _SILENT, _DENIES = Standing.APPLIES, Standing.SILENT, Standing.DENIES
 
 
-def candidates(endpoint: CompiledEndpoint, call: Call, party: Subject) -> list[tuple[CompiledRule, bool | None]]:
+def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tuple[CompiledRule, bool | None]]:
     """Return the rules that may speak of this party, action and resource, in no promised order.
 
     With each whether it names the party: None where that hangs on a workload that is not known or not approved. Ask

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.call import Action, Call, Json, Subject, Unproven
+from bailiwick_engine.call import Action, Call, Json, Party, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
@@ -36,7 +36,7 @@ _HIDING: Final = frozenset({Reason.WORKLOAD_UNAPPROVED, Reason.CONDITION_ERROR})
 _KNOWN: Final = frozenset({"type", "id", "properties"})
 
 
-class Kind(StrEnum):
+class SearchKind(StrEnum):
     """What is searched for."""
 
     SUBJECT = "subject"
@@ -61,7 +61,7 @@ class Candidates:
     hidden: bool
 
 
-def candidates(endpoint: CompiledEndpoint, kind: Kind, call: Call, now: float) -> Candidates:
+def candidates(endpoint: CompiledEndpoint, kind: SearchKind, call: Call, now: float) -> Candidates:
     """Return the names that an endpoint's rules give to what is searched for; that member of the call is a blank.
 
     Subjects: only those who would call for themselves, of the type that the blank names.
@@ -79,7 +79,7 @@ def candidates(endpoint: CompiledEndpoint, kind: Kind, call: Call, now: float) -
 
 
 def tried(
-    snapshot: Snapshot, endpoint: CompiledEndpoint, kind: Kind, call: Call, name: str, around: Circumstances
+    snapshot: Snapshot, endpoint: CompiledEndpoint, kind: SearchKind, call: Call, name: str, around: Circumstances
 ) -> Prospect:
     """Return what an evaluation of this name comes to; of several subjects of one name, the best.
 
@@ -88,46 +88,46 @@ def tried(
     """
     answers = {
         _prospect(snapshot, filled, around)
-        for filled in (_subjects(endpoint, call, name) if kind is Kind.SUBJECT else (_filled(kind, call, name),))
+        for filled in (_subjects(endpoint, call, name) if kind is SearchKind.SUBJECT else (_filled(kind, call, name),))
     }
     return next((one for one in Prospect if one in answers), Prospect.DENIED)
 
 
-def _spoken(endpoint: CompiledEndpoint, kind: Kind, call: Call) -> Iterable[CompiledRule]:
+def _spoken(endpoint: CompiledEndpoint, kind: SearchKind, call: Call) -> Iterable[CompiledRule]:
     """Return the rules that `_speaks` has to be asked of, by what the call does name."""
-    if kind is Kind.SUBJECT:
+    if kind is SearchKind.SUBJECT:
         return endpoint.speaking_of(call.action.name)
-    if not isinstance(call.subject, Subject):
+    if not isinstance(call.subject, Party):
         return ()
     parties = (call.subject, *call.actors)
     return dict.fromkeys(endpoint.index.naming(key for party in parties for key in party.keys))
 
 
-def _speaks(rule: CompiledRule, kind: Kind, call: Call, now: float) -> bool:
+def _speaks(rule: CompiledRule, kind: SearchKind, call: Call, now: float) -> bool:
     """Tell whether a rule speaks of all that the call does name and is in force."""
     if rule.suspended or rule.over(now) or not rule.accepts(call.intent):
         return False
-    if kind is not Kind.ACTION and call.action.name not in rule.actions:
+    if kind is not SearchKind.ACTION and call.action.name not in rule.actions:
         return False
-    if kind is Kind.RESOURCE:
+    if kind is SearchKind.RESOURCE:
         if all(entry.type != call.resource.type for entry in rule.resources):
             return False
     elif not rule.covers(call.resource):
         return False
-    if kind is Kind.SUBJECT or not isinstance(call.subject, Subject):
-        return kind is Kind.SUBJECT
+    if kind is SearchKind.SUBJECT or not isinstance(call.subject, Party):
+        return kind is SearchKind.SUBJECT
     return any(not party.keys.isdisjoint(rule.subjects) for party in (call.subject, *call.actors))
 
 
-def _named(endpoint: CompiledEndpoint, rule: CompiledRule, kind: Kind, call: Call) -> tuple[set[str], bool]:
+def _named(endpoint: CompiledEndpoint, rule: CompiledRule, kind: SearchKind, call: Call) -> tuple[set[str], bool]:
     """Return the names that a rule gives to what is searched for, and whether it speaks of more."""
     match kind:
-        case Kind.ACTION:
+        case SearchKind.ACTION:
             return set(rule.actions.exact), _open(rule.actions)
-        case Kind.RESOURCE:
+        case SearchKind.RESOURCE:
             entries = [entry.ids for entry in rule.resources if entry.type == call.resource.type]
             return {name for ids in entries for name in ids.exact}, any(_open(ids) for ids in entries)
-        case Kind.SUBJECT:
+        case SearchKind.SUBJECT:
             named = [(spelled, _of_type(endpoint, call, spelled)) for spelled in map(keys.spelled, rule.subjects)]
             groups = any(held and spelled[0] == "group" for spelled, held in named)
             return {spelled[-1] for spelled, held in named if held and spelled[0] != "group"}, groups
@@ -157,17 +157,17 @@ def _subjects(endpoint: CompiledEndpoint, call: Call, name: str) -> Iterator[Cal
     if settings is None:
         return
     if settings.asserted:
-        yield replace(call, subject=Subject(wanted, name, "", {}, properties, issuer=None))
+        yield replace(call, subject=Party(wanted, name, "", {}, properties, issuer=None))
     elif wanted == SERVICE_ACCOUNT:
-        yield replace(call, subject=Subject(wanted, name, "", {}, properties, hypothetical=True))
+        yield replace(call, subject=Party(wanted, name, "", {}, properties, hypothetical=True))
     else:
         for issuer in sorted(settings.issuers - {CLUSTER}):
             if keys.user(issuer, name) in endpoint.named_subjects:
-                yield replace(call, subject=Subject(wanted, name, "", {}, properties, issuer=issuer, hypothetical=True))
+                yield replace(call, subject=Party(wanted, name, "", {}, properties, issuer=issuer, hypothetical=True))
 
 
-def _filled(kind: Kind, call: Call, name: str) -> Call:
-    if kind is Kind.ACTION:
+def _filled(kind: SearchKind, call: Call, name: str) -> Call:
+    if kind is SearchKind.ACTION:
         return replace(call, action=Action(name))
     return replace(call, resource=replace(call.resource, id=name))
 
@@ -175,7 +175,7 @@ def _filled(kind: Kind, call: Call, name: str) -> Call:
 def _prospect(snapshot: Snapshot, call: Call, around: Circumstances) -> Prospect:
     found = _plain(snapshot, call, around)
     subject = call.subject
-    if found not in {Prospect.ALLOWED, Prospect.APPROVAL} or not isinstance(subject, Subject):
+    if found not in {Prospect.ALLOWED, Prospect.APPROVAL} or not isinstance(subject, Party):
         return found
     if subject.hypothetical and subject.issuer not in {None, CLUSTER}:
         # In no group it holds by the name alone; if it holds in every group too, no group takes it away.
@@ -196,7 +196,7 @@ def _plain(snapshot: Snapshot, call: Call, around: Circumstances) -> Prospect:
 
 def _sure(snapshot: Snapshot, call: Call, gate: Gate) -> bool:
     """Tell whether a rule of the gate holds whatever the subject's token says: a gate that is unknown is shut too."""
-    if isinstance(call.subject, Subject) and not call.subject.hypothetical:
+    if isinstance(call.subject, Party) and not call.subject.hypothetical:
         return True
     named = {(rule.policy_uid, rule.rule) for rule in gate.rules}
     return any(
@@ -217,8 +217,8 @@ def _groups(snapshot: Snapshot, call: Call, issuer: str | None) -> tuple[str, ..
 
 
 def _type(call: Call) -> str:
-    return call.subject.type if isinstance(call.subject, Subject) else ""
+    return call.subject.type if isinstance(call.subject, Party) else ""
 
 
 def _properties(call: Call) -> Mapping[str, Json] | None:
-    return None if isinstance(call.subject, Unproven) else call.subject.properties
+    return None if isinstance(call.subject, UnprovenParty) else call.subject.properties

@@ -26,7 +26,7 @@ _Name = TypeVar("_Name", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class RuleIndex:
     """Rules by subject. A rule stands under each of its subjects, in one of the two: never in both.
 
     `exact`: by subject and action, rules that list whole names only. `tried`: by subject, the others, whose actions

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.call import Resource, Subject, Workload
+from bailiwick_engine.call import Party, PodWorkload, Resource
 from bailiwick_engine.cel.conditions import Outcome, Scope
 from bailiwick_engine.cel.cost.estimate import Cost
 from bailiwick_engine.cel.expressions import Expression
@@ -75,7 +75,7 @@ class WorkloadRequirement:
     images: frozenset[str] | None
     labels: tuple[tuple[str, str], ...]
 
-    def meets(self, workload: Workload | None) -> bool | None:
+    def meets(self, workload: PodWorkload | None) -> bool | None:
         """Tell whether this workload will do; None where it is not known."""
         if workload is None:
             return None
@@ -131,7 +131,7 @@ class CompiledRule:
     sensitive: frozenset[str] = frozenset()
     light: bool = True
 
-    def names(self, party: Subject) -> bool | None:
+    def names(self, party: Party) -> bool | None:
         """Tell whether the rule speaks of this party; None where that hangs on a workload that is not known.
 
         A key without an entry in `workloads` is named from anywhere.
@@ -174,7 +174,7 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True)
-class CeilingEntry:
+class CompiledCeiling:
     """One thing that may be done on somebody's behalf."""
 
     actions: NameSet
@@ -188,7 +188,7 @@ class CompiledDelegation:
 
     max_depth: int
     principals: frozenset[Key]
-    ceiling: tuple[CeilingEntry, ...]
+    ceiling: tuple[CompiledCeiling, ...]
     entitled: bool
     scope: Scope
 

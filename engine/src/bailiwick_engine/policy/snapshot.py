@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as Abstra
 from dataclasses import dataclass, field
 from typing import Self
 
-from bailiwick_engine.call import Resource, Subject
+from bailiwick_engine.call import Party, Resource
 from bailiwick_engine.keys import Key
-from bailiwick_engine.policy.index import Index, frozen
+from bailiwick_engine.policy.index import RuleIndex, frozen
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
 from bailiwick_engine.steps import Steps, whole
 
@@ -39,7 +39,7 @@ class CompiledEndpoint:
     enforced: tuple[CompiledRule, ...]
     named_subjects: AbstractSet[Key]
     workload_keys: AbstractSet[Key]
-    index: Index
+    index: RuleIndex
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
@@ -71,7 +71,7 @@ class CompiledEndpoint:
             if not rule.audit:
                 named |= rule.subjects
             yield
-        index = yield from Index.steps(rules)
+        index = yield from RuleIndex.steps(rules)
         return cls(
             settings=carriers[0] if len(carriers) + len(unread) == 1 and carriers else None,
             enforcers=frozenset(name for settings in carriers for name in settings.enforcers),
@@ -95,7 +95,7 @@ class CompiledEndpoint:
             if action not in rule.actions.exact and action in rule.actions:
                 yield rule
 
-    def asks_workload(self, action: str, resource: Resource, party: Subject) -> bool:
+    def asks_workload(self, action: str, resource: Resource, party: Party) -> bool:
         """Tell whether a rule that may speak of this call hangs on the workload that the party calls from."""
         keys = party.keys
         return not keys.isdisjoint(self.workload_keys) and any(

@@ -33,7 +33,7 @@ class UnreadableError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Issuing:
+class CertificateIssuer:
     """Makes authorities and certificates on P-256, to these terms. `service` is what they are called after."""
 
     service: str

@@ -34,10 +34,17 @@ from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.times import read as read_time
 from bailiwick_operator.certificates import authorities, issuer
 from bailiwick_operator.certificates.authorities import AUTHORITIES_ENTRY
-from bailiwick_operator.certificates.issuer import Issuing, UnreadableError
-from bailiwick_operator.certificates.publisher import Published, Publisher
+from bailiwick_operator.certificates.issuer import CertificateIssuer, UnreadableError
+from bailiwick_operator.certificates.publisher import PublishedBundles, Publisher
 from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
-from bailiwick_operator.reconcile.certificates import Asked, Authority, Found, Leaf, Terms, reconcile
+from bailiwick_operator.reconcile.certificates import (
+    Authority,
+    Leaf,
+    ObservedCertificates,
+    RotationRequest,
+    Terms,
+    reconcile,
+)
 
 RENEW_ANNOTATION: Final = "bailiwick.dev/renew-before"
 """On one of the Secrets: what was made before this time is replaced, once the time has come."""
@@ -145,13 +152,13 @@ class SelfManaged(Keeper):
     def __init__(self, kube: Kube, installation: Installation, service: str, terms: Terms, *, interval: float) -> None:
         super().__init__(kube, installation, interval=interval)
         self._terms = terms
-        self._make = Issuing(service, terms)
+        self._make = CertificateIssuer(service, terms)
         self._said: str | None = None
 
     async def _try(self) -> _Done | None:
         stored, serving = await self._opaque(CA_SECRET), await self._opaque(SERVING_SECRET)
         wrong: list[str] = []
-        published: Published | None = None
+        published: PublishedBundles | None = None
         try:
             published = await self._publisher.read()
         except RefusedError as error:
@@ -200,7 +207,7 @@ class SelfManaged(Keeper):
             )
         return secret
 
-    def _found(self, stored: Object, serving: Object, published: Published | None) -> Found:
+    def _found(self, stored: Object, serving: Object, published: PublishedBundles | None) -> ObservedCertificates:
         """Return what there is, as facts; what cannot be read counts as not there, and is said once."""
         certificate, said = _text(serving, CERTIFICATE_ENTRY), []
         held: tuple[Authority, ...] = ()
@@ -221,9 +228,9 @@ class SelfManaged(Keeper):
         if (why := "; ".join(said) or None) != self._said and why is not None:
             _LOG.warning("what there is cannot be used", why=why)
         self._said = why
-        asked = Asked(_asked(stored), _asked(serving))
+        asked = RotationRequest(_asked(stored), _asked(serving))
         bundles = [issuer.ids(bundle) for bundle in published.bundles] if published is not None else []
-        return Found(held, leaf, frozenset.intersection(*bundles) if bundles else frozenset(), asked)
+        return ObservedCertificates(held, leaf, frozenset.intersection(*bundles) if bundles else frozenset(), asked)
 
     async def _write(self, name: str, present: Object, entries: dict[str, str]) -> bool:
         """Write entries over the version that was read. Returns whether they are stored; raises `RefusedError`."""
@@ -239,7 +246,7 @@ class SelfManaged(Keeper):
         return True
 
 
-class External(Keeper):
+class ExternalCertificate(Keeper):
     """Publishes the authority of a certificate that somebody else issues, and says when that is not what it should be.
 
     Neither Secret is written. Where cert-manager writes the caBundle, that is left to it.

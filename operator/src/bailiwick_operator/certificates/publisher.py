@@ -19,7 +19,7 @@ from bailiwick_api.accounts import (
     VALIDATING_WEBHOOK,
     Installation,
 )
-from bailiwick_operator.kube import Answer, Kube, Object, RefusedError
+from bailiwick_operator.kube import Kube, KubeResponse, Object, RefusedError
 
 CA_BUNDLE_MANAGER: Final = "bailiwick-cabundle"
 _LOG: Final = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ _INJECTED: Final = "cert-manager.io/inject-"
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedBundles:
     """What is published at the moment: both as they were read, None where there is none that we write."""
 
     config_map: Object | None
@@ -56,16 +56,16 @@ class Publisher:
         self._namespace = installation.namespace
         self._config_maps = f"/api/v1/namespaces/{installation.namespace}/configmaps"
 
-    async def read(self) -> Published:
+    async def read(self) -> PublishedBundles:
         """Return what is published. Raises `RefusedError`."""
         config_map = await self._get(f"{self._config_maps}/{CA_CONFIG_MAP}")
         configuration = await self._get(_CONFIGURATION)
         injected = configuration is not None and any(
             name.startswith(_INJECTED) for name in configuration["metadata"].get("annotations") or {}
         )
-        return Published(config_map, None if injected else configuration, injected)
+        return PublishedBundles(config_map, None if injected else configuration, injected)
 
-    async def publish(self, found: Published, bundle: str) -> bool:
+    async def publish(self, found: PublishedBundles, bundle: str) -> bool:
         """Write where it differs. Returns whether anything was written; raises `RefusedError`.
 
         Where somebody else wrote in between, nothing is: it is found so again.
@@ -82,7 +82,7 @@ class Publisher:
             raise RefusedError("; ".join(map(str, refused)))
         return written
 
-    async def _config_map(self, found: Published, bundle: str) -> bool:
+    async def _config_map(self, found: PublishedBundles, bundle: str) -> bool:
         present = found.config_map
         data = (present or {}).get("data") or {}
         if data.get(CA_ENTRY) == bundle:
@@ -101,7 +101,7 @@ class Publisher:
             answer = await self._kube.replace(f"{self._config_maps}/{CA_CONFIG_MAP}", body)
         return _written(answer, f"ConfigMap {CA_CONFIG_MAP}")
 
-    async def _configuration(self, found: Published, bundle: str) -> bool:
+    async def _configuration(self, found: PublishedBundles, bundle: str) -> bool:
         present = found.configuration
         if present is None or _ca_bundle(present) == bundle:
             return False
@@ -125,7 +125,7 @@ class Publisher:
         return answer.body
 
 
-def _written(answer: Answer, what: str) -> bool:
+def _written(answer: KubeResponse, what: str) -> bool:
     if answer.conflict or answer.missing:
         return False
     if not answer.ok:

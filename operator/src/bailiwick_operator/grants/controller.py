@@ -16,30 +16,30 @@ from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.expiry import Expiries
-from bailiwick_operator.loop.inventory import Inventory, Key, Seen
+from bailiwick_operator.loop.inventory import Inventory, Key, ObservedObject
 from bailiwick_operator.loop.status import Writer
-from bailiwick_operator.loop.workqueue import Work
+from bailiwick_operator.loop.workqueue import WorkItem
 from bailiwick_operator.reconcile import approvalgrant, retention
 from bailiwick_operator.reconcile.guard import is_canary
 from bailiwick_operator.reconcile.resolution import Resolution
-from bailiwick_operator.reconcile.retention import Keeping, Kept
+from bailiwick_operator.reconcile.retention import RetainedGrants, RetentionPeriods
 
 _LOG: Final = structlog.get_logger(__name__)
 _MOVED: Final = timedelta(seconds=5)
 
 
-class Granting:
+class GrantController:
     """What the leader does with grants. Lives in the main loop; `again` asks for a look."""
 
     def __init__(  # noqa: PLR0913 - the parts of what a leader does with grants
         self,
         installation: Installation,
         grants: Inventory,
-        resolver: Resolver[Work],
+        resolver: Resolver[WorkItem],
         writer: Writer,
-        expiries: Expiries[Work],
-        keeping: Keeping,
-        again: Callable[[Work], None],
+        expiries: Expiries[WorkItem],
+        keeping: RetentionPeriods,
+        again: Callable[[WorkItem], None],
         *,
         clock: Clock,
     ) -> None:
@@ -48,11 +48,11 @@ class Granting:
         self._resolver = resolver
         self._writer = writer
         self._expiries = expiries
-        self._kept = Kept(keeping)
+        self._kept = RetainedGrants(keeping)
         self._again = again
         self._clock = clock
-        self._await_proof: set[Work] = set()
-        self._await_clock: set[Work] = set()
+        self._await_proof: set[WorkItem] = set()
+        self._await_clock: set[WorkItem] = set()
         self.guard: GuardKeeper | None = None
         """Who proves the guard; without, nothing is proven."""
 
@@ -73,7 +73,7 @@ class Granting:
         for work in self._resolver.waiting((namespace, endpoint)):
             self._again(work)
 
-    async def look(self, work: Work, carriers: Callable[[str, str], tuple[Key, ...]]) -> None:
+    async def look(self, work: WorkItem, carriers: Callable[[str, str], tuple[Key, ...]]) -> None:
         """Bring a grant's status up to date. `carriers` of an endpoint's settings, by namespace and endpoint."""
         seen = self._grants.get(Key(work.namespace, work.name))
         if seen is None or is_canary(seen.body, self._installation) or self._void_by_name(seen):
@@ -84,7 +84,7 @@ class Granting:
             resolution = await self._resolution(work, seen, carriers, proven=proven)
             # After the last await, so that no clock was set between this look at it and the judgement.
             timed = self._timed(work)
-            observed = approvalgrant.Observed(proven, self._installation.is_person, resolution, timed=timed)
+            observed = approvalgrant.GrantObservation(proven, self._installation.is_person, resolution, timed=timed)
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:
             _LOG.error("a grant cannot be read; it is left alone and never counts", grant=work, problem=str(error))
@@ -103,19 +103,19 @@ class Granting:
             wake = kept_until if kept_until is not None else wake
         self._expiries.set(work, wake if timed else None)
 
-    def _void_by_name(self, seen: Seen) -> bool:
+    def _void_by_name(self, seen: ObservedObject) -> bool:
         """Tell whether the keeper of the guard tries to make this void, and nobody else has to do with it."""
         metadata = seen.body["metadata"]
         return self.guard is not None and self.guard.void.holds(metadata["namespace"], metadata["uid"])
 
-    def _timed(self, work: Work) -> bool:
+    def _timed(self, work: WorkItem) -> bool:
         """Tell whether this may be judged by the time; if not, it is looked at again when it may."""
         trusted = self._clock.trusted
         (self._await_clock.discard if trusted else self._await_clock.add)(work)
         return trusted
 
     async def _resolution(
-        self, work: Work, seen: Seen, carriers: Callable[[str, str], tuple[Key, ...]], *, proven: bool
+        self, work: WorkItem, seen: ObservedObject, carriers: Callable[[str, str], tuple[Key, ...]], *, proven: bool
     ) -> Resolution | None:
         request = approvalgrant.to_resolve(seen.body)
         if request is None:
@@ -127,20 +127,20 @@ class Granting:
             return None
         return await self._resolver.resolution(work.namespace, request, carriers(work.namespace, request.endpoint))
 
-    async def _retain(self, seen: Seen) -> datetime | None:
+    async def _retain(self, seen: ObservedObject) -> datetime | None:
         """Delete a grant that was kept for long enough; return until when it is kept, None where it is not over."""
         one = retention.ended(seen.body)
         if one is None:
             return None
         for pushed in self._kept.add(one):
-            self._expiries.set(Work("ApprovalGrant", pushed.namespace, pushed.name), self._kept.until(pushed))
+            self._expiries.set(WorkItem("ApprovalGrant", pushed.namespace, pushed.name), self._kept.until(pushed))
         until, now = self._kept.until(one), self._clock.now()
         if now < until:
             return until
         gone = await self._writer.delete(self._grants, seen)
         return None if gone else now + _MOVED
 
-    def _forget(self, work: Work) -> None:
+    def _forget(self, work: WorkItem) -> None:
         self._expiries.set(work, None)
         self._await_proof.discard(work)
         self._await_clock.discard(work)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 from bailiwick_api.approvalgrant import Request
-from bailiwick_api.usernames import Naming
+from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.kube import Kube, RefusedError
 from bailiwick_operator.loop.inventory import Inventory, Key, Object
 from bailiwick_operator.reconcile import endpointpolicy
-from bailiwick_operator.reconcile.resolution import Known, Resolution, Unresolved, accounts_of, resolve
+from bailiwick_operator.reconcile.resolution import Resolution, ResolutionInput, UnresolvedReason, accounts_of, resolve
 
 W = TypeVar("W")
 _Compiled = CompiledPolicy | BrokenPolicy
@@ -29,7 +29,7 @@ _KEPT: Final = 64
 class Resolver(Generic[W]):
     """Resolves. Lives in the main loop; what waits for an endpoint is whatever the caller likes to call it."""
 
-    def __init__(self, kube: Kube, policies: Inventory, issuers: Mapping[str, Naming] | None = None) -> None:
+    def __init__(self, kube: Kube, policies: Inventory, issuers: Mapping[str, UsernameTemplate] | None = None) -> None:
         self._kube = kube
         self._issuers = issuers
         self._policies = policies
@@ -47,10 +47,10 @@ class Resolver(Generic[W]):
             accounts = {name: await self._uid(name) for name in sorted(accounts_of(request, asserted=asserted))}
         except RefusedError as error:
             # Said where its author looks, and tried again as anything else that is not there yet.
-            return Unresolved(str(error))
+            return UnresolvedReason(str(error))
         # After the last await, so that what is judged is what there is.
         policies = {ref.policy: self._policy(Key(namespace, ref.policy)) for ref in request.rules}
-        return resolve(request, Known(policies, accounts, asserted, self._issuers))
+        return resolve(request, ResolutionInput(policies, accounts, asserted, self._issuers))
 
     def wait(self, work: W, endpoint: _Endpoint) -> None:
         """Remember that this waits for a change of the endpoint's policies."""

@@ -48,7 +48,7 @@ from bailiwick_operator.reconcile.guard import (
     untouched_since,
     void_after,
 )
-from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, Told
+from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, EventDraft
 
 _LOG: Final = structlog.get_logger(__name__)
 _DEBOUNCE: Final = 0.1
@@ -97,7 +97,7 @@ class GuardKeeper:
         """What is wrong, for a person; None after a proof that succeeded."""
         self.rounds = 0
         """How many rounds have come to an end, however they ended. For the health of the process."""
-        self.tell: Callable[[Told], None] = lambda _told: None
+        self.tell: Callable[[EventDraft], None] = lambda _told: None
         """Where people are told of it."""
         self.falls = 0
         """How often the guards were found not to be in force, or not those that were recorded."""
@@ -181,7 +181,7 @@ class GuardKeeper:
         if before is not None:
             self.falls += not self._down
             note = f"the guards of grants were changed or made anew: {count} grants that came in meanwhile are void"
-            self.tell(Told("Warning", _PROVE, "GuardChanged", note))
+            self.tell(EventDraft("Warning", _PROVE, "GuardChanged", note))
         tell = _LOG.warning if count else tell
         tell("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
 
@@ -215,14 +215,14 @@ class GuardKeeper:
             return
         self._down = True
         self.falls += 1
-        self.tell(Told("Warning", _PROVE, "GuardNotProven", shortened(problem, NOTE_LENGTH)))
+        self.tell(EventDraft("Warning", _PROVE, "GuardNotProven", shortened(problem, NOTE_LENGTH)))
 
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:
             if problem is None:
                 _LOG.info("the guard of grants is proven to be in force")
                 if self._down:
-                    self.tell(Told("Normal", _PROVE, "GuardProven", "the guards of grants are in force again"))
+                    self.tell(EventDraft("Normal", _PROVE, "GuardProven", "the guards of grants are in force again"))
                 self._down = False
             else:
                 _LOG.error("the guard of grants is not proven: nothing is approved", problem=problem)

@@ -16,7 +16,7 @@ from bailiwick_api.canary import Probe, canary, probes
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
-from bailiwick_operator.kube import GRANTS_PATH, Answer, Kube, Object, RefusedError
+from bailiwick_operator.kube import GRANTS_PATH, Kube, KubeResponse, Object, RefusedError
 from bailiwick_operator.reconcile.guard import Proof, pristine, voided
 
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -73,7 +73,7 @@ class Prover:
             )
             raise UnprovenError(message)
 
-    async def _ask(self, probe: Probe) -> Answer:
+    async def _ask(self, probe: Probe) -> KubeResponse:
         match probe.verb:
             case "create":
                 return await self._kube.create(self._grants, probe.body, dry_run=True)

@@ -17,7 +17,7 @@ import structlog
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
-from bailiwick_api.voidgrants import PER_NAMESPACE, Named, VoidGrants
+from bailiwick_api.voidgrants import PER_NAMESPACE, VoidGrant, VoidGrants
 from bailiwick_operator.kube import GRANTS_PATH, Kube, Object, UnreachableError
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import is_canary, is_over, must_void, voided
@@ -101,7 +101,7 @@ class Voider:
         self._turn += _AGAIN_AT_ONCE
         return [*uids[start:], *uids[:start]][:_AGAIN_AT_ONCE]
 
-    async def _few(self, namespace: str) -> dict[str, Named] | None:
+    async def _few(self, namespace: str) -> dict[str, VoidGrant] | None:
         """Return the grants of a namespace that are not over, where it holds few; None: it still holds too many."""
         answer = await self._kube.get(_path(namespace), {"limit": str(PER_NAMESPACE)})
         if not answer.ok or (answer.body.get("metadata") or {}).get("continue"):
@@ -109,7 +109,7 @@ class Voider:
         grants = (grant for grant in answer.body.get("items") or () if not is_over(grant, self._now()))
         return {grant["metadata"]["uid"]: _named(grant) for grant in grants}
 
-    async def _still_named(self, one: Named, uid: str) -> bool:
+    async def _still_named(self, one: VoidGrant, uid: str) -> bool:
         answer = await self._kube.get(_path(*one))
         if answer.missing:
             return False
@@ -119,7 +119,7 @@ class Voider:
             return False
         return await self._void(answer.body) in {"moved", "refused"}
 
-    def _falls(self, grant: Object, after: int, known: VoidGrants, named: dict[str, Named]) -> bool:
+    def _falls(self, grant: Object, after: int, known: VoidGrants, named: dict[str, VoidGrant]) -> bool:
         metadata = grant["metadata"]
         if metadata["uid"] in named or metadata["namespace"] in known.namespaces:
             return False
@@ -148,7 +148,7 @@ class Voider:
         _LOG.warning("grant cannot be made void", grant=name, why=answer.message)
         return "refused"
 
-    def _name(self, grant: Object, named: dict[str, Named]) -> None:
+    def _name(self, grant: Object, named: dict[str, VoidGrant]) -> None:
         if is_canary(grant, self._installation):
             return
         metadata = grant["metadata"]
@@ -161,8 +161,8 @@ class Voider:
         )
 
 
-def _named(grant: Object) -> Named:
-    return Named(grant["metadata"]["namespace"], grant["metadata"]["name"])
+def _named(grant: Object) -> VoidGrant:
+    return VoidGrant(grant["metadata"]["namespace"], grant["metadata"]["name"])
 
 
 def _path(namespace: str, name: str = "") -> str:

@@ -33,7 +33,7 @@ _TOKEN_AGAIN_SECONDS: Final = 2.0
 _TOKEN_LOOK: Final = timedelta(minutes=10)
 
 
-class Watch:
+class KopfWatch:
     """Watches both kinds, once `served` says that both are. The sinks are called in the loop that runs `run`."""
 
     def __init__(self, access: Access, served: Callable[[], Awaitable[bool]], policies: Sink, grants: Sink) -> None:

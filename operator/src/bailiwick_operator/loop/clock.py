@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bailiwick_api.serverclock import ServerClock
-from bailiwick_operator.reconcile.transitions import Told
+from bailiwick_operator.reconcile.transitions import EventDraft
 
 _LOG: Final = structlog.get_logger(__name__)
 _LOOK_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ class Clock:
         self._told = False
         self.agree_again: Callable[[], None] = lambda: None
         """Called when the clock is trusted and somebody was told before that it is not."""
-        self.tell: Callable[[Told], None] = lambda _told: None
+        self.tell: Callable[[EventDraft], None] = lambda _told: None
         """Where people are told of it."""
         self.problem: str | None = None
         """Why the clock is not trusted, for a person; None while it is."""
@@ -70,13 +70,15 @@ class Clock:
             if self.problem is not None and self.ahead is not None and not self._told:
                 self._told = True
                 _LOG.error("clock skew: nothing is approved, expired or deleted", problem=self.problem)
-                self.tell(Told("Warning", _COMPARE, "ClockSkew", f"{self.problem}. {_UNTIL}"))
+                self.tell(EventDraft("Warning", _COMPARE, "ClockSkew", f"{self.problem}. {_UNTIL}"))
             return
         self.problem = None
         if self._told:
             self._told = False
             _LOG.info("the clocks agree again")
-            self.tell(Told("Normal", _COMPARE, "ClocksAgree", "the operator's and the API server's clock agree again"))
+            self.tell(
+                EventDraft("Normal", _COMPARE, "ClocksAgree", "the operator's and the API server's clock agree again")
+            )
         if self._waited_for:
             self._waited_for = False
             self.agree_again()

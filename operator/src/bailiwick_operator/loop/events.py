@@ -17,7 +17,7 @@ import structlog
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.meta import API_VERSION
 from bailiwick_operator.kube import Kind, Kube, Object, UnreachableError
-from bailiwick_operator.reconcile.transitions import Told
+from bailiwick_operator.reconcile.transitions import EventDraft
 
 CONTROLLER: Final = "bailiwick.dev/operator"
 _LOG: Final = structlog.get_logger(__name__)
@@ -69,17 +69,17 @@ class Events:
         self.dropped = 0
         """How many were not written since there were too many."""
 
-    def tell(self, kind: Kind, of: Object, told: Iterable[Told]) -> None:
+    def tell(self, kind: Kind, of: Object, told: Iterable[EventDraft]) -> None:
         """Tell of an object, as it was when it was judged."""
         metadata = of["metadata"]
         about = {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
         self._tell({"apiVersion": API_VERSION, "kind": kind, **about}, told)
 
-    def tell_of_guard(self, namespace: str, told: Told) -> None:
+    def tell_of_guard(self, namespace: str, told: EventDraft) -> None:
         """Tell of what concerns all grants, the guards over them or the clock, beside the record of the proofs."""
         self._tell({"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": GUARD_CONFIG_MAP}, [told])
 
-    def _tell(self, about: Object, told: Iterable[Told]) -> None:
+    def _tell(self, about: Object, told: Iterable[EventDraft]) -> None:
         namespace, kind = about["namespace"], about["kind"]
         for one in told:
             bucket = self._bucket(namespace, kind)
@@ -116,7 +116,7 @@ class Events:
         if why is not None:
             _LOG.info("an event was not written", reason=event["reason"], of=event["regarding"]["name"], why=why)
 
-    def _event(self, about: Object, told: Told) -> Object:
+    def _event(self, about: Object, told: EventDraft) -> Object:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",

@@ -21,7 +21,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedObject:
     """A version of an object, and the tick at which it came in. Nobody changes the body."""
 
     body: Object
@@ -60,17 +60,17 @@ class Inventory:
     def __init__(self, ticks: Ticks, changed: Callable[[Object], None]) -> None:
         self._ticks = ticks
         self._changed = changed
-        self._seen: dict[Key, Seen] = {}
+        self._seen: dict[Key, ObservedObject] = {}
         self._gone: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def get(self, key: Key) -> Seen | None:
+    def get(self, key: Key) -> ObservedObject | None:
         """Return the freshest version of an object."""
         return self._seen.get(key)
 
-    def all(self) -> Iterable[Seen]:
+    def all(self) -> Iterable[ObservedObject]:
         """Return every object, as it stands now."""
         return tuple(self._seen.values())
 
@@ -78,7 +78,7 @@ class Inventory:
         """Take in a version. An older one than the known one changes nothing, as a list may arrive after an event."""
         if body["metadata"]["uid"] in self._gone:
             return
-        new, old = Seen(_slim(body), self._ticks()), self._seen.get(key_of(body))
+        new, old = ObservedObject(_slim(body), self._ticks()), self._seen.get(key_of(body))
         if old is not None and new.version <= old.version:
             return
         if old is not None and old.body["metadata"]["uid"] != body["metadata"]["uid"]:

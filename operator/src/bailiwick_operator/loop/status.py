@@ -9,9 +9,9 @@ from typing import Final
 
 import structlog
 
-from bailiwick_operator.kube import Answer, Kind, Kube
+from bailiwick_operator.kube import Kind, Kube, KubeResponse
 from bailiwick_operator.loop.events import Events
-from bailiwick_operator.loop.inventory import Inventory, Object, Seen, key_of
+from bailiwick_operator.loop.inventory import Inventory, Object, ObservedObject, key_of
 from bailiwick_operator.loop.workqueue import RetryError
 from bailiwick_operator.reconcile import retention, transitions
 from bailiwick_operator.reconcile.conditions import Status
@@ -29,7 +29,7 @@ class Writer:
         self.writes: Final[Counter[tuple[str, str]]] = Counter()
         """How many statuses were written, by kind and outcome."""
 
-    async def write(self, kind: Kind, inventory: Inventory, seen: Seen, status: Status) -> None:
+    async def write(self, kind: Kind, inventory: Inventory, seen: ObservedObject, status: Status) -> None:
         """Write. Raises `RetryError` where it was refused, and `UnreachableError`."""
         name = "/".join(key_of(seen.body))
         answer = await self._kube.apply_status(kind, seen.body, status)
@@ -45,7 +45,7 @@ class Writer:
         else:
             _LOG.debug("newer than judged", kind=kind, name=name)
 
-    async def delete(self, grants: Inventory, seen: Seen) -> bool:
+    async def delete(self, grants: Inventory, seen: ObservedObject) -> bool:
         """Delete a grant; the log keeps what it was. Returns False where it is newer than judged.
 
         Raises `RetryError` where it was refused, and `UnreachableError`.
@@ -79,7 +79,7 @@ class Writer:
         self._events.tell(kind, body, transitions.of_grant(was, status))
 
 
-def _outcome(answer: Answer) -> str:
+def _outcome(answer: KubeResponse) -> str:
     if answer.ok:
         return "written"
     return "gone" if answer.missing else "conflict" if answer.conflict else "refused"

@@ -24,7 +24,7 @@ _LAST: Final = 60.0
 _QUIET_FAILURES: Final = 3
 
 
-class Work(NamedTuple):
+class WorkItem(NamedTuple):
     """What a worker looks at: one grant by its name, or all policies of one endpoint, which hang together."""
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""Judging: compiles policies, by namespace in turn, and keeps who is over budget, so that a look finds what it needs.
+"""Policy compiler: compiles by namespace in turn, and keeps who is over budget, so that a look finds what it needs.
 
 Standing: between the inventory, which knows the policies, and the reconciler, which looks at endpoints. Holds: no step
 holds the loop for longer than an expression takes; nobody's policy waits for all that another namespace has; what is
@@ -16,14 +16,14 @@ import structlog
 from bailiwick_engine.budget.footprint import footprint_steps
 from bailiwick_engine.budget.ledger import Budget, Claim, Excess, Ledger
 from bailiwick_engine.compile import acceptance
-from bailiwick_engine.compile.acceptance import Judged
+from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_engine.compile.policies import policy_ref
-from bailiwick_engine.rotation import TURN, Rotation
+from bailiwick_engine.rotation import TURN, FairRotation
 from bailiwick_engine.steps import Steps
 from bailiwick_operator.loop.inventory import Inventory, Key, Object, key_of
 
 _LOG: Final = structlog.get_logger(__name__)
-_NOT_COMPILED: Final = Judged(())
+_NOT_COMPILED: Final = CompilationSummary(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class _Known:
     """What is known of one generation of a policy. `judged` None: it was over budget, and was not compiled."""
 
     generation: int
-    judged: Judged | None
+    judged: CompilationSummary | None
 
 
-class Judging:
+class PolicyCompiler:
     """Judges. Lives in the main loop; `judged` is told of each policy that can be looked at."""
 
     def __init__(self, budget: Budget, policies: Callable[[], Inventory], judged: Callable[[Object], None]) -> None:
@@ -45,7 +45,7 @@ class Judging:
         self._claimed: dict[Key, tuple[str, int]] = {}
         self._waiting: dict[str, dict[Key, None]] = {}
         self._working: set[str] = set()
-        self._rotation: Rotation[str] = Rotation(time.monotonic)
+        self._rotation: FairRotation[str] = FairRotation(time.monotonic)
         self._woken = asyncio.Event()
         self._until = 0.0
 
@@ -58,7 +58,7 @@ class Judging:
         self._waiting.setdefault(key.namespace, {})[key] = None
         self._rouse(key.namespace)
 
-    def of(self, body: Object) -> tuple[Judged, Excess | None] | None:
+    def of(self, body: Object) -> tuple[CompilationSummary, Excess | None] | None:
         """Return what a policy came to, and of what it is over budget; None where that is not known yet."""
         metadata, key = body["metadata"], key_of(body)
         if key in self._waiting.get(key.namespace, ()) or metadata["uid"] != self._claimed.get(key, ("", 0))[0]:

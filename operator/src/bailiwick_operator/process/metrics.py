@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
 from prometheus_client.registry import Collector
 
-from bailiwick_operator.grants.pending import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
+from bailiwick_operator.grants.backlog import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import Clock
@@ -27,7 +27,7 @@ _KINDS: Final = ("EndpointPolicy", "ApprovalGrant")
 _RANKS: Final = ("1", "2", "3", "4", "5")
 
 
-class Metric(NamedTuple):
+class OperatorMetric(NamedTuple):
     """One metric. `labels` with all the values that they can have."""
 
     name: str
@@ -36,78 +36,78 @@ class Metric(NamedTuple):
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-LEADING: Final = Metric(
+LEADING: Final = OperatorMetric(
     "bailiwick_operator_leading", "gauge", "1 while this process leads. All that follow are the leader's alone."
 )
-GUARD: Final = Metric(
+GUARD: Final = OperatorMetric(
     "bailiwick_operator_guard_proven",
     "gauge",
     "1 while the last proof of the guards over grants succeeded; at 0 nothing is approved.",
 )
-FALLS: Final = Metric(
+FALLS: Final = OperatorMetric(
     "bailiwick_operator_guard_falls_total",
     "counter",
     "How often the guards were found removed, changed or without effect. Somebody broke the glass, or should not have.",
 )
-VOIDED: Final = Metric(
+VOIDED: Final = OperatorMetric(
     "bailiwick_operator_grants_voided_total",
     "counter",
     "Grants that were made void, since nobody can tell whether the guards let them in.",
 )
-NAMED: Final = Metric(
+NAMED: Final = OperatorMetric(
     "bailiwick_operator_grants_void_by_name",
     "gauge",
     "Grants, or whole namespaces of them, that are void and whose status cannot say so, since it cannot be written.",
 )
-CLOCK: Final = Metric(
+CLOCK: Final = OperatorMetric(
     "bailiwick_operator_clock_agrees",
     "gauge",
     "1 while the operator's clock is within 30 s of the API server's; at 0 nothing is approved, expired or deleted.",
 )
-AHEAD: Final = Metric(
+AHEAD: Final = OperatorMetric(
     "bailiwick_operator_clock_ahead_seconds",
     "gauge",
     "Seconds by which the operator's clock is ahead of the API server's; negative: behind.",
 )
-KEYS: Final = Metric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are as they should be.")
-OBJECTS: Final = Metric("bailiwick_operator_objects", "gauge", "Objects that are known.", (("kind", _KINDS),))
-WRITES: Final = Metric(
+KEYS: Final = OperatorMetric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are as they should be.")
+OBJECTS: Final = OperatorMetric("bailiwick_operator_objects", "gauge", "Objects that are known.", (("kind", _KINDS),))
+WRITES: Final = OperatorMetric(
     "bailiwick_operator_status_writes_total",
     "counter",
     "Writes of a status. conflict: the object was newer than what was judged, and is judged again.",
     (("kind", _KINDS), ("outcome", OUTCOMES)),
 )
-GHOSTS: Final = Metric(
+GHOSTS: Final = OperatorMetric(
     "bailiwick_operator_ghosts_total",
     "counter",
     "Objects that were found gone though no watch had told so: more than a few mean that watches lose events.",
 )
-EVENT_AGE: Final = Metric(
+EVENT_AGE: Final = OperatorMetric(
     "bailiwick_operator_event_age_seconds",
     "gauge",
     "Seconds since a watch last told of an object; it grows where nothing changes. +Inf before the first.",
 )
-DROPPED: Final = Metric(
+DROPPED: Final = OperatorMetric(
     "bailiwick_operator_events_dropped_total",
     "counter",
     "Kubernetes Events that were not written, since a namespace had had its share.",
 )
-PENDING: Final = Metric("bailiwick_operator_grants_pending", "gauge", "Grants that wait for reviews.")
-PENDING_MOST: Final = Metric(
+PENDING: Final = OperatorMetric("bailiwick_operator_grants_pending", "gauge", "Grants that wait for reviews.")
+PENDING_MOST: Final = OperatorMetric(
     "bailiwick_operator_namespace_grants_pending",
     "gauge",
     "The same of the namespaces where most wait, by rank; `kubectl get agr -A --field-selector status.phase=Pending`"
     " names them.",
     (("rank", _RANKS),),
 )
-PENDING_AGE: Final = Metric(
+PENDING_AGE: Final = OperatorMetric(
     "bailiwick_operator_namespace_oldest_pending_grant_age_seconds",
     "gauge",
     "Seconds for which the oldest pending grant of a namespace has waited, of the namespaces where one waits longest,"
     " by rank; rank 1 is the oldest of all. 0 where none waits.",
     (("rank", _RANKS),),
 )
-DECIDED: Final = Metric(
+DECIDED: Final = OperatorMetric(
     "bailiwick_operator_grant_pending_seconds",
     "histogram",
     "Seconds from the creation of a grant until it was approved, denied or withdrawn, or expired without enough"
@@ -181,14 +181,14 @@ def _pending(pending: PendingGrants) -> Iterator[Family]:
     yield family
 
 
-def _counter(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
+def _counter(metric: OperatorMetric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
     family = CounterMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
     for labels, value in samples:
         family.add_metric(labels, value)
     return family
 
 
-def _gauge(metric: Metric, samples: Iterable[tuple[tuple[str, ...], float]]) -> Family:
+def _gauge(metric: OperatorMetric, samples: Iterable[tuple[tuple[str, ...], float]]) -> Family:
     family = GaugeMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
     for labels, value in samples:
         family.add_metric(labels, float(value))

@@ -12,8 +12,8 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from bailiwick_operator.kube import RefusedError, UnreachableError
-from bailiwick_operator.programmed.replicas import Asker, Replicas
-from bailiwick_operator.reconcile.programmed import Reply, Serving, tally
+from bailiwick_operator.programmed.replicas import ReplicaClient, Replicas
+from bailiwick_operator.reconcile.programmed import Reply, ServedGeneration, tally
 
 W = TypeVar("W", bound=Hashable)
 
@@ -30,20 +30,20 @@ class _Pending(Generic[W]):
 
     generation: int
     work: W
-    serving: Serving | None
+    serving: ServedGeneration | None
 
 
-class Programming(Generic[W]):
+class ProgrammedPoller(Generic[W]):
     """What is pending and what was found. Lives in one loop; `changed` is told whose answer is another now."""
 
-    def __init__(self, replicas: Replicas, asker: Asker, changed: Callable[[W], None]) -> None:
+    def __init__(self, replicas: Replicas, asker: ReplicaClient, changed: Callable[[W], None]) -> None:
         self._replicas = replicas
         self._asker = asker
         self._changed = changed
         self._pending: dict[str, _Pending[W]] = {}
         # Served everywhere, and kept until the status says so.
         self._settled: dict[str, _Pending[W]] = {}
-        self._nobody: Serving | None = None
+        self._nobody: ServedGeneration | None = None
         self._new = asyncio.Event()
         self._told: str | None = None
 
@@ -60,7 +60,7 @@ class Programming(Generic[W]):
         self._pending.pop(uid, None)
         self._settled.pop(uid, None)
 
-    def serving(self, uid: str, generation: int) -> Serving | None:
+    def serving(self, uid: str, generation: int) -> ServedGeneration | None:
         """Return how it is served as far as is known; None where nobody was asked yet, and there is somebody."""
         known = self._known(uid, generation)
         return known.serving if known is not None else self._nobody

@@ -40,7 +40,7 @@ class Replicas(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ListedReplicas:
     """Processes that the operator was told of by URL, outside a cluster. Those that run answer."""
 
     urls: tuple[str, ...]
@@ -93,7 +93,7 @@ def in_slices(slices: Iterable[dict[str, Any]]) -> tuple[Replica, ...]:
     return tuple(found.values())
 
 
-class Asker:
+class ReplicaClient:
     """Asks processes which generations they serve. Close it when done."""
 
     def __init__(self, timeout: float) -> None:

@@ -18,8 +18,8 @@ from bailiwick_api.times import stamp
 from bailiwick_engine.approval.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import listed
-from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, parsed
-from bailiwick_operator.reconcile.resolution import Resolution, Resolved, Unresolved, unnamed
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parsed
+from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason, unnamed
 
 OWNED: Final = (
     "observedGeneration",
@@ -38,7 +38,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class GrantObservation:
     """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen.
 
     `resolution`: what a grant written by hand names, where that is yet to be said (`to_resolve`). `timed`: the clock is
@@ -57,7 +57,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class GrantPlan:
     """`status` is None where nothing is to be written. `wake`: when time alone changes something."""
 
     status: Status | None
@@ -86,7 +86,7 @@ def _read(grant: Object) -> ApprovalGrant:
         raise UnreadableGrantError(listed(schemaerrors.problems(error, ApprovalGrant))) from error
 
 
-def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
+def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> GrantPlan:
     """Return what the grant's status should be. Raises `UnreadableGrantError`."""
     model = _read(grant)
     present: Status = grant.get("status") or {}
@@ -95,14 +95,14 @@ def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
     if status.phase in TERMINAL_PHASES:
         # Final, conditions and all. Only the generation moves on, so that nobody waits for us to look at it.
         kept = _kept(present) | {"observedGeneration": generation}
-        return Outcome(kept if differs(kept, present, OWNED, TYPES) else None)
+        return GrantPlan(kept if differs(kept, present, OWNED, TYPES) else None)
     named = model.spec.request.origin != "PreApproved" or status.resolved is not None
     judged = _judged(model, status, observed) if named else [entry.reviewer for entry in status.counted or ()]
     quorum = _quorum(model, grant["metadata"]["uid"], judged, observed)
     born = parsed(grant["metadata"]["creationTimestamp"])
     phase = _next(model, status, quorum, observed, now, named=named, born=born)
     if phase is None:
-        return Outcome(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
+        return GrantPlan(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
     wanted = _kept(present) | {"observedGeneration": generation, "phase": phase}
     if judged:
         # Each keeps the time when it was counted first.
@@ -121,7 +121,7 @@ def reconcile(grant: Object, observed: Observed, now: datetime) -> Outcome:
     wake = _wake(model, phase, wanted)
     if phase == "Pending" and now < born:
         wake = born
-    return Outcome(
+    return GrantPlan(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         min(wake, now + RESOLVE_AGAIN) if unresolved is not None and wake is not None else wake,
         needs_proof=observed.timed and not observed.proven and named and _waits(model, status, phase, quorum),
@@ -133,7 +133,7 @@ def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status
     if wanted.get("counted"):
         return "reviews of it were counted before that was asked for: write a new one"
     match resolution:
-        case Resolved(found):
+        case ResolvedStatus(found):
             wanted["resolved"] = found
             # The guard takes none before, so one that is there did not pass it.
             voided = [entry["reviewer"] for entry in wanted.get("voided", ())]
@@ -141,7 +141,7 @@ def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status
             if voided:
                 wanted["voided"] = [{"reviewer": who} for who in voided]
             return None
-        case Unresolved(why):
+        case UnresolvedReason(why):
             return why
         case None:
             return "what it names is not looked up yet"
@@ -152,7 +152,7 @@ def _kept(present: Status) -> Status:
     return {name: present[name] for name in OWNED if name in present}
 
 
-def _judged(model: ApprovalGrant, status: ApprovalGrantStatus, observed: Observed) -> list[str]:
+def _judged(model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation) -> list[str]:
     """Return the reviewers that count, in the order in which they were counted."""
     counted = [entry.reviewer for entry in status.counted or ()]
     if observed.counts:
@@ -161,7 +161,7 @@ def _judged(model: ApprovalGrant, status: ApprovalGrantStatus, observed: Observe
     return counted
 
 
-def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: Observed) -> Quorum:
+def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: GrantObservation) -> Quorum:
     request, status = model.spec.request, model.status
     return tally(
         request,
@@ -176,7 +176,7 @@ def _next(
     model: ApprovalGrant,
     status: ApprovalGrantStatus,
     quorum: Quorum,
-    observed: Observed,
+    observed: GrantObservation,
     now: datetime,
     *,
     named: bool,
@@ -223,15 +223,15 @@ def _conditions(
     phase: Phase,
     wanted: Status,
     approved: bool,  # noqa: FBT001
-) -> list[Condition]:
+) -> list[DesiredCondition]:
     reason, message = words
     conditions = []
     if approved:
-        conditions.append(Condition("Approved", "True", "QuorumMet", f"approved at {wanted['approvedTime']}"))
+        conditions.append(DesiredCondition("Approved", "True", "QuorumMet", f"approved at {wanted['approvedTime']}"))
     ended = {"Withdrawn": "Revoked"}.get(phase, phase)
     if ended in {"Denied", "Consumed", "Lapsed", "Revoked"}:
-        conditions.append(Condition(ended, "True", reason, message))
-    conditions.append(Condition("Ready", "True" if phase == "Active" else "False", reason, message))
+        conditions.append(DesiredCondition(ended, "True", reason, message))
+    conditions.append(DesiredCondition("Ready", "True" if phase == "Active" else "False", reason, message))
     return conditions
 
 

@@ -81,7 +81,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RotationRequest:
     """What somebody asked for by hand: whatever was made before this moment is replaced. None: nothing was asked."""
 
     authority: datetime | None = None
@@ -89,7 +89,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObservedCertificates:
     """What there is. `leaf` None: none that fits its key and was signed by one of `authorities`.
 
     `bundled`: the ids of those that are in everything that is published.
@@ -98,11 +98,11 @@ class Found:
     authorities: tuple[Authority, ...] = ()
     leaf: Leaf | None = None
     bundled: frozenset[str] = frozenset()
-    asked: Asked = Asked()
+    asked: RotationRequest = RotationRequest()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CertificatePlan:
     """What there should be: the authorities, oldest first, all of which are published, and the certificate."""
 
     authorities: tuple[Authority, ...]
@@ -124,7 +124,7 @@ class Maker(Protocol):
         """Return a new certificate of an authority that has a key; it ends before its issuer does."""
 
 
-def reconcile(found: Found, now: datetime, terms: Terms, make: Maker) -> Outcome:
+def reconcile(found: ObservedCertificates, now: datetime, terms: Terms, make: Maker) -> CertificatePlan:
     """Return what there should be, with a stamp where something was seen for the first time."""
     held = sorted((_seen(each, found, now, terms) for each in found.authorities if each.lives(now)), key=_age)
     leaf = found.leaf if found.leaf is not None and _usable(found.leaf, held, now) else None
@@ -151,7 +151,7 @@ def reconcile(found: Found, now: datetime, terms: Terms, make: Maker) -> Outcome
             else each
             for each in held
         ]
-    return Outcome(tuple(sorted(held, key=_age)), leaf)
+    return CertificatePlan(tuple(sorted(held, key=_age)), leaf)
 
 
 def due(created: datetime, not_after: datetime, life: timedelta) -> datetime:
@@ -163,7 +163,7 @@ def _age(authority: Authority) -> tuple[datetime, str]:
     return authority.age
 
 
-def _seen(authority: Authority, found: Found, now: datetime, terms: Terms) -> Authority:
+def _seen(authority: Authority, found: ObservedCertificates, now: datetime, terms: Terms) -> Authority:
     """Return an authority with the time since when it has been published, and without times that cannot be."""
     published, until = authority.published, authority.until
     if authority.id not in found.bundled:
@@ -187,7 +187,7 @@ def _settled(authority: Authority, now: datetime, terms: Terms) -> bool:
     return authority.published is not None and authority.published + terms.settle <= now
 
 
-def _succeeded(youngest: Authority, leaf: Leaf, asked: Asked, now: datetime, terms: Terms) -> bool:
+def _succeeded(youngest: Authority, leaf: Leaf, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
     """Tell whether the youngest authority is to have a successor: one at a time, so only once it is in use."""
     if youngest.id != leaf.issuer:
         return False
@@ -196,7 +196,7 @@ def _succeeded(youngest: Authority, leaf: Leaf, asked: Asked, now: datetime, ter
     )
 
 
-def _replaced(leaf: Leaf, issuer: Authority, asked: Asked, now: datetime, terms: Terms) -> bool:
+def _replaced(leaf: Leaf, issuer: Authority, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
     """Tell whether a certificate that is still good is to be replaced by one of this authority."""
     return (
         leaf.issuer != issuer.id

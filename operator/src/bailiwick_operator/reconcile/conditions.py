@@ -16,7 +16,7 @@ _MESSAGE_LENGTH: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class DesiredCondition:
     """A condition as it should be; `reason` is CamelCase, `message` is for people."""
 
     type: str
@@ -30,7 +30,9 @@ def truth(value: bool) -> Literal["True", "False"]:  # noqa: FBT001 - it is the 
     return "True" if value else "False"
 
 
-def entries(wanted: Iterable[Condition], present: Status, generation: int, now: datetime) -> list[dict[str, Any]]:
+def entries(
+    wanted: Iterable[DesiredCondition], present: Status, generation: int, now: datetime
+) -> list[dict[str, Any]]:
     """Return the list for `status.conditions`. A status that stays keeps the time since when it holds."""
     since = {entry["type"]: entry for entry in present.get("conditions") or ()}
     out = []

@@ -14,12 +14,12 @@ from typing import Any, Final
 from bailiwick_api.times import stamp
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance
-from bailiwick_engine.compile.acceptance import Around, Judged, listed, named
+from bailiwick_engine.compile.acceptance import CompilationSummary, PolicyContext, listed, named
 from bailiwick_engine.compile.checks import expired
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_operator.reconcile import programmed as programming
-from bailiwick_operator.reconcile.conditions import Condition, Status, differs, entries, truth
-from bailiwick_operator.reconcile.programmed import Serving
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
+from bailiwick_operator.reconcile.programmed import ServedGeneration
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")
 TYPES: Final = frozenset({"Accepted", "Programmed", "Ready"})
@@ -27,7 +27,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class PolicyObservation:
     """What is known beside the policy: its compilation, who carries the endpoint's settings, and who serves it.
 
     `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each configured one
@@ -35,16 +35,16 @@ class Observed:
     was not compiled.
     """
 
-    judged: Judged
+    judged: CompilationSummary
     carriers: tuple[str, ...]
-    serving: Serving | None = None
+    serving: ServedGeneration | None = None
     principals: Collection[str] = ()
     issuers: Mapping[str, bool] | None = None
     excess: Excess | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PolicyPlan:
     """`status` is None where nothing is to be written. `wake`: when time alone changes something.
 
     `asks`: the stored status does not say yet that this generation is programmed.
@@ -55,7 +55,7 @@ class Outcome:
     asks: bool = False
 
 
-def judge(policy: Object) -> Judged:
+def judge(policy: Object) -> CompilationSummary:
     """Compile a stored policy. The most expensive step; the same for the same uid and generation."""
     return acceptance.judge(policy_ref(policy), policy.get("spec"))
 
@@ -77,7 +77,7 @@ def endpoint_of(policy: Object) -> str:
     return acceptance.endpoint_of(policy.get("spec"))
 
 
-def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
+def reconcile(policy: Object, observed: PolicyObservation, now: datetime) -> PolicyPlan:
     """Return what the policy's status should be."""
     present: Status = policy.get("status") or {}
     generation: int = policy["metadata"]["generation"]
@@ -93,28 +93,30 @@ def reconcile(policy: Object, observed: Observed, now: datetime) -> Outcome:
     if judged.digest is not None:
         wanted["digest"] = judged.digest
     expires = None if _deleting(policy) else judged.expire_time
-    return Outcome(
+    return PolicyPlan(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         expires if expires is not None and expires > now else None,
         programming.held(policy) is None,
     )
 
 
-def _accepted(policy: Object, observed: Observed) -> Condition:
+def _accepted(policy: Object, observed: PolicyObservation) -> DesiredCondition:
     judged = observed.judged
     others = set(observed.carriers) - {policy["metadata"]["name"]}
-    around = Around(others, observed.principals, observed.issuers, observed.excess)
+    around = PolicyContext(others, observed.principals, observed.issuers, observed.excess)
     refused = acceptance.refusal(judged, endpoint_of(policy), around, carries=carries_settings(policy))
     if refused is not None:
-        return Condition("Accepted", "False", refused.why, refused.message)
+        return DesiredCondition("Accepted", "False", refused.why, refused.message)
     warnings = f"; warnings: {listed(judged.warnings)}" if judged.warnings else ""
-    return Condition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
+    return DesiredCondition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
 
 
-def _ready(accepted: Condition, programmed: Condition, policy: Object, observed: Observed, now: datetime) -> Condition:
+def _ready(
+    accepted: DesiredCondition, programmed: DesiredCondition, policy: Object, observed: PolicyObservation, now: datetime
+) -> DesiredCondition:
     endpoint = endpoint_of(policy)
     if _deleting(policy):
-        return Condition(
+        return DesiredCondition(
             "Ready",
             "False",
             "Deleting",
@@ -122,16 +124,16 @@ def _ready(accepted: Condition, programmed: Condition, policy: Object, observed:
             " Deny rules and endpointSettings stay until it is gone",
         )
     if accepted.status != "True":
-        return Condition("Ready", "False", accepted.reason, accepted.message)
+        return DesiredCondition("Ready", "False", accepted.reason, accepted.message)
     if not observed.carriers:
-        return Condition(
+        return DesiredCondition(
             "Ready",
             "False",
             "EndpointUnconfigured",
             acceptance.unconfigured(endpoint),
         )
     if len(observed.carriers) > 1:
-        return Condition(
+        return DesiredCondition(
             "Ready",
             "False",
             "Conflicted",
@@ -140,15 +142,15 @@ def _ready(accepted: Condition, programmed: Condition, policy: Object, observed:
     reason, message = _in_force(observed.judged, now)
     if reason != "Expired" and programmed.status != "True":
         # kstatus: what is not served everywhere yet is in progress.
-        return Condition("Ready", programmed.status, programmed.reason, programmed.message)
-    return Condition("Ready", truth(reason != "Expired"), reason, message)
+        return DesiredCondition("Ready", programmed.status, programmed.reason, programmed.message)
+    return DesiredCondition("Ready", truth(reason != "Expired"), reason, message)
 
 
 def _deleting(policy: Object) -> bool:
     return "deletionTimestamp" in policy["metadata"]
 
 
-def _in_force(judged: Judged, now: datetime) -> tuple[str, str]:
+def _in_force(judged: CompilationSummary, now: datetime) -> tuple[str, str]:
     if judged.expire_time is not None and now >= judged.expire_time:
         return "Expired", expired(judged.expire_time)
     until = f" until {stamp(judged.expire_time)}" if judged.expire_time is not None else ""

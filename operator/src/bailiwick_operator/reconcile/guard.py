@@ -14,7 +14,7 @@ from bailiwick_api.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
 from bailiwick_api.times import read as read_time, stamp
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_operator.reconcile.approvalgrant import OWNED
-from bailiwick_operator.reconcile.conditions import Condition, Status, entries
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
 
 Object = dict[str, Any]
 # The decision point lets a call that took a use through again for 30 s; the rest is room for clocks.
@@ -143,9 +143,9 @@ def voided(grant: Object, now: datetime) -> Status:
     message = (
         "written while the guard of grants was not proven to be in force, so it can never count: ask for a new grant"
     )
-    conditions = [Condition("Ready", "False", GUARD_UNPROVEN, message)]
+    conditions = [DesiredCondition("Ready", "False", GUARD_UNPROVEN, message)]
     if phase != "Expired":
-        conditions.insert(0, Condition(phase, "True", GUARD_UNPROVEN, message))
+        conditions.insert(0, DesiredCondition(phase, "True", GUARD_UNPROVEN, message))
     status = {name: present[name] for name in OWNED if name in present} | {
         "observedGeneration": generation,
         "phase": phase,

@@ -17,7 +17,7 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class KeyRotation:
     """`every`: how long a key signs before the next is published. `publish`: how long that one waits before it signs.
 
     A replica whose view of the Secret is at most `publish` old signs by the same key as all others.
@@ -28,7 +28,7 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class NewKey:
     """A key pair that was just made."""
 
     kid: str
@@ -36,14 +36,16 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class KeyPlan:
     """The keys as they should be, oldest first, and when to look again at the latest."""
 
     keys: tuple[SigningKey, ...]
     wake: datetime
 
 
-def reconcile(present: tuple[SigningKey, ...], now: datetime, rotation: Rotation, make: Callable[[], Fresh]) -> Outcome:
+def reconcile(
+    present: tuple[SigningKey, ...], now: datetime, rotation: KeyRotation, make: Callable[[], NewKey]
+) -> KeyPlan:
     """Return the keys as they should be. `make` is called for each new key; `present` is empty where there are none."""
     # One that begins later than any that we would make now was stamped by a clock that ran ahead. It signed nothing.
     latest = now + rotation.publish + MAX_SKEW
@@ -59,14 +61,14 @@ def reconcile(present: tuple[SigningKey, ...], now: datetime, rotation: Rotation
     # While there are too many, the oldest must go first.
     if len(ended) < MAX_KEYS:
         wakes.append(_due(ended[-1], now, rotation))
-    return Outcome(tuple(ended), min(wakes))
+    return KeyPlan(tuple(ended), min(wakes))
 
 
 def _age(key: SigningKey) -> tuple[datetime, datetime, str]:
     return key.age
 
 
-def _due(youngest: SigningKey, now: datetime, rotation: Rotation) -> datetime:
+def _due(youngest: SigningKey, now: datetime, rotation: KeyRotation) -> datetime:
     """Return when the successor of the youngest key is to be published."""
     # It has an end only by somebody's hand, or because its successor was taken away.
     if youngest.until is not None:
@@ -74,7 +76,7 @@ def _due(youngest: SigningKey, now: datetime, rotation: Rotation) -> datetime:
     return max(youngest.created, youngest.sign_from) + rotation.every
 
 
-def _new(fresh: Fresh, now: datetime, begins: datetime) -> SigningKey:
+def _new(fresh: NewKey, now: datetime, begins: datetime) -> SigningKey:
     return SigningKey(fresh.kid, fresh.pem, now.replace(microsecond=0), begins, None)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_engine.compile.acceptance import shortened
-from bailiwick_operator.reconcile.conditions import Condition
+from bailiwick_operator.reconcile.conditions import DesiredCondition
 
 Object = dict[str, Any]
 Generation = tuple[str, int]
@@ -32,7 +32,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServedGeneration:
     """How one generation is served: by how many of the processes that are ready, and what is told besides."""
 
     ready: int
@@ -45,10 +45,10 @@ class Serving:
         return 0 < self.ready == self.serving
 
 
-def tally(replies: Sequence[Reply], generation: Generation) -> Serving:
+def tally(replies: Sequence[Reply], generation: Generation) -> ServedGeneration:
     """Count. A process that should be ready and says nothing counts as one that does not serve it."""
     counted = [reply for reply in replies if reply.ready]
-    return Serving(
+    return ServedGeneration(
         len(counted),
         sum(generation in reply.served for reply in counted),
         tuple(f"{reply.name} ({reply.silent})".strip() for reply in counted or replies if reply.silent),
@@ -66,16 +66,18 @@ def held(policy: Object) -> Object | None:
     return None
 
 
-def condition(policy: Object, serving: Serving | None, *, denies: str | None = None) -> Condition:
+def condition(policy: Object, serving: ServedGeneration | None, *, denies: str | None = None) -> DesiredCondition:
     """Return the condition. `serving` None: nobody was asked about this generation yet. `denies`: why it denies."""
     before = held(policy)
     if before is not None:
-        return Condition("Programmed", "True", str(before.get("reason")), str(before.get("message")))
+        return DesiredCondition("Programmed", "True", str(before.get("reason")), str(before.get("message")))
     generation = policy["metadata"]["generation"]
     if serving is None:
-        return Condition("Programmed", "Unknown", "Asking", f"the processes are asked about generation {generation}")
+        return DesiredCondition(
+            "Programmed", "Unknown", "Asking", f"the processes are asked about generation {generation}"
+        )
     if not serving.ready:
-        return Condition(
+        return DesiredCondition(
             "Programmed",
             "Unknown",
             "NoneReady",
@@ -84,8 +86,8 @@ def condition(policy: Object, serving: Serving | None, *, denies: str | None = N
     counts = f"{serving.serving} of {serving.ready} processes serve generation {generation}"
     if serving.everywhere:
         how = "" if denies is None else f"; {denies}, so they deny by it"
-        return Condition("Programmed", "True", "Served", counts + how)
-    return Condition("Programmed", "False", "Pending", counts + _silence(serving.silent))
+        return DesiredCondition("Programmed", "True", "Served", counts + how)
+    return DesiredCondition("Programmed", "False", "Pending", counts + _silence(serving.silent))
 
 
 def _silence(silent: Collection[str]) -> str:

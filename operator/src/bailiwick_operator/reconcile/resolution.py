@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api.approvalgrant import Actor, GrantStep, Request, Resolved as GrantResolved
+from bailiwick_api.approvalgrant import Actor, GrantStep, Request, ResolvedNames as GrantResolved
 from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
-from bailiwick_api.usernames import Naming
+from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate, joined
 from bailiwick_engine.cel.expressions import matches_whole
@@ -29,24 +29,24 @@ _ID: Final = re.compile(RESOURCE_ID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedStatus:
     """`status` is what `status.resolved` is to be."""
 
     status: Status
 
 
 @dataclass(frozen=True, slots=True)
-class Unresolved:
+class UnresolvedReason:
     """Why not yet, or never; for its author."""
 
     why: str
 
 
-Resolution = Resolved | Unresolved
+Resolution = ResolvedStatus | UnresolvedReason
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ResolutionInput:
     """What is known beside the grant.
 
     `policies` are those of its namespace that it names, by name; None: there is none of that name. `accounts` are the
@@ -57,7 +57,7 @@ class Known:
     policies: Mapping[str, CompiledPolicy | BrokenPolicy | None]
     accounts: Mapping[str, str | None]
     asserted: bool = False
-    issuers: Mapping[str, Naming] | None = None
+    issuers: Mapping[str, UsernameTemplate] | None = None
 
 
 class _UnfitError(Exception):
@@ -80,15 +80,15 @@ def unnamed(request: Request, resolved: GrantResolved) -> tuple[str, ...]:
     return () if named >= len(set(people)) else tuple(people)
 
 
-def resolve(request: Request, known: Known) -> Resolution:
+def resolve(request: Request, known: ResolutionInput) -> Resolution:
     """Return what a grant written by hand names, or why that cannot be said."""
     try:
-        return Resolved(_resolved(request, known))
+        return ResolvedStatus(_resolved(request, known))
     except _UnfitError as error:
-        return Unresolved(str(error))
+        return UnresolvedReason(str(error))
 
 
-def _resolved(request: Request, known: Known) -> Status:
+def _resolved(request: Request, known: ResolutionInput) -> Status:
     if request.binding.mode != "Scope":
         raise _UnfitError("a grant written by hand is bound to a Scope: only the decision point digests a call")
     rules = [_rule(request, known, index) for index in range(len(request.rules))]
@@ -116,7 +116,7 @@ def _resolved(request: Request, known: Known) -> Status:
     }
 
 
-def _rule(request: Request, known: Known, index: int) -> tuple[CompiledRule, Gate]:
+def _rule(request: Request, known: ResolutionInput, index: int) -> tuple[CompiledRule, Gate]:
     ref = request.rules[index]
     policy = known.policies.get(ref.policy)
     if policy is None:
@@ -196,7 +196,7 @@ def _fits(request: Request, gate: Gate) -> None:
             raise _UnfitError(f"the reason must match {asks.pattern}")
 
 
-def _subject_uid(request: Request, known: Known) -> str:
+def _subject_uid(request: Request, known: ResolutionInput) -> str:
     subject = request.subject
     stated = subject.uid
     if known.asserted:
@@ -230,7 +230,7 @@ def _subject_keys(request: Request, uid: str, *, asserted: bool) -> frozenset[Ke
     return keys.of_person(uid.removesuffix(f"#{subject.id}"), subject.id, ())
 
 
-def _usernames(request: Request, subject_uid: str, known: Known) -> list[str]:
+def _usernames(request: Request, subject_uid: str, known: ResolutionInput) -> list[str]:
     """Return what the API server calls the people whom a grant names: none of them reviews it (invariant 1).
 
     Where people approve, raises for whom it has no name: the decision point could not tell a reviewer from them. Leaves
@@ -251,7 +251,7 @@ def _usernames(request: Request, subject_uid: str, known: Known) -> list[str]:
     return sorted(found)
 
 
-def _people(request: Request, subject_uid: str, known: Known) -> list[tuple[str | None, str]]:
+def _people(request: Request, subject_uid: str, known: ResolutionInput) -> list[tuple[str | None, str]]:
     """Return who of a grant's parties is a person: the issuer, None for whom nobody vouches, and the name."""
     if known.asserted:
         return [(None, name) for is_subject, name in _parties(request) if is_subject]
@@ -266,7 +266,7 @@ def _parties(request: Request) -> list[tuple[bool, str]]:
     return [*subject, *((False, actor.id) for actor in request.actors or () if not _by_cluster(actor))]
 
 
-def _actor_keys(request: Request, known: Known, index: int) -> frozenset[Key]:
+def _actor_keys(request: Request, known: ResolutionInput, index: int) -> frozenset[Key]:
     """Return what a rule can name an actor by. Its uid is bound as it is written."""
     actor = (request.actors or ())[index]
     where = f"spec.request.actors[{index}].uid"

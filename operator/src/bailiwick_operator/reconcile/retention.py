@@ -24,7 +24,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class RetentionPeriods:
     """What is kept: each grant for so long, and so many of a policy."""
 
     lasting: timedelta = timedelta(days=1)
@@ -32,7 +32,7 @@ class Keeping:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Ended:
+class EndedGrant:
     """A grant that has ended, in the order in which they go."""
 
     at: datetime
@@ -43,14 +43,14 @@ class Ended:
     policies: tuple[str, ...] = field(compare=False)
 
 
-def ended(grant: Object) -> Ended | None:
+def ended(grant: Object) -> EndedGrant | None:
     """Return when a grant ended and of which policies it is; None where it has not."""
     status, metadata = grant.get("status") or {}, grant["metadata"]
     phase = status.get("phase")
     if phase not in TERMINAL_PHASES:
         return None
     rules = grant["spec"]["request"]["rules"]
-    return Ended(
+    return EndedGrant(
         _ended_at(grant, phase),
         metadata["namespace"],
         metadata["name"],
@@ -74,18 +74,18 @@ def _ended_at(grant: Object, phase: str) -> datetime:
     return max(times) if times else parsed(grant["metadata"]["creationTimestamp"]) + _LONGEST_LIFE
 
 
-class Kept:
+class RetainedGrants:
     """What has ended and is still there, by policy, oldest first."""
 
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: RetentionPeriods) -> None:
         self._keeping = keeping
-        self._known: dict[tuple[str, str], Ended] = {}
-        self._of: dict[tuple[str, str], list[Ended]] = {}
+        self._known: dict[tuple[str, str], EndedGrant] = {}
+        self._of: dict[tuple[str, str], list[EndedGrant]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def add(self, one: Ended) -> tuple[Ended, ...]:
+    def add(self, one: EndedGrant) -> tuple[EndedGrant, ...]:
         """Take one in; return whose end came nearer by that."""
         key = (one.namespace, one.name)
         if self._known.get(key) == one and self._known[key].uid == one.uid:
@@ -111,17 +111,17 @@ class Kept:
             if not line:
                 del self._of[namespace, policy]
 
-    def until(self, one: Ended) -> datetime:
+    def until(self, one: EndedGrant) -> datetime:
         """Return until when it is kept."""
         lasting = self._keeping.lasting
         if any(self._is_surplus(one, line) for line in self._lines(one)):
             lasting = min(lasting, _AT_LEAST)
         return one.at + (max(lasting, _DENIAL_AT_LEAST) if one.denied else lasting)
 
-    def _lines(self, one: Ended) -> Iterable[list[Ended]]:
+    def _lines(self, one: EndedGrant) -> Iterable[list[EndedGrant]]:
         return (self._of.get((one.namespace, policy), []) for policy in one.policies)
 
-    def _is_surplus(self, one: Ended, line: list[Ended]) -> bool:
+    def _is_surplus(self, one: EndedGrant, line: list[EndedGrant]) -> bool:
         return bisect_left(line, one) < len(line) - self._keeping.per_policy
 
 

@@ -29,7 +29,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventDraft:
     """One event: `type`, `action` and `reason` as events.k8s.io/v1 has them; the note is for people."""
 
     type: Literal["Normal", "Warning"]
@@ -38,7 +38,7 @@ class Told:
     note: str
 
 
-def of_grant(before: Status, after: Status) -> tuple[Told, ...]:
+def of_grant(before: Status, after: Status) -> tuple[EventDraft, ...]:
     """Return what a written status of a grant has to tell."""
     phase = after.get("phase")
     if phase == before.get("phase") or phase is None:
@@ -50,14 +50,14 @@ def of_grant(before: Status, after: Status) -> tuple[Told, ...]:
     return (_told(reason, _ACTIONS.get(reason, _JUDGE), str(ready.get("message", "")), bad=reason in _WARNINGS),)
 
 
-def of_policy(before: Status, after: Status) -> tuple[Told, ...]:
+def of_policy(before: Status, after: Status) -> tuple[EventDraft, ...]:
     """Return what a written status of a policy has to tell: Accepted or Ready give another reason, each reason once.
 
     While the decision point is taking a policy up, Ready says no more than Programmed, and nobody is called for that.
     """
     bad = _condition(after, "Accepted").get("status") == "False"
     programmed = _condition(after, "Programmed").get("reason")
-    told: dict[str, Told] = {}
+    told: dict[str, EventDraft] = {}
     for name in ("Accepted", "Ready"):
         entry, reason = _condition(after, name), str(_condition(after, name).get("reason", ""))
         settling = name == "Ready" and reason == programmed
@@ -66,8 +66,8 @@ def of_policy(before: Status, after: Status) -> tuple[Told, ...]:
     return tuple(told.values())
 
 
-def _told(reason: str, action: str, message: str, *, bad: bool) -> Told:
-    return Told("Warning" if bad else "Normal", action, reason, _fitting(message))
+def _told(reason: str, action: str, message: str, *, bad: bool) -> EventDraft:
+    return EventDraft("Warning" if bad else "Normal", action, reason, _fitting(message))
 
 
 def _fitting(message: str) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Call, ServiceAccount, Subject, Unproven
+from bailiwick_engine.call import Call, Party, ServiceAccount, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -35,7 +35,7 @@ OTHER_NAMESPACE: Final = replace(CALL, namespace="other")
 FORBIDDEN: Final = Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE)
 STALE: Final = Circumstances(now=NOW, freshness=Freshness.STALE)
 DEAD: Final = Circumstances(now=NOW, freshness=Freshness.DEAD)
-UNPROVEN: Final = replace(CALL, subject=Unproven(Reason.IDENTITY_INVALID))
+UNPROVEN: Final = replace(CALL, subject=UnprovenParty(Reason.IDENTITY_INVALID))
 A_TYPO: Final = [{"name": "c", "expression": "tru"}]
 
 
@@ -48,11 +48,11 @@ class TestAStranger:
             OTHER_NAMESPACE,
             replace(BY_A_STRANGER, endpoint="nowhere"),
             replace(BY_THE_AGENT, endpoint="nowhere"),
-            replace(BY_A_STRANGER, subject=Unproven(Reason.IDENTITY_INVALID)),
-            replace(BY_THE_AGENT, subject=Unproven(Reason.IDENTITY_INVALID)),
+            replace(BY_A_STRANGER, subject=UnprovenParty(Reason.IDENTITY_INVALID)),
+            replace(BY_THE_AGENT, subject=UnprovenParty(Reason.IDENTITY_INVALID)),
             replace(BY_THE_AGENT, caller=ServiceAccount(AGENT, "another-uid")),
             replace(BY_THE_AGENT, caller=ServiceAccount("system:serviceaccount:agents:other", THE_AGENT.uid)),
-            replace(BY_A_STRANGER, subject=Subject("serviceAccount", STRANGER.username, STRANGER.uid)),
+            replace(BY_A_STRANGER, subject=Party("serviceAccount", STRANGER.username, STRANGER.uid)),
         ],
         ids=[
             "a stranger",
@@ -72,7 +72,7 @@ class TestAStranger:
         assert verdict_of(governed(ALLOW), call, around=around) == FORBIDDEN
 
     def test_is_told_the_same_where_accounts_have_no_uid(self) -> None:
-        nameless = replace(CALL, caller=ServiceAccount(STRANGER.username, ""), subject=Subject("user", AGENT, ""))
+        nameless = replace(CALL, caller=ServiceAccount(STRANGER.username, ""), subject=Party("user", AGENT, ""))
         assert verdict_of(governed(ALLOW), nameless) == FORBIDDEN
 
     @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ class TestAnEnforcer:
         ],
     )
     def test_is_told_what_the_subject_lacks(self, reason: Reason) -> None:
-        verdict = verdict_of(governed(ALLOW), replace(CALL, subject=Unproven(reason)))
+        verdict = verdict_of(governed(ALLOW), replace(CALL, subject=UnprovenParty(reason)))
         assert (verdict.outcome, verdict.reason, verdict.dry_run) == (Outcome.DENY, reason, False)
 
     @pytest.mark.parametrize("extra", [{"mode": "Audit"}, {"suspend": True}, {"expireTime": "2020-01-01T00:00:00Z"}])

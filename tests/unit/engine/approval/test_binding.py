@@ -15,7 +15,7 @@ from bailiwick_engine.approval.binding import (
     digest,
     sha256,
 )
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource
 from unit.engine.cases import CALL, with_context
 
 ALICE: Final = {"type": "user", "id": "alice@example.com"}
@@ -24,12 +24,12 @@ TOOL: Final = {"type": "tool", "id": "crm.search_accounts"}
 
 
 def of(call: Call) -> str:
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     return digest(call, call.subject)
 
 
 def with_properties(properties: Any) -> Call:  # noqa: ANN401 - any JSON
-    return replace(CALL, subject=Subject("serviceAccount", "a", "uid", {}, properties))
+    return replace(CALL, subject=Party("serviceAccount", "a", "uid", {}, properties))
 
 
 def nested(depth: int) -> Any:  # noqa: ANN401 - any JSON
@@ -51,7 +51,7 @@ class TestTheKnownAnswer:
     def test_is_that_of_the_call(self) -> None:
         call = replace(
             CALL,
-            subject=Subject("user", "alice@example.com", "uid"),
+            subject=Party("user", "alice@example.com", "uid"),
             action=Action("invoke"),
             resource=Resource("tool", "crm.search_accounts"),
         )
@@ -62,7 +62,7 @@ class TestTheKnownAnswer:
     def test_is_that_of_a_call_with_properties_too(self) -> None:
         call = replace(
             CALL,
-            subject=Subject("user", "alice@example.com", "uid", {"claim": 1}, {"team": "a"}),
+            subject=Party("user", "alice@example.com", "uid", {"claim": 1}, {"team": "a"}),
             action=Action("invoke", {"dry": False}),
             resource=Resource("tool", "crm.search_accounts", {"env": "prod"}),
             context={"tenant": "b", "args": {"q": 1}},

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from bailiwick_engine.approval import display
 from bailiwick_engine.approval.binding import NotCanonicalError
 from bailiwick_engine.approval.display import inspectable, items_of, lacking, visible
-from bailiwick_engine.call import Action, Call, Resource, Subject, Unproven
+from bailiwick_engine.call import Action, Call, Party, Resource, UnprovenParty
 from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule
 from unit.engine.cases import CALL, approving, gate_of, governed, with_context
@@ -32,7 +32,7 @@ class TestACall:
     def test_is_shown_whole(self) -> None:
         call = replace(
             CALL,
-            subject=Subject("serviceAccount", "a", "uid", {"claim": 1}, {"team": "a", "act": {"sub": "x"}}),
+            subject=Party("serviceAccount", "a", "uid", {"claim": 1}, {"team": "a", "act": {"sub": "x"}}),
             action=Action("customers.export", {"format": "csv"}),
             resource=Resource("customer", "42", {"env": "prod"}),
             context={"args": {"limit": 10, "fields": ["name"]}, "intent": "support", "tenant": "b"},
@@ -55,14 +55,14 @@ class TestACall:
         assert list(shown(with_context(intent=intent))) == ["context.intent"]
 
     def test_of_nobody_proven_shows_no_properties_of_a_subject(self) -> None:
-        assert shown(replace(CALL, subject=Unproven(Reason.IDENTITY_INVALID))) == {}
+        assert shown(replace(CALL, subject=UnprovenParty(Reason.IDENTITY_INVALID))) == {}
 
     @pytest.mark.parametrize(
         ("call", "name"),
         [
             (with_context(args={}), "args"),
-            (replace(CALL, subject=Subject("t", "a", "uid", {}, {})), "subject.properties"),
-            (replace(CALL, subject=Subject("t", "a", "uid", {}, {"act": 1})), "subject.properties"),
+            (replace(CALL, subject=Party("t", "a", "uid", {}, {})), "subject.properties"),
+            (replace(CALL, subject=Party("t", "a", "uid", {}, {"act": 1})), "subject.properties"),
             (replace(CALL, action=Action("a", {})), "action.properties"),
             (replace(CALL, resource=Resource("t", "1", {})), "resource.properties"),
         ],
@@ -190,7 +190,7 @@ class TestTwoCalls:
             with_context(),
             replace(CALL, action=Action("customers.export", {"a": 1})),
             replace(CALL, resource=Resource("customer", "42", {"a": 1})),
-            replace(CALL, subject=Subject("t", "a", "uid", {}, {"a": 1})),
+            replace(CALL, subject=Party("t", "a", "uid", {}, {"a": 1})),
             with_context(**{"properties.a": 1}),
         ]
         assert len({tuple(shown(call).items()) for call in calls}) == len(calls)
@@ -250,7 +250,7 @@ class TestWhatCanBeShown:
         long = {"a": "x" * 1025}
         assert not inspectable(replace(CALL, action=Action("a", long)), WHOLE)
         assert not inspectable(replace(CALL, resource=Resource("t", "1", long)), WHOLE)
-        assert not inspectable(replace(CALL, subject=Subject("t", "a", "uid", {}, long)), WHOLE)
+        assert not inspectable(replace(CALL, subject=Party("t", "a", "uid", {}, long)), WHOLE)
 
     @pytest.mark.parametrize(
         "context",

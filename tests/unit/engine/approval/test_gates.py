@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Action, Call, Resource, Shown, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ShownApproval
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.decide import MAX_TRIED_GRANTS
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -157,12 +157,12 @@ class TestAGate:
 
 
 OTHER_CALLS: Final = {
-    "another subject": replace(CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:b", "agent-uid")),
+    "another subject": replace(CALL, subject=Party("serviceAccount", "system:serviceaccount:agents:b", "agent-uid")),
     "a subject that was created again": replace(
-        CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:crm-agent", "new-uid")
+        CALL, subject=Party("serviceAccount", "system:serviceaccount:agents:crm-agent", "new-uid")
     ),
     "properties of the subject": replace(
-        CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:crm-agent", "agent-uid", {}, {"a": 1})
+        CALL, subject=Party("serviceAccount", "system:serviceaccount:agents:crm-agent", "agent-uid", {}, {"a": 1})
     ),
     "another action": replace(CALL, action=Action("customers.delete")),
     "properties of the action": replace(CALL, action=Action("customers.export", {})),
@@ -198,7 +198,7 @@ class TestAGrant:
     def test_of_another_call_has_another_digest_or_another_uid(self, call: Call) -> None:
         keys = set()
         for one in (CALL, call):
-            assert isinstance(one.subject, Subject)
+            assert isinstance(one.subject, Party)
             keys.add((verdict_of(FOR_ALL, one).digest, one.subject.uid))
         assert len(keys) == 2
 
@@ -318,8 +318,10 @@ class TestADenial:
         assert (verdict.cools_until, verdict.requestable) == (float("inf"), False)
 
     @pytest.mark.invariant(19)
-    @pytest.mark.parametrize("shown", [Shown("agr-another.uid"), Shown("agr-another.uid", invalid=True)])
-    def test_holds_whatever_else_is_shown(self, shown: Shown) -> None:
+    @pytest.mark.parametrize(
+        "shown", [ShownApproval("agr-another.uid"), ShownApproval("agr-another.uid", invalid=True)]
+    )
+    def test_holds_whatever_else_is_shown(self, shown: ShownApproval) -> None:
         verdict = verdict_of(GATED, replace(CALL, shown=shown), [ended("Denied", -20, denied=-20)])
         assert (verdict.outcome, verdict.requestable) == (Outcome.DENY, False)
 

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.voidgrants import Named, VoidGrants
+from bailiwick_api.voidgrants import VoidGrant, VoidGrants
 from bailiwick_engine.approval.grants import Fitness, fitness
-from bailiwick_engine.call import ServiceAccount, Subject
+from bailiwick_engine.call import Party, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from support.objects import Object, changed, gated_rule
 from unit.engine.cases import (
@@ -52,8 +52,8 @@ def fit(raw: Object, around: Circumstances = AROUND, **gate: Any) -> Fitness:  #
     return fitness(read(raw), changed_gate, CALL, _subject(), around)
 
 
-def _subject() -> Subject:
-    assert isinstance(CALL.subject, Subject)
+def _subject() -> Party:
+    assert isinstance(CALL.subject, Party)
     return CALL.subject
 
 
@@ -288,9 +288,9 @@ class TestAGrant:
     @pytest.mark.parametrize("raw", [ACTIVE, with_status(ACTIVE, uses=1), PENDING], ids=["active", "used", "pending"])
     def test_that_is_void_by_name_serves_nobody_whatever_it_says(self, raw: Object) -> None:
         for void, expected in (
-            (VoidGrants({"grant-uid": Named("crm", "agr-opened")}), True),
+            (VoidGrants({"grant-uid": VoidGrant("crm", "agr-opened")}), True),
             (VoidGrants({}, frozenset({"crm"})), True),
-            (VoidGrants({"another": Named("crm", "agr-opened")}, frozenset({"hr"})), False),
+            (VoidGrants({"another": VoidGrant("crm", "agr-opened")}, frozenset({"hr"})), False),
         ):
             assert (fit(raw, Circumstances(now=NOW, void=void)) is Fitness.UNVERIFIABLE) is expected
 
@@ -315,7 +315,7 @@ class TestAGrant:
         stranger = with_request(ACTIVE, requester={"username": "x"}, subject={"type": "t", "id": "x", "uid": "x"})
         assert fit(stranger) is Fitness.USABLE
         by_dave = replace(CALL, caller=ServiceAccount("dave", "dave-uid"))
-        for_dave = Subject("serviceAccount", "dave", "dave-uid")
+        for_dave = Party("serviceAccount", "dave", "dave-uid")
         assert fitness(read(stranger), gate_of(GATED), by_dave, _subject(), AROUND) is Fitness.UNVERIFIABLE
         assert fitness(read(stranger), gate_of(GATED), CALL, for_dave, AROUND) is Fitness.UNVERIFIABLE
 
@@ -323,13 +323,13 @@ class TestAGrant:
     @pytest.mark.parametrize(
         "party",
         [
-            Subject("serviceAccount", "dave", "dave-uid"),
-            Subject("user", "dave", "corp#dave", issuer="corp"),
-            Subject("user", "d@corp.example", "corp#d@corp.example", issuer="corp", username="dave"),
+            Party("serviceAccount", "dave", "dave-uid"),
+            Party("user", "dave", "corp#dave", issuer="corp"),
+            Party("user", "d@corp.example", "corp#d@corp.example", issuer="corp", username="dave"),
         ],
         ids=["an account", "a person", "a person of another name at the API server"],
     )
-    def test_bars_whoever_the_call_is_for_and_whoever_acts_by_every_name_of_theirs(self, party: Subject) -> None:
+    def test_bars_whoever_the_call_is_for_and_whoever_acts_by_every_name_of_theirs(self, party: Party) -> None:
         stranger = with_request(ACTIVE, subject={"type": "t", "id": "x", "uid": "x"})
         acting = replace(CALL, actors=(party,))
         assert fitness(read(stranger), gate_of(GATED), CALL, party, AROUND) is Fitness.UNVERIFIABLE

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.grants import ordered, scope_digest
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from support.objects import Object, gated_rule, settings
@@ -88,7 +88,7 @@ class TestOfTheDecisionPoint:
 
     def test_it_serves_nobody_of_the_same_name_and_another_kind(self) -> None:
         # On the enforcer's word a uid is made of the name alone.
-        user, robot = (Subject(kind, "r2", "asserted#r2", issuer=None) for kind in ("user", "robot"))
+        user, robot = (Party(kind, "r2", "asserted#r2", issuer=None) for kind in ("user", "robot"))
         both = [{"name": kind, "entity": {"type": kind, "ids": ["r2"]}} for kind in ("user", "robot")]
         on = governed(
             gated_rule(
@@ -201,7 +201,7 @@ class TestByHand:
             assert on(reviewed(of, review(of, reviewer))).outcome is outcome
 
     def test_it_is_for_its_subject_alone(self) -> None:
-        other = replace(CALL, subject=Subject("serviceAccount", "system:serviceaccount:agents:other", AGENT_UID))
+        other = replace(CALL, subject=Party("serviceAccount", "system:serviceaccount:agents:other", AGENT_UID))
         assert on(by_hand(), other).reason is not Reason.ALLOWED
 
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.binding import hash_of
-from bailiwick_engine.call import Call, Shown, Token
+from bailiwick_engine.call import Call, ShownApproval, Token
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule, rule
@@ -23,20 +23,20 @@ def token(**fields: Any) -> Token:  # noqa: ANN401 - fields of a token
     return Token(**{"grant": ID, "binding_hash": hash_of(digest), "subject_uid": AGENT_UID, **fields})
 
 
-def showing(shown: Shown | None, call: Call = CALL) -> Call:
+def showing(shown: ShownApproval | None, call: Call = CALL) -> Call:
     return replace(call, shown=shown)
 
 
-def on(shown: Shown | None, snapshot: Any = BY_TOKEN, call: Call = CALL) -> Verdict:  # noqa: ANN401 - a snapshot
+def on(shown: ShownApproval | None, snapshot: Any = BY_TOKEN, call: Call = CALL) -> Verdict:  # noqa: ANN401 - a snapshot
     return verdict_of(snapshot, showing(shown, call), grants=[read(approved(snapshot))])
 
 
 class TestARuleThatWantsTheToken:
     def test_opens_for_the_token(self) -> None:
-        assert on(Shown(ID, token())).outcome is Outcome.USE_GRANT
+        assert on(ShownApproval(ID, token())).outcome is Outcome.USE_GRANT
 
-    @pytest.mark.parametrize("shown", [None, Shown(ID)])
-    def test_stays_shut_without_it_and_says_where_it_is(self, shown: Shown | None) -> None:
+    @pytest.mark.parametrize("shown", [None, ShownApproval(ID)])
+    def test_stays_shut_without_it_and_says_where_it_is(self, shown: ShownApproval | None) -> None:
         verdict = on(shown)
         assert (verdict.outcome, verdict.reason) == (Outcome.DENY, Reason.APPROVAL_TOKEN_REQUIRED)
         assert verdict.grants == ()
@@ -54,35 +54,35 @@ class TestAToken:
     @pytest.mark.parametrize(
         "shown",
         [
-            Shown(ID, token(grant="agr-opened.other-uid")),
-            Shown(ID, token(binding_hash=hash_of("sha256:" + "0" * 64))),
-            Shown(ID, token(subject_uid="re-created")),
-            Shown(ID, token(actors=((None, "system:serviceaccount:agents:other", "uid"),))),
-            Shown(ID, token(), invalid=True),
-            Shown(ID, invalid=True),
+            ShownApproval(ID, token(grant="agr-opened.other-uid")),
+            ShownApproval(ID, token(binding_hash=hash_of("sha256:" + "0" * 64))),
+            ShownApproval(ID, token(subject_uid="re-created")),
+            ShownApproval(ID, token(actors=((None, "system:serviceaccount:agents:other", "uid"),))),
+            ShownApproval(ID, token(), invalid=True),
+            ShownApproval(ID, invalid=True),
         ],
     )
-    def test_of_something_else_denies_wherever_it_is_shown(self, shown: Shown) -> None:
+    def test_of_something_else_denies_wherever_it_is_shown(self, shown: ShownApproval) -> None:
         for snapshot in (BY_TOKEN, LOOKUP):
             assert on(shown, snapshot).reason is Reason.APPROVAL_TOKEN_INVALID
 
     def test_of_another_call_denies(self) -> None:
         call = with_context(tenant="other")
-        assert on(Shown(ID, token()), call=call).reason is Reason.APPROVAL_TOKEN_INVALID
+        assert on(ShownApproval(ID, token()), call=call).reason is Reason.APPROVAL_TOKEN_INVALID
 
     def test_does_not_help_without_the_live_grant(self) -> None:
-        assert verdict_of(BY_TOKEN, showing(Shown(ID, token()))).reason is Reason.APPROVAL_REQUIRED
+        assert verdict_of(BY_TOKEN, showing(ShownApproval(ID, token()))).reason is Reason.APPROVAL_REQUIRED
 
     @pytest.mark.parametrize("phase", ["Revoked", "Consumed", "Lapsed"])
     def test_does_not_help_once_the_grant_is_over(self, phase: str) -> None:
         raw = approved(BY_TOKEN, phase=phase)
-        assert verdict_of(BY_TOKEN, showing(Shown(ID, token())), grants=[read(raw)]).outcome is Outcome.DENY
+        assert verdict_of(BY_TOKEN, showing(ShownApproval(ID, token())), grants=[read(raw)]).outcome is Outcome.DENY
 
     def test_changes_nothing_where_no_approval_is_needed(self) -> None:
         open_to_all = governed(rule(actions=["customers.export"]))
-        assert verdict_of(open_to_all, showing(Shown("x", invalid=True))).outcome is Outcome.ALLOW
+        assert verdict_of(open_to_all, showing(ShownApproval("x", invalid=True))).outcome is Outcome.ALLOW
 
 
 def test_a_grant_that_is_named_is_the_only_one_that_counts() -> None:
-    assert on(Shown(ID), LOOKUP).outcome is Outcome.USE_GRANT
-    assert on(Shown("agr-opened.other-uid"), LOOKUP).reason is Reason.APPROVAL_REQUIRED
+    assert on(ShownApproval(ID), LOOKUP).outcome is Outcome.USE_GRANT
+    assert on(ShownApproval("agr-opened.other-uid"), LOOKUP).reason is Reason.APPROVAL_REQUIRED

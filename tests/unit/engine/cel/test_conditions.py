@@ -9,14 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine.call import Action, Resource, Subject
+from bailiwick_engine.call import Action, Party, Resource
 from bailiwick_engine.cel.conditions import UNKNOWN, Outcome, Scope
 from bailiwick_engine.cel.expressions import Expression, matches_whole
 from bailiwick_engine.cel.inputs import inputs
 from bailiwick_engine.problem import Problem
 from unit.engine.cases import CALL, NOW, with_context
 
-SUBJECT: Final = Subject("serviceAccount", "a", "uid", {"team": "x"}, {"level": 3})
+SUBJECT: Final = Party("serviceAccount", "a", "uid", {"team": "x"}, {"level": 3})
 
 
 def evaluated(text: str, context: Any = None, **variables: str) -> Outcome:  # noqa: ANN401 - any JSON
@@ -60,7 +60,7 @@ class TestACondition:
         text = "subject.properties == {} && action.properties == {} && resource.properties == {} && context == {}"
         expression = scope.condition(text, "here")
         assert isinstance(expression, Expression)
-        assert scope.evaluate(expression, inputs(CALL, Subject("t", "a", "uid"), NOW)) is True
+        assert scope.evaluate(expression, inputs(CALL, Party("t", "a", "uid"), NOW)) is True
 
     @pytest.mark.parametrize(
         ("text", "expected"),

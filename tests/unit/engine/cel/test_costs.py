@@ -10,19 +10,19 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine.call import Subject
+from bailiwick_engine.call import Party
 from bailiwick_engine.cel.conditions import TOO_COSTLY, UNKNOWN, Outcome, Scope
 from bailiwick_engine.cel.cost.estimate import LIMIT, REFERENCE
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs, inputs
-from bailiwick_engine.compile.acceptance import Around, Why, judge, refusal
+from bailiwick_engine.compile.acceptance import NotAcceptedReason, PolicyContext, judge, refusal
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.decision.verdict import Outcome as Decided
 from bailiwick_engine.reasons import Reason
 from support.objects import Object, gated_rule, rule
 from unit.engine.cases import CALL, NOW, carrier, compilation, governed, snapshot, stored, verdict_of, with_context
 
-SUBJECT: Final = Subject("serviceAccount", "a", "uid", {"team": "x"}, {"level": 3})
+SUBJECT: Final = Party("serviceAccount", "a", "uid", {"team": "x"}, {"level": 3})
 EXPORT: Final = ["customers.export"]
 
 
@@ -108,15 +108,15 @@ class TestAConditionThatCouldTakeTooLong:
 
     def test_is_refused_under_a_name_of_its_own(self) -> None:
         raw = stored("p", rule(**conditions(nested_bind(26))))
-        refused = refusal(judge(policy_ref(raw), raw["spec"]), "crm-api", Around(), carries=False)
+        refused = refusal(judge(policy_ref(raw), raw["spec"]), "crm-api", PolicyContext(), carries=False)
         assert refused is not None
-        assert refused.why is Why.TOO_COSTLY
+        assert refused.why is NotAcceptedReason.TOO_COSTLY
 
     def test_beside_what_does_not_compile_is_no_more_than_invalid(self) -> None:
         raw = stored("p", rule(**conditions(nested_bind(26), "nothing")))
-        refused = refusal(judge(policy_ref(raw), raw["spec"]), "crm-api", Around(), carries=False)
+        refused = refusal(judge(policy_ref(raw), raw["spec"]), "crm-api", PolicyContext(), carries=False)
         assert refused is not None
-        assert refused.why is Why.INVALID
+        assert refused.why is NotAcceptedReason.INVALID
 
     @pytest.mark.parametrize("pattern", ["(a{0,99}){0,99}", "\\\\pL{200}", "(.{1,200}x){1,5}"])
     def test_as_a_pattern_of_reasons_is_refused_too(self, pattern: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.endpointpolicy import Variable
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs, inputs
@@ -79,7 +79,7 @@ def _without(tree: Any, read: frozenset[Path], at: Path) -> Any:  # noqa: ANN401
 
 
 def _seen(context: dict[str, Any]) -> Inputs:
-    caller, subject = ServiceAccount("pep", "pep-uid"), Subject("user", "ann", "ann-uid")
+    caller, subject = ServiceAccount("pep", "pep-uid"), Party("user", "ann", "ann-uid")
     return inputs(Call("ns", "api", caller, subject, Action("do"), Resource("thing", "1"), context), subject, 0.0)
 
 

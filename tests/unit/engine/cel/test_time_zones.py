@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api import timezones
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import inputs
@@ -66,8 +66,8 @@ def test_a_zone_that_there_is_tells_its_hour(zone: str) -> None:
     scope = Scope.of(())
     expression = scope.condition(f"now.getHours('{zone}') == {KNOWN[zone]}", "here")
     assert isinstance(expression, Expression), expression
-    call = Call("n", "e", ServiceAccount("a", ""), Subject("t", "i", "u"), Action("a"), Resource("t", "i"), {})
-    assert scope.evaluate(expression, inputs(call, Subject("t", "i", "u"), NOON)) is True
+    call = Call("n", "e", ServiceAccount("a", ""), Party("t", "i", "u"), Action("a"), Resource("t", "i"), {})
+    assert scope.evaluate(expression, inputs(call, Party("t", "i", "u"), NOON)) is True
 
 
 @pytest.mark.parametrize("zone", UNKNOWN)
@@ -93,22 +93,22 @@ def test_every_zone_that_is_known_is_one_of_the_librarys() -> None:
     hours = ", ".join(f"now.getHours('{zone}')" for zone in sorted(timezones.names()))
     assert len(timezones.names()) > 500
     scope = Scope.of(())
-    call = Call("n", "e", ServiceAccount("a", ""), Subject("t", "i", "u"), Action("a"), Resource("t", "i"), {})
+    call = Call("n", "e", ServiceAccount("a", ""), Party("t", "i", "u"), Action("a"), Resource("t", "i"), {})
     for zone in hours.split(", "):
         expression = scope.condition(f"{zone} >= 0", "here")
         assert isinstance(expression, Expression), expression
-        assert scope.evaluate(expression, inputs(call, Subject("t", "i", "u"), NOON)) is True, zone
+        assert scope.evaluate(expression, inputs(call, Party("t", "i", "u"), NOON)) is True, zone
 
 
 ON_ANOTHER_MACHINE: Final = """
 import json, sys
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.inputs import inputs
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Party
 scope = Scope.of(())
-call = Call("n", "e", ServiceAccount("a", ""), Subject("t", "i", "u"), Action("a"), Resource("t", "i"), {})
+call = Call("n", "e", ServiceAccount("a", ""), Party("t", "i", "u"), Action("a"), Resource("t", "i"), {})
 expression = scope.condition("now.getHours('Europe/Berlin') == 14", "here")
-json.dump(scope.evaluate(expression, inputs(call, Subject("t", "i", "u"), float(sys.argv[1]))), sys.stdout)
+json.dump(scope.evaluate(expression, inputs(call, Party("t", "i", "u"), float(sys.argv[1]))), sys.stdout)
 """
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from bailiwick_engine.budget.ledger import MIB, Excess, Limit
 from bailiwick_engine.compile.acceptance import (
-    Around,
-    Judged,
+    CompilationSummary,
+    NotAcceptedReason,
+    PolicyContext,
     Refusal,
-    Why,
     carries_settings,
     endpoint_of,
     judge,
@@ -31,8 +31,8 @@ def spec(**fields: Any) -> Any:  # noqa: ANN401 - a spec as it is written
     return policy("crm", **fields)["spec"]
 
 
-def told(judged: Judged, *, carries: bool = True, **around: Any) -> Refusal | None:  # noqa: ANN401 - as `Around` has them
-    return refusal(judged, "crm-api", Around(**around), carries=carries)
+def told(judged: CompilationSummary, *, carries: bool = True, **around: Any) -> Refusal | None:  # noqa: ANN401 - as `PolicyContext` has them
+    return refusal(judged, "crm-api", PolicyContext(**around), carries=carries)
 
 
 def test_a_sound_policy_is_accepted() -> None:
@@ -42,18 +42,25 @@ def test_a_sound_policy_is_accepted() -> None:
 def test_what_is_wrong_with_it_comes_first_then_a_conflict_then_its_people() -> None:
     everything: dict[str, Any] = {"others": ["other"], "issuers": {"corp": False}}
     found = [
-        told(Judged((PROBLEM,), people=UNMAPPED), **everything),
-        told(Judged((), people=UNMAPPED), **everything),
-        told(Judged((), people=UNMAPPED), issuers={"corp": False}),
-        told(Judged((), people=UNMAPPED), issuers={"corp": True}),
+        told(CompilationSummary((PROBLEM,), people=UNMAPPED), **everything),
+        told(CompilationSummary((), people=UNMAPPED), **everything),
+        told(CompilationSummary((), people=UNMAPPED), issuers={"corp": False}),
+        told(CompilationSummary((), people=UNMAPPED), issuers={"corp": True}),
     ]
-    assert [one and one.why for one in found] == [Why.INVALID, Why.CONFLICTED, Why.UNMAPPED, None]
+    assert [one and one.why for one in found] == [
+        NotAcceptedReason.INVALID,
+        NotAcceptedReason.CONFLICTED,
+        NotAcceptedReason.UNMAPPED,
+        None,
+    ]
 
 
 def test_what_is_over_budget_is_told_before_all_that_was_not_looked_at() -> None:
-    found = told(Judged(()), excess=Excess(Limit.POLICY, 17 * MIB, 0, 16 * MIB), others=["other"], issuers={})
+    found = told(
+        CompilationSummary(()), excess=Excess(Limit.POLICY, 17 * MIB, 0, 16 * MIB), others=["other"], issuers={}
+    )
     assert found is not None
-    assert found.why is Why.OVER_BUDGET
+    assert found.why is NotAcceptedReason.OVER_BUDGET
 
 
 OVER: Final[dict[Limit, tuple[Excess, str]]] = {
@@ -100,22 +107,22 @@ OVER: Final[dict[Limit, tuple[Excess, str]]] = {
 @pytest.mark.parametrize("limit", Limit)
 def test_what_is_over_budget_says_how_much_is_used_by_how_much_it_is_over_and_what_to_do(limit: Limit) -> None:
     excess, words = OVER[limit]
-    assert over_budget(excess) == Refusal(Why.OVER_BUDGET, words)
+    assert over_budget(excess) == Refusal(NotAcceptedReason.OVER_BUDGET, words)
 
 
 def test_a_policy_without_settings_is_in_conflict_with_nobody() -> None:
-    assert told(Judged(()), others=["other"], carries=False) is None
+    assert told(CompilationSummary(()), others=["other"], carries=False) is None
 
 
 def test_a_conflict_names_the_first_five_in_order() -> None:
-    found = told(Judged(()), others=[f"p{number}" for number in range(8, 0, -1)])
+    found = told(CompilationSummary(()), others=[f"p{number}" for number in range(8, 0, -1)])
     assert found is not None
     assert "stand in p1, p2, p3, p4, p5 and 3 more too" in found.message
 
 
 def test_people_who_may_be_acted_for_at_the_endpoint_count_for_every_gate() -> None:
     people = People((("export", frozenset()),))
-    found = told(Judged((), people=people), principals=["helpdesk"], issuers={})
+    found = told(CompilationSummary((), people=people), principals=["helpdesk"], issuers={})
     assert found is not None
     assert "one who may be acted for comes from issuer helpdesk, which is not configured" in found.message
 

@@ -9,7 +9,7 @@ import yaml
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.compile import acceptance, checks, manifests
 from bailiwick_engine.compile.assembly import assemble
-from bailiwick_engine.compile.manifests import Entry
+from bailiwick_engine.compile.manifests import ManifestEntry
 from bailiwick_engine.steps import whole
 from support.objects import Object, gated_rule, policy, rule, settings, subject
 from unit.engine.cases import NOW, at
@@ -17,7 +17,7 @@ from unit.engine.cases import NOW, at
 CARRIER: Final = policy("crm", "carrier", endpointSettings=settings())
 
 
-def entries(*objects: Object) -> list[Entry]:
+def entries(*objects: Object) -> list[ManifestEntry]:
     raw = "---\n".join(yaml.safe_dump(one, sort_keys=False) for one in objects).encode()
     read = [whole(manifests.contents("p.yaml", document, Ledger(Budget()))) for document in manifests.parse(raw)]
     return [entry for contents in read for entry in contents.entries]

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.compile import manifests, schemaerrors
-from bailiwick_engine.compile.acceptance import Around, judge, refusal
+from bailiwick_engine.compile.acceptance import PolicyContext, judge, refusal
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.steps import whole
 from bailiwick_operator.reconcile.approvalgrant import UnreadableGrantError, reconcile as reconcile_grant
-from bailiwick_webhook.admission.review import Found, examine
+from bailiwick_webhook.admission.review import PolicyFinding, examine
 from bailiwick_webhook.identity.issuers import IssuersError, load
 from support.admission.reviews import sent
 from support.full_objects import full_policy
@@ -162,14 +162,14 @@ SAYS: Final = "'Alow' is not one of Allow, RequireApproval, Deny; did you mean A
 
 
 def test_the_operator_and_the_command_line_tell_it() -> None:
-    refused = refusal(judge(PolicyRef("crm", "p", "", 0), WRONG["spec"]), "crm-api", Around(), carries=True)
+    refused = refusal(judge(PolicyRef("crm", "p", "", 0), WRONG["spec"]), "crm-api", PolicyContext(), carries=True)
     assert refused is not None
     assert refused.message == f"{RULE}.effect: {SAYS}"
 
 
 def test_admission_tells_it() -> None:
     found = examine(sent(WRONG))
-    assert isinstance(found, Found)
+    assert isinstance(found, PolicyFinding)
     assert found.causes == ((f"{RULE}.effect", SAYS),)
 
 

@@ -6,19 +6,19 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from support.objects import AGENT, Object, gated_rule, rule, settings, subject
 from unit.engine.cases import CALL, snapshot, stored, verdict_of
 
 HELPER: Final = "system:serviceaccount:agents:helper"
-CAROL: Final = Subject("user", "carol", "corp#carol", issuer="corp", username="carol@corp.example")
-DAVE: Final = Subject("user", "dave", "corp#dave", issuer="corp", username="dave@corp.example")
-UNMAPPED: Final = Subject("user", "carol", "corp#carol", issuer="corp")
-ACTING: Final = Subject("serviceAccount", AGENT, "agent-uid")
-HELPING: Final = Subject("serviceAccount", HELPER, "helper-uid")
-BROKER: Final = Subject("user", "broker", "corp#broker", issuer="corp")
+CAROL: Final = Party("user", "carol", "corp#carol", issuer="corp", username="carol@corp.example")
+DAVE: Final = Party("user", "dave", "corp#dave", issuer="corp", username="dave@corp.example")
+UNMAPPED: Final = Party("user", "carol", "corp#carol", issuer="corp")
+ACTING: Final = Party("serviceAccount", AGENT, "agent-uid")
+HELPING: Final = Party("serviceAccount", HELPER, "helper-uid")
+BROKER: Final = Party("user", "broker", "corp#broker", issuer="corp")
 
 EXPORT: Final = rule("export", actions=["customers.export"])
 SUBJECTS: Final = [
@@ -47,8 +47,8 @@ class Acted:
 
     name: str
     reason: Reason
-    person: Subject = CAROL
-    actors: tuple[Subject, ...] = (ACTING,)
+    person: Party = CAROL
+    actors: tuple[Party, ...] = (ACTING,)
     rules: tuple[Object, ...] = (EXPORT,)
     delegation: Object | None = field(default_factory=dict)
     ceiling: Object = field(default_factory=dict)

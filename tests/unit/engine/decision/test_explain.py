@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject, Unproven, Workload
+from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, ServiceAccount, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.explain import NEAR, Explanation, explain
 from bailiwick_engine.decision.match import Standing
@@ -70,7 +70,7 @@ class TestTheNearestMiss:
         assert lacks(explained(governed(made))) == lacking
 
     def test_lacks_the_subject(self) -> None:
-        other = replace(CALL, subject=Subject("serviceAccount", "other", "uid"))
+        other = replace(CALL, subject=Party("serviceAccount", "other", "uid"))
         assert lacks(explained(governed(export()), other)) == [("a", "subject", False)]
 
     def test_lacks_an_unsuspended_policy(self) -> None:
@@ -80,8 +80,8 @@ class TestTheNearestMiss:
     def test_lacks_the_workload(self, images: set[str] | None, held: bool | None) -> None:
         agent = {"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}
         on = governed(export(), subjects=[{**agent, "workload": {"imageDigests": [IMAGE]}}])
-        workload = Workload(frozenset(images)) if images else None
-        subject = Subject("serviceAccount", AGENT, "uid", workload=workload)
+        workload = PodWorkload(frozenset(images)) if images else None
+        subject = Party("serviceAccount", AGENT, "uid", workload=workload)
         assert lacks(explained(on, replace(CALL, subject=subject))) == [("a", "workload", held)]
 
     def test_is_of_the_rule_with_the_fewest_false_clauses(self) -> None:
@@ -145,7 +145,7 @@ class TestAnExplanation:
         assert explain(governed(export()), call, AROUND) is None
 
     def test_says_what_denied_before_any_rule(self) -> None:
-        unproven = replace(CALL, subject=Unproven(Reason.IDENTITY_INVALID))
+        unproven = replace(CALL, subject=UnprovenParty(Reason.IDENTITY_INVALID))
         assert explained(governed(export()), unproven) == Explanation(refused=Reason.IDENTITY_INVALID)
         dead = Circumstances(now=NOW, freshness=Freshness.DEAD)
         assert explained(governed(export()), around=dead) == Explanation(refused=Reason.STORE_STALE)
@@ -165,7 +165,7 @@ class TestAnExplanation:
         conditions = [{"name": "c", "expression": "context.args.iban == context.secret && subject.claims.x == 'y'"}]
         call = replace(
             with_context(args={"iban": "DE00 SECRET"}, secret="hush", intent="mine"),
-            subject=Subject("serviceAccount", AGENT, "uid", {"x": "claimed"}, {"team": "hidden"}),
+            subject=Party("serviceAccount", AGENT, "uid", {"x": "claimed"}, {"team": "hidden"}),
             resource=Resource("customer", "42", {"env": "quiet"}),
         )
         entry = {"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}
@@ -175,8 +175,8 @@ class TestAnExplanation:
 
 
 class TestACallOnSomebodysBehalf:
-    PERSON: Final = Subject("user", "carol", "corp#carol", issuer="corp")
-    ACTOR: Final = Subject("serviceAccount", AGENT, "agent-uid")
+    PERSON: Final = Party("user", "carol", "corp#carol", issuer="corp")
+    ACTOR: Final = Party("serviceAccount", AGENT, "agent-uid")
 
     def on(self, *rules: Object, ceiling: Object, entitled: bool = False) -> Snapshot:
         delegation = {"maxDepth": 1, "principals": ["carol"], "ceiling": [ceiling], "principalMustBeEntitled": entitled}

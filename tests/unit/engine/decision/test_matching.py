@@ -5,16 +5,16 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Resource, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.decision import match
 from support.objects import Object, rule, subject
 from unit.engine.cases import CALL, carrier, snapshot, stored
 
-OTHER: Final = Subject("serviceAccount", "system:serviceaccount:agents:other", "other-uid")
+OTHER: Final = Party("serviceAccount", "system:serviceaccount:agents:other", "other-uid")
 
 
 def names(call: Call, *policies: Object) -> list[str]:
-    assert isinstance(call.subject, Subject)
+    assert isinstance(call.subject, Party)
     endpoint = snapshot(carrier(), *policies).endpoints["crm", "crm-api"]
     return sorted(rule.name for rule, _ in match.candidates(endpoint, call, call.subject))
 

@@ -5,18 +5,18 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Action, Call, Resource, Subject
-from bailiwick_engine.decision.search import MAX_CANDIDATES, Kind, Prospect, candidates, tried
+from bailiwick_engine.call import Action, Call, Party, Resource
+from bailiwick_engine.decision.search import MAX_CANDIDATES, Prospect, SearchKind, candidates, tried
 from bailiwick_engine.policy.snapshot import Snapshot
 from support.objects import AGENT, ENDPOINT, Object, gated_rule, rule, settings
 from unit.engine.cases import AROUND, CALL, NAMESPACE, NOW, at, carrier, governed, snapshot, stored
 
-ANYBODY: Final = Subject("serviceAccount", "", "", hypothetical=True)
-SOMEONE: Final = Subject("user", "", "", hypothetical=True)
+ANYBODY: Final = Party("serviceAccount", "", "", hypothetical=True)
+SOMEONE: Final = Party("user", "", "", hypothetical=True)
 ROBOT: Final = {"podSelector": {"matchLabels": {"app": "x"}}}
 
 
-def found(on: Snapshot, kind: Kind, call: Call) -> tuple[list[str], bool]:
+def found(on: Snapshot, kind: SearchKind, call: Call) -> tuple[list[str], bool]:
     endpoint = on.endpoints[NAMESPACE, ENDPOINT]
     listed = candidates(endpoint, kind, call, NOW)
     outcomes = [tried(on, endpoint, kind, call, name, AROUND) for name in listed.names]
@@ -71,21 +71,21 @@ class TestResources:
     @pytest.mark.parametrize("name", RESOURCES)
     def test_are_those_that_policies_name(self, name: str) -> None:
         rules, hits, incomplete = RESOURCES[name]
-        assert found(governed(*rules), Kind.RESOURCE, EXPORT) == (hits, incomplete)
+        assert found(governed(*rules), SearchKind.RESOURCE, EXPORT) == (hits, incomplete)
 
     def test_of_a_subject_whom_no_rule_names_are_none(self) -> None:
-        other = replace(EXPORT, subject=Subject("serviceAccount", "other", "uid"))
-        assert found(governed(allow(resources=ids("*", "1"))), Kind.RESOURCE, other) == ([], False)
+        other = replace(EXPORT, subject=Party("serviceAccount", "other", "uid"))
+        assert found(governed(allow(resources=ids("*", "1"))), SearchKind.RESOURCE, other) == ([], False)
 
     def test_of_an_audit_policy_are_none(self) -> None:
         on = snapshot(carrier(), stored("audit", allow(resources=ids("1", "*")), mode="Audit"))
-        assert found(on, Kind.RESOURCE, EXPORT) == ([], False)
+        assert found(on, SearchKind.RESOURCE, EXPORT) == ([], False)
 
     def test_are_so_many_at_most(self) -> None:
         names = [f"{number:04}" for number in range(MAX_CANDIDATES + 1)]
         rules = [allow(f"r{start}", resources=ids(*names[start : start + 64])) for start in range(0, len(names), 64)]
         policies = [stored(f"p{index}", *rules[index : index + 16]) for index in range(0, len(rules), 16)]
-        hits, incomplete = found(snapshot(carrier(), *policies), Kind.RESOURCE, EXPORT)
+        hits, incomplete = found(snapshot(carrier(), *policies), SearchKind.RESOURCE, EXPORT)
         assert (hits, incomplete) == (names[:MAX_CANDIDATES], True)
 
 
@@ -95,11 +95,11 @@ class TestActions:
         [(["read", "list"], ["list", "read"], False), (["read", "x.*"], ["read"], True), (["*"], [], True)],
     )
     def test_are_those_that_policies_name(self, actions: list[str], hits: list[str], incomplete: bool) -> None:
-        assert found(governed(rule(actions=actions)), Kind.ACTION, CALL) == (hits, incomplete)
+        assert found(governed(rule(actions=actions)), SearchKind.ACTION, CALL) == (hits, incomplete)
 
     def test_of_another_resource_are_none(self) -> None:
         on = governed(rule(actions=["read", "*"], resources=ids("1")))
-        assert found(on, Kind.ACTION, replace(CALL, resource=Resource("customer", "2"))) == ([], False)
+        assert found(on, SearchKind.ACTION, replace(CALL, resource=Resource("customer", "2"))) == ([], False)
 
 
 def identified(*rules: Object, subjects: list[Object], **identity: Any) -> Snapshot:  # noqa: ANN401 - of `identity`
@@ -124,8 +124,8 @@ def group(name: str) -> Object:
 
 
 class TestSubjects:
-    def search(self, on: Snapshot, blank: Subject = ANYBODY) -> tuple[list[str], bool]:
-        return found(on, Kind.SUBJECT, replace(EXPORT, subject=blank))
+    def search(self, on: Snapshot, blank: Party = ANYBODY) -> tuple[list[str], bool]:
+        return found(on, SearchKind.SUBJECT, replace(EXPORT, subject=blank))
 
     def test_are_the_service_accounts_that_policies_name(self) -> None:
         on = identified(allow(subjects=["a", "b"]), subjects=[account("b"), account("a"), account("c")])

@@ -13,9 +13,9 @@ from bailiwick_api.access import Access
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, Installation
 from bailiwick_api.rbac import accounts
 from bailiwick_operator.certificates import authorities, issuer
-from bailiwick_operator.certificates.issuer import Issuing, UnreadableError
-from bailiwick_operator.certificates.keeper import External, Keeper, SelfManaged
-from bailiwick_operator.kube import Answer, Kube, Method, UnreachableError
+from bailiwick_operator.certificates.issuer import CertificateIssuer, UnreadableError
+from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
+from bailiwick_operator.kube import Kube, KubeResponse, Method, UnreachableError
 from bailiwick_operator.reconcile.certificates import Terms
 from support.objects import Object
 
@@ -43,7 +43,7 @@ class FakeApi(Kube):
         self.revision = 0
         self.writes: list[str] = []
         self.before_write: Callable[[str], None] = lambda _path: None
-        self.refuses: Mapping[tuple[str, str], Answer | Exception] = {}
+        self.refuses: Mapping[tuple[str, str], KubeResponse | Exception] = {}
         for shipped in accounts(Installation()):
             if shipped["metadata"]["name"] in {CA_SECRET, SERVING_SECRET}:
                 self.store(f"{HOME}/secrets/{shipped['metadata']['name']}", shipped)
@@ -63,7 +63,7 @@ class FakeApi(Kube):
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> KubeResponse:
         refused = self.refuses.get((method, path))
         if isinstance(refused, Exception):
             raise refused
@@ -71,16 +71,20 @@ class FakeApi(Kube):
             return refused
         if method == "GET":
             found = self.stored.get(path)
-            return Answer(HTTPStatus.NOT_FOUND, {}) if found is None else Answer(HTTPStatus.OK, copy.deepcopy(found))
+            return (
+                KubeResponse(HTTPStatus.NOT_FOUND, {})
+                if found is None
+                else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+            )
         assert isinstance(body, dict)
         path = f"{path}/{body['metadata']['name']}" if method == "POST" else path
         self.before_write(path)
         present = self.stored.get(path, {}).get("metadata", {}).get("resourceVersion")
         if body["metadata"].get("resourceVersion") != present:
-            return Answer(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+            return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
         self.writes.append(path)
         self.store(path, body)
-        return Answer(HTTPStatus.OK, copy.deepcopy(self.stored[path]))
+        return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.stored[path]))
 
 
 @pytest.fixture
@@ -155,7 +159,7 @@ async def test_whoever_dies_at_a_write_leaves_what_the_next_one_goes_on_from(at:
     assert known in ([], [held.id])
 
 
-FORBIDDEN: Final = Answer(HTTPStatus.FORBIDDEN, {"message": "it is forbidden"})
+FORBIDDEN: Final = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "it is forbidden"})
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ async def test_a_defect_of_ours_is_told_without_its_words_and_ends_nothing(
 async def test_an_error_in_the_place_of_a_secret_replaces_nothing(api: FakeApi) -> None:
     await settle(keeper(api))
     before = copy.deepcopy(api.stored)
-    api.refuses = {("GET", CA): Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
+    api.refuses = {("GET", CA): KubeResponse(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
     await settle(keeper(api))
     assert api.stored == before
 
@@ -235,7 +239,7 @@ async def test_who_is_undone_over_and_over_does_not_fight_without_rest(api: Fake
 
 async def test_another_authority_that_was_put_beside_ours_is_not_published(api: FakeApi) -> None:
     await settle(keeper(api))
-    foreign = Issuing("somebody", TERMS).authority(datetime.now(UTC))
+    foreign = CertificateIssuer("somebody", TERMS).authority(datetime.now(UTC))
     ours = api.stored[CONFIG_MAP]["data"]["ca.crt"]
     api.store(CONFIG_MAP, {**api.stored[CONFIG_MAP], "data": {"ca.crt": ours + foreign.certificate}})
     serving = api.stored[SERVING]
@@ -265,7 +269,7 @@ async def test_what_somebody_else_issues_is_never_written(api: FakeApi) -> None:
     before = copy.deepcopy(api.stored)
     del api.stored[CONFIG_MAP]
     api.writes.clear()
-    keeping = External(api, Installation(), interval=10)
+    keeping = ExternalCertificate(api, Installation(), interval=10)
     await settle(keeping)
     assert (api.writes, keeping.problem) == ([CONFIG_MAP], None)
     assert {path: api.stored[path] for path in (CA, SERVING)} == {path: before[path] for path in (CA, SERVING)}

@@ -12,24 +12,24 @@ import structlog
 from bailiwick_api.access import Access
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.times import stamp
-from bailiwick_api.voidgrants import NONE, Named, VoidGrants
+from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
 from bailiwick_operator.grants import lookup as resolving
-from bailiwick_operator.grants.controller import Granting
+from bailiwick_operator.grants.controller import GrantController
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.kube import Answer, Kube, Method
+from bailiwick_operator.kube import Kube, KubeResponse, Method
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Inventory, Key, Tick, Ticks
 from bailiwick_operator.loop.status import Writer
-from bailiwick_operator.loop.workqueue import RetryError, Work
-from bailiwick_operator.reconcile.retention import Keeping
+from bailiwick_operator.loop.workqueue import RetryError, WorkItem
+from bailiwick_operator.reconcile.retention import RetentionPeriods
 from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy
 from unit.operator.cases import INSTALLATION, RESOLVED, active, by_hand, condition, grant, right_clock, stored
 
 ACCOUNT: Final = "/api/v1/namespaces/agents/serviceaccounts/crm-agent"
 GRANT: Final = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants/agr-wanted"
 SCOPED: Final = gated_rule(approval={"binding": "Scope", "steps": [{"name": "owner", "kind": "Human"}]})
-WORK: Final = Work("ApprovalGrant", "crm", "agr-wanted")
+WORK: Final = WorkItem("ApprovalGrant", "crm", "agr-wanted")
 
 
 class Api(Kube):
@@ -37,8 +37,8 @@ class Api(Kube):
 
     def __init__(self) -> None:
         super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
-        self.answers: dict[tuple[str, str], Answer] = {
-            ("GET", ACCOUNT): Answer(200, {"metadata": {"uid": "agent-uid"}})
+        self.answers: dict[tuple[str, str], KubeResponse] = {
+            ("GET", ACCOUNT): KubeResponse(200, {"metadata": {"uid": "agent-uid"}})
         }
         self.asked: list[tuple[str, str, Any]] = []
 
@@ -49,12 +49,12 @@ class Api(Kube):
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> KubeResponse:
         self.asked.append((method, path, body))
         if path.endswith("/status"):
             assert isinstance(body, dict)
-            return Answer(HTTPStatus.OK, self.taken(body))
-        return self.answers.get((method, path), Answer(HTTPStatus.NOT_FOUND, {}))
+            return KubeResponse(HTTPStatus.OK, self.taken(body))
+        return self.answers.get((method, path), KubeResponse(HTTPStatus.NOT_FOUND, {}))
 
     def taken(self, body: Object) -> Object:
         version = str(int(body["metadata"]["resourceVersion"]) + 1)
@@ -82,20 +82,20 @@ class Proven:
 class Leader:
     """Everything that looks at grants, without the loops."""
 
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: RetentionPeriods) -> None:
         self.api = Api()
         ticks = Ticks()
         self.policies = Inventory(ticks, lambda _body: None)
         self.grants = Inventory(ticks, lambda _body: None)
         self.api.stored = lambda: [seen.body for seen in self.grants.all()]
-        self.again: list[Work] = []
-        self.due: list[Work] = []
-        self.expiries: Expiries[Work] = Expiries(self.due.append)
-        self.resolver: Resolver[Work] = Resolver(self.api, self.policies)
+        self.again: list[WorkItem] = []
+        self.due: list[WorkItem] = []
+        self.expiries: Expiries[WorkItem] = Expiries(self.due.append)
+        self.resolver: Resolver[WorkItem] = Resolver(self.api, self.policies)
         writer = Writer(self.api, Events(self.api, "me"))
         self.shift = 0.0
         self.clock = right_clock(lambda: time.time() + self.shift)
-        self.granting = Granting(
+        self.granting = GrantController(
             INSTALLATION,
             self.grants,
             self.resolver,
@@ -126,7 +126,7 @@ class Leader:
 
 @pytest.fixture
 async def leader(request: pytest.FixtureRequest) -> AsyncIterator[Leader]:
-    made = Leader(getattr(request, "param", Keeping()))
+    made = Leader(getattr(request, "param", RetentionPeriods()))
     yield made
     await made.api.close()
 
@@ -172,7 +172,7 @@ class TestResolving:
 
     async def test_of_an_account_that_cannot_be_read_says_so_and_waits(self, leader: Leader) -> None:
         leader.add_policy()
-        leader.api.answers["GET", ACCOUNT] = Answer(HTTPStatus.FORBIDDEN, {"message": "no"})
+        leader.api.answers["GET", ACCOUNT] = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "no"})
         status = await leader.look(pending())
         assert "crm-agent cannot be read: no" in condition(status, "Ready")["message"]
         assert leader.resolver.waiting(("crm", ENDPOINT)) == (WORK,)
@@ -260,7 +260,7 @@ class TestProof:
     @pytest.mark.invariant(27)
     @pytest.mark.parametrize(
         "void",
-        [VoidGrants({"0b1a": Named("crm", "agr-wanted")}), VoidGrants({}, frozenset({"crm"}))],
+        [VoidGrants({"0b1a": VoidGrant("crm", "agr-wanted")}), VoidGrants({}, frozenset({"crm"}))],
         ids=["alone", "with its namespace"],
     )
     async def test_helps_no_grant_that_is_void_by_name(self, leader: Leader, void: VoidGrants) -> None:
@@ -279,7 +279,7 @@ class TestProof:
 
 class TestRetention:
     async def test_deletes_the_very_version_that_was_judged(self, leader: Leader) -> None:
-        leader.api.answers["DELETE", GRANT] = Answer(200, {})
+        leader.api.answers["DELETE", GRANT] = KubeResponse(200, {})
         with structlog.testing.capture_logs() as log:
             await leader.look(ended(86401))
         ((method, path, body),) = leader.api.asked
@@ -297,7 +297,7 @@ class TestRetention:
         assert leader.due == [WORK]
 
     async def test_looks_again_at_one_that_moved_on(self, leader: Leader) -> None:
-        leader.api.answers["DELETE", GRANT] = Answer(HTTPStatus.CONFLICT, {})
+        leader.api.answers["DELETE", GRANT] = KubeResponse(HTTPStatus.CONFLICT, {})
         await leader.look(ended(86401))
         assert leader.grants.get(Key("crm", "agr-wanted")) is not None
         leader.expiries.call_due(datetime.now(UTC) + timedelta(seconds=6))
@@ -310,16 +310,16 @@ class TestRetention:
         assert leader.grants.get(Key("crm", "agr-wanted")) is None
 
     async def test_that_is_refused_comes_again(self, leader: Leader) -> None:
-        leader.api.answers["DELETE", GRANT] = Answer(HTTPStatus.FORBIDDEN, {"message": "not yet"})
+        leader.api.answers["DELETE", GRANT] = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "not yet"})
         with pytest.raises(RetryError, match="was not deleted: not yet"):
             await leader.look(ended(86401))
 
-    @pytest.mark.parametrize("leader", [Keeping(timedelta(days=1), 1)], indirect=True)
+    @pytest.mark.parametrize("leader", [RetentionPeriods(timedelta(days=1), 1)], indirect=True)
     async def test_brings_back_those_that_a_newer_one_pushes_out(self, leader: Leader) -> None:
         await leader.look(ended(7200))
         newer = changed(changed(ended(60), "metadata.name", "agr-newer"), "metadata.uid", "newer")
         leader.grants.record(newer)
-        await leader.granting.look(Work("ApprovalGrant", "crm", "agr-newer"), lambda *_: ())
+        await leader.granting.look(WorkItem("ApprovalGrant", "crm", "agr-newer"), lambda *_: ())
         leader.expiries.call_due(datetime.now(UTC))
         assert leader.due == [WORK]
 
@@ -332,7 +332,7 @@ class TestRetention:
         body = changed(ended(86401), "metadata.name", CANARY_GRANT)
         body = changed(body, "metadata.namespace", INSTALLATION.namespace)
         leader.grants.record(body)
-        await leader.granting.look(Work("ApprovalGrant", INSTALLATION.namespace, CANARY_GRANT), lambda *_: ())
+        await leader.granting.look(WorkItem("ApprovalGrant", INSTALLATION.namespace, CANARY_GRANT), lambda *_: ())
         assert leader.api.asked == []
 
     async def test_forgets_what_is_gone(self, leader: Leader) -> None:
@@ -379,7 +379,7 @@ class TestTheClock:
     @pytest.mark.invariant(12, 22)
     @pytest.mark.parametrize("seconds", [-600.0, 172_800.0])
     async def test_that_is_off_deletes_nothing(self, leader: Leader, seconds: float) -> None:
-        leader.api.answers["DELETE", GRANT] = Answer(200, {})
+        leader.api.answers["DELETE", GRANT] = KubeResponse(200, {})
         leader.shift = seconds
         await leader.look(ended(60 if seconds > 0 else 86_401))
         assert leader.api.asked == []

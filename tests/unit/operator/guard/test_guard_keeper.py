@@ -10,7 +10,7 @@ from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.kube import UnreachableError
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.guard import Record, read_record
-from bailiwick_operator.reconcile.transitions import Told
+from bailiwick_operator.reconcile.transitions import EventDraft
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, active, grant, right_clock
 from unit.operator.fakeapi import Crash, FakeApi
@@ -302,7 +302,7 @@ class TestACanaryThatSomebodyWroteTo:
 class TestWhoBreaksTheGlass:
     async def test_ab_50_is_told_of_once_and_counted_and_that_it_is_whole_again(self) -> None:
         api = await proven_api()
-        going_on, told = keeper(api), list[Told]()
+        going_on, told = keeper(api), list[EventDraft]()
         going_on.tell = told.append
         await going_on.round()
         assert (going_on.falls, told) == (0, [])
@@ -323,7 +323,7 @@ class TestWhoBreaksTheGlass:
 
     async def test_ab_50_and_mends_it_before_anybody_looks_is_told_of_all_the_same(self) -> None:
         api = await proven_api()
-        going_on, told = keeper(api), list[Told]()
+        going_on, told = keeper(api), list[EventDraft]()
         going_on.tell = told.append
         await going_on.round()
         api.touch_guard()
@@ -333,7 +333,7 @@ class TestWhoBreaksTheGlass:
 
     async def test_is_not_the_api_server_that_is_away(self) -> None:
         api = await proven_api()
-        going_on, told = keeper(api), list[Told]()
+        going_on, told = keeper(api), list[EventDraft]()
         going_on.tell = told.append
         await going_on.round()
 

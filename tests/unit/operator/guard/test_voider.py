@@ -7,9 +7,9 @@ import pytest
 import structlog
 from hypothesis import given, strategies as st
 
-from bailiwick_api.voidgrants import PER_NAMESPACE, Named, VoidGrants
+from bailiwick_api.voidgrants import PER_NAMESPACE, VoidGrant, VoidGrants
 from bailiwick_operator.guard.keeper import GuardKeeper
-from bailiwick_operator.kube import Answer, UnreachableError
+from bailiwick_operator.kube import KubeResponse, UnreachableError
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import is_over, must_void, voided
@@ -21,11 +21,11 @@ from unit.operator.guard.test_guard_keeper import named, phase_of, proven_api, r
 
 pytestmark = [pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.invariant(27)]
 
-REFUSALS: Final[dict[str, Answer | Exception]] = {
-    "too large": Answer(500, {"message": "etcdserver: request is too large"}),
-    "a body that nobody reads": Answer(400, {"message": "error converting YAML to JSON"}),
-    "a policy of somebody else": Answer(403, {"message": "no"}),
-    "no longer valid": Answer(422, {"message": "Invalid value"}),
+REFUSALS: Final[dict[str, KubeResponse | Exception]] = {
+    "too large": KubeResponse(500, {"message": "etcdserver: request is too large"}),
+    "a body that nobody reads": KubeResponse(400, {"message": "error converting YAML to JSON"}),
+    "a policy of somebody else": KubeResponse(403, {"message": "no"}),
+    "no longer valid": KubeResponse(422, {"message": "Invalid value"}),
     "no answer": UnreachableError("no answer within 1 s"),
 }
 
@@ -51,14 +51,14 @@ def uid(api: FakeApi, name: str) -> str:
 
 class TestAGrantThatCannotBeWritten:
     @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-    async def test_is_void_by_name_and_the_others_are_by_their_status(self, refusal: Answer | Exception) -> None:
+    async def test_is_void_by_name_and_the_others_are_by_their_status(self, refusal: KubeResponse | Exception) -> None:
         api = await touched("first", "stuck", "last")
         api.unwritable["stuck"] = refusal
         going_on = keeper(api)
         seen = going_on._ticks()
         await going_on.round()
         assert (phase_of(api, "first"), phase_of(api, "last")) == ("Lapsed", "Lapsed")
-        assert record_of(api).void == VoidGrants({uid(api, "stuck"): Named("crm", "stuck")})
+        assert record_of(api).void == VoidGrants({uid(api, "stuck"): VoidGrant("crm", "stuck")})
         assert going_on.void == record_of(api).void
         assert (going_on.problem, going_on.made_void) == (None, 3)
         assert await going_on.round()
@@ -119,7 +119,7 @@ class TestAGrantThatCannotBeWritten:
         for name in names[1:]:
             del api.grants["crm", name]
         await going_on.round()
-        assert record_of(api).void == VoidGrants({uid(api, names[0]): Named("crm", names[0])})
+        assert record_of(api).void == VoidGrants({uid(api, names[0]): VoidGrant("crm", names[0])})
 
     async def test_is_tried_again_in_turn(self) -> None:
         names = [f"stuck-{number:03}" for number in range(40)]
@@ -155,7 +155,7 @@ class TestAGrantThatMovesAllTheTime:
         await going_on.round()
         assert going_on.problem is None
         assert (phase_of(api, "first"), phase_of(api, "last")) == ("Lapsed", "Lapsed")
-        assert record_of(api).void == VoidGrants({uid(api, "moving"): Named("crm", "moving")})
+        assert record_of(api).void == VoidGrants({uid(api, "moving"): VoidGrant("crm", "moving")})
         api.before_write = lambda _what: None
         await going_on.round()
         assert (phase_of(api, "moving"), len(record_of(api).void)) == ("Lapsed", 0)

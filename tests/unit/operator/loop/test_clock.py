@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_operator.loop.clock import Clock
-from bailiwick_operator.reconcile.transitions import Told
+from bailiwick_operator.reconcile.transitions import EventDraft
 
 START: Final = 1_900_000_000.0
 STEADY: Final = 3.0
@@ -20,7 +20,7 @@ class World:
 
     ours: float = 0.0
     passed: float = 1000.0
-    told: list[Told] = field(default_factory=list)
+    told: list[EventDraft] = field(default_factory=list)
     agreed: int = 0
 
     def __post_init__(self) -> None:

@@ -10,11 +10,11 @@ import structlog
 
 from bailiwick_api.access import Access
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_operator.kube import Answer, Kube, Method, UnreachableError
+from bailiwick_operator.kube import Kube, KubeResponse, Method, UnreachableError
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.reconcile import guard
-from bailiwick_operator.reconcile.conditions import Condition, Status, entries
-from bailiwick_operator.reconcile.transitions import Told, of_grant, of_policy
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
+from bailiwick_operator.reconcile.transitions import EventDraft, of_grant, of_policy
 from support.objects import Object
 from unit.operator.cases import NOW, active, applied, grant, reconciled
 
@@ -23,7 +23,7 @@ WARNINGS: Final = {"Denied", "Revoked"}
 
 
 def status_in(phase: str, reason: str = "Because", message: str = "in words") -> Status:
-    conditions = entries([Condition("Ready", "False", reason, message)], {}, 1, NOW)
+    conditions = entries([DesiredCondition("Ready", "False", reason, message)], {}, 1, NOW)
     return {"phase": phase, "conditions": conditions}
 
 
@@ -62,9 +62,9 @@ class TestAGrant:
 
 def policy_status(accepted: str, ready: str, programmed: str = "Served", *, good: bool = True) -> Status:
     conditions = [
-        Condition("Accepted", "True" if good else "False", accepted, f"a: {accepted}"),
-        Condition("Programmed", "True", programmed, "p"),
-        Condition("Ready", "True" if good else "False", ready, f"r: {ready}"),
+        DesiredCondition("Accepted", "True" if good else "False", accepted, f"a: {accepted}"),
+        DesiredCondition("Programmed", "True", programmed, "p"),
+        DesiredCondition("Ready", "True" if good else "False", ready, f"r: {ready}"),
     ]
     return {"conditions": entries(conditions, {}, 1, NOW)}
 
@@ -99,7 +99,7 @@ class Api(Kube):
     def __init__(self) -> None:
         super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
         self.events: list[Object] = []
-        self.answer = Answer(HTTPStatus.CREATED, {})
+        self.answer = KubeResponse(HTTPStatus.CREATED, {})
         self.reachable = True
 
     async def _request(
@@ -109,7 +109,7 @@ class Api(Kube):
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> KubeResponse:
         assert (method, path) == ("POST", "/apis/events.k8s.io/v1/namespaces/crm/events")
         assert isinstance(body, dict)
         if not self.reachable:
@@ -130,7 +130,7 @@ class Told100:
         of = grant("dave")
         of["metadata"] = {**of["metadata"], "namespace": namespace}
         for _ in range(times):
-            self.events.tell("ApprovalGrant", of, [Told("Normal", "Approve", "Approved", "yes")])
+            self.events.tell("ApprovalGrant", of, [EventDraft("Normal", "Approve", "Approved", "yes")])
 
     async def written(self) -> int:
         task = asyncio.create_task(self.events.run())
@@ -201,7 +201,7 @@ class TestWriting:
     @pytest.mark.parametrize("reachable", [True, False], ids=["refused", "unreachable"])
     async def test_a_failure_is_logged_and_not_tried_again(self, reachable: bool) -> None:
         told = Told100()
-        told.api.answer, told.api.reachable = Answer(HTTPStatus.FORBIDDEN, {"message": "no"}), reachable
+        told.api.answer, told.api.reachable = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "no"}), reachable
         told.tell(2)
         with structlog.testing.capture_logs() as log:
             assert await told.written() == (2 if reachable else 0)

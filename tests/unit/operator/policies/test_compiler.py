@@ -10,11 +10,11 @@ import pytest
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Excess, Limit
 from bailiwick_engine.compile import acceptance
-from bailiwick_engine.compile.acceptance import Judged, judge_steps
+from bailiwick_engine.compile.acceptance import CompilationSummary, judge_steps
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.steps import Steps
 from bailiwick_operator.loop.inventory import Inventory, Ticks, key_of
-from bailiwick_operator.policies.compiler import Judging
+from bailiwick_operator.policies.compiler import PolicyCompiler
 from support.admission.reviews import large
 from support.objects import Object, policy, rule
 
@@ -27,7 +27,7 @@ class Operator:
 
     def __init__(self, budget: Budget) -> None:
         self.policies = Inventory(Ticks(), self._changed)
-        self.judging = Judging(budget, lambda: self.policies, self._judged)
+        self.judging = PolicyCompiler(budget, lambda: self.policies, self._judged)
         self.told: list[str] = []
         self._heard = asyncio.Event()
         self._version = 0
@@ -53,7 +53,7 @@ class Operator:
         self.policies.record(body)
         return body
 
-    async def of(self, body: Object) -> tuple[Judged, Excess | None]:
+    async def of(self, body: Object) -> tuple[CompilationSummary, Excess | None]:
         """Wait until it is judged."""
         async with asyncio.timeout(30):
             while (found := self.judging.of(body)) is None:
@@ -178,7 +178,7 @@ async def test_the_first_list_is_claimed_whole_before_any_of_it_is_judged() -> N
 
 
 async def test_a_policy_of_which_nobody_thought_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(ref: PolicyRef, spec: object) -> Steps[Judged]:
+    def failing(ref: PolicyRef, spec: object) -> Steps[CompilationSummary]:
         if ref.name == "bad":
             raise RecursionError
         return judge_steps(ref, spec)

@@ -8,9 +8,9 @@ import pytest
 
 from bailiwick_operator.kube import RefusedError, UnreachableError
 from bailiwick_operator.programmed import poller
-from bailiwick_operator.programmed.poller import Programming
+from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.programmed.replicas import Replica
-from bailiwick_operator.reconcile.programmed import Generation, Reply, Serving
+from bailiwick_operator.reconcile.programmed import Generation, Reply, ServedGeneration
 
 
 class Bench:
@@ -23,7 +23,7 @@ class Bench:
         self.rounds: list[list[Generation]] = []
         self.requests = 0
         self.told: list[str] = []
-        self.programming: Programming[str] = Programming(self, self, self.told.append)  # type: ignore[arg-type]  # it asks
+        self.programming: ProgrammedPoller[str] = ProgrammedPoller(self, self, self.told.append)  # type: ignore[arg-type]  # it asks
 
     async def find(self) -> tuple[Replica, ...]:
         if self.failure is not None:
@@ -64,7 +64,12 @@ async def test_whoever_waits_is_told_only_when_something_is_other_than_it_was() 
     for change in changes:
         change()
         seen.append((await bench.programming.look(), bench.programming.serving("a", 4)))
-    assert seen == [(True, Serving(2, 0)), (False, Serving(2, 0)), (True, Serving(2, 1)), (True, Serving(2, 2))]
+    assert seen == [
+        (True, ServedGeneration(2, 0)),
+        (False, ServedGeneration(2, 0)),
+        (True, ServedGeneration(2, 1)),
+        (True, ServedGeneration(2, 2)),
+    ]
     assert bench.told == ["of a"] * 3
 
 
@@ -76,7 +81,7 @@ async def test_what_is_served_everywhere_is_not_asked_about_again_and_stays_know
     bench.serves["x"].clear()
     bench.programming.want("a", 1, "of a")
     await bench.programming.look()
-    assert (bench.programming.serving("a", 1), bench.rounds[-1]) == (Serving(1, 1), [])
+    assert (bench.programming.serving("a", 1), bench.rounds[-1]) == (ServedGeneration(1, 1), [])
     bench.programming.forget("a")
     assert bench.programming.serving("a", 1) is None
 
@@ -91,7 +96,7 @@ async def test_an_edit_is_asked_about_anew_and_an_answer_about_what_it_was_does_
     await looking
     assert (bench.programming.serving("a", 2), bench.programming.serving("a", 1), bench.told) == (None, None, [])
     await bench.programming.look()
-    assert (bench.programming.serving("a", 2), bench.rounds[-1]) == (Serving(1, 0), [("a", 2)])
+    assert (bench.programming.serving("a", 2), bench.rounds[-1]) == (ServedGeneration(1, 0), [("a", 2)])
 
 
 async def test_what_is_gone_while_it_is_asked_about_is_told_to_nobody() -> None:
@@ -107,7 +112,7 @@ async def test_what_is_gone_while_it_is_asked_about_is_told_to_nobody() -> None:
 async def test_where_nobody_is_there_a_new_policy_need_not_wait_to_be_told_so() -> None:
     bench = Bench()
     await bench.programming.look()
-    assert bench.programming.serving("new", 1) == Serving(0, 0)
+    assert bench.programming.serving("new", 1) == ServedGeneration(0, 0)
 
 
 async def test_where_they_cannot_be_listed_it_is_said_why() -> None:
@@ -115,7 +120,7 @@ async def test_where_they_cannot_be_listed_it_is_said_why() -> None:
     bench.programming.want("a", 1, "of a")
     bench.failure = RefusedError("endpointslices is forbidden")
     await bench.programming.look()
-    assert bench.programming.serving("a", 1) == Serving(0, 0, ("(endpointslices is forbidden)",))
+    assert bench.programming.serving("a", 1) == ServedGeneration(0, 0, ("(endpointslices is forbidden)",))
 
 
 async def test_an_api_server_that_is_away_changes_nothing() -> None:
@@ -124,7 +129,7 @@ async def test_an_api_server_that_is_away_changes_nothing() -> None:
     await bench.programming.look()
     bench.failure = UnreachableError("away")
     assert not await bench.programming.look()
-    assert bench.programming.serving("a", 1) == Serving(1, 0)
+    assert bench.programming.serving("a", 1) == ServedGeneration(1, 0)
 
 
 async def test_more_than_a_process_takes_are_asked_about_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_operator.programmed.replicas import Asker, Named, Replica, in_slices
+from bailiwick_operator.programmed.replicas import ListedReplicas, Replica, ReplicaClient, in_slices
 from bailiwick_operator.reconcile.programmed import Reply
 from localcluster.ports import free_ports
 from support.objects import Object
@@ -70,19 +70,19 @@ def test_a_slice_without_anybody_to_ask_is_none(one: Object) -> None:
 
 
 async def test_processes_named_by_hand_are_asked_where_they_were_named() -> None:
-    assert await Named(("http://127.0.0.1:9000/",)).find() == (
+    assert await ListedReplicas(("http://127.0.0.1:9000/",)).find() == (
         Replica("http://127.0.0.1:9000/", "http://127.0.0.1:9000", vouched=False),
     )
 
 
 @pytest.fixture
-async def asker() -> AsyncIterator[Asker]:
-    asker = Asker(0.5)
+async def asker() -> AsyncIterator[ReplicaClient]:
+    asker = ReplicaClient(0.5)
     yield asker
     await asker.close()
 
 
-async def replied(asker: Asker, talk: Talk) -> Reply:
+async def replied(asker: ReplicaClient, talk: Talk) -> Reply:
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
@@ -105,14 +105,14 @@ def answering(body: bytes, status: str = "200 OK", headers: str = "") -> tuple[T
     return talk, seen
 
 
-async def test_one_request_asks_about_everything_and_the_answer_is_told(asker: Asker) -> None:
+async def test_one_request_asks_about_everything_and_the_answer_is_told(asker: ReplicaClient) -> None:
     talk, seen = answering(b'{"ready": true, "served": [["a", 1]]}')
     assert await replied(asker, talk) == Reply("it", ready=True, served=frozenset({("a", 1)}))
     assert seen[0].startswith(b"POST /served HTTP/1.1\r\n")
     assert json.loads(seen[1]) == [["a", 1], ["b", 2]]
 
 
-async def test_what_was_not_asked_about_does_not_count(asker: Asker) -> None:
+async def test_what_was_not_asked_about_does_not_count(asker: ReplicaClient) -> None:
     talk, _ = answering(b'{"ready": false, "served": [["a", 2], ["x", 1], ["b", 2]]}')
     assert await replied(asker, talk) == Reply("it", ready=False, served=frozenset({("b", 2)}))
 
@@ -133,13 +133,13 @@ ANSWERS: Final[dict[str, tuple[bytes, str, str]]] = {
 
 
 @pytest.mark.parametrize("case", ANSWERS)
-async def test_any_other_answer_counts_as_one_that_serves_nothing(asker: Asker, case: str) -> None:
+async def test_any_other_answer_counts_as_one_that_serves_nothing(asker: ReplicaClient, case: str) -> None:
     talk, _ = answering(*ANSWERS[case])
     reply = await replied(asker, talk)
     assert (reply.ready, reply.served, bool(reply.silent)) == (True, frozenset(), True)
 
 
-async def test_one_that_says_nothing_is_waited_for_no_longer_than_so_long(asker: Asker) -> None:
+async def test_one_that_says_nothing_is_waited_for_no_longer_than_so_long(asker: ReplicaClient) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -147,7 +147,7 @@ async def test_one_that_says_nothing_is_waited_for_no_longer_than_so_long(asker:
     assert await replied(asker, talk) == Reply("it", ready=True, silent="within 0.5 s")
 
 
-async def test_one_that_hangs_up_serves_nothing(asker: Asker) -> None:
+async def test_one_that_hangs_up_serves_nothing(asker: ReplicaClient) -> None:
     async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -156,12 +156,14 @@ async def test_one_that_hangs_up_serves_nothing(asker: Asker) -> None:
 
 
 @pytest.mark.parametrize("vouched", [True, False])
-async def test_where_nothing_listens_there_is_no_process_unless_somebody_says_so(asker: Asker, vouched: bool) -> None:
+async def test_where_nothing_listens_there_is_no_process_unless_somebody_says_so(
+    asker: ReplicaClient, vouched: bool
+) -> None:
     (port,) = free_ports(1)
     reply: Any = await asker.ask(Replica("it", f"http://127.0.0.1:{port}", vouched), ASKED)
     assert (reply.ready, reply.served, bool(reply.silent)) == (vouched, frozenset(), True)
 
 
-async def test_a_cluster_without_names_is_told_in_words(asker: Asker) -> None:
+async def test_a_cluster_without_names_is_told_in_words(asker: ReplicaClient) -> None:
     reply = await asker.ask(Replica("it", "http://nowhere.invalid", vouched=False), ASKED)
     assert (reply.ready, bool(reply.silent)) == (False, True)

@@ -9,7 +9,7 @@ import pytest
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.approvalgrant import to_resolve
-from bailiwick_operator.reconcile.resolution import Resolution, Resolved, Unresolved
+from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason
 from support.objects import RULE_DIGEST, Object, changed, use_record
 from unit.operator.cases import (
     NOW,
@@ -23,8 +23,8 @@ from unit.operator.cases import (
     reconciled,
 )
 
-FOUND: Final = Resolved(RESOLVED)
-NOT_YET: Final = Unresolved("there is no EndpointPolicy crm-agent")
+FOUND: Final = ResolvedStatus(RESOLVED)
+NOT_YET: Final = UnresolvedReason("there is no EndpointPolicy crm-agent")
 RULE: Final = {"policy": "crm-agent", "rule": "export", "uid": "policy-uid", "ruleDigest": RULE_DIGEST}
 DAVE: Final = [{"reviewer": "dave"}]
 IS_RESOLVED: Final = {"phase": "Pending", "resolved": RESOLVED}
@@ -215,7 +215,7 @@ class TestItIsLookedUp:
 
 def test_what_is_resolved_stays_as_it_is_though_other_things_are_found_later() -> None:
     body = by_hand("dave", status=IS_RESOLVED)
-    other = Resolved({**RESOLVED, "subjectUID": "another"})
+    other = ResolvedStatus({**RESOLVED, "subjectUID": "another"})
     status = reconciled(body, resolution=other).status
     assert status is not None
     assert status["resolved"] == RESOLVED

@@ -15,11 +15,11 @@ from hypothesis import given, strategies as st
 from bailiwick_operator.reconcile.certificates import (
     BACKDATE,
     SKEW,
-    Asked,
     Authority,
-    Found,
+    CertificatePlan,
     Leaf,
-    Outcome,
+    ObservedCertificates,
+    RotationRequest,
     Terms,
     reconcile,
 )
@@ -57,16 +57,16 @@ class World:
     authorities: tuple[Authority, ...] = ()
     leaf: Leaf | None = None
     bundle: frozenset[str] = frozenset()
-    asked: Asked = field(default_factory=Asked)
+    asked: RotationRequest = field(default_factory=RotationRequest)
     served: list[tuple[datetime, Leaf]] = field(default_factory=list)
     published: list[tuple[datetime, frozenset[str]]] = field(default_factory=list)
 
-    def found(self) -> Found:
+    def found(self) -> ObservedCertificates:
         known = {authority.id for authority in self.authorities}
         leaf = self.leaf if self.leaf is not None and self.leaf.issuer in known else None
-        return Found(self.authorities, leaf, self.bundle, self.asked)
+        return ObservedCertificates(self.authorities, leaf, self.bundle, self.asked)
 
-    def look(self, *, publishes: bool = True) -> Outcome:
+    def look(self, *, publishes: bool = True) -> CertificatePlan:
         outcome = reconcile(self.found(), self.now, self.make.terms, self.make)
         self.authorities = outcome.authorities
         if publishes and (bundle := frozenset(each.id for each in outcome.authorities)) != self.bundle:
@@ -77,7 +77,7 @@ class World:
             self.served.append((self.now, outcome.leaf))
         return outcome
 
-    def settled(self) -> Outcome:
+    def settled(self) -> CertificatePlan:
         """Look until nothing changes."""
         for _ in range(5):
             before = (self.authorities, self.leaf, self.bundle)
@@ -86,7 +86,7 @@ class World:
                 return outcome
         raise AssertionError("it never comes to rest")
 
-    def wait(self, time: timedelta) -> Outcome:
+    def wait(self, time: timedelta) -> CertificatePlan:
         self.now += time
         return self.settled()
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_published_does_not_begin_to_settle(world: World) -> None
 
 
 def test_what_was_taken_out_of_what_is_published_settles_anew(world: World) -> None:
-    world.asked = Asked(authority=world.now + timedelta(seconds=1))
+    world.asked = RotationRequest(authority=world.now + timedelta(seconds=1))
     world.wait(HOUR)
     new = world.ids()[1]
     world.wait(20 * HOUR)
@@ -188,7 +188,7 @@ def test_a_certificate_for_other_names_is_replaced_at_once(world: World) -> None
 
 def test_what_somebody_asks_for_comes_when_its_time_has_come_and_once(world: World) -> None:
     before = world.leaf
-    world.asked = Asked(leaf=world.now + HOUR)
+    world.asked = RotationRequest(leaf=world.now + HOUR)
     world.wait(HOUR - timedelta(seconds=1))
     assert world.leaf == before
     after = world.wait(timedelta(seconds=1)).leaf
@@ -197,10 +197,10 @@ def test_what_somebody_asks_for_comes_when_its_time_has_come_and_once(world: Wor
 
 
 def test_an_authority_that_is_asked_for_does_not_come_twice_at_once(world: World) -> None:
-    world.asked = Asked(authority=world.now + HOUR)
+    world.asked = RotationRequest(authority=world.now + HOUR)
     world.wait(HOUR)
     assert len(world.ids()) == 2
-    world.asked = Asked(authority=world.now + HOUR)
+    world.asked = RotationRequest(authority=world.now + HOUR)
     world.wait(2 * HOUR)
     assert len(world.ids()) == 2
 
@@ -268,7 +268,7 @@ def test_one_without_a_key_goes_although_it_looks_younger_than_the_one_that_issu
 
 
 def test_what_was_stamped_by_a_clock_that_ran_ahead_settles_from_now_on(world: World) -> None:
-    world.asked = Asked(authority=world.now + timedelta(seconds=1))
+    world.asked = RotationRequest(authority=world.now + timedelta(seconds=1))
     world.wait(HOUR)
     old, new = world.authorities
     world.authorities = (old, replace(new, published=world.now + 30 * DAY))

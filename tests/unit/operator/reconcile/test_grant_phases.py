@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.approvalgrant import UnreadableGrantError
-from bailiwick_operator.reconcile.resolution import Unresolved
+from bailiwick_operator.reconcile.resolution import UnresolvedReason
 from support.objects import DIGEST, Object, changed, use_record
 from unit.operator.cases import (
     NOW,
@@ -270,7 +270,7 @@ class TestTheStatus:
         assert "crm-agent.export.owner 1 of 2" in ready["message"]
 
     def test_says_why_a_grant_by_hand_is_not_resolved(self) -> None:
-        status = reconciled(by_hand(), resolution=Unresolved("there is no EndpointPolicy crm-agent")).status
+        status = reconciled(by_hand(), resolution=UnresolvedReason("there is no EndpointPolicy crm-agent")).status
         assert status is not None
         ready = condition(status, "Ready")
         assert (ready["status"], ready["reason"]) == ("False", "Unresolved")

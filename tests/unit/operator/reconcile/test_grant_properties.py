@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_operator.reconcile.resolution import Resolution, Resolved, Unresolved
+from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason
 from support.objects import Object, review, use_record
 from unit.operator.cases import NOW, RESOLVED, active, applied, by_hand, grant, reconciled
 
@@ -52,7 +52,7 @@ def grants(draw: st.DrawFn, written: Sequence[str] = ("opened", "scope")) -> Obj
 
 
 written_by_hand = grants(["by hand"])
-resolutions = st.sampled_from([None, Unresolved("nothing there"), Resolved(RESOLVED)])
+resolutions = st.sampled_from([None, UnresolvedReason("nothing there"), ResolvedStatus(RESOLVED)])
 
 
 def phase_of(body: Object) -> str | None:

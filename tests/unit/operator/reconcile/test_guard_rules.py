@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.canary import canary
-from bailiwick_api.voidgrants import NONE, Named, VoidGrants
+from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
@@ -27,7 +27,7 @@ CANARY = stored(canary(INSTALLATION, NOW))
 
 
 class TestTheRecord:
-    @pytest.mark.parametrize("void", [NONE, VoidGrants({"uid": Named("crm", "agr-a")}, frozenset({"hr"}))])
+    @pytest.mark.parametrize("void", [NONE, VoidGrants({"uid": VoidGrant("crm", "agr-a")}, frozenset({"hr"}))])
     def test_is_read_as_it_was_written(self, void: VoidGrants) -> None:
         record = replace(RECORD, void=void)
         assert read_record({"data": record.data()}) == record

@@ -7,12 +7,12 @@ from typing import Final
 import pytest
 
 from bailiwick_engine.budget.ledger import MIB, Excess, Limit
-from bailiwick_engine.compile.acceptance import Judged
+from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.endpointpolicy import Observed, Outcome
-from bailiwick_operator.reconcile.programmed import Serving
+from bailiwick_operator.reconcile.endpointpolicy import PolicyObservation, PolicyPlan
+from bailiwick_operator.reconcile.programmed import ServedGeneration
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
 from unit.operator.cases import NOW, at, condition, stored
 
@@ -20,13 +20,15 @@ CARRIER = stored(policy("crm", endpointSettings=settings()))
 BROKEN_RULE = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 
 
-def reconciled(body: Object, *carriers: str, judged: Judged | None = None, minutes: float = 0) -> Outcome:
+def reconciled(
+    body: Object, *carriers: str, judged: CompilationSummary | None = None, minutes: float = 0
+) -> PolicyPlan:
     named = carriers or (("crm-agent",) if endpointpolicy.carries_settings(body) else ())
-    observed = Observed(judged or endpointpolicy.judge(body), named, Serving(2, 2))
+    observed = PolicyObservation(judged or endpointpolicy.judge(body), named, ServedGeneration(2, 2))
     return endpointpolicy.reconcile(body, observed, NOW + timedelta(minutes=minutes))
 
 
-def status_of(body: Object, *carriers: str, judged: Judged | None = None, minutes: float = 0) -> Status:
+def status_of(body: Object, *carriers: str, judged: CompilationSummary | None = None, minutes: float = 0) -> Status:
     status = reconciled(body, *carriers, judged=judged, minutes=minutes).status
     assert status is not None
     return status
@@ -99,13 +101,13 @@ class TestAPolicyThatDoesNotCompile:
 
     def test_tells_the_first_problems_and_how_many_more(self) -> None:
         problems = tuple(Problem(f"spec.rules[{index}]", "wrong") for index in range(8))
-        message = condition(status_of(CARRIER, judged=Judged(problems)), "Accepted")["message"]
+        message = condition(status_of(CARRIER, judged=CompilationSummary(problems)), "Accepted")["message"]
         assert message.startswith("spec.rules[0]: wrong; ")
         assert message.endswith("; and 3 more")
 
     def test_fits_into_the_schema_however_much_is_wrong(self) -> None:
         problems = tuple(Problem("spec", "x" * 5000) for _ in range(5))
-        message = condition(status_of(CARRIER, judged=Judged(problems)), "Accepted")["message"]
+        message = condition(status_of(CARRIER, judged=CompilationSummary(problems)), "Accepted")["message"]
         assert len(message) <= 4096
 
 
@@ -151,8 +153,11 @@ class TestBeingDeleted:
 
 
 def test_a_policy_that_is_over_budget_is_not_accepted_and_denies_what_it_speaks_of() -> None:
-    observed = Observed(
-        Judged(()), ("crm-agent", "other"), Serving(2, 2), excess=Excess(Limit.POLICY, 17 * MIB, 0, 16 * MIB)
+    observed = PolicyObservation(
+        CompilationSummary(()),
+        ("crm-agent", "other"),
+        ServedGeneration(2, 2),
+        excess=Excess(Limit.POLICY, 17 * MIB, 0, 16 * MIB),
     )
     status = endpointpolicy.reconcile(CARRIER, observed, NOW).status
     assert status is not None
@@ -228,7 +233,7 @@ MAPPED: Final = [
 def test_a_policy_that_gates_people_whom_nobody_knows_as_reviewers_is_not_accepted(case: Mapped) -> None:
     judged = endpointpolicy.judge(case.body)
     assert not judged.problems
-    observed = Observed(judged, ("crm-agent",), Serving(2, 2), case.principals, case.issuers)
+    observed = PolicyObservation(judged, ("crm-agent",), ServedGeneration(2, 2), case.principals, case.issuers)
     status = endpointpolicy.reconcile(case.body, observed, NOW).status
     assert status is not None
     accepted = condition(status, "Accepted")

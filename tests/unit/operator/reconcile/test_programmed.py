@@ -5,8 +5,8 @@ from typing import Final
 import pytest
 
 from bailiwick_operator.reconcile import endpointpolicy, programmed
-from bailiwick_operator.reconcile.endpointpolicy import Observed, Outcome
-from bailiwick_operator.reconcile.programmed import Reply, Serving, tally
+from bailiwick_operator.reconcile.endpointpolicy import PolicyObservation, PolicyPlan
+from bailiwick_operator.reconcile.programmed import Reply, ServedGeneration, tally
 from support.objects import Object, changed, policy, rule, settings
 from unit.operator.cases import NOW, at, condition, stored
 
@@ -17,47 +17,47 @@ BROKEN: Final = stored(
 )
 
 
-def reconciled(body: Object, serving: Serving | None, *carriers: str) -> Outcome:
-    observed = Observed(endpointpolicy.judge(body), carriers or ("crm-agent",), serving)
+def reconciled(body: Object, serving: ServedGeneration | None, *carriers: str) -> PolicyPlan:
+    observed = PolicyObservation(endpointpolicy.judge(body), carriers or ("crm-agent",), serving)
     return endpointpolicy.reconcile(body, observed, NOW)
 
 
-def told(body: Object, serving: Serving | None, *carriers: str) -> tuple[Object, Object]:
+def told(body: Object, serving: ServedGeneration | None, *carriers: str) -> tuple[Object, Object]:
     """Return Programmed and Ready."""
     status = reconciled(body, serving, *carriers).status
     assert status is not None
     return condition(status, "Programmed"), condition(status, "Ready")
 
 
-def after(body: Object, serving: Serving | None) -> Object:
+def after(body: Object, serving: ServedGeneration | None) -> Object:
     """Return the policy as it is stored after this was found."""
     return body | {"status": reconciled(body, serving).status}
 
 
-CASES: Final[dict[str, tuple[Serving | None, str, str, str]]] = {
+CASES: Final[dict[str, tuple[ServedGeneration | None, str, str, str]]] = {
     "nobody was asked": (None, "Unknown", "Asking", "the processes are asked about generation 4"),
-    "none is ready": (Serving(0, 0), "Unknown", "NoneReady", "no process of the decision point is ready"),
+    "none is ready": (ServedGeneration(0, 0), "Unknown", "NoneReady", "no process of the decision point is ready"),
     "none can be found": (
-        Serving(0, 0, ("(forbidden)",)),
+        ServedGeneration(0, 0, ("(forbidden)",)),
         "Unknown",
         "NoneReady",
         "no process of the decision point is ready; no answer from (forbidden)",
     ),
-    "none serves it": (Serving(2, 0), "False", "Pending", "0 of 2 processes serve generation 4"),
-    "some serve it": (Serving(3, 2), "False", "Pending", "2 of 3 processes serve generation 4"),
+    "none serves it": (ServedGeneration(2, 0), "False", "Pending", "0 of 2 processes serve generation 4"),
+    "some serve it": (ServedGeneration(3, 2), "False", "Pending", "2 of 3 processes serve generation 4"),
     "one says nothing": (
-        Serving(3, 2, ("pod-b (within 3 s)",)),
+        ServedGeneration(3, 2, ("pod-b (within 3 s)",)),
         "False",
         "Pending",
         "2 of 3 processes serve generation 4; no answer from pod-b (within 3 s)",
     ),
     "many say nothing": (
-        Serving(9, 4, ("e", "d", "c", "b", "a")),
+        ServedGeneration(9, 4, ("e", "d", "c", "b", "a")),
         "False",
         "Pending",
         "4 of 9 processes serve generation 4; no answer from a, b, c and 2 more",
     ),
-    "all serve it": (Serving(3, 3), "True", "Served", "3 of 3 processes serve generation 4"),
+    "all serve it": (ServedGeneration(3, 3), "True", "Served", "3 of 3 processes serve generation 4"),
 }
 
 
@@ -93,12 +93,12 @@ def test_ready_says_first_what_waiting_does_not_mend(
     spec: Object, carriers: tuple[str, ...], status: str, reason: str
 ) -> None:
     body = changed(POLICY, "spec", POLICY["spec"] | spec)
-    _, ready = told(body, Serving(2, 1), *carriers)
+    _, ready = told(body, ServedGeneration(2, 1), *carriers)
     assert (ready["status"], ready["reason"]) == (status, reason)
 
 
 def test_what_does_not_compile_is_served_too_and_says_how() -> None:
-    found, ready = told(BROKEN, Serving(2, 2))
+    found, ready = told(BROKEN, ServedGeneration(2, 2))
     assert (found["status"], found["message"]) == (
         "True",
         "2 of 2 processes serve generation 4; it does not compile, so they deny by it",
@@ -108,26 +108,28 @@ def test_what_does_not_compile_is_served_too_and_says_how() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_once_true_it_stays_true_for_that_generation(case: str) -> None:
-    body = after(POLICY, Serving(2, 2))
+    body = after(POLICY, ServedGeneration(2, 2))
     outcome = reconciled(body, CASES[case][0])
     assert (outcome.status, outcome.asks) == (None, False)
 
 
 @pytest.mark.parametrize(
-    "serving", [None, Serving(0, 0), Serving(2, 1)], ids=["not asked", "none is ready", "one serves it"]
+    "serving",
+    [None, ServedGeneration(0, 0), ServedGeneration(2, 1)],
+    ids=["not asked", "none is ready", "one serves it"],
 )
-def test_an_edit_begins_anew(serving: Serving | None) -> None:
-    body = changed(after(POLICY, Serving(2, 2)), "metadata.generation", 5)
+def test_an_edit_begins_anew(serving: ServedGeneration | None) -> None:
+    body = changed(after(POLICY, ServedGeneration(2, 2)), "metadata.generation", 5)
     found, ready = told(body, serving)
     assert (found["status"], ready["status"]) != ("True", "True")
     assert (
         found["observedGeneration"],
-        "generation 5" in found["message"] or not (serving or Serving(1, 0)).ready,
+        "generation 5" in found["message"] or not (serving or ServedGeneration(1, 0)).ready,
     ) == (
         5,
         True,
     )
-    found, _ = told(after(body, serving), Serving(3, 3))
+    found, _ = told(after(body, serving), ServedGeneration(3, 3))
     assert (found["status"], found["message"]) == ("True", "3 of 3 processes serve generation 5")
 
 
@@ -138,9 +140,9 @@ def test_nothing_is_written_twice(case: str) -> None:
 
 
 def test_it_is_asked_about_until_the_status_says_so() -> None:
-    assert reconciled(POLICY, Serving(2, 1)).asks
-    assert reconciled(POLICY, Serving(2, 2)).asks
-    assert not reconciled(after(POLICY, Serving(2, 2)), None).asks
+    assert reconciled(POLICY, ServedGeneration(2, 1)).asks
+    assert reconciled(POLICY, ServedGeneration(2, 2)).asks
+    assert not reconciled(after(POLICY, ServedGeneration(2, 2)), None).asks
 
 
 MINE: Final = ("uid", 4)
@@ -155,24 +157,26 @@ ABSENT: Final = Reply("f", ready=False, silent="refused")
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [
-        ((), Serving(0, 0)),
-        ((SERVES,), Serving(1, 1)),
-        ((SERVES, BEHIND), Serving(2, 1)),
-        ((SERVES, STARTING, STOPPING), Serving(1, 1)),
-        ((SERVES, SILENT), Serving(2, 1, ("e (within 3 s)",))),
-        ((SERVES, ABSENT), Serving(1, 1)),
-        ((STARTING, STOPPING), Serving(0, 0)),
-        ((ABSENT,), Serving(0, 0, ("f (refused)",))),
+        ((), ServedGeneration(0, 0)),
+        ((SERVES,), ServedGeneration(1, 1)),
+        ((SERVES, BEHIND), ServedGeneration(2, 1)),
+        ((SERVES, STARTING, STOPPING), ServedGeneration(1, 1)),
+        ((SERVES, SILENT), ServedGeneration(2, 1, ("e (within 3 s)",))),
+        ((SERVES, ABSENT), ServedGeneration(1, 1)),
+        ((STARTING, STOPPING), ServedGeneration(0, 0)),
+        ((ABSENT,), ServedGeneration(0, 0, ("f (refused)",))),
     ],
 )
-def test_only_those_that_are_ready_count_and_silence_is_no_yes(replies: tuple[Reply, ...], expected: Serving) -> None:
+def test_only_those_that_are_ready_count_and_silence_is_no_yes(
+    replies: tuple[Reply, ...], expected: ServedGeneration
+) -> None:
     assert tally(replies, MINE) == expected
     assert tally(replies[::-1], MINE) == expected
 
 
 def test_a_status_of_another_generation_or_another_word_holds_nothing() -> None:
-    body = after(POLICY, Serving(2, 2))
+    body = after(POLICY, ServedGeneration(2, 2))
     assert programmed.held(body) is not None
     assert programmed.held(changed(body, "metadata.generation", 5)) is None
-    assert programmed.held(after(POLICY, Serving(2, 1))) is None
+    assert programmed.held(after(POLICY, ServedGeneration(2, 1))) is None
     assert programmed.held(POLICY | {"status": {}}) is None

@@ -9,7 +9,14 @@ from bailiwick_api.approvalgrant import ApprovalGrant, Request
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.reconcile import endpointpolicy
-from bailiwick_operator.reconcile.resolution import Known, Resolution, Resolved, Unresolved, accounts_of, resolve
+from bailiwick_operator.reconcile.resolution import (
+    Resolution,
+    ResolutionInput,
+    ResolvedStatus,
+    UnresolvedReason,
+    accounts_of,
+    resolve,
+)
 from bailiwick_webhook.identity.chain import ASSERTED
 from bailiwick_webhook.identity.people import uid_of
 from support.objects import AGENT, Object, gated_rule, grant, policy, rule, settings, step, subject
@@ -53,14 +60,16 @@ def resolved(
     wanted = request(**fields)
     return resolve(
         wanted,
-        Known({ref.policy: named.get(ref.policy) for ref in wanted.rules}, accounts or {AGENT: "agent-uid"}, asserted),
+        ResolutionInput(
+            {ref.policy: named.get(ref.policy) for ref in wanted.rules}, accounts or {AGENT: "agent-uid"}, asserted
+        ),
     )
 
 
 class TestWhatIsResolved:
     def test_is_the_uid_of_the_account_and_of_each_policy_with_the_digest_of_each_rule(self) -> None:
         found = resolved({"rules": BOTH, "steps": [SECOND, OWNER]}, compiled(), compiled("second"))
-        assert isinstance(found, Resolved)
+        assert isinstance(found, ResolvedStatus)
         assert found.status["subjectUID"] == "agent-uid"
         assert [(one["policy"], one["rule"], one["uid"]) for one in found.status["rules"]] == [
             ("crm-agent", "export", "crm-agent-uid"),
@@ -70,7 +79,7 @@ class TestWhatIsResolved:
 
     def test_is_the_same_where_its_author_wrote_it_out(self) -> None:
         plain = resolved({})
-        assert isinstance(plain, Resolved)
+        assert isinstance(plain, ResolvedStatus)
         (one,) = plain.status["rules"]
         written: Object = {
             "rules": [one],
@@ -186,7 +195,7 @@ FITTING: Final = [
 @pytest.mark.parametrize("case", FITTING, ids=[case.name for case in FITTING])
 def test_what_is_within_the_rule_is_resolved(case: Fits) -> None:
     found = resolved(case.fields, compiled(spec=case.spec, **case.rule), accounts=case.accounts, asserted=case.asserted)
-    assert isinstance(found, Resolved), found
+    assert isinstance(found, ResolvedStatus), found
 
 
 def test_whom_the_enforcer_asserts_has_the_uid_that_the_decision_point_gives_them() -> None:
@@ -196,7 +205,7 @@ def test_whom_the_enforcer_asserts_has_the_uid_that_the_decision_point_gives_the
         accounts={},
         asserted=True,
     )
-    assert isinstance(found, Resolved)
+    assert isinstance(found, ResolvedStatus)
     assert found.status["subjectUID"] == uid_of(ASSERTED, "r2")
 
 
@@ -365,7 +374,7 @@ UNFIT: Final = [
 @pytest.mark.parametrize("case", UNFIT, ids=[case.name for case in UNFIT])
 def test_what_does_not_fit_is_said(case: Unfit) -> None:
     found = resolved(case.fields, compiled(spec=case.spec, **case.rule), accounts=case.accounts, asserted=case.asserted)
-    assert isinstance(found, Unresolved), found
+    assert isinstance(found, UnresolvedReason), found
     assert case.why in found.why
 
 
@@ -373,13 +382,13 @@ def test_what_does_not_fit_is_said(case: Unfit) -> None:
 def test_of_several_rules_the_strictest_counts() -> None:
     wide, narrow = compiled(), compiled("second", approval={**APPROVAL, "maxUses": 1, "windowSeconds": 30})
     both: dict[str, Any] = {"rules": BOTH, "steps": [OWNER, SECOND]}
-    assert resolved({**both, "maxUses": 2, "windowSeconds": 30}, wide, narrow) == Unresolved(
+    assert resolved({**both, "maxUses": 2, "windowSeconds": 30}, wide, narrow) == UnresolvedReason(
         "maxUses is 2, and the rules give at most 1"
     )
-    assert resolved({**both, "windowSeconds": 31}, wide, narrow) == Unresolved(
+    assert resolved({**both, "windowSeconds": 31}, wide, narrow) == UnresolvedReason(
         "windowSeconds is 31, and the rules give at most 30"
     )
-    assert isinstance(resolved({**both, "windowSeconds": 30}, wide, narrow), Resolved)
+    assert isinstance(resolved({**both, "windowSeconds": 30}, wide, narrow), ResolvedStatus)
 
 
 @pytest.mark.invariant(23)
@@ -387,7 +396,7 @@ def test_several_rules_that_ask_for_more_reviews_than_a_grant_holds_are_never_me
     many = {**APPROVAL, "steps": [{"name": f"s{number}", "kind": "Human", "count": 5} for number in range(3)]}
     steps = [step(name, f"export.s{number}", count=5) for name in ("crm-agent", "second") for number in range(3)]
     found = resolved({"rules": BOTH, "steps": steps}, compiled(approval=many), compiled("second", approval=many))
-    assert found == Unresolved("the rules together ask for 30 reviews, and a grant holds 20")
+    assert found == UnresolvedReason("the rules together ask for 30 reviews, and a grant holds 20")
 
 
 def test_accounts_are_looked_up_for_subject_and_actors_of_the_cluster_alone() -> None:

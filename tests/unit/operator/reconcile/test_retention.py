@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile import guard, retention
-from bailiwick_operator.reconcile.retention import Ended, Keeping, Kept
+from bailiwick_operator.reconcile.retention import EndedGrant, RetainedGrants, RetentionPeriods
 from support.objects import Object, changed, rule_reference, use_record
 from unit.operator.cases import NOW, PENDING_UNTIL, active, applied, at, grant, reconciled
 
@@ -73,20 +73,20 @@ class TestWhenItEnded:
         assert found.policies == ("a", "b")
 
 
-def ended(number: int, *policies: str, denied: bool = False, hours: float = 0) -> Ended:
-    return Ended(
+def ended(number: int, *policies: str, denied: bool = False, hours: float = 0) -> EndedGrant:
+    return EndedGrant(
         NOW + timedelta(hours=hours, seconds=number), "crm", f"g{number}", f"u{number}", denied, policies or ("p",)
     )
 
 
 class TestItIsKept:
     def test_for_as_long_as_the_installation_says(self) -> None:
-        kept, one = Kept(Keeping(2 * DAY, 500)), ended(1)
+        kept, one = RetainedGrants(RetentionPeriods(2 * DAY, 500)), ended(1)
         assert kept.add(one) == ()
         assert kept.until(one) == one.at + 2 * DAY
 
     def test_for_an_hour_where_there_are_too_many_newer_ones(self) -> None:
-        kept = Kept(Keeping(DAY, 2))
+        kept = RetainedGrants(RetentionPeriods(DAY, 2))
         first, second, third = ended(1), ended(2), ended(3)
         assert kept.add(first) == kept.add(second) == ()
         assert kept.add(third) == (first,)
@@ -94,19 +94,19 @@ class TestItIsKept:
         assert kept.until(second) == second.at + DAY
 
     def test_for_less_than_an_hour_only_where_the_installation_keeps_all_for_less(self) -> None:
-        kept, one = Kept(Keeping(timedelta(minutes=5), 0)), ended(1)
+        kept, one = RetainedGrants(RetentionPeriods(timedelta(minutes=5), 0)), ended(1)
         kept.add(one)
         assert kept.until(one) == one.at + timedelta(minutes=5)
 
     @pytest.mark.invariant(19)
     def test_for_a_day_where_it_was_denied_since_that_is_how_long_it_cannot_be_asked_for_again(self) -> None:
-        for keeping in (Keeping(3 * DAY, 0), Keeping(HOUR, 0), Keeping(HOUR, 500)):
-            kept, one = Kept(keeping), ended(1, denied=True)
+        for keeping in (RetentionPeriods(3 * DAY, 0), RetentionPeriods(HOUR, 0), RetentionPeriods(HOUR, 500)):
+            kept, one = RetainedGrants(keeping), ended(1, denied=True)
             kept.add(one)
             assert kept.until(one) == one.at + DAY
 
     def test_by_the_policy_that_has_most(self) -> None:
-        kept, one = Kept(Keeping(DAY, 1)), ended(1, "a", "b")
+        kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1, "a", "b")
         kept.add(one)
         assert kept.add(ended(2, "c")) == ()
         assert kept.until(one) == one.at + DAY
@@ -114,34 +114,34 @@ class TestItIsKept:
         assert kept.until(one) == one.at + HOUR
 
     def test_not_by_the_grants_of_another_namespace(self) -> None:
-        kept, one = Kept(Keeping(DAY, 1)), ended(1)
+        kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
         kept.add(one)
-        kept.add(Ended(NOW + HOUR, "other", "g", "u", denied=False, policies=("p",)))
+        kept.add(EndedGrant(NOW + HOUR, "other", "g", "u", denied=False, policies=("p",)))
         assert kept.until(one) == one.at + DAY
 
     def test_longer_again_when_a_newer_one_is_gone(self) -> None:
-        kept, one = Kept(Keeping(DAY, 1)), ended(1)
+        kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
         kept.add(one)
         kept.add(ended(2))
         kept.remove("crm", "g2")
         assert kept.until(one) == one.at + DAY
 
     def test_and_counts_once_however_often_it_is_looked_at(self) -> None:
-        kept, one = Kept(Keeping(DAY, 1)), ended(1)
+        kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
         for _ in range(3):
             assert kept.add(one) == ()
         assert len(kept) == 1
         assert kept.until(one) == one.at + DAY
 
     def test_anew_under_the_name_of_one_that_is_gone(self) -> None:
-        kept, old = Kept(Keeping(DAY, 1)), ended(1)
+        kept, old = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
         kept.add(old)
-        new = Ended(NOW + 5 * HOUR, "crm", "g1", "another", denied=False, policies=("p",))
+        new = EndedGrant(NOW + 5 * HOUR, "crm", "g1", "another", denied=False, policies=("p",))
         assert kept.add(new) == ()
         assert len(kept) == 1
 
     def test_not_at_all_once_it_is_taken_out(self) -> None:
-        kept = Kept(Keeping())
+        kept = RetainedGrants(RetentionPeriods())
         kept.add(ended(1))
         kept.remove("crm", "g1")
         kept.remove("crm", "g1")
@@ -152,8 +152,8 @@ class TestItIsKept:
 def test_whatever_comes_and_goes_those_beyond_are_the_oldest_and_nobody_goes_within_the_hour(
     steps: list[tuple[int, int, bool]], most: int
 ) -> None:
-    kept = Kept(Keeping(DAY, most))
-    there: dict[int, Ended] = {}
+    kept = RetainedGrants(RetentionPeriods(DAY, most))
+    there: dict[int, EndedGrant] = {}
     due: dict[int, datetime] = {}
     for number, seconds, goes in steps:
         if goes:
@@ -161,7 +161,9 @@ def test_whatever_comes_and_goes_those_beyond_are_the_oldest_and_nobody_goes_wit
             due.pop(number, None)
             kept.remove("crm", f"g{number}")
             continue
-        one = Ended(NOW + timedelta(seconds=seconds), "crm", f"g{number}", f"u{seconds}", denied=False, policies=("p",))
+        one = EndedGrant(
+            NOW + timedelta(seconds=seconds), "crm", f"g{number}", f"u{seconds}", denied=False, policies=("p",)
+        )
         there[number] = one
         for pushed in kept.add(one):
             due[int(pushed.name[1:])] = kept.until(pushed)
@@ -193,7 +195,7 @@ class TestTheLog:
 def test_no_order_of_arrival_changes_who_goes_first() -> None:
     line = [ended(number) for number in range(4)]
     for order in itertools.permutations(line):
-        kept = Kept(Keeping(DAY, 2))
+        kept = RetainedGrants(RetentionPeriods(DAY, 2))
         for one in order:
             kept.add(one)
         assert [kept.until(one) - one.at for one in line] == [HOUR, HOUR, DAY, DAY]

@@ -22,12 +22,12 @@ from bailiwick_api.signingkeys import (
     written,
 )
 from bailiwick_operator.keys import check, make
-from bailiwick_operator.reconcile.keys import Fresh, Outcome, Rotation, reconcile
+from bailiwick_operator.reconcile.keys import KeyPlan, KeyRotation, NewKey, reconcile
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
 DAY: Final = timedelta(days=1)
-ROTATION: Final = Rotation()
+ROTATION: Final = KeyRotation()
 
 
 class Made:
@@ -36,9 +36,9 @@ class Made:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self) -> Fresh:
+    def __call__(self) -> NewKey:
         self.count += 1
-        return Fresh(f"made-{self.count}", "pem")
+        return NewKey(f"made-{self.count}", "pem")
 
 
 def key(name: str = "old", since: timedelta = timedelta(0), until: datetime | None = None) -> SigningKey:
@@ -46,11 +46,11 @@ def key(name: str = "old", since: timedelta = timedelta(0), until: datetime | No
     return SigningKey(name, "pem", NOW - since, NOW - since, until)
 
 
-def come_to(*present: SigningKey, now: datetime = NOW, rotation: Rotation = ROTATION) -> Outcome:
+def come_to(*present: SigningKey, now: datetime = NOW, rotation: KeyRotation = ROTATION) -> KeyPlan:
     return reconcile(present, now, rotation, Made())
 
 
-def kids(outcome: Outcome) -> list[str]:
+def kids(outcome: KeyPlan) -> list[str]:
     return [one.kid for one in outcome.keys]
 
 
@@ -66,7 +66,7 @@ def test_the_very_first_key_signs_at_once() -> None:
 
 def test_a_key_that_is_young_enough_is_left_alone() -> None:
     young = key(since=ROTATION.every - SECOND)
-    assert come_to(young) == Outcome((young,), NOW + SECOND)
+    assert come_to(young) == KeyPlan((young,), NOW + SECOND)
 
 
 def test_the_successor_is_published_before_it_signs_and_the_older_one_stays() -> None:
@@ -116,10 +116,10 @@ def test_what_is_as_it_should_be_is_not_changed_by_a_second_look() -> None:
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> tuple[Rotation, list[tuple[datetime, tuple[SigningKey, ...]]]]:
+def lives(draw: st.DrawFn) -> tuple[KeyRotation, list[tuple[datetime, tuple[SigningKey, ...]]]]:
     """Draw a rotation, and what the Secret holds after each look of an operator that is late or down now and then."""
     publish = draw(st.integers(1, 3600))
-    rotation = Rotation(timedelta(seconds=publish + draw(st.integers(1, 200_000))), timedelta(seconds=publish))
+    rotation = KeyRotation(timedelta(seconds=publish + draw(st.integers(1, 200_000))), timedelta(seconds=publish))
     now, keys, made = NOW, tuple[SigningKey, ...](), Made()
     history = []
     for _ in range(draw(st.integers(1, 40))):
@@ -134,7 +134,7 @@ def lives(draw: st.DrawFn) -> tuple[Rotation, list[tuple[datetime, tuple[Signing
 
 @given(life=lives(), data=st.data())
 def test_every_token_verifies_to_its_end_wherever_the_keys_were_read_lately(
-    life: tuple[Rotation, list[tuple[datetime, tuple[SigningKey, ...]]]], data: st.DataObject
+    life: tuple[KeyRotation, list[tuple[datetime, tuple[SigningKey, ...]]]], data: st.DataObject
 ) -> None:
     rotation, history = life
     moments = st.integers(0, int((history[-1][0] - NOW).total_seconds())).map(lambda after: NOW + after * SECOND)

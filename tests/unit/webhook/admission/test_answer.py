@@ -12,8 +12,8 @@ from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission import review
-from bailiwick_webhook.admission.answer import Answer, answer
-from bailiwick_webhook.admission.review import Foreign, Found, Passed, examine
+from bailiwick_webhook.admission.answer import ReviewResponse, answer
+from bailiwick_webhook.admission.review import NothingToReview, PolicyFinding, UnknownVersion, examine
 from bailiwick_webhook.metrics.table import Admission
 from support.admission.reviews import UID, sent
 from support.objects import Object, changed, gated_rule, policy, rule, settings
@@ -54,15 +54,15 @@ def answered(
     budget: Budget = ANY,
 ) -> tuple[Admission, dict[str, Any]]:
     finding = examine(sent(new, old), budget.policy)
-    assert isinstance(finding, Passed | Foreign | Found)
+    assert isinstance(finding, NothingToReview | UnknownVersion | PolicyFinding)
     told = answer(finding, snapshot(*stored), taken(budget, *stored), issuers, NOW)
     assert told.body["response"]["uid"] == UID
     return told.outcome, told.body["response"]
 
 
 def test_nothing_to_judge_is_allowed() -> None:
-    told = answer(Passed(UID), snapshot(), Ledger(ANY), None, NOW)
-    assert told == Answer(
+    told = answer(NothingToReview(UID), snapshot(), Ledger(ANY), None, NOW)
+    assert told == ReviewResponse(
         {
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
@@ -73,7 +73,7 @@ def test_nothing_to_judge_is_allowed() -> None:
 
 
 def test_another_version_is_refused_with_what_to_do() -> None:
-    told = answer(Foreign(UID, "v9\x1b"), snapshot(), Ledger(ANY), None, NOW)
+    told = answer(UnknownVersion(UID, "v9\x1b"), snapshot(), Ledger(ANY), None, NOW)
     assert told.outcome is Admission.FOREIGN
     assert told.body["response"]["allowed"] is False
     assert told.body["response"]["status"]["message"] == (
@@ -164,10 +164,10 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
         assert response["warnings"][0].startswith("UnmappedIssuer, as it was before: people approve rule export")
 
 
-@pytest.mark.parametrize("why", acceptance.Why)
-def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.Why) -> None:
+@pytest.mark.parametrize("why", acceptance.NotAcceptedReason)
+def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.NotAcceptedReason) -> None:
     found = examine(sent(CARRIER))
-    assert isinstance(found, Found)
+    assert isinstance(found, PolicyFinding)
     told = answer(structs.replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), Ledger(ANY), None, NOW)
     response = told.body["response"]
     assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")

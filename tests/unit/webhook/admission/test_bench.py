@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_webhook.admission.bench import Bench, LostError, Share
-from bailiwick_webhook.admission.review import Found, Passed
+from bailiwick_webhook.admission.bench import LostError, PolicyExaminer, Share
+from bailiwick_webhook.admission.review import NothingToReview, PolicyFinding
 from support.admission.reviews import UID, sent
 from support.objects import policy
 
@@ -19,7 +19,7 @@ from support.objects import policy
 SLOW = """
     import os, sys, time
     import msgspec
-    from bailiwick_webhook.admission.review import Passed
+    from bailiwick_webhook.admission.review import NothingToReview
     while head := sys.stdin.buffer.read(4):
         said = sys.stdin.buffer.read(int.from_bytes(head, "big")).decode()
         if said == "die":
@@ -28,11 +28,11 @@ SLOW = """
             sys.stdout.buffer.write((5).to_bytes(4, "big") + b"junk!")
         else:
             time.sleep(float(said))
-            body = msgspec.msgpack.encode(Passed(said))
+            body = msgspec.msgpack.encode(NothingToReview(said))
             sys.stdout.buffer.write(len(body).to_bytes(4, "big") + body)
         sys.stdout.buffer.flush()
 """
-Make = Callable[..., Bench]
+Make = Callable[..., PolicyExaminer]
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     """Makes benches whose worker does as it is told."""
     script = tmp_path / "worker.py"
     script.write_text(textwrap.dedent(SLOW))
-    made: list[Bench] = []
+    made: list[PolicyExaminer] = []
 
-    def make(**durations: float) -> Bench:
-        made.append(Bench((sys.executable, str(script)), **durations))
+    def make(**durations: float) -> PolicyExaminer:
+        made.append(PolicyExaminer((sys.executable, str(script)), **durations))
         return made[-1]
 
     yield make
@@ -64,14 +64,14 @@ def alive(pid: int) -> bool:
 
 
 async def test_the_real_worker_compiles_and_goes_with_us() -> None:
-    bench = Bench()
+    bench = PolicyExaminer()
     assert bench.pid is None
     finding = await bench.examine(sent(policy("crm")), at(20))
-    assert isinstance(finding, Found)
+    assert isinstance(finding, PolicyFinding)
     assert finding.refusal is None
     pid = bench.pid
     assert pid is not None
-    assert await bench.examine(sent(None, policy("crm")), at(20)) == Passed(UID)
+    assert await bench.examine(sent(None, policy("crm")), at(20)) == NothingToReview(UID)
     assert bench.pid == pid
     await bench.close()
     assert not alive(pid)
@@ -80,7 +80,9 @@ async def test_the_real_worker_compiles_and_goes_with_us() -> None:
 async def test_each_caller_gets_its_own_answer(make: Make) -> None:
     bench = make()
     said = [f"{number / 1000:.3f}" for number in range(12)]
-    assert await asyncio.gather(*(bench.examine(one.encode(), at(20)) for one in said)) == [Passed(one) for one in said]
+    assert await asyncio.gather(*(bench.examine(one.encode(), at(20)) for one in said)) == [
+        NothingToReview(one) for one in said
+    ]
 
 
 async def test_a_caller_whose_time_is_over_leaves_its_answer_to_nobody_else(make: Make) -> None:
@@ -88,7 +90,7 @@ async def test_a_caller_whose_time_is_over_leaves_its_answer_to_nobody_else(make
     await bench.examine(b"0", at(20))
     with pytest.raises(TimeoutError):
         await bench.examine(b"0.3", at(0.1))
-    assert await bench.examine(b"0.01", at(20)) == Passed("0.01")
+    assert await bench.examine(b"0.01", at(20)) == NothingToReview("0.01")
 
 
 async def test_who_waits_for_others_waits_no_longer_than_its_own_time(make: Make) -> None:
@@ -98,8 +100,8 @@ async def test_who_waits_for_others_waits_no_longer_than_its_own_time(make: Make
     await asyncio.sleep(0.05)
     with pytest.raises(TimeoutError):
         await bench.examine(b"0", at(0.1))
-    assert await first == Passed("0.5")
-    assert await bench.examine(b"0", at(20)) == Passed("0")
+    assert await first == NothingToReview("0.5")
+    assert await bench.examine(b"0", at(20)) == NothingToReview("0")
 
 
 @pytest.mark.parametrize("how", [b"die", b"babble"])
@@ -109,7 +111,7 @@ async def test_a_worker_that_dies_or_babbles_is_replaced(make: Make, how: bytes)
     before = bench.pid
     with pytest.raises(LostError):
         await bench.examine(how, at(20))
-    assert await bench.examine(b"0", at(20)) == Passed("0")
+    assert await bench.examine(b"0", at(20)) == NothingToReview("0")
     assert bench.pid != before
 
 
@@ -120,7 +122,7 @@ async def test_a_worker_that_was_killed_while_nobody_asked_is_replaced_unnoticed
     assert bench.pid is not None
     os.kill(bench.pid, signal.SIGKILL)
     await asyncio.sleep(pause)
-    assert await bench.examine(b"0", at(20)) == Passed("0")
+    assert await bench.examine(b"0", at(20)) == NothingToReview("0")
 
 
 async def test_a_policy_that_takes_for_ever_ends_the_worker_and_not_the_next_one(make: Make) -> None:
@@ -133,12 +135,12 @@ async def test_a_policy_that_takes_for_ever_ends_the_worker_and_not_the_next_one
     with pytest.raises(TimeoutError):
         await bench.examine(b"600", at(0.1))
     bench._seconds = 20.0
-    assert await bench.examine(b"0", at(20)) == Passed("0")
+    assert await bench.examine(b"0", at(20)) == NothingToReview("0")
     assert not alive(before)
 
 
 async def test_a_worker_that_cannot_be_started_is_told(tmp_path: Path) -> None:
-    bench = Bench((str(tmp_path / "nothing"),))
+    bench = PolicyExaminer((str(tmp_path / "nothing"),))
     with pytest.raises(LostError):
         await bench.examine(b"0", at(20))
     await bench.close()
@@ -152,7 +154,7 @@ async def test_when_nobody_asks_for_a_while_there_is_no_worker(make: Make) -> No
     await asyncio.sleep(0.6)
     assert bench.pid is None
     assert not alive(pid)
-    assert await bench.examine(b"0.3", at(20)) == Passed("0.3")
+    assert await bench.examine(b"0.3", at(20)) == NothingToReview("0.3")
 
 
 async def test_of_what_waits_each_address_has_its_turn(make: Make) -> None:
@@ -182,8 +184,8 @@ async def test_a_turn_that_is_not_waited_for_any_longer_is_the_next_ones(make: M
     await asyncio.sleep(0.05)
     for task in gone:
         task.cancel()
-    assert (await works, await waits) == (Passed("0.5"), Passed("0"))
-    assert await bench.examine(b"0", at(20)) == Passed("0")
+    assert (await works, await waits) == (NothingToReview("0.5"), NothingToReview("0"))
+    assert await bench.examine(b"0", at(20)) == NothingToReview("0")
 
 
 async def test_whoever_asks_while_we_close_is_let_go(make: Make) -> None:

@@ -6,16 +6,23 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_webhook.admission import review as reviewing
-from bailiwick_webhook.admission.review import Failed, Foreign, Found, Passed, Unreadable, examine
+from bailiwick_webhook.admission.review import (
+    MalformedReview,
+    NothingToReview,
+    PolicyFinding,
+    ReviewDefect,
+    UnknownVersion,
+    examine,
+)
 from support.admission.reviews import UID, review, sent
 from support.objects import Object, changed, gated_rule, policy, rule, settings
 
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 
 
-def found(new: Object, old: Object | None = None, **request: object) -> Found:
+def found(new: Object, old: Object | None = None, **request: object) -> PolicyFinding:
     finding = examine(sent(new, old, **request))
-    assert isinstance(finding, Found), finding
+    assert isinstance(finding, PolicyFinding), finding
     return finding
 
 
@@ -87,20 +94,20 @@ class TestNothingToJudge:
             ("metadata.deletionTimestamp", "2026-01-01T00:00:00Z"),
             ("status", {"observedGeneration": 1}),
         ):
-            assert examine(sent(changed(old, path, value), old)) == Passed(UID)
+            assert examine(sent(changed(old, path, value), old)) == NothingToReview(UID)
 
     def test_is_in_a_deletion(self) -> None:
-        assert examine(sent(None, policy("crm", rules=[BROKEN]))) == Passed(UID)
+        assert examine(sent(None, policy("crm", rules=[BROKEN]))) == NothingToReview(UID)
 
     def test_is_in_what_the_status_says(self) -> None:
         old = policy("crm", rules=[BROKEN])
         new = changed(old, "status", {"conditions": []})
-        assert examine(sent(new, old, subResource="status")) == Passed(UID)
+        assert examine(sent(new, old, subResource="status")) == NothingToReview(UID)
 
 
 def test_a_number_in_the_place_of_a_truth_is_another_spec() -> None:
     old = policy("crm", suspend=True)
-    assert examine(sent(changed(old, "spec.suspend", 1), old)) != Passed(UID)
+    assert examine(sent(changed(old, "spec.suspend", 1), old)) != NothingToReview(UID)
 
 
 def test_ab_33_a_change_of_spec_by_way_of_the_status_is_judged_alike() -> None:
@@ -109,10 +116,10 @@ def test_ab_33_a_change_of_spec_by_way_of_the_status_is_judged_alike() -> None:
 
 def test_ab_33_a_version_that_is_not_known_is_refused_and_may_be_deleted_and_labelled() -> None:
     newer = policy("crm") | {"apiVersion": "bailiwick.dev/v9"}
-    assert examine(sent(newer)) == Foreign(UID, "v9")
-    assert examine(sent(changed(newer, "spec.suspend", True), newer)) == Foreign(UID, "v9")
-    assert examine(sent(None, newer)) == Passed(UID)
-    assert examine(sent(changed(newer, "metadata.labels", {}), newer)) == Passed(UID)
+    assert examine(sent(newer)) == UnknownVersion(UID, "v9")
+    assert examine(sent(changed(newer, "spec.suspend", True), newer)) == UnknownVersion(UID, "v9")
+    assert examine(sent(None, newer)) == NothingToReview(UID)
+    assert examine(sent(changed(newer, "metadata.labels", {}), newer)) == NothingToReview(UID)
 
 
 def wrong(path: str, value: object) -> bytes:
@@ -149,7 +156,7 @@ WRONG: Final[dict[str, tuple[bytes, str]]] = {
 def test_ab_34_what_is_no_review_of_a_policy_is_told_with_its_place(what: str) -> None:
     raw, where = WRONG[what]
     finding = examine(raw)
-    assert isinstance(finding, Unreadable), finding
+    assert isinstance(finding, MalformedReview), finding
     assert finding.where == where
 
 
@@ -157,7 +164,7 @@ def test_ab_34_what_is_no_review_of_a_policy_is_told_with_its_place(what: str) -
 def test_ab_34_a_policy_without_a_name_is_no_policy(path: str) -> None:
     body = changed(review(changed(policy("crm"), "spec.suspend", True), policy("crm")), f"request.{path}", ...)
     finding = examine(json.dumps(body).encode())
-    assert isinstance(finding, Unreadable)
+    assert isinstance(finding, MalformedReview)
     assert finding.where == f"request.{path}"
 
 
@@ -167,6 +174,6 @@ def test_a_defect_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(reviewing, "judge", broken)
     finding = examine(sent(policy("crm")))
-    assert isinstance(finding, Failed)
+    assert isinstance(finding, ReviewDefect)
     assert finding.error.startswith("RuntimeError: a defect")
     assert len(finding.error) < 600

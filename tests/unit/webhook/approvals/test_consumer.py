@@ -9,16 +9,16 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_api.voidgrants import NONE, Named, VoidGrants
+from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import ServiceAccount, Shown, Token
+from bailiwick_engine.call import ServiceAccount, ShownApproval, Token
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR, Consumer
-from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.cluster.client import Answer
+from bailiwick_webhook.cluster.client import ApiResponse
+from bailiwick_webhook.evaluation import EvaluationRequest
 from support.objects import Object, gated_rule, rule
 from unit.engine.cases import AGENT_UID, CALL, ENFORCER, NOW, approved, at, governed, read, verdict_of
 
@@ -33,23 +33,23 @@ class Stored:
     grant: Object
     now: float = NOW
     writes: list[Object] = field(default_factory=list)
-    read: Answer | None = None
+    read: ApiResponse | None = None
     """What it answers instead of the grant."""
-    refusals: list[Answer] = field(default_factory=list)
+    refusals: list[ApiResponse] = field(default_factory=list)
     """What it answers instead of writing, one after the other."""
 
-    async def read_grant(self, namespace: str, name: str) -> Answer:
-        return self.read or Answer(200, copy.deepcopy(self.grant), self.now)
+    async def read_grant(self, namespace: str, name: str) -> ApiResponse:
+        return self.read or ApiResponse(200, copy.deepcopy(self.grant), self.now)
 
-    async def write_grant_status(self, grant: Object) -> Answer:
+    async def write_grant_status(self, grant: Object) -> ApiResponse:
         if self.refusals:
             return self.refusals.pop(0)
         if grant["metadata"]["resourceVersion"] != self.grant["metadata"]["resourceVersion"]:
-            return Answer(409, {"message": "the object has been modified"}, self.now)
+            return ApiResponse(409, {"message": "the object has been modified"}, self.now)
         self.writes.append(grant)
         self.grant = copy.deepcopy(grant)
         self.grant["metadata"]["resourceVersion"] = f"{8 + len(self.writes)}"
-        return Answer(200, copy.deepcopy(self.grant), self.now)
+        return ApiResponse(200, copy.deepcopy(self.grant), self.now)
 
 
 @dataclass
@@ -86,12 +86,12 @@ class Bench:
         request_id: str | None = None,
         asked_by: ServiceAccount = ENFORCER,
         *,
-        shown: Shown | None = None,
+        shown: ShownApproval | None = None,
         item: int | None = None,
     ) -> bool:
         self.server.now = self.now if self.theirs is None else self.theirs
         call = replace(CALL, caller=asked_by, shown=shown)
-        asked = Asked(call, request_id, live_identity=True, item=item)
+        asked = EvaluationRequest(call, request_id, live_identity=True, item=item)
         policies, stored = self.lagging or (self.snapshot, self.server.grant)
         known = read(stored)
         decided = self.now if self.decided is None else self.decided
@@ -194,9 +194,9 @@ async def test_a_repeated_request_that_shows_no_token_is_none_that_was_let_throu
     bench = Bench(max_uses=1, presentation="Token")
     grant = read(bench.server.grant)
     token = Token(grant.id, None, AGENT_UID)
-    for shown, served in ((Shown(grant.id, token), True), (None, False), (Shown(grant.id), False)):
+    for shown, served in ((ShownApproval(grant.id, token), True), (None, False), (ShownApproval(grant.id), False)):
         assert await bench.ask("id", shown=shown) is served
-    assert await bench.ask("id", shown=Shown(grant.id, token))
+    assert await bench.ask("id", shown=ShownApproval(grant.id, token))
     assert bench.uses == 1
 
 
@@ -243,7 +243,7 @@ async def test_what_is_read_live_of_a_pending_grant_is_what_is_told(live: Object
 async def test_a_repeated_request_of_a_grant_that_is_void_by_name_is_denied() -> None:
     bench = Bench(max_uses=1)
     assert await bench.ask("id")
-    bench.void = VoidGrants({bench.server.grant["metadata"]["uid"]: Named("crm", "agr-opened")})
+    bench.void = VoidGrants({bench.server.grant["metadata"]["uid"]: VoidGrant("crm", "agr-opened")})
     assert not await bench.ask("id")
     assert bench.reason is Reason.APPROVAL_UNVERIFIABLE
 
@@ -366,16 +366,19 @@ async def test_ab_11_a_grant_that_ended_a_second_ago_serves_nobody(left: float, 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (Answer(404, {}, NOW), Reason.APPROVAL_REQUIRED),
-        (Answer(200, {**GRANT, "metadata": {**GRANT["metadata"], "uid": "made-anew"}}, NOW), Reason.APPROVAL_REQUIRED),
-        (Answer(200, {**GRANT, "spec": {}}, NOW), Reason.APPROVAL_REQUIRED),
-        (Answer(403, {"message": "forbidden"}, NOW), Reason.APPROVAL_UNVERIFIABLE),
-        (Answer(500, GRANT, NOW), Reason.APPROVAL_UNVERIFIABLE),
-        (Answer(200, GRANT, None), Reason.CLOCK_SKEW),
+        (ApiResponse(404, {}, NOW), Reason.APPROVAL_REQUIRED),
+        (
+            ApiResponse(200, {**GRANT, "metadata": {**GRANT["metadata"], "uid": "made-anew"}}, NOW),
+            Reason.APPROVAL_REQUIRED,
+        ),
+        (ApiResponse(200, {**GRANT, "spec": {}}, NOW), Reason.APPROVAL_REQUIRED),
+        (ApiResponse(403, {"message": "forbidden"}, NOW), Reason.APPROVAL_UNVERIFIABLE),
+        (ApiResponse(500, GRANT, NOW), Reason.APPROVAL_UNVERIFIABLE),
+        (ApiResponse(200, GRANT, None), Reason.CLOCK_SKEW),
     ],
     ids=["gone", "another of its name", "not to be read", "refused", "an error", "no date"],
 )
-async def test_a_grant_that_is_not_what_was_known_of_it_serves_nobody(answer: Answer, reason: Reason) -> None:
+async def test_a_grant_that_is_not_what_was_known_of_it_serves_nobody(answer: ApiResponse, reason: Reason) -> None:
     bench = Bench()
     bench.server.read = answer
     assert not await bench.ask()
@@ -399,7 +402,7 @@ async def test_a_use_that_is_not_written_is_none_and_only_a_conflict_is_tried_ag
     refusals: list[int], served: bool, reason: Reason
 ) -> None:
     bench = Bench()
-    bench.server.refusals = [Answer(status, {"message": "no"}, NOW) for status in refusals]
+    bench.server.refusals = [ApiResponse(status, {"message": "no"}, NOW) for status in refusals]
     assert await bench.ask() is served
     assert (bench.server.refusals, bench.uses, bench.reason) == ([], int(served), reason)
 

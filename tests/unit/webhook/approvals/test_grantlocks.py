@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from bailiwick_webhook.approvals import grantlocks
-from bailiwick_webhook.approvals.grantlocks import Turns
+from bailiwick_webhook.approvals.grantlocks import GrantLocks
 
 GRANT, OTHER = ("crm", "agr-one"), ("crm", "agr-other")
 
 
 async def test_one_goes_after_the_other() -> None:
     order: list[str] = []
-    ours = Turns()
+    ours = GrantLocks()
 
     async def use(name: str) -> None:
         async with ours.of(GRANT):
@@ -26,14 +26,14 @@ async def test_one_goes_after_the_other() -> None:
 
 
 async def test_other_grants_are_not_waited_for() -> None:
-    ours = Turns()
+    ours = GrantLocks()
     async with ours.of(GRANT), ours.of(OTHER):
         pass
 
 
 async def test_who_waited_for_long_enough_goes_on_out_of_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grantlocks, "PATIENCE", 0.01)
-    ours = Turns()
+    ours = GrantLocks()
     async with ours.of(GRANT):
         async with ours.of(GRANT):
             pass
@@ -42,7 +42,7 @@ async def test_who_waited_for_long_enough_goes_on_out_of_turn(monkeypatch: pytes
 
 
 async def test_who_is_cancelled_while_waiting_leaves_the_turn_to_the_next() -> None:
-    ours = Turns()
+    ours = GrantLocks()
 
     async def use() -> str:
         async with ours.of(GRANT):
@@ -58,7 +58,7 @@ async def test_who_is_cancelled_while_waiting_leaves_the_turn_to_the_next() -> N
 
 
 async def test_a_turn_that_breaks_off_is_over() -> None:
-    ours = Turns()
+    ours = GrantLocks()
     with pytest.raises(ValueError, match="broken"):
         async with ours.of(GRANT):
             raise ValueError("broken")

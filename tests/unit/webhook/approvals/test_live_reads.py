@@ -7,13 +7,13 @@ from typing import Any, Final, cast
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Shown, Token
+from bailiwick_engine.call import ShownApproval, Token
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals import livereads
 from bailiwick_webhook.approvals.livereads import BURST, INTERVAL, LiveReads, looked_for
-from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.cluster.client import Answer, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiResponse, ClusterUnavailableError
+from bailiwick_webhook.evaluation import EvaluationRequest
 from support.objects import gated_rule
 from unit.engine.cases import AGENT_UID, CALL, NOW, asked as opened, governed, read, verdict_of
 
@@ -31,13 +31,13 @@ class Server:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     silent: bool = False
 
-    async def read_grant(self, namespace: str, name: str) -> Answer:
+    async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         self.begun.append((namespace, name))
         self.reached.set()
         await self.go.wait()
         if self.silent:
             raise ClusterUnavailableError("no answer")
-        return Answer(200, {"number": len(self.begun)}, NOW)
+        return ApiResponse(200, {"number": len(self.begun)}, NOW)
 
 
 @dataclass
@@ -120,11 +120,11 @@ class TestReads:
         assert bench.reads._of == {}
 
 
-def asked(**fields: Any) -> Asked:  # noqa: ANN401 - fields of a call
-    return Asked(replace(CALL, **fields), None, live_identity=True)
+def asked(**fields: Any) -> EvaluationRequest:  # noqa: ANN401 - fields of a call
+    return EvaluationRequest(replace(CALL, **fields), None, live_identity=True)
 
 
-def pending(**fields: Any) -> tuple[Asked, Verdict]:  # noqa: ANN401 - likewise
+def pending(**fields: Any) -> tuple[EvaluationRequest, Verdict]:  # noqa: ANN401 - likewise
     call = asked(**fields)
     return call, verdict_of(GATED, call.call, [read(PENDING)])
 
@@ -138,7 +138,7 @@ class TestWhatIsLookedFor:
     @pytest.mark.parametrize("by_token", [False, True])
     def test_is_the_grant_that_is_shown_and_not_known(self, by_token: bool) -> None:
         token = Token("agr-other.other-uid", None, AGENT_UID) if by_token else None
-        call = asked(shown=Shown("agr-other.other-uid", token))
+        call = asked(shown=ShownApproval("agr-other.other-uid", token))
         for known in ([], [read(PENDING)]):
             verdict = verdict_of(GATED, call.call, known)
             assert verdict.reason is Reason.APPROVAL_REQUIRED
@@ -148,14 +148,14 @@ class TestWhatIsLookedFor:
         "shown",
         [
             None,
-            Shown("agr-other.uid", invalid=True),
-            Shown("../../secrets/x.uid"),
-            Shown("x"),
-            Shown(".uid"),
-            Shown(""),
+            ShownApproval("agr-other.uid", invalid=True),
+            ShownApproval("../../secrets/x.uid"),
+            ShownApproval("x"),
+            ShownApproval(".uid"),
+            ShownApproval(""),
         ],
     )
-    def test_is_nothing_where_nothing_that_can_be_read_is_shown(self, shown: Shown | None) -> None:
+    def test_is_nothing_where_nothing_that_can_be_read_is_shown(self, shown: ShownApproval | None) -> None:
         call = asked(shown=shown)
         assert looked_for(call, verdict_of(GATED, call.call)) is None
 

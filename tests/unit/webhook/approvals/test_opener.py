@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.voidgrants import NONE
-from bailiwick_engine.call import Call, Resource, Subject
+from bailiwick_engine.call import Call, Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals import throttle
-from bailiwick_webhook.approvals.draft import Wanted
-from bailiwick_webhook.approvals.opener import Opened, Opener, Refused
-from bailiwick_webhook.cluster.client import Answer
+from bailiwick_webhook.approvals.draft import GrantDraft
+from bailiwick_webhook.approvals.opener import OpenedGrant, Opener, RefusedOpening
+from bailiwick_webhook.cluster.client import ApiResponse
 from bailiwick_webhook.store.grants import Grants
 from support.objects import Object, changed, gated_rule
 from unit.engine.cases import CALL, NOW, approving, asked, at, governed, read, review, reviewed, verdict_of
@@ -55,10 +55,10 @@ class Server:
     asked: list[str] = field(default_factory=list)
     hangs: bool = False
 
-    async def read_grant(self, namespace: str, name: str) -> Answer:
+    async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         self.asked.append("GET")
         found = self.stored.get(name)
-        return Answer(404, {}, NOW) if found is None else Answer(200, copy.deepcopy(found), NOW)
+        return ApiResponse(404, {}, NOW) if found is None else ApiResponse(200, copy.deepcopy(found), NOW)
 
     async def list_grants(self, namespace: str, selector: str) -> list[Object]:
         self.asked.append("LIST")
@@ -66,16 +66,16 @@ class Server:
             await asyncio.Event().wait()
         return list(self.stored.values())
 
-    async def create_grant(self, manifest: Object) -> Answer:
+    async def create_grant(self, manifest: Object) -> ApiResponse:
         self.asked.append("POST")
         name = manifest["metadata"]["name"]
         if name in self.stored:
-            return Answer(409, {}, NOW)
+            return ApiResponse(409, {}, NOW)
         metadata = {"uid": f"{name}-uid", "resourceVersion": "1", "creationTimestamp": at(0)}
         self.stored[name] = {**manifest, "metadata": {**manifest["metadata"], **metadata}}
-        return Answer(201, copy.deepcopy(self.stored[name]), NOW)
+        return ApiResponse(201, copy.deepcopy(self.stored[name]), NOW)
 
-    async def revoke_grant(self, namespace: str, name: str, version: str, said: object) -> Answer:
+    async def revoke_grant(self, namespace: str, name: str, version: str, said: object) -> ApiResponse:
         self.asked.append("PATCH")
         raise AssertionError("a grant that was denied is not withdrawn")
 
@@ -97,12 +97,12 @@ class Bench:
     def candidates(self, *place: Any) -> Any:  # noqa: ANN401 - as the store
         return self.grants.candidates(*place)
 
-    def wanted(self, call: Call = CALL, origin: Any = "Requested") -> Wanted:  # noqa: ANN401 - a literal
+    def wanted(self, call: Call = CALL, origin: Any = "Requested") -> GrantDraft:  # noqa: ANN401 - a literal
         verdict = verdict_of(self.on, call)
         assert verdict.gate is not None
         assert verdict.digest is not None
-        assert isinstance(call.subject, Subject)
-        return Wanted(call, call.subject, verdict.gate, verdict.digest, origin=origin)
+        assert isinstance(call.subject, Party)
+        return GrantDraft(call, call.subject, verdict.gate, verdict.digest, origin=origin)
 
 
 @pytest.mark.invariant(13, 19)
@@ -110,7 +110,7 @@ class TestWhatAReviewerDenied:
     async def test_is_not_asked_for_again_whatever_the_verdict_came_from(self) -> None:
         bench = Bench(denied())
         outcome = await bench.opener.open(bench.wanted())
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, RefusedOpening)
         assert (outcome.reason, bench.server.asked) == (Reason.APPROVAL_DENIED, [])
 
     async def test_is_not_asked_for_again_where_the_store_still_has_it_pending(self) -> None:
@@ -122,13 +122,13 @@ class TestWhatAReviewerDenied:
             await bench.opener.join(read(pending), bench.wanted()),
             await bench.opener.open(bench.wanted()),
         ):
-            assert isinstance(outcome, Refused)
+            assert isinstance(outcome, RefusedOpening)
             assert outcome.reason is Reason.APPROVAL_DENIED
         assert "POST" not in bench.server.asked
 
     async def test_is_asked_for_once_it_has_cooled(self) -> None:
         bench = Bench(denied(-901))
-        assert isinstance(await bench.opener.open(bench.wanted()), Opened)
+        assert isinstance(await bench.opener.open(bench.wanted()), OpenedGrant)
 
     async def test_is_not_withdrawn_before_the_operator_saw_it(self) -> None:
         # It would read Withdrawn for good, and the call could be asked for at once.
@@ -136,7 +136,7 @@ class TestWhatAReviewerDenied:
         pending = reviewed(of, review(of, "carol", decision="Deny"))
         bench = Bench(pending)
         outcome = await bench.opener.withdraw(read(pending), CALL.caller.username, None)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, RefusedOpening)
         assert bench.server.asked == []
 
 
@@ -154,7 +154,7 @@ class TestAFlood:
     async def test_of_what_no_grant_can_hold_never_reaches_the_api_server(self, call: Call) -> None:
         bench = Bench()
         for _ in range(3):
-            assert isinstance(await bench.opener.open(bench.wanted(call)), Refused)
+            assert isinstance(await bench.opener.open(bench.wanted(call)), RefusedOpening)
         assert bench.server.asked == []
 
     @pytest.mark.parametrize(("pending", "opened"), [(1, False), (2, True), (0, True)])
@@ -164,8 +164,8 @@ class TestAFlood:
         other["metadata"] |= {"name": "agr-another", "uid": "another"}
         bench = Bench(other, on=approving(limits={"pendingPerSubject": 50}), pending=pending)
         outcome = await bench.opener.open(bench.wanted())
-        assert isinstance(outcome, Opened) is opened
-        if isinstance(outcome, Refused):
+        assert isinstance(outcome, OpenedGrant) is opened
+        if isinstance(outcome, RefusedOpening):
             assert outcome.reason is Reason.APPROVAL_THROTTLED
             assert "1 requests of the namespace are pending, and 1 may be" in outcome.detail
             assert "POST" not in bench.server.asked
@@ -173,13 +173,13 @@ class TestAFlood:
     async def test_of_denials_that_ask_never_reaches_the_api_server_once_it_is_too_much(self) -> None:
         bench = Bench(on=approving(open="OnDeny", limits={"pendingPerSubject": 1}))
         first = await bench.opener.open(bench.wanted(origin="OnDeny"))
-        assert isinstance(first, Opened)
+        assert isinstance(first, OpenedGrant)
         bench.know(bench.server.stored[first.grant.name])
         bench.server.asked.clear()
         for number in range(100):
             call = replace(CALL, resource=Resource("customer", f"other-{number}"))
             outcome = await bench.opener.open(bench.wanted(call, "OnDeny"))
-            assert isinstance(outcome, Refused)
+            assert isinstance(outcome, RefusedOpening)
             assert outcome.reason is Reason.APPROVAL_THROTTLED
         assert bench.server.asked == []
 
@@ -205,7 +205,7 @@ class TestAFlood:
             inner = inner[name]
         inner[last] = value
         bench.know(raw)
-        assert isinstance(await bench.opener.open(bench.wanted()), Opened) is opened
+        assert isinstance(await bench.opener.open(bench.wanted()), OpenedGrant) is opened
 
     @pytest.mark.parametrize(
         ("since", "by_hand", "opened"),
@@ -227,8 +227,8 @@ class TestAFlood:
             if not told:
                 bench.grants.apply("DELETED", ("crm", raw["metadata"]["name"]), raw)
         outcome = await bench.opener.open(bench.wanted())
-        assert isinstance(outcome, Opened) is opened
-        if isinstance(outcome, Refused):
+        assert isinstance(outcome, OpenedGrant) is opened
+        if isinstance(outcome, RefusedOpening):
             assert (outcome.reason, "within an hour" in outcome.detail) == (Reason.APPROVAL_THROTTLED, True)
             assert "POST" not in bench.server.asked
 
@@ -239,7 +239,9 @@ class TestAFlood:
         first = asyncio.create_task(bench.opener.open(bench.wanted()))
         await asyncio.sleep(0)
         outcomes = await asyncio.gather(*(bench.opener.open(bench.wanted()) for _ in range(10)))
-        assert {outcome.reason for outcome in outcomes if isinstance(outcome, Refused)} == {Reason.APPROVAL_THROTTLED}
+        assert {outcome.reason for outcome in outcomes if isinstance(outcome, RefusedOpening)} == {
+            Reason.APPROVAL_THROTTLED
+        }
         assert bench.server.asked == ["LIST"]
         first.cancel()
 

@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 
 from bailiwick_webhook.http.problems import ProblemError
-from bailiwick_webhook.http.status.ration import Ration, Shared
+from bailiwick_webhook.http.status.ration import Ration, SharedResult
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload, Who
+from bailiwick_webhook.metrics.table import CallerClass, Overload
 
 REFUSED: Final = "too many questions of this kind"
 
@@ -92,7 +92,9 @@ def test_those_who_wait_are_few_and_all_others_are_refused_and_counted() -> None
                     pytest.fail("there were three")
                 assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
                 assert refused.value.detail.lower().startswith(REFUSED)
-    assert {why: count for why, count in counts.overloads.items() if count} == {(Overload.STATUS, Who.OTHERS): 6}
+    assert {why: count for why, count in counts.overloads.items() if count} == {
+        (Overload.STATUS, CallerClass.OTHERS): 6
+    }
 
 
 class Made:
@@ -115,7 +117,7 @@ class Made:
 
 async def test_all_who_wait_share_one_answer_and_it_is_never_older_than_their_question() -> None:
     made = Made()
-    shared = Shared(Ration(64, Counts()), made.make)
+    shared = SharedResult(Ration(64, Counts()), made.make)
     first = [asyncio.create_task(shared.get()) for _ in range(10)]
     await made.began.wait()
     # Too late for that one: it was begun before they asked.
@@ -129,7 +131,7 @@ async def test_all_who_wait_share_one_answer_and_it_is_never_older_than_their_qu
 
 async def test_that_one_of_them_goes_away_fails_nobody() -> None:
     made = Made()
-    shared = Shared(Ration(64, Counts()), made.make)
+    shared = SharedResult(Ration(64, Counts()), made.make)
     gone, stays = (asyncio.create_task(shared.get()) for _ in range(2))
     await made.began.wait()
     gone.cancel()
@@ -140,14 +142,14 @@ async def test_that_one_of_them_goes_away_fails_nobody() -> None:
 async def test_one_that_cannot_be_made_fails_those_who_wait_for_it_and_no_more() -> None:
     made = Made()
     made.let.set()
-    shared = Shared(Ration(64, Counts()), made.make)
+    shared = SharedResult(Ration(64, Counts()), made.make)
     answers = [await asyncio.gather(shared.get(), return_exceptions=True) for _ in range(14)]
     assert [type(answer) for (answer,) in answers] == [bytes] * 12 + [ZeroDivisionError, bytes]
 
 
 async def test_more_than_may_wait_for_it_are_refused() -> None:
     made = Made()
-    shared = Shared(Ration(3, Counts()), made.make)
+    shared = SharedResult(Ration(3, Counts()), made.make)
     waiting = [asyncio.create_task(shared.get()) for _ in range(3)]
     await made.began.wait()
     with pytest.raises(ProblemError):

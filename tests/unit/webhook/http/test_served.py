@@ -21,7 +21,7 @@ from bailiwick_webhook.http.status.served import MOST_ASKED, MOST_BYTES, MOST_WA
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.http.transport.statusserver import MOST
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload, Who
+from bailiwick_webhook.metrics.table import CallerClass, Overload
 from support.pdp.alone import StaticStore
 from unit.engine.cases import stored
 from unit.webhook.store.test_policies import named
@@ -160,14 +160,14 @@ class TestAFlood:
 
     @pytest.mark.usefixtures("flooded")
     async def test_is_refused_beyond_a_few_before_their_bodies_are_read_and_counted(self, port: Port) -> None:
-        before = port.counts.overloads[Overload.STATUS, Who.OTHERS]
+        before = port.counts.overloads[Overload.STATUS, CallerClass.OTHERS]
         reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
         writer.write(b"POST /served HTTP/1.1\r\nHost: x\r\nContent-Length: 600000\r\n\r\n[")
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 9)
         writer.close()
         assert head.startswith(b"HTTP/1.1 429")
         assert b"\r\nRetry-After: 1\r\n" in head
-        assert port.counts.overloads[Overload.STATUS, Who.OTHERS] == before + 1
+        assert port.counts.overloads[Overload.STATUS, CallerClass.OTHERS] == before + 1
 
     @pytest.mark.usefixtures("flooded")
     @pytest.mark.parametrize("path", ["healthz", "readyz", "metrics"])
@@ -273,7 +273,7 @@ class TestAFlood:
 
         scrapes = [asyncio.create_task(scrape()) for _ in range(42)]
         async with asyncio.timeout(20):
-            while port.counts.overloads[Overload.STATUS, Who.OTHERS] < 26:  # noqa: ASYNC110 - of the other side of a socket
+            while port.counts.overloads[Overload.STATUS, CallerClass.OTHERS] < 26:  # noqa: ASYNC110 - of the other side of a socket
                 await asyncio.sleep(0.01)
         for path in ("healthz", "readyz"):
             async with port.session.get(f"{port.url}/{path}") as answer:

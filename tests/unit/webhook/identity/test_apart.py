@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_engine.call import Subject
+from bailiwick_engine.call import Party
 from bailiwick_webhook.identity import compact
-from bailiwick_webhook.identity.tokens import Proven
+from bailiwick_webhook.identity.tokens import ProvenAccount
 from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
 
 
 @pytest.mark.parametrize("token", [account_token(), person_token(), person_token({"kid": None})])
 def test_what_is_remembered_is_what_would_be_parsed(token: str) -> None:
-    apart = compact.Apart()
+    apart = compact.TokenCache()
     parsed = compact.parse(token)
     assert apart.parse(token) == parsed
     if parsed is not None:
@@ -37,13 +37,13 @@ def test_what_is_remembered_is_what_would_be_parsed(token: str) -> None:
     ],
 )
 def test_what_is_no_token_stays_none(token: str) -> None:
-    apart = compact.Apart()
+    apart = compact.TokenCache()
     assert apart.parse(token) is None
     assert apart.parse(token) is None
 
 
 def test_no_token_is_kept() -> None:
-    apart = compact.Apart()
+    apart = compact.TokenCache()
     parsed = compact.parse(account_token())
     assert parsed is not None
     apart.keep(parsed)
@@ -60,7 +60,7 @@ def test_no_token_is_kept() -> None:
 async def test_a_known_token_ends_all_the_same(tmp_path: Path, token: str, kind: str, name: str) -> None:
     world = World(tmp_path)
     for _ in range(2):
-        assert isinstance((await world.verify(token, kind=kind, name=name)).subject, Subject)
+        assert isinstance((await world.verify(token, kind=kind, name=name)).subject, Party)
     world.pass_seconds(60)
     assert reason_of(await world.verify(token, kind=kind, name=name)) == "identity_invalid"
 
@@ -81,6 +81,6 @@ async def test_a_caller_is_whom_a_bearer_token_names(tmp_path: Path, scheme: str
     world = World(tmp_path)
     shown = scheme + account_token(aud=[ENFORCER_AUDIENCE])
     found = await world.identity.caller(shown)
-    assert isinstance(found, Proven) is taken
+    assert isinstance(found, ProvenAccount) is taken
     assert world.identity.known(shown) == found
     assert (len(world.cluster.reviewed) == 1) is taken

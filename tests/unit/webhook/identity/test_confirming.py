@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_webhook.identity import compact
-from bailiwick_webhook.identity.tokens import Refused
+from bailiwick_webhook.identity.tokens import RefusedToken
 from unit.webhook.identity.world import (
     AGENT,
     AUDIENCE,
@@ -91,6 +91,6 @@ async def test_a_caller_who_shows_no_token_is_nobody(tmp_path: Path, text: str) 
     world = World(tmp_path)
     for _ in range(2):
         found = await world.identity.caller(f"Bearer {text}")
-        assert isinstance(found, Refused)
+        assert isinstance(found, RefusedToken)
         assert found.reason.value == INVALID
     assert world.cluster.reviewed == []

@@ -11,7 +11,7 @@ import yaml
 from bailiwick_webhook.identity.compact import parse
 from bailiwick_webhook.identity.issuers import IssuerConfig, Issuers, IssuersError, load
 from bailiwick_webhook.identity.people import MAX_GROUPS
-from bailiwick_webhook.identity.verifier import Verified
+from bailiwick_webhook.identity.verifier import VerifiedClaims
 from issuer.serving import DISCOVERY, KEYS, Server, serving
 from unit.webhook.identity.world import World, endpoint, person_token, proven, reason_of
 
@@ -85,7 +85,7 @@ async def _ask(server: Server, **fields: object) -> str | None:
     assert issuer is not None
     assert parsed is not None
     found = await issuer.verifier.verify(parsed)
-    return str(found.claims["sub"]) if isinstance(found, Verified) else None
+    return str(found.claims["sub"]) if isinstance(found, VerifiedClaims) else None
 
 
 async def test_keys_are_found_by_discovery_or_by_their_own_url(server: Server) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_webhook.identity.keyset import MAX_AGE, UNKNOWN_SECONDS, KeySet, Published
+from bailiwick_webhook.identity.keyset import MAX_AGE, UNKNOWN_SECONDS, IssuerKeys, KeySet
 from bailiwick_webhook.identity.verifier import KEPT_SECONDS
 from unit.webhook.identity.world import (
     AGENT,
@@ -88,7 +88,7 @@ async def test_what_is_no_set_of_keys_leaves_the_old_one_for_an_hour(tmp_path: P
 
 
 async def test_what_nobody_foresaw_of_an_issuer_is_as_if_it_did_not_answer() -> None:
-    async def fetch() -> Published:
+    async def fetch() -> IssuerKeys:
         raise ZeroDivisionError
 
     assert await KeySet("corp", fetch).published() is None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.call import Subject
+from bailiwick_engine.call import Party
 from bailiwick_webhook.identity.workloads import FRESH, PodRef, pod_of, workload_of
 from unit.webhook.identity.world import AGENT, World, account_claims
 
@@ -86,8 +86,8 @@ def test_a_workload_is_known_whole_or_not_at_all(change: str) -> None:
     assert found is None or dict(found.labels) == {"app": "crm-agent"}
 
 
-def _party(bound: object, **fields: Any) -> Subject:  # noqa: ANN401 - fields of `Subject`
-    return Subject(**{"type": "serviceAccount", "id": AGENT, "uid": "u", "claims": {"kubernetes.io": bound}, **fields})
+def _party(bound: object, **fields: Any) -> Party:  # noqa: ANN401 - fields of `Party`
+    return Party(**{"type": "serviceAccount", "id": AGENT, "uid": "u", "claims": {"kubernetes.io": bound}, **fields})
 
 
 BOUND: Final = {**account_claims()["kubernetes.io"], "pod": {"name": "crm-agent-0", "uid": "pod-uid"}}
@@ -110,7 +110,7 @@ BOUND: Final = {**account_claims()["kubernetes.io"], "pod": {"name": "crm-agent-
         (_party(BOUND, issuer=None), None),
     ],
 )
-def test_only_the_clusters_own_token_names_a_pod(party: Subject, expected: PodRef | None) -> None:
+def test_only_the_clusters_own_token_names_a_pod(party: Party, expected: PodRef | None) -> None:
     assert pod_of(party) == expected
 
 

@@ -14,13 +14,13 @@ from typing import Any, Final, cast
 
 from joserfc.jwk import ECKey, RSAKey
 
-from bailiwick_engine.call import ServiceAccount, Subject, Unproven
+from bailiwick_engine.call import Party, ServiceAccount, UnprovenParty
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
-from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnavailableError
 from bailiwick_webhook.identity.issuers import IssuerConfig, Issuers
 from bailiwick_webhook.identity.keyset import KeySet
-from bailiwick_webhook.identity.subject import ByToken, Claimed, Parties
-from bailiwick_webhook.identity.tokens import RULES, Proven, Tokens, publisher
+from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
+from bailiwick_webhook.identity.tokens import RULES, ProvenAccount, Tokens, publisher
 from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
 from unit.webhook.identity.forging import compact, signing
@@ -90,11 +90,11 @@ class FakeCluster:
         user = {"username": claims["sub"], "uid": bound["serviceaccount"]["uid"]}
         return {"authenticated": True, "user": user, "audiences": audiences}
 
-    async def read_pod(self, namespace: str, name: str) -> Answer:
+    async def read_pod(self, namespace: str, name: str) -> ApiResponse:
         if self.down:
             raise ClusterUnavailableError("down")
         pod = self.pods.get((namespace, name))
-        return Answer(404, {}, NOW) if pod is None else Answer(200, pod, NOW)
+        return ApiResponse(404, {}, NOW) if pod is None else ApiResponse(200, pod, NOW)
 
 
 class World:
@@ -115,7 +115,7 @@ class World:
             )
             for name, (url, file) in files.items()
         ]
-        cluster = cast("Cluster", self.cluster)
+        cluster = cast("ApiClient", self.cluster)
         keys = KeySet("cluster", publisher(cluster), clock=lambda: self.clock)
         self.identity = ByToken(
             Tokens(
@@ -146,11 +146,11 @@ class World:
         properties: Mapping[str, Any] | None = None,
         settings: CompiledSettings | None = None,
     ) -> Parties:
-        claimed = Claimed(kind, name, properties, token, actor_token)
+        claimed = ClaimedSubject(kind, name, properties, token, actor_token)
         return await self.identity.verify(claimed, ENFORCER, settings or endpoint())
 
 
-ENFORCER: Final = Proven(ServiceAccount("system:serviceaccount:crm:crm-api", "enforcer-uid"), {}, live=True)
+ENFORCER: Final = ProvenAccount(ServiceAccount("system:serviceaccount:crm:crm-api", "enforcer-uid"), {}, live=True)
 
 
 def endpoint(**fields: Any) -> CompiledSettings:  # noqa: ANN401 - fields of `CompiledSettings`
@@ -203,11 +203,11 @@ def account_token(
     return compact(head, account_claims(username, uid, **other), signing(key, "RS256"))
 
 
-def proven(parties: Parties) -> Subject:
-    assert isinstance(parties.subject, Subject), parties.subject
+def proven(parties: Parties) -> Party:
+    assert isinstance(parties.subject, Party), parties.subject
     return parties.subject
 
 
 def reason_of(parties: Parties) -> str | None:
     """Return why nobody is proven; None where somebody is."""
-    return parties.subject.reason.value if isinstance(parties.subject, Unproven) else None
+    return parties.subject.reason.value if isinstance(parties.subject, UnprovenParty) else None

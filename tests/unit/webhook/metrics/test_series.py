@@ -13,7 +13,7 @@ from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import Kind
+from bailiwick_webhook.metrics.table import RequestKind
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.pdp import asking
 from support.pdp.alone import HARNESS, Alone, KeptRecords, subject_token
@@ -222,8 +222,8 @@ def test_every_series_is_known_from_the_table() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_no_reason_lacks_a_place(reason: Reason) -> None:
-    for kind in Kind:
-        Tally(kind).count(table.Outcome.DENY, reason)
+    for kind in RequestKind:
+        Tally(kind).count(table.DecisionOutcome.DENY, reason)
 
 
 def test_before_the_first_list_the_store_is_infinitely_old() -> None:

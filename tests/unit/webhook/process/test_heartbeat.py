@@ -184,7 +184,7 @@ def say(text):
 
 async def run(place):
     stop = asyncio.Event()
-    place.leash.follow(asyncio.get_running_loop(), stop.set)
+    place.heartbeat.follow(asyncio.get_running_loop(), stop.set)
     asyncio.get_running_loop().add_signal_handler(15, stop.set)
     PLAYED
     return 0
@@ -204,7 +204,7 @@ def test_a_start_may_take_longer_than_a_process_that_serves_may_be_silent() -> N
     ended = play(
         """
 time.sleep(4)
-place.leash.tell_serving(lambda: True)
+place.heartbeat.tell_serving(lambda: True)
 say(f"served {place.index} {place.restarts}")
 await asyncio.sleep(2)
 os.kill(os.getppid(), 15)
@@ -222,7 +222,7 @@ def test_a_start_that_waits_with_a_loop_that_turns_may_take_any_time() -> None:
     ended = play(
         """
 await asyncio.sleep(5)
-place.leash.tell_serving(lambda: True)
+place.heartbeat.tell_serving(lambda: True)
 say(f"served {place.index} {place.restarts}")
 await asyncio.sleep(1)
 os.kill(os.getppid(), 15)
@@ -245,7 +245,7 @@ def test_a_start_that_stands_still_is_ended_and_where_none_ever_served_the_paren
 def test_a_loop_that_is_blocked_is_silent_whatever_other_threads_do() -> None:
     ended = play(
         """
-place.leash.tell_serving(lambda: True)
+place.heartbeat.tell_serving(lambda: True)
 if place.index == 1 and not place.restarts:
     import threading
     threading.Thread(target=lambda: [time.sleep(0.1) for _ in range(300)], daemon=True).start()
@@ -269,7 +269,7 @@ from bailiwick_webhook.process.heartbeat import BEAT
 began = time.monotonic()
 if place.index == 1:
     await asyncio.sleep(3 * BEAT)
-place.leash.tell_serving(lambda: time.monotonic() - began > 6 * BEAT)
+place.heartbeat.tell_serving(lambda: time.monotonic() - began > 6 * BEAT)
 if place.index == 0:
     seen = []
     while place.others() or not seen:

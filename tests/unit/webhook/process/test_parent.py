@@ -236,7 +236,7 @@ began = time.monotonic()
 
 def serve(given):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    given.place.leash.tell_serving(lambda: True)
+    given.place.heartbeat.tell_serving(lambda: True)
     line = f"{given.place.index} {given.place.restarts} {time.monotonic() - began:.2f}\\n"
     os.write(1, line.encode())
     if given.place.index == 1:

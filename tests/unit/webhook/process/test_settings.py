@@ -10,7 +10,7 @@ from bailiwick_engine.budget.ledger import MIB, Budget
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.process.settings import parse
-from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.record.limits import QueueLimits
 
 PAIR: Final = ("--tls-cert-file", "tls.crt", "--tls-key-file", "tls.key")
 
@@ -152,9 +152,9 @@ def test_a_trailing_slash_of_the_external_url_is_no_part_of_it() -> None:
 
 
 def test_a_decision_without_its_record_is_denied_unless_told_otherwise() -> None:
-    assert parse([]).record_limits == Limits(required=True, first=False)
+    assert parse([]).record_limits == QueueLimits(required=True, first=False)
     told = parse(["--on-record-failure", "allow", "--record-before-answer", "all", "--record-timeout", "0.5"])
-    assert told.record_limits == Limits(required=False, first=True, timeout=0.5)
+    assert told.record_limits == QueueLimits(required=False, first=True, timeout=0.5)
 
 
 def test_bounds_are_those_that_were_given_and_the_usual_ones_where_none_were() -> None:

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.batch import Semantic
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.metrics.table import Outcome as Counted, Use
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
 from bailiwick_webhook.pipeline.pdp import Pdp
-from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.record.limits import QueueLimits
 from bailiwick_webhook.record.writer import RecordWriter
 from support.objects import gated_rule, opened_grant, policy, rule, settings
 from support.pdp.alone import Alone
@@ -48,14 +48,16 @@ class Approved:
 
     uses: int = 0
 
-    async def caught_up(self, asked: Asked, verdict: Verdict, judge: object, since: float | None = None) -> Verdict:
+    async def caught_up(
+        self, asked: EvaluationRequest, verdict: Verdict, judge: object, since: float | None = None
+    ) -> Verdict:
         return verdict
 
-    def taken_before(self, asked: Asked, verdict: Verdict, known: Any) -> tuple[Grant, ...]:  # noqa: ANN401 - `pdp.Uses`
+    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: Any) -> tuple[Grant, ...]:  # noqa: ANN401 - `pdp.Uses`
         return (_grant(),)
 
     async def consume(
-        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: object
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: object
     ) -> tuple[Verdict, Grant | None]:
         self.uses += 1
         return replace(verdict, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), _grant()
@@ -68,15 +70,15 @@ def _pdp(writer: RecordWriter) -> tuple[Pdp, Approved]:
     return Pdp(cast("Any", alone.store), approved, cast("Any", alone.pdp._opener), writer, Installation()), approved
 
 
-def _asked(action: str) -> Asked:
-    subject = Subject("serviceAccount", AGENT, "agent-uid")
+def _asked(action: str) -> EvaluationRequest:
+    subject = Party("serviceAccount", AGENT, "agent-uid")
     call = Call("crm", "crm-api", PEP, subject, Action(action), Resource("customer", "42"))
-    return Asked(call, "request-1", live_identity=True)
+    return EvaluationRequest(call, "request-1", live_identity=True)
 
 
 @pytest.fixture(params=[True, False], ids=["deny", "allow"])
 async def writer(request: pytest.FixtureRequest) -> AsyncIterator[RecordWriter]:
-    limits = Limits(timeout=0.3, required=request.param)
+    limits = QueueLimits(timeout=0.3, required=request.param)
     async with RecordWriter(FULL, fsync=False, limits=limits) as made:
         yield made
 

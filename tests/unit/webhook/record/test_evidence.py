@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.record.line import Lines, disposition
+from bailiwick_webhook.record.line import RecordLines, disposition
 from support.objects import Object, changed, policy, rule, settings, subject
 from support.pages import DOCS
 
@@ -32,12 +32,12 @@ def reading(*expressions: str, **fields: Any) -> Object:  # noqa: ANN401 - of a 
     return rule(conditions=conditions, **fields)
 
 
-def call(context: dict[str, Any] | None = None, *, actors: tuple[Subject, ...] = (), **properties: Any) -> Call:  # noqa: ANN401 - any JSON
+def call(context: dict[str, Any] | None = None, *, actors: tuple[Party, ...] = (), **properties: Any) -> Call:  # noqa: ANN401 - any JSON
     return Call(
         "crm",
         "crm-api",
         ServiceAccount("system:serviceaccount:crm:crm-api", "pep-uid"),
-        Subject("serviceAccount", AGENT, "agent-uid", claims={"email": "a@b.example", "jti": "token-id"}),
+        Party("serviceAccount", AGENT, "agent-uid", claims={"email": "a@b.example", "jti": "token-id"}),
         Action("customers.list"),
         Resource("customer", "42", properties or None),
         context or {},
@@ -54,13 +54,13 @@ def compiled(*policies: Object, sensitive: tuple[str, ...] = ()) -> Snapshot:
 def recorded(
     snapshot: Snapshot,
     asked: Call,
-    lines: Lines | None = None,
+    lines: RecordLines | None = None,
     *,
     now: float = 1_700_000_000.25,
     trace: str | None = None,
 ) -> list[dict[str, Any]]:
     verdict = decide(snapshot, asked, (), Circumstances(now, Freshness.FRESH, guard_proven=True))
-    written = (lines or Lines(KEY)).line(
+    written = (lines or RecordLines(KEY)).line(
         asked,
         verdict,
         snapshot.endpoints.get((asked.namespace, asked.endpoint)),
@@ -82,7 +82,7 @@ def attributes(
     *expressions: str, asked: Call | None = None, sensitive: tuple[str, ...] = (), key: bytes | None = KEY
 ) -> Any:  # noqa: ANN401 - any JSON
     snapshot = compiled(stored(endpointSettings=settings(), rules=[reading(*expressions)]), sensitive=sensitive)
-    (record,) = recorded(snapshot, asked or call(), Lines(key))
+    (record,) = recorded(snapshot, asked or call(), RecordLines(key))
     return record.get("attributes")
 
 
@@ -134,7 +134,7 @@ class TestALine:
         [(0.0, "1970-01-01T00:00:00.000"), (1.9996, "1970-01-01T00:00:01.999"), (60, "1970-01-01T00:01:00.000")],
     )
     def test_has_the_time_to_the_millisecond(self, now: float, told: str) -> None:
-        lines, snapshot = Lines(), compiled(stored(endpointSettings=settings(), rules=[rule()]))
+        lines, snapshot = RecordLines(), compiled(stored(endpointSettings=settings(), rules=[rule()]))
         for _ in range(2):
             assert recorded(snapshot, call(), lines, now=now)[0]["time"] == f"{told}+00:00"
 
@@ -149,7 +149,7 @@ class TestALine:
         assert record["traceparent"] == trace
 
     def test_names_the_policies_that_changed_since(self) -> None:
-        lines = Lines()
+        lines = RecordLines()
         spec: dict[str, Any] = {"endpointSettings": settings(), "rules": [rule()]}
         (first,) = recorded(compiled(stored(**spec)), call(), lines)
         (then,) = recorded(compiled(stored(**spec), stored("other", rules=[rule("more")])), call(), lines)
@@ -157,7 +157,7 @@ class TestALine:
         assert first["policies"].items() < then["policies"].items()
 
     def test_of_many_policies_refers_to_a_list_that_is_written_once(self) -> None:
-        lines = Lines()
+        lines = RecordLines()
         others = [stored(f"p{number:02}", rules=[rule()]) for number in range(20)]
         snapshot = compiled(stored(endpointSettings=settings(), rules=[rule()]), *others)
         listed, first = recorded(snapshot, call(), lines)
@@ -206,14 +206,14 @@ class TestAttributes:
 
     def test_of_each_actor_stand_under_its_place_in_the_chain(self) -> None:
         actors = tuple(
-            Subject("serviceAccount", AGENT, f"uid-{number}", claims={"team": f"t{number}"}) for number in range(2)
+            Party("serviceAccount", AGENT, f"uid-{number}", claims={"team": f"t{number}"}) for number in range(2)
         )
         told = attributes("actor.?claims.?team.orValue('') != ''", asked=call(actors=actors))
         assert told == {"actors[0].claims.team": "t0", "actors[1].claims.team": "t1"}
 
     @pytest.mark.parametrize("number", [10**30, -(10**30), 2**64])
     def test_that_are_integers_beyond_all_json_are_sealed_and_the_record_is_written(self, number: int) -> None:
-        actors = (Subject("serviceAccount", AGENT, "uid", claims={"n": number, "all": [number]}),)
+        actors = (Party("serviceAccount", AGENT, "uid", claims={"n": number, "all": [number]}),)
         told = attributes("actor.claims.n == 1 || actor.claims.all == [1]", asked=call(actors=actors))
         assert told == {"actors[0].claims.all": {"redacted": True}, "actors[0].claims.n": {"redacted": True}}
 
@@ -279,7 +279,7 @@ def test_every_member_of_a_record_is_on_its_page() -> None:
 
 
 def test_nothing_is_kept_of_an_endpoint_that_is_gone_or_has_changed() -> None:
-    lines = Lines(KEY)
+    lines = RecordLines(KEY)
     made = stored(endpointSettings=settings(), rules=[reading("context.count < 5")])
     snapshot = compiled(made)
     recorded(snapshot, call({"count": 1}), lines)

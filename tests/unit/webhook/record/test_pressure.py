@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.record.limits import QueueLimits
 from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
 
 FULL: Final = Path("/dev/full")
@@ -86,7 +86,7 @@ async def failing(writer: RecordWriter) -> None:
 class TestAFullDisk:
     @needs_full
     async def test_denies_from_the_first_failure_on(self) -> None:
-        async with RecordWriter(FULL, fsync=False, limits=Limits(timeout=0.3)) as writer:
+        async with RecordWriter(FULL, fsync=False, limits=QueueLimits(timeout=0.3)) as writer:
             # Taken, since nothing was amiss: kept and tried again.
             assert not await failed(writer, must=False)
             await failing(writer)
@@ -97,7 +97,7 @@ class TestAFullDisk:
 
     @needs_full
     async def test_lets_answers_out_where_that_is_the_setting_but_no_use_of_a_grant(self) -> None:
-        limits = Limits(records=5, timeout=0.3, required=False)
+        limits = QueueLimits(records=5, timeout=0.3, required=False)
         async with RecordWriter(FULL, fsync=False, limits=limits) as writer:
             outcomes = [await failed(writer, must=False) for _ in range(20)]
             assert not any(outcomes)
@@ -106,12 +106,12 @@ class TestAFullDisk:
 
     @needs_full
     async def test_is_refused_at_once_where_every_record_comes_before_its_answer(self) -> None:
-        async with RecordWriter(FULL, fsync=False, limits=Limits(first=True)) as writer:
+        async with RecordWriter(FULL, fsync=False, limits=QueueLimits(first=True)) as writer:
             assert await failed(writer, must=False)
 
     @needs_full
     async def test_is_let_pass_where_records_come_first_but_are_not_required(self) -> None:
-        limits = Limits(first=True, required=False, timeout=0.3)
+        limits = QueueLimits(first=True, required=False, timeout=0.3)
         async with RecordWriter(FULL, fsync=False, limits=limits) as writer:
             assert not await failed(writer, must=False)
             assert await failed(writer, must=True)
@@ -120,7 +120,7 @@ class TestAFullDisk:
     @needs_full
     async def test_is_told_of_once_in_a_while(self) -> None:
         with structlog.testing.capture_logs() as logs:
-            async with RecordWriter(FULL, fsync=False, limits=Limits(timeout=0.3)) as writer:
+            async with RecordWriter(FULL, fsync=False, limits=QueueLimits(timeout=0.3)) as writer:
                 for _ in range(50):
                     await failed(writer, must=True)
         told = [entry for entry in logs if entry["event"] == "decision records cannot be written"]
@@ -132,7 +132,7 @@ class TestAFullDisk:
         ballast, file = small / "ballast", small / "records"
         ballast.write_bytes(b"x" * (ROOM - 20_000))
         given: list[int] = []
-        async with RecordWriter(file, fsync=False, limits=Limits(timeout=0.3, required=required)) as writer:
+        async with RecordWriter(file, fsync=False, limits=QueueLimits(timeout=0.3, required=required)) as writer:
             for number in range(200):
                 try:
                     await writer.write(LINE % number, must=number % 3 == 0)
@@ -154,7 +154,7 @@ class TestAFullDisk:
 
 class TestAPipe:
     async def test_whose_reader_is_slow_holds_nobody_up_for_long(self, pipe: Pipe) -> None:
-        async with RecordWriter(pipe.path, fsync=False, limits=Limits(timeout=0.3)) as writer:
+        async with RecordWriter(pipe.path, fsync=False, limits=QueueLimits(timeout=0.3)) as writer:
             given, outcome = 0, False
             while not outcome and given < 1000:
                 outcome = await failed(writer, must=True)
@@ -178,7 +178,7 @@ class TestAPipe:
         assert len(lines) == given + 2
 
     async def test_bounds_what_waits_by_bytes(self, pipe: Pipe) -> None:
-        limits = Limits(size=200_000, timeout=0.3, required=False)
+        limits = QueueLimits(size=200_000, timeout=0.3, required=False)
         async with RecordWriter(pipe.path, fsync=False, limits=limits) as writer:
             for _ in range(1000):
                 assert not await failed(writer, must=False)
@@ -187,7 +187,7 @@ class TestAPipe:
             assert await failed(writer, must=True)
 
     async def test_that_nobody_reads_any_more_is_a_failure_like_any(self, pipe: Pipe) -> None:
-        async with RecordWriter(pipe.path, fsync=False, limits=Limits(timeout=0.3)) as writer:
+        async with RecordWriter(pipe.path, fsync=False, limits=QueueLimits(timeout=0.3)) as writer:
             pipe.close()
             assert await failed(writer, must=True)
             assert "Broken pipe" in str(writer.failing)
@@ -198,7 +198,7 @@ class TestAPipe:
     async def test_does_not_keep_the_process_from_stopping(self, pipe: Pipe) -> None:
         started = time.monotonic()
         with structlog.testing.capture_logs() as logs:
-            async with RecordWriter(pipe.path, fsync=False, limits=Limits(timeout=0.3)) as writer:
+            async with RecordWriter(pipe.path, fsync=False, limits=QueueLimits(timeout=0.3)) as writer:
                 for number in range(300):
                     await writer.write(LINE % number, must=False)
         assert time.monotonic() - started < 2
@@ -241,7 +241,7 @@ async def test_many_at_once_wait_for_one_write_after_another(tmp_path: Path, mon
 async def test_a_burst_of_more_than_may_wait_is_written_and_refuses_nobody(tmp_path: Path) -> None:
     # A writer that works needs a moment, and has no fault that anybody would have to be denied for.
     path = tmp_path / "records"
-    async with RecordWriter(path, fsync=False, limits=Limits(records=50, timeout=10)) as writer:
+    async with RecordWriter(path, fsync=False, limits=QueueLimits(records=50, timeout=10)) as writer:
         await asyncio.gather(*(writer.write(LINE % number, must=False) for number in range(1_000)))
         await settled(writer)
         assert (writer.written, writer.lost, writer.held) == (1_000, 0, 0)
@@ -249,17 +249,17 @@ async def test_a_burst_of_more_than_may_wait_is_written_and_refuses_nobody(tmp_p
 
 
 async def test_a_line_is_taken_at_once_only_while_all_is_well(tmp_path: Path) -> None:
-    async with RecordWriter(tmp_path / "kept", fsync=False, limits=Limits(records=2)) as writer:
+    async with RecordWriter(tmp_path / "kept", fsync=False, limits=QueueLimits(records=2)) as writer:
         assert [writer.take(LINE % number) for number in range(3)] == [True, True, False]
         await settled(writer)
         assert (writer.written, writer.lost) == (2, 0)
-    async with RecordWriter(tmp_path / "first", fsync=False, limits=Limits(first=True)) as writer:
+    async with RecordWriter(tmp_path / "first", fsync=False, limits=QueueLimits(first=True)) as writer:
         assert not writer.take(LINE % 0)
         assert not writer.held
 
 
 @needs_full
 async def test_no_line_is_taken_at_once_while_writing_fails() -> None:
-    async with RecordWriter(FULL, fsync=False, limits=Limits(timeout=0.3)) as writer:
+    async with RecordWriter(FULL, fsync=False, limits=QueueLimits(timeout=0.3)) as writer:
         assert await failed(writer, must=True)
         assert not writer.take(LINE % 0)

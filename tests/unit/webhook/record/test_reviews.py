@@ -4,17 +4,17 @@ import json
 from typing import Any, Final
 
 from bailiwick_engine.approval.grants import Grant, parse
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.record.line import Lines
+from bailiwick_webhook.record.line import RecordLines
 from support.objects import DIGEST, STEP, Object, opened_grant
 
 CALL: Final = Call(
     "crm",
     "crm-api",
     ServiceAccount("system:serviceaccount:crm:crm-api", "pep-uid"),
-    Subject("serviceAccount", "system:serviceaccount:agents:crm-agent", "agent-uid"),
+    Party("serviceAccount", "system:serviceaccount:agents:crm-agent", "agent-uid"),
     Action("customers.export"),
     Resource("customer", "42"),
 )
@@ -36,7 +36,7 @@ def grant(**status: object) -> Grant:
 
 
 def told(kind: str, used: Grant | None) -> Any:  # noqa: ANN401 - any JSON
-    line = Lines().line(
+    line = RecordLines().line(
         CALL,
         Verdict(outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED, digest="d"),
         None,

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_webhook.record.turn import Turn
+from bailiwick_webhook.record.turn import WriteTurn
 from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
 
 FULL: Final = Path("/dev/full")
@@ -74,7 +74,7 @@ async def test_a_line_that_a_killed_process_left_unfinished_spoils_no_other(tmp_
 
 
 async def test_a_line_that_another_process_left_unfinished_spoils_no_other(capfd: pytest.CaptureFixture[str]) -> None:
-    turn = Turn.new()
+    turn = WriteTurn.new()
     with turn.taken() as torn:
         assert not torn
         # What a process that is killed in the middle of a line leaves behind.

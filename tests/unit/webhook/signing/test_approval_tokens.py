@@ -11,13 +11,13 @@ from joserfc.jwk import ECKey, RSAKey
 
 from bailiwick_api.approvalgrant import GUARD_UNPROVEN
 from bailiwick_api.signingkeys import SigningKey
-from bailiwick_api.voidgrants import Named, VoidGrants
+from bailiwick_api.voidgrants import VoidGrant, VoidGrants
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Token
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
-from bailiwick_webhook.signing.approvaltoken import Verified
+from bailiwick_webhook.signing.approvaltoken import VerifiedApprovalToken
 from bailiwick_webhook.signing.jose import LEEWAY, MAX_TOKEN
 from bailiwick_webhook.signing.keyring import NO_KEYS
 from bailiwick_webhook.signing.signer import Signer
@@ -51,7 +51,9 @@ def issued(grant: Grant = GRANT, at: float = NOW, base: str = BASE) -> str:
     return token
 
 
-def verified(token: str, at: float = NOW, base: str = BASE, namespace: str = "crm") -> Verified | Why:
+def verified(
+    token: str, at: float = NOW, base: str = BASE, namespace: str = "crm"
+) -> VerifiedApprovalToken | TokenProblem:
     return approvaltoken.verify(RING, token, base=base, namespace=namespace, now=at)
 
 
@@ -100,7 +102,7 @@ class TestIssuing:
 
     def test_what_it_proves_is_what_the_engine_asks_for(self) -> None:
         expected = Token(GRANT.id, hash_of(GRANT.request.binding.digest or ""), str(GRANT.request.subject.uid))
-        assert verified(issued()) == Verified(expected, GRANT.id)
+        assert verified(issued()) == VerifiedApprovalToken(expected, GRANT.id)
 
     def test_it_names_the_bound_members_of_the_context(self) -> None:
         grant = changed("spec", "request", "binding", "members", to=["args_digest", "tenant"])
@@ -119,7 +121,7 @@ class TestIssuing:
             "act": {"sub": "inner", "sub_uid": "corp#inner"},
         }
         found = verified(token)
-        assert isinstance(found, Verified)
+        assert isinstance(found, VerifiedApprovalToken)
         assert found.token.actors == (
             ("cluster", "system:serviceaccount:agents:outer", "o"),
             (None, "inner", "corp#inner"),
@@ -129,7 +131,7 @@ class TestIssuing:
         token = issued(changed("spec", "request", "binding", to={"mode": "Scope"}))
         assert "binding_hash" not in opened(token)[1]
         found = verified(token)
-        assert isinstance(found, Verified)
+        assert isinstance(found, VerifiedApprovalToken)
         assert found.token.binding_hash is None
 
     def test_it_ends_with_the_approval_and_never_lives_longer_than_a_key_is_kept(self) -> None:
@@ -172,7 +174,7 @@ class TestIssuing:
 
     @pytest.mark.parametrize("uid", ["grant-uid", "another"])
     def test_there_is_none_of_a_grant_that_is_void_by_name(self, uid: str) -> None:
-        void = VoidGrants({uid: Named(GRANT.namespace, GRANT.name)})
+        void = VoidGrants({uid: VoidGrant(GRANT.namespace, GRANT.name)})
         signer = Signer(lambda: RING, lambda: True, lambda: void, now=lambda: NOW)
         assert (signer.approval(GRANT, BASE) is None) is (uid == GRANT.uid)
 
@@ -189,7 +191,7 @@ class TestIssuing:
         body["status"]["counted"] = [{"reviewer": review["reviewer"]} for review in reviews]
         token = issued(read(body))
         assert len(token) <= MAX_TOKEN
-        assert isinstance(verified(token), Verified)
+        assert isinstance(verified(token), VerifiedApprovalToken)
         assert "approvals" not in opened(token)[1]
 
 
@@ -206,88 +208,94 @@ STRANGER: Final = ECKey.generate_key("P-256")
 PUBLIC: Final = ECKey.import_key(KEY.pem).as_dict(private=False)
 PARTS: Final = issued().split(".")
 
-TAMPERED: Final[dict[str, tuple[str, Why]]] = {
-    "nothing": ("", Why.UNREADABLE),
-    "no token": ("approval", Why.UNREADABLE),
-    "two parts": (".".join(PARTS[:2]), Why.UNREADABLE),
-    "four parts": (f"{issued()}.e30", Why.UNREADABLE),
-    "other letters": (issued() + "é", Why.UNREADABLE),
-    "half a character": (issued() + "\ud800", Why.UNREADABLE),
-    "one letter too many for its size": ("a" * (MAX_TOKEN + 1), Why.OVERSIZED),
-    "a right one that is too large": (forged(claims={**CLAIMS, "more": "m" * MAX_TOKEN}), Why.OVERSIZED),
-    "a claim twice": (forged(claims=json.dumps(CLAIMS)[:-1] + ', "jti": "x"}'), Why.UNREADABLE),
-    "a header member twice": (forged(json.dumps(HEADER)[:-1] + ', "alg": "ES256"}'), Why.UNREADABLE),
-    "claims that are a list": (forged(claims=[CLAIMS]), Why.UNREADABLE),
-    "no signature": (f"{PARTS[0]}.{PARTS[1]}.", Why.UNREADABLE),
-    "crit": (forged({**HEADER, "crit": ["exp"], "exp": 1}), Why.UNREADABLE),
-    "an address of keys": (forged({**HEADER, "jku": "https://evil.example/jwks"}), Why.UNREADABLE),
-    "an address of a certificate": (forged({**HEADER, "x5u": "https://evil.example/c"}), Why.UNREADABLE),
+TAMPERED: Final[dict[str, tuple[str, TokenProblem]]] = {
+    "nothing": ("", TokenProblem.UNREADABLE),
+    "no token": ("approval", TokenProblem.UNREADABLE),
+    "two parts": (".".join(PARTS[:2]), TokenProblem.UNREADABLE),
+    "four parts": (f"{issued()}.e30", TokenProblem.UNREADABLE),
+    "other letters": (issued() + "é", TokenProblem.UNREADABLE),
+    "half a character": (issued() + "\ud800", TokenProblem.UNREADABLE),
+    "one letter too many for its size": ("a" * (MAX_TOKEN + 1), TokenProblem.OVERSIZED),
+    "a right one that is too large": (forged(claims={**CLAIMS, "more": "m" * MAX_TOKEN}), TokenProblem.OVERSIZED),
+    "a claim twice": (forged(claims=json.dumps(CLAIMS)[:-1] + ', "jti": "x"}'), TokenProblem.UNREADABLE),
+    "a header member twice": (forged(json.dumps(HEADER)[:-1] + ', "alg": "ES256"}'), TokenProblem.UNREADABLE),
+    "claims that are a list": (forged(claims=[CLAIMS]), TokenProblem.UNREADABLE),
+    "no signature": (f"{PARTS[0]}.{PARTS[1]}.", TokenProblem.UNREADABLE),
+    "crit": (forged({**HEADER, "crit": ["exp"], "exp": 1}), TokenProblem.UNREADABLE),
+    "an address of keys": (forged({**HEADER, "jku": "https://evil.example/jwks"}), TokenProblem.UNREADABLE),
+    "an address of a certificate": (forged({**HEADER, "x5u": "https://evil.example/c"}), TokenProblem.UNREADABLE),
     "a key of its own": (
         forged({**HEADER, "jwk": STRANGER.as_dict(private=False)}, sign=signing(STRANGER, "ES256")),
-        Why.UNREADABLE,
+        TokenProblem.UNREADABLE,
     ),
-    "no algorithm": (forged({**HEADER, "alg": None}), Why.UNREADABLE),
-    "alg none": (forged({**HEADER, "alg": "none"}, sign=lambda _: b"x"), Why.ALGORITHM),
+    "no algorithm": (forged({**HEADER, "alg": None}), TokenProblem.UNREADABLE),
+    "alg none": (forged({**HEADER, "alg": "none"}, sign=lambda _: b"x"), TokenProblem.ALGORITHM),
     "the public key as a secret": (
         forged({**HEADER, "alg": "HS256"}, sign=with_secret(pem(ECKey.import_key(KEY.pem)))),
-        Why.ALGORITHM,
+        TokenProblem.ALGORITHM,
     ),
-    "RS256": (forged({**HEADER, "alg": "RS256"}, sign=signing(RSA, "RS256")), Why.ALGORITHM),
-    "ES384": (forged({**HEADER, "alg": "ES384"}), Why.ALGORITHM),
-    "es256": (forged({**HEADER, "alg": "es256"}), Why.ALGORITHM),
-    "no type": (forged({"alg": "ES256", "kid": KEY.kid}), Why.TYPE),
-    "type JWT": (forged({**HEADER, "typ": "JWT"}), Why.TYPE),
-    "type of an access token": (forged({**HEADER, "typ": "at+jwt"}), Why.TYPE),
-    "type of a binding token": (forged({**HEADER, "typ": bindingtoken.TYPE}), Why.TYPE),
-    "no kid": (forged({"alg": "ES256", "typ": "approval+jwt"}), Why.KEY),
-    "an unknown kid": (forged({**HEADER, "kid": STRANGER.thumbprint()}, sign=signing(STRANGER, "ES256")), Why.KEY),
-    "no issuer": (forged(claims=without("iss")), Why.ISSUER),
-    "the issuer of another endpoint": (issued(base=OTHER), Why.ISSUER),
-    "no audience": (forged(claims=without("aud")), Why.AUDIENCE),
-    "another audience": (forged(claims={**CLAIMS, "aud": OTHER}), Why.AUDIENCE),
-    "a list of audiences": (forged(claims={**CLAIMS, "aud": [BASE, OTHER]}), Why.AUDIENCE),
-    "another's signature under our kid": (forged(sign=signing(STRANGER, "ES256")), Why.SIGNATURE),
-    "other claims under our signature": (f"{PARTS[0]}.{part({**CLAIMS, 'uses': 50})}.{PARTS[2]}", Why.SIGNATURE),
-    "another header over our signature": (f"{part({**HEADER, 'x': 1})}.{PARTS[1]}.{PARTS[2]}", Why.SIGNATURE),
-    "half a signature": (f"{PARTS[0]}.{PARTS[1]}.{PARTS[2][:43]}", Why.SIGNATURE),
-    "a signature of zeros": (forged(sign=lambda _: bytes(64)), Why.SIGNATURE),
-    "no end": (forged(claims=without("exp")), Why.CLAIMS),
-    "no beginning": (forged(claims=without("iat")), Why.CLAIMS),
-    "an end in words": (forged(claims={**CLAIMS, "exp": "soon"}), Why.CLAIMS),
-    "an end that is true": (forged(claims={**CLAIMS, "exp": True}), Why.CLAIMS),
-    "an end beyond all time": (forged(claims={**CLAIMS, "exp": 1e308}), Why.CLAIMS),
-    "an end that was": (forged(claims={**CLAIMS, "exp": MOMENT - LEEWAY}), Why.EXPIRED),
-    "a beginning to come": (forged(claims={**CLAIMS, "nbf": MOMENT + LEEWAY + 1}), Why.EARLY),
-    "issued in the future": (forged(claims={**CLAIMS, "iat": MOMENT + LEEWAY + 1}), Why.EARLY),
-    "no grant": (forged(claims=without("grant")), Why.CLAIMS),
-    "no subject": (forged(claims=without("sub_uid")), Why.CLAIMS),
-    "another jti": (forged(claims={**CLAIMS, "jti": "agr-x.y"}), Why.CLAIMS),
-    "another approval": (forged(claims={**CLAIMS, "approval_id": "agr-x.y"}), Why.CLAIMS),
-    "another task": (forged(claims={**CLAIMS, "task_id": "agr-x.y"}), Why.CLAIMS),
+    "RS256": (forged({**HEADER, "alg": "RS256"}, sign=signing(RSA, "RS256")), TokenProblem.ALGORITHM),
+    "ES384": (forged({**HEADER, "alg": "ES384"}), TokenProblem.ALGORITHM),
+    "es256": (forged({**HEADER, "alg": "es256"}), TokenProblem.ALGORITHM),
+    "no type": (forged({"alg": "ES256", "kid": KEY.kid}), TokenProblem.TYPE),
+    "type JWT": (forged({**HEADER, "typ": "JWT"}), TokenProblem.TYPE),
+    "type of an access token": (forged({**HEADER, "typ": "at+jwt"}), TokenProblem.TYPE),
+    "type of a binding token": (forged({**HEADER, "typ": bindingtoken.TYPE}), TokenProblem.TYPE),
+    "no kid": (forged({"alg": "ES256", "typ": "approval+jwt"}), TokenProblem.KEY),
+    "an unknown kid": (
+        forged({**HEADER, "kid": STRANGER.thumbprint()}, sign=signing(STRANGER, "ES256")),
+        TokenProblem.KEY,
+    ),
+    "no issuer": (forged(claims=without("iss")), TokenProblem.ISSUER),
+    "the issuer of another endpoint": (issued(base=OTHER), TokenProblem.ISSUER),
+    "no audience": (forged(claims=without("aud")), TokenProblem.AUDIENCE),
+    "another audience": (forged(claims={**CLAIMS, "aud": OTHER}), TokenProblem.AUDIENCE),
+    "a list of audiences": (forged(claims={**CLAIMS, "aud": [BASE, OTHER]}), TokenProblem.AUDIENCE),
+    "another's signature under our kid": (forged(sign=signing(STRANGER, "ES256")), TokenProblem.SIGNATURE),
+    "other claims under our signature": (
+        f"{PARTS[0]}.{part({**CLAIMS, 'uses': 50})}.{PARTS[2]}",
+        TokenProblem.SIGNATURE,
+    ),
+    "another header over our signature": (f"{part({**HEADER, 'x': 1})}.{PARTS[1]}.{PARTS[2]}", TokenProblem.SIGNATURE),
+    "half a signature": (f"{PARTS[0]}.{PARTS[1]}.{PARTS[2][:43]}", TokenProblem.SIGNATURE),
+    "a signature of zeros": (forged(sign=lambda _: bytes(64)), TokenProblem.SIGNATURE),
+    "no end": (forged(claims=without("exp")), TokenProblem.CLAIMS),
+    "no beginning": (forged(claims=without("iat")), TokenProblem.CLAIMS),
+    "an end in words": (forged(claims={**CLAIMS, "exp": "soon"}), TokenProblem.CLAIMS),
+    "an end that is true": (forged(claims={**CLAIMS, "exp": True}), TokenProblem.CLAIMS),
+    "an end beyond all time": (forged(claims={**CLAIMS, "exp": 1e308}), TokenProblem.CLAIMS),
+    "an end that was": (forged(claims={**CLAIMS, "exp": MOMENT - LEEWAY}), TokenProblem.EXPIRED),
+    "a beginning to come": (forged(claims={**CLAIMS, "nbf": MOMENT + LEEWAY + 1}), TokenProblem.EARLY),
+    "issued in the future": (forged(claims={**CLAIMS, "iat": MOMENT + LEEWAY + 1}), TokenProblem.EARLY),
+    "no grant": (forged(claims=without("grant")), TokenProblem.CLAIMS),
+    "no subject": (forged(claims=without("sub_uid")), TokenProblem.CLAIMS),
+    "another jti": (forged(claims={**CLAIMS, "jti": "agr-x.y"}), TokenProblem.CLAIMS),
+    "another approval": (forged(claims={**CLAIMS, "approval_id": "agr-x.y"}), TokenProblem.CLAIMS),
+    "another task": (forged(claims={**CLAIMS, "task_id": "agr-x.y"}), TokenProblem.CLAIMS),
     "another approval and task": (
         forged(claims={**CLAIMS, "approval_id": "agr-x.y", "task_id": "agr-x.y"}),
-        Why.CLAIMS,
+        TokenProblem.CLAIMS,
     ),
     "another approval, task and token id": (
         forged(claims={**CLAIMS, "jti": "agr-x.y", "approval_id": "agr-x.y", "task_id": "agr-x.y"}),
-        Why.CLAIMS,
+        TokenProblem.CLAIMS,
     ),
-    "a chain in words": (forged(claims={**CLAIMS, "act": "me"}), Why.CLAIMS),
-    "a chain without uids": (forged(claims={**CLAIMS, "act": {"sub": "x"}}), Why.CLAIMS),
+    "a chain in words": (forged(claims={**CLAIMS, "act": "me"}), TokenProblem.CLAIMS),
+    "a chain without uids": (forged(claims={**CLAIMS, "act": {"sub": "x"}}), TokenProblem.CLAIMS),
     "a chain that is very deep": (
         forged(claims=json.dumps(CLAIMS)[:-1] + ', "act": ' + '{"act":' * 600 + "1" + "}" * 601),
-        Why.CLAIMS,
+        TokenProblem.CLAIMS,
     ),
     "a grant of another namespace": (
         forged(claims={**CLAIMS, "grant": {**CLAIMS["grant"], "ns": "hr"}}),
-        Why.NAMESPACE,
+        TokenProblem.NAMESPACE,
     ),
 }
 
 
 class TestVerifying:
     @pytest.mark.parametrize(("token", "why"), TAMPERED.values(), ids=TAMPERED)
-    def test_a_token_that_was_tampered_with_proves_nothing(self, token: str, why: Why) -> None:
+    def test_a_token_that_was_tampered_with_proves_nothing(self, token: str, why: TokenProblem) -> None:
         assert verified(token) is why
 
     def test_what_the_table_begins_with_is_right(self) -> None:
@@ -295,36 +303,41 @@ class TestVerifying:
 
     @pytest.mark.parametrize("kind", ["APPROVAL+JWT", "application/approval+jwt"])
     def test_a_type_may_be_spelled_as_media_types_are(self, kind: str) -> None:
-        assert isinstance(verified(forged({**HEADER, "typ": kind})), Verified)
+        assert isinstance(verified(forged({**HEADER, "typ": kind})), VerifiedApprovalToken)
 
     def test_it_is_nothing_at_another_endpoint(self) -> None:
-        assert verified(issued(), base=OTHER) is Why.ISSUER
+        assert verified(issued(), base=OTHER) is TokenProblem.ISSUER
 
     @pytest.mark.parametrize(
         ("after", "why"),
-        [(-LEEWAY - 1, Why.EARLY), (-LEEWAY, None), (540 + LEEWAY - 1, None), (540 + LEEWAY, Why.EXPIRED)],
+        [
+            (-LEEWAY - 1, TokenProblem.EARLY),
+            (-LEEWAY, None),
+            (540 + LEEWAY - 1, None),
+            (540 + LEEWAY, TokenProblem.EXPIRED),
+        ],
     )
-    def test_clocks_may_be_half_a_minute_apart(self, after: float, why: Why | None) -> None:
+    def test_clocks_may_be_half_a_minute_apart(self, after: float, why: TokenProblem | None) -> None:
         found = verified(issued(), at=MOMENT + after)
-        assert (found if isinstance(found, Why) else None) is why
+        assert (found if isinstance(found, TokenProblem) else None) is why
 
     def test_it_counts_as_long_as_its_key_is_kept_and_no_longer(self) -> None:
         older = signing_key(NOW - 100, ends=200)
         token = approvaltoken.issue(ring(older), GRANT, BASE, NOW)
         assert token is not None
 
-        def at(moment: float, *keys: SigningKey) -> Verified | Why:
+        def at(moment: float, *keys: SigningKey) -> VerifiedApprovalToken | TokenProblem:
             return approvaltoken.verify(ring(*keys), token, base=BASE, namespace="crm", now=moment)
 
         younger = signing_key(NOW)
-        assert isinstance(at(NOW + 99, older, younger), Verified)
-        assert at(NOW + 100, older, younger) is Why.KEY
-        assert at(NOW, younger) is Why.KEY
-        assert approvaltoken.verify(NO_KEYS, token, base=BASE, namespace="crm", now=NOW) is Why.KEY
+        assert isinstance(at(NOW + 99, older, younger), VerifiedApprovalToken)
+        assert at(NOW + 100, older, younger) is TokenProblem.KEY
+        assert at(NOW, younger) is TokenProblem.KEY
+        assert approvaltoken.verify(NO_KEYS, token, base=BASE, namespace="crm", now=NOW) is TokenProblem.KEY
 
     @given(st.text())
     def test_no_text_raises(self, text: str) -> None:
-        assert isinstance(verified(text), Why)
+        assert isinstance(verified(text), TokenProblem)
 
     @given(st.data())
     def test_no_change_of_one_letter_proves_another_thing(self, data: st.DataObject) -> None:
@@ -332,7 +345,7 @@ class TestVerifying:
         place = data.draw(st.integers(0, len(token) - 1))
         letter = data.draw(st.characters(codec="utf-8"))
         found = verified(token[:place] + letter + token[place + 1 :])
-        assert isinstance(found, Why) or found == verified(token)
+        assert isinstance(found, TokenProblem) or found == verified(token)
 
     @given(
         claims=st.dictionaries(
@@ -346,4 +359,4 @@ class TestVerifying:
     )
     def test_no_claims_of_ours_raise(self, claims: dict[str, Any]) -> None:
         found = verified(forged(claims={**CLAIMS, **claims}))
-        assert isinstance(found, Why | Verified)
+        assert isinstance(found, TokenProblem | VerifiedApprovalToken)

@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.call import Call
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.bindingtoken import Denial
 from bailiwick_webhook.signing.jose import LEEWAY
@@ -66,7 +66,7 @@ def test_the_digest_is_the_one_that_a_verdict_of_the_same_call_has() -> None:
     assert verdict.digest is not None
     token = issued(call, verdict.digest)
     assert isinstance(signer().denied(token, verdict.digest, BASE), Denial)
-    assert signer().denied(token, verdict_of(approving(), with_context(tenant="u")).digest, BASE) is Why.OTHER
+    assert signer().denied(token, verdict_of(approving(), with_context(tenant="u")).digest, BASE) is TokenProblem.OTHER
 
 
 def test_what_needs_no_approval_any_more_has_nothing_to_be_compared_with() -> None:
@@ -75,23 +75,23 @@ def test_what_needs_no_approval_any_more_has_nothing_to_be_compared_with() -> No
 
 @pytest.mark.parametrize(("after", "over"), [(600 + LEEWAY - 1, False), (600 + LEEWAY, True)])
 def test_it_is_over_when_the_denial_is(after: float, over: bool) -> None:
-    assert (signer(int(NOW) + after).denied(issued(), DIGEST, BASE) is Why.EXPIRED) is over
+    assert (signer(int(NOW) + after).denied(issued(), DIGEST, BASE) is TokenProblem.EXPIRED) is over
 
 
 def test_it_is_nothing_at_another_endpoint() -> None:
-    assert signer().denied(issued(), DIGEST, f"{BASE}-2") is Why.ISSUER
+    assert signer().denied(issued(), DIGEST, f"{BASE}-2") is TokenProblem.ISSUER
 
 
 def test_an_approval_token_is_none() -> None:
     token = approvaltoken.issue(RING, read(approved(approving())), BASE, NOW)
     assert token is not None
-    assert signer().denied(token, DIGEST, BASE) is Why.TYPE
+    assert signer().denied(token, DIGEST, BASE) is TokenProblem.TYPE
 
 
 def test_without_keys_none_is_issued_and_none_is_known() -> None:
     alone = signer(keyring=NO_KEYS)
     assert alone.denial(with_context(), DIGEST, "eval_1", ENDS, BASE) is None
-    assert alone.denied(issued(), DIGEST, BASE) is Why.KEY
+    assert alone.denied(issued(), DIGEST, BASE) is TokenProblem.KEY
 
 
 @pytest.mark.parametrize("lacking", ["jti", "evaluation_id", "binding_hash"])
@@ -101,12 +101,12 @@ def test_one_that_does_not_say_all_is_none(lacking: str) -> None:
     claims = {name: value for name, value in whole.items() if name != lacking}
     times = {"iss": BASE, "aud": BASE, "iat": int(NOW), "exp": int(ENDS)}
     token = compact(header, {**claims, **times}, signing(ECKey.import_key(KEY.pem), "ES256"))
-    assert signer().denied(token, DIGEST, BASE) is Why.CLAIMS
+    assert signer().denied(token, DIGEST, BASE) is TokenProblem.CLAIMS
 
 
 @given(st.text())
 def test_no_text_raises(text: str) -> None:
-    assert isinstance(signer().denied(text, DIGEST, BASE), Why)
+    assert isinstance(signer().denied(text, DIGEST, BASE), TokenProblem)
 
 
 class TestShowing:

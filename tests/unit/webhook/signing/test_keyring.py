@@ -11,9 +11,9 @@ from joserfc.jwk import ECKey, KeySet
 
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.signingkeys import written
-from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.jwks import PublishedKey
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import jose, keyring
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
 from support.signing import ring, signing_key
@@ -70,7 +70,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     verifies = PublishedKey.verifies
 
-    def looking(key: PublishedKey, parsed: Parsed) -> bool:
+    def looking(key: PublishedKey, parsed: CompactToken) -> bool:
         found.append(parsed.token)
         return verifies(key, parsed)
 
@@ -89,7 +89,7 @@ class TestRemembering:
 
     def proven(self, ring_of: Keyring, token: str, at: float = NOW, base: str = BASE) -> object:
         found = jose.proven(ring_of, "approval+jwt", token, base, at)
-        return found if isinstance(found, Why) else "proven"
+        return found if isinstance(found, TokenProblem) else "proven"
 
     def test_a_token_that_is_shown_again_is_looked_at_once(self, looked_at: list[str]) -> None:
         own = ring(PRESENT)
@@ -102,14 +102,14 @@ class TestRemembering:
         own = ring(ending)
         token = self.token(own)
         assert self.proven(own, token) == "proven"
-        assert self.proven(own, token, base=f"{BASE}-2") is Why.ISSUER
-        assert self.proven(own, token, at=NOW + 100) is Why.KEY
+        assert self.proven(own, token, base=f"{BASE}-2") is TokenProblem.ISSUER
+        assert self.proven(own, token, at=NOW + 100) is TokenProblem.KEY
 
     def test_one_that_is_over_is_over(self) -> None:
         own = ring(PRESENT)
         token = self.token(own)
         assert self.proven(own, token) == "proven"
-        assert self.proven(own, token, at=NOW + 1000 + jose.LEEWAY) is Why.EXPIRED
+        assert self.proven(own, token, at=NOW + 1000 + jose.LEEWAY) is TokenProblem.EXPIRED
 
     def test_a_wrong_signature_is_looked_at_each_time_and_never_right(self, looked_at: list[str]) -> None:
         own = ring(PRESENT)
@@ -117,7 +117,7 @@ class TestRemembering:
         assert self.proven(own, token) == "proven"
         head, _, mark = token.rpartition(".")
         wrong = f"{head}.{'B' if mark[0] != 'B' else 'C'}{mark[1:]}"
-        assert [self.proven(own, wrong) for _ in range(2)] == [Why.SIGNATURE] * 2
+        assert [self.proven(own, wrong) for _ in range(2)] == [TokenProblem.SIGNATURE] * 2
         assert looked_at == [token, wrong, wrong]
 
     def test_other_keys_remember_nothing(self, looked_at: list[str]) -> None:
@@ -125,7 +125,7 @@ class TestRemembering:
         for own in (ring(PRESENT), ring(PRESENT, NEXT)):
             assert self.proven(own, token) == "proven"
         assert len(looked_at) == 2
-        assert self.proven(ring(NEXT), token) is Why.KEY
+        assert self.proven(ring(NEXT), token) is TokenProblem.KEY
 
     def test_no_more_are_remembered_than_a_few_thousand(
         self, looked_at: list[str], monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.approval.binding import digest as digest_of
 from bailiwick_engine.approval.grants import Grant, answers, parse
-from bailiwick_engine.call import Resource, Subject
+from bailiwick_engine.call import Party, Resource
 from bailiwick_webhook.store import grants as store
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import Key
@@ -128,7 +128,7 @@ def test_of_many_only_those_are_parsed_that_may_be_of_the_call(parsed: list[str]
     found = {grant.name for grant in grants.candidates("crm", ENDPOINT, AGENT_UID, CALL)}
     every = list(grants.candidates("crm", ENDPOINT, AGENT_UID))
     assert len(every) == len(made)
-    assert isinstance(CALL.subject, Subject)
+    assert isinstance(CALL.subject, Party)
     subject, digest = CALL.subject, digest_of(CALL, CALL.subject)
     assert {one.name for one in every if answers(one, CALL, subject, digest)} <= found <= set(ours)
     # Of others that are not parsed at all.

@@ -9,7 +9,7 @@ from bailiwick_api import guards
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped
-from bailiwick_webhook.store.guard import Guard, Watched
+from bailiwick_webhook.store.guard import Guard, GuardObjects
 from support.objects import Object
 
 POLICIES, BINDINGS, DEFINITION, PROOF = range(4)
@@ -27,7 +27,7 @@ class Bench:
             document["metadata"] = {**document["metadata"], "uid": f"uid-{number}", "generation": 1}
         self.proof = fingerprint(self.objects)
 
-    def sink(self, which: int) -> Watched:
+    def sink(self, which: int) -> GuardObjects:
         return self.guard.collections()[which][1]
 
     def list_all(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_webhook.cluster.client import POLICIES, ClusterUnavailableError, Collection, HistoryGoneError, Listed
+from bailiwick_webhook.cluster.client import POLICIES, ClusterUnavailableError, Collection, HistoryGoneError, ListPage
 from bailiwick_webhook.store.listwatch import Key, ListWatch
 
 Event = tuple[str, dict[str, Any]]
@@ -29,11 +29,11 @@ class Server:
         self.resumed: list[str] = []
         self.cut = False
 
-    async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
+    async def pages(self, collection: Collection) -> AsyncIterator[ListPage]:
         self.listed += 1
         found, self.objects = self.objects, self.later
         for item in found:
-            yield Listed([item], f"{100 * self.listed}")
+            yield ListPage([item], f"{100 * self.listed}")
             if self.cut:
                 self.cut = False
                 raise HistoryGoneError("410 between pages")

@@ -10,10 +10,10 @@ import pytest
 
 from bailiwick_engine.compile.policies import compile_object, compile_steps
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_engine.rotation import Rotation
+from bailiwick_engine.rotation import FairRotation
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_webhook.store import compiler as store
-from bailiwick_webhook.store.index import Index, Policy
+from bailiwick_webhook.store.index import Policy, PolicyIndex
 from bailiwick_webhook.store.policies import Policies
 from support.objects import ENDPOINT, Object, changed, rule, settings
 from unit.engine.cases import NAMESPACE, stored
@@ -203,7 +203,7 @@ async def test_what_is_served_is_what_the_snapshot_holds_sound_or_broken() -> No
 
 
 def test_a_policy_that_came_and_went_between_two_snapshots_is_not_served() -> None:
-    index = Index()
+    index = PolicyIndex()
     made = compile_object(named("a"))
 
     def put(*policies: Policy | None) -> Snapshot:
@@ -255,7 +255,7 @@ async def test_whoever_asks_is_answered_between_two_expressions_of_one_policy(mo
     monkeypatch.setattr("bailiwick_webhook.store.slices.SECONDS", 0.0)
     conditions = [{"name": f"c{number}", "expression": f"context.a == {number}"} for number in range(16)]
     policies, turns = Policies(), 0
-    policies._rotation = Rotation(time.monotonic, 1e-9)
+    policies._rotation = FairRotation(time.monotonic, 1e-9)
     async with running(policies):
         listed(policies, {})
         await settle()

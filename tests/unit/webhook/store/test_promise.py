@@ -14,7 +14,7 @@ from bailiwick_webhook.store import policies as store
 from bailiwick_webhook.store.compiler import compiled
 from bailiwick_webhook.store.index import Key, Place, Policy
 from bailiwick_webhook.store.policies import Policies
-from bailiwick_webhook.store.staleness import EVERYWHERE, SECONDS, Waiting
+from bailiwick_webhook.store.staleness import EVERYWHERE, SECONDS, ChangeAges
 from support.objects import Object, changed, policy, rule
 
 STEP: Final = 0.005
@@ -217,7 +217,7 @@ heard: Final = st.tuples(st.sampled_from(["set", "drop"]), keys, st.sets(places,
 
 @given(st.lists(heard, max_size=40))
 def test_a_place_waits_since_its_oldest_change(moves: list[tuple[str, Key, set[Place]]]) -> None:
-    waiting, known = Waiting(), dict[tuple[Place, Key], float]()
+    waiting, known = ChangeAges(), dict[tuple[Place, Key], float]()
     for now, (what, key, at) in enumerate(moves):
         if what == "set":
             waiting.set(key, at, float(now))

@@ -15,12 +15,12 @@ import msgspec
 import orjson
 import pytest
 
-from bailiwick_engine.call import ServiceAccount, Subject
+from bailiwick_engine.call import Party, ServiceAccount
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, HistoryGoneError, Listed
+from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, HistoryGoneError, ListPage
 from bailiwick_webhook.process import gcpause
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
@@ -77,10 +77,10 @@ class Server:
         self.events: asyncio.Queue[tuple[str, Object] | None] = asyncio.Queue()
         self._lists = list(lists)
 
-    async def pages(self, _: Collection) -> AsyncIterator[Listed]:
+    async def pages(self, _: Collection) -> AsyncIterator[ListPage]:
         for text in self._lists.pop(0):
             await asyncio.sleep(0)
-            yield Listed(orjson.loads(text), "1")
+            yield ListPage(orjson.loads(text), "1")
 
     async def watch(self, *_: object, **__: object) -> AsyncIterator[tuple[str, Object]]:
         while (event := await self.events.get()) is not None:
@@ -184,7 +184,7 @@ def denied(snapshot: Snapshot) -> dict[int, Reason]:
             CALL,
             namespace=f"team-{number // TOGETHER:05}",
             caller=GATEWAY,
-            subject=Subject("serviceAccount", agent(number), f"agent-{number}"),
+            subject=Party("serviceAccount", agent(number), f"agent-{number}"),
             action=msgspec.structs.replace(CALL.action, name="customers.list"),
         )
         verdict = decide(snapshot, call, (), AROUND)

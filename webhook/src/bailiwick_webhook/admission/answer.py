@@ -13,30 +13,38 @@ from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.meta import GROUP, VERSION
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.ledger import Ledger
-from bailiwick_engine.compile.acceptance import Around, Judged, Refusal, Why, over_budget, refusal, unconfigured
+from bailiwick_engine.compile.acceptance import (
+    CompilationSummary,
+    NotAcceptedReason,
+    PolicyContext,
+    Refusal,
+    over_budget,
+    refusal,
+    unconfigured,
+)
 from bailiwick_engine.compile.reviewers import People, issuers_of
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.admission.review import KIND, Foreign, Found, Passed
+from bailiwick_webhook.admission.review import KIND, NothingToReview, PolicyFinding, UnknownVersion
 from bailiwick_webhook.metrics.table import Admission
 
 _UNPROCESSABLE: Final = 422
 _OUTCOMES: Final = {
-    Why.INVALID: Admission.INVALID,
-    Why.TOO_COSTLY: Admission.INVALID,
-    Why.CONFLICTED: Admission.CONFLICTED,
-    Why.UNMAPPED: Admission.UNMAPPED,
-    Why.OVER_BUDGET: Admission.OVER_BUDGET,
+    NotAcceptedReason.INVALID: Admission.INVALID,
+    NotAcceptedReason.TOO_COSTLY: Admission.INVALID,
+    NotAcceptedReason.CONFLICTED: Admission.CONFLICTED,
+    NotAcceptedReason.UNMAPPED: Admission.UNMAPPED,
+    NotAcceptedReason.OVER_BUDGET: Admission.OVER_BUDGET,
 }
 _FIELDS: Final = {
-    Why.INVALID: "spec",
-    Why.TOO_COSTLY: "spec",
-    Why.CONFLICTED: "spec.endpointSettings",
-    Why.UNMAPPED: "spec.subjects",
-    Why.OVER_BUDGET: "spec",
+    NotAcceptedReason.INVALID: "spec",
+    NotAcceptedReason.TOO_COSTLY: "spec",
+    NotAcceptedReason.CONFLICTED: "spec.endpointSettings",
+    NotAcceptedReason.UNMAPPED: "spec.subjects",
+    NotAcceptedReason.OVER_BUDGET: "spec",
 }
 
 
-class Answer(NamedTuple):
+class ReviewResponse(NamedTuple):
     """The body of a 200, and what it is counted as."""
 
     body: dict[str, Any]
@@ -44,24 +52,26 @@ class Answer(NamedTuple):
 
 
 def answer(
-    finding: Passed | Foreign | Found,
+    finding: NothingToReview | UnknownVersion | PolicyFinding,
     snapshot: Snapshot,
     ledger: Ledger,
     issuers: Mapping[str, bool] | None,
     now: float,
-) -> Answer:
-    """Return the answer. `issuers` as in `Around`; `now` in seconds since the epoch."""
+) -> ReviewResponse:
+    """Return the answer. `issuers` as in `PolicyContext`; `now` in seconds since the epoch."""
     match finding:
-        case Passed():
+        case NothingToReview():
             return _allowed(finding.uid, Admission.UNCHANGED)
-        case Foreign():
+        case UnknownVersion():
             known = f"this decision point knows {GROUP}/{VERSION} and not {visible(finding.version)}"
             return _refused(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade it first")
-        case Found():
+        case PolicyFinding():
             return _judged(finding, snapshot, ledger, issuers, now)
 
 
-def _judged(found: Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None, now: float) -> Answer:
+def _judged(
+    found: PolicyFinding, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None, now: float
+) -> ReviewResponse:
     wrong, warnings = found.refusal, found.warnings
     if wrong is None:
         wrong, warnings = _budgeted(found, ledger)
@@ -89,7 +99,7 @@ def _judged(found: Found, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[s
     return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
 
 
-def _unsettled(found: Found, snapshot: Snapshot) -> tuple[str, ...]:
+def _unsettled(found: PolicyFinding, snapshot: Snapshot) -> tuple[str, ...]:
     """Return the warning that nobody carries the endpoint's settings. Their policy may come next: no refusal."""
     endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
     carriers = () if endpoint is None else endpoint.carriers
@@ -97,7 +107,7 @@ def _unsettled(found: Found, snapshot: Snapshot) -> tuple[str, ...]:
     return () if carried else (unconfigured(found.endpoint),)
 
 
-def _budgeted(found: Found, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:
+def _budgeted(found: PolicyFinding, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:
     """Return whether a policy is over budget, and the warnings: one that is, and asks for no more, may be stored."""
     old = None if found.before is None else found.before.print
     excess = ledger.refused(found.namespace, found.name, found.print, old)
@@ -111,7 +121,7 @@ def _budgeted(found: Found, ledger: Ledger) -> tuple[Refusal | None, tuple[str, 
 
 
 def _around(
-    found: Found, snapshot: Snapshot, issuers: Mapping[str, bool] | None, people: People, *, carries: bool
+    found: PolicyFinding, snapshot: Snapshot, issuers: Mapping[str, bool] | None, people: People, *, carries: bool
 ) -> Refusal | None:
     """Return what is wrong around a policy of these people, which carries its endpoint's settings or not."""
     endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
@@ -123,20 +133,20 @@ def _around(
         # Of the policy itself the store has what is about to be replaced.
         if settings is not None and settings.delegation is not None and settings.carrier.name in others:
             principals |= issuers_of(settings.delegation.principals)
-    around = Around(others, principals, issuers)
-    return refusal(Judged((), people=people), found.endpoint, around, carries=carries)
+    around = PolicyContext(others, principals, issuers)
+    return refusal(CompilationSummary((), people=people), found.endpoint, around, carries=carries)
 
 
-def _allowed(uid: str, outcome: Admission, warnings: tuple[str, ...] = ()) -> Answer:
+def _allowed(uid: str, outcome: Admission, warnings: tuple[str, ...] = ()) -> ReviewResponse:
     told = {"warnings": list(warnings)} if warnings else {}
-    return Answer(_review({"uid": uid, "allowed": True, **told}), outcome)
+    return ReviewResponse(_review({"uid": uid, "allowed": True, **told}), outcome)
 
 
-def _refused(uid: str, outcome: Admission, message: str, details: Mapping[str, Any] | None = None) -> Answer:
+def _refused(uid: str, outcome: Admission, message: str, details: Mapping[str, Any] | None = None) -> ReviewResponse:
     status: dict[str, Any] = {"status": "Failure", "code": _UNPROCESSABLE, "reason": "Invalid", "message": message}
     if details is not None:
         status["details"] = details
-    return Answer(_review({"uid": uid, "allowed": False, "status": status}), outcome)
+    return ReviewResponse(_review({"uid": uid, "allowed": False, "status": status}), outcome)
 
 
 def _review(response: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def command(budget: Budget) -> tuple[str, ...]:
     return (*COMMAND, f"{budget.policy}")
 
 
-__all__ = ["Bench", "BusyError", "LostError", "Share"]
+__all__ = ["BusyError", "LostError", "PolicyExaminer", "Share"]
 
 _log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class LostError(Exception):
     """The worker died of this policy, took too long over it, or could not be started."""
 
 
-class Bench:
+class PolicyExaminer:
     """Examines. Lives in one loop; durations are in seconds."""
 
     def __init__(

@@ -15,8 +15,8 @@ from bailiwick_api.meta import GROUP, VERSION
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.footprint import NO_FOOTPRINT, Footprint, footprint
 from bailiwick_engine.compile.acceptance import (
-    Around,
-    Judged,
+    CompilationSummary,
+    PolicyContext,
     Refusal,
     carries_settings,
     endpoint_of,
@@ -39,27 +39,27 @@ _LENGTH: Final = 500
 _LONGEST_NAME: Final = 253
 
 
-class Unreadable(msgspec.Struct, frozen=True, tag=True):
+class MalformedReview(msgspec.Struct, frozen=True, tag=True):
     """This is no review of a policy: 400. `where` is the path of what is wrong."""
 
     detail: str
     where: str
 
 
-class Passed(msgspec.Struct, frozen=True, tag=True):
+class NothingToReview(msgspec.Struct, frozen=True, tag=True):
     """There is nothing to judge: a deletion, or a policy whose spec stays as it is."""
 
     uid: str
 
 
-class Foreign(msgspec.Struct, frozen=True, tag=True):
+class UnknownVersion(msgspec.Struct, frozen=True, tag=True):
     """A policy of a version that we cannot read."""
 
     uid: str
     version: str
 
 
-class Before(msgspec.Struct, frozen=True):
+class StoredPolicy(msgspec.Struct, frozen=True):
     """What is stored so far, as far as it matters what was wrong around that already."""
 
     carries: bool
@@ -67,7 +67,7 @@ class Before(msgspec.Struct, frozen=True):
     print: Footprint | None = None
 
 
-class Found(msgspec.Struct, frozen=True, tag=True):
+class PolicyFinding(msgspec.Struct, frozen=True, tag=True):
     """A policy, and what is wrong with it by itself.
 
     `causes` are fields and messages. `expiries` are warnings, each from its time on in seconds since the epoch.
@@ -84,17 +84,17 @@ class Found(msgspec.Struct, frozen=True, tag=True):
     causes: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     expiries: tuple[tuple[float, str], ...]
-    before: Before | None
+    before: StoredPolicy | None
     print: Footprint = NO_FOOTPRINT
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
+class ReviewDefect(msgspec.Struct, frozen=True, tag=True):
     """A defect of ours, for the log."""
 
     error: str
 
 
-Finding = Unreadable | Passed | Foreign | Found | Failed
+Finding = MalformedReview | NothingToReview | UnknownVersion | PolicyFinding | ReviewDefect
 
 
 class _UnreadableError(Exception):
@@ -110,9 +110,9 @@ def examine(raw: bytes, most: int = 0) -> Finding:
         # Of the largest policies every value must get in, so that the size is what bounds them.
         return _examined(strict.parse(raw, MAX_BYTES), most)
     except (JsonError, _UnreadableError) as error:
-        return Unreadable(error.detail, error.where)
+        return MalformedReview(error.detail, error.where)
     except Exception as error:  # noqa: BLE001 - the last line: nobody's policy ends the worker
-        return Failed(f"{type(error).__name__}: {shortened(str(error), _LENGTH)}")
+        return ReviewDefect(f"{type(error).__name__}: {shortened(str(error), _LENGTH)}")
 
 
 def _examined(review: dict[str, Any], most: int) -> Finding:
@@ -128,7 +128,7 @@ def _examined(review: dict[str, Any], most: int) -> Finding:
     version = _text(kind, "version", "request.kind")
     match request.get("operation"):
         case "DELETE":
-            return Passed(uid)
+            return NothingToReview(uid)
         case "CREATE":
             new, old = _member(request, "object", dict, "request"), None
         case "UPDATE":
@@ -137,9 +137,9 @@ def _examined(review: dict[str, Any], most: int) -> Finding:
             raise _UnreadableError("operation must be CREATE, UPDATE or DELETE", "request.operation")
     if old is not None and _written(new.get("spec")) == _written(old.get("spec")):
         # So that a policy that no longer compiles can be labelled, and finalizers taken from it.
-        return Passed(uid)
+        return NothingToReview(uid)
     if version != VERSION:
-        return Foreign(uid, version)
+        return UnknownVersion(uid, version)
     return _found(uid, request, new, old, most)
 
 
@@ -148,15 +148,17 @@ def _written(spec: object) -> bytes:
     return msgspec.json.encode(spec, order="deterministic")
 
 
-def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None, most: int) -> Found:
+def _found(
+    uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None, most: int
+) -> PolicyFinding:
     metadata = _member(new, "metadata", dict, "request.object")
     name, namespace = _text(metadata, "name", "request.object.metadata"), _text(request, "namespace", "request")
     spec = new.get("spec")
     endpoint, carries = endpoint_of(spec), carries_settings(spec)
     made = footprint(spec)
     # One that is too large is refused for that, or was there before, and then it is compiled nowhere.
-    judged = Judged(()) if 0 < most < made.alone else judge(PolicyRef(namespace, name, "", 0), spec)
-    return Found(
+    judged = CompilationSummary(()) if 0 < most < made.alone else judge(PolicyRef(namespace, name, "", 0), spec)
+    return PolicyFinding(
         uid,
         namespace,
         name,
@@ -164,7 +166,7 @@ def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str
         "" if judged.problems else endpoint,
         carries,
         judged.people,
-        refusal(judged, endpoint, Around(), carries=carries),
+        refusal(judged, endpoint, PolicyContext(), carries=carries),
         tuple((problem.path, _told(_placed(problem))) for problem in judged.problems[:_TOLD]),
         _warnings(judged.warnings),
         tuple((expiry.time, _told(str(expiry.problem))) for expiry in judged.expiries[:_TOLD]),
@@ -173,12 +175,12 @@ def _found(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str
     )
 
 
-def _before(spec: object) -> Before:
+def _before(spec: object) -> StoredPolicy:
     try:
         people = people_of(EndpointPolicy.from_spec(spec).spec)
     except ValidationError:
         people = NOBODY
-    return Before(carries_settings(spec), people, footprint(spec))
+    return StoredPolicy(carries_settings(spec), people, footprint(spec))
 
 
 def _warnings(problems: tuple[Problem, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Consuming: one use of one grant, exactly once, under any number of replicas (DESIGN, "Consuming").
+"""Consumer: one use of one grant, exactly once, under any number of replicas (DESIGN, "Consuming").
 
 Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
 refusal denies; an answer that did not come is a denial, and the use may be spent, never double. The guard `review` sees
@@ -18,10 +18,10 @@ from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.approvals.grantlocks import Turns
+from bailiwick_webhook.approvals.grantlocks import GrantLocks
 from bailiwick_webhook.approvals.livereads import LiveReads, looked_for
-from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnavailableError
+from bailiwick_webhook.evaluation import EvaluationRequest
 
 IDEMPOTENT_FOR: Final = 30.0
 _CONFLICT, _GONE = 409, 404
@@ -36,17 +36,19 @@ class Consumer:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ApiClient,
         now: Callable[[], float],
-        turns: Turns | None = None,
+        turns: GrantLocks | None = None,
         reads: LiveReads | None = None,
     ) -> None:
         self._cluster = cluster
         self._now = now
-        self._turns = turns or Turns()
+        self._turns = turns or GrantLocks()
         self._reads = reads or LiveReads(cluster)
 
-    async def caught_up(self, asked: Asked, verdict: Verdict, judge: Judge, since: float | None = None) -> Verdict:
+    async def caught_up(
+        self, asked: EvaluationRequest, verdict: Verdict, judge: Judge, since: float | None = None
+    ) -> Verdict:
         """Return the verdict, from one live read where the grant that it waits for may have moved on since.
 
         `since`, by `time.monotonic`: from when on what is written is to be known; by default from now on.
@@ -60,7 +62,7 @@ class Consumer:
             return verdict
         return judge(live, max(self._now(), answer.date or 0.0))
 
-    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
+    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
         """Return those of the known grants that this very call took a use of a moment ago (see `IDEMPOTENT_FOR`)."""
         if asked.request_id is None:
             return ()
@@ -69,7 +71,7 @@ class Consumer:
         return tuple(grant for grant in known if _already_taken(grant, key, now, room=MAX_SKEW))
 
     async def consume(
-        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: Judge
     ) -> tuple[Verdict, Grant | None]:
         """Take one use of the first of the verdict's grants that still serves; return the verdict on it and the grant.
 
@@ -122,7 +124,7 @@ class Consumer:
         return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
 
 
-def _same(candidate: Grant, answer: Answer) -> Grant | Reason:
+def _same(candidate: Grant, answer: ApiResponse) -> Grant | Reason:
     """Return the candidate as it is now, or why there is none."""
     if not answer.ok and answer.status != _GONE:
         _log.error("grant cannot be read", grant=candidate.name, status=answer.status, why=answer.message)
@@ -135,7 +137,7 @@ def _denied(verdict: Verdict, reason: Reason) -> Verdict:
     return replace(verdict, outcome=Outcome.DENY, reason=reason, grants=())
 
 
-def _key(asked: Asked, verdict: Verdict, evaluation_id: str) -> str:
+def _key(asked: EvaluationRequest, verdict: Verdict, evaluation_id: str) -> str:
     """The enforcer's own request id makes a repeated call the same call; without one every call is its own.
 
     A call that does not show the token that its rules want is none that was let through before.
@@ -146,7 +148,7 @@ def _key(asked: Asked, verdict: Verdict, evaluation_id: str) -> str:
     return _digest("evaluation", evaluation_id)
 
 
-def _shows(asked: Asked, verdict: Verdict) -> bool:
+def _shows(asked: EvaluationRequest, verdict: Verdict) -> bool:
     gate, shown = verdict.gate, asked.call.shown
     return gate is None or not gate.by_token or (shown is not None and shown.token is not None)
 

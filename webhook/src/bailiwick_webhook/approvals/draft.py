@@ -1,4 +1,4 @@
-"""What is asked for: an approval of one call, and the grant that it is asked for with.
+"""Grant draft: an approval of one call, and the grant that it is asked for with.
 
 Standing: under `opener`. Holds: everything in a grant but the requester's words follows from the call as it was
 decided; the name follows from all of it, so that a storm of retries opens one.
@@ -15,18 +15,18 @@ from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.binding import bound_context, sha256
 from bailiwick_engine.approval.display import items_of
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_webhook.approvals.throttle import label_of
 
 _LONGEST_PENDING: Final = 86_400 - 60
 
 
-class Wanted(NamedTuple):
+class GrantDraft(NamedTuple):
     """An approval of this call by this gate. `reason` is the requester's own; `key` is its Idempotency-Key."""
 
     call: Call
-    subject: Subject
+    subject: Party
     gate: Gate
     digest: str
     reason: str | None = None

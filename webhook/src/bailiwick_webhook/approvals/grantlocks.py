@@ -1,4 +1,4 @@
-"""Turns: calls of one process that want the same grant go one after the other, since all but one of them conflict.
+"""Grant locks: calls of one process that want the same grant go in turn, since all but one of them conflict.
 
 Standing: under `consumer`. Holds: this is about load, never about safety, which is the resourceVersion's: who has
 waited for long enough goes on out of turn, so that an API server that hangs holds nobody up behind the others.
@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 PATIENCE: Final = 1.0
 
 
-class Turns:
+class GrantLocks:
     """One turn at a time for each key."""
 
     def __init__(self) -> None:

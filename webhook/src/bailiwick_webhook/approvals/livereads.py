@@ -18,8 +18,8 @@ import structlog
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.grantids import parsed
-from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.cluster.client import Answer, Cluster, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnavailableError
+from bailiwick_webhook.evaluation import EvaluationRequest
 
 INTERVAL: Final = 0.25
 SECONDS: Final = 1.0
@@ -35,7 +35,7 @@ Place = tuple[str, str]
 """Namespace and name of a grant."""
 
 
-def looked_for(asked: Asked, verdict: Verdict) -> tuple[Place, str] | None:
+def looked_for(asked: EvaluationRequest, verdict: Verdict) -> tuple[Place, str] | None:
     """Return which grant may have moved on since memory heard of it, and its uid; None where a look changes nothing."""
     if verdict.dry_run:
         return None
@@ -54,21 +54,21 @@ class _Reads:
     """The reads of one grant: the latest, which began then, and the next one. Each runs once, whoever waits for it."""
 
     began: float = float("-inf")
-    latest: asyncio.Task[Answer | None] | None = None
-    following: asyncio.Task[Answer | None] | None = None
+    latest: asyncio.Task[ApiResponse | None] | None = None
+    following: asyncio.Task[ApiResponse | None] | None = None
 
 
 class LiveReads:
     """Reads grants. `clock` counts seconds from anywhere."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, cluster: ApiClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
         self._of: dict[Place, _Reads] = {}
         self._buckets: dict[str, tuple[float, float]] = {}
         self._silent_until = float("-inf")
 
-    async def of(self, place: Place, since: float | None = None) -> Answer | None:
+    async def of(self, place: Place, since: float | None = None) -> ApiResponse | None:
         """Return what a read that began after `since`, by default now, found; None where there is none to be had."""
         since = self._clock() if since is None else since
         reads = self._of.setdefault(place, _Reads())
@@ -89,7 +89,7 @@ class LiveReads:
             self._silent_until = self._clock() + SECONDS
             return None
 
-    async def _read(self, place: Place, reads: _Reads) -> Answer | None:
+    async def _read(self, place: Place, reads: _Reads) -> ApiResponse | None:
         await asyncio.sleep(max(0.0, reads.began + INTERVAL - self._clock()))
         # Who comes from here on may want to know what is written from here on.
         reads.began, reads.latest, reads.following = self._clock(), reads.following, None

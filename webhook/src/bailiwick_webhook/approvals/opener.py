@@ -1,4 +1,4 @@
-"""Opening: a request for approval becomes a grant (DESIGN, "Opening"; AuthZEN ARAP, submit, poll and cancel).
+"""Opener: a request for approval becomes a grant (DESIGN, "Opening"; AuthZEN ARAP, submit, poll and cancel).
 
 Holds: the decision point decides the body again and opens only where the verdict is that approval is needed; the name
 follows from the request, so a storm of retries over any number of replicas opens one grant.
@@ -18,10 +18,10 @@ from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.reasons import EXPLAINED, Reason
-from bailiwick_webhook.approvals.draft import Wanted
+from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.grantids import parsed
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS, Throttle, waits
-from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.store.store import Store
 
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedGrant:
     """The grant that answers the request, new or already there."""
 
     grant: Grant
@@ -44,7 +44,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedOpening:
     """Why none was opened, in a sentence. `reason` where that is what the verdict comes to.
 
     `duplicate`: the Idempotency-Key was used for another request.
@@ -55,8 +55,8 @@ class Refused:
     duplicate: bool = False
 
 
-_SKEWED: Final = Refused(EXPLAINED[Reason.CLOCK_SKEW].sentence, Reason.CLOCK_SKEW)
-_COOLS: Final = Refused(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
+_SKEWED: Final = RefusedOpening(EXPLAINED[Reason.CLOCK_SKEW].sentence, Reason.CLOCK_SKEW)
+_COOLS: Final = RefusedOpening(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
 
 
 class Opener:
@@ -69,7 +69,7 @@ class Opener:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ApiClient,
         store: Store,
         installation: Installation,
         now: Callable[[], float],
@@ -84,7 +84,7 @@ class Opener:
         self._now = now
         self._throttle = Throttle(cluster, store, now, pending)
 
-    async def again(self, wanted: Wanted) -> Opened | Refused | None:
+    async def again(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:
         """Return what was answered to the same Idempotency-Key before; None where there is none. Raises like `open`.
 
         Another replica may not know of it yet; what is the same request has the same name there too.
@@ -97,10 +97,10 @@ class Opener:
         if live is None or live.by_hand or live.request.idempotency is None:
             return None
         if live.request.idempotency.request != idempotency["request"]:
-            return Refused("this Idempotency-Key was sent with another request: send a new one", duplicate=True)
-        return Opened(live, created=False)
+            return RefusedOpening("this Idempotency-Key was sent with another request: send a new one", duplicate=True)
+        return OpenedGrant(live, created=False)
 
-    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:
+    async def join(self, known: Grant, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:
         """Return the open grant that the store knows, read live; None where it has ended. Raises like `open`.
 
         Its name cannot be found again once the grant before it is deleted, so `open` could open a second one.
@@ -110,18 +110,18 @@ class Opener:
             return None
         if self._cools(live, wanted):
             return _COOLS
-        return Opened(live, created=False) if self._fitness(live, wanted) in _OPEN else None
+        return OpenedGrant(live, created=False) if self._fitness(live, wanted) in _OPEN else None
 
-    async def open(self, wanted: Wanted) -> Opened | Refused:
+    async def open(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening:
         """Open the grant for this call, or join the one that is open. Raises `ClusterUnavailableError`."""
         if (wrong := reason_problem(wanted.gate, wanted.reason)) is not None:
-            return Refused(wrong)
+            return RefusedOpening(wrong)
         if (unfit := wanted.problem()) is not None:
-            return Refused(f"no grant can hold this call: {unfit}")
+            return RefusedOpening(f"no grant can hold this call: {unfit}")
         call, subject = wanted.call, wanted.subject
         async with self._throttle.one_at_a_time(call, subject) as ours:
             if not ours:
-                return Refused("too many requests of this subject at once", Reason.APPROVAL_THROTTLED)
+                return RefusedOpening("too many requests of this subject at once", Reason.APPROVAL_THROTTLED)
             previous, known = self._latest_ended(wanted), self._pending(wanted)
             if known is not None and (joined := await self.join(known, wanted)) is not None:
                 # Of the same storm, opened while this one waited.
@@ -132,11 +132,11 @@ class Opener:
             if (reached := await self._throttle.reached(call, subject, wanted.gate.limits)) is not None:
                 # Unless it is there already: who joins adds nothing. A flood of denials that ask costs nobody a look.
                 joined = await self._existing(wanted, previous) if wanted.origin == "Requested" else None
-                return joined or Refused(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
+                return joined or RefusedOpening(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
             # Until when it waits for its reviews is stamped by our clock, and judged by others.
             return _SKEWED if self._skewed() else await self._create(wanted, previous)
 
-    async def _create(self, wanted: Wanted, previous: str) -> Opened | Refused:
+    async def _create(self, wanted: GrantDraft, previous: str) -> OpenedGrant | RefusedOpening:
         for _ in range(_MAX_CHAIN):
             manifest = wanted.manifest(previous, self._now())
             name = manifest["metadata"]["name"]
@@ -144,51 +144,51 @@ class Opener:
             if answer.ok:
                 created = grants.parse(answer.body)
                 if created is None:
-                    return Refused("the API server stored a grant that cannot be read; ask an administrator")
-                return Opened(created, created=True)
+                    return RefusedOpening("the API server stored a grant that cannot be read; ask an administrator")
+                return OpenedGrant(created, created=True)
             if answer.status != _CONFLICT:
                 _log.error("grant not opened", status=answer.status, why=answer.message)
-                return Refused(f"the API server refused the grant: {answer.message}")
+                return RefusedOpening(f"the API server refused the grant: {answer.message}")
             found = await self._cluster.read_grant(wanted.call.namespace, name)
             if found.status == _GONE:
                 continue  # Deleted between the two calls: the name is free again.
             existing = grants.parse(found.body) if found.ok else None
             if existing is None:
-                return Refused(f"approvalgrant {name} exists and cannot be read; ask an administrator")
+                return RefusedOpening(f"approvalgrant {name} exists and cannot be read; ask an administrator")
             if not self._of_this(existing, wanted):
-                return Refused(f"approvalgrant {name} exists and is of another request; ask an administrator")
+                return RefusedOpening(f"approvalgrant {name} exists and is of another request; ask an administrator")
             if self._fitness(existing, wanted) in _OPEN:
-                return Opened(existing, created=False)
+                return OpenedGrant(existing, created=False)
             if self._cools(existing, wanted):
                 # The store did not know yet.
                 return _COOLS
             previous = existing.uid
-        return Refused("too many grants of this request have ended; wait until the old ones are removed")
+        return RefusedOpening("too many grants of this request have ended; wait until the old ones are removed")
 
-    async def _existing(self, wanted: Wanted, previous: str) -> Opened | None:
+    async def _existing(self, wanted: GrantDraft, previous: str) -> OpenedGrant | None:
         """Return the open grant of this very request that another replica opened a moment ago."""
         found = await self._cluster.read_grant(wanted.call.namespace, wanted.name(previous))
         existing = grants.parse(found.body) if found.ok else None
         if existing is None or not self._of_this(existing, wanted) or self._fitness(existing, wanted) not in _OPEN:
             return None
-        return Opened(existing, created=False)
+        return OpenedGrant(existing, created=False)
 
-    def _latest_ended(self, wanted: Wanted) -> str:
+    def _latest_ended(self, wanted: GrantDraft) -> str:
         """The uid that goes into the name. A store that lags only costs another round: the name then exists."""
         ended = grants.latest_ended(grant for grant in self._known(wanted) if self._fitness(grant, wanted) not in _OPEN)
         return ended.uid if ended else ""
 
-    def _pending(self, wanted: Wanted) -> Grant | None:
+    def _pending(self, wanted: GrantDraft) -> Grant | None:
         return next((grant for grant in self._known(wanted) if self._fitness(grant, wanted) in _OPEN), None)
 
-    def _known(self, wanted: Wanted) -> list[Grant]:
+    def _known(self, wanted: GrantDraft) -> list[Grant]:
         return [grant for grant in self._candidates(wanted) if self._of_this(grant, wanted)]
 
-    def _candidates(self, wanted: Wanted) -> Iterable[Grant]:
+    def _candidates(self, wanted: GrantDraft) -> Iterable[Grant]:
         call = wanted.call
         return self._store.candidates(call.namespace, call.endpoint, wanted.subject.uid, call)
 
-    def _of_this(self, grant: Grant, wanted: Wanted) -> bool:
+    def _of_this(self, grant: Grant, wanted: GrantDraft) -> bool:
         return (
             not grant.by_hand
             and grants.answers(grant, wanted.call, wanted.subject, wanted.digest)
@@ -196,11 +196,11 @@ class Opener:
             and (grant.request.binding.mode == "Scope") == wanted.gate.scope
         )
 
-    def _fitness(self, grant: Grant, wanted: Wanted) -> Fitness:
+    def _fitness(self, grant: Grant, wanted: GrantDraft) -> Fitness:
         around = Circumstances(self._now(), installation=self._installation, void=self._store.void)
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 
-    def _cools(self, grant: Grant, wanted: Wanted) -> bool:
+    def _cools(self, grant: Grant, wanted: GrantDraft) -> bool:
         """Tell whether a reviewer denied this very call, and nobody is asked again yet."""
         if not grants.answers(grant, wanted.call, wanted.subject, wanted.digest):
             return False
@@ -214,26 +214,26 @@ class Opener:
         live = grants.parse(found.body) if found.ok else None
         return live if live is not None and live.uid == known.uid else None
 
-    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | RefusedOpening:
         """Withdraw a pending grant of ours at its requester's word. Raises `ClusterUnavailableError`."""
         said = {"by": self._installation.webhook, "for": at_the_word_of} | ({"reason": reason} if reason else {})
         live: Grant | None = grant
         for _ in range(_MAX_WITHDRAWALS):
             if live is None or not waits(live, self._now()):
-                return Refused("it is no longer pending")
+                return RefusedOpening("it is no longer pending")
             if any(review.decision == "Deny" for review in live.reviews):
                 # A denial that the operator is yet to look at would be gone with it, and the call asked for again.
-                return Refused("a reviewer denied it already")
+                return RefusedOpening("a reviewer denied it already")
             answer = await self._cluster.revoke_grant(live.namespace, live.name, live.resource_version, said)
             withdrawn = grants.parse(answer.body) if answer.ok else None
             if withdrawn is not None:
                 return withdrawn
             if answer.status != _CONFLICT:
                 _log.error("grant not withdrawn", grant=live.name, status=answer.status, why=answer.message)
-                return Refused(f"the API server refused it: {answer.message}")
+                return RefusedOpening(f"the API server refused it: {answer.message}")
             # Reviewed meanwhile, as like as not.
             live = await self._live(grant)
-        return Refused("it changes faster than it can be withdrawn: try again")
+        return RefusedOpening("it changes faster than it can be withdrawn: try again")
 
     async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
         """Return the grant of a task of this endpoint, read live; None where there is none.

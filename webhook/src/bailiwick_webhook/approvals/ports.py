@@ -11,22 +11,24 @@ from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_webhook.approvals.consumer import Judge
-from bailiwick_webhook.approvals.draft import Wanted
-from bailiwick_webhook.approvals.opener import Opened, Refused
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.approvals.draft import GrantDraft
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
+from bailiwick_webhook.evaluation import EvaluationRequest
 
 
-class Uses(Protocol):
+class UseConsumer(Protocol):
     """Where uses of grants are taken (see `consumer`)."""
 
-    async def caught_up(self, asked: Asked, verdict: Verdict, judge: Judge, since: float | None = None) -> Verdict:
+    async def caught_up(
+        self, asked: EvaluationRequest, verdict: Verdict, judge: Judge, since: float | None = None
+    ) -> Verdict:
         """Return the verdict, from one live read where the grant that it waits for may have moved on since."""
 
-    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
+    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:
         """Return those of the known grants that this very call took a use of a moment ago."""
 
     async def consume(
-        self, asked: Asked, verdict: Verdict, evaluation_id: str, judge: Judge
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: Judge
     ) -> tuple[Verdict, Grant | None]:
         """Take one use of the first of the verdict's grants that still serves."""
 
@@ -38,23 +40,23 @@ class Readers(Protocol):
         """Tell whether a caller may `get` every policy of a namespace."""
 
 
-class Requests(Protocol):
+class GrantOpener(Protocol):
     """Where approvals are asked for (see `opener`). Not `possible`: nowhere."""
 
     @property
     def possible(self) -> bool:
         """Somebody can be asked."""
 
-    async def again(self, wanted: Wanted) -> Opened | Refused | None:
+    async def again(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:
         """Return what was answered to the same Idempotency-Key before."""
 
-    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:
+    async def join(self, known: Grant, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:
         """Return the open grant that the store knows, read live; refused where a reviewer denied it."""
 
-    async def open(self, wanted: Wanted) -> Opened | Refused:
+    async def open(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening:
         """Open the grant for this call, or join the one that is open."""
 
-    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | RefusedOpening:
         """Withdraw a pending grant at its requester's word."""
 
     async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:

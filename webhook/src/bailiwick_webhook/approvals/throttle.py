@@ -15,8 +15,8 @@ from weakref import WeakValueDictionary
 from bailiwick_api.endpointpolicy import Limits
 from bailiwick_api.meta import SUBJECT_LABEL
 from bailiwick_engine.approval.grants import Grant, parse
-from bailiwick_engine.call import Call, Subject
-from bailiwick_webhook.cluster.client import Cluster
+from bailiwick_engine.call import Call, Party
+from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.store.store import Store
 
 PENDING_GRANTS: Final = 1_000
@@ -30,7 +30,9 @@ class Throttle:
     `pending`: so many requests of one namespace may wait for their reviews, whosever they are; 0: any number.
     """
 
-    def __init__(self, cluster: Cluster, store: Store, now: Callable[[], float], pending: int = PENDING_GRANTS) -> None:
+    def __init__(
+        self, cluster: ApiClient, store: Store, now: Callable[[], float], pending: int = PENDING_GRANTS
+    ) -> None:
         self._cluster = cluster
         self._store = store
         self._now = now
@@ -38,7 +40,7 @@ class Throttle:
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def one_at_a_time(self, call: Call, subject: Subject) -> AsyncIterator[bool]:
+    async def one_at_a_time(self, call: Call, subject: Party) -> AsyncIterator[bool]:
         """Hold whoever else asks for this subject back meanwhile; false: it was not to be had for too long.
 
         So that behind an API server that hangs no line of denials that ask grows without end.
@@ -53,7 +55,7 @@ class Throttle:
         finally:
             lock.release()
 
-    async def reached(self, call: Call, subject: Subject, limits: Limits) -> str | None:
+    async def reached(self, call: Call, subject: Party, limits: Limits) -> str | None:
         """Return which limit one more request would break, in words; None: none. Raises `ClusterUnavailableError`."""
         if self._pending and (waiting := self._store.grants.waiting(call.namespace, self._now())) >= self._pending:
             return f"{waiting} requests of the namespace are pending, and {self._pending} may be"
@@ -94,6 +96,6 @@ def waits(grant: Grant, now: float) -> bool:
     return grant.phase == "Pending" and not over
 
 
-def label_of(call: Call, subject: Subject) -> str:
+def label_of(call: Call, subject: Party) -> str:
     """Return the value of the label by which the requests for one subject of one endpoint are found."""
     return hashlib.sha256(f"{call.namespace}\0{call.endpoint}\0{subject.uid}".encode()).hexdigest()[:40]

@@ -1,4 +1,4 @@
-"""The API server, as far as the decision point speaks to it. Everything else asks through `Cluster`.
+"""The API server, as far as the decision point speaks to it. Everything else asks through `ApiClient`.
 
 Holds: every call has a deadline; what the API server does not answer as it should is a `ClusterUnavailableError`, and
 its refusals are values; every answer tells the time (`clock`). Nothing is repeated here, but aiohttp sends a PUT once
@@ -61,7 +61,7 @@ GRANTS = Collection(f"/apis/{API_VERSION}/{APPROVAL_GRANTS}")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What the API server said. `date` is its clock, in seconds since the epoch; None where it sent none."""
 
     status: int
@@ -80,7 +80,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListPage:
     """One page of a list, and the resource version that a watch goes on from: that of the last page."""
 
     items: list[dict[str, Any]]
@@ -91,7 +91,7 @@ class _TooLongError(Exception):
     """An answer has more bytes than are read at once."""
 
 
-class Cluster:
+class ApiClient:
     """A client of one API server. Close it with `close`."""
 
     def __init__(self, access: Access, timeout: float) -> None:
@@ -111,7 +111,7 @@ class Cluster:
         """Close the connections."""
         await self._connections.close()
 
-    async def pages(self, collection: Collection) -> AsyncIterator[Listed]:
+    async def pages(self, collection: Collection) -> AsyncIterator[ListPage]:
         """Yield every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
         more, limit = "", _PAGE
         while True:
@@ -131,7 +131,7 @@ class Cluster:
             if not isinstance(found, list | None) or "resourceVersion" not in metadata:
                 message = f"list {collection.path}: the answer is not a list"
                 raise ClusterUnavailableError(message)
-            yield Listed(found or [], metadata["resourceVersion"])
+            yield ListPage(found or [], metadata["resourceVersion"])
             more = metadata.get("continue", "")
             if not more:
                 return
@@ -173,12 +173,12 @@ class Cluster:
             message = f"watch {collection.path}: {error!r}"
             raise ClusterUnavailableError(message) from error
 
-    async def read_policy(self, namespace: str, name: str) -> Answer:
+    async def read_policy(self, namespace: str, name: str) -> ApiResponse:
         """Read one policy as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
         path = f"/apis/{API_VERSION}/namespaces/{quote(namespace, safe='')}/{ENDPOINT_POLICIES}/{quote(name, safe='')}"
         return await self._call("GET", path)
 
-    async def read_grant(self, namespace: str, name: str) -> Answer:
+    async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         """Read one grant as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
         return await self._call("GET", _grant(namespace, name))
 
@@ -192,12 +192,12 @@ class Cluster:
             raise ClusterUnavailableError(message)
         return found
 
-    async def create_grant(self, manifest: Mapping[str, Any]) -> Answer:
+    async def create_grant(self, manifest: Mapping[str, Any]) -> ApiResponse:
         """Create a grant; 409 (exists) and refusals are answers. Raises `ClusterUnavailableError`."""
         namespace = manifest["metadata"]["namespace"]
         return await self._call("POST", f"/apis/{API_VERSION}/namespaces/{namespace}/{APPROVAL_GRANTS}", manifest)
 
-    async def revoke_grant(self, namespace: str, name: str, version: str, revocation: Mapping[str, str]) -> Answer:
+    async def revoke_grant(self, namespace: str, name: str, version: str, revocation: Mapping[str, str]) -> ApiResponse:
         """Set a grant's revocation at a resourceVersion; 409 and the guard's refusals are answers.
 
         Raises `ClusterUnavailableError`.
@@ -205,7 +205,7 @@ class Cluster:
         body = {"metadata": {"resourceVersion": version}, "spec": {"revocation": dict(revocation)}}
         return await self._call("PATCH", _grant(namespace, name), body, kind="application/merge-patch+json")
 
-    async def write_grant_status(self, grant: Mapping[str, Any]) -> Answer:
+    async def write_grant_status(self, grant: Mapping[str, Any]) -> ApiResponse:
         """Replace a grant's status at its resourceVersion; 409 and the guard's refusals are answers.
 
         Raises `ClusterUnavailableError`, after which the write may or may not have happened.
@@ -213,7 +213,7 @@ class Cluster:
         metadata = grant["metadata"]
         return await self._call("PUT", f"{_grant(metadata['namespace'], metadata['name'])}/status", grant)
 
-    async def read_pod(self, namespace: str, name: str) -> Answer:
+    async def read_pod(self, namespace: str, name: str) -> ApiResponse:
         """Read one pod as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
         return await self._call("GET", f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}")
 
@@ -264,14 +264,14 @@ class Cluster:
         accept: str = _JSON,
         kind: str = _JSON,
         most: int | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Make a call. Raises `ClusterUnavailableError`, and `_TooLongError` for an answer longer than `most` bytes."""
         try:
             response = await self._send(method, path, body, self._timeout, {"Accept": accept, "Content-Type": kind})
             async with response:
                 raw = await (response.read() if most is None else _at_most(response, most))
             said = _json(method, path, response.status, raw)
-            answer = Answer(
+            answer = ApiResponse(
                 response.status, said if isinstance(said, dict) else {}, read_date(response.headers.get("Date"))
             )
         except (aiohttp.ClientError, TimeoutError, OSError, AccessError, ValueError) as error:

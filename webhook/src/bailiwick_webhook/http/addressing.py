@@ -17,7 +17,7 @@ class Tenant(NamedTuple):
     endpoint: str
 
 
-class Marks(NamedTuple):
+class CorrelationIds(NamedTuple):
     """How a call can be found again: the caller's own id of it, its W3C `traceparent`, and its place in a batch."""
 
     request_id: str | None
@@ -25,9 +25,9 @@ class Marks(NamedTuple):
     item: int | None = None
 
 
-def marks(request: web.BaseRequest) -> Marks:
+def marks(request: web.BaseRequest) -> CorrelationIds:
     """Return how the caller marks its request."""
-    return Marks(request_id(request), traceparent(request.headers.get("traceparent")))
+    return CorrelationIds(request_id(request), traceparent(request.headers.get("traceparent")))
 
 
 def tenant(request: web.Request) -> Tenant:

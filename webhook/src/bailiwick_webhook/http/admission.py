@@ -19,10 +19,10 @@ from aiohttp import web
 
 from bailiwick_api.admission import TIMEOUT_SECONDS
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.admission.answer import Answer, answer
-from bailiwick_webhook.admission.bench import Bench, BusyError, LostError
+from bailiwick_webhook.admission.answer import ReviewResponse, answer
+from bailiwick_webhook.admission.bench import BusyError, LostError, PolicyExaminer
 from bailiwick_webhook.admission.line import share_of
-from bailiwick_webhook.admission.review import MAX_BYTES, Failed, Finding, Unreadable
+from bailiwick_webhook.admission.review import MAX_BYTES, Finding, MalformedReview, ReviewDefect
 from bailiwick_webhook.http.body import check_headers
 from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.http.shares.bounds import Bounds
@@ -48,10 +48,10 @@ _log = structlog.get_logger()
 _limited: Final = LogLimit()
 
 
-class Validate:
+class ValidateHandler:
     """Answers reviews. `issuers` says of each configured one whether it has a `kubernetesUsername`; None: no file."""
 
-    def __init__(self, bench: Bench, store: View, issuers: Mapping[str, bool] | None, counts: Counts) -> None:
+    def __init__(self, bench: PolicyExaminer, store: View, issuers: Mapping[str, bool] | None, counts: Counts) -> None:
         self._bench = bench
         self._store = store
         self._issuers = issuers
@@ -75,7 +75,7 @@ class Validate:
         self._counts[found.outcome] += 1
         return json(200, found.body)
 
-    async def _answered(self, request: web.Request, until: float) -> Answer:
+    async def _answered(self, request: web.Request, until: float) -> ReviewResponse:
         try:
             check_headers(request)
         except ProblemError:
@@ -83,10 +83,10 @@ class Validate:
             raise
         finding = await self._examined(request, until)
         match finding:
-            case Unreadable():
+            case MalformedReview():
                 self._counts[Admission.UNREADABLE] += 1
                 raise bad_request(finding.detail, finding.where)
-            case Failed():
+            case ReviewDefect():
                 _log.error("policy cannot be judged", error=finding.error)
                 raise LostError
         told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())

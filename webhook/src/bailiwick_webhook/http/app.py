@@ -11,21 +11,21 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_api.admission import PATH
-from bailiwick_engine.decision.search import Kind
+from bailiwick_engine.decision.search import SearchKind
 from bailiwick_webhook.http.addressing import tenant
 from bailiwick_webhook.http.authzen import metadata
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
-from bailiwick_webhook.http.authzen.evaluations import Evaluations
-from bailiwick_webhook.http.authzen.requests import Requests
-from bailiwick_webhook.http.authzen.search import Search
+from bailiwick_webhook.http.authzen.evaluations import EvaluationsHandler
+from bailiwick_webhook.http.authzen.requests import AccessRequestsHandler
+from bailiwick_webhook.http.authzen.search import SearchHandler
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.http.shares.slots import Place, Places
+from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import json
-from bailiwick_webhook.http.transport.connections import BOUNDED, Bounded, is_last
+from bailiwick_webhook.http.transport.connections import BOUNDED, ConnectionBounds, is_last
 from bailiwick_webhook.http.transport.fastpath import FRONT, Decide, Front
-from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp
@@ -40,7 +40,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def build(
     pdp: Pdp,
-    identity: Identity,
+    identity: IdentityProof,
     external_url: str,
     draining: Callable[[], bool],
     signer: Signer | None = None,
@@ -52,19 +52,19 @@ def build(
     edge = Edge(pdp, identity, external_url, signer or Signer(), bounds)
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
-    app[BOUNDED] = Bounded(Port.DECISIONS, bounds, pdp.counts)
+    app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts)
     app[FRONT] = Front(
-        app, draining, evaluation=EvaluationHandler(edge).__call__, evaluations=Evaluations(edge).__call__
+        app, draining, evaluation=EvaluationHandler(edge).__call__, evaluations=EvaluationsHandler(edge).__call__
     )
     for last, decide in app[FRONT].decide.items():
         app.router.add_post(f"{_TENANT}/access/v1/{last}", _said(decide))
-    for kind in Kind:
+    for kind in SearchKind:
         app.router.add_post(
-            f"{_TENANT}/access/v1/search/{kind.value}", _placed(edge.places, Search(edge, kind).__call__)
+            f"{_TENANT}/access/v1/search/{kind.value}", _placed(edge.places, SearchHandler(edge, kind).__call__)
         )
     app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, edge))
     app.router.add_get(metadata.JWKS, functools.partial(keys, edge))
-    requests = Requests(edge)
+    requests = AccessRequestsHandler(edge)
     app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(edge.places, requests.submit))
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(edge.places, requests.poll))
     app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", _placed(edge.places, requests.cancel))
@@ -77,7 +77,7 @@ def build_admission(
     """Return the application of the admission port, which the API server asks about policies by `validate`."""
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
-    app[BOUNDED] = Bounded(Port.ADMISSION, bounds or Bounds(), counts)
+    app[BOUNDED] = ConnectionBounds(Port.ADMISSION, bounds or Bounds(), counts)
     app.router.add_post(PATH, validate)
     return app
 
@@ -91,7 +91,9 @@ def _said(decide: Decide) -> Handler:
     return handle
 
 
-def _placed(places: Places, answer: Callable[[web.Request, Place], Awaitable[web.StreamResponse]]) -> Handler:
+def _placed(
+    places: RequestSlots, answer: Callable[[web.Request, RequestSlot], Awaitable[web.StreamResponse]]
+) -> Handler:
     """Return a handler that answers with a place, and gives it back."""
 
     async def handle(request: web.Request) -> web.StreamResponse:

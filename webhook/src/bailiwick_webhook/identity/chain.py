@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_engine.call import Subject
+from bailiwick_engine.call import Party
 from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_webhook.identity.people import USER, readable, uid_of
 
@@ -17,7 +17,7 @@ MAX_DEPTH: Final = 4
 ASSERTED: Final = "asserted"
 
 
-class Act(NamedTuple):
+class ActorClaim(NamedTuple):
     """One actor as it is named; `members` are all that was said of it but its own actor."""
 
     sub: str
@@ -25,9 +25,9 @@ class Act(NamedTuple):
     members: Mapping[str, Any]
 
 
-def chain_of(holder: Mapping[str, Any]) -> tuple[Act, ...] | None:
+def chain_of(holder: Mapping[str, Any]) -> tuple[ActorClaim, ...] | None:
     """Return the actors in `holder`'s `act`, the outermost first; None where it is there and no chain."""
-    chain: list[Act] = []
+    chain: list[ActorClaim] = []
     while "act" in holder:
         act = holder["act"]
         if len(chain) == MAX_DEPTH or not isinstance(act, Mapping):
@@ -35,17 +35,17 @@ def chain_of(holder: Mapping[str, Any]) -> tuple[Act, ...] | None:
         sub, iss = act.get("sub"), act.get("iss")
         if not readable(sub) or not (iss is None or (isinstance(iss, str) and iss)):
             return None
-        chain.append(Act(sub, iss, {name: value for name, value in act.items() if name != "act"}))
+        chain.append(ActorClaim(sub, iss, {name: value for name, value in act.items() if name != "act"}))
         holder = act
     return tuple(chain)
 
 
-def named(chain: tuple[Act, ...]) -> list[tuple[str | None, str]]:
+def named(chain: tuple[ActorClaim, ...]) -> list[tuple[str | None, str]]:
     """Return what two accounts of one chain must agree in."""
     return [(act.iss, act.sub) for act in chain]
 
 
-def inner(act: Act, vouching: tuple[str, str], cluster: str) -> Subject | None:
+def inner(act: ActorClaim, vouching: tuple[str, str], cluster: str) -> Party | None:
     """Return an actor within the outermost, proven by the signature of the token's issuer; None where it is not.
 
     `vouching` is that issuer's name and URL, `cluster` the URL of the cluster's. An issuer speaks of its own parties
@@ -54,13 +54,13 @@ def inner(act: Act, vouching: tuple[str, str], cluster: str) -> Subject | None:
     """
     name, url = vouching
     if act.iss == cluster and act.sub.startswith(SERVICE_ACCOUNT_PREFIX):
-        return Subject(SERVICE_ACCOUNT, act.sub, uid_of(name, act.sub), act.members, issuer=name)
+        return Party(SERVICE_ACCOUNT, act.sub, uid_of(name, act.sub), act.members, issuer=name)
     if act.iss == url and not act.sub.startswith(SERVICE_ACCOUNT_PREFIX):
-        return Subject(USER, act.sub, uid_of(name, act.sub), act.members, issuer=name)
+        return Party(USER, act.sub, uid_of(name, act.sub), act.members, issuer=name)
     return None
 
 
-def on_word(act: Act) -> Subject:
+def on_word(act: ActorClaim) -> Party:
     """Return an actor on the enforcer's word. Its type is what its name says, since `act` (RFC 8693) has no other."""
     kind = SERVICE_ACCOUNT if act.sub.startswith(SERVICE_ACCOUNT_PREFIX) else USER
-    return Subject(kind, act.sub, uid_of(ASSERTED, act.sub), issuer=None)
+    return Party(kind, act.sub, uid_of(ASSERTED, act.sub), issuer=None)

@@ -25,7 +25,7 @@ _REFUSED: Final = frozenset({"crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class CompactToken:
     """What a token says of itself. `type` is `typ` in lower case without `application/`, and `jwt` where it is absent.
 
     `digest` stands for the token wherever something about it is kept.
@@ -45,7 +45,7 @@ class Parsed:
         return found if isinstance(found, str) else None
 
 
-def parse(token: str) -> Parsed | None:
+def parse(token: str) -> CompactToken | None:
     """Take a token apart; None where it is not one that could be verified here."""
     parts = _parts(token) if len(token) <= MAX_TOKEN else None
     if parts is None:
@@ -59,7 +59,7 @@ def parse(token: str) -> Parsed | None:
     # A `cty` says that the payload is a token again (RFC 7519, 5.2): we take claims only.
     if not isinstance(kind, str | None) or content is not None:
         return None
-    return Parsed(
+    return CompactToken(
         token,
         digest_of(token),
         algorithm,
@@ -69,24 +69,24 @@ def parse(token: str) -> Parsed | None:
     )
 
 
-class Apart:
+class TokenCache:
     """Takes tokens apart, those that were proven once not again. Keeps what they say by their digests, and no token.
 
     What is kept is what `parse` returned, and as little to be believed: everything is judged anew.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, Parsed] = OrderedDict()
+        self._kept: OrderedDict[bytes, CompactToken] = OrderedDict()
 
-    def parse(self, token: str) -> Parsed | None:
+    def parse(self, token: str) -> CompactToken | None:
         """Return what `parse` returns."""
         digest = digest_of(token) if len(token) <= MAX_TOKEN else b""
         known = self._kept.get(digest)
         if known is None:
             return parse(token)
-        return Parsed(token, digest, known.algorithm, known.kid, known.type, known.claims)
+        return CompactToken(token, digest, known.algorithm, known.kid, known.type, known.claims)
 
-    def keep(self, parsed: Parsed) -> None:
+    def keep(self, parsed: CompactToken) -> None:
         """Remember a token that was proven: of others anybody could send any number."""
         if parsed.digest in self._kept:
             return

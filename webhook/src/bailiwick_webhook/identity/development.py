@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from bailiwick_engine.call import ServiceAccount, Subject, Workload
+from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.identity.subject import Claimed, Parties, asserted
-from bailiwick_webhook.identity.tokens import Proven
+from bailiwick_webhook.identity.subject import ClaimedSubject, Parties, asserted
+from bailiwick_webhook.identity.tokens import ProvenAccount
 
 # No username of the API server's: a record shows it for what it is.
 ANYBODY: Final = ServiceAccount("bailiwick:development:anybody", "")
@@ -29,23 +29,23 @@ class Anybody:
     def known(self, authorization: str) -> None:
         """Return nothing: `caller` tells."""
 
-    async def caller(self, authorization: str) -> Proven:  # noqa: ARG002 - whatever it says
+    async def caller(self, authorization: str) -> ProvenAccount:  # noqa: ARG002 - whatever it says
         """Return the one caller that there is."""
-        return Proven(ANYBODY, {}, live=True)
+        return ProvenAccount(ANYBODY, {}, live=True)
 
     def signed(self, authorization: str) -> None:
         """Return nothing: `caller` tells."""
 
     async def verify(
         self,
-        claimed: Claimed,
-        caller: Proven,  # noqa: ARG002 - `proof.Identity` has it
+        claimed: ClaimedSubject,
+        caller: ProvenAccount,  # noqa: ARG002 - `proof.Identity` has it
         settings: CompiledSettings | None,  # noqa: ARG002 - every endpoint is Asserted here
     ) -> Parties:
         """Return the parties as they were named."""
         return asserted(claimed)
 
-    async def workload(self, party: Subject) -> Workload | None:  # noqa: ARG002 - nobody shows a pod
+    async def workload(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - nobody shows a pod
         """Return nothing: a rule that asks for a workload finds it unknown."""
         return None
 

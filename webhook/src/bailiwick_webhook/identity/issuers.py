@@ -19,7 +19,7 @@ from bailiwick_api.meta import Model
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_webhook.identity import jwks
 from bailiwick_webhook.identity.fetch import fetch_json, problem_of_url
-from bailiwick_webhook.identity.keyset import KeySet, KeysUnavailableError, Published
+from bailiwick_webhook.identity.keyset import IssuerKeys, KeySet, KeysUnavailableError
 from bailiwick_webhook.identity.verifier import MAX_LEEWAY, Rules, Verifier
 
 _DISCOVERY: Final = "/.well-known/openid-configuration"
@@ -163,10 +163,10 @@ def _beside(path: Path, config: IssuerConfig) -> IssuerConfig:
     return config.model_copy(update=moved)
 
 
-async def _published(config: IssuerConfig) -> Published:
+async def _published(config: IssuerConfig) -> IssuerKeys:
     """Read what an issuer publishes. Raises `KeysUnavailableError`."""
     try:
-        return Published(config.issuer, jwks.keys_of(await _jwks(config)))
+        return IssuerKeys(config.issuer, jwks.keys_of(await _jwks(config)))
     except ValueError as error:
         raise KeysUnavailableError(f"issuer {config.name}: {error}") from error
 

@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.compact import CompactToken
 
 _CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 _RSA: Final = frozenset({"RS256", "PS256"})
@@ -33,7 +33,7 @@ class PublishedKey:
     algorithms: frozenset[str]
     key: RSAKey | ECKey
 
-    def verifies(self, parsed: Parsed) -> bool:
+    def verifies(self, parsed: CompactToken) -> bool:
         """Tell whether this key made the token's signature."""
         registry = jws.JWSRegistry(algorithms=[parsed.algorithm], strict_check_header=False)
         registry.max_header_length = _MAX_HEADER
@@ -55,7 +55,7 @@ def keys_of(published: object) -> tuple[PublishedKey, ...]:
     return keys
 
 
-def candidates(keys: tuple[PublishedKey, ...], parsed: Parsed) -> tuple[PublishedKey, ...]:
+def candidates(keys: tuple[PublishedKey, ...], parsed: CompactToken) -> tuple[PublishedKey, ...]:
     """Return the keys that may have signed a token: by its kid; without one, the only key there is."""
     if parsed.kid is None:
         return keys if len(keys) == 1 and parsed.algorithm in keys[0].algorithms else ()

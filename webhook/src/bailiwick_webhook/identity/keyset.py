@@ -29,14 +29,14 @@ class KeysUnavailableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class IssuerKeys:
     """What an issuer publishes: its name as its tokens carry it in `iss`, and its keys."""
 
     issuer: str
     keys: tuple[PublishedKey, ...]
 
 
-Fetch = Callable[[], Awaitable[Published]]
+Fetch = Callable[[], Awaitable[IssuerKeys]]
 
 
 class KeySet:
@@ -49,7 +49,7 @@ class KeySet:
         self._fetch = fetch
         self._refresh = refresh
         self._clock = clock
-        self._held: Published | None = None
+        self._held: IssuerKeys | None = None
         self._read = float("-inf")
         self._tried = float("-inf")
         self._reading: asyncio.Task[None] | None = None
@@ -61,19 +61,19 @@ class KeySet:
             # Not all replicas at once.
             await asyncio.sleep(self._refresh * random.uniform(0.9, 1.1))  # noqa: S311 - no secret, only spread
 
-    async def published(self) -> Published | None:
+    async def published(self) -> IssuerKeys | None:
         """Return what is published; None where that is not known."""
         if self.current is None:
             await self._read_again(RETRY_SECONDS)
         return self.current
 
-    async def after_unknown(self) -> Published | None:
+    async def after_unknown(self) -> IssuerKeys | None:
         """Return what is published, read once more if that was not done just now."""
         await self._read_again(UNKNOWN_SECONDS)
         return self.current
 
     @property
-    def current(self) -> Published | None:
+    def current(self) -> IssuerKeys | None:
         """What is published as far as is known; nobody is asked."""
         return self._held if self._clock() - self._read <= MAX_AGE else None
 
@@ -102,8 +102,8 @@ class KeySet:
             self._reading = None
 
 
-def _known(published: Published | None) -> object:
-    """What tells one set of keys from another: `Published` itself is the same object as long as this is the same."""
+def _known(published: IssuerKeys | None) -> object:
+    """What tells one set of keys from another: `IssuerKeys` itself is the same object as long as this is the same."""
     if published is None:
         return None
     return published.issuer, {(key.kid, key.algorithms, key.key.thumbprint()) for key in published.keys}

@@ -5,13 +5,13 @@ deleted since, so its token serves until its end.
 """
 
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_engine.call import ServiceAccount, Subject, Workload
+from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity import compact
-from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.issuers import Issuer
-from bailiwick_webhook.identity.tokens import Proven, account_of
-from bailiwick_webhook.identity.verifier import Refused, audience_matches
+from bailiwick_webhook.identity.tokens import ProvenAccount, account_of
+from bailiwick_webhook.identity.verifier import RefusedToken, audience_matches
 
 
 class Offline:
@@ -23,35 +23,35 @@ class Offline:
     def known(self, token: str, audiences: frozenset[str]) -> None:
         """Return nothing: each token is verified, by keys that may have changed."""
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
         parsed = compact.parse(token)
-        return Refused(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
+        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
 
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         """Return nothing: to prove a token takes no longer than to look at its signature."""
 
-    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         """Return the same for a token that was taken apart already."""
         verified = await self._issuer.verifier.verify(parsed)
         if verified is None:
-            return Refused(Reason.IDENTITY_UNVERIFIABLE)
-        if isinstance(verified, Refused):
+            return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
+        if isinstance(verified, RefusedToken):
             return verified
         if not audience_matches(verified.claims, self._issuer.audiences(audiences)):
-            return Refused(Reason.AUDIENCE_MISMATCH)
+            return RefusedToken(Reason.AUDIENCE_MISMATCH)
         username, uid = account_of(verified.claims)
         if not (isinstance(username, str) and username.startswith(SERVICE_ACCOUNT_PREFIX)):
-            return Refused(Reason.IDENTITY_INVALID)
+            return RefusedToken(Reason.IDENTITY_INVALID)
         if not (isinstance(uid, str) and uid):
-            return Refused(Reason.IDENTITY_INVALID)
+            return RefusedToken(Reason.IDENTITY_INVALID)
         # As live as it gets: there is nobody to ask, and no grant whose use would hang on it.
-        return Proven(ServiceAccount(username, uid), verified.claims, live=True)
+        return ProvenAccount(ServiceAccount(username, uid), verified.claims, live=True)
 
 
 class NoPods:
     """Knows no pod: a rule that asks for a workload finds it unknown, which never widens."""
 
-    async def of(self, party: Subject) -> Workload | None:  # noqa: ARG002 - `subject.Pods` has it
+    async def of(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - `subject.Pods` has it
         """Return nothing."""
         return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
 from bailiwick_api import usernames
-from bailiwick_engine.call import Json, Subject
+from bailiwick_engine.call import Json, Party
 
 USER: Final = "user"
 MAX_NAME: Final = 253
@@ -27,12 +27,12 @@ def subject_of(
     name_claim: str,
     groups_claim: str,
     template: str | None,
-) -> Subject | None:
+) -> Party | None:
     """Return the person whom verified claims speak of; None where their name or groups cannot be read."""
     name, groups = claims.get(name_claim), _groups(claims, groups_claim)
     if not readable(name) or groups is None or (name_claim == _EMAIL and not _email_verified(claims)):
         return None
-    return Subject(
+    return Party(
         USER,
         name,
         uid_of(issuer, name),

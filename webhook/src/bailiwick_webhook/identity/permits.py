@@ -13,7 +13,7 @@ import structlog
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
 from bailiwick_engine.call import ServiceAccount
-from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 
 FRESH: Final = 10.0
 _KEPT: Final = 1_000
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 class Permits:
     """Asks the API server. `clock` is monotonic, in seconds."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, cluster: ApiClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
         self._kept: OrderedDict[tuple[ServiceAccount, str], tuple[float, bool]] = OrderedDict()

@@ -6,13 +6,13 @@ Holds: two ways exist, by tokens (`subject.ByToken`) and by nobody's proof at al
 from collections.abc import Mapping
 from typing import Protocol
 
-from bailiwick_engine.call import Subject, Workload
+from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.policy.model import CompiledSettings
-from bailiwick_webhook.identity.subject import Claimed, Parties
-from bailiwick_webhook.identity.tokens import Proven, Refused
+from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 
 
-class Identity(Protocol):
+class IdentityProof(Protocol):
     """Says who asks, who is asked about and who acts.
 
     `notice` is added to every answer's context; `stranger` is what a caller is told that may not ask.
@@ -21,20 +21,22 @@ class Identity(Protocol):
     notice: Mapping[str, str]
     stranger: str
 
-    def known(self, authorization: str) -> Proven | Refused | None:
+    def known(self, authorization: str) -> ProvenAccount | RefusedToken | None:
         """Return what `caller` would, where that is known without asking anybody; None where it has to be asked."""
 
-    async def caller(self, authorization: str) -> Proven | Refused | None:
+    async def caller(self, authorization: str) -> ProvenAccount | RefusedToken | None:
         """Return who asks, by the `Authorization` header; None where it holds no credential."""
 
-    def signed(self, authorization: str) -> str | Refused | None:
+    def signed(self, authorization: str) -> str | RefusedToken | None:
         """Return the username that a token names under its issuer's signature: enough to count by, proof of nothing.
 
         Refused: `caller` refuses it too. None: that cannot be told without asking anybody, so ask `caller`.
         """
 
-    async def verify(self, claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
+    async def verify(
+        self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None
+    ) -> Parties:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
 
-    async def workload(self, party: Subject) -> Workload | None:
+    async def workload(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""

@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_engine.call import Json, ServiceAccount, Subject, Unproven, Workload
+from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, UnprovenParty
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity import chain, compact
-from bailiwick_webhook.identity.chain import Act
-from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.chain import ActorClaim
+from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.people import subject_of, uid_of
-from bailiwick_webhook.identity.tokens import Proven
-from bailiwick_webhook.identity.verifier import Refused, audience_matches
+from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.verifier import RefusedToken, audience_matches
 
 _AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 
 
-class Claimed(NamedTuple):
+class ClaimedSubject(NamedTuple):
     """The subject as the body names it, and the evidence that came with it."""
 
     type: str
@@ -41,31 +41,31 @@ class Claimed(NamedTuple):
 class Parties(NamedTuple):
     """Whom a call is for and who acts, the outermost first. `live`: what can be confirmed was confirmed just now."""
 
-    subject: Subject | Unproven
-    actors: tuple[Subject, ...] = ()
+    subject: Party | UnprovenParty
+    actors: tuple[Party, ...] = ()
     live: bool = True
 
 
 class ServiceAccounts(Protocol):
     """Whose a service account's token is (see `tokens`, and `offline`)."""
 
-    def known(self, token: str, audiences: frozenset[str]) -> Proven | Refused | None:
+    def known(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken | None:
         """Return what `prove` would, where that is known; None where it has to be asked."""
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
 
-    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         """Return the same for a token that was taken apart already."""
 
-    def signed(self, token: str, audiences: frozenset[str]) -> str | Refused | None:
+    def signed(self, token: str, audiences: frozenset[str]) -> str | RefusedToken | None:
         """Return the username that a token for one of these audiences is signed for (see `proof.Identity`)."""
 
 
 class Pods(Protocol):
     """What service accounts call from (see `workloads`)."""
 
-    async def of(self, party: Subject) -> Workload | None:
+    async def of(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""
 
 
@@ -79,28 +79,30 @@ class ByToken:
         self._tokens = tokens
         self._issuers = issuers
         self._workloads = workloads
-        self._apart = compact.Apart()
+        self._apart = compact.TokenCache()
 
-    def known(self, authorization: str) -> Proven | Refused | None:
+    def known(self, authorization: str) -> ProvenAccount | RefusedToken | None:
         """Return whose token it is, if that is known."""
         token = _bearer(authorization)
         return self._tokens.known(token, _AUDIENCES) if token is not None else None
 
-    async def caller(self, authorization: str) -> Proven | Refused | None:
+    async def caller(self, authorization: str) -> ProvenAccount | RefusedToken | None:
         """Return whose token it is, if it is one for us."""
         token = _bearer(authorization)
         return await self._tokens.prove(token, _AUDIENCES) if token is not None else None
 
-    def signed(self, authorization: str) -> str | Refused | None:
+    def signed(self, authorization: str) -> str | RefusedToken | None:
         """Return the username that a token is signed for."""
         token = _bearer(authorization)
         return self._tokens.signed(token, _AUDIENCES) if token is not None else None
 
-    async def workload(self, party: Subject) -> Workload | None:
+    async def workload(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from."""
         return await self._workloads.of(party)
 
-    async def verify(self, claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
+    async def verify(
+        self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None
+    ) -> Parties:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
         if settings is not None and settings.asserted:
             return asserted(claimed)
@@ -108,7 +110,7 @@ class ByToken:
             return _itself(claimed, caller, settings)
         return _unproven(Reason.IDENTITY_INVALID) if settings is None else await self._proven(claimed, settings)
 
-    async def _proven(self, claimed: Claimed, settings: CompiledSettings) -> Parties:
+    async def _proven(self, claimed: ClaimedSubject, settings: CompiledSettings) -> Parties:
         # Before any signature is looked at: a chain that is too deep or malformed costs nobody anything.
         parsed = self._apart.parse(claimed.token or "")
         if parsed is None:
@@ -124,26 +126,31 @@ class ByToken:
         if issuer is None:
             return await self._service_account(parsed, claimed, settings, acting=bool(signed))
         person = await _person(parsed, claimed, issuer, settings)
-        if isinstance(person, Unproven):
+        if isinstance(person, UnprovenParty):
             return Parties(person)
         self._apart.keep(parsed)
         return await self._acting(person, signed, claimed, issuer, settings)
 
     async def _service_account(
-        self, parsed: Parsed, claimed: Claimed, settings: CompiledSettings, *, acting: bool
+        self, parsed: CompactToken, claimed: ClaimedSubject, settings: CompiledSettings, *, acting: bool
     ) -> Parties:
         """A service account for itself: the cluster issues no token that says for whom its bearer acts."""
         if acting or claimed.names_an_actor:
             return _unproven(Reason.DELEGATION_INVALID)
         match await self._tokens.confirm(parsed, settings.audiences):
-            case Refused(reason):
+            case RefusedToken(reason):
                 return _unproven(reason)
-            case Proven(account, claims, live):
+            case ProvenAccount(account, claims, live):
                 self._apart.keep(parsed)
                 return Parties(_matching(claimed, account, claims), live=live)
 
     async def _acting(
-        self, person: Subject, signed: tuple[Act, ...], claimed: Claimed, issuer: Issuer, settings: CompiledSettings
+        self,
+        person: Party,
+        signed: tuple[ActorClaim, ...],
+        claimed: ClaimedSubject,
+        issuer: Issuer,
+        settings: CompiledSettings,
     ) -> Parties:
         """Add the actors: the outermost by its own token, those within by the signature of the person's issuer."""
         if claimed.actor_token is None:
@@ -153,7 +160,7 @@ class ByToken:
             # Nobody says that the person lets this workload act: not another actor than the token's, but none.
             return _unproven(Reason.DELEGATION_INVALID)
         presenter = await self._tokens.prove(claimed.actor_token, settings.audiences)
-        if isinstance(presenter, Refused):
+        if isinstance(presenter, RefusedToken):
             return _unproven(presenter.reason)
         outermost, *within = signed
         if (outermost.iss, outermost.sub) != (presenter.issuer, presenter.account.username):
@@ -172,23 +179,25 @@ def _bearer(authorization: str) -> str | None:
     return token.strip() if token and (scheme == "Bearer" or scheme.lower() == "bearer") else None
 
 
-def asserted(claimed: Claimed) -> Parties:
+def asserted(claimed: ClaimedSubject) -> Parties:
     """Return the parties on the enforcer's word. No token is looked at, but a hint at an actor must name one."""
     said = chain.chain_of(claimed.properties or {})
     if said is None or (claimed.actor_token is not None and not said):
         return _unproven(Reason.DELEGATION_INVALID)
-    subject = Subject(claimed.type, claimed.id, uid_of(chain.ASSERTED, claimed.id), {}, claimed.properties, issuer=None)
+    subject = Party(claimed.type, claimed.id, uid_of(chain.ASSERTED, claimed.id), {}, claimed.properties, issuer=None)
     return Parties(subject, tuple(chain.on_word(act) for act in said))
 
 
-async def _person(parsed: Parsed, claimed: Claimed, issuer: Issuer, settings: CompiledSettings) -> Subject | Unproven:
+async def _person(
+    parsed: CompactToken, claimed: ClaimedSubject, issuer: Issuer, settings: CompiledSettings
+) -> Party | UnprovenParty:
     verified = await issuer.verifier.verify(parsed)
     if verified is None:
-        return Unproven(Reason.IDENTITY_UNVERIFIABLE)
-    if isinstance(verified, Refused):
-        return Unproven(verified.reason)
+        return UnprovenParty(Reason.IDENTITY_UNVERIFIABLE)
+    if isinstance(verified, RefusedToken):
+        return UnprovenParty(verified.reason)
     if not audience_matches(verified.claims, issuer.audiences(settings.audiences)):
-        return Unproven(Reason.AUDIENCE_MISMATCH)
+        return UnprovenParty(Reason.AUDIENCE_MISMATCH)
     mapping = issuer.config.claims
     person = subject_of(
         issuer.name,
@@ -199,11 +208,11 @@ async def _person(parsed: Parsed, claimed: Claimed, issuer: Issuer, settings: Co
         template=mapping.kubernetes_username,
     )
     if person is None or (person.type, person.id) != (claimed.type, claimed.id):
-        return Unproven(Reason.IDENTITY_INVALID)
+        return UnprovenParty(Reason.IDENTITY_INVALID)
     return person
 
 
-def _itself(claimed: Claimed, caller: Proven, settings: CompiledSettings | None) -> Parties:
+def _itself(claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None) -> Parties:
     """Whoever asks about itself has shown its token already."""
     if claimed.id != caller.account.username or (settings is not None and CLUSTER not in settings.issuers):
         return _unproven(Reason.IDENTITY_INVALID)
@@ -212,17 +221,17 @@ def _itself(claimed: Claimed, caller: Proven, settings: CompiledSettings | None)
     return Parties(_matching(claimed, caller.account, caller.claims), live=caller.live)
 
 
-def _matching(claimed: Claimed, account: ServiceAccount, claims: Mapping[str, Json]) -> Subject | Unproven:
+def _matching(claimed: ClaimedSubject, account: ServiceAccount, claims: Mapping[str, Json]) -> Party | UnprovenParty:
     if (claimed.type, claimed.id) != (SERVICE_ACCOUNT, account.username):
-        return Unproven(Reason.IDENTITY_INVALID)
+        return UnprovenParty(Reason.IDENTITY_INVALID)
     return _account(account, claims, claimed.properties)
 
 
 def _account(
     account: ServiceAccount, claims: Mapping[str, Json], properties: Mapping[str, Json] | None = None
-) -> Subject:
-    return Subject(SERVICE_ACCOUNT, account.username, account.uid, claims, properties)
+) -> Party:
+    return Party(SERVICE_ACCOUNT, account.username, account.uid, claims, properties)
 
 
 def _unproven(reason: Reason) -> Parties:
-    return Parties(Unproven(reason))
+    return Parties(UnprovenParty(reason))

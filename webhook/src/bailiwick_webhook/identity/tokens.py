@@ -13,15 +13,15 @@ from typing import Any, Final
 from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.identity import compact, jwks
-from bailiwick_webhook.identity.compact import Parsed
-from bailiwick_webhook.identity.keyset import KeysUnavailableError, Published
-from bailiwick_webhook.identity.verifier import Refused, Rules, Verifier, audience_matches, moment
+from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.keyset import IssuerKeys, KeysUnavailableError
+from bailiwick_webhook.identity.verifier import RefusedToken, Rules, Verifier, audience_matches, moment
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Review
+from bailiwick_webhook.metrics.table import TokenReviewOutcome
 
-__all__ = ["FRESH", "RULES", "Proven", "Refused", "Tokens", "publisher"]
+__all__ = ["FRESH", "RULES", "ProvenAccount", "RefusedToken", "Tokens", "publisher"]
 
 FRESH: Final = 10.0
 _KEPT: Final = 10_000
@@ -33,7 +33,7 @@ Key = tuple[bytes, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class ProvenAccount:
     """A confirmed service account. `live`: the API server said so within the last `FRESH` seconds."""
 
     account: ServiceAccount
@@ -48,7 +48,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    outcome: Proven | Refused
+    outcome: ProvenAccount | RefusedToken
     asked: float
     expires: float
 
@@ -58,7 +58,7 @@ class Tokens:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ApiClient,
         verifier: Verifier,
         *,
         max_staleness: float,
@@ -73,23 +73,23 @@ class Tokens:
         self._clock = clock
         self._now = now
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
-        self._asking: dict[Key, asyncio.Task[Proven | Refused]] = {}
+        self._asking: dict[Key, asyncio.Task[ProvenAccount | RefusedToken]] = {}
         self._unheard = False
 
-    def known(self, token: str, audiences: frozenset[str]) -> Proven | Refused | None:
+    def known(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken | None:
         """Return what `prove` would, where that is known; None where it has to be asked."""
         # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
         return self._fresh((compact.digest_of(token), audiences)) if len(token) <= compact.MAX_TOKEN else None
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> Proven | Refused:
+    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
         known = self.known(token, audiences)
         if known is not None:
             return known
         parsed = compact.parse(token)
-        return Refused(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
+        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
 
-    async def confirm(self, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         """Return the same for a token that was taken apart already."""
         key = (parsed.digest, audiences)
         known = self._fresh(key)
@@ -110,44 +110,48 @@ class Tokens:
         # Shielded: that one caller goes away must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
 
-    def signed(self, token: str, audiences: frozenset[str]) -> str | Refused | None:
+    def signed(self, token: str, audiences: frozenset[str]) -> str | RefusedToken | None:
         """Return the username that a token for one of these audiences is of, as far as can be told at once."""
         parsed = compact.parse(token)
         if parsed is None:
-            return Refused(Reason.IDENTITY_INVALID)
+            return RefusedToken(Reason.IDENTITY_INVALID)
         verified = self._verifier.at_once(parsed)
         if verified is None:
             # No key that is known; but the API server may have confirmed this very token before, however long ago.
             kept = self._kept.get((parsed.digest, audiences))
-            return kept.outcome.account.username if kept is not None and isinstance(kept.outcome, Proven) else None
-        if isinstance(verified, Refused):
+            return (
+                kept.outcome.account.username if kept is not None and isinstance(kept.outcome, ProvenAccount) else None
+            )
+        if isinstance(verified, RefusedToken):
             return verified
         if not audience_matches(verified.claims, audiences):
-            return Refused(Reason.AUDIENCE_MISMATCH)
+            return RefusedToken(Reason.AUDIENCE_MISMATCH)
         username, _ = account_of(verified.claims)
-        return username if isinstance(username, str) else Refused(Reason.IDENTITY_INVALID)
+        return username if isinstance(username, str) else RefusedToken(Reason.IDENTITY_INVALID)
 
-    def _fresh(self, key: Key) -> Proven | Refused | None:
+    def _fresh(self, key: Key) -> ProvenAccount | RefusedToken | None:
         kept = self._kept.get(key)
         return self._unexpired(kept) if kept is not None and self._clock() - kept.asked <= FRESH else None
 
-    async def _ask(self, key: Key, parsed: Parsed, audiences: frozenset[str]) -> Proven | Refused:
+    async def _ask(self, key: Key, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         verified = await self._verifier.verify(parsed)
-        if isinstance(verified, Refused):
+        if isinstance(verified, RefusedToken):
             return verified
         # None: the keys could not be read yet. The API server then decides alone, which opens nothing: it checks
         # signature, issuer, times and audience itself, and the offline check stands only before it.
         if verified is not None and not audience_matches(verified.claims, audiences):
-            return Refused(Reason.AUDIENCE_MISMATCH)
+            return RefusedToken(Reason.AUDIENCE_MISMATCH)
         try:
             status = await self._cluster.review_token(parsed.token, sorted(audiences))
         except ClusterUnavailableError:
-            self._counts.reviews[Review.UNAVAILABLE] += 1
+            self._counts.reviews[TokenReviewOutcome.UNAVAILABLE] += 1
             self._unheard = True
             return self._in_outage(key)
         self._unheard = False
         outcome = _judged(status, parsed.claims, audiences)
-        self._counts.reviews[Review.CONFIRMED if isinstance(outcome, Proven) else Review.REFUSED] += 1
+        self._counts.reviews[
+            TokenReviewOutcome.CONFIRMED if isinstance(outcome, ProvenAccount) else TokenReviewOutcome.REFUSED
+        ] += 1
         expires = parsed.claims.get("exp")
         # A token without an end has none that could be kept to.
         kept = _Kept(outcome, self._clock(), float(expires) if moment(expires) else float("-inf"))
@@ -157,45 +161,51 @@ class Tokens:
             self._kept.popitem(last=False)
         return self._unexpired(kept)
 
-    def _in_outage(self, key: Key) -> Proven | Refused:
+    def _in_outage(self, key: Key) -> ProvenAccount | RefusedToken:
         kept = self._kept.get(key)
         if kept is None or self._clock() - kept.asked > self._max_staleness:
-            return Refused(Reason.IDENTITY_UNVERIFIABLE)
+            return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
         outcome = self._unexpired(kept)
-        return Proven(outcome.account, outcome.claims, live=False) if isinstance(outcome, Proven) else outcome
+        return (
+            ProvenAccount(outcome.account, outcome.claims, live=False)
+            if isinstance(outcome, ProvenAccount)
+            else outcome
+        )
 
-    def _unexpired(self, kept: _Kept) -> Proven | Refused:
-        if isinstance(kept.outcome, Proven) and self._now() >= kept.expires:
-            return Refused(Reason.IDENTITY_INVALID)
+    def _unexpired(self, kept: _Kept) -> ProvenAccount | RefusedToken:
+        if isinstance(kept.outcome, ProvenAccount) and self._now() >= kept.expires:
+            return RefusedToken(Reason.IDENTITY_INVALID)
         return kept.outcome
 
 
-def publisher(cluster: Cluster) -> Callable[[], Any]:
+def publisher(cluster: ApiClient) -> Callable[[], Any]:
     """Return what reads the cluster's own keys, for a `KeySet`."""
 
-    async def read() -> Published:
+    async def read() -> IssuerKeys:
         try:
             issuer, published = await cluster.read_token_issuer()
-            return Published(issuer, jwks.keys_of(published))
+            return IssuerKeys(issuer, jwks.keys_of(published))
         except (ClusterUnavailableError, ValueError) as error:
             raise KeysUnavailableError(str(error)) from error
 
     return read
 
 
-def _judged(status: Mapping[str, Any], claims: Mapping[str, Any], audiences: frozenset[str]) -> Proven | Refused:
+def _judged(
+    status: Mapping[str, Any], claims: Mapping[str, Any], audiences: frozenset[str]
+) -> ProvenAccount | RefusedToken:
     user = status.get("user") or {}
     username, uid = user.get("username", ""), user.get("uid", "")
     confirmed = audiences.intersection(status.get("audiences") or ())
     authenticated = status.get("authenticated") is True and confirmed
     # By the claims conditions and the workload are judged: they must be of the very account that was confirmed.
     if authenticated and username.startswith(SERVICE_ACCOUNT_PREFIX) and uid and account_of(claims) == (username, uid):
-        return Proven(ServiceAccount(username, uid), claims, live=True)
+        return ProvenAccount(ServiceAccount(username, uid), claims, live=True)
     # Only to say what is wrong: these claims may not be verified, and nothing is allowed by them.
     said = claims.get("aud")
     listed = said if isinstance(said, list) else [said]
     named = {entry for entry in listed if isinstance(entry, str)}
-    return Refused(Reason.AUDIENCE_MISMATCH if named and not named & audiences else Reason.IDENTITY_INVALID)
+    return RefusedToken(Reason.AUDIENCE_MISMATCH if named and not named & audiences else Reason.IDENTITY_INVALID)
 
 
 def account_of(claims: Mapping[str, Any]) -> tuple[object, object]:

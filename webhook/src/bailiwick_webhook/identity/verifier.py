@@ -11,8 +11,8 @@ from typing import Any, Final, TypeGuard
 
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity import jwks
-from bailiwick_webhook.identity.compact import Parsed
-from bailiwick_webhook.identity.keyset import KeySet, Published
+from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.keyset import IssuerKeys, KeySet
 
 KEPT_SECONDS: Final = 60.0
 MAX_LEEWAY: Final = 30.0
@@ -22,14 +22,14 @@ _FAR: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedToken:
     """A token that proves nothing here."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedClaims:
     """The claims of a token whose signature, issuer, times and type are right; its audience is judged by each endpoint.
 
     `expires` is in seconds since the epoch.
@@ -54,8 +54,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    verified: Verified
-    published: Published
+    verified: VerifiedClaims
+    published: IssuerKeys
     since: float
 
 
@@ -69,7 +69,7 @@ class Verifier:
         self._now = now
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
 
-    async def verify(self, parsed: Parsed) -> Verified | Refused | None:
+    async def verify(self, parsed: CompactToken) -> VerifiedClaims | RefusedToken | None:
         """Verify a token; None where no keys of the issuer are known at the moment."""
         if await self._keys.published() is None:
             return None
@@ -77,25 +77,25 @@ class Verifier:
         if found is None:
             # A key that is new, or that has a known name again.
             await self._keys.after_unknown()
-            found = self.at_once(parsed) or Refused(Reason.IDENTITY_INVALID)
+            found = self.at_once(parsed) or RefusedToken(Reason.IDENTITY_INVALID)
         return found
 
-    def at_once(self, parsed: Parsed) -> Verified | Refused | None:
+    def at_once(self, parsed: CompactToken) -> VerifiedClaims | RefusedToken | None:
         """Verify a token by the keys that are known; None where there are none, or none of them has signed it."""
         published = self._keys.current
         if published is None:
             return None
         kept = self._kept.get(parsed.digest)
         if kept is not None and kept.published is published and self._clock() - kept.since <= KEPT_SECONDS:
-            return kept.verified if self._in_time(kept.verified.claims) else Refused(Reason.IDENTITY_INVALID)
+            return kept.verified if self._in_time(kept.verified.claims) else RefusedToken(Reason.IDENTITY_INVALID)
         if parsed.algorithm not in self._rules.algorithms or parsed.type not in self._rules.types:
-            return Refused(Reason.IDENTITY_INVALID)
+            return RefusedToken(Reason.IDENTITY_INVALID)
         if not _signed(published, parsed):
             return None
         claims = parsed.claims
         if claims.get("iss") != published.issuer or not self._in_time(claims):
-            return Refused(Reason.IDENTITY_INVALID)
-        verified = Verified(claims, float(claims["exp"]))
+            return RefusedToken(Reason.IDENTITY_INVALID)
+        verified = VerifiedClaims(claims, float(claims["exp"]))
         self._kept[parsed.digest] = _Kept(verified, published, self._clock())
         self._kept.move_to_end(parsed.digest)
         while len(self._kept) > _KEPT:
@@ -122,5 +122,5 @@ def moment(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and -_FAR < value < _FAR
 
 
-def _signed(published: Published, parsed: Parsed) -> bool:
+def _signed(published: IssuerKeys, parsed: CompactToken) -> bool:
     return any(key.verifies(parsed) for key in jwks.candidates(published.keys, parsed))

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from bailiwick_engine.call import Subject, Workload
+from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
-from bailiwick_webhook.cluster.client import Cluster, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 
 FRESH: Final = 10.0
 _KEPT: Final = 10_000
@@ -43,12 +43,12 @@ class PodRef(NamedTuple):
 class Workloads:
     """Reads pods. `clock` is monotonic, in seconds."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, cluster: ApiClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._kept: OrderedDict[PodRef, tuple[float, Workload | None]] = OrderedDict()
+        self._kept: OrderedDict[PodRef, tuple[float, PodWorkload | None]] = OrderedDict()
 
-    async def of(self, party: Subject) -> Workload | None:
+    async def of(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""
         ref = pod_of(party)
         if ref is None:
@@ -73,7 +73,7 @@ class Workloads:
         return found
 
 
-def pod_of(party: Subject) -> PodRef | None:
+def pod_of(party: Party) -> PodRef | None:
     """Return the pod that a party's own token is bound to. A token of somebody else than the cluster has none."""
     if party.issuer != CLUSTER or party.type != SERVICE_ACCOUNT:
         return None
@@ -84,7 +84,7 @@ def pod_of(party: Subject) -> PodRef | None:
     return PodRef(*texts) if len(texts) == len(named) else None
 
 
-def workload_of(pod: Mapping[str, Any], ref: PodRef) -> Workload | None:
+def workload_of(pod: Mapping[str, Any], ref: PodRef) -> PodWorkload | None:
     """Return what a pod runs; None where it is another pod, is over, or does not show every image yet."""
     metadata, spec, status = (_mapping(pod.get(name)) for name in ("metadata", "spec", "status"))
     if metadata.get("uid") != ref.uid or spec.get("serviceAccountName") != ref.account:
@@ -101,7 +101,7 @@ def workload_of(pod: Mapping[str, Any], ref: PodRef) -> Workload | None:
                 return None
             images.add(found[1])
     labels = {name: value for name, value in _mapping(metadata.get("labels")).items() if isinstance(value, str)}
-    return Workload(frozenset(images), labels) if images else None
+    return PodWorkload(frozenset(images), labels) if images else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

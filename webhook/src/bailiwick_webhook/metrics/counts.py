@@ -12,34 +12,34 @@ from bailiwick_webhook.metrics.table import (
     BOUNDS,
     CLASSES,
     Admission,
-    Closing,
+    CallerClass,
+    ConnectionLimit,
+    DecisionOutcome,
     Handshake,
-    Kind,
-    Outcome,
     Overload,
     Port,
-    Review,
+    RequestKind,
+    TokenProblem,
+    TokenReviewOutcome,
     Use,
-    Who,
-    Why,
 )
 
 # Of which outcomes there can be which reasons; the rest has no series.
 _ONE_REASON: Final = {
-    Outcome.ALLOW: Reason.ALLOWED,
-    Outcome.GRANT: Reason.ALLOWED,
-    Outcome.FORBIDDEN: Reason.NO_RULE,
+    DecisionOutcome.ALLOW: Reason.ALLOWED,
+    DecisionOutcome.GRANT: Reason.ALLOWED,
+    DecisionOutcome.FORBIDDEN: Reason.NO_RULE,
 }
 _NEVER: Final = {
-    Kind.EVALUATION: {Outcome.OPENED},
-    Kind.BATCH: {Outcome.OPENED},
-    Kind.REQUEST: {Outcome.ALLOW, Outcome.GRANT},
-    Kind.SEARCH: {Outcome.OPENED, Outcome.GRANT},
+    RequestKind.EVALUATION: {DecisionOutcome.OPENED},
+    RequestKind.BATCH: {DecisionOutcome.OPENED},
+    RequestKind.REQUEST: {DecisionOutcome.ALLOW, DecisionOutcome.GRANT},
+    RequestKind.SEARCH: {DecisionOutcome.OPENED, DecisionOutcome.GRANT},
 }
 
 
 # Nobody says who they are on the status port.
-_NOBODY: Final = {(Overload.STATUS, Who.ENFORCERS)}
+_NOBODY: Final = {(Overload.STATUS, CallerClass.ENFORCERS)}
 
 
 class Tally:
@@ -47,16 +47,16 @@ class Tally:
 
     __slots__ = ("buckets", "outcomes", "seconds")
 
-    def __init__(self, kind: Kind) -> None:
-        self.outcomes: dict[Outcome, dict[Reason, int]] = {
+    def __init__(self, kind: RequestKind) -> None:
+        self.outcomes: dict[DecisionOutcome, dict[Reason, int]] = {
             outcome: dict.fromkeys([_ONE_REASON[outcome]] if outcome in _ONE_REASON else Reason, 0)
-            for outcome in Outcome
+            for outcome in DecisionOutcome
             if outcome not in _NEVER[kind]
         }
         self.buckets = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
 
-    def count(self, outcome: Outcome, reason: Reason) -> None:
+    def count(self, outcome: DecisionOutcome, reason: Reason) -> None:
         """Count one decision."""
         self.outcomes[outcome][reason] += 1
 
@@ -76,24 +76,24 @@ class Counts:
     )
 
     def __init__(self) -> None:
-        self.evaluation = Tally(Kind.EVALUATION)
-        self.batch = Tally(Kind.BATCH)
-        self.request = Tally(Kind.REQUEST)
-        self.search = Tally(Kind.SEARCH)
+        self.evaluation = Tally(RequestKind.EVALUATION)
+        self.batch = Tally(RequestKind.BATCH)
+        self.request = Tally(RequestKind.REQUEST)
+        self.search = Tally(RequestKind.SEARCH)
         self.uses = dict.fromkeys(Use, 0)
-        self.reviews = dict.fromkeys(Review, 0)
+        self.reviews = dict.fromkeys(TokenReviewOutcome, 0)
         self.admissions = dict.fromkeys(Admission, 0)
-        self.overloads = {(why, who): 0 for why in Overload for who in Who if (why, who) not in _NOBODY}
+        self.overloads = {(why, who): 0 for why in Overload for who in CallerClass if (why, who) not in _NOBODY}
         # Of enforcers, and of all others: by index, since it is on the way of every decision.
         self.under_way = [0, 0]
-        self.body_bytes = dict.fromkeys(Who, 0)
-        self.bodies_slow = dict.fromkeys(product(Port, Who), 0)
-        self.connections = dict.fromkeys(product(Port, Who), 0)
-        self.connections_limited = dict.fromkeys(product(Port, Closing), 0)
+        self.body_bytes = dict.fromkeys(CallerClass, 0)
+        self.bodies_slow = dict.fromkeys(product(Port, CallerClass), 0)
+        self.connections = dict.fromkeys(product(Port, CallerClass), 0)
+        self.connections_limited = dict.fromkeys(product(Port, ConnectionLimit), 0)
         self.handshakes = dict.fromkeys(product(Port, Handshake), 0)
         self.handshakes_waiting = dict.fromkeys(Port, 0)
         self.malformed = dict.fromkeys(Port, 0)
-        self.tokens_refused = dict.fromkeys(Why, 0)
+        self.tokens_refused = dict.fromkeys(TokenProblem, 0)
         self.responses = [0] * len(CLASSES)
 
     def answered(self, status: int) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from bailiwick_engine.reasons import Reason
 
 
-class Why(StrEnum):
+class TokenProblem(StrEnum):
     """Why an approval token or a binding token proves nothing."""
 
     OVERSIZED = "oversized"
@@ -29,7 +29,7 @@ class Why(StrEnum):
     """It is of another approval than the one that it is shown for."""
 
 
-class Kind(StrEnum):
+class RequestKind(StrEnum):
     """What was asked."""
 
     EVALUATION = "evaluation"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
     SEARCH = "search"
 
 
-class Outcome(StrEnum):
+class DecisionOutcome(StrEnum):
     """What came of it."""
 
     ALLOW = "allow"
@@ -48,7 +48,7 @@ class Outcome(StrEnum):
     FORBIDDEN = "forbidden"
 
 
-class Review(StrEnum):
+class TokenReviewOutcome(StrEnum):
     """What the API server said of a token."""
 
     CONFIRMED = "confirmed"
@@ -89,7 +89,7 @@ class Overload(StrEnum):
     STATUS = "status"
 
 
-class Who(StrEnum):
+class CallerClass(StrEnum):
     """Of which part of the bounds somebody takes: whoever enforces the endpoint that they ask about, or all others."""
 
     ENFORCERS = "enforcers"
@@ -103,7 +103,7 @@ class Port(StrEnum):
     ADMISSION = "admission"
 
 
-class Closing(StrEnum):
+class ConnectionLimit(StrEnum):
     """Why a connection was closed before its client wanted it, or counts for less than it could."""
 
     EVICTED = "evicted"
@@ -133,8 +133,8 @@ class Metric(NamedTuple):
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-_KIND: Final = ("kind", tuple(Kind))
-_WHO: Final = ("who", tuple(Who))
+_KIND: Final = ("kind", tuple(RequestKind))
+_WHO: Final = ("who", tuple(CallerClass))
 _PORT: Final = ("port", tuple(Port))
 
 DECISIONS: Final = Metric(
@@ -142,7 +142,7 @@ DECISIONS: Final = Metric(
     "counter",
     "Decisions. Each item of a batch is one. outcome: allow (by a rule; a search was answered), grant (by an approval),"
     " opened (a request opened or joined an approval), deny, forbidden (the caller may not ask).",
-    (_KIND, ("outcome", tuple(Outcome)), ("reason", tuple(Reason))),
+    (_KIND, ("outcome", tuple(DecisionOutcome)), ("reason", tuple(Reason))),
 )
 DURATION: Final = Metric(
     "bailiwick_decision_duration_seconds",
@@ -173,7 +173,7 @@ REVIEWS: Final = Metric(
     "bailiwick_token_reviews_total",
     "counter",
     "Tokens of service accounts that the API server was asked about; cached answers are not asked for again.",
-    (("outcome", tuple(Review)),),
+    (("outcome", tuple(TokenReviewOutcome)),),
 )
 TOKENS: Final = Metric(
     "bailiwick_approval_tokens_refused_total",
@@ -181,7 +181,7 @@ TOKENS: Final = Metric(
     "Approval tokens that were shown and proved nothing; in one body the same one counts once. why: issuer and audience"
     " mean another endpoint, or decision points with different --external-url; key means that it was signed by none of"
     " the present keys, or there are none; other means another approval than the one that it was shown for.",
-    (("why", tuple(Why)),),
+    (("why", tuple(TokenProblem)),),
 )
 ADMISSIONS: Final = Metric(
     "bailiwick_admission_reviews_total",
@@ -241,7 +241,7 @@ LIMITED: Final = Metric(
     "Connections that felt a bound. evicted: an idle one of the others was closed to make room for a new one; refused:"
     " a new one was closed, since something was under way on all of the others'; silent: its first request did not come"
     " in time; over_share: an enforcer has as many as it may, so that this one counts with the others'.",
-    (_PORT, ("why", tuple(Closing))),
+    (_PORT, ("why", tuple(ConnectionLimit))),
 )
 HANDSHAKES: Final = Metric(
     "bailiwick_tls_handshakes_total",

@@ -18,10 +18,10 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import NextAction, Reason
-from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.metrics.table import Outcome as Counted
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
 from bailiwick_webhook.store.staleness import SECONDS
-from bailiwick_webhook.store.view import Glance
+from bailiwick_webhook.store.view import StoreState
 
 # Looked up slowly, and on every decision's way.
 _ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
@@ -35,9 +35,9 @@ class Basis(NamedTuple):
 
     snapshot: Snapshot
     now: float
-    seen: Glance
+    seen: StoreState
 
-    def around(self, asked: Asked, installation: Installation) -> Circumstances:
+    def around(self, asked: EvaluationRequest, installation: Installation) -> Circumstances:
         """Return the circumstances of a call that is decided from this."""
         freshness = self.seen.freshness
         if freshness is _FRESH and not asked.live_identity:
@@ -52,10 +52,10 @@ class Basis(NamedTuple):
         return pending is not None and pending > SECONDS
 
 
-class Judged(NamedTuple):
+class JudgedCall(NamedTuple):
     """A call and the verdict on it. `weighed`: what that came from, as `decide.weighed` has it."""
 
-    asked: Asked
+    asked: EvaluationRequest
     verdict: Verdict
     weighed: tuple[Hop, ...] | None
 
@@ -69,7 +69,7 @@ class Judged(NamedTuple):
         """Return until when a batch that begins now asks somebody, see `by`."""
         return time.perf_counter() + BATCH_SECONDS
 
-    def by(self, deadline: float) -> "Judged":
+    def by(self, deadline: float) -> "JudgedCall":
         """Return it, or after the deadline (of `time.perf_counter`) denied where somebody would have to be asked.
 
         Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
@@ -82,10 +82,10 @@ class Judged(NamedTuple):
         return self._replace(verdict=verdict)
 
 
-class Settled(msgspec.Struct, frozen=True):
+class SettledVerdict(msgspec.Struct, frozen=True):
     """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened."""
 
-    asked: Asked
+    asked: EvaluationRequest
     verdict: Verdict
     evaluation_id: str
     allowed: bool
@@ -142,8 +142,8 @@ def new_evaluation_id() -> str:
     return f"eval_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"
 
 
-def settled_at_once(one: Judged, explanation: Explanation | None) -> Settled:
+def settled_at_once(one: JudgedCall, explanation: Explanation | None) -> SettledVerdict:
     """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
     verdict = one.verdict
     allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and verdict.dry_run)
-    return Settled(one.asked, verdict, new_evaluation_id(), allowed, None, explanation)
+    return SettledVerdict(one.asked, verdict, new_evaluation_id(), allowed, None, explanation)

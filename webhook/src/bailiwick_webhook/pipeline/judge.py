@@ -9,13 +9,13 @@ from functools import partial
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import weighed
 from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.asked import Asked
-from bailiwick_webhook.pipeline.decision import Basis, Judged
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.pipeline.decision import Basis, JudgedCall
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.store.view import View
 
@@ -38,31 +38,31 @@ class Judge:
         """Return what a decision at this moment is made from."""
         return Basis(self.snapshot, self._now(), self._store.glance())
 
-    def circumstances(self, asked: Asked, now: float | None = None) -> Circumstances:
+    def circumstances(self, asked: EvaluationRequest, now: float | None = None) -> Circumstances:
         """Return the circumstances of a decision at this moment."""
         basis = self.basis()
         return (basis if now is None else basis._replace(now=now)).around(asked, self._installation)
 
     def known(self, call: Call) -> Iterable[Grant]:
         """Return the grants that a call may need."""
-        subject_uid = call.subject.uid if isinstance(call.subject, Subject) else ""
+        subject_uid = call.subject.uid if isinstance(call.subject, Party) else ""
         return self._store.candidates(call.namespace, call.endpoint, subject_uid, call)
 
-    def at_once(self, asked: Asked, basis: Basis) -> Judged:
+    def at_once(self, asked: EvaluationRequest, basis: Basis) -> JudgedCall:
         """Judge a call that is not large."""
         around = basis.around(asked, self._installation)
-        return Judged(asked, *weighed(basis.snapshot, asked.call, self.known(asked.call), around))
+        return JudgedCall(asked, *weighed(basis.snapshot, asked.call, self.known(asked.call), around))
 
-    async def judged(self, asked: Asked, basis: Basis) -> Judged:
+    async def judged(self, asked: EvaluationRequest, basis: Basis) -> JudgedCall:
         """Judge a call."""
         if not asked.large:
             return self.at_once(asked, basis)
         call, around = asked.call, basis.around(asked, self._installation)
         # Grants are looked up here: the other thread must not see how they change.
         work = partial(weighed, basis.snapshot, call, tuple(self.known(call)), around)
-        return Judged(asked, *await self._offload.run(call.namespace, work))
+        return JudgedCall(asked, *await self._offload.run(call.namespace, work))
 
-    async def explanation(self, asked: Asked, snapshot: Snapshot) -> Explanation | None:
+    async def explanation(self, asked: EvaluationRequest, snapshot: Snapshot) -> Explanation | None:
         """Explain, where that is asked for: beside the loop, since hundreds of rules are looked at."""
         if not asked.explain:
             return None

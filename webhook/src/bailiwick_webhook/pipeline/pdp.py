@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.batch import Semantic
-from bailiwick_engine.call import Call, ServiceAccount, Subject, Workload
+from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.decision.hops import Hop
@@ -22,22 +22,30 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.approvals.opener import Opened, Refused
-from bailiwick_webhook.approvals.ports import Readers, Requests, Uses
-from bailiwick_webhook.approvals.requester import Asking
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
+from bailiwick_webhook.approvals.ports import GrantOpener, Readers, UseConsumer
+from bailiwick_webhook.approvals.requester import ApprovalRequester
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Outcome as Counted, Use
-from bailiwick_webhook.pipeline.decision import Basis, Decision, Judged, Settled, new_evaluation_id, settled_at_once
+from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
+from bailiwick_webhook.pipeline.decision import (
+    Basis,
+    Decision,
+    JudgedCall,
+    SettledVerdict,
+    new_evaluation_id,
+    settled_at_once,
+)
 from bailiwick_webhook.pipeline.judge import Judge
 from bailiwick_webhook.pipeline.offload import Offload
-from bailiwick_webhook.pipeline.search import Kind, Records, Searched, Searcher
-from bailiwick_webhook.record.line import Lines, Read
+from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult
+from bailiwick_webhook.pipeline.workloads import with_workloads
+from bailiwick_webhook.record.line import AttributesRead, RecordLines
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Decision", "Pdp", "Records", "Requests", "Uses"]
+__all__ = ["Decision", "GrantOpener", "Pdp", "Records", "UseConsumer"]
 
 _log = structlog.get_logger()
 # Members of an enumeration are looked up slowly, and these are on every decision's way.
@@ -50,8 +58,8 @@ class Pdp:
     def __init__(  # noqa: PLR0913 - the parts of a decision point
         self,
         store: View,
-        consumer: Uses,
-        opener: Requests,
+        consumer: UseConsumer,
+        opener: GrantOpener,
         records: Records,
         installation: Installation,
         now: Callable[[], float] = time.time,
@@ -61,11 +69,11 @@ class Pdp:
     ) -> None:
         self._consumer = consumer
         self._opener = opener
-        self._asking = Asking(opener)
+        self._asking = ApprovalRequester(opener)
         self._records = records
         self._now = now
         self._permits = permits
-        self._lines = Lines(record_key)
+        self._lines = RecordLines(record_key)
         self.counts = Counts()
         self.offload = Offload()
         self._judge = Judge(store, installation, now, self.offload)
@@ -76,11 +84,11 @@ class Pdp:
         """The policies as of now; empty, so that everybody is a stranger, before the first list."""
         return self._judge.snapshot
 
-    async def judge(self, asked: Asked) -> Verdict:
+    async def judge(self, asked: EvaluationRequest) -> Verdict:
         """Return the verdict, without using, recording or opening anything."""
         return (await self._judge.judged(asked, self._judge.basis())).verdict
 
-    async def evaluate(self, asked: Asked) -> Decision:
+    async def evaluate(self, asked: EvaluationRequest) -> Decision:
         """Decide one call, using a grant where one is needed and fits."""
         started = time.perf_counter()
         basis = self._judge.basis()
@@ -98,14 +106,16 @@ class Pdp:
         self.counts.evaluation.took(time.perf_counter() - started)
         return decision
 
-    async def evaluate_all(self, items: Sequence[Asked | None], semantic: Semantic) -> list[Decision | None]:
+    async def evaluate_all(
+        self, items: Sequence[EvaluationRequest | None], semantic: Semantic
+    ) -> list[Decision | None]:
         """Decide a batch whole, on one snapshot, then use grants in order, up to the item that ends it.
 
         None stands for an item that cannot be decided, and counts as denied.
         """
         started = time.perf_counter()
         basis = self._judge.basis()
-        judged: list[Judged | None] = []
+        judged: list[JudgedCall | None] = []
         slices = Slices()
         for item in items:
             judged.append(None if item is None else await self._judge.judged(item, basis))
@@ -123,7 +133,7 @@ class Pdp:
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
 
     async def _at_once(
-        self, judged: Iterable[Judged | None], semantic: Semantic, basis: Basis
+        self, judged: Iterable[JudgedCall | None], semantic: Semantic, basis: Basis
     ) -> list[Decision | None]:
         """Record what needs nobody to be asked, all as of one moment."""
         decisions: list[Decision | None] = []
@@ -144,11 +154,11 @@ class Pdp:
         return decisions
 
     async def _in_turn(
-        self, judged: Iterable[Judged | None], semantic: Semantic, snapshot: Snapshot
+        self, judged: Iterable[JudgedCall | None], semantic: Semantic, snapshot: Snapshot
     ) -> list[Decision | None]:
         """Use grants and explain in order, then record all together."""
-        settled: list[Settled | None] = []
-        end, since = Judged.deadline(), time.monotonic()
+        settled: list[SettledVerdict | None] = []
+        end, since = JudgedCall.deadline(), time.monotonic()
         for one in judged:
             explanation = None if one is None else await self._judge.explanation(one.asked, snapshot)
             done = None if one is None else await self._with_use(one.by(end), explanation, since)
@@ -158,7 +168,9 @@ class Pdp:
         told = iter(await asyncio.gather(*(self._recorded("evaluation", one) for one in settled if one is not None)))
         return [None if one is None else next(told) for one in settled]
 
-    async def _with_use(self, one: Judged, explanation: Explanation | None, since: float | None = None) -> Settled:
+    async def _with_use(
+        self, one: JudgedCall, explanation: Explanation | None, since: float | None = None
+    ) -> SettledVerdict:
         """Use a grant, where the verdict takes one. `since` when memory is to be up to date, see `Uses.caught_up`."""
         if not one.takes_grant:
             return settled_at_once(one, explanation)
@@ -167,9 +179,11 @@ class Pdp:
         if used is None:
             verdict, opened = await self._asking.on_deny(one.asked, verdict)
             if opened is not None:
-                return Settled(one.asked, verdict, evaluation_id, allowed=False, used=opened, explanation=explanation)
+                return SettledVerdict(
+                    one.asked, verdict, evaluation_id, allowed=False, used=opened, explanation=explanation
+                )
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
-        return Settled(one.asked, verdict, evaluation_id, allowed, used, explanation)
+        return SettledVerdict(one.asked, verdict, evaluation_id, allowed, used, explanation)
 
     async def may_explain(self, caller: ServiceAccount, namespace: str) -> bool:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
@@ -180,7 +194,7 @@ class Pdp:
         found = self.snapshot.endpoints.get((namespace, endpoint))
         return found is not None and username in found.enforcers
 
-    async def search(self, asked: Asked, kind: Kind) -> Searched | None:
+    async def search(self, asked: EvaluationRequest, kind: SearchKind) -> SearchResult | None:
         """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
         started, counts = time.perf_counter(), self.counts.search
         try:
@@ -197,7 +211,9 @@ class Pdp:
         counts.took(time.perf_counter() - started)
         return found
 
-    async def _with_grant(self, one: Judged, evaluation_id: str, since: float | None) -> tuple[Verdict, Grant | None]:
+    async def _with_grant(
+        self, one: JudgedCall, evaluation_id: str, since: float | None
+    ) -> tuple[Verdict, Grant | None]:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
         asked = one.asked
 
@@ -229,32 +245,16 @@ class Pdp:
         return found is not None and bool(found.workload_keys)
 
     async def with_workloads(
-        self, call: Call, read: Callable[[Subject], Awaitable[Workload | None]], *, searching: bool = False
+        self, call: Call, read: Callable[[Party], Awaitable[PodWorkload | None]], *, searching: bool = False
     ) -> Call:
         """Return the call with the workload of each party that a rule asks it of, by `read`; any rule, for a search.
 
         A policy that comes to ask for one meanwhile finds it unknown, which never widens.
         """
         endpoint = self.snapshot.endpoints.get((call.namespace, call.endpoint))
-        if endpoint is None or not isinstance(call.subject, Subject):
-            return call
+        return call if endpoint is None else await with_workloads(endpoint, call, read, searching=searching)
 
-        def asked_of(party: Subject) -> bool:
-            if searching:
-                return not party.keys.isdisjoint(endpoint.workload_keys)
-            return endpoint.asks_workload(call.action.name, call.resource, party)
-
-        parties = (call.subject, *call.actors)
-        asked = [asked_of(party) for party in parties]
-        if not any(asked):
-            return call
-        subject, *actors = [
-            replace(party, workload=await read(party)) if wanted else party
-            for party, wanted in zip(parties, asked, strict=True)
-        ]
-        return replace(call, subject=subject, actors=tuple(actors))
-
-    async def request(self, asked: Asked) -> tuple[Decision, Opened | Refused | None]:
+    async def request(self, asked: EvaluationRequest) -> tuple[Decision, OpenedGrant | RefusedOpening | None]:
         """Ask for an approval of a call: decide it again, and open a grant only where that is what it needs.
 
         Returns the decision, and what became of the request; None where the verdict leaves nothing to ask for. Raises
@@ -263,9 +263,9 @@ class Pdp:
         started = time.perf_counter()
         verdict = await self.judge(asked)
         outcome = await self._asking.outcome(asked, verdict)
-        opened = outcome.grant if isinstance(outcome, Opened) else None
+        opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
         decision = await self._recorded(
-            "request", Settled(asked, verdict, new_evaluation_id(), allowed=False, used=opened)
+            "request", SettledVerdict(asked, verdict, new_evaluation_id(), allowed=False, used=opened)
         )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
         if verdict.outcome is Outcome.FORBIDDEN:
@@ -283,24 +283,24 @@ class Pdp:
             return None
         return await self._opener.read(namespace, endpoint, task_id)
 
-    async def withdraw(self, grant: Grant, caller: ServiceAccount, reason: str | None) -> Grant | Refused:
+    async def withdraw(self, grant: Grant, caller: ServiceAccount, reason: str | None) -> Grant | RefusedOpening:
         """Withdraw a pending grant for its requester. Raises `ClusterUnavailableError`."""
         return await self._asking.withdraw(grant, caller.username, reason)
 
-    async def _recorded(self, kind: str, one: Settled) -> Decision:
+    async def _recorded(self, kind: str, one: SettledVerdict) -> Decision:
         basis = self._judge.basis()
         read = await self._read(one, basis.snapshot, None) if one.asked.large else None
         decision, line = self._made(kind, one, basis, None, read)
         return await self._written(decision, line, must=one.used is not None)
 
-    async def _read(self, one: Settled, snapshot: Snapshot, weighed: Iterable[Hop] | None) -> Read:
+    async def _read(self, one: SettledVerdict, snapshot: Snapshot, weighed: Iterable[Hop] | None) -> AttributesRead:
         """Return what a record tells of a call that is large: to seal large values takes long."""
         call = one.asked.call
         work = self._lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
         return await self.offload.run(call.namespace, work)
 
     def _made(
-        self, kind: str, one: Settled, basis: Basis, weighed: Iterable[Hop] | None, read: Read | None
+        self, kind: str, one: SettledVerdict, basis: Basis, weighed: Iterable[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the same snapshot, whose policies say what to hide."""
         snapshot, now, seen = basis

@@ -1,4 +1,4 @@
-"""Searching: a search carried out, a few milliseconds at a time, and recorded.
+"""Search: a search carried out, a few milliseconds at a time, and recorded.
 
 Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
 is told, as a count, unless the installation would rather answer than record.
@@ -13,15 +13,15 @@ from typing import Final, Protocol
 
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import admit, may_ask
-from bailiwick_engine.decision.search import Kind, Prospect, candidates, tried
+from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, tried
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.record.search import search_line
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Kind", "Records", "Searched", "Searcher"]
+__all__ = ["Records", "SearchKind", "SearchResult", "Searcher"]
 
 _SLICE: Final = 0.005
 # Rules that are looked through without a pause.
@@ -45,7 +45,7 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class SearchResult:
     """What was found, in order of name. `with_approval`: subjects who are denied `approval_required`.
 
     `refused`: why every call of this subject is denied, whatever the rules.
@@ -69,14 +69,16 @@ class Searcher:
         self._records = records
         self._now = now
 
-    async def search(self, asked: Asked, kind: Kind, snapshot: Snapshot, around: Circumstances) -> Searched | None:
+    async def search(
+        self, asked: EvaluationRequest, kind: SearchKind, snapshot: Snapshot, around: Circumstances
+    ) -> SearchResult | None:
         """Return what is found; None where the caller may not ask: about subjects, only an enforcer may.
 
         Raises `RecordFailedError`.
         """
         call = asked.call
         endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
-        if endpoint is None or (kind is Kind.SUBJECT and call.caller.username not in endpoint.enforcers):
+        if endpoint is None or (kind is SearchKind.SUBJECT and call.caller.username not in endpoint.enforcers):
             return None
         if not may_ask(endpoint, call):
             return None
@@ -96,16 +98,16 @@ class Searcher:
             prospects = await _prospects(listed, partial(tried, snapshot, endpoint, kind, call, around=around))
             names, gated, hidden = (prospects[one] for one in (Prospect.ALLOWED, Prospect.APPROVAL, Prospect.HIDDEN))
             # Only subjects are told who need an approval.
-            incomplete = incomplete or bool(hidden or (gated and kind is not Kind.SUBJECT))
-            gated = gated if kind is Kind.SUBJECT else []
+            incomplete = incomplete or bool(hidden or (gated and kind is not SearchKind.SUBJECT))
+            gated = gated if kind is SearchKind.SUBJECT else []
         refused = admitted if isinstance(admitted, Reason) else None
-        searched = Searched(tuple(names), tuple(gated), incomplete, refused, self._now(), revision, age)
+        searched = SearchResult(tuple(names), tuple(gated), incomplete, refused, self._now(), revision, age)
         await self._records.write(
             search_line(
                 call,
                 kind,
                 found=len(names),
-                with_approval=len(gated) if kind is Kind.SUBJECT else None,
+                with_approval=len(gated) if kind is SearchKind.SUBJECT else None,
                 incomplete=incomplete,
                 refused=refused,
                 request_id=asked.request_id,

@@ -11,7 +11,7 @@ from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process.flagvalues import Help, any_count, count, percent, positive, silence
-from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.record.limits import QueueLimits
 
 
 def parser() -> argparse.ArgumentParser:
@@ -238,7 +238,7 @@ def _add_budget(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_record(record: argparse._ArgumentGroup) -> None:
-    usual = Limits()
+    usual = QueueLimits()
     record.add_argument(
         "--record-hmac-key-file",
         metavar="FILE",

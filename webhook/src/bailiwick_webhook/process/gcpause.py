@@ -1,4 +1,4 @@
-"""Heap: the collector of cycles is kept from walking over all policies again and again, which would stop the loop.
+"""GC pause: the collector of cycles is kept from walking over all policies again and again, which would stop the loop.
 
 Standing: `main` uses it around the first list, and hands `tend` to who compiles.
 Holds: young garbage is always collected; what is old and stays is walked over once: before anything is answered, or a

@@ -1,8 +1,9 @@
-"""Leash: what ties a child of `processes` to its parent: each notices when the other is gone or stands still.
+"""Heartbeat: what ties a worker process to its parent: each notices when the other is gone or stands still.
 
-Standing: one pair for each child; `processes` has one end (`Watch`), the child the other (`Leash`, by its `place`).
-Holds: a beat comes from the child's loop, so that a loop that does not turn is silent, whatever its threads do; neither
-end waits for the other; what a child does not know of the others, or knows no more, it does not call ready.
+Standing: one pair for each worker; `parent` has one end (`HeartbeatMonitor`), the worker the other (`Heartbeat`, by
+its `worker` slot). Holds: a beat comes from the child's loop, so that a loop that does not turn is silent, whatever
+its threads do; neither end waits for the other; what a child does not know of the others, or knows no more, it does
+not call ready.
 
 A beat is one message of one byte, the child's state. The first process is told every process' state in turn, a byte
 each, since it is the one that whoever routes to us asks.
@@ -35,7 +36,7 @@ class State(enum.IntEnum):
     UNKNOWN = enum.auto()
 
 
-class Leash:
+class Heartbeat:
     """The child's end: `index` of `processes`."""
 
     def __init__(self, end: socket.socket, index: int, processes: int) -> None:
@@ -84,7 +85,7 @@ class Leash:
         _send(self._end, bytes([state]))
 
 
-class Watch:
+class HeartbeatMonitor:
     """The parent's end. `silent` are the seconds for which nothing came; `served` once the child said so."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -121,11 +122,11 @@ class Watch:
         self._end.close()
 
 
-def pair() -> tuple[Watch, socket.socket]:
-    """Return the parent's end and what a child makes its `Leash` of. Raises `OSError`."""
+def pair() -> tuple[HeartbeatMonitor, socket.socket]:
+    """Return the parent's end and what a child makes its `Heartbeat` of. Raises `OSError`."""
     # Messages stay whole and apart, and a closed end is told.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return Watch(ours), theirs
+    return HeartbeatMonitor(ours), theirs
 
 
 def _send(end: socket.socket, message: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Processes: the parent of a decision point that has one process for each core. It starts them, and serves nothing.
+"""Parent: the first process of a decision point that has one process for each core. It starts them, and serves nothing.
 
 Standing: `main` runs it in place of the decision point where there is to be more than one process; with one there is
 no parent. Holds: it forks before there is a loop or a thread, and never has one itself; a child whose loop stands still
@@ -24,10 +24,10 @@ from typing import Final, NoReturn
 
 import structlog
 
-from bailiwick_webhook.process.heartbeat import BEAT, Leash, State, Watch, pair
-from bailiwick_webhook.process.settings import Settings
-from bailiwick_webhook.process.worker import Place
-from bailiwick_webhook.record.turn import Turn
+from bailiwick_webhook.process.heartbeat import BEAT, Heartbeat, HeartbeatMonitor, State, pair
+from bailiwick_webhook.process.settings import WebhookSettings
+from bailiwick_webhook.process.worker import WorkerSlot
+from bailiwick_webhook.record.turn import WriteTurn
 
 # Before the first, second, ... start in the place of a child that died, in seconds. After so many the parent gives up,
 # unless the child served for a while in between.
@@ -50,13 +50,13 @@ class _Slot:
     due: float = 0.0
     pid: int = 0
     began: float = 0.0
-    watch: Watch | None = None
+    watch: HeartbeatMonitor | None = None
     restarts: int = 0
     killed: bool = False
     pauses: Iterator[float] = field(default_factory=lambda: iter(PAUSES))
 
 
-def run(given: Settings, serve: Callable[[Settings], int]) -> int:
+def run(given: WebhookSettings, serve: Callable[[WebhookSettings], int]) -> int:
     """Run `serve` in children until SIGTERM or SIGINT. Returns 0, or another code where they do not keep running."""
     try:
         with contextlib.ExitStack() as holding:
@@ -65,7 +65,7 @@ def run(given: Settings, serve: Callable[[Settings], int]) -> int:
                 # Without a cluster nobody asks about policies.
                 admission = holding.enter_context(held(given.host, given.admission_port))
                 given = replace(given, admission_port=admission)
-            turn = holding.enter_context(contextlib.closing(Turn.new()))
+            turn = holding.enter_context(contextlib.closing(WriteTurn.new()))
             return _Parent(given, serve, turn).run()
     except OSError as error:
         sys.stderr.write(f"bailiwick-webhook: cannot start: {error}\n")
@@ -73,7 +73,7 @@ def run(given: Settings, serve: Callable[[Settings], int]) -> int:
 
 
 class _Parent:
-    def __init__(self, given: Settings, serve: Callable[[Settings], int], turn: Turn) -> None:
+    def __init__(self, given: WebhookSettings, serve: Callable[[WebhookSettings], int], turn: WriteTurn) -> None:
         self._given = given
         self._serve = serve
         self._turn = turn
@@ -140,13 +140,15 @@ class _Parent:
                 self._died(slot, _FAILED)
                 return
             if not slot.pid:
-                self._be(Place(slot.index, slot.restarts, Leash(theirs, slot.index, len(self._slots)), self._turn))
+                self._be(
+                    WorkerSlot(slot.index, slot.restarts, Heartbeat(theirs, slot.index, len(self._slots)), self._turn)
+                )
 
-    def _be(self, place: Place) -> NoReturn:
+    def _be(self, place: WorkerSlot) -> NoReturn:
         """Be a child, to its end."""
         code = _FAILED
         try:
-            # As long as anybody else holds the parent's end of a leash, it does not tell that the parent is gone.
+            # As long as anybody else holds the parent's end of a heartbeat, it does not tell that the parent is gone.
             for slot in self._slots:
                 if slot.watch is not None:
                     slot.watch.close()
@@ -174,7 +176,7 @@ class _Parent:
         if first is not None:
             first.tell(State.ABSENT if slot.watch is None else slot.watch.state for slot in self._slots)
 
-    def _judge(self, slot: _Slot, watch: Watch) -> None:
+    def _judge(self, slot: _Slot, watch: HeartbeatMonitor) -> None:
         given = self._given
         if slot.killed or watch.silent <= (given.process_silence if watch.served else given.process_start):
             return
@@ -226,7 +228,7 @@ class _Parent:
         slot.restarts += 1
 
 
-def _of(given: Settings, place: Place) -> Settings:
+def _of(given: WebhookSettings, place: WorkerSlot) -> WebhookSettings:
     """Return the settings of one child: what cannot be shared is numbered."""
     return replace(
         given,

@@ -20,8 +20,8 @@ from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import IssuerConfig
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback
-from bailiwick_webhook.process.worker import Place, cores
-from bailiwick_webhook.record.limits import Limits
+from bailiwick_webhook.process.worker import WorkerSlot, cores
+from bailiwick_webhook.record.limits import QueueLimits
 
 # What only a decision point with a cluster can use, by argparse's names.
 _CLUSTER_ONLY: Final = (
@@ -40,7 +40,7 @@ _KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WebhookSettings:
     """Everything that can be set. Durations are in seconds. With `policies` there is no cluster.
 
     `processes` are all that there are to be; one of several has a `place`, and ports and files of its own by it.
@@ -62,7 +62,7 @@ class Settings:
     tls_server_names: tuple[str, ...]
     record_file: Path | None
     record_fsync: bool
-    record_limits: Limits
+    record_limits: QueueLimits
     record_key: bytes | None = field(repr=False)
     max_staleness: float
     hard_staleness: float
@@ -77,7 +77,7 @@ class Settings:
     processes: int = 1
     process_silence: float = 30.0
     process_start: float = 300.0
-    place: Place | None = None
+    place: WorkerSlot | None = None
 
     @property
     def tls(self) -> bool:
@@ -85,7 +85,7 @@ class Settings:
         return self.tls_cert_file is not None
 
 
-def parse(arguments: Sequence[str] | None = None) -> Settings:
+def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
     """Parse the command line. Exits with status 2 and a sentence on what is wrong (argparse's way)."""
     parser = flags.parser()
     options = parser.parse_args(arguments)
@@ -109,7 +109,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     except issuers.IssuersError as error:
         parser.error(f"--issuers: {error}")
     _check_cluster_issuer(parser, options, configured)
-    return Settings(
+    return WebhookSettings(
         policies=options.policies,
         development=options.development,
         kubeconfig=options.kubeconfig,
@@ -131,7 +131,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         tls_server_names=tuple(options.tls_server_name),
         record_file=None if str(options.record_file) == "-" else options.record_file,
         record_fsync=options.record_fsync,
-        record_limits=Limits(
+        record_limits=QueueLimits(
             records=options.record_queue,
             size=options.record_queue_bytes,
             timeout=options.record_timeout,

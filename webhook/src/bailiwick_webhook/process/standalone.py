@@ -20,17 +20,17 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.consumer import Judge
-from bailiwick_webhook.approvals.draft import Wanted
-from bailiwick_webhook.approvals.opener import Opened, Refused
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.approvals.draft import GrantDraft
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.identity.development import NOTICE, Anybody, opened
 from bailiwick_webhook.identity.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.offline import NoPods, Offline
-from bailiwick_webhook.identity.proof import Identity
+from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
-from bailiwick_webhook.process.settings import Settings
+from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.store.directory import Directory
 from bailiwick_webhook.store.view import View
 
@@ -48,7 +48,7 @@ class NoUses:
 
     async def caught_up(
         self,
-        asked: Asked,  # noqa: ARG002 - `pdp.Uses` has them
+        asked: EvaluationRequest,  # noqa: ARG002 - `pdp.Uses` has them
         verdict: Verdict,
         judge: Judge,  # noqa: ARG002 - likewise
         since: float | None = None,  # noqa: ARG002 - likewise
@@ -56,13 +56,13 @@ class NoUses:
         """Return the verdict: there is nobody to ask."""
         return verdict
 
-    def taken_before(self, asked: Asked, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:  # noqa: ARG002
+    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:  # noqa: ARG002
         """Return nothing."""
         return ()
 
     async def consume(
         self,
-        asked: Asked,  # noqa: ARG002 - `pdp.Uses` has them
+        asked: EvaluationRequest,  # noqa: ARG002 - `pdp.Uses` has them
         verdict: Verdict,
         evaluation_id: str,  # noqa: ARG002 - likewise
         judge: Judge,  # noqa: ARG002 - likewise
@@ -77,21 +77,21 @@ class NoRequests:
 
     possible: bool = False
 
-    async def again(self, wanted: Wanted) -> Opened | Refused | None:  # noqa: ARG002 - `ports.Requests` has it
+    async def again(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:  # noqa: ARG002 - `ports.Requests` has it
         """Return nothing."""
         return None
 
-    async def join(self, known: Grant, wanted: Wanted) -> Opened | Refused | None:  # noqa: ARG002 - likewise
+    async def join(self, known: Grant, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:  # noqa: ARG002 - likewise
         """Return nothing."""
         return None
 
-    async def open(self, wanted: Wanted) -> Opened | Refused:  # noqa: ARG002 - likewise
+    async def open(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening:  # noqa: ARG002 - likewise
         """Refuse."""
-        return Refused("this decision point has no API server, and approvals are kept in one")
+        return RefusedOpening("this decision point has no API server, and approvals are kept in one")
 
-    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | Refused:  # noqa: ARG002
+    async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | RefusedOpening:  # noqa: ARG002
         """Refuse."""
-        return Refused("this decision point has no API server, and approvals are kept in one")
+        return RefusedOpening("this decision point has no API server, and approvals are kept in one")
 
     async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:  # noqa: ARG002
         """Return nothing."""
@@ -106,14 +106,16 @@ class AnyReader:
         return True
 
 
-def parts(given: Settings, policies: Path, records: Records) -> tuple[View, Identity, Pdp, tuple[KeySet, ...]]:
+def parts(
+    given: WebhookSettings, policies: Path, records: Records
+) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep of a decision point without a cluster.
 
     Raises `NotADirectoryError`.
     """
     if not policies.is_dir():
         raise NotADirectoryError(f"{policies} is not a directory; --policies names the one that holds the policies")
-    identity: Identity
+    identity: IdentityProof
     keysets: tuple[KeySet, ...]
     if given.development:
         # Nobody is asked for proof: `settings` has seen to it that nobody else can ask.

@@ -1,4 +1,4 @@
-"""Place: which of several processes of one decision point this is, and what it shares with the others.
+"""Worker slot: which of several processes of one decision point this is, and what it shares with the others.
 
 Standing: made by `processes`, the parent, for each child. Holds: a process that is alone has no place.
 """
@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bailiwick_webhook.process.heartbeat import Leash
-from bailiwick_webhook.record.turn import Turn
+from bailiwick_webhook.process.heartbeat import Heartbeat
+from bailiwick_webhook.record.turn import WriteTurn
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`index` from 0; `restarts` so far of this index; the `leash` ties it to the parent."""
+class WorkerSlot:
+    """`index` from 0; `restarts` so far of this index; the `heartbeat` ties it to the parent."""
 
     index: int
     restarts: int
-    leash: Leash
-    turn: Turn
+    heartbeat: Heartbeat
+    turn: WriteTurn
 
     @property
     def others(self) -> Callable[[], Mapping[str, str]] | None:
         """Tells which others are not ready; None but for the first process, which speaks for all."""
-        return None if self.index else self.leash.others
+        return None if self.index else self.heartbeat.others
 
 
 def cores(cgroup: Path = _CGROUP) -> int:

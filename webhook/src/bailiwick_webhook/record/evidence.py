@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from bailiwick_engine.approval.binding import NotCanonicalError, canonical
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.inputs import inputs
 from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.decision import match
@@ -40,7 +40,7 @@ _SAID: Final = frozenset(
 )
 
 
-class Sealed:
+class ValueSealer:
     """Takes the place of values that must not be read. `key` None: nothing is left of them but a mark."""
 
     def __init__(self, key: bytes | None) -> None:
@@ -66,7 +66,7 @@ class Evidence:
     It does not keep the endpoint: what is over goes, however long nobody asks about it again.
     """
 
-    def __init__(self, namespace: str, name: str, endpoint: CompiledEndpoint, sealed: Sealed) -> None:
+    def __init__(self, namespace: str, name: str, endpoint: CompiledEndpoint, sealed: ValueSealer) -> None:
         self._sealed = sealed
         self._plans: dict[tuple[object, ...], tuple[_Attribute, ...]] = {}
         self._named: dict[CompiledRule, bytes] = {}
@@ -118,7 +118,7 @@ class Evidence:
         candidates are looked for here. `endpoint` is the one that this is of.
         """
         subject = call.subject
-        if not self._reading or not isinstance(subject, Subject):
+        if not self._reading or not isinstance(subject, Party):
             return None
         if weighed is None:
             parties = (subject, *call.actors)
@@ -185,19 +185,19 @@ def _attributes(path: Path, sealed: bool, actors: int) -> Iterator[_Attribute]: 
 _BASES: Final[Mapping[Path, Callable[[Call], object]]] = {
     ("resource", "properties"): lambda call: call.resource.properties,
     ("action", "properties"): lambda call: call.action.properties,
-    ("subject", "properties"): lambda call: call.subject.properties if isinstance(call.subject, Subject) else None,
-    ("subject", "claims"): lambda call: call.subject.claims if isinstance(call.subject, Subject) else None,
+    ("subject", "properties"): lambda call: call.subject.properties if isinstance(call.subject, Party) else None,
+    ("subject", "claims"): lambda call: call.subject.claims if isinstance(call.subject, Party) else None,
 }
 
 
 def _seen(call: Call) -> object:
-    return inputs(call, call.subject, 0.0) if isinstance(call.subject, Subject) else None
+    return inputs(call, call.subject, 0.0) if isinstance(call.subject, Party) else None
 
 
 def _actor(index: int) -> Callable[[Call], object]:
     def found(call: Call) -> object:
         subject = call.subject
-        return inputs(call, subject, 0.0, call.actors[index])["actor"] if isinstance(subject, Subject) else None
+        return inputs(call, subject, 0.0, call.actors[index])["actor"] if isinstance(subject, Party) else None
 
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class QueueLimits:
     """`records` and `size` (bytes) may wait at most, and a decision `timeout` seconds for its record.
 
     `required`: a decision whose record cannot be written is denied; otherwise it is given, and the loss is counted and

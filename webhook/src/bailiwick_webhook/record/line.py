@@ -18,14 +18,14 @@ from bailiwick_api.times import stamp
 from bailiwick_engine.approval import quorum
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.reasons import EXPLAINED, Reason
-from bailiwick_webhook.asked import ShownToken
-from bailiwick_webhook.record.evidence import Evidence, Sealed
+from bailiwick_webhook.evaluation import ShownToken
+from bailiwick_webhook.record.evidence import Evidence, ValueSealer
 
 _NO_POLICY: Final = b'"policy":null,'
 # Of a call of one's own that needs no approval.
@@ -65,17 +65,17 @@ def disposition(verdict: Verdict, *, allowed: bool) -> int:
     return {"request": _CHALLENGE, "retry": _ERROR}.get(EXPLAINED[verdict.reason].next_action, _BLOCKED)
 
 
-class Read(NamedTuple):
+class AttributesRead(NamedTuple):
     """What the rules read of a call, as `Evidence.attributes` has it."""
 
     attributes: dict[str, Any] | None
 
 
-class Lines:
+class RecordLines:
     """Makes records. `key` is that of the HMACs; None leaves nothing of values that must not be read."""
 
     def __init__(self, key: bytes | None = None) -> None:
-        self._sealed = Sealed(key)
+        self._sealed = ValueSealer(key)
         # Each goes with its endpoint: of one that is gone nobody would ask again.
         self._evidence: dict[EndpointKey, tuple[ref[CompiledEndpoint], Evidence]] = {}
         self._second = -1
@@ -101,7 +101,7 @@ class Lines:
         pending: float | None = None,
         now: float,
         weighed: Iterable[Hop] | None = None,
-        read: Read | None = None,
+        read: AttributesRead | None = None,
     ) -> bytes:
         """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened.
 
@@ -115,7 +115,7 @@ class Lines:
         own: dict[str, Any] = {
             "request_id": None if request_id is None else visible(request_id),
             "caller": {"id": call.caller.username, "uid": call.caller.uid},
-            "subject": _party(subject) if isinstance(subject, Subject) else None,
+            "subject": _party(subject) if isinstance(subject, Party) else None,
             "action": call.action.name,
             "resource": {"type": call.resource.type, "id": call.resource.id},
             "intent": call.intent,
@@ -163,12 +163,12 @@ class Lines:
 
     def reading(
         self, call: Call, endpoint: CompiledEndpoint | None, weighed: Iterable[Hop] | None
-    ) -> Callable[[], Read]:
+    ) -> Callable[[], AttributesRead]:
         """Return what tells what is read of a call. It may be called in another thread: all that is shared is here."""
         if endpoint is None:
-            return lambda: Read(None)
+            return lambda: AttributesRead(None)
         evidence = self._evidence_of(call, endpoint)
-        return lambda: Read(evidence.attributes(call, endpoint, weighed))
+        return lambda: AttributesRead(evidence.attributes(call, endpoint, weighed))
 
     def _evidence_of(self, call: Call, endpoint: CompiledEndpoint) -> Evidence:
         key = (call.namespace, call.endpoint)
@@ -245,6 +245,6 @@ def _token(token: ShownToken) -> dict[str, str | None]:
     return {"jti": token.jti, "sha256": token.sha256, "refused": token.refused}
 
 
-def _party(party: Subject) -> dict[str, str | None]:
+def _party(party: Party) -> dict[str, str | None]:
     """`issuer` None: on the enforcer's word."""
     return {"type": party.type, "id": party.id, "uid": party.uid, "issuer": party.issuer}

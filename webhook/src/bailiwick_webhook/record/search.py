@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.decision.search import Kind
+from bailiwick_engine.call import Call, Party
+from bailiwick_engine.decision.search import SearchKind
 from bailiwick_engine.reasons import Reason
 
 
 def search_line(  # noqa: PLR0913 - the parts of one record
     call: Call,
-    kind: Kind,
+    kind: SearchKind,
     *,
     found: int,
     with_approval: int | None,
@@ -28,7 +28,7 @@ def search_line(  # noqa: PLR0913 - the parts of one record
     now: float,
 ) -> bytes:
     """Return the record as one JSON line. What is searched for is null."""
-    subject = call.subject if isinstance(call.subject, Subject) else None
+    subject = call.subject if isinstance(call.subject, Party) else None
     record: dict[str, Any] = {
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
         "kind": "search",
@@ -39,10 +39,14 @@ def search_line(  # noqa: PLR0913 - the parts of one record
         "caller": {"id": call.caller.username, "uid": call.caller.uid},
         "subject": None
         if subject is None
-        else {"type": subject.type, "id": None if kind is Kind.SUBJECT else subject.id, "uid": subject.uid or None},
+        else {
+            "type": subject.type,
+            "id": None if kind is SearchKind.SUBJECT else subject.id,
+            "uid": subject.uid or None,
+        },
         "actors": [{"type": actor.type, "id": actor.id, "uid": actor.uid} for actor in call.actors],
-        "action": None if kind is Kind.ACTION else call.action.name,
-        "resource": {"type": call.resource.type, "id": None if kind is Kind.RESOURCE else call.resource.id},
+        "action": None if kind is SearchKind.ACTION else call.action.name,
+        "resource": {"type": call.resource.type, "id": None if kind is SearchKind.RESOURCE else call.resource.id},
         "intent": call.intent,
         "found": found,
         "incomplete": incomplete,

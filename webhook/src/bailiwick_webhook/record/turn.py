@@ -14,7 +14,7 @@ from typing import Self
 _WHOLE, _TORN = b"\0", b"\1"
 
 
-class Turn:
+class WriteTurn:
     """What the processes of one decision point share, by a descriptor that the parent made before them."""
 
     def __init__(self, descriptor: int) -> None:

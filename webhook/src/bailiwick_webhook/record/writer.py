@@ -17,8 +17,8 @@ from typing import Final, NamedTuple, Self
 
 import structlog
 
-from bailiwick_webhook.record.limits import Limits
-from bailiwick_webhook.record.turn import Turn
+from bailiwick_webhook.record.limits import QueueLimits
+from bailiwick_webhook.record.turn import WriteTurn
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
@@ -55,7 +55,7 @@ class RecordWriter:
     """
 
     def __init__(
-        self, path: Path | None, *, fsync: bool, limits: Limits | None = None, turn: Turn | None = None
+        self, path: Path | None, *, fsync: bool, limits: QueueLimits | None = None, turn: WriteTurn | None = None
     ) -> None:
         self._descriptor = (
             sys.stdout.fileno() if path is None else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -64,7 +64,7 @@ class RecordWriter:
         self._fsync = fsync and stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._torn = path is not None and _ends_torn(path)
         self._turn = None if path is not None else turn
-        self._limits = limits or Limits()
+        self._limits = limits or QueueLimits()
         self._waiting: list[_Line] = []
         self._flying: list[_Line] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -289,7 +289,7 @@ class RecordWriter:
                 # The loop has ended: this write was stuck for longer than stopping may take.
                 return
 
-    def _append_in_turn(self, turn: Turn, data: bytes) -> tuple[int, OSError | None]:
+    def _append_in_turn(self, turn: WriteTurn, data: bytes) -> tuple[int, OSError | None]:
         try:
             with turn.taken() as self._torn:
                 # Before the first byte: nobody else can say so if we are killed.

@@ -14,7 +14,7 @@ from bailiwick_engine.approval import quorum
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Token
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.jose import proven, signed
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.times import stamp
@@ -51,7 +51,7 @@ class _Claims(msgspec.Struct):
     act: _Act | None = None
 
 
-class Verified(msgspec.Struct, frozen=True):
+class VerifiedApprovalToken(msgspec.Struct, frozen=True):
     """A token that proves something. `jti` is what it is known by in records."""
 
     token: Token
@@ -102,21 +102,23 @@ def issue(keyring: Keyring, grant: Grant, base: str, now: float) -> str | None:
     return None
 
 
-def verify(keyring: Keyring, token: str, *, base: str, namespace: str, now: float) -> Verified | Why:
+def verify(
+    keyring: Keyring, token: str, *, base: str, namespace: str, now: float
+) -> VerifiedApprovalToken | TokenProblem:
     """Return what a token says, if it was issued for the endpoint at `base`; else why it proves nothing."""
     found = proven(keyring, TYPE, token, base, now)
-    if isinstance(found, Why):
+    if isinstance(found, TokenProblem):
         return found
     try:
         claims = msgspec.convert(found, _Claims)
     except (msgspec.ValidationError, RecursionError):
-        return Why.CLAIMS
+        return TokenProblem.CLAIMS
     known = f"{claims.grant.name}.{claims.grant.uid}"
     if not known == claims.jti == claims.approval_id == claims.task_id:
-        return Why.CLAIMS
+        return TokenProblem.CLAIMS
     if claims.grant.ns != namespace:
-        return Why.NAMESPACE
-    return Verified(Token(known, claims.binding_hash, claims.sub_uid, _chain(claims.act)), claims.jti)
+        return TokenProblem.NAMESPACE
+    return VerifiedApprovalToken(Token(known, claims.binding_hash, claims.sub_uid, _chain(claims.act)), claims.jti)
 
 
 def _chain(act: _Act | None) -> tuple[tuple[str | None, str, str], ...]:

@@ -11,7 +11,7 @@ import msgspec
 
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, hash_of
 from bailiwick_engine.call import Json
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.jose import proven, signed
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.times import stamp
@@ -55,12 +55,12 @@ def issue(
     return signed(keyring, TYPE, claims, now)
 
 
-def verify(keyring: Keyring, token: str, *, base: str, now: float) -> Denial | Why:
+def verify(keyring: Keyring, token: str, *, base: str, now: float) -> Denial | TokenProblem:
     """Return which denial of the endpoint at `base` it was, or why the token proves nothing."""
     found = proven(keyring, TYPE, token, base, now)
-    if isinstance(found, Why):
+    if isinstance(found, TokenProblem):
         return found
     try:
         return msgspec.convert(found, Denial)
     except msgspec.ValidationError:
-        return Why.CLAIMS
+        return TokenProblem.CLAIMS

@@ -13,9 +13,9 @@ from joserfc import jws
 
 from bailiwick_api.signingkeys import ALGORITHM
 from bailiwick_webhook.identity import compact
-from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.verifier import moment
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.keyring import Keyring
 
 MAX_TOKEN: Final = 8_192
@@ -34,40 +34,40 @@ def signed(keyring: Keyring, kind: str, claims: Mapping[str, Any], now: float) -
     return token if len(token) <= MAX_TOKEN else None
 
 
-def proven(keyring: Keyring, kind: str, token: str, base: str, now: float) -> Mapping[str, Any] | Why:
+def proven(keyring: Keyring, kind: str, token: str, base: str, now: float) -> Mapping[str, Any] | TokenProblem:
     """Return the claims of a token of this kind for the endpoint at `base`, or why it proves nothing."""
     parsed = _parsed(token, kind)
-    if isinstance(parsed, Why):
+    if isinstance(parsed, TokenProblem):
         return parsed
     key = keyring.accepted(parsed.kid, now)
     if key is None:
-        return Why.KEY
+        return TokenProblem.KEY
     claims = parsed.claims
     if claims.get("iss") != base:
-        return Why.ISSUER
+        return TokenProblem.ISSUER
     if claims.get("aud") != base:
-        return Why.AUDIENCE
+        return TokenProblem.AUDIENCE
     if not keyring.verifies(key, parsed):
-        return Why.SIGNATURE
+        return TokenProblem.SIGNATURE
     return _timely(claims, now) or claims
 
 
-def _parsed(token: str, kind: str) -> Parsed | Why:
+def _parsed(token: str, kind: str) -> CompactToken | TokenProblem:
     if len(token) > MAX_TOKEN:
-        return Why.OVERSIZED
+        return TokenProblem.OVERSIZED
     parsed = compact.parse(token)
     if parsed is None:
-        return Why.UNREADABLE
+        return TokenProblem.UNREADABLE
     if parsed.algorithm != ALGORITHM:
-        return Why.ALGORITHM
-    return parsed if parsed.type == kind else Why.TYPE
+        return TokenProblem.ALGORITHM
+    return parsed if parsed.type == kind else TokenProblem.TYPE
 
 
-def _timely(claims: Mapping[str, Any], now: float) -> Why | None:
+def _timely(claims: Mapping[str, Any], now: float) -> TokenProblem | None:
     """Say whether it is not the time of these claims. Until when is approved the grant says, without any leeway."""
     issued, begins, ends = claims.get("iat"), claims.get("nbf", 0), claims.get("exp")
     if not (moment(issued) and moment(begins) and moment(ends)):
-        return Why.CLAIMS
+        return TokenProblem.CLAIMS
     if now + LEEWAY < max(issued, begins):
-        return Why.EARLY
-    return Why.EXPIRED if now - LEEWAY >= ends else None
+        return TokenProblem.EARLY
+    return TokenProblem.EXPIRED if now - LEEWAY >= ends else None

@@ -19,14 +19,14 @@ from joserfc.jwk import ECKey
 from bailiwick_api import signingkeys
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.signingkeys import ALGORITHM, KEYS_ENTRY, SigningKey
-from bailiwick_webhook.identity.compact import Parsed
+from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.jwks import PublishedKey
 
 REMEMBERED: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldKey:
     """A key of ours: its two halves, imported once, since that takes longer than to sign."""
 
     private: ECKey
@@ -38,7 +38,7 @@ class Keyring:
     """All keys that have not been removed. Times are seconds since the epoch."""
 
     keys: tuple[SigningKey, ...]
-    held: Mapping[str, Held]
+    held: Mapping[str, HeldKey]
     _right: dict[bytes, None] = field(default_factory=dict, repr=False, compare=False)
     """SHA-256 of the tokens whose signature was found right, the oldest first. It ends with the ring."""
 
@@ -54,7 +54,7 @@ class Keyring:
             return self.held[str(kid)].public
         return None
 
-    def verifies(self, key: PublishedKey, parsed: Parsed) -> bool:
+    def verifies(self, key: PublishedKey, parsed: CompactToken) -> bool:
         """Tell whether the key that a token names made its signature. The same token is looked at once.
 
         What is remembered is the whole text, which names its key, and the name is that key's thumbprint.
@@ -96,7 +96,7 @@ def keyring_of(data: Mapping[str, Any] | None) -> Keyring:
     return Keyring(keys, {key.kid: _held(key) for key in keys})
 
 
-def _held(key: SigningKey) -> Held:
+def _held(key: SigningKey) -> HeldKey:
     try:
         found = load_pem_private_key(key.pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -110,7 +110,7 @@ def _held(key: SigningKey) -> Held:
     public = ECKey.import_key(private.as_dict(private=False))
     # Imported lazily by the library: now, not when somebody waits.
     _ = private.private_key, public.public_key
-    return Held(private, PublishedKey(key.kid, frozenset({ALGORITHM}), public))
+    return HeldKey(private, PublishedKey(key.kid, frozenset({ALGORITHM}), public))
 
 
 def _time(now: float) -> datetime:

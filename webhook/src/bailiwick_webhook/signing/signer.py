@@ -12,11 +12,11 @@ from typing import Any
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Call, Shown
-from bailiwick_webhook.asked import ShownToken
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_engine.call import Call, ShownApproval
+from bailiwick_webhook.evaluation import ShownToken
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
-from bailiwick_webhook.signing.approvaltoken import Verified
+from bailiwick_webhook.signing.approvaltoken import VerifiedApprovalToken
 from bailiwick_webhook.signing.bindingtoken import Denial
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 
@@ -53,17 +53,19 @@ class Signer:
             return None
         return approvaltoken.issue(self._keyring(), grant, base, self._now())
 
-    def shown(self, grant_id: str, token: str | None, *, base: str, namespace: str) -> tuple[Shown, ShownToken | None]:
+    def shown(
+        self, grant_id: str, token: str | None, *, base: str, namespace: str
+    ) -> tuple[ShownApproval, ShownToken | None]:
         """Return what is shown of an approval, for the engine and for the record."""
         if token is None:
-            return Shown(grant_id), None
+            return ShownApproval(grant_id), None
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
         found = approvaltoken.verify(self._keyring(), token, base=base, namespace=namespace, now=self._now())
-        if isinstance(found, Verified) and found.jti == grant_id:
-            return Shown(grant_id, found.token), ShownToken(found.jti, digest)
-        why = found if isinstance(found, Why) else Why.OTHER
-        jti = found.jti if isinstance(found, Verified) else None
-        return Shown(grant_id, invalid=True), ShownToken(jti, digest, why.value)
+        if isinstance(found, VerifiedApprovalToken) and found.jti == grant_id:
+            return ShownApproval(grant_id, found.token), ShownToken(found.jti, digest)
+        why = found if isinstance(found, TokenProblem) else TokenProblem.OTHER
+        jti = found.jti if isinstance(found, VerifiedApprovalToken) else None
+        return ShownApproval(grant_id, invalid=True), ShownToken(jti, digest, why.value)
 
     def denial(self, call: Call, digest: str, evaluation_id: str, ends: float, base: str) -> str | None:
         """Return the binding token of a denial about which can be asked until `ends`."""
@@ -77,12 +79,12 @@ class Signer:
             now=self._now(),
         )
 
-    def denied(self, token: str, digest: str | None, base: str) -> Denial | Why:
+    def denied(self, token: str, digest: str | None, base: str) -> Denial | TokenProblem:
         """Return which denial of this very request a binding token is of, or why it is of none.
 
         `digest` None: the request needs no approval any more, so that there is nothing to compare.
         """
         found = bindingtoken.verify(self._keyring(), token, base=base, now=self._now())
         if isinstance(found, Denial) and digest is not None and found.binding_hash != hash_of(digest):
-            return Why.OTHER
+            return TokenProblem.OTHER
         return found

@@ -18,7 +18,7 @@ _METADATA = ("namespace", "name", "uid", "generation", "creationTimestamp", "del
 
 
 @dataclass(slots=True)
-class Change:
+class PolicyChange:
     """A change of one policy. `since` is when it was heard of, by a monotonic clock; `number` counts them.
 
     `text` is the object; None where it is gone, where it is `made` already, or where only its budget is another.
@@ -47,15 +47,15 @@ class Backlog:
     """Changes by namespace and key."""
 
     def __init__(self) -> None:
-        self._changes: dict[str, dict[Key, Change]] = {}
+        self._changes: dict[str, dict[Key, PolicyChange]] = {}
         self._at: Counter[Place] = Counter()
-        self._unclaimed: dict[str, deque[Change]] = {}
+        self._unclaimed: dict[str, deque[PolicyChange]] = {}
 
-    def get(self, key: Key) -> Change | None:
+    def get(self, key: Key) -> PolicyChange | None:
         """Return the change of a policy."""
         return self._changes.get(key[0], {}).get(key)
 
-    def unclaimed(self, namespace: str) -> Change | None:
+    def unclaimed(self, namespace: str) -> PolicyChange | None:
         """Give out the next change of a namespace that the ledger does not know of; it stays in its place."""
         waiting = self._unclaimed.get(namespace)
         while waiting:
@@ -65,12 +65,12 @@ class Backlog:
         self._unclaimed.pop(namespace, None)
         return None
 
-    def first(self, namespace: str) -> Change | None:
+    def first(self, namespace: str) -> PolicyChange | None:
         """Return the change that comes first."""
         changes = self._changes.get(namespace)
         return next(iter(changes.values())) if changes else None
 
-    def add(self, change: Change) -> Change | None:
+    def add(self, change: PolicyChange) -> PolicyChange | None:
         """Take in a change. Returns the one in whose place it stands."""
         changes = self._changes.setdefault(change.key[0], {})
         older = changes.get(change.key)
@@ -84,7 +84,7 @@ class Backlog:
             self._unclaimed.setdefault(change.key[0], deque()).append(change)
         return older
 
-    def take(self, change: Change) -> None:
+    def take(self, change: PolicyChange) -> None:
         """Give one out."""
         changes = self._changes[change.key[0]]
         del changes[change.key]
@@ -99,7 +99,7 @@ class Backlog:
         """Tell whether there is one that may concern a place."""
         return self._at[place] > 0
 
-    def all(self) -> Iterator[Change]:
+    def all(self) -> Iterator[PolicyChange]:
         """Yield every change, as they are now."""
         for changes in tuple(self._changes.values()):
             yield from tuple(changes.values())

@@ -10,20 +10,20 @@ from collections.abc import Collection
 from typing import Final
 
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import Backlog, Change
+from bailiwick_webhook.store.backlog import Backlog, PolicyChange
 from bailiwick_webhook.store.index import Key, Place
-from bailiwick_webhook.store.staleness import Waiting
+from bailiwick_webhook.store.staleness import ChangeAges
 
 
 class Changes:
     """Every change that is not in force. Lives in one loop."""
 
     def __init__(self) -> None:
-        self.waiting: Final = Waiting()
+        self.waiting: Final = ChangeAges()
         self.backlog: Final = Backlog()
-        self._compiling: dict[Key, Change] = {}
-        self._put: dict[Place, list[Change]] = {}
-        self._built: list[tuple[Place, list[Change]]] = []
+        self._compiling: dict[Key, PolicyChange] = {}
+        self._put: dict[Place, list[PolicyChange]] = {}
+        self._built: list[tuple[Place, list[PolicyChange]]] = []
         # By number of a change that is not in force, up to where everything that was heard of before it is.
         self._marks: OrderedDict[int, str] = OrderedDict()
         self._count = 0
@@ -40,7 +40,7 @@ class Changes:
         """All of the first list can be published."""
         return not self._first
 
-    def newest(self, key: Key) -> Change | None:
+    def newest(self, key: Key) -> PolicyChange | None:
         """Return the change of a policy that was heard of last and is not compiled."""
         return self.backlog.get(key) or self._compiling.get(key)
 
@@ -48,7 +48,7 @@ class Changes:
         """Return the policies that are compiled at the moment."""
         return tuple(self._compiling)
 
-    def hear(self, change: Change, version: str, *, first: bool = False) -> None:
+    def hear(self, change: PolicyChange, version: str, *, first: bool = False) -> None:
         """Take a change in. `version`: up to where everything was heard of before it."""
         compiling = self._compiling.get(change.key)
         if compiling is not None:
@@ -68,7 +68,7 @@ class Changes:
         for change in changes:
             self._over(change, tuple(change.places))
 
-    def begin(self, change: Change) -> None:
+    def begin(self, change: PolicyChange) -> None:
         """Take the change out of the backlog: it is compiled."""
         self.backlog.take(change)
         left = self._compiling.get(change.key)
@@ -84,7 +84,7 @@ class Changes:
         newer = self.backlog.get(key)
         return newer is not None and newer.gone
 
-    def put(self, change: Change, touched: Collection[Place]) -> None:
+    def put(self, change: PolicyChange, touched: Collection[Place]) -> None:
         """Say that it stands in the index, where these places have to be built."""
         del self._compiling[change.key]
         change.places.update(touched)
@@ -112,7 +112,7 @@ class Changes:
 
         return steps()
 
-    def _over(self, change: Change, places: Collection[Place]) -> None:
+    def _over(self, change: PolicyChange, places: Collection[Place]) -> None:
         """Let places wait for this change no longer; if there is a newer one of its policy, they wait for that."""
         key = change.key
         change.places.difference_update(places)

@@ -1,4 +1,4 @@
-"""Compiling one policy for the store, whatever it is: what cannot be compiled denies.
+"""Compiler: one policy compiled for the store, whatever it is: what cannot be compiled denies.
 
 Holds: nothing that an object holds, and no defect of the compiler, gets out of here as an exception.
 """

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from bailiwick_api.policyfiles import File, Looker
+from bailiwick_api.policyfiles import DirectoryScan, File
 from bailiwick_api.positions import Document
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.approval.grants import Grant
@@ -25,12 +25,12 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
-from bailiwick_engine.compile.manifests import Contents, Entry, Expired, Report
+from bailiwick_engine.compile.manifests import ExpiryNotice, ManifestEntry, ManifestFile, Report
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.slices import Slices
-from bailiwick_webhook.store.staleness import EVERYWHERE, Waiting
+from bailiwick_webhook.store.staleness import EVERYWHERE, ChangeAges
 
 INTERVAL: Final = 0.5
 SETTLING: Final = 0.1
@@ -56,9 +56,9 @@ class Directory:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.waiting: Final = Waiting()
+        self.waiting: Final = ChangeAges()
         self.ledger = Ledger(budget or Budget())
-        self._looker = Looker(root)
+        self._looker = DirectoryScan(root)
         self._root = root
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
@@ -68,11 +68,11 @@ class Directory:
         self._snapshot: Snapshot | None = None
         self._seen: float | None = None
         self._taken_up: Looked = {}
-        self._contents: dict[str, tuple[Contents, ...]] = {}
+        self._contents: dict[str, tuple[ManifestFile, ...]] = {}
         self._claims: dict[str, tuple[tuple[str, Claim], ...]] = {}
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._reports: tuple[Report, ...] = ()
-        self._expiries: tuple[Expired, ...] = ()
+        self._expiries: tuple[ExpiryNotice, ...] = ()
         self._expired: tuple[str, ...] = ()
         self._trouble = ""
 
@@ -128,11 +128,11 @@ class Directory:
         """None: without grants there is nothing to sign."""
         return NO_KEYS
 
-    def glance(self) -> view.Glance:
+    def glance(self) -> view.StoreState:
         """Return how the view stands at this moment."""
         age = self.age
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
-        return view.Glance(age, freshness, self.revision, self.guard_proven, self.waiting, self._clock())
+        return view.StoreState(age, freshness, self.revision, self.guard_proven, self.waiting, self._clock())
 
     def report(self) -> Mapping[str, Any]:
         """Return how many files and policies there are, and what is wrong with which."""
@@ -188,7 +188,7 @@ class Directory:
         slices, ledger = Slices(), Ledger(self.ledger.budget)
         claims = {path: self._claims[path] for path, file in looked.items() if self._has(path, file)}
         _put(ledger, [claim for found in claims.values() for claim in found])
-        fresh: dict[str, tuple[Contents, ...]] = {path: self._contents[path] for path in claims}
+        fresh: dict[str, tuple[ManifestFile, ...]] = {path: self._contents[path] for path in claims}
         for path in [path for path in looked if path not in claims]:
             documents = await _parsed(looked[path])
             found = [await slices.through(manifests.claims(document)) for document in documents]
@@ -199,7 +199,7 @@ class Directory:
         for path in [path for path, file in fresh.items() if _turned(file, ledger)]:
             documents = await _parsed(looked[path])
             fresh[path] = await _read(path, looked[path], documents, ledger, slices)
-        entries: list[Entry] = [entry for path in looked for one in fresh[path] for entry in one.entries]
+        entries: list[ManifestEntry] = [entry for path in looked for one in fresh[path] for entry in one.entries]
         snapshot, reports = await slices.through(assemble(entries, _revision(looked)))
         self._tell(reports, len(looked), len(entries))
         self._snapshot = self._prepare(snapshot)
@@ -237,7 +237,7 @@ async def _parsed(file: File) -> tuple[Document, ...]:
 
 async def _read(
     path: str, file: File, documents: Iterable[Document], ledger: Ledger, slices: Slices
-) -> tuple[Contents, ...]:
+) -> tuple[ManifestFile, ...]:
     if file.unreadable is not None:
         return (manifests.unreadable(path, file.unreadable),)
     return tuple([await slices.through(manifests.contents(path, document, ledger)) for document in documents])
@@ -249,7 +249,7 @@ def _put(ledger: Ledger, claims: Iterable[tuple[str, Claim]]) -> None:
     ledger.settle()
 
 
-def _turned(file: Iterable[Contents], ledger: Ledger) -> bool:
+def _turned(file: Iterable[ManifestFile], ledger: Ledger) -> bool:
     """Tell whether a policy of a file is over budget and was not, or the other way round."""
     entries = (entry for contents in file for entry in contents.entries)
     return any(entry.over is not (ledger.excess(entry.ref.namespace, entry.ref.name) is not None) for entry in entries)

@@ -15,7 +15,7 @@ import orjson
 
 from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of
 from bailiwick_engine.approval.grants import Grant, GrantKey, parse
-from bailiwick_engine.call import Call, Subject
+from bailiwick_engine.call import Call, Party
 from bailiwick_webhook.store.listwatch import Key
 
 _PARSED: Final = 1024
@@ -188,7 +188,7 @@ class _Candidates(msgspec.Struct, frozen=True):
 
 def _bound_to(call: Call) -> frozenset[int | None] | None:
     """Return what the `bound` of a grant that answers the call is one of (see `grants.answers`); None: not known."""
-    if not isinstance(call.subject, Subject):
+    if not isinstance(call.subject, Party):
         return None
     try:
         digest = digest_of(call, call.subject)

@@ -18,7 +18,7 @@ from bailiwick_webhook.store.listwatch import Key
 _ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 
 
-class Watched:
+class GuardObjects:
     """The objects of one kind that are looked for, by name. Items of a list come without their kind."""
 
     def __init__(self, kind: str, names: frozenset[str], changed: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ class Watched:
 class _Listing:
     """A list on its way."""
 
-    watched: Watched
+    watched: GuardObjects
     objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
 
     def take(self, key: Key, obj: dict[str, Any]) -> None:
@@ -72,12 +72,12 @@ class Guard:
         self.void = NONE
         """The grants that are void by name. While that list cannot be read nothing is proven."""
         names = frozenset(guards.NAMES)
-        self._policies = Watched("ValidatingAdmissionPolicy", names, self._judge)
-        self._bindings = Watched("ValidatingAdmissionPolicyBinding", names, self._judge)
-        self._crd = Watched("CustomResourceDefinition", frozenset({APPROVAL_GRANTS_CRD}), self._judge)
-        self._proof = Watched("ConfigMap", frozenset({GUARD_CONFIG_MAP}), self._judge)
+        self._policies = GuardObjects("ValidatingAdmissionPolicy", names, self._judge)
+        self._bindings = GuardObjects("ValidatingAdmissionPolicyBinding", names, self._judge)
+        self._crd = GuardObjects("CustomResourceDefinition", frozenset({APPROVAL_GRANTS_CRD}), self._judge)
+        self._proof = GuardObjects("ConfigMap", frozenset({GUARD_CONFIG_MAP}), self._judge)
 
-    def collections(self) -> tuple[tuple[Collection, Watched], ...]:
+    def collections(self) -> tuple[tuple[Collection, GuardObjects], ...]:
         """Return what is to be watched, each with its sink."""
         proofs = f"/api/v1/namespaces/{self._installation.namespace}/configmaps"
         return (

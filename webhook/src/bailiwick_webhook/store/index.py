@@ -32,7 +32,7 @@ _TABLES: Final = 256
 _log = structlog.get_logger()
 
 
-class Index:
+class PolicyIndex:
     """The policies that the next snapshot is made of. Lives in one loop; each namespace has one user at a time."""
 
     def __init__(self) -> None:

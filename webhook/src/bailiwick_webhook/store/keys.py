@@ -14,7 +14,7 @@ from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_SECRET, S
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
-from bailiwick_webhook.store.guard import Watched
+from bailiwick_webhook.store.guard import GuardObjects
 
 PATIENCE: Final = 60.0
 """For so many seconds from the start there may be no keys yet: the operator starts too."""
@@ -27,7 +27,7 @@ class Keys:
 
     def __init__(self, installation: Installation, clock: Callable[[], float] = time.monotonic) -> None:
         self.collection = Collection(f"/api/v1/namespaces/{installation.namespace}/secrets", SIGNING_KEYS_SECRET)
-        self.sink = Watched("Secret", frozenset({SIGNING_KEYS_SECRET}), self._take_up)
+        self.sink = GuardObjects("Secret", frozenset({SIGNING_KEYS_SECRET}), self._take_up)
         self.keyring: Keyring = NO_KEYS
         self.why = "not read yet"
         self._version = ""

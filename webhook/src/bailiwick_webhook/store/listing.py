@@ -1,4 +1,4 @@
-"""Listed: a list of policies on its way, object by object, so that no more is held than what is to be compiled.
+"""Listing: a list of policies on its way, object by object, so that no more is held than what is to be compiled.
 
 Holds: who is over budget is found out on the way, and of those nothing but what denies is kept; so a list of ten times
 as much as there is room for takes no more room than one that is just full. Before anybody is answered, policies are
@@ -23,7 +23,7 @@ _OFTEN: Final = 128
 Known = Callable[[Key, Mapping[str, Any]], Claim | None]
 
 
-class Listed:
+class PolicyListing:
     """A list on its way. `known` returns what a policy asks for that we have as it is; `take_up` takes the whole.
 
     `found`: of each policy its text, what it was compiled to or what is kept of it where it is over, or None where we
@@ -31,7 +31,7 @@ class Listed:
     """
 
     def __init__(
-        self, budget: Budget, known: Known, take_up: Callable[["Listed"], Steps[None]], *, first: bool
+        self, budget: Budget, known: Known, take_up: Callable[["PolicyListing"], Steps[None]], *, first: bool
     ) -> None:
         self.ledger: Final = Ledger(budget)
         self.found: Final[dict[Key, bytes | Policy | None]] = {}

@@ -15,7 +15,7 @@ import structlog
 
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.cluster.client import (
-    Cluster,
+    ApiClient,
     ClusterUnavailableError,
     Collection,
     HistoryGoneError,
@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 Key = tuple[str, str]
 
 
-class Listing(Protocol):
+class PendingList(Protocol):
     """A list on its way. One that breaks off is dropped, and nothing has changed."""
 
     def take(self, key: Key, obj: dict[str, Any]) -> Steps[None] | None:
@@ -48,7 +48,7 @@ class Listing(Protocol):
 class Sink(Protocol):
     """What a list-watch feeds. Everything is called on the event loop and must not block it."""
 
-    def listing(self) -> Listing:
+    def listing(self) -> PendingList:
         """Begin a list."""
 
     def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ class ListWatch:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ApiClient,
         collection: Collection,
         sink: Sink,
         *,

@@ -18,18 +18,18 @@ from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, claim_steps
 from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_engine.rotation import Rotation
+from bailiwick_engine.rotation import FairRotation
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import Change, text_of
+from bailiwick_webhook.store.backlog import PolicyChange, text_of
 from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes
 from bailiwick_webhook.store.compiler import compiled, is_of, ref_of
-from bailiwick_webhook.store.index import Index, Key, Place, Policy, place_of
-from bailiwick_webhook.store.listing import Listed
-from bailiwick_webhook.store.refetch import Missing, Read, nothing
+from bailiwick_webhook.store.index import Key, Place, Policy, PolicyIndex, place_of
+from bailiwick_webhook.store.listing import PolicyListing
+from bailiwick_webhook.store.refetch import PolicyRefetch, Read, nothing
 from bailiwick_webhook.store.room import Room
 from bailiwick_webhook.store.slices import Slices
-from bailiwick_webhook.store.staleness import Waiting
+from bailiwick_webhook.store.staleness import ChangeAges
 
 # Between two snapshots while there is work: for each, the table of all endpoints is copied.
 _PUBLISH_SECONDS: Final = 0.01
@@ -59,13 +59,13 @@ class Policies:
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.ledger = Ledger(budget or Budget())
-        self._missing = Missing(read, self._came)
+        self._missing = PolicyRefetch(read, self._came)
         self._heard = heard
         self._tend = tend
         self._clock = clock
-        self._index = Index()
+        self._index = PolicyIndex()
         self._changes = Changes()
-        self._rotation: Rotation[str] = Rotation(clock)
+        self._rotation: FairRotation[str] = FairRotation(clock)
         self._room = Room()
         self._log = BudgetLog()
         self._working: set[str] = set()
@@ -78,7 +78,7 @@ class Policies:
         self._revision = 0
 
     @property
-    def waiting(self) -> Waiting:
+    def waiting(self) -> ChangeAges:
         """Since when which endpoint has a change that is not in force."""
         return self._changes.waiting
 
@@ -92,11 +92,11 @@ class Policies:
         """The resource version up to which everything is part of the snapshot; None where everything is."""
         return self._changes.reached
 
-    def listing(self) -> Listed:
+    def listing(self) -> PolicyListing:
         """Begin a list."""
-        return Listed(self.ledger.budget, self._known, self.replace, first=self.snapshot is None)
+        return PolicyListing(self.ledger.budget, self._known, self.replace, first=self.snapshot is None)
 
-    def replace(self, listed: Listed) -> Steps[None]:
+    def replace(self, listed: PolicyListing) -> Steps[None]:
         """Take a list for every policy that exists."""
         self.ledger = listed.ledger
         # Older than the list.
@@ -104,7 +104,7 @@ class Policies:
         self._missing.clear()
         first, self._listed = self.snapshot is None, True
         for key in {*self._index.keys(), *self._changes.compiling()} - listed.found.keys():
-            self._hear(Change(key, self._clock(), gone=True, claimed=True))
+            self._hear(PolicyChange(key, self._clock(), gone=True, claimed=True))
             yield
         touched: dict[Place, None] = {}
         for key, found in listed.found.items():
@@ -127,7 +127,7 @@ class Policies:
         metadata = obj["metadata"]
         if kind == "DELETED":
             if key in self._index or self._changes.newest(key) is not None:
-                self._hear(Change(key, self._clock(), gone=True))
+                self._hear(PolicyChange(key, self._clock(), gone=True))
         elif not self._is_newest(key, metadata):
             self._hear(self._changed(key, obj, text_of(obj)))
 
@@ -173,11 +173,11 @@ class Policies:
         policy = self._index.get(key)
         return policy is not None and is_of(policy.ref, metadata)
 
-    def _changed(self, key: Key, obj: Mapping[str, Any], text: bytes) -> Change:
+    def _changed(self, key: Key, obj: Mapping[str, Any], text: bytes) -> PolicyChange:
         metadata, spec = obj["metadata"], obj.get("spec")
         endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
         place = (key[0], endpoint if isinstance(endpoint, str) else None)
-        return Change(key, self._clock(), metadata.get("uid"), metadata.get("generation"), text, places={place})
+        return PolicyChange(key, self._clock(), metadata.get("uid"), metadata.get("generation"), text, places={place})
 
     def _take_listed(self, key: Key, found: bytes | Policy | None, *, first: bool) -> None:
         """Take up what a list says of a policy: its text, what is kept of it, or that it is as we have it."""
@@ -187,7 +187,7 @@ class Policies:
         elif not isinstance(found, bytes):
             ref = found.ref
             places = {place_of(found)}
-            change = Change(key, self._clock(), ref.uid, ref.generation, made=found, places=places, claimed=True)
+            change = PolicyChange(key, self._clock(), ref.uid, ref.generation, made=found, places=places, claimed=True)
             self._hear(change, first=first)
         else:
             obj = orjson.loads(found)
@@ -198,7 +198,7 @@ class Policies:
                 change.claimed = True
                 self._hear(change, first=first)
 
-    def _hear(self, change: Change, *, first: bool = False) -> None:
+    def _hear(self, change: PolicyChange, *, first: bool = False) -> None:
         """Put a change in line."""
         self._missing.drop(change.key)
         policy = self._index.get(change.key)
@@ -217,7 +217,7 @@ class Policies:
         if over and not was_over:
             ref = policy.ref
             made = withheld_of(policy)
-            self._hear(Change(key, self._clock(), ref.uid, ref.generation, made=made, claimed=True))
+            self._hear(PolicyChange(key, self._clock(), ref.uid, ref.generation, made=made, claimed=True))
         elif was_over and not over:
             self._missing.want(key)
 
@@ -274,7 +274,7 @@ class Policies:
         for other in tuple(self.ledger.restless):
             self._rouse(other)
 
-    def _has_room(self, change: Change) -> bool:
+    def _has_room(self, change: PolicyChange) -> bool:
         """Tell whether what is large may be compiled now, beside what else is."""
         claim = self.ledger.claim(*change.key)
         if claim is None or change.text is None or self.ledger.excess(*change.key) is not None:
@@ -285,7 +285,7 @@ class Policies:
         for other in self._room.leave(namespace):
             self._rouse(other)
 
-    def _take_up(self, change: Change) -> Steps[None]:
+    def _take_up(self, change: PolicyChange) -> Steps[None]:
         """Put into the index what a change comes to."""
         key = change.key
         self._changes.begin(change)

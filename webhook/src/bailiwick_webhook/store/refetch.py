@@ -1,4 +1,4 @@
-"""Missing: policies that were over budget and are not any more. Of those nothing was kept, so they are read again.
+"""Refetch: policies that were over budget and are not any more. Of those nothing was kept, so they are read again.
 
 Holds: until it was read, a policy goes on to deny. Nothing that the API server answers ends this.
 """
@@ -24,7 +24,7 @@ async def nothing(_: Key) -> Object | None:
     return None
 
 
-class Missing:
+class PolicyRefetch:
     """What is to be read. `read` returns an object as it is now, None where it is not there. Lives in one loop."""
 
     def __init__(self, read: Read, take: Callable[[Key, Object], None]) -> None:

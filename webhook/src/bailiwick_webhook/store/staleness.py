@@ -1,4 +1,4 @@
-"""Waiting: since when which endpoint has a change that was heard of and is not in force, by which decisions are held.
+"""Staleness: since when which endpoint has a change that was heard of and is not in force, by which decisions are held.
 
 Standing: written by the stores, read on every decision's way. Holds: the time of a place is that of its oldest change;
 a policy that changes again and again waits since the first change that nobody decides by, so that no number of changes
@@ -17,7 +17,7 @@ EVERYWHERE: Final[Place] = ("", None)
 """The place of a change of which nobody knows yet which endpoints it concerns."""
 
 
-class Waiting:
+class ChangeAges:
     """Changes by place. Times are of a monotonic clock, in seconds."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Cluster, Collection
+from bailiwick_webhook.cluster.client import GRANTS, POLICIES, ApiClient, Collection
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.grants import Grants
@@ -24,7 +24,7 @@ from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
 from bailiwick_webhook.store.policies import Policies
 from bailiwick_webhook.store.refetch import Read
-from bailiwick_webhook.store.staleness import Waiting
+from bailiwick_webhook.store.staleness import ChangeAges
 
 
 class Store:
@@ -32,7 +32,7 @@ class Store:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ApiClient,
         installation: Installation,
         *,
         max_staleness: float,
@@ -77,7 +77,7 @@ class Store:
         return self.policies.serves(uid, generation)
 
     @property
-    def waiting(self) -> Waiting:
+    def waiting(self) -> ChangeAges:
         """Since when which endpoint has a change that is not in force."""
         return self.policies.waiting
 
@@ -124,14 +124,14 @@ class Store:
         """The signing keys; none while they are not known."""
         return self.keys.keyring
 
-    def glance(self) -> view.Glance:
+    def glance(self) -> view.StoreState:
         """Return how the view stands at this moment: on every decision's way, so with one look at the clock."""
         now = time.monotonic()
         policies, grants = self._decided_by
         age = now - min(policies.heard, grants.heard)
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
         guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
-        return view.Glance(age, freshness, self.revision, guarded, self.policies.waiting, now, self.guard.void)
+        return view.StoreState(age, freshness, self.revision, guarded, self.policies.waiting, now, self.guard.void)
 
     def report(self) -> Mapping[str, Any]:
         """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""
@@ -142,7 +142,7 @@ class Store:
         }
 
 
-def _reading(cluster: Cluster) -> Read:
+def _reading(cluster: ApiClient) -> Read:
     """Return what reads one policy, None where it is not there. It raises `ClusterUnavailableError`."""
 
     async def read(key: tuple[str, str]) -> dict[str, Any] | None:

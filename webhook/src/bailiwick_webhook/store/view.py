@@ -16,20 +16,20 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import Keyring
-from bailiwick_webhook.store.staleness import Waiting
+from bailiwick_webhook.store.staleness import ChangeAges
 
-NOTHING_WAITS: Final = Waiting()
+NOTHING_WAITS: Final = ChangeAges()
 """Of a view whose policies never change."""
 
 
-class Glance(msgspec.Struct, frozen=True, gc=False):
+class StoreState(msgspec.Struct, frozen=True, gc=False):
     """How a view stands at one moment, each as `View` has it. `moment`: by the clock of what waits, in seconds."""
 
     age: float
     freshness: Freshness
     revision: str
     guard_proven: bool
-    waiting: Waiting = NOTHING_WAITS
+    waiting: ChangeAges = NOTHING_WAITS
     moment: float = 0.0
     void: VoidGrants = NONE
 
@@ -54,7 +54,7 @@ class View(Protocol):
         """Tell whether decisions are made from this generation of a policy, be it that they deny by it."""
 
     @property
-    def waiting(self) -> Waiting:
+    def waiting(self) -> ChangeAges:
         """Since when which endpoint has a change that is not in force."""
 
     @property
@@ -93,7 +93,7 @@ class View(Protocol):
     def keyring(self) -> Keyring:
         """Our own signing keys; none where nobody keeps any."""
 
-    def glance(self) -> Glance:
+    def glance(self) -> StoreState:
         """Return at one look how old it is, how fresh, which state, and whether the guard is proven."""
 
     def report(self) -> Mapping[str, Any]:

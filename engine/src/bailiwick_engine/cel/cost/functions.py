@@ -28,99 +28,99 @@ _DIRECTIVES: Final = re.compile(r"%")
 _PRECISE: Final = re.compile(r"\d{4}")
 
 
-class Called(NamedTuple):
+class CallCost(NamedTuple):
     """What a call of a function takes, and the size of its value."""
 
     cost: Polynomial
     size: Size
 
 
-Formula = Callable[[list[Size], list[object]], Called | str]
+Formula = Callable[[list[Size], list[object]], CallCost | str]
 """From the sizes of its operands, the target first, and their values where they are literals; or why it is refused."""
 
 
-def _scalar(_sizes: list[Size], _literals: list[object]) -> Called:
-    return Called({}, ONE)
+def _scalar(_sizes: list[Size], _literals: list[object]) -> CallCost:
+    return CallCost({}, ONE)
 
 
-def _kept(sizes: list[Size], _literals: list[object]) -> Called:
+def _kept(sizes: list[Size], _literals: list[object]) -> CallCost:
     """What yields one of its operands, or a member of one."""
-    return Called({}, summed(sizes))
+    return CallCost({}, summed(sizes))
 
 
-def _member(sizes: list[Size], _literals: list[object]) -> Called:
-    return Called({}, sizes[0].part())
+def _member(sizes: list[Size], _literals: list[object]) -> CallCost:
+    return CallCost({}, sizes[0].part())
 
 
-def _compared(sizes: list[Size], _literals: list[object]) -> Called:
+def _compared(sizes: list[Size], _literals: list[object]) -> CallCost:
     """What looks at all of its operands once; `in` too, since what differs ends a comparison."""
     cost: Polynomial = {}
     for size in sizes:
         added(cost, size.nodes, _COMPARED_NODE)
         added(cost, size.characters, _COMPARED_CHARACTER)
-    return Called(cost, ONE)
+    return CallCost(cost, ONE)
 
 
-def _put_together(sizes: list[Size], _literals: list[object]) -> Called:
+def _put_together(sizes: list[Size], _literals: list[object]) -> CallCost:
     """`+`, and conversions between texts and bytes."""
     size, cost = summed(sizes), Polynomial()
     added(cost, size.nodes, _COPIED_NODE)
     added(cost, size.characters, _COPIED_CHARACTER)
-    return Called(cost, Size(size.length, size.nodes, total(size.characters, constant(64))))
+    return CallCost(cost, Size(size.length, size.nodes, total(size.characters, constant(64))))
 
 
-def _walked(sizes: list[Size], _literals: list[object]) -> Called:
+def _walked(sizes: list[Size], _literals: list[object]) -> CallCost:
     """What goes through a text character by character, and yields no more than that."""
     cost: Polynomial = {}
     added(cost, sizes[0].characters, _WALKED_CHARACTER)
-    return Called(cost, Size({}, constant(1), total(sizes[0].characters, constant(64))))
+    return CallCost(cost, Size({}, constant(1), total(sizes[0].characters, constant(64))))
 
 
-def _quoted(sizes: list[Size], _literals: list[object]) -> Called:
+def _quoted(sizes: list[Size], _literals: list[object]) -> CallCost:
     cost: Polynomial = {}
     added(cost, sizes[0].characters, _WALKED_CHARACTER)
-    return Called(cost, Size({}, constant(1), total(constant(2), *([sizes[0].characters] * 4))))
+    return CallCost(cost, Size({}, constant(1), total(constant(2), *([sizes[0].characters] * 4))))
 
 
-def _searched(sizes: list[Size], _literals: list[object]) -> Called:
+def _searched(sizes: list[Size], _literals: list[object]) -> CallCost:
     """What looks for one text in another, anew at each character of it."""
     cost = product(sizes[0].characters, sizes[1].characters)
     cost = {monomial: coefficient * _SEARCHED_PAIR for monomial, coefficient in cost.items()}
     added(cost, sizes[0].characters, _WALKED_CHARACTER)
     added(cost, sizes[1].characters, _WALKED_CHARACTER)
-    return Called(cost, ONE)
+    return CallCost(cost, ONE)
 
 
-def _replaced(sizes: list[Size], literals: list[object]) -> Called:
+def _replaced(sizes: list[Size], literals: list[object]) -> CallCost:
     text, _, new, *_ = sizes
     size = Size({}, constant(1), total(text.characters, new.characters, product(text.characters, new.characters)))
     cost = _searched(sizes, literals).cost
     added(cost, text.characters, _SPLIT_CHARACTER)
     added(cost, size.characters, _COPIED_CHARACTER)
-    return Called(cost, size)
+    return CallCost(cost, size)
 
 
-def _split(sizes: list[Size], literals: list[object]) -> Called:
+def _split(sizes: list[Size], literals: list[object]) -> CallCost:
     pieces = total(sizes[0].characters, constant(2))
     cost = _searched(sizes, literals).cost
     added(cost, pieces, _SPLIT_CHARACTER)
-    return Called(cost, Size(pieces, pieces, sizes[0].characters))
+    return CallCost(cost, Size(pieces, pieces, sizes[0].characters))
 
 
-def _joined(sizes: list[Size], _literals: list[object]) -> Called:
+def _joined(sizes: list[Size], _literals: list[object]) -> CallCost:
     listed, between = sizes[0], sizes[1].characters if len(sizes) > 1 else {}
     characters = total(listed.characters, product(listed.length, between))
     cost: Polynomial = {}
     added(cost, listed.nodes, _COPIED_NODE)
     added(cost, characters, _COPIED_CHARACTER)
-    return Called(cost, Size({}, constant(1), characters))
+    return CallCost(cost, Size({}, constant(1), characters))
 
 
-def _matched(sizes: list[Size], literals: list[object]) -> Called | str:
+def _matched(sizes: list[Size], literals: list[object]) -> CallCost | str:
     pattern = literals[1]
     if not isinstance(pattern, str):
         return "the pattern of matches() must stand in the condition as a text: what a call brings could take for ever"
-    return Called(pattern_cost(pattern, sizes[0].characters), ONE)
+    return CallCost(pattern_cost(pattern, sizes[0].characters), ONE)
 
 
 def pattern_cost(pattern: str, characters: Polynomial) -> Polynomial:
@@ -131,7 +131,7 @@ def pattern_cost(pattern: str, characters: Polynomial) -> Polynomial:
     return cost
 
 
-def _formatted(sizes: list[Size], literals: list[object]) -> Called | str:
+def _formatted(sizes: list[Size], literals: list[object]) -> CallCost | str:
     template = literals[0]
     if not isinstance(template, str) or _PRECISE.search(template):
         return "the template of format() must stand in the condition as a text, with no number of four digits in it"
@@ -142,13 +142,13 @@ def _formatted(sizes: list[Size], literals: list[object]) -> Called | str:
     added(characters, sizes[1].nodes, 64)
     cost: Polynomial = {}
     added(cost, characters, _WALKED_CHARACTER)
-    return Called(cost, Size({}, constant(1), characters))
+    return CallCost(cost, Size({}, constant(1), characters))
 
 
-def _of_time(_sizes: list[Size], literals: list[object]) -> Called | str:
+def _of_time(_sizes: list[Size], literals: list[object]) -> CallCost | str:
     if not all(isinstance(literal, str) for literal in literals[1:]):
         return "a time zone must stand in the condition as a text: the library keeps every name that it is asked for"
-    return Called(constant(2_000_000), ONE)
+    return CallCost(constant(2_000_000), ONE)
 
 
 OF_TIME: Final = frozenset(

@@ -1,4 +1,4 @@
-"""Costing: the costs of the expressions of one policy, variables included, and how one that is too costly is refused.
+"""Cost of a policy: what its expressions cost, variables included, and how one that is too costly is refused.
 
 Stands between `conditions` and `cost`. Holds: pure; an expression without a cost is not evaluated by anybody.
 """
@@ -20,7 +20,7 @@ _BOUND: Final = (
 _ADVICE: Final = "do not loop over a list inside of a loop, and do not build lists or texts out of each other"
 
 
-class Costing:
+class PolicyCosts:
     """Costs of expressions, each with the variables that it reaches. `roots` are the names of what conditions see."""
 
     def __init__(self, roots: Iterable[str]) -> None:

@@ -13,43 +13,43 @@ import orjson
 from aiohttp import web
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Call, Shown
+from bailiwick_engine.call import Call, ShownApproval
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.asked import Asked, ShownToken
-from bailiwick_webhook.http.addressing import Marks, Tenant, marks
+from bailiwick_webhook.evaluation import EvaluationRequest, ShownToken
+from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.messages import Approval, Evaluation
+from bailiwick_webhook.http.authzen.messages import Evaluation, PresentedApproval
 from bailiwick_webhook.http.body import parse_object, read_whole
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.rates import Rates
-from bailiwick_webhook.http.shares.slots import Place, Places, enforcer, other
+from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, enforcer, other
 from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.bodies import Bodies
-from bailiwick_webhook.identity.proof import Identity
-from bailiwick_webhook.identity.subject import Claimed, Parties
-from bailiwick_webhook.identity.tokens import Proven, Refused
-from bailiwick_webhook.metrics.table import Port, Why
+from bailiwick_webhook.identity.proof import IdentityProof
+from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.metrics.table import Port, TokenProblem
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp
 from bailiwick_webhook.signing.signer import Signer
 
-_Shown = tuple[Shown, ShownToken | None]
+_Shown = tuple[ShownApproval, ShownToken | None]
 
 
-class Verified:
+class VerifiedParties:
     """What the items of one body have in common: parties, by what was said and shown of them, and shown approvals."""
 
     def __init__(self) -> None:
         self._found: dict[bytes, Parties] = {}
-        self._latest: tuple[Claimed, Parties] | None = None
-        self._shown: dict[Approval, _Shown] = {}
+        self._latest: tuple[ClaimedSubject, Parties] | None = None
+        self._shown: dict[PresentedApproval, _Shown] = {}
 
-    def latest(self, claimed: Claimed) -> Parties | None:
+    def latest(self, claimed: ClaimedSubject) -> Parties | None:
         """Return the parties of the very subject that was asked for last."""
         return self._latest[1] if self._latest is not None and self._latest[0] is claimed else None
 
-    async def of(self, claimed: Claimed, verify: Callable[[], Awaitable[Parties]]) -> Parties:
+    async def of(self, claimed: ClaimedSubject, verify: Callable[[], Awaitable[Parties]]) -> Parties:
         """Return the parties, verified unless the same was said and shown before."""
         shown = orjson.dumps(tuple(claimed))
         parties = self._found.get(shown)
@@ -58,7 +58,7 @@ class Verified:
         self._latest = claimed, parties
         return parties
 
-    def shown(self, approval: Approval, verify: Callable[[Approval], _Shown]) -> _Shown:
+    def shown(self, approval: PresentedApproval, verify: Callable[[PresentedApproval], _Shown]) -> _Shown:
         """Return what is shown of an approval, verified unless the very same was shown before."""
         found = self._shown.get(approval)
         if found is None:
@@ -66,7 +66,7 @@ class Verified:
         return found
 
 
-class Sent(NamedTuple):
+class ParsedBody(NamedTuple):
     """A body, parsed. `large`: so much was sent that deciding it may take long, see `offload`."""
 
     members: dict[str, Any]
@@ -76,16 +76,18 @@ class Sent(NamedTuple):
 class Edge:
     """Reads requests of one decision point."""
 
-    def __init__(self, pdp: Pdp, identity: Identity, external_url: str, signer: Signer, bounds: Bounds) -> None:
+    def __init__(self, pdp: Pdp, identity: IdentityProof, external_url: str, signer: Signer, bounds: Bounds) -> None:
         self.pdp = pdp
-        self.places = Places(bounds.divided(bounds.requests_at_once), pdp.counts)
+        self.places = RequestSlots(bounds.divided(bounds.requests_at_once), pdp.counts)
         self._bodies = Bodies(Port.DECISIONS, bounds, pdp.counts)
         self._rates = Rates(bounds.decisions_per_second, pdp.counts) if bounds.decisions_per_second else None
         self.identity = identity
         self.external_url = external_url
         self.signer = signer
 
-    async def asked(self, request: web.BaseRequest, of: Tenant, place: Place) -> tuple[Asked, Evaluation]:
+    async def asked(
+        self, request: web.BaseRequest, of: Tenant, place: RequestSlot
+    ) -> tuple[EvaluationRequest, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
         caller = self._known(request, of, place) or await self._proven(request, of, place)
         raw = await read_whole(request, self._bodies, place.sender)
@@ -95,17 +97,17 @@ class Edge:
             self.pay(of, place)
         return await self.call(of, caller, parsed, marks(request), large=large), parsed
 
-    async def body(self, request: web.BaseRequest, of: Tenant, place: Place) -> Sent:
+    async def body(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ParsedBody:
         """Read the body of whoever has this place. Raises `ProblemError` (400, 429)."""
         raw = await read_whole(request, self._bodies, place.sender)
         large = len(raw) >= LARGE
-        return Sent(await self._parsed(raw, of) if large else parse_object(raw), large)
+        return ParsedBody(await self._parsed(raw, of) if large else parse_object(raw), large)
 
     async def _parsed(self, raw: bytes, of: Tenant) -> dict[str, Any]:
         """Parse what is large beside the loop. Raises `ProblemError` (400)."""
         return await self.pdp.offload.run(of.namespace, partial(parse_object, raw))
 
-    def pay(self, of: Tenant, place: Place, decisions: int = 1) -> None:
+    def pay(self, of: Tenant, place: RequestSlot, decisions: int = 1) -> None:
         """Pay for decisions, before any is made. Raises `ProblemError` (429)."""
         if self._rates is not None:
             self._rates.take(of.namespace, place.sender, decisions)
@@ -113,14 +115,14 @@ class Edge:
     async def call(
         self,
         of: Tenant,
-        caller: Proven,
+        caller: ProvenAccount,
         parsed: Evaluation,
-        marked: Marks,
+        marked: CorrelationIds,
         *,
-        verified: Verified | None = None,
+        verified: VerifiedParties | None = None,
         searching: bool = False,
         large: bool = False,
-    ) -> Asked:
+    ) -> EvaluationRequest:
         """Return what is asked, with its parties proven. `verified` keeps what one body shows more than once."""
         namespace, endpoint = of
         parties = None if verified is None else verified.latest(parsed.subject)
@@ -147,7 +149,7 @@ class Edge:
             call = replace(call, shown=shown)
         explain = parsed.explain and await self.pdp.may_explain(caller.account, namespace)
         live = parties.live and caller.live
-        return Asked(
+        return EvaluationRequest(
             call,
             marked.request_id,
             live_identity=live,
@@ -159,13 +161,13 @@ class Edge:
             item=marked.item,
         )
 
-    def _shown(self, of: Tenant, approval: Approval) -> _Shown:
+    def _shown(self, of: Tenant, approval: PresentedApproval) -> _Shown:
         shown, token = self.signer.shown(*approval, base=self.base(of), namespace=of.namespace)
         if token is not None and token.refused is not None:
-            self.pdp.counts.tokens_refused[Why(token.refused)] += 1
+            self.pdp.counts.tokens_refused[TokenProblem(token.refused)] += 1
         return shown, token
 
-    def binding_token(self, of: Tenant, asked: Asked, decision: Decision) -> str | None:
+    def binding_token(self, of: Tenant, asked: EvaluationRequest, decision: Decision) -> str | None:
         """Return the binding token of a denial about which can be asked; None of any other answer, or without keys."""
         digest = decision.verdict.digest
         if digest is None or not messages.asks(decision):
@@ -173,20 +175,20 @@ class Edge:
         ends = decision.time + messages.DENIAL_SECONDS
         return self.signer.denial(asked.call, digest, decision.evaluation_id, ends, self.base(of))
 
-    def _known(self, request: web.BaseRequest, of: Tenant, place: Place) -> Proven | None:
+    def _known(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount | None:
         """Return who asks, where that is known: it takes no coroutine to tell. Raises `ProblemError` (429)."""
         found = self.identity.known(request.headers.get("Authorization", ""))
-        if type(found) is not Proven:
+        if type(found) is not ProvenAccount:
             return None
         username = found.account.username
         connections.proven(request, username, enforces=self._take(of, username, place))
         return found
 
-    async def caller(self, request: web.BaseRequest, of: Tenant, place: Place) -> Proven:
+    async def caller(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount:
         """Return who asks, with a place in that name. Raises `ProblemError` (401, 429, 503)."""
         return self._known(request, of, place) or await self._proven(request, of, place)
 
-    async def _proven(self, request: web.BaseRequest, of: Tenant, place: Place) -> Proven:
+    async def _proven(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount:
         # To prove somebody can take as long as the API server does, so it needs a place too. By its signature a token
         # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
         # it could name anybody, so that whoever connects stands for it.
@@ -196,8 +198,8 @@ class Edge:
             self._take(of, signed, place)
         elif signed is None:
             place.take(other(request.remote or ""))
-        match signed if isinstance(signed, Refused) else await self.identity.caller(authorization):
-            case Proven() as proven:
+        match signed if isinstance(signed, RefusedToken) else await self.identity.caller(authorization):
+            case ProvenAccount() as proven:
                 username = proven.account.username
                 connections.proven(request, username, enforces=self._take(of, username, place))
                 return proven
@@ -205,12 +207,12 @@ class Edge:
                 raise unauthenticated(
                     "Send a service-account token for the audience bailiwick as Authorization: Bearer."
                 )
-            case Refused(Reason.IDENTITY_UNVERIFIABLE):
+            case RefusedToken(Reason.IDENTITY_UNVERIFIABLE):
                 raise unavailable("The caller's token cannot be verified at the moment; ask again.")
-            case Refused():
+            case RefusedToken():
                 raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
 
-    def _take(self, of: Tenant, username: str, place: Place) -> bool:
+    def _take(self, of: Tenant, username: str, place: RequestSlot) -> bool:
         """Hold the place in the name of an account; return whether it enforces the endpoint. Raises `ProblemError`."""
         enforces = self.pdp.enforces(*of, username)
         place.take(enforcer(username, of.namespace) if enforces else other(username))

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge
@@ -33,7 +33,7 @@ class EvaluationHandler:
             return await evaluated(self._edge, of, asked, parsed)
 
 
-async def evaluated(edge: Edge, of: Tenant, asked: Asked, parsed: Evaluation) -> bytes:
+async def evaluated(edge: Edge, of: Tenant, asked: EvaluationRequest, parsed: Evaluation) -> bytes:
     """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
     decision = await edge.pdp.evaluate(asked)
     if decision.verdict.outcome is _FORBIDDEN:

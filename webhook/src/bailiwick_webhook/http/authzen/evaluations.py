@@ -15,12 +15,12 @@ from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.edge import Edge, Verified
+from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
 from bailiwick_webhook.http.authzen.evaluation import evaluated
-from bailiwick_webhook.http.authzen.messages import Evaluation, Said
+from bailiwick_webhook.http.authzen.messages import Evaluation, EvaluationDefaults
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
-from bailiwick_webhook.http.shares.slots import Place
-from bailiwick_webhook.identity.tokens import Proven
+from bailiwick_webhook.http.shares.slots import RequestSlot
+from bailiwick_webhook.identity.tokens import ProvenAccount
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
 # A member of an enumeration is looked up slowly, and this one is for every item.
@@ -64,7 +64,7 @@ def failed(problem: ProblemError) -> dict[str, Any]:
     }
 
 
-class Evaluations:
+class EvaluationsHandler:
     """POST access/v1/evaluations."""
 
     def __init__(self, edge: Edge) -> None:
@@ -75,7 +75,7 @@ class Evaluations:
         with self._edge.places.place() as place:
             return await self._answered(request, of, await self._edge.caller(request, of, place), place)
 
-    async def _answered(self, request: web.BaseRequest, of: Tenant, caller: Proven, place: Place) -> bytes:
+    async def _answered(self, request: web.BaseRequest, of: Tenant, caller: ProvenAccount, place: RequestSlot) -> bytes:
         notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
         body, large = await self._edge.body(request, of, place)
         batch = parse(body)
@@ -83,7 +83,7 @@ class Evaluations:
         if batch is None:
             asked = await self._edge.call(of, caller, parsed := messages.parse(body), marks(request), large=large)
             return await evaluated(self._edge, of, asked, parsed)
-        verified, marked = Verified(), marks(request)
+        verified, marked = VerifiedParties(), marks(request)
         items = [
             None
             if isinstance(item, ProblemError)
@@ -117,7 +117,7 @@ def _semantic(named: object) -> Semantic:
     raise bad_request(f"must be one of {known}", "options.evaluations_semantic")
 
 
-def _plainly(said: Said, body: Mapping[str, Any], item: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+def _plainly(said: EvaluationDefaults, body: Mapping[str, Any], item: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
     """Return an item that takes subject and context from the body, and mixes no member of its own with the body's."""
     if type(item) is not dict or item.get("subject") is not None or item.get("context") is not None:
         return None

@@ -6,7 +6,7 @@ Holds: only what policies say and whether it held; nothing of the call.
 from typing import Any
 
 from bailiwick_engine.decision.clauses import Clause
-from bailiwick_engine.decision.explain import Change, Explanation, Weighed
+from bailiwick_engine.decision.explain import Explanation, RequiredChange, WeighedRule
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_webhook.pipeline.pdp import Decision
@@ -30,7 +30,7 @@ def described(decision: Decision) -> dict[str, Any]:
     return body
 
 
-def _weighed(one: Weighed) -> dict[str, Any]:
+def _weighed(one: WeighedRule) -> dict[str, Any]:
     return {
         **_place(one.rule),
         "effect": one.rule.effect.value,
@@ -48,7 +48,7 @@ def _miss(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: RequiredChange) -> dict[str, Any]:
     if change.rule is None:
         place: dict[str, Any] = {"ceiling": change.entry}
     else:

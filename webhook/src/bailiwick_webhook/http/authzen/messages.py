@@ -16,7 +16,7 @@ from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.authzen import explanation
 from bailiwick_webhook.http.problems import bad_request
-from bailiwick_webhook.identity.subject import Claimed
+from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.pipeline.pdp import Decision
 from bailiwick_webhook.times import stamp
 
@@ -30,7 +30,7 @@ _RULES: Final = 4_096
 _APPROVAL: Final = ("approved_at", "approved_until", "state")
 
 
-class Approval(NamedTuple):
+class PresentedApproval(NamedTuple):
     """What is shown of an approval, `context.approval`: its id, and the approval token, ARAP's `state`."""
 
     id: str
@@ -43,23 +43,23 @@ class Evaluation(NamedTuple):
     `explain`: the caller would like an explanation.
     """
 
-    subject: Claimed
+    subject: ClaimedSubject
     action: Action
     resource: Resource
     context: Mapping[str, Json]
     reason: str | None
     explain: bool = False
-    approval: Approval | None = None
+    approval: PresentedApproval | None = None
 
 
-class Said(NamedTuple):
+class EvaluationDefaults(NamedTuple):
     """What a body says of who asks for what: all of an evaluation but its action and resource."""
 
-    subject: Claimed
+    subject: ClaimedSubject
     context: Mapping[str, Json]
     reason: str | None
     explain: bool
-    approval: Approval | None = None
+    approval: PresentedApproval | None = None
 
 
 def parse(body: Mapping[str, Any]) -> Evaluation:
@@ -69,7 +69,7 @@ def parse(body: Mapping[str, Any]) -> Evaluation:
     return parse_strictly(body) if found is None else found
 
 
-def plainly(said: Said, action: Any, resource: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+def plainly(said: EvaluationDefaults, action: Any, resource: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
     """Return the evaluation where nothing is wrong with it; what may be wrong is for `parse_strictly` to tell."""
     if type(action) is not dict or type(resource) is not dict:
         return None
@@ -85,7 +85,7 @@ def plainly(said: Said, action: Any, resource: Any) -> Evaluation | None:  # noq
     )
 
 
-def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - any JSON value
+def plainly_said(subject: Any, context: Any) -> EvaluationDefaults | None:  # noqa: ANN401 - any JSON value
     """Return what a body says besides, where nothing is wrong with it."""
     if context is None:
         context = {}
@@ -98,7 +98,9 @@ def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - a
     if not (type(intent) in _TEXT and intent != "" and type(context.get("args")) in _OBJECT):
         return None
     if RESERVED_CONTEXT.isdisjoint(context):
-        return Said(Claimed(kind, identifier, properties, None, None), context, None, explain=False)
+        return EvaluationDefaults(
+            ClaimedSubject(kind, identifier, properties, None, None), context, None, explain=False
+        )
     evidence = context.get("evidence")
     reason, explain = context.get("business_justification"), context.get("explain")
     shown = context.get("approval")
@@ -113,14 +115,16 @@ def plainly_said(subject: Any, context: Any) -> Said | None:  # noqa: ANN401 - a
     if not (type(token) in _TEXT and type(actor_token) in _TEXT):
         return None
     bound = {name: value for name, value in context.items() if name not in RESERVED_CONTEXT}
-    return Said(Claimed(kind, identifier, properties, token, actor_token), bound, reason, explain is True, approval)
+    return EvaluationDefaults(
+        ClaimedSubject(kind, identifier, properties, token, actor_token), bound, reason, explain is True, approval
+    )
 
 
-def _plainly_shown(shown: Any) -> Approval | None:  # noqa: ANN401 - any JSON value
+def _plainly_shown(shown: Any) -> PresentedApproval | None:  # noqa: ANN401 - any JSON value
     if type(shown) is not dict or not all(type(shown.get(name)) in _TEXT for name in _APPROVAL):
         return None
     found = shown.get("id")
-    return Approval(found, shown.get("state")) if type(found) is str and found else None
+    return PresentedApproval(found, shown.get("state")) if type(found) is str and found else None
 
 
 def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
@@ -137,7 +141,7 @@ def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
     if _optional(context, "intent", str, "context.intent") == "":
         raise bad_request("must not be empty", "context.intent")
     return Evaluation(
-        Claimed(
+        ClaimedSubject(
             _text(subject, "type", "subject.type"),
             _text(subject, "id", "subject.id"),
             _optional(subject, "properties", dict, "subject.properties"),
@@ -157,12 +161,12 @@ def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
     )
 
 
-def _approval(context: Mapping[str, Any]) -> Approval | None:
+def _approval(context: Mapping[str, Any]) -> PresentedApproval | None:
     shown = _optional(context, "approval", dict, "context.approval")
     if shown is None:
         return None
     state = [_optional(shown, name, str, f"context.approval.{name}") for name in _APPROVAL][-1]
-    return Approval(_text(shown, "id", "context.approval.id"), state)
+    return PresentedApproval(_text(shown, "id", "context.approval.id"), state)
 
 
 def answer(

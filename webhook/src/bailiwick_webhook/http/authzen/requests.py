@@ -16,15 +16,15 @@ from msgspec.structs import replace
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.approvals.opener import Opened, Refused, reason_problem
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening, reason_problem
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant, marks, tenant
 from bailiwick_webhook.http.authzen import messages, tasks
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
-from bailiwick_webhook.http.shares.slots import Place
+from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
-from bailiwick_webhook.metrics.table import Why
+from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.jose import LEEWAY
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -32,13 +32,13 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _MAX_WORD: Final = 1024
 
 
-class Requests:
+class AccessRequestsHandler:
     """The three paths below `access/v1/requests`."""
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def submit(self, request: web.Request, place: Place) -> web.StreamResponse:
+    async def submit(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
         """ARAP, POST access/v1/requests."""
         of = tenant(request)
         caller = await self._edge.caller(request, of, place)
@@ -58,15 +58,15 @@ class Requests:
         if decision.verdict.reason is Reason.RECORD_FAILED:
             raise unavailable("The request could not be recorded at the moment; ask again.")
         match outcome:
-            case Opened(grant, _):
+            case OpenedGrant(grant, _):
                 return self._told(of, grant)
-            case Refused(detail, _, duplicate=True):
+            case RefusedOpening(detail, _, duplicate=True):
                 raise tasks.duplicate_request(detail)
-            case Refused() if asked.late:
+            case RefusedOpening() if asked.late:
                 raise tasks.expired_denial()
-            case Refused(detail, Reason.APPROVAL_THROTTLED):
+            case RefusedOpening(detail, Reason.APPROVAL_THROTTLED):
                 raise throttled(detail, Reason.APPROVAL_THROTTLED.value)
-            case Refused(detail):
+            case RefusedOpening(detail):
                 raise tasks.not_requestable(decision.verdict, detail)
             case None:
                 raise tasks.not_requestable(decision.verdict)
@@ -75,12 +75,12 @@ class Requests:
         """Tell whether the denial that a request follows is over. Raises `ProblemError` where it is another's."""
         if denial.binding_token is not None:
             found = self._edge.signer.denied(denial.binding_token, digest, self._edge.base(of))
-            if found is Why.EXPIRED:
+            if found is TokenProblem.EXPIRED:
                 return True
-            if isinstance(found, Why):
+            if isinstance(found, TokenProblem):
                 raise tasks.invalid_denial_binding(found.value)
             if denial.evaluation_id not in {None, found.evaluation_id}:
-                raise tasks.invalid_denial_binding(Why.OTHER.value)
+                raise tasks.invalid_denial_binding(TokenProblem.OTHER.value)
         # Without a token it is only for correlation, but whoever says that it is over is believed.
         return denial.expires is not None and time.time() - LEEWAY >= denial.expires
 
@@ -89,12 +89,12 @@ class Requests:
         status = 202 if body["task"]["status"] == "pending" else 201
         return json(status, body, Location=body["task"]["status_endpoint"])
 
-    async def poll(self, request: web.Request, place: Place) -> web.StreamResponse:
+    async def poll(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
         """ARAP, GET access/v1/requests/{id}."""
         of, _, grant = await self._task(request, place)
         return json(200, self._task_of(of, grant), **{"Retry-After": str(messages.RETRY_AFTER)})
 
-    async def cancel(self, request: web.Request, place: Place) -> web.StreamResponse:
+    async def cancel(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
         """ARAP, POST access/v1/requests/{id}/cancel."""
         of, caller, grant = await self._task(request, place)
         body = (await self._edge.body(request, of, place)).members if request.can_read_body else {}
@@ -104,7 +104,7 @@ class Requests:
         if not tasks.pending(grant):
             raise tasks.invalid_task_state("The request has ended, so there is nothing to withdraw.")
         outcome = await self._edge.pdp.withdraw(grant, caller.account, ": ".join(word for word in said if word) or None)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, RefusedOpening):
             raise tasks.invalid_task_state(f"Not withdrawn: {outcome.detail}.")
         return json(200, self._task_of(of, outcome))
 
@@ -112,7 +112,7 @@ class Requests:
         base = self._edge.base(of)
         return tasks.task(grant, base, self._edge.signer.approval(grant, base))
 
-    async def _task(self, request: web.Request, place: Place) -> tuple[Tenant, Any, Grant]:
+    async def _task(self, request: web.Request, place: RequestSlot) -> tuple[Tenant, Any, Grant]:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
         of = tenant(request)
         caller = await self._edge.caller(request, of, place)
@@ -162,7 +162,7 @@ def _word(body: Mapping[str, Any], name: str) -> str | None:
     return found
 
 
-def _offered(body: Mapping[str, Any], asked: Asked) -> None:
+def _offered(body: Mapping[str, Any], asked: EvaluationRequest) -> None:
     """Refuse what a caller might rely on and does not get. Raises `ProblemError`."""
     for name, why in (("items", "requests in bulk"), ("callback", "callbacks: poll status_endpoint")):
         if body.get(name) is not None:

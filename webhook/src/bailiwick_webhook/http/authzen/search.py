@@ -11,19 +11,19 @@ from typing import Any, Final
 from aiohttp import web
 
 from bailiwick_engine.approval.binding import sha256
-from bailiwick_engine.call import Call, Subject
-from bailiwick_engine.decision.search import Kind
+from bailiwick_engine.call import Call, Party
+from bailiwick_engine.decision.search import SearchKind
 from bailiwick_engine.reasons import EXPLAINED
-from bailiwick_webhook.asked import Asked
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import marks, tenant
 from bailiwick_webhook.http.authzen import messages, pages
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
-from bailiwick_webhook.http.shares.slots import Place
+from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
-from bailiwick_webhook.identity.tokens import Proven
-from bailiwick_webhook.pipeline.search import Searched
+from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.pipeline.search import SearchResult
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.times import stamp
 
@@ -31,18 +31,18 @@ from bailiwick_webhook.times import stamp
 _BLANK: Final = "*"
 
 
-def parse(body: Mapping[str, Any], kind: Kind) -> Evaluation:
+def parse(body: Mapping[str, Any], kind: SearchKind) -> Evaluation:
     """Parse the body of a search. Raises `ProblemError` (400) that names the field."""
     sought = body.get(kind.value)
-    if kind is Kind.ACTION:
+    if kind is SearchKind.ACTION:
         return messages.parse({**body, "action": {"name": _BLANK}})
     parsed = messages.parse({**body, kind.value: {**sought, "id": _BLANK} if isinstance(sought, dict) else sought})
-    if kind is Kind.SUBJECT and parsed.subject.names_an_actor:
+    if kind is SearchKind.SUBJECT and parsed.subject.names_an_actor:
         raise bad_request("subjects are searched for calls of their own: leave the actor out", "subject")
     return parsed
 
 
-def query(kind: Kind, call: Call, parsed: Evaluation) -> str:
+def query(kind: SearchKind, call: Call, parsed: Evaluation) -> str:
     """Return the digest of all that must be the same from page to page. Evidence may be newer."""
     subject, action, resource = parsed.subject, parsed.action, parsed.resource
     return sha256(
@@ -58,14 +58,14 @@ def query(kind: Kind, call: Call, parsed: Evaluation) -> str:
     )
 
 
-class Search:
+class SearchHandler:
     """POST access/v1/search/subject, /resource or /action."""
 
-    def __init__(self, edge: Edge, kind: Kind) -> None:
+    def __init__(self, edge: Edge, kind: SearchKind) -> None:
         self._edge = edge
         self._kind = kind
 
-    async def __call__(self, request: web.Request, place: Place) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
         """Answer a search."""
         of = tenant(request)
         caller = await self._edge.caller(request, of, place)
@@ -96,28 +96,30 @@ class Search:
             },
         )
 
-    async def _asked(self, request: web.Request, caller: Proven, parsed: Evaluation, *, large: bool) -> Asked:
+    async def _asked(
+        self, request: web.Request, caller: ProvenAccount, parsed: Evaluation, *, large: bool
+    ) -> EvaluationRequest:
         of = tenant(request)
-        if self._kind is not Kind.SUBJECT:
+        if self._kind is not SearchKind.SUBJECT:
             return await self._edge.call(of, caller, parsed, marks(request), searching=True, large=large)
         namespace, endpoint = of
         # Nobody in particular, so that there is nothing to prove, and evidence is not looked at.
-        blank = Subject(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)
+        blank = Party(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)
         call = Call(namespace, endpoint, caller.account, blank, parsed.action, parsed.resource, parsed.context)
         marked = marks(request)
-        return Asked(call, marked.request_id, live_identity=caller.live, trace=marked.trace, large=large)
+        return EvaluationRequest(call, marked.request_id, live_identity=caller.live, trace=marked.trace, large=large)
 
     def _result(self, parsed: Evaluation, name: str) -> dict[str, str]:
         match self._kind:
-            case Kind.SUBJECT:
+            case SearchKind.SUBJECT:
                 return {"type": parsed.subject.type, "id": name}
-            case Kind.RESOURCE:
+            case SearchKind.RESOURCE:
                 return {"type": parsed.resource.type, "id": name}
-            case Kind.ACTION:
+            case SearchKind.ACTION:
                 return {"name": name}
 
 
-def _context(found: Searched) -> dict[str, Any]:
+def _context(found: SearchResult) -> dict[str, Any]:
     context: dict[str, Any] = {
         "evaluated_at": stamp(found.time),
         "snapshot": {"revision": found.revision, "age_seconds": round(found.age, 3)},

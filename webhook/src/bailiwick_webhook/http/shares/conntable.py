@@ -18,14 +18,14 @@ from bailiwick_webhook.http.shares.eviction import EvictionQueue
 from bailiwick_webhook.http.shares.quota import Quota
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Closing, Port, Who
+from bailiwick_webhook.metrics.table import CallerClass, ConnectionLimit, Port
 
 # For so long after an enforcer was proven from an address, connections from there shake hands before others.
 KNOWN_SECONDS: Final = 600.0
 _MOST_KNOWN: Final = 1_024
 
 
-class Entry:
+class TableEntry:
     """One open connection. `holder`: its address, or the account that was proven last. `end` closes it at once."""
 
     __slots__ = ("address", "end", "ended", "enforcer", "evictable", "holder", "over_share", "silent")
@@ -60,18 +60,18 @@ class ConnectionTable:
         self._others = 0
         self.enforcers = 0
         """How many connections are of enforcers."""
-        self._queue: EvictionQueue[Entry] = EvictionQueue()
+        self._queue: EvictionQueue[TableEntry] = EvictionQueue()
         self._known: OrderedDict[str, float] = OrderedDict()
 
     def knows(self, address: str) -> bool:
         """Tell whether an enforcer was proven from this address lately."""
         return self._clock() - self._known.get(address, float("-inf")) < KNOWN_SECONDS
 
-    def admit(self, address: str, end: Callable[[], None]) -> Entry:
+    def admit(self, address: str, end: Callable[[], None]) -> TableEntry:
         """Take in a new connection. Another one may have to go for it; or it is ended itself before this returns."""
-        entry = Entry(address, end)
-        entry.silent = asyncio.get_running_loop().call_later(self._first, self._give_up, entry, Closing.SILENT)
-        self._count(Who.OTHERS, 1)
+        entry = TableEntry(address, end)
+        entry.silent = asyncio.get_running_loop().call_later(self._first, self._give_up, entry, ConnectionLimit.SILENT)
+        self._count(CallerClass.OTHERS, 1)
         self._others += 1
         self._may_go(entry)
         if self._others > self._most:
@@ -79,7 +79,7 @@ class ConnectionTable:
             self._make_room(entry)
         return entry
 
-    def begins(self, entry: Entry) -> None:
+    def begins(self, entry: TableEntry) -> None:
         """Take note of a request whose head is there: until it is answered, its connection makes room for nobody."""
         if entry.silent is not None:
             # The timer goes too, or a flood of connections would be kept for as long as it runs.
@@ -88,12 +88,12 @@ class ConnectionTable:
         if entry.evictable:
             self._stays(entry)
 
-    def rests(self, entry: Entry) -> None:
+    def rests(self, entry: TableEntry) -> None:
         """Take note that what was asked on a connection is answered."""
         if not (entry.enforcer or entry.ended or entry.evictable):
             self._may_go(entry)
 
-    def proven(self, entry: Entry, account: str, *, enforces: bool) -> None:
+    def proven(self, entry: TableEntry, account: str, *, enforces: bool) -> None:
         """Take note of who asks on a connection, where that is not who asked before.
 
         It is looked at with each request, since policies change.
@@ -106,19 +106,19 @@ class ConnectionTable:
         if enforces and self._shares.take(account) is None:
             entry.enforcer, entry.over_share = True, False
             self.enforcers += 1
-            self._count(Who.ENFORCERS, 1)
+            self._count(CallerClass.ENFORCERS, 1)
             self._remember(entry.address)
             return
         if enforces and not entry.over_share:
             # Once for each connection, and not for each request on it.
             entry.over_share = True
-            self._limited(Closing.OVER_SHARE, account)
+            self._limited(ConnectionLimit.OVER_SHARE, account)
         self._others += 1
-        self._count(Who.OTHERS, 1)
+        self._count(CallerClass.OTHERS, 1)
         if self._others > self._most and self._queue:
             self._make_room()
 
-    def leave(self, entry: Entry) -> None:
+    def leave(self, entry: TableEntry) -> None:
         """Take note of one that ended. A second time is none."""
         if entry.ended:
             return
@@ -128,33 +128,33 @@ class ConnectionTable:
             entry.silent = None
         self._leave_part(entry)
 
-    def _leave_part(self, entry: Entry) -> None:
+    def _leave_part(self, entry: TableEntry) -> None:
         if entry.evictable:
             self._stays(entry)
         if entry.enforcer:
             self._shares.give_back(entry.holder)
             entry.enforcer = False
             self.enforcers -= 1
-            self._count(Who.ENFORCERS, -1)
+            self._count(CallerClass.ENFORCERS, -1)
         else:
             self._others -= 1
-            self._count(Who.OTHERS, -1)
+            self._count(CallerClass.OTHERS, -1)
 
-    def _make_room(self, new: Entry | None = None) -> None:
+    def _make_room(self, new: TableEntry | None = None) -> None:
         _, entry = self._queue.first()
-        self._give_up(entry, Closing.REFUSED if entry is new else Closing.EVICTED)
+        self._give_up(entry, ConnectionLimit.REFUSED if entry is new else ConnectionLimit.EVICTED)
 
-    def _give_up(self, entry: Entry, why: Closing) -> None:
+    def _give_up(self, entry: TableEntry, why: ConnectionLimit) -> None:
         # First, since its end is told a moment later, and others may come until then.
         self.leave(entry)
         self._limited(why, entry.holder)
         entry.end()
 
-    def _may_go(self, entry: Entry) -> None:
+    def _may_go(self, entry: TableEntry) -> None:
         self._queue.add(entry.holder, entry)
         entry.evictable = True
 
-    def _stays(self, entry: Entry) -> None:
+    def _stays(self, entry: TableEntry) -> None:
         self._queue.remove(entry.holder, entry)
         entry.evictable = False
 
@@ -164,17 +164,17 @@ class ConnectionTable:
         while len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)
 
-    def _count(self, who: Who, change: int) -> None:
+    def _count(self, who: CallerClass, change: int) -> None:
         self._counts.connections[self._port, who] += change
 
-    def _limited(self, why: Closing, holder: str) -> None:
+    def _limited(self, why: ConnectionLimit, holder: str) -> None:
         self._counts.connections_limited[self._port, why] += 1
-        if why is not Closing.SILENT:
+        if why is not ConnectionLimit.SILENT:
             self._log.warning(_SAID[why], port=self._port.value, holder=holder, open=self._others, most=self._most)
 
 
 _SAID: Final = {
-    Closing.EVICTED: "too many connections of callers that enforce nothing: an idle one was closed",
-    Closing.REFUSED: "too many connections of callers that enforce nothing: a new one was closed",
-    Closing.OVER_SHARE: "an enforcer has as many connections as it may: further ones count with the others'",
+    ConnectionLimit.EVICTED: "too many connections of callers that enforce nothing: an idle one was closed",
+    ConnectionLimit.REFUSED: "too many connections of callers that enforce nothing: a new one was closed",
+    ConnectionLimit.OVER_SHARE: "an enforcer has as many connections as it may: further ones count with the others'",
 }

@@ -13,7 +13,7 @@ from bailiwick_webhook.http.problems import overloaded
 from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload, Who
+from bailiwick_webhook.metrics.table import CallerClass, Overload
 
 _MOST_KEPT: Final = 4_096
 
@@ -32,7 +32,7 @@ class Rates:
         self._counts = counts
         self._clock = clock
         # By namespace and part: tokens, and when they were counted.
-        self._buckets: dict[tuple[str, Who], tuple[float, float]] = {}
+        self._buckets: dict[tuple[str, CallerClass], tuple[float, float]] = {}
         self._most_kept = _MOST_KEPT
 
     def take(self, namespace: str, sender: Sender, decisions: int = 1) -> None:

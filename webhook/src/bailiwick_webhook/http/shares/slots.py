@@ -1,4 +1,4 @@
-"""Places: how many requests may be under way at a time, and how they are shared among those who send them.
+"""Request slots: how many requests may be under way at a time, and how they are shared among those who send them.
 
 Standing: under `edge`, which takes a place before it waits for anybody. Holds: enforcers have one part of the places,
 and all others together the other part. No name has more places of a part than are free. An enforcer's request counts
@@ -15,10 +15,10 @@ from bailiwick_webhook.http.shares.bounds import Parts
 from bailiwick_webhook.http.shares.quota import Quota
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload, Who
+from bailiwick_webhook.metrics.table import CallerClass, Overload
 
 # A member of an enumeration is looked up slowly, and these are on every request's way.
-_ENFORCERS, _OTHERS = Who.ENFORCERS, Who.OTHERS
+_ENFORCERS, _OTHERS = CallerClass.ENFORCERS, CallerClass.OTHERS
 
 _log: Final = LogLimit()
 
@@ -29,7 +29,7 @@ class Sender(NamedTuple):
     A username of an account has colons, an address has colons or dots, and a namespace, which is a group, has neither.
     """
 
-    who: Who
+    who: CallerClass
     name: str
     group: str
 
@@ -48,16 +48,16 @@ def other(name: str) -> Sender:
 NOBODY: Final = Sender(_OTHERS, "\0", "")
 
 
-class Places:
+class RequestSlots:
     """The places of one process. Lives in one loop."""
 
     def __init__(self, parts: Parts, counts: Counts) -> None:
         self.counts = counts
         self.enforcers, self.others = Quota(parts.enforcers), Quota(parts.others)
 
-    def place(self) -> "Place":
+    def place(self) -> "RequestSlot":
         """Return what a request holds its place with; it holds none yet."""
-        return Place(self)
+        return RequestSlot(self)
 
     def refused(self, sender: Sender, quota: Quota, why: Overload) -> ProblemError:
         """Return what a sender is told that gets no place."""
@@ -76,7 +76,7 @@ class Places:
         return overloaded(why)
 
 
-class Place:
+class RequestSlot:
     """One request's place, as a context manager. Until its sender is proven, whoever connects stands for it.
 
     `sender` holds it; `NOBODY` holds none yet.
@@ -84,7 +84,7 @@ class Place:
 
     __slots__ = ("_places", "sender")
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: RequestSlots) -> None:
         self._places = places
         self.sender = NOBODY
 

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, Kind, Metric, Who
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, Metric, RequestKind
 from bailiwick_webhook.store.view import View
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -76,10 +76,10 @@ class Exposition(Collector):
         """Yield every metric of the table; prometheus-client calls it."""
         counts, records, store = self._counts, self._records, self._store
         tallies = (
-            (Kind.EVALUATION, counts.evaluation),
-            (Kind.BATCH, counts.batch),
-            (Kind.REQUEST, counts.request),
-            (Kind.SEARCH, counts.search),
+            (RequestKind.EVALUATION, counts.evaluation),
+            (RequestKind.BATCH, counts.batch),
+            (RequestKind.REQUEST, counts.request),
+            (RequestKind.SEARCH, counts.search),
         )
         yield _counter(
             table.DECISIONS,
@@ -114,7 +114,9 @@ class Exposition(Collector):
             table.RESPONSES, (((name,), count) for name, count in zip(CLASSES, counts.responses, strict=True))
         )
         yield _counter(table.OVERLOADS, counts.overloads.items())
-        yield _gauges(table.UNDER_WAY, (((who,), count) for who, count in zip(Who, counts.under_way, strict=True)))
+        yield _gauges(
+            table.UNDER_WAY, (((who,), count) for who, count in zip(CallerClass, counts.under_way, strict=True))
+        )
         yield _gauges(table.BODY_BYTES, (((who,), count) for who, count in counts.body_bytes.items()))
         yield _counter(table.BODIES_SLOW, counts.bodies_slow.items())
         yield _gauges(table.CONNECTIONS, counts.connections.items())
@@ -180,7 +182,7 @@ def _gauge(metric: Metric, value: float | None) -> Family:
     return GaugeMetricFamily(metric.name, metric.help, value=None if value is None else float(value))
 
 
-def _histogram(metric: Metric, tallies: Iterable[tuple[Kind, Tally]]) -> Family:
+def _histogram(metric: Metric, tallies: Iterable[tuple[RequestKind, Tally]]) -> Family:
     family = HistogramMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
     bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
     for kind, tally in tallies:

@@ -17,8 +17,8 @@ from aiohttp import web
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.http.problems import ProblemError
 from bailiwick_webhook.http.status.exposition import CONTENT_TYPE, Exposition
-from bailiwick_webhook.http.status.ration import Ration, Shared
-from bailiwick_webhook.http.status.served import Served
+from bailiwick_webhook.http.status.ration import Ration, SharedResult
+from bailiwick_webhook.http.status.served import ServedHandler
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
 
@@ -93,7 +93,7 @@ def build(
         return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
 
     # In a thread: going through thousands of policies must not keep decisions waiting.
-    scraped = Shared(Ration(_MOST_SCRAPING, counts), exposition.text)
+    scraped = SharedResult(Ration(_MOST_SCRAPING, counts), exposition.text)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=await scraped.get(), headers={"Content-Type": CONTENT_TYPE})
@@ -101,7 +101,7 @@ def build(
     app = web.Application(middlewares=[_answered])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_post("/served", Served(store, lambda: all(looked_at().values()), counts).__call__)
+    app.router.add_post("/served", ServedHandler(store, lambda: all(looked_at().values()), counts).__call__)
     app.router.add_get("/metrics", metrics)
     return app
 

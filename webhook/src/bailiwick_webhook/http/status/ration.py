@@ -13,7 +13,7 @@ from typing import Final
 
 from bailiwick_webhook.http.problems import overloaded
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload, Who
+from bailiwick_webhook.metrics.table import CallerClass, Overload
 
 _REST: Final = 9.0
 # However long a piece took: a process that was stopped meanwhile would rest for minutes.
@@ -45,7 +45,7 @@ class Ration:
     def place(self) -> Iterator[None]:
         """Wait with the others. Raises `ProblemError` (429) where those are too many."""
         if self._waiting >= self._most:
-            self._counts.overloads[Overload.STATUS, Who.OTHERS] += 1
+            self._counts.overloads[Overload.STATUS, CallerClass.OTHERS] += 1
             raise overloaded(Overload.STATUS)
         self._waiting += 1
         try:
@@ -66,7 +66,7 @@ class Ration:
                 self._rested = now + min(_REST * (now - began), _LONGEST)
 
 
-class Shared:
+class SharedResult:
     """What is made for all at once who wait for it, in a thread: never older than the question that it answers."""
 
     def __init__(self, ration: Ration, make: Callable[[], bytes]) -> None:

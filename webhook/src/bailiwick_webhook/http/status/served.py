@@ -26,7 +26,7 @@ _Asked = Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)]
 _ASKED: Final = msgspec.json.Decoder(_Asked)
 
 
-class Served:
+class ServedHandler:
     """Answers. `ready` tells whether the decisions of this process can be trusted."""
 
     def __init__(self, store: View, ready: Callable[[], bool], counts: Counts) -> None:

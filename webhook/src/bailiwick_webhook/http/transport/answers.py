@@ -37,7 +37,7 @@ def said(body: bytes, status: int = 200, **headers: str) -> web.Response:
 def decided(request: web.BaseRequest, body: bytes, *, closing: bool) -> web.StreamResponse:
     """Return the answer that carries a decision, finished; in one piece where nothing asks for more than that."""
     if request.version == HttpVersion11 and request.keep_alive and not closing:
-        return Whole(body, request_id(request))
+        return WholeResponse(body, request_id(request))
     return finished(request, said(body), closing=closing)
 
 
@@ -70,7 +70,7 @@ def finished(request: web.BaseRequest, response: web.StreamResponse, *, closing:
     return response
 
 
-class Whole(web.StreamResponse):
+class WholeResponse(web.StreamResponse):
     """200 on a connection of HTTP/1.1 that stays open, head and body in one write.
 
     It has the headers that `said` and `finished` and aiohttp give together, and none of aiohttp's way to them, which

@@ -18,9 +18,9 @@ from bailiwick_webhook.http.shares.quota import Quota
 from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import Overload, Port, Who
+from bailiwick_webhook.metrics.table import CallerClass, Overload, Port
 
-_ENFORCERS: Final = Who.ENFORCERS
+_ENFORCERS: Final = CallerClass.ENFORCERS
 # What reading a body raises where its client went away, or sent less than it said, or nonsense between its chunks.
 # TLS's own errors are an OSError, too.
 TORN: Final = (web.RequestPayloadError, OSError)

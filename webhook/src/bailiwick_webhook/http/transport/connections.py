@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from aiohttp import web
 
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.http.shares.conntable import ConnectionTable, Entry
+from bailiwick_webhook.http.shares.conntable import ConnectionTable, TableEntry
 from bailiwick_webhook.http.transport.clienterrors import ClientErrorHandler
 from bailiwick_webhook.http.transport.pacer import Pacer
 from bailiwick_webhook.metrics.counts import Counts
@@ -34,7 +34,7 @@ class Connection(ClientErrorHandler):
 
     __slots__ = ("_held", "_left", "_server", "_until", "_waits_as", "entry", "last")
 
-    def __init__(self, server: "Connections", entry: Entry | None, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(self, server: "Connections", entry: TableEntry | None, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(server, **options)
         self._server = server
         self._left = 0
@@ -141,7 +141,7 @@ def _given_up(*_: object) -> NoReturn:
     raise asyncio.CancelledError
 
 
-class Bounded(NamedTuple):
+class ConnectionBounds(NamedTuple):
     """What an application keeps under `BOUNDED` whose connections are bounded and counted."""
 
     port: Port
@@ -149,13 +149,13 @@ class Bounded(NamedTuple):
     counts: Counts
 
 
-BOUNDED: Final[web.AppKey[Bounded]] = web.AppKey("bounded")
+BOUNDED: Final[web.AppKey[ConnectionBounds]] = web.AppKey("bounded")
 
 
 class Connections(web.Server):
     """Makes the connections of one port."""
 
-    def __init__(self, like: web.Server, bounded: Bounded, **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
+    def __init__(self, like: web.Server, bounded: ConnectionBounds, **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
         super().__init__(like.request_handler, request_factory=like.request_factory)
         self.port, self.bounds, self.counts = bounded
         parts = self.bounds.connections_of(self.port)
@@ -164,7 +164,7 @@ class Connections(web.Server):
         self.others = Pacer(_FROM_OTHERS, self.table.knows)
         self._options = {**options, "loop": asyncio.get_running_loop(), "keepalive_timeout": self.bounds.idle}
 
-    def __call__(self, entry: Entry | None = None) -> Connection:
+    def __call__(self, entry: TableEntry | None = None) -> Connection:
         """Return what takes a new connection, which may be in the table already."""
         return Connection(self, entry, **self._options)
 

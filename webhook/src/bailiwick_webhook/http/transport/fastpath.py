@@ -1,4 +1,4 @@
-"""The front: the paths of single and batched decisions, answered before aiohttp's application is asked.
+"""Fast path: the paths of single and batched decisions, answered before aiohttp's application is asked.
 
 Standing: between aiohttp's `web.Server` and `web.Application`, put there by `server`. Holds: it answers only what it
 recognises byte for byte, and as the application would, which answers the same paths too; everything else, however it

@@ -1,4 +1,4 @@
-"""Listening with TLS: accepts connections, and has hands shaken on them in a fair order.
+"""Listener: accepts TLS connections, and has hands shaken on them in a fair order.
 
 Standing: between the sockets and `connections`, in the place of the loop's own server, which tells nobody of a
 connection before hands are shaken, and shakes hands in the order in which connections come. Holds: a connection is

@@ -13,7 +13,7 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.connections import BOUNDED, Connections
 from bailiwick_webhook.http.transport.fastpath import FRONT
 from bailiwick_webhook.http.transport.listener import TlsSite
-from bailiwick_webhook.http.transport.statusserver import MOST, Newest
+from bailiwick_webhook.http.transport.statusserver import MOST, StatusServer
 
 # A body is taken as it was sent: we accept no compressed one, and to unpack it, before anybody has said who they are,
 # would keep the loop busy for seconds with one megabyte.
@@ -35,7 +35,7 @@ class _Runner(web.AppRunner):
         server = await super()._make_server()
         bounded, front = self.app.get(BOUNDED), self.app.get(FRONT)
         if bounded is None:
-            return Newest(server, MOST, **_OPTIONS, keepalive_timeout=self._idle)
+            return StatusServer(server, MOST, **_OPTIONS, keepalive_timeout=self._idle)
         if front is not None:
             # Before the first connection, each of which keeps the handler that it finds.
             server.request_handler = front.before(server.request_handler)

@@ -1,4 +1,4 @@
-"""Connections of the status port: the newest few, whatever they ask or do not.
+"""Status server: connections of the status port, the newest few, whatever they ask or do not.
 
 Standing: below `server`, beside `connections`. Holds: a new one is always taken, so that nobody who opens connections,
 or answers slowly, keeps a probe from being answered; it is the oldest that makes room.
@@ -18,7 +18,7 @@ MOST: Final = 64
 class _Connection(ClientErrorHandler):
     __slots__ = ("_server",)
 
-    def __init__(self, server: "Newest", **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
+    def __init__(self, server: "StatusServer", **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
         super().__init__(server, **options)
         self._server = server
 
@@ -33,7 +33,7 @@ class _Connection(ClientErrorHandler):
         self._server.closed(self)
 
 
-class Newest(web.Server):
+class StatusServer(web.Server):
     """Makes connections, and keeps so many of them, the newest."""
 
     def __init__(self, like: web.Server, most: int, **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes

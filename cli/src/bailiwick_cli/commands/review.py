@@ -14,14 +14,14 @@ from typing import Final, Literal
 
 from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli import output, steps
-from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli.arguments import grant_name
+from bailiwick_cli.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli.commands.show import described
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import Review
+from bailiwick_cli.flags import ReviewFlags
 from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.parsing import grant_name
 from bailiwick_cli.people import Permissions, who_am_i
-from bailiwick_cli.showing import described
-from bailiwick_cli.steps import Choice
+from bailiwick_cli.steps import StepChoice
 from bailiwick_engine.approval.display import visible
 
 Decision = Literal["Approve", "Deny"]
@@ -30,7 +30,7 @@ _DIGITS: Final = 8
 _DONE: Final = {"Approve": "approved", "Deny": "denied"}
 
 
-def run(options: Review, decision: Decision) -> int:
+def run(options: ReviewFlags, decision: Decision) -> int:
     """Review one grant."""
     name = one_name(options.names, decision.lower())
     if not options.reason.strip():
@@ -60,7 +60,7 @@ def one_name(names: list[str], verb: str) -> str:
     return grant_name(names[0])
 
 
-def _permitted(cluster: Cluster, username: str, choice: Choice, decision: Decision, grant: GrantView) -> None:
+def _permitted(cluster: ClusterClient, username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> None:
     """Ask for the rights that a review takes, and name the one that is missing, before anybody confirms anything."""
     permissions = Permissions(cluster)
     for verb, resource, name in (
@@ -74,7 +74,7 @@ def _permitted(cluster: Cluster, username: str, choice: Choice, decision: Decisi
                 raise CliError(f"{visible(username)} may not {decision.lower()} this: {right} is missing")
 
 
-def _summary(username: str, choice: Choice, decision: Decision, grant: GrantView) -> str:
+def _summary(username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> str:
     """Return who does what, and once more to which call: long words of the requester's may have moved that off."""
     group = f" for {visible(choice.group)}" if choice.group else ""
     request = grant.request
@@ -84,7 +84,7 @@ def _summary(username: str, choice: Choice, decision: Decision, grant: GrantView
     )
 
 
-def _confirmed(options: Review, grant: GrantView, decision: Decision) -> bool:
+def _confirmed(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool:
     if options.binding is not None:
         _compare(options.binding, grant)
     if options.yes and options.binding is not None:
@@ -121,7 +121,7 @@ def _compare(given: str, grant: GrantView) -> None:
         )
 
 
-def _instead(options: Review, grant: GrantView, decision: Decision) -> str:
+def _instead(options: ReviewFlags, grant: GrantView, decision: Decision) -> str:
     more = [
         part
         for flag, value in (("--step", options.step), ("--group", options.group))
@@ -132,12 +132,12 @@ def _instead(options: Review, grant: GrantView, decision: Decision) -> str:
     return visible(shlex.join([*words, *more, "--yes", "--binding", grant.binding_hex[:_DIGITS]]))
 
 
-def _entry(username: str, choice: Choice, decision: Decision, reason: str, grant: GrantView) -> dict[str, str]:
+def _entry(username: str, choice: StepChoice, decision: Decision, reason: str, grant: GrantView) -> dict[str, str]:
     entry = {"reviewer": username, "step": choice.step.name, "decision": decision, "reason": reason}
     return entry | ({"group": choice.group} if choice.group else {}) | {"binding": grant.binding}
 
 
-def _send(cluster: Cluster, path: str, grant: GrantView, entry: dict[str, str]) -> dict[str, object]:
+def _send(cluster: ClusterClient, path: str, grant: GrantView, entry: dict[str, str]) -> dict[str, object]:
     version = grant.raw["metadata"]["resourceVersion"]
     patch: list[dict[str, object]] = [
         {"op": "test", "path": "/metadata/uid", "value": grant.uid},
@@ -152,7 +152,7 @@ def _send(cluster: Cluster, path: str, grant: GrantView, entry: dict[str, str]) 
         raise explained(cluster, path, grant, error) from error
 
 
-def explained(cluster: Cluster, path: str, grant: GrantView, error: ApiError) -> CliError:
+def explained(cluster: ClusterClient, path: str, grant: GrantView, error: ApiError) -> CliError:
     """Return what to tell of a refused change: that the grant is not as it was shown any more, else the refusal."""
     if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
         return error

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bailiwick_cli import output, parsing, policies
-from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli import arguments, output, policies
+from bailiwick_cli.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import Check
+from bailiwick_cli.flags import CheckFlags
 from bailiwick_cli.grantview import span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line
@@ -21,11 +21,11 @@ from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.clauses import Clause
 from bailiwick_engine.decision.decide import decide
-from bailiwick_engine.decision.explain import Change, Explanation, explain
+from bailiwick_engine.decision.explain import Explanation, RequiredChange, explain
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.policy.model import CompiledRule
@@ -45,11 +45,11 @@ _BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
 _BY_TOKEN: Final = {Reason.APPROVAL_TOKEN_REQUIRED, Reason.APPROVAL_TOKEN_INVALID}
 
 
-def run(options: Check) -> int:
+def run(options: CheckFlags) -> int:
     """Decide and tell."""
     _refuse_mistaken(options)
-    username = parsing.service_account(options.subject, "--subject")
-    context = parsing.values(options.members, "--call-context")
+    username = arguments.service_account(options.subject, "--subject")
+    context = arguments.values(options.members, "--call-context")
     cluster = None if options.file else connect(options)
     if cluster is None:
         snapshot, namespace = policies.of_files(options.file or (), options.namespace)
@@ -57,16 +57,14 @@ def run(options: Check) -> int:
         snapshot, namespace = policies.of_cluster(cluster), cluster.namespace
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
     if options.arguments:
-        context["args"] = parsing.values(options.arguments, "--arg")
+        context["args"] = arguments.values(options.arguments, "--arg")
     uid = "" if cluster is None else _uid(cluster, username)
     asserted = endpoint.settings is not None and endpoint.settings.asserted
     call = Call(
         namespace=namespace,
         endpoint=name,
         caller=_caller(endpoint, username, uid),
-        subject=Subject(
-            SERVICE_ACCOUNT, username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted
-        ),
+        subject=Party(SERVICE_ACCOUNT, username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted),
         action=Action(options.action),
         resource=_resource(options),
         context=context,
@@ -96,7 +94,7 @@ def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
     return Exit.PENDING if waits else Exit.NO
 
 
-def _refuse_mistaken(options: Check) -> None:
+def _refuse_mistaken(options: CheckFlags) -> None:
     """Refuse flags of kubectl's own that say nothing here, so that nobody takes them for something of the call."""
     if "=" in (options.context or ""):
         raise CliError("--context is a context of the kubeconfig: one of the call is written --call-context NAME=VALUE")
@@ -112,9 +110,9 @@ def _refuse_mistaken(options: Check) -> None:
                 raise CliError(f"-f asks no cluster, so leave {flag} away")
 
 
-def _resource(options: Check) -> Resource:
-    kind, name = parsing.resource(options.resource)
-    return Resource(kind, name, parsing.values(options.properties, "--property") or None)
+def _resource(options: CheckFlags) -> Resource:
+    kind, name = arguments.resource(options.resource)
+    return Resource(kind, name, arguments.values(options.properties, "--property") or None)
 
 
 def _caller(endpoint: CompiledEndpoint, username: str, uid: str) -> ServiceAccount:
@@ -123,7 +121,7 @@ def _caller(endpoint: CompiledEndpoint, username: str, uid: str) -> ServiceAccou
     return ServiceAccount(enforcers[0], "") if enforcers else ServiceAccount(username, uid)
 
 
-def _uid(cluster: Cluster, username: str) -> str:
+def _uid(cluster: ClusterClient, username: str) -> str:
     """Return the uid of a service account, by which grants know it; none where we may not see it."""
     namespace, name = username.removeprefix("system:serviceaccount:").split(":")
     try:
@@ -133,7 +131,7 @@ def _uid(cluster: Cluster, username: str) -> str:
         return ""
 
 
-def _grants(cluster: Cluster) -> list[Grant]:
+def _grants(cluster: ClusterClient) -> list[Grant]:
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))
     except ApiError as error:
@@ -187,7 +185,7 @@ def _how_to_ask(gate: Gate, call: Call, username: str) -> str:
     return f"Ask for it beforehand with:\n  {shlex.join(words)} --reason TEXT"
 
 
-def _changed(change: Change) -> Iterator[str]:
+def _changed(change: RequiredChange) -> Iterator[str]:
     where = "the ceiling of delegation" if change.rule is None else _place(change.rule)
     if change.lift:
         yield f"{where} forbids it"

@@ -1,4 +1,4 @@
-"""What is asked: a call and what surrounds it, as the edge hands it to the pipeline.
+"""Evaluation request: a call and what surrounds it, as the edge hands it to the pipeline.
 
 Holds: the caller is authenticated; whether it may ask is for the engine to say.
 """
@@ -19,7 +19,7 @@ class ShownToken(msgspec.Struct, frozen=True):
     refused: str | None = None
 
 
-class Asked(msgspec.Struct, frozen=True):
+class EvaluationRequest(msgspec.Struct, frozen=True):
     """A call, the enforcer's own id of it, and whether the API server confirmed its tokens just now.
 
     `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.

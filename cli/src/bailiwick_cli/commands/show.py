@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bailiwick_cli import output, parsing
-from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli import arguments, output
+from bailiwick_cli.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, Exit
-from bailiwick_cli.flags import Show
+from bailiwick_cli.flags import ShowFlags
 from bailiwick_cli.grantview import GrantView, moment, span
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, rendered
-from bailiwick_cli.overlapping import still_letting
+from bailiwick_cli.overlaps import still_letting
 from bailiwick_engine.approval.binding import ARGS_DIGEST
 from bailiwick_engine.approval.display import visible
 
@@ -29,10 +29,10 @@ _KNOWN: Final = {
 }
 
 
-def run(options: Show) -> int:
+def run(options: ShowFlags) -> int:
     """Show one grant."""
     cluster = connect(options)
-    name = parsing.grant_name(options.name)
+    name = arguments.grant_name(options.name)
     raw = cluster.get(grants_path(cluster.namespace, name))
     match options.output:
         case Output.JSON | Output.YAML:
@@ -45,7 +45,7 @@ def run(options: Show) -> int:
     return Exit.OK
 
 
-def _others(cluster: Cluster, grant: GrantView) -> list[GrantView]:
+def _others(cluster: ClusterClient, grant: GrantView) -> list[GrantView]:
     """Return which other approvals let such a call through; none where we may not list them."""
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))

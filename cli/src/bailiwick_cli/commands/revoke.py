@@ -4,17 +4,17 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli.commands.review import explained, one_name
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import Revoke
+from bailiwick_cli.flags import RevokeFlags
 from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.overlapping import still_letting
+from bailiwick_cli.overlaps import still_letting
 from bailiwick_cli.people import who_am_i
-from bailiwick_cli.reviewing import explained, one_name
 from bailiwick_engine.approval.display import visible
 
 
-def run(options: Revoke) -> int:
+def run(options: RevokeFlags) -> int:
     """Revoke one grant, or withdraw it while it waits."""
     name = one_name(options.names, "revoke")
     if not options.reason.strip():
@@ -40,7 +40,7 @@ def run(options: Revoke) -> int:
     return Exit.OK
 
 
-def _tell_others(cluster: Cluster, grant: GrantView) -> None:
+def _tell_others(cluster: ClusterClient, grant: GrantView) -> None:
     """Tell which approvals still let such a call through: whoever revokes wants it stopped."""
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))

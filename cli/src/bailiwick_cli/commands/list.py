@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bailiwick_api.canary import is_canary
 from bailiwick_cli import output, steps
-from bailiwick_cli.cluster import Cluster, Object, connect, grants_path
+from bailiwick_cli.cluster import ClusterClient, Object, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import List
 from bailiwick_cli.grantview import GrantView, moment, span
@@ -48,7 +48,7 @@ def run(options: List) -> int:
     return Exit.OK
 
 
-def _listed(cluster: Cluster, path: str) -> tuple[list[Object], str]:
+def _listed(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
     try:
         return cluster.listed(path)
     except ApiError as error:
@@ -58,7 +58,7 @@ def _listed(cluster: Cluster, path: str) -> tuple[list[Object], str]:
         raise CliError(f"{error}: you may not see every namespace; name one of yours with -n instead of -A") from error
 
 
-def _wanted(options: List, cluster: Cluster) -> Wanted:
+def _wanted(options: List, cluster: ClusterClient) -> Wanted:
     tests: list[Wanted] = []
     if options.active:
         tests.append(lambda grant: grant.phase == "Active")
@@ -141,7 +141,9 @@ def _short(username: str) -> str:
     return visible(f"sa:{namespace}/{name}" if username.startswith("system:serviceaccount:") and name else username)
 
 
-def _watch(options: List, cluster: Cluster, path: str, found: Sequence[Object], version: str, wanted: Wanted) -> None:
+def _watch(
+    options: List, cluster: ClusterClient, path: str, found: Sequence[Object], version: str, wanted: Wanted
+) -> None:
     emit = _emitter(options)
     emit(found)
     for raw in _changes(cluster, path, version):
@@ -168,7 +170,7 @@ def _emitter(options: List) -> Callable[[Sequence[Object]], None]:
     return emit
 
 
-def _changes(cluster: Cluster, path: str, version: str) -> Iterator[dict[str, Any]]:
+def _changes(cluster: ClusterClient, path: str, version: str) -> Iterator[dict[str, Any]]:
     """Yield every grant that was added or changed after a version, for ever; through what breaks in between."""
     while True:
         began = time.monotonic()

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION
-from bailiwick_cli import output, parsing, policies, waiting
+from bailiwick_cli import arguments, output, policies
 from bailiwick_cli.cluster import connect, grants_path
+from bailiwick_cli.commands import wait
+from bailiwick_cli.commands.show import described
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags import Request
+from bailiwick_cli.flags import RequestFlags
 from bailiwick_cli.grantview import GrantView, span, stamp
-from bailiwick_cli.options import Output, Until
+from bailiwick_cli.options import Output, WaitCondition
 from bailiwick_cli.people import who_am_i
-from bailiwick_cli.showing import described
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Subject
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -33,9 +34,9 @@ _MAX_PENDING: Final = 24 * 3600
 _PREFIX: Final = "req-"
 
 
-def run(options: Request) -> int:
+def run(options: RequestFlags) -> int:
     """Ask, and wait where that is asked."""
-    waits = None if options.wait is None else parsing.seconds(options.wait, "--wait")
+    waits = None if options.wait is None else arguments.seconds(options.wait, "--wait")
     if not options.reason.strip():
         raise CliError("--reason is empty: say why, for those who review it")
     # Said before anything is read: what is wrong on the command line needs no cluster.
@@ -58,17 +59,17 @@ def run(options: Request) -> int:
     _told(options, raw)
     if waits is None:
         return Exit.OK
-    return waiting.wait(cluster, raw["metadata"]["name"], Until.APPROVED, waits, quiet=True)
+    return wait.wait(cluster, raw["metadata"]["name"], WaitCondition.APPROVED, waits, quiet=True)
 
 
-def _scope(options: Request) -> dict[str, Any]:
-    kind, name = parsing.resource(options.resource)
-    properties = parsing.pairs(options.properties, "--property")
+def _scope(options: RequestFlags) -> dict[str, Any]:
+    kind, name = arguments.resource(options.resource)
+    properties = arguments.pairs(options.properties, "--property")
     return {"type": kind, "id": name} | ({"properties": properties} if properties else {})
 
 
 def _rules(
-    options: Request, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
+    options: RequestFlags, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
 ) -> list[CompiledRule]:
     """Return the gates to ask for: those named, else those that stand before the call, else the one that may."""
     if options.rule:
@@ -86,10 +87,10 @@ def _rules(
 
 
 def _speaking(
-    options: Request, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
+    options: RequestFlags, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
 ) -> list[CompiledRule]:
-    username = parsing.service_account(options.subject, "--subject")
-    party = Subject(SERVICE_ACCOUNT, username, "", hypothetical=True)
+    username = arguments.service_account(options.subject, "--subject")
+    party = Party(SERVICE_ACCOUNT, username, "", hypothetical=True)
     call = Call(
         namespace=namespace,
         endpoint=options.endpoint,
@@ -121,7 +122,7 @@ def _speaking(
     return sorted(gates, key=lambda rule: rule.place)
 
 
-def _possible(options: Request, gate: Gate, exact: Sequence[CompiledRule]) -> None:
+def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) -> None:
     """Refuse what nobody could ever use, and say what is left open."""
     if exact:
         named = ", ".join(f"{rule.policy.name}/{rule.name}" for rule in exact)
@@ -132,12 +133,12 @@ def _possible(options: Request, gate: Gate, exact: Sequence[CompiledRule]) -> No
     for wanted in gate.reasons:
         if wanted.pattern and matches_whole(wanted.pattern, options.reason) is not True:
             raise CliError(f"--reason: the rule wants one that matches {wanted.pattern}")
-    bound = parsing.pairs(options.properties, "--property")
+    bound = arguments.pairs(options.properties, "--property")
     if left := sorted(gate.scope_properties - bound.keys()):
         output.talk(f"note: it will hold whatever {', '.join(left)} is: to bind it, say --property {left[0]}=VALUE")
 
 
-def _request(options: Request, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:
+def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:
     window = gate.window_seconds
     if options.window is not None:
         window = _bounded(options.window, "--window", 10, gate.window_seconds)
@@ -148,7 +149,7 @@ def _request(options: Request, scope: dict[str, Any], username: str, gate: Gate,
         "endpoint": options.endpoint,
         "rules": [{"policy": rule.policy, "rule": rule.rule} for rule in gate.rules],
         "requester": {"username": username},
-        "subject": {"type": SERVICE_ACCOUNT, "id": parsing.service_account(options.subject, "--subject")},
+        "subject": {"type": SERVICE_ACCOUNT, "id": arguments.service_account(options.subject, "--subject")},
         "action": {"name": options.action},
         "resource": scope,
         "binding": {"mode": "Scope"},
@@ -163,13 +164,13 @@ def _request(options: Request, scope: dict[str, Any], username: str, gate: Gate,
 
 
 def _bounded(text: str, flag: str, least: int, most: int) -> int:
-    value = int(parsing.seconds(text, flag))
+    value = int(arguments.seconds(text, flag))
     if not least <= value <= most:
         raise CliError(f"{flag}: {text} is not within {span(least)} and {span(most)}")
     return value
 
 
-def _told(options: Request, raw: dict[str, Any]) -> None:
+def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
     name, namespace = raw["metadata"]["name"], raw["metadata"]["namespace"]
     match options.output:
         case Output.JSON | Output.YAML:

@@ -7,26 +7,26 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.cluster import Cluster, connect, grants_path
+from bailiwick_cli.arguments import grant_name, seconds
+from bailiwick_cli.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import Wait
+from bailiwick_cli.flags import WaitFlags
 from bailiwick_cli.grantview import GrantView, moment
-from bailiwick_cli.options import Until
-from bailiwick_cli.parsing import grant_name, seconds
+from bailiwick_cli.options import WaitCondition
 from bailiwick_engine.approval.display import visible
 
 _PAUSE = 0.5
 _NOT_FOUND = 404
 
 
-def run(options: Wait) -> int:
+def run(options: WaitFlags) -> int:
     """Wait as the flags say."""
     name, timeout = grant_name(options.name), seconds(options.timeout, "--timeout")
     cluster = connect(options)
     return wait(cluster, name, options.until, timeout)
 
 
-def wait(cluster: Cluster, name: str, until: Until, timeout: float, *, quiet: bool = False) -> int:
+def wait(cluster: ClusterClient, name: str, until: WaitCondition, timeout: float, *, quiet: bool = False) -> int:
     """Wait for so many seconds; returns the exit code. A grant that is deleted has ended. `quiet`: without data."""
     deadline = time.monotonic() + timeout
     path = grants_path(cluster.namespace, name)
@@ -53,15 +53,15 @@ def wait(cluster: Cluster, name: str, until: Until, timeout: float, *, quiet: bo
             raise CliError(f"{name} is gone: it ended, and was deleted as old ones are", Exit.NO) from error
 
 
-def _outcome(grant: GrantView, until: Until) -> int | None:
-    if until is Until.ENDED:
+def _outcome(grant: GrantView, until: WaitCondition) -> int | None:
+    if until is WaitCondition.ENDED:
         return Exit.OK if grant.ended else None
     if grant.phase == "Active":
         return Exit.OK
     return Exit.NO if grant.ended else None
 
 
-def _next(cluster: Cluster, path: str, grant: GrantView, left: float) -> GrantView:
+def _next(cluster: ClusterClient, path: str, grant: GrantView, left: float) -> GrantView:
     """Return the grant after the next change of it, or when its own deadline or so many seconds have passed."""
     end = left if grant.until is None else min(left, max(0.0, moment(grant.until) - time.time()) + _PAUSE)
     collection, _, name = path.rpartition("/")

@@ -1,0 +1,38 @@
+"""Workloads of a call: what each party calls from, read only where a rule of the endpoint asks for it.
+
+Holds: a policy that comes to ask for one meanwhile finds it unknown, which never widens.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from bailiwick_engine.call import Call, Party, PodWorkload
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+
+
+async def with_workloads(
+    endpoint: CompiledEndpoint,
+    call: Call,
+    read: Callable[[Party], Awaitable[PodWorkload | None]],
+    *,
+    searching: bool = False,
+) -> Call:
+    """Return the call with the workload of each party that a rule asks it of, by `read`; any rule, for a search."""
+    if not isinstance(call.subject, Party):
+        return call
+
+    def asked_of(party: Party) -> bool:
+        if searching:
+            return not party.keys.isdisjoint(endpoint.workload_keys)
+        return endpoint.asks_workload(call.action.name, call.resource, party)
+
+    parties = (call.subject, *call.actors)
+    asked = [asked_of(party) for party in parties]
+    if not any(asked):
+        return call
+    subject, *actors = [
+        replace(party, workload=await read(party)) if wanted else party
+        for party, wanted in zip(parties, asked, strict=True)
+    ]
+    return replace(call, subject=subject, actors=tuple(actors))
