@@ -33,6 +33,13 @@ OCSF: Final = {
     "severity_id": 1,
     "metadata": {"version": "str", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
 }
+REVIEW: Final = {
+    "reviewer": "carol",
+    "step": "crm-agent.export.owner",
+    "group": "crm-owners",
+    "time": "str",
+    "reason": None,
+}
 APPROVAL: Final = {"id": "str", "approved_until": "str", "uses": 1}
 
 
@@ -203,7 +210,7 @@ def test_a_record(tenant: Tenant, pdp: Bailiwick) -> None:
         "digest": "str",
         "policy": {"name": "crm-agent", "uid": "str", "generation": 1, "digest": "str", "rule": "export"},
         "policies": {"crm-agent": "str"},
-        "grant": {"name": "str", "uid": "str", "uses": 1},
+        "grant": {"name": "str", "uid": "str", "uses": 1, "reviews": [REVIEW]},
         "audit": [],
         **OCSF,
         "action_id": 1,
