@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -30,7 +31,6 @@ Object = dict[str, Any]
 _TIMEOUT: Final = 30.0
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _PATCHES: Final = {"json": "application/json-patch+json", "merge": "application/merge-patch+json"}
-_GONE: Final = 410
 
 
 class Event(NamedTuple):
@@ -85,7 +85,7 @@ class ClusterClient:
             for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    if event["object"].get("code") == _GONE:
+                    if event["object"].get("code") == HTTPStatus.GONE:
                         yield Event("GONE", {})
                         return
                     raise ApiError(str(event["object"].get("message")), int(event["object"].get("code") or 500))

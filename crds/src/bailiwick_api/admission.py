@@ -7,11 +7,9 @@ there: whoever holds the certificates writes it, and what stands here would be a
 
 from typing import Any, Final
 
-from bailiwick_api.accounts import Installation
+from bailiwick_api.accounts import VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
 
-REGISTRATION: Final = "bailiwick-endpointpolicies"
-WEBHOOK: Final = f"{ENDPOINT_POLICIES}.{GROUP}"
 PATH: Final = "/admission/validate"
 # Of the Service, and of the decision point itself: not the port of decisions, which anybody may reach.
 PORT: Final = 9443
@@ -30,10 +28,10 @@ def policies(installation: Installation) -> dict[str, Any]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": REGISTRATION},
+        "metadata": {"name": VALIDATING_CONFIGURATION},
         "webhooks": [
             {
-                "name": WEBHOOK,
+                "name": VALIDATING_WEBHOOK,
                 "clientConfig": {"service": service},
                 "rules": [
                     {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_api.admission import WEBHOOK
+from bailiwick_api.accounts import VALIDATING_WEBHOOK
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
 from localcluster import process
 from localcluster.rest import Rest
@@ -53,7 +53,7 @@ def test_policies_are_refused_and_reviews_revocations_statuses_and_deletions_pas
         for name in ("new", "another"):
             answer = admin.create(policy(tenant.namespace, name, endpoint=name))
             assert answer.status == 500
-            assert f'failed calling webhook "{WEBHOOK}"' in answer.message
+            assert f'failed calling webhook "{VALIDATING_WEBHOOK}"' in answer.message
         assert not admin.patch(path(tenant.namespace, "other"), {"spec": {"suspend": True}}).ok
         # A review, which the operator counts; a revocation, which decisions feel; asking for an approval and using it.
         tenant.approve(waiting)

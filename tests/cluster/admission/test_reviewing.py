@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 import requests
 
-from bailiwick_api.accounts import Installation
-from bailiwick_api.admission import WEBHOOK, policies
+from bailiwick_api.accounts import VALIDATING_WEBHOOK, Installation
+from bailiwick_api.admission import policies
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES, GROUP
 from demo.ground import KUBECTL, output
 from demo.stack import DecisionPoint
@@ -26,7 +26,7 @@ from support.waiting import until
 from unit.operator.cases import condition
 
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
-DENIED: Final = f'admission webhook "{WEBHOOK}" denied the request: '
+DENIED: Final = f'admission webhook "{VALIDATING_WEBHOOK}" denied the request: '
 STEPS: Final = [{"name": f"s{number}", "kind": "Human", "count": 5} for number in range(5)]
 NOBODY: Final = [{"name": "owner", "kind": "Human", "groups": ["system:nodes"]}]
 PERSON: Final = {"name": "agent", "user": {"issuer": "partners", "name": "pat"}}
@@ -150,7 +150,7 @@ def test_the_words_are_those_of_the_operator(pdp: Bailiwick, reviewed: str, unre
 def test_a_window_above_the_cap_is_refused_by_the_schema_already(pdp: Bailiwick, reviewed: str) -> None:
     gate = gated_rule(approval={"steps": STEPS[:1], "windowSeconds": 86401})
     answer = pdp.callers.admin.create(policy(reviewed, "window", endpoint="window", rules=[gate]))
-    assert (answer.status, WEBHOOK in answer.message) == (422, False)
+    assert (answer.status, VALIDATING_WEBHOOK in answer.message) == (422, False)
     assert "windowSeconds" in answer.message
 
 

@@ -105,7 +105,7 @@ def test_what_is_bound_to_one_exact_call_cannot_be_asked_for_beforehand(ask: Cli
 
 def test_a_reason_is_of_the_kind_that_the_rule_wants(ask: Cli) -> None:
     ran = ask("eve", "customers.seal", "customer/1", "--reason", "just so")
-    assert (ran.code, "the rule wants one that matches INC-[0-9]+ .*" in ran.err) == (2, True), ran
+    assert (ran.code, "--reason: the reason must match INC-[0-9]+ .*" in ran.err) == (2, True), ran
 
 
 def test_a_property_that_is_left_open_is_told(ask: Cli) -> None:

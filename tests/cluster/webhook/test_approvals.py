@@ -166,7 +166,7 @@ class TestADenialThatAsks:
         tenant = tenants.make("on-deny-reason", exporting(open="OnDeny", reason={"pattern": "INC-[0-9]+"}))
         denied = tenant.ask("customers.export", "silent")
         assert denied.reason == "approval_required"
-        assert "a reason is needed" in denied.context["reason_user"]["403"]
+        assert "a reason is required" in denied.context["reason_user"]["403"]
         assert tenant.grants() == []
         assert tenant.ask("customers.export", "silent", business_justification="INC-7").reason == "approval_pending"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bailiwick_api import admission
-from bailiwick_api.accounts import Installation
+from bailiwick_api.accounts import VALIDATING_WEBHOOK, Installation
 from localcluster.rest import Rest
 from support.installing import accepted
 from support.objects import Object, policy, rule
@@ -42,7 +42,7 @@ def registered(admin: Rest, raw: Object, namespace: str) -> Iterator[None]:
     accepted(admin.create(raw))
     broken = policy(namespace, "tried", rules=[BROKEN])
     try:
-        until(lambda: admission.WEBHOOK in admin.create(broken, dry_run=True).message, "the registration is felt")
+        until(lambda: VALIDATING_WEBHOOK in admin.create(broken, dry_run=True).message, "the registration is felt")
         yield
     finally:
         accepted(admin.delete(raw))

@@ -22,9 +22,9 @@ from bailiwick_cli.people import who_am_i
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
-from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.decision.match import candidates
 from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_engine.policy.model import CompiledRule, Effect
@@ -130,9 +130,8 @@ def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) 
             f"an approval of {named} is bound to one exact call (binding: Exact), so nobody can ask for it beforehand:"
             " the call's own denial says how to ask"
         )
-    for wanted in gate.reasons:
-        if wanted.pattern and matches_whole(wanted.pattern, options.reason) is not True:
-            raise CliError(f"--reason: the rule wants one that matches {wanted.pattern}")
+    if (wrong := reason_problem(gate, options.reason)) is not None:
+        raise CliError(f"--reason: {wrong}")
     bound = arguments.pairs(options.properties, "--property")
     if left := sorted(gate.scope_properties - bound.keys()):
         output.talk(f"note: it will hold whatever {', '.join(left)} is: to bind it, say --property {left[0]}=VALUE")

@@ -15,8 +15,8 @@ from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate, joined
-from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.compile.approvable import MOST_REVIEWS
+from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule
@@ -189,11 +189,8 @@ def _fits(request: Request, gate: Gate) -> None:
     ):
         if wanted > given:
             raise _UnfitError(f"{what} is {wanted}, and the rules give at most {given}")
-    for asks in gate.reasons:
-        if asks.required and not request.reason:
-            raise _UnfitError("a reason is required: say it in spec.request.reason")
-        if asks.pattern and request.reason and matches_whole(asks.pattern, request.reason) is not True:
-            raise _UnfitError(f"the reason must match {asks.pattern}")
+    if (wrong := reason_problem(gate, request.reason)) is not None:
+        raise _UnfitError(f"{wrong}: see spec.request.reason")
 
 
 def _subject_uid(request: Request, known: ResolutionInput) -> str:

@@ -8,6 +8,7 @@ to it that nobody can make conflicts without end.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -24,7 +25,6 @@ from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnav
 from bailiwick_webhook.evaluation import EvaluationRequest
 
 IDEMPOTENT_FOR: Final = 30.0
-_CONFLICT, _GONE = 409, 404
 
 _log = structlog.get_logger()
 
@@ -113,9 +113,9 @@ class Consumer:
             written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
             if written.ok:
                 return last, grants.parse(written.body) or live
-            if written.status == _GONE:
+            if written.status == HTTPStatus.NOT_FOUND:
                 return _denied(last, Reason.APPROVAL_REVOKED), None
-            if written.status != _CONFLICT:
+            if written.status != HTTPStatus.CONFLICT:
                 # The API server looks at the resourceVersion first: what it refuses at ours, it refuses next time too.
                 _log.error("use refused", grant=candidate.name, status=written.status, why=written.message)
                 return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
@@ -126,7 +126,7 @@ class Consumer:
 
 def _same(candidate: Grant, answer: ApiResponse) -> Grant | Reason:
     """Return the candidate as it is now, or why there is none."""
-    if not answer.ok and answer.status != _GONE:
+    if not answer.ok and answer.status != HTTPStatus.NOT_FOUND:
         _log.error("grant cannot be read", grant=candidate.name, status=answer.status, why=answer.message)
         return Reason.APPROVAL_UNVERIFIABLE
     live = grants.parse(answer.body) if answer.ok else None

@@ -6,17 +6,16 @@ follows from the request, so a storm of retries over any number of replicas open
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import structlog
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.approvalgrant import MAX_REASON
 from bailiwick_engine.approval import grants
-from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Fitness, Grant
-from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.grantids import parsed
@@ -27,8 +26,6 @@ from bailiwick_webhook.store.store import Store
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
 _MAX_CHAIN: Final = 50
 _MAX_WITHDRAWALS: Final = 5
-_CONFLICT: Final = 409
-_GONE: Final = 404
 # Waits for its reviews, or serves.
 _OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
 
@@ -146,11 +143,11 @@ class Opener:
                 if created is None:
                     return RefusedOpening("the API server stored a grant that cannot be read; ask an administrator")
                 return OpenedGrant(created, created=True)
-            if answer.status != _CONFLICT:
+            if answer.status != HTTPStatus.CONFLICT:
                 _log.error("grant not opened", status=answer.status, why=answer.message)
                 return RefusedOpening(f"the API server refused the grant: {answer.message}")
             found = await self._cluster.read_grant(wanted.call.namespace, name)
-            if found.status == _GONE:
+            if found.status == HTTPStatus.NOT_FOUND:
                 continue  # Deleted between the two calls: the name is free again.
             existing = grants.parse(found.body) if found.ok else None
             if existing is None:
@@ -228,7 +225,7 @@ class Opener:
             withdrawn = grants.parse(answer.body) if answer.ok else None
             if withdrawn is not None:
                 return withdrawn
-            if answer.status != _CONFLICT:
+            if answer.status != HTTPStatus.CONFLICT:
                 _log.error("grant not withdrawn", grant=live.name, status=answer.status, why=answer.message)
                 return RefusedOpening(f"the API server refused it: {answer.message}")
             # Reviewed meanwhile, as like as not.
@@ -246,15 +243,3 @@ class Opener:
         answer = await self._cluster.read_grant(namespace, named.name)
         grant = grants.parse(answer.body) if answer.ok else None
         return grant if grant and grant.uid == named.uid and grant.request.endpoint == endpoint else None
-
-
-def reason_problem(gate: Gate, reason: str | None) -> str | None:
-    """Return what is wrong with the requester's reason, in a sentence; None where it will do for every rule."""
-    if reason is None or not reason.strip():
-        return "a reason is needed" if any(wanted.required for wanted in gate.reasons) else None
-    if len(reason) > MAX_REASON:
-        return f"a reason has at most {MAX_REASON} characters"
-    for wanted in gate.reasons:
-        if wanted.pattern and matches_whole(wanted.pattern, reason) is not True:
-            return f"the reason must match {wanted.pattern}"
-    return None

@@ -26,6 +26,8 @@ _OK = range(200, 300)
 # What one answer holds is parsed in one go, and while it is, nobody is answered: so many objects at most, and so many
 # bytes, unless it is one object alone.
 _PAGE = 200
+# What is no answer to the question: a token that is taken no longer, and too many requests.
+_UNANSWERED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
 _PAGE_BYTES = 1024 * 1024
 _FEWER, _MORE = 8, 2
 _JSON = "application/json"
@@ -126,7 +128,9 @@ class ApiClient:
             limit = min(_PAGE, limit * _MORE)
             if not answer.ok:
                 message = f"list {collection.path}: {answer.status} {answer.message}"
-                raise HistoryGoneError(message) if answer.status == 410 else ClusterUnavailableError(message)  # noqa: PLR2004 - HTTP 410 Gone
+                raise (
+                    HistoryGoneError(message) if answer.status == HTTPStatus.GONE else ClusterUnavailableError(message)
+                )
             found, metadata = answer.body.get("items"), answer.body.get("metadata") or {}
             if not isinstance(found, list | None) or "resourceVersion" not in metadata:
                 message = f"list {collection.path}: the answer is not a list"
@@ -155,7 +159,7 @@ class ApiClient:
         try:
             response = await self._send("GET", f"{collection.path}?{query}", None, timeout)
             try:
-                if response.status == 410:  # noqa: PLR2004 - HTTP 410 Gone
+                if response.status == HTTPStatus.GONE:
                     raise HistoryGoneError(collection.path)
                 if response.status not in _OK:
                     message = f"watch {collection.path}: {response.status}"
@@ -278,7 +282,7 @@ class ApiClient:
             message = f"{method} {path}: {error!r}"
             raise ClusterUnavailableError(message) from error
         # 401: our own token is not accepted (any more). 429 and 5xx: the API server cannot at the moment.
-        if answer.status in {401, 429} or answer.status >= 500:  # noqa: PLR2004 - HTTP 5xx
+        if answer.status in _UNANSWERED or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             message = f"{method} {path}: {answer.status} {answer.message}"
             raise ClusterUnavailableError(message)
         return answer

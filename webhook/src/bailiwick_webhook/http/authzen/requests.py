@@ -14,9 +14,10 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening, reason_problem
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant, marks, tenant
 from bailiwick_webhook.http.authzen import messages, tasks
