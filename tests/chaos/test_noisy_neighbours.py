@@ -27,7 +27,7 @@ from localcluster.process import Running
 from support.certificates import self_signed
 from support.floods import Flood, Floods
 from support.installing import accepted
-from support.objects import large_policy, rule
+from support.objects import Object, policy, rule, settings
 from support.pdp.fresh import Calls, Fresh
 from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant, Tenants
@@ -88,6 +88,17 @@ def floods(point: DecisionPoint, tenant: Tenant) -> list[Flood]:
     ]
 
 
+def large(namespace: str, number: int, version: int) -> Object:
+    """Return a policy of some 109 KB, as large as the schema lets it be in this respect."""
+    name, filling = f"large-{number}", "x" * 40
+    rules = []
+    for at in range(60):
+        texts = [f"context.a{number}x{at}x{n} == 'v{version}' && context.b.startsWith('{filling}')" for n in range(15)]
+        listed = [{"name": f"c{n}", "expression": text} for n, text in enumerate(texts)]
+        rules.append(rule(f"r{at}", actions=["nothing.at.all"], conditions=listed))
+    return policy(namespace, name, endpoint=name, endpointSettings=settings(namespace, "api"), rules=rules)
+
+
 class Neighbours:
     """Everybody else, in threads that end with `stop`."""
 
@@ -108,10 +119,10 @@ class Neighbours:
         """A tenant who writes large policies again and again."""
         admin, version = self._tenants.callers.admin, 0
         for number in range(LARGE_POLICIES):
-            accepted(admin.create(large_policy(namespace, number, 0)))
+            accepted(admin.create(large(namespace, number, 0)))
         while not self.stop.wait(1 / REWRITES_A_SECOND):
             version += 1
-            written = large_policy(namespace, version % LARGE_POLICIES, version)
+            written = large(namespace, version % LARGE_POLICIES, version)
             answer = admin.patch(written, {"spec": written["spec"]}, "merge")
             self.rewriter.counts[f"{answer.status}"] += 1
 
@@ -200,6 +211,5 @@ def test_an_innocent_tenant_is_answered_and_never_wrongly_whatever_all_others_do
     assert held[point.process.name] < MEMORY
     assert point.process.alive
     assert ours.operator.alive
-    # As many as the API server takes beside all of that.
-    assert neighbours.rewriter.counts["200"] > SECONDS / 4
+    assert neighbours.rewriter.counts["200"] > SECONDS
     assert neighbours.agent.counts["evaluation 200"]

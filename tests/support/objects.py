@@ -162,14 +162,3 @@ def changed(of: Object, path: str, value: object) -> Object:
     else:
         node[last] = copy.deepcopy(value)
     return out
-
-
-def large_policy(namespace: str, number: int, version: int) -> Object:
-    """Return a policy of some 109 KB, as large as the schema lets it be in this respect."""
-    name, filling = f"large-{number}", "x" * 40
-    rules = []
-    for at in range(60):
-        texts = [f"context.a{number}x{at}x{n} == 'v{version}' && context.b.startsWith('{filling}')" for n in range(15)]
-        listed = [{"name": f"c{n}", "expression": text} for n, text in enumerate(texts)]
-        rules.append(rule(f"r{at}", actions=["nothing.at.all"], conditions=listed))
-    return policy(namespace, name, endpoint=name, endpointSettings=settings(namespace, "api"), rules=rules)
