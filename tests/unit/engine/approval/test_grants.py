@@ -339,6 +339,14 @@ class TestAGrant:
     def test_bars_the_actors_of_the_request(self) -> None:
         assert fit(with_request(ACTIVE, actors=[{"id": "dave"}])) is Fitness.UNVERIFIABLE
 
+    @pytest.mark.invariant(1)
+    def test_bars_whom_the_operator_found_by_another_name(self) -> None:
+        rules = [{"policy": "crm-agent", "rule": "export", "uid": "u", "ruleDigest": "v1:" + "0" * 64}]
+        resolved = {"subjectUID": "agent-uid", "rules": rules}
+        assert fit(with_status(ACTIVE, resolved=resolved)) is Fitness.USABLE
+        barred = {**resolved, "excludedReviewers": ["dave", "carol"]}
+        assert fit(with_status(ACTIVE, resolved=barred)) is Fitness.UNVERIFIABLE
+
     def test_takes_for_people_whom_the_installation_takes_for_people(self) -> None:
         for prefixes, expected in ((("dave", "car"), Fitness.USABLE), (("oidc:",), Fitness.UNVERIFIABLE)):
             around = Circumstances(now=NOW, installation=Installation(human_username_prefixes=prefixes))
