@@ -1,6 +1,6 @@
 """Footprint: how many bytes a policy takes once it is compiled, estimated from its spec before that is done.
 
-Standing: what `budget` counts; decision point, operator, admission and command line all ask here. Holds: pure and
+Standing: what `ledger` counts; decision point, operator, admission and command line all ask here. Holds: pure and
 total, whatever the spec is; linear in its text; the same for the same spec, on every machine. It errs upwards, since
 what is counted must fit the memory: tests/unit/engine/budget/test_footprint.py holds it against measured memory.
 """

@@ -43,7 +43,7 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tup
     """Return the rules that may speak of this party, action and resource, in no promised order.
 
     With each whether it names the party: None where that hangs on a workload that is not known or not approved. Ask
-    `Index.too_much` first.
+    `RuleIndex.too_much` first.
     """
     found: list[tuple[CompiledRule, bool | None]] = []
     for rule in endpoint.index.speaking_of(party.keys, call.action.name):

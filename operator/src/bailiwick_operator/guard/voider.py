@@ -1,6 +1,6 @@
 """Makes grants void: by their status, and where that cannot be written, by their name in the guard's record.
 
-Standing: under `guard`, which says what falls and keeps the record. Holds: no single object ends a round: one that the
+Standing: under `keeper`, which says what falls and keeps the record. Holds: no single object ends a round: one that the
 API server refuses to change, that moves each time before it is written, or that has a shape which nobody thought of, is
 named alone; what was named is tried again, a few at a time, until its own status says that it is void or it is gone.
 """

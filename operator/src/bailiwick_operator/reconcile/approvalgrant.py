@@ -2,7 +2,7 @@
 
 Holds: a terminal phase is final; a revocation beats a denial, and both beat an approval; only a proven guard counts
 reviews or activates. Whatever ends a grant needs no proof. While the time is not to be trusted only a revocation and
-the last use end a grant. A grant written by hand is resolved first (`resolving`): until its status says what its names
+the last use end a grant. A grant written by hand is resolved first (`resolution`): until its status says what its names
 stand for no review of it counts, and one that came before never will.
 """
 

@@ -41,7 +41,7 @@ class VerifiedClaims:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What tokens of an issuer must be like. `types` as `Parsed.type` has them.
+    """What tokens of an issuer must be like. `types` as `CompactToken.type` has them.
 
     `leeway`: seconds before its end from which a token no longer counts, for a clock of ours that may be late. There is
     none the other way: an expired token is never accepted, nor one that is not valid yet.

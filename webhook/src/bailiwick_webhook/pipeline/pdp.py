@@ -171,7 +171,7 @@ class Pdp:
     async def _with_use(
         self, one: JudgedCall, explanation: Explanation | None, since: float | None = None
     ) -> SettledVerdict:
-        """Use a grant, where the verdict takes one. `since` when memory is to be up to date, see `Uses.caught_up`."""
+        """Use a grant, where the verdict takes one. `since`: see `UseConsumer.caught_up`."""
         if not one.takes_grant:
             return settled_at_once(one, explanation)
         evaluation_id = new_evaluation_id()

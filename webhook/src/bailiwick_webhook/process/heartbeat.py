@@ -37,7 +37,7 @@ class State(enum.IntEnum):
 
 
 class Heartbeat:
-    """The child's end: `index` of `processes`."""
+    """The child's end: its `index` among all workers."""
 
     def __init__(self, end: socket.socket, index: int, processes: int) -> None:
         end.setblocking(False)  # noqa: FBT003 - its only argument

@@ -1,6 +1,6 @@
 """Worker slot: which of several processes of one decision point this is, and what it shares with the others.
 
-Standing: made by `processes`, the parent, for each child. Holds: a process that is alone has no place.
+Standing: made by `parent` for each child. Holds: a process that is alone has no place.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Functions: every function and operator that a condition may use, with what it takes and how large its value can be.
 
-Stands below `cost`. Holds: pure; a function that is not listed is not offered. Costs are in picoseconds beside what
+Stands below `estimate`. Holds: pure; a function that is not listed is not offered. Costs are in picoseconds beside what
 every node takes, and about twice what was measured.
 """
 

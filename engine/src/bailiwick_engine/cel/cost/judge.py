@@ -1,6 +1,6 @@
 """Cost of a policy: what its expressions cost, variables included, and how one that is too costly is refused.
 
-Stands between `conditions` and `cost`. Holds: pure; an expression without a cost is not evaluated by anybody.
+Stands between `conditions` and `estimate`. Holds: pure; an expression without a cost is not evaluated by anybody.
 """
 
 from collections.abc import Iterable

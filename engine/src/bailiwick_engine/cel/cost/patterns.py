@@ -1,7 +1,7 @@
 """Regular expressions: how large the program of an RE2 pattern is at most, told from its text.
 
-Stands beside `cost`. Holds: never less than what RE2 makes of it, as far as that was measured; a pattern that RE2 would
-not take may come out as anything, since it is refused all the same.
+Stands beside `functions`. Holds: never less than what RE2 makes of it, as far as that was measured; a pattern that
+RE2 would not take may come out as anything, since it is refused all the same.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Polynomials: how work and sizes grow with what a call brings, as `cost` adds them up.
+"""Polynomials: how work and sizes grow with what a call brings, as `estimate` adds them up.
 
 Holds: pure. Every coefficient is an integer of at least 0, so a polynomial only grows with each of its symbols, and the
 sum of its values at several sizes is never above its value at the sum of them, but for the constant (`folded`).

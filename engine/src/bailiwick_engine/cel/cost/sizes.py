@@ -1,6 +1,6 @@
 """Sizes: how large a value can be that an expression comes by, as polynomials in the sizes of what a call brings.
 
-Stands below `functions` and `cost`. Holds: pure; a size is never less than that of any value that can be there.
+Stands below `functions` and `estimate`. Holds: pure; a size is never less than that of any value that can be there.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 Standing: below `server`, in the place of aiohttp's own protocol. Holds: a connection is closed by us only after an
 answer that said so (`Connection: close`), or while nothing is under way on it; what comes from many connections at once
-is taken in a fair order, so much in each turn of the loop (see `pacing`), and what enforcers send does not wait for
+is taken in a fair order, so much in each turn of the loop (see `pacer`), and what enforcers send does not wait for
 what others send.
 """
 

@@ -1,4 +1,4 @@
-"""TLS handshakes: one is begun in each turn of the loop, in a fair order (see `pacing`).
+"""TLS handshakes: one is begun in each turn of the loop, in a fair order (see `pacer`).
 
 Standing: under `listener`, which accepts. A handshake costs most of a millisecond of the loop, so that whoever comes
 last would wait for all the others. Holds: a handshake is begun only when the client has said something that can be one;
