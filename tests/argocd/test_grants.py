@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from argocd.team import Team
+from bailiwick_api.guards import FIELDS_OWNED
 from bailiwick_api.meta import APPROVAL_GRANTS, GROUP
 from localcluster.argocd import NAMESPACE
 from support.gitops import TRACKING
@@ -90,10 +91,11 @@ def approve(team: Team) -> None:
 def test_comparing_uses_no_grant_and_a_used_one_stays_used(team: Team) -> None:
     name = team.tenant.approved("customers.export", "1")
     before = team.tenant.grant(name)
-    # A dry run of the whole object, as Argo CD's comparison and `kubectl --dry-run=server` send it.
+    # A dry run of the whole object, as Argo CD's comparison and `kubectl --dry-run=server` send it. It is refused as
+    # the write would be, since this account did not write the grant.
     clean = {key: before[key] for key in ("apiVersion", "kind", "spec")}
     clean["metadata"] = {key: before["metadata"][key] for key in ("name", "namespace")}
-    assert team.admin.apply(clean, "argocd-controller", dry_run=True, force=True).message == ""
+    assert FIELDS_OWNED in team.admin.apply(clean, "argocd-controller", dry_run=True, force=True).message
     for how in ("normal", "hard", "normal"):
         team.app.refresh(how)
     assert team.tenant.grant(name) == before

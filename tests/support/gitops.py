@@ -139,7 +139,11 @@ class Application:
             return any(words in message for message in told)
 
         # Of a server-side diff it tells only until it compares of itself.
-        until(lambda: refused(self.refresh()), f"{self.name} is refused with {words!r}", _SECONDS)
+        try:
+            until(lambda: refused(self.refresh()), f"{self.name} is refused with {words!r}", _SECONDS)
+        except TimeoutError as error:
+            error.add_note(yaml.safe_dump(self.status(), sort_keys=False))
+            raise
         return self.status()
 
     def syncs(self) -> int:

@@ -25,8 +25,8 @@ NAMES_RESERVED: Final = f"names that begin with {GRANT_NAME_PREFIX} belong to th
 REVIEW_NAMES_AUTHOR: Final = "a review names its author"
 USES_ARE_THE_PDPS: Final = "uses are the decision point's"
 # These two are long, and named elsewhere too.
-ANNOTATED: Final = "annotations of a grant change only while it is pending, by whoever wrote it by hand"
-FIELDS_OWNED: Final = "managedFields alone change only while the grant is pending, by whoever wrote it by hand"
+ANNOTATED: Final = "only the account that wrote a grant by hand changes its annotations"
+FIELDS_OWNED: Final = "only the account that wrote a grant by hand changes nothing but its managedFields"
 ONLY_ENDED_DELETED: Final = "retention deletes only a grant that has ended"
 
 
@@ -154,8 +154,7 @@ def _review_variables(installation: Installation) -> dict[str, str]:
         "mayApprove": f"variables.stepPolicy != '' && {_may('approve', 'variables.stepPolicy')}",
         "revoking": "has(object.spec.revocation) && !has(oldObject.spec.revocation)",
         "pending": "object.?status.?phase.orValue('Pending') == 'Pending'",
-        "own": "variables.r.origin == 'PreApproved' && variables.me == variables.r.requester.username"
-        " && variables.pending",
+        "own": "variables.r.origin == 'PreApproved' && variables.me == variables.r.requester.username",
     }
     for index in range(MAX_RULES):
         policy = f"variables.r.rules[{index}].policy"
@@ -173,7 +172,8 @@ _REVIEW = (
     ),
     Validation("variables.old.all(o, variables.new.exists(x, x == o))", "reviews are append-only"),
     # Each write makes a new version, and a use is a write at the version that was judged: whoever could write without
-    # end would keep others from using it.
+    # end would keep others from using it. Its author could revoke it as well, and tools that keep it in Git go on
+    # writing their annotations after it is approved.
     Validation(
         "variables.own || object.metadata.?annotations.orValue({}) == oldObject.metadata.?annotations.orValue({})",
         ANNOTATED,

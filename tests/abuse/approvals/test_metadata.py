@@ -94,7 +94,7 @@ def test_of_others_grants_it_is_refused_and_costs_no_use(tenant: Tenant, how: st
 
 @pytest.mark.invariant(10)
 @pytest.mark.parametrize("how", LOOPS)
-def test_of_ones_own_grant_for_somebody_else_it_is_refused_and_costs_no_use(tenant: Tenant, how: str) -> None:
+def test_of_ones_own_grant_it_costs_no_use_that_is_not_let_through(tenant: Tenant, how: str) -> None:
     name, resource = f"own-{len(how)}", how.replace(" ", "-")
     request = {
         "rules": [{"policy": "crm-agent", "rule": "scoped"}],
@@ -107,11 +107,15 @@ def test_of_ones_own_grant_for_somebody_else_it_is_refused_and_costs_no_use(tena
     mallory = tenant.callers("mallory")
     body = accepted(mallory.create(grant(tenant.namespace, name, requester="mallory", **request)))
     until(lambda: "resolved" in tenant.grant(name).get("status", {}), "it is resolved")
-    # As its author may, to keep it in Git for instance.
-    accepted(mallory.patch(body, {"metadata": {"annotations": {"note": "for the audit"}}}, "merge"))
     tenant.approve(name)
     tenant.await_known(lambda said: said.decision is True, "customers.scoped", resource)
+    # Its author could revoke it as well, and a tool that keeps it in Git writes to its metadata.
     with looping(partial(LOOPS[how], mallory, body)) as written:
-        answers = [tenant.ask("customers.scoped", resource) for _ in range(USES)]
-    assert [(answer.decision, answer.reason) for answer in answers] == [(True, "allowed")] * USES
-    assert {answer.status for answer in written} == {403}
+        during = [tenant.ask("customers.scoped", resource) for _ in range(USES // 2)]
+    assert 200 in {answer.status for answer in written}
+    assert {answer.reason for answer in during} <= {"allowed", "approval_unverifiable"}
+    allowed = sum(answer.decision is True for answer in during)
+    assert tenant.uses(name) == allowed
+    after = [tenant.ask("customers.scoped", resource) for _ in range(USES - allowed)]
+    assert [(answer.decision, answer.reason) for answer in after] == [(True, "allowed")] * len(after)
+    assert tenant.ask("customers.scoped", resource).decision is False

@@ -12,8 +12,8 @@ from support.objects import AGENT, DIGEST, OTHER_DIGEST, STEP, Object, adding_re
 
 _OWNERS = "a grant has no owner references and no finalizers"
 _LABELS = "labels of a grant are immutable"
-_ANNOTATIONS = "annotations of a grant change only while it is pending, by whoever wrote it by hand"
-_FIELDS = "managedFields alone change only while the grant is pending, by whoever wrote it by hand"
+_ANNOTATIONS = "only the account that wrote a grant by hand changes its annotations"
+_FIELDS = "only the account that wrote a grant by hand changes nothing but its managedFields"
 _APPEND = "reviews are append-only"
 _ONE = "one review at a time"
 _REVOKED = "the grant is revoked"
@@ -176,9 +176,9 @@ CASES: Final = (
     Case(
         REVIEW,
         _ANNOTATIONS,
-        "annotated by its author, once it is approved",
+        "annotated by somebody else, once it is approved",
+        lambda ground: annotating(ground.in_phase("Active", ground.stored()), "carol"),
         lambda ground: annotating(ground.in_phase("Active", ground.stored("carol")), "carol"),
-        lambda ground: annotating(ground.in_phase("Pending", ground.stored("carol")), "carol"),
         then=_FIELDS,
     ),
     Case(REVIEW, _ANNOTATIONS, "annotated along with a review", reviewing_and_annotating, PENDING),
@@ -192,9 +192,9 @@ CASES: Final = (
     Case(
         REVIEW,
         _FIELDS,
-        "owned by its author, once it is approved",
+        "owned by somebody else, once it is approved",
+        lambda ground: owning(ground.in_phase("Active", ground.stored()), "carol"),
         lambda ground: owning(ground.in_phase("Active", ground.stored("carol")), "carol"),
-        lambda ground: owning(ground.in_phase("Pending", ground.stored("carol")), "carol"),
     ),
     Case(
         REVIEW,
