@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import batching, cluster, deciding, starting
+from benchmarks import batching, cluster, deciding, neighbours, starting
 from benchmarks.cores import Busy, Cores, describe
 from benchmarks.plan import Plan
 from benchmarks.results import Report, Row, Section
@@ -34,6 +34,7 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "serve": lambda plan, servers: Serving(plan, servers).run(),
     "batch": batching.section,
     "start": starting.section,
+    "neighbours": neighbours.section,
     "cluster": cluster.section,
 }
 

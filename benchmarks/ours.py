@@ -34,8 +34,14 @@ _START_SECONDS: Final = 180.0
 
 def in_cluster(servers: Servers, policies: int, *, load_core: int | None, grants: int = 0, name: str) -> Server:
     """Start a decision point in front of the stand-in; return it when it is ready."""
-    kubeconfig = _stand_in(servers, policies, grants, load_core, f"{name} apiserver")
+    kubeconfig = _start_stand_in(servers, policies, grants, load_core, name)
     return _start(servers, name, ("--kubeconfig", kubeconfig, "--admission-port=0"))
+
+
+def stand_in(servers: Servers, name: str) -> str:
+    """Return the URL of the stand-in that the decision point of this name was started in front of."""
+    kubeconfig = yaml.safe_load(_kubeconfig(servers, name).read_text(encoding="utf-8"))
+    return str(kubeconfig["clusters"][0]["cluster"]["server"])
 
 
 def standalone(servers: Servers, policies: int, *, name: str) -> Server:
@@ -62,9 +68,14 @@ def _start(servers: Servers, name: str, source: tuple[str | Path, ...]) -> Serve
     )
 
 
-def _stand_in(servers: Servers, policies: int, grants: int, core: int | None, name: str) -> Path:
+def _kubeconfig(servers: Servers, name: str) -> Path:
+    return servers.folder / f"{name} apiserver" / "kubeconfig.yaml"
+
+
+def _start_stand_in(servers: Servers, policies: int, grants: int, core: int | None, name: str) -> Path:
     """Start the stand-in on the core of the load; return a kubeconfig that leads to it."""
-    folder = servers.folder / name
+    kubeconfig = _kubeconfig(servers, name)
+    folder = kubeconfig.parent
     folder.mkdir()
     pair = Authority.at(folder, "ca").serving("serving", [HOST])
     lists: dict[str, list[Any]] = {
@@ -77,11 +88,10 @@ def _stand_in(servers: Servers, policies: int, grants: int, core: int | None, na
         flags += [f"--{kind}", folder / f"{kind}.json"]
     (port,) = free_ports(1)
     running = servers.spawn(
-        name,
+        folder.name,
         [sys.executable, "-m", "benchmarks.apiserver", f"--port={port}", *flags],
         core=core,
     )
-    kubeconfig = folder / "kubeconfig.yaml"
     here = {"server": f"https://{HOST}:{port}", "certificate-authority": pair.certificate.with_name("ca.crt").name}
     entries = {
         "clusters": [{"name": "it", "cluster": here}],

@@ -21,10 +21,11 @@ from subprocess import PIPE
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
+from support.priority import yield_processor
+
 MOST_SECONDS: Final = 120.0
 MOST_ATTEMPTS: Final = 50_000
 _TESTS: Final = Path(__file__).parents[1]
-_NICER: Final = 5
 _PAUSE_SECONDS: Final = 0.02
 
 
@@ -59,7 +60,11 @@ class Floods:
         given = {"seconds": self.seconds, "floods": [asdict(flood) for flood in self.floods]}
         environment = {**os.environ, "PYTHONPATH": str(_TESTS)}
         command = [sys.executable, "-m", "support.floods"]
-        self._process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment)
+        # In a session of its own, since its priority is one of sessions too.
+        self._process = subprocess.Popen(
+            command, stdin=PIPE, stdout=PIPE, text=True, env=environment, start_new_session=True
+        )
+        yield_processor(self._process.pid)
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(given) + "\n")
         self._process.stdin.flush()
@@ -212,7 +217,6 @@ async def _run(given: Any, out: IO[str]) -> None:  # noqa: ANN401 - any JSON val
 
 def main() -> None:
     """Do what the input says."""
-    os.nice(_NICER)
     asyncio.run(_run(json.loads(sys.stdin.readline()), sys.stdout))
     # A thread still reads.
     os._exit(0)

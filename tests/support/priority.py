@@ -1,0 +1,38 @@
+"""Priorities: what runs on other machines than the process under test leaves it the processor.
+
+Holds: where the kernel groups processes by session (`man 7 sched`, the autogroup feature), the priority of a process
+counts within its session alone, so that of the session is set as well.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+# The priority (nice) of what would run elsewhere.
+ELSEWHERE: Final = 15
+_TRIES: Final = 20
+_PAUSE_SECONDS: Final = 0.1
+
+
+def yield_processor(*pids: int) -> None:
+    """Let these processes, each of a session of its own, have what others leave."""
+    for pid in pids:
+        process = Path(f"/proc/{pid}")
+        # A thread has a priority of its own, and gives it to the threads that it starts.
+        for task in (process / "task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(task.name), ELSEWHERE)
+        _yield_session(process / "autogroup")
+
+
+def _yield_session(group: Path) -> None:
+    for _ in range(_TRIES):
+        if not group.exists():
+            return
+        try:
+            group.write_text(f"{ELSEWHERE}", encoding="ascii")
+        except BlockingIOError:
+            # Who is not root may do so ten times a second, all processes of the machine together.
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
