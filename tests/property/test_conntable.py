@@ -67,6 +67,7 @@ async def _held(parts: Parts, steps: list[tuple[object, ...]]) -> None:
         table.leave(one.entry)
     assert {counts.connections[Port.DECISIONS, who] for who in CallerClass} == {0}
     assert not table._queue
+    assert not table._known_queue
     assert table._shares._held == {}
 
 
@@ -113,5 +114,5 @@ def _look(table: ConnectionTable, counts: Counts, parts: Parts, made: list[One])
     assert len(rest) <= parts.others or all(one.busy for one in rest)
     for one in open_:
         assert one.entry is not None
-        assert not (one.busy and one.entry.evictable)
+        assert not (one.busy and one.entry.queue is not None)
     assert counts.connections_limited[Port.DECISIONS, ConnectionLimit.SILENT] == 0

@@ -185,7 +185,7 @@ class Directory:
         self._seen = began
 
     async def _take_up(self, looked: Looked) -> None:
-        slices, ledger = Slices(), Ledger(self.ledger.budget)
+        slices, ledger = Slices(patient=True), Ledger(self.ledger.budget)
         claims = {path: self._claims[path] for path, file in looked.items() if self._has(path, file)}
         _put(ledger, [claim for found in claims.values() for claim in found])
         fresh: dict[str, tuple[ManifestFile, ...]] = {path: self._contents[path] for path in claims}

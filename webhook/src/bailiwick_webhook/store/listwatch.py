@@ -115,7 +115,7 @@ class ListWatch:
     async def _list(self) -> None:
         # Each page is let go before the next is asked for: the objects of all would take more room than what is kept.
         listing, keys = self._sink.listing(), set[Key]()
-        version, slices = "", Slices()
+        version, slices = "", Slices(patient=True)
         async for page in self._cluster.pages(self._collection):
             version = page.resource_version
             for obj in page.items:

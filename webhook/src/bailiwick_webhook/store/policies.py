@@ -145,7 +145,7 @@ class Policies:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            going, slices = True, Slices()
+            going, slices = True, Slices(patient=True)
             while going:
                 try:
                     going = self._rotation.turn()

@@ -2,7 +2,8 @@
 
 Standing: under `connections` and `handshakes`; it knows no socket. Holds: a connection is a stranger's, by its
 address, until somebody is proven on it. Strangers and accounts that do not enforce what they ask about have one part
-of all connections together; where that is full, an idle one of them makes room (see `eviction`). Enforcers have the
+of all connections together; where that is full, an idle one of them makes room (see `eviction`), and one from an
+address from which an enforcer was proven lately only where those have more than half of the part. Enforcers have the
 other part: no account has more of it than is free, and none of it makes room for anybody. An enforcer whose share is
 used up is answered all the same, on a connection that counts with the others'.
 """
@@ -28,7 +29,7 @@ _MOST_KNOWN: Final = 1_024
 class TableEntry:
     """One open connection. `holder`: its address, or the account that was proven last. `end` closes it at once."""
 
-    __slots__ = ("address", "end", "ended", "enforcer", "evictable", "holder", "over_share", "silent")
+    __slots__ = ("address", "end", "ended", "enforcer", "holder", "over_share", "queue", "silent")
 
     def __init__(self, address: str, end: Callable[[], None]) -> None:
         self.address = address
@@ -36,8 +37,8 @@ class TableEntry:
         self.end = end
         self.ended = False
         self.enforcer = False
-        # Whether it is among those that may have to make room.
-        self.evictable = False
+        # Among which of those that may have to make room it is, if among any.
+        self.queue: EvictionQueue[TableEntry] | None = None
         self.over_share = False
         # Runs until its first request is there.
         self.silent: asyncio.TimerHandle | None = None
@@ -61,6 +62,8 @@ class ConnectionTable:
         self.enforcers = 0
         """How many connections are of enforcers."""
         self._queue: EvictionQueue[TableEntry] = EvictionQueue()
+        # Of addresses from which an enforcer was proven lately: it has to say first who it is on each new connection.
+        self._known_queue: EvictionQueue[TableEntry] = EvictionQueue()
         self._known: OrderedDict[str, float] = OrderedDict()
 
     def knows(self, address: str) -> bool:
@@ -85,12 +88,11 @@ class ConnectionTable:
             # The timer goes too, or a flood of connections would be kept for as long as it runs.
             entry.silent.cancel()
             entry.silent = None
-        if entry.evictable:
-            self._stays(entry)
+        self._stays(entry)
 
     def rests(self, entry: TableEntry) -> None:
         """Take note that what was asked on a connection is answered."""
-        if not (entry.enforcer or entry.ended or entry.evictable):
+        if not (entry.enforcer or entry.ended or entry.queue is not None):
             self._may_go(entry)
 
     def proven(self, entry: TableEntry, account: str, *, enforces: bool) -> None:
@@ -115,7 +117,7 @@ class ConnectionTable:
             self._limited(ConnectionLimit.OVER_SHARE, account)
         self._others += 1
         self._count(CallerClass.OTHERS, 1)
-        if self._others > self._most and self._queue:
+        if self._others > self._most and (self._queue or self._known_queue):
             self._make_room()
 
     def leave(self, entry: TableEntry) -> None:
@@ -129,8 +131,7 @@ class ConnectionTable:
         self._leave_part(entry)
 
     def _leave_part(self, entry: TableEntry) -> None:
-        if entry.evictable:
-            self._stays(entry)
+        self._stays(entry)
         if entry.enforcer:
             self._shares.give_back(entry.holder)
             entry.enforcer = False
@@ -141,7 +142,8 @@ class ConnectionTable:
             self._count(CallerClass.OTHERS, -1)
 
     def _make_room(self, new: TableEntry | None = None) -> None:
-        _, entry = self._queue.first()
+        known = self._known_queue
+        _, entry = (self._queue if self._queue and known.count <= self._most // 2 else known).first()
         self._give_up(entry, ConnectionLimit.REFUSED if entry is new else ConnectionLimit.EVICTED)
 
     def _give_up(self, entry: TableEntry, why: ConnectionLimit) -> None:
@@ -151,12 +153,15 @@ class ConnectionTable:
         entry.end()
 
     def _may_go(self, entry: TableEntry) -> None:
-        self._queue.add(entry.holder, entry)
-        entry.evictable = True
+        # Who is proven to enforce nothing is no longer a stranger from a known address.
+        stranger = entry.holder == entry.address
+        entry.queue = self._known_queue if stranger and self.knows(entry.address) else self._queue
+        entry.queue.add(entry.holder, entry)
 
     def _stays(self, entry: TableEntry) -> None:
-        self._queue.remove(entry.holder, entry)
-        entry.evictable = False
+        if entry.queue is not None:
+            entry.queue.remove(entry.holder, entry)
+            entry.queue = None
 
     def _remember(self, address: str) -> None:
         self._known[address] = self._clock()

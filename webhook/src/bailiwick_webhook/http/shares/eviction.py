@@ -13,13 +13,14 @@ _Item = TypeVar("_Item", bound=Hashable)
 class EvictionQueue(Generic[_Item]):
     """Items, each of one holder."""
 
-    __slots__ = ("_items", "_levels", "_most")
+    __slots__ = ("_items", "_levels", "_most", "count")
 
     def __init__(self) -> None:
         self._items: dict[str, dict[_Item, None]] = {}
         # At each index the holders that have so many items, who came there first at the front.
         self._levels: list[dict[str, None]] = [{}]
         self._most = 0
+        self.count = 0
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to evict."""
@@ -30,6 +31,7 @@ class EvictionQueue(Generic[_Item]):
         items = self._items.setdefault(holder, {})
         count = len(items)
         items[item] = None
+        self.count += 1
         if count:
             del self._levels[count][holder]
         count += 1
@@ -43,6 +45,7 @@ class EvictionQueue(Generic[_Item]):
         items = self._items[holder]
         count = len(items)
         del items[item]
+        self.count -= 1
         del self._levels[count][holder]
         if count == 1:
             del self._items[holder]
