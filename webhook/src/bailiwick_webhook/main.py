@@ -170,7 +170,7 @@ def _clustered(
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
         budget=given.budget,
-        tend=gcpause.tend,
+        tend=gcpause.CollectorKeeper().tend,
     )
     pdp = Pdp(
         store,
