@@ -15,9 +15,16 @@ from bailiwick_webhook.http.transport.fastpath import FRONT
 from bailiwick_webhook.http.transport.listener import TlsSite
 from bailiwick_webhook.http.transport.statusserver import MOST, StatusServer
 
+# For so many seconds after its answer we read on what a client still sends, so that it comes to read the answer. A task
+# waits for that, also of a client that went away.
+_LINGERING_SECONDS: Final = 2.0
 # A body is taken as it was sent: we accept no compressed one, and to unpack it, before anybody has said who they are,
 # would keep the loop busy for seconds with one megabyte.
-_OPTIONS: Final[dict[str, Any]] = {"access_log": None, "auto_decompress": False}
+_OPTIONS: Final[dict[str, Any]] = {
+    "access_log": None,
+    "auto_decompress": False,
+    "lingering_time": _LINGERING_SECONDS,
+}
 
 
 class _Runner(web.AppRunner):
