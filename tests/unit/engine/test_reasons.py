@@ -140,7 +140,7 @@ def named_by_the_engine() -> set[Reason]:
 
 
 class TestAReason:
-    @pytest.mark.parametrize("reason", WAYS)
+    @pytest.mark.parametrize("reason", sorted(WAYS))
     def test_is_given(self, reason: Reason) -> None:
         assert WAYS[reason]().reason is reason
 
