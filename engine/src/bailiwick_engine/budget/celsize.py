@@ -1,7 +1,7 @@
 """The size of a compiled CEL expression, estimated from its text alone: before anything is compiled, and for nothing.
 
 Standing: under `footprint`. Holds: pure and total; linear in the text; what is no CEL has a size too. The numbers
-were measured (tests/unit/engine/budget/test_footprint.py does it again): a node of the tree, as the library and the
+were measured (tests/process/engine/test_footprint.py does it again): a node of the tree, as the library and the
 closure beside it hold it, and the text, which is kept several times.
 """
 

@@ -2,7 +2,7 @@
 
 Standing: what `ledger` counts; decision point, operator, admission and command line all ask here. Holds: pure and
 total, whatever the spec is; linear in its text; the same for the same spec, on every machine. It errs upwards, since
-what is counted must fit the memory: tests/unit/engine/budget/test_footprint.py holds it against measured memory.
+what is counted must fit the memory: tests/process/engine/test_footprint.py holds it against measured memory.
 """
 
 from collections.abc import Iterable, Mapping

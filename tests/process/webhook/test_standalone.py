@@ -16,7 +16,7 @@ from support.pdp import asking
 from support.pdp.standalone import COMMAND, Process
 from support.waiting import until
 
-ROOT: Final = Path(__file__).resolve().parents[4]
+ROOT: Final = Path(__file__).resolve().parents[3]
 
 
 def allowing(**spec: object) -> Object:
