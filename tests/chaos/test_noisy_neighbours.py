@@ -32,7 +32,7 @@ from support.pdp.fresh import Fresh
 from support.pdp.running import Bailiwick
 from support.pdp.steady import JudgedCalls, Question, ask_steadily
 from support.pdp.tenant import Tenant, Tenants
-from support.priority import yield_processor
+from support.priority import IN_TIME, yield_processor
 
 SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "15"))
 # A flood ends by itself after two minutes at most.
@@ -183,8 +183,8 @@ def test_an_innocent_tenant_is_answered_and_never_wrongly_whatever_all_others_do
         tenants.account(flooded.namespace, f"nobody-{number}")
     assert ours.operator is not None
     assert ours.plane is not None
-    elsewhere = (ours.operator.id, ours.stack.decision_points[0].process.id, *ours.plane.processes.values())
-    yield_processor(*(each.pid for each in elsewhere))
+    yield_processor(ours.stack.decision_points[0].process.id.pid)
+    yield_processor(*(each.pid for each in (ours.operator.id, *ours.plane.processes.values())), nice=IN_TIME)
     before = ask_innocently(point, certificate[0], innocent, 3)
     neighbours = Neighbours(point, certificate[0], tenants)
     held = Memory([point.process, ours.operator])

@@ -9,28 +9,30 @@ import time
 from pathlib import Path
 from typing import Final
 
-# The priority (nice) of what would run elsewhere.
+# Priorities (nice) of what would run elsewhere; and of what would as well, but ends where it waits for too long, as who
+# renews a lease does.
 ELSEWHERE: Final = 15
+IN_TIME: Final = 5
 _TRIES: Final = 20
 _PAUSE_SECONDS: Final = 0.1
 
 
-def yield_processor(*pids: int) -> None:
+def yield_processor(*pids: int, nice: int = ELSEWHERE) -> None:
     """Let these processes, each of a session of its own, have what others leave."""
     for pid in pids:
         process = Path(f"/proc/{pid}")
         # A thread has a priority of its own, and gives it to the threads that it starts.
         for task in (process / "task").iterdir():
-            os.setpriority(os.PRIO_PROCESS, int(task.name), ELSEWHERE)
-        _yield_session(process / "autogroup")
+            os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
+        _yield_session(process / "autogroup", nice)
 
 
-def _yield_session(group: Path) -> None:
+def _yield_session(group: Path, nice: int) -> None:
     for _ in range(_TRIES):
         if not group.exists():
             return
         try:
-            group.write_text(f"{ELSEWHERE}", encoding="ascii")
+            group.write_text(f"{nice}", encoding="ascii")
         except BlockingIOError:
             # Who is not root may do so ten times a second, all processes of the machine together.
             time.sleep(_PAUSE_SECONDS)
