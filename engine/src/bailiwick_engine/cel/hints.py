@@ -30,7 +30,7 @@ _SYNTAX: Final = (
     (re.compile(r"missing '(.+)' at '<EOF>'"), r"\1 is missing at the end"),
     (re.compile(r"missing '(.+)' at '(.+)'"), r"\1 is missing before \2"),
     (re.compile(r"(?:mismatched|extraneous) input '<EOF>'.*"), "the expression ends too early"),
-    (re.compile(r"token recognition error at: '(.*)'"), r"'\1' has no meaning here"),
+    (re.compile(r"token recognition error at: '(.*?)\s*'"), r"'\1' has no meaning here"),
     (re.compile(r"(?:mismatched|extraneous) input '(.+?)' expecting.*"), r"'\1' is not expected here"),
     (re.compile(r"no viable alternative at input '(.*)'"), r"'\1' is not expected here"),
 )

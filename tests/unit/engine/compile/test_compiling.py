@@ -39,6 +39,7 @@ class TestAnExpression:
             ("tru", f"{CONDITION}:1:1", "unknown name tru; a condition can name"),
             ("context.a == 1 &&\n  subjct == 'x'", f"{CONDITION}:2:3", "unknown name subjct; did you mean subject?"),
             ("true &&", f"{CONDITION}:1:8", "syntax error: the expression ends too early"),
+            ("true = 1", f"{CONDITION}:1:6", "syntax error: '=' has no meaning here; equality is written =="),
             ("subject.id.matches(1)", f"{CONDITION}:1:19", "matches does not take"),
             ("1 + 'a' == 2", f"{CONDITION}:1:3", "'+' does not take a whole number and a text"),
             ("variables.nothing", f"{CONDITION}:1:10", "unknown variable nothing"),
