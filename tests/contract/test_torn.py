@@ -78,6 +78,16 @@ async def test_an_upload_that_breaks_off_is_counted_and_no_error(
     assert set(point.alone.pdp.counts.body_bytes.values()) == {0}
 
 
+async def test_nothing_waits_for_long_for_the_rest_of_an_upload_that_is_answered(point: Point) -> None:
+    for _ in range(TIMES // 10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", point.port)
+        writer.write(head("nobody", LENGTH) + b"{")
+        assert b" 401 " in await reader.readline()
+        writer.transport.abort()
+    await asyncio.sleep(2.5)
+    assert not [task for task in asyncio.all_tasks() if "RequestHandler.start" in repr(task.get_coro())]
+
+
 async def test_of_chunks_that_are_none_the_caller_is_told(point: Point) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", point.port)
     writer.write(head(PEP, CHUNKED) + b"nonsense\r\n\r\n")
