@@ -19,7 +19,8 @@ from bailiwick_webhook.loglimit import LogLimit
 
 # What the kernel keeps for us while we are busy: where that is full, a client comes again only a second later.
 _BACKLOG: Final = 1_024
-# So many in a row before whoever asks has a turn again.
+# So many in a row before whoever asks has a turn again: in a flood, where another one makes room for each, that takes
+# some milliseconds.
 _AT_ONCE: Final = 16
 # Where there are no more descriptors, it takes a while until there are.
 _PAUSE_SECONDS: Final = 0.2
