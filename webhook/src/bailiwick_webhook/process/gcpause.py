@@ -17,7 +17,8 @@ _NEVER: Final = 1_000_000
 # Collections of the middle generation, each of which makes some thousand objects old: to walk over those takes
 # milliseconds.
 _OFTEN: Final = 1
-# Bytes that the process may grow by before all of it is walked over: a few hundred milliseconds.
+# Bytes that the process may grow by before all of it is walked over, which takes 0.05 s for the 250,000 objects of ten
+# thousand policies, where the processor is free.
 _GROWN: Final = 64 * 2**20
 _STATM: Final = Path("/proc/self/statm")
 
