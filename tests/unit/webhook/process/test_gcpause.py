@@ -9,7 +9,7 @@ import pytest
 
 from bailiwick_webhook.process.gcpause import CollectorKeeper
 
-MIB: Final = 2**20
+HELD: Final = 1_000_000
 
 
 class Cycle:
@@ -37,12 +37,12 @@ def tended(keeper: CollectorKeeper) -> None:
 @pytest.mark.parametrize(
     ("grown", "freed"),
     [
-        pytest.param(10 * MIB, False, id="stays while the process grows by little"),
-        pytest.param(100 * MIB, True, id="goes once the process has grown by much"),
+        pytest.param(100_000, False, id="stays while there is little more"),
+        pytest.param(300_000, True, id="goes once there is much more"),
     ],
 )
 def test_a_cycle_that_was_alive_when_the_collector_was_kept_from_it(grown: int, freed: bool) -> None:
-    held = [100 * MIB]
+    held = [HELD]
     keeper = CollectorKeeper(lambda: held[0])
     cycle = Cycle()
     tended(keeper)
@@ -55,3 +55,24 @@ def test_a_cycle_that_was_alive_when_the_collector_was_kept_from_it(grown: int, 
     last = weakref.ref(Cycle())
     tended(keeper)
     assert last() is None
+
+
+@pytest.mark.usefixtures("frozen")
+def test_what_was_freed_makes_no_room_for_more_garbage_than_before() -> None:
+    keeper = CollectorKeeper()
+    tended(keeper)
+    first, second = garbage(keeper), garbage(keeper)
+    assert second < 1.5 * first
+
+
+def garbage(keeper: CollectorKeeper) -> int:
+    """Return how many cycles were made, each in use while all was kept from the collector, until it took them."""
+    made = 0
+    seen: weakref.ref[Cycle] | None = None
+    while seen is None or seen() is not None:
+        batch = [Cycle() for _ in range(20_000)]
+        seen = seen or weakref.ref(batch[0])
+        made += len(batch)
+        tended(keeper)
+        assert made < 1_000_000
+    return made
