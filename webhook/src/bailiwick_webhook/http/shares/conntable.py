@@ -125,6 +125,8 @@ class ConnectionTable:
         if entry.ended:
             return
         entry.ended = True
+        # It belongs to what has the entry: kept, each connection would be garbage that only the collector finds.
+        entry.end = _ended
         if entry.silent is not None:
             entry.silent.cancel()
             entry.silent = None
@@ -147,10 +149,11 @@ class ConnectionTable:
         self._give_up(entry, ConnectionLimit.REFUSED if entry is new else ConnectionLimit.EVICTED)
 
     def _give_up(self, entry: TableEntry, why: ConnectionLimit) -> None:
+        end = entry.end
         # First, since its end is told a moment later, and others may come until then.
         self.leave(entry)
         self._limited(why, entry.holder)
-        entry.end()
+        end()
 
     def _may_go(self, entry: TableEntry) -> None:
         # Who is proven to enforce nothing is no longer a stranger from a known address.
@@ -176,6 +179,10 @@ class ConnectionTable:
         self._counts.connections_limited[self._port, why] += 1
         if why is not ConnectionLimit.SILENT:
             self._log.warning(_SAID[why], port=self._port.value, holder=holder, open=self._others, most=self._most)
+
+
+def _ended() -> None:
+    """Stand for the end of what has ended."""
 
 
 _SAID: Final = {

@@ -67,8 +67,14 @@ class Connection(ClientErrorHandler):
             self._held = b""
             for pacer in (self._server.enforcers, self._server.others):
                 pacer.drop(self, self._waits_as)
-        if self.entry is not None:
-            self._server.table.leave(self.entry)
+        # They refer to each other, and only the collector would free them.
+        entry, self.entry = self.entry, None
+        if entry is not None:
+            self._server.table.leave(entry)
+
+    def never_made(self) -> None:
+        """End before it began: aiohttp's parser and it refer to each other, and no end of it will be told."""
+        self._parser = self.entry = None
 
     def data_received(self, data: bytes) -> None:
         """Take what came, in its turn."""

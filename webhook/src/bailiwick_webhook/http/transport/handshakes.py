@@ -94,6 +94,7 @@ class Arrival:
             self._handshakes.arrivals.discard(self)
             if connection.transport is None:
                 self._close()
+                connection.never_made()
                 self._handshakes.server.table.leave(self.entry)
             elif self.entry.ended:
                 # It had to go in the very moment in which hands were shaken.

@@ -1,0 +1,123 @@
+"""What is left of connections that have ended: nothing for which the collector of cycles is needed.
+
+The collector is kept from what is old (see `gcpause`), so that a flood of connections would stay in memory for long.
+"""
+
+import asyncio
+import gc
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import pytest
+import uvloop
+
+from bailiwick_webhook.http.shares.bounds import Bounds
+from bailiwick_webhook.http.shares.conntable import TableEntry
+from bailiwick_webhook.http.transport.connections import Connection
+from bailiwick_webhook.http.transport.handshakes import Arrival
+from bailiwick_webhook.http.transport.server import serve
+from bailiwick_webhook.tls.context import hardened
+from contract.asking_alone import PEP, body, stored
+from support.pdp.alone import Alone
+from support.pdp.secured import NAME, authority, leaf, trusting
+
+BODY: Final = json.dumps(body()).encode()
+CALL: Final = (
+    f"POST /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {PEP}\r\n"
+    f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+).encode() + BODY
+MANY: Final = 20
+_OURS: Final = (Connection, Arrival, TableEntry)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Leave cycles where they are. The loop is the product's: asyncio's own TLS leaves some."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server shakes hands with, and a client."""
+    folder, trusted = tmp_path_factory.mktemp("pair"), authority()
+    pair = leaf(trusted)
+    (folder / "certificate").write_text(pair.certificate)
+    (folder / "key").write_text(pair.key)
+    served = hardened()
+    served.load_cert_chain(folder / "certificate", folder / "key")
+    return served, trusting([trusted])
+
+
+@asynccontextmanager
+async def serving(bounds: Bounds, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    server = await serve(Alone([stored()], bounds=bounds).application, "127.0.0.1", 0, tls)
+    try:
+        yield server.port
+    finally:
+        await server.stop()
+
+
+async def ask(port: int, tls: ssl.SSLContext | None) -> None:
+    """Connect, ask once, and go."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=tls and NAME)
+    writer.write(CALL)
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    writer.transport.abort()
+
+
+async def say(port: int, words: bytes) -> None:
+    """Connect, say something that is no request, and go."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(words)
+    await asyncio.sleep(0)
+    writer.transport.abort()
+
+
+async def left() -> list[str]:
+    """Return the names of what is still there, once there is nothing or a few seconds have passed."""
+    names: list[str] = []
+    for _ in range(40):
+        names = [
+            type(each).__name__ for each in gc.get_objects() if isinstance(each, Connection | Arrival | TableEntry)
+        ]
+        if not names:
+            break
+        await asyncio.sleep(0.05)
+    return names
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("encrypted", [False, True], ids=["in the clear", "with TLS"])
+@pytest.mark.parametrize("bounds", [Bounds(), Bounds(connections=20)], ids=["with room", "where they make room"])
+def test_connections_that_asked_leave_nothing(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], bounds: Bounds, encrypted: bool
+) -> None:
+    served, client = contexts if encrypted else (None, None)
+
+    async def asked() -> list[str]:
+        async with serving(bounds, served) as port:
+            for _ in range(MANY):
+                await ask(port, client)
+            return await left()
+
+    assert uvloop.run(asked()) == []
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("words", [b"", b"hello", b"\x16\x03\x01"], ids=["nothing", "no TLS", "the beginning of TLS"])
+def test_connections_on_which_hands_were_not_shaken_leave_nothing(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], words: bytes
+) -> None:
+    async def said() -> list[str]:
+        async with serving(Bounds(connections=20), contexts[0]) as port:
+            for _ in range(MANY):
+                await say(port, words)
+            return await left()
+
+    assert uvloop.run(said()) == []
