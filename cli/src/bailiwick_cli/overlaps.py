@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bailiwick_cli.grantview import GrantView
+from bailiwick_engine.names import NameSet
 
 
 def still_letting(grant: GrantView, others: Iterable[GrantView]) -> list[GrantView]:
@@ -42,16 +43,8 @@ def _same_party(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _same_call(mine: Mapping[str, Any], its: Mapping[str, Any]) -> bool:
     if "Scope" not in {mine["binding"]["mode"], its["binding"]["mode"]}:
         return bool(mine["binding"]["digest"] == its["binding"]["digest"])
-    if mine["resource"]["type"] != its["resource"]["type"] or not _meet(mine["resource"]["id"], its["resource"]["id"]):
+    ids = [NameSet.of((request["resource"]["id"],)) for request in (mine, its)]
+    if mine["resource"]["type"] != its["resource"]["type"] or not ids[0].overlaps(ids[1]):
         return False
     bound = [request["resource"].get("properties") or {} for request in (mine, its)]
     return all(bound[0][name] == bound[1][name] for name in bound[0].keys() & bound[1].keys())
-
-
-def _meet(one: str, other: str) -> bool:
-    """Tell whether an id is within both; each is exact, or ends in `*`."""
-    if one.endswith("*") and other.endswith("*"):
-        return one[:-1].startswith(other[:-1]) or other[:-1].startswith(one[:-1])
-    if one.endswith("*"):
-        return other.startswith(one[:-1])
-    return one.startswith(other[:-1]) if other.endswith("*") else one == other

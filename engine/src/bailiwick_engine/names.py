@@ -48,5 +48,29 @@ class NameSet:
             return True
         return any(name.startswith(prefix) and len(name) > len(prefix) for prefix in self.prefixes)
 
+    def covers(self, other: "NameSet") -> bool:
+        """Tell whether every name of the other set is in this one."""
+        if self.everything:
+            return True
+        if other.everything:
+            return False
+        return all(name in self for name in other.exact) and all(
+            _within(prefix, self.prefixes) for prefix in other.prefixes
+        )
+
+    def overlaps(self, other: "NameSet") -> bool:
+        """Tell whether one name may be in both sets."""
+        if self.everything or other.everything:
+            return all(one.everything or one.exact or one.prefixes for one in (self, other))
+        if any(name in other for name in self.exact) or any(name in self for name in other.exact):
+            return True
+        return any(_within(prefix, self.prefixes) for prefix in other.prefixes) or any(
+            _within(prefix, other.prefixes) for prefix in self.prefixes
+        )
+
+
+def _within(prefix: str, prefixes: tuple[str, ...]) -> bool:
+    return any(prefix.startswith(wider) for wider in prefixes)
+
 
 _KNOWN: Final[WeakValueDictionary[tuple[str, ...], NameSet]] = WeakValueDictionary()

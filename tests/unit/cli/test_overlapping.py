@@ -36,6 +36,7 @@ SCOPES: Final[dict[str, tuple[dict[str, Any], dict[str, Any], bool]]] = {
     "one below the other": ({"id": "db/*"}, {"id": "db/main"}, True),
     "one above the other": ({"id": "db/main"}, {"id": "db/*"}, True),
     "side by side": ({"id": "db/*"}, {"id": "mail/*"}, False),
+    "one above the other's stem alone": ({"id": "db/"}, {"id": "db/*"}, False),
     "one within the other": ({"id": "*"}, {"id": "db/*"}, True),
     "other values of a property": (
         {"id": "*", "properties": {"env": "prod"}},

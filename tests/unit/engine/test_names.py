@@ -57,6 +57,45 @@ class TestANameSet:
         assert NameSet.of(["b.*", "a", "c.*", "*"]) == NameSet.of(["*", "c.*", "b.*", "a", "a"])
 
 
+class TestTwoNameSets:
+    @pytest.mark.parametrize(
+        ("one", "other", "covered", "meet"),
+        [
+            (["a"], ["a"], True, True),
+            (["a"], ["b"], False, False),
+            (["a"], ["a", "b"], False, True),
+            (["a", "b"], ["a"], True, True),
+            (["a.*"], ["a.b"], True, True),
+            (["a.b"], ["a.*"], False, True),
+            (["a.*"], ["a"], False, False),
+            (["a.*"], ["a."], False, False),
+            (["a.*"], ["a.*"], True, True),
+            (["a.*"], ["a.b.*"], True, True),
+            (["a.b.*"], ["a.*"], False, True),
+            (["a.*"], ["a:*"], False, False),
+            (["a.*", "c"], ["a.b", "c"], True, True),
+            (["a.*", "c"], ["a.b", "d"], False, True),
+            (["a.*"], ["a.b.*", "c.*"], False, True),
+            (["*"], ["a"], True, True),
+            (["*"], ["a.*"], True, True),
+            (["*"], ["*"], True, True),
+            (["a"], ["*"], False, True),
+            (["a.*"], ["*"], False, True),
+            (["a"], [], True, False),
+            (["*"], [], True, False),
+            ([], ["*"], False, False),
+            ([], ["a"], False, False),
+            ([], [], True, False),
+        ],
+    )
+    def test_cover_each_other_and_meet_by_the_names_they_hold(
+        self, one: list[str], other: list[str], *, covered: bool, meet: bool
+    ) -> None:
+        left, right = NameSet.of(one), NameSet.of(other)
+        assert left.covers(right) is covered
+        assert left.overlaps(right) is right.overlaps(left) is meet
+
+
 def covers(entry: dict[str, list[str]], properties: object, *, absent: bool, kind: str = "t", name: str = "1") -> bool:
     compiled = CompiledResource("t", NameSet.of(["1"]), {key: frozenset(values) for key, values in entry.items()})
     return compiled.covers(Resource(kind, name, properties), absent_matches=absent)  # type: ignore[arg-type]  # hostile

@@ -4,14 +4,14 @@ Holds: several gates are met together, by one grant that names them all: their s
 the strictest counts (DESIGN, "A decision" 6).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from bailiwick_api.approvalgrant import GrantStep
 from bailiwick_api.endpointpolicy import Approval, Limits, ReasonRequirement, Rule
 from bailiwick_api.guards import MAX_RULES
 
-__all__ = ["MAX_RULES", "Gate", "GateRule", "gate_of", "joined"]
+__all__ = ["MAX_RULES", "Gate", "GateRule", "gate_of", "joined", "plain_steps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class Gate:
     def keys(self) -> frozenset[tuple[str, str]]:
         """What the rules are known by: uid of the policy, digest of the rule."""
         return frozenset((rule.policy_uid, rule.rule_digest) for rule in self.rules)
+
+
+def plain_steps(steps: Iterable[GrantStep]) -> dict[str, tuple[str, str, frozenset[str], int]]:
+    """Return what steps ask for, by their names: two lists of steps are the same where these are equal."""
+    return {step.name: (step.policy, step.kind, frozenset(step.groups or ()), step.count) for step in steps}
 
 
 def gate_of(policy: str, policy_uid: str, rule: Rule, approval: Approval, digest: str) -> Gate:

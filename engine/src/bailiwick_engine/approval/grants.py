@@ -27,7 +27,7 @@ from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
 from bailiwick_engine.approval.binding import canonical, sha256
-from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.approval.gates import Gate, plain_steps
 from bailiwick_engine.call import Call, Json, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.names import NameSet
@@ -295,11 +295,7 @@ def current(grant: Grant, gate: Gate) -> bool:
         return False
     if request.binding.mode == "Scope" and not gate.scope:
         return False
-    return {step.name: _plain(step) for step in request.steps} == {step.name: _plain(step) for step in gate.steps}
-
-
-def _plain(step: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a GrantStep; sets compare without their order
-    return (step.policy, step.kind, frozenset(step.groups or ()), step.count)
+    return plain_steps(request.steps) == plain_steps(gate.steps)
 
 
 def ordered(grants: Iterable[Grant]) -> list[Grant]:

@@ -3,7 +3,7 @@
 Holds: each returns problems with the path of what is wrong; none raises.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
@@ -127,31 +127,17 @@ def _excluding(spec: EndpointPolicySpec) -> list[Problem]:
 def _meet(one: Rule, other: Rule, keys: Mapping[str, frozenset[Key]]) -> bool:
     """Tell whether two rules may speak of one call, by what they list."""
     named = [{key for name in rule.subjects for key in keys.get(name, ())} for rule in (one, other)]
-    if named[0].isdisjoint(named[1]) or not _overlap(one.actions, other.actions):
+    if named[0].isdisjoint(named[1]) or not NameSet.of(one.actions).overlaps(NameSet.of(other.actions)):
         return False
     return any(
         left.type == right.type
-        and _overlap(left.ids, right.ids)
+        and NameSet.of(left.ids).overlaps(NameSet.of(right.ids))
         and all(
             not set(values).isdisjoint((right.properties or {}).get(name, values))
             for name, values in (left.properties or {}).items()
         )
         for left in one.resources
         for right in other.resources
-    )
-
-
-def _overlap(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Tell whether one name may be in both lists of names."""
-    left, right = NameSet.of(one), NameSet.of(other)
-    if left.everything or right.everything:
-        return True
-    if any(name in right for name in left.exact) or any(name in left for name in right.exact):
-        return True
-    return any(
-        prefix.startswith(another) or another.startswith(prefix)
-        for prefix in left.prefixes
-        for another in right.prefixes
     )
 
 

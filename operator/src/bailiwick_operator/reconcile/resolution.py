@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api.approvalgrant import Actor, GrantStep, Request, ResolvedNames as GrantResolved
+from bailiwick_api.approvalgrant import Actor, Request, ResolvedNames as GrantResolved
 from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine import keys
-from bailiwick_engine.approval.gates import Gate, joined
+from bailiwick_engine.approval.gates import Gate, joined, plain_steps
 from bailiwick_engine.compile.approvable import MOST_REVIEWS
 from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
@@ -152,7 +152,8 @@ def _within(request: Request, rule: CompiledRule, gate: Gate) -> None:
     typed = [entry for entry in rule.resources if entry.type == resource.type]
     if not typed:
         raise _UnfitError(f"resource type {resource.type} is not in rule {name}")
-    wide = [entry for entry in typed if _holds(entry.ids, resource.id)]
+    ids = NameSet.of((resource.id,))
+    wide = [entry for entry in typed if entry.ids.covers(ids)]
     if not wide:
         raise _UnfitError(f"resource id {resource.id} reaches beyond the ids of rule {name}")
     bound = resource.properties or {}
@@ -162,18 +163,9 @@ def _within(request: Request, rule: CompiledRule, gate: Gate) -> None:
         raise _UnfitError(f"rule {name} does not take intent {request.intent}")
 
 
-def _holds(ids: NameSet, wanted: str) -> bool:
-    """Tell whether every id that `wanted` stands for is in the set."""
-    if ids.everything:
-        return True
-    if not wanted.endswith("*"):
-        return wanted in ids
-    return wanted != "*" and any(wanted[:-1].startswith(prefix) for prefix in ids.prefixes)
-
-
 def _fits(request: Request, gate: Gate) -> None:
     """Raise where the grant asks for other steps than its rules together, or for more than they give."""
-    asked, due = ({step.name: _plain(step) for step in steps} for steps in (request.steps, gate.steps))
+    asked, due = (plain_steps(steps) for steps in (request.steps, gate.steps))
     if asked != due:
         differing = sorted(name for name in {*asked, *due} if asked.get(name) != due.get(name))
         raise _UnfitError(
@@ -291,10 +283,6 @@ def _names(rule: CompiledRule, party: frozenset[Key]) -> bool:
     return not party.isdisjoint(rule.subjects) or any(
         parts[0] == "group" and parts[1] in issuers for parts in map(keys.spelled, rule.subjects)
     )
-
-
-def _plain(step: GrantStep) -> tuple[str, str, frozenset[str], int]:
-    return (step.policy, step.kind, frozenset(step.groups or ()), step.count)
 
 
 def _spelled(rule: CompiledRule) -> str:
