@@ -147,6 +147,31 @@ def test_a_token_is_taken_apart_alike_whether_or_not_it_can_be_proven(text: str)
     assert (proven and _typed(proven.claims)) == (strict and _typed(strict.claims))
 
 
+@pytest.mark.parametrize(
+    ("payload", "read"),
+    [
+        ('{"n":18446744073709551616}', {"n": 2**64}),
+        ('{"n":1e400}', {"n": float("inf")}),
+        ('{"n":' + "[" * 40 + "]" * 40 + "}", ...),
+        ('{"a":1,"a":1}', None),
+        ('{"a":[{"b":1,"b":1}]}', None),
+        ('{"a":NaN}', None),
+        ('{"a":-Infinity}', None),
+        ('{"a":"\\ud800"}', None),
+        ('{"\\ud800":1}', None),
+        ('{"a":' + "[" * 4_000, None),
+        ('{"a":' + "1" * 5_000 + "}", None),
+        ("[]", None),
+        ("1", None),
+    ],
+)
+def test_a_token_may_hold_any_number_and_nothing_with_two_meanings(payload: str, read: object) -> None:
+    part = base64.urlsafe_b64encode(payload.encode()).rstrip(b"=").decode()
+    header = base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"=").decode()
+    found = compact.parse(f"{header}.{part}.c2ln")
+    assert (found and found.claims) == (json.loads(payload) if read is ... else read)
+
+
 def _values(value: object) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + sum(_values(one) for one in inner)

@@ -1,8 +1,7 @@
 """JSON objects, parsed fast where it can be proven that a strict parser would have read the very same.
 
-Standing: under `strict` and `identity.compact`, whose own strict parsers are the authority, and say what is wrong.
-Holds: what is returned is what they return; whatever is not proven here is None, and theirs to judge. A differential
-test holds the two together.
+Standing: under `strict`, which is the authority, and says what is wrong. Holds: what is returned is what it returns;
+whatever is not proven here is None, and for `strict` to judge. A differential test holds the two together.
 """
 
 import re
