@@ -6,7 +6,7 @@ Holds: every identity is real: people by their kubeconfig, service accounts by a
 from types import TracebackType
 from typing import Self
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from localcluster.access import Cluster
 from localcluster.people import ADMIN
 from localcluster.rest import Rest
@@ -31,10 +31,10 @@ class Callers:
         return self._clients[username]
 
     def _new(self, username: str) -> Rest:
-        if username.startswith(SERVICE_ACCOUNT_PREFIX):
-            namespace, name = username.removeprefix(SERVICE_ACCOUNT_PREFIX).split(":")
-            return self._cluster.rest_as_service_account(namespace, name)
-        return self._cluster.rest(username)
+        account = ServiceAccountName.parse(username)
+        if account is None:
+            return self._cluster.rest(username)
+        return self._cluster.rest_as_service_account(account.namespace, account.name)
 
     def __enter__(self) -> Self:
         return self

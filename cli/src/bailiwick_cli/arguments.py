@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
 from bailiwick_cli.errors import CliError
 
 _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -24,12 +25,13 @@ def seconds(text: str, flag: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def service_account(text: str, flag: str) -> str:
-    """Read `sa:namespace/name`; returns the API server's name for it."""
-    found = re.fullmatch(r"(?:sa:|system:serviceaccount:)([^/:\s]+)[/:]([^/:\s]+)", text)
-    if found is None:
+def service_account(text: str, flag: str) -> ServiceAccountName:
+    """Read `sa:namespace/name`, or the API server's name for it."""
+    named = text.removeprefix(SERVICE_ACCOUNT_PREFIX if text.startswith(SERVICE_ACCOUNT_PREFIX) else "sa:")
+    account = None if named == text else ServiceAccountName.parse(SERVICE_ACCOUNT_PREFIX + named.replace("/", ":"))
+    if account is None:
         raise CliError(f"{flag}: {text!r} is no service account: write it as sa:NAMESPACE/NAME")
-    return f"system:serviceaccount:{found[1]}:{found[2]}"
+    return account
 
 
 def grant_name(text: str) -> str:

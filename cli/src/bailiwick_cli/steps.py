@@ -6,7 +6,7 @@ Holds: pure. It chooses what to send; whether that is allowed, the API server's 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.grantview import GrantStepView, GrantView
 from bailiwick_cli.people import CurrentUser

@@ -6,7 +6,7 @@ Holds: the account names are parameters of an installation; every expression tha
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api.endpointpolicy import ServiceAccountRef
+from bailiwick_api.serviceaccounts import ServiceAccountName
 
 GUARD_CONFIG_MAP: Final = "bailiwick-guard"
 SIGNING_KEYS_SECRET: Final = "bailiwick-keys"  # noqa: S105 - a name
@@ -44,18 +44,15 @@ class Installation:
     @property
     def webhook(self) -> str:
         """The decision point's username at the API server."""
-        return ServiceAccountRef(namespace=self.namespace, name=self.webhook_name).username
+        return ServiceAccountName(self.namespace, self.webhook_name).username
 
     @property
     def operator(self) -> str:
         """The operator's username at the API server."""
-        return ServiceAccountRef(namespace=self.namespace, name=self.operator_name).username
+        return ServiceAccountName(self.namespace, self.operator_name).username
 
     def is_person(self, username: str) -> bool:
         """Tell whether a username is a person's, by the same rule as the review guard."""
         if username.startswith("system:"):
             return False
         return not self.human_username_prefixes or username.startswith(self.human_username_prefixes)
-
-
-SERVICE_ACCOUNT_PREFIX: Final = "system:serviceaccount:"

@@ -21,6 +21,7 @@ from bailiwick_api.meta import (
     Time,
     list_map,
 )
+from bailiwick_api.serviceaccounts import ServiceAccountName
 
 # Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.
 # No \s in patterns: the API server's has five characters, pydantic's all of Unicode's.
@@ -61,7 +62,7 @@ class ServiceAccountRef(Model):
     @property
     def username(self) -> str:
         """The API server's name for it, `system:serviceaccount:<namespace>:<name>`."""
-        return f"system:serviceaccount:{self.namespace}:{self.name}"
+        return ServiceAccountName(self.namespace, self.name).username
 
 
 class Identity(Model):

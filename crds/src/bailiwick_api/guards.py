@@ -7,9 +7,10 @@ they are in force (fingerprint and canary), and every defaultable field is writt
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
+from bailiwick_api.accounts import Installation
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
 
 OPEN: Final = "bailiwick-grants-open"
 REVIEW: Final = "bailiwick-grants-review"
@@ -17,7 +18,7 @@ STATUS: Final = "bailiwick-grants-status"
 DELETE: Final = "bailiwick-grants-delete"
 NAMES: Final = (OPEN, REVIEW, STATUS, DELETE)
 GRANT_NAME_PREFIX: Final = "agr-"
-NAMESPACE_CONTROLLER: Final = "system:serviceaccount:kube-system:namespace-controller"
+NAMESPACE_CONTROLLER: Final = ServiceAccountName("kube-system", "namespace-controller").username
 MAX_RULES: Final = 4
 
 # The messages that the canary probes look for.

@@ -16,7 +16,8 @@ from typing import Any, Final, cast
 
 import yaml
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX, Installation
+from bailiwick_api.accounts import Installation
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.budget.ledger import Budget, Ledger

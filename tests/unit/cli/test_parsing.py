@@ -2,6 +2,7 @@
 
 import pytest
 
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli.arguments import pairs, resource, seconds, service_account, values
 from bailiwick_cli.errors import CliError
 
@@ -22,10 +23,10 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["sa:agents/crm", "sa:agents:crm", "system:serviceaccount:agents:crm"])
 def test_a_service_account_has_one_name(text: str) -> None:
-    assert service_account(text, "--subject") == "system:serviceaccount:agents:crm"
+    assert service_account(text, "--subject") == ServiceAccountName("agents", "crm")
 
 
-@pytest.mark.parametrize("text", ["agents/crm", "sa:crm", "sa:/crm", "sa:a/b/c", "carol"])
+@pytest.mark.parametrize("text", ["agents/crm", "sa:crm", "sa:/crm", "sa:a/b/c", "sa:Agents/crm", "sa:a/b?c", "carol"])
 def test_what_is_no_service_account_is_refused(text: str) -> None:
     with pytest.raises(CliError, match="sa:NAMESPACE/NAME"):
         service_account(text, "--subject")

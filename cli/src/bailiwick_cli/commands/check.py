@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import arguments, output, policies
 from bailiwick_cli.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
@@ -48,7 +49,7 @@ _BY_TOKEN: Final = {Reason.APPROVAL_TOKEN_REQUIRED, Reason.APPROVAL_TOKEN_INVALI
 def run(options: CheckFlags) -> int:
     """Decide and tell."""
     _refuse_mistaken(options)
-    username = arguments.service_account(options.subject, "--subject")
+    account = arguments.service_account(options.subject, "--subject")
     context = arguments.values(options.members, "--call-context")
     cluster = None if options.file else connect(options)
     if cluster is None:
@@ -58,13 +59,15 @@ def run(options: CheckFlags) -> int:
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
     if options.arguments:
         context["args"] = arguments.values(options.arguments, "--arg")
-    uid = "" if cluster is None else _uid(cluster, username)
+    uid = "" if cluster is None else _uid(cluster, account)
     asserted = endpoint.settings is not None and endpoint.settings.asserted
     call = Call(
         namespace=namespace,
         endpoint=name,
-        caller=_caller(endpoint, username, uid),
-        subject=Party(SERVICE_ACCOUNT, username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted),
+        caller=_caller(endpoint, account.username, uid),
+        subject=Party(
+            SERVICE_ACCOUNT, account.username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted
+        ),
         action=Action(options.action),
         resource=_resource(options),
         context=context,
@@ -80,7 +83,7 @@ def run(options: CheckFlags) -> int:
     else:
         output.write(_lines(verdict, explanation, code))
         if code is Exit.PENDING and verdict.gate is not None and verdict.pending is None:
-            output.talk(_how_to_ask(verdict.gate, call, username))
+            output.talk(_how_to_ask(verdict.gate, call, account))
     return code
 
 
@@ -121,11 +124,10 @@ def _caller(endpoint: CompiledEndpoint, username: str, uid: str) -> ServiceAccou
     return ServiceAccount(enforcers[0], "") if enforcers else ServiceAccount(username, uid)
 
 
-def _uid(cluster: ClusterClient, username: str) -> str:
+def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
     """Return the uid of a service account, by which grants know it; none where we may not see it."""
-    namespace, name = username.removeprefix("system:serviceaccount:").split(":")
     try:
-        return str(cluster.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")["metadata"]["uid"])
+        return str(cluster.get(account.path)["metadata"]["uid"])
     except ApiError as error:
         output.talk(f"note: existing approvals are left out, as the service account cannot be read: {error}")
         return ""
@@ -173,13 +175,12 @@ def _asked(gate: Gate) -> str:
     return f"an approval by {steps}; it can be used {times} within {span(gate.window_seconds)}"
 
 
-def _how_to_ask(gate: Gate, call: Call, username: str) -> str:
+def _how_to_ask(gate: Gate, call: Call, account: ServiceAccountName) -> str:
     if not gate.scope:
         return "Its enforcer asks for it, with this very call: an approval of it is bound to all of the call."
-    short = "sa:" + username.removeprefix("system:serviceaccount:").replace(":", "/")
     resource = f"{call.resource.type}/{call.resource.id}"
     words = ["kubectl", "bailiwick", "request", call.action.name, resource, "-n", call.namespace]
-    words += ["--endpoint", call.endpoint, "--subject", short]
+    words += ["--endpoint", call.endpoint, "--subject", account.short]
     for name in sorted(gate.scope_properties & (call.resource.properties or {}).keys()):
         words += ["--property", f"{name}={(call.resource.properties or {})[name]}"]
     return f"Ask for it beforehand with:\n  {shlex.join(words)} --reason TEXT"

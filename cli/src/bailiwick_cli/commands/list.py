@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bailiwick_api.canary import is_canary
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import output, steps
 from bailiwick_cli.cluster import ClusterClient, Object, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
@@ -137,8 +138,8 @@ def row(grant: GrantView, *, wide: bool) -> Line:
 
 def _short(username: str) -> str:
     """Write a service account as it is typed here, `sa:namespace/name`."""
-    namespace, _, name = username.removeprefix("system:serviceaccount:").partition(":")
-    return visible(f"sa:{namespace}/{name}" if username.startswith("system:serviceaccount:") and name else username)
+    account = ServiceAccountName.parse(username)
+    return visible(username if account is None else account.short)
 
 
 def _watch(

@@ -89,12 +89,12 @@ def _rules(
 def _speaking(
     options: RequestFlags, snapshot: Snapshot, namespace: str, endpoint: CompiledEndpoint, scope: dict[str, Any]
 ) -> list[CompiledRule]:
-    username = arguments.service_account(options.subject, "--subject")
-    party = Party(SERVICE_ACCOUNT, username, "", hypothetical=True)
+    account = arguments.service_account(options.subject, "--subject")
+    party = Party(SERVICE_ACCOUNT, account.username, "", hypothetical=True)
     call = Call(
         namespace=namespace,
         endpoint=options.endpoint,
-        caller=ServiceAccount(next(iter(sorted(endpoint.enforcers)), username), ""),
+        caller=ServiceAccount(next(iter(sorted(endpoint.enforcers)), account.username), ""),
         subject=party,
         action=Action(options.action),
         resource=Resource(scope["type"], scope["id"], scope.get("properties")),
@@ -106,8 +106,7 @@ def _speaking(
         if rule.effect is Effect.REQUIRE_APPROVAL and not rule.audit and rule.gate is not None
     }
     if not gates:
-        short = "sa:" + username.removeprefix("system:serviceaccount:").replace(":", "/")
-        spelled = f"{short} {options.action} {options.resource} --endpoint {options.endpoint} -n {namespace}"
+        spelled = f"{account.short} {options.action} {options.resource} --endpoint {options.endpoint} -n {namespace}"
         raise CliError(
             "no RequireApproval rule speaks of this subject, action and resource; see what does with"
             f" `kubectl bailiwick check --subject {visible(spelled)}`"
@@ -148,7 +147,7 @@ def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: 
         "endpoint": options.endpoint,
         "rules": [{"policy": rule.policy, "rule": rule.rule} for rule in gate.rules],
         "requester": {"username": username},
-        "subject": {"type": SERVICE_ACCOUNT, "id": arguments.service_account(options.subject, "--subject")},
+        "subject": {"type": SERVICE_ACCOUNT, "id": arguments.service_account(options.subject, "--subject").username},
         "action": {"name": options.action},
         "resource": scope,
         "binding": {"mode": "Scope"},

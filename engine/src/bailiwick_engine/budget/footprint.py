@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.budget.celsize import MOST, expression_bytes, kept
 from bailiwick_engine.policy.index import SPREAD
 from bailiwick_engine.steps import Steps, whole
@@ -131,7 +132,7 @@ class _Estimate:
         ids = [_text(one) for one in _list(entity.get("ids"))]
         kind = _text(entity.get("type"))
         spelled = [
-            *(f"system:serviceaccount:{one.get('namespace')}:{one.get('name')}" for one in (account,) if one),
+            *(f"{SERVICE_ACCOUNT_PREFIX}{one.get('namespace')}:{one.get('name')}" for one in (account,) if one),
             *(f"{one.get('issuer')} {one.get('name')}" for one in (user, group) if one),
             *(kind + one for one in ids),
         ]
@@ -145,7 +146,7 @@ class _Estimate:
         self.own += _SETTINGS
         for account in map(_object, _list(settings.get("enforcers"))):
             # In the settings, and in the endpoint's own set.
-            self.own += 2 * _SLOT * _SMALL + _STRING + len(f"system:serviceaccount:{account.get('namespace')}")
+            self.own += 2 * _SLOT * _SMALL + _STRING + len(f"{SERVICE_ACCOUNT_PREFIX}{account.get('namespace')}")
             self.own += kept(_text(account.get("name")))
         identity = _object(settings.get("identity"))
         self.names(_list(identity.get("audiences")))

@@ -4,12 +4,12 @@ Holds: a policy is compiled only where a grant asks for it, and a few of those a
 the API server each time, since its uid is what the grant will be bound to.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 from bailiwick_api.approvalgrant import Request
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
@@ -22,7 +22,6 @@ W = TypeVar("W")
 _Compiled = CompiledPolicy | BrokenPolicy
 _Endpoint = tuple[str, str]
 
-_ACCOUNT: Final = re.compile(r"system:serviceaccount:([a-z0-9][-a-z0-9]*):([a-z0-9][-a-z0-9.]*)")
 _KEPT: Final = 64
 
 
@@ -83,10 +82,10 @@ class Resolver(Generic[W]):
         return compiled
 
     async def _uid(self, username: str) -> str | None:
-        named = _ACCOUNT.fullmatch(username)
-        if named is None:
+        account = ServiceAccountName.parse(username)
+        if account is None:
             return None
-        answer = await self._kube.get(f"/api/v1/namespaces/{named[1]}/serviceaccounts/{named[2]}")
+        answer = await self._kube.get(account.path)
         if answer.missing:
             return None
         if not answer.ok:

@@ -51,6 +51,15 @@ class TestAPermit:
                 await permits.may_get_policies(caller, namespace)
         assert len(authorizer.asked) == 4
 
+    async def test_is_refused_to_whoever_is_no_service_account(self, permits: Permits, authorizer: Authorizer) -> None:
+        assert not await permits.may_get_policies(ServiceAccount("oidc:carol", "uid"), "crm")
+        assert authorizer.asked == []
+
+    async def test_is_asked_for_with_the_groups_of_the_account(self, permits: Permits, authorizer: Authorizer) -> None:
+        await permits.may_get_policies(CALLER, "shop")
+        groups = ["system:serviceaccounts", "system:serviceaccounts:crm", "system:authenticated"]
+        assert authorizer.asked[0]["groups"] == groups
+
     async def test_is_refused_while_nobody_can_be_asked(self, permits: Permits, authorizer: Authorizer) -> None:
         authorizer.reachable = False
         assert not await permits.may_get_policies(CALLER, "crm")

@@ -7,7 +7,7 @@ actor may stand in it twice, since every hop can only narrow.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_webhook.identity.people import USER, readable, uid_of

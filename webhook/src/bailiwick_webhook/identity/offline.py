@@ -4,7 +4,7 @@ Holds: signature, issuer, times and audience are checked on every token; nobody 
 deleted since, so its token serves until its end.
 """
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity import compact

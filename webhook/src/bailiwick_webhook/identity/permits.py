@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 
@@ -31,19 +31,25 @@ class Permits:
 
     async def may_get_policies(self, caller: ServiceAccount, namespace: str) -> bool:
         """Tell whether a service account may `get` every policy of a namespace."""
+        account = ServiceAccountName.parse(caller.username)
+        if account is None:
+            return False
         key = (caller, namespace)
         kept = self._kept.get(key)
         if kept is not None and self._clock() - kept[0] <= FRESH:
             return kept[1]
         asked = self._clock()
-        own = caller.username.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")[0]
         try:
             allowed = await self._cluster.review_access(
                 {
                     "user": caller.username,
                     "uid": caller.uid,
                     # As the API server itself gives them to a service account.
-                    "groups": ["system:serviceaccounts", f"system:serviceaccounts:{own}", "system:authenticated"],
+                    "groups": [
+                        "system:serviceaccounts",
+                        f"system:serviceaccounts:{account.namespace}",
+                        "system:authenticated",
+                    ],
                     "resourceAttributes": {
                         "namespace": namespace,
                         "verb": "get",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
