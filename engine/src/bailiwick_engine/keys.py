@@ -1,8 +1,10 @@
-"""Keys: how a rule's subjects and a verified identity meet. Both sides are spelled here and nowhere else.
+"""Keys: how a rule's subjects and a verified identity meet, and the uid by which a grant is bound to one.
 
-Holds: keys of different kinds never collide (names cannot hold the separator); a key matches only as a whole.
+Holds: both sides are spelled here and nowhere else; keys of different kinds never collide (names cannot hold the
+separator); a key matches only as a whole.
 """
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final, NewType
 
@@ -10,6 +12,11 @@ Key = NewType("Key", str)
 
 CLUSTER: Final = "cluster"
 SERVICE_ACCOUNT: Final = "serviceAccount"
+USER: Final = "user"
+ASSERTED: Final = "asserted"
+"""The issuer of whoever is known by the enforcer's word alone."""
+MAX_UID: Final = 128
+"""What a grant can hold, in characters."""
 _SEPARATOR: Final = "\x00"
 
 
@@ -20,7 +27,7 @@ def service_account(username: str) -> Key:
 
 def user(issuer: str, name: str) -> Key:
     """A person or client, as an issuer names them."""
-    return Key(_SEPARATOR.join(("user", issuer, name)))
+    return Key(_SEPARATOR.join((USER, issuer, name)))
 
 
 def group(issuer: str, name: str) -> Key:
@@ -51,3 +58,15 @@ def of_asserted(kind: str, name: str) -> frozenset[Key]:
     if kind == SERVICE_ACCOUNT and _SEPARATOR not in name:
         keys.add(service_account(name))
     return frozenset(keys)
+
+
+def uid_of(issuer: str, name: str) -> str:
+    """Return the uid of whom no API server knows: `<issuer>#<name>`, hashed where a grant could not hold it."""
+    uid = f"{issuer}#{name}"
+    return uid if len(uid) <= MAX_UID else "sha256:" + hashlib.sha256(uid.encode()).hexdigest()
+
+
+def issuer_of(uid: str, name: str) -> str | None:
+    """Return the issuer that `uid_of` was given for this name; None where the uid is another's, or hashed."""
+    issuer = uid.removesuffix(f"#{name}")
+    return issuer if issuer and issuer != uid else None

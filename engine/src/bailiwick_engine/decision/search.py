@@ -18,7 +18,7 @@ from bailiwick_engine.call import Action, Call, Json, Party, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
@@ -27,7 +27,6 @@ from bailiwick_engine.reasons import Reason
 MAX_CANDIDATES: Final = 2_000
 """More names than a caller will read; those beyond make the answer incomplete."""
 
-USER: Final = "user"
 # Denials behind which an allow may hide: of a real token, of another workload, with what an evaluation brings along.
 _HIDING: Final = frozenset({Reason.WORKLOAD_UNAPPROVED, Reason.CONDITION_ERROR})
 

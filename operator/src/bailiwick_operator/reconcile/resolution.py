@@ -17,14 +17,11 @@ from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate, joined, plain_steps
 from bailiwick_engine.compile.approvable import MOST_REVIEWS
 from bailiwick_engine.decision.justification import reason_problem
-from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
+from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule
 from bailiwick_operator.reconcile.conditions import Status
 
-_ASSERTED: Final = "asserted"
-_USER: Final = "user"
-_LONGEST_UID: Final = 128
 _ID: Final = re.compile(RESOURCE_ID_PATTERN)
 
 
@@ -189,19 +186,18 @@ def _subject_uid(request: Request, known: ResolutionInput) -> str:
     subject = request.subject
     stated = subject.uid
     if known.asserted:
-        # As the decision point spells it for whoever is asserted.
-        uid = f"{_ASSERTED}#{subject.id}"
-        if len(uid) > _LONGEST_UID:
+        uid = keys.uid_of(ASSERTED, subject.id)
+        if keys.issuer_of(uid, subject.id) is None:
             raise _UnfitError("the name of the subject is too long for a grant written by hand")
     elif subject.type == SERVICE_ACCOUNT:
         found = known.accounts.get(subject.id)
         if found is None:
             raise _UnfitError(f"there is no service account {subject.id}")
         uid = found
-    elif subject.type != _USER:
+    elif subject.type != USER:
         # As the decision point spells it for everybody whom an issuer vouches for.
-        raise _UnfitError(f"spec.request.subject.type is {subject.type}: it is {SERVICE_ACCOUNT} or {_USER}")
-    elif stated is None or not stated.endswith(f"#{subject.id}") or stated.startswith("#"):
+        raise _UnfitError(f"spec.request.subject.type is {subject.type}: it is {SERVICE_ACCOUNT} or {USER}")
+    elif stated is None or keys.issuer_of(stated, subject.id) is None:
         raise _UnfitError(f"spec.request.subject.uid must be written as <issuer>#{subject.id}")
     else:
         uid = stated
@@ -216,7 +212,7 @@ def _subject_keys(request: Request, uid: str, *, asserted: bool) -> frozenset[Ke
         return keys.of_asserted(subject.type, subject.id)
     if subject.type == SERVICE_ACCOUNT:
         return frozenset((keys.service_account(subject.id),))
-    return keys.of_person(uid.removesuffix(f"#{subject.id}"), subject.id, ())
+    return keys.of_person(keys.issuer_of(uid, subject.id) or "", subject.id, ())
 
 
 def _usernames(request: Request, subject_uid: str, known: ResolutionInput) -> list[str]:
@@ -244,7 +240,7 @@ def _people(request: Request, subject_uid: str, known: ResolutionInput) -> list[
     """Return who of a grant's parties is a person: the issuer, None for whom nobody vouches, and the name."""
     if known.asserted:
         return [(None, name) for is_subject, name in _parties(request) if is_subject]
-    of_subject = subject_uid.removesuffix(f"#{request.subject.id}")
+    of_subject = keys.issuer_of(subject_uid, request.subject.id)
     actors = [(actor.issuer, actor.id) for actor in request.actors or () if not _by_cluster(actor)]
     return [*((of_subject, name) for is_subject, name in _parties(request) if is_subject), *actors]
 
@@ -262,7 +258,7 @@ def _actor_keys(request: Request, known: ResolutionInput, index: int) -> frozens
     if actor.uid is None:
         raise _UnfitError(f"{where} must be written: a grant is bound to the very actors of the call")
     if known.asserted:
-        return keys.of_asserted(SERVICE_ACCOUNT, actor.id) | keys.of_asserted(_USER, actor.id)
+        return keys.of_asserted(SERVICE_ACCOUNT, actor.id) | keys.of_asserted(USER, actor.id)
     if not _by_cluster(actor):
         return keys.of_person(actor.issuer or "", actor.id, ()) | {keys.service_account(actor.id)}
     uid = known.accounts.get(actor.id)
@@ -279,7 +275,7 @@ def _by_cluster(actor: Actor) -> bool:
 
 def _names(rule: CompiledRule, party: frozenset[Key]) -> bool:
     """Tell whether a rule may speak of a party. Who is in a group shows when they call, so it may be anybody's."""
-    issuers = {parts[1] for key in party if (parts := keys.spelled(key))[0] == _USER}
+    issuers = {parts[1] for key in party if (parts := keys.spelled(key))[0] == USER}
     return not party.isdisjoint(rule.subjects) or any(
         parts[0] == "group" and parts[1] in issuers for parts in map(keys.spelled, rule.subjects)
     )

@@ -7,6 +7,7 @@ import pytest
 
 from bailiwick_api.approvalgrant import ApprovalGrant, Request
 from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.keys import ASSERTED, uid_of
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.resolution import (
@@ -17,8 +18,6 @@ from bailiwick_operator.reconcile.resolution import (
     accounts_of,
     resolve,
 )
-from bailiwick_webhook.identity.chain import ASSERTED
-from bailiwick_webhook.identity.people import uid_of
 from support.objects import AGENT, Object, gated_rule, grant, policy, rule, settings, step, subject
 
 CAROL: Final = "carol@corp.example"

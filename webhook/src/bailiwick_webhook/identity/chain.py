@@ -9,12 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party
-from bailiwick_engine.keys import SERVICE_ACCOUNT
-from bailiwick_webhook.identity.people import USER, readable, uid_of
+from bailiwick_engine.keys import ASSERTED, SERVICE_ACCOUNT, USER, uid_of
+from bailiwick_webhook.identity.people import readable
 
 # As deep as an endpoint may allow at most (`maxDepth`), and as a grant can hold.
 MAX_DEPTH: Final = 4
-ASSERTED: Final = "asserted"
 
 
 class ActorClaim(NamedTuple):

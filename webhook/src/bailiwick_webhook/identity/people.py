@@ -5,17 +5,15 @@ a Deny rule names. The API server's name is only used to keep people from approv
 certain there is none.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
 from bailiwick_api import usernames
 from bailiwick_engine.call import Json, Party
+from bailiwick_engine.keys import USER, uid_of
 
-USER: Final = "user"
 MAX_NAME: Final = 253
 MAX_GROUPS: Final = 256
-MAX_UID: Final = 128
 _EMAIL: Final = "email"
 
 
@@ -50,12 +48,6 @@ def readable(name: object) -> TypeGuard[str]:
     It is compared byte for byte; names that only look the same stay different.
     """
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
-
-
-def uid_of(issuer: str, name: str) -> str:
-    """Return the uid of whom no API server knows: `<issuer>#<name>`, hashed where a grant could not hold it."""
-    uid = f"{issuer}#{name}"
-    return uid if len(uid) <= MAX_UID else "sha256:" + hashlib.sha256(uid.encode()).hexdigest()
 
 
 def _username(template: str, claims: Mapping[str, Any]) -> str | None:

@@ -9,14 +9,14 @@ from typing import Final, NamedTuple, Protocol
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, UnprovenParty
-from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity import chain, compact
 from bailiwick_webhook.identity.chain import ActorClaim
 from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.issuers import Issuer, Issuers
-from bailiwick_webhook.identity.people import subject_of, uid_of
+from bailiwick_webhook.identity.people import subject_of
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.identity.verifier import RefusedToken, audience_matches
 
@@ -184,7 +184,7 @@ def asserted(claimed: ClaimedSubject) -> Parties:
     said = chain.chain_of(claimed.properties or {})
     if said is None or (claimed.actor_token is not None and not said):
         return _unproven(Reason.DELEGATION_INVALID)
-    subject = Party(claimed.type, claimed.id, uid_of(chain.ASSERTED, claimed.id), {}, claimed.properties, issuer=None)
+    subject = Party(claimed.type, claimed.id, uid_of(ASSERTED, claimed.id), {}, claimed.properties, issuer=None)
     return Parties(subject, tuple(chain.on_word(act) for act in said))
 
 

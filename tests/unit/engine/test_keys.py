@@ -1,0 +1,36 @@
+"""By which uid a grant is bound to somebody whom no API server knows."""
+
+import pytest
+
+from bailiwick_engine.keys import ASSERTED, MAX_UID, issuer_of, uid_of
+
+
+def test_a_uid_is_the_issuer_and_the_name() -> None:
+    assert uid_of("corp", "carol@corp") == "corp#carol@corp"
+    assert uid_of(ASSERTED, "r2") == "asserted#r2"
+
+
+def test_a_uid_that_a_grant_could_not_hold_is_hashed() -> None:
+    name = "n" * (MAX_UID - len("corp#"))
+    assert uid_of("corp", name) == f"corp#{name}"
+    hashed = uid_of("corp", name + "n")
+    assert hashed.startswith("sha256:")
+    assert len(hashed) <= MAX_UID
+    assert hashed != uid_of("corp", name + "m")
+
+
+@pytest.mark.parametrize(
+    ("uid", "name", "issuer"),
+    [
+        ("corp#carol", "carol", "corp"),
+        ("corp#a#b", "b", "corp#a"),
+        ("corp#carol", "dave", None),
+        ("corp#carol", "arol", None),
+        ("#carol", "carol", None),
+        ("carol", "carol", None),
+        ("", "carol", None),
+        (uid_of("corp", "n" * MAX_UID), "n" * MAX_UID, None),
+    ],
+)
+def test_a_uid_tells_the_issuer_of_its_own_name_alone(uid: str, name: str, issuer: str | None) -> None:
+    assert issuer_of(uid, name) == issuer
