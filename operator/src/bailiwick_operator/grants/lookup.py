@@ -4,13 +4,13 @@ Holds: a policy is compiled only where a grant asks for it, and a few of those a
 the API server each time, since its uid is what the grant will be bound to.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 from bailiwick_api.approvalgrant import Request
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_api.usernames import UsernameTemplate
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_operator.kube import Kube, RefusedError
@@ -32,7 +32,7 @@ class Resolver(Generic[W]):
         self._kube = kube
         self._issuers = issuers
         self._policies = policies
-        self._compiled: OrderedDict[tuple[str, int], _Compiled] = OrderedDict()
+        self._compiled: BoundedCache[tuple[str, int], _Compiled] = BoundedCache(_KEPT)
         self._waiting: dict[_Endpoint, set[W]] = {}
         self._endpoint_of: dict[W, _Endpoint] = {}
 
@@ -76,9 +76,8 @@ class Resolver(Generic[W]):
         found = (seen.body["metadata"]["uid"], seen.body["metadata"]["generation"])
         compiled = self._compiled.get(found)
         if compiled is None:
-            compiled = self._compiled[found] = compile_object(seen.body)
-            if len(self._compiled) > _KEPT:
-                self._compiled.popitem(last=False)
+            compiled = compile_object(seen.body)
+            self._compiled.put(found, compiled)
         return compiled
 
     async def _uid(self, username: str) -> str | None:

@@ -8,10 +8,10 @@ import base64
 import binascii
 import hashlib
 import string
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_webhook.ijson import strict
 
 MAX_TOKEN: Final = 16_384
@@ -75,7 +75,7 @@ class TokenCache:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, CompactToken] = OrderedDict()
+        self._kept: BoundedCache[bytes, CompactToken] = BoundedCache(_KEPT)
 
     def parse(self, token: str) -> CompactToken | None:
         """Return what `parse` returns."""
@@ -87,11 +87,8 @@ class TokenCache:
 
     def keep(self, parsed: CompactToken) -> None:
         """Remember a token that was proven: of others anybody could send any number."""
-        if parsed.digest in self._kept:
-            return
-        self._kept[parsed.digest] = replace(parsed, token="")
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        if parsed.digest not in self._kept:
+            self._kept.put(parsed.digest, replace(parsed, token=""))
 
 
 def digest_of(token: str) -> bytes:

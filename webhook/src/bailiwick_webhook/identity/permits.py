@@ -4,7 +4,6 @@ Holds: whoever may not be asked about at the moment may not see; an answer is ke
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +11,7 @@ import structlog
 
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
 from bailiwick_api.serviceaccounts import ServiceAccountName
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 
@@ -27,7 +27,7 @@ class Permits:
     def __init__(self, cluster: ApiClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._kept: OrderedDict[tuple[ServiceAccount, str], tuple[float, bool]] = OrderedDict()
+        self._kept: BoundedCache[tuple[ServiceAccount, str], tuple[float, bool]] = BoundedCache(_KEPT)
 
     async def may_get_policies(self, caller: ServiceAccount, namespace: str) -> bool:
         """Tell whether a service account may `get` every policy of a namespace."""
@@ -61,8 +61,5 @@ class Permits:
         except ClusterUnavailableError as error:
             _log.warning("not known what a caller may see", caller=caller.username, error=str(error))
             return False
-        self._kept[key] = (asked, allowed)
-        self._kept.move_to_end(key)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put(key, (asked, allowed))
         return allowed

@@ -5,12 +5,12 @@ that very token serves until `max_staleness`, marked as not live, never for a us
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
@@ -72,7 +72,7 @@ class Tokens:
         self._max_staleness = max_staleness
         self._clock = clock
         self._now = now
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._kept: BoundedCache[Key, _Kept] = BoundedCache(_KEPT)
         self._asking: dict[Key, asyncio.Task[ProvenAccount | RefusedToken]] = {}
         self._unheard = False
 
@@ -155,10 +155,7 @@ class Tokens:
         expires = parsed.claims.get("exp")
         # A token without an end has none that could be kept to.
         kept = _Kept(outcome, self._clock(), float(expires) if moment(expires) else float("-inf"))
-        self._kept[key] = kept
-        self._kept.move_to_end(key)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put(key, kept)
         return self._unexpired(kept)
 
     def _in_outage(self, key: Key) -> ProvenAccount | RefusedToken:

@@ -4,11 +4,11 @@ Holds: every check is made on every token that is not remembered; a remembered o
 its end and when the issuer's keys change; clocks are given no leeway to accept by, only one to deny by.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity import jwks
 from bailiwick_webhook.identity.compact import CompactToken
@@ -67,7 +67,7 @@ class Verifier:
         self._rules = rules
         self._clock = clock
         self._now = now
-        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._kept: BoundedCache[bytes, _Kept] = BoundedCache(_KEPT)
 
     async def verify(self, parsed: CompactToken) -> VerifiedClaims | RefusedToken | None:
         """Verify a token; None where no keys of the issuer are known at the moment."""
@@ -96,10 +96,7 @@ class Verifier:
         if claims.get("iss") != published.issuer or not self._in_time(claims):
             return RefusedToken(Reason.IDENTITY_INVALID)
         verified = VerifiedClaims(claims, float(claims["exp"]))
-        self._kept[parsed.digest] = _Kept(verified, published, self._clock())
-        self._kept.move_to_end(parsed.digest)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put(parsed.digest, _Kept(verified, published, self._clock()))
         return verified
 
     def _in_time(self, claims: Mapping[str, Any]) -> bool:

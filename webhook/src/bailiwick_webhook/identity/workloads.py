@@ -6,12 +6,12 @@ digest; anything less is None, which a rule that asks for one takes as unknown. 
 
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import structlog
 
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
@@ -46,7 +46,7 @@ class Workloads:
     def __init__(self, cluster: ApiClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._kept: OrderedDict[PodRef, tuple[float, PodWorkload | None]] = OrderedDict()
+        self._kept: BoundedCache[PodRef, tuple[float, PodWorkload | None]] = BoundedCache(_KEPT)
 
     async def of(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""
@@ -66,10 +66,7 @@ class Workloads:
         if not answer.ok:
             _log.info("pod of a caller not found", namespace=ref.namespace, pod=ref.name, status=answer.status)
         found = workload_of(answer.body, ref) if answer.ok else None
-        self._kept[ref] = (asked, found)
-        self._kept.move_to_end(ref)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put(ref, (asked, found))
         return found
 
 

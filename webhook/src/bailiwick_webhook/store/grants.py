@@ -4,7 +4,6 @@ Holds: what is found here is only ever a candidate; a grant that cannot be read 
 never asked for: parsed they would take ten times the room. What was asked for lately stays parsed.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +14,7 @@ import orjson
 
 from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of
 from bailiwick_engine.approval.grants import Grant, GrantKey, parse
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import Call, Party
 from bailiwick_webhook.store.listwatch import Key
 
@@ -89,7 +89,7 @@ class Grants:
 
     def __init__(self) -> None:
         self._kept = _Kept()
-        self._parsed: OrderedDict[Key, tuple[_Text, Grant | None]] = OrderedDict()
+        self._parsed: BoundedCache[Key, tuple[_Text, Grant | None]] = BoundedCache(_PARSED)
 
     def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
         """Return the grants of this endpoint and subject, in no promised order. Read only when they are looked at.
@@ -152,12 +152,10 @@ class Grants:
             return None
         known = self._parsed.get(key)
         if known is not None and (known[0] is text or known[0] == text):
-            self._parsed.move_to_end(key)
+            self._parsed.touch(key)
             return known[1]
         grant = parse(orjson.loads(text.text))
-        self._parsed[key] = (text, grant)
-        if len(self._parsed) > _PARSED:
-            self._parsed.popitem(last=False)
+        self._parsed.put(key, (text, grant))
         return grant
 
 

@@ -10,10 +10,10 @@ used up is answered all the same, on a connection that counts with the others'.
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_webhook.http.shares.bounds import Parts
 from bailiwick_webhook.http.shares.eviction import EvictionQueue
 from bailiwick_webhook.http.shares.quota import Quota
@@ -64,7 +64,7 @@ class ConnectionTable:
         self._queue: EvictionQueue[TableEntry] = EvictionQueue()
         # Of addresses from which an enforcer was proven lately: it has to say first who it is on each new connection.
         self._known_queue: EvictionQueue[TableEntry] = EvictionQueue()
-        self._known: OrderedDict[str, float] = OrderedDict()
+        self._known: BoundedCache[str, float] = BoundedCache(_MOST_KNOWN)
 
     def knows(self, address: str) -> bool:
         """Tell whether an enforcer was proven from this address lately."""
@@ -167,10 +167,7 @@ class ConnectionTable:
             entry.queue = None
 
     def _remember(self, address: str) -> None:
-        self._known[address] = self._clock()
-        self._known.move_to_end(address)
-        while len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
+        self._known.put(address, self._clock())
 
     def _count(self, who: CallerClass, change: int) -> None:
         self._counts.connections[self._port, who] += change
