@@ -6,7 +6,7 @@ Holds: two calls have the same digest exactly if subject, action, resource and b
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import rfc8785
@@ -95,13 +95,8 @@ def bound_properties(properties: Json) -> Json:
     return {name: value for name, value in properties.items() if name != "act"}
 
 
-def binding_hash(bound: Mapping[str, Any]) -> str:
-    """Return ARAP's spelling of the digest: unpadded base64url of the same SHA-256."""
-    return base64.urlsafe_b64encode(hashlib.sha256(canonical(dict(bound))).digest()).rstrip(b"=").decode()
-
-
 def hash_of(spelled: str) -> str:
-    """Return ARAP's spelling of a digest that `sha256` spelled."""
+    """Return ARAP's `binding_hash` of a digest that `sha256` spelled: unpadded base64url of the same SHA-256."""
     return base64.urlsafe_b64encode(bytes.fromhex(spelled.removeprefix("sha256:"))).rstrip(b"=").decode()
 
 

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from bailiwick_engine.approval.binding import (
     NotCanonicalError,
-    binding_hash,
     binding_object,
     bound_context,
     canonical,
     digest,
+    hash_of,
     sha256,
 )
 from bailiwick_engine.call import Action, Call, Party, Resource
@@ -46,7 +46,7 @@ class TestTheKnownAnswer:
     EXPECTED: Final = "yNM9XG-K4Bg6xk5KzQd4GU0mYM6gMuDm5AWz0q1YeeM"
 
     def test_is_the_hash_of_type_and_id_name_and_an_empty_context(self) -> None:
-        assert binding_hash(binding_object(ALICE, INVOKE, TOOL, {})) == self.EXPECTED
+        assert hash_of(sha256(binding_object(ALICE, INVOKE, TOOL, {}))) == self.EXPECTED
 
     def test_is_that_of_the_call(self) -> None:
         call = replace(
@@ -57,6 +57,7 @@ class TestTheKnownAnswer:
         )
         as_hex = sha256(binding_object(ALICE, INVOKE, TOOL, {}))
         assert of(call) == as_hex
+        assert hash_of(of(call)) == self.EXPECTED
         assert as_hex == "sha256:c8d33d5c6f8ae0183ac64e4acd0778194d2660cea032e0e6e405b3d2ad5879e3"
 
     def test_is_that_of_a_call_with_properties_too(self) -> None:
@@ -87,7 +88,7 @@ class TestTheKnownAnswer:
         ],
     )
     def test_is_nobody_elses(self, other: dict[str, Any]) -> None:
-        assert binding_hash(other) != self.EXPECTED
+        assert hash_of(sha256(other)) != self.EXPECTED
 
 
 class TestAnActor:
