@@ -19,6 +19,7 @@ from bailiwick_engine.cel.closures import DeferredError, FailedError
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs, inputs
+from bailiwick_engine.truth import UNKNOWN
 from unit.engine.cases import CALL, NOW
 
 NAMES: Final = ("a", "b", "c", "size", "n n", "é")
@@ -286,4 +287,4 @@ def test_a_condition_with_variables_holds_by_closures_as_by_the_library() -> Non
 
     compare()
     assert counts["with variables"] > 0.5 * counts["conditions"] > 0, counts
-    assert min(counts["True"], counts["False"], counts["unknown"]) > 0.02 * counts["conditions"], counts
+    assert min(counts["True"], counts["False"], counts[str(UNKNOWN)]) > 0.02 * counts["conditions"], counts

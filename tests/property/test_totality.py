@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.call import Action, Call, Party, Resource
-from bailiwick_engine.cel.conditions import UNKNOWN, Scope
+from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import inputs
 from bailiwick_engine.compile.policies import compile_object, parse_spec
@@ -17,6 +17,7 @@ from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.truth import UNKNOWN
 from property.strategies import EXPRESSIONS
 from support.objects import Object, changed, gated_rule, rule, settings
 from unit.engine.cases import CALL, NOW, approved, carrier, governed, read, stored, verdict_of

@@ -197,7 +197,7 @@ def _changed(change: RequiredChange) -> Iterator[str]:
 def _clause(clause: Clause) -> str:
     name = f" {visible(clause.name)}" if clause.name else ""
     wanted = ", ".join(visible(" ".join(one.split())) for one in clause.wanted)
-    held = "is not known" if clause.held is None else "does not hold"
+    held = "does not hold" if clause.held is False else "is not known"
     said = f" ({visible(clause.message)})" if clause.message else ""
     return f"{clause.kind.value}{name} {held}" + (f"; wanted: {wanted}" if wanted else "") + said
 

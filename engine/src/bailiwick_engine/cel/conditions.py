@@ -7,7 +7,7 @@ anybody's advantage.
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from bailiwick_api.endpointpolicy import Variable
@@ -19,10 +19,7 @@ from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.cel.tree import Node, tree
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
-
-UNKNOWN: Final = "unknown"
-TOO_COSTLY: Final = "too costly"
-Outcome = Literal[True, False, "unknown", "too costly"]
+from bailiwick_engine.truth import TOO_COSTLY, UNKNOWN, Truth
 
 # A party as a whole, or any member of it but those that are always known.
 _CLAIMS = re.compile(r"\b(?:subject|actor)\b(?!\s*\.\s*\??\s*(?:id|type|properties)\b)")
@@ -131,7 +128,7 @@ class Scope:
 
     def evaluate(
         self, expression: Expression, inputs: Inputs, cost: Cost | None = None, *, light: bool = False
-    ) -> Outcome:
+    ) -> Truth:
         """Return what a condition says of these inputs. `cost` and `light` are the condition's own, if they are known.
 
         One that is `light` is not counted for inputs that are small.

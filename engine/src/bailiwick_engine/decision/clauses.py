@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 from bailiwick_engine import keys
 from bailiwick_engine.call import Call, Party, Resource
-from bailiwick_engine.cel.conditions import TOO_COSTLY, UNKNOWN
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledCondition, CompiledResource, CompiledRule, Effect
+from bailiwick_engine.truth import Truth
 
 _SHOWN: Final = 8
 
@@ -34,13 +34,13 @@ class ClauseKind(StrEnum):
 
 
 class Clause(NamedTuple):
-    """`held` None: unknown. `met`: it stands in the way of nothing, as the rule's effect takes what is unknown.
+    """`met`: it stands in the way of nothing, as the rule's effect takes what is unknown.
 
     `name` is the property's or the condition's. `wanted` is what the policy says, at most the first few names of it.
     """
 
     kind: ClauseKind
-    held: bool | None
+    held: Truth
     met: bool
     wanted: tuple[str, ...]
     name: str | None = None
@@ -88,8 +88,7 @@ def place(
 def conditions(conditions: Iterable[CompiledCondition], values: Inputs, *, certain: bool) -> Iterator[Clause]:
     """Yield the clause of each condition. `certain`: what is unknown is not met, as for an Allow."""
     for condition in conditions:
-        outcome = condition.outcome(values)
-        held = None if outcome in {UNKNOWN, TOO_COSTLY} else outcome is True
+        held = condition.outcome(values)
         yield _clause(
             ClauseKind.CONDITION, held, (condition.expression.text,), condition.name, condition.message, certain=certain
         )
@@ -121,7 +120,7 @@ def _resource(entry: CompiledResource, resource: Resource, *, certain: bool) -> 
 
 def _clause(
     kind: ClauseKind,
-    held: bool | None,  # noqa: FBT001 - three-valued, and what a clause is about
+    held: Truth,
     wanted: tuple[str, ...],
     name: str | None = None,
     message: str | None = None,

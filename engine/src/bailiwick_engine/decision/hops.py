@@ -18,6 +18,7 @@ from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.policy.model import CompiledCondition, CompiledDelegation, CompiledRule, CompiledSettings, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.truth import Truth
 
 _UNCOUNTED: Final = 16
 """So many conditions that take some microseconds each need not be counted."""
@@ -106,7 +107,7 @@ def _hop(
     return Hop(party, found, must_allow, view.actor, refused, values)
 
 
-def _values(rules: Sequence[tuple[CompiledRule, bool | None]], call: Call, view: _View) -> Inputs | None:
+def _values(rules: Sequence[tuple[CompiledRule, Truth]], call: Call, view: _View) -> Inputs | None:
     """Return what the conditions of these rules see; None where there are none.
 
     Most rules have no condition, and gathering what conditions see takes longer than all else about them.

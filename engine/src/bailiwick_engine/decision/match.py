@@ -9,11 +9,11 @@ from typing import Final
 import msgspec
 
 from bailiwick_engine.call import Call, Party
-from bailiwick_engine.cel.conditions import TOO_COSTLY, UNKNOWN
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.truth import TOO_COSTLY, UNKNOWN, Truth
 
 
 class Standing(Enum):
@@ -39,13 +39,13 @@ _ALLOW, _DENY = Effect.ALLOW, Effect.DENY
 _APPLIES, _SILENT, _DENIES = Standing.APPLIES, Standing.SILENT, Standing.DENIES
 
 
-def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tuple[CompiledRule, bool | None]]:
+def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tuple[CompiledRule, Truth]]:
     """Return the rules that may speak of this party, action and resource, in no promised order.
 
-    With each whether it names the party: None where that hangs on a workload that is not known or not approved. Ask
+    With each whether it names the party: UNKNOWN where that hangs on a workload that is not known or not approved. Ask
     `RuleIndex.too_much` first.
     """
-    found: list[tuple[CompiledRule, bool | None]] = []
+    found: list[tuple[CompiledRule, Truth]] = []
     for rule in endpoint.index.speaking_of(party.keys, call.action.name):
         if not rule.covers(call.resource):
             continue
@@ -55,7 +55,7 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tup
             found.append((rule, named))
         elif rule.effect is _ALLOW:
             # Only to tell what was missing: a rule for another workload allows nothing.
-            found.append((rule, None))
+            found.append((rule, UNKNOWN))
     return found
 
 
@@ -65,15 +65,15 @@ def standing(
     inputs: Inputs | None,
     now: float,
     *,
-    named: bool | None = True,
+    named: Truth = True,
 ) -> Finding:
     """Return how a candidate stands: the table of DESIGN "A decision" 5, one row per effect.
 
-    `named` None: the workload is not known, so that a Deny speaks of it, a gate stays shut and an Allow is silent.
+    `named` UNKNOWN: the workload is not known, so that a Deny speaks of it, a gate stays shut and an Allow is silent.
     `inputs` may be None for a rule without conditions.
     """
     effect = rule.effect
-    if named is None and effect is _ALLOW:
+    if named is not True and effect is _ALLOW:
         return Finding(rule, _SILENT, Reason.WORKLOAD_UNAPPROVED)
     held, message = _conditions(rule, inputs) if rule.conditions else _HELD
     if held is False:
@@ -86,12 +86,12 @@ def standing(
     if effect is _DENY:
         return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
     # A gate for an approved workload is no way through for one that is not known, with an approval or without.
-    off = Reason.WORKLOAD_UNAPPROVED if named is None else _off(rule, call, now)
+    off = Reason.WORKLOAD_UNAPPROVED if named is not True else _off(rule, call, now)
     # A condition that cannot be evaluated leaves the gate standing.
     return Finding(rule, _DENIES, off) if off else Finding(rule, _APPLIES)
 
 
-_Held = tuple[bool | str, str | None]
+_Held = tuple[Truth, str | None]
 _HELD: Final[_Held] = (True, None)
 
 
@@ -107,8 +107,8 @@ def _conditions(rule: CompiledRule, inputs: Inputs | None) -> _Held:
     return held
 
 
-def _undecided(held: bool | str) -> Reason:  # noqa: FBT001 - a condition's outcome
-    return Reason.TOO_COSTLY if held == TOO_COSTLY else Reason.CONDITION_ERROR
+def _undecided(held: Truth) -> Reason:
+    return Reason.TOO_COSTLY if held is TOO_COSTLY else Reason.CONDITION_ERROR
 
 
 def _off(rule: CompiledRule, call: Call, now: float) -> Reason | None:

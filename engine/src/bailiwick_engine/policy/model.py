@@ -9,13 +9,14 @@ from enum import StrEnum
 
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Party, PodWorkload, Resource
-from bailiwick_engine.cel.conditions import Outcome, Scope
+from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import Cost
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.truth import UNKNOWN, Truth, any_of
 
 
 class Effect(StrEnum):
@@ -58,14 +59,14 @@ class CompiledResource:
             return False
         for name in self.properties:
             held = self.property_held(name, resource)
-            if held is False or (held is None and not absent_matches):
+            if held is False or (held is not True and not absent_matches):
                 return False
         return True
 
-    def property_held(self, name: str, resource: Resource) -> bool | None:
-        """Tell whether the resource has a property as this entry asks; None where it is unknown."""
+    def property_held(self, name: str, resource: Resource) -> Truth:
+        """Tell whether the resource has a property as this entry asks."""
         value = (resource.properties or {}).get(name)
-        return value in self.properties[name] if isinstance(value, str) else None
+        return value in self.properties[name] if isinstance(value, str) else UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ class WorkloadRequirement:
     images: frozenset[str] | None
     labels: tuple[tuple[str, str], ...]
 
-    def meets(self, workload: PodWorkload | None) -> bool | None:
-        """Tell whether this workload will do; None where it is not known."""
+    def meets(self, workload: PodWorkload | None) -> Truth:
+        """Tell whether this workload will do. `workload` None: it is not known."""
         if workload is None:
-            return None
+            return UNKNOWN
         if self.images is not None and not (workload.images and workload.images <= self.images):
             return False
         return all(workload.labels.get(name) == value for name, value in self.labels)
@@ -101,7 +102,7 @@ class CompiledCondition:
     light: bool
     reads: frozenset[Path]
 
-    def outcome(self, inputs: Inputs) -> Outcome:
+    def outcome(self, inputs: Inputs) -> Truth:
         """Return what it says of these inputs."""
         return self.scope.evaluate(self.expression, inputs, self.cost, light=self.light)
 
@@ -131,20 +132,21 @@ class CompiledRule:
     sensitive: frozenset[str] = frozenset()
     light: bool = True
 
-    def names(self, party: Party) -> bool | None:
-        """Tell whether the rule speaks of this party; None where that hangs on a workload that is not known.
+    def names(self, party: Party) -> Truth:
+        """Tell whether the rule speaks of this party; UNKNOWN where that hangs on a workload that is not known.
 
         A key without an entry in `workloads` is named from anywhere.
         """
         named = party.keys & self.subjects
         if not named or not self.workloads:
             return bool(named)
-        answers = [
-            requirement.meets(party.workload) if requirement else True
-            for key in named
-            for requirement in self.workloads.get(key) or (None,)
-        ]
-        return True if True in answers else None if None in answers else False
+        return any_of(
+            [
+                requirement.meets(party.workload) if requirement else True
+                for key in named
+                for requirement in self.workloads.get(key) or (None,)
+            ]
+        )
 
     def covers(self, resource: Resource) -> bool:
         """Tell whether one of the rule's resources covers this one."""

@@ -10,16 +10,17 @@ from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Party, Resource
-from bailiwick_engine.cel.conditions import UNKNOWN, Outcome, Scope
+from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression, matches_whole
 from bailiwick_engine.cel.inputs import inputs
 from bailiwick_engine.problem import Problem
+from bailiwick_engine.truth import UNKNOWN, Truth
 from unit.engine.cases import CALL, NOW, with_context
 
 SUBJECT: Final = Party("serviceAccount", "a", "uid", {"team": "x"}, {"level": 3})
 
 
-def evaluated(text: str, context: Any = None, **variables: str) -> Outcome:  # noqa: ANN401 - any JSON
+def evaluated(text: str, context: Any = None, **variables: str) -> Truth:  # noqa: ANN401 - any JSON
     scope = Scope([Variable(name=name, expression=expression) for name, expression in variables.items()])
     assert scope.problems == ()
     expression = scope.condition(text, "here")
@@ -94,7 +95,7 @@ class TestACondition:
             ("[1, 2].all(x, x / 0 == 1)", UNKNOWN),
         ],
     )
-    def test_is_true_or_false_or_unknown(self, text: str, *, expected: Outcome) -> None:
+    def test_is_true_or_false_or_unknown(self, text: str, *, expected: Truth) -> None:
         assert evaluated(text, {"s": "a", "yes": True}) == expected
 
     @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ class TestAVariable:
             ("variables.uses || variables.good", True),
         ],
     )
-    def test_that_fails_is_an_error_where_it_is_used(self, condition: str, *, expected: Outcome) -> None:
+    def test_that_fails_is_an_error_where_it_is_used(self, condition: str, *, expected: Truth) -> None:
         bad = "context.nothing == 1"
         assert evaluated(condition, bad=bad, uses="variables.bad", good="true") == expected
 

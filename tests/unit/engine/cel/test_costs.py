@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bailiwick_api.endpointpolicy import Variable
 from bailiwick_engine.call import Party
-from bailiwick_engine.cel.conditions import TOO_COSTLY, UNKNOWN, Outcome, Scope
+from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import LIMIT, REFERENCE
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs, inputs
@@ -19,6 +19,7 @@ from bailiwick_engine.compile.acceptance import NotAcceptedReason, PolicyContext
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.decision.verdict import Outcome as Decided
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.truth import TOO_COSTLY, UNKNOWN, Truth
 from support.objects import Object, gated_rule, rule
 from unit.engine.cases import CALL, NOW, carrier, compilation, governed, snapshot, stored, verdict_of, with_context
 
@@ -155,7 +156,7 @@ class TestWhatPeopleWrite:
         assert problems(text) == []
 
 
-def outcome(text: str, values: Inputs, **variables: str) -> Outcome:
+def outcome(text: str, values: Inputs, **variables: str) -> Truth:
     scope = Scope([Variable(name=name, expression=expression) for name, expression in variables.items()])
     expression = scope.condition(text, "here")
     assert isinstance(expression, Expression), expression

@@ -11,6 +11,7 @@ from bailiwick_engine.decision.explain import NEAR, Explanation, explain
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.truth import UNKNOWN, Truth
 from support.objects import AGENT, Object, gated_rule, rule, settings
 from unit.engine.cases import AROUND, CALL, NOW, at, carrier, governed, snapshot, stored, with_context
 
@@ -27,7 +28,7 @@ def export(name: str = "a", **fields: Any) -> Object:  # noqa: ANN401 - of a rul
     return rule(name, **{"actions": ["customers.export"], **fields})
 
 
-def lacks(found: Explanation) -> list[tuple[str, str, bool | None]]:
+def lacks(found: Explanation) -> list[tuple[str, str, Truth]]:
     """Return rule, clause and whether it held, of everything that the nearest miss lacks."""
     return [
         (change.rule.name if change.rule else "ceiling", str(clause.kind), clause.held)
@@ -36,13 +37,13 @@ def lacks(found: Explanation) -> list[tuple[str, str, bool | None]]:
     ]
 
 
-CLAUSES: Final[dict[str, tuple[Object, list[tuple[str, str, bool | None]]]]] = {
+CLAUSES: Final[dict[str, tuple[Object, list[tuple[str, str, Truth]]]]] = {
     "action": (export(actions=["customers.list"]), [("a", "action", False)]),
     "resource type": (export(resources=[{"type": "order", "ids": ["*"]}]), [("a", "resource.type", False)]),
     "resource id": (export(resources=[{"type": "customer", "ids": ["7"]}]), [("a", "resource.id", False)]),
     "property absent": (
         export(resources=[{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}]),
-        [("a", "resource.properties", None)],
+        [("a", "resource.properties", UNKNOWN)],
     ),
     "nearest of two resources": (
         export(resources=[{"type": "order", "ids": ["7"]}, {"type": "customer", "ids": ["7"]}]),
@@ -58,7 +59,7 @@ CLAUSES: Final[dict[str, tuple[Object, list[tuple[str, str, bool | None]]]]] = {
                 {"name": "e", "expression": "context.nothing == 1"},
             ]
         ),
-        [("a", "condition", False), ("a", "condition", None)],
+        [("a", "condition", False), ("a", "condition", UNKNOWN)],
     ),
 }
 
@@ -76,8 +77,8 @@ class TestTheNearestMiss:
     def test_lacks_an_unsuspended_policy(self) -> None:
         assert lacks(explained(governed(export(), suspend=True))) == [("a", "suspension", False)]
 
-    @pytest.mark.parametrize(("images", "held"), [(None, None), ({"sha256:" + "b" * 64}, False)])
-    def test_lacks_the_workload(self, images: set[str] | None, held: bool | None) -> None:
+    @pytest.mark.parametrize(("images", "held"), [(None, UNKNOWN), ({"sha256:" + "b" * 64}, False)])
+    def test_lacks_the_workload(self, images: set[str] | None, held: Truth) -> None:
         agent = {"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}
         on = governed(export(), subjects=[{**agent, "workload": {"imageDigests": [IMAGE]}}])
         workload = PodWorkload(frozenset(images)) if images else None

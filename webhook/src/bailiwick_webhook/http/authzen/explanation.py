@@ -9,10 +9,11 @@ from bailiwick_engine.decision.clauses import Clause
 from bailiwick_engine.decision.explain import Explanation, RequiredChange, WeighedRule
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.truth import TOO_COSTLY, UNKNOWN
 from bailiwick_webhook.pipeline.pdp import Decision
 
 _STANDING = {Standing.APPLIES: "applies", Standing.SILENT: "silent", Standing.DENIES: "shut"}
-_HELD = {True: "true", False: "false", None: "unknown"}
+_HELD = {True: "true", False: "false", UNKNOWN: "unknown", TOO_COSTLY: "unknown"}
 
 
 def described(decision: Decision) -> dict[str, Any]:
