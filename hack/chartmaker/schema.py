@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from bailiwick_webhook.identity.issuers import IssuerConfig
+from bailiwick_api.issuers import IssuerConfig
 from chartmaker.values import Value
 
 Schema = dict[str, Any]

@@ -12,12 +12,12 @@ from typing import Final
 
 import structlog
 
+from bailiwick_api.issuers import mapped
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_operator.grants.backlog import PendingGrants
 from bailiwick_operator.grants.controller import GrantController
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.issuers import mapped
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.events import Events

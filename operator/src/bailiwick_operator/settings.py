@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
+from bailiwick_api import issuers
 from bailiwick_api.accounts import Installation
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
-from bailiwick_operator import issuers
+from bailiwick_engine.compile import schemaerrors
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import KeyRotation
 from bailiwick_operator.reconcile.retention import MOST_DAYS, RetentionPeriods
@@ -90,8 +91,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     if wrong := _wrong(options):
         parser.error(wrong)
     try:
-        named = issuers.load(options.issuers) if options.issuers else None
-    except issuers.IssuersFileError as error:
+        configured = issuers.load(options.issuers, schemaerrors.problems) if options.issuers else None
+    except issuers.IssuersError as error:
         parser.error(f"--issuers: {error}")
     lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
     prefixes = options.human_username_prefix or options.environment_prefixes
@@ -118,7 +119,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         health_port=options.health_port,
         log_level=options.log_level,
         keeping=RetentionPeriods(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
-        issuers=named,
+        issuers=None if configured is None else issuers.namings(configured),
         tls_mode=cast("TlsMode", options.tls_mode),
         certificates=Terms(
             _serving_names(options) | frozenset(options.serving_name or options.environment_names),

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from bailiwick_api.access import AccessError, access
+from bailiwick_api.issuers import mapped, namings
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook.admission.bench import PolicyExaminer, command
 from bailiwick_webhook.approvals.consumer import Consumer
@@ -24,7 +25,6 @@ from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity import issuers
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.permits import Permits
@@ -125,7 +125,7 @@ async def _run(given: WebhookSettings) -> None:
             # First: once we are ready, the API server may ask.
             bench = PolicyExaminer(command(given.budget))
             stack.push_async_callback(bench.close)
-            validate = ValidateHandler(bench, store, issuers.mapped(given.issuers), pdp.counts).__call__
+            validate = ValidateHandler(bench, store, mapped(namings(given.issuers)), pdp.counts).__call__
             asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds)
             admission = await listen(asked, port=given.admission_port)
             stack.push_async_callback(admission.stop)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from bailiwick_api.endpointpolicy import EndpointPolicy
+from bailiwick_api.issuers import IssuersError, load
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.compile import manifests, schemaerrors
 from bailiwick_engine.compile.acceptance import PolicyContext, judge, refusal
@@ -15,7 +16,6 @@ from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.steps import whole
 from bailiwick_operator.reconcile.approvalgrant import UnreadableGrantError, reconcile as reconcile_grant
 from bailiwick_webhook.admission.review import PolicyFinding, examine
-from bailiwick_webhook.identity.issuers import IssuersError, load
 from support.admission.reviews import sent
 from support.full_objects import full_policy
 from support.objects import changed, grant
@@ -192,7 +192,7 @@ def test_the_file_of_issuers_tells_it(tmp_path: Path) -> None:
     file = tmp_path / "issuers.yaml"
     file.write_text("issuers: [{name: corp, issuer: 'https://corp.example', algorthms: [RS256]}]")
     with pytest.raises(IssuersError) as raised:
-        load(file)
+        load(file, schemaerrors.problems)
     assert str(raised.value).endswith("issuers[0].algorthms: there is no such field; did you mean algorithms?")
 
 

@@ -8,8 +8,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from bailiwick_api.issuers import IssuerConfig, IssuersError, load
+from bailiwick_engine.compile import schemaerrors
 from bailiwick_webhook.identity.compact import parse
-from bailiwick_webhook.identity.issuers import IssuerConfig, Issuers, IssuersError, load
+from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.people import MAX_GROUPS
 from bailiwick_webhook.identity.verifier import VerifiedClaims
 from issuer.serving import DISCOVERY, KEYS, Server, serving
@@ -50,7 +52,7 @@ def _file(folder: Path, *listed: object) -> Path:
 )
 def test_a_file_that_cannot_be_meant_is_refused_with_the_place(tmp_path: Path, listed: list[Any], said: str) -> None:
     with pytest.raises(IssuersError, match=said):
-        load(_file(tmp_path, *listed))
+        load(_file(tmp_path, *listed), schemaerrors.problems)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "issuers: x", "a: [", "\0"])
@@ -58,16 +60,18 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "issuers.yaml"
     path.write_text(text)
     with pytest.raises(IssuersError):
-        load(path)
+        load(path, schemaerrors.problems)
 
 
 def test_the_example_is_a_good_one() -> None:
-    (corp,) = load(Path(__file__).parents[4] / "examples" / "support" / "issuers.yaml")
+    (corp,) = load(Path(__file__).parents[4] / "examples" / "support" / "issuers.yaml", schemaerrors.problems)
     assert (corp.name, corp.claims.kubernetes_username) == ("corp", "oidc:{sub}")
 
 
 def test_paths_count_from_the_files_folder(tmp_path: Path) -> None:
-    (config,) = load(_file(tmp_path, {**CORP, "jwksFile": "keys.json", "caFile": "/elsewhere/ca.crt"}))
+    (config,) = load(
+        _file(tmp_path, {**CORP, "jwksFile": "keys.json", "caFile": "/elsewhere/ca.crt"}), schemaerrors.problems
+    )
     assert (config.jwks_file, config.ca_file) == (tmp_path / "keys.json", Path("/elsewhere/ca.crt"))
 
 

@@ -14,10 +14,11 @@ from typing import Any, Final, cast
 
 from joserfc.jwk import ECKey, RSAKey
 
+from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.call import Party, ServiceAccount, UnprovenParty
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnavailableError
-from bailiwick_webhook.identity.issuers import IssuerConfig, Issuers
+from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import RULES, ProvenAccount, Tokens, publisher

@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from bailiwick_api.issuers import problem_of_url
 from bailiwick_webhook.identity.keyset import KeysUnavailableError
 
 MAX_BYTES: Final = 256 * 1024
@@ -49,20 +50,6 @@ async def fetch_json(url: str, *, ca_file: Path | None, private: bool) -> Any:  
             return orjson.loads(raw)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise KeysUnavailableError(f"{url}: {error!r}") from error
-
-
-def problem_of_url(url: str) -> str | None:
-    """Return what speaks against a URL; None where nothing does."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        return str(error)
-    if parts.scheme != "https" or not parts.hostname:
-        return "must be an absolute https URL"
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        return "must hold neither user, password nor fragment"
-    return None
 
 
 class _PublicOnly(AbstractResolver):

@@ -15,7 +15,6 @@ from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.keyset import IssuerKeys, KeySet
 
 KEPT_SECONDS: Final = 60.0
-MAX_LEEWAY: Final = 30.0
 _KEPT: Final = 10_000
 # In seconds. An integer of JSON may be larger than any float, and such a float than any time.
 _FAR: Final = 2**53

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bailiwick_api import issuers
 from bailiwick_api.accounts import Installation
+from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.budget.ledger import Budget
+from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.identity import issuers
-from bailiwick_webhook.identity.issuers import IssuerConfig
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback
 from bailiwick_webhook.process.worker import WorkerSlot, cores
@@ -105,7 +106,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
     if urlsplit(external).scheme not in {"http", "https"} or not urlsplit(external).netloc:
         parser.error(f"--external-url must be an absolute http(s) URL, not {external!r}")
     try:
-        configured = issuers.load(options.issuers) if options.issuers else ()
+        configured = issuers.load(options.issuers, schemaerrors.problems) if options.issuers else ()
     except issuers.IssuersError as error:
         parser.error(f"--issuers: {error}")
     _check_cluster_issuer(parser, options, configured)
