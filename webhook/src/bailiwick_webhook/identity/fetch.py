@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,7 +23,6 @@ from bailiwick_webhook.identity.keyset import KeysUnavailableError
 
 MAX_BYTES: Final = 256 * 1024
 SECONDS: Final = 5.0
-_OK: Final = 200
 
 
 async def fetch_json(url: str, *, ca_file: Path | None, private: bool) -> Any:  # noqa: ANN401 - any JSON value
@@ -40,7 +40,7 @@ async def fetch_json(url: str, *, ca_file: Path | None, private: bool) -> Any:  
             ) as session,
             session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as response,
         ):
-            if response.status != _OK:
+            if response.status != HTTPStatus.OK:
                 raise KeysUnavailableError(f"{url}: status {response.status}")
             raw = bytearray()
             async for chunk in response.content.iter_any():
