@@ -29,3 +29,12 @@ def test_an_event_is_written_once_in_a_while_and_each_by_itself() -> None:
     with structlog.testing.capture_logs() as written:
         log.warning("too many", sender="d")
     assert written == [{"event": "too many", "sender": "d", "log_level": "warning"}]
+
+
+def test_who_logs_learns_whether_the_line_was_written() -> None:
+    now = [100.0]
+    log = LogLimit(lambda: now[0])
+    with structlog.testing.capture_logs():
+        assert [log.error("full") for _ in range(3)] == [True, False, False]
+        now[0] += SECONDS
+        assert log.error("full")

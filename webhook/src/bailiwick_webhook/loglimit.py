@@ -1,4 +1,4 @@
-"""A limit of log lines, for whatever a caller can cause as often as it likes.
+"""A limit of log lines, for whatever a caller or a broken disk can cause as often as it likes.
 
 Standing: beside `logs`; whoever serves strangers logs by it. Holds: of one event a line is written at most once in
 `SECONDS`, and the next line says how many were left out, so that no flood of requests fills a disk.
@@ -14,7 +14,7 @@ SECONDS: Final = 10.0
 
 
 class LogLimit:
-    """Logs events. `clock` is monotonic, in seconds."""
+    """Logs events; each call returns whether its line was written. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -22,25 +22,26 @@ class LogLimit:
         self._written: dict[str, float] = {}
         self._left_out: dict[str, int] = {}
 
-    def debug(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - whatever a logger takes
+    def debug(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - whatever a logger takes
         """Log for whoever looks for it."""
-        self._log("debug", event, fields)
+        return self._log("debug", event, fields)
 
-    def warning(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - likewise
+    def warning(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
         """Log what somebody has to know."""
-        self._log("warning", event, fields)
+        return self._log("warning", event, fields)
 
-    def error(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - likewise
+    def error(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
         """Log what somebody has to mend."""
-        self._log("error", event, fields)
+        return self._log("error", event, fields)
 
-    def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+    def _log(self, level: str, event: str, fields: dict[str, Any]) -> bool:
         now = self._clock()
         if now - self._written.get(event, float("-inf")) < SECONDS:
             self._left_out[event] = self._left_out.get(event, 0) + 1
-            return
+            return False
         self._written[event] = now
         if left_out := self._left_out.pop(event, 0):
             fields["left_out"] = left_out
         # Asked for each time, since `logs` configures it after this module was imported.
         getattr(structlog.get_logger(), level)(event, **fields)
+        return True

@@ -13,10 +13,11 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import structlog
 
+from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.record.limits import QueueLimits
 from bailiwick_webhook.record.turn import WriteTurn
 
@@ -25,8 +26,8 @@ _RETRY: Final = 0.25
 # Lines for which a write does not wait for the moment to be over; and what one write takes along.
 _BATCH: Final = 1_000
 _MOST_BYTES: Final = 1 << 20
-_COMPLAIN: Final = 10.0
 _NEWLINE: Final = ord("\n")
+_FAILED: Final = "decision records cannot be written"
 
 _log = structlog.get_logger()
 
@@ -70,8 +71,9 @@ class RecordWriter:
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._failure: str | None = None
-        self._complained = float("-inf")
-        self._told = 0
+        # A full disk must not fill the log too.
+        self._limited = LogLimit()
+        self._logged = 0
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
         self._inbox: queue.SimpleQueue[list[_Line] | None] = queue.SimpleQueue()
@@ -101,8 +103,9 @@ class RecordWriter:
         stuck = bool(self._flying)
         if self.held:
             self._lose(self.held, self._failure or "stopped while a write had not returned")
-        if self.lost > self._told:
-            self._complain(now=True)
+        if self.lost > self._logged:
+            # The last line of all, so there is no later one that could say it.
+            _log.error(_FAILED, **self._facts())
         self._inbox.put(None)
         if not stuck:
             self._thread.join()
@@ -269,15 +272,13 @@ class RecordWriter:
         self.lost += count
         self._complain(why)
 
-    def _complain(self, why: str | None = None, *, now: bool = False) -> None:
-        """Log that records cannot be written, once in a while: a full disk must not fill the log too."""
-        moment = self._loop.time()
-        if not now and moment - self._complained < _COMPLAIN:
-            return
-        self._complained = moment
-        lost = self.lost - self._told
-        _log.error("decision records cannot be written", error=why or self._failure, lost=lost, waiting=self.held)
-        self._told = self.lost
+    def _complain(self, why: str | None = None) -> None:
+        if self._limited.error(_FAILED, **self._facts(why)):
+            self._logged = self.lost
+
+    def _facts(self, why: str | None = None) -> dict[str, Any]:
+        """Return what a line of the log says: why, how many lines were lost since the one before it, and what waits."""
+        return {"error": why or self._failure, "lost": self.lost - self._logged, "waiting": self.held}
 
     def _work(self) -> None:
         while (batch := self._inbox.get()) is not None:
