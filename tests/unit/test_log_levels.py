@@ -139,7 +139,7 @@ class TestACertificateThatSomebodyElseIssues:
     async def test_is_waited_for_and_missed_when_it_does_not_come(self, logs: Logs) -> None:
         now = [0.0]
         api = test_certificate_keeper.FakeApi()
-        keeping = ExternalCertificate(api, Installation(), interval=10, clock=lambda: now[0])
+        keeping = ExternalCertificate(api, Installation(), interval=10, now=lambda: NOW, clock=lambda: now[0])
         for _ in range(2):
             await keeping.round()
         assert [(entry["log_level"], entry["event"]) for entry in logs] == [
@@ -156,7 +156,7 @@ class TestACertificateThatSomebodyElseIssues:
             test_certificate_keeper.SERVING,
             {**api.stored[test_certificate_keeper.SERVING], "data": {"tls.crt": "eA=="}},
         )
-        await ExternalCertificate(api, Installation(), interval=10, clock=lambda: 0.0).round()
+        await ExternalCertificate(api, Installation(), interval=10, now=lambda: NOW, clock=lambda: 0.0).round()
         assert levels(logs) == ["error"]
 
 

@@ -8,7 +8,7 @@ counts is decided elsewhere: this only shows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 ENDED: Final = frozenset({"Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"})
@@ -169,11 +169,6 @@ class GrantView:
 def moment(time: str) -> float:
     """Read a time as Kubernetes writes it; seconds since the epoch."""
     return datetime.fromisoformat(time).timestamp()
-
-
-def stamp(seconds: float) -> str:
-    """Write a time as Kubernetes does."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float) -> str:

@@ -38,7 +38,8 @@ class ServerClock:
     """Both clocks. `wall` is ours, in seconds since the epoch; `monotonic` counts seconds from anywhere."""
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._wall = wall
+        self.wall: Final = wall
+        """Ours alone, which somebody may set."""
         self.monotonic: Final = monotonic
         """What `began` of `heard` is read from."""
         self._offset: _Offset | None = None
@@ -89,7 +90,7 @@ class ServerClock:
 
         Never before what the API server stamped until now, so nothing that is judged by it is judged too early.
         """
-        ours = self._wall()
+        ours = self.wall()
         if self._offset is None:
             return ours
         theirs = self.monotonic() + self._offset.high
@@ -99,5 +100,5 @@ class ServerClock:
         """Return between what and what our clock is ahead."""
         if self._offset is None:
             return None
-        ours = self._wall() - self.monotonic()
+        ours = self.wall() - self.monotonic()
         return ours - self._offset.high, ours - self._offset.low

@@ -4,11 +4,23 @@ Holds: what is no time, or one that UTC's calendar does not have, is None and ne
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def stamp(moment: datetime) -> str:
     """Write a moment, which knows its time zone."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch_stamp(seconds: float) -> str:
+    """Write a moment of which the seconds since the epoch are known."""
+    return _epoch_stamp(int(seconds))
+
+
+@lru_cache(64)
+def _epoch_stamp(seconds: int) -> str:
+    # Kept, since answers of one second write the same few moments.
+    return stamp(datetime.fromtimestamp(seconds, UTC))
 
 
 def read(text: object) -> datetime | None:

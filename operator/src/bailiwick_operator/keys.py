@@ -7,8 +7,9 @@ more, and that is said; no key is ever logged.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -45,10 +46,19 @@ class _Stored:
 
 
 class KeyKeeper:
-    """Looks at intervals, and when something is due. Lives in the main loop."""
+    """Looks at intervals, and when something is due, by `now`. Lives in the main loop."""
 
-    def __init__(self, kube: Kube, installation: Installation, rotation: KeyRotation, *, interval: float) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        installation: Installation,
+        rotation: KeyRotation,
+        *,
+        interval: float,
+        now: Callable[[], datetime],
+    ) -> None:
         self._kube = kube
+        self._now = now
         self._rotation = rotation
         self._interval = interval
         self._known = False
@@ -81,7 +91,7 @@ class KeyKeeper:
             for _ in range(_MAX_TRIES):
                 wake = await self._try()
                 if wake is not None:
-                    wait = max(_SHORTEST, min(self._interval, (wake - _now()).total_seconds()))
+                    wait = max(_SHORTEST, min(self._interval, (wake - self._now()).total_seconds()))
                     problem = None
                     break
         except (UnreachableError, RefusedError) as error:
@@ -93,7 +103,7 @@ class KeyKeeper:
     async def _try(self) -> datetime | None:
         """Read and write once. Returns when to look again; None where somebody else wrote in between."""
         stored = await self._read()
-        outcome = reconcile(stored.keys, _now(), self._rotation, make)
+        outcome = reconcile(stored.keys, self._now(), self._rotation, make)
         if outcome.keys == stored.keys:
             return outcome.wake
         if not await self._write(stored, outcome.keys):
@@ -188,7 +198,3 @@ def check(key: SigningKey) -> None:
 def _kid(key: ec.EllipticCurvePrivateKey) -> str:
     point = key.public_key().public_numbers()
     return thumbprint(point.x, point.y)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

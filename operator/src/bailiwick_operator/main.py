@@ -122,14 +122,15 @@ async def _lead(
         interval=settings.proof_interval,
         settle=settings.guard_settle,
         now=clock.now,
+        clock=clock.monotonic,
         proven=reconciler.granting.proven,
         fallen=reconciler.writer.fallen,
     )
     guard.tell = clock.tell = partial(reconciler.events.tell_of_guard, settings.installation.namespace)
     clock.agree_again = reconciler.granting.clocks_agree
     reconciler.granting.guard = guard
-    keys = KeyKeeper(kube, settings.installation, settings.key_rotation, interval=settings.key_interval)
-    certificates = _certificates(settings, kube)
+    keys = KeyKeeper(kube, settings.installation, settings.key_rotation, interval=settings.key_interval, now=clock.ours)
+    certificates = _certificates(settings, kube, clock)
     health.leading = True
     health.metrics.leader = Leader(guard, keys, reconciler, clock)
     health.problem = lambda: guard.problem
@@ -152,15 +153,18 @@ async def _lead(
         tasks.create_task(_watch(reconciler, watch))
 
 
-def _certificates(settings: OperatorSettings, kube: Kube) -> Keeper:
+def _certificates(settings: OperatorSettings, kube: Kube, clock: Clock) -> Keeper:
     if settings.tls_mode == "external":
-        return ExternalCertificate(kube, settings.installation, interval=settings.certificate_interval)
+        return ExternalCertificate(
+            kube, settings.installation, interval=settings.certificate_interval, now=clock.ours, clock=clock.monotonic
+        )
     return SelfManaged(
         kube,
         settings.installation,
         settings.webhook_service,
         settings.certificates,
         interval=settings.certificate_interval,
+        now=clock.ours,
     )
 
 

@@ -6,7 +6,6 @@ fails never holds up the others.
 
 import asyncio
 import random
-import time
 from datetime import datetime
 from typing import Final
 
@@ -57,10 +56,12 @@ class Reconciler:
         self._queue: WorkQueue[WorkItem] = WorkQueue(lambda work: work.namespace)
         self._expiries: Expiries[WorkItem] = Expiries(self._queue.add, clock.now)
         self._programming: ProgrammedPoller[WorkItem] = ProgrammedPoller(replicas, asker, self._queue.add)
-        self.events: Final = Events(kube, settings.identity, now=clock.now)
+        self.events: Final = Events(kube, settings.identity, now=clock.now, clock=clock.monotonic)
         self.writer: Final = Writer(kube, self.events)
         self.pending: Final = PendingGrants(clock.now)
-        self._judging: Final = PolicyCompiler(settings.budget, lambda: self.policies, self._policy_judged)
+        self._judging: Final = PolicyCompiler(
+            settings.budget, lambda: self.policies, self._policy_judged, clock.monotonic
+        )
         # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
         self._looked: dict[WorkItem, tuple[Key, datetime | None]] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
@@ -130,7 +131,7 @@ class Reconciler:
 
     def told(self) -> None:
         """Say that a watch told of an object."""
-        self.heard = time.monotonic()
+        self.heard = self._clock.monotonic()
 
     def listed_anew(self) -> None:
         """Say that the watch listed: what was deleted before that, it will never tell."""
@@ -213,7 +214,7 @@ class Reconciler:
                     return
                 principals |= one[0].people.principals
         last, wake = self._looked.pop(work, _FROM_THE_FIRST)
-        refused, until = [], time.monotonic() + _LOOK_SECONDS
+        refused, until = [], self._clock.monotonic() + _LOOK_SECONDS
         for seen, one in zip(policies, judged, strict=True):
             key = key_of(seen.body)
             if one is None or (last is not None and key <= last):
@@ -224,7 +225,7 @@ class Reconciler:
             if why is not None:
                 # One that is refused must not keep its siblings from being told.
                 refused.append(why)
-            if time.monotonic() >= until and not refused and seen is not policies[-1]:
+            if self._clock.monotonic() >= until and not refused and seen is not policies[-1]:
                 # Others wait; it goes on from here when it is this one's turn again.
                 self._looked[work] = (key, wake)
                 self._queue.add(work)

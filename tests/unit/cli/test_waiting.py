@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from bailiwick_api.times import epoch_stamp
 from bailiwick_cli.cluster import Event
 from bailiwick_cli.commands import wait as command
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.grantview import stamp
 from bailiwick_cli.options import WaitCondition
 from unit.cli.cases import stored
 
@@ -42,8 +42,8 @@ class Saying:
 
 def in_phase(phase: str | None, pending: float = 3600, **status: Any) -> Object:  # noqa: ANN401 - any field
     now = time.time()
-    fields = {"phase": phase, "notAfterTime": stamp(now + 600), **status} if phase else None
-    return stored(status=fields, pendingUntilTime=stamp(now + pending))
+    fields = {"phase": phase, "notAfterTime": epoch_stamp(now + 600), **status} if phase else None
+    return stored(status=fields, pendingUntilTime=epoch_stamp(now + pending))
 
 
 def wait(cluster: Saying, until: WaitCondition = WaitCondition.APPROVED, timeout: float = 5) -> int:

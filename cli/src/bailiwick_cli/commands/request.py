@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION
+from bailiwick_api.times import epoch_stamp
 from bailiwick_cli import arguments, output, policies
 from bailiwick_cli.cluster import connect, grants_path
 from bailiwick_cli.commands import wait
 from bailiwick_cli.commands.show import described
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags import RequestFlags
-from bailiwick_cli.grantview import GrantView, span, stamp
+from bailiwick_cli.grantview import GrantView, span
 from bailiwick_cli.options import Output, WaitCondition
 from bailiwick_cli.people import who_am_i
 from bailiwick_engine.approval.display import visible
@@ -154,7 +155,7 @@ def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: 
         "reason": options.reason,
         "steps": [step.model_dump(by_alias=True, exclude_none=True) for step in gate.steps],
         "origin": "PreApproved",
-        "pendingUntilTime": stamp(time.time() + pending),
+        "pendingUntilTime": epoch_stamp(time.time() + pending),
         "windowSeconds": window,
         "maxUses": uses,
     }

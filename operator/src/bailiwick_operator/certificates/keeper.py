@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -68,7 +68,7 @@ class _Done:
 
 
 class Keeper(ABC):
-    """Looks at intervals. Lives in the main loop."""
+    """Looks at intervals. Lives in the main loop. `now` is the time of day, `clock` is monotonic, in seconds."""
 
     def __init__(
         self,
@@ -76,8 +76,10 @@ class Keeper(ABC):
         installation: Installation,
         *,
         interval: float,
+        now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._now = now
         self._clock = clock
         self._patient_until = clock() + PATIENCE
         self._awaited = False
@@ -149,8 +151,17 @@ class Keeper(ABC):
 class SelfManaged(Keeper):
     """Issues the certificate by authorities of our own, and replaces both in time."""
 
-    def __init__(self, kube: Kube, installation: Installation, service: str, terms: Terms, *, interval: float) -> None:
-        super().__init__(kube, installation, interval=interval)
+    def __init__(
+        self,
+        kube: Kube,
+        installation: Installation,
+        service: str,
+        terms: Terms,
+        *,
+        interval: float,
+        now: Callable[[], datetime],
+    ) -> None:
+        super().__init__(kube, installation, interval=interval, now=now)
         self._terms = terms
         self._make = CertificateIssuer(service, terms)
         self._said: str | None = None
@@ -164,7 +175,7 @@ class SelfManaged(Keeper):
         except RefusedError as error:
             wrong.append(str(error))
         found = self._found(stored, serving, published)
-        outcome = reconcile(found, _now(), self._terms, self._make)
+        outcome = reconcile(found, self._now(), self._terms, self._make)
         wrote = False
         if outcome.authorities != found.authorities:
             if not await self._write(CA_SECRET, stored, authorities.written(outcome.authorities)):
@@ -257,7 +268,7 @@ class ExternalCertificate(Keeper):
         wrong: list[str] = []
         try:
             self.not_after = issuer.fitting(_text(serving, CERTIFICATE_ENTRY), _text(serving, CERTIFICATE_KEY_ENTRY))
-            if self.not_after <= _now():
+            if self.not_after <= self._now():
                 wrong.append(f"the certificate in Secret {SERVING_SECRET} ended at {_shown(self.not_after)}")
         except UnreadableError as error:
             self.not_after = None
@@ -300,7 +311,3 @@ def _asked(secret: Object) -> datetime | None:
 
 def _shown(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

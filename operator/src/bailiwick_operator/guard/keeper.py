@@ -25,6 +25,7 @@ The dry runs show that this replica has; `settle` is the time that the others ar
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,6 +80,7 @@ class GuardKeeper:
         now: Callable[[], datetime],
         proven: Callable[[], None],
         fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
         self._prover = Prover(kube, installation, now)
@@ -88,7 +90,7 @@ class GuardKeeper:
         self._interval = interval
         self._settle = settle
         self._proven = proven
-        self._voider = Voider(kube, installation, now, fallen, again=interval)
+        self._voider = Voider(kube, installation, now, fallen, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
         self._covered: Tick | None = None

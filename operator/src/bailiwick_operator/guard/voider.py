@@ -34,7 +34,7 @@ Outcome = Literal["void", "gone", "moved", "refused"]
 class Voider:
     """Lives in the main loop. `fallen` is told of each grant that fell, with its status as it is or should be.
 
-    `again`: seconds between two tries of what is void by name.
+    `again`: seconds between two tries of what is void by name, by `clock`, which is monotonic.
     """
 
     def __init__(
@@ -45,12 +45,14 @@ class Voider:
         fallen: Callable[[Object, Status], None],
         *,
         again: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
         self._installation = installation
         self._now = now
         self._fallen = fallen
         self._again = again
+        self._clock = clock
         self._tried_again = float("-inf")
         self._turn = 0
 
@@ -79,9 +81,9 @@ class Voider:
 
     async def try_again(self, known: VoidGrants) -> VoidGrants:
         """Try a few of those that are void by name again, now and then; return which are left."""
-        if not known or time.monotonic() - self._tried_again < self._again:
+        if not known or self._clock() - self._tried_again < self._again:
             return known
-        self._tried_again = time.monotonic()
+        self._tried_again = self._clock()
         namespaces, named = set(known.namespaces), dict(known.grants)
         try:
             for namespace in known.namespaces:

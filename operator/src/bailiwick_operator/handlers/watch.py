@@ -164,6 +164,7 @@ def _login(access: Access) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
             ca_path=str(access.ca_file) if access.ca_file else None,
             ca_data=access.ca_data,
             token=token,
+            # By the system's own time, by which kopf judges it too.
             expiration=_use_until(token, datetime.now(UTC)),
         )
 

@@ -1,8 +1,9 @@
 """What time it is, and whether the operator may believe it: its clock beside the API server's.
 
-Standing: under everything of the operator that judges by time. Holds: while the two clocks are not surely within 30 s
-of each other, in either direction, `trusted` is False, and whoever counts, approves, ends or deletes by time waits; it
-goes on by itself when they agree again. What is said of it is said once for each change.
+Standing: under everything of the operator that judges by time, and nothing there asks the system itself. Holds: while
+the two clocks are not surely within 30 s of each other, in either direction, `trusted` is False, and whoever counts,
+approves, ends or deletes by time waits; it goes on by itself when they agree again. What is said of it is said once for
+each change.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ class Clock:
 
     def __init__(self, server: ServerClock) -> None:
         self._server = server
+        self.monotonic: Final = server.monotonic
+        """Seconds from anywhere, which nobody sets: how long ago something was."""
         self._apart_at = float("-inf")
         self._waited_for = False
         self._told = False
@@ -42,12 +45,20 @@ class Clock:
         """Return the later of the two clocks' times; where they do not agree, the API server's."""
         return datetime.fromtimestamp(self._server.latest(), UTC)
 
+    def ours(self) -> datetime:
+        """Return our own clock's time: for keys and certificates.
+
+        They are compared with nothing that the API server stamped, and what is made or removed by an API server's
+        clock that jumps cannot be taken back.
+        """
+        return datetime.fromtimestamp(self._server.wall(), UTC)
+
     @property
     def trusted(self) -> bool:
         """Whether anything may be counted, approved, expired or deleted by the time."""
         if not self._server.agree:
-            self._apart_at = self._server.monotonic()
-        steady = self._server.monotonic() - self._apart_at >= _STEADY_SECONDS
+            self._apart_at = self.monotonic()
+        steady = self.monotonic() - self._apart_at >= _STEADY_SECONDS
         self._waited_for = self._waited_for or not steady
         return steady
 

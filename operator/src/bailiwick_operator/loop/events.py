@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -51,14 +51,15 @@ class _Bucket:
 
 
 class Events:
-    """Takes what is to be told, and writes it from `run`. Lives in one loop."""
+    """Takes what is to be told, and writes it from `run`. Lives in one loop. `now` is the time of day."""
 
     def __init__(
         self,
         kube: Kube,
         instance: str,
+        *,
+        now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kube = kube
         self._now = now

@@ -1,4 +1,4 @@
-"""The one clock of the operator: which keys time alone will change, in a heap, and one task that waits for the next.
+"""Expiries: which keys time alone will change, in a heap, and one task that waits for the next.
 
 Holds: a key has at most one live entry, the one set last; an entry that comes early or twice only costs a look.
 """
@@ -6,7 +6,7 @@ Holds: a key has at most one live entry, the one set last; an entry that comes e
 import asyncio
 import heapq
 from collections.abc import Callable, Hashable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -15,9 +15,9 @@ _LONGEST: Final = 30.0
 
 
 class Expiries(Generic[K]):
-    """Calls `due` with a key when its time has come."""
+    """Calls `due` with a key when its time has come, by `now`."""
 
-    def __init__(self, due: Callable[[K], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, due: Callable[[K], None], now: Callable[[], datetime]) -> None:
         self._due = due
         self._now = now
         self._heap: list[tuple[datetime, int, K]] = []

@@ -35,9 +35,16 @@ class _Known:
 
 
 class PolicyCompiler:
-    """Judges. Lives in the main loop; `judged` is told of each policy that can be looked at."""
+    """Judges. Lives in the main loop; `judged` is told of each policy that can be looked at. `clock` is monotonic."""
 
-    def __init__(self, budget: Budget, policies: Callable[[], Inventory], judged: Callable[[Object], None]) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        policies: Callable[[], Inventory],
+        judged: Callable[[Object], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self.ledger: Final = Ledger(budget)
         self._policies = policies
         self._judged = judged
@@ -45,7 +52,7 @@ class PolicyCompiler:
         self._claimed: dict[Key, tuple[str, int]] = {}
         self._waiting: dict[str, dict[Key, None]] = {}
         self._working: set[str] = set()
-        self._rotation: FairRotation[str] = FairRotation(time.monotonic)
+        self._rotation: FairRotation[str] = FairRotation(clock)
         self._woken = asyncio.Event()
         self._until = 0.0
 
@@ -90,9 +97,9 @@ class PolicyCompiler:
 
     async def _pause(self) -> None:
         """Let the lease and the probes have their turn, every few milliseconds."""
-        if time.monotonic() >= self._until:
+        if self._clock() >= self._until:
             await asyncio.sleep(0)
-            self._until = time.monotonic() + TURN
+            self._until = self._clock() + TURN
 
     def _rouse(self, namespace: str) -> None:
         if namespace not in self._working:

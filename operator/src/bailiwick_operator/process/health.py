@@ -22,19 +22,20 @@ class HealthPortError(Exception):
 
 
 class Progress:
-    """A counter that must move within `limit` seconds."""
+    """A counter that must move within `limit` seconds, by `clock`, which is monotonic."""
 
-    def __init__(self, count: Callable[[], int], limit: float) -> None:
+    def __init__(self, count: Callable[[], int], limit: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._count = count
         self._limit = limit
         self._last = count()
-        self._at = time.monotonic()
+        self._at = clock()
 
     def age(self) -> float:
         """Return the seconds since it was last seen to have moved. Looking is what notices."""
         if (count := self._count()) != self._last:
-            self._last, self._at = count, time.monotonic()
-        return time.monotonic() - self._at
+            self._last, self._at = count, self._clock()
+        return self._clock() - self._at
 
     def stands_still(self) -> bool:
         """Tell whether that is too long."""

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -37,9 +37,17 @@ class LostLeaseError(Exception):
 
 
 class Leadership:
-    """One candidate. `acquire`, then `hold` until it returns or raises, then `release`."""
+    """One candidate. `acquire`, then `hold` until it returns or raises, then `release`. `clock` is monotonic."""
 
-    def __init__(self, client: ApiClient, namespace: str, identity: str, times: LeaseTimes) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        namespace: str,
+        identity: str,
+        times: LeaseTimes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._times = times
         self._lock = _Lock(OPERATOR_LEASE, namespace, identity, client)
         self._election = LeaderElection(
@@ -52,7 +60,7 @@ class Leadership:
 
     def valid(self) -> bool:
         """Tell whether the lease still holds by our clock. A process that was stopped and continued learns it here."""
-        return time.monotonic() < self._renewed + self._times.duration
+        return self._clock() < self._renewed + self._times.duration
 
     async def acquire(self, stop: asyncio.Event) -> bool:
         """Wait until the lease is ours (True), or until we are told to stop (False)."""
@@ -68,7 +76,7 @@ class Leadership:
         """Renew until told to stop. Raises `LostLeaseError`."""
         while not await _wait(stop, self._times.retry_period):
             deadline = self._renewed + self._times.renew_deadline
-            if await self._try(stop, max(0.1, deadline - time.monotonic())):
+            if await self._try(stop, max(0.1, deadline - self._clock())):
                 self._told = None
                 continue
             if stop.is_set():
@@ -77,7 +85,7 @@ class Leadership:
                 message = f"the lease was taken over by {self._holder()}"
                 raise LostLeaseError(message)
             why = self._lock.problem or "the API server refused the renewal"
-            if time.monotonic() >= deadline:
+            if self._clock() >= deadline:
                 message = f"the lease could not be renewed within {self._times.renew_deadline} s: {why}"
                 raise LostLeaseError(message)
             self._tell(f"the lease was not renewed, trying again: {why}")
@@ -92,7 +100,7 @@ class Leadership:
 
     async def _try(self, stop: asyncio.Event, seconds: float) -> bool:
         """Try once, for so long at most; being told to stop ends it too, since an API server may hang."""
-        began = time.monotonic()
+        began = self._clock()
         self._lock.problem = None
         won = False
         attempt = asyncio.create_task(self._election.try_acquire_or_renew())

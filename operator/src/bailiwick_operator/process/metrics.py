@@ -6,7 +6,6 @@ does it; only a leader has more to say than that it does not lead; no name of an
 
 import itertools
 import math
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -164,7 +163,7 @@ class Metrics(Collector):
         yield _counter(WRITES, [((kind, outcome), writes[kind, outcome]) for kind in _KINDS for outcome in OUTCOMES])
         yield _counter(GHOSTS, [((), reconciler.ghosts)])
         heard = reconciler.heard
-        yield _gauge(EVENT_AGE, [((), math.inf if heard is None else time.monotonic() - heard)])
+        yield _gauge(EVENT_AGE, [((), math.inf if heard is None else clock.monotonic() - heard)])
         yield _counter(DROPPED, [((), reconciler.events.dropped)])
         yield from _pending(reconciler.pending)
 

@@ -84,17 +84,17 @@ class Leader:
 
     def __init__(self, keeping: RetentionPeriods) -> None:
         self.api = Api()
+        self.shift = 0.0
+        self.clock = right_clock(lambda: time.time() + self.shift)
         ticks = Ticks()
         self.policies = Inventory(ticks, lambda _body: None)
         self.grants = Inventory(ticks, lambda _body: None)
         self.api.stored = lambda: [seen.body for seen in self.grants.all()]
         self.again: list[WorkItem] = []
         self.due: list[WorkItem] = []
-        self.expiries: Expiries[WorkItem] = Expiries(self.due.append)
+        self.expiries: Expiries[WorkItem] = Expiries(self.due.append, self.clock.now)
         self.resolver: Resolver[WorkItem] = Resolver(self.api, self.policies)
-        writer = Writer(self.api, Events(self.api, "me"))
-        self.shift = 0.0
-        self.clock = right_clock(lambda: time.time() + self.shift)
+        writer = Writer(self.api, Events(self.api, "me", now=self.clock.now))
         self.granting = GrantController(
             INSTALLATION,
             self.grants,

@@ -124,7 +124,7 @@ class Told100:
     def __init__(self) -> None:
         self.now = 0.0
         self.api = Api()
-        self.events = Events(self.api, "me", lambda: self.now)
+        self.events = Events(self.api, "me", now=lambda: NOW, clock=lambda: self.now)
 
     def tell(self, times: int, namespace: str = "crm") -> None:
         of = grant("dave")

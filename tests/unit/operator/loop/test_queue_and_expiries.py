@@ -103,7 +103,7 @@ class TestTheQueue:
 class TestExpiries:
     def test_call_what_is_due_and_nothing_else(self) -> None:
         due: list[str] = []
-        expiries: Expiries[str] = Expiries(due.append)
+        expiries: Expiries[str] = Expiries(due.append, lambda: NOW)
         for name, minutes in (("late", 9), ("soon", 1), ("now", 0)):
             expiries.set(name, NOW + timedelta(minutes=minutes))
         expiries.call_due(NOW + timedelta(minutes=1))
@@ -113,7 +113,7 @@ class TestExpiries:
 
     def test_go_by_what_was_set_last(self) -> None:
         due: list[str] = []
-        expiries: Expiries[str] = Expiries(due.append)
+        expiries: Expiries[str] = Expiries(due.append, lambda: NOW)
         expiries.set("later", NOW)
         expiries.set("later", NOW + timedelta(minutes=5))
         expiries.set("never", NOW)
@@ -126,7 +126,7 @@ class TestExpiries:
 
     def test_may_be_set_again_after_they_came(self) -> None:
         due: list[str] = []
-        expiries: Expiries[str] = Expiries(due.append)
+        expiries: Expiries[str] = Expiries(due.append, lambda: NOW)
         for _ in range(2):
             expiries.set("a", NOW)
             expiries.call_due(NOW)
@@ -134,7 +134,7 @@ class TestExpiries:
 
     async def test_wake_for_one_that_comes_earlier_than_those_that_are_waited_for(self) -> None:
         came = asyncio.Event()
-        expiries: Expiries[str] = Expiries(lambda _key: came.set())
+        expiries: Expiries[str] = Expiries(lambda _key: came.set(), lambda: datetime.now(UTC))
         expiries.set("late", datetime.now(UTC) + timedelta(hours=1))
         task = asyncio.create_task(expiries.run())
         await asyncio.sleep(0.01)

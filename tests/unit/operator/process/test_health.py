@@ -8,30 +8,15 @@ import pytest
 from bailiwick_operator.process.health import Health, Progress
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("bailiwick_operator.process.health.time", clock)
-    return clock
-
-
-def test_what_moves_is_well_and_what_stands_still_too_long_is_not(clock: Clock) -> None:
-    count = 0
+def test_what_moves_is_well_and_what_stands_still_too_long_is_not() -> None:
+    count, now = 0, 0.0
     health = Health()
-    health.watched["guard"] = Progress(lambda: count, limit=60)
-    clock.now = 50
+    health.watched["guard"] = Progress(lambda: count, limit=60, clock=lambda: now)
+    now = 50
     assert health.report()[0] == 200
     count = 1
     assert health.report()[1]["lastProgressSeconds"] == {"guard": 0.0}
-    clock.now = 111
+    now = 111
     assert health.report()[0] == 503
 
 

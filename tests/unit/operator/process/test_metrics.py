@@ -25,7 +25,7 @@ def leading() -> tuple[Metrics, Leader]:
     api = FakeApi()
     settings = parse([], {})
     reconciler = Reconciler(api, settings, Ticks(), cast("Any", None), cast("Any", None), right_clock())
-    keys = KeyKeeper(api, INSTALLATION, settings.key_rotation, interval=60)
+    keys = KeyKeeper(api, INSTALLATION, settings.key_rotation, interval=60, now=right_clock().ours)
     metrics = Metrics()
     metrics.leader = Leader(keeper(api), keys, reconciler, right_clock())
     return metrics, metrics.leader

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from bailiwick_api.signingkeys import MAX_TOKEN_LIFETIME
+from bailiwick_api.times import epoch_stamp
 from bailiwick_engine.approval import quorum
 from bailiwick_engine.approval.binding import hash_of
 from bailiwick_engine.approval.grants import Grant
@@ -17,7 +18,6 @@ from bailiwick_engine.call import Token
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.jose import proven, signed
 from bailiwick_webhook.signing.keyring import Keyring
-from bailiwick_webhook.times import stamp
 
 TYPE: Final = "approval+jwt"
 _LIVES: Final = frozenset({"Active", "Consumed"})
@@ -85,8 +85,8 @@ def issue(keyring: Keyring, grant: Grant, base: str, now: float) -> str | None:
         "task_id": grant.id,
         "grant": {"ns": grant.namespace, "name": grant.name, "uid": grant.uid},
         **bound,
-        "approved_at": stamp(approved.timestamp()),
-        "approved_until": stamp(until.timestamp()),
+        "approved_at": epoch_stamp(approved.timestamp()),
+        "approved_until": epoch_stamp(until.timestamp()),
         "uses": grant.request.max_uses,
     }
     told = {

@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
+from bailiwick_api.times import epoch_stamp
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, hash_of
 from bailiwick_engine.call import Json
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.jose import proven, signed
 from bailiwick_webhook.signing.keyring import Keyring
-from bailiwick_webhook.times import stamp
 
 TYPE: Final = "binding+jwt"
 
@@ -47,7 +47,7 @@ def issue(
         "iat": int(now),
         "exp": int(ends),
         "jti": evaluation_id,
-        "denial_expires_at": stamp(ends),
+        "denial_expires_at": epoch_stamp(ends),
         "binding_context_members": sorted({ARGS_DIGEST if name == ARGS else name for name in context}),
         "evaluation_id": evaluation_id,
         "binding_hash": hash_of(digest),

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from bailiwick_api.times import epoch_stamp
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import Reason
@@ -18,7 +19,6 @@ from bailiwick_webhook.http.authzen import explanation
 from bailiwick_webhook.http.problems import bad_request
 from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.pipeline.pdp import Decision
-from bailiwick_webhook.times import stamp
 
 _KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "true or false"}
 _OBJECT: Final = frozenset({dict, type(None)})
@@ -184,7 +184,7 @@ def answer(
     verdict = decision.verdict
     context: dict[str, Any] = {
         "evaluation_id": decision.evaluation_id,
-        "evaluated_at": stamp(decision.time),
+        "evaluated_at": epoch_stamp(decision.time),
         "reason": verdict.reason.value,
         "snapshot": {"revision": decision.revision, "age_seconds": round(decision.age, 3)},
         **notice,
@@ -199,7 +199,7 @@ def answer(
         until = decision.used.status.not_after_time
         context["approval"] = {
             "id": decision.used.id,
-            "approved_until": stamp(until.timestamp()) if until else None,
+            "approved_until": epoch_stamp(until.timestamp()) if until else None,
             "uses": decision.used.status.uses,
         }
     if not decision.allowed:
@@ -251,7 +251,7 @@ def _denial(decision: Decision, base: str, binding_token: str | None) -> dict[st
         said["access_request"] = {
             "endpoint": f"{base}/access/v1/requests",
             "template": f"{policy.namespace}/{policy.name}/{verdict.rule.name}",
-            "expires_at": stamp(decision.time + DENIAL_SECONDS),
+            "expires_at": epoch_stamp(decision.time + DENIAL_SECONDS),
         } | ({} if binding_token is None else {"binding_token": binding_token})
     if verdict.reason is Reason.APPROVAL_PENDING and verdict.pending is not None:
         said["task"] = {

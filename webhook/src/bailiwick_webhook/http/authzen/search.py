@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bailiwick_api.times import epoch_stamp
 from bailiwick_engine.approval.binding import sha256
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.decision.search import SearchKind
@@ -25,7 +26,6 @@ from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.search import SearchResult
 from bailiwick_webhook.record.writer import RecordFailedError
-from bailiwick_webhook.times import stamp
 
 # Stands for what is searched for until a name of the policies takes its place.
 _BLANK: Final = "*"
@@ -121,7 +121,7 @@ class SearchHandler:
 
 def _context(found: SearchResult) -> dict[str, Any]:
     context: dict[str, Any] = {
-        "evaluated_at": stamp(found.time),
+        "evaluated_at": epoch_stamp(found.time),
         "snapshot": {"revision": found.revision, "age_seconds": round(found.age, 3)},
     }
     if found.incomplete:

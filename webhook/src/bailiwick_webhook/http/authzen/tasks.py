@@ -7,10 +7,10 @@ status follows from it: pending, then exactly one of approved, denied, expired, 
 import time
 from typing import Any, Final
 
+from bailiwick_api.times import epoch_stamp
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_webhook.http.problems import ARAP_ERROR, ProblemError
-from bailiwick_webhook.times import stamp
 
 _STATUS: Final = {
     "Active": "approved",
@@ -35,7 +35,7 @@ def task(grant: Grant, base: str, state: str | None = None) -> dict[str, Any]:
         "id": task_id,
         "status": status,
         "status_endpoint": f"{base}/access/v1/requests/{task_id}",
-        "expires_at": stamp(request.pending_until_time.timestamp()),
+        "expires_at": epoch_stamp(request.pending_until_time.timestamp()),
     }
     if status == "pending":
         described["links"] = {"cancel": f"{base}/access/v1/requests/{task_id}/cancel"}
@@ -49,8 +49,8 @@ def task(grant: Grant, base: str, state: str | None = None) -> dict[str, Any]:
             "mode": "reevaluate",
             "approval": {
                 "id": task_id,
-                "approved_at": stamp(approved.timestamp()),
-                "approved_until": stamp(until.timestamp()),
+                "approved_at": epoch_stamp(approved.timestamp()),
+                "approved_until": epoch_stamp(until.timestamp()),
                 **({} if state is None else {"state": state}),
             },
         }
