@@ -16,9 +16,9 @@ from typing import Any, Final
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_engine.approval.grants import parse
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR
-from bailiwick_webhook.cluster.client import ApiResponse
 from support.objects import Object
 from unit.engine.cases import NOW, at
 

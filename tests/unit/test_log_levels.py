@@ -9,8 +9,9 @@ from typing import Any, Final
 import pytest
 from structlog.testing import capture_logs
 
-from bailiwick_api.access import Access
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_kube.access import Access
+from bailiwick_kube.connections import HttpTransport
 from bailiwick_operator.certificates.keeper import PATIENCE as OPERATOR_PATIENCE, ExternalCertificate
 from bailiwick_webhook.cluster.client import POLICIES, ApiClient, ClusterUnavailableError, SilentWatchError
 from bailiwick_webhook.store.keys import PATIENCE as KEYS_PATIENCE, Keys
@@ -139,7 +140,7 @@ class TestACertificateThatSomebodyElseIssues:
     async def test_is_waited_for_and_missed_when_it_does_not_come(self, logs: Logs) -> None:
         now = [0.0]
         api = test_certificate_keeper.FakeApi()
-        keeping = ExternalCertificate(api, Installation(), interval=10, now=lambda: NOW, clock=lambda: now[0])
+        keeping = ExternalCertificate(api.client, Installation(), interval=10, now=lambda: NOW, clock=lambda: now[0])
         for _ in range(2):
             await keeping.round()
         assert [(entry["log_level"], entry["event"]) for entry in logs] == [
@@ -156,7 +157,7 @@ class TestACertificateThatSomebodyElseIssues:
             test_certificate_keeper.SERVING,
             {**api.stored[test_certificate_keeper.SERVING], "data": {"tls.crt": "eA=="}},
         )
-        await ExternalCertificate(api, Installation(), interval=10, now=lambda: NOW, clock=lambda: 0.0).round()
+        await ExternalCertificate(api.client, Installation(), interval=10, now=lambda: NOW, clock=lambda: 0.0).round()
         assert levels(logs) == ["error"]
 
 
@@ -193,7 +194,11 @@ async def test_a_watch_that_stands_and_says_nothing_is_told_from_one_that_breaks
 
     ended = asyncio.Event()
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    cluster = ApiClient(Access(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", static_token="none"), 5.0)
+    cluster = ApiClient(
+        HttpTransport(
+            Access(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", static_token="none"), 5.0, "test"
+        )
+    )
     try:
         with pytest.raises(ClusterUnavailableError) as raised:
             async for _ in cluster.watch(POLICIES, "1", silence=0.2, seconds=5):

@@ -3,6 +3,9 @@
 The client reads the kubeconfig (several files, exec plugins, certificates, tokens) and opens the connections; what goes
 over them is plain JSON, since the kinds are ours and their patches need media types that the client would choose.
 
+Paths, pages, media types and what an answer means are those of `bailiwick_kube`, as for the two processes. Its
+connections are not: they can neither run an exec plugin nor show a client certificate, and need an event loop.
+
 Holds: imported by a command only once it needs a cluster; every failure is a `CliError` in one line.
 """
 
@@ -20,17 +23,22 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_incluster_config
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-from bailiwick_api.bodies import encoded
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli.arguments import seconds
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.options import Flags
+from bailiwick_kube.bodies import encoded
+from bailiwick_kube.lists import PAGE, continuation
+from bailiwick_kube.paths import object_path
+from bailiwick_kube.responses import ApiResponse, parsed, succeeded
+from bailiwick_kube.transport import JSON, JSON_PATCH, MERGE_PATCH
 
 Object = dict[str, Any]
 
 _TIMEOUT: Final = 30.0
+_NOT_THERE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_PATCHES: Final = {"json": "application/json-patch+json", "merge": "application/merge-patch+json"}
+_PATCHES: Final = {"json": JSON_PATCH, "merge": MERGE_PATCH}
 
 
 class Event(NamedTuple):
@@ -69,12 +77,11 @@ class ClusterClient:
         items: list[Object] = []
         more: dict[str, str] = {}
         while True:
-            page = self.get(path, limit="500", **query, **more)
+            page = self.get(path, limit=str(PAGE), **query, **more)
             items += page.get("items") or []
-            metadata = page.get("metadata") or {}
-            if not metadata.get("continue"):
-                return items, str(metadata.get("resourceVersion", ""))
-            more = {"continue": metadata["continue"]}
+            if not (token := continuation(page)):
+                return items, str((page.get("metadata") or {}).get("resourceVersion", ""))
+            more = {"continue": token}
 
     def watch(self, path: str, version: str, seconds: float, **query: str) -> Iterator[Event]:
         """Yield changes after a version, for at most so many seconds; then it just ends."""
@@ -103,7 +110,7 @@ class ClusterClient:
         *,
         query: Mapping[str, str] | None = None,
         body: object = None,
-        media: str = "application/json",
+        media: str = JSON,
     ) -> Object:
         response = self._send(method, path, query=query, body=body, media=media, timeout=self._timeout)
         try:
@@ -119,13 +126,13 @@ class ClusterClient:
         *,
         query: Mapping[str, str] | None = None,
         body: object = None,
-        media: str = "application/json",
+        media: str = JSON,
         timeout: float | None,
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         configuration = self._client.configuration
         headers = urllib3.HTTPHeaderDict(self._acting)
-        headers["Accept"] = "application/json"
+        headers["Accept"] = JSON
         headers["User-Agent"] = "kubectl-bailiwick"
         for auth in configuration.auth_settings().values():
             headers[auth["key"]] = auth["value"]
@@ -145,14 +152,14 @@ class ClusterClient:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise CliError(f"the API server {configuration.host} does not answer: {_why(error)}") from error
-        if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
-            refusal = _refusal(response, configuration.host, path)
+        if not succeeded(response.status):
+            refusal = _refusal(parsed(response.status, response.data), configuration.host, path)
             raise self._placed(refusal, path)
         return response
 
     def _placed(self, refusal: ApiError, path: str) -> ApiError:
         """Say where was looked, where nobody said where to look: a forgotten -n is the commonest mistake."""
-        known = refusal.status in {403, 404} and f"/namespaces/{self.namespace}/" in path
+        known = refusal.status in _NOT_THERE and f"/namespaces/{self.namespace}/" in path
         if not (self._assumed and known):
             return refusal
         where = f"looked in {self.namespace}, the namespace of your context; say -n for another"
@@ -231,12 +238,12 @@ def policies_path(namespace: str, name: str = "") -> str:
 
 
 def _path(plural: str, namespace: str | None, name: str) -> str:
-    within = "" if namespace is None else f"/namespaces/{_segment(namespace)}"
-    return f"/apis/{API_VERSION}{within}/{plural}" + (f"/{_segment(name)}" if name else "")
+    within = None if namespace is None else _segment(namespace)
+    return object_path(API_VERSION, plural, within, name and _segment(name))
 
 
 def _segment(text: str) -> str:
-    # What somebody typed must stay one segment of the path.
+    # What somebody typed is refused in words, before it is asked for in vain.
     if not text or not all(character.isascii() and (character.isalnum() or character in "-.") for character in text):
         raise CliError(f"{text!r} is no name of an object: names are of a-z, 0-9, - and .")
     return text
@@ -249,22 +256,20 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         yield from (line for line in whole if line)
 
 
-def _refusal(response: urllib3.BaseHTTPResponse, host: str, path: str) -> ApiError:
-    try:
-        status = json.loads(response.data)
-        message, reason = str(status["message"]), str(status.get("reason", ""))
-    except (ValueError, KeyError, TypeError):
-        # A group of which no kind is known is answered with a line of text.
-        message, reason = f"{host} answered {response.status}", ""
-        unknown = path.startswith(f"/apis/{API_VERSION}")
-    else:
+def _refusal(response: ApiResponse, host: str, path: str) -> ApiError:
+    if "message" in response.body:
+        message = response.message
         unknown = "could not find the requested resource" in message
+    else:
+        # A group of which no kind is known is answered with a line of text.
+        message = f"{host} answered {response.status}"
+        unknown = path.startswith(f"/apis/{API_VERSION}")
     match response.status:
-        case 401:
+        case HTTPStatus.UNAUTHORIZED:
             message = f"{host} does not know you ({message}): log in again, or choose another --context"
-        case 404 if unknown:
+        case HTTPStatus.NOT_FOUND if unknown:
             message = f"{host} does not serve {API_VERSION}: Bailiwick is not installed there"
-    return ApiError(message, response.status, reason)
+    return ApiError(message, response.status, response.reason)
 
 
 def _why(error: Exception) -> str:

@@ -27,7 +27,9 @@ from bailiwick_api.signingkeys import (
     thumbprint,
     written,
 )
-from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
+from bailiwick_kube.paths import CORE, object_path
+from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.keys import KeyRotation, NewKey, reconcile
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -50,7 +52,7 @@ class KeyKeeper:
 
     def __init__(
         self,
-        kube: Kube,
+        kube: OperatorClient,
         installation: Installation,
         rotation: KeyRotation,
         *,
@@ -62,7 +64,7 @@ class KeyKeeper:
         self._rotation = rotation
         self._interval = interval
         self._known = False
-        self._path = f"/api/v1/namespaces/{installation.namespace}/secrets/{SIGNING_KEYS_SECRET}"
+        self._path = object_path(CORE, "secrets", installation.namespace, SIGNING_KEYS_SECRET)
         self.problem: str | None = "not looked at yet"
         """What is wrong, for a person; None while the keys are as they should be."""
         self.rounds = 0

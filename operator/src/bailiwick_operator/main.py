@@ -13,18 +13,20 @@ from typing import Any, Final
 
 import structlog
 
-from bailiwick_api.access import Access, AccessError, access
+from bailiwick_kube.access import Access, AccessError, access
+from bailiwick_kube.connections import HttpTransport
+from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import KopfWatch
 from bailiwick_operator.keys import KeyKeeper
-from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, UnreachableError
+from bailiwick_operator.kube import FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.inventory import Inventory, Ticks
 from bailiwick_operator.process import logs
 from bailiwick_operator.process.health import Health, HealthPortError, Progress
-from bailiwick_operator.process.leader import Leadership, LostLeaseError
+from bailiwick_operator.process.leader import Leadership, LostLeaseError, election_client
 from bailiwick_operator.process.metrics import Leader
 from bailiwick_operator.programmed.replicas import ListedReplicas, OfService, ReplicaClient, Replicas
 from bailiwick_operator.reconciler import Reconciler
@@ -65,16 +67,21 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
         loop.add_signal_handler(number, stop.set)
     health = Health()
     _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
-    # The fence is asked at each write, when the leadership below has long been there.
-    kube = Kube(where, settings.request_timeout, lambda: leadership.valid())  # noqa: PLW0108
+    transport = HttpTransport(where, settings.request_timeout, FIELD_MANAGER)
+    leadership = Leadership(
+        election_client(where, transport), settings.installation.namespace, settings.identity, settings.lease
+    )
+    # The lease is asked at each write.
+    kube = OperatorClient(transport, leadership.valid)
     asker = ReplicaClient(min(_ASK_SECONDS, settings.request_timeout))
-    leadership = Leadership(kube.client, settings.installation.namespace, settings.identity, settings.lease)
     health.watched["lease"] = Progress(lambda: leadership.tries, 3.0 * settings.lease.duration)
     try:
         async with health.served(settings.health_port):
             if not await leadership.acquire(stop):
                 return 0
-            code = await _until_it_ends(_lead(settings, where, kube, asker, leadership, health, stop))
+            code = await _until_it_ends(
+                _lead(settings, where, kube, Clock(transport.clock), asker, leadership, health, stop)
+            )
             await leadership.release()
             return code
     except HealthPortError as error:
@@ -82,7 +89,7 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
         return _USAGE
     finally:
         await asker.close()
-        await kube.close()
+        await transport.close()
 
 
 async def _until_it_ends(leading: Awaitable[None]) -> int:
@@ -99,16 +106,17 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
     return code
 
 
-async def _lead(
+async def _lead(  # noqa: PLR0913, PLR0917 - what the process has before it leads
     settings: OperatorSettings,
     where: Access,
-    kube: Kube,
+    kube: OperatorClient,
+    clock: Clock,
     asker: ReplicaClient,
     leadership: Leadership,
     health: Health,
     stop: asyncio.Event,
 ) -> None:
-    ticks, clock = Ticks(), Clock(kube.clock)
+    ticks = Ticks()
     replicas: Replicas = (
         ListedReplicas(settings.replicas)
         if settings.replicas
@@ -153,7 +161,7 @@ async def _lead(
         tasks.create_task(_watch(reconciler, watch))
 
 
-def _certificates(settings: OperatorSettings, kube: Kube, clock: Clock) -> Keeper:
+def _certificates(settings: OperatorSettings, kube: OperatorClient, clock: Clock) -> Keeper:
     if settings.tls_mode == "external":
         return ExternalCertificate(
             kube, settings.installation, interval=settings.certificate_interval, now=clock.ours, clock=clock.monotonic
@@ -178,7 +186,7 @@ async def _watch(reconciler: Reconciler, watch: KopfWatch) -> None:
     await watch.run()
 
 
-async def _served(kube: Kube) -> bool:
+async def _served(kube: OperatorClient) -> bool:
     try:
         answers = [await kube.get(path, {"limit": "1"}) for path in (POLICIES_PATH, GRANTS_PATH)]
     except UnreachableError:

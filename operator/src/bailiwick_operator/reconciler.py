@@ -14,10 +14,11 @@ import structlog
 from bailiwick_api.issuers import mapped
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import CompilationSummary
+from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.grants.backlog import PendingGrants
 from bailiwick_operator.grants.controller import GrantController
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, Kube, RefusedError, UnreachableError
+from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, OperatorClient, RefusedError
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.expiry import Expiries
@@ -43,7 +44,7 @@ class Reconciler:
 
     def __init__(
         self,
-        kube: Kube,
+        kube: OperatorClient,
         settings: OperatorSettings,
         ticks: Ticks,
         replicas: Replicas,

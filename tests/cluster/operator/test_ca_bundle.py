@@ -13,10 +13,11 @@ from typing import Final
 import pytest
 import requests
 
-from bailiwick_api.access import from_kubeconfig
 from bailiwick_api.accounts import Installation
+from bailiwick_kube.access import from_kubeconfig
+from bailiwick_kube.connections import HttpTransport
 from bailiwick_operator.certificates.publisher import CA_BUNDLE_MANAGER, PublishedBundles, Publisher
-from bailiwick_operator.kube import Kube
+from bailiwick_operator.kube import OperatorClient
 from cluster.operator.certificates import Certificates, configuration
 from localcluster.ports import free_ports
 from support.callers import Callers
@@ -159,7 +160,8 @@ async def test_between_read_and_write_it_is_neither_made_nor_overwritten(
     moment: str, certificates: Certificates, installed: Installation, account: Path
 ) -> None:
     certificates.apply_configuration()
-    kube = Kube(from_kubeconfig(account), 10)
+    transport = HttpTransport(from_kubeconfig(account), 10, "test")
+    kube = OperatorClient(transport, lambda: True)
     try:
         publisher = Publisher(kube, installed)
         read = await publisher.read()
@@ -169,7 +171,7 @@ async def test_between_read_and_write_it_is_neither_made_nor_overwritten(
             certificates.apply_configuration(metadata={"name": "bailiwick-endpointpolicies", "labels": {"a": "b"}})
         assert await publisher.publish(PublishedBundles(None, read.configuration), OTHER) in {True, False}
     finally:
-        await kube.close()
+        await transport.close()
     if moment == "deleted":
         assert certificates.answer(certificates.configuration).status == 404
     else:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from bailiwick_api.access import access
 from bailiwick_engine.call import ServiceAccount
+from bailiwick_kube.access import access
+from bailiwick_kube.connections import HttpTransport
 from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.identity.permits import Permits
 from support.namespaces import Roles
@@ -90,7 +91,7 @@ async def test_who_may_get_policies_is_what_the_api_server_says(pdp: Bailiwick, 
     def account(name: str) -> ServiceAccount:
         return ServiceAccount(tenant.account(name), "uid")
 
-    cluster = ApiClient(access(pdp.stack.folder / "webhook.token.kubeconfig"), 10.0)
+    cluster = ApiClient(HttpTransport(access(pdp.stack.folder / "webhook.token.kubeconfig"), 10.0, "test"))
     try:
         Roles(pdp.callers.admin, tenant.namespace).bind("bailiwick-view", tenant.account("api"))
         assert await Permits(cluster).may_get_policies(account("api"), tenant.namespace)

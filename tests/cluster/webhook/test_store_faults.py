@@ -8,8 +8,9 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.access import access
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_kube.access import access
+from bailiwick_kube.connections import HttpTransport
 from bailiwick_webhook.cluster.client import POLICIES, ApiClient, ClusterUnavailableError
 from demo.stack import DecisionPoint
 from localcluster import process
@@ -184,7 +185,9 @@ async def test_a_list_of_large_objects_comes_in_small_pages_and_whole(
     namespace, large = tenants.namespaces.make("pages"), large_policies(40)
     for raw in large:
         accepted(pdp.callers.admin.create({**raw, "metadata": {**raw["metadata"], "namespace": namespace}}))
-    cluster = ApiClient(access(proxy.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")), 5.0)
+    cluster = ApiClient(
+        HttpTransport(access(proxy.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")), 5.0, "test")
+    )
     try:
         pages = [page.items async for page in cluster.pages(POLICIES)]
     finally:
@@ -202,7 +205,7 @@ async def test_a_list_of_large_objects_comes_in_small_pages_and_whole(
 
 async def test_a_watch_that_says_nothing_is_not_believed(pdp: Bailiwick, faults: FaultProxy) -> None:
     config: Path = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
-    cluster = ApiClient(access(config), 5.0)
+    cluster = ApiClient(HttpTransport(access(config), 5.0, "test"))
 
     async def listen(resource_version: str) -> None:
         async for _ in cluster.watch(POLICIES, resource_version, silence=1.0, seconds=60):

@@ -26,10 +26,11 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.admission.bench import PolicyExaminer
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
-from bailiwick_webhook.cluster.client import ApiResponse, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.shares.bounds import Bounds

@@ -4,16 +4,18 @@ Holds: for what a real server cannot be made to show, a crash at one exact reque
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 
-from bailiwick_api.access import Access
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.canary import canary, probes
 from bailiwick_api.voidgrants import PER_NAMESPACE
 from bailiwick_engine.approval.fingerprint import paths, shipped
-from bailiwick_operator.kube import GRANTS_PATH, Kube, KubeResponse, Method
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest, Method
+from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
 from support.objects import Object
+from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, NOW
 
 CONFIG_MAPS = f"/api/v1/namespaces/{INSTALLATION.namespace}/configmaps"
@@ -23,11 +25,12 @@ class Crash(BaseException):
     """The process is gone."""
 
 
-class FakeApi(Kube):
+class FakeApi:
     """What is stored stays when a process dies; make a new keeper on the same one to go on."""
 
     def __init__(self) -> None:
-        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.leading = True
+        self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
         self.revision = 100
         self.guards: dict[str, Object] = {}
         for path, document in zip(paths(INSTALLATION), shipped(INSTALLATION), strict=True):
@@ -41,7 +44,7 @@ class FakeApi(Kube):
         self.before_write: Callable[[str], None] = lambda _what: None
         self.before_read: Callable[[str], None] = lambda _path: None
         self.refused_by = "the guard"
-        self.unwritable: dict[str, KubeResponse | Exception] = {}
+        self.unwritable: dict[str, ApiResponse | Exception] = {}
         """What is answered to a write of a grant, by its name."""
         self.store(canary(INSTALLATION, NOW))
 
@@ -63,15 +66,9 @@ class FakeApi(Kube):
         self.revision += 2
         self.guards[paths(INSTALLATION)[index]]["metadata"]["generation"] += 2
 
-    async def _request(
-        self,
-        method: Method,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        content_type: str = "application/json",
-    ) -> KubeResponse:
-        dry = "dryRun" in (query or {})
+    def _answer(self, request: ApiRequest) -> ApiResponse:
+        method, path, body = request.method, request.path, request.body
+        dry = "dryRun" in (request.query or {})
         if dry:
             return self._dry_run(method, path)
         if method == "GET":
@@ -88,56 +85,54 @@ class FakeApi(Kube):
             raise Crash
         return answer
 
-    def _get(self, path: str) -> KubeResponse:
+    def _get(self, path: str) -> ApiResponse:
         if path == GRANTS_PATH:
             listed = {
                 "metadata": {"resourceVersion": str(self.revision)},
                 "items": copy.deepcopy([*self.grants.values()]),
             }
-            return KubeResponse(HTTPStatus.OK, listed)
+            return ApiResponse(HTTPStatus.OK, listed)
         if path.startswith("/apis/bailiwick.dev") and "/namespaces/" in path:
             return self._get_grant(path)
         found = self.guards.get(path)
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
             found = self.config_map
         return (
-            KubeResponse(HTTPStatus.NOT_FOUND, {})
-            if found is None
-            else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+            ApiResponse(HTTPStatus.NOT_FOUND, {}) if found is None else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))
         )
 
-    def _get_grant(self, path: str) -> KubeResponse:
+    def _get_grant(self, path: str) -> ApiResponse:
         _, _, rest = path.partition("/namespaces/")
         namespace, _, *name = rest.split("/")
         if name:
             found = self.grants.get((namespace, name[0]))
             return (
-                KubeResponse(HTTPStatus.NOT_FOUND, {})
+                ApiResponse(HTTPStatus.NOT_FOUND, {})
                 if found is None
-                else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+                else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))
             )
         items = [copy.deepcopy(grant) for (where, _), grant in self.grants.items() if where == namespace]
         more = {"continue": "more"} if len(items) > PER_NAMESPACE else {}
-        return KubeResponse(HTTPStatus.OK, {"metadata": more, "items": items[:PER_NAMESPACE]})
+        return ApiResponse(HTTPStatus.OK, {"metadata": more, "items": items[:PER_NAMESPACE]})
 
-    def _dry_run(self, method: Method, path: str) -> KubeResponse:
+    def _dry_run(self, method: Method, path: str) -> ApiResponse:
         if not self.enforced:
-            return KubeResponse(HTTPStatus.OK, {})
+            return ApiResponse(HTTPStatus.OK, {})
         verbs = {"POST": "create", "DELETE": "delete", "PATCH": "patch-status" if path.endswith("/status") else "patch"}
         probe = next(probe for probe in probes(INSTALLATION, NOW) if probe.verb == verbs[method])
         name = "lookalike" if self.refused_by == "a lookalike" else probe.guard
         words = "no" if self.refused_by == "another rule" else probe.refusal
         message = f"policy '{name}' denied request: {words}" if self.refused_by != "RBAC" else "forbidden"
-        return KubeResponse(HTTPStatus.FORBIDDEN, {"message": message})
+        return ApiResponse(HTTPStatus.FORBIDDEN, {"message": message})
 
-    def _put(self, method: Method, path: str, body: Object) -> KubeResponse:
+    def _put(self, method: Method, path: str, body: Object) -> ApiResponse:
         if path.startswith(CONFIG_MAPS):
             present = self.config_map["metadata"]["resourceVersion"] if self.config_map else None
             if (body["metadata"].get("resourceVersion")) != present:
-                return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+                return ApiResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
             self.revision += 1
             self.config_map = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
-            return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.config_map))
+            return ApiResponse(HTTPStatus.OK, copy.deepcopy(self.config_map))
         assert (method, path.rpartition("/")[2]) == ("PATCH", "status")
         key = (body["metadata"]["namespace"], body["metadata"]["name"])
         if (refusal := self.unwritable.get(key[1])) is not None:
@@ -146,7 +141,7 @@ class FakeApi(Kube):
             return refusal
         found = self.grants.get(key)
         if found is None:
-            return KubeResponse(HTTPStatus.NOT_FOUND, {})
+            return ApiResponse(HTTPStatus.NOT_FOUND, {})
         if found["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
-            return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
-        return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.store({**found, "status": body["status"]})))
+            return ApiResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+        return ApiResponse(HTTPStatus.OK, copy.deepcopy(self.store({**found, "status": body["status"]})))

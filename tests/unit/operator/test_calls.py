@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from bailiwick_api.access import Access
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.handlers.watch import _use_until
-from bailiwick_operator.kube import Kube, UnreachableError
+from bailiwick_operator.kube import OperatorClient
+from support.transport import FakeTransport
 from unit.operator.cases import NOW, grant
 
 
@@ -20,7 +22,13 @@ def token(claims: object) -> str:
 class TestWithoutTheLease:
     @pytest.mark.parametrize("call", ["create", "replace", "patch", "delete", "apply_status"])
     async def test_nothing_is_written(self, call: str) -> None:
-        kube = Kube(Access("https://nowhere.invalid", static_token="none"), 1.0, lambda: False)
+        sent: list[ApiRequest] = []
+
+        def answer(request: ApiRequest) -> ApiResponse:
+            sent.append(request)
+            return ApiResponse(200, {})
+
+        kube = OperatorClient(FakeTransport(answer), lambda: False)
         calls = {
             "create": lambda: kube.create("/x", {}, dry_run=True),
             "replace": lambda: kube.replace("/x", {}),
@@ -30,7 +38,7 @@ class TestWithoutTheLease:
         }
         with pytest.raises(UnreachableError, match="the lease is over"):
             await calls[call]()
-        await kube.close()
+        assert sent == []
 
 
 class TestTheTokenOfTheWatches:

@@ -8,45 +8,41 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.access import Access
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.rbac import accounts
 from bailiwick_api.signingkeys import read
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.keys import KeyKeeper
-from bailiwick_operator.kube import Kube, KubeResponse, Method, UnreachableError
+from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.reconcile.keys import KeyRotation
 from support.objects import Object
+from support.transport import FakeTransport
 from unit.operator.cases import NOW
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 PATH: Final = f"/api/v1/namespaces/bailiwick-system/secrets/{SIGNING_KEYS_SECRET}"
 (EMPTY,) = (found for found in accounts(Installation()) if found["metadata"]["name"] == SIGNING_KEYS_SECRET)
 
 
-class FakeSecrets(Kube):
+class FakeSecrets:
     """A server of one Secret, empty at first. `before_write` comes between its being read and its being written."""
 
     def __init__(self) -> None:
-        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.leading = True
+        self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
         self.secret: Object | None = None
         self.revision = 0
         self.store(EMPTY)
         self.calls: list[str] = []
         self.before_write: Callable[[], None] = lambda: None
-        self.refuses: Mapping[str, KubeResponse | Exception] = {}
+        self.refuses: Mapping[str, ApiResponse | Exception] = {}
 
     def store(self, body: Object) -> None:
         self.revision += 1
         self.secret = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
 
-    async def _request(
-        self,
-        method: Method,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        content_type: str = "application/json",
-    ) -> KubeResponse:
+    def _answer(self, request: ApiRequest) -> ApiResponse:
+        method, path, body = request.method, request.path, request.body
         self.calls.append(method)
         refused = self.refuses.get(method)
         if isinstance(refused, Exception):
@@ -57,19 +53,19 @@ class FakeSecrets(Kube):
             assert path == PATH
             found = self.secret
             return (
-                KubeResponse(HTTPStatus.NOT_FOUND, {})
+                ApiResponse(HTTPStatus.NOT_FOUND, {})
                 if found is None
-                else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+                else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))
             )
         self.before_write()
         assert isinstance(body, dict)
         assert (method, path) == ("PUT", PATH)
         if self.secret is None:
-            return KubeResponse(HTTPStatus.NOT_FOUND, {})
+            return ApiResponse(HTTPStatus.NOT_FOUND, {})
         if body["metadata"].get("resourceVersion") != self.secret["metadata"]["resourceVersion"]:
-            return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+            return ApiResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
         self.store(body)
-        return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.secret or {}))
+        return ApiResponse(HTTPStatus.OK, copy.deepcopy(self.secret or {}))
 
 
 @pytest.fixture
@@ -79,7 +75,7 @@ def api() -> FakeSecrets:
 
 def keeper(api: FakeSecrets, every: float = 3600, publish: float = 600) -> KeyKeeper:
     rotation = KeyRotation(timedelta(seconds=every), timedelta(seconds=publish))
-    return KeyKeeper(api, Installation(), rotation, interval=30, now=lambda: NOW)
+    return KeyKeeper(api.client, Installation(), rotation, interval=30, now=lambda: NOW)
 
 
 def kids(api: FakeSecrets) -> list[str]:
@@ -176,7 +172,7 @@ async def test_whoever_loses_every_race_tries_later(api: FakeSecrets) -> None:
     assert "faster" in keeping.problem
 
 
-FORBIDDEN: Final = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "secrets is forbidden"})
+FORBIDDEN: Final = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "secrets is forbidden"})
 
 
 @pytest.mark.parametrize(
@@ -190,7 +186,7 @@ FORBIDDEN: Final = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "secrets is fo
     ids=["read refused", "write refused", "read unanswered", "write unanswered"],
 )
 async def test_what_cannot_be_done_is_told_and_tried_again(
-    method: str, answer: KubeResponse | Exception, words: str, api: FakeSecrets
+    method: str, answer: ApiResponse | Exception, words: str, api: FakeSecrets
 ) -> None:
     api.refuses = {method: answer}
     keeping = keeper(api)
@@ -207,7 +203,7 @@ async def test_what_cannot_be_done_is_told_and_tried_again(
 async def test_an_answer_that_refuses_the_read_replaces_nothing(api: FakeSecrets) -> None:
     await keeper(api).round()
     before = kids(api)
-    api.refuses = {"GET": KubeResponse(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
+    api.refuses = {"GET": ApiResponse(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
     await keeper(api).round()
     assert kids(api) == before
     assert api.calls == ["GET", "PUT", "GET"]
@@ -218,7 +214,7 @@ async def test_it_looks_again_when_something_is_due(api: FakeSecrets) -> None:
 
 
 async def test_whoever_no_longer_leads_writes_nothing(api: FakeSecrets) -> None:
-    api._may_write = lambda: False
+    api.leading = False
     keeping = keeper(api)
     await keeping.round()
     assert api.secret is not None

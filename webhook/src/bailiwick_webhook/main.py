@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from bailiwick_api.access import AccessError, access
 from bailiwick_api.issuers import mapped, namings
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_kube.access import AccessError, access
+from bailiwick_kube.connections import HttpTransport
 from bailiwick_webhook.admission.bench import PolicyExaminer, command
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
@@ -43,6 +44,7 @@ from bailiwick_webhook.store.view import View
 from bailiwick_webhook.tls.reload import Certificates
 
 _SWITCH_SECONDS = 0.0005
+_USER_AGENT = "bailiwick-webhook"
 
 _log = structlog.get_logger()
 
@@ -161,7 +163,7 @@ def _clustered(
     given: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack
 ) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
-    cluster = ApiClient(access(given.kubeconfig), given.api_timeout)
+    cluster = ApiClient(HttpTransport(access(given.kubeconfig), given.api_timeout, _USER_AGENT))
     stack.push_async_callback(cluster.close)
     store = Store(
         cluster,

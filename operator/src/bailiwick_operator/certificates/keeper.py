@@ -32,11 +32,13 @@ from bailiwick_api.accounts import (
 )
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.times import read as read_time
+from bailiwick_kube.paths import CORE, object_path
+from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.certificates import authorities, issuer
 from bailiwick_operator.certificates.authorities import AUTHORITIES_ENTRY
 from bailiwick_operator.certificates.issuer import CertificateIssuer, UnreadableError
 from bailiwick_operator.certificates.publisher import PublishedBundles, Publisher
-from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
+from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.certificates import (
     Authority,
     Leaf,
@@ -72,7 +74,7 @@ class Keeper(ABC):
 
     def __init__(
         self,
-        kube: Kube,
+        kube: OperatorClient,
         installation: Installation,
         *,
         interval: float,
@@ -86,7 +88,7 @@ class Keeper(ABC):
         self._kube = kube
         self._publisher = Publisher(kube, installation)
         self._interval = interval
-        self._secrets = f"/api/v1/namespaces/{installation.namespace}/secrets"
+        self._secrets = object_path(CORE, "secrets", installation.namespace)
         self._wrote = 0
         self.problem: str | None = "not looked at yet"
         """What is wrong, for a person; None while all is as it should be."""
@@ -153,7 +155,7 @@ class SelfManaged(Keeper):
 
     def __init__(
         self,
-        kube: Kube,
+        kube: OperatorClient,
         installation: Installation,
         service: str,
         terms: Terms,

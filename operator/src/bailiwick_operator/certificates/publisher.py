@@ -19,12 +19,14 @@ from bailiwick_api.accounts import (
     VALIDATING_WEBHOOK,
     Installation,
 )
-from bailiwick_operator.kube import Kube, KubeResponse, Object, RefusedError
+from bailiwick_kube.paths import CORE, object_path
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 
 CA_BUNDLE_MANAGER: Final = "bailiwick-cabundle"
 _LOG: Final = structlog.get_logger(__name__)
-_CONFIGURATION: Final = (
-    f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{VALIDATING_CONFIGURATION}"
+_CONFIGURATION: Final = object_path(
+    "admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", name=VALIDATING_CONFIGURATION
 )
 _INJECTED: Final = "cert-manager.io/inject-"
 
@@ -51,10 +53,10 @@ class PublishedBundles:
 class Publisher:
     """Publishes for one installation."""
 
-    def __init__(self, kube: Kube, installation: Installation) -> None:
+    def __init__(self, kube: OperatorClient, installation: Installation) -> None:
         self._kube = kube
         self._namespace = installation.namespace
-        self._config_maps = f"/api/v1/namespaces/{installation.namespace}/configmaps"
+        self._config_maps = object_path(CORE, "configmaps", installation.namespace)
 
     async def read(self) -> PublishedBundles:
         """Return what is published. Raises `RefusedError`."""
@@ -125,7 +127,7 @@ class Publisher:
         return answer.body
 
 
-def _written(answer: KubeResponse, what: str) -> bool:
+def _written(answer: ApiResponse, what: str) -> bool:
     if answer.conflict or answer.missing:
         return False
     if not answer.ok:

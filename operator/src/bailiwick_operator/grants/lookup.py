@@ -13,7 +13,7 @@ from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
-from bailiwick_operator.kube import Kube, RefusedError
+from bailiwick_operator.kube import OperatorClient, RefusedError
 from bailiwick_operator.loop.inventory import Inventory, Key, Object
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.resolution import Resolution, ResolutionInput, UnresolvedReason, accounts_of, resolve
@@ -28,7 +28,9 @@ _KEPT: Final = 64
 class Resolver(Generic[W]):
     """Resolves. Lives in the main loop; what waits for an endpoint is whatever the caller likes to call it."""
 
-    def __init__(self, kube: Kube, policies: Inventory, issuers: Mapping[str, UsernameTemplate] | None = None) -> None:
+    def __init__(
+        self, kube: OperatorClient, policies: Inventory, issuers: Mapping[str, UsernameTemplate] | None = None
+    ) -> None:
         self._kube = kube
         self._issuers = issuers
         self._policies = policies

@@ -36,9 +36,11 @@ import structlog
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_kube.paths import CORE, object_path
+from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.prover import Prover, UnprovenError
 from bailiwick_operator.guard.voider import Voider
-from bailiwick_operator.kube import Kube, Object, RefusedError, UnreachableError
+from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.loop.inventory import Tick, Ticks
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import (
@@ -71,7 +73,7 @@ class GuardKeeper:
 
     def __init__(  # noqa: PLR0913 - whom it proves for, how often, and whom it tells
         self,
-        kube: Kube,
+        kube: OperatorClient,
         installation: Installation,
         ticks: Ticks,
         *,
@@ -94,7 +96,7 @@ class GuardKeeper:
         self._asked = asyncio.Event()
         self._down = False
         self._covered: Tick | None = None
-        self._config_maps = f"/api/v1/namespaces/{installation.namespace}/configmaps"
+        self._config_maps = object_path(CORE, "configmaps", installation.namespace)
         self.problem: str | None = "not proven yet"
         """What is wrong, for a person; None after a proof that succeeded."""
         self.rounds = 0

@@ -14,9 +14,10 @@ from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.canary import Probe, canary, probes
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
-from bailiwick_operator.kube import GRANTS_PATH, Kube, KubeResponse, Object, RefusedError
+from bailiwick_kube.paths import grants_path
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.guard import Proof, pristine, voided
 
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -35,12 +36,12 @@ class UnprovenError(Exception):
 class Prover:
     """Asks the API server. Two proofs never run at once."""
 
-    def __init__(self, kube: Kube, installation: Installation, now: Callable[[], datetime]) -> None:
+    def __init__(self, kube: OperatorClient, installation: Installation, now: Callable[[], datetime]) -> None:
         self._kube = kube
         self._now = now
         self._installation = installation
-        self._grants = f"/apis/{API_VERSION}/namespaces/{installation.namespace}/{APPROVAL_GRANTS}"
-        self._canary = f"{self._grants}/{CANARY_GRANT}"
+        self._grants = grants_path(installation.namespace)
+        self._canary = grants_path(installation.namespace, CANARY_GRANT)
 
     async def prove(self) -> Proof:
         """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong."""
@@ -73,7 +74,7 @@ class Prover:
             )
             raise UnprovenError(message)
 
-    async def _ask(self, probe: Probe) -> KubeResponse:
+    async def _ask(self, probe: Probe) -> ApiResponse:
         match probe.verb:
             case "create":
                 return await self._kube.create(self._grants, probe.body, dry_run=True)

@@ -16,9 +16,10 @@ from typing import Final, Literal
 import structlog
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
 from bailiwick_api.voidgrants import PER_NAMESPACE, VoidGrant, VoidGrants
-from bailiwick_operator.kube import GRANTS_PATH, Kube, Object, UnreachableError
+from bailiwick_kube.paths import grants_path
+from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import is_canary, is_over, must_void, voided
 
@@ -39,7 +40,7 @@ class Voider:
 
     def __init__(
         self,
-        kube: Kube,
+        kube: OperatorClient,
         installation: Installation,
         now: Callable[[], datetime],
         fallen: Callable[[Object, Status], None],
@@ -105,14 +106,14 @@ class Voider:
 
     async def _few(self, namespace: str) -> dict[str, VoidGrant] | None:
         """Return the grants of a namespace that are not over, where it holds few; None: it still holds too many."""
-        answer = await self._kube.get(_path(namespace), {"limit": str(PER_NAMESPACE)})
+        answer = await self._kube.get(grants_path(namespace), {"limit": str(PER_NAMESPACE)})
         if not answer.ok or (answer.body.get("metadata") or {}).get("continue"):
             return None
         grants = (grant for grant in answer.body.get("items") or () if not is_over(grant, self._now()))
         return {grant["metadata"]["uid"]: _named(grant) for grant in grants}
 
     async def _still_named(self, one: VoidGrant, uid: str) -> bool:
-        answer = await self._kube.get(_path(*one))
+        answer = await self._kube.get(grants_path(*one))
         if answer.missing:
             return False
         if not answer.ok:
@@ -165,10 +166,6 @@ class Voider:
 
 def _named(grant: Object) -> VoidGrant:
     return VoidGrant(grant["metadata"]["namespace"], grant["metadata"]["name"])
-
-
-def _path(namespace: str, name: str = "") -> str:
-    return f"/apis/{API_VERSION}/namespaces/{namespace}/{APPROVAL_GRANTS}" + (f"/{name}" if name else "")
 
 
 def _batches(grants: Iterable[Object]) -> Iterable[list[Object]]:

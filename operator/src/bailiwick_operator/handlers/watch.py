@@ -18,8 +18,8 @@ from typing import Any, Final, cast
 import kopf
 import structlog
 
-from bailiwick_api.access import Access, AccessError
 from bailiwick_api.meta import GROUP
+from bailiwick_kube.access import Access, AccessError
 from bailiwick_operator.handlers import approvalgrant, endpointpolicy
 from bailiwick_operator.handlers.sink import Sink
 

@@ -16,7 +16,9 @@ import structlog
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.meta import API_VERSION
-from bailiwick_operator.kube import Kind, Kube, Object, UnreachableError
+from bailiwick_kube.paths import object_path
+from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.kube import Kind, Object, OperatorClient
 from bailiwick_operator.reconcile.transitions import EventDraft
 
 CONTROLLER: Final = "bailiwick.dev/operator"
@@ -55,7 +57,7 @@ class Events:
 
     def __init__(
         self,
-        kube: Kube,
+        kube: OperatorClient,
         instance: str,
         *,
         now: Callable[[], datetime],
@@ -108,7 +110,7 @@ class Events:
                 _LOG.exception("telling failed")
 
     async def _write(self, event: Object) -> None:
-        path = f"/apis/events.k8s.io/v1/namespaces/{event['metadata']['namespace']}/events"
+        path = object_path("events.k8s.io/v1", "events", event["metadata"]["namespace"])
         try:
             answer = await self._kube.create(path, event)
             why = None if answer.ok else answer.message

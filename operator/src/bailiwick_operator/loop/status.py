@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from bailiwick_operator.kube import Kind, Kube, KubeResponse
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_operator.kube import Kind, OperatorClient
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.inventory import Inventory, Object, ObservedObject, key_of
 from bailiwick_operator.loop.workqueue import RetryError
@@ -23,7 +24,7 @@ _LOG: Final = structlog.get_logger(__name__)
 class Writer:
     """Writes statuses, and deletes grants."""
 
-    def __init__(self, kube: Kube, events: Events) -> None:
+    def __init__(self, kube: OperatorClient, events: Events) -> None:
         self._kube = kube
         self._events = events
         self.writes: Final[Counter[tuple[str, str]]] = Counter()
@@ -79,7 +80,7 @@ class Writer:
         self._events.tell(kind, body, transitions.of_grant(was, status))
 
 
-def _outcome(answer: KubeResponse) -> str:
+def _outcome(answer: ApiResponse) -> str:
     if answer.ok:
         return "written"
     return "gone" if answer.missing else "conflict" if answer.conflict else "refused"

@@ -17,19 +17,35 @@ from typing import Any, Final
 
 import aiohttp
 import structlog
-from kubernetes.aio.client import ApiClient, V1Lease, V1ObjectMeta
+from kubernetes.aio.client import ApiClient, Configuration, V1Lease, V1ObjectMeta
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from bailiwick_api.access import AccessError
 from bailiwick_api.accounts import OPERATOR_LEASE
+from bailiwick_kube.access import Access, AccessError
+from bailiwick_kube.connections import HttpTransport
 from bailiwick_operator.settings import LeaseTimes
 
 _LOG: Final = structlog.get_logger(__name__)
 _UNREACHABLE: Final = (aiohttp.ClientError, AccessError, TimeoutError, OSError)
+
+
+def election_client(access: Access, transport: HttpTransport) -> ApiClient:
+    """Return the client that the election library wants, over our connections. The token is read for each call."""
+
+    def refresh(configuration: Configuration) -> None:
+        configuration.api_key["BearerToken"] = f"Bearer {access.token()}"
+
+    configuration = transport.configuration
+    configuration.api_key["BearerToken"] = "set before each call by the hook"
+    # Typed by its default alone, None.
+    configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]
+    client = ApiClient(configuration)
+    client.rest_client = transport.connections
+    return client
 
 
 class LostLeaseError(Exception):

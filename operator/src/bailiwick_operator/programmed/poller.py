@@ -11,7 +11,8 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from bailiwick_operator.kube import RefusedError, UnreachableError
+from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.kube import RefusedError
 from bailiwick_operator.programmed.replicas import ReplicaClient, Replicas
 from bailiwick_operator.reconcile.programmed import Reply, ServedGeneration, tally
 

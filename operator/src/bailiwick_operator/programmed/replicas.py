@@ -12,12 +12,12 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
-from bailiwick_operator.kube import Kube
+from bailiwick_kube.paths import object_path
+from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.reconcile.programmed import Generation, Reply
 
 PORT_NAME: Final = "status"
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
-_SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 _AT_ONCE: Final = 16
 _ANSWER_BYTES: Final = 2 * 2**20
 _FAMILIES: Final = ("IPv4", "IPv6")
@@ -54,13 +54,13 @@ class ListedReplicas:
 class OfService:
     """The ready endpoints of the decision point's Service, by its EndpointSlices."""
 
-    kube: Kube
+    kube: OperatorClient
     namespace: str
     service: str
 
     async def find(self) -> tuple[Replica, ...]:
         """Return the processes of all ready endpoints."""
-        path = _SLICES.format(self.namespace)
+        path = object_path("discovery.k8s.io/v1", "endpointslices", self.namespace)
         listed = await self.kube.list(path, {"labelSelector": f"{SERVICE_LABEL}={self.service}"})
         return in_slices(listed.items)
 

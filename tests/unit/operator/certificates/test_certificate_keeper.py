@@ -9,18 +9,19 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.access import Access
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, Installation
 from bailiwick_api.rbac import accounts
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.certificates import authorities, issuer
 from bailiwick_operator.certificates.issuer import CertificateIssuer, UnreadableError
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
-from bailiwick_operator.kube import Kube, KubeResponse, Method, UnreachableError
+from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.reconcile.certificates import Terms
 from support.objects import Object
+from support.transport import FakeTransport
 from unit.operator.cases import NOW
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 HOME: Final = "/api/v1/namespaces/bailiwick-system"
 CA: Final = f"{HOME}/secrets/{CA_SECRET}"
 SERVING: Final = f"{HOME}/secrets/{SERVING_SECRET}"
@@ -35,16 +36,17 @@ class Crash(BaseException):
     """The process is gone."""
 
 
-class FakeApi(Kube):
+class FakeApi:
     """A server of both Secrets, empty at first, and one ConfigMap. For what a real one cannot be made to show."""
 
     def __init__(self) -> None:
-        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.leading = True
+        self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
         self.stored: dict[str, Object] = {}
         self.revision = 0
         self.writes: list[str] = []
         self.before_write: Callable[[str], None] = lambda _path: None
-        self.refuses: Mapping[tuple[str, str], KubeResponse | Exception] = {}
+        self.refuses: Mapping[tuple[str, str], ApiResponse | Exception] = {}
         for shipped in accounts(Installation()):
             if shipped["metadata"]["name"] in {CA_SECRET, SERVING_SECRET}:
                 self.store(f"{HOME}/secrets/{shipped['metadata']['name']}", shipped)
@@ -57,14 +59,8 @@ class FakeApi(Kube):
     def text(self, path: str, entry: str) -> str:
         return base64.b64decode((self.stored[path].get("data") or {}).get(entry, "")).decode()
 
-    async def _request(
-        self,
-        method: Method,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        content_type: str = "application/json",
-    ) -> KubeResponse:
+    def _answer(self, request: ApiRequest) -> ApiResponse:
+        method, path, body = request.method, request.path, request.body
         refused = self.refuses.get((method, path))
         if isinstance(refused, Exception):
             raise refused
@@ -73,19 +69,19 @@ class FakeApi(Kube):
         if method == "GET":
             found = self.stored.get(path)
             return (
-                KubeResponse(HTTPStatus.NOT_FOUND, {})
+                ApiResponse(HTTPStatus.NOT_FOUND, {})
                 if found is None
-                else KubeResponse(HTTPStatus.OK, copy.deepcopy(found))
+                else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))
             )
         assert isinstance(body, dict)
         path = f"{path}/{body['metadata']['name']}" if method == "POST" else path
         self.before_write(path)
         present = self.stored.get(path, {}).get("metadata", {}).get("resourceVersion")
         if body["metadata"].get("resourceVersion") != present:
-            return KubeResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
+            return ApiResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
         self.writes.append(path)
         self.store(path, body)
-        return KubeResponse(HTTPStatus.OK, copy.deepcopy(self.stored[path]))
+        return ApiResponse(HTTPStatus.OK, copy.deepcopy(self.stored[path]))
 
 
 @pytest.fixture
@@ -94,7 +90,7 @@ def api() -> FakeApi:
 
 
 def keeper(api: FakeApi, terms: Terms = TERMS) -> SelfManaged:
-    return SelfManaged(api, Installation(), "bailiwick-webhook", terms, interval=10, now=lambda: NOW)
+    return SelfManaged(api.client, Installation(), "bailiwick-webhook", terms, interval=10, now=lambda: NOW)
 
 
 def leaf_fits(api: FakeApi) -> bool:
@@ -160,7 +156,7 @@ async def test_whoever_dies_at_a_write_leaves_what_the_next_one_goes_on_from(at:
     assert known in ([], [held.id])
 
 
-FORBIDDEN: Final = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "it is forbidden"})
+FORBIDDEN: Final = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "it is forbidden"})
 
 
 @pytest.mark.parametrize(
@@ -217,13 +213,13 @@ async def test_a_defect_of_ours_is_told_without_its_words_and_ends_nothing(
 async def test_an_error_in_the_place_of_a_secret_replaces_nothing(api: FakeApi) -> None:
     await settle(keeper(api))
     before = copy.deepcopy(api.stored)
-    api.refuses = {("GET", CA): KubeResponse(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
+    api.refuses = {("GET", CA): ApiResponse(HTTPStatus.INTERNAL_SERVER_ERROR, {})}
     await settle(keeper(api))
     assert api.stored == before
 
 
 async def test_whoever_no_longer_leads_writes_nothing(api: FakeApi) -> None:
-    api._may_write = lambda: False
+    api.leading = False
     keeping = keeper(api)
     await keeping.round()
     assert (api.writes, "lease" in str(keeping.problem)) == ([], True)
@@ -269,7 +265,7 @@ async def test_what_somebody_else_issues_is_never_written(api: FakeApi) -> None:
     before = copy.deepcopy(api.stored)
     del api.stored[CONFIG_MAP]
     api.writes.clear()
-    keeping = ExternalCertificate(api, Installation(), interval=10, now=lambda: NOW)
+    keeping = ExternalCertificate(api.client, Installation(), interval=10, now=lambda: NOW)
     await settle(keeping)
     assert (api.writes, keeping.problem) == ([CONFIG_MAP], None)
     assert {path: api.stored[path] for path in (CA, SERVING)} == {path: before[path] for path in (CA, SERVING)}

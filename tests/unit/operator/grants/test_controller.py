@@ -1,7 +1,7 @@
 """What is looked up for grants by hand, which wait for what, and how grants are deleted: with answers made to order."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,14 +9,15 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from bailiwick_api.access import Access
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.times import stamp
 from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.grants import lookup as resolving
 from bailiwick_operator.grants.controller import GrantController
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.kube import Kube, KubeResponse, Method
+from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Inventory, Key, Tick, Ticks
@@ -24,6 +25,7 @@ from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem
 from bailiwick_operator.reconcile.retention import RetentionPeriods
 from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy
+from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, RESOLVED, active, by_hand, condition, grant, right_clock, stored
 
 ACCOUNT: Final = "/api/v1/namespaces/agents/serviceaccounts/crm-agent"
@@ -32,29 +34,24 @@ SCOPED: Final = gated_rule(approval={"binding": "Scope", "steps": [{"name": "own
 WORK: Final = WorkItem("ApprovalGrant", "crm", "agr-wanted")
 
 
-class Api(Kube):
+class Api:
     """Answers as it is told to, takes every status, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
-        self.answers: dict[tuple[str, str], KubeResponse] = {
-            ("GET", ACCOUNT): KubeResponse(200, {"metadata": {"uid": "agent-uid"}})
+        self.leading = True
+        self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
+        self.answers: dict[tuple[str, str], ApiResponse] = {
+            ("GET", ACCOUNT): ApiResponse(200, {"metadata": {"uid": "agent-uid"}})
         }
         self.asked: list[tuple[str, str, Any]] = []
 
-    async def _request(
-        self,
-        method: Method,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        content_type: str = "application/json",
-    ) -> KubeResponse:
+    def _answer(self, request: ApiRequest) -> ApiResponse:
+        method, path, body = request.method, request.path, request.body
         self.asked.append((method, path, body))
         if path.endswith("/status"):
             assert isinstance(body, dict)
-            return KubeResponse(HTTPStatus.OK, self.taken(body))
-        return self.answers.get((method, path), KubeResponse(HTTPStatus.NOT_FOUND, {}))
+            return ApiResponse(HTTPStatus.OK, self.taken(body))
+        return self.answers.get((method, path), ApiResponse(HTTPStatus.NOT_FOUND, {}))
 
     def taken(self, body: Object) -> Object:
         version = str(int(body["metadata"]["resourceVersion"]) + 1)
@@ -93,8 +90,8 @@ class Leader:
         self.again: list[WorkItem] = []
         self.due: list[WorkItem] = []
         self.expiries: Expiries[WorkItem] = Expiries(self.due.append, self.clock.now)
-        self.resolver: Resolver[WorkItem] = Resolver(self.api, self.policies)
-        writer = Writer(self.api, Events(self.api, "me", now=self.clock.now))
+        self.resolver: Resolver[WorkItem] = Resolver(self.api.client, self.policies)
+        writer = Writer(self.api.client, Events(self.api.client, "me", now=self.clock.now))
         self.granting = GrantController(
             INSTALLATION,
             self.grants,
@@ -125,10 +122,8 @@ class Leader:
 
 
 @pytest.fixture
-async def leader(request: pytest.FixtureRequest) -> AsyncIterator[Leader]:
-    made = Leader(getattr(request, "param", RetentionPeriods()))
-    yield made
-    await made.api.close()
+def leader(request: pytest.FixtureRequest) -> Leader:
+    return Leader(getattr(request, "param", RetentionPeriods()))
 
 
 def pending(**fields: object) -> Object:
@@ -172,7 +167,7 @@ class TestResolving:
 
     async def test_of_an_account_that_cannot_be_read_says_so_and_waits(self, leader: Leader) -> None:
         leader.add_policy()
-        leader.api.answers["GET", ACCOUNT] = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "no"})
+        leader.api.answers["GET", ACCOUNT] = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "no"})
         status = await leader.look(pending())
         assert "crm-agent cannot be read: no" in condition(status, "Ready")["message"]
         assert leader.resolver.waiting(("crm", ENDPOINT)) == (WORK,)
@@ -279,7 +274,7 @@ class TestProof:
 
 class TestRetention:
     async def test_deletes_the_very_version_that_was_judged(self, leader: Leader) -> None:
-        leader.api.answers["DELETE", GRANT] = KubeResponse(200, {})
+        leader.api.answers["DELETE", GRANT] = ApiResponse(200, {})
         with structlog.testing.capture_logs() as log:
             await leader.look(ended(86401))
         ((method, path, body),) = leader.api.asked
@@ -297,7 +292,7 @@ class TestRetention:
         assert leader.due == [WORK]
 
     async def test_looks_again_at_one_that_moved_on(self, leader: Leader) -> None:
-        leader.api.answers["DELETE", GRANT] = KubeResponse(HTTPStatus.CONFLICT, {})
+        leader.api.answers["DELETE", GRANT] = ApiResponse(HTTPStatus.CONFLICT, {})
         await leader.look(ended(86401))
         assert leader.grants.get(Key("crm", "agr-wanted")) is not None
         leader.expiries.call_due(datetime.now(UTC) + timedelta(seconds=6))
@@ -310,7 +305,7 @@ class TestRetention:
         assert leader.grants.get(Key("crm", "agr-wanted")) is None
 
     async def test_that_is_refused_comes_again(self, leader: Leader) -> None:
-        leader.api.answers["DELETE", GRANT] = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "not yet"})
+        leader.api.answers["DELETE", GRANT] = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "not yet"})
         with pytest.raises(RetryError, match="was not deleted: not yet"):
             await leader.look(ended(86401))
 
@@ -379,7 +374,7 @@ class TestTheClock:
     @pytest.mark.invariant(12, 22)
     @pytest.mark.parametrize("seconds", [-600.0, 172_800.0])
     async def test_that_is_off_deletes_nothing(self, leader: Leader, seconds: float) -> None:
-        leader.api.answers["DELETE", GRANT] = KubeResponse(200, {})
+        leader.api.answers["DELETE", GRANT] = ApiResponse(200, {})
         leader.shift = seconds
         await leader.look(ended(60 if seconds > 0 else 86_401))
         assert leader.api.asked == []

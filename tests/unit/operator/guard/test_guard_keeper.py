@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keeper import GuardKeeper
-from bailiwick_operator.kube import UnreachableError
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.guard import Record, read_record
 from bailiwick_operator.reconcile.transitions import EventDraft
@@ -15,12 +15,12 @@ from support.objects import Object
 from unit.operator.cases import INSTALLATION, active, grant, right_clock
 from unit.operator.fakeapi import Crash, FakeApi
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
 
 def keeper(api: FakeApi, ticks: Ticks | None = None, proven: Callable[[], None] = lambda: None) -> GuardKeeper:
     """Return the keeper of a process that has just started."""
-    return GuardKeeper(api, INSTALLATION, ticks or Ticks(), interval=60, settle=0, now=right_clock().now, proven=proven)
+    return GuardKeeper(
+        api.client, INSTALLATION, ticks or Ticks(), interval=60, settle=0, now=right_clock().now, proven=proven
+    )
 
 
 def named(name: str, *reviewers: str, status: Object | None = None) -> Object:
@@ -66,7 +66,7 @@ class TestTheFirstProof:
             told.append((grant, status))
 
         fresh = GuardKeeper(
-            api,
+            api.client,
             INSTALLATION,
             Ticks(),
             interval=60,

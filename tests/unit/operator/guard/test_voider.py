@@ -8,8 +8,9 @@ import structlog
 from hypothesis import given, strategies as st
 
 from bailiwick_api.voidgrants import PER_NAMESPACE, VoidGrant, VoidGrants
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keeper import GuardKeeper
-from bailiwick_operator.kube import KubeResponse, UnreachableError
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import is_over, must_void, voided
@@ -19,20 +20,22 @@ from unit.operator.cases import INSTALLATION, NOW, active, grant, right_clock
 from unit.operator.fakeapi import FakeApi
 from unit.operator.guard.test_guard_keeper import named, phase_of, proven_api, record_of
 
-pytestmark = [pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.invariant(27)]
+pytestmark = pytest.mark.invariant(27)
 
-REFUSALS: Final[dict[str, KubeResponse | Exception]] = {
-    "too large": KubeResponse(500, {"message": "etcdserver: request is too large"}),
-    "a body that nobody reads": KubeResponse(400, {"message": "error converting YAML to JSON"}),
-    "a policy of somebody else": KubeResponse(403, {"message": "no"}),
-    "no longer valid": KubeResponse(422, {"message": "Invalid value"}),
+REFUSALS: Final[dict[str, ApiResponse | Exception]] = {
+    "too large": ApiResponse(500, {"message": "etcdserver: request is too large"}),
+    "a body that nobody reads": ApiResponse(400, {"message": "error converting YAML to JSON"}),
+    "a policy of somebody else": ApiResponse(403, {"message": "no"}),
+    "no longer valid": ApiResponse(422, {"message": "Invalid value"}),
     "no answer": UnreachableError("no answer within 1 s"),
 }
 
 
 def keeper(api: FakeApi) -> GuardKeeper:
     """Return the keeper of a process that has just started, and tries again at each proof."""
-    return GuardKeeper(api, INSTALLATION, Ticks(), interval=0.0, settle=0, now=right_clock().now, proven=lambda: None)
+    return GuardKeeper(
+        api.client, INSTALLATION, Ticks(), interval=0.0, settle=0, now=right_clock().now, proven=lambda: None
+    )
 
 
 async def touched(*names: str) -> FakeApi:
@@ -51,7 +54,7 @@ def uid(api: FakeApi, name: str) -> str:
 
 class TestAGrantThatCannotBeWritten:
     @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-    async def test_is_void_by_name_and_the_others_are_by_their_status(self, refusal: KubeResponse | Exception) -> None:
+    async def test_is_void_by_name_and_the_others_are_by_their_status(self, refusal: ApiResponse | Exception) -> None:
         api = await touched("first", "stuck", "last")
         api.unwritable["stuck"] = refusal
         going_on = keeper(api)

@@ -1,21 +1,22 @@
 """What is told by Kubernetes Events, once and for each transition, and how much of a flood."""
 
 import asyncio
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
 import pytest
 import structlog
 
-from bailiwick_api.access import Access
 from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_operator.kube import Kube, KubeResponse, Method, UnreachableError
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest, UnreachableError
+from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.reconcile import guard
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
 from bailiwick_operator.reconcile.transitions import EventDraft, of_grant, of_policy
 from support.objects import Object
+from support.transport import FakeTransport
 from unit.operator.cases import NOW, active, applied, grant, reconciled
 
 REASONS: Final = {"Pending": "Requested", "Active": "Approved"}
@@ -93,23 +94,18 @@ class TestAPolicy:
         assert [(one.type, one.reason) for one in of_policy(before, after)] == told
 
 
-class Api(Kube):
+class Api:
     """Takes events, or not."""
 
     def __init__(self) -> None:
-        super().__init__(Access("https://nowhere.invalid", static_token="none"), 1.0)
+        self.leading = True
+        self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
         self.events: list[Object] = []
-        self.answer = KubeResponse(HTTPStatus.CREATED, {})
+        self.answer = ApiResponse(HTTPStatus.CREATED, {})
         self.reachable = True
 
-    async def _request(
-        self,
-        method: Method,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        content_type: str = "application/json",
-    ) -> KubeResponse:
+    def _answer(self, request: ApiRequest) -> ApiResponse:
+        method, path, body = request.method, request.path, request.body
         assert (method, path) == ("POST", "/apis/events.k8s.io/v1/namespaces/crm/events")
         assert isinstance(body, dict)
         if not self.reachable:
@@ -124,7 +120,7 @@ class Told100:
     def __init__(self) -> None:
         self.now = 0.0
         self.api = Api()
-        self.events = Events(self.api, "me", now=lambda: NOW, clock=lambda: self.now)
+        self.events = Events(self.api.client, "me", now=lambda: NOW, clock=lambda: self.now)
 
     def tell(self, times: int, namespace: str = "crm") -> None:
         of = grant("dave")
@@ -139,7 +135,6 @@ class Told100:
             await asyncio.sleep(0)
         assert self.events._queue.empty()
         task.cancel()
-        await self.api.close()
         return len(self.api.events)
 
 
@@ -180,7 +175,6 @@ class TestWriting:
         told.tell(100, "other")
         told.tell(3)
         assert told.events._queue.qsize() == 28
-        await told.api.close()
 
     async def test_refills_to_the_burst_and_no_further(self) -> None:
         told = Told100()
@@ -196,12 +190,11 @@ class TestWriting:
             told.now += 1000.0
         assert len(told.events._buckets) <= 1000
         assert told.events._queue.qsize() == 500
-        await told.api.close()
 
     @pytest.mark.parametrize("reachable", [True, False], ids=["refused", "unreachable"])
     async def test_a_failure_is_logged_and_not_tried_again(self, reachable: bool) -> None:
         told = Told100()
-        told.api.answer, told.api.reachable = KubeResponse(HTTPStatus.FORBIDDEN, {"message": "no"}), reachable
+        told.api.answer, told.api.reachable = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "no"}), reachable
         told.tell(2)
         with structlog.testing.capture_logs() as log:
             assert await told.written() == (2 if reachable else 0)

@@ -24,8 +24,8 @@ from unit.operator.guard.test_guard_keeper import keeper
 def leading() -> tuple[Metrics, Leader]:
     api = FakeApi()
     settings = parse([], {})
-    reconciler = Reconciler(api, settings, Ticks(), cast("Any", None), cast("Any", None), right_clock())
-    keys = KeyKeeper(api, INSTALLATION, settings.key_rotation, interval=60, now=right_clock().ours)
+    reconciler = Reconciler(api.client, settings, Ticks(), cast("Any", None), cast("Any", None), right_clock())
+    keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=right_clock().ours)
     metrics = Metrics()
     metrics.leader = Leader(keeper(api), keys, reconciler, right_clock())
     return metrics, metrics.leader

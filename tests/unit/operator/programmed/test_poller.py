@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bailiwick_operator.kube import RefusedError, UnreachableError
+from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.kube import RefusedError
 from bailiwick_operator.programmed import poller
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.programmed.replicas import Replica

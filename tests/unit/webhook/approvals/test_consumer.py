@@ -16,8 +16,8 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR, Consumer
-from bailiwick_webhook.cluster.client import ApiResponse
 from bailiwick_webhook.evaluation import EvaluationRequest
 from support.objects import Object, gated_rule, rule
 from unit.engine.cases import AGENT_UID, CALL, ENFORCER, NOW, approved, at, governed, read, verdict_of

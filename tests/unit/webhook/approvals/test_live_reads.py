@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from bailiwick_engine.call import ShownApproval, Token
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals import livereads
 from bailiwick_webhook.approvals.livereads import BURST, INTERVAL, LiveReads, looked_for
-from bailiwick_webhook.cluster.client import ApiResponse, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from support.objects import gated_rule
 from unit.engine.cases import AGENT_UID, CALL, NOW, asked as opened, governed, read, verdict_of

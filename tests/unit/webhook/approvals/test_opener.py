@@ -13,10 +13,10 @@ from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.call import Call, Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals import throttle
 from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.opener import OpenedGrant, Opener, RefusedOpening
-from bailiwick_webhook.cluster.client import ApiResponse
 from bailiwick_webhook.store.grants import Grants
 from support.objects import Object, changed, gated_rule
 from unit.engine.cases import CALL, NOW, approving, asked, at, governed, read, review, reviewed, verdict_of

@@ -17,7 +17,8 @@ from joserfc.jwk import ECKey, RSAKey
 from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.call import Party, ServiceAccount, UnprovenParty
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
-from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnavailableError
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.identity.issuers import Issuers
 from bailiwick_webhook.identity.keyset import KeySet
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties

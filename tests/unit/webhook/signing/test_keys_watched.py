@@ -38,7 +38,7 @@ def kids(keys: Keys) -> Sequence[str]:
 def test_it_is_one_object_that_is_watched() -> None:
     collection = Keys(Installation(namespace="elsewhere")).collection
     assert collection.path == "/api/v1/namespaces/elsewhere/secrets"
-    assert collection.query() == "fieldSelector=metadata.name%3Dbailiwick-keys"
+    assert collection.query() == {"fieldSelector": "metadata.name=bailiwick-keys"}
 
 
 def test_before_the_first_list_there_are_none() -> None:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_webhook.cluster.client import POLICIES, ClusterUnavailableError, Collection, HistoryGoneError, ListPage
+from bailiwick_kube.lists import ListPage
+from bailiwick_webhook.cluster.client import POLICIES, ClusterUnavailableError, Collection, HistoryGoneError
 from bailiwick_webhook.store.listwatch import Key, ListWatch
 
 Event = tuple[str, dict[str, Any]]

@@ -20,7 +20,8 @@ from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, HistoryGoneError, ListPage
+from bailiwick_kube.lists import ListPage
+from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, HistoryGoneError
 from bailiwick_webhook.process import gcpause
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import ListWatch, Sink

@@ -19,9 +19,10 @@ from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals.grantlocks import GrantLocks
 from bailiwick_webhook.approvals.livereads import LiveReads, looked_for
-from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
 
 IDEMPOTENT_FOR: Final = 30.0

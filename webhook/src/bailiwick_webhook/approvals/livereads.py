@@ -17,8 +17,9 @@ import structlog
 
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals.grantids import parsed
-from bailiwick_webhook.cluster.client import ApiClient, ApiResponse, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
 
 INTERVAL: Final = 0.25

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bailiwick_api.access import AccessError, access, from_pod
+from bailiwick_kube.access import AccessError, access, from_pod
 
 PEM = "-----BEGIN CERTIFICATE-----\n"
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from bailiwick_api.bodies import encoded
+from bailiwick_kube.bodies import encoded
 
 NAMES: Final = {
     "beyond the basic plane": "\U0002083f",

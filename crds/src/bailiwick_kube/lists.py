@@ -1,0 +1,60 @@
+"""Lists in pages: how large a page is, and how a whole list is read.
+
+Holds: what one answer holds is parsed in one go, and while it is, nobody is answered and no lease renewed: so a page
+has at most `PAGE` objects and `PAGE_BYTES`, unless it is one object alone.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest, TooLongError, Transport
+
+PAGE: Final = 200
+PAGE_BYTES: Final = 1024 * 1024
+_FEWER, _MORE = 8, 2
+
+
+class RefusedListError(Exception):
+    """A page was refused. `response.gone`: too much time has passed between two pages; list again."""
+
+    def __init__(self, path: str, response: ApiResponse, why: str | None = None) -> None:
+        super().__init__(f"list {path}: {why or response.message}")
+        self.response = response
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a list, and the resource version that a watch goes on from: that of the last page."""
+
+    items: list[dict[str, Any]]
+    resource_version: str
+
+
+def continuation(body: Mapping[str, Any]) -> str:
+    """Return what the next page is asked for by; empty after the last."""
+    return str((body.get("metadata") or {}).get("continue") or "")
+
+
+async def pages(transport: Transport, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[ListPage]:
+    """Yield every object of a list, page by page. Raises `RefusedListError` and `UnreachableError`."""
+    more, limit = "", PAGE
+    while True:
+        asked = {**(query or {}), "limit": str(limit)} | ({"continue": more} if more else {})
+        try:
+            response = await transport.call(ApiRequest("GET", path, asked), most=PAGE_BYTES if limit > 1 else None)
+        except TooLongError:
+            # Whoever stores large objects makes their own pages small, and nobody's loop long.
+            limit = max(1, limit // _FEWER)
+            continue
+        limit = min(PAGE, limit * _MORE)
+        if not response.ok:
+            raise RefusedListError(path, response)
+        found, metadata = response.body.get("items"), response.body.get("metadata") or {}
+        if not isinstance(found, list | None) or "resourceVersion" not in metadata:
+            raise RefusedListError(path, response, "the answer is not a list")
+        yield ListPage(found or [], metadata["resourceVersion"])
+        more = continuation(response.body)
+        if not more:
+            return
