@@ -17,17 +17,23 @@ from bailiwick_kube.access import Access, AccessError, access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
+from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
 from bailiwick_operator.handlers.watch import KopfWatch
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
-from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.clock import Clock, SkewMonitor
+from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.inventory import Inventory, Ticks
+from bailiwick_operator.loop.status import Writer
+from bailiwick_operator.loop.waitlist import WaitList
+from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
 from bailiwick_operator.process import logs
 from bailiwick_operator.process.health import Health, HealthPortError, Progress
 from bailiwick_operator.process.leader import Leadership, LostLeaseError, election_client
 from bailiwick_operator.process.metrics import Leader
+from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.programmed.replicas import ListedReplicas, OfService, ReplicaClient, Replicas
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import OperatorSettings, parse
@@ -65,23 +71,23 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    health = Health()
     _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
     transport = HttpTransport(where, settings.request_timeout, FIELD_MANAGER)
     leadership = Leadership(
         election_client(where, transport), settings.installation.namespace, settings.identity, settings.lease
     )
-    # The lease is asked at each write.
-    kube = OperatorClient(transport, leadership.valid)
+    health = Health(Progress(lambda: leadership.tries, 3.0 * settings.lease.duration))
     asker = ReplicaClient(min(_ASK_SECONDS, settings.request_timeout))
-    health.watched["lease"] = Progress(lambda: leadership.tries, 3.0 * settings.lease.duration)
     try:
         async with health.served(settings.health_port):
             if not await leadership.acquire(stop):
                 return 0
-            code = await _until_it_ends(
-                _lead(settings, where, kube, Clock(transport.clock), asker, leadership, health, stop)
-            )
+            # The lease is asked at each write.
+            kube = OperatorClient(transport, leadership.valid)
+            leader = _leader(settings, kube, Clock(transport.clock), asker)
+            health.lead(leader, _watched(settings, leader))
+            watch = _watch(where, kube, leader.reconciler)
+            code = await _until_it_ends(_lead(leader, watch, leadership, settings.relist_interval, stop))
             await leadership.release()
             return code
     except HealthPortError as error:
@@ -106,59 +112,67 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
     return code
 
 
-async def _lead(  # noqa: PLR0913, PLR0917 - what the process has before it leads
-    settings: OperatorSettings,
-    where: Access,
-    kube: OperatorClient,
-    clock: Clock,
-    asker: ReplicaClient,
-    leadership: Leadership,
-    health: Health,
-    stop: asyncio.Event,
-) -> None:
-    ticks = Ticks()
-    replicas: Replicas = (
-        ListedReplicas(settings.replicas)
-        if settings.replicas
-        else OfService(kube, settings.installation.namespace, settings.webhook_service)
-    )
-    reconciler = Reconciler(kube, settings, ticks, replicas, asker, clock)
+def _leader(settings: OperatorSettings, kube: OperatorClient, clock: Clock, asker: ReplicaClient) -> Leader:
+    """Return what a leader runs. Each part is made with all that it needs, so those below come first.
+
+    Grants wait for the guard and the clock, which call them back: between them stand the wait lists.
+    """
+    ticks, installation = Ticks(), settings.installation
+    queue: WorkQueue[WorkItem] = WorkQueue(lambda work: work.namespace)
+    unproven, untimed = WaitList(queue.add), WaitList(queue.add)
+    events = Events(kube, settings.identity, now=clock.now, clock=clock.monotonic)
+    writer = Writer(kube, events)
+    tell = partial(events.tell_of_guard, installation.namespace)
     guard = GuardKeeper(
         kube,
-        settings.installation,
+        installation,
         ticks,
         interval=settings.proof_interval,
         settle=settings.guard_settle,
         now=clock.now,
         clock=clock.monotonic,
-        proven=reconciler.granting.proven,
-        fallen=reconciler.writer.fallen,
+        proven=unproven.release,
+        fallen=writer.fallen,
+        tell=tell,
     )
-    guard.tell = clock.tell = partial(reconciler.events.tell_of_guard, settings.installation.namespace)
-    clock.agree_again = reconciler.granting.clocks_agree
-    reconciler.granting.guard = guard
-    keys = KeyKeeper(kube, settings.installation, settings.key_rotation, interval=settings.key_interval, now=clock.ours)
+    replicas: Replicas = (
+        ListedReplicas(settings.replicas)
+        if settings.replicas
+        else OfService(kube, installation.namespace, settings.webhook_service)
+    )
+    reconciler = Reconciler(
+        kube,
+        settings,
+        ticks,
+        queue=queue,
+        writer=writer,
+        poller=ProgrammedPoller(replicas, asker, queue.add),
+        barriers=GrantBarriers(guard, unproven, clock, untimed),
+    )
+    keys = KeyKeeper(kube, installation, settings.key_rotation, interval=settings.key_interval, now=clock.ours)
     certificates = _certificates(settings, kube, clock)
-    health.leading = True
-    health.metrics.leader = Leader(guard, keys, reconciler, clock)
-    health.problem = lambda: guard.problem
-    health.clock = lambda: clock.problem
-    health.keys = lambda: keys.problem
-    health.certificates, health.not_after = lambda: certificates.problem, lambda: certificates.not_after
-    health.watched["guard"] = Progress(lambda: guard.rounds, 3 * settings.proof_interval + 60)
-    health.watched["keys"] = Progress(lambda: keys.rounds, 3 * settings.key_interval + 60)
-    health.watched["certificates"] = Progress(lambda: certificates.rounds, 3 * settings.certificate_interval + 60)
-    listed = reconciler.listed_anew
-    sinks = (_into(inventory, listed, reconciler.told) for inventory in (reconciler.policies, reconciler.grants))
-    watch = KopfWatch(where, partial(_served, kube), *sinks)
+    skew = SkewMonitor(clock, tell=tell, agree_again=untimed.release)
+    return Leader(guard, keys, certificates, reconciler, writer, events, clock, skew)
+
+
+def _watched(settings: OperatorSettings, leader: Leader) -> dict[str, Progress]:
+    return {
+        "guard": Progress(lambda: leader.guard.rounds, 3 * settings.proof_interval + 60),
+        "keys": Progress(lambda: leader.keys.rounds, 3 * settings.key_interval + 60),
+        "certificates": Progress(lambda: leader.certificates.rounds, 3 * settings.certificate_interval + 60),
+    }
+
+
+async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist: float, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_hold(leadership, stop))
-        tasks.create_task(clock.run())
-        tasks.create_task(guard.run())
-        tasks.create_task(keys.run())
-        tasks.create_task(certificates.run())
-        tasks.create_task(reconciler.run(settings.relist_interval))
-        tasks.create_task(_watch(reconciler, watch))
+        tasks.create_task(leader.skew.run())
+        tasks.create_task(leader.guard.run())
+        tasks.create_task(leader.keys.run())
+        tasks.create_task(leader.certificates.run())
+        tasks.create_task(leader.events.run())
+        tasks.create_task(leader.reconciler.run(relist))
+        tasks.create_task(_run(leader.reconciler, watch))
 
 
 def _certificates(settings: OperatorSettings, kube: OperatorClient, clock: Clock) -> Keeper:
@@ -181,7 +195,13 @@ async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
     raise _Told
 
 
-async def _watch(reconciler: Reconciler, watch: KopfWatch) -> None:
+def _watch(where: Access, kube: OperatorClient, reconciler: Reconciler) -> KopfWatch:
+    listed = reconciler.listed_anew
+    sinks = (_into(inventory, listed, reconciler.told) for inventory in (reconciler.policies, reconciler.grants))
+    return KopfWatch(where, partial(_served, kube), *sinks)
+
+
+async def _run(reconciler: Reconciler, watch: KopfWatch) -> None:
     await reconciler.listed.wait()
     await watch.run()
 

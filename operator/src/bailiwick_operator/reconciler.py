@@ -16,18 +16,15 @@ from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.grants.backlog import PendingGrants
-from bailiwick_operator.grants.controller import GrantController
+from bailiwick_operator.grants.controller import GrantBarriers, GrantController
 from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, OperatorClient, RefusedError
-from bailiwick_operator.loop.clock import Clock
-from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem, WorkQueue
 from bailiwick_operator.policies.compiler import PolicyCompiler
 from bailiwick_operator.programmed.poller import ProgrammedPoller
-from bailiwick_operator.programmed.replicas import ReplicaClient, Replicas
 from bailiwick_operator.reconcile import endpointpolicy, programmed
 from bailiwick_operator.settings import OperatorSettings
 
@@ -47,22 +44,23 @@ class Reconciler:
         kube: OperatorClient,
         settings: OperatorSettings,
         ticks: Ticks,
-        replicas: Replicas,
-        asker: ReplicaClient,
-        clock: Clock,
+        *,
+        queue: WorkQueue[WorkItem],
+        writer: Writer,
+        poller: ProgrammedPoller[WorkItem],
+        barriers: GrantBarriers,
     ) -> None:
+        clock = barriers.clock
         self._kube = kube
         self._clock = clock
         self._issuers = mapped(settings.issuers)
-        self._queue: WorkQueue[WorkItem] = WorkQueue(lambda work: work.namespace)
+        self._queue = queue
         self._expiries: Expiries[WorkItem] = Expiries(self._queue.add, clock.now)
-        self._programming: ProgrammedPoller[WorkItem] = ProgrammedPoller(replicas, asker, self._queue.add)
-        self.events: Final = Events(kube, settings.identity, now=clock.now, clock=clock.monotonic)
-        self.writer: Final = Writer(kube, self.events)
+        self._programming = poller
+        self._writer = writer
         self.pending: Final = PendingGrants(clock.now)
-        self._judging: Final = PolicyCompiler(
-            settings.budget, lambda: self.policies, self._policy_judged, clock.monotonic
-        )
+        self.policies: Final = Inventory(ticks, self._policy_changed)
+        self._judging: Final = PolicyCompiler(settings.budget, self.policies, self._policy_judged, clock.monotonic)
         # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
         self._looked: dict[WorkItem, tuple[Key, datetime | None]] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
@@ -73,17 +71,16 @@ class Reconciler:
         """When a watch last told of an object, by the monotonic clock."""
         self.listed: Final = asyncio.Event()
         """Set when everything is known; the watches start then."""
-        self.policies: Final = Inventory(ticks, self._policy_changed)
         self.grants: Final = Inventory(ticks, self._grant_changed)
         self.granting: Final = GrantController(
             settings.installation,
             self.grants,
             Resolver(kube, self.policies, settings.issuers),
-            self.writer,
+            self._writer,
             self._expiries,
             settings.keeping,
             self._queue.add,
-            clock=clock,
+            barriers=barriers,
         )
 
     async def run(self, relist: float) -> None:
@@ -102,7 +99,6 @@ class Reconciler:
             tasks.create_task(self._judging.run())
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._programming.run())
-            tasks.create_task(self.events.run())
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -257,7 +253,7 @@ class Reconciler:
         if outcome.status is None:
             return outcome, None
         try:
-            await self.writer.write("EndpointPolicy", self.policies, seen, outcome.status)
+            await self._writer.write("EndpointPolicy", self.policies, seen, outcome.status)
         except RetryError as error:
             return outcome, str(error)
         return outcome, None

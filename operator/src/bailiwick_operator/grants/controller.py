@@ -6,18 +6,20 @@ counted, approved, expired or deleted, and what waits for that is looked at agai
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.voidgrants import VoidGrants
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.expiry import Expiries
-from bailiwick_operator.loop.inventory import Inventory, Key, ObservedObject
+from bailiwick_operator.loop.inventory import Inventory, Key, ObservedObject, Tick
 from bailiwick_operator.loop.status import Writer
+from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import WorkItem
 from bailiwick_operator.reconcile import approvalgrant, retention
 from bailiwick_operator.reconcile.guard import is_canary
@@ -26,6 +28,30 @@ from bailiwick_operator.reconcile.retention import RetainedGrants, RetentionPeri
 
 _LOG: Final = structlog.get_logger(__name__)
 _MOVED: Final = timedelta(seconds=5)
+
+
+class GuardProof(Protocol):
+    """Who proves the guard."""
+
+    @property
+    def void(self) -> VoidGrants:
+        """Which grants are void by name."""
+
+    def covers(self, seen: Tick) -> bool:
+        """Tell whether a version that was seen at this tick may be judged."""
+
+    def ask(self) -> None:
+        """Ask for a proof soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantBarriers:
+    """What grants wait for: that the guard is proven, and that the clock is trusted; and which of them do."""
+
+    guard: GuardProof
+    unproven: WaitList[WorkItem]
+    clock: Clock
+    untimed: WaitList[WorkItem]
 
 
 class GrantController:
@@ -41,7 +67,7 @@ class GrantController:
         keeping: RetentionPeriods,
         again: Callable[[WorkItem], None],
         *,
-        clock: Clock,
+        barriers: GrantBarriers,
     ) -> None:
         self._installation = installation
         self._grants = grants
@@ -50,23 +76,8 @@ class GrantController:
         self._expiries = expiries
         self._kept = RetainedGrants(keeping)
         self._again = again
-        self._clock = clock
-        self._await_proof: set[WorkItem] = set()
-        self._await_clock: set[WorkItem] = set()
-        self.guard: GuardKeeper | None = None
-        """Who proves the guard; without, nothing is proven."""
-
-    def proven(self) -> None:
-        """Look again at what waited for a proof."""
-        waiting, self._await_proof = self._await_proof, set()
-        for work in waiting:
-            self._again(work)
-
-    def clocks_agree(self) -> None:
-        """Look again at what waited for the clock."""
-        waiting, self._await_clock = self._await_clock, set()
-        for work in waiting:
-            self._again(work)
+        self._guard, self._clock = barriers.guard, barriers.clock
+        self._unproven, self._untimed = barriers.unproven, barriers.untimed
 
     def endpoint_changed(self, namespace: str, endpoint: str) -> None:
         """Look again at what waited for other policies."""
@@ -79,7 +90,7 @@ class GrantController:
         if seen is None or is_canary(seen.body, self._installation) or self._void_by_name(seen):
             self._forget(work)
             return
-        proven = self.guard is not None and self.guard.covers(seen.at)
+        proven = self._guard.covers(seen.at)
         try:
             resolution = await self._resolution(work, seen, carriers, proven=proven)
             # After the last await, so that no clock was set between this look at it and the judgement.
@@ -91,9 +102,8 @@ class GrantController:
             return
         if outcome.needs_proof:
             # Before the write, so that a proof which ends during the write finds it.
-            self._await_proof.add(work)
-            if self.guard is not None:
-                self.guard.ask()
+            self._unproven.add(work)
+            self._guard.ask()
         wake = outcome.wake
         if outcome.status is not None:
             # What is written comes back as a newer version, and only that one may be deleted.
@@ -106,12 +116,12 @@ class GrantController:
     def _void_by_name(self, seen: ObservedObject) -> bool:
         """Tell whether the keeper of the guard tries to make this void, and nobody else has to do with it."""
         metadata = seen.body["metadata"]
-        return self.guard is not None and self.guard.void.holds(metadata["namespace"], metadata["uid"])
+        return self._guard.void.holds(metadata["namespace"], metadata["uid"])
 
     def _timed(self, work: WorkItem) -> bool:
         """Tell whether this may be judged by the time; if not, it is looked at again when it may."""
         trusted = self._clock.trusted
-        (self._await_clock.discard if trusted else self._await_clock.add)(work)
+        (self._untimed.discard if trusted else self._untimed.add)(work)
         return trusted
 
     async def _resolution(
@@ -142,7 +152,7 @@ class GrantController:
 
     def _forget(self, work: WorkItem) -> None:
         self._expiries.set(work, None)
-        self._await_proof.discard(work)
-        self._await_clock.discard(work)
+        self._unproven.discard(work)
+        self._untimed.discard(work)
         self._resolver.forget(work)
         self._kept.remove(work.namespace, work.name)

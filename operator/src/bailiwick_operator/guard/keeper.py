@@ -82,6 +82,7 @@ class GuardKeeper:
         now: Callable[[], datetime],
         proven: Callable[[], None],
         fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
+        tell: Callable[[EventDraft], None] = lambda _told: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
@@ -92,6 +93,7 @@ class GuardKeeper:
         self._interval = interval
         self._settle = settle
         self._proven = proven
+        self._tell = tell
         self._voider = Voider(kube, installation, now, fallen, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
@@ -101,8 +103,6 @@ class GuardKeeper:
         """What is wrong, for a person; None after a proof that succeeded."""
         self.rounds = 0
         """How many rounds have come to an end, however they ended. For the health of the process."""
-        self.tell: Callable[[EventDraft], None] = lambda _told: None
-        """Where people are told of it."""
         self.falls = 0
         """How often the guards were found not to be in force, or not those that were recorded."""
         self.made_void = 0
@@ -185,7 +185,7 @@ class GuardKeeper:
         if before is not None:
             self.falls += not self._down
             note = f"the guards of grants were changed or made anew: {count} grants that came in meanwhile are void"
-            self.tell(EventDraft("Warning", _PROVE, "GuardChanged", note))
+            self._tell(EventDraft("Warning", _PROVE, "GuardChanged", note))
         tell = _LOG.warning if count else tell
         tell("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
 
@@ -219,14 +219,14 @@ class GuardKeeper:
             return
         self._down = True
         self.falls += 1
-        self.tell(EventDraft("Warning", _PROVE, "GuardNotProven", shortened(problem, NOTE_LENGTH)))
+        self._tell(EventDraft("Warning", _PROVE, "GuardNotProven", shortened(problem, NOTE_LENGTH)))
 
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:
             if problem is None:
                 _LOG.info("the guard of grants is proven to be in force")
                 if self._down:
-                    self.tell(EventDraft("Normal", _PROVE, "GuardProven", "the guards of grants are in force again"))
+                    self._tell(EventDraft("Normal", _PROVE, "GuardProven", "the guards of grants are in force again"))
                 self._down = False
             else:
                 _LOG.error("the guard of grants is not proven: nothing is approved", problem=problem)

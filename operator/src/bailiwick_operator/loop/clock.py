@@ -25,7 +25,7 @@ _UNTIL: Final = "Nothing is approved, expired or deleted until they agree"
 
 
 class Clock:
-    """The operator's clock. `run` tells people that it is off, and calls `agree_again`; everybody else asks it."""
+    """The operator's clock, which everybody asks. `SkewMonitor` tells people that it is off."""
 
     def __init__(self, server: ServerClock) -> None:
         self._server = server
@@ -33,13 +33,6 @@ class Clock:
         """Seconds from anywhere, which nobody sets: how long ago something was."""
         self._apart_at = float("-inf")
         self._waited_for = False
-        self._told = False
-        self.agree_again: Callable[[], None] = lambda: None
-        """Called when the clock is trusted and somebody was told before that it is not."""
-        self.tell: Callable[[EventDraft], None] = lambda _told: None
-        """Where people are told of it."""
-        self.problem: str | None = None
-        """Why the clock is not trusted, for a person; None while it is."""
 
     def now(self) -> datetime:
         """Return the later of the two clocks' times; where they do not agree, the API server's."""
@@ -67,6 +60,30 @@ class Clock:
         """By how many seconds ours is ahead, negative: behind. None before the first answer."""
         return self._server.ahead
 
+    @property
+    def difference(self) -> str | None:
+        """Why the two clocks do not agree at the moment, for a person; None where they do, or nobody knows."""
+        return self._server.problem
+
+    def take_waiters(self) -> bool:
+        """Return whether anybody was told since the last time that it is not trusted."""
+        waited, self._waited_for = self._waited_for, False
+        return waited
+
+
+class SkewMonitor:
+    """Tells people when the clock is off and when it is right again, and lets those go on who waited for that.
+
+    It is no part of `Clock`, since those whom it calls are made with one. `problem` is why the clock is not trusted.
+    """
+
+    def __init__(self, clock: Clock, *, tell: Callable[[EventDraft], None], agree_again: Callable[[], None]) -> None:
+        self._clock = clock
+        self._tell = tell
+        self._agree_again = agree_again
+        self._told = False
+        self.problem: str | None = None
+
     async def run(self) -> None:
         """Look every second, until cancelled."""
         while True:
@@ -75,21 +92,20 @@ class Clock:
 
     def look(self) -> None:
         """Look once."""
-        if not self.trusted:
-            self.problem = self._server.problem or self.problem
+        if not self._clock.trusted:
+            self.problem = self._clock.difference or self.problem
             # Before the first answer there is nothing to tell, and without one we would not lead.
-            if self.problem is not None and self.ahead is not None and not self._told:
+            if self.problem is not None and self._clock.ahead is not None and not self._told:
                 self._told = True
                 _LOG.error("clock skew: nothing is approved, expired or deleted", problem=self.problem)
-                self.tell(EventDraft("Warning", _COMPARE, "ClockSkew", f"{self.problem}. {_UNTIL}"))
+                self._tell(EventDraft("Warning", _COMPARE, "ClockSkew", f"{self.problem}. {_UNTIL}"))
             return
         self.problem = None
         if self._told:
             self._told = False
             _LOG.info("the clocks agree again")
-            self.tell(
+            self._tell(
                 EventDraft("Normal", _COMPARE, "ClocksAgree", "the operator's and the API server's clock agree again")
             )
-        if self._waited_for:
-            self._waited_for = False
-            self.agree_again()
+        if self._clock.take_waiters():
+            self._agree_again()

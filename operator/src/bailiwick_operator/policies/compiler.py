@@ -40,7 +40,7 @@ class PolicyCompiler:
     def __init__(
         self,
         budget: Budget,
-        policies: Callable[[], Inventory],
+        policies: Inventory,
         judged: Callable[[Object], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,7 +58,7 @@ class PolicyCompiler:
 
     def changed(self, key: Key) -> None:
         """Say that a policy came, changed or went."""
-        seen = self._policies().get(key)
+        seen = self._policies.get(key)
         if seen is not None and self._claimed.get(key) == _state(seen.body) and self._is_known(seen.body):
             # Its status is another, which nothing is judged by.
             return
@@ -127,7 +127,7 @@ class PolicyCompiler:
     def _claim(self, namespace: str, keys: tuple[Key, ...]) -> Steps[list[Key]]:
         """Tell the ledger what these ask for. Returns them, and whose standing is another now."""
         for key in keys:
-            seen = self._policies().get(key)
+            seen = self._policies.get(key)
             if seen is None:
                 self._claimed.pop(key, None)
                 self.ledger.put(*key, None)
@@ -145,7 +145,7 @@ class PolicyCompiler:
 
     def _judge(self, key: Key) -> Steps[None]:
         """Compile a policy as it is now, unless it is over budget or known already."""
-        seen = self._policies().get(key)
+        seen = self._policies.get(key)
         waiting = self._waiting.get(key.namespace, {})
         if seen is None:
             waiting.pop(key, None)
@@ -159,7 +159,7 @@ class PolicyCompiler:
         if known is None or known.generation != metadata["generation"] or (known.judged is None and not over):
             judged = None if over else (yield from acceptance.judge_steps(policy_ref(body), body.get("spec")))
             self._known[metadata["uid"]] = _Known(metadata["generation"], judged)
-        newest = self._policies().get(key)
+        newest = self._policies.get(key)
         if newest is not None and newest.body["metadata"]["generation"] == metadata["generation"]:
             waiting.pop(key, None)
             self._judged(newest.body)

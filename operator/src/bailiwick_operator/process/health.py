@@ -8,13 +8,18 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
-from bailiwick_operator.process.metrics import CONTENT_TYPE, Metrics
+from bailiwick_operator.process.metrics import CONTENT_TYPE, Leader, Metrics
 
 _REQUEST_SECONDS: Final = 5.0
+_FOLLOWING: Final = {
+    "guard": "not ours to prove",
+    "clock": "not ours to judge by",
+    "keys": "not ours to keep",
+    "certificates": "not ours to keep",
+}
 
 
 class HealthPortError(Exception):
@@ -43,29 +48,30 @@ class Progress:
 
 
 class Health:
-    """What `/healthz` says. `watched` decides the status, everything else is for people."""
+    """What `/healthz` says, of a process that leads or waits for it. `lease`: how the election comes on."""
 
-    def __init__(self) -> None:
-        self.leading = False
-        self.problem: Callable[[], str | None] = lambda: None
-        self.clock: Callable[[], str | None] = lambda: None
-        self.keys: Callable[[], str | None] = lambda: None
-        self.certificates: Callable[[], str | None] = lambda: None
-        self.not_after: Callable[[], datetime | None] = lambda: None
-        self.watched: dict[str, Progress] = {}
-        self.metrics: Final = Metrics()
+    def __init__(self, lease: Progress) -> None:
+        self._watched = {"lease": lease}
+        self._leader: Leader | None = None
+        self._metrics: Final = Metrics()
+
+    def lead(self, leader: Leader, watched: Mapping[str, Progress]) -> None:
+        """Say that it leads from now on, and what has to move besides: it was asked before that too."""
+        self._leader = leader
+        self._watched |= watched
+        self._metrics.lead(leader)
 
     def report(self) -> tuple[int, dict[str, Any]]:
-        """Return status and body."""
-        still = [name for name, progress in self.watched.items() if progress.stands_still()]
+        """Return status and body. What moves decides the status, everything else is for people."""
+        still = [name for name, progress in self._watched.items() if progress.stands_still()]
+        leader = self._leader
+        parts = _FOLLOWING if leader is None else _parts(leader)
+        ends = None if leader is None else leader.certificates.not_after
         body = {
-            "leading": self.leading,
-            "guard": self.problem() or "proven" if self.leading else "not ours to prove",
-            "clock": self.clock() or "as it should be" if self.leading else "not ours to judge by",
-            "keys": self.keys() or "as they should be" if self.leading else "not ours to keep",
-            "certificates": self.certificates() or "as they should be" if self.leading else "not ours to keep",
-            "certificateNotAfter": None if (ends := self.not_after()) is None else ends.isoformat(),
-            "lastProgressSeconds": {name: round(progress.age(), 1) for name, progress in self.watched.items()},
+            "leading": leader is not None,
+            **parts,
+            "certificateNotAfter": None if ends is None else ends.isoformat(),
+            "lastProgressSeconds": {name: round(progress.age(), 1) for name, progress in self._watched.items()},
         }
         return (503 if still else 200), body
 
@@ -90,14 +96,14 @@ class Health:
 
     async def _look(self) -> None:
         while True:
-            for progress in self.watched.values():
+            for progress in self._watched.values():
                 progress.age()
             await asyncio.sleep(1)
 
     def _said(self, path: bytes) -> tuple[int, str, bytes]:
         """Return status, content type and content."""
         if path == b"/metrics":
-            return 200, CONTENT_TYPE, self.metrics.text()
+            return 200, CONTENT_TYPE, self._metrics.text()
         known = path == b"/healthz"
         status, body = self.report() if known else (404, {"message": "only GET /healthz and /metrics are here"})
         return status, "application/json", json.dumps(body).encode()
@@ -114,3 +120,12 @@ class Health:
             pass
         finally:
             writer.close()
+
+
+def _parts(leader: Leader) -> dict[str, str]:
+    return {
+        "guard": leader.guard.problem or "proven",
+        "clock": leader.skew.problem or "as it should be",
+        "keys": leader.keys.problem or "as they should be",
+        "certificates": leader.certificates.problem or "as they should be",
+    }

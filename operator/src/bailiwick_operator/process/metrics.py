@@ -14,11 +14,13 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
 from prometheus_client.registry import Collector
 
+from bailiwick_operator.certificates.keeper import Keeper
 from bailiwick_operator.grants.backlog import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.keys import KeyKeeper
-from bailiwick_operator.loop.clock import Clock
-from bailiwick_operator.loop.status import OUTCOMES
+from bailiwick_operator.loop.clock import Clock, SkewMonitor
+from bailiwick_operator.loop.events import Events
+from bailiwick_operator.loop.status import OUTCOMES, Writer
 from bailiwick_operator.reconciler import Reconciler
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -126,18 +128,26 @@ class Leader:
 
     guard: GuardKeeper
     keys: KeyKeeper
+    certificates: Keeper
     reconciler: Reconciler
+    writer: Writer
+    events: Events
     clock: Clock
+    skew: SkewMonitor
 
 
 class Metrics(Collector):
-    """The metrics of one process. `leader` is set once it leads."""
+    """The metrics of one process."""
 
     def __init__(self) -> None:
-        self.leader: Leader | None = None
+        self._leader: Leader | None = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
+
+    def lead(self, leader: Leader) -> None:
+        """Say that it leads from now on: it was asked before that too."""
+        self._leader = leader
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
@@ -145,26 +155,26 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric of the table; prometheus-client calls it."""
-        yield _gauge(LEADING, [((), self.leader is not None)])
-        if self.leader is None:
+        yield _gauge(LEADING, [((), self._leader is not None)])
+        if self._leader is None:
             return
-        guard, keys, reconciler = self.leader.guard, self.leader.keys, self.leader.reconciler
-        clock = self.leader.clock
+        guard, keys, reconciler = self._leader.guard, self._leader.keys, self._leader.reconciler
+        clock = self._leader.clock
         yield _gauge(GUARD, [((), guard.problem is None)])
         yield _counter(FALLS, [((), guard.falls)])
         yield _counter(VOIDED, [((), guard.made_void)])
         yield _gauge(NAMED, [((), len(guard.void))])
-        yield _gauge(CLOCK, [((), clock.problem is None)])
+        yield _gauge(CLOCK, [((), self._leader.skew.problem is None)])
         yield _gauge(AHEAD, [((), math.nan if clock.ahead is None else clock.ahead)])
         yield _gauge(KEYS, [((), keys.problem is None)])
         known = zip(_KINDS, (reconciler.policies, reconciler.grants), strict=True)
         yield _gauge(OBJECTS, [((kind,), len(inventory)) for kind, inventory in known])
-        writes = reconciler.writer.writes
+        writes = self._leader.writer.writes
         yield _counter(WRITES, [((kind, outcome), writes[kind, outcome]) for kind in _KINDS for outcome in OUTCOMES])
         yield _counter(GHOSTS, [((), reconciler.ghosts)])
         heard = reconciler.heard
         yield _gauge(EVENT_AGE, [((), math.inf if heard is None else clock.monotonic() - heard)])
-        yield _counter(DROPPED, [((), reconciler.events.dropped)])
+        yield _counter(DROPPED, [((), self._leader.events.dropped)])
         yield from _pending(reconciler.pending)
 
 

@@ -15,13 +15,15 @@ from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.grants import lookup as resolving
-from bailiwick_operator.grants.controller import GrantController
+from bailiwick_operator.grants.controller import GrantBarriers, GrantController
 from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.loop.clock import SkewMonitor
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Inventory, Key, Tick, Ticks
 from bailiwick_operator.loop.status import Writer
+from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem
 from bailiwick_operator.reconcile.retention import RetentionPeriods
 from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy
@@ -64,8 +66,8 @@ class Api:
 class Proven:
     """A guard that is proven, or not yet for what was seen so far; counts who asks for a proof."""
 
-    def __init__(self, *, covering: bool = True) -> None:
-        self.covering = covering
+    def __init__(self) -> None:
+        self.covering = True
         self.asked = 0
         self.void = NONE
 
@@ -92,6 +94,10 @@ class Leader:
         self.expiries: Expiries[WorkItem] = Expiries(self.due.append, self.clock.now)
         self.resolver: Resolver[WorkItem] = Resolver(self.api.client, self.policies)
         writer = Writer(self.api.client, Events(self.api.client, "me", now=self.clock.now))
+        self.guard = Proven()
+        self.unproven = WaitList(self.again.append)
+        self.untimed = WaitList(self.again.append)
+        self.skew = SkewMonitor(self.clock, tell=lambda _told: None, agree_again=self.untimed.release)
         self.granting = GrantController(
             INSTALLATION,
             self.grants,
@@ -100,10 +106,8 @@ class Leader:
             self.expiries,
             keeping,
             self.again.append,
-            clock=self.clock,
+            barriers=GrantBarriers(self.guard, self.unproven, self.clock, self.untimed),
         )
-        self.clock.agree_again = self.granting.clocks_agree
-        self.granting.guard = Proven()  # type: ignore[assignment]
 
     async def look(self, body: Object | None = None) -> Object:
         """Take in a grant and look at it; return its status."""
@@ -194,7 +198,7 @@ class TestResolving:
         assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
 
     async def test_looks_nothing_up_before_the_guard_is_proven(self, leader: Leader) -> None:
-        leader.granting.guard = None
+        leader.guard.covering = False
         assert await leader.look(pending()) == {}
         assert leader.api.asked == []
 
@@ -232,23 +236,23 @@ class TestProof:
     async def test_that_does_not_cover_a_review_lets_it_count_for_nothing_and_is_asked_for(
         self, leader: Leader
     ) -> None:
-        guard = Proven(covering=False)
-        leader.granting.guard = guard  # type: ignore[assignment]
+        guard = leader.guard
+        guard.covering = False
         body = grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"})
         status = await leader.look(body)
         assert (status["phase"], status.get("counted"), guard.asked) == ("Pending", None, 1)
-        leader.granting.proven()
+        leader.unproven.release()
         assert leader.again == [WORK]
         guard.covering = True
         status = await leader.look()
         (counted,) = status["counted"]
         assert (status["phase"], counted["reviewer"], guard.asked) == ("Active", "dave", 1)
-        leader.granting.proven()
+        leader.unproven.release()
         assert leader.again == [WORK]
 
     @pytest.mark.invariant(2)
     async def test_of_nobody_lets_a_review_count_for_nothing(self, leader: Leader) -> None:
-        leader.granting.guard = None
+        leader.guard.covering = False
         status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
         assert (status["phase"], status.get("counted")) == ("Pending", None)
 
@@ -259,8 +263,7 @@ class TestProof:
         ids=["alone", "with its namespace"],
     )
     async def test_helps_no_grant_that_is_void_by_name(self, leader: Leader, void: VoidGrants) -> None:
-        guard = Proven()
-        leader.granting.guard = guard  # type: ignore[assignment]
+        guard = leader.guard
         guard.void = void
         status: Object = {"phase": "Pending"}
         assert await leader.look(grant("dave", pendingUntilTime=later(hours=1), status=status)) == status
@@ -352,7 +355,7 @@ class TestTheClock:
         leader.shift = seconds
         status = await leader.look(grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}))
         assert (status["phase"], status.get("counted")) == ("Pending", None)
-        assert leader.granting.guard.asked == 0  # type: ignore[union-attr]
+        assert leader.guard.asked == 0
         leader.shift = 0.0
         await self.agree(leader)
         assert leader.again == [WORK]
@@ -398,4 +401,4 @@ class TestTheClock:
     async def agree(leader: Leader) -> None:
         """Let the clocks agree for as long as it takes to be believed."""
         leader.clock._apart_at = float("-inf")
-        leader.clock.look()
+        leader.skew.look()

@@ -16,10 +16,22 @@ from unit.operator.cases import INSTALLATION, active, grant, right_clock
 from unit.operator.fakeapi import Crash, FakeApi
 
 
-def keeper(api: FakeApi, ticks: Ticks | None = None, proven: Callable[[], None] = lambda: None) -> GuardKeeper:
+def keeper(
+    api: FakeApi,
+    ticks: Ticks | None = None,
+    proven: Callable[[], None] = lambda: None,
+    tell: Callable[[EventDraft], None] = lambda _told: None,
+) -> GuardKeeper:
     """Return the keeper of a process that has just started."""
     return GuardKeeper(
-        api.client, INSTALLATION, ticks or Ticks(), interval=60, settle=0, now=right_clock().now, proven=proven
+        api.client,
+        INSTALLATION,
+        ticks or Ticks(),
+        interval=60,
+        settle=0,
+        now=right_clock().now,
+        proven=proven,
+        tell=tell,
     )
 
 
@@ -302,8 +314,8 @@ class TestACanaryThatSomebodyWroteTo:
 class TestWhoBreaksTheGlass:
     async def test_ab_50_is_told_of_once_and_counted_and_that_it_is_whole_again(self) -> None:
         api = await proven_api()
-        going_on, told = keeper(api), list[EventDraft]()
-        going_on.tell = told.append
+        told = list[EventDraft]()
+        going_on = keeper(api, tell=told.append)
         await going_on.round()
         assert (going_on.falls, told) == (0, [])
         api.enforced = False
@@ -323,8 +335,8 @@ class TestWhoBreaksTheGlass:
 
     async def test_ab_50_and_mends_it_before_anybody_looks_is_told_of_all_the_same(self) -> None:
         api = await proven_api()
-        going_on, told = keeper(api), list[EventDraft]()
-        going_on.tell = told.append
+        told = list[EventDraft]()
+        going_on = keeper(api, tell=told.append)
         await going_on.round()
         api.touch_guard()
         await going_on.round()
@@ -333,8 +345,8 @@ class TestWhoBreaksTheGlass:
 
     async def test_is_not_the_api_server_that_is_away(self) -> None:
         api = await proven_api()
-        going_on, told = keeper(api), list[EventDraft]()
-        going_on.tell = told.append
+        told = list[EventDraft]()
+        going_on = keeper(api, tell=told.append)
         await going_on.round()
 
         def away(_path: str) -> None:

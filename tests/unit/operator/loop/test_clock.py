@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.serverclock import ServerClock
-from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.clock import Clock, SkewMonitor
 from bailiwick_operator.reconcile.transitions import EventDraft
 
 START: Final = 1_900_000_000.0
@@ -26,8 +26,7 @@ class World:
     def __post_init__(self) -> None:
         self.server = ServerClock(lambda: START + self.passed + self.ours, lambda: self.passed)
         self.clock = Clock(self.server)
-        self.clock.tell = self.told.append
-        self.clock.agree_again = self._again
+        self.skew = SkewMonitor(self.clock, tell=self.told.append, agree_again=self._again)
 
     def _again(self) -> None:
         self.agreed += 1
@@ -39,7 +38,7 @@ class World:
         for _ in range(count):
             self.passed += 1
             self.answer()
-            self.clock.look()
+            self.skew.look()
 
 
 @pytest.fixture
@@ -51,13 +50,13 @@ def world() -> World:
 
 def test_before_the_first_answer_it_is_not_trusted_and_nothing_is_told() -> None:
     world = World()
-    world.clock.look()
-    assert (world.clock.trusted, world.told, world.clock.problem is None) == (False, [], False)
+    world.skew.look()
+    assert (world.clock.trusted, world.told, world.skew.problem is None) == (False, [], False)
 
 
 def test_a_clock_that_is_right_is_trusted_at_once_and_nothing_is_told(world: World) -> None:
     world.seconds(3)
-    assert (world.clock.trusted, world.told, world.agreed, world.clock.problem) == (True, [], 0, None)
+    assert (world.clock.trusted, world.told, world.agreed, world.skew.problem) == (True, [], 0, None)
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(-600.0, "behind"), (600.0, "ahead of")])
@@ -68,16 +67,16 @@ def test_one_that_is_off_is_told_of_once_and_so_is_its_return(world: World, seco
     world.seconds(10)
     (off,) = world.told
     assert (off.type, off.reason, way in off.note, "600 s" in off.note) == ("Warning", "ClockSkew", True, True)
-    assert off.note == f"{world.clock.problem}. Nothing is approved, expired or deleted until they agree"
+    assert off.note == f"{world.skew.problem}. Nothing is approved, expired or deleted until they agree"
     world.ours = 0.0
     world.seconds(10)
     assert [told.reason for told in world.told] == ["ClockSkew", "ClocksAgree"]
-    assert (world.clock.trusted, world.clock.problem, world.agreed) == (True, None, 1)
+    assert (world.clock.trusted, world.skew.problem, world.agreed) == (True, None, 1)
 
 
 def test_it_is_trusted_again_only_after_a_while(world: World) -> None:
     world.ours = 600.0
-    world.clock.look()
+    world.skew.look()
     world.ours = 0.0
     for _ in range(int(STEADY) - 1):
         world.seconds(1)

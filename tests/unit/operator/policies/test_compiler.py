@@ -27,7 +27,7 @@ class Operator:
 
     def __init__(self, budget: Budget) -> None:
         self.policies = Inventory(Ticks(), self._changed)
-        self.judging = PolicyCompiler(budget, lambda: self.policies, self._judged)
+        self.judging = PolicyCompiler(budget, self.policies, self._judged)
         self.told: list[str] = []
         self._heard = asyncio.Event()
         self._version = 0

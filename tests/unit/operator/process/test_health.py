@@ -2,28 +2,44 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from bailiwick_operator.process.health import Health, Progress
+from bailiwick_operator.process.metrics import Leader
 
 
-def test_what_moves_is_well_and_what_stands_still_too_long_is_not() -> None:
+def following() -> Health:
+    return Health(Progress(lambda: 0, limit=60, clock=lambda: 0.0))
+
+
+def leader(problem: str | None = None) -> Leader:
+    """Return a leader of whose parts the health asks no more than this."""
+    well = SimpleNamespace(problem=None, not_after=None)
+    guard = SimpleNamespace(problem=problem)
+    return cast("Leader", SimpleNamespace(guard=guard, keys=well, certificates=well, skew=well))
+
+
+@pytest.mark.parametrize("name", ["lease", "guard"])
+def test_what_moves_is_well_and_what_stands_still_too_long_is_not(name: str) -> None:
     count, now = 0, 0.0
-    health = Health()
-    health.watched["guard"] = Progress(lambda: count, limit=60, clock=lambda: now)
+    moving = Progress(lambda: count, limit=60, clock=lambda: now)
+    quiet = Progress(lambda: 0, limit=60, clock=lambda: 0.0)
+    health = Health(moving if name == "lease" else quiet)
+    health.lead(leader(), {"guard": moving if name == "guard" else quiet})
     now = 50
     assert health.report()[0] == 200
     count = 1
-    assert health.report()[1]["lastProgressSeconds"] == {"guard": 0.0}
+    assert health.report()[1]["lastProgressSeconds"] == {"lease": 0.0, "guard": 0.0}
     now = 111
     assert health.report()[0] == 503
 
 
 def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
-    health = Health()
-    health.leading = True
-    health.problem = lambda: "a guard is missing"
+    health = following()
+    health.lead(leader("a guard is missing"), {})
     assert health.report() == (
         200,
         {
@@ -33,13 +49,14 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
             "keys": "as they should be",
             "certificates": "as they should be",
             "certificateNotAfter": None,
-            "lastProgressSeconds": {},
+            "lastProgressSeconds": {"lease": 0.0},
         },
     )
 
 
 def test_who_does_not_lead_says_so() -> None:
-    assert Health().report()[1]["guard"] == "not ours to prove"
+    _, said = following().report()
+    assert (said["leading"], said["guard"]) == (False, "not ours to prove")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +64,7 @@ def test_who_does_not_lead_says_so() -> None:
     [("GET /healthz HTTP/1.1", 200), ("GET / HTTP/1.1", 404), ("POST /healthz HTTP/1.1", 404), ("", 404)],
 )
 async def test_is_asked_over_http(request_line: str, status: int, unused_tcp_port: int) -> None:
-    async with Health().served(unused_tcp_port):
+    async with following().served(unused_tcp_port):
         reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
         writer.write(f"{request_line}\r\nHost: me\r\n\r\n".encode())
         answer = (await reader.read()).decode()
@@ -61,7 +78,7 @@ async def test_is_asked_over_http(request_line: str, status: int, unused_tcp_por
 
 async def test_whoever_says_nothing_is_let_go(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bailiwick_operator.process.health._REQUEST_SECONDS", 0.05)
-    async with Health().served(unused_tcp_port):
+    async with following().served(unused_tcp_port):
         reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
         assert await reader.read() == b""
         writer.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,9 +10,15 @@ import pytest
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.canary import canary
 from bailiwick_api.times import stamp
+from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.keys import KeyKeeper
+from bailiwick_operator.loop.clock import SkewMonitor
+from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.inventory import Ticks
-from bailiwick_operator.process.health import Health
+from bailiwick_operator.loop.status import Writer
+from bailiwick_operator.loop.waitlist import WaitList
+from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
+from bailiwick_operator.process.health import Health, Progress
 from bailiwick_operator.process.metrics import LEADING, METRICS, Leader, Metrics
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import parse
@@ -23,12 +30,25 @@ from unit.operator.guard.test_guard_keeper import keeper
 
 def leading() -> tuple[Metrics, Leader]:
     api = FakeApi()
-    settings = parse([], {})
-    reconciler = Reconciler(api.client, settings, Ticks(), cast("Any", None), cast("Any", None), right_clock())
-    keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=right_clock().ours)
+    settings, clock = parse([], {}), right_clock()
+    queue: WorkQueue[WorkItem] = WorkQueue()
+    events = Events(api.client, "me", now=clock.now)
+    writer, guard = Writer(api.client, events), keeper(api)
+    reconciler = Reconciler(
+        api.client,
+        settings,
+        Ticks(),
+        queue=queue,
+        writer=writer,
+        poller=cast("Any", SimpleNamespace(forget=lambda _uid: None)),
+        barriers=GrantBarriers(guard, WaitList(queue.add), clock, WaitList(queue.add)),
+    )
+    keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.ours)
+    skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
+    leader = Leader(guard, keys, cast("Any", None), reconciler, writer, events, clock, skew)
     metrics = Metrics()
-    metrics.leader = Leader(keeper(api), keys, reconciler, right_clock())
-    return metrics, metrics.leader
+    metrics.lead(leader)
+    return metrics, leader
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -72,7 +92,7 @@ async def test_what_happened_is_told() -> None:
             "metadata": {"namespace": "crm", "name": "p", "uid": "u", "resourceVersion": "3", "generation": 1},
         }
     )
-    leader.reconciler.writer.writes["EndpointPolicy", "conflict"] += 2
+    leader.writer.writes["EndpointPolicy", "conflict"] += 2
     after = samples(metrics)
     assert after["bailiwick_operator_guard_proven"] == 1
     assert after["bailiwick_operator_event_age_seconds"] < 5
@@ -141,7 +161,7 @@ def test_how_long_a_grant_was_pending_is_told_once_when_it_is_decided(phase: str
 
 
 async def test_they_are_served_beside_the_health(unused_tcp_port: int) -> None:
-    health = Health()
+    health = Health(Progress(lambda: 0, 60))
     async with health.served(unused_tcp_port):
         reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: me\r\n\r\n")
