@@ -12,6 +12,7 @@ import structlog
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.times import stamp
 from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.grants import lookup as resolving
@@ -206,7 +207,7 @@ class TestResolving:
         self, leader: Leader, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         compiled: list[int] = []
-        monkeypatch.setattr(resolving, "_KEPT", 1)
+        leader.resolver._compiled = BoundedCache(1)
 
         def compile_object(body: Object) -> object:
             compiled.append(body["metadata"]["generation"])
