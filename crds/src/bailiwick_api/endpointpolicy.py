@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
+from bailiwick_api.httproutes import CertificateName, HttpSettings
 from bailiwick_api.meta import (
     DNS_LABEL,
     LIST_ATOMIC,
@@ -63,6 +64,23 @@ class ServiceAccountRef(Model):
     def username(self) -> str:
         """The API server's name for it, `system:serviceaccount:<namespace>:<name>`."""
         return ServiceAccountName(self.namespace, self.name).username
+
+
+class Enforcer(Model):
+    """Who may ask: a service account by namespace and name, or whoever shows a client certificate."""
+
+    namespace: Annotated[str | None, Field(min_length=1, max_length=63)] = None
+    name: ObjectName | None = None
+    certificate: CertificateName | None = None
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.ENFORCER_IS_ONE_THING))
+
+    @property
+    def username(self) -> str:
+        """What it is called when it asks."""
+        if self.certificate is not None:
+            return self.certificate.username
+        return ServiceAccountName(self.namespace or "", self.name or "").username
 
 
 class Identity(Model):
@@ -187,12 +205,11 @@ class Delegation(Model):
 class EndpointSettings(Model):
     """Settings of the endpoint, not of the policy: exactly one policy of an endpoint carries them."""
 
-    enforcers: Annotated[
-        list[ServiceAccountRef],
-        Field(min_length=1, max_length=16, json_schema_extra=list_map("namespace", "name")),
-    ]
-    """The service accounts (PEPs) that may ask about this endpoint."""
+    enforcers: Annotated[list[Enforcer], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
+    """Who may ask about this endpoint (PEPs): service accounts, and names of client certificates."""
     identity: Identity | None = None
+    http: HttpSettings | None = None
+    """How a proxied HTTP call becomes an action and a resource; absent: proxies are denied."""
     delegation: Delegation | None = None
     """Absent: acting for somebody else is refused."""
 
