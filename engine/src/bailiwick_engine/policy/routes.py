@@ -188,7 +188,11 @@ class _Filler:
         sent = self._headers.get(source.name, ())
         if not sent:
             return None
-        if len(sent) > 1 or not (sent[0].isascii() and sent[0].isprintable()) or len(sent[0]) > MAX_VALUE:
+        # A proxy joins what is there twice by a comma.
+        if len(sent) > 1 or "," in sent[0] or not (sent[0].isascii() and sent[0].isprintable()):
+            self.ambiguous = source.name
+            return None
+        if len(sent[0]) > MAX_VALUE:
             self.ambiguous = source.name
             return None
         return sent[0].strip()
