@@ -33,6 +33,7 @@ class TestAuthority:
         self.certificate = (
             _builder(subject, subject, self._key.public_key(), DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         self.bundle = folder / f"{name}.crt"
@@ -58,8 +59,11 @@ class TestAuthority:
         self, name: str, known: list[x509.GeneralName], usage: x509.ObjectIdentifier, life: datetime.timedelta
     ) -> PairFiles:
         key = ec.generate_private_key(ec.SECP256R1())
-        made = _builder(_name(name), self.certificate.subject, key.public_key(), life).add_extension(
-            x509.ExtendedKeyUsage([usage]), critical=False
+        made = (
+            _builder(_name(name), self.certificate.subject, key.public_key(), life)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            # By it an authority is told from its successor of the same name.
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if known:
             made = made.add_extension(x509.SubjectAlternativeName(known), critical=False)

@@ -27,6 +27,11 @@ def send(port: int, raw: bytes) -> Answer:
                 got += piece
         except ConnectionError:
             pass
+    return parsed(got)
+
+
+def parsed(got: bytes) -> Answer:
+    """Take an answer apart."""
     head, _, body = got.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     parts = first.split(" ")
