@@ -41,7 +41,9 @@ core.register_action("bailiwick", { "http-req" }, function(txn)
   if not answer or not answer.status then return end
   local function one(name) local found = answer.headers and answer.headers[name]; return found and found[0] or "" end
   for _, name in ipairs({ "reason", "evaluation", "access-request", "task" }) do
-    txn:set_var("txn." .. name:gsub("-", "_"), one("x-bailiwick-" .. name))
+    local told = one("x-bailiwick-" .. name)
+    -- Where it could not be asked there is an answer of HAProxy's own, which says nothing.
+    if told ~= "" then txn:set_var("txn." .. name:gsub("-", "_"), told) end
   end
   if answer.status == 200 and one("x-bailiwick-decision") ~= "" then
     txn:set_var("txn.allow", true)

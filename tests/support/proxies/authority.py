@@ -46,7 +46,8 @@ class TestAuthority:
     def server(self, name: str, *names: str) -> PairFiles:
         """Issue a certificate of a server at loopback, also for these DNS names."""
         known = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *(x509.DNSName(each) for each in names)]
-        return self._issue(name, known, ExtendedKeyUsageOID.SERVER_AUTH, DAY)
+        # As its common name the address too: HAProxy looks for it nowhere else.
+        return self._issue(name, known, ExtendedKeyUsageOID.SERVER_AUTH, DAY, common="127.0.0.1")
 
     def client(
         self, name: str, *, uris: tuple[str, ...] = (), names: tuple[str, ...] = (), life: datetime.timedelta = DAY
@@ -56,11 +57,16 @@ class TestAuthority:
         return self._issue(name, known, ExtendedKeyUsageOID.CLIENT_AUTH, life)
 
     def _issue(
-        self, name: str, known: list[x509.GeneralName], usage: x509.ObjectIdentifier, life: datetime.timedelta
+        self,
+        name: str,
+        known: list[x509.GeneralName],
+        usage: x509.ObjectIdentifier,
+        life: datetime.timedelta,
+        common: str | None = None,
     ) -> PairFiles:
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
-            _builder(_name(name), self.certificate.subject, key.public_key(), life)
+            _builder(_name(common or name), self.certificate.subject, key.public_key(), life)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             # By it an authority is told from its successor of the same name.
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
