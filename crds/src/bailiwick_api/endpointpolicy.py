@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
-from bailiwick_api.httproutes import CertificateName, HttpSettings
+from bailiwick_api.enforcers import Enforcer
+from bailiwick_api.httproutes import HttpSettings
 from bailiwick_api.meta import (
     DNS_LABEL,
     LIST_ATOMIC,
@@ -64,23 +65,6 @@ class ServiceAccountRef(Model):
     def username(self) -> str:
         """The API server's name for it, `system:serviceaccount:<namespace>:<name>`."""
         return ServiceAccountName(self.namespace, self.name).username
-
-
-class Enforcer(Model):
-    """Who may ask: a service account by namespace and name, or whoever shows a client certificate."""
-
-    namespace: Annotated[str | None, Field(min_length=1, max_length=63)] = None
-    name: ObjectName | None = None
-    certificate: CertificateName | None = None
-
-    model_config = ConfigDict(json_schema_extra=cel.validations(cel.ENFORCER_IS_ONE_THING))
-
-    @property
-    def username(self) -> str:
-        """What it is called when it asks."""
-        if self.certificate is not None:
-            return self.certificate.username
-        return ServiceAccountName(self.namespace or "", self.name or "").username
 
 
 class Identity(Model):

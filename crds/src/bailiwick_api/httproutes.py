@@ -6,9 +6,8 @@ what a route says of names that its path does not have, the compiler tells.
 
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from bailiwick_api import cel
 from bailiwick_api.meta import LIST_ATOMIC, LIST_SET, Model
 
 # Characters that stand for themselves in a path, in one spelling only (RFC 3986, 3.3), less ; and * ; a {name} is a
@@ -24,35 +23,12 @@ ARGUMENT_PATTERN: Final = (
 HOST_PATTERN: Final = (
     r"^([a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$"
 )
-SPIFFE_PATTERN: Final = r"^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$"
-DNS_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 
 Value = Annotated[str, Field(min_length=1, max_length=253, pattern=VALUE_PATTERN)]
 RouteAction = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^*\x00-\x20\x7f]+$")]
 Argument = Annotated[str, Field(max_length=253, pattern=ARGUMENT_PATTERN)]
 Values = Annotated[dict[str, Value], Field(min_length=1, max_length=16)]
 Method = Annotated[str, Field(min_length=1, max_length=16, pattern="^[A-Z]+$")]
-
-
-class CertificateName(Model):
-    """What a client certificate is for: exactly one of its subject alternative names."""
-
-    spiffe: Annotated[str | None, Field(min_length=1, max_length=253, pattern=SPIFFE_PATTERN)] = None
-    """A SPIFFE ID, as in spiffe://cluster.local/ns/gateways/sa/envoy."""
-    dns: Annotated[str | None, Field(min_length=1, max_length=253, pattern=DNS_PATTERN)] = None
-    """A DNS name, as in envoy.gateways.svc."""
-
-    model_config = ConfigDict(json_schema_extra=cel.validations(cel.CERTIFICATE_IS_ONE_NAME))
-
-    @property
-    def username(self) -> str:
-        """What whoever shows that certificate is called here: `bailiwick:certificate:<name>`."""
-        return certificate_username(self.spiffe or self.dns or "")
-
-
-def certificate_username(name: str) -> str:
-    """Return what a name of a certificate is called: no API server has usernames like it, and no DNS name a colon."""
-    return f"bailiwick:certificate:{name}"
 
 
 class RouteResource(Model):

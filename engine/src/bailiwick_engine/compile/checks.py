@@ -9,7 +9,8 @@ from datetime import datetime
 from itertools import combinations
 
 from bailiwick_api.approvalgrant import MAX_REASON
-from bailiwick_api.endpointpolicy import EndpointPolicySpec, Enforcer, Rule, Subject
+from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
+from bailiwick_api.enforcers import Enforcer
 from bailiwick_api.times import stamp
 from bailiwick_engine.cel.absence import silent_without
 from bailiwick_engine.cel.cost.estimate import LIMIT

@@ -80,7 +80,7 @@ class TestACall:
             pytest.param({"target": "/"}, id="of the root"),
         ],
     )
-    def test_that_no_route_names_is_unmapped(self, call: dict[str, str]) -> None:
+    def test_that_no_route_names_is_unmapped(self, call: dict[str, Any]) -> None:
         assert reason(asked(table(LIST, GET), **call)) is Reason.UNMAPPED
 
     @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ class TestACall:
             pytest.param({"target": "/customers", "host": ""}, id="of no host"),
         ],
     )
-    def test_of_two_readings_is_refused(self, call: dict[str, str]) -> None:
+    def test_of_two_readings_is_refused(self, call: dict[str, Any]) -> None:
         assert reason(asked(table(LIST, GET), **call)) is Reason.AMBIGUOUS_REQUEST
 
     def test_may_name_any_port_of_a_host_without_one_and_else_only_that(self) -> None:

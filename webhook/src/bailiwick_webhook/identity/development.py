@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from bailiwick_api.accounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
-from bailiwick_engine.keys import SERVICE_ACCOUNT
+from bailiwick_engine.keys import SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.identity import compact
-from bailiwick_webhook.identity.people import USER
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties, asserted
 from bailiwick_webhook.identity.tokens import ProvenAccount
 

@@ -7,7 +7,8 @@ said, and a difference denies; whoever acts for somebody shows it by a token tha
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
-from bailiwick_api.accounts import ENFORCER_AUDIENCE, SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, UnprovenParty
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
