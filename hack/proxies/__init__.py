@@ -1,4 +1,4 @@
-"""Real proxies for tests of enforcement: Envoy from a Python wheel, nginx and HAProxy from Debian.
+"""Real proxies for tests of enforcement: Envoy from a Python wheel, nginx, HAProxy and Caddy.
 
 Standing: test bed only; beside `localcluster`, whose cache, installer and builder it uses.
 """

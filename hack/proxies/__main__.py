@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Final
 
+from localcluster import build
 from localcluster.errors import LocalClusterError
 from localcluster.node import needs
 from localcluster.node.needs import Program
@@ -22,6 +23,7 @@ def main() -> int:
     try:
         needs.install(progress, PROGRAMS, cni=False)
         envoy.ensure(progress)
+        build.ensure(build.caddy(), progress)
     except LocalClusterError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from localcluster import build
 from proxies import envoy
 from support.pdp.standalone import Process
 from support.proxies.kinds import PROXIES, Starts
@@ -16,6 +17,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # As for a cluster: to take it the first time can be longer than a test may.
     if not session.config.option.collectonly:
         envoy.ensure()
+        build.ensure(build.caddy())
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from localcluster import build
 from localcluster.node import needs
 from localcluster.ports import free_ports
 from proxies import envoy
@@ -66,7 +67,22 @@ def _haproxy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningPr
     return RunningProxy((_program("haproxy"), "-f", file, "-db"), port, folder / "haproxy.log")
 
 
-PROXIES: Final[dict[str, Starts]] = {"envoy": _envoy, "nginx": _nginx, "haproxy": _haproxy}
+def _caddy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+    (port,) = free_ports(1)
+    replaced = {
+        "http://:8080 {": f"http://:{port} {{\n\tbind 127.0.0.1",
+        f"https://{SERVER_NAME}:443": f"https://127.0.0.1:{point}",
+        "crm-api.crm.svc:8080": f"127.0.0.1:{upstream}",
+        "/etc/caddy/client/tls.crt": str(scene.proxy.certificate),
+        "/etc/caddy/client/tls.key": str(scene.proxy.key),
+        "/etc/caddy/bailiwick/ca.crt": str(scene.authority.bundle),
+    }
+    file = _written(folder / "Caddyfile", configured("caddy/Caddyfile", replaced))
+    program = build.ensure(build.caddy()) / "caddy"
+    return RunningProxy((program, "run", "--config", file, "--adapter", "caddyfile"), port, folder / "caddy.log")
+
+
+PROXIES: Final[dict[str, Starts]] = {"envoy": _envoy, "nginx": _nginx, "haproxy": _haproxy, "caddy": _caddy}
 
 
 def _written(path: Path, text: str) -> Path:
