@@ -33,7 +33,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-unit test-argocd test-node bench \
+	verify lint types test test-unit test-argocd test-proxies test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -76,7 +76,7 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run all tests but the two sets below, on two cores. Needs what cluster-up needs, or CLUSTER=current.
+test: $(VENV)/.project ## Run all tests but the three sets below, on two cores. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
 	@$(BIN)/pytest -m "not slow" $(if $(CLUSTER),,--numprocesses 2 --dist loadfile) $(ARGS)
@@ -88,6 +88,10 @@ test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what c
 	@$(BIN)/python -m localcluster argocd-packages
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
+
+test-proxies: $(VENV)/.project ## Run the tests before real proxies. Needs what cluster-up needs, nginx and HAProxy (Debian: as root by itself).
+	@$(BIN)/python -m proxies packages
+	@$(BIN)/pytest tests/proxies $(ARGS)
 
 test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
 	@$(BIN)/python -m localcluster node-packages

@@ -26,7 +26,7 @@ _HERE = Path(__file__).parent
 _ON_A_NODE = "node"
 _ON_A_CLUSTER = frozenset({"abuse", "argocd", "chaos", "cluster", "e2e", "load", _ON_A_NODE})
 # Each has a target of its own in the Makefile.
-_SLOW = frozenset({"argocd", _ON_A_NODE})
+_SLOW = frozenset({"argocd", "proxies", _ON_A_NODE})
 
 
 # First, so that `-m cluster` already sees the marks.

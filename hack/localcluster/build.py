@@ -133,6 +133,11 @@ def argocd() -> Recipe:
     return WithFiles(recipe, module, pins.ARGOCD, {"install.yaml": "manifests/install.yaml"})
 
 
+def caddy() -> Recipe:
+    """Return the recipe of Caddy."""
+    return GoRecipe((pins.caddy(),), usual="usually 4 minutes on 2 cores")
+
+
 def folder_of(recipe: Recipe) -> Path:
     """Where the binaries of a recipe are, or will be."""
     return builds_folder() / recipe.digest / "bin"

@@ -112,6 +112,11 @@ def argocd() -> Module:
     return replace(module, stamps={f"{ARGOCD}/common.version": version})
 
 
+def caddy() -> Module:
+    """Caddy, by which the tests ask /forward-auth."""
+    return Module("caddy", {"caddy": "github.com/caddyserver/caddy/v2/cmd/caddy"}, {})
+
+
 def digest(modules: tuple[Module, ...], flags: tuple[str, ...]) -> str:
     """Return the hash of all that shapes the binaries of these modules, short enough for a folder name."""
     files = {

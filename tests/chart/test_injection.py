@@ -25,6 +25,7 @@ NARROW: Final = (
     *(("global", "imageRegistry"), ("image", "registry")),
     *(("webhook", "externalURL"), ("webhook", "listenAddress"), ("webhook", "logLevel"), ("operator", "logLevel")),
     *(("webhook", "record", "file"), ("webhook", "record", "beforeAnswer"), ("webhook", "record", "onFailure")),
+    *(("webhook", "clientCA", "configMapName"), ("webhook", "clientCA", "entry")),
     *(("webhook", "record", "hmacKey", "secretName"), ("webhook", "record", "hmacKey", "entry")),
     *(("webhook", "service", "type"), ("webhook", "service", "ipFamilyPolicy")),
     *(("webhook", "podAntiAffinity"), ("operator", "podAntiAffinity")),

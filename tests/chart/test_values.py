@@ -48,6 +48,8 @@ CHANGED: Final[dict[str, Any]] = {
     "webhook.externalURL": "https://pdp.example.com",
     "webhook.record.file": "/var/lib/bailiwick/y",
     "webhook.record.volume": {"hostPath": {"path": "/x"}},
+    "webhook.clientCA.configMapName": "y",
+    "webhook.clientCA.entry": "y",
     "webhook.record.hmacKey.secretName": "y",
     "webhook.record.hmacKey.entry": "y",
     "webhook.service.ipFamilies": ["IPv6"],
@@ -109,6 +111,7 @@ BESIDE: Final[dict[str, Values]] = {
         if leaf.path[0] == "monitoring" and leaf.path[-1] != "enabled"
     },
     "issuerFiles": ISSUERS,
+    "webhook.clientCA.entry": {"webhook": {"clientCA": {"configMapName": "x"}}},
     **{
         f"{component}.serviceAccount.create": charts.nested((component, "serviceAccount", "name"), "other")
         for component in ("webhook", "operator")

@@ -32,7 +32,24 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
         "spec": {
             "endpoint": ENDPOINT,
             "endpointSettings": {
-                "enforcers": [{"namespace": "crm", "name": "crm-api"}],
+                "enforcers": [
+                    {"namespace": "crm", "name": "crm-api"},
+                    {"certificate": {"spiffe": "spiffe://cluster.local/ns/gateways/sa/envoy"}},
+                    {"certificate": {"dns": "envoy.gateways.svc"}},
+                ],
+                "http": {
+                    "hosts": ["crm.example.com"],
+                    "routes": [
+                        {
+                            "methods": ["POST"],
+                            "path": "/customers/{id}/export",
+                            "action": "customers.export",
+                            "actionProperties": {"env": "{query.how}"},
+                            "resource": {"type": "customer", "id": "{id}", "properties": {"env": "{header.x-env}"}},
+                            "args": {"env": "/fields"},
+                        }
+                    ],
+                },
                 "identity": {
                     "verification": "Asserted",
                     "audiences": ["crm-api.crm"],

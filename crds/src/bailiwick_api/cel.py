@@ -57,6 +57,13 @@ SUBJECT_IS_ONE_THING: Final = CelRule(
     " + (has(self.entity) ? 1 : 0) == 1",
     "a subject is exactly one of serviceAccount, user, group, entity",
 )
+ENFORCER_IS_ONE_THING: Final = CelRule(
+    "has(self.certificate) ? !has(self.namespace) && !has(self.name) : has(self.namespace) && has(self.name)",
+    "an enforcer is a service account, by namespace and name, or a certificate",
+)
+CERTIFICATE_IS_ONE_NAME: Final = CelRule(
+    "has(self.spiffe) != has(self.dns)", "a certificate is named by exactly one of spiffe, dns"
+)
 WORKLOAD_NEEDS_SERVICE_ACCOUNT: Final = CelRule(
     "!has(self.workload) || has(self.serviceAccount)", "workload goes with serviceAccount only"
 )

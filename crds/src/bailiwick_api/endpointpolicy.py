@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
+from bailiwick_api.enforcers import Enforcer
+from bailiwick_api.httproutes import HttpSettings
 from bailiwick_api.meta import (
     DNS_LABEL,
     LIST_ATOMIC,
@@ -187,12 +189,11 @@ class Delegation(Model):
 class EndpointSettings(Model):
     """Settings of the endpoint, not of the policy: exactly one policy of an endpoint carries them."""
 
-    enforcers: Annotated[
-        list[ServiceAccountRef],
-        Field(min_length=1, max_length=16, json_schema_extra=list_map("namespace", "name")),
-    ]
-    """The service accounts (PEPs) that may ask about this endpoint."""
+    enforcers: Annotated[list[Enforcer], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
+    """Who may ask about this endpoint (PEPs): service accounts, and names of client certificates."""
     identity: Identity | None = None
+    http: HttpSettings | None = None
+    """How a proxied HTTP call becomes an action and a resource; absent: proxies are denied."""
     delegation: Delegation | None = None
     """Absent: acting for somebody else is refused."""
 

@@ -119,7 +119,7 @@ class Call(msgspec.Struct, frozen=True):
     `actors` act for the subject, the outermost first: it presents the call, and is a service account. Empty: the
     subject calls for itself. `context` is AuthZEN's, without the members that only carry evidence or steer the answer
     (`RESERVED_CONTEXT`); it may hold `args`, the call's arguments as the enforcer sent them. `shown`: what was
-    shown of an approval.
+    shown of an approval. `refused`: what is asked for cannot be told, and so it is denied, whoever asks.
     """
 
     namespace: str
@@ -131,6 +131,7 @@ class Call(msgspec.Struct, frozen=True):
     context: Mapping[str, Json] = {}
     actors: tuple[Party, ...] = ()
     shown: ShownApproval | None = None
+    refused: Reason | None = None
 
     @property
     def intent(self) -> str | None:

@@ -44,6 +44,8 @@ class Reason(StrEnum):
     CONTEXT_INSUFFICIENT = "context_insufficient"
     MULTIPLE_GATES = "multiple_gates"
     UNINSPECTABLE = "uninspectable"
+    UNMAPPED = "unmapped"
+    AMBIGUOUS_REQUEST = "ambiguous_request"
     STORE_STALE = "store_stale"
     CLOCK_SKEW = "clock_skew"
     RECORD_FAILED = "record_failed"
@@ -141,6 +143,12 @@ EXPLAINED: Final[dict[Reason, ReasonText]] = {
         " send context.args with at most 32 entries of at most 1024 characters.",
         "none",
     ),
+    Reason.UNMAPPED: ReasonText(
+        "No route of the endpoint names this method, host and path, so that the call stands for no action.", "none"
+    ),
+    Reason.AMBIGUOUS_REQUEST: ReasonText(
+        "The request can be read in more than one way, so that nobody can tell what it stands for.", "none"
+    ),
     Reason.STORE_STALE: ReasonText(
         "The decision point has lost touch with the source of its policies; try again.", "retry"
     ),
@@ -187,7 +195,12 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.APPROVAL_THROTTLED: "An approval is needed and cannot be asked for: `limits` of the rule are reached.",
     Reason.CONTEXT_INSUFFICIENT: "A member that `requiredContext` lists is missing, or a property that a Scope binds.",
     Reason.MULTIPLE_GATES: "More than four RequireApproval rules apply.",
-    Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole.",
+    Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole; or a proxy"
+    " sent a part of the body only, or one that is not the JSON object that the route takes arguments from.",
+    Reason.UNMAPPED: "A proxy asks about a call, and no entry of `endpointSettings.http.routes` fits it, or there are"
+    " none.",
+    Reason.AMBIGUOUS_REQUEST: "A proxy asks about a call whose path is not canonical, that two routes fit, or of which"
+    " a header or parameter that counts is there twice.",
     Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
     " limit.",
     Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, in either direction, and"

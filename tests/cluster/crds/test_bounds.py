@@ -151,6 +151,8 @@ def _numbered(item: Any, keys: tuple[str, ...], number: int) -> Any:  # noqa: AN
         for before in ("context.", "/context/"):
             if item.startswith(before):
                 return f"{before}a{number}"
+        if item.isalpha() and item.isupper():
+            return chr(ord("A") + number)
         return f"sha256:{number:064x}" if item.startswith("sha256:") else f"a{number}"
     return {**item, **{key: f"a{number}" for key in keys if key in item}}
 

@@ -39,9 +39,12 @@ def strictly(callers: Callers, body: Object, namespace: str, group: str = GROUP,
     )
 
 
+MAPS: Final = (".properties", ".metadata", ".matchLabels", ".actionProperties", ".args")
+
+
 def objects_within(node: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - any JSON
     """Yield the path of each object in a body; the values of a map with free keys are not closed and left out."""
-    if isinstance(node, dict) and not path.endswith((".properties", ".metadata", ".matchLabels")):
+    if isinstance(node, dict) and not path.endswith(MAPS):
         yield path.lstrip(".")
         for key, value in node.items():
             yield from objects_within(value, f"{path}.{key}")

@@ -12,9 +12,29 @@ POLICY: Final = """
 spec                                                   ! object
 spec.endpoint                                          ! text 1..63
 spec.endpointSettings                                    object
-spec.endpointSettings.enforcers                        ! list 1..16 by namespace name
-spec.endpointSettings.enforcers[].namespace            ! text 1..63
-spec.endpointSettings.enforcers[].name                 ! text 1..253
+spec.endpointSettings.enforcers                        ! list 1..16 any
+spec.endpointSettings.enforcers[].namespace              text 1..63
+spec.endpointSettings.enforcers[].name                   text 1..253
+spec.endpointSettings.enforcers[].certificate            object
+spec.endpointSettings.enforcers[].certificate.spiffe     pattern
+spec.endpointSettings.enforcers[].certificate.dns        text 1..253
+spec.endpointSettings.http                               object
+spec.endpointSettings.http.hosts                       ! list 1..16 set
+spec.endpointSettings.http.hosts[]                     ! text 1..253
+spec.endpointSettings.http.routes                      ! list 1..128 any
+spec.endpointSettings.http.routes[].methods            ! list 1..16 set
+spec.endpointSettings.http.routes[].methods[]          ! pattern
+spec.endpointSettings.http.routes[].path               ! pattern
+spec.endpointSettings.http.routes[].action             ! text 1..128
+spec.endpointSettings.http.routes[].actionProperties     map 1..16
+spec.endpointSettings.http.routes[].actionProperties{} ! text 1..253
+spec.endpointSettings.http.routes[].resource           ! object
+spec.endpointSettings.http.routes[].resource.type      ! text 1..63
+spec.endpointSettings.http.routes[].resource.id        ! text 1..253
+spec.endpointSettings.http.routes[].resource.properties     map 1..16
+spec.endpointSettings.http.routes[].resource.properties{} ! text 1..253
+spec.endpointSettings.http.routes[].args                 map 1..32
+spec.endpointSettings.http.routes[].args{}             ! pattern
 spec.endpointSettings.identity                           object
 spec.endpointSettings.identity.verification              one of Token Asserted
 spec.endpointSettings.identity.audiences                 list 1..8 set

@@ -11,6 +11,12 @@ EMPTIES: Final = (
     "spec.endpointSettings.enforcers",
     "spec.endpointSettings.identity.audiences",
     "spec.endpointSettings.identity.issuers",
+    "spec.endpointSettings.http.hosts",
+    "spec.endpointSettings.http.routes",
+    "spec.endpointSettings.http.routes.0.methods",
+    "spec.endpointSettings.http.routes.0.actionProperties",
+    "spec.endpointSettings.http.routes.0.resource.properties",
+    "spec.endpointSettings.http.routes.0.args",
     "spec.endpointSettings.delegation.principals",
     "spec.endpointSettings.delegation.ceiling",
     "spec.endpointSettings.delegation.ceiling.0.actions",
@@ -32,7 +38,7 @@ EMPTIES: Final = (
     "spec.rules.0.approval.steps",
     "spec.rules.0.approval.steps.0.groups",
 )
-MAPS: Final = ("properties", "matchLabels")
+MAPS: Final = ("properties", "matchLabels", "actionProperties", "args")
 
 
 def nothing(path: str) -> object:

@@ -68,8 +68,71 @@ _RULE_DIGESTS: Final = (
     (_DIGEST, f"v2:{_DIGEST}", f"v1:{_DIGEST[1:]}", f"v1:{_DIGEST}0", f"v1:{_DIGEST.upper()}", f"v1:{_DIGEST}\n"),
 )
 
+_ROUTE: Final = "EndpointPolicy spec.endpointSettings.http.routes.0"
+_NAMES: Final = (
+    ("{id}", "a", "a/{id}", "{a}/{b_2}", "{query.region}", "{query.a-b_c}", "{header.x-team}", "é", "a b", "*"),
+    (
+        "{",
+        "}",
+        "{}",
+        "{id",
+        "{2id}",
+        "{a b}",
+        "{query.}",
+        "{query.a.b}",
+        "{header.X-Team}",
+        "{header.a_b}",
+        "{{id}}",
+        "\n",
+    ),
+)
+_ARGUMENTS: Final = (
+    ("", "/", "/fields", "/a/0", "/a~1b", "//", "{id}", "{query.a}", "{header.x}"),
+    ("fields", "{id}x", "/a\n", "{a}/{b}", "#/a", "{}"),
+)
+_PATHS: Final = (
+    ("/", "/a", "/a/", "/customers/{id}/export", "/{a}/{_b2}", "/v1.2/a:b@c,d", "/~a(b)'!$&=+-_"),
+    (
+        "a",
+        "//",
+        "/a//b",
+        "/{id",
+        "/a{id}",
+        "/{id}b",
+        "/{2a}",
+        "/a b",
+        "/a;b",
+        "/*",
+        "/a%20b",
+        "/é",
+        "/a?b",
+        "/a\\b",
+        "/a\n",
+    ),
+)
+_HOSTS: Final = (
+    ("a", "crm.example.com", "crm.example.com:8080", "10.0.0.1", "[::1]", "[::1]:443", "a_b.c", "a-b"),
+    ("A", "a.", ".a", "a..b", "a:", "a:0", "a:080", "a:123456", "u@a", "a/b", "*.a", "-a", "a-", "é", "a\n"),
+)
+
 TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "EndpointPolicy spec.endpoint": _LABELS,
+    "EndpointPolicy spec.endpointSettings.enforcers.1.certificate.spiffe": (
+        ("spiffe://cluster.local/ns/a/sa/b", "spiffe://a/b", "spiffe://a.b-c_d/B.c_d-e"),
+        ("spiffe://a", "spiffe://a/", "spiffe:///b", "https://a/b", "spiffe://A/b", "spiffe://a//b", "a", "spiffe://a/b\n"),
+    ),
+    "EndpointPolicy spec.endpointSettings.enforcers.2.certificate.dns": (
+        ("a", "envoy.gateways.svc", "a-1.b"),
+        ("A", "a.", ".a", "a..b", "-a", "a_b", "*.a", "a:1", "a\n"),
+    ),
+    "EndpointPolicy spec.endpointSettings.http.hosts.0": _HOSTS,
+    f"{_ROUTE}.methods.0": (("GET", "A", "PROPFIND"), ("get", "Get", "M-SEARCH", "G T", "*", "GET\n")),
+    f"{_ROUTE}.path": _PATHS,
+    f"{_ROUTE}.action": (("customers.list", "a", "é"), ("*", "a.*", "a b", "a\n")),
+    f"{_ROUTE}.actionProperties.env": _NAMES,
+    f"{_ROUTE}.resource.id": _NAMES,
+    f"{_ROUTE}.resource.properties.env": _NAMES,
+    f"{_ROUTE}.args.env": _ARGUMENTS,
     "EndpointPolicy spec.subjects.0.name": _LABELS,
     "EndpointPolicy spec.sensitive.0": _ATTRIBUTES,
     "EndpointPolicy spec.rules.0.name": _LABELS,

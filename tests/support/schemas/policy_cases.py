@@ -19,6 +19,7 @@ KINDS: Final[dict[str, Object]] = {
     "group": {"issuer": "corp", "name": "support"},
     "entity": {"type": "user", "ids": ["alice"]},
 }
+SHOWN: Final = {"spiffe": "spiffe://cluster.local/ns/gateways/sa/envoy"}
 SELECTED: Final[Object] = {"podSelector": {"matchLabels": {"app": "crm-agent"}}}
 LISTED: Final[Object] = {"imageDigests": ["sha256:" + "a" * 64]}
 STEPS: Final[Object] = {"steps": [{"name": "owner", "kind": "Human"}]}
@@ -38,6 +39,11 @@ def with_subjects(*subjects: Object, **endpoint_settings: object) -> Object:
     """Return a policy with these subjects; with settings, it is the endpoint's carrier."""
     made = policy(NOWHERE, subjects=list(subjects))
     return changed(made, "spec.endpointSettings", {**settings(), **endpoint_settings}) if endpoint_settings else made
+
+
+def enforced(enforcer: Object) -> Object:
+    """Return a policy with this enforcer beside another one."""
+    return changed(P, "spec.endpointSettings", {"enforcers": [*settings()["enforcers"], enforcer]})
 
 
 def delegating(*principals: str) -> Object:
@@ -131,6 +137,32 @@ POLICY_CASES: Final = (
             accepted=with_subjects(of_kinds(kinds[0] if kinds else "user")),
         )
         for kinds in ((), *itertools.combinations(KINDS, 2), tuple(KINDS))
+    ),
+    *(
+        Case(
+            f"an enforcer that is {what}",
+            cel.ENFORCER_IS_ONE_THING,
+            "spec.endpointSettings.enforcers[1]",
+            refused=enforced(wrong),
+            accepted=enforced(right),
+        )
+        for what, wrong, right in (
+            ("nothing", {}, {"certificate": SHOWN}),
+            ("a namespace alone", {"namespace": "crm"}, ACCOUNT),
+            ("a name alone", {"name": "crm-api"}, ACCOUNT),
+            ("an account and a certificate", {**ACCOUNT, "certificate": SHOWN}, {"certificate": SHOWN}),
+            ("a name and a certificate", {"name": "crm-api", "certificate": SHOWN}, {"certificate": SHOWN}),
+        )
+    ),
+    *(
+        Case(
+            f"a certificate of {what}",
+            cel.CERTIFICATE_IS_ONE_NAME,
+            "spec.endpointSettings.enforcers[1].certificate",
+            refused=enforced({"certificate": wrong}),
+            accepted=enforced({"certificate": SHOWN}),
+        )
+        for what, wrong in (("no name", {}), ("two names", {**SHOWN, "dns": "envoy.gateways.svc"}))
     ),
     Case(
         "a second subject that is two things",

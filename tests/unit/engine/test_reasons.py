@@ -120,6 +120,10 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     ),
     Reason.CONTEXT_INSUFFICIENT: lambda: verdict_of(approving(requiredContext=["tenant"])),
     Reason.UNINSPECTABLE: lambda: verdict_of(GATED, with_context(args_digest="sha256:")),
+    Reason.UNMAPPED: lambda: verdict_of(GATED, msgspec.structs.replace(CALL, refused=Reason.UNMAPPED)),
+    Reason.AMBIGUOUS_REQUEST: lambda: verdict_of(
+        GATED, msgspec.structs.replace(CALL, refused=Reason.AMBIGUOUS_REQUEST)
+    ),
     Reason.CLOCK_SKEW: lambda: verdict_of(
         GATED, grants=[read(approved(GATED, approvedTime=at(31), notAfterTime=at(60)))]
     ),

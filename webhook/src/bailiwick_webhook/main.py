@@ -213,7 +213,11 @@ def _certificates(given: WebhookSettings) -> Certificates | None:
     if given.tls_cert_file is None or given.tls_key_file is None:
         return None
     return Certificates(
-        given.tls_cert_file, given.tls_key_file, interval=given.tls_poll_seconds, names=given.tls_server_names
+        given.tls_cert_file,
+        given.tls_key_file,
+        interval=given.tls_poll_seconds,
+        names=given.tls_server_names,
+        clients=given.client_ca_file,
     )
 
 

@@ -36,6 +36,10 @@ _ENTRY: Final = 80
 _TRIED: Final = 24
 _ACTION: Final = 100
 _REQUIREMENT: Final = 200
+# Of a route, of a segment of its path, and of a value with names in braces.
+_ROUTE: Final = 1_900
+_SEGMENT: Final = 260
+_TEMPLATE: Final = 500
 _SLOT: Final = 16
 _SMALL_SET: Final = 216
 _SMALL: Final = 5
@@ -145,9 +149,13 @@ class _Estimate:
             return
         self.own += _SETTINGS
         for account in map(_object, _list(settings.get("enforcers"))):
+            certificate = _object(account.get("certificate"))
             # In the settings, and in the endpoint's own set.
             self.own += 2 * _SLOT * _SMALL + _STRING + len(f"{SERVICE_ACCOUNT_PREFIX}{account.get('namespace')}")
-            self.own += kept(_text(account.get("name")))
+            self.own += kept(
+                _text(account.get("name")) or _text(certificate.get("spiffe")) or _text(certificate.get("dns"))
+            )
+        self._routes(_object(settings.get("http")))
         identity = _object(settings.get("identity"))
         self.names(_list(identity.get("audiences")))
         self.names(_list(identity.get("issuers")))
@@ -158,6 +166,18 @@ class _Estimate:
             self._names(_list(entry.get("actions")))
             self._resources(entry)
             self._conditions(entry)
+
+    def _routes(self, http: Mapping[str, Json]) -> None:
+        self.names(_list(http.get("hosts")))
+        for route in map(_object, _list(http.get("routes"))):
+            resource = _object(route.get("resource"))
+            path = _text(route.get("path"))
+            self.own += _ROUTE + _SEGMENT * path.count("/") + 2 * kept(path) + kept(_text(route.get("action")))
+            self.names(_list(route.get("methods")))
+            self.own += _TEMPLATE + kept(_text(resource.get("type"))) + 2 * kept(_text(resource.get("id")))
+            for values in (resource.get("properties"), route.get("actionProperties"), route.get("args")):
+                for name, value in _object(values).items():
+                    self.own += _TEMPLATE + kept(name) + 2 * kept(_text(value))
 
     def rule(self, rule: Mapping[str, Json]) -> None:
         self.own += _RULE + len(_text(rule.get("name")))

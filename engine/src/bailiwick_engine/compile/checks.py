@@ -10,6 +10,7 @@ from itertools import combinations
 
 from bailiwick_api.approvalgrant import MAX_REASON
 from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
+from bailiwick_api.enforcers import Enforcer
 from bailiwick_api.times import stamp
 from bailiwick_engine.cel.absence import silent_without
 from bailiwick_engine.cel.cost.estimate import LIMIT
@@ -17,6 +18,7 @@ from bailiwick_engine.cel.cost.functions import pattern_cost
 from bailiwick_engine.cel.cost.polynomials import constant, value
 from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.compile import approvable
+from bailiwick_engine.compile.routes import route_warnings
 from bailiwick_engine.compile.subjects import keys_of
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
@@ -31,6 +33,8 @@ def problems(spec: EndpointPolicySpec) -> list[Problem]:
     for index, subject in enumerate(spec.subjects):
         found += _subject(spec, subject, f"spec.subjects[{index}]")
     delegation = spec.endpoint_settings.delegation if spec.endpoint_settings else None
+    for index, enforcer in enumerate(spec.endpoint_settings.enforcers if spec.endpoint_settings else ()):
+        found += _enforcer(enforcer, f"spec.endpointSettings.enforcers[{index}]")
     if delegation is not None:
         found += _unknown(delegation.principals, names, "spec.endpointSettings.delegation.principals")
     for index, rule in enumerate(spec.rules):
@@ -50,7 +54,9 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
         for index, subject in enumerate(spec.subjects)
         if subject.workload is not None and subject.workload.image_digests is None
     ]
-    return advisory + _excluding(spec) + approvable.warnings(spec)
+    http = spec.endpoint_settings.http if spec.endpoint_settings else None
+    routes = [] if http is None else route_warnings(http)
+    return advisory + _excluding(spec) + approvable.warnings(spec) + routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,16 @@ def _subject(spec: EndpointPolicySpec, subject: Subject, path: str) -> list[Prob
     if subject.entity and spec.endpoint_settings and (identity is None or identity.verification != "Asserted"):
         found.append(Problem(f"{path}.entity", "a subject of kind entity needs identity.verification Asserted"))
     return found
+
+
+def _enforcer(enforcer: Enforcer, path: str) -> list[Problem]:
+    named = (enforcer.namespace is not None, enforcer.name is not None)
+    if enforcer.certificate is None:
+        ok = all(named)
+    else:
+        ok = not any(named) and (enforcer.certificate.spiffe is None) != (enforcer.certificate.dns is None)
+    message = "an enforcer is a service account, by namespace and name, or a certificate by exactly one of spiffe, dns"
+    return [] if ok else [Problem(path, message)]
 
 
 def _unknown(listed: Collection[str], names: Collection[str], path: str) -> list[Problem]:

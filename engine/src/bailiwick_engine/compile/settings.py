@@ -9,6 +9,7 @@ from bailiwick_api.endpointpolicy import ConditionExpression, Delegation, Endpoi
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.reads import reads
+from bailiwick_engine.compile.routes import compile_routes
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
@@ -40,15 +41,23 @@ def compile_settings(
         if isinstance(compiled, tuple):
             return compiled
         delegation = compiled
+    routes = None
+    if settings.http is not None:
+        table = compile_routes(settings.http)
+        yield
+        if isinstance(table, tuple):
+            return table
+        routes = table
     return CompiledSettings(
         carrier=ref,
-        enforcers=frozenset(account.username for account in settings.enforcers),
+        enforcers=frozenset(enforcer.username for enforcer in settings.enforcers),
         audiences=frozenset(
             identity.audiences if identity and identity.audiences else (f"{endpoint}.{ref.namespace}",)
         ),
         asserted=identity is not None and identity.verification == "Asserted",
         issuers=frozenset(identity.issuers if identity and identity.issuers else (CLUSTER,)),
         delegation=delegation,
+        routes=routes,
     )
 
 

@@ -86,7 +86,7 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
         return Reason.POLICY_INVALID
     if endpoint.settings is None or (call.actors and invalid(endpoint.settings, call, call.subject)):
         return Reason.DELEGATION_INVALID
-    return call.subject
+    return call.subject if call.refused is None else call.refused
 
 
 def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:

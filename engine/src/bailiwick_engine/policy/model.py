@@ -16,6 +16,7 @@ from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.routes import RouteTable
 from bailiwick_engine.truth import UNKNOWN, Truth, any_of
 
 
@@ -197,7 +198,10 @@ class CompiledDelegation:
 
 @dataclass(frozen=True, slots=True)
 class CompiledSettings:
-    """An endpoint's settings: who may ask, and how subjects are proven. `asserted`: by the enforcer's word."""
+    """An endpoint's settings: who may ask, and how subjects are proven. `asserted`: by the enforcer's word.
+
+    `routes`: what proxied calls stand for; None: there are none.
+    """
 
     carrier: PolicyRef
     enforcers: frozenset[str]
@@ -205,6 +209,7 @@ class CompiledSettings:
     asserted: bool
     issuers: frozenset[str]
     delegation: CompiledDelegation | None
+    routes: RouteTable | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from aiohttp import web
 
 from bailiwick_api.admission import PATH
 from bailiwick_engine.decision.search import SearchKind
+from bailiwick_webhook.http.adapters import ext_authz
+from bailiwick_webhook.http.adapters.auth_request import AuthRequestHandler
+from bailiwick_webhook.http.adapters.forward_auth import ForwardAuthHandler
 from bailiwick_webhook.http.addressing import tenant
 from bailiwick_webhook.http.authzen import metadata
 from bailiwick_webhook.http.authzen.edge import Edge
@@ -64,6 +67,10 @@ def build(
         )
     app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, edge))
     app.router.add_get(metadata.JWKS, functools.partial(keys, edge))
+    # Whatever is in the rest of the path, a line break too: it is the client's, and no other path of ours.
+    app.router.add_route("*", ext_authz.PREFIX + "{rest:(?s:.*)}", ext_authz.ExtAuthzHandler(edge).__call__)
+    app.router.add_get("/auth-request/{namespace}/{endpoint}", AuthRequestHandler(edge).__call__, allow_head=False)
+    app.router.add_route("*", "/forward-auth/{namespace}/{endpoint}", ForwardAuthHandler(edge).__call__)
     requests = AccessRequestsHandler(edge)
     app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(edge.places, requests.submit))
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(edge.places, requests.poll))

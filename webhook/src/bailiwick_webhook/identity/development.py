@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
+from bailiwick_engine.keys import SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_webhook.identity import compact
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties, asserted
 from bailiwick_webhook.identity.tokens import ProvenAccount
 
@@ -42,12 +45,19 @@ class Anybody:
         caller: ProvenAccount,  # noqa: ARG002 - `proof.Identity` has it
         settings: CompiledSettings | None,  # noqa: ARG002 - every endpoint is Asserted here
     ) -> Parties:
-        """Return the parties as they were named."""
-        return asserted(claimed)
+        """Return the parties as they were named, by a token that nobody has looked at where nothing else names them."""
+        return asserted(_named_by(claimed.token) if claimed.unnamed else claimed)
 
     async def workload(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - nobody shows a pod
         """Return nothing: a rule that asks for a workload finds it unknown."""
         return None
+
+
+def _named_by(token: str | None) -> ClaimedSubject:
+    parsed = None if token is None else compact.parse(token)
+    name = "" if parsed is None else str(parsed.claims.get("sub", ""))
+    kind = SERVICE_ACCOUNT if name.startswith(SERVICE_ACCOUNT_PREFIX) else USER
+    return ClaimedSubject(kind, name, None, token, None)
 
 
 def opened(snapshot: Snapshot) -> Snapshot:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, UnprovenParty
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
@@ -31,6 +32,20 @@ class ClaimedSubject(NamedTuple):
     properties: Mapping[str, Json] | None
     token: str | None
     actor_token: str | None
+
+    @classmethod
+    def bearer(cls, token: str | None) -> "ClaimedSubject":
+        """Return whom a token names, where nobody says who that is: a proxied call has nothing but its credential."""
+        return cls("", "", None, token, None)
+
+    @property
+    def unnamed(self) -> bool:
+        """Only its token says who it is. No body can name such a one: a type is never empty."""
+        return not self.type
+
+    def is_named(self, kind: str, identifier: str) -> bool:
+        """Tell whether a proven subject is the one that is meant."""
+        return self.unnamed or (self.type, self.id) == (kind, identifier)
 
     @property
     def names_an_actor(self) -> bool:
@@ -104,6 +119,9 @@ class ByToken:
         self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None
     ) -> Parties:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
+        if claimed.unnamed and (settings is None or settings.asserted or claimed.token is None):
+            # A proxy passes a credential on and vouches for nobody.
+            return _unproven(Reason.IDENTITY_INVALID)
         if settings is not None and settings.asserted:
             return asserted(claimed)
         if claimed.token is None:
@@ -207,13 +225,16 @@ async def _person(
         groups_claim=mapping.groups,
         template=mapping.kubernetes_username,
     )
-    if person is None or (person.type, person.id) != (claimed.type, claimed.id):
+    if person is None or not claimed.is_named(person.type, person.id):
         return UnprovenParty(Reason.IDENTITY_INVALID)
     return person
 
 
 def _itself(claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None) -> Parties:
     """Whoever asks about itself has shown its token already."""
+    if not caller.account.username.startswith(SERVICE_ACCOUNT_PREFIX):
+        # A certificate proves who enforces, and no subject.
+        return _unproven(Reason.IDENTITY_INVALID)
     if claimed.id != caller.account.username or (settings is not None and CLUSTER not in settings.issuers):
         return _unproven(Reason.IDENTITY_INVALID)
     if claimed.names_an_actor:
@@ -222,7 +243,7 @@ def _itself(claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSe
 
 
 def _matching(claimed: ClaimedSubject, account: ServiceAccount, claims: Mapping[str, Json]) -> Party | UnprovenParty:
-    if (claimed.type, claimed.id) != (SERVICE_ACCOUNT, account.username):
+    if not claimed.is_named(SERVICE_ACCOUNT, account.username):
         return UnprovenParty(Reason.IDENTITY_INVALID)
     return _account(account, claims, claimed.properties)
 

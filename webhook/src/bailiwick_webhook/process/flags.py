@@ -52,6 +52,13 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
     )
+    serving.add_argument(
+        "--client-ca-file",
+        metavar="FILE",
+        type=Path,
+        help="certificate authorities, PEM: whoever shows a client certificate of theirs may ask under its names, where"
+        " a policy's enforcers list one; looked at as often as the two files",
+    )
     serving.add_argument("--drain-seconds", type=positive, default=5.0, help="keep serving this long after SIGTERM")
     serving.add_argument(
         "--processes",

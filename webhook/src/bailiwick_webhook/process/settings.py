@@ -61,6 +61,7 @@ class WebhookSettings:
     tls_key_file: Path | None
     tls_poll_seconds: float
     tls_server_names: tuple[str, ...]
+    client_ca_file: Path | None
     record_file: Path | None
     record_fsync: bool
     record_limits: QueueLimits
@@ -93,6 +94,8 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
     _check_standalone(parser, options, arguments)
     if bool(options.tls_cert_file) != bool(options.tls_key_file):
         parser.error("--tls-cert-file and --tls-key-file go together")
+    if options.client_ca_file and not options.tls_cert_file:
+        parser.error("--client-ca-file needs --tls-cert-file and --tls-key-file: a certificate is shown over TLS")
     if not options.tls_cert_file and not loopback(options.host):
         parser.error(
             f"{options.host} is not loopback: give --tls-cert-file and --tls-key-file, since tokens travel on this port"
@@ -130,6 +133,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         tls_key_file=options.tls_key_file,
         tls_poll_seconds=options.tls_poll_seconds,
         tls_server_names=tuple(options.tls_server_name),
+        client_ca_file=options.client_ca_file,
         record_file=None if str(options.record_file) == "-" else options.record_file,
         record_fsync=options.record_fsync,
         record_limits=QueueLimits(

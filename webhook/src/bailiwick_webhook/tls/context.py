@@ -7,12 +7,20 @@ renegotiation.
 import ssl
 from typing import Final
 
+from bailiwick_webhook.tls.clients import ClientAuthorities
+
 _TLS12: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def hardened() -> ssl.SSLContext:
+class ServingContext(ssl.SSLContext):
+    """A context of a server. `clients`: by whom it verifies clients' certificates; None: it asks for none."""
+
+    clients: ClientAuthorities | None = None
+
+
+def hardened() -> ServingContext:
     """Return a context of a server, without a certificate yet."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServingContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Those of TLS 1.3 are all AEAD, and OpenSSL keeps them apart.
     context.set_ciphers(_TLS12)

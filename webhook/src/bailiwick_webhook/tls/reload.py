@@ -18,6 +18,7 @@ from typing import Final
 
 import structlog
 
+from bailiwick_webhook.tls.clients import ClientAuthorities, CurrentAuthorities, asking
 from bailiwick_webhook.tls.context import hardened
 from bailiwick_webhook.tls.pair import NotIssuedError, Pair, UnusableError, look
 
@@ -27,7 +28,10 @@ _LOG: Final = structlog.get_logger(__name__)
 
 
 class Certificates:
-    """Watches the files of one pair. `names`: what it must be for, besides being for something."""
+    """Watches the files of one pair. `names`: what it must be for, besides being for something.
+
+    `clients`: the file of the authorities by which clients' certificates are verified; None: none is asked for.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Certificates:
         *,
         interval: float,
         names: Iterable[str] = (),
+        clients: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._certificate = certificate
@@ -45,7 +50,9 @@ class Certificates:
         self._clock = clock
         self._patient_until = clock() + timedelta(seconds=PATIENCE)
         self._said: tuple[str | None, bool] = (None, False)
-        self._read: tuple[bytes, bytes] | None = None
+        self._clients = clients
+        self._trusted = CurrentAuthorities()
+        self._read: tuple[bytes, bytes, bytes | None] | None = None
         self._served: Pair | None = None
         self._context: ssl.SSLContext | None = None
         self._first = asyncio.Event()
@@ -54,6 +61,9 @@ class Certificates:
         self.listening: Final = hardened()
         """What the decision port listens with."""
         self.listening.sni_callback = self._hand_over
+        if clients is not None:
+            # Whether a certificate is asked for is settled before a handshake is handed over, by whom is not.
+            asking(self.listening)
 
     @property
     def not_after(self) -> datetime | None:
@@ -98,9 +108,13 @@ class Certificates:
         self._said = (problem, awaited)
         self.problem = problem
 
-    def _take(self, read: tuple[bytes, bytes]) -> None:
-        pair = look(*read, self._clock(), self._wanted)
+    def _take(self, read: tuple[bytes, bytes, bytes | None]) -> None:
+        certificate, key, authorities = read
+        pair = look(certificate, key, self._clock(), self._wanted)
         context = hardened()
+        if authorities is not None:
+            context.clients = ClientAuthorities(authorities, self._trusted)
+            context.clients.apply(context)
         try:
             context.load_cert_chain(self._certificate, self._key, password=_no_password)
         except (OSError, ssl.SSLError, ValueError) as error:
@@ -108,13 +122,15 @@ class Certificates:
         if self._files() != read:
             raise UnusableError("the files are being written")
         self._context, self._served, self._read = context, pair, read
+        self._trusted.now = context.clients
         _LOG.info(
             "serving certificate taken", serial=pair.serial, not_after=pair.not_after.isoformat(), names=pair.names
         )
 
-    def _files(self) -> tuple[bytes, bytes]:
+    def _files(self) -> tuple[bytes, bytes, bytes | None]:
         try:
-            return self._certificate.read_bytes(), self._key.read_bytes()
+            clients = None if self._clients is None else self._clients.read_bytes()
+            return self._certificate.read_bytes(), self._key.read_bytes(), clients
         except OSError as error:
             raise UnusableError(f"{error.filename} cannot be read: {error.strerror}") from None
 

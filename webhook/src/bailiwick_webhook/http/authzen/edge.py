@@ -7,13 +7,13 @@ from the setting, never from `Host`.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 from aiohttp import web
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Call, ShownApproval
+from bailiwick_engine.call import Call, ServiceAccount, ShownApproval
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest, ShownToken
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks
@@ -26,6 +26,7 @@ from bailiwick_webhook.http.shares.rates import Rates
 from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, enforcer, other
 from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.bodies import Bodies
+from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
@@ -33,6 +34,9 @@ from bailiwick_webhook.metrics.table import Port, TokenProblem
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp
 from bailiwick_webhook.signing.signer import Signer
+
+ENFORCER: Final = "X-Bailiwick-Enforcer"
+"""By which a proxy without a client certificate proves itself: `Bearer` and its own token."""
 
 _Shown = tuple[ShownApproval, ShownToken | None]
 
@@ -89,7 +93,7 @@ class Edge:
         self, request: web.BaseRequest, of: Tenant, place: RequestSlot
     ) -> tuple[EvaluationRequest, Evaluation]:
         """Read an evaluation. Raises `ProblemError`."""
-        caller = self._known(request, of, place) or await self._proven(request, of, place)
+        caller = await self.caller(request, of, place)
         raw = await read_whole(request, self._bodies, place.sender)
         large = len(raw) >= LARGE
         parsed = messages.parse(await self._parsed(raw, of) if large else parse_object(raw))
@@ -102,6 +106,13 @@ class Edge:
         raw = await read_whole(request, self._bodies, place.sender)
         large = len(raw) >= LARGE
         return ParsedBody(await self._parsed(raw, of) if large else parse_object(raw), large)
+
+    async def raw(self, request: web.BaseRequest, place: RequestSlot, most: int) -> bytes | None:
+        """Read a body, whatever it is; None where it is larger than that. Raises `ProblemError` (400, 429)."""
+        if not request.body_exists:
+            return b""
+        with self._bodies.body(place.sender) as body:
+            return await body.read(request, most)
 
     async def _parsed(self, raw: bytes, of: Tenant) -> dict[str, Any]:
         """Parse what is large beside the loop. Raises `ProblemError` (400)."""
@@ -175,24 +186,53 @@ class Edge:
         ends = decision.time + messages.DENIAL_SECONDS
         return self.signer.denial(asked.call, digest, decision.evaluation_id, ends, self.base(of))
 
-    def _known(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount | None:
-        """Return who asks, where that is known: it takes no coroutine to tell. Raises `ProblemError` (429)."""
-        found = self.identity.known(request.headers.get("Authorization", ""))
-        if type(found) is not ProvenAccount:
-            return None
-        username = found.account.username
-        connections.proven(request, username, enforces=self._take(of, username, place))
-        return found
-
     async def caller(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount:
-        """Return who asks, with a place in that name. Raises `ProblemError` (401, 429, 503)."""
-        return self._known(request, of, place) or await self._proven(request, of, place)
+        """Return who asks, with a place in that name: by its token, or else by a client certificate.
 
-    async def _proven(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount:
+        Raises `ProblemError` (401, 429, 503).
+        """
+        authorization = request.headers.get("Authorization")
+        if authorization is None and (shown := certified(request)):
+            return self._certified(request, of, place, shown)
+        return await self.by_token(request, of, place, authorization or "")
+
+    async def by_proxy(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount:
+        """Return which proxy asks likewise, where `Authorization` is not its own but its client's.
+
+        By a client certificate, which no client of the proxy can bring; else by a header that the proxy overwrites.
+        """
+        if shown := certified(request):
+            return self._certified(request, of, place, shown)
+        sent = request.headers.getall(ENFORCER, ())
+        if len(sent) > 1:
+            raise unauthenticated(f"There are several headers {ENFORCER}: the proxy must overwrite it.")
+        return await self.by_token(request, of, place, sent[0] if sent else "")
+
+    def _certified(
+        self, request: web.BaseRequest, of: Tenant, place: RequestSlot, shown: tuple[ServiceAccount, ...]
+    ) -> ProvenAccount:
+        """Return who asks by one of the names of a certificate: the one that enforces the endpoint, if any does."""
+        account = next((one for one in shown if self.pdp.enforces(*of, one.username)), shown[0])
+        connections.proven(request, account.username, enforces=self._take(of, account.username, place))
+        return ProvenAccount(account, {}, live=True)
+
+    async def by_token(
+        self, request: web.BaseRequest, of: Tenant, place: RequestSlot, authorization: str
+    ) -> ProvenAccount:
+        """Return who asks by a token. Raises `ProblemError` (401, 429, 503)."""
+        found = self.identity.known(authorization)
+        if type(found) is ProvenAccount:
+            username = found.account.username
+            connections.proven(request, username, enforces=self._take(of, username, place))
+            return found
+        return await self._proven(request, of, place, authorization)
+
+    async def _proven(
+        self, request: web.BaseRequest, of: Tenant, place: RequestSlot, authorization: str
+    ) -> ProvenAccount:
         # To prove somebody can take as long as the API server does, so it needs a place too. By its signature a token
         # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
         # it could name anybody, so that whoever connects stands for it.
-        authorization = request.headers.get("Authorization", "")
         signed = self.identity.signed(authorization)
         if isinstance(signed, str):
             self._take(of, signed, place)

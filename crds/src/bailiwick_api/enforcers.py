@@ -1,0 +1,54 @@
+"""Enforcers: who may ask about an endpoint, by a service account or by a name of a client certificate.
+
+Standing: below `endpointpolicy`. Holds: a name of a certificate is spelled as no username of an API server is, so that
+neither is ever taken for the other.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field
+
+from bailiwick_api import cel
+from bailiwick_api.meta import Model, ObjectName
+from bailiwick_api.serviceaccounts import ServiceAccountName
+
+SPIFFE_PATTERN: Final = r"^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$"
+DNS_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
+
+
+class CertificateName(Model):
+    """What a client certificate is for: exactly one of its subject alternative names."""
+
+    spiffe: Annotated[str | None, Field(min_length=1, max_length=253, pattern=SPIFFE_PATTERN)] = None
+    """A SPIFFE ID, as in spiffe://cluster.local/ns/gateways/sa/envoy."""
+    dns: Annotated[str | None, Field(min_length=1, max_length=253, pattern=DNS_PATTERN)] = None
+    """A DNS name, as in envoy.gateways.svc."""
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.CERTIFICATE_IS_ONE_NAME))
+
+    @property
+    def username(self) -> str:
+        """What whoever shows that certificate is called here: `bailiwick:certificate:<name>`."""
+        return certificate_username(self.spiffe or self.dns or "")
+
+
+def certificate_username(name: str) -> str:
+    """Return what a name of a certificate is called: no API server has usernames like it, and no DNS name a colon."""
+    return f"bailiwick:certificate:{name}"
+
+
+class Enforcer(Model):
+    """Who may ask: a service account by namespace and name, or whoever shows a client certificate."""
+
+    namespace: Annotated[str | None, Field(min_length=1, max_length=63)] = None
+    name: ObjectName | None = None
+    certificate: CertificateName | None = None
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.ENFORCER_IS_ONE_THING))
+
+    @property
+    def username(self) -> str:
+        """What it is called when it asks."""
+        if self.certificate is not None:
+            return self.certificate.username
+        return ServiceAccountName(self.namespace or "", self.name or "").username

@@ -1,0 +1,68 @@
+"""HTTP routes of an endpoint: how a call that a proxy asks about becomes an action and a resource.
+
+Standing: below `endpointpolicy`, which hangs them on `endpointSettings`. Holds: every list and every string is bounded;
+what a route says of names that its path does not have, the compiler tells.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from bailiwick_api.meta import LIST_ATOMIC, LIST_SET, Model
+
+# Characters that stand for themselves in a path, in one spelling only (RFC 3986, 3.3), less ; and * ; a {name} is a
+# whole segment.
+PATH_PATTERN: Final = r"^(/|(/([A-Za-z0-9._~!$&'()+,=:@-]+|\{[A-Za-z_][A-Za-z0-9_]*\}))+/?)$"
+# {name} is of the path, {query.name} of the query and {header.name} of a header.
+VALUE_PATTERN: Final = r"^([^{}\x00-\x1f\x7f]|\{([A-Za-z_][A-Za-z0-9_]*|query\.[A-Za-z0-9_-]+|header\.[a-z0-9-]+)\})+$"
+# RFC 6901, into the body; the empty one is all of it. Or one name in braces, as in a value.
+ARGUMENT_PATTERN: Final = (
+    r"^((/[^\x00-\x1f\x7f/]*)*|\{([A-Za-z_][A-Za-z0-9_]*|query\.[A-Za-z0-9_-]+|header\.[a-z0-9-]+)\})$"
+)
+# A name, an IPv4 address or an IPv6 address in brackets, with or without a port.
+HOST_PATTERN: Final = (
+    r"^([a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$"
+)
+
+Value = Annotated[str, Field(min_length=1, max_length=253, pattern=VALUE_PATTERN)]
+RouteAction = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^*\x00-\x20\x7f]+$")]
+Argument = Annotated[str, Field(max_length=253, pattern=ARGUMENT_PATTERN)]
+Values = Annotated[dict[str, Value], Field(min_length=1, max_length=16)]
+Method = Annotated[str, Field(min_length=1, max_length=16, pattern="^[A-Z]+$")]
+
+
+class RouteResource(Model):
+    """The resource of a call: its type, and id and properties with names in braces, as in "{id}"."""
+
+    type: Annotated[str, Field(min_length=1, max_length=63)]
+    id: Value
+    """Text and names in braces: {name} of the path, {query.name}, {header.name}."""
+    properties: Values | None = None
+    """A property is absent where the query or the headers lack what it names."""
+
+
+class HttpRoute(Model):
+    """Calls of these methods and this path are this action on this resource."""
+
+    methods: Annotated[list[Method], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
+    """Exactly these: GET does not stand for HEAD."""
+    path: Annotated[str, Field(min_length=1, max_length=253, pattern=PATH_PATTERN)]
+    """Segments, of which {name} is any one that is not empty. Where two routes fit, the one that says more decides."""
+    action: RouteAction
+    action_properties: Values | None = None
+    resource: RouteResource
+    args: Annotated[dict[str, Argument] | None, Field(min_length=1, max_length=32)] = None
+    """Arguments (context.args) by name: a JSON pointer into the body, "" for all of it, or one name in braces.
+
+    What no argument names is in no approval, and nobody is shown it."""
+
+
+class HttpSettings(Model):
+    """How a proxied HTTP call becomes an action and a resource. A call that no route fits is denied."""
+
+    hosts: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253, pattern=HOST_PATTERN)]],
+        Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
+    ]
+    """Hosts that calls are for, in small letters; one without a port stands for every port."""
+    routes: Annotated[list[HttpRoute], Field(min_length=1, max_length=128, json_schema_extra=LIST_ATOMIC)]

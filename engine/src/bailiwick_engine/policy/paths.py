@@ -1,0 +1,152 @@
+r"""Paths, queries and hosts of proxied calls, in the one reading that every reader has; all else is refused.
+
+Standing: below `routes`; the only normalisation of paths there is. Holds: an accepted path stays as it is under every
+canonicalisation of RFC 3986, and nothing in it means something else to a reader who decodes once more, removes
+parameters, takes \ for / or folds letters that look the same. Nothing is ever put right: what is not canonical is
+refused, since what we made of it need not be what the upstream makes of it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+MAX_TARGET: Final = 8_192
+MAX_SEGMENTS: Final = 32
+
+_SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,=:@-]|%[0-9A-F]{2})+")
+_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# What separates, ends or stands for something to some reader of paths, so that it is refused in every spelling.
+_MEANINGFUL: Final = frozenset("/\\%;*?#")
+_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]{}|^`<>\"\\-]|%[0-9A-Fa-f]{2})*")
+_ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+_HOST: Final = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
+)
+# By which some frameworks take a call for one of another method.
+_OVERRIDE: Final = "_method"
+
+
+class PathDefect(StrEnum):
+    """Why a path is refused, as the caller is told."""
+
+    LONG = "the path is too long"
+    FORM = "the path must begin with one / and hold plain or percent-encoded characters only"
+    EMPTY = "the path has an empty segment"
+    DOTS = "the path has a segment of dots, or one that ends with a dot or a space"
+    ENCODED = "the path spells a character otherwise than its canonical form does"
+    TEXT = "the path is no UTF-8 text in its composed form that can be printed"
+    MEANING = "the path holds a character that some readers take for a separator"
+
+
+class CanonicalPath(NamedTuple):
+    """A path that has one reading: its segments, decoded. `slash`: it ends with one."""
+
+    segments: tuple[str, ...]
+    slash: bool
+
+
+def canonical_path(path: str) -> CanonicalPath | PathDefect:
+    """Return the reading of a path, as it stands in a request, without its query; or why it is refused."""
+    if len(path) > MAX_TARGET:
+        return PathDefect.LONG
+    if not path.startswith("/"):
+        return PathDefect.FORM
+    if path == "/":
+        return CanonicalPath((), slash=True)
+    slash = path.endswith("/")
+    raw = path[1:-1].split("/") if slash else path[1:].split("/")
+    if len(raw) > MAX_SEGMENTS:
+        return PathDefect.LONG
+    segments = []
+    for one in raw:
+        read = _segment(one)
+        if isinstance(read, PathDefect):
+            return read
+        segments.append(read)
+    return CanonicalPath(tuple(segments), slash)
+
+
+def _segment(raw: str) -> str | PathDefect:
+    if not raw:
+        return PathDefect.EMPTY
+    if _SEGMENT.fullmatch(raw) is None:
+        return PathDefect.MEANING if not _MEANINGFUL.isdisjoint(raw.replace("%", "")) else PathDefect.FORM
+    if any(int(byte, 16) in _UNRESERVED for byte in _ENCODED.findall(raw)):
+        return PathDefect.ENCODED
+    text = _decoded(raw)
+    if text is None or not text.isprintable() or unicodedata.normalize("NFC", text) != text:
+        return PathDefect.TEXT
+    # As those see it who take letters of other widths and the like for one another.
+    folded = unicodedata.normalize("NFKC", text)
+    if not _MEANINGFUL.isdisjoint(folded):
+        return PathDefect.MEANING
+    if folded.endswith((".", " ")) or folded.startswith(" ") or not folded.strip(". "):
+        return PathDefect.DOTS
+    return text
+
+
+def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
+    """Return the values of these names, of those that are there; None where two readers could read them differently.
+
+    Also where the query names another method, whatever is asked for.
+    """
+    if not query:
+        return {}
+    if len(query) > MAX_TARGET or _QUERY.fullmatch(query) is None:
+        return None
+    folded = {_folded(name): name for name in names}
+    found: dict[str, str] = {}
+    for pair in re.split("[&;]", query):
+        name, separator, value = pair.partition("=")
+        read = _decoded(name.replace("+", " "))
+        if read is None:
+            return None
+        meant = _folded(read)
+        if meant == _OVERRIDE:
+            return None
+        if meant not in folded:
+            continue
+        text = _decoded(value)
+        # Of a name that is wanted there is one, spelled plainly, with one value.
+        if name != folded[meant] or name in found or not separator or ";" in query or "+" in value:
+            return None
+        if text is None or not text.isprintable() or unicodedata.normalize("NFC", text) != text:
+            return None
+        found[name] = text
+    return found
+
+
+def _folded(name: str) -> str:
+    """Return a name without what some readers leave out of it: case, brackets of a list, spaces around it, and NUL."""
+    return re.split(r"[\[\x00]", name.strip().casefold().replace(".", "_").replace(" ", "_"))[0]
+
+
+def canonical_host(host: str) -> str | None:
+    """Return a host, with its port where it has one, in small letters; None where it is no plain one."""
+    lowered = host.lower() if host.isascii() else ""
+    return lowered if len(lowered) <= MAX_TARGET and _HOST.fullmatch(lowered) else None
+
+
+def without_port(host: str) -> str:
+    """Return a canonical host without its port."""
+    name, separator, port = host.rpartition(":")
+    return name if separator and port.isdigit() else host
+
+
+def _decoded(text: str) -> str | None:
+    """Return a text with its percent-encoding taken off once; None where that is not UTF-8."""
+    if "%" not in text:
+        return text if text.isascii() else None
+    whole = bytearray()
+    last = 0
+    for found in _ENCODED.finditer(text):
+        whole += text[last : found.start()].encode("ascii", "replace")
+        whole.append(int(found[1], 16))
+        last = found.end()
+    whole += text[last:].encode("ascii", "replace")
+    try:
+        return whole.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,226 @@
+"""Routes, compiled: from a proxied HTTP call to the action and the resource that it stands for.
+
+Standing: in an endpoint's settings; `compile.routes` makes the table, `paths` reads what is asked. Holds: a call that
+no route fits, or that two fit of which neither says more, comes to no action; what is absent is left out, so that it is
+unknown to rules, and what has two readings is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from bailiwick_engine.call import Action, Json, Resource
+from bailiwick_engine.policy.paths import (
+    CanonicalPath,
+    PathDefect,
+    canonical_host,
+    canonical_path,
+    query_values,
+    without_port,
+)
+from bailiwick_engine.reasons import Reason
+
+MAX_VALUE: Final = 1_024
+_ABSENT: Final = object()
+
+Headers = Mapping[str, Sequence[str]]
+"""Values by the name in small letters, each as often as it was sent."""
+
+
+class SourceKind(StrEnum):
+    """Where a value comes from."""
+
+    PATH = "path"
+    QUERY = "query"
+    HEADER = "header"
+
+
+class ValueSource(NamedTuple):
+    """One name in braces."""
+
+    kind: SourceKind
+    name: str
+
+
+Values = Mapping[ValueSource, str]
+Template = tuple[str | ValueSource, ...]
+"""A value as a route has it: text, and names in braces."""
+
+Pointer = tuple[str, ...]
+"""A JSON pointer (RFC 6901): the members that lead to a value; empty, the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """One route. `segments`: a literal, or None where any one segment fits, under the name in `names` there.
+
+    `args` are sources, or pointers into the body.
+    """
+
+    methods: frozenset[str]
+    segments: tuple[str | None, ...]
+    names: tuple[str | None, ...]
+    slash: bool
+    action: str
+    action_properties: Mapping[str, Template]
+    type: str
+    id: Template
+    properties: Mapping[str, Template]
+    args: Mapping[str, ValueSource | Pointer]
+    queries: frozenset[str] = frozenset()
+
+    @property
+    def reads_body(self) -> bool:
+        """An argument is taken from the body."""
+        return any(not isinstance(one, ValueSource) for one in self.args.values())
+
+    def fits(self, path: CanonicalPath) -> bool:
+        """Tell whether this path, which has as many segments, is one of the route's."""
+        return all(
+            literal is None or literal == segment for literal, segment in zip(self.segments, path.segments, strict=True)
+        )
+
+    def says_more_than(self, other: "CompiledRoute") -> bool:
+        """Tell whether each path of this route, which has as many segments, is the other's too, and not conversely."""
+        return self.segments != other.segments and all(
+            theirs is None or mine == theirs for mine, theirs in zip(self.segments, other.segments, strict=True)
+        )
+
+
+class RouteRefusal(NamedTuple):
+    """Why a call stands for no action: a reason, and more for the caller where there is more to tell."""
+
+    reason: Reason
+    detail: str | None = None
+
+
+class MappedCall(NamedTuple):
+    """What a call stands for. `args` None: its route declares none."""
+
+    action: Action
+    resource: Resource
+    args: Mapping[str, Json] | None
+
+
+class RouteMatch(NamedTuple):
+    """The route of a call, with what path and query name."""
+
+    route: CompiledRoute
+    values: Values
+
+    def call(self, headers: Headers, document: Json = None) -> MappedCall | RouteRefusal:
+        """Return what the call stands for. `document` is its body where the route reads one (`reads_body`)."""
+        route, filled = self.route, _Filler(self.values, headers)
+        identifier = filled.text(route.id)
+        doing, properties = filled.texts(route.action_properties), filled.texts(route.properties)
+        args: dict[str, Json] = {}
+        for name, source in route.args.items():
+            found: Any = filled.value(source) if isinstance(source, ValueSource) else _pointed(document, source)
+            if found is not None and found is not _ABSENT:
+                args[name] = found
+            elif found is None and not isinstance(source, ValueSource):
+                args[name] = None
+        if filled.ambiguous is not None:
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {filled.ambiguous} has more than one reading")
+        if identifier is None:
+            return RouteRefusal(Reason.UNMAPPED, "the call lacks what the id of its resource is made of")
+        return MappedCall(
+            Action(route.action, doing or None),
+            Resource(route.type, identifier, properties or None),
+            args if route.args else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """All routes of an endpoint, by method and number of segments. `hosts` with and without a port."""
+
+    hosts: frozenset[str]
+    routes: tuple[CompiledRoute, ...]
+    by_length: Mapping[tuple[str, int, bool], tuple[CompiledRoute, ...]] = field(default_factory=dict)
+
+    def find(self, method: str, host: str, target: str) -> RouteMatch | RouteRefusal:
+        """Return the route of a call. `target` is its raw path and query, as they stand in its request."""
+        meant = canonical_host(host)
+        if meant is None:
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the host is none, or has more than one reading")
+        if meant not in self.hosts and without_port(meant) not in self.hosts:
+            return RouteRefusal(Reason.UNMAPPED)
+        raw, _, query = target.partition("?")
+        path = canonical_path(raw)
+        if isinstance(path, PathDefect):
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, path.value)
+        fitting = [
+            route for route in self.by_length.get((method, len(path.segments), path.slash), ()) if route.fits(path)
+        ]
+        if not fitting:
+            # A query that names another method is told of first: by it the upstream may take the call for another.
+            readable = query_values(query, ()) is not None
+            return RouteRefusal(Reason.UNMAPPED if readable else Reason.AMBIGUOUS_REQUEST)
+        chosen = [one for one in fitting if all(one is other or one.says_more_than(other) for other in fitting)]
+        if len(chosen) != 1:
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "two routes fit the call, and neither says more")
+        route = chosen[0]
+        asked = query_values(query, route.queries)
+        if asked is None:
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the query has more than one reading")
+        values = {
+            ValueSource(SourceKind.PATH, name): segment
+            for name, segment in zip(route.names, path.segments, strict=True)
+            if name is not None
+        }
+        values |= {ValueSource(SourceKind.QUERY, name): value for name, value in asked.items()}
+        return RouteMatch(route, values)
+
+
+class _Filler:
+    """Puts values in the place of names. `ambiguous`: a header of which there are two, or that nobody can print."""
+
+    def __init__(self, values: Values, headers: Headers) -> None:
+        self._values = values
+        self._headers = headers
+        self.ambiguous: str | None = None
+
+    def value(self, source: ValueSource) -> str | None:
+        if source.kind is not SourceKind.HEADER:
+            return self._values.get(source)
+        sent = self._headers.get(source.name, ())
+        if not sent:
+            return None
+        # A proxy joins what is there twice by a comma.
+        if len(sent) > 1 or "," in sent[0] or not (sent[0].isascii() and sent[0].isprintable()):
+            self.ambiguous = source.name
+            return None
+        if len(sent[0]) > MAX_VALUE:
+            self.ambiguous = source.name
+            return None
+        return sent[0].strip()
+
+    def text(self, template: Template) -> str | None:
+        whole = ""
+        for part in template:
+            found = part if isinstance(part, str) else self.value(part)
+            if not found:
+                return None
+            whole += found
+        return whole if len(whole) <= MAX_VALUE else None
+
+    def texts(self, templates: Mapping[str, Template]) -> dict[str, Json]:
+        filled = {name: self.text(template) for name, template in templates.items()}
+        return {name: value for name, value in filled.items() if value is not None}
+
+
+def _pointed(document: Json, pointer: Pointer) -> Json:
+    """Return what a pointer leads to, or `_ABSENT` (RFC 6901, 4)."""
+    here = document
+    for token in pointer:
+        if isinstance(here, Mapping) and token in here:
+            here = here[token]
+        elif isinstance(here, list) and token.isascii() and token.isdigit() and str(int(token)) == token:
+            if int(token) >= len(here):
+                return _ABSENT
+            here = here[int(token)]
+        else:
+            return _ABSENT
+    return here

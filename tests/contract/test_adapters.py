@@ -1,0 +1,441 @@
+"""The adapters for proxies, each by its own contract: what is asked, and what each outcome is answered by.
+
+`proxied` says it as the proxy of that contract would; who asks proves itself by `X-Bailiwick-Enforcer`.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.http.adapters import replies
+from bailiwick_webhook.http.transport.server import serve
+from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from contract.asking_alone import AGENT, PEP, STRANGER, stored
+from support.objects import Object, gated_rule, rule
+from support.pdp.alone import Alone, KeptRecords, NamedTokens, subject_token
+from support.proxies.raw import Answer, parsed, request
+
+HOST: Final = "crm.example.com"
+Header = tuple[str, str]
+
+
+class Unverifiable(NamedTokens):
+    """Nobody can be asked about subjects."""
+
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+        return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
+
+
+class Broken(NamedTokens):
+    """Has a defect."""
+
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+        message = "a secret of ours"
+        raise RuntimeError(message)
+
+
+def route(methods: str, path: str, action: str, **more: Any) -> Object:  # noqa: ANN401 - as JSON
+    identifier = "{id}" if "{id}" in path else "*"
+    return {
+        "methods": methods.split(),
+        "path": path,
+        "action": action,
+        "resource": {"type": "customer", "id": identifier},
+        **more,
+    }
+
+
+ROUTES: Final = [
+    route("GET HEAD", "/customers", "customers.list"),
+    route("GET", "/customers/{id}", "customers.get"),
+    route("POST", "/customers/{id}/export", "customers.export"),
+    route("POST", "/customers/{id}/purge", "customers.purge"),
+    route("POST", "/customers/{id}/notice", "customers.notify", args={"template": "/template"}),
+]
+RULES: Final = [
+    rule(actions=["customers.list", "customers.get", "customers.notify"]),
+    rule("no-purge", effect="Deny", actions=["customers.purge"]),
+    gated_rule(),
+]
+
+
+def governed(**settings: object) -> list[Object]:
+    http = {"hosts": [HOST], "routes": ROUTES}
+    own = {"enforcers": [{"namespace": "crm", "name": "crm-api"}], "http": http, **settings}
+    return [stored(*RULES, endpointSettings=own)]
+
+
+SETTINGS: Final = governed()[0]["spec"]["endpointSettings"]
+
+
+def ext_authz(method: str, target: str, *headers: Header, body: bytes = b"", host: str | None = HOST) -> bytes:
+    return request(method, f"/ext-authz/crm/crm-api{target}", *headers, host=host, body=body)
+
+
+def auth_request(method: str, target: str, *headers: Header, body: bytes = b"", host: str | None = HOST) -> bytes:
+    del body
+    said = [("X-Original-Method", method), ("X-Original-URI", target)]
+    said += [] if host is None else [("X-Original-Host", host)]
+    return request("GET", "/auth-request/crm/crm-api", *said, *headers, host="pdp")
+
+
+def forward_auth(method: str, target: str, *headers: Header, body: bytes = b"", host: str | None = HOST) -> bytes:
+    del body
+    said = [("X-Forwarded-Method", method), ("X-Forwarded-Uri", target)]
+    said += [] if host is None else [("X-Forwarded-Host", host)]
+    # Caddy appends its client's query to ours.
+    return request("GET", "/forward-auth/crm/crm-api?_method=DELETE&x=../..", *said, *headers, host="pdp")
+
+
+ADAPTERS: Final[dict[str, Callable[..., bytes]]] = {
+    "ext_authz": ext_authz,
+    "auth_request": auth_request,
+    "forward_auth": forward_auth,
+}
+
+
+def enforcer(username: str = PEP) -> Header:
+    return "X-Bailiwick-Enforcer", f"Bearer {username}"
+
+
+def bearer(username: str = AGENT) -> Header:
+    return "Authorization", f"Bearer {subject_token(username)}"
+
+
+@pytest.fixture(params=ADAPTERS)
+def proxied(request: pytest.FixtureRequest) -> Callable[..., bytes]:
+    return ADAPTERS[request.param]
+
+
+@asynccontextmanager
+async def served(alone: Alone) -> AsyncIterator[int]:
+    server = await serve(alone.application, "127.0.0.1", 0)
+    try:
+        yield server.port
+    finally:
+        await server.stop()
+
+
+async def sent(port: int, raw: bytes) -> Answer:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    got = await reader.read()
+    writer.close()
+    return parsed(got)
+
+
+async def answered(raw: bytes, alone: Alone | None = None) -> Answer:
+    async with served(alone or Alone(governed())) as port:
+        return await sent(port, raw)
+
+
+def reason(answer: Answer) -> str | None:
+    said = json.loads(answer.body) if answer.body else {}
+    assert said.get("reason") == answer.header("x-bailiwick-reason")
+    return answer.header("x-bailiwick-reason")
+
+
+GET: Final = ("GET", "/customers/42")
+EXPORT: Final = ("POST", "/customers/42/export")
+# wire-standards: one verdict, and what each kind of proxy is told.
+OUTCOMES: Final[dict[str, tuple[tuple[Any, ...], Callable[[], Alone], int, str]]] = {
+    "allowed": ((*GET, enforcer(), bearer()), lambda: Alone(governed()), 200, "allowed"),
+    "denied by a rule": (
+        ("POST", "/customers/42/purge", enforcer(), bearer()),
+        lambda: Alone(governed()),
+        403,
+        "policy_denied",
+    ),
+    "allowed by no rule": (
+        (*GET, enforcer(), bearer("system:serviceaccount:agents:other")),
+        lambda: Alone(governed()),
+        403,
+        "no_rule",
+    ),
+    "no credential": ((*GET, enforcer()), lambda: Alone(governed()), 401, "identity_invalid"),
+    "a credential of another kind": (
+        (*GET, enforcer(), ("Authorization", "Basic YTpi")),
+        lambda: Alone(governed()),
+        401,
+        "identity_invalid",
+    ),
+    "two credentials": ((*GET, enforcer(), bearer(), bearer()), lambda: Alone(governed()), 401, "identity_invalid"),
+    "two credentials in one": (
+        (*GET, enforcer(), ("Authorization", f"{bearer()[1]}, {bearer()[1]}")),
+        lambda: Alone(governed()),
+        401,
+        "identity_invalid",
+    ),
+    "a credential that nobody can verify": (
+        (*GET, enforcer(), bearer()),
+        lambda: Alone(governed(), tokens=Unverifiable()),
+        403,
+        "identity_unverifiable",
+    ),
+    "an approval that is needed": (
+        (*EXPORT, enforcer(), bearer()),
+        lambda: Alone(governed()),
+        403,
+        "approval_required",
+    ),
+    "no route": (("DELETE", "/customers/42", enforcer(), bearer()), lambda: Alone(governed()), 403, "unmapped"),
+    "no routes at all": (
+        (*GET, enforcer(), bearer()),
+        lambda: Alone([stored(*RULES)]),
+        403,
+        "unmapped",
+    ),
+    "a path of two readings": (
+        ("GET", "/customers/../customers/42", enforcer(), bearer()),
+        lambda: Alone(governed()),
+        403,
+        "ambiguous_request",
+    ),
+    "a proxy that proves nothing": ((*GET, bearer()), lambda: Alone(governed()), 403, "unauthenticated"),
+    "a proxy that proves it twice": (
+        (*GET, enforcer(), enforcer(), bearer()),
+        lambda: Alone(governed()),
+        403,
+        "unauthenticated",
+    ),
+    "a proxy that is not listed": ((*GET, enforcer(STRANGER), bearer()), lambda: Alone(governed()), 403, "forbidden"),
+    "a proxy that is the subject itself": (
+        (*GET, enforcer(AGENT), bearer()),
+        lambda: Alone(governed()),
+        403,
+        "forbidden",
+    ),
+    "an endpoint where the enforcer's word is taken": (
+        (*GET, enforcer(), bearer()),
+        lambda: Alone(governed(identity={"verification": "Asserted"})),
+        401,
+        "identity_invalid",
+    ),
+    "an endpoint that is not configured": (
+        (*GET, enforcer(), bearer()),
+        lambda: Alone(
+            [*governed(), stored(rule(), name="second", endpointSettings=governed()[0]["spec"]["endpointSettings"])]
+        ),
+        403,
+        "policy_invalid",
+    ),
+    "a record that cannot be written": (
+        (*GET, enforcer(), bearer()),
+        lambda: Alone(governed(), records=KeptRecords(failing=lambda _: True)),
+        403,
+        "record_failed",
+    ),
+    "a defect of ours": ((*GET, enforcer(), bearer()), lambda: Alone(governed(), tokens=Broken()), 403, "internal"),
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+async def test_each_outcome_has_its_answer(proxied: Callable[..., bytes], outcome: str) -> None:
+    said, alone, status, why = OUTCOMES[outcome]
+    answer = await answered(proxied(*said), alone())
+    assert answer.status == status
+    if status == 200:
+        assert answer.body == b""
+        return
+    assert reason(answer) == why
+    assert json.loads(answer.body)["status"] == status
+    assert answer.header("content-type") == "application/problem+json"
+    assert answer.header("cache-control") == "no-store"
+    assert ('error="invalid_token"' in (answer.header("www-authenticate") or "")) is (status == 401)
+    assert b"secret" not in answer.body
+
+
+async def test_an_allow_carries_every_header_that_upstreams_trust(proxied: Callable[..., bytes]) -> None:
+    answer = await answered(proxied(*GET, enforcer(), bearer()))
+    assert all(answer.header(name) for name in replies.TRUSTED)
+    assert answer.header(replies.SUBJECT) == AGENT
+
+
+async def test_envoy_is_told_to_keep_approvals_and_proofs_from_the_upstream() -> None:
+    answer = await answered(ext_authz(*GET, enforcer(), bearer()))
+    removed = (answer.header("x-envoy-auth-headers-to-remove") or "").split(", ")
+    assert {"x-bailiwick-approval", "x-bailiwick-enforcer", "x-bailiwick-reason"} <= set(removed)
+    assert set(removed).isdisjoint(name.lower() for name in replies.TRUSTED)
+
+
+async def test_every_call_is_recorded_also_one_that_stands_for_nothing(proxied: Callable[..., bytes]) -> None:
+    alone = Alone(governed())
+    async with served(alone) as port:
+        await sent(port, proxied(*GET, enforcer(), bearer()))
+        await sent(port, proxied("DELETE", "/customers/42?secret=1", enforcer(), bearer()))
+    allowed, unmapped = (json.loads(line) for line in alone.records.lines)
+    assert "customers.get" in json.dumps(allowed)
+    assert "unmapped" in json.dumps(unmapped)
+    assert "secret" not in json.dumps(unmapped)
+
+
+async def test_a_stranger_is_told_the_same_of_an_endpoint_that_does_not_exist() -> None:
+    async with served(Alone(governed())) as port:
+        known = await sent(port, ext_authz(*GET, enforcer(STRANGER), bearer()))
+        unknown = await sent(
+            port, request("GET", "/ext-authz/crm/nothing/customers/42", enforcer(STRANGER), bearer(), host=HOST)
+        )
+    assert (known.status, known.body) == (unknown.status, unknown.body)
+
+
+@pytest.mark.parametrize(
+    "name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"]
+)
+async def test_a_header_that_makes_another_call_of_it_is_refused(proxied: Callable[..., bytes], name: str) -> None:
+    assert reason(await answered(proxied(*GET, (name, "x"), enforcer(), bearer()))) == "ambiguous_request"
+
+
+@pytest.mark.parametrize("host", [None, "", "other.example.com", "crm.example.com.", "user@crm.example.com"])
+async def test_a_call_for_another_host_is_not_allowed(proxied: Callable[..., bytes], host: str | None) -> None:
+    answer = await answered(proxied(*GET, enforcer(), bearer(), host=host))
+    assert answer.status in {400, 403}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "twice"),
+    [
+        ("auth_request", ("X-Original-URI", "/customers")),
+        ("auth_request", ("X-Original-Method", "GET")),
+        ("auth_request", ("X-Original-Host", HOST)),
+        ("forward_auth", ("X-Forwarded-Uri", "/customers")),
+        ("forward_auth", ("X-Forwarded-Method", "GET")),
+        ("forward_auth", ("X-Forwarded-Host", HOST)),
+    ],
+)
+async def test_what_the_proxy_says_twice_is_refused(adapter: str, twice: Header) -> None:
+    answer = await answered(ADAPTERS[adapter](*GET, twice, enforcer(), bearer()))
+    assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ext-authz/crm/crm-api",
+        "/ext-authz/crm/crm-api?x=/customers/42",
+        "/ext-authz/crm/../crm/crm-api/customers/42",
+        "/ext-authz//crm/crm-api/customers/42",
+        "/ext-authz/crm%2Fcrm-api/customers/42",
+        "/ext-authz/crm/crm-api/../../../endpoints/crm/crm-api/access/v1/evaluation",
+        "/ext-authz/crm/crm-api/%2e%2e/%2e%2e/%2e%2e/.well-known/jwks.json",
+        "/ext-authz/crm/crm-api/../other/customers/42",
+        "/ext-authz/crm/crm-api/customers/42%0A",
+        "/ext-authz/crm/crm-api//customers/42",
+        "/%65xt-authz/crm/crm-api/customers/42",
+        "http://pdp/ext-authz/crm/crm-api/customers/42",
+        "/ext-authz/",
+        "/ext-authz",
+    ],
+)
+async def test_no_path_of_a_client_reaches_anything_else_of_ours(path: str) -> None:
+    answer = await answered(request("GET", path, enforcer(), bearer(), host=HOST))
+    assert answer.status in {403, 404}
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth-request/crm/crm-api/customers", "/auth-request/crm/%63rm-api", "/forward-auth/crm", "/forward-auth"]
+)
+async def test_no_other_spelling_of_a_fixed_path_allows(path: str) -> None:
+    said = [("X-Original-Method", "DELETE"), ("X-Original-URI", "/x"), ("X-Original-Host", HOST)]
+    assert (await answered(request("GET", path, *said, enforcer(), bearer()))).status != 200
+
+
+class TestABody:
+    JSON: Final = ("Content-Type", "application/json")
+    WHOLE: Final = ("x-envoy-auth-partial-body", "false")
+
+    async def _of(self, body: bytes, *headers: Header) -> Answer:
+        return await answered(ext_authz("POST", "/customers/42/notice", *headers, enforcer(), bearer(), body=body))
+
+    async def test_of_two_types_is_not_even_read(self) -> None:
+        assert (await self._of(b"{}", self.JSON, self.JSON)).status == 400
+
+    async def test_gives_arguments(self) -> None:
+        answer = await self._of(b'{"template": "hello"}', self.JSON, self.WHOLE)
+        assert answer.status == 200
+
+    @pytest.mark.parametrize(
+        ("body", "headers", "why"),
+        [
+            pytest.param(b"", [JSON, WHOLE], "context_insufficient", id="none"),
+            pytest.param(b"{}", [JSON, ("x-envoy-auth-partial-body", "true")], "uninspectable", id="cut"),
+            pytest.param(b"{}", [JSON, WHOLE, ("x-envoy-auth-partial-body", "true")], "uninspectable", id="cut or not"),
+            pytest.param(b"{}", [JSON, ("x-envoy-auth-partial-body", "maybe")], "uninspectable", id="perhaps cut"),
+            pytest.param(b"[]", [JSON], "uninspectable", id="no object"),
+            pytest.param(b'{"template"', [JSON], "uninspectable", id="that breaks off"),
+            pytest.param(b'{"template": 1, "template": 2}', [JSON], "uninspectable", id="with a name twice"),
+            pytest.param(b"{}", [("Content-Type", "text/plain")], "uninspectable", id="of another type"),
+            pytest.param(b"{}", [], "uninspectable", id="of no type"),
+            pytest.param(
+                b"{}", [("Content-Type", "application/json; charset=utf-16")], "uninspectable", id="of another charset"
+            ),
+            pytest.param(b"{}", [JSON, ("Content-Encoding", "gzip")], "uninspectable", id="that is compressed"),
+            pytest.param(b'{"template": "%s"}' % (b"a" * 1_100_000), [JSON], "uninspectable", id="that is too large"),
+        ],
+    )
+    async def test_that_shows_no_arguments_is_refused(self, body: bytes, headers: list[Header], why: str) -> None:
+        answer = await self._of(body, *headers)
+        assert (answer.status, reason(answer)) == (403, why)
+
+    @pytest.mark.parametrize("adapter", ["auth_request", "forward_auth"])
+    async def test_that_a_proxy_does_not_send_is_refused_where_arguments_are_in_it(self, adapter: str) -> None:
+        answer = await answered(ADAPTERS[adapter]("POST", "/customers/42/notice", enforcer(), bearer()))
+        assert (answer.status, reason(answer)) == (403, "context_insufficient")
+
+    async def test_of_a_route_without_arguments_is_not_looked_at_but_must_be_whole(self) -> None:
+        whole = ext_authz("GET", "/customers/42", self.WHOLE, enforcer(), bearer(), body=b"anything")
+        cut = ext_authz(
+            "GET", "/customers/42", ("x-envoy-auth-partial-body", "true"), enforcer(), bearer(), body=b"anything"
+        )
+        assert (await answered(whole)).status == 200
+        assert reason(await answered(cut)) == "uninspectable"
+
+
+class TestADenialThatAnApprovalWouldLift:
+    async def test_says_where_to_ask(self, proxied: Callable[..., bytes]) -> None:
+        answer = await answered(proxied(*EXPORT, enforcer(), bearer()))
+        said = json.loads(answer.body)
+        assert said["next_action"] == "request"
+        assert said["access_request"]["endpoint"] == answer.header("x-bailiwick-access-request")
+        assert said["access_request"]["endpoint"] == "https://pdp.example/endpoints/crm/crm-api/access/v1/requests"
+        assert said["evaluation_id"] == answer.header("x-bailiwick-evaluation")
+
+    @pytest.mark.parametrize("shown", ["", "a b", "a b.c", "A", "agr-x.1 a.b.c.d", "agr-x.1  a.b.c", "a,b", "-a"])
+    async def test_takes_no_approval_that_cannot_be_read(self, proxied: Callable[..., bytes], shown: str) -> None:
+        answer = await answered(proxied(*EXPORT, ("X-Bailiwick-Approval", shown), enforcer(), bearer()))
+        assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+    async def test_takes_no_two_approvals(self, proxied: Callable[..., bytes]) -> None:
+        shown = ("X-Bailiwick-Approval", "agr-x.1")
+        answer = await answered(proxied(*EXPORT, shown, shown, enforcer(), bearer()))
+        assert reason(answer) == "ambiguous_request"
+
+    async def test_is_told_of_a_token_that_proves_nothing(self, proxied: Callable[..., bytes]) -> None:
+        shown = ("X-Bailiwick-Approval", "agr-x.1 a.b.c")
+        answer = await answered(proxied(*EXPORT, shown, enforcer(), bearer()))
+        assert reason(answer) == "approval_token_invalid"
+
+
+async def test_the_request_id_is_echoed(proxied: Callable[..., bytes]) -> None:
+    answer = await answered(proxied(*GET, ("X-Request-ID", "one"), enforcer(), bearer()))
+    assert answer.header("x-request-id") == "one"
+
+
+async def test_ten_thousand_headers_are_not_allowed(proxied: Callable[..., bytes]) -> None:
+    many = [(f"X-{number}", "x") for number in range(10_000)]
+    answer = await answered(proxied(*GET, *many, enforcer(), bearer()))
+    assert answer.status in {400, 401, 403}
+
+
+@pytest.mark.parametrize(
+    "path", ["/endpoints/crm/crm-api/access/v1/evaluation", "/endpoints/crm/crm-api/access/v1/evaluations"]
+)
+async def test_a_proxy_that_is_aimed_at_authzen_is_not_allowed(path: str) -> None:
+    for method in ("GET", "POST", "HEAD", "DELETE"):
+        answer = await answered(request(method, path, ("Authorization", f"Bearer {PEP}"), host=HOST))
+        assert answer.status in {400, 401, 403, 404, 405}

@@ -1,0 +1,88 @@
+"""One decision point with the shipped policy, one upstream, and real proxies before it, as their shipped files say."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from localcluster import build
+from proxies import envoy
+from support.pdp.standalone import Process
+from support.proxies.kinds import PROXIES, Starts
+from support.proxies.running import RunningProxy
+from support.proxies.scene import Scene
+from support.proxies.servers import FaultyPoint, Server, faulty
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # As for a cluster: to take it the first time can be longer than a test may.
+    if not session.config.option.collectonly:
+        envoy.ensure()
+        build.ensure(build.caddy())
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return Scene(tmp_path_factory.mktemp("proxies"))
+
+
+@pytest.fixture(scope="session")
+def point(scene: Scene) -> Iterator[Process]:
+    with (scene.folder / "point.log").open("wb") as log:
+        process = scene.point(log)
+        yield process
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def _upstream() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def upstream(_upstream: Server) -> Server:
+    """The upstream, which nothing has reached yet."""
+    _upstream.asked.clear()
+    return _upstream
+
+
+@pytest.fixture(scope="session")
+def faulty_point(scene: Scene) -> Iterator[FaultyPoint]:
+    with faulty(*scene.serving) as point:
+        yield point
+
+
+@pytest.fixture(scope="session", params=list(PROXIES))
+def before(request: pytest.FixtureRequest) -> Starts:
+    """How each kind of proxy is started, before these two ports."""
+    return PROXIES[request.param]
+
+
+@pytest.fixture(scope="session")
+def proxy(
+    before: Starts, scene: Scene, point: Process, _upstream: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningProxy]:
+    """Each proxy in turn, before the real decision point."""
+    with before(scene, tmp_path_factory.mktemp("proxy"), _upstream.port, point.port) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def faulty_proxy(
+    before: Starts,
+    scene: Scene,
+    faulty_point: FaultyPoint,
+    _upstream: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningProxy]:
+    """Each proxy in turn, before a decision point that misbehaves."""
+    with before(scene, tmp_path_factory.mktemp("faulty"), _upstream.port, faulty_point.port) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def real_envoy(
+    scene: Scene, point: Process, _upstream: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningProxy]:
+    with PROXIES["envoy"](scene, tmp_path_factory.mktemp("envoy"), _upstream.port, point.port) as running:
+        yield running

@@ -1,0 +1,245 @@
+"""What holds before every real proxy, by the file that ships: whether a call reaches the upstream, and how."""
+
+import contextlib
+
+import pytest
+
+from support.objects import AGENT
+from support.proxies.raw import Answer, request, send
+from support.proxies.running import RunningProxy
+from support.proxies.scene import Scene
+from support.proxies.servers import FaultyPoint, Reached, Server
+
+DENIALS = range(400, 600)
+
+
+def sent(proxy: RunningProxy, raw: bytes) -> Answer:
+    """Send a request that the proxy may also end by closing the connection."""
+    with contextlib.suppress(ConnectionError):
+        return send(proxy.port, raw)
+    return Answer(0, (), b"")
+
+
+def only(upstream: Server) -> Reached:
+    (reached,) = upstream.asked
+    return reached
+
+
+@pytest.mark.parametrize("target", ["/customers", "/customers/42", "/customers/a%20b?x=1&y=%2F..%2F"])
+def test_an_allowed_call_reaches_the_upstream_as_it_was_asked_about(
+    proxy: RunningProxy, scene: Scene, upstream: Server, target: str
+) -> None:
+    answer = sent(proxy, request("GET", target, scene.bearer()))
+    assert (answer.status, answer.body) == (200, b"served")
+    reached = only(upstream)
+    assert (reached.method, reached.target) == ("GET", target)
+    assert reached.all("x-bailiwick-subject") == [AGENT]
+    (decision,) = reached.all("x-bailiwick-decision")
+    assert decision.startswith("eval_")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "reason"),
+    [
+        pytest.param("POST", "/customers/42/notice?template=x", "approval_required", id="that needs an approval"),
+        pytest.param("DELETE", "/customers/42", "unmapped", id="of a method that no route names"),
+        pytest.param("HEAD", "/customers/42/notice", None, id="by HEAD"),
+        pytest.param("OPTIONS", "/customers/42", "unmapped", id="by OPTIONS"),
+        pytest.param("GET", "/admin", "unmapped", id="of a path that no route names"),
+        pytest.param("GET", "/customers/", "unmapped", id="of a path with a slash at its end"),
+        pytest.param("GET", "/Customers", "unmapped", id="of a path in another case"),
+        pytest.param("GET", "/customers/42;x=1", "ambiguous_request", id="of a path with a parameter"),
+        pytest.param("GET", "/customers?_method=DELETE", "ambiguous_request", id="that names another method"),
+    ],
+)
+def test_a_denied_call_does_not_reach_the_upstream_and_says_why(
+    proxy: RunningProxy, scene: Scene, upstream: Server, method: str, target: str, reason: str | None
+) -> None:
+    answer = sent(proxy, request(method, target, scene.bearer()))
+    assert answer.status == 403
+    assert reason is None or answer.header("x-bailiwick-reason") == reason
+    assert (answer.header("x-bailiwick-evaluation") or "").startswith("eval_")
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/customers/../admin", "/customers/%2e%2e/admin", "/%2e%2e/%2e%2e/etc", "/./admin"),
+        *("//admin", "/customers//../../admin", "/customers%2F42", "/customers%2f..%2fadmin", "/customers/%252e"),
+        *("/customers/42%00", "/customers/42%0d%0aX: y", "/customers/%5c..", "/customers/%FF"),
+        *("/customers/*", "*", "http://crm.example.com/admin", "/endpoints/crm/crm-api/access/v1/evaluation"),
+        *("/../../../endpoints/crm/crm-api/access/v1/evaluation", "/ext-authz/crm/crm-api/customers/42"),
+        *("/customers/42#x", "/%c0%ae%c0%ae/admin", "/_bailiwick", "/customers/%EF%BC%8E%EF%BC%8E"),
+    ],
+)
+def test_a_path_that_can_be_read_otherwise_does_not_reach_the_upstream(
+    proxy: RunningProxy, scene: Scene, upstream: Server, target: str
+) -> None:
+    answer = sent(proxy, request("GET", target, scene.bearer()))
+    assert answer.status in {0, *DENIALS}
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize(
+    ("target", "served"),
+    [
+        ("/customers//42", "/customers/42"),
+        ("/customers/./42", "/customers/42"),
+        ("/customers/4%32", "/customers/42"),
+        ("/customers\\42", "/customers/42"),
+        ("/../customers", "/customers"),
+        ("/customers//42/../../admin", "/customers/admin"),
+    ],
+)
+def test_what_is_served_is_what_was_asked_about_where_a_proxy_puts_a_path_right(
+    proxy: RunningProxy, scene: Scene, upstream: Server, target: str, served: str
+) -> None:
+    answer = sent(proxy, request("GET", target, scene.bearer()))
+    # Envoy puts it right before it asks, the others ask about it as it is, and are denied.
+    if answer.status == 200:
+        assert only(upstream).target == served
+    else:
+        assert answer.status in DENIALS
+        assert upstream.asked == []
+
+
+FORGED = {
+    "X-Bailiwick-Decision": "forged",
+    "X-Bailiwick-Subject": "forged",
+    "X-Bailiwick-Enforcer": "Bearer forged",
+    "X-Bailiwick-Reason": "forged",
+    "X-Bailiwick-Evaluation": "forged",
+    "X-Bailiwick-Access-Request": "forged",
+    "X-Bailiwick-Task": "forged",
+    "X-Original-URI": "/customers",
+    "X-Original-Method": "GET",
+    "X-Original-Host": "crm.example.com",
+    "X-Forwarded-Uri": "/customers",
+    "X-Forwarded-Method": "GET",
+    "X-Forwarded-Host": "crm.example.com",
+    "X-Forwarded-Prefix": "/customers",
+    "X-Envoy-Original-Path": "/customers",
+    "X-Remote-User": "carol",
+}
+
+
+def test_forged_headers_do_not_make_a_denied_call_an_allowed_one(
+    proxy: RunningProxy, scene: Scene, upstream: Server
+) -> None:
+    answer = sent(proxy, request("DELETE", "/customers/42", scene.bearer(), *FORGED.items()))
+    assert answer.status == 403
+    assert upstream.asked == []
+
+
+def test_forged_headers_of_ours_do_not_reach_the_upstream(proxy: RunningProxy, scene: Scene, upstream: Server) -> None:
+    shown = ("X-Bailiwick-Approval", "agr-x.1")
+    answer = sent(proxy, request("GET", "/customers/42", scene.bearer(), *FORGED.items(), shown))
+    assert answer.status == 200
+    reached = only(upstream)
+    assert reached.target == "/customers/42"
+    assert reached.all("x-bailiwick-subject") == [AGENT]
+    assert reached.all("x-bailiwick-decision")[0].startswith("eval_")
+    assert len(reached.all("x-bailiwick-decision")) == 1
+    ours = {name for name, _ in reached.headers if name.startswith("x-bailiwick-")}
+    assert ours == {"x-bailiwick-subject", "x-bailiwick-decision"}
+
+
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-Original-URL", "X-Rewrite-URL"])
+def test_a_header_that_makes_another_call_of_it_is_refused(
+    proxy: RunningProxy, scene: Scene, upstream: Server, name: str
+) -> None:
+    answer = sent(proxy, request("GET", "/customers/42", scene.bearer(), (name, "DELETE")))
+    assert (answer.status, answer.header("x-bailiwick-reason")) == (403, "ambiguous_request")
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("other", ["Bearer x.y.z", "Basic YTpi"])
+@pytest.mark.parametrize("first", [True, False])
+def test_two_credentials_are_denied(
+    proxy: RunningProxy, scene: Scene, upstream: Server, other: str, first: bool
+) -> None:
+    both = [scene.bearer(), ("Authorization", other)]
+    answer = sent(proxy, request("GET", "/customers/42", *(both if first else both[::-1])))
+    assert answer.status in DENIALS
+    assert upstream.asked == []
+
+
+def test_an_empty_credential_beside_one_reaches_nobody(proxy: RunningProxy, scene: Scene, upstream: Server) -> None:
+    answer = sent(proxy, request("GET", "/customers/42", scene.bearer(), ("Authorization", "")))
+    # Envoy drops what is empty, for us and for the upstream.
+    if answer.status == 200:
+        assert only(upstream).all("authorization") == [credential_of(upstream)]
+    else:
+        assert answer.status in DENIALS
+        assert upstream.asked == []
+
+
+def credential_of(upstream: Server) -> str:
+    (credential,) = only(upstream).all("authorization")
+    assert credential.startswith("Bearer ")
+    return credential
+
+
+def test_a_call_without_a_credential_is_denied(proxy: RunningProxy, upstream: Server) -> None:
+    assert sent(proxy, request("GET", "/customers/42")).status in {401, 403}
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("host", ["other.example.com", "crm.example.com.", "user@crm.example.com", "CRM\u00e9"])
+def test_a_call_for_another_host_is_denied(proxy: RunningProxy, scene: Scene, upstream: Server, host: str) -> None:
+    assert sent(proxy, request("GET", "/customers/42", scene.bearer(), host=host)).status in DENIALS
+    assert upstream.asked == []
+
+
+def test_ten_thousand_headers_are_denied(proxy: RunningProxy, scene: Scene, upstream: Server) -> None:
+    many = [(f"X-{number}", "x") for number in range(10_000)]
+    answer = sent(proxy, request("GET", "/customers/42", *many, scene.bearer()))
+    assert answer.status in {0, *DENIALS}
+    assert upstream.asked == []
+
+
+def test_an_approval_that_is_no_approval_lets_nothing_through(
+    proxy: RunningProxy, scene: Scene, upstream: Server
+) -> None:
+    shown = ("X-Bailiwick-Approval", "agr-x.1 a.b.c")
+    answer = sent(proxy, request("POST", "/customers/42/notice?template=x", scene.bearer(), shown))
+    assert (answer.status, answer.header("x-bailiwick-reason")) == (403, "approval_token_invalid")
+    assert upstream.asked == []
+
+
+class TestADecisionPointThat:
+    @pytest.mark.parametrize("fault", sorted(FaultyPoint.FAULTS))
+    def test_gives_no_answer_denies(
+        self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server, fault: str
+    ) -> None:
+        faulty_point.fault, faulty_point.delay = fault, 0.0
+        answer = sent(faulty_proxy, request("GET", "/customers/42", scene.bearer()))
+        assert answer.status in {302, *DENIALS}
+        assert upstream.asked == []
+
+    def test_is_slow_denies(
+        self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server
+    ) -> None:
+        allow = "HTTP/1.1 200 OK\r\nX-Bailiwick-Decision: eval_x\r\nContent-Length: 0\r\n\r\n"
+        faulty_point.fault, faulty_point.delay = allow, 3.0
+        answer = sent(faulty_proxy, request("GET", "/customers/42", scene.bearer()))
+        assert answer.status in DENIALS
+        assert upstream.asked == []
+
+    def test_is_not_there_denies_and_does_not_once_it_is_back(
+        self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server
+    ) -> None:
+        faulty_point.fault, faulty_point.delay = (
+            "HTTP/1.1 200 OK\r\nX-Bailiwick-Decision: eval_x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            0.0,
+        )
+        faulty_point.stop()
+        try:
+            answer = sent(faulty_proxy, request("GET", "/customers/42", scene.bearer()))
+            assert answer.status in DENIALS
+            assert upstream.asked == []
+        finally:
+            faulty_point.start()
+        assert sent(faulty_proxy, request("GET", "/customers/42", scene.bearer())).status == 200
+        assert len(upstream.asked) == 1

@@ -1,0 +1,96 @@
+"""Every kind of proxy that a configuration ships for: how it is started between a decision point and an upstream."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from localcluster import build
+from localcluster.node import needs
+from localcluster.ports import free_ports
+from proxies import envoy
+from support.proxies.running import RunningProxy, configured
+from support.proxies.scene import PROXY_ACCOUNT, SERVER_NAME, Scene
+
+Starts = Callable[[Scene, Path, int, int], RunningProxy]
+"""Takes a scene, a folder, and the ports of upstream and decision point."""
+
+
+def _envoy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+    (port,) = free_ports(1)
+    replaced = {
+        "{address: 0.0.0.0, port_value: 8080}": f"{{address: 127.0.0.1, port_value: {port}}}",
+        "{address: crm-api.crm.svc, port_value: 8080}": f"{{address: 127.0.0.1, port_value: {upstream}}}",
+        f"{{address: {SERVER_NAME}, port_value: 443}}": f"{{address: 127.0.0.1, port_value: {point}}}",
+        "/etc/envoy/client/tls.crt": str(scene.proxy.certificate),
+        "/etc/envoy/client/tls.key": str(scene.proxy.key),
+        "/etc/envoy/bailiwick/ca.crt": str(scene.authority.bundle),
+    }
+    file = _written(folder / "envoy.yaml", configured("envoy/envoy.yaml", replaced))
+    command = (envoy.ensure(), "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning")
+    return RunningProxy(command, port, folder / "envoy.log")
+
+
+def _nginx(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+    (port,) = free_ports(1)
+    replaced = {
+        "listen 8080;": f"listen 127.0.0.1:{port};",
+        "server crm-api.crm.svc:8080;": f"server 127.0.0.1:{upstream};",
+        f"server {SERVER_NAME}:443 ": f"server 127.0.0.1:{point} ",
+        "/etc/nginx/client/tls.crt": str(scene.proxy.certificate),
+        "/etc/nginx/client/tls.key": str(scene.proxy.key),
+        "/etc/nginx/bailiwick/ca.crt": str(scene.authority.bundle),
+        "pid /run/nginx.pid;": f"pid {folder}/nginx.pid; daemon off;",
+    }
+    file = _written(folder / "nginx.conf", configured("nginx/nginx.conf", replaced))
+    if os.geteuid() == 0:
+        # Its workers are somebody else, who must be able to reach its files.
+        file.write_text(f"user root;\n{file.read_text()}", encoding="utf-8")
+    return RunningProxy((_program("nginx"), "-c", file, "-p", folder, "-e", "stderr"), port, folder / "nginx.log")
+
+
+def _haproxy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+    (port,) = free_ports(1)
+    token = _written(folder / "token", scene.token(PROXY_ACCOUNT, "bailiwick") + "\n")
+    lua = {
+        f"https://{SERVER_NAME}:443/": f"https://127.0.0.1:{point}/",
+        "/var/run/secrets/bailiwick/token": str(token),
+    }
+    script = _written(folder / "bailiwick.lua", configured("haproxy/bailiwick.lua", lua))
+    replaced = {
+        "/etc/haproxy/bailiwick.lua": str(script),
+        "/etc/haproxy/bailiwick-ca.crt": str(scene.authority.bundle),
+        "bind :8080": f"bind 127.0.0.1:{port}",
+        "server crm crm-api.crm.svc:8080": f"server crm 127.0.0.1:{upstream}",
+    }
+    file = _written(folder / "haproxy.cfg", configured("haproxy/haproxy.cfg", replaced))
+    return RunningProxy((_program("haproxy"), "-f", file, "-db"), port, folder / "haproxy.log")
+
+
+def _caddy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+    (port,) = free_ports(1)
+    replaced = {
+        "http://:8080 {": f"http://:{port} {{\n\tbind 127.0.0.1",
+        f"https://{SERVER_NAME}:443": f"https://127.0.0.1:{point}",
+        "crm-api.crm.svc:8080": f"127.0.0.1:{upstream}",
+        "/etc/caddy/client/tls.crt": str(scene.proxy.certificate),
+        "/etc/caddy/client/tls.key": str(scene.proxy.key),
+        "/etc/caddy/bailiwick/ca.crt": str(scene.authority.bundle),
+    }
+    file = _written(folder / "Caddyfile", configured("caddy/Caddyfile", replaced))
+    program = build.ensure(build.caddy()) / "caddy"
+    return RunningProxy((program, "run", "--config", file, "--adapter", "caddyfile"), port, folder / "caddy.log")
+
+
+PROXIES: Final[dict[str, Starts]] = {"envoy": _envoy, "nginx": _nginx, "haproxy": _haproxy, "caddy": _caddy}
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _program(name: str) -> Path:
+    found = needs.find(name)
+    assert found is not None, f"there is no {name}: `python -m proxies packages` installs it"
+    return found

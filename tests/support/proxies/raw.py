@@ -1,0 +1,57 @@
+"""A client that sends exactly the bytes that it is given: HTTP libraries put paths right before they send them."""
+
+import socket
+from typing import Final, NamedTuple
+
+TIMEOUT: Final = 20.0
+
+
+class Answer(NamedTuple):
+    """What came back. `status` 0: nothing did, or nothing that is HTTP. Names of headers are in small letters."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name.lower()), None)
+
+
+def send(port: int, raw: bytes) -> Answer:
+    """Send bytes on a connection of their own, and read until it is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
+        connection.sendall(raw)
+        got = b""
+        try:
+            while piece := connection.recv(65_536):
+                got += piece
+        except ConnectionError:
+            pass
+    return parsed(got)
+
+
+def parsed(got: bytes) -> Answer:
+    """Take an answer apart."""
+    head, _, body = got.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    parts = first.split(" ")
+    if len(parts) < 2 or not parts[0].startswith("HTTP/"):
+        return Answer(0, (), got)
+    headers = tuple((name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    return Answer(int(parts[1]), headers, body)
+
+
+def request(
+    method: str,
+    target: str | bytes,
+    *headers: tuple[str, str],
+    host: str | None = "crm.example.com",
+    body: bytes = b"",
+) -> bytes:
+    """Return a request of HTTP/1.1, on the last of its connection."""
+    raw = target if isinstance(target, bytes) else target.encode()
+    lines = [method.encode() + b" " + raw + b" HTTP/1.1"]
+    lines += [] if host is None else [b"Host: " + host.encode()]
+    lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
+    lines += [f"Content-Length: {len(body)}".encode()] if body else []
+    return b"\r\n".join([*lines, b"Connection: close", b"", b""]) + body

@@ -1,0 +1,273 @@
+"""Routes: from a method, a host and a path to an action and a resource; and what is refused instead."""
+
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_api.httproutes import HttpSettings
+from bailiwick_engine.call import Action, Resource
+from bailiwick_engine.compile.routes import compile_routes, route_warnings
+from bailiwick_engine.policy.routes import MappedCall, RouteMatch, RouteRefusal, RouteTable
+from bailiwick_engine.reasons import Reason
+
+HOST: Final = "crm.example.com"
+Route = dict[str, Any]
+
+
+def route(path: str, action: str = "customers.get", *, methods: str = "GET", **more: Any) -> Route:  # noqa: ANN401
+    resource = {"type": "customer", "id": "{id}" if "{id}" in path else "*", **more.pop("resource", {})}
+    return {"methods": methods.split(), "path": path, "action": action, "resource": resource, **more}
+
+
+def settings(*routes: Route, hosts: tuple[str, ...] = (HOST,)) -> HttpSettings:
+    return HttpSettings.model_validate({"hosts": list(hosts), "routes": list(routes)})
+
+
+def table(*routes: Route, hosts: tuple[str, ...] = (HOST,)) -> RouteTable:
+    made = compile_routes(settings(*routes, hosts=hosts))
+    assert isinstance(made, RouteTable), made
+    return made
+
+
+def problems(*routes: Route) -> list[str]:
+    made = compile_routes(settings(*routes))
+    return [] if isinstance(made, RouteTable) else [str(problem) for problem in made]
+
+
+def warnings(*routes: Route) -> list[str]:
+    return [str(warning) for warning in route_warnings(settings(*routes))]
+
+
+def asked(
+    made: RouteTable,
+    target: str,
+    *,
+    method: str = "GET",
+    host: str = HOST,
+    headers: dict[str, list[str]] | None = None,
+    body: Any = None,  # noqa: ANN401
+) -> MappedCall | RouteRefusal:
+    found = made.find(method, host, target)
+    return found.call(headers or {}, body) if isinstance(found, RouteMatch) else found
+
+
+def reason(found: MappedCall | RouteRefusal) -> Reason | None:
+    return found.reason if isinstance(found, RouteRefusal) else None
+
+
+LIST: Final = route("/customers", "customers.list", methods="GET HEAD")
+GET: Final = route("/customers/{id}")
+SEARCH: Final = route("/customers/search", "customers.search")
+
+
+class TestACall:
+    def test_is_what_its_route_says(self) -> None:
+        made = table(LIST, GET)
+        assert asked(made, "/customers") == MappedCall(Action("customers.list"), Resource("customer", "*"), None)
+        assert asked(made, "/customers/42") == MappedCall(Action("customers.get"), Resource("customer", "42"), None)
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            pytest.param({"target": "/orders"}, id="of another path"),
+            pytest.param({"target": "/customers/42/orders"}, id="of a longer path"),
+            pytest.param({"target": "/customers/"}, id="with a slash at its end"),
+            pytest.param({"target": "/Customers"}, id="in another case"),
+            pytest.param({"target": "/customers", "method": "POST"}, id="of another method"),
+            pytest.param({"target": "/customers", "method": "get"}, id="of a method in small letters"),
+            pytest.param({"target": "/customers/42", "method": "HEAD"}, id="by HEAD where only GET is named"),
+            pytest.param({"target": "/customers", "host": "other.example.com"}, id="of another host"),
+            pytest.param({"target": "/"}, id="of the root"),
+        ],
+    )
+    def test_that_no_route_names_is_unmapped(self, call: dict[str, Any]) -> None:
+        assert reason(asked(table(LIST, GET), **call)) is Reason.UNMAPPED
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            pytest.param({"target": "/customers/../admin"}, id="of a path that is not canonical"),
+            pytest.param({"target": "/customers/%2e%2e/admin"}, id="of a path that hides dots"),
+            pytest.param({"target": "*"}, id="of no path"),
+            pytest.param({"target": "/customers?_method=DELETE"}, id="that names another method"),
+            pytest.param({"target": "/orders?_method=DELETE"}, id="that names another method at no route"),
+            pytest.param({"target": "/customers", "host": "crm.example.com."}, id="of a host with a dot at its end"),
+            pytest.param({"target": "/customers", "host": ""}, id="of no host"),
+        ],
+    )
+    def test_of_two_readings_is_refused(self, call: dict[str, Any]) -> None:
+        assert reason(asked(table(LIST, GET), **call)) is Reason.AMBIGUOUS_REQUEST
+
+    def test_may_name_any_port_of_a_host_without_one_and_else_only_that(self) -> None:
+        made = table(LIST, hosts=(HOST, "other.example.com:8443"))
+        assert reason(asked(made, "/customers", host=f"{HOST}:8080")) is None
+        assert reason(asked(made, "/customers", host="other.example.com:8443")) is None
+        assert reason(asked(made, "/customers", host="other.example.com")) is Reason.UNMAPPED
+
+    def test_is_of_the_root_where_a_route_is(self) -> None:
+        assert reason(asked(table(route("/")), "/")) is None
+
+
+class TestOfTwoRoutesThatFit:
+    @pytest.mark.parametrize("routes", [(GET, SEARCH), (SEARCH, GET)])
+    def test_the_one_that_says_more_decides_whatever_their_order(self, routes: tuple[Route, ...]) -> None:
+        found = asked(table(*routes), "/customers/search")
+        assert isinstance(found, MappedCall)
+        assert found.action.name == "customers.search"
+        assert warnings(*routes) == []
+
+    def test_neither_decides_where_neither_says_more(self) -> None:
+        routes = (route("/a/{id}"), route("/{x}/b", "other"))
+        assert reason(asked(table(*routes), "/a/b")) is Reason.AMBIGUOUS_REQUEST
+        assert reason(asked(table(*routes), "/a/c")) is None
+        (warning,) = warnings(*routes)
+        assert warning.startswith("spec.endpointSettings.http.routes[1].path: overlap: ")
+
+    def test_a_third_that_says_more_than_both_decides(self) -> None:
+        routes = (route("/a/{id}"), route("/{x}/b", "other"), route("/a/b", "both"))
+        found = asked(table(*routes), "/a/b")
+        assert isinstance(found, MappedCall)
+        assert found.action.name == "both"
+
+    def test_neither_is_ever_used_where_they_are_the_same(self) -> None:
+        routes = (GET, route("/customers/{name}", "customers.drop", methods="GET DELETE"))
+        assert reason(asked(table(*routes), "/customers/42")) is Reason.AMBIGUOUS_REQUEST
+        (warning,) = warnings(*routes)
+        assert "unreachable: " in warning
+        assert "by GET" in warning
+
+    def test_methods_part_them(self) -> None:
+        routes = (GET, route("/customers/{id}", "customers.delete", methods="DELETE"))
+        assert warnings(*routes) == []
+        assert reason(asked(table(*routes), "/customers/42", method="DELETE")) is None
+
+
+def test_a_route_of_a_path_that_is_refused_is_told() -> None:
+    (warning,) = warnings(route("/customers/../x"))
+    assert "the route fits no call that is let through" in warning
+
+
+class TestAValue:
+    def test_comes_from_path_query_and_headers(self) -> None:
+        made = table(
+            route(
+                "/tenants/{tenant}/customers/{id}",
+                resource={"id": "{tenant}/{id}", "properties": {"region": "{query.region}", "team": "{header.x-team}"}},
+                actionProperties={"how": "by-{header.x-team}"},
+            )
+        )
+        found = asked(made, "/tenants/eu/customers/42?region=north", headers={"x-team": ["red"]})
+        assert found == MappedCall(
+            Action("customers.get", {"how": "by-red"}),
+            Resource("customer", "eu/42", {"region": "north", "team": "red"}),
+            None,
+        )
+
+    def test_that_is_absent_is_left_out(self) -> None:
+        made = table(route("/customers/{id}", resource={"properties": {"region": "{query.region}", "x": "{header.x}"}}))
+        assert asked(made, "/customers/42?region=") == MappedCall(
+            Action("customers.get"), Resource("customer", "42"), None
+        )
+
+    def test_of_an_id_must_be_there(self) -> None:
+        made = table(route("/customer", resource={"id": "{query.id}"}))
+        assert reason(asked(made, "/customer")) is Reason.UNMAPPED
+        assert reason(asked(made, "/customer?id=")) is Reason.UNMAPPED
+        assert reason(asked(made, "/customer?id=1&id=2")) is Reason.AMBIGUOUS_REQUEST
+        assert reason(asked(made, "/customer?id=1")) is None
+
+    @pytest.mark.parametrize("sent", [["a", "b"], ["a, b"], ["é"], ["a\tb"], ["a" * 1_025]])
+    def test_of_a_header_has_one_reading_or_is_refused(self, sent: list[str]) -> None:
+        made = table(route("/customers/{id}", resource={"properties": {"team": "{header.x-team}"}}))
+        assert reason(asked(made, "/customers/42", headers={"x-team": sent})) is Reason.AMBIGUOUS_REQUEST
+
+    def test_is_decoded_once(self) -> None:
+        found = asked(table(GET), "/customers/a%20b")
+        assert isinstance(found, MappedCall)
+        assert found.resource.id == "a b"
+
+
+class TestArguments:
+    BODY: Final = {"fields": ["a", {"b": None}], "to": None, "a/b": 1, "m~n": 2}
+
+    def test_are_what_pointers_lead_to(self) -> None:
+        args = {
+            "all": "",
+            "fields": "/fields",
+            "first": "/fields/0",
+            "inner": "/fields/1/b",
+            "to": "/to",
+            "slash": "/a~1b",
+            "tilde": "/m~0n",
+            "absent": "/nothing",
+            "beyond": "/fields/2",
+            "leading": "/fields/00",
+            "minus": "/fields/-",
+            "how": "{query.how}",
+        }
+        made = table(route("/customers/{id}/export", args=args))
+        found = asked(made, "/customers/42/export?how=fast", body=self.BODY)
+        assert isinstance(found, MappedCall)
+        assert found.args == {
+            "all": self.BODY,
+            "fields": ["a", {"b": None}],
+            "first": "a",
+            "inner": None,
+            "to": None,
+            "slash": 1,
+            "tilde": 2,
+            "how": "fast",
+        }
+
+    def test_read_the_body_only_where_a_pointer_does(self) -> None:
+        (by_query,) = table(route("/a", args={"x": "{query.x}"})).routes
+        (by_pointer,) = table(route("/a", args={"x": "/x"})).routes
+        assert (by_query.reads_body, by_pointer.reads_body) == (False, True)
+
+    def test_that_are_all_absent_are_none_and_still_there(self) -> None:
+        found = asked(table(route("/a", args={"x": "{query.x}"})), "/a")
+        assert isinstance(found, MappedCall)
+        assert found.args == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place", "says"),
+    [
+        pytest.param(
+            route("/customers/{id}", resource={"id": "{name}"}),
+            "resource.id",
+            "no segment {name}",
+            id="an id of nothing",
+        ),
+        pytest.param(
+            route("/a", resource={"properties": {"p": "x{name}"}}),
+            "resource.properties.p",
+            "no segment {name}",
+            id="a property of nothing",
+        ),
+        pytest.param(
+            route("/a", actionProperties={"p": "{name}"}),
+            "actionProperties.p",
+            "no segment",
+            id="the action's likewise",
+        ),
+        pytest.param(route("/a", args={"x": "{name}"}), "args.x", "no segment {name}", id="an argument of nothing"),
+        pytest.param(route("/{id}/{id}"), "path", "two segments of one name: {id}", id="a name twice"),
+        pytest.param(
+            route("/{id}/{b}", resource={"id": "{id}-{b}"}),
+            "resource.id",
+            "need a / between",
+            id="an id that runs together",
+        ),
+        pytest.param(
+            route("/{id}", resource={"id": "{id}/{query.b}"}),
+            "resource.id",
+            "stands alone",
+            id="an id of path and query",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_does_not_compile(wrong: Route, place: str, says: str) -> None:
+    (problem,) = problems(wrong)
+    assert problem.startswith(f"spec.endpointSettings.http.routes[0].{place}: ")
+    assert says in problem

@@ -1,0 +1,52 @@
+"""Envoy's ext_authz over HTTP, which Istio, Envoy Gateway and agentgateway speak too.
+
+Contract: envoy.extensions.filters.http.ext_authz.v3, `http_service` with `path_prefix`
+`/ext-authz/<namespace>/<endpoint>`: method and `Host` are the client's, its path and query follow the prefix as they
+came. Holds: namespace and endpoint are the first segments of the raw path, so that no path of a client's changes them.
+"""
+
+from typing import Final
+
+from aiohttp import web
+
+from bailiwick_webhook.http.adapters import proxycall, replies
+from bailiwick_webhook.http.adapters.proxycall import Dialect, ProxiedCall, one
+from bailiwick_webhook.http.addressing import Tenant
+from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
+
+PREFIX: Final = "/ext-authz/"
+_CUT: Final = "x-envoy-auth-partial-body"
+_WHOLE: Final = "false"
+# What the client shows us is none of the upstream's business, and what we tell clients it must not forge.
+_REMOVED: Final = ", ".join(name.lower() for name in (proxycall.APPROVAL, ENFORCER, *replies.UNTRUSTED))
+_DIALECT: Final[Dialect] = {"x-envoy-auth-headers-to-remove": _REMOVED}
+
+
+class ExtAuthzHandler:
+    """ANY /ext-authz/{namespace}/{endpoint}/..."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer. Never raises."""
+        parted = _parted(request.raw_path)
+        of = None if parted is None else parted[0]
+        return await proxycall.answer(self._edge, request, of, _read, _DIALECT)
+
+
+def _parted(raw: str) -> tuple[Tenant, str] | None:
+    """Return whose endpoint is asked about and the target of the call; None where the path has another form."""
+    if not raw.startswith(PREFIX):
+        return None
+    namespace, _, rest = raw[len(PREFIX) :].partition("/")
+    endpoint, slash, target = rest.partition("/")
+    return (Tenant(namespace, endpoint), f"/{target}") if slash else None
+
+
+def _read(request: web.BaseRequest) -> ProxiedCall | None:
+    parted, host = _parted(request.raw_path), one(request, "Host")
+    if parted is None or host is None:
+        return None
+    cut = any(value != _WHOLE for value in request.headers.getall(_CUT, ()))
+    return ProxiedCall(request.method, host, parted[1], cut)

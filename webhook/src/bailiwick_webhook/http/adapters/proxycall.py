@@ -1,0 +1,208 @@
+"""A proxied call: what all adapters share, from who asks and what is asked to a decision.
+
+Standing: above `authzen`, whose edge proves the parties; each adapter only says where its proxy puts what. Holds: who
+asks is proven before anything is read; every call of a proven proxy is decided by the one pipeline and recorded, also
+one that stands for no action; whatever goes wrong on the way is a denial that says so.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from bailiwick_engine.call import Action, Resource
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.routes import MappedCall, RouteMatch, RouteRefusal
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.http.adapters import replies
+from bailiwick_webhook.http.addressing import Tenant, marks
+from bailiwick_webhook.http.authzen import metadata
+from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.messages import Evaluation, PresentedApproval
+from bailiwick_webhook.http.body import MAX_BYTES
+from bailiwick_webhook.http.problems import ProblemError, forbidden
+from bailiwick_webhook.http.shares.slots import RequestSlot
+from bailiwick_webhook.identity.subject import ClaimedSubject
+from bailiwick_webhook.ijson import strict
+from bailiwick_webhook.ijson.strict import JsonError
+from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.pipeline.offload import LARGE
+from bailiwick_webhook.pipeline.pdp import Decision
+
+APPROVAL: Final = "X-Bailiwick-Approval"
+"""By which a call shows an approval: its id, and after a space its token, where the rule asks for one."""
+
+# By which some upstreams take a call for another one than its request line says.
+_OVERRIDES: Final = (
+    "X-HTTP-Method",
+    "X-HTTP-Method-Override",
+    "X-Method-Override",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+)
+# RFC 6750, 2.1; one token and nothing beside it, such as a second one that a proxy has joined to it by a comma.
+_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
+_APPROVAL: Final = re.compile(r"([a-z0-9][a-z0-9.-]{0,316})(?: ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+))?")
+_UTF_8: Final = frozenset({None, "utf-8"})
+_SHOWN: Final = 200
+
+_log: Final = LogLimit()
+
+
+class ProxiedCall(NamedTuple):
+    """What a proxy says that its client asks for. `target`: raw path and query; `cut`: the body is not all there."""
+
+    method: str
+    host: str
+    target: str
+    cut: bool = False
+
+
+Read = Callable[[web.BaseRequest], ProxiedCall | None]
+"""Reads a call out of a question; None where the proxy does not say it, or says it twice."""
+
+Dialect = Mapping[str, str]
+"""Headers that one kind of proxy wants with each allow."""
+
+
+async def answer(edge: Edge, request: web.BaseRequest, of: Tenant | None, read: Read, dialect: Dialect) -> web.Response:
+    """Decide a proxied call. Never raises, but where the client goes away."""
+    try:
+        if of is None or not metadata.well_formed(*of):
+            raise forbidden(edge.identity.stranger)
+        with edge.places.place() as place:
+            decision, asked, detail = await _decided(edge, request, of, place, read)
+        if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
+            # A dry run is for somebody who asks about themselves: it lets nothing through.
+            raise forbidden(edge.identity.stranger)
+        if decision.allowed:
+            return replies.allowed(decision, asked, dialect)
+        return replies.denied(edge, of, asked, decision, detail)
+    except ProblemError as problem:
+        return replies.refused(problem)
+    except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
+        _log.error("unforeseen failure", adapter=request.path.split("/")[1], exc_info=error)
+        return replies.failed()
+
+
+async def _decided(
+    edge: Edge, request: web.BaseRequest, of: Tenant, place: RequestSlot, read: Read
+) -> tuple[Decision, EvaluationRequest, str | None]:
+    caller = await edge.by_proxy(request, of, place)
+    call = read(request)
+    raw = await edge.raw(request, place, MAX_BYTES)
+    edge.pay(of, place)
+    settings = edge.pdp.settings(*of, caller.account)
+    table = None if settings is None else settings.routes
+    found: RouteMatch | RouteRefusal | MappedCall
+    if call is None or any(name in request.headers for name in _OVERRIDES):
+        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the proxy does not say what is asked for, or says it twice")
+    elif table is None:
+        found = RouteRefusal(Reason.UNMAPPED)
+    else:
+        found = table.find(call.method, call.host, call.target)
+        if call.cut and isinstance(found, RouteMatch):
+            found = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent a part of the body only")
+        if isinstance(found, RouteMatch):
+            found = await _mapped(edge, request, of, found, raw)
+    approval = _approval(request)
+    if approval is _TWICE and isinstance(found, MappedCall):
+        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {APPROVAL} is malformed, or is there twice")
+    mapped = found if isinstance(found, MappedCall) else _unmapped(call)
+    parsed = Evaluation(
+        ClaimedSubject.bearer(_credential(request)),
+        mapped.action,
+        mapped.resource,
+        {} if mapped.args is None else {"args": mapped.args},
+        None,
+        approval=approval if isinstance(approval, PresentedApproval) else None,
+    )
+    asked = await edge.call(of, caller, parsed, marks(request), large=len(raw or b"") >= LARGE)
+    if isinstance(found, RouteRefusal):
+        asked = replace(asked, call=replace(asked.call, refused=found.reason))
+        return await edge.pdp.evaluate(asked), asked, found.detail
+    return await edge.pdp.evaluate(asked), asked, None
+
+
+async def _mapped(
+    edge: Edge, request: web.BaseRequest, of: Tenant, found: RouteMatch, raw: bytes | None
+) -> MappedCall | RouteRefusal:
+    headers = _headers(request)
+    if not found.route.reads_body:
+        return found.call(headers)
+    if raw == b"":
+        return RouteRefusal(
+            Reason.CONTEXT_INSUFFICIENT, "the route takes arguments from the body, and there is none, or it is not sent"
+        )
+    document = await _document(edge, request, of, raw)
+    if document is None:
+        return RouteRefusal(Reason.UNINSPECTABLE, "the route takes arguments from the body, which is no JSON object")
+    return found.call(headers, document)
+
+
+async def _document(edge: Edge, request: web.BaseRequest, of: Tenant, raw: bytes | None) -> dict[str, Any] | None:
+    """Return the body where it is a JSON object in every reading; None where it is not, or is too large."""
+    if raw is None or request.content_type != "application/json" or len(request.headers.getall("Content-Type")) > 1:
+        return None
+    charset = request.charset
+    if (charset if charset is None else charset.lower()) not in _UTF_8:
+        return None
+    if set(request.headers.getall("Content-Encoding", ())) - {"identity"}:
+        return None
+    try:
+        if len(raw) >= LARGE:
+            return await edge.pdp.offload.run(of.namespace, partial(strict.parse, raw))
+        return strict.parse(raw)
+    except JsonError:
+        return None
+
+
+def _unmapped(call: ProxiedCall | None) -> MappedCall:
+    """Return what stands in the record of a call that stands for no action: no rule is ever asked about it."""
+    path = "" if call is None else call.target.partition("?")[0]
+    method = "" if call is None else call.method
+    return MappedCall(
+        Action(f"http:{method[:16]}"), Resource("http", path[:_SHOWN].encode("ascii", "replace").decode()), None
+    )
+
+
+def _credential(request: web.BaseRequest) -> str | None:
+    """Return the one credential of a call; None where there is none, more than one, or something else."""
+    sent = request.headers.getall("Authorization", ())
+    found = _BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
+    return None if found is None else found[1]
+
+
+class _Twice:
+    """Stands for what is there twice, or cannot be read."""
+
+
+_TWICE: Final = _Twice()
+
+
+def _approval(request: web.BaseRequest) -> PresentedApproval | _Twice | None:
+    sent = request.headers.getall(APPROVAL, ())
+    if not sent:
+        return None
+    found = _APPROVAL.fullmatch(sent[0]) if len(sent) == 1 else None
+    return _TWICE if found is None else PresentedApproval(found[1], found[2])
+
+
+def _headers(request: web.BaseRequest) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def one(request: web.BaseRequest, name: str) -> str | None:
+    """Return a header that must be there once; None where it is not."""
+    sent = request.headers.getall(name, ())
+    return sent[0] if len(sent) == 1 and sent[0] else None
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

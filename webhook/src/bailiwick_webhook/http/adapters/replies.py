@@ -1,0 +1,108 @@
+"""Answers to proxies: a verdict in status, headers and a body.
+
+Holds: 200 says allow and nothing else does; a denial is 401 where a credential is what is missing, and 403 otherwise,
+also where something of ours failed; every header that an upstream may trust goes with each allow, so that none of a
+client's own stays.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+from aiohttp import web
+
+from bailiwick_engine.call import Party
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.http.addressing import Tenant
+from bailiwick_webhook.http.authzen import messages
+from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.problems import CONTENT_TYPE, ProblemError
+from bailiwick_webhook.pipeline.pdp import Decision
+
+DECISION: Final = "X-Bailiwick-Decision"
+"""The evaluation id of an allow, as the decision's record has it."""
+SUBJECT: Final = "X-Bailiwick-Subject"
+"""Whom an allowed call is for, percent-encoded where it is not of plain characters."""
+REASON: Final = "X-Bailiwick-Reason"
+EVALUATION: Final = "X-Bailiwick-Evaluation"
+ACCESS_REQUEST: Final = "X-Bailiwick-Access-Request"
+"""Where an approval of a denied call can be asked for, by an enforcer."""
+TASK: Final = "X-Bailiwick-Task"
+"""The approval of a denied call that was asked for, or is under way: what `X-Bailiwick-Approval` then shows."""
+
+TRUSTED: Final = (DECISION, SUBJECT)
+"""What goes with every allow."""
+UNTRUSTED: Final = (REASON, EVALUATION, ACCESS_REQUEST, TASK)
+"""What goes with denials only: a client's own is of no meaning to an upstream."""
+
+_TYPE: Final = "https://bailiwick.dev/problems/"
+_PLAIN: Final = ":@/._~+=,-"
+# For want of a credential that proves somebody.
+_UNPROVEN: Final = frozenset({Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH})
+_NEEDS_TOKEN: Final = 'Bearer realm="bailiwick", error="invalid_token"'  # noqa: S105 - a challenge
+_NEEDS_APPROVAL: Final = 'Bearer realm="bailiwick", error="insufficient_authorization_details"'
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_INTERNAL: Final = "internal"
+# Of the answer that AuthZEN gives: what says how to go on.
+_TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "policy", "snapshot", "development")
+
+
+def allowed(decision: Decision, asked: EvaluationRequest, dialect: Mapping[str, str]) -> web.Response:
+    """Return the answer that lets a call through."""
+    subject = asked.call.subject
+    name = subject.id if isinstance(subject, Party) else ""
+    trusted = {DECISION: decision.evaluation_id, SUBJECT: quote(name, safe=_PLAIN)}
+    return web.Response(status=200, headers={**trusted, **dialect})
+
+
+def denied(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision, detail: str | None) -> web.Response:
+    """Return the answer to a call that is not let through."""
+    reason = decision.verdict.reason
+    token = edge.binding_token(of, asked, decision)
+    context = messages.answer(decision, edge.base(of), edge.identity.notice, binding_token=token)["context"]
+    status = _UNAUTHORIZED if reason in _UNPROVEN else _FORBIDDEN
+    sentence = decision.sentence if detail is None else f"{decision.sentence} Here {detail}."
+    headers = {EVALUATION: decision.evaluation_id}
+    if status == _UNAUTHORIZED:
+        headers["WWW-Authenticate"] = _NEEDS_TOKEN
+    elif "access_request" in context:
+        headers["WWW-Authenticate"] = _NEEDS_APPROVAL
+        headers[ACCESS_REQUEST] = context["access_request"]["endpoint"]
+    if "task" in context:
+        headers[TASK] = context["task"]["id"]
+    if "retry_after" in context:
+        headers["Retry-After"] = str(context["retry_after"])
+    more = {name: context[name] for name in _TOLD if name in context}
+    return _denial(status, reason.value, sentence, {"evaluation_id": decision.evaluation_id, **more}, headers)
+
+
+def refused(problem: ProblemError) -> web.Response:
+    """Return the answer to a question that came to no decision.
+
+    401 would have the client look for another token, where it is the proxy that has none.
+    """
+    retry = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
+    reason = str(problem.more.get("reason", problem.kind.replace("-", "_")))
+    return _denial(_FORBIDDEN, reason, problem.detail, {}, retry)
+
+
+def failed() -> web.Response:
+    """Return the answer where nobody knows what went wrong."""
+    return _denial(_FORBIDDEN, _INTERNAL, "The decision point failed; the call is denied.", {}, {})
+
+
+def _denial(status: int, reason: str, detail: str, more: Mapping[str, Any], headers: Mapping[str, str]) -> web.Response:
+    body = {
+        "type": _TYPE + reason.replace("_", "-"),
+        "title": "Unauthenticated" if status == _UNAUTHORIZED else "Forbidden",
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+        **more,
+    }
+    return web.Response(
+        status=status, body=orjson.dumps(body), content_type=CONTENT_TYPE, headers={REASON: reason, **headers}
+    )

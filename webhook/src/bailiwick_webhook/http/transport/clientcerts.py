@@ -1,0 +1,51 @@
+"""Client certificates of connections, as TLS verified them.
+
+Standing: under `edge`. Holds: a certificate counts while it is valid and while the authorities that it was verified
+by are still trusted: a connection outlives neither.
+"""
+
+import ssl
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+from cryptography import x509
+
+from bailiwick_engine.call import ServiceAccount
+from bailiwick_webhook.identity.certificates import accounts_of
+from bailiwick_webhook.tls.clients import trusted_still
+
+
+class _Seen(NamedTuple):
+    certificate: x509.Certificate
+    accounts: tuple[ServiceAccount, ...]
+
+
+_NOBODY: Final[tuple[ServiceAccount, ...]] = ()
+_seen: Final[WeakKeyDictionary[ssl.SSLObject, _Seen]] = WeakKeyDictionary()
+
+
+def certified(request: web.BaseRequest) -> tuple[ServiceAccount, ...]:
+    """Return what a request's sender is called by its client certificate; empty where it shows none that counts."""
+    transport = request.transport
+    tls = None if transport is None else transport.get_extra_info("ssl_object")
+    if not isinstance(tls, ssl.SSLObject):
+        return _NOBODY
+    seen = _seen.get(tls)
+    if seen is None:
+        # Bytes only where it was verified: else there is no dictionary.
+        shown = tls.getpeercert(binary_form=True) if tls.getpeercert() else None
+        if shown is None:
+            return _NOBODY
+        try:
+            certificate = x509.load_der_x509_certificate(shown)
+            seen = _Seen(certificate, accounts_of(certificate))
+        except ValueError:
+            return _NOBODY
+        _seen[tls] = seen
+    certificate, accounts = seen
+    now = datetime.now(UTC)
+    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
+        return _NOBODY
+    return accounts if trusted_still(tls, certificate) else _NOBODY

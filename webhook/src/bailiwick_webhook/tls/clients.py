@@ -1,0 +1,80 @@
+"""Clients' certificate authorities: by whom a client that shows a certificate must be vouched for.
+
+Standing: with `reload`, which reads the file. Holds: each context of a server carries the authorities that it verifies
+by; a certificate that was verified by earlier ones counts only if one of the present ones issued it.
+"""
+
+import ssl
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from bailiwick_webhook.tls.pair import UnusableError
+
+_MOST: Final = 64
+
+
+class ClientAuthorities:
+    """The authorities of one state of the file. `current`: what is trusted now, of this or of a later state."""
+
+    def __init__(self, pem: bytes, current: "CurrentAuthorities") -> None:
+        try:
+            self.certificates = tuple(x509.load_pem_x509_certificates(pem))
+        except ValueError:
+            message = "the file of clients' authorities holds no certificate that can be read"
+            raise UnusableError(message) from None
+        if not 0 < len(self.certificates) <= _MOST:
+            message = (
+                f"the file of clients' authorities holds {len(self.certificates)} certificates: 1 to {_MOST} can be"
+            )
+            raise UnusableError(message)
+        self.pem = pem
+        self.current = current
+
+    def apply(self, context: ssl.SSLContext) -> None:
+        """Have a context verify clients by these. Raises `UnusableError`."""
+        try:
+            context.load_verify_locations(cadata=self.pem.decode("ascii"))
+        except (ssl.SSLError, ValueError) as error:
+            message = f"OpenSSL refuses the clients' authorities: {error}"
+            raise UnusableError(message) from None
+        asking(context)
+
+    def issued(self, certificate: x509.Certificate) -> bool:
+        """Tell whether one of these issued a certificate itself."""
+        return any(_issued(authority, certificate) for authority in self.certificates)
+
+
+class CurrentAuthorities:
+    """What is trusted now; None before the file was read."""
+
+    def __init__(self) -> None:
+        self.now: ClientAuthorities | None = None
+
+
+def asking(context: ssl.SSLContext) -> None:
+    """Have a context ask clients for a certificate, and keep no session that would be taken up without one."""
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+
+
+def trusted_still(connection: ssl.SSLObject, certificate: x509.Certificate) -> bool:
+    """Tell whether a client's certificate that was verified in this connection's handshake counts now."""
+    clients = getattr(connection.context, "clients", None)
+    if not isinstance(clients, ClientAuthorities):
+        return False
+    now = clients.current.now
+    if now is None:
+        return False
+    # A session that is taken up again was verified when it began, whatever is trusted since.
+    return (now.pem == clients.pem and not connection.session_reused) or now.issued(certificate)
+
+
+def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
