@@ -1,0 +1,46 @@
+"""Bailiwick's client: asks the decision point, at the moment of action, whether this may be done.
+
+Standing: knows AuthZEN 1.0 and its draft for approvals (ARAP), and nothing of the engine: any AuthZEN decision point
+will do. Nothing outside the standard library is imported before a transport or a framework is asked for.
+Holds: no answer, or none that is one, means no.
+"""
+
+from bailiwick.aio import AsyncBailiwick
+from bailiwick.answers import BatchSemantic
+from bailiwick.breaker import Breaker
+from bailiwick.call import Call, Principal, Resource
+from bailiwick.client import Bailiwick
+from bailiwick.credentials import ServiceAccountFile
+from bailiwick.decision import Approval, ApprovalNeeded, Decision, Denied, Unavailable
+from bailiwick.questions import Hits
+from bailiwick.transports.base import (
+    AsyncTransport,
+    HttpRequest,
+    HttpResponse,
+    NotSentError,
+    Transport,
+    TransportError,
+)
+
+__all__ = [
+    "Approval",
+    "ApprovalNeeded",
+    "AsyncBailiwick",
+    "AsyncTransport",
+    "Bailiwick",
+    "BatchSemantic",
+    "Breaker",
+    "Call",
+    "Decision",
+    "Denied",
+    "Hits",
+    "HttpRequest",
+    "HttpResponse",
+    "NotSentError",
+    "Principal",
+    "Resource",
+    "ServiceAccountFile",
+    "Transport",
+    "TransportError",
+    "Unavailable",
+]
