@@ -163,7 +163,7 @@ def _checked(value: object, depth: int) -> None:
     elif isinstance(value, int) and abs(value) >= _INTEGER_LIMIT:
         raise ValueError(f"{value} is 2^53 or more: send it as a text")
     elif not isinstance(value, str | int | float | None):
-        raise ValueError(f"a {type(value).__name__} is no JSON value")  # noqa: TRY004 - likewise
+        raise ValueError(f"a {type(value).__name__} is no JSON value")
 
 
 def _without_empty(members: Mapping[str, Any]) -> dict[str, Any]:

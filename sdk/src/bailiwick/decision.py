@@ -27,8 +27,8 @@ _PUBLIC: Final = ("reason_user", "next_action", "retry_after", "evaluation_id", 
 class Decision:
     """The answer to one call.
 
-    `reason` is a code. `context` is AuthZEN's, as it came. `available` is False where nobody decided: no answer, or none
-    that is one; `detail` says in words what happened then. `attempts` counts the requests that were sent.
+    `reason` is a code. `context` is AuthZEN's, as it came. `available` is False where nobody decided, for want of
+    an answer that is one; `detail` says in words what happened then. `attempts` counts the requests that were sent.
     """
 
     allowed: bool
