@@ -7,15 +7,15 @@ that is neither guarded nor public is denied: a decorator in the wrong order, or
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Match
 
 from bailiwick.asgi import WEBSOCKET_DENIED, Application, Deliver, Receive, Scope, respond
 from bailiwick.call import Principal
@@ -107,19 +107,20 @@ def install(app: FastAPI, pdp: Asker, *, approvals: str | None = None, public: I
             await pdp.close()
 
     app.router.lifespan_context = lifespan
-    app.add_middleware(_OnlyGuarded, routes=app.router.routes, public=open_to_all)
+    app.add_middleware(_OnlyGuarded, router=app.router, public=open_to_all)
 
 
 class _OnlyGuarded:
-    """Denies what the router would take to something that is not guarded."""
+    """Denies what the router could take to something that is not guarded."""
 
-    def __init__(self, app: Application, routes: list[BaseRoute], public: set[str]) -> None:
+    def __init__(self, app: Application, router: APIRouter, public: set[str]) -> None:
         self._app = app
-        self._routes = routes
+        self._router = router
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Deliver) -> None:
-        if scope["type"] == "lifespan" or self._allowed(scope):
+        if scope["type"] == "lifespan" or all(self._open(route) for route in self._matching(scope)):
+            # Where nothing matches there is nothing to run but a 404 or a 405.
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()  # websocket.connect
@@ -127,13 +128,21 @@ class _OnlyGuarded:
         else:
             await respond(unmapped(), send)
 
-    def _allowed(self, scope: Scope) -> bool:
-        # As Starlette's router chooses: the first full match. Without one there is nothing to run but a 404 or a 405.
-        for route in self._routes:
-            match, _ = route.matches(scope)
-            if match is Match.FULL:
-                return hasattr(getattr(route, "endpoint", None), _MARK) or getattr(route, "path", "") in self._public
-        return True
+    def _matching(self, scope: Scope) -> Iterator[object]:
+        """Yield every route that the router might choose, and not only the first: which it is, is its own affair."""
+        for route in (*self._router.routes, *getattr(self._router, "_low_priority_routes", ())):
+            if route.matches(scope)[0] is not Match.FULL:
+                continue
+            # FastAPI looks into included routers while it serves. If that changes, they are routes without an
+            # operation, and denied.
+            inner = getattr(route, "effective_route_contexts", None)
+            found = [] if inner is None else [one for one in inner() if one.matches(scope)[0] is Match.FULL]
+            yield from found or [route]
+
+    def _open(self, route: object) -> bool:
+        of = getattr(route, "starlette_route", None) or route
+        path = getattr(of, "path_format", None) or getattr(of, "path", "")
+        return hasattr(getattr(of, "endpoint", None), _MARK) or path in self._public
 
 
 async def _asked(

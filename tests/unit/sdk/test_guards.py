@@ -67,7 +67,8 @@ async def over_asgi(app: Any, method: str, path: str, body: bytes = b"", headers
         "scheme": "http",
         "server": ("test", 80),
         "client": ("test", 1),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in pairs],
+        "headers": [(b"content-type", b"application/json")]
+        + [(name.lower().encode(), value.encode()) for name, value in pairs],
     }
     parts = [
         {"type": "http.request", "body": body[:3], "more_body": True},
