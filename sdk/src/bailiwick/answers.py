@@ -75,10 +75,11 @@ def approval_of(reply: Reply) -> Approval | Decision:
     reason = text(problem, "reason") or _kind(problem)
     if reply.status == 0 or reply.status >= _SERVER_ERROR or reply.status in _NOT_TO_BE_ASKED or reason is None:
         return _undecided(reply, reply.detail)
-    kept: dict[str, Any] = {"reason": reason, "reason_user": {str(reply.status): reply.detail}}
+    detail = text(problem, "detail") or reply.detail
+    kept: dict[str, Any] = {"reason": reason, "reason_user": {str(reply.status): detail}}
     if reply.retry_after is not None:
         kept["retry_after"] = reply.retry_after
-    return Decision(allowed=False, reason=reason, context=kept, detail=reply.detail, attempts=reply.attempts)
+    return Decision(allowed=False, reason=reason, context=kept, detail=detail, attempts=reply.attempts)
 
 
 # Of the application, not of the call: it is no enforcer, or there is no such endpoint, or the server failed.

@@ -28,6 +28,7 @@ _PAUSES: Final = (0.05, 0.2)
 # Added to Retry-After, at most this part of it.
 _JITTER: Final = 0.1
 _SERVER_ERROR: Final = 500
+_DETAIL: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +167,10 @@ def _reply(response: HttpResponse, question: Question, attempts: int) -> Reply:
 
 
 def _detail(status: int, body: object) -> str:
-    said: Any = body.get("detail") if isinstance(body, Mapping) else None
-    return said if isinstance(said, str) and said else f"answered {status}"
+    """Return what an answer says of itself: a problem's detail, or the message of an error as others write it."""
+    said: list[Any] = [body.get("detail"), body.get("message")] if isinstance(body, Mapping) else [body]
+    words = [word for word in said if isinstance(word, str) and word]
+    return f"answered {status}: {words[0][:_DETAIL]}" if words else f"answered {status}"
 
 
 def _seconds(retry_after: str | None) -> float | None:

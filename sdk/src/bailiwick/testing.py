@@ -72,7 +72,7 @@ class FakePDP:
 
 
 def token_for(subject: str) -> str:
-    """Return a token that claims to be somebody's: a service account by its full name, or a person. Signed by nobody."""
+    """Return a token that claims to be a service account's, by its full name, or a person's. Signed by nobody."""
     parts = ({"alg": "none"}, {"sub": subject})
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
     return ".".join((*encoded, ""))

@@ -70,6 +70,11 @@ def saying(text: bytes) -> Callable[[socket.socket], None]:
     return say
 
 
+def stopping(connection: socket.socket) -> None:
+    connection.sendall(whole(b" " * 200 + ALLOW)[:-150])
+    time.sleep(5)
+
+
 async def by_threads(url: str) -> Decision:
     with Bailiwick(url, token=None, deadline=DEADLINE, transport=HttpTransport()) as pdp:
         return pdp.evaluate(CALL)
@@ -89,7 +94,7 @@ WAYS: Final = {"threads": by_threads, "asyncio": by_asyncio, "aiohttp": by_aioht
 
 BAD: Final[dict[str, Callable[[socket.socket], None]]] = {
     "drips its headers": dripping(whole(ALLOW)),
-    "drips its body": lambda connection: (connection.sendall(whole(b" " * 200 + ALLOW)[:-150]), time.sleep(5))[1],
+    "stops in its body": stopping,
     "says nothing": lambda _: time.sleep(5),
     "hangs up": lambda _: None,
     "hangs up in the middle": saying(whole(ALLOW)[:-1]),

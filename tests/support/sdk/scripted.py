@@ -22,11 +22,11 @@ def answer(body: object = None, status: int = 200, **headers: str) -> HttpRespon
     return HttpResponse(status, {**JSON, **named}, text)
 
 
-def allow(**context: Any) -> HttpResponse:
+def allow(**context: object) -> HttpResponse:
     return answer({"decision": True, "context": context})
 
 
-def deny(reason: str = "no_rule", **context: Any) -> HttpResponse:
+def deny(reason: str = "no_rule", **context: object) -> HttpResponse:
     return answer({"decision": False, "context": {"reason": reason, **context}})
 
 

@@ -13,7 +13,7 @@ BASE: Final = "https://pdp.example/endpoints/crm/crm-api"
 SHOWN: Final = {"id": "g.u", "approved_until": "t", "state": "jws"}
 
 
-def task(status: str = "pending", **more: Any) -> dict[str, Any]:
+def task(status: str = "pending", **more: object) -> dict[str, Any]:
     return {"task": {"id": "g.u", "status": status, "status_endpoint": "https://evil.example/x", **more}}
 
 
@@ -112,11 +112,13 @@ def test_a_task_is_looked_for_below_the_url_that_the_application_was_given() -> 
 
 
 class TestWaiting:
-    def waited(self, *answers: Scripted, until: float = 600.0, **first: Any) -> tuple[Approval, Driver]:
+    def waited(
+        self, *answers: Scripted, until: float = 600.0, retry_after: float | None = None, status: str = "pending"
+    ) -> tuple[Approval, Driver]:
         driver = Driver(Script(*answers))
         began = driver.now
         questions = Questions(BASE, driver.exchanger, 2.0, lambda: driver.now)
-        steps = questions.wait(Approval(id="g.u", **first), began + until)
+        steps = questions.wait(Approval(id="g.u", status=status, retry_after=retry_after), began + until)
         return driver.run(steps), driver
 
     def test_ends_when_somebody_has_decided(self) -> None:

@@ -172,7 +172,7 @@ class TestABody:
 
     @pytest.mark.parametrize(
         "value",
-        [float("nan"), float("inf"), 2**53, -(2**53), "\ud800", {1: 2}, b"x", object(), [[2**60]]],
+        [float("nan"), float("inf"), 2**53, -(2**53), "\ud800", {1: 2}, b"x", 1j, [[2**60]]],
         ids=repr,
     )
     def test_that_json_cannot_carry_is_refused_before_anybody_is_asked(self, value: object) -> None:

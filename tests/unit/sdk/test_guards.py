@@ -1,21 +1,20 @@
 """Guards of web applications: a handler runs only after an allow of the very values that it sees."""
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import pytest
-from aiohttp import web
+from aiohttp import web  # noqa: TID251 - the application that is guarded
 from aiohttp.test_utils import TestClient, TestServer
 from fastapi import APIRouter, FastAPI, Request, WebSocket
 
-from bailiwick import Approval, AsyncBailiwick, Principal
-from bailiwick import aiohttp as for_aiohttp, fastapi as for_fastapi
-from bailiwick.asgi import Guard, Route, Routes
+from bailiwick import Approval, AsyncBailiwick, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi
+from bailiwick.asgi import Application, Deliver, Guard, Message, Receive, Route, Routes, Scope
 from support.sdk.scripted import Script, Scripted, allow, answer, deny
 
-TOKEN: Final = {"Authorization": "Bearer t"}
+TOKEN: Final[Mapping[str, str]] = {"Authorization": "Bearer t"}
 ASKS: Final = {"endpoint": "e", "template": "t", "expires_at": "x", "binding_token": "b"}
 SHOWN: Final = {"id": "g.u", "state": "jws"}
 TASK: Final = {"task": {"id": "g.u", "status": "approved", "result": {"mode": "reevaluate", "approval": SHOWN}}}
@@ -49,12 +48,13 @@ class Said:
 
 
 Asking = Callable[..., Awaitable[Said]]
+Headers = Mapping[str, str] | list[tuple[str, str]]
 
 
-async def over_asgi(app: Any, method: str, path: str, body: bytes = b"", headers: Any = TOKEN) -> Said:  # noqa: ANN401 - an ASGI application
+async def over_asgi(app: Application, method: str, path: str, body: bytes = b"", headers: Headers = TOKEN) -> Said:
     """Send one request to an ASGI application, its body in two parts."""
     raw, _, query = path.partition("?")
-    pairs = headers.items() if isinstance(headers, dict) else headers
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
     scope: MutableMapping[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -89,7 +89,7 @@ async def over_asgi(app: Any, method: str, path: str, body: bytes = b"", headers
 
 
 def asgi(served: Served, subject: bool = False) -> Asking:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
         message = await receive()
         served.ran.append(scope["path"].split("/")[2] if scope["path"].count("/") > 1 else "*")
         text = message.get("body", b"") or b"{}"
@@ -105,8 +105,8 @@ def asgi(served: Served, subject: bool = False) -> Asking:
     )
     guard = Guard(app, served.pdp, routes, public={"/healthz"}, approvals="/approvals")
 
-    async def ask(*args: Any, **more: Any) -> Said:
-        return await over_asgi(guard, *args, **more)
+    async def ask(method: str, path: str, body: bytes = b"", headers: Headers = TOKEN) -> Said:
+        return await over_asgi(guard, method, path, body, headers)
 
     return ask
 
@@ -117,7 +117,7 @@ def fastapi(served: Served, subject: bool = False) -> Asking:
 
     @app.post("/customers/{id}/export")
     @for_fastapi.guarded(served.pdp, "customers.export", resource=("customer", "{id}"), subject=who)
-    async def export(id: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def export(id: str, body: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the path's word
         served.ran.append(id)
         return body
 
@@ -138,8 +138,8 @@ def fastapi(served: Served, subject: bool = False) -> Asking:
 
     for_fastapi.install(app, served.pdp, approvals="/approvals", public={"/healthz"})
 
-    async def ask(*args: Any, **more: Any) -> Said:
-        return await over_asgi(app, *args, **more)
+    async def ask(method: str, path: str, body: bytes = b"", headers: Headers = TOKEN) -> Said:
+        return await over_asgi(app, method, path, body, headers)
 
     return ask
 
@@ -169,8 +169,8 @@ def aiohttp(served: Served, subject: bool = False) -> Asking:
     app.router.add_get("/forgotten", handlers.other)
     for_aiohttp.install(app, served.pdp, approvals="/approvals", public={"/healthz"})
 
-    async def ask(method: str, path: str, body: bytes = b"", headers: Any = TOKEN) -> Said:
-        pairs = list(headers.items()) if isinstance(headers, dict) else headers
+    async def ask(method: str, path: str, body: bytes = b"", headers: Headers = TOKEN) -> Said:
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
         async with TestClient(TestServer(app)) as client:
             came = await client.request(method, path, data=body or None, headers=pairs)
             text = await came.text()
@@ -186,7 +186,7 @@ def aiohttp(served: Served, subject: bool = False) -> Asking:
 KINDS: Final[dict[str, Callable[..., Asking]]] = {"asgi": asgi, "fastapi": fastapi, "aiohttp": aiohttp}
 
 
-@pytest.fixture(params=KINDS.values(), ids=KINDS)
+@pytest.fixture(params=KINDS.values(), ids=list(KINDS))
 def kind(request: pytest.FixtureRequest) -> Callable[..., Asking]:
     found: Callable[..., Asking] = request.param
     return found
@@ -328,7 +328,7 @@ class TestFastApi:
 
         @app.get("/customers/{id}")
         @for_fastapi.guarded(one.pdp, "customers.get", resource=("customer", "{id}"))
-        async def get(id: int) -> None:
+        async def get(id: int) -> None:  # noqa: A002 - the path's word
             one.ran.append(id)
 
         await over_asgi(app, "GET", "/customers/0042")
@@ -385,37 +385,48 @@ class TestFastApi:
         assert one.script.closed == 1
 
 
-async def connected(app: Any, path: str) -> list[Any]:  # noqa: ANN401 - an ASGI application
+async def connected(app: Application, path: str) -> list[Any]:
     scope = {"type": "websocket", "path": path, "query_string": b"", "headers": [(b"authorization", b"Bearer t")]}
     scope |= {"root_path": "", "scheme": "ws", "server": ("test", 80), "client": ("test", 1), "subprotocols": []}
     sent: list[Any] = []
 
-    async def receive() -> dict[str, str]:
+    async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    async def send(message: Any) -> None:
+    async def send(message: Message) -> None:
         sent.append(message)
 
     await app(scope, receive, send)
     return sent
 
 
-async def lived(app: Any) -> None:  # noqa: ANN401 - an ASGI application
+async def lived(app: Application) -> None:
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
 
-    async def receive() -> dict[str, str]:
+    async def receive() -> Message:
         return messages.pop(0)
 
-    async def send(_: Any) -> None:
+    async def send(_: Message) -> None:
         pass
 
     await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
 
+async def never() -> Message:
+    pytest.fail("received")
+
+
+async def nothing(_: Message) -> None:
+    pytest.fail("sent")
+
+
+NOWHERE: Final = (never, nothing)
+
+
 class TestAsgi:
     @pytest.mark.parametrize(("came", "sent"), [(allow(), "accept"), (deny(), "close")])
     async def test_a_websocket_is_asked_about_before_it_is_accepted(self, came: Scripted, sent: str) -> None:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
             await send({"type": "websocket.accept"})
 
         one = served(came)
@@ -426,22 +437,22 @@ class TestAsgi:
         assert one.asked["resource"]["id"] == "42"
 
     async def test_what_is_neither_http_nor_a_websocket_is_refused(self) -> None:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
             pytest.fail("ran")
 
         one = served(allow())
         guard = Guard(app, one.pdp, lambda *_: None)
         with pytest.raises(RuntimeError):
-            await guard({"type": "mqtt"}, None, None)  # type: ignore[arg-type]  # nothing is received
+            await guard({"type": "mqtt"}, *NOWHERE)
 
     async def test_a_client_that_goes_away_runs_nothing(self) -> None:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
             pytest.fail("ran")
 
-        async def receive() -> dict[str, str]:
+        async def receive() -> Message:
             return {"type": "http.disconnect"}
 
-        async def send(_: Any) -> None:
+        async def send(_: Message) -> None:
             pytest.fail("answered")
 
         one = served(allow())
@@ -452,7 +463,7 @@ class TestAsgi:
     async def test_the_rest_of_the_stream_is_the_applications(self) -> None:
         seen: list[Any] = []
 
-        async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
             seen.extend([await receive(), await receive()])
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"{}"})
@@ -463,7 +474,7 @@ class TestAsgi:
         assert seen[0]["body"] == b'{"a": 1}'
 
     async def test_the_client_is_closed_with_the_application(self) -> None:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
             for kind in ("startup", "shutdown"):
                 await receive()
                 await send({"type": f"lifespan.{kind}.complete"})
