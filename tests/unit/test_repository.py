@@ -35,7 +35,7 @@ def modules() -> Iterator[Path]:
 # condition Programmed, the path /served; and the SDK's error that an application catches.
 PARTICIPLE = re.compile(r"[A-Z][a-z]+(?:ed|ing)")
 NOUNS = {"Binding", "Denied", "Finding", "Keyring", "Standing"}
-MODULES = {"addressing", "binding", "keyring", "listing", "programmed", "served", "tracing"}
+MODULES = {"addressing", "binding", "keyring", "listing", "programmed", "served", "testing", "tracing"}
 
 
 def public_classes() -> Iterator[tuple[str, str]]:

@@ -13,10 +13,10 @@ from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 
 from bailiwick.answers import BatchSemantic
 from bailiwick.breaker import Breaker
-from bailiwick.call import Call, Principal, Resource
+from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.client import DEADLINE, NO_TRANSPORT
 from bailiwick.credentials import ServiceAccountFile
-from bailiwick.decision import Approval, ApprovalNeeded, Decision
+from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
 from bailiwick.exchange import Exchanger, Pause, Send
 from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
 from bailiwick.telemetry import Telemetry
@@ -83,7 +83,7 @@ class AsyncBailiwick:
         self._telemetry = Telemetry(endpoint or base)
 
     @_must_be_awaited
-    async def evaluate(self, call: Call, *, approval: Approval | None = None) -> Decision:
+    async def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
         """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else."""
         with self._telemetry.observe(call.traceparent) as observation:
             decision = await self._run(self._questions.evaluate(call, approval, observation.headers))
@@ -92,14 +92,14 @@ class AsyncBailiwick:
 
     @_must_be_awaited
     async def evaluate_many(
-        self, calls: Sequence[Call], *, semantic: str = BatchSemantic.EXECUTE_ALL
-    ) -> list[Decision]:
+        self, calls: Sequence[AccessCall], *, semantic: str = BatchSemantic.EXECUTE_ALL
+    ) -> list[AccessDecision]:
         """Ask about up to a hundred calls in one request; the decisions are in the calls' order."""
         with self._telemetry.observe(calls[0].traceparent if calls else None) as observation:
             return await self._run(self._questions.evaluate_many(calls, semantic, observation.headers))
 
     @_must_be_awaited
-    async def require(self, call: Call, *, approval: Approval | None = None) -> Decision:
+    async def require(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
         """Ask about a call that is about to be made. Raises `Denied`, `ApprovalNeeded` or `Unavailable`."""
         decision = await self.evaluate(call, approval=approval)
         if not decision.allowed:
@@ -107,17 +107,17 @@ class AsyncBailiwick:
         return decision
 
     async def request_approval(
-        self, of: ApprovalNeeded | Call, *, reason: str, idempotency_key: str | None = None
+        self, of: ApprovalNeeded | AccessCall, *, reason: str, idempotency_key: str | None = None
     ) -> Approval:
         """Ask for an approval of a call, in the caller's words. Raises `Denied` where none can be asked for."""
         if (found := opened(of)) is not None:
             return found
-        call, denial = (of, None) if isinstance(of, Call) else (of.call, of.decision)
+        call, denial = (of, None) if isinstance(of, AccessCall) else (of.call, of.decision)
         with self._telemetry.observe(call.traceparent) as observation:
             steps = self._questions.request_approval(call, denial, reason, idempotency_key, observation.headers)
             return await self._run(steps)
 
-    async def approval(self, identifier: str) -> Approval | Decision:
+    async def approval(self, identifier: str) -> Approval | AccessDecision:
         """Look once what became of a request; a denial where that cannot be told."""
         return await self._run(self._questions.task(identifier))
 
@@ -129,7 +129,7 @@ class AsyncBailiwick:
         return await self._run(self._questions.wait(approval, until))
 
     async def search_subjects(
-        self, subject_type: str, action: str, resource: Resource, *, context: Mapping[str, Any] | None = None
+        self, subject_type: str, action: str, resource: AccessResource, *, context: Mapping[str, Any] | None = None
     ) -> Hits:
         """Return who may do this. Raises `Unavailable`."""
         parts = searched(subject_type, action, resource, None, context)
@@ -151,7 +151,7 @@ class AsyncBailiwick:
     async def search_actions(
         self,
         subject: Principal | None,
-        resource: Resource,
+        resource: AccessResource,
         *,
         token: str | None = None,
         context: Mapping[str, Any] | None = None,

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from bailiwick.call import Principal
-from bailiwick.decision import Decision
+from bailiwick.decision import AccessDecision
 from bailiwick.web import (
     MAX_BODY,
     Arguments,
@@ -31,7 +31,7 @@ from bailiwick.web import (
 
 Handler = Callable[..., Awaitable[web.StreamResponse]]
 # Where the decision about a request stands: `request[DECISION]`.
-DECISION: Final = web.RequestKey("bailiwick.decision", Decision)
+DECISION: Final = web.RequestKey("bailiwick.decision", AccessDecision)
 _MARK: Final = "__bailiwick__"
 
 

@@ -16,12 +16,12 @@ from bailiwick.decision import (
     UNAVAILABLE,
     UNKNOWN_OBLIGATION,
     UNSPECIFIED,
+    AccessDecision,
     Approval,
-    Decision,
     members,
     text,
 )
-from bailiwick.exchange import Reply
+from bailiwick.exchange import QuestionReply
 
 _SERVER_ERROR: Final = 500
 # As many as Bailiwick's decision point takes in one body.
@@ -36,14 +36,14 @@ class BatchSemantic(StrEnum):
     PERMIT_ON_FIRST_PERMIT = "permit_on_first_permit"
 
 
-def decision_of(reply: Reply) -> Decision:
+def decision_of(reply: QuestionReply) -> AccessDecision:
     """Return the decision that an answer is, or the denial that it amounts to."""
     if reply.status != HTTPStatus.OK:
         return _undecided(reply, reply.detail)
     return replace(_judged(reply.body), attempts=reply.attempts)
 
 
-def decisions_of(reply: Reply, count: int, semantic: BatchSemantic) -> list[Decision]:
+def decisions_of(reply: QuestionReply, count: int, semantic: BatchSemantic) -> list[AccessDecision]:
     """Return one decision for each of the calls that were asked about, in their order."""
     listed = reply.body.get("evaluations") if isinstance(reply.body, Mapping) else None
     if reply.status != HTTPStatus.OK or not isinstance(listed, list) or not 0 < len(listed) <= count:
@@ -57,14 +57,14 @@ def decisions_of(reply: Reply, count: int, semantic: BatchSemantic) -> list[Deci
     short = len(listed) < count and said[-1] is not settles
     if early or short:
         return [_undecided(reply, _NO_BATCH)] * count
-    rest = Decision.denied(NOT_EVALUATED, "another call of the batch settled it", attempts=reply.attempts)
+    rest = AccessDecision.denied(NOT_EVALUATED, "another call of the batch settled it", attempts=reply.attempts)
     return [*found, *[rest] * (count - len(found))]
 
 
 _NO_BATCH: Final = "the answer is none to these calls"
 
 
-def approval_of(reply: Reply) -> Approval | Decision:
+def approval_of(reply: QuestionReply) -> Approval | AccessDecision:
     """Return the approval that a task is about, or the denial that the answer amounts to."""
     if reply.status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED}:
         try:
@@ -79,23 +79,23 @@ def approval_of(reply: Reply) -> Approval | Decision:
     kept: dict[str, Any] = {"reason": reason, "reason_user": {str(reply.status): detail}}
     if reply.retry_after is not None:
         kept["retry_after"] = reply.retry_after
-    return Decision(allowed=False, reason=reason, context=kept, detail=detail, attempts=reply.attempts)
+    return AccessDecision(allowed=False, reason=reason, context=kept, detail=detail, attempts=reply.attempts)
 
 
 # Of the application, not of the call: it is no enforcer, or there is no such endpoint, or the server failed.
 _NOT_TO_BE_ASKED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
-def _judged(said: object) -> Decision:
+def _judged(said: object) -> AccessDecision:
     decision = said.get("decision") if isinstance(said, Mapping) else None
     if not isinstance(said, Mapping) or not isinstance(decision, bool):
-        return Decision.denied(UNAVAILABLE, "the answer holds no decision", available=False)
+        return AccessDecision.denied(UNAVAILABLE, "the answer holds no decision", available=False)
     context = members(said, "context")
     if decision and context.get("obligations"):
         detail = "the decision point allows it with an obligation, and this application knows none"
-        return Decision(allowed=False, reason=UNKNOWN_OBLIGATION, context=context, detail=detail)
+        return AccessDecision(allowed=False, reason=UNKNOWN_OBLIGATION, context=context, detail=detail)
     reason = text(context, "reason") or ("allowed" if decision else _error(context) or UNSPECIFIED)
-    return Decision(allowed=decision, reason=reason, context=context)
+    return AccessDecision(allowed=decision, reason=reason, context=context)
 
 
 def _error(context: Mapping[str, Any]) -> str | None:
@@ -103,8 +103,8 @@ def _error(context: Mapping[str, Any]) -> str | None:
     return "bad_request" if members(context, "error") else None
 
 
-def _undecided(reply: Reply, detail: str) -> Decision:
-    return Decision.denied(UNAVAILABLE, detail, available=False, attempts=reply.attempts)
+def _undecided(reply: QuestionReply, detail: str) -> AccessDecision:
+    return AccessDecision.denied(UNAVAILABLE, detail, available=False, attempts=reply.attempts)
 
 
 def _kind(problem: Mapping[str, Any]) -> str | None:

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick.call import Call, Principal
-from bailiwick.decision import Decision
+from bailiwick.call import AccessCall, Principal
+from bailiwick.decision import AccessDecision
 from bailiwick.web import (
     MAX_BODY,
     Arguments,
@@ -34,7 +34,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Deliver = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Deliver], Awaitable[None]]
-CallMapping = Callable[[Scope, bytes], Call | None]
+CallMapping = Callable[[Scope, bytes], AccessCall | None]
 # Of a WebSocket that is denied (RFC 6455, 7.4.2: 4000 to 4999 are the application's).
 WEBSOCKET_DENIED: Final = 4403
 WEBSOCKET: Final = "WEBSOCKET"
@@ -63,7 +63,7 @@ class Routes:
         self._routes = [(route.method, _pattern(route.path), _rule(route)) for route in routes]
         self._subject = subject
 
-    def __call__(self, scope: Scope, body: bytes) -> Call | None:
+    def __call__(self, scope: Scope, body: bytes) -> AccessCall | None:
         """Return the call. Raises `RequestError`."""
         rule, path = self._found(scope)
         if rule is None:
@@ -146,7 +146,7 @@ class Guard:
         scope.setdefault("state", {})[STATE] = came
         await self._app(scope, receive, send)
 
-    async def _asked(self, scope: Scope, body: bytes) -> Decision | WebAnswer:
+    async def _asked(self, scope: Scope, body: bytes) -> AccessDecision | WebAnswer:
         try:
             call = self._mapping(scope, body)
             return unmapped() if call is None else await admit(self._pdp, call, _headers(scope))

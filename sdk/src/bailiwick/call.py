@@ -46,7 +46,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Resource:
+class AccessResource:
     """What is acted on: `Resource("Order", "8812", amount=9000)`. Keywords are its properties."""
 
     type: str
@@ -60,7 +60,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Call:
+class AccessCall:
     """One call, as it will be made.
 
     `token` is the caller's own token, which the decision point verifies; `subject` names whom the call is for, and is
@@ -71,7 +71,7 @@ class Call:
     """
 
     action: str
-    resource: Resource
+    resource: AccessResource
     token: str | None = None
     subject: Principal | None = None
     actor_token: str | None = None
@@ -90,22 +90,27 @@ class Call:
         return f"Call({self.action!r} on {self.resource.type}:{self.resource.id})"
 
 
-def body_of(call: Call, *, approval: Mapping[str, Any] | None = None, reason: str | None = None) -> dict[str, Any]:
-    """Return the body of an evaluation (AuthZEN 1.0, 6.1). It always has a context: Cerbos insists, in batches."""
-    return {
+def body_of(
+    call: AccessCall, *, approval: Mapping[str, Any] | None = None, reason: str | None = None
+) -> dict[str, Any]:
+    """Return the body of an evaluation (AuthZEN 1.0, 6.1). Members that a call does not have are left out."""
+    body = {
         "subject": entity(call.subject or Principal.of_token(call.token or "")),
         "action": _without_empty({"name": call.action, "properties": dict(call.action_properties)}),
         "resource": entity(call.resource),
         "context": context_of(call, approval, reason),
     }
+    return _without_empty(body)
 
 
-def entity(of: Principal | Resource) -> dict[str, Any]:
+def entity(of: Principal | AccessResource) -> dict[str, Any]:
     """Return AuthZEN's entity."""
     return _without_empty({"type": of.type, "id": of.id, "properties": dict(of.properties)})
 
 
-def context_of(call: Call, approval: Mapping[str, Any] | None = None, reason: str | None = None) -> dict[str, Any]:
+def context_of(
+    call: AccessCall, approval: Mapping[str, Any] | None = None, reason: str | None = None
+) -> dict[str, Any]:
     """Return AuthZEN's context: the call's own members, the evidence, and what is shown of an approval."""
     evidence = {"subject_token": call.token, "actor_token": call.actor_token}
     own = {

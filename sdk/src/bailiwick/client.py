@@ -11,9 +11,9 @@ from typing import Any, Final, Self, TypeVar
 
 from bailiwick.answers import BatchSemantic
 from bailiwick.breaker import Breaker
-from bailiwick.call import Call, Principal, Resource
+from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.credentials import ServiceAccountFile
-from bailiwick.decision import Approval, ApprovalNeeded, Decision
+from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
 from bailiwick.exchange import Exchanger, Pause, Send
 from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
 from bailiwick.telemetry import Telemetry
@@ -51,19 +51,21 @@ class Bailiwick:
         self._questions = Questions(base, Exchanger(token, Breaker()), deadline)
         self._telemetry = Telemetry(endpoint or base)
 
-    def evaluate(self, call: Call, *, approval: Approval | None = None) -> Decision:
+    def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
         """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else."""
         with self._telemetry.observe(call.traceparent) as observation:
             decision = self._run(self._questions.evaluate(call, approval, observation.headers))
             observation.tell(decision)
         return decision
 
-    def evaluate_many(self, calls: Sequence[Call], *, semantic: str = BatchSemantic.EXECUTE_ALL) -> list[Decision]:
+    def evaluate_many(
+        self, calls: Sequence[AccessCall], *, semantic: str = BatchSemantic.EXECUTE_ALL
+    ) -> list[AccessDecision]:
         """Ask about up to a hundred calls in one request; the decisions are in the calls' order."""
         with self._telemetry.observe(calls[0].traceparent if calls else None) as observation:
             return self._run(self._questions.evaluate_many(calls, semantic, observation.headers))
 
-    def require(self, call: Call, *, approval: Approval | None = None) -> Decision:
+    def require(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
         """Ask about a call that is about to be made. Raises `Denied`, `ApprovalNeeded` or `Unavailable`."""
         decision = self.evaluate(call, approval=approval)
         if not decision.allowed:
@@ -71,17 +73,17 @@ class Bailiwick:
         return decision
 
     def request_approval(
-        self, of: ApprovalNeeded | Call, *, reason: str, idempotency_key: str | None = None
+        self, of: ApprovalNeeded | AccessCall, *, reason: str, idempotency_key: str | None = None
     ) -> Approval:
         """Ask for an approval of a call, in the caller's words. Raises `Denied` where none can be asked for."""
         if (found := opened(of)) is not None:
             return found
-        call, denial = (of, None) if isinstance(of, Call) else (of.call, of.decision)
+        call, denial = (of, None) if isinstance(of, AccessCall) else (of.call, of.decision)
         with self._telemetry.observe(call.traceparent) as observation:
             steps = self._questions.request_approval(call, denial, reason, idempotency_key, observation.headers)
             return self._run(steps)
 
-    def approval(self, identifier: str) -> Approval | Decision:
+    def approval(self, identifier: str) -> Approval | AccessDecision:
         """Look once what became of a request; a denial where that cannot be told."""
         return self._run(self._questions.task(identifier))
 
@@ -93,7 +95,7 @@ class Bailiwick:
         return self._run(self._questions.wait(approval, until))
 
     def search_subjects(
-        self, subject_type: str, action: str, resource: Resource, *, context: Mapping[str, Any] | None = None
+        self, subject_type: str, action: str, resource: AccessResource, *, context: Mapping[str, Any] | None = None
     ) -> Hits:
         """Return who may do this. Raises `Unavailable`."""
         return self._run(self._questions.search("subject", searched(subject_type, action, resource, None, context), {}))
@@ -114,7 +116,7 @@ class Bailiwick:
     def search_actions(
         self,
         subject: Principal | None,
-        resource: Resource,
+        resource: AccessResource,
         *,
         token: str | None = None,
         context: Mapping[str, Any] | None = None,

@@ -37,7 +37,7 @@ class ServiceAccountFile:
         return token
 
 
-class Authority:
+class TrustFile:
     """A context for TLS that trusts a file's certificates, made anew when the file changes. Raises `OSError`."""
 
     def __init__(self, path: Path | str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick.call import Call, decoded, encoded
+from bailiwick.call import AccessCall, decoded, encoded
 
 # Reasons of denials that no decision point gave; those that it gave stand in docs/reference/reasons.md.
 UNAVAILABLE: Final = "pdp_unavailable"
@@ -24,7 +24,7 @@ _PUBLIC: Final = ("reason_user", "next_action", "retry_after", "evaluation_id", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class AccessDecision:
     """The answer to one call.
 
     `reason` is a code. `context` is AuthZEN's, as it came. `available` is False where nobody decided, for want of
@@ -42,7 +42,7 @@ class Decision:
         return self.allowed
 
     @classmethod
-    def denied(cls, reason: str, detail: str = "", *, available: bool = True, attempts: int = 0) -> "Decision":
+    def denied(cls, reason: str, detail: str = "", *, available: bool = True, attempts: int = 0) -> "AccessDecision":
         """Return a denial that no decision point gave."""
         return cls(allowed=False, reason=reason, detail=detail, available=available, attempts=attempts)
 
@@ -153,7 +153,7 @@ class Approval:
 class Denied(Exception):  # noqa: N818 - what a caller reads: `except Denied`
     """The call must not be made. `decision` says why."""
 
-    def __init__(self, decision: Decision, call: Call) -> None:
+    def __init__(self, decision: AccessDecision, call: AccessCall) -> None:
         super().__init__(f"{call!r} is denied: {decision.reason}: {decision.sentence}")
         self.decision = decision
         self.call = call

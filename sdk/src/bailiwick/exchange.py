@@ -47,7 +47,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class QuestionReply:
     """What came of a question. `status` 0: no answer; `detail` says why."""
 
     status: int
@@ -57,7 +57,7 @@ class Reply:
     retry_after: float | None = None
 
 
-Steps = Generator[Send | Pause, HttpResponse | TransportError | None, Reply]
+Steps = Generator[Send | Pause, HttpResponse | TransportError | None, QuestionReply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Exchanger:
     def ask(self, question: Question) -> Steps:
         """Return the steps of a question. Its end is a `Reply`; nothing is raised but by the driver."""
         if not self._breaker.enter():
-            return Reply(0, detail="the decision point did not answer lately, so it is left alone for a moment")
+            return QuestionReply(0, detail="the decision point did not answer lately, so it is left alone for a moment")
         settled = False
         try:
             reply = yield from self._tries(question)
@@ -111,10 +111,10 @@ class Exchanger:
             try:
                 request = HttpRequest(question.url, self._headers(question), question.body)
             except (OSError, ValueError) as error:
-                return Reply(0, detail=f"no token of our own: {error}", attempts=attempts)
+                return QuestionReply(0, detail=f"no token of our own: {error}", attempts=attempts)
             left = ends - self._clock()
             if left <= 0:
-                return Reply(0, detail=detail or "the deadline is over", attempts=attempts)
+                return QuestionReply(0, detail=detail or "the deadline is over", attempts=attempts)
             attempts += 1
             came = yield Send(request, left)
             if isinstance(came, HttpResponse):
@@ -124,7 +124,7 @@ class Exchanger:
                 pause, detail = reply.retry_after * (1 + _JITTER * self._chance()), reply.detail
             else:
                 detail = str(came) or type(came).__name__
-                reply = Reply(0, detail=detail, attempts=attempts)
+                reply = QuestionReply(0, detail=detail, attempts=attempts)
                 if not isinstance(came, NotSentError):
                     return reply
                 pause = _PAUSES[min(attempts, len(_PAUSES)) - 1] * self._chance()
@@ -146,24 +146,26 @@ class Exchanger:
         return {**question.headers, **own}
 
 
-def _reply(response: HttpResponse, question: Question, attempts: int) -> Reply:
+def _reply(response: HttpResponse, question: Question, attempts: int) -> QuestionReply:
     status = response.status
     wait = _seconds(response.headers.get("retry-after"))
     echoed = response.headers.get(REQUEST_ID.lower())
     if echoed is not None and echoed != question.id:
-        return Reply(0, detail="the answer is to another request", attempts=attempts)
+        return QuestionReply(0, detail="the answer is to another request", attempts=attempts)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return Reply(
+        return QuestionReply(
             0, detail=f"redirected ({status}), which is not followed: a token would go along", attempts=attempts
         )
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        return Reply(status, detail=f"answered {status}, and not in JSON", attempts=attempts, retry_after=wait)
+        return QuestionReply(status, detail=f"answered {status}, and not in JSON", attempts=attempts, retry_after=wait)
     try:
         body = decoded(response.body)
     except ValueError as error:
-        return Reply(status, detail=f"answered {status}, and no JSON: {error}", attempts=attempts, retry_after=wait)
-    return Reply(status, body, _detail(status, body), attempts, wait)
+        return QuestionReply(
+            status, detail=f"answered {status}, and no JSON: {error}", attempts=attempts, retry_after=wait
+        )
+    return QuestionReply(status, body, _detail(status, body), attempts, wait)
 
 
 def _detail(status: int, body: object) -> str:

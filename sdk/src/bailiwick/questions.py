@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick import answers
 from bailiwick.answers import MAX_CALLS, BatchSemantic
-from bailiwick.call import USER, Call, Principal, Resource, body_of, encoded, entity
-from bailiwick.decision import APPROVED, Approval, ApprovalNeeded, Decision, Denied, Unavailable, members, text
-from bailiwick.exchange import IDEMPOTENCY_KEY, Exchanger, Pause, Question, Reply, Send
+from bailiwick.call import USER, AccessCall, AccessResource, Principal, body_of, encoded, entity
+from bailiwick.decision import APPROVED, AccessDecision, Approval, ApprovalNeeded, Denied, Unavailable, members, text
+from bailiwick.exchange import IDEMPOTENCY_KEY, Exchanger, Pause, Question, QuestionReply, Send
 from bailiwick.transports.base import HttpResponse, TransportError
 
 # Opening a grant is a write in the cluster, and reading a task one live read.
@@ -28,7 +28,7 @@ _POLL: Final = 5.0
 _MAX_PAGES: Final = 100
 _ENDPOINT: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_ANYTHING: Final = Resource("any", "*")
+_ANYTHING: Final = AccessResource("any", "*")
 
 _Sent = HttpResponse | TransportError | None
 
@@ -66,16 +66,16 @@ class Questions:
         self._now = now
 
     def evaluate(
-        self, call: Call, approval: Approval | None, headers: Mapping[str, str]
-    ) -> Generator[Send | Pause, _Sent, Decision]:
+        self, call: AccessCall, approval: Approval | None, headers: Mapping[str, str]
+    ) -> Generator[Send | Pause, _Sent, AccessDecision]:
         """Ask about one call."""
         body = encoded(body_of(call, approval=None if approval is None else approval.shown))
         reply = yield from self._ask("evaluation", body, headers)
         return answers.decision_of(reply)
 
     def evaluate_many(
-        self, calls: Sequence[Call], semantic: str, headers: Mapping[str, str]
-    ) -> Generator[Send | Pause, _Sent, list[Decision]]:
+        self, calls: Sequence[AccessCall], semantic: str, headers: Mapping[str, str]
+    ) -> Generator[Send | Pause, _Sent, list[AccessDecision]]:
         """Ask about several calls at once. Raises `ValueError` for more than a body can hold."""
         chosen = BatchSemantic(semantic)
         if len(calls) > MAX_CALLS:
@@ -91,7 +91,7 @@ class Questions:
         return answers.decisions_of(reply, len(calls), chosen)
 
     def request_approval(
-        self, call: Call, denial: Decision | None, reason: str, key: str | None, headers: Mapping[str, str]
+        self, call: AccessCall, denial: AccessDecision | None, reason: str, key: str | None, headers: Mapping[str, str]
     ) -> Generator[Send | Pause, _Sent, Approval]:
         """Ask for an approval. Raises `Denied` where none can be asked for, `Unavailable` where nobody answered."""
         body = body_of(call, reason=reason)
@@ -103,11 +103,11 @@ class Questions:
         own = {IDEMPOTENCY_KEY: key or str(uuid.uuid4()), **headers}
         reply = yield from self._ask("requests", encoded(body), own, _APPROVAL_SECONDS)
         came = answers.approval_of(reply)
-        if isinstance(came, Decision):
+        if isinstance(came, AccessDecision):
             raise (Denied if came.available else Unavailable)(came, call)
         return came
 
-    def task(self, identifier: str) -> Generator[Send | Pause, _Sent, Approval | Decision]:
+    def task(self, identifier: str) -> Generator[Send | Pause, _Sent, Approval | AccessDecision]:
         """Look once what became of a request."""
         path = f"requests/{urllib.parse.quote(identifier, safe='')}"
         reply = yield from self._ask(path, None, {}, _APPROVAL_SECONDS)
@@ -155,7 +155,7 @@ class Questions:
 
     def _ask(
         self, path: str, body: bytes | None, headers: Mapping[str, str], seconds: float | None = None
-    ) -> Generator[Send | Pause, _Sent, Reply]:
+    ) -> Generator[Send | Pause, _Sent, QuestionReply]:
         question = Question(f"{self._base}/{path}", body, seconds or self._seconds, headers)
         return (yield from self._exchanger.ask(question))
 
@@ -163,7 +163,7 @@ class Questions:
 def searched(
     subject: Principal | str | None,
     action: str | None,
-    resource: Resource | str | None,
+    resource: AccessResource | str | None,
     token: str | None,
     context: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def searched(
     return {**parts, **({"context": said} if said else {})}
 
 
-def needed(decision: Decision, call: Call) -> Denied:
+def needed(decision: AccessDecision, call: AccessCall) -> Denied:
     """Return the error that a denial is."""
     if not decision.available:
         return Unavailable(decision, call)
@@ -190,9 +190,9 @@ def needed(decision: Decision, call: Call) -> Denied:
     return (ApprovalNeeded if waits else Denied)(decision, call)
 
 
-def opened(of: ApprovalNeeded | Call) -> Approval | None:
+def opened(of: ApprovalNeeded | AccessCall) -> Approval | None:
     """Return the request that a denial says is open already, so that nothing need be asked for."""
-    task = None if isinstance(of, Call) else of.decision.task
+    task = None if isinstance(of, AccessCall) else of.decision.task
     if task is None or text(task, "status") == APPROVED:
         return None
     try:
@@ -201,6 +201,6 @@ def opened(of: ApprovalNeeded | Call) -> Approval | None:
         return None
 
 
-def _unavailable(reply: Reply) -> Unavailable:
+def _unavailable(reply: QuestionReply) -> Unavailable:
     decision = answers.decision_of(reply)
-    return Unavailable(decision, Call(action="search", resource=_ANYTHING))
+    return Unavailable(decision, AccessCall(action="search", resource=_ANYTHING))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from bailiwick.decision import Decision
+from bailiwick.decision import AccessDecision
 
 try:
     from opentelemetry import metrics, trace
@@ -30,7 +30,7 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{
 class Observation:
     """One question under way: the headers that carry its trace, and where its outcome is told."""
 
-    def __init__(self, headers: dict[str, str], tell: Callable[[Decision], None]) -> None:
+    def __init__(self, headers: dict[str, str], tell: Callable[[AccessDecision], None]) -> None:
         """Remember both."""
         self.headers = headers
         self.tell = tell
@@ -62,7 +62,7 @@ class Telemetry:
             headers: dict[str, str] = dict(passed)
             propagator.inject(headers)
 
-            def tell(decision: Decision) -> None:
+            def tell(decision: AccessDecision) -> None:
                 seconds = time.monotonic() - began
                 span.set_attributes(self._attributes(decision))
                 labels = {"bailiwick.endpoint": self._endpoint, "bailiwick.decision": decision.allowed}
@@ -70,7 +70,7 @@ class Telemetry:
 
             yield Observation(headers, tell)
 
-    def _attributes(self, decision: Decision) -> dict[str, str | bool | int]:
+    def _attributes(self, decision: AccessDecision) -> dict[str, str | bool | int]:
         found: dict[str, str | bool | int | None] = {
             "bailiwick.endpoint": self._endpoint,
             "bailiwick.decision": decision.allowed,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
-from bailiwick.call import Call, Principal, Resource, decoded
-from bailiwick.decision import Approval, ApprovalNeeded, Decision, Denied
+from bailiwick.call import AccessCall, AccessResource, Principal, decoded
+from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded, Denied
 
 # A caller repeats the very request with one of these: to show an approval, or to ask for one in its own words.
 APPROVAL_HEADER: Final = "X-Approval"
@@ -37,13 +37,13 @@ Arguments = Literal["body"] | Callable[[Mapping[str, Any]], Mapping[str, Any]] |
 class Asker(Protocol):
     """What a guard needs of `AsyncBailiwick`."""
 
-    async def evaluate(self, call: Call, *, approval: Approval | None = None) -> Decision:
+    async def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
         """Ask about a call."""
 
-    async def request_approval(self, of: ApprovalNeeded | Call, *, reason: str) -> Approval:
+    async def request_approval(self, of: ApprovalNeeded | AccessCall, *, reason: str) -> Approval:
         """Ask for an approval."""
 
-    async def approval(self, identifier: str) -> Approval | Decision:
+    async def approval(self, identifier: str) -> Approval | AccessDecision:
         """Look what became of a request."""
 
     async def close(self) -> None:
@@ -106,16 +106,16 @@ def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = None) -> Call:
+def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = None) -> AccessCall:
     """Return the call that a request is. Raises `RequestError`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     proven = token.strip() if scheme.lower() == "bearer" and token.strip() else None
     if proven is None and subject is None:
         raise RequestError(problem(401, UNAUTHENTICATED, "Send a token: Authorization: Bearer."))
     query = urllib.parse.parse_qs(request.query, keep_blank_values=True)
-    return Call(
+    return AccessCall(
         action=rule.action,
-        resource=Resource(rule.resource[0], _HOLE.sub(lambda hole: request.path[hole[1]], rule.resource[1])),
+        resource=AccessResource(rule.resource[0], _HOLE.sub(lambda hole: request.path[hole[1]], rule.resource[1])),
         token=proven,
         subject=subject,
         args=_arguments(rule, request.body),
@@ -137,7 +137,7 @@ def _arguments(rule: GuardRule, body: bytes) -> Mapping[str, Any] | None:
         raise RequestError(problem(400, BAD_REQUEST, f"The body cannot be read: {error}.")) from error
 
 
-async def admit(pdp: Asker, call: Call, headers: Mapping[str, str]) -> Decision | WebAnswer:
+async def admit(pdp: Asker, call: AccessCall, headers: Mapping[str, str]) -> AccessDecision | WebAnswer:
     """Ask about a call that a request is: an allow, or what its caller gets instead."""
     try:
         reason = headers.get(REASON_HEADER.lower())
@@ -150,7 +150,7 @@ async def admit(pdp: Asker, call: Call, headers: Mapping[str, str]) -> Decision 
     return decision if decision.allowed else refusal(decision)
 
 
-async def _asked(pdp: Asker, call: Call, reason: str) -> WebAnswer:
+async def _asked(pdp: Asker, call: AccessCall, reason: str) -> WebAnswer:
     words = reason.strip()
     if not words or len(words) > _REASON_LENGTH:
         raise ValueError(f"{REASON_HEADER} holds 1 to {_REASON_LENGTH} characters")
@@ -171,7 +171,7 @@ async def task_answer(pdp: Asker, identifier: str) -> WebAnswer:
     return problem(404, "unknown_task", "There is no such request, or nobody can tell at the moment.")
 
 
-def refusal(decision: Decision) -> WebAnswer:
+def refusal(decision: AccessDecision) -> WebAnswer:
     """Return what the caller of a denied request gets: why, and how to ask for an approval where one would help."""
     if not decision.available:
         return problem(503, decision.reason, "Nobody could decide about this, so it was not done. Try again later.")

@@ -18,6 +18,8 @@ from support.pages import DOCS
 from support.waiting import until
 
 ROOT: Final = DOCS.parent
+# Cerbos 0.51 refuses a batch in which a call has no context at all.
+WITH_CONTEXT: Final = "review"
 ALICE: Final = Principal("user", "alice")
 POLICY: Final = {
     "apiVersion": "api.cerbos.dev/v1",
@@ -35,9 +37,9 @@ POLICY: Final = {
         ],
     },
 }
-LIST: Final = Call(subject=ALICE, action="list", resource=Resource("customer", "42"))
-FEW: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "42", rows=1))
-MANY: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "42", rows=11))
+LIST: Final = Call(subject=ALICE, action="list", resource=Resource("customer", "42"), intent=WITH_CONTEXT)
+FEW: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "42", rows=1), intent=WITH_CONTEXT)
+MANY: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "42", rows=11), intent=WITH_CONTEXT)
 EXPECTED: Final = [(LIST, True), (FEW, True), (MANY, False)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick import Bailiwick, Call, Resource, ServiceAccountFile
-from bailiwick.credentials import Authority
+from bailiwick.credentials import TrustFile
 from support.certificates import self_signed
 from support.sdk.scripted import Script, allow, header
 
@@ -60,7 +60,7 @@ def test_a_token_that_is_gone_is_not_used_any_longer(tmp_path: Path) -> None:
 
 def test_an_authority_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
     path, _ = self_signed(tmp_path)
-    authority = Authority(path)
+    authority = TrustFile(path)
     first = authority()
     assert authority() is first
     self_signed(tmp_path)
@@ -72,4 +72,4 @@ def test_an_authority_that_is_none_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "ca.crt"
     path.write_text("no certificate")
     with pytest.raises(ssl.SSLError):
-        Authority(path)()
+        TrustFile(path)()

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from bailiwick.breaker import FAILURES, OPEN_SECONDS, Breaker
-from bailiwick.exchange import Question, Reply
+from bailiwick.exchange import Question, QuestionReply
 from bailiwick.transports.base import NotSentError, TransportError
 from support.sdk.scripted import Driver, Script, Scripted, allow, answer, deny, header
 
@@ -15,7 +15,7 @@ BUSY = answer({"detail": "busy"}, 429, retry_after="1")
 CLOSED = answer({"detail": "closing"}, 503, retry_after="1")
 
 
-def asked(driver: Driver, seconds: float = 10.0) -> Reply:
+def asked(driver: Driver, seconds: float = 10.0) -> QuestionReply:
     return driver.run(driver.exchanger.ask(Question("https://pdp.example/x", b"{}", seconds)))
 
 
@@ -99,7 +99,7 @@ def test_a_date_in_retry_after_is_read_too() -> None:
 
 def test_an_answer_to_another_request_is_no_answer() -> None:
     driver = Driver(Script(answer({"decision": True}, x_request_id="another")))
-    assert asked(driver) == Reply(0, detail="the answer is to another request", attempts=1)
+    assert asked(driver) == QuestionReply(0, detail="the answer is to another request", attempts=1)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

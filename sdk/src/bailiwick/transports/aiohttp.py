@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bailiwick.credentials import Authority
+from bailiwick.credentials import TrustFile
 from bailiwick.transports.base import MAX_BYTES, HttpRequest, HttpResponse, NotSentError, TransportError
 
 
@@ -17,7 +17,7 @@ class AiohttpTransport:
 
     def __init__(self, *, ca: Path | str | None = None, tls_name: str | None = None) -> None:
         """Prepare: `ca` is a file of certificates (default: the system's), `tls_name` the name in the certificate."""
-        self._authority = None if ca is None else Authority(ca)
+        self._authority = None if ca is None else TrustFile(ca)
         self._name = tls_name
         self._session: aiohttp.ClientSession | None = None
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import httpcore2
 
-from bailiwick.credentials import Authority
+from bailiwick.credentials import TrustFile
 from bailiwick.transports.base import MAX_BYTES, HttpRequest, HttpResponse, NotSentError, TransportError
 
 _CONNECTIONS: Final = 100
@@ -84,7 +84,7 @@ class _Pools(Generic[_Pool]):
 
     def __init__(self, make: Callable[[ssl.SSLContext | None], _Pool], ca: Path | str | None, name: str | None) -> None:
         self._make: Callable[[ssl.SSLContext | None], _Pool] = make
-        self._authority = None if ca is None else Authority(ca)
+        self._authority = None if ca is None else TrustFile(ca)
         self._lock = threading.Lock()
         self._held: tuple[ssl.SSLContext | None, _Pool] | None = None
         self.extensions: Mapping[str, Any] = {} if name is None else {"sni_hostname": name}
