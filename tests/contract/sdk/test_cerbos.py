@@ -18,7 +18,7 @@ from support.pages import DOCS
 from support.waiting import until
 
 ROOT: Final = DOCS.parent
-# Cerbos 0.51 refuses a batch in which a call has no context at all.
+# Cerbos 0.51 refuses a batch in which a call has no context at all, and takes calls on one resource id for one call.
 WITH_CONTEXT: Final = "review"
 ALICE: Final = Principal("user", "alice")
 POLICY: Final = {
@@ -38,8 +38,8 @@ POLICY: Final = {
     },
 }
 LIST: Final = Call(subject=ALICE, action="list", resource=Resource("customer", "42"), intent=WITH_CONTEXT)
-FEW: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "42", rows=1), intent=WITH_CONTEXT)
-MANY: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "42", rows=11), intent=WITH_CONTEXT)
+FEW: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "43", rows=1), intent=WITH_CONTEXT)
+MANY: Final = Call(subject=ALICE, action="export", resource=Resource("customer", "44", rows=11), intent=WITH_CONTEXT)
 EXPECTED: Final = [(LIST, True), (FEW, True), (MANY, False)]
 
 

@@ -177,7 +177,9 @@ def test_a_certificate_of_somebody_else_is_refused(tmp_path: Path) -> None:
         token.write_text("own")
         found = {}
         for name, (authority, _) in {"trusted": theirs, "stranger": ours}.items():
-            with Bailiwick(f"https://127.0.0.1:{port}", token=ServiceAccountFile(token), ca=authority) as pdp:
+            with Bailiwick(
+                f"https://127.0.0.1:{port}", token=ServiceAccountFile(token), ca=authority, deadline=10.0
+            ) as pdp:
                 found[name] = pdp.evaluate(CALL).allowed
         listening.shutdown(socket.SHUT_RDWR)
     assert found == {"trusted": True, "stranger": False}
