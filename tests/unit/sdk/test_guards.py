@@ -367,6 +367,21 @@ class TestFastApi:
         assert [(await over_asgi(app, "GET", path)).status for path in paths] == [403, 403, 403, 403, 200, 404]
         assert one.ran == ["allowed"]
 
+    async def test_routers_that_cannot_be_looked_through_are_denied(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        one, app, router = served(allow()), FastAPI(), APIRouter()
+
+        @router.get("/guarded")
+        @for_fastapi.guarded(one.pdp, "a", resource=("t", "i"))
+        async def guarded() -> None:
+            one.ran.append("guarded")
+
+        app.include_router(router)
+        for_fastapi.install(app, one.pdp)
+        (included,) = [route for route in app.router.routes if hasattr(route, "effective_route_contexts")]
+        monkeypatch.setattr(type(included), "effective_route_contexts", None)
+        assert (await over_asgi(app, "GET", "/guarded")).status == 403
+        assert one.ran == []
+
     async def test_a_websocket_is_closed_before_it_is_accepted(self) -> None:
         one, app = served(allow()), FastAPI()
 
