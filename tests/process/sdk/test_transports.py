@@ -138,6 +138,23 @@ async def test_an_answer_without_end_is_given_up(way: Callable[[str], Any]) -> N
     assert sum(sent) < 4 * MAX_BYTES
 
 
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_nobody_elsewhere_is_asked_instead(way: Callable[[str], Any]) -> None:
+    asked = []
+
+    def elsewhere(connection: socket.socket) -> None:
+        asked.append(connection)
+        connection.sendall(whole(ALLOW))
+
+    with serving(elsewhere) as other:
+        moved = (
+            b"HTTP/1.1 307 Temporary Redirect\r\nContent-Type: application/json\r\nLocation: %s/\r\n" % other.encode()
+        )
+        with serving(saying(whole(b"{}", moved))) as url:
+            decision = await way(url)
+    assert (decision.allowed, asked) == (False, [])
+
+
 async def test_no_proxy_of_the_environment_gets_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
