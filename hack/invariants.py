@@ -309,7 +309,7 @@ INVARIANTS: Final = (
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
         " are not the proven ones no grant is used (`approval_unverifiable`).",
-        (_CONSUME, Code("bailiwick_webhook.store.guard.Guard"), _DEVIATIONS),
+        (_CONSUME, Code("bailiwick_webhook.store.guard.GuardWatch"), _DEVIATIONS),
     ),
     Invariant(
         27,

@@ -18,6 +18,8 @@ from packaging.utils import canonicalize_name
 ROOT: Final = Path(__file__).resolve().parent.parent
 EVERYTHING: Final = "dev"
 BUILD: Final = "build"
+# The extras that an image or a person installs by hash; the SDK's are the application's to pin.
+LOCKED: Final = ("webhook", "operator", "cli")
 _HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}(?=\s|$)")
 _CONTINUED: Final = re.compile(r"\\\n\s*")
 _PINNED: Final = re.compile(r"==[^=,*]+")
@@ -80,10 +82,10 @@ def problems(root: Path) -> Iterator[str]:
 
 
 def sources(root: Path, project: Mapping[str, Any]) -> dict[str, list[Asked]]:
-    """Return what each lock file must hold: one for each extra, one for building, one for everything."""
+    """Return what each lock file must hold: one for each of these extras, one for building, one for everything."""
     base = project["project"]["dependencies"]
-    extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
-    from_project = {name: [*base, *texts] for name, texts in extras.items()}
+    extras = {name: list(_expanded(project, texts)) for name, texts in _extras(project).items()}
+    from_project = {name: [*base, *extras[name]] for name in LOCKED}
     from_project[EVERYTHING] = [*base, *(text for texts in extras.values() for text in texts)]
     from_project[BUILD] = project["build-system"]["requires"]
     return {
@@ -151,6 +153,21 @@ def _untested(locks: Mapping[str, Sequence[Pin]]) -> Iterator[str]:
         for pin in held:
             if (pin.name, pin.version) not in tested:
                 yield f"{name}.txt: {pin.name} {pin.version} is not what {EVERYTHING}.txt has, so it is not tested"
+
+
+def _extras(project: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    found: Mapping[str, list[str]] = project["project"]["optional-dependencies"]
+    return found
+
+
+def _expanded(project: Mapping[str, Any], texts: Iterable[str]) -> Iterator[str]:
+    """Yield what an extra asks for, and what the extras of our own that it names ask for."""
+    for text in texts:
+        requirement = Requirement(text)
+        if canonicalize_name(requirement.name) != project["project"]["name"]:
+            yield text
+        for extra in sorted(requirement.extras) if requirement.name == project["project"]["name"] else ():
+            yield from _expanded(project, _extras(project)[extra])
 
 
 def _lines(path: Path) -> Iterator[Asked]:

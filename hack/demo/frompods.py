@@ -4,7 +4,10 @@ Standing: what `acting.FromHere` is to processes, this is to a cluster with node
 tokens that are sent never leave their pods, those that a case hands to somebody else are read out of them.
 """
 
+import base64
+import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +26,7 @@ from localcluster.tokenrequest import Account
 _API: Final = "api"
 _SECONDS: Final = 120.0
 _SCRIPTS: Final = (Path(inpod.__file__), ROOT / "examples" / "crm" / "crm_api.py")
+_SDK: Final = "sdk.zip"
 CRM_PORT: Final = 8000
 
 # Who takes part, and whom the tokens of each are for; "" is the API server.
@@ -91,7 +95,11 @@ def participants(cluster: Cluster, image: str, authority: str) -> None:
     rest = cluster.rest()
     scripts = {script.name: script.read_text(encoding="utf-8") for script in _SCRIPTS}
     for namespace in sorted({namespace for namespace, _ in PARTICIPANTS} | {"ci"}):
-        for name, data in (("demo", scripts), ("bailiwick-ca", {"ca.crt": authority})):
+        mounted: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
+            ("demo", scripts, {_SDK: _sdk()}),
+            ("bailiwick-ca", {"ca.crt": authority}, {}),
+        )
+        for name, data, binary in mounted:
             _made(
                 rest.apply(
                     {
@@ -99,6 +107,7 @@ def participants(cluster: Cluster, image: str, authority: str) -> None:
                         "kind": "ConfigMap",
                         "metadata": {"namespace": namespace, "name": name},
                         "data": data,
+                        "binaryData": binary,
                     },
                     "demo",
                 )
@@ -137,7 +146,9 @@ def manifest(
     command = ["python3", "/demo/inpod.py", "wait"]
     if name == "crm-api":
         token = inpod.TOKENS / ENFORCER_AUDIENCE
-        command = ["python3", "/demo/crm_api.py", "--pdp", "https://bailiwick-webhook.bailiwick-system.svc"]
+        # The image has aiohttp, and the SDK is mounted: Python imports from an archive as it is.
+        command = ["env", f"PYTHONPATH=/opt/bailiwick/lib:/demo/{_SDK}", "python3", "/demo/crm_api.py"]
+        command += ["--pdp", "https://bailiwick-webhook.bailiwick-system.svc"]
         command += ["--token-file", str(token), "--ca-file", str(inpod.AUTHORITY), "--host", "0.0.0.0"]  # noqa: S104 - of a pod
         command += ["--port", str(CRM_PORT)]
     mounts = [
@@ -187,6 +198,15 @@ def running(cluster: Cluster, namespace: str, name: str) -> Pod:
 def _runs(pod: Mapping[str, Any]) -> bool:
     statuses = pod.get("status", {}).get("containerStatuses") or ()
     return bool(statuses) and all(status["ready"] for status in statuses)
+
+
+def _sdk() -> str:
+    """Return the SDK as an archive, as a ConfigMap holds one."""
+    source, archive = ROOT / "sdk" / "src", io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+        for path in sorted(source.rglob("*.py")):
+            written.write(path, path.relative_to(source))
+    return base64.b64encode(archive.getvalue()).decode("ascii")
 
 
 def _container(name: str, image: str, command: Sequence[str], mounts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

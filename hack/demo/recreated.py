@@ -83,8 +83,8 @@ class Recreated:
         self._tell.held(f"stopped: {grant} is bound to the uid of an account that is gone")
 
     def _granted(self) -> str:
-        asked = {"reason": "holidays", "arguments": _ARGS}
-        call = Call("POST", f"{self._ground.crm_url}/customers/41/notify/approval", asked)
+        asked = {"X-Approval-Reason": "holidays"}
+        call = Call("POST", f"{self._ground.crm_url}/customers/41/notify", _ARGS, asked)
         (answer,) = self._ground.acting.send(AGENT_ACCOUNT, [call])
         self._equal(answer.status, 202, "the status")
         name = str(answer.body["task"]["id"]).partition(".")[0]

@@ -58,8 +58,8 @@ class S1:
         self._equal(denied["reason"], "approval_required", "the reason")
         self._tell.held(f"stopped, and told where an approval can be asked for: {denied['access_request']['endpoint']}")
         self._tell.step("The agent asks for an approval of exactly this call.")
-        asked = {"reason": "the quarterly report needs it", "arguments": _EXPORT}
-        task = self._must(self._crm("POST", "/customers/42/export/approval", asked), 202)["task"]
+        reason = "the quarterly report needs it"
+        task = self._must(self._crm("POST", "/customers/42/export", _EXPORT, reason=reason), 202)["task"]
         self._tell.held("an ApprovalGrant was opened; an owner sees the call as the decision point rendered it:")
         self._kubectl("get", "approvalgrants", "-n", "crm", person="carol")
         grant = self._grant(task["id"])
@@ -104,8 +104,7 @@ class S1:
     def _race(self) -> None:
         self._tell.step(f"The agent asks to send a notice; the policy allows {RACE_USES} uses of one approval.")
         args = {"text": "We moved to Harbour Street 7."}
-        asked = {"reason": "the move", "arguments": args}
-        task = self._must(self._crm("POST", "/customers/42/notify/approval", asked), 202)["task"]["id"]
+        task = self._must(self._crm("POST", "/customers/42/notify", args, reason="the move"), 202)["task"]["id"]
         self._tell.step("Dave, another owner, approves.")
         self._patch(task, self._review(task, "dave"), person="dave")
         self._await_phase(task, "Active")
@@ -119,9 +118,8 @@ class S1:
 
     def _revocation_is_felt_at_once(self) -> None:
         self._tell.step("The agent asks for an export of customer 41; Carol approves it, and thinks again.")
-        task = self._must(
-            self._crm("POST", "/customers/41/export/approval", {"reason": "once more", "arguments": _EXPORT}), 202
-        )["task"]["id"]
+        asked = self._crm("POST", "/customers/41/export", _EXPORT, reason="once more")
+        task = self._must(asked, 202)["task"]["id"]
         self._patch(task, self._review(task, "carol"), person="carol")
         self._await_phase(task, "Active")
         shown = self._approval(task)
@@ -136,11 +134,18 @@ class S1:
         self._tell.held("stopped: the grant is read live before every use")
 
     def _crm(
-        self, method: str, path: str, body: dict[str, Any] | None = None, shown: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        shown: dict[str, Any] | None = None,
+        reason: str | None = None,
     ) -> Answer:
         words = [method, path, json.dumps(body) if body is not None else "", "  # shows the token" if shown else ""]
-        self._tell.command(" ".join(word for word in words if word))
-        return self._sent(Call(method, self._stack.crm_url + path, body, _header(shown)))
+        asks = f"  # X-Approval-Reason: {reason}" if reason else ""
+        self._tell.command(" ".join(word for word in (*words, asks) if word))
+        headers = _header(shown) if reason is None else {"X-Approval-Reason": reason}
+        return self._sent(Call(method, self._stack.crm_url + path, body, headers))
 
     def _sent(self, call: Call) -> Answer:
         (answer,) = self._stack.acting.send(AGENT_ACCOUNT, [call])

@@ -10,6 +10,8 @@ from typing import Any, Final
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from bailiwick import AsyncBailiwick, ServiceAccountFile
+from bailiwick.transports.aiohttp import AiohttpTransport
 from bailiwick_webhook.http.transport.server import serve
 from contract.asking_alone import PEP, stored
 from support.objects import gated_rule, rule
@@ -43,10 +45,14 @@ async def crm(folder: Path) -> AsyncIterator[TestClient[Any, Any]]:
     token = folder / "token"
     token.write_text(PEP)
     server = await serve(Alone([stored(*RULES)]).application, "127.0.0.1", 0)
-    module = _example()
-    api = module.CrmApi(module.Bailiwick(f"http://127.0.0.1:{server.port}", "crm/crm-api", token))
+    pdp = AsyncBailiwick(
+        f"http://127.0.0.1:{server.port}",
+        endpoint="crm/crm-api",
+        token=ServiceAccountFile(token),
+        transport=AiohttpTransport(),
+    )
     try:
-        async with TestClient(TestServer(api.application())) as client:
+        async with TestClient(TestServer(_example().application(pdp))) as client:
             yield client
     finally:
         await server.stop()

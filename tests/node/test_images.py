@@ -131,7 +131,8 @@ def test_an_image_holds_nothing_that_its_process_does_not_import(pods: Pods, ima
     other = {"webhook": "bailiwick_operator", "operator": "bailiwick_webhook"}[image]
     code = f"""
 import importlib.util, sys
-found = [name for name in ("{absent}", "{other}", "bailiwick_cli", "pip_tools") if importlib.util.find_spec(name)]
+absent = ("{absent}", "{other}", "bailiwick_cli", "bailiwick", "pip_tools")
+found = [name for name in absent if importlib.util.find_spec(name)]
 print(found, sys.flags.optimize, sys.flags.safe_path)
 """
     printed = pods.run("look", pod_spec(container(images.reference(image), command=["python3", "-c", code])))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bailiwick_api import rbac
 from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, Origin, Phase
-from bailiwick_api.endpointpolicy import Approval, Limits, ReasonRequirement, Step
+from bailiwick_api.endpointpolicy import ApprovalRequirement, Limits, ReasonRequirement, Step
 from bailiwick_api.guards import GRANT_NAME_PREFIX, guards
 from bailiwick_cli.main import app
 from bailiwick_engine.compile.policies import compile_object
@@ -65,7 +65,9 @@ def test_the_grant_of_the_page_is_one_that_may_be_written_by_hand_for_the_policy
     )
 
 
-@pytest.mark.parametrize("model", [Approval, Step, ReasonRequirement, Limits], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [ApprovalRequirement, Step, ReasonRequirement, Limits], ids=lambda model: model.__name__
+)
 def test_every_field_of_an_approval_is_explained_and_in_the_example(model: type[BaseModel]) -> None:
     names = {field.alias or name for name, field in model.model_fields.items()}
     table = TEXT.split("| field | default | what it does |")[1].split("\n\n")[0]
@@ -76,7 +78,7 @@ def test_every_field_of_an_approval_is_explained_and_in_the_example(model: type[
 
 
 def test_the_defaults_in_the_table_are_those_of_the_model() -> None:
-    made = Approval(steps=[Step(name="owner", kind="Human")])
+    made = ApprovalRequirement(steps=[Step(name="owner", kind="Human")])
     rows = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]*?)`? \|", TEXT, re.MULTILINE))
     said = {
         "binding": made.binding,

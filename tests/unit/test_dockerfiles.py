@@ -23,7 +23,8 @@ def test_the_images_of_both_components_are_built_alike() -> None:
     assert shape("webhook") == shape("operator")
 
 
-def test_each_image_leaves_out_the_other_component_and_the_command_line() -> None:
+def test_each_image_leaves_out_the_other_component_the_command_line_and_the_sdk() -> None:
     for component, other in (("webhook", "operator"), ("operator", "webhook")):
-        assert f"rm -r /opt/bailiwick/lib/bailiwick_{other} /opt/bailiwick/lib/bailiwick_cli" in text(component)
+        absent = " ".join(f"/opt/bailiwick/lib/{name}" for name in (f"bailiwick_{other}", "bailiwick_cli", "bailiwick"))
+        assert f"rm -r {absent} \\\n" in text(component)
         assert f'ENTRYPOINT ["python3", "-m", "bailiwick_{component}"]' in text(component)

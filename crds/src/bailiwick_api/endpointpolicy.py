@@ -227,7 +227,7 @@ class Limits(Model):
     """For how long a call that a reviewer denied cannot be asked for again."""
 
 
-class Approval(Model):
+class ApprovalRequirement(Model):
     """What an approval of this rule takes, and how long and how often it then serves."""
 
     binding: Literal["Exact", "Scope"] = "Exact"
@@ -281,7 +281,7 @@ class Rule(Model):
     """All must hold."""
     expire_time: Time | None = None
     """Judged when a call is decided. An expired RequireApproval denies; it never opens the gate."""
-    approval: Approval | None = None
+    approval: ApprovalRequirement | None = None
 
     model_config = ConfigDict(
         json_schema_extra=cel.validations(cel.APPROVAL_WITH_EFFECT, cel.DENY_NEVER_EXPIRES, cel.DENY_HAS_NO_INTENTS)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from bailiwick_api.approvalgrant import GrantStep
-from bailiwick_api.endpointpolicy import Approval, Limits, ReasonRequirement, Rule
+from bailiwick_api.endpointpolicy import ApprovalRequirement, Limits, ReasonRequirement, Rule
 from bailiwick_api.guards import MAX_RULES
 
 __all__ = ["MAX_RULES", "Gate", "GateRule", "gate_of", "joined", "plain_steps"]
@@ -60,7 +60,7 @@ def plain_steps(steps: Iterable[GrantStep]) -> dict[str, tuple[str, str, frozens
     return {step.name: (step.policy, step.kind, frozenset(step.groups or ()), step.count) for step in steps}
 
 
-def gate_of(policy: str, policy_uid: str, rule: Rule, approval: Approval, digest: str) -> Gate:
+def gate_of(policy: str, policy_uid: str, rule: Rule, approval: ApprovalRequirement, digest: str) -> Gate:
     """Return the gate of one rule."""
     return Gate(
         rules=(GateRule(policy, policy_uid, rule.name, digest),),

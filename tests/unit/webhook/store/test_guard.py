@@ -9,7 +9,7 @@ from bailiwick_api import guards
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped
-from bailiwick_webhook.store.guard import Guard, GuardObjects
+from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
 from support.objects import Object
 
 POLICIES, BINDINGS, DEFINITION, PROOF = range(4)
@@ -21,7 +21,7 @@ class Bench:
     """The guard, fed as the list-watches feed it: without kinds in lists, with all that stands in the API server."""
 
     def __init__(self) -> None:
-        self.guard = Guard(INSTALLATION)
+        self.guard = GuardWatch(INSTALLATION)
         self.objects = [copy.deepcopy(dict(document)) for document in shipped(INSTALLATION)]
         for number, document in enumerate(self.objects):
             document["metadata"] = {**document["metadata"], "uid": f"uid-{number}", "generation": 1}

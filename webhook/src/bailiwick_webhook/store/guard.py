@@ -62,7 +62,7 @@ class _Listing:
         self.watched.replace(self.objects)
 
 
-class Guard:
+class GuardWatch:
     """The four policies, their bindings, the CRD and the proof, as four watched collections."""
 
     def __init__(self, installation: Installation) -> None:

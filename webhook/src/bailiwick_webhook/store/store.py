@@ -19,7 +19,7 @@ from bailiwick_webhook.cluster.client import GRANTS, POLICIES, ApiClient, Collec
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.grants import Grants
-from bailiwick_webhook.store.guard import Guard
+from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
 from bailiwick_webhook.store.policies import Policies
@@ -43,7 +43,7 @@ class Store:
     ) -> None:
         self.policies = Policies(budget, _reading(cluster), lambda: self._decided_by[0].resource_version, tend)
         self.grants = Grants()
-        self.guard = Guard(installation)
+        self.guard = GuardWatch(installation)
         self.keys = Keys(installation)
         self.clock = cluster.clock
         self._max_staleness = max_staleness

@@ -1,0 +1,204 @@
+"""`AsyncBailiwick`: asks the decision point from asyncio. Shape and promises are those of `client.Bailiwick`.
+
+Holds: what `evaluate` returns before it is awaited is neither true nor false: a forgotten `await` raises, where a
+coroutine would be true and let every call pass.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
+
+from bailiwick.answers import BatchSemantic
+from bailiwick.breaker import Breaker
+from bailiwick.call import AccessCall, AccessResource, Principal
+from bailiwick.client import DEADLINE, NO_TRANSPORT
+from bailiwick.credentials import ServiceAccountFile
+from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
+from bailiwick.exchange import Exchanger, Pause, Send
+from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
+from bailiwick.telemetry import Telemetry
+from bailiwick.transports.base import AsyncTransport, HttpResponse, TransportError
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+_Of = TypeVar("_Of")
+
+
+class _Awaitable(Coroutine[Any, Any, _T]):
+    """A coroutine that has no truth of its own."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Coroutine[Any, Any, _T]) -> None:
+        self._of = of
+
+    def __bool__(self) -> NoReturn:
+        self._of.close()
+        raise TypeError("a decision that was not awaited is neither true nor false: write `await`")
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        return self._of.__await__()
+
+    def send(self, value: Any, /) -> Any:  # noqa: ANN401 - as collections.abc.Coroutine has it
+        return self._of.send(value)
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> Any:  # noqa: ANN401 - likewise
+        return self._of.throw(typ) if val is None and tb is None else self._of.throw(typ, val, tb)
+
+    def close(self) -> None:
+        self._of.close()
+
+
+def _must_be_awaited(
+    method: Callable[Concatenate[_Of, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[_Of, _P], Coroutine[Any, Any, _T]]:
+    @functools.wraps(method)
+    def called(self: _Of, /, *args: _P.args, **kwargs: _P.kwargs) -> Coroutine[Any, Any, _T]:
+        return _Awaitable(method(self, *args, **kwargs))
+
+    return called
+
+
+class AsyncBailiwick:
+    """A decision point's client for one endpoint. Of one event loop; close it, or use it in `async with`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        endpoint: str | None = None,
+        token: Callable[[], str] | None = ServiceAccountFile(),  # noqa: B008 - a path alone; the file is read when a call is made
+        ca: Path | str | None = None,
+        deadline: float = DEADLINE,
+        transport: AsyncTransport | None = None,
+        plaintext: bool = False,
+    ) -> None:
+        """Prepare; nothing is sent. Arguments and errors are those of `Bailiwick`."""
+        base = base_url(url, endpoint, plaintext=plaintext)
+        self._transport = transport or default_transport(ca)
+        self._questions = Questions(base, Exchanger(token, Breaker()), deadline)
+        self._telemetry = Telemetry(endpoint or base)
+
+    @_must_be_awaited
+    async def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
+        """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else."""
+        with self._telemetry.observe(call.traceparent) as observation:
+            decision = await self._run(self._questions.evaluate(call, approval, observation.headers))
+            observation.tell(decision)
+        return decision
+
+    @_must_be_awaited
+    async def evaluate_many(
+        self, calls: Sequence[AccessCall], *, semantic: str = BatchSemantic.EXECUTE_ALL
+    ) -> list[AccessDecision]:
+        """Ask about up to a hundred calls in one request; the decisions are in the calls' order."""
+        with self._telemetry.observe(calls[0].traceparent if calls else None) as observation:
+            return await self._run(self._questions.evaluate_many(calls, semantic, observation.headers))
+
+    @_must_be_awaited
+    async def require(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
+        """Ask about a call that is about to be made. Raises `Denied`, `ApprovalNeeded` or `Unavailable`."""
+        decision = await self.evaluate(call, approval=approval)
+        if not decision.allowed:
+            raise needed(decision, call)
+        return decision
+
+    async def request_approval(
+        self, of: ApprovalNeeded | AccessCall, *, reason: str, idempotency_key: str | None = None
+    ) -> Approval:
+        """Ask for an approval of a call, in the caller's words. Raises `Denied` where none can be asked for."""
+        if (found := opened(of)) is not None:
+            return found
+        call, denial = (of, None) if isinstance(of, AccessCall) else (of.call, of.decision)
+        with self._telemetry.observe(call.traceparent) as observation:
+            steps = self._questions.request_approval(call, denial, reason, idempotency_key, observation.headers)
+            return await self._run(steps)
+
+    async def approval(self, identifier: str) -> Approval | AccessDecision:
+        """Look once what became of a request; a denial where that cannot be told."""
+        return await self._run(self._questions.task(identifier))
+
+    async def wait(self, approval: Approval, *, until: float) -> Approval:
+        """Wait until somebody has decided about a request, or until this time (seconds since the epoch).
+
+        Whatever comes back is no allow: make the call again, with `approval=`.
+        """
+        return await self._run(self._questions.wait(approval, until))
+
+    async def search_subjects(
+        self, subject_type: str, action: str, resource: AccessResource, *, context: Mapping[str, Any] | None = None
+    ) -> Hits:
+        """Return who may do this. Raises `Unavailable`."""
+        parts = searched(subject_type, action, resource, None, context)
+        return await self._run(self._questions.search("subject", parts, {}))
+
+    async def search_resources(
+        self,
+        subject: Principal | None,
+        action: str,
+        resource_type: str,
+        *,
+        token: str | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Hits:
+        """Return on what somebody may do this. `subject` None: whose token it is. Raises `Unavailable`."""
+        parts = searched(subject, action, resource_type, token, context)
+        return await self._run(self._questions.search("resource", parts, {}))
+
+    async def search_actions(
+        self,
+        subject: Principal | None,
+        resource: AccessResource,
+        *,
+        token: str | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Hits:
+        """Return what somebody may do with this. Raises `Unavailable`."""
+        return await self._run(self._questions.search("action", searched(subject, None, resource, token, context), {}))
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, steps: Generator[Send | Pause, HttpResponse | TransportError | None, _T]) -> _T:
+        came: HttpResponse | TransportError | None = None
+        try:
+            while True:
+                step = steps.send(came)
+                came = None
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    continue
+                try:
+                    async with asyncio.timeout(step.seconds):
+                        came = await self._transport.send(step.request, step.seconds)
+                except TransportError as error:
+                    came = error
+                except TimeoutError:
+                    came = TransportError(TOO_LATE)
+        except StopIteration as end:
+            answer: _T = end.value
+            return answer
+        finally:
+            steps.close()
+
+
+TOO_LATE: Final = "no answer within the deadline"
+
+
+def default_transport(ca: Path | str | None) -> AsyncTransport:
+    """Return the transport of the extra `[http]`. Raises `ImportError` that says what to install."""
+    try:
+        from bailiwick.transports.http import AsyncHttpTransport  # noqa: PLC0415 - the extra need not be there
+    except ImportError as error:
+        raise ImportError(NO_TRANSPORT) from error
+    return AsyncHttpTransport(ca=ca)

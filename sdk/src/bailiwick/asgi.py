@@ -1,0 +1,218 @@
+"""`Guard`: asks about every request before an ASGI application sees it. Pure ASGI 3, so it streams.
+
+Holds: a route that nobody mapped is denied; a body that is asked about is read whole, within bounds, and handed on byte
+for byte; a WebSocket is asked about before it is accepted. Where you can, guard the handlers themselves instead
+(`fastapi`, `aiohttp`): a mapping beside the application can name another route than the one that its router takes.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bailiwick.call import AccessCall, Principal
+from bailiwick.decision import AccessDecision
+from bailiwick.web import (
+    MAX_BODY,
+    Arguments,
+    Asker,
+    GuardRule,
+    RequestError,
+    WebAnswer,
+    WebRequest,
+    admit,
+    call_of,
+    single_headers,
+    task_answer,
+    too_large,
+    unmapped,
+)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Deliver = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Deliver], Awaitable[None]]
+CallMapping = Callable[[Scope, bytes], AccessCall | None]
+# Of a WebSocket that is denied (RFC 6455, 7.4.2: 4000 to 4999 are the application's).
+WEBSOCKET_DENIED: Final = 4403
+WEBSOCKET: Final = "WEBSOCKET"
+_HOLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# Where the decision about a request stands: `scope["state"][STATE]`.
+STATE: Final = "bailiwick"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a route does. `{name}` in `path` is one segment; a WebSocket has the method `WEBSOCKET`."""
+
+    method: str
+    path: str
+    action: str
+    resource: tuple[str, str]
+    args: Arguments = "body"
+    intent: str | None = None
+
+
+class Routes:
+    """A mapping for `Guard`: the first route that fits, and None where none does."""
+
+    def __init__(self, routes: Iterable[Route], subject: Callable[[Scope], Principal] | None = None) -> None:
+        """`subject` tells whom a request is for where callers have no token that the decision point verifies."""
+        self._routes = [(route.method, _pattern(route.path), _rule(route)) for route in routes]
+        self._subject = subject
+
+    def __call__(self, scope: Scope, body: bytes) -> AccessCall | None:
+        """Return the call. Raises `RequestError`."""
+        rule, path = self._found(scope)
+        if rule is None:
+            return None
+        request = WebRequest(_headers(scope), path, scope.get("query_string", b"").decode("latin-1"), body)
+        return call_of(rule, request, None if self._subject is None else self._subject(scope))
+
+    def reads_body(self, scope: Scope) -> bool:
+        """Tell whether the body counts: what is denied or has no arguments need not be read."""
+        rule, _ = self._found(scope)
+        return rule is not None and rule.args is not None
+
+    def _found(self, scope: Scope) -> tuple[GuardRule | None, Mapping[str, str]]:
+        method = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
+        for wanted, pattern, rule in self._routes:
+            if wanted == method and (match := pattern.fullmatch(scope["path"])):
+                return rule, match.groupdict()
+        return None, {}
+
+
+class Guard:
+    """An ASGI application in front of another."""
+
+    def __init__(
+        self,
+        app: Application,
+        pdp: Asker,
+        mapping: CallMapping,
+        *,
+        public: Iterable[str] = (),
+        approvals: str | None = None,
+    ) -> None:
+        """`public` are whole paths that nobody is asked about; `approvals` is where callers read their requests."""
+        self._app = app
+        self._pdp = pdp
+        self._mapping = mapping
+        self._reads_body: Callable[[Scope], bool] = getattr(mapping, "reads_body", lambda _: True)
+        self._public = frozenset(public)
+        self._approvals = None if approvals is None else re.compile(re.escape(approvals.rstrip("/")) + r"/([^/]+)")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Deliver) -> None:
+        """Serve one request, or the application's life."""
+        match scope["type"]:
+            case "lifespan":
+                await self._app(scope, receive, self._closing(send))
+            case "http" | "websocket" if scope["path"] in self._public:
+                await self._app(scope, receive, send)
+            case "http":
+                await self._http(scope, receive, send)
+            case "websocket":
+                await self._websocket(scope, receive, send)
+            case other:
+                raise RuntimeError(f"nobody said what a scope of type {other!r} does")
+
+    async def _http(self, scope: Scope, receive: Receive, send: Deliver) -> None:
+        if self._approvals is not None and scope["method"] == "GET":
+            named = self._approvals.fullmatch(scope["path"])
+            if named is not None:
+                return await respond(await task_answer(self._pdp, named[1]), send)
+        body = b""
+        if self._reads_body(scope):
+            found = await _buffered(scope, receive)
+            if found is None:
+                return None  # The client is gone.
+            if isinstance(found, WebAnswer):
+                return await respond(found, send)
+            body, receive = found, _replayed(found, receive)
+        came = await self._asked(scope, body)
+        if isinstance(came, WebAnswer):
+            return await respond(came, send)
+        scope.setdefault("state", {})[STATE] = came
+        return await self._app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Deliver) -> None:
+        came = await self._asked(scope, b"")
+        if isinstance(came, WebAnswer):
+            await receive()  # websocket.connect
+            await send({"type": "websocket.close", "code": WEBSOCKET_DENIED, "reason": str(came.body["reason"])})
+            return
+        scope.setdefault("state", {})[STATE] = came
+        await self._app(scope, receive, send)
+
+    async def _asked(self, scope: Scope, body: bytes) -> AccessDecision | WebAnswer:
+        try:
+            call = self._mapping(scope, body)
+            return unmapped() if call is None else await admit(self._pdp, call, _headers(scope))
+        except RequestError as error:
+            return error.answer
+
+    def _closing(self, send: Deliver) -> Deliver:
+        async def closing(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await self._pdp.close()
+            await send(message)
+
+        return closing
+
+
+async def respond(answer: WebAnswer, send: Deliver) -> None:
+    """Send an answer of ours."""
+    body = json.dumps(answer.body, ensure_ascii=False).encode()
+    named = {"content-type": answer.media_type, "content-length": str(len(body)), "cache-control": "no-store"}
+    headers = [(name.lower().encode(), value.encode()) for name, value in {**named, **answer.headers}.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _buffered(scope: Scope, receive: Receive) -> bytes | WebAnswer | None:
+    """Read a body whole; None where the client went away."""
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    if length.isdigit() and int(length) > MAX_BODY:
+        return too_large()
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    # Reasons for approvals are words, and words are UTF-8; a header that is not is read as what it is.
+    return single_headers((name.decode("latin-1"), _text(value)) for name, value in scope["headers"])
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = _HOLE.split(path)
+    return re.compile("".join(f"(?P<{part}>[^/]+)" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)))
+
+
+def _rule(route: Route) -> GuardRule:
+    return GuardRule(route.action, route.resource, route.args, route.intent)

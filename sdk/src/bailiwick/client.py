@@ -1,0 +1,166 @@
+"""`Bailiwick`: asks the decision point from threads. `aio.AsyncBailiwick` is the same for asyncio.
+
+Holds: `evaluate` never raises for want of an answer; what is not an allow is a denial. Nothing is remembered between
+two calls: no decision is ever cached.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from bailiwick.answers import BatchSemantic
+from bailiwick.breaker import Breaker
+from bailiwick.call import AccessCall, AccessResource, Principal
+from bailiwick.credentials import ServiceAccountFile
+from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
+from bailiwick.exchange import Exchanger, Pause, Send
+from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
+from bailiwick.telemetry import Telemetry
+from bailiwick.transports.base import HttpResponse, Transport, TransportError
+
+DEADLINE: Final = 2.0
+_T = TypeVar("_T")
+
+
+class Bailiwick:
+    """A decision point's client for one endpoint. Shared by threads; close it, or use it in `with`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        endpoint: str | None = None,
+        token: Callable[[], str] | None = ServiceAccountFile(),  # noqa: B008 - a path alone; the file is read when a call is made
+        ca: Path | str | None = None,
+        deadline: float = DEADLINE,
+        transport: Transport | None = None,
+        plaintext: bool = False,
+    ) -> None:
+        """Prepare; nothing is sent.
+
+        `url` is the decision point's; `endpoint` is `<namespace>/<endpoint>`, and None where `url` is the base of any
+        other AuthZEN decision point. `token` returns the application's own token. `ca` is a file of certificates
+        (default: the system's), read again when it changes. `deadline` is in seconds, over all tries. `transport` takes
+        the place of the default one, and of `ca`. `plaintext` lets a URL of http:// leave this machine, where a mesh
+        encrypts it. Raises `ValueError` for a URL that would send tokens in the clear, `ImportError` without a
+        transport and without the extra `[http]`.
+        """
+        base = base_url(url, endpoint, plaintext=plaintext)
+        self._transport = transport or default_transport(ca)
+        self._questions = Questions(base, Exchanger(token, Breaker()), deadline)
+        self._telemetry = Telemetry(endpoint or base)
+
+    def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
+        """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else."""
+        with self._telemetry.observe(call.traceparent) as observation:
+            decision = self._run(self._questions.evaluate(call, approval, observation.headers))
+            observation.tell(decision)
+        return decision
+
+    def evaluate_many(
+        self, calls: Sequence[AccessCall], *, semantic: str = BatchSemantic.EXECUTE_ALL
+    ) -> list[AccessDecision]:
+        """Ask about up to a hundred calls in one request; the decisions are in the calls' order."""
+        with self._telemetry.observe(calls[0].traceparent if calls else None) as observation:
+            return self._run(self._questions.evaluate_many(calls, semantic, observation.headers))
+
+    def require(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
+        """Ask about a call that is about to be made. Raises `Denied`, `ApprovalNeeded` or `Unavailable`."""
+        decision = self.evaluate(call, approval=approval)
+        if not decision.allowed:
+            raise needed(decision, call)
+        return decision
+
+    def request_approval(
+        self, of: ApprovalNeeded | AccessCall, *, reason: str, idempotency_key: str | None = None
+    ) -> Approval:
+        """Ask for an approval of a call, in the caller's words. Raises `Denied` where none can be asked for."""
+        if (found := opened(of)) is not None:
+            return found
+        call, denial = (of, None) if isinstance(of, AccessCall) else (of.call, of.decision)
+        with self._telemetry.observe(call.traceparent) as observation:
+            steps = self._questions.request_approval(call, denial, reason, idempotency_key, observation.headers)
+            return self._run(steps)
+
+    def approval(self, identifier: str) -> Approval | AccessDecision:
+        """Look once what became of a request; a denial where that cannot be told."""
+        return self._run(self._questions.task(identifier))
+
+    def wait(self, approval: Approval, *, until: float) -> Approval:
+        """Wait until somebody has decided about a request, or until this time (seconds since the epoch).
+
+        Whatever comes back is no allow: make the call again, with `approval=`.
+        """
+        return self._run(self._questions.wait(approval, until))
+
+    def search_subjects(
+        self, subject_type: str, action: str, resource: AccessResource, *, context: Mapping[str, Any] | None = None
+    ) -> Hits:
+        """Return who may do this. Raises `Unavailable`."""
+        return self._run(self._questions.search("subject", searched(subject_type, action, resource, None, context), {}))
+
+    def search_resources(
+        self,
+        subject: Principal | None,
+        action: str,
+        resource_type: str,
+        *,
+        token: str | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Hits:
+        """Return on what somebody may do this. `subject` None: whose token it is. Raises `Unavailable`."""
+        parts = searched(subject, action, resource_type, token, context)
+        return self._run(self._questions.search("resource", parts, {}))
+
+    def search_actions(
+        self,
+        subject: Principal | None,
+        resource: AccessResource,
+        *,
+        token: str | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Hits:
+        """Return what somebody may do with this. Raises `Unavailable`."""
+        return self._run(self._questions.search("action", searched(subject, None, resource, token, context), {}))
+
+    def close(self) -> None:
+        """End the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, steps: Generator[Send | Pause, HttpResponse | TransportError | None, _T]) -> _T:
+        came: HttpResponse | TransportError | None = None
+        try:
+            while True:
+                step = steps.send(came)
+                came = None
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    continue
+                try:
+                    came = self._transport.send(step.request, step.seconds)
+                except TransportError as error:
+                    came = error
+        except StopIteration as end:
+            answer: _T = end.value
+            return answer
+        finally:
+            steps.close()
+
+
+def default_transport(ca: Path | str | None) -> Transport:
+    """Return the transport of the extra `[http]`. Raises `ImportError` that says what to install."""
+    try:
+        from bailiwick.transports.http import HttpTransport  # noqa: PLC0415 - the extra need not be there
+    except ImportError as error:
+        raise ImportError(NO_TRANSPORT) from error
+    return HttpTransport(ca=ca)
+
+
+NO_TRANSPORT: Final = "Bailiwick has no HTTP client here: install bailiwick[http], or pass transport=."

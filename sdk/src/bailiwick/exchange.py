@@ -1,0 +1,187 @@
+"""One question and its answer, over as many tries as are allowed: written once, for threads and for asyncio.
+
+Standing: a generator that asks its driver to send or to pause, and is told what came of it (`client`, `aio`).
+Holds: one deadline over all tries; sent again is only what nobody can have read, or what was turned away with
+Retry-After, with the same X-Request-ID, at most twice; an answer of 200 is never asked for again.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from bailiwick.breaker import Breaker
+from bailiwick.call import decoded
+from bailiwick.transports.base import HttpRequest, HttpResponse, NotSentError, TransportError
+
+RETRIES: Final = 2
+REQUEST_ID: Final = "X-Request-ID"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+_TURNED_AWAY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+# At most, before the first and the second retry; each waits a random part of it, so that clients do not march in step.
+_PAUSES: Final = (0.05, 0.2)
+# Added to Retry-After, at most this part of it.
+_JITTER: Final = 0.1
+_SERVER_ERROR: Final = 500
+_DETAIL: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Asks the driver to send; answered with the response, or with the `TransportError` that came instead."""
+
+    request: HttpRequest
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Asks the driver to wait; answered with None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionReply:
+    """What came of a question. `status` 0: no answer; `detail` says why."""
+
+    status: int
+    body: object = None
+    detail: str = ""
+    attempts: int = 0
+    retry_after: float | None = None
+
+
+Steps = Generator[Send | Pause, HttpResponse | TransportError | None, QuestionReply]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `id` is the X-Request-ID of every try, and its Idempotency-Key where there is one to be."""
+
+    url: str
+    body: bytes | None
+    seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Exchanger:
+    """Asks questions of one decision point. Shared by threads and tasks."""
+
+    def __init__(
+        self,
+        token: Callable[[], str] | None,
+        breaker: Breaker,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Remember what all questions share."""
+        self._token = token
+        self._breaker = breaker
+        self._clock = clock
+        self._chance = chance
+
+    def ask(self, question: Question) -> Steps:
+        """Return the steps of a question. Its end is a `Reply`; nothing is raised but by the driver."""
+        if not self._breaker.enter():
+            return QuestionReply(0, detail="the decision point did not answer lately, so it is left alone for a moment")
+        settled = False
+        try:
+            reply = yield from self._tries(question)
+            settled = True
+        finally:
+            if not settled:
+                self._breaker.leave()
+        if reply.status == 0 or (reply.status >= _SERVER_ERROR and reply.retry_after is None):
+            self._breaker.fail()
+        else:
+            self._breaker.succeed()
+        return reply
+
+    def _tries(self, question: Question) -> Steps:
+        ends = self._clock() + question.seconds
+        attempts, detail = 0, ""
+        while True:
+            try:
+                request = HttpRequest(question.url, self._headers(question), question.body)
+            except (OSError, ValueError) as error:
+                return QuestionReply(0, detail=f"no token of our own: {error}", attempts=attempts)
+            left = ends - self._clock()
+            if left <= 0:
+                return QuestionReply(0, detail=detail or "the deadline is over", attempts=attempts)
+            attempts += 1
+            came = yield Send(request, left)
+            if isinstance(came, HttpResponse):
+                reply = _reply(came, question, attempts)
+                if reply.status not in _TURNED_AWAY or reply.retry_after is None:
+                    return reply
+                pause, detail = reply.retry_after * (1 + _JITTER * self._chance()), reply.detail
+            else:
+                detail = str(came) or type(came).__name__
+                reply = QuestionReply(0, detail=detail, attempts=attempts)
+                if not isinstance(came, NotSentError):
+                    return reply
+                pause = _PAUSES[min(attempts, len(_PAUSES)) - 1] * self._chance()
+            if attempts > RETRIES or self._clock() + pause >= ends:
+                return reply
+            yield Pause(pause)
+
+    def _headers(self, question: Question) -> dict[str, str]:
+        own = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "bailiwick-python",
+            REQUEST_ID: question.id,
+        }
+        if question.body is not None:
+            own["Content-Type"] = "application/json"
+        if self._token is not None:
+            own["Authorization"] = f"Bearer {self._token()}"
+        return {**question.headers, **own}
+
+
+def _reply(response: HttpResponse, question: Question, attempts: int) -> QuestionReply:
+    status = response.status
+    wait = _seconds(response.headers.get("retry-after"))
+    echoed = response.headers.get(REQUEST_ID.lower())
+    if echoed is not None and echoed != question.id:
+        return QuestionReply(0, detail="the answer is to another request", attempts=attempts)
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return QuestionReply(
+            0, detail=f"redirected ({status}), which is not followed: a token would go along", attempts=attempts
+        )
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return QuestionReply(status, detail=f"answered {status}, and not in JSON", attempts=attempts, retry_after=wait)
+    try:
+        body = decoded(response.body)
+    except ValueError as error:
+        return QuestionReply(
+            status, detail=f"answered {status}, and no JSON: {error}", attempts=attempts, retry_after=wait
+        )
+    return QuestionReply(status, body, _detail(status, body), attempts, wait)
+
+
+def _detail(status: int, body: object) -> str:
+    """Return what an answer says of itself: a problem's detail, or the message of an error as others write it."""
+    said: list[Any] = [body.get("detail"), body.get("message")] if isinstance(body, Mapping) else [body]
+    words = [word for word in said if isinstance(word, str) and word]
+    return f"answered {status}: {words[0][:_DETAIL]}" if words else f"answered {status}"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Return how long to wait (RFC 9110, 10.2.3): seconds, or until a date."""
+    if retry_after is None:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

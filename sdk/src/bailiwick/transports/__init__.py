@@ -1,0 +1,1 @@
+"""How a request reaches the decision point: one module for each HTTP library."""

@@ -1,0 +1,63 @@
+"""What a transport is: one request out, one bounded answer back, within the time it is given.
+
+Holds: a transport never retries, follows no redirect, sends no cookie and reads no environment. `NotSentError` means
+that not one byte of the request left: only then may it be sent again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+# Of an answer. A batch of a hundred denials with all that ARAP adds to each is a tenth of it.
+MAX_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What goes out. `body` None: a GET."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return "GET" if self.body is None else "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What came back, whole. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TransportError(Exception):
+    """No answer, or none that can be used. The decision point may have read the request."""
+
+
+class NotSentError(TransportError):
+    """Nobody can have read the request."""
+
+
+class Transport(Protocol):
+    """How `Bailiwick` reaches the decision point."""
+
+    def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
+        """Send a request and return the answer, all within these seconds. Raises `TransportError`."""
+
+    def close(self) -> None:
+        """End the connections."""
+
+
+class AsyncTransport(Protocol):
+    """How `AsyncBailiwick` reaches the decision point."""
+
+    async def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
+        """Send a request and return the answer, all within these seconds. Raises `TransportError`."""
+
+    async def close(self) -> None:
+        """End the connections."""

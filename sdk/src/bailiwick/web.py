@@ -1,0 +1,195 @@
+"""What guards have in common, whatever serves HTTP: a request becomes a call, and a denial an answer.
+
+Holds: the call is made of the very values that the handler will see, and every part of the request that a handler
+could act on is in it: path, query and body. What cannot be read is 400 before anybody is asked. A request that asks for
+an approval never runs.
+"""
+
+import re
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, Literal, Protocol
+
+from bailiwick.call import AccessCall, AccessResource, Principal, decoded
+from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded, Denied
+
+# A caller repeats the very request with one of these: to show an approval, or to ask for one in its own words.
+APPROVAL_HEADER: Final = "X-Approval"
+REASON_HEADER: Final = "X-Approval-Reason"
+PROBLEM: Final = "application/problem+json"
+MAX_BODY: Final = 65536
+_TYPE: Final = "https://bailiwick.dev/problems/"
+_SINGLE: Final = ("authorization", APPROVAL_HEADER.lower(), REASON_HEADER.lower(), "traceparent")
+_HOLE: Final = re.compile(r"\{([^{}]+)\}")
+_REASON_LENGTH: Final = 1024
+
+UNMAPPED: Final = "unmapped"
+TOO_LARGE: Final = "body_too_large"
+BAD_REQUEST: Final = "bad_request"
+UNAUTHENTICATED: Final = "unauthenticated"
+
+# "body": the JSON object in the body. A function: takes that object and returns the arguments, or raises ValueError.
+Arguments = Literal["body"] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None
+
+
+class Asker(Protocol):
+    """What a guard needs of `AsyncBailiwick`."""
+
+    async def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
+        """Ask about a call."""
+
+    async def request_approval(self, of: ApprovalNeeded | AccessCall, *, reason: str) -> Approval:
+        """Ask for an approval."""
+
+    async def approval(self, identifier: str) -> Approval | AccessDecision:
+        """Look what became of a request."""
+
+    async def close(self) -> None:
+        """End the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRule:
+    """What one route does: `resource` is type and id, in which `{name}` stands for a part of the path."""
+
+    action: str
+    resource: tuple[str, str]
+    args: Arguments = "body"
+    intent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """A request as its handler will see it. `path` are the named parts of the path; names of headers in lower case."""
+
+    headers: Mapping[str, str]
+    path: Mapping[str, str]
+    query: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class WebAnswer:
+    """What a caller gets instead of what it asked for."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = PROBLEM
+
+
+class RequestError(Exception):
+    """The request cannot be made into a call. `answer` is what its caller gets."""
+
+    def __init__(self, answer: WebAnswer) -> None:
+        super().__init__(answer.body["detail"])
+        self.answer = answer
+
+
+def problem(status: int, reason: str, detail: str, more: Mapping[str, Any] | None = None) -> WebAnswer:
+    """Return a problem (RFC 9457)."""
+    said = {"type": _TYPE + reason.replace("_", "-"), "title": HTTPStatus(status).phrase, "status": status}
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    return WebAnswer(status, {**(more or {}), **said, "detail": detail, "reason": reason}, headers)
+
+
+def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by name. Raises `RequestError` where one that decides stands twice: which would count?"""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        if key in found and key in _SINGLE:
+            raise RequestError(problem(400, BAD_REQUEST, f"The header {name} stands twice."))
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
+
+
+def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = None) -> AccessCall:
+    """Return the call that a request is. Raises `RequestError`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    proven = token.strip() if scheme.lower() == "bearer" and token.strip() else None
+    if proven is None and subject is None:
+        raise RequestError(problem(401, UNAUTHENTICATED, "Send a token: Authorization: Bearer."))
+    query = urllib.parse.parse_qs(request.query, keep_blank_values=True)
+    return AccessCall(
+        action=rule.action,
+        resource=AccessResource(rule.resource[0], _HOLE.sub(lambda hole: request.path[hole[1]], rule.resource[1])),
+        token=proven,
+        subject=subject,
+        args=_arguments(rule, request.body),
+        intent=rule.intent,
+        context={"query": query} if query else {},
+        traceparent=request.headers.get("traceparent"),
+    )
+
+
+def _arguments(rule: GuardRule, body: bytes) -> Mapping[str, Any] | None:
+    if rule.args is None or (rule.args == "body" and not body):
+        return None
+    try:
+        found = decoded(body)
+        if not isinstance(found, dict):
+            raise ValueError("the body must be a JSON object")  # noqa: TRY004 - one error for all that is wrong with a body
+        return found if rule.args == "body" else rule.args(found)
+    except ValueError as error:
+        raise RequestError(problem(400, BAD_REQUEST, f"The body cannot be read: {error}.")) from error
+
+
+async def admit(pdp: Asker, call: AccessCall, headers: Mapping[str, str]) -> AccessDecision | WebAnswer:
+    """Ask about a call that a request is: an allow, or what its caller gets instead."""
+    try:
+        reason = headers.get(REASON_HEADER.lower())
+        if reason is not None:
+            return await _asked(pdp, call, reason)
+        shown = headers.get(APPROVAL_HEADER.lower())
+        decision = await pdp.evaluate(call, approval=None if shown is None else Approval.of_header(shown))
+    except ValueError as error:
+        return problem(400, BAD_REQUEST, f"The request cannot be asked about: {error}.")
+    return decision if decision.allowed else refusal(decision)
+
+
+async def _asked(pdp: Asker, call: AccessCall, reason: str) -> WebAnswer:
+    words = reason.strip()
+    if not words or len(words) > _REASON_LENGTH:
+        raise ValueError(f"{REASON_HEADER} holds 1 to {_REASON_LENGTH} characters")
+    try:
+        approval = await pdp.request_approval(call, reason=words)
+    except Denied as error:
+        return refusal(error.decision)
+    return WebAnswer(HTTPStatus.ACCEPTED, {"task": dict(approval.task)}, media_type="application/json")
+
+
+async def task_answer(pdp: Asker, identifier: str) -> WebAnswer:
+    """Answer somebody who asks what became of a request for approval; its id is a secret that only the asker has."""
+    found = await pdp.approval(identifier)
+    if isinstance(found, Approval):
+        return WebAnswer(HTTPStatus.OK, {"task": dict(found.task)}, media_type="application/json")
+    if found.available:
+        return refusal(found)
+    return problem(404, "unknown_task", "There is no such request, or nobody can tell at the moment.")
+
+
+def refusal(decision: AccessDecision) -> WebAnswer:
+    """Return what the caller of a denied request gets: why, and how to ask for an approval where one would help."""
+    if not decision.available:
+        return problem(503, decision.reason, "Nobody could decide about this, so it was not done. Try again later.")
+    more = decision.public()
+    if decision.access_request is not None:
+        more["how"] = (
+            f"Repeat this very request with {REASON_HEADER}, which asks for an approval in your words; once it is "
+            f"approved, repeat it with {APPROVAL_HEADER}: result.approval of the task, as JSON."
+        )
+    return problem(HTTPStatus.FORBIDDEN, decision.reason, decision.sentence, more)
+
+
+def unmapped() -> WebAnswer:
+    """Return the answer to a request of which nobody said what it does."""
+    return problem(HTTPStatus.FORBIDDEN, UNMAPPED, "No rule says what this route does, so it is denied.")
+
+
+def too_large() -> WebAnswer:
+    """Return the answer to a body that is larger than what is asked about."""
+    detail = f"A body of more than {MAX_BODY} bytes cannot be asked about."
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE, detail)
