@@ -22,6 +22,8 @@ from support.callers import Callers
 from support.installing import install
 from support.namespaces import Namespaces, Roles
 
+pytest_plugins = ["support.failures"]
+
 _HERE = Path(__file__).parent
 _ON_A_NODE = "node"
 _ON_A_CLUSTER = frozenset({"abuse", "argocd", "chaos", "cluster", "e2e", "load", _ON_A_NODE})

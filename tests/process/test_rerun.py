@@ -1,0 +1,145 @@
+"""What `.ci/run` runs again, and what it does not, with pytest and make as they are."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PROGRAM: Final = ROOT / "hack" / "rerun.py"
+
+PARALLEL: Final = "-p xdist --numprocesses 1"
+MAKEFILE: Final = f"""\
+one two:
+\t@{sys.executable} -m pytest -p no:cacheprovider test_$@.py $(ARGS)
+broken:
+\t@exit 3
+"""
+HEAD: Final = """\
+import pathlib, pytest
+once = pathlib.Path(__file__).with_suffix(".ran")
+
+def first(name):
+    mark = once.with_name(once.name + name)
+    if not mark.exists():
+        mark.touch()
+        return True
+    return False
+"""
+FINE: Final = "def test_fine(): pass\n"
+
+
+def flaky(name: str, *, marked: bool = True) -> str:
+    """A test that fails the first time."""
+    return f"{'@pytest.mark.cluster' if marked else ''}\ndef test_{name}(): assert not first('{name}')\n"
+
+
+BROKEN: Final = "@pytest.mark.cluster\ndef test_broken(): assert False\n"
+TORN: Final = """\
+@pytest.fixture
+def torn():
+    yield
+    assert not first('torn')
+
+@pytest.mark.cluster
+def test_torn(torn): pass
+"""
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+
+    @property
+    def last(self) -> str:
+        return self.out.splitlines()[-1]
+
+
+@dataclass
+class Project:
+    folder: Path
+
+    def run(self, *targets: str, args: str = "", one: str = FINE, two: str = FINE) -> Ran:
+        (self.folder / "test_one.py").write_text(HEAD + one)
+        (self.folder / "test_two.py").write_text(HEAD + two)
+        path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "hack")])
+        outside = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "MAKE", "MFLAGS"))
+        }
+        done = subprocess.run(
+            [sys.executable, "-P", str(PROGRAM), *targets],
+            cwd=self.folder,
+            # Only the plugins that are asked for: each of these runs starts pytest anew.
+            env={**outside, "PYTHONPATH": path, "ARGS": args, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+        return Ran(done.returncode, done.stdout)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["support.failures"]\n')
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    cluster: needs one\n")
+    return Project(tmp_path)
+
+
+class TestARun:
+    def test_in_which_nothing_failed_says_that_nothing_was_run_again(self, project: Project) -> None:
+        ran = project.run("one", "two")
+        assert (ran.code, ran.last) == (0, "=== 0 cluster tests were run again")
+
+    @pytest.mark.parametrize("args", ["", PARALLEL])
+    def test_passes_when_a_cluster_test_passes_by_itself_and_names_it(self, project: Project, args: str) -> None:
+        ran = project.run("one", "two", one=FINE + flaky("a"), args=args)
+        assert (ran.code, ran.last) == (0, "=== 1 cluster tests were run again: test_one.py::test_a")
+        assert "=== make two" in ran.out
+
+    def test_takes_an_error_of_a_fixture_for_a_failure(self, project: Project) -> None:
+        ran = project.run("one", one=TORN)
+        assert (ran.code, ran.last) == (0, "=== 1 cluster tests were run again: test_one.py::test_torn")
+
+    def test_fails_when_it_fails_again(self, project: Project) -> None:
+        ran = project.run("one", "two", one=BROKEN)
+        assert (ran.code, ran.last) == (1, "=== 1 cluster tests were run again: test_one.py::test_broken")
+        assert "=== make two" not in ran.out
+
+    def test_runs_each_again_although_one_failed_again(self, project: Project) -> None:
+        ran = project.run("one", one=BROKEN + flaky("a"))
+        assert ran.code == 1
+        assert "=== again, by itself: test_one.py::test_a" in ran.out
+        assert "=== again, by itself: test_one.py::test_broken" in ran.out
+
+    @pytest.mark.parametrize("args", ["", PARALLEL])
+    def test_fails_at_once_for_a_test_that_needs_no_cluster(self, project: Project, args: str) -> None:
+        ran = project.run("one", one=flaky("a") + flaky("b", marked=False), args=args)
+        assert (ran.code, ran.last) == (1, "=== 0 cluster tests were run again")
+        assert "not run again, since these need no cluster: test_one.py::test_b\n" in ran.out
+
+    def test_has_a_budget_for_all_of_its_targets(self, project: Project) -> None:
+        two = flaky("a") + flaky("b")
+        assert project.run("one", one=two).code == 0
+        ran = project.run("one", "two", one=flaky("c"), two=flaky("a") + flaky("b"))
+        assert (ran.code, ran.last) == (1, "=== 1 cluster tests were run again: test_one.py::test_c")
+        assert "not run again, since 2 cluster tests failed, and 1 may be" in ran.out
+
+    def test_fails_for_a_file_that_cannot_be_read(self, project: Project) -> None:
+        ran = project.run("one", one="import nowhere_to_be_found\n")
+        assert (ran.code, ran.last) == (1, "=== 0 cluster tests were run again")
+
+    def test_fails_for_a_target_that_runs_no_test(self, project: Project) -> None:
+        ran = project.run("broken")
+        assert ran.code == 1
+        assert "it failed, and names no test that did" in ran.out
+
+    def test_fails_for_a_worker_that_died_in_a_cluster_test(self, project: Project) -> None:
+        died = "import os\n@pytest.mark.cluster\ndef test_dies(): first('dies') and os.abort()\n"
+        assert project.run("one", one=died, args=PARALLEL).code == 1
