@@ -47,7 +47,7 @@ def stable(answer: Any) -> Any:  # noqa: ANN401 - an answer
     return {"decision": answer["decision"], "context": context}
 
 
-@hypothesis(max_examples=60, deadline=None)
+@hypothesis(max_examples=60)
 @given(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=8))
 async def test_a_batch_says_of_each_item_what_an_evaluation_of_it_says(items: list[Object]) -> None:
     async with asking(Alone([stored(*RULES)])) as pdp:

@@ -86,7 +86,7 @@ async def _recorded(alone: Alone, path: str, body: object, headers: dict[str, st
     return alone.records.lines
 
 
-@hypothesis(max_examples=80, deadline=None)
+@hypothesis(max_examples=80)
 @given(
     body=bodies(),
     reading=st.sampled_from(READING),

@@ -129,7 +129,7 @@ def expected(budget: Budget, there: Mapping[Key, Object]) -> dict[Key, Policy]:
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(BUDGETS), st.lists(changes, max_size=8), st.lists(moves, min_size=2, max_size=12))
 def test_in_the_end_it_serves_what_is_there(budget: Budget, first: list[Any], played: list[tuple[str, Any]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -81,15 +81,21 @@ class Health:
         if not port:
             yield
             return
+        async with self.listening(port):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def listening(self, port: int, host: str | None = None) -> AsyncIterator[int]:
+        """Serve while the block runs, which is given the port; for 0 the kernel chooses. Raises `HealthPortError`."""
         try:
-            # All addresses: the kubelet asks by the pod's.
-            server = await asyncio.start_server(self._answer, None, port)
+            # Without a host all addresses: the kubelet asks by the pod's.
+            server = await asyncio.start_server(self._answer, host, port)
         except OSError as error:
             message = f"--health-port {port} cannot be listened on: {error.strerror}"
             raise HealthPortError(message) from error
         look = asyncio.create_task(self._look())
         try:
-            yield
+            yield server.sockets[0].getsockname()[1]
         finally:
             look.cancel()
             server.close()

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from bailiwick_operator.process.health import Health, Progress
+from bailiwick_operator.process.health import Health, HealthPortError, Progress
 from bailiwick_operator.process.metrics import Leader
 
 
@@ -63,9 +63,9 @@ def test_who_does_not_lead_says_so() -> None:
     ("request_line", "status"),
     [("GET /healthz HTTP/1.1", 200), ("GET / HTTP/1.1", 404), ("POST /healthz HTTP/1.1", 404), ("", 404)],
 )
-async def test_is_asked_over_http(request_line: str, status: int, unused_tcp_port: int) -> None:
-    async with following().served(unused_tcp_port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+async def test_is_asked_over_http(request_line: str, status: int) -> None:
+    async with following().listening(0, "127.0.0.1") as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"{request_line}\r\nHost: me\r\n\r\n".encode())
         answer = (await reader.read()).decode()
         writer.close()
@@ -76,10 +76,23 @@ async def test_is_asked_over_http(request_line: str, status: int, unused_tcp_por
     json.loads(body)
 
 
-async def test_whoever_says_nothing_is_let_go(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_port_nought_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Health, "listening", None)
+    async with following().served(0):
+        pass
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    async with following().listening(0, "127.0.0.1") as port:
+        with pytest.raises(HealthPortError, match=f"--health-port {port} cannot be listened on"):
+            async with following().served(port):
+                pass
+
+
+async def test_whoever_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bailiwick_operator.process.health._REQUEST_SECONDS", 0.05)
-    async with following().served(unused_tcp_port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+    async with following().listening(0, "127.0.0.1") as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()

@@ -160,10 +160,10 @@ def test_how_long_a_grant_was_pending_is_told_once_when_it_is_decided(phase: str
     assert (told[f"{name}_bucket,{outcome},300.0"], told[f"{name}_bucket,{outcome},900.0"]) == (0, 1)
 
 
-async def test_they_are_served_beside_the_health(unused_tcp_port: int) -> None:
+async def test_they_are_served_beside_the_health() -> None:
     health = Health(Progress(lambda: 0, 60))
-    async with health.served(unused_tcp_port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+    async with health.listening(0, "127.0.0.1") as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: me\r\n\r\n")
         head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
         writer.close()

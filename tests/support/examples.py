@@ -1,6 +1,9 @@
-"""Two profiles: `ci`, the default, plays the same few cases each time; `local` plays many and new ones.
+"""How many examples a property is tried on: `ci`, the default, plays few, mostly the same; `local` many and new ones.
 
 HYPOTHESIS_PROFILE=local pytest tests/property
+
+Standing: a plugin, loaded by tests/conftest.py, so that a property has one profile wherever it stands and whatever else
+runs. Holds: no example has a deadline, which would be a measurement of the machine.
 """
 
 import os
@@ -9,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
+# Not quite the same: Hypothesis also draws the constants of the modules of ours that are loaded.
 settings.register_profile(
     "ci", max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW
 )
