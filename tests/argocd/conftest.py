@@ -19,14 +19,17 @@ from localcluster.argocd import ArgoCD, Programs
 from support.gitops import Applications, Repository
 from support.pdp.running import Bailiwick
 
-_ROOT: Final = Path(__file__).parents[2]
+_FOLDER: Final = Path(__file__).parent
+_ROOT: Final = _FOLDER.parents[1]
 SETTINGS: Final = _ROOT / "charts" / "bailiwick" / "argocd" / "argocd-cm.yaml"
 IMPERSONATION: Final = "application.sync.impersonation.enabled"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # As for the control plane: a first build takes minutes, and the time of a test is limited.
-    if not session.config.option.collectonly:
+    # As for the control plane: a first build takes minutes, and the time of a test is limited. Pytest calls this for every
+    # run that has come by this folder, also when all that is in it was deselected.
+    ours = any(_FOLDER in item.path.parents for item in session.items)
+    if ours and not session.config.option.collectonly:
         programs()
 
 

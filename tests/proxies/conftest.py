@@ -1,6 +1,7 @@
 """One decision point with the shipped policy, one upstream, and real proxies before it, as their shipped files say."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,10 @@ from support.proxies.servers import FaultyPoint, Server, faulty
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # As for a cluster: to take it the first time can be longer than a test may.
-    if not session.config.option.collectonly:
+    # As for a cluster: to take it the first time can be longer than a test may. Pytest calls this for every run that
+    # has come by this folder, also when all that is in it was deselected.
+    ours = any(Path(__file__).parent in item.path.parents for item in session.items)
+    if ours and not session.config.option.collectonly:
         envoy.ensure()
         build.ensure(build.caddy())
 
