@@ -26,8 +26,8 @@ IMPERSONATION: Final = "application.sync.impersonation.enabled"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # As for the control plane: a first build takes minutes, and the time of a test is limited. Pytest calls this for every
-    # run that has come by this folder, also when all that is in it was deselected.
+    # As for the control plane: a first build takes minutes, and the time of a test is limited. Pytest calls this for
+    # every run that has come by this folder, also when all that is in it was deselected.
     ours = any(_FOLDER in item.path.parents for item in session.items)
     if ours and not session.config.option.collectonly:
         programs()

@@ -199,11 +199,13 @@ class _Connection:
 
     async def close(self) -> None:
         """Cut both, and return once their sockets are closed: the loop does that in turns of its own."""
-        for streams in (self._client, self._behind):
-            if streams is not None:
-                streams[1].transport.abort()
-                with contextlib.suppress(OSError):
-                    await streams[1].wait_closed()
+        writers = [streams[1] for streams in (self._client, self._behind) if streams is not None]
+        # Both before the first is waited for: the wait may be cancelled, and the other was left open then.
+        for writer in writers:
+            writer.transport.abort()
+        for writer in writers:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 def _length(head: bytes) -> int:
