@@ -22,7 +22,7 @@ from support.callers import Callers
 from support.installing import install
 from support.namespaces import Namespaces, Roles
 
-pytest_plugins = ["support.examples", "support.failures"]
+pytest_plugins = ["support.examples", "support.failures", "support.leaks"]
 
 _HERE = Path(__file__).parent
 _ON_A_NODE = "node"
