@@ -33,7 +33,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-unit test-argocd test-proxies test-node bench \
+	verify lint types test test-all test-unit test-argocd test-proxies test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -43,7 +43,7 @@ help: ## List the targets. Needs awk.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nARGS="..." is passed on by test, test-unit, test-node, bench, demo and the cluster targets. PYTHON=... picks the Python.\n'
+	@printf '\nARGS="..." is passed on by the targets that test, bench, demo and the cluster targets. PYTHON=... picks the Python.\n'
 
 venv: $(VENV)/.project ## Make .venv or bring it up to date. Needs Python 3.11 or later and the package registry.
 
@@ -55,6 +55,10 @@ demo-cluster: $(VENV)/.project ## Show them on a real node, by the chart, from p
 	@$(BIN)/python -m demo.oncluster $(ARGS)
 
 ##@ Checks
+
+# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
+# tests/conftest.py puts the files in order, the longest first.
+two_workers = $(if $(CLUSTER),,--numprocesses 2 --dist loadfile --no-loadscope-reorder)
 
 verify: $(VENV)/.project ## Fail on stale generated files, stale locks and private paths. Needs git.
 	@$(BIN)/python -m bailiwick_api.generate --check
@@ -76,10 +80,13 @@ lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. 
 types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run all tests but the three sets below, on two cores. Needs what cluster-up needs, or CLUSTER=current.
+test: $(VENV)/.project ## Run the tests of every behaviour, in 10 minutes. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
-	@$(BIN)/pytest -m "not slow" $(if $(CLUSTER),,--numprocesses 2 --dist loadfile) $(ARGS)
+	@$(BIN)/pytest -m "not slow and not long" $(two_workers) $(ARGS)
+
+test-all: $(VENV)/.project ## Run these and the long ones: outages, floods, races, rotations. Needs what test needs.
+	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
+	@$(BIN)/pytest -m "not slow" $(two_workers) $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)

@@ -29,6 +29,8 @@ _ON_A_NODE = "node"
 _ON_A_CLUSTER = frozenset({"abuse", "argocd", "chaos", "cluster", "e2e", "load", _ON_A_NODE})
 # Each has a target of its own in the Makefile.
 _SLOW = frozenset({"argocd", "proxies", _ON_A_NODE})
+# Part of `make test-all`, not of `make test`.
+_LONG = frozenset({"chaos"})
 
 
 # First, so that `-m cluster` already sees the marks.
@@ -40,8 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
         if folder in _SLOW:
             item.add_marker(pytest.mark.slow)
+        if folder in _LONG:
+            item.add_marker(pytest.mark.long)
         if folder == _ON_A_NODE:
             item.add_marker(pytest.mark.node)
+
+
+# Last, so that the order within a file stays the one that was drawn. What waits for a cluster takes longest; two workers
+# end together only if the short files come last.
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def pytest_order_items(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
