@@ -48,8 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.node)
 
 
-# Last, so that the order within a file stays the one that was drawn. What waits for a cluster takes longest; two workers
-# end together only if the short files come last.
+# Last, so that the order within a file stays the one that was drawn. What waits for a cluster takes longest; two
+# workers end together only if the short files come last.
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
 def pytest_order_items(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)

@@ -2,10 +2,7 @@
 
 import ast
 import operator
-import os
 import re
-import subprocess
-import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterator
@@ -47,16 +44,6 @@ def public_classes() -> Iterator[tuple[str, str]]:
                     yield str(path.relative_to(ROOT)), node.name
 
 
-def makefile_targets() -> set[str]:
-    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-
-
-def phony_targets() -> set[str]:
-    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
-    lines = re.findall(r"^\.PHONY:(.*)$", text, re.MULTILINE)
-    return {name for line in lines for name in line.split() if not name.startswith("$")}
-
-
 class TestTheFolderNamedOperator:
     def test_does_not_shadow_the_standard_library(self) -> None:
         assert Path(operator.__file__).parent == Path(sysconfig.get_path("stdlib"))
@@ -64,12 +51,6 @@ class TestTheFolderNamedOperator:
     @pytest.mark.parametrize("folder", ["operator", "webhook", "crds", "engine", "tests"])
     def test_is_no_package_and_neither_are_its_siblings(self, folder: str) -> None:
         assert not (ROOT / folder / "__init__.py").exists()
-
-    def test_leaves_the_standard_library_alone_when_python_starts_at_the_root(self) -> None:
-        command = [sys.executable, "-c", "import operator, sys; print(sys.path[0] == '', operator.__file__)"]
-        unguarded = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        answer = subprocess.run(command, cwd=ROOT, env=unguarded, check=True, capture_output=True, text=True)
-        assert answer.stdout.strip() == f"True {operator.__file__}"
 
 
 class TestModules:
@@ -83,6 +64,13 @@ class TestModules:
     def test_of_what_is_shipped_say_that_they_are_typed(self) -> None:
         packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
         assert [package for package in packages["packages"] if not (ROOT / package / "py.typed").exists()] == []
+
+
+class TestUnitTests:
+    def test_start_no_processes_and_wait_for_no_clock(self) -> None:
+        barred = re.compile(r"^\s*(?:import|from) (?:subprocess|multiprocessing)\b|\btime\.sleep\(", re.MULTILINE)
+        found = [path for path in (ROOT / "tests" / "unit").rglob("*.py") if barred.search(path.read_text())]
+        assert [str(path.relative_to(ROOT)) for path in found if path != Path(__file__)] == []
 
 
 class TestNames:
@@ -99,33 +87,6 @@ class TestNames:
         shipped = [path for path in modules() if path.relative_to(ROOT).parts[1:2] == ("src",)]
         named = {path.stem for path in shipped if PARTICIPLE.fullmatch(path.stem.capitalize())}
         assert named - MODULES == set()
-
-
-class TestMakeTargets:
-    def test_are_all_phony(self) -> None:
-        assert makefile_targets() == phony_targets()
-
-    def test_are_all_in_the_help_with_what_they_need(self) -> None:
-        answer = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
-        documented = dict(re.findall(r"^  ([a-z-]+) +(.+)$", answer.stdout, re.MULTILINE))
-        assert set(documented) == makefile_targets()
-        assert [target for target, text in documented.items() if " Needs " not in text] == []
-
-    def test_fit_on_a_screen_in_the_help(self) -> None:
-        answer = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
-        assert [line for line in answer.stdout.splitlines() if len(line) > 120] == []
-
-    def test_say_which_python_is_missing(self, tmp_path: Path) -> None:
-        old = tmp_path / "python3"
-        old.write_text('#!/bin/sh\ncase "$2" in *print*) echo 3.9.2 ;; *) exit 1 ;; esac\n')
-        old.chmod(0o755)
-        (tmp_path / "requirements").mkdir()
-        (tmp_path / "requirements" / "dev.txt").write_text(REQUIREMENT)
-        (tmp_path / "Makefile").symlink_to(ROOT / "Makefile")
-        command = ["make", "-C", str(tmp_path), "venv", f"PYTHON={old}"]
-        answer = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert answer.returncode != 0
-        assert f"needs Python 3.11 or later, found {old} 3.9.2" in answer.stderr
 
 
 class TestLockFiles:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -14,6 +14,30 @@ from bailiwick_cli.options import WaitCondition
 from unit.cli.cases import stored
 
 Object = dict[str, Any]
+
+
+class Clock:
+    """What `wait` takes for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+CLOCK: Final = Clock()
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "time", CLOCK)
 
 
 class Saying:
@@ -37,11 +61,11 @@ class Saying:
         if self._watched:
             yield from self._watched.pop(0)
         else:
-            time.sleep(min(seconds, 0.05))
+            CLOCK.sleep(min(seconds, 0.05))
 
 
 def in_phase(phase: str | None, pending: float = 3600, **status: Any) -> Object:  # noqa: ANN401 - any field
-    now = time.time()
+    now = CLOCK.time()
     fields = {"phase": phase, "notAfterTime": epoch_stamp(now + 600), **status} if phase else None
     return stored(status=fields, pendingUntilTime=epoch_stamp(now + pending))
 
@@ -71,9 +95,9 @@ def test_what_breaks_is_read_again() -> None:
 
 
 def test_a_deadline_that_passes_in_silence_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
-    began = time.monotonic()
-    assert wait(Saying(in_phase("Pending", pending=1)), timeout=30) == Exit.NO
-    assert time.monotonic() - began < 10
+    began = CLOCK.now
+    assert wait(Saying(in_phase("Pending", pending=10)), timeout=30) == Exit.NO
+    assert 10 <= CLOCK.now - began < 12
     assert capsys.readouterr().out == "approvalgrant.bailiwick.dev/agr-wanted expired\n"
 
 

@@ -1,9 +1,5 @@
 """Time zones of conditions: what is not one is a problem where it stands, and the machine's own files play no part."""
 
-import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -98,22 +94,3 @@ def test_every_zone_that_is_known_is_one_of_the_librarys() -> None:
         expression = scope.condition(f"{zone} >= 0", "here")
         assert isinstance(expression, Expression), expression
         assert scope.evaluate(expression, inputs(call, Party("t", "i", "u"), NOON)) is True, zone
-
-
-ON_ANOTHER_MACHINE: Final = """
-import json, sys
-from bailiwick_engine.cel.conditions import Scope
-from bailiwick_engine.cel.inputs import inputs
-from bailiwick_engine.call import Action, Call, Resource, ServiceAccount, Party
-scope = Scope.of(())
-call = Call("n", "e", ServiceAccount("a", ""), Party("t", "i", "u"), Action("a"), Resource("t", "i"), {})
-expression = scope.condition("now.getHours('Europe/Berlin') == 14", "here")
-json.dump(scope.evaluate(expression, inputs(call, Party("t", "i", "u"), float(sys.argv[1]))), sys.stdout)
-"""
-
-
-def test_a_machine_without_zones_knows_them_all_the_same() -> None:
-    nowhere = {**os.environ, "TZDIR": "/nowhere"}
-    words = [sys.executable, "-P", "-c", ON_ANOTHER_MACHINE, str(NOON)]
-    ran = subprocess.run(words, env=nowhere, capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(ran.stdout) is True

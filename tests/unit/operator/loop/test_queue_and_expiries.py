@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bailiwick_operator.loop import workqueue
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.workqueue import RetryError, WorkQueue
+from support.virtualtime import VirtualTime, virtual_time
+
+__all__ = ["virtual_time"]
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -27,6 +29,7 @@ async def working(
             task.cancel()
 
 
+@pytest.mark.usefixtures("virtual_time")
 class TestTheQueue:
     async def test_looks_once_however_often_it_is_asked(self) -> None:
         queue: WorkQueue[str] = WorkQueue()
@@ -38,7 +41,7 @@ class TestTheQueue:
         for _ in range(5):
             queue.add("a")
         async with working(queue, look):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(600)
         assert looked == {"a": 1}
 
     async def test_shares_have_their_turns_one_after_the_other(self) -> None:
@@ -77,10 +80,7 @@ class TestTheQueue:
         assert (looks, most) == (2, 1)
 
     @pytest.mark.parametrize("error", [RetryError("not now"), KeyError("nobody thought of it")], ids=["retry", "error"])
-    async def test_comes_back_to_what_failed_and_does_not_hold_up_the_others(
-        self, error: Exception, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(workqueue, "_FIRST", 0.01)
+    async def test_comes_back_to_what_failed_and_does_not_hold_up_the_others(self, error: Exception) -> None:
         queue: WorkQueue[str] = WorkQueue()
         looked: Counter[str] = Counter()
         done = asyncio.Event()
@@ -94,9 +94,9 @@ class TestTheQueue:
 
         queue.add("bad")
         queue.add("good")
-        async with working(queue, look, workers=1), asyncio.timeout(10):
+        async with working(queue, look, workers=1):
             await done.wait()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(600)
         assert looked == {"bad": 3, "good": 1}
 
 
@@ -132,13 +132,23 @@ class TestExpiries:
             expiries.call_due(NOW)
         assert due == ["a", "a"]
 
-    async def test_wake_for_one_that_comes_earlier_than_those_that_are_waited_for(self) -> None:
-        came = asyncio.Event()
-        expiries: Expiries[str] = Expiries(lambda _key: came.set(), lambda: datetime.now(UTC))
-        expiries.set("late", datetime.now(UTC) + timedelta(hours=1))
+    async def test_wake_for_one_that_comes_earlier_than_those_that_are_waited_for(
+        self, virtual_time: VirtualTime
+    ) -> None:
+        came: list[tuple[str, float]] = []
+        began = virtual_time.now
+
+        def passed() -> float:
+            return virtual_time.now - began
+
+        expiries: Expiries[str] = Expiries(
+            lambda key: came.append((key, passed())), lambda: NOW + timedelta(seconds=passed())
+        )
+        expiries.set("late", NOW + timedelta(hours=1))
         task = asyncio.create_task(expiries.run())
-        await asyncio.sleep(0.01)
-        expiries.set("soon", datetime.now(UTC) + timedelta(seconds=0.05))
-        async with asyncio.timeout(1):
-            await came.wait()
+        await asyncio.sleep(1)
+        expiries.set("soon", NOW + timedelta(seconds=9))
+        await asyncio.sleep(2 * 3600)
         task.cancel()
+        assert [key for key, _ in came] == ["soon", "late"]
+        assert [at for _, at in came] == pytest.approx([9, 3600])

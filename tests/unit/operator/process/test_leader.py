@@ -1,7 +1,6 @@
 """The election with a lease that misbehaves: nobody leads longer than the lease allows, whatever goes wrong."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,12 +9,19 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from bailiwick_operator.process.leader import Leadership, LostLeaseError
 from bailiwick_operator.settings import LeaseTimes
+from support.virtualtime import VirtualTime, virtual_time
+
+__all__ = ["virtual_time"]
 
 Try = Callable[[], Coroutine[Any, Any, bool]]
 
 
+@pytest.fixture(autouse=True)
+def _clock(virtual_time: VirtualTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bailiwick_operator.process.leader.time", virtual_time)
+
+
 def candidate(tried: Try, duration: int = 8) -> Leadership:
-    # The shortest times that the library takes, with room for a busy machine before the lease ends.
     leadership = Leadership(ApiClient(Configuration()), "bailiwick-system", "me", LeaseTimes(duration, 2, 1))
     leadership._election.try_acquire_or_renew = tried  # type: ignore[method-assign]
     return leadership
@@ -57,13 +63,15 @@ class TestFollowing:
 
 class TestLeading:
     @pytest.mark.parametrize("failure", [False, OSError("no route"), AssertionError("the library")], ids=str)
-    async def test_is_lost_when_no_renewal_succeeds_within_the_deadline(self, failure: bool | Exception) -> None:
+    async def test_is_lost_when_no_renewal_succeeds_within_the_deadline(
+        self, failure: bool | Exception, virtual_time: VirtualTime
+    ) -> None:
         leadership = candidate(answers(True, failure))
         await leadership.acquire(asyncio.Event())
-        began = time.monotonic()
+        began = virtual_time.now
         with pytest.raises(LostLeaseError, match="could not be renewed within 2 s"):
             await leadership.hold(asyncio.Event())
-        assert 2 <= time.monotonic() - began < 6
+        assert virtual_time.now - began == pytest.approx(2, abs=0.2)
 
     async def test_is_lost_before_the_lease_ends_though_the_answer_never_comes(self) -> None:
         first = True
@@ -90,15 +98,15 @@ class TestLeading:
         await leadership.hold(stop)
         assert leadership.valid()
 
-    async def test_counts_from_the_start_of_a_renewal_not_from_its_end(self) -> None:
+    async def test_counts_from_the_start_of_a_renewal_not_from_its_end(self, virtual_time: VirtualTime) -> None:
         async def slow() -> bool:
             await asyncio.sleep(0.5)
             return True
 
         leadership = candidate(slow)
-        began = time.monotonic()
+        began = virtual_time.now
         await leadership.acquire(asyncio.Event())
-        assert leadership._renewed < began + 0.4
+        assert leadership._renewed == pytest.approx(began)
 
     async def test_is_over_by_our_own_clock_when_nobody_renews(self) -> None:
         leadership = candidate(answers(True), duration=3)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -12,6 +13,9 @@ from bailiwick_operator.programmed import poller
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.programmed.replicas import Replica
 from bailiwick_operator.reconcile.programmed import Generation, Reply, ServedGeneration
+from support.virtualtime import VirtualTime, virtual_time
+
+__all__ = ["virtual_time"]
 
 
 class Bench:
@@ -24,6 +28,7 @@ class Bench:
         self.rounds: list[list[Generation]] = []
         self.requests = 0
         self.told: list[str] = []
+        self.asked: Callable[[], object] = lambda: None
         self.programming: ProgrammedPoller[str] = ProgrammedPoller(self, self, self.told.append)  # type: ignore[arg-type]  # it asks
 
     async def find(self) -> tuple[Replica, ...]:
@@ -34,6 +39,7 @@ class Bench:
 
     async def ask(self, replica: Replica, asked: Collection[Generation]) -> Reply:
         self.requests += 1
+        self.asked()
         self.rounds[-1] = list(asked)
         await asyncio.sleep(0)
         return Reply(replica.name, ready=True, served=frozenset(self.serves[replica.name]) & frozenset(asked))
@@ -144,34 +150,36 @@ async def test_more_than_a_process_takes_are_asked_about_in_turn(monkeypatch: py
 
 
 @asynccontextmanager
-async def running(bench: Bench, monkeypatch: pytest.MonkeyPatch, last: float = 0.04) -> AsyncIterator[None]:
-    monkeypatch.setattr(poller, "_FIRST", 0.005)
-    monkeypatch.setattr(poller, "_LAST", last)
+async def running(bench: Bench) -> AsyncIterator[None]:
     task = asyncio.create_task(bench.programming.run())
     yield
     assert not task.done(), task.exception()
     task.cancel()
 
 
-async def test_nobody_is_asked_while_nothing_is_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("virtual_time")
+async def test_nobody_is_asked_while_nothing_is_pending() -> None:
     bench = Bench("x")
-    async with running(bench, monkeypatch):
-        await asyncio.sleep(0.1)
+    async with running(bench):
+        await asyncio.sleep(60)
         assert bench.rounds == []
         bench.everywhere("a", 1)
         bench.programming.want("a", 1, "of a")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(60)
         assert (bench.told, len(bench.rounds)) == (["of a"], 1)
 
 
-async def test_it_is_asked_again_later_and_later_while_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_asked_again_later_and_later_while_nothing_changes(virtual_time: VirtualTime) -> None:
     bench = Bench("x")
-    async with running(bench, monkeypatch, last=10):
+    at: list[float] = []
+    bench.asked = lambda: at.append(virtual_time.now)
+    async with running(bench):
         bench.programming.want("a", 1, "of a")
-        await asyncio.sleep(0.4)
-        # 10, 10, 15, 25, 45, 85, 165 ms apart, the last not within the time.
-        assert 3 <= len(bench.rounds) <= 7
+        await asyncio.sleep(60)
+        pauses = [round(after - before, 3) for before, after in pairwise(at)]
+        assert pauses == sorted(pauses)
+        assert pauses[-1] > 4 * pauses[0]
         rounds = len(bench.rounds)
         bench.programming.want("b", 1, "of b")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
         assert len(bench.rounds) > rounds

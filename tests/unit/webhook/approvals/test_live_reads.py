@@ -11,12 +11,14 @@ from bailiwick_engine.call import ShownApproval, Token
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_webhook.approvals import livereads
-from bailiwick_webhook.approvals.livereads import BURST, INTERVAL, LiveReads, looked_for
+from bailiwick_webhook.approvals.livereads import BURST, INTERVAL, SECONDS, LiveReads, looked_for
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from support.objects import gated_rule
+from support.virtualtime import VirtualTime, virtual_time
 from unit.engine.cases import AGENT_UID, CALL, NOW, asked as opened, governed, read, verdict_of
+
+__all__ = ["virtual_time"]
 
 GATED: Final = governed(gated_rule())
 PENDING: Final = {**opened(GATED), "status": {"phase": "Pending"}}
@@ -45,11 +47,12 @@ class Server:
 class Bench:
     """Reads of one decision point."""
 
+    clock: VirtualTime
     server: Server = field(default_factory=Server)
 
     def __post_init__(self) -> None:
         self.server.go.set()
-        self.reads = LiveReads(cast("Any", self.server))
+        self.reads = LiveReads(cast("Any", self.server), self.clock.monotonic)
 
     async def number(self, name: str = "agr-opened", namespace: str = "crm", since: float | None = None) -> int | None:
         """Return the how manyth read a caller gets, None: none."""
@@ -58,8 +61,8 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench()
+async def bench(virtual_time: VirtualTime) -> Bench:
+    return Bench(virtual_time)
 
 
 class TestReads:
@@ -95,29 +98,25 @@ class TestReads:
         assert [one is not None for one in many] == [True] * int(BURST) + [False] * 5
         assert await bench.number("agr-0", "hr") is not None
 
-    async def test_that_have_no_answer_are_given_up_and_nobody_asks_for_a_while(
-        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(livereads, "SECONDS", 0.2)
+    async def test_that_have_no_answer_are_given_up_and_nobody_asks_for_a_while(self, bench: Bench) -> None:
         bench.server.go.clear()
         loop = asyncio.get_running_loop()
         began = loop.time()
         assert await asyncio.gather(*(bench.number(f"agr-{number}") for number in range(5))) == [None] * 5
         assert await bench.number("agr-x") is None
-        assert loop.time() - began < 0.4
+        assert loop.time() - began == pytest.approx(SECONDS)
         assert len(bench.server.begun) == 5
         bench.server.go.set()
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(SECONDS)
         assert await bench.number("agr-x") is not None
 
     async def test_that_are_refused_are_none(self, bench: Bench) -> None:
         bench.server.silent = True
         assert await bench.number() is None
 
-    async def test_are_forgotten_soon(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(livereads, "_KEPT", 0.05)
+    async def test_are_forgotten_soon(self, bench: Bench) -> None:
         await asyncio.gather(*(bench.number(f"agr-{number}") for number in range(int(BURST) + 5)))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(60)
         assert bench.reads._of == {}
 
 

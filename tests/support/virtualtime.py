@@ -1,0 +1,52 @@
+"""Time that passes only while everybody waits for it: a sleep of an hour takes no time, and nothing is late.
+
+Import `virtual_time`, then take the fixture or `pytest.mark.usefixtures("virtual_time")`. For tests whose loop waits
+for nothing outside: no sockets, no processes, no threads.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from selectors import SelectorKey
+from typing import Any, cast
+
+import pytest
+
+Select = Callable[[float | None], list[tuple[SelectorKey, int]]]
+
+__all__ = ["VirtualTime", "virtual_time"]
+
+
+class VirtualTime:
+    """The clock of a loop, in seconds. Stands in for the module `time` where `monotonic` is all that is called.
+
+    `monotonic` never says the same twice, as the real one hardly does.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        self.now += 1e-9
+        return self.now
+
+    def passing(self, select: Select) -> Select:
+        """Return a selector's `select` that lets the time pass instead of waiting."""
+
+        def passed(seconds: float | None) -> list[tuple[SelectorKey, int]]:
+            assert seconds is not None, "nothing will ever wake this loop"
+            found = select(0)
+            if not found:
+                self.now += seconds
+            return found
+
+        return passed
+
+
+@pytest.fixture
+async def virtual_time() -> AsyncIterator[VirtualTime]:
+    """The clock of this test's loop."""
+    loop = cast("Any", asyncio.get_running_loop())
+    clock = VirtualTime(loop.time())
+    loop.time, loop._selector.select = lambda: clock.now, clock.passing(loop._selector.select)
+    yield clock
+    del loop.time, loop._selector.select
