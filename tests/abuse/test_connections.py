@@ -23,6 +23,8 @@ from support.pdp.asking import evaluation
 from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, trusting
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 ROOT: Final = Path(__file__).parents[2]
 CA: Final = authority()
 MOST: Final = 40

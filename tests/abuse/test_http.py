@@ -19,6 +19,8 @@ from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 _WAIT: Final = 5.0
 
 

@@ -30,6 +30,8 @@ from support.pdp.running import Bailiwick
 from support.pdp.tenant import Tenant, Tenants
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 # So many requests at once that a few accounts could hold all of them.
 AT_ONCE: Final = 64
 SECONDS: Final = 30.0

@@ -21,6 +21,8 @@ from support.objects import DIGEST, Object, opened_grant, step
 from support.pages import blocks, objects
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 PAGE: Final = "approvals.md"
 LOOKING, REVIEWING, REVOKING, ASKING, WRITING = range(5)
 

@@ -18,6 +18,8 @@ from localcluster.tokens import TokenFile
 from support.shell import Shell, succeeded
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 READY: Final = "kubectl apply --server-side -f examples/crm"
 
 

@@ -35,6 +35,8 @@ from localcluster.rest import Rest
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 
+pytestmark = pytest.mark.long
+
 ISSUER = "https://kubernetes.default.svc"
 WHO_AM_I = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 

@@ -17,6 +17,8 @@ from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 HARMLESS: Final = frozenset({"info", "debug"})
 
 

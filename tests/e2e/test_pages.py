@@ -3,12 +3,16 @@
 from functools import partial
 from typing import Final
 
+import pytest
+
 from bailiwick_api.accounts import Installation
 from demo.stack import Stack
 from localcluster.rest import Rest
 from support.pages import script
 from support.shell import Shell, succeeded
 from support.waiting import until
+
+pytestmark = pytest.mark.long
 
 PAGE: Final = "../examples/crm/README.md"
 SECRETS: Final = "../examples/secrets/README.md"

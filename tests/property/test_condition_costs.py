@@ -19,6 +19,8 @@ from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs
 from property.costly import Drawn, call
 
+pytestmark = pytest.mark.long
+
 PICOSECONDS: Final = 10**12
 # Of what one call may take. A machine can be slower than the one on which the costs were measured, by as much.
 FACTOR: Final = 4

@@ -20,8 +20,8 @@ import pytest
 
 _Finder = Callable[[Any], str | None]
 _MADE: Final[list[weakref.ref[Any]]] = []
-# These take a socket into a pool or a transport, which has a life of its own; and what localcluster starts, a stack or a
-# control plane ends, of which some are shared by all tests.
+# These take a socket into a pool or a transport, which has a life of its own; and what localcluster starts, a stack or
+# a control plane ends, of which some are shared by all tests.
 _POOLS: Final = frozenset({"urllib3", "asyncio", "aiohttp", "aiohappyeyeballs", "localcluster"})
 # How far up it is to see who asked for a socket: socket.create_connection and http.client stand between.
 _FRAMES: Final = 6

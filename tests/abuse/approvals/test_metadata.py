@@ -21,6 +21,8 @@ from support.objects import Object, gated_rule, grant
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 # As many at once as one person's connections may carry.
 WRITERS: Final = 8
 USES: Final = 12

@@ -19,6 +19,8 @@ from support.pdp.tenant import Tenants
 from support.waiting import until
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def closing() -> Iterator[ExitStack]:

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 import requests
 
 from bailiwick_api.admission import PATH
@@ -13,6 +14,8 @@ from support.admission.reviews import sent
 from support.objects import policy
 from support.pdp.running import Bailiwick
 from support.waiting import until
+
+pytestmark = pytest.mark.long
 
 
 def children(pid: int) -> list[int]:

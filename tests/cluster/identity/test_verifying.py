@@ -18,6 +18,8 @@ from support.pdp.running import Bailiwick
 from support.pdp.tenant import RULES, Tenant
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 REVIEWS = "tokenreviews"
 
 

@@ -19,6 +19,8 @@ from support.namespaces import Roles
 from support.objects import Object, adding_review, gated_rule, grant, policy, review, settings
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 ISSUERS: Final = """\
 issuers:
 - {name: corp, claims: {kubernetesUsername: "oidc:{sub}"}}

@@ -14,6 +14,8 @@ from cluster.operator.certificates import Certificates
 from cluster.operator.running import Operator
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 LEAF_SECONDS: Final = 6
 SETTLE_SECONDS: Final = 4
 CA_SECONDS: Final = 30

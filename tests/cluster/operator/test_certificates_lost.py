@@ -21,6 +21,8 @@ from localcluster.access import Cluster
 from support import pages
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def lowered() -> Sequence[str]:

@@ -22,6 +22,8 @@ from support.shifted import Shifter
 from support.waiting import until
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 MINUTES: Final = 60.0
 DAYS: Final = 86_400.0
 # As long as an operator that believed its clock would take, several times over.

@@ -14,6 +14,8 @@ from cluster.operator.keys import Secret
 from cluster.operator.running import Operator
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 ROTATION_SECONDS: Final = 4
 PUBLISH_SECONDS: Final = 2
 

@@ -19,6 +19,8 @@ from support.faultproxy import FaultProxy
 from support.installing import accepted
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 LEASE_SECONDS = 15
 
 

@@ -18,6 +18,8 @@ from support.namespaces import Roles
 from support.objects import Object, adding_review, review
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 NAMES: Final = {
     "beyond the basic plane": "\U0002083f",
     "an emoji": "eve\U0001f600",

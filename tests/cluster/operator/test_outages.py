@@ -21,6 +21,8 @@ from support.installing import DEFINITIONS, accepted, apply
 from support.objects import Object, policy
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 def test_a_restart_of_the_api_server_is_survived(operator: Operator, plane: ControlPlane, grants: Grants) -> None:
     body = grants.open()

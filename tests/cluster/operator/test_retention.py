@@ -13,6 +13,8 @@ from support.installing import accepted
 from support.objects import Object
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 KEPT_SECONDS = 4
 
 

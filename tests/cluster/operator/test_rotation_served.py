@@ -23,6 +23,8 @@ from support.objects import AGENT
 from support.pdp import asking
 from support.pdp.secured import NAME, Secured, secured
 
+pytestmark = pytest.mark.long
+
 LEAF_SECONDS: Final = 60
 SETTLE_SECONDS: Final = 6
 CA_SECONDS: Final = 240

@@ -22,6 +22,8 @@ from support.pages import script
 from support.shell import Shell, succeeded
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 REGISTRATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bailiwick-endpointpolicies"
 VOID: Final = "GuardUnproven"
 # What is written by hand, and where the proof finds it.

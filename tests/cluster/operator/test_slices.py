@@ -22,6 +22,8 @@ from support.callers import Callers
 from support.installing import accepted
 from support.objects import Object
 
+pytestmark = pytest.mark.long
+
 SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 NONE: Final = "no process of the decision point is ready"
 

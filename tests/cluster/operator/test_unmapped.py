@@ -16,6 +16,8 @@ from support.installing import accepted
 from support.objects import Object, gated_rule, policy, settings
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 ISSUERS: Final = """\
 issuers:
 - {name: corp, claims: {kubernetesUsername: "oidc:{sub}"}}

@@ -13,6 +13,8 @@ from support.pdp.running import Bailiwick, readiness
 from support.pdp.tenant import RULES
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 STALE_AFTER: Final = 5.0
 
 

@@ -16,6 +16,8 @@ from support.pdp import asking
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
 MANY: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
 

@@ -13,6 +13,8 @@ from support.pdp.running import API_SECONDS, readiness
 from support.pdp.tenant import Tenant, Tenants
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 GRANTS: Final = r"/approvalgrants$"
 GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
 # Who deletes grants, but for the operator.

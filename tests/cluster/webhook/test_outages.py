@@ -17,6 +17,8 @@ from support.pdp.running import Bailiwick, await_ready, readiness
 from support.pdp.tenant import Tenant
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 STALE_AFTER: Final = 13.0
 API_SECONDS: Final = 1.0
 # For so long an answer about a token is taken as just given.

@@ -19,6 +19,8 @@ from support.pdp.running import Bailiwick, readiness
 from support.pdp.tenant import Tenant
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
 MOST: Final = 4
 SHARE: Final = 2

@@ -12,6 +12,8 @@ from support.pdp import asking
 from support.pdp.tenant import Tenant, Tenants
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
 
 

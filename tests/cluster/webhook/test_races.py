@@ -23,6 +23,8 @@ from support.pdp.running import REPLICAS, Bailiwick
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 RACERS: Final = 200
 RACES: Final = int(os.environ.get("RACES", "2"))
 USES: Final = (1, 2, 7)
