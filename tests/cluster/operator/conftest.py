@@ -1,6 +1,7 @@
 """A control plane for each module, because an operator that runs would interfere with everybody else's grants.
 
-Holds: the fixtures of the same names as everywhere (`callers`, `installed`, ...) are here those of that control plane.
+Holds: the fixtures of the same names as everywhere (`callers`, `installed`) are here those of that control plane, and
+so is what tests/conftest.py makes of them, such as `namespace`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.callers import Callers
 from support.installing import install
-from support.namespaces import Namespaces, Roles
+from support.namespaces import Roles
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +48,6 @@ def installed(callers: Callers) -> Installation:
     installation = Installation()
     install(callers, installation)
     return installation
-
-
-@pytest.fixture
-def namespaces(callers: Callers) -> Iterator[Namespaces]:
-    namespaces = Namespaces(callers.admin)
-    yield namespaces
-    namespaces.clean()
-
-
-@pytest.fixture
-def namespace(namespaces: Namespaces, request: pytest.FixtureRequest) -> str:
-    return namespaces.make(request.node.name)
 
 
 @pytest.fixture
