@@ -227,8 +227,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         prog="bailiwick-operator",
         usage="%(prog)s [--kubeconfig FILE] [FLAGS]",
         description="Reconcile EndpointPolicies and ApprovalGrants, and prove that the guards are in force.",
-        epilog="You can also set each flag --some-name by the variable BAILIWICK_SOME_NAME. Separate several"
-        " values by commas.",
+        epilog="You can also set a flag --some-name by the variable BAILIWICK_SOME_NAME (several values: with commas).",
         allow_abbrev=False,
     )
 
@@ -248,8 +247,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--human-username-prefix",
         action="append",
         metavar="PREFIX",
-        help="prefix of the usernames of people; repeatable (default: all usernames that do not begin with system: are"
-        " people)",
+        help="prefix of the usernames of people; repeatable (default: any username that does not begin with system:)",
     )
     parser.add_argument(
         "--kubeconfig",
@@ -258,11 +256,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=given("kubeconfig", "") or None,
         help="kubeconfig with the server, CA, and token or tokenFile (default: the projected token of the pod)",
     )
-    text(
-        "webhook-service",
-        _DEFAULTS.webhook_name,
-        "Service of the decision point; the operator polls its ready processes",
-    )
+    text("webhook-service", _DEFAULTS.webhook_name, "Service of the decision point, to poll its ready processes")
     replicas = [url for url in given("replica", "").split(",") if url]
     parser.add_argument(
         "--replica",
@@ -278,23 +272,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     number("lease-seconds", int, 15, "seconds for which the lease is valid without renewal")
     number("renew-seconds", int, 10, "seconds within which a renewal must succeed before leadership is lost")
     number("retry-seconds", int, 2, "seconds between attempts to acquire or renew the lease")
-    number(
-        "proof-interval",
-        float,
-        60,
-        "seconds between proofs of the guards, in addition to the proofs that a review triggers",
-    )
+    number("proof-interval", float, 60, "seconds between proofs of the guards; a review triggers more")
     number("guard-settle", float, 2, "seconds for which a changed guard must stay unchanged before it is recorded")
-    number(
-        "key-rotation-seconds", int, 2_592_000, "seconds for which a signing key signs before the next one is published"
-    )
+    number("key-rotation-seconds", int, 2_592_000, "seconds that a signing key signs before the next one is published")
     number(
         "key-publish-seconds",
         int,
         600,
-        "seconds for which a signing key is published before it signs; must exceed the 300 seconds for which"
-        " clients can"
-        " cache the keys",
+        "seconds for which a signing key is published before it signs; more than the 300 that clients can cache it",
     )
     number("key-interval", float, 30, "seconds between checks of the signing keys")
     parser.add_argument(
@@ -311,36 +296,20 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="NAME",
         help="additional DNS name or IP address for the certificate, besides the names of the Service; repeatable",
     )
-    number(
-        "certificate-seconds",
-        int,
-        90 * _DAY,
-        "lifetime of a serving certificate in seconds; it is replaced after two thirds",
-    )
-    number(
-        "ca-seconds",
-        int,
-        5 * 365 * _DAY,
-        "lifetime of a certificate authority in seconds; it is superseded after two thirds",
-    )
+    number("certificate-seconds", int, 90 * _DAY, "lifetime of a serving certificate; replaced after two thirds")
+    number("ca-seconds", int, 5 * 365 * _DAY, "lifetime of a certificate authority; superseded after two thirds")
     number(
         "ca-settle-seconds",
         int,
         _DAY,
-        "seconds for which an authority is published before it issues certificates, and after its last"
-        " certificate is out"
-        " of use; must exceed the time for which any caller caches the CA bundle",
+        "seconds for which an authority is published before it issues, and after its last certificate is out of use;"
+        " must exceed the time for which any caller caches the CA bundle",
     )
     number("certificate-interval", float, 10, "seconds between checks of the certificates, at most 60")
     number("relist-interval", float, 600, "seconds between full lists, which repair missed deletions; with jitter")
     number("request-timeout", float, 10, "timeout in seconds of one request to the API server")
     number("grant-retention-seconds", int, _DAY, "seconds for which an ended grant is kept; must exceed any cooldown")
-    number(
-        "grants-kept-per-policy",
-        int,
-        500,
-        "number of ended grants to keep per policy; beyond it, the oldest are deleted an hour after their end",
-    )
+    number("grants-kept-per-policy", int, 500, "ended grants to keep per policy; older ones go after an hour")
     parser.add_argument(
         "--issuers",
         type=Path,
@@ -350,25 +319,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         " prevents people from approving their own requests",
     )
     usual = Budget()
-    number(
-        "budget-bytes",
-        int,
-        usual.total,
-        "bytes that all compiled policies can take together; set it as on the decision point",
-    )
-    number(
-        "namespace-budget-bytes",
-        int,
-        usual.namespace,
-        "bytes that the compiled policies of one namespace can take; 0 for no limit",
-    )
-    number("policy-budget-bytes", int, usual.policy, "bytes that one compiled policy can take")
-    number(
-        "namespace-policies",
-        int,
-        usual.policies,
-        "number of policies that a namespace can have; set it as on the decision point",
-    )
+    number("budget-bytes", int, usual.total, "bytes of all compiled policies; as on the decision point")
+    number("namespace-budget-bytes", int, usual.namespace, "the same for one namespace; 0 for no limit")
+    number("policy-budget-bytes", int, usual.policy, "the same for one policy")
+    number("namespace-policies", int, usual.policies, "policies per namespace; as on the decision point")
     number("namespace-spec-bytes", int, usual.text, "bytes of JSON that the specs of a namespace can have together")
     number("health-port", int, 0, "port of /healthz and /metrics; 0 disables it")
     parser.add_argument(
