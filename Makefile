@@ -43,14 +43,14 @@ help: ## List the targets. Needs awk.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nARGS="..." is passed on by the targets that test, bench, demo and the cluster targets. PYTHON=... picks the Python.\n'
+	@printf '\nARGS="..." passes arguments to the targets that test, to bench, demo and the cluster targets. PYTHON=... sets the Python.\n'
 
-venv: $(VENV)/.project ## Make .venv or bring it up to date. Needs Python 3.11 or later and the package registry.
+venv: $(VENV)/.project ## Create or update .venv. Needs Python 3.11 or later and the package registry.
 
-demo: $(VENV)/.project ## Show the four cases on a real cluster. Needs what cluster-up needs. KEEP=1 leaves it up.
+demo: $(VENV)/.project ## Run the four demo cases on a real cluster. Needs what cluster-up needs. KEEP=1 keeps it running.
 	@$(BIN)/python -m demo $(ARGS)
 
-demo-cluster: $(VENV)/.project ## Show them on a real node, by the chart, from pods. Needs root on Debian, and what cluster-up needs.
+demo-cluster: $(VENV)/.project ## Run the demo in pods on a node, installed by the chart. Needs root on Debian, and what cluster-up needs.
 	@$(BIN)/python -m localcluster node-packages
 	@$(BIN)/python -m demo.oncluster $(ARGS)
 
@@ -60,7 +60,7 @@ demo-cluster: $(VENV)/.project ## Show them on a real node, by the chart, from p
 # tests/conftest.py puts the files in order, the longest first.
 two_workers = $(if $(CLUSTER),,--numprocesses 2 --dist loadfile --no-loadscope-reorder)
 
-verify: $(VENV)/.project ## Fail on stale generated files, stale locks and private paths. Needs git.
+verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and private paths. Needs git.
 	@$(BIN)/python -m bailiwick_api.generate --check
 	@$(BIN)/python hack/generate_reasons.py --check
 	@$(BIN)/python hack/generate_metrics.py --check
@@ -70,21 +70,21 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale locks and priva
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
 
-lint: $(VENV)/.project ## Ruff's rules, ruff's format, and who may import whom. Needs only .venv.
+lint: $(VENV)/.project ## Check ruff's rules, ruff's format and the import contracts. Needs only .venv.
 	@status=0; \
 	$(BIN)/ruff check || status=1; \
-	$(BIN)/ruff format --check || { status=1; echo "'make fmt' puts that right." >&2; }; \
+	$(BIN)/ruff format --check || { status=1; echo "Run 'make fmt' to fix the format." >&2; }; \
 	$(BIN)/lint-imports --no-logo || status=1; \
 	exit $$status
 
-types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
+types: $(VENV)/.project ## Check types with strict mypy. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Run the tests of every behaviour, in 10 minutes. Needs what cluster-up needs, or CLUSTER=current.
+test: $(VENV)/.project ## Test every behaviour in at most 10 minutes. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow and not long" $(two_workers) $(ARGS)
 
-test-all: $(VENV)/.project ## Run these and the long ones: outages, floods, races, rotations. Needs what test needs.
+test-all: $(VENV)/.project ## Run these tests and the long ones: outages, floods, races, rotations. Needs what test needs.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow" $(two_workers) $(ARGS)
 
@@ -106,16 +106,16 @@ test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Nee
 	@$(BIN)/python -m localcluster images > /dev/null
 	@$(BIN)/pytest -m node $(ARGS)
 
-bench: $(VENV)/.project ## Measure speed beside OPA, Cerbos and a bare server. Needs wrk, Go, npm; goes on without.
+bench: $(VENV)/.project ## Measure speed beside OPA, Cerbos and a bare server. Needs wrk, Go and npm; skips what is missing.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
 
 ##@ Change
 
-fmt: $(VENV)/.project ## Format the code and repair what ruff can. Needs only .venv.
+fmt: $(VENV)/.project ## Format the code and apply the fixes of ruff. Needs only .venv.
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-generate: $(VENV)/.project ## Write again what is generated from the models, the engine and the marks of tests. Needs only .venv.
+generate: $(VENV)/.project ## Regenerate files from the models, the engine and the test marks. Needs only .venv.
 	@$(BIN)/python -m bailiwick_api.generate
 	@$(BIN)/python hack/generate_reasons.py
 	@$(BIN)/python hack/generate_metrics.py
@@ -123,7 +123,7 @@ generate: $(VENV)/.project ## Write again what is generated from the models, the
 	@$(BIN)/python hack/generate_argocd.py
 	@$(BIN)/python hack/generate_chart.py
 
-requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 for the newest. Needs the package registry.
+requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 selects the newest versions. Needs the package registry.
 	@set -e; \
 	lock() { \
 	  echo "requirements/$$1.txt"; \
@@ -137,22 +137,22 @@ requirements: $(VENV)/.project ## Compile requirements/*.txt again; UPGRADE=1 fo
 	lock operator --extra operator pyproject.toml requirements/operator.in; \
 	lock cli --extra cli pyproject.toml requirements/cli.in
 
-clean: ## Remove .venv and the caches of the tools; clusters stay. Needs nothing.
+clean: ## Remove .venv and the tool caches, but no clusters. Needs nothing.
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 ##@ Clusters
 
-cluster-up: $(VENV)/.project ## Start a control plane as plain processes. Needs Go, or the package registry for a wheel of it.
+cluster-up: $(VENV)/.project ## Start a control plane as plain processes. Needs Go, or the package registry to install Go.
 	@$(BIN)/python -m localcluster up $(ARGS)
 
-cluster-down: $(VENV)/.project ## Stop that control plane. Needs only .venv.
+cluster-down: $(VENV)/.project ## Stop the control plane of cluster-up. Needs only .venv.
 	@$(BIN)/python -m localcluster down $(ARGS)
 
 kind-up: $(VENV)/.project ## Start a kind cluster. Needs what cluster-up needs and a running container engine.
 	@$(BIN)/python -m localcluster kind-up $(ARGS)
 
-kind-down: $(VENV)/.project ## Remove the kind cluster. Needs a running container engine.
+kind-down: $(VENV)/.project ## Delete the kind cluster. Needs a running container engine.
 	@$(BIN)/python -m localcluster kind-down $(ARGS)
 
 # ---------------------------------------------------------------- how .venv comes to be
@@ -166,10 +166,10 @@ for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3
   found="$${found:+$$found, }$$candidate $$version"; \
 done; \
 if [ -z "$$python" ]; then \
-  echo "Bailiwick needs Python 3.11 or later, found $${found:-none}. With PYTHON=... you say where it is." >&2; exit 1; \
+  echo "Bailiwick needs Python 3.11 or later, found $${found:-none}. Set PYTHON=... to its path." >&2; exit 1; \
 fi; \
 if ! "$$python" -c 'import ensurepip, venv' 2> /dev/null; then \
-  echo "Bailiwick needs the venv module of Python, found none in $$python $$version (Debian: python3-venv)." >&2; exit 1; \
+  echo "Bailiwick needs the venv module of Python, but found none in $$python $$version (Debian: python3-venv)." >&2; exit 1; \
 fi
 endef
 
@@ -183,12 +183,12 @@ endif
 # From nothing each time, so that no package lingers that the lock no longer names.
 $(VENV)/.locked:
 	@set -e; $(find_python); \
-	echo "Making .venv with Python $$version and $$(grep -c '^[a-z]' requirements/dev.txt) packages: a minute or two ..."; \
+	echo "Creating .venv with Python $$version and $$(grep -c '^[a-z]' requirements/dev.txt) packages: a minute or two ..."; \
 	rm -rf $(VENV); \
 	"$$python" -m venv $(VENV); \
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt || { \
-	  echo "Bailiwick needs the package registry, or pip settings that point to one: pip says above why not." >&2; exit 1; }; \
-	echo "Made .venv in $$SECONDS s."; \
+	  echo "Bailiwick needs the package registry, or pip settings that point to one. See the error of pip above." >&2; exit 1; }; \
+	echo "Created .venv in $$SECONDS s."; \
 	$(stamp) > $@
 
 # The build backend is in the lock too, so nothing unpinned is fetched here.

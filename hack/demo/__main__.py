@@ -49,12 +49,12 @@ def main() -> int:
     try:
         _play(bench, tell)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
-        sys.stderr.write(f"\nThe demo did not come out as told: {error}\n")
+        sys.stderr.write(f"\nThe demo did not go as expected: {error}\n")
         sys.stderr.write(f"The logs and decision records are in {bench.stack.folder}\n")
         code = 1
     else:
         _proven(tell)
-        tell.answer(f"The whole took {time.monotonic() - started:.0f} s.")
+        tell.answer(f"The demo took {time.monotonic() - started:.0f} s.")
         code = 0
     bench.adopt()
     if options.keep:
@@ -89,7 +89,7 @@ class _Bench:
         if self._named is not None:
             return f"make cluster-down ARGS='--name {self._named.name}'"
         pids = " ".join(str(running.id.pid) for running in self.stack.processes)
-        return f"kill {pids}, then take back what was applied: kubectl delete -f, as it is shown above"
+        return f"kill {pids}, then delete the applied manifests with kubectl delete -f, as shown above"
 
     def clear(self, *, keep_logs: bool) -> None:
         """End everything that was started here; on a cluster of yours, take back what was applied."""
@@ -159,17 +159,17 @@ def _play(bench: _Bench, tell: Narrator) -> None:
     tell.chapter("Bailiwick on a real API server")
     tell.answer(f"The API server: {stack.cluster.server}. Logs and decision records: {stack.folder}")
     install.bailiwick(stack, tell)
-    tell.step("The operator starts, as its own service account, and proves that the guards are in force.")
+    tell.step("The operator starts under its own service account and proves that the guards are in force.")
     stack.start_operator()
     bench.adopt()
     stack.await_guard()
-    tell.held("each guard refused the dry run that it must refuse")
+    tell.held("each guard refused the dry run that it has to refuse")
     tell.step("The accounts and policies of the four examples are applied.")
     install.crm(stack, tell)
     install.deploy(stack, tell)
     install.secrets(stack, tell)
     install.support(stack, tell)
-    tell.step("An issuer of people's tokens starts; the decision points are told about it.")
+    tell.step("An issuer of tokens for people starts. The decision points are configured to trust it.")
     stack.start_issuer()
     tell.step(f"{_WEBHOOKS} decision points start, and the CRM API in front of the first.")
     for _ in range(_WEBHOOKS):
@@ -177,7 +177,7 @@ def _play(bench: _Bench, tell: Narrator) -> None:
     install.await_served(stack, tell)
     stack.start_crm()
     bench.adopt()
-    tell.held("all are ready")
+    tell.held("all decision points are ready")
     S1(stack, tell).play()
     S2(stack, tell).play()
     S4(stack, tell).play()
@@ -185,29 +185,29 @@ def _play(bench: _Bench, tell: Narrator) -> None:
 
 
 def _proven(tell: Narrator) -> None:
-    tell.chapter("What was proven")
+    tell.chapter("What the demo showed")
     for line in (
-        "A harmless read needs nobody; an export by the same identity stops at the action.",
-        "Neither the agent nor a person without the verb can approve, though RBAC lets both patch grants.",
-        "An approval is of one call: other arguments are stopped, the same call passes once.",
-        f"Of {RACERS} parallel calls over {_WEBHOOKS} processes exactly {RACE_USES} passed on {RACE_USES} uses.",
-        "A revocation stops the next call.",
-        "A service account deploys from an approved workload only, and only where the target is in scope.",
+        "A harmless read needs no approval; an export by the same identity does.",
+        "Neither the agent nor a person without the verb can approve, although RBAC allows both to patch grants.",
+        "An approval covers one call: other arguments are denied, and the same call is allowed once.",
+        f"Of {RACERS} parallel calls over {_WEBHOOKS} processes, exactly {RACE_USES} were allowed: one per use.",
+        "After a revocation, the next call is denied.",
+        "A service account deploys only from an approved workload, and only to a target in scope.",
         "Automation reads a secret only while an incident is recorded by one system account and confirmed by another.",
-        "On a person's behalf an agent gets less than by itself, and a chain no more than any hop of it.",
+        "On behalf of a person, an agent can do less than by itself, and a chain no more than any of its hops.",
     ):
         tell.held(line)
 
 
 def _say_how_to_talk(bench: _Bench, tell: Narrator) -> None:
     stack = bench.stack
-    tell.chapter("Left up, as KEEP asked")
+    tell.chapter("The cluster keeps running, because KEEP is set")
     tell.command(f"export KUBECONFIG={stack.cluster.admin_kubeconfig}")
     tell.command("kubectl get endpointpolicies,approvalgrants -n crm")
     tell.answer(f"Carol's kubeconfig: {stack.cluster.kubeconfig('carol')}")
     tell.answer(f"The CRM API: {stack.crm_url}, the decision points: {', '.join(p.url for p in stack.decision_points)}")
     tell.answer(f"Logs and decision records: {stack.folder}")
-    tell.answer(f"To end it: {bench.how_to_end()}")
+    tell.answer(f"To stop it: {bench.how_to_end()}")
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ def running(cluster: Cluster, namespace: str, name: str) -> Pod:
     try:
         answer = cluster.rest().wait(path, lambda answer: _runs(answer.body), _SECONDS)
     except AccessError as error:
-        raise PodError(f"pod {namespace}/{name} did not come to run: {error}") from error
+        raise PodError(f"pod {namespace}/{name} did not start: {error}") from error
     return answer.body
 
 
@@ -235,7 +235,7 @@ def _file(audiences: Sequence[str]) -> str:
 
 def _authority(cluster: Cluster) -> Path:
     if cluster.ca_file is None:
-        raise PodError("a cluster of our own has an authority of its own")
+        raise PodError("the demo's own cluster has its own certificate authority")
     return cluster.ca_file
 
 

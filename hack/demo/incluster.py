@@ -48,7 +48,7 @@ class Images:
 class Running:
     """The deployer's pods, which run: the approved image is the webhook's, the other one the operator's."""
 
-    how: Final = "They run, and their kubelet reports the images."
+    how: Final = "The pods are running, and the kubelet reports their images."
 
     def __init__(self, cluster: Cluster, images: Images) -> None:
         """Prepare; nothing is made yet."""
@@ -135,8 +135,8 @@ class InCluster(Ground):
             tell.answer(f"examples/{name}: {made}")
         for document in _documents("hack/demo/broad-rights.yaml"):
             _apply(self.cluster.rest(), document)
-        tell.answer(f"The deployer's approved image is the one that this node reports as {digest}.")
-        tell.step("Everybody who takes part becomes a pod, with tokens that the kubelet projects.")
+        tell.answer(f"The approved image of the deployer is the image that this node reports as {digest}.")
+        tell.step("Every participant runs as a pod, with tokens that the kubelet projects.")
         participants(self.cluster, self.images.webhook, self.authority())
         self._kubectl(tell, "get", "pods", "--all-namespaces", "--selector=demo", "--output=wide")
         self._kubectl(tell, "wait", "--for=condition=Ready", "epol", "--all", "--all-namespaces", "--timeout=60s")

@@ -20,7 +20,7 @@ def refuse_if_present(stack: Stack) -> None:
     """Raise `InstallError` where Bailiwick is on the cluster already: the demo would take away what is not its own."""
     code, _ = stack.kubectl("get", "crd", "endpointpolicies.bailiwick.dev")
     if code == 0:
-        raise InstallError(f"Bailiwick is already on {stack.cluster.server}: the demo wants a cluster without it")
+        raise InstallError(f"Bailiwick is already on {stack.cluster.server}: the demo needs a cluster without it")
 
 
 def bailiwick(stack: Stack, tell: Narrator) -> None:

@@ -40,10 +40,10 @@ def clear_the_ground(
         why = "an earlier demo left it up, as KEEP asked" if kept else "it is running"
         end = f"make cluster-down ARGS='--name {named.name}'"
         if ask is None:
-            msg = f"There is a cluster {named.name!r} already: {why}. End it first: {end}"
+            msg = f"There is a cluster {named.name!r} already: {why}. Stop it first: {end}"
             raise KeptError(msg)
         answer = ask(f"There is a cluster {named.name!r} already: {why}. Remove it, with its data? [y/N] ")
         if answer.strip().lower() not in {"y", "yes"}:
-            msg = f"Cluster {named.name!r} stays as it is. To end it: {end}"
+            msg = f"Cluster {named.name!r} is unchanged. To stop it: {end}"
             raise KeptError(msg)
     named.down(progress)

@@ -48,17 +48,17 @@ def main() -> int:
         ground = _ground(named, progress)
         play(ground, str(named.network.host), tell)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
-        sys.stderr.write(f"\nThe demo did not come out as told: {error}\n")
+        sys.stderr.write(f"\nThe demo did not go as expected: {error}\n")
         code = 1 if not isinstance(error, LocalClusterError) else error.exit_code
     else:
         _proven(tell)
-        tell.answer(f"The whole took {time.monotonic() - started:.0f} s.")
+        tell.answer(f"The demo took {time.monotonic() - started:.0f} s.")
         code = 0
     if options.keep:
         keep(named)
-        tell.chapter("Left up, as KEEP asked")
+        tell.chapter("The cluster keeps running, because KEEP is set")
         tell.command(f"export KUBECONFIG={named.cluster().admin_kubeconfig}")
-        tell.answer(f"To end it: make cluster-down ARGS='--name {NAME}'")
+        tell.answer(f"To stop it: make cluster-down ARGS='--name {NAME}'")
     else:
         named.down(progress, keep_data=code != 0)
     return code
@@ -96,7 +96,7 @@ def play(ground: InCluster, host: str, tell: Narrator) -> None:
         stack.enter_context(ground.issuing(host))
         ground.install(tell, values(ground.cluster.server))
         ground.examples(tell)
-        tell.held("all are ready")
+        tell.held("all decision points are ready")
         S1(ground, tell).play()
         S2(ground, tell).play()
         S4(ground, tell).play()
@@ -105,12 +105,12 @@ def play(ground: InCluster, host: str, tell: Narrator) -> None:
 
 
 def _proven(tell: Narrator) -> None:
-    tell.chapter("What was proven")
+    tell.chapter("What the demo showed")
     for line in (
-        "One `helm install` brings operator, decision points, guards and certificates; all pods are restricted.",
-        "The four cases come out as they do with processes, with tokens that a kubelet projected into pods.",
-        "A workload is what the kubelet reports of its images, not what it calls itself.",
-        "A pod and a service account that are made anew under an old name inherit nothing.",
+        "One `helm install` installs the operator, decision points, guards and certificates. All pods are restricted.",
+        "The four cases give the same results as with processes, with tokens that a kubelet projected into pods.",
+        "A workload is identified by the images that the kubelet reports, not by its own name.",
+        "A pod and a service account that are recreated under an old name inherit nothing.",
     ):
         tell.held(line)
 

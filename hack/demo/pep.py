@@ -58,7 +58,7 @@ class Pep:
         self._tell.command(f"evaluation  {json.dumps(shown)}")
         answer = self._post({**body, "context": {"evidence": dict(evidence)}})
         if answer.status != _OK:
-            raise NotAsToldError(f"an evaluation was answered with {answer.status}: {answer.body}")
+            raise NotAsToldError(f"an evaluation returned status {answer.status}: {answer.body}")
         said: dict[str, Any] = answer.body
         context = said["context"]
         told = {name: context[name] for name in ("reason", "hop") if name in context}
@@ -89,4 +89,4 @@ def must(said: Mapping[str, Any], *, allowed: bool, reason: str = "allowed", hop
     context = said["context"]
     found = (said["decision"], context["reason"], context.get("hop"))
     if found != (allowed, reason, hop):
-        raise NotAsToldError(f"the answer should be {(allowed, reason, hop)!r} and is {found!r}")
+        raise NotAsToldError(f"the answer should be {(allowed, reason, hop)!r}, but is {found!r}")

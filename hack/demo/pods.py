@@ -19,7 +19,7 @@ OTHER: Final = "registry.example/shell@sha256:" + "0" * 64
 class Written:
     """The deployer's pods, as objects whose status is written here. An init container that waits shows no image."""
 
-    how: Final = "No node runs them here: the demo writes their status."
+    how: Final = "No node runs the pods here: the demo writes their status."
 
     def __init__(self, rest: Rest) -> None:
         """Prepare; nothing is made yet."""

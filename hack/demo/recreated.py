@@ -39,28 +39,28 @@ class Recreated:
 
     def play(self) -> None:
         """Play it from start to end. Raises `NotAsToldError`."""
-        self._tell.chapter("What is made anew inherits nothing")
+        self._tell.chapter("A recreated pod or account inherits nothing")
         self._a_pod()
         self._an_account()
 
     def _a_pod(self) -> None:
-        self._tell.step("The deployer's pod with the approved image deploys; somebody keeps its token.")
+        self._tell.step("The deployer's pod with the approved image deploys. Somebody keeps its token.")
         old: Pod = self._rest.get("/api/v1/namespaces/ci/pods/deployer-0").body
         token = self._ground.acting.token(ACCOUNT, old)
         must(self._deploys(token), allowed=True)
-        self._tell.step("The pod is deleted, and one of the same name and account runs another image.")
+        self._tell.step("The pod is deleted. A new pod with the same name and account runs another image.")
         self._deleted("/api/v1/namespaces/ci/pods/deployer-0")
         new = self._ground.workloads.create("deployer-0", {"main": False})
         time.sleep(_BELIEVED_SECONDS)
         must(self._deploys(token), allowed=False, reason="identity_invalid")
-        self._tell.held("stopped: the kept token has not expired, but its pod is gone")
+        self._tell.held("denied: the kept token has not expired, but its pod is gone")
         must(self._deploys(self._ground.acting.token(ACCOUNT, new)), allowed=False, reason="workload_unapproved")
-        self._tell.held("stopped: the pod of that name shows its own token, and its own image counts")
+        self._tell.held("denied: the new pod shows its own token, and its own image counts")
 
     def _an_account(self) -> None:
-        self._tell.step("The agent is granted three notices; Dave approves.")
+        self._tell.step("Dave approves three notices for the agent.")
         grant = self._granted()
-        self._tell.step("Its service account is deleted, and one of the same name made; the pod, too.")
+        self._tell.step("The service account and the pod of the agent are deleted and recreated under the same names.")
         self._deleted("/api/v1/namespaces/agents/pods/crm-agent")
         self._deleted("/api/v1/namespaces/agents/serviceaccounts/crm-agent")
         account = {
@@ -74,13 +74,15 @@ class Recreated:
             self._rest.create(manifest(*key, "crm-agent", PARTICIPANTS[key], {"main": self._ground.images.webhook}))
         )
         running(self._ground.cluster, *key)
-        self._tell.step("The new account lists customers, by its name, and sends a notice, by the other's grant.")
+        self._tell.step(
+            "The new account lists customers under its name, and tries to send a notice with the old grant."
+        )
         (read,) = self._ground.acting.send(AGENT_ACCOUNT, [Call("GET", f"{self._ground.crm_url}/customers")])
         self._equal(read.status, 200, "the status")
         said = self._notifies()
         self._tell.answer(f"decision: {str(said['decision']).lower()}  {said['context']['reason']}")
         self._equal(said["decision"], False, "the decision")  # noqa: FBT003 - what is expected
-        self._tell.held(f"stopped: {grant} is bound to the uid of an account that is gone")
+        self._tell.held(f"denied: {grant} is bound to the uid of the deleted account")
 
     def _granted(self) -> str:
         asked = {"X-Approval-Reason": "holidays"}
@@ -138,4 +140,4 @@ class Recreated:
     @staticmethod
     def _equal(found: object, wanted: object, what: str) -> None:
         if found != wanted:
-            raise NotAsToldError(f"{what} should be {wanted!r} and is {found!r}")
+            raise NotAsToldError(f"{what} should be {wanted!r}, but is {found!r}")

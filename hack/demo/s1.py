@@ -36,13 +36,13 @@ class S1:
 
     def play(self) -> None:
         """Play it from start to end. Raises `NotAsToldError`."""
-        self._tell.chapter("S1: the agent may list customers, and needs an approval to export one")
+        self._tell.chapter("S1: the agent can list customers, but needs an approval to export one")
         self._reads_freely()
         task = self._is_stopped_and_asks()
         self._nobody_without_the_right_approves(task)
         self._an_owner_approves(task)
         self._uses_it_once(task)
-        self._tell.chapter(f"{RACERS} calls at once, over {self._stack.points} decision points")
+        self._tell.chapter(f"{RACERS} concurrent calls over {self._stack.points} decision points")
         self._race()
         self._tell.chapter("Revoking")
         self._revocation_is_felt_at_once()
@@ -50,32 +50,38 @@ class S1:
     def _reads_freely(self) -> None:
         self._tell.step(f"The agent ({AGENT}) lists the customers.")
         self._must(self._crm("GET", "/customers"), 200)
-        self._tell.held("listed: rule `read` allows it, and nobody is asked")
+        self._tell.held("allowed: rule `read` allows it without an approval")
 
     def _is_stopped_and_asks(self) -> str:
         self._tell.step("The agent exports customer 42.")
         denied = self._must(self._crm("POST", "/customers/42/export", _EXPORT), 403)
         self._equal(denied["reason"], "approval_required", "the reason")
-        self._tell.held(f"stopped, and told where an approval can be asked for: {denied['access_request']['endpoint']}")
-        self._tell.step("The agent asks for an approval of exactly this call.")
+        self._tell.held(
+            f"denied, and the answer says where to request an approval: {denied['access_request']['endpoint']}"
+        )
+        self._tell.step("The agent requests an approval for exactly this call.")
         reason = "the quarterly report needs it"
         task = self._must(self._crm("POST", "/customers/42/export", _EXPORT, reason=reason), 202)["task"]
-        self._tell.held("an ApprovalGrant was opened; an owner sees the call as the decision point rendered it:")
+        self._tell.held(
+            "the decision point opened an ApprovalGrant. An owner sees the call as the decision point rendered it:"
+        )
         self._kubectl("get", "approvalgrants", "-n", "crm", person="carol")
         grant = self._grant(task["id"])
         self._tell.answer({key: grant["spec"]["request"][key] for key in ("action", "resource", "display", "reason")})
         return str(task["id"])
 
     def _nobody_without_the_right_approves(self, task: str) -> None:
-        self._tell.step("The agent tries to approve for itself. RBAC lets it patch grants; the guard must stop it.")
+        self._tell.step(
+            "The agent tries to approve its own request. RBAC allows it to patch grants; the guard must refuse."
+        )
         config = self._agent_kubeconfig()
         said = self._patch(task, self._review(task, AGENT), person="the agent", kubeconfig=config, succeeds=False)
         self._contains(said, "nobody reviews their own request", "the guard's refusal")
         self._tell.held("refused by the API server itself, with the guard's message")
-        self._tell.step("Mallory, who may patch grants too but holds no verb approve, tries.")
+        self._tell.step("Mallory tries to approve. She can patch grants, but does not have the verb approve.")
         said = self._patch(task, self._review(task, "mallory", group=None), person="mallory", succeeds=False)
         self._contains(said, "mallory lacks the verb approve on endpointpolicies/crm-agent", "the guard's refusal")
-        self._tell.held("refused likewise")
+        self._tell.held("refused by the API server again")
         self._equal(self._grant(task)["status"]["phase"], "Pending", "the grant's phase")
 
     def _an_owner_approves(self, task: str) -> None:
@@ -87,37 +93,39 @@ class S1:
     def _uses_it_once(self, task: str) -> None:
         self._tell.step("The agent repeats the call without showing the approval token.")
         self._equal(self._denied("/customers/42/export", _EXPORT), "approval_token_required", "the reason")
-        self._tell.held("stopped: rule `export` has `presentation: Token`")
-        self._tell.step("The agent reads the task of its request, which holds the token now.")
+        self._tell.held("denied: rule `export` has `presentation: Token`")
+        self._tell.step("The agent reads the task of its request. The task now contains the token.")
         shown = self._approval(task)
-        self._tell.step("It shows the token for another export than the approved one: one more field.")
+        self._tell.step("The agent shows the token for a different export, with one more field.")
         other = {**_EXPORT, "fields": ["name", "email", "revenue"]}
         self._equal(self._denied("/customers/42/export", other, shown), "approval_token_invalid", "the reason")
-        self._tell.held("stopped: the token is of other arguments")
-        self._tell.step("The agent repeats the very call that was approved, and shows the token.")
+        self._tell.held("denied: the token is for other arguments")
+        self._tell.step("The agent repeats the approved call and shows the token.")
         self._must(self._crm("POST", "/customers/42/export", _EXPORT, shown), 200)
-        self._tell.held("exported; the use stands in the grant before the answer was given")
-        self._tell.step("The agent repeats it once more, with the same token.")
+        self._tell.held("exported: the use was recorded in the grant before the answer")
+        self._tell.step("The agent repeats the call with the same token.")
         self._equal(self._denied("/customers/42/export", _EXPORT, shown), "approval_consumed", "the reason")
-        self._tell.held("stopped: the approval was for one use, and a token is no bearer of more")
+        self._tell.held("denied: the approval was for one use, and the token grants no more")
 
     def _race(self) -> None:
-        self._tell.step(f"The agent asks to send a notice; the policy allows {RACE_USES} uses of one approval.")
+        self._tell.step(
+            f"The agent requests an approval to send a notice. The policy allows {RACE_USES} uses of one approval."
+        )
         args = {"text": "We moved to Harbour Street 7."}
         task = self._must(self._crm("POST", "/customers/42/notify", args, reason="the move"), 202)["task"]["id"]
         self._tell.step("Dave, another owner, approves.")
         self._patch(task, self._review(task, "dave"), person="dave")
         self._await_phase(task, "Active")
-        self._tell.step(f"{RACERS} identical calls go out in parallel, spread over all decision points.")
+        self._tell.step(f"{RACERS} identical calls run in parallel, spread over all decision points.")
         answers = self._ask_directly(args)
         allowed = sum(answer["decision"] for answer in answers)
         self._tell.answer(f"allowed: {allowed}, denied: {len(answers) - allowed}")
-        self._equal(allowed, RACE_USES, "the number of calls let through")
+        self._equal(allowed, RACE_USES, "the number of allowed calls")
         self._equal(self._grant(task)["status"]["uses"], RACE_USES, "the uses that the grant records")
-        self._tell.held(f"exactly {RACE_USES} of {RACERS} got through")
+        self._tell.held(f"exactly {RACE_USES} of {RACERS} calls were allowed")
 
     def _revocation_is_felt_at_once(self) -> None:
-        self._tell.step("The agent asks for an export of customer 41; Carol approves it, and thinks again.")
+        self._tell.step("The agent requests an export of customer 41. Carol approves it, then revokes the approval.")
         asked = self._crm("POST", "/customers/41/export", _EXPORT, reason="once more")
         task = self._must(asked, 202)["task"]["id"]
         self._patch(task, self._review(task, "carol"), person="carol")
@@ -129,9 +137,9 @@ class S1:
             "value": {"by": "carol", "reason": "not needed after all"},
         }
         self._patch(task, [revocation], person="carol")
-        self._tell.step("The agent makes the call that was approved a moment ago, with the token that it was given.")
+        self._tell.step("The agent makes the call that was just approved, with its token.")
         self._equal(self._denied("/customers/41/export", _EXPORT, shown), "approval_revoked", "the reason")
-        self._tell.held("stopped: the grant is read live before every use")
+        self._tell.held("denied: the decision point reads the grant live before every use")
 
     def _crm(
         self,
@@ -244,7 +252,7 @@ class S1:
     @staticmethod
     def _equal(found: object, wanted: object, what: str) -> None:
         if found != wanted:
-            raise NotAsToldError(f"{what} should be {wanted!r} and is {found!r}")
+            raise NotAsToldError(f"{what} should be {wanted!r}, but is {found!r}")
 
     @staticmethod
     def _contains(text: str, part: str, what: str) -> None:

@@ -33,31 +33,35 @@ class S3:
 
     def play(self) -> None:
         """Play it from start to end. Raises `NotAsToldError`."""
-        self._tell.chapter("S3: automation rotates secrets always, and reads one only while an incident is recorded")
+        self._tell.chapter(
+            "S3: automation can always rotate secrets, but can read one only while an incident is recorded"
+        )
         self._pep.await_policy()
         self._tell.step("The automation rotates a secret.")
         must(self._asks("secrets.rotate", "db/primary"), allowed=True)
-        self._tell.held("allowed: rule `rotate` needs nobody")
-        self._tell.step("The same account reads its value.")
+        self._tell.held("allowed: rule `rotate` needs no approval")
+        self._tell.step("The same account reads the value of the secret.")
         must(self._asks("secrets.read", "db/primary"), allowed=False, reason="approval_required")
-        self._tell.held("stopped: no incident is recorded")
+        self._tell.held("denied: no incident is recorded")
         name = self._desk_records()
         self._bot_confirms(name)
         self._tell.step("The automation reads secrets of the database.")
         for secret in ("db/primary", "db/replica"):
             must(self._asks("secrets.read", secret), allowed=True)
-        self._tell.held("allowed, and counted: one grant, bounded by its scope")
-        self._tell.step("It reads another secret.")
+        self._tell.held("allowed and counted: one grant, bounded by its scope")
+        self._tell.step("The automation reads another secret.")
         must(self._asks("secrets.read", "mail/relay"), allowed=False, reason="approval_required")
-        self._tell.held("stopped: the incident is about the database")
-        self._tell.step("The incident is over: the bot takes the grant back.")
+        self._tell.held("denied: the incident is about the database")
+        self._tell.step("The incident is over. The bot revokes the grant.")
         self._bailiwick(self._bot, "incident-bot", "revoke", name, "--reason", "INC-7 is closed")
         must(self._asks("secrets.read", "db/primary"), allowed=False, reason="approval_revoked")
         must(self._asks("secrets.rotate", "db/primary"), allowed=True)
-        self._tell.held("the next read is stopped; rotating goes on")
+        self._tell.held("the next read is denied; rotating is still allowed")
 
     def _desk_records(self) -> str:
-        self._tell.step("An incident is opened: the desk's account writes down what it is to allow.")
+        self._tell.step(
+            "An incident is opened. The account of the desk writes a grant for the calls that the incident needs."
+        )
         said = self._bailiwick(
             self._desk,
             "incident-desk",
@@ -76,8 +80,8 @@ class S3:
         if not name:
             raise NotAsToldError(f"the request should name its grant: {said}")
         self._stack.cluster.rest().wait(f"{_GRANTS}/{name}", _resolved, _SECONDS)
-        self._tell.held("the operator resolved what it names; it still needs its review")
-        self._tell.step("The desk tries to confirm what it wrote down itself.")
+        self._tell.held("the operator resolved the names in the grant; it still needs its review")
+        self._tell.step("The desk tries to confirm its own grant.")
         self._bailiwick(self._desk, "incident-desk", *self._approval(name), succeeds=False)
         must(self._asks("secrets.read", "db/primary"), allowed=False, reason="approval_pending")
         self._tell.held("refused: nobody reviews their own request")
@@ -87,7 +91,7 @@ class S3:
         self._tell.step("The incident bot, another account, confirms that the incident is open.")
         self._bailiwick(self._bot, "incident-bot", *self._approval(name))
         self._stack.cluster.rest().wait(f"{_GRANTS}/{name}", _active, _SECONDS)
-        self._tell.held("a recorded system approval: the grant is Active")
+        self._tell.held("a system approval is recorded: the grant is Active")
 
     def _approval(self, name: str) -> tuple[str, ...]:
         uid = str(self._stack.cluster.rest().get(f"{_GRANTS}/{name}").body["metadata"]["uid"])
@@ -106,7 +110,7 @@ class S3:
         self._tell.answer(said)
         if (code == 0) is not succeeds:
             raise NotAsToldError(
-                f"whether {account}'s command succeeds should be {succeeds!r}, and it ended with {code}"
+                f"whether {account}'s command succeeds should be {succeeds!r}, but it exited with {code}"
             )
         return said
 

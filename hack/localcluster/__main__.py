@@ -24,14 +24,14 @@ from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 
 _DESCRIPTION: Final = """\
-Runs a real Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager) as plain processes on
-this machine. No container engine and no root needed. Pods are accepted, none runs: but for `up --node`, which
-as root on Linux adds a node in namespaces of its own, where pods run and Services and cluster DNS answer.
+Run a real Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager) as plain processes on this
+machine. It needs neither a container engine nor root. It accepts pods but runs none. With `up --node`, as root on
+Linux, it adds a node in namespaces of its own, where pods run and where Services and cluster DNS answer.
 """
 _EPILOG: Final = """\
-Exit codes: 0 done; 1 it did not work, the message says what to do; 2 the command line is wrong;
-3 there is no container engine (kind only); 4 this machine cannot run a node, the message says what is missing.
-Everything is kept under $BAILIWICK_CACHE, else
+Exit codes: 0 success; 1 failure, the message says what to do; 2 usage error;
+3 no container engine (kind only); 4 this machine cannot run a node, the message says what is missing.
+All data is kept under $BAILIWICK_CACHE if it is set, else
 $XDG_CACHE_HOME/bailiwick, else ~/.cache/bailiwick.
 """
 _OK: Final = 0
@@ -100,7 +100,7 @@ def _up(arguments: argparse.Namespace) -> int:
         progress.say(f"Cluster {named.name!r} is up already.")
     cluster = named.cluster()
     progress.say(f"It answers at {cluster.server}; its logs are in {named.logs}.")
-    progress.say(f"To act as somebody else: `kubeconfig {'|'.join(sorted(cluster.people))}`.")
+    progress.say(f"To act as another person: `kubeconfig {'|'.join(sorted(cluster.people))}`.")
     print(f"export KUBECONFIG={cluster.admin_kubeconfig}")
     return _OK
 
@@ -205,9 +205,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--name", default=default, metavar="N", help=words)
         return command
 
-    building = add("build", _build, "build the binaries if they are not there, and print their folder")
-    building.add_argument("--node", action="store_true", help="those of a node, too, each set in a folder of its own")
-    up = with_name(add("up", _up, "start a cluster that goes on after this command, and print how to talk to it"))
+    building = add("build", _build, "build the binaries if they are missing, and print their folder")
+    building.add_argument(
+        "--node", action="store_true", help="also build the binaries of a node, each set in its own folder"
+    )
+    up = with_name(add("up", _up, "start a cluster that keeps running after this command, and print how to use it"))
     up.add_argument("--node", action="store_true", help="with a node that runs pods; needs Linux and root")
     with_name(add("images", _images, "build Bailiwick's images, and load them into the node if there is one"))
     load = with_name(add("load", _load, "load images into the node"))
@@ -219,8 +221,8 @@ def _parser() -> argparse.ArgumentParser:
         "install the Debian packages that Argo CD needs; needs root",
     )
     down = with_name(add("down", _down, "stop a cluster, and remove its data, keys and logs"))
-    down.add_argument("--keep-data", action="store_true", help="keep the folder: the next `up` goes on with it")
-    with_name(add("status", _status, "say what runs; exit code 1 if something does not"), None)
+    down.add_argument("--keep-data", action="store_true", help="keep the folder; the next `up` uses it again")
+    with_name(add("status", _status, "show what is running; exit 1 if something is not"), None)
     kubeconfig = with_name(add("kubeconfig", _kubeconfig, "print the path of a test person's kubeconfig"))
     kubeconfig.add_argument("person", metavar="PERSON", help="admin, carol, dave, erin, eve, grace or mallory")
     logs = with_name(add("logs", _logs, "print where the logs are, and their last lines"))
@@ -236,14 +238,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_token_keeper(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--kubeconfig", type=Path, metavar="PATH", help="a cluster of yours, instead of --name")
+    command.add_argument(
+        "--kubeconfig", type=Path, metavar="PATH", help="kubeconfig of a cluster of yours, instead of --name"
+    )
     command.add_argument("--namespace", required=True, help="the namespace of the service account")
-    command.add_argument("--service-account", required=True, metavar="NAME", help="its name")
-    command.add_argument("--file", type=Path, required=True, help="where the token goes (mode 0600)")
+    command.add_argument("--service-account", required=True, metavar="NAME", help="the name of the service account")
+    command.add_argument("--file", type=Path, required=True, help="file to write the token to (mode 0600)")
     command.add_argument("--write-kubeconfig", type=Path, metavar="PATH", help="default: FILE.kubeconfig")
     command.add_argument("--audience", action="append", default=[], help="may be repeated; default: the API server")
-    command.add_argument("--seconds", type=int, default=3600, help="the life of a token, at least 600 (default: 3600)")
-    command.add_argument("--detach", action="store_true", help="go on in the background; `down` ends it")
+    command.add_argument(
+        "--seconds", type=int, default=3600, help="lifetime of a token in seconds, at least 600 (default: 3600)"
+    )
+    command.add_argument("--detach", action="store_true", help="run in the background; `down` stops it")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class Cluster:
     def kubeconfig(self, person: str = ADMIN) -> Path:
         """Return the path of a person's kubeconfig."""
         if person != ADMIN and person not in self.people:
-            msg = f"Nobody here is called {person!r}; there are {', '.join(sorted(self.people))}."
+            msg = f"There is no test person {person!r}: choose one of {', '.join(sorted(self.people))}."
             raise AccessError(msg)
         return _path(self.folder, person)
 

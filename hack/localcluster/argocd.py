@@ -237,7 +237,7 @@ class ArgoCD:
             except requests.RequestException:
                 pass  # It does not listen yet.
             time.sleep(_POLL_SECONDS)
-        msg = f"Argo CD was not well within {_START_SECONDS:g} s: see the logs in {self._folder}."
+        msg = f"Argo CD did not become healthy within {_START_SECONDS:g} s: see the logs in {self._folder}."
         raise StartError(msg)
 
     def _end_processes(self) -> None:

@@ -70,7 +70,7 @@ class GoRecipe:
     def build(self, folder: Path, log: Path, progress: Progress) -> None:
         """Build one after the other; what they share is compiled once."""
         go = toolchain.find(max(module.go_version() for module in self.modules), progress)
-        progress.say(f"With {go}; everything it says is in {log}.")
+        progress.say(f"With {go}; the full output is in {log}.")
         workshop = _Workshop(go.path, log, progress, self.flags)
         for module in self.modules:
             for name, package in module.programs.items():
@@ -218,7 +218,7 @@ class _Workshop:
             if handle.returncode != 0:
                 msg = (
                     f"`go {arguments[0]}` failed with code {handle.returncode} in {module.folder}. The end of "
-                    f"{self.log}:\n{tail(self.log)}\nWhere a download failed, run it again: what is done is kept."
+                    f"{self.log}:\n{tail(self.log)}\nIf a download failed, run it again: finished work is kept."
                 )
                 raise BuildError(msg)
             output.seek(0)

@@ -80,7 +80,7 @@ class ControlPlane:
     def cluster(self) -> Cluster:
         """How to talk to it."""
         if self._cluster is None:
-            msg = "The control plane does not run: call start() first."
+            msg = "The control plane is not running: call start() first."
             raise StartError(msg)
         return self._cluster
 
@@ -97,7 +97,7 @@ class ControlPlane:
     def start(self) -> Cluster:
         """Bring it up, and return when it serves and the default service account exists."""
         if self._running:
-            msg = "This control plane runs already: stop() it first, or make another one."
+            msg = "This control plane is already running: call stop() first, or create another one."
             raise StartError(msg)
         self._leash = Leash(*([self.folder] if self._temporary else []))
         try:
@@ -108,7 +108,7 @@ class ControlPlane:
                     return self._start_all()
                 except _PortTakenError:
                     self._end_processes()
-            msg = f"A port was taken under our hands {_TRIES} times: see the logs in {self.logs}."
+            msg = f"Another process took a port {_TRIES} times: see the logs in {self.logs}."
             raise StartError(msg)
         except BaseException:
             self._end_processes()
@@ -182,12 +182,12 @@ class ControlPlane:
     def _apiserver(self) -> ProcessId:
         if running := self._running.get(APISERVER):
             return running.id
-        msg = "The API server does not run: call start_apiserver() first."
+        msg = "The API server is not running: call start_apiserver() first."
         raise StartError(msg)
 
     def _inputs(self) -> tuple[Files, Ports]:
         if self._files is None or self._ports is None:
-            msg = "The control plane does not run: call start() first."
+            msg = "The control plane is not running: call start() first."
             raise StartError(msg)
         return self._files, self._ports
 

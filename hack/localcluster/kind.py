@@ -42,8 +42,8 @@ def engine() -> str:
         said.append(f"  {name}: {words[-1] if words else f'`{name} info` failed'}")
     reasons = "\n".join(said)
     msg = (
-        f"kind needs a container engine, and none answers here:\n{reasons}\n"
-        "Start one of them, or take the cluster that needs none: `python -m localcluster up`."
+        f"kind needs a container engine, but none answers here:\n{reasons}\n"
+        "Start one of them, or use the cluster that needs none: `python -m localcluster up`."
     )
     raise EngineError(msg)
 

@@ -74,7 +74,7 @@ def read(paths: Iterable[Path]) -> Kubeconfig:
     contents = [(path.parent.absolute(), _load(path)) for path in paths if path.exists()]
     where = " or ".join(str(path) for path in paths)
     if not contents:
-        msg = f"There is no kubeconfig at {where}: set KUBECONFIG to the cluster that you mean."
+        msg = f"No kubeconfig at {where}: set KUBECONFIG to the kubeconfig of your cluster."
         raise AccessError(msg)
     current = next((content["current-context"] for _, content in contents if content.get("current-context")), None)
     if current is None:
@@ -99,7 +99,7 @@ def _entry(contents: list[tuple[Path, dict[str, Any]]], kind: str, name: str) ->
         for entry in content.get(f"{kind}s") or ():
             if entry.get("name") == name:
                 return _absolute(entry.get(kind) or {}, folder)
-    msg = f"The kubeconfig names a {kind} {name!r} that it does not have: mend it, or use another context."
+    msg = f"The kubeconfig names a {kind} {name!r} that it does not contain: fix it, or use another context."
     raise AccessError(msg)
 
 

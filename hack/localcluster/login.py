@@ -154,7 +154,7 @@ class _Plugin:
             status = json.loads(answer.stdout)["status"]
         except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
             stderr = getattr(error, "stderr", "") or str(error)
-            msg = f"The credential plugin `{' '.join(command)}` gave no credential: {stderr.strip()}. Log in again."
+            msg = f"The credential plugin `{' '.join(command)}` returned no credential: {stderr.strip()}. Log in again."
             raise AccessError(msg) from error
         return dict(status)
 

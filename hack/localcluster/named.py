@@ -42,7 +42,7 @@ class Named:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?", self.name):
-            msg = f"{self.name!r} is no name for a cluster: use lower case letters, digits and hyphens."
+            msg = f"{self.name!r} is not a valid cluster name: use lower case letters, digits and hyphens."
             raise AccessError(msg)
 
     @property
@@ -83,7 +83,7 @@ class Named:
     def cluster(self) -> Cluster:
         """Return how to talk to it."""
         if not self.is_up:
-            msg = f"There is no running cluster {self.name!r}: `python -m localcluster up --name {self.name}`."
+            msg = f"Cluster {self.name!r} is not running: start it with `python -m localcluster up --name {self.name}`."
             raise AccessError(msg)
         return Cluster.at(self.folder)
 
@@ -92,7 +92,7 @@ class Named:
         """The images of its node."""
         inside = self.processes().get(NODE)
         if not self.is_up or inside is None:
-            msg = f"There is no running cluster {self.name!r} with a node: `python -m localcluster up --node`."
+            msg = f"No cluster {self.name!r} with a node is running: run `python -m localcluster up --node`."
             raise AccessError(msg)
         return Containerd(Programs.ensure().path("ctr"), inside)
 
@@ -110,7 +110,8 @@ class Named:
             begun = (self.folder / "etcd").is_dir()
             if node and begun and not has_node(self.folder):
                 msg = (
-                    f"Cluster {self.name!r} was made without a node: `python -m localcluster down --name {self.name}`."
+                    f"Cluster {self.name!r} was created without a node: remove it with"
+                    f" `python -m localcluster down --name {self.name}`."
                 )
                 raise AccessError(msg)
             if self.is_up:
@@ -159,7 +160,7 @@ class Named:
 
     @contextlib.contextmanager
     def _locked(self, progress: Progress) -> Iterator[None]:
-        waiting = f"Another command works on cluster {self.name!r}: waiting for it."
+        waiting = f"Another command is working on cluster {self.name!r}: waiting for it."
         # Beside the folder, not in it: `down` removes the folder while it holds the lock.
         with locked(self.folder.with_name(f".{self.name}.lock"), lambda: progress.say(waiting)):
             yield

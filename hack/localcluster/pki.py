@@ -93,7 +93,7 @@ class Authority:
         issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         issuer_key = serialization.load_pem_private_key((self.folder / f"{self.name}.key").read_bytes(), None)
         if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-            msg = f"{self.folder / self.name}.key is not the key that was made here: remove the folder of this cluster."
+            msg = f"{self.folder / self.name}.key is not the key of this cluster: remove the folder of the cluster."
             raise TypeError(msg)
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (

@@ -28,7 +28,10 @@ def free_ports(count: int, address: str = "127.0.0.1") -> tuple[int, ...]:
             found.append(port)
         if len(found) == count:
             return tuple(found)
-    msg = f"No {count} free ports on {address} between {_RANGE.start} and {_RANGE.stop}: stop what holds them."
+    msg = (
+        f"No {count} free ports on {address} between {_RANGE.start} and {_RANGE.stop}:"
+        " stop the processes that use them."
+    )
     raise StartError(msg)
 
 
@@ -38,7 +41,7 @@ def free_run(count: int, address: str = "127.0.0.1") -> int:
         (first,) = free_ports(1, address)
         if all(_is_free(port, address) for port in range(first + 1, first + count)):
             return first
-    msg = f"No {count} free ports in a row on {address}: stop what holds them."
+    msg = f"No {count} free ports in a row on {address}: stop the processes that use them."
     raise StartError(msg)
 
 

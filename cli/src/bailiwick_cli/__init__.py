@@ -1,1 +1,1 @@
-"""The command line, `kubectl bailiwick`: for whoever asks for approvals, gives them, and writes policies."""
+"""The command line, `kubectl bailiwick`: for people who request approvals, review them, or write policies."""

@@ -21,7 +21,7 @@ def seconds(text: str, flag: str) -> float:
         return float(text)
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise CliError(f"{flag}: {text!r} is no duration: write it as 90s, 10m or 1h30m")
+        raise CliError(f"{flag}: {text!r} is not a duration: write it as 90s, 10m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
@@ -30,7 +30,7 @@ def service_account(text: str, flag: str) -> ServiceAccountName:
     named = text.removeprefix(SERVICE_ACCOUNT_PREFIX if text.startswith(SERVICE_ACCOUNT_PREFIX) else "sa:")
     account = None if named == text else ServiceAccountName.parse(SERVICE_ACCOUNT_PREFIX + named.replace("/", ":"))
     if account is None:
-        raise CliError(f"{flag}: {text!r} is no service account: write it as sa:NAMESPACE/NAME")
+        raise CliError(f"{flag}: {text!r} is not a service account: write it as sa:NAMESPACE/NAME")
     return account
 
 
@@ -43,7 +43,7 @@ def resource(text: str) -> tuple[str, str]:
     """Read `TYPE/ID`; the id may hold more slashes."""
     kind, slash, name = text.partition("/")
     if not (kind and slash and name):
-        raise CliError(f"{text!r} is no resource: write it as TYPE/ID, as in customer/42")
+        raise CliError(f"{text!r} is not a resource: write it as TYPE/ID, for example customer/42")
     return kind, name
 
 
@@ -55,7 +55,7 @@ def pairs(texts: Iterable[str] | None, flag: str) -> dict[str, str]:
         if not (name and equals):
             raise CliError(f"{flag}: {text!r} has no value: write it as NAME=VALUE")
         if name in found:
-            raise CliError(f"{flag}: {name} is there twice")
+            raise CliError(f"{flag}: {name} is set twice")
         found[name] = value
     return found
 

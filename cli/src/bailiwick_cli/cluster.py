@@ -116,7 +116,10 @@ class ClusterClient:
         try:
             found: Object = json.loads(response.data)
         except ValueError as error:
-            raise CliError(f"{self._client.configuration.host} does not answer as an API server does") from error
+            raise CliError(
+                f"{self._client.configuration.host} did not answer like a Kubernetes API server:"
+                " check the server address in your kubeconfig"
+            ) from error
         return found
 
     def _send(
@@ -162,7 +165,7 @@ class ClusterClient:
         known = refusal.status in _NOT_THERE and f"/namespaces/{self.namespace}/" in path
         if not (self._assumed and known):
             return refusal
-        where = f"looked in {self.namespace}, the namespace of your context; say -n for another"
+        where = f"in {self.namespace}, the namespace of your context; use -n to choose another"
         return ApiError(f"{refusal} ({where})", refusal.status, refusal.reason)
 
 
@@ -182,16 +185,16 @@ def connect(flags: Flags) -> ClusterClient:
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
             namespace = _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
         else:
-            raise CliError(f"there is no kubeconfig at {paths}: set KUBECONFIG or say --kubeconfig FILE")
+            raise CliError(f"no kubeconfig at {paths}: set KUBECONFIG or --kubeconfig FILE")
         client = ApiClient(configuration)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CliError(f"the kubeconfig {paths} cannot be used: {' '.join(str(error).split())}") from error
+        raise CliError(f"cannot use the kubeconfig {paths}: {' '.join(str(error).split())}") from error
     headers = urllib3.HTTPHeaderDict()
     if flags.as_user:
         acting = {"as": flags.as_user}
     if flags.as_group:
         if "as" not in acting:
-            raise CliError("--as-group goes with --as")
+            raise CliError("--as-group requires --as")
         acting["as-groups"] = flags.as_group
     if acting.get("as"):
         headers.add("Impersonate-User", acting["as"])
@@ -209,10 +212,10 @@ def _from_kubeconfig(configuration: Configuration, paths: str, context: str | No
     # Of several files the first that says so decides, as for kubectl; the client would take the last.
     current = context or next((one["current-context"] for one in contents if one.get("current-context")), None)
     if not current:
-        raise CliError(f"{paths} has no current context: say --context NAME, or `kubectl config use-context NAME`")
+        raise CliError(f"{paths} has no current context: set --context NAME, or run `kubectl config use-context NAME`")
     known = [entry["name"] for one in contents for entry in one.get("contexts") or ()]
     if current not in known:
-        raise CliError(f"there is no context {current!r} in {paths}: there are {', '.join(known) or 'none'}")
+        raise CliError(f"no context {current!r} in {paths}: the contexts are {', '.join(known) or 'none'}")
     loader = KubeConfigLoader(  # type: ignore[no-untyped-call]
         merged.config, active_context=current, config_base_path=None, config_persister=merged.save_changes
     )
@@ -245,7 +248,7 @@ def _path(plural: str, namespace: str | None, name: str) -> str:
 def _segment(text: str) -> str:
     # What somebody typed is refused in words, before it is asked for in vain.
     if not text or not all(character.isascii() and (character.isalnum() or character in "-.") for character in text):
-        raise CliError(f"{text!r} is no name of an object: names are of a-z, 0-9, - and .")
+        raise CliError(f"{text!r} is not a valid object name: use only a-z, 0-9, - and .")
     return text
 
 
@@ -266,9 +269,9 @@ def _refusal(response: ApiResponse, host: str, path: str) -> ApiError:
         unknown = path.startswith(f"/apis/{API_VERSION}")
     match response.status:
         case HTTPStatus.UNAUTHORIZED:
-            message = f"{host} does not know you ({message}): log in again, or choose another --context"
+            message = f"{host} did not authenticate you ({message}): log in again, or choose another --context"
         case HTTPStatus.NOT_FOUND if unknown:
-            message = f"{host} does not serve {API_VERSION}: Bailiwick is not installed there"
+            message = f"{host} does not serve {API_VERSION}: Bailiwick is not installed in this cluster"
     return ApiError(message, response.status, response.reason)
 
 

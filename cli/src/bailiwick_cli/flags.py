@@ -26,13 +26,15 @@ def _completed(ctx: typer.Context, incomplete: str) -> list[str]:
 class List(Flags):
     """Of `list`."""
 
-    mine: Annotated[bool, typer.Option("--mine", help="That I asked for, or that are for me.")] = False
-    to_review: Annotated[bool, typer.Option("--to-review", help="That I can review.")] = False
-    active: Annotated[bool, typer.Option("--active", help="That can be used now.")] = False
-    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")] = False
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on with a line for each change.")] = False
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
-    no_headers: Annotated[bool, typer.Option("--no-headers", help="Leave out the first line.")] = False
+    mine: Annotated[bool, typer.Option("--mine", help="Show only grants that you requested or that apply to you.")] = (
+        False
+    )
+    to_review: Annotated[bool, typer.Option("--to-review", help="Show only grants that you can review.")] = False
+    active: Annotated[bool, typer.Option("--active", help="Show only grants that can be used now.")] = False
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List across all namespaces.")] = False
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="After listing, print a line for each change.")] = False
+    output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.TABLE
+    no_headers: Annotated[bool, typer.Option("--no-headers", help="Omit the header line.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class ShowFlags(Flags):
     """Of `show`."""
 
     name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
+    output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.TABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +50,19 @@ class ReviewFlags(Flags):
     """Of `approve` and `deny`."""
 
     names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, for the record.")]
     step: Annotated[
-        str | None, typer.Option("--step", metavar="NAME", help="The step to review, where several are yours.")
+        str | None,
+        typer.Option("--step", metavar="NAME", help="The step to review. Required if you can review several."),
     ] = None
     group: Annotated[
-        str | None, typer.Option("--group", metavar="NAME", help="The group of the step that you review for.")
+        str | None, typer.Option("--group", metavar="NAME", help="The group of the step to review for.")
     ] = None
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; goes with --binding.")] = False
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation. Requires --binding.")] = False
     binding: Annotated[
         str | None,
         typer.Option(
-            "--binding", metavar="HEX", help="How the binding that you were shown begins, at least 8 hex digits of it."
+            "--binding", metavar="HEX", help="The first hex digits, at least 8, of the binding that you were shown."
         ),
     ] = None
 
@@ -69,7 +72,7 @@ class RevokeFlags(Flags):
     """Of `revoke`."""
 
     names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, for the record.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +80,8 @@ class WaitFlags(Flags):
     """Of `wait`."""
 
     name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    until: Annotated[WaitCondition, typer.Option("--for", help="What to wait for.")] = WaitCondition.APPROVED
-    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="For how long.")] = "10m"
+    until: Annotated[WaitCondition, typer.Option("--for", help="The condition to wait for.")] = WaitCondition.APPROVED
+    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait.")] = "10m"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,27 +90,33 @@ class RequestFlags(Flags):
 
     action: Annotated[str, typer.Argument(metavar="ACTION")]
     resource: Annotated[str, typer.Argument(metavar="TYPE/ID", help="The id may end in * after one of . : /")]
-    endpoint: Annotated[str, typer.Option("--endpoint", metavar="NAME", help="The endpoint.")]
+    endpoint: Annotated[str, typer.Option("--endpoint", metavar="NAME", help="The endpoint of the calls.")]
     subject: Annotated[str, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the calls.")]
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; reviewers see it.")]
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason. Reviewers see it.")]
     rule: Annotated[
-        list[str] | None, typer.Option("--rule", metavar="POLICY/RULE", help="Default: those that speak of it.")
+        list[str] | None,
+        typer.Option("--rule", metavar="POLICY/RULE", help="Default: the rules that apply to these calls."),
     ] = None
     properties: Annotated[
-        list[str] | None, typer.Option("--property", metavar="NAME=VALUE", help="A property that the resource has.")
+        list[str] | None, typer.Option("--property", metavar="NAME=VALUE", help="A property of the resource.")
     ] = None
-    intent: Annotated[str | None, typer.Option("--intent", metavar="NAME", help="The declared purpose.")] = None
+    intent: Annotated[
+        str | None, typer.Option("--intent", metavar="NAME", help="The declared intent of the calls.")
+    ] = None
     window: Annotated[
-        str | None, typer.Option("--window", metavar="TIME", help="How long it can be used; default the rule's.")
+        str | None,
+        typer.Option("--window", metavar="TIME", help="How long the grant can be used. Default: as the rule says."),
     ] = None
-    uses: Annotated[int | None, typer.Option("--uses", metavar="N", min=1, help="How often; default the rule's.")] = (
-        None
-    )
+    uses: Annotated[
+        int | None, typer.Option("--uses", metavar="N", min=1, help="How many uses. Default: as the rule says.")
+    ] = None
     pending: Annotated[
-        str, typer.Option("--pending", metavar="TIME", help="How long it waits for reviews, at most 24h.")
+        str, typer.Option("--pending", metavar="TIME", help="How long the request waits for reviews, at most 24h.")
     ] = "1h"
-    wait: Annotated[str | None, typer.Option("--wait", metavar="TIME", help="Wait so long for the approval.")] = None
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.NAME
+    wait: Annotated[
+        str | None, typer.Option("--wait", metavar="TIME", help="Wait for the approval, at most this long.")
+    ] = None
+    output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.NAME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +127,7 @@ class CheckFlags(Flags):
     resource: Annotated[str, typer.Argument(metavar="TYPE/ID")]
     subject: Annotated[str, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the call.")]
     endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="NAME", help="Default: the one that there is.")
+        str | None, typer.Option("--endpoint", metavar="NAME", help="Default: the only endpoint in the namespace.")
     ] = None
     arguments: Annotated[
         list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="An argument of the call (context.args).")
@@ -135,10 +144,13 @@ class CheckFlags(Flags):
     file: Annotated[
         list[str] | None,
         typer.Option(
-            "--filename", "-f", metavar="FILE", help="Policies from files or folders, not the cluster; - is stdin."
+            "--filename",
+            "-f",
+            metavar="FILE",
+            help="Read policies from files or folders instead of the cluster. - is stdin.",
         ),
     ] = None
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TABLE
+    output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.TABLE
 
 
 COMMANDS: Final[dict[str, type[Flags]]] = {

@@ -25,15 +25,15 @@ app = typer.Typer(
 )
 before_command(
     app,
-    "Ask for approvals, review them, and see what policies decide.\n\n"
-    "Exit codes: 0 allowed or approved, 1 denied or no, 2 used wrongly or failed, 3 approval required or still"
+    "Request approvals, review them, and see what policies decide.\n\n"
+    "Exit codes: 0 allowed or approved, 1 denied or declined, 2 usage error or failure, 3 approval required or"
     " pending, 4 wait timed out.",
 )
 
 
 @command(app, "list", flags.List)
 def list_(options: flags.List) -> int:
-    """List approvals and how they stand.
+    """List approval grants and their phases.
 
     Examples:
       kubectl bailiwick list -n crm
@@ -47,9 +47,10 @@ def list_(options: flags.List) -> int:
 
 @command(app, "show", flags.ShowFlags)
 def show(options: flags.ShowFlags) -> int:
-    """Show all of an approval.
+    """Show an approval grant in full.
 
-    The call, who asked, steps and reviews so far, what it unlocks, and the requester's own words apart.
+    Shows the call, the requester, the steps, the reviews so far, and what the grant allows. The requester's own words
+    stand apart at the end.
 
     Examples:
       kubectl bailiwick show agr-k3v9 -n crm
@@ -62,10 +63,10 @@ def show(options: flags.ShowFlags) -> int:
 
 @command(app, "approve", flags.ReviewFlags)
 def approve(options: flags.ReviewFlags) -> int:
-    """Approve one request, after showing it.
+    """Show one approval request, then approve it.
 
-    At a terminal you are asked to confirm. Elsewhere say --yes and, with --binding, how the binding begins that you
-    were shown: another request under the same name is not approved by mistake.
+    At a terminal, the command asks you to confirm. Without one, set --yes, and set --binding to the first hex digits
+    of the binding that you were shown. This prevents you from approving another request of the same name.
 
     Examples:
       kubectl bailiwick approve agr-k3v9 --reason "seen with the customer"
@@ -79,7 +80,7 @@ def approve(options: flags.ReviewFlags) -> int:
 
 @command(app, "deny", flags.ReviewFlags)
 def deny(options: flags.ReviewFlags) -> int:
-    """Deny one request, after showing it.
+    """Show one approval request, then deny it.
 
     A denial is final.
 
@@ -93,9 +94,9 @@ def deny(options: flags.ReviewFlags) -> int:
 
 @command(app, "revoke", flags.RevokeFlags)
 def revoke(options: flags.RevokeFlags) -> int:
-    """Take an approval back for good.
+    """Revoke an approval grant. This is final.
 
-    The next call is denied. A request that waits for its reviews is withdrawn.
+    The next call that needs the grant is denied. A request that is still pending is withdrawn.
 
     Examples:
       kubectl bailiwick revoke agr-k3v9 --reason "incident closed"
@@ -107,10 +108,11 @@ def revoke(options: flags.RevokeFlags) -> int:
 
 @command(app, "request", flags.RequestFlags)
 def request(options: flags.RequestFlags) -> int:
-    r"""Ask for an approval beforehand.
+    r"""Request an approval in advance.
 
-    It is for a scope: subject, action, resource, and the properties that you name. Only rules with `binding: Scope`
-    take one. It needs every review of the rules that it names. You need the verb request on their policies.
+    The grant covers a scope: subject, action, resource, and the properties that you name. Only rules with
+    `binding: Scope` accept such a grant. It needs every review that its rules require. You need the verb request on
+    the policies of these rules.
 
     Examples:
       kubectl bailiwick request secrets.read 'secret/db/*' -n vault --endpoint vault-api \
@@ -125,9 +127,9 @@ def request(options: flags.RequestFlags) -> int:
 
 @command(app, "wait", flags.WaitFlags)
 def wait(options: flags.WaitFlags) -> int:
-    """Wait for an approval, or for its end.
+    """Wait until a grant is approved, or until it ends.
 
-    Exits with 0 when what is waited for is so, 1 when it cannot be any more, 4 when the time is over.
+    Exits 0 when the condition is met, 1 when it can no longer be met, and 4 on timeout.
 
     Examples:
       kubectl bailiwick wait agr-k3v9 --timeout 30m && ./export.sh
@@ -140,11 +142,11 @@ def wait(options: flags.WaitFlags) -> int:
 
 @command(app, "check", flags.CheckFlags)
 def check(options: flags.CheckFlags) -> int:
-    r"""Tell what policies decide, and why.
+    r"""Show what the policies decide for a call, and why.
 
-    The engine is the one that decides in the cluster. The call is judged as if an enforcer of the endpoint asked,
-    with its subject proven. Workload and claims of the subject are unknown here, so a rule that needs them does not
-    allow.
+    The command uses the same engine as the cluster. It evaluates the call as if an enforcer of the endpoint had asked
+    and the subject were authenticated. The workload and the claims of the subject are unknown here, so a rule that
+    needs them does not allow the call.
 
     Examples:
       kubectl bailiwick check --subject sa:agents/crm-agent customers.export customer/42 -n crm

@@ -34,20 +34,18 @@ class Flags:
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Default: the namespace of the context.")
     ]
-    context: Annotated[
-        str | None, typer.Option("--context", metavar="NAME", help="The context of the kubeconfig to use.")
-    ]
+    context: Annotated[str | None, typer.Option("--context", metavar="NAME", help="The kubeconfig context to use.")]
     kubeconfig: Annotated[
         str | None, typer.Option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config.")
     ]
     as_user: Annotated[str | None, typer.Option("--as", help="The username to impersonate.", metavar="USER")]
     as_group: Annotated[
-        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group to impersonate; repeatable.")
+        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group to impersonate. Repeatable.")
     ]
     request_timeout: Annotated[
         str | None,
         typer.Option(
-            "--request-timeout", metavar="TIME", help="How long one request may take, as in 30s; 0: for ever."
+            "--request-timeout", metavar="TIME", help="Timeout of a single request, such as 30s. 0: no timeout."
         ),
     ]
 

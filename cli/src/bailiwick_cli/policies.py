@@ -54,7 +54,7 @@ def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str
     """
     entries = _entries([file for name in names for file in _files(name)])
     if not entries:
-        raise CliError(f"{', '.join(names)}: no {_KIND} there")
+        raise CliError(f"{', '.join(names)}: no {_KIND} found")
     snapshot, reports = whole(assemble(entries, ""))
     for report in reports:
         output.talk(f"error: {report.problem}; this denies {report.denies}")
@@ -63,9 +63,9 @@ def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str
         output.talk(f"warning: {expiry.problem}")
     spaces = sorted({entry.ref.namespace for entry in entries if entry.ref.namespace})
     if not spaces:
-        raise CliError("no policy there can be read: fix the problems above")
+        raise CliError("none of the policies can be read: fix the problems above")
     if namespace is None and len(spaces) > 1:
-        raise CliError(f"the policies are of several namespaces, say which with -n: {', '.join(spaces)}")
+        raise CliError(f"the policies belong to several namespaces; choose one with -n: {', '.join(spaces)}")
     return snapshot, namespace or spaces[0]
 
 
@@ -75,10 +75,10 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
     listed = ", ".join(sorted(known)) or "none"
     if wanted is None:
         if len(known) != 1:
-            raise CliError(f"say --endpoint: in {namespace} there are {listed}")
+            raise CliError(f"set --endpoint: the endpoints in {namespace} are {listed}")
         return next(iter(known.items()))
     if wanted not in known:
-        raise CliError(f"no policy in {namespace} speaks of the endpoint {wanted!r}: there are {listed}")
+        raise CliError(f"no policy in {namespace} is for the endpoint {wanted!r}: the endpoints are {listed}")
     return wanted, known[wanted]
 
 
@@ -92,7 +92,7 @@ def _compiled(raw: Object) -> CompiledPolicy | BrokenPolicy:
     policy = compile_object(raw)
     if isinstance(policy, BrokenPolicy):
         for problem in acceptance.judge(ref, spec).problems:
-            output.talk(f"error: the policy {name} is broken: {visible(str(problem))}")
+            output.talk(f"error: the policy {name} is invalid: {visible(str(problem))}")
     elif not isinstance(parsed := parse_spec(spec), tuple):
         for expiry in expiries(parsed):
             if expiry.time <= now:

@@ -40,7 +40,7 @@ def _ends(run: Callable[[], int]) -> int:
         if os.environ.get("BAILIWICK_DEBUG"):
             raise
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        _talk(f"error: a defect of this program ({said}); set BAILIWICK_DEBUG=1 to see where")
+        _talk(f"error: this is a bug in kubectl-bailiwick ({said}); set BAILIWICK_DEBUG=1 to see the traceback")
         return Exit.FAILURE
     else:
         return code

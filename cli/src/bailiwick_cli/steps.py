@@ -40,20 +40,20 @@ def reviewable(grant: GrantView, me: CurrentUser) -> list[GrantStepView]:
 def choose(grant: GrantView, me: CurrentUser, step: str | None, group: str | None) -> StepChoice:
     """Return the step to review, by the flags or because it is the only one. Raises `CliError` where that is open."""
     if any(review["reviewer"] == me.username for review in grant.reviews):
-        raise CliError(f"{me.username} has reviewed {grant.name} already: nobody reviews a request twice")
+        raise CliError(f"{me.username} has already reviewed {grant.name}: each reviewer can review a request only once")
     steps = grant.steps
     if step is not None:
         found = [one for one in steps if one.name == step] or [one for one in steps if one.name.endswith(f".{step}")]
         if len(found) != 1:
-            raise CliError(f"--step: {step!r} names {len(found) or 'none'} of its steps: they are {_named(steps)}")
+            raise CliError(f"--step: {step!r} matches {len(found) or 'none'} of the steps: they are {_named(steps)}")
         return StepChoice(found[0], _group(found[0], me, group))
     fitting = [one for one in steps if fits(one, me) and (group is None or group in one.groups)]
     fitting = [one for one in fitting if not one.met] or fitting
     if len(fitting) > 1:
-        raise CliError(f"several steps can be yours, say which with --step: {_named(fitting)}")
+        raise CliError(f"you can review several steps; choose one with --step: {_named(fitting)}")
     if not fitting:
         if len(steps) > 1:
-            raise CliError(f"none of the steps takes {me.username}: {_explained(steps)}")
+            raise CliError(f"{me.username} cannot review any of the steps: {_explained(steps)}")
         # The one step there is: let the guard say in its own words why not.
         fitting = steps
     return StepChoice(fitting[0], _group(fitting[0], me, group))
@@ -62,7 +62,7 @@ def choose(grant: GrantView, me: CurrentUser, step: str | None, group: str | Non
 def _group(step: GrantStepView, me: CurrentUser, group: str | None) -> str | None:
     if group is not None:
         if group not in step.groups:
-            raise CliError(f"--group: {step.name} takes {', '.join(step.groups) or 'no group'}, not {group}")
+            raise CliError(f"--group: {step.name} accepts {', '.join(step.groups) or 'no group'}, not {group}")
         return group
     own = [one for one in step.groups if one in me.groups]
     return next(iter(own or step.groups), None)
@@ -73,4 +73,6 @@ def _named(steps: Sequence[GrantStepView]) -> str:
 
 
 def _explained(steps: Sequence[GrantStepView]) -> str:
-    return "; ".join(f"{step.name} takes a {step.kind} of {' or '.join(step.groups) or 'any group'}" for step in steps)
+    return "; ".join(
+        f"{step.name} requires a {step.kind} in {' or '.join(step.groups) or 'any group'}" for step in steps
+    )

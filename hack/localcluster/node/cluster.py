@@ -51,7 +51,7 @@ class NodeCluster:
     def plane(self) -> ControlPlane:
         """The control plane, to pause it or to start parts of it again."""
         if self._plane is None:
-            raise StartError("The cluster does not run: call start() first.")
+            raise StartError("The cluster is not running: call start() first.")
         return self._plane
 
     @property
@@ -63,7 +63,7 @@ class NodeCluster:
     def network(self) -> Network:
         """The addresses of its pods and Services, which this machine reaches as pods do."""
         if self._network is None:
-            raise StartError("The cluster does not run: call start() first.")
+            raise StartError("The cluster is not running: call start() first.")
         return self._network
 
     @property

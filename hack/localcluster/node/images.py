@@ -58,7 +58,7 @@ class Image:
         with tarfile.open(self.archive) as archive:
             index = archive.extractfile("index.json")
             if index is None:
-                raise BuildError(f"{self.archive} is no OCI archive: remove it.")
+                raise BuildError(f"{self.archive} is not an OCI archive: delete the file and build again.")
             return str(json.load(index)["manifests"][0]["digest"])
 
 
@@ -69,7 +69,7 @@ def ensure(progress: Progress, names: tuple[str, ...] = NAMES) -> list[Image]:
         return images
     needs.require((*needs.NODE, *needs.IMAGES), what="Building images")
     folder = _folder()
-    with locked(folder / "lock", lambda: progress.say("Another process builds images: waiting for it.")):
+    with locked(folder / "lock", lambda: progress.say("Another process is building images: waiting for it.")):
         workshop = _Workshop(folder, progress)
         for name, image in zip(names, images, strict=True):
             # Whoever had the lock before us may just have built it.
@@ -161,7 +161,7 @@ class _Workshop:
         # Without one, debootstrap has its own.
         mirror = [own] if (own := os.environ.get("BAILIWICK_DEBIAN_MIRROR")) else []
         with (
-            self._progress.step("Making the base of the images by debootstrap"),
+            self._progress.step("Creating the base image with debootstrap"),
             tempfile.TemporaryDirectory(prefix=".base-", dir=self._folder) as temporary,
         ):
             tree = Path(temporary, "tree")

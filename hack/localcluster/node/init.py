@@ -82,7 +82,7 @@ def _reap(programs: list[_Program]) -> None:
         for program in programs:
             if program.handle is not None and program.handle.pid == pid:
                 program.handle.returncode = os.waitstatus_to_exitcode(status)
-                print(f"{program.name} ended with code {program.handle.returncode}: starting it again", flush=True)
+                print(f"{program.name} exited with code {program.handle.returncode}: restarting it", flush=True)
                 program.handle, program.ended = None, time.monotonic()
 
 

@@ -62,7 +62,7 @@ def require(programs: tuple[Program, ...] = NODE, *, what: str = "A node") -> No
         cure = ""
         if packages:
             cure = f"\nOn Debian: apt-get install {' '.join(packages)}, or `python -m localcluster node-packages`."
-        raise NodeNeedsError(f"{what} needs of this machine what it does not have:\n{lines}{cure}")
+        raise NodeNeedsError(f"{what} needs the following, which this machine lacks:\n{lines}{cure}")
 
 
 def install(progress: Progress, programs: tuple[Program, ...] = (*NODE, *IMAGES), *, cni: bool = True) -> bool:
@@ -71,10 +71,10 @@ def install(progress: Progress, programs: tuple[Program, ...] = (*NODE, *IMAGES)
     if not packages:
         return False
     apt = find("apt-get")
-    if reasons := (*_of_the_system(), *(() if apt else ("apt-get, to install packages with",))):
+    if reasons := (*_of_the_system(), *(() if apt else ("apt-get, to install packages",))):
         lines = "\n".join(f"  - {reason}" for reason in reasons)
-        raise NodeNeedsError(f"{', '.join(packages)} cannot be installed here, for want of:\n{lines}")
-    with progress.step(f"Installing {', '.join(packages)} by apt-get"):
+        raise NodeNeedsError(f"{', '.join(packages)} cannot be installed here. This machine lacks:\n{lines}")
+    with progress.step(f"Installing {', '.join(packages)} with apt-get"):
         _apt(str(apt), "update")
         _apt(str(apt), "install", "--yes", "--no-install-recommends", *packages)
     return True
@@ -96,7 +96,7 @@ def cni_folder() -> Path | None:
 def _of_the_system() -> tuple[str, ...]:
     if sys.platform != "linux":
         return (f"Linux: this is {sys.platform}",)
-    return () if os.geteuid() == 0 else ("root: namespaces, mounts and cgroups are made",)
+    return () if os.geteuid() == 0 else ("root: a node creates namespaces, mounts and cgroups",)
 
 
 def _of_the_kernel() -> tuple[str, ...]:

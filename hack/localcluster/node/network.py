@@ -85,7 +85,7 @@ def claim(wanted: int | None = None) -> Network:
     what = (
         "Each of the ranges for nodes" if wanted is None else f"The range {Network(wanted).pods} of this cluster's pods"
     )
-    raise StartError(f"{what} overlaps with a route of this machine (`ip route`): end the clusters that hold them.")
+    raise StartError(f"{what} overlaps with a route of this machine (`ip route`): stop the clusters that use them.")
 
 
 def connect(network: Network, interface: str, node_pid: int) -> None:

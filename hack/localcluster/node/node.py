@@ -54,7 +54,7 @@ def network_of(folder: Path) -> Network:
     """Return the addresses of a cluster's node. Raises `StartError` where it has none."""
     slot = _slot(folder)
     if slot is None:
-        raise StartError(f"The cluster of {folder} has no node: `python -m localcluster up --node`.")
+        raise StartError(f"The cluster of {folder} has no node: start one with `python -m localcluster up --node`.")
     return Network(slot)
 
 
@@ -133,7 +133,7 @@ class Node:
     def containerd(self) -> Containerd:
         """Its images."""
         if self._inside is None:
-            raise StartError("The node does not run: start its cluster first.")
+            raise StartError("The node is not running: start its cluster first.")
         return Containerd(self._programs.path("ctr"), self._inside)
 
     def stop(self) -> None:
@@ -201,7 +201,7 @@ class Node:
             time.sleep(_POLL_SECONDS)
         log = self._cluster_folder / "logs" / f"{what}.log"
         log = log if log.exists() else log.with_name(f"{HOLDER}.log")
-        msg = f"The node waited {_START_SECONDS:g} s for {what} in vain. The end of {log}:\n{tail(log)}"
+        msg = f"The node waited {_START_SECONDS:g} s for {what}, without success. The end of {log}:\n{tail(log)}"
         raise StartError(msg)
 
 

@@ -42,5 +42,5 @@ class Programs:
         for folder in self.folders:
             if (folder / name).is_file():
                 return folder / name
-        msg = f"No program {name!r} is built: it belongs to no recipe of a node."
+        msg = f"The program {name!r} is not built: no recipe of a node contains it."
         raise LookupError(msg)

@@ -65,7 +65,7 @@ class KeyKeeper:
         self._interval = interval
         self._known = False
         self._path = object_path(CORE, "secrets", installation.namespace, SIGNING_KEYS_SECRET)
-        self.problem: str | None = "not looked at yet"
+        self.problem: str | None = "not checked yet"
         """What is wrong, for a person; None while the keys are as they should be."""
         self.rounds = 0
         """How many rounds have come to an end, however they ended. For the health of the process."""
@@ -74,7 +74,7 @@ class KeyKeeper:
         """Keep the keys until cancelled."""
         if self._rotation.publish <= JWKS_MAX_AGE:
             _LOG.warning(
-                "a new signing key signs before every client knows it: raise --key-publish-seconds",
+                "new signing keys sign before every client knows them: increase --key-publish-seconds",
                 seconds=self._rotation.publish.total_seconds(),
                 clients_keep_keys_for=JWKS_MAX_AGE.total_seconds(),
             )
@@ -87,7 +87,7 @@ class KeyKeeper:
 
         Somebody else may write between our read and our write, so it is tried more than once.
         """
-        problem: str | None = "the signing keys move faster than they can be written: trying again"
+        problem: str | None = "another writer changed the signing keys at each attempt: retrying"
         wait = _RETRY_SECONDS
         try:
             for _ in range(_MAX_TRIES):
@@ -130,17 +130,19 @@ class KeyKeeper:
         kind = answer.body.get("type")
         if kind != SIGNING_KEYS_TYPE:
             raise RefusedError(
-                f"Secret {SIGNING_KEYS_SECRET} is of type {kind}, not {SIGNING_KEYS_TYPE}, and is not used: delete it,"
-                f" find out who made it, and apply {SIGNING_KEYS_MANIFEST}"
+                f"Secret {SIGNING_KEYS_SECRET} has type {kind} instead of {SIGNING_KEYS_TYPE} and is not used:"
+                f" delete it,"
+                f" find out who created it, and apply {SIGNING_KEYS_MANIFEST}"
             )
         data = answer.body.get("data")
         if KEYS_ENTRY not in (data or {}):
             if self._known or data:
                 _LOG.warning(
-                    "there are no signing keys: approval tokens shown until now are refused", secret=SIGNING_KEYS_SECRET
+                    "the signing keys are gone: approval tokens issued until now are refused",
+                    secret=SIGNING_KEYS_SECRET,
                 )
             else:
-                _LOG.info("there are no signing keys yet: making the first one", secret=SIGNING_KEYS_SECRET)
+                _LOG.info("no signing keys yet: creating the first one", secret=SIGNING_KEYS_SECRET)
             return _Stored(answer.body, ())
         try:
             keys = read(data)
@@ -149,7 +151,7 @@ class KeyKeeper:
             self._known = True
         except UnreadableListError as error:
             _LOG.error(
-                "the signing keys cannot be read and are replaced: approval tokens shown until now are refused",
+                "the signing keys cannot be read, replacing them: approval tokens issued until now are refused",
                 secret=SIGNING_KEYS_SECRET,
                 why=str(error),
             )
@@ -172,9 +174,9 @@ class KeyKeeper:
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:
             if problem is None:
-                _LOG.info("the signing keys are as they should be")
+                _LOG.info("the signing keys are in order")
             else:
-                _LOG.error("the signing keys are not as they should be", problem=problem)
+                _LOG.error("the signing keys are not in order", problem=problem)
         self.problem = problem
 
 
@@ -190,11 +192,11 @@ def check(key: SigningKey) -> None:
     try:
         found = serialization.load_pem_private_key(key.pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnreadableListError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a pem that is not a private key") from None
     if not isinstance(found, ec.EllipticCurvePrivateKey) or not isinstance(found.curve, ec.SECP256R1):
-        raise UnreadableListError(f"{KEYS_ENTRY} holds a key that is not of P-256")
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a key that is not a P-256 key")
     if _kid(found) != key.kid:
-        raise UnreadableListError(f"{KEYS_ENTRY} holds a key whose kid is another's")
+        raise UnreadableListError(f"{KEYS_ENTRY} holds a key whose kid belongs to another key")
 
 
 def _kid(key: ec.EllipticCurvePrivateKey) -> str:

@@ -114,7 +114,7 @@ class OperatorClient:
         self, method: Method, path: str, query: Mapping[str, str], body: object, media: str = JSON
     ) -> ApiResponse:
         if not self._may_write():
-            message = "the lease is over: nothing is written any more"
+            message = "the lease has expired: no more writes"
             raise UnreachableError(message)
         return await self._transport.call(ApiRequest(method, path, query, body, media))
 

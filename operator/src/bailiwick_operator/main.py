@@ -103,12 +103,12 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
     try:
         await leading
     except* _Told:
-        _LOG.info("told to stop")
+        _LOG.info("stopping on a signal")
         code = 0
     except* LostLeaseError as lost:
-        _LOG.error("leadership is lost, ending", why=str(lost.exceptions[0]))
+        _LOG.error("lost leadership, exiting", why=str(lost.exceptions[0]))
     except* Exception:  # noqa: BLE001 - the next process starts from nothing, this one would go on from it
-        _LOG.exception("ending by an error of ours")
+        _LOG.exception("internal error, exiting")
     return code
 
 

@@ -109,7 +109,9 @@ class Reconciler:
                 await self._list()
             except (RefusedError, UnreachableError) as error:
                 if not told:
-                    _LOG.warning("waiting for the custom resources: are crds/ and our roles applied?", why=str(error))
+                    _LOG.warning(
+                        "waiting for the custom resources: apply crds/ and the roles of Bailiwick", why=str(error)
+                    )
                 told = True
                 await asyncio.sleep(_FIRST_LIST_SECONDS)
             else:
@@ -147,9 +149,9 @@ class Reconciler:
                 self.ghosts += ghosts
                 if ghosts or missing:
                     # Missing ones may just be on their way; ghosts were deleted while nobody watched.
-                    _LOG.info("the full list differed from what the watch told", ghosts=ghosts, missing=missing)
+                    _LOG.info("the full list differed from the watched state", ghosts=ghosts, missing=missing)
             except (RefusedError, UnreachableError) as error:
-                _LOG.warning("no full list", why=str(error))
+                _LOG.warning("the full list failed", why=str(error))
 
     async def _set_within(self, seconds: float) -> bool:
         """Wait for the watch to list; returns whether it did."""

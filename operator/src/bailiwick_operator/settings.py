@@ -154,34 +154,33 @@ def _wrong(options: argparse.Namespace) -> str | None:
             return f"{_flag(name)} must be more than 0 seconds"
     for url in options.replica or options.environment_replicas:
         if not _is_url(url):
-            return f"--replica {url}: a URL like http://127.0.0.1:9443 is wanted"
+            return f"--replica {url}: must be a URL such as http://127.0.0.1:9443"
     for name in options.serving_name or options.environment_names:
         if not _is_name(name):
-            return f"--serving-name {name}: a DNS name or an address is wanted"
+            return f"--serving-name {name}: must be a DNS name or an IP address"
     prefixes = options.human_username_prefix or options.environment_prefixes
     problems = {
         # As the election library would say it, but with the names of the flags.
-        "needed: --lease-seconds > --renew-seconds > 1.2 times --retry-seconds, which is at least 1": not (
-            options.lease_seconds > options.renew_seconds > _JITTER * options.retry_seconds >= _JITTER
-        ),
-        f"--health-port {options.health_port}: a port is 1..65535, or 0 for none": not (
+        "--lease-seconds must exceed --renew-seconds, which must exceed 1.2 times --retry-seconds, which must be at"
+        " least 1": not (options.lease_seconds > options.renew_seconds > _JITTER * options.retry_seconds >= _JITTER),
+        f"--health-port {options.health_port}: must be between 1 and 65535, or 0 to disable the port": not (
             0 <= options.health_port <= _LAST_PORT
         ),
         # A default that comes from a variable is not compared with the choices.
-        f"--log-level {options.log_level}: choose from {', '.join(_LEVELS)}": options.log_level not in _LEVELS,
-        f"--grant-retention-seconds: 1 second to {MOST_DAYS} days": not (
+        f"--log-level {options.log_level}: must be one of {', '.join(_LEVELS)}": options.log_level not in _LEVELS,
+        f"--grant-retention-seconds must be between 1 second and {MOST_DAYS} days": not (
             0 < options.grant_retention_seconds <= MOST_DAYS * _DAY
         ),
         "--grants-kept-per-policy must not be negative": options.grants_kept_per_policy < 0,
         "--guard-settle must not be negative": options.guard_settle < 0,
         "a budget must not be negative": any(getattr(options, name) < 0 for name in _BUDGETS),
-        "needed: --key-rotation-seconds > --key-publish-seconds, which is at least 1": not (
+        "--key-rotation-seconds must exceed --key-publish-seconds, which must be at least 1": not (
             _LONGEST_ROTATION >= options.key_rotation_seconds > options.key_publish_seconds >= 1
         ),
-        f"--tls-mode {options.tls_mode}: choose from {', '.join(_MODES)}": options.tls_mode not in _MODES,
-        "--certificate-interval: at most 60 seconds": options.certificate_interval > 60,  # noqa: PLR2004 - as it says
-        "needed: --ca-seconds at least 3 times --certificate-seconds and --ca-settle-seconds together, which are at"
-        " least 1 each": not (
+        f"--tls-mode {options.tls_mode}: must be one of {', '.join(_MODES)}": options.tls_mode not in _MODES,
+        "--certificate-interval must be at most 60 seconds": options.certificate_interval > 60,  # noqa: PLR2004 - as it says
+        "--ca-seconds must be at least 3 times the sum of --certificate-seconds and --ca-settle-seconds, each of which"
+        " must be at least 1": not (
             options.certificate_seconds >= 1
             and options.ca_settle_seconds >= 1
             and _LONGEST_AUTHORITY
@@ -191,7 +190,7 @@ def _wrong(options: argparse.Namespace) -> str | None:
         f"--kubeconfig {options.kubeconfig}: no such file": (
             options.kubeconfig is not None and not options.kubeconfig.is_file()
         ),
-        "--human-username-prefix must not be empty, and people are never named system:...": any(
+        "--human-username-prefix must not be empty and must not begin with system:": any(
             not prefix or prefix.startswith("system:") for prefix in prefixes
         ),
     }
@@ -227,8 +226,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bailiwick-operator",
         usage="%(prog)s [--kubeconfig FILE] [FLAGS]",
-        description="Reconciles EndpointPolicies and ApprovalGrants, and proves that the guards are in force.",
-        epilog="Each flag --some-name can be given as the variable BAILIWICK_SOME_NAME (several: with commas).",
+        description="Reconcile EndpointPolicies and ApprovalGrants, and prove that the guards are in force.",
+        epilog="You can also set a flag --some-name by the variable BAILIWICK_SOME_NAME (several values: with commas).",
         allow_abbrev=False,
     )
 
@@ -240,7 +239,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         told = f"{meaning} (default: {default})"
         parser.add_argument(f"--{flag}", type=kind, default=given(flag, str(default)), help=told)
 
-    text("namespace", _DEFAULTS.namespace, "where Bailiwick is installed")
+    text("namespace", _DEFAULTS.namespace, "namespace in which Bailiwick is installed")
     text("webhook-account", _DEFAULTS.webhook_name, "service account of the decision point")
     text("operator-account", _DEFAULTS.operator_name, "service account of the operator")
     prefixes = [prefix for prefix in given("human-username-prefix", "").split(",") if prefix]
@@ -248,91 +247,89 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--human-username-prefix",
         action="append",
         metavar="PREFIX",
-        help="usernames that begin so are people; repeatable (default: all that do not begin with system:)",
+        help="prefix of the usernames of people; repeatable (default: any username that does not begin with system:)",
     )
     parser.add_argument(
         "--kubeconfig",
         metavar="FILE",
         type=Path,
         default=given("kubeconfig", "") or None,
-        help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
+        help="kubeconfig with the server, CA, and token or tokenFile (default: the projected token of the pod)",
     )
-    text("webhook-service", _DEFAULTS.webhook_name, "Service of the decision point, whose ready processes are asked")
+    text("webhook-service", _DEFAULTS.webhook_name, "Service of the decision point, to poll its ready processes")
     replicas = [url for url in given("replica", "").split(",") if url]
     parser.add_argument(
         "--replica",
         action="append",
         metavar="URL",
-        help="status URL of one process of the decision point, instead of those of the Service; repeatable",
+        help="status URL of one process of the decision point to poll, instead of the Service; repeatable",
     )
     parser.add_argument(
         "--identity",
         default=given("identity", ""),
-        help="name of this process in the lease (default: host name and a random part)",
+        help="name of this process in the lease (default: the host name with a random suffix)",
     )
-    number("lease-seconds", int, 15, "how long the lease holds without renewal")
-    number("renew-seconds", int, 10, "within what time a renewal must succeed, else leadership is lost")
-    number("retry-seconds", int, 2, "how often the lease is tried")
-    number("proof-interval", float, 60, "seconds between proofs of the guard, besides those that a review asks for")
-    number("guard-settle", float, 2, "seconds that a changed guard must stand before it is recorded")
-    number("key-rotation-seconds", int, 2_592_000, "how long a signing key signs before the next one is published")
+    number("lease-seconds", int, 15, "seconds for which the lease is valid without renewal")
+    number("renew-seconds", int, 10, "seconds within which a renewal must succeed before leadership is lost")
+    number("retry-seconds", int, 2, "seconds between attempts to acquire or renew the lease")
+    number("proof-interval", float, 60, "seconds between proofs of the guards; a review triggers more")
+    number("guard-settle", float, 2, "seconds for which a changed guard must stay unchanged before it is recorded")
+    number("key-rotation-seconds", int, 2_592_000, "seconds that a signing key signs before the next one is published")
     number(
         "key-publish-seconds",
         int,
         600,
-        "how long a signing key is published before it signs; longer than the 300 seconds that clients may keep it",
+        "seconds for which a signing key is published before it signs; more than the 300 that clients can cache it",
     )
-    number("key-interval", float, 30, "seconds between looks at the signing keys")
+    number("key-interval", float, 30, "seconds between checks of the signing keys")
     parser.add_argument(
         "--tls-mode",
         choices=_MODES,
         default=given("tls-mode", "self-managed"),
-        help="who issues the decision point's certificate: we (self-managed), or cert-manager or a person, whose"
-        " authority is published all the same (external; default: self-managed)",
+        help="issuer of the decision point's certificate: the operator (self-managed), or cert-manager or a person"
+        " (external). Either way, the operator publishes the CA (default: self-managed)",
     )
     names = [name for name in given("serving-name", "").split(",") if name]
     parser.add_argument(
         "--serving-name",
         action="append",
         metavar="NAME",
-        help="DNS name or address that the certificate is for besides those of the Service; repeatable",
+        help="additional DNS name or IP address for the certificate, besides the names of the Service; repeatable",
     )
-    number("certificate-seconds", int, 90 * _DAY, "how long a serving certificate lives; replaced after two thirds")
-    number("ca-seconds", int, 5 * 365 * _DAY, "how long a certificate authority lives; succeeded after two thirds")
+    number("certificate-seconds", int, 90 * _DAY, "lifetime of a serving certificate; replaced after two thirds")
+    number("ca-seconds", int, 5 * 365 * _DAY, "lifetime of a certificate authority; superseded after two thirds")
     number(
         "ca-settle-seconds",
         int,
         _DAY,
-        "how long an authority is published before it issues, and stays published after its last certificate is out of"
-        " use: longer than any caller keeps what is published",
+        "seconds for which an authority is published before it issues, and after its last certificate is out of use;"
+        " must exceed the time for which any caller caches the CA bundle",
     )
-    number("certificate-interval", float, 10, "seconds between looks at the certificates, at most 60")
-    number("relist-interval", float, 600, "seconds between full lists that repair lost deletions, with jitter")
-    number("request-timeout", float, 10, "seconds for one request to the API server")
-    number("grant-retention-seconds", int, _DAY, "how long a grant is kept after it ended: longer than any cooldown")
-    number("grants-kept-per-policy", int, 500, "ended grants of one policy beyond which the oldest go an hour after")
+    number("certificate-interval", float, 10, "seconds between checks of the certificates, at most 60")
+    number("relist-interval", float, 600, "seconds between full lists, which repair missed deletions; with jitter")
+    number("request-timeout", float, 10, "timeout in seconds of one request to the API server")
+    number("grant-retention-seconds", int, _DAY, "seconds for which an ended grant is kept; must exceed any cooldown")
+    number("grants-kept-per-policy", int, 500, "ended grants to keep per policy; older ones go after an hour")
     parser.add_argument(
         "--issuers",
         type=Path,
         default=given("issuers", "") or None,
         metavar="FILE",
-        help="the decision point's file of issuers: how the API server names their people, so that nobody approves for"
-        " themselves",
+        help="issuers file of the decision point. It says how the API server names the people of each issuer, which"
+        " prevents people from approving their own requests",
     )
     usual = Budget()
-    number("budget-bytes", int, usual.total, "what all policies may take once compiled, as the decision point has it")
-    number("namespace-budget-bytes", int, usual.namespace, "the same of one namespace, 0 for no limit")
-    number("policy-budget-bytes", int, usual.policy, "the same of one policy")
-    number(
-        "namespace-policies", int, usual.policies, "policies that a namespace may have, as the decision point has it"
-    )
-    number("namespace-spec-bytes", int, usual.text, "bytes of JSON that a namespace's specs may have together")
-    number("health-port", int, 0, "port of /healthz and /metrics, 0 for none")
+    number("budget-bytes", int, usual.total, "bytes of all compiled policies; as on the decision point")
+    number("namespace-budget-bytes", int, usual.namespace, "the same for one namespace; 0 for no limit")
+    number("policy-budget-bytes", int, usual.policy, "the same for one policy")
+    number("namespace-policies", int, usual.policies, "policies per namespace; as on the decision point")
+    number("namespace-spec-bytes", int, usual.text, "bytes of JSON that the specs of a namespace can have together")
+    number("health-port", int, 0, "port of /healthz and /metrics; 0 disables it")
     parser.add_argument(
         "--log-level",
         choices=_LEVELS,
         default=given("log-level", "info"),
-        help="what is logged to stderr, as JSON lines (default: info)",
+        help="minimum level of the JSON lines that are logged to stderr (default: info)",
     )
     parser.set_defaults(environment_prefixes=prefixes, environment_replicas=replicas, environment_names=names)
     return parser

@@ -78,7 +78,7 @@ def record(release: Release) -> Object:
 
 def test_the_guards_are_proven_for_the_names_that_the_chart_gave_them(release: Release, operator: Operator) -> None:
     assert record(release)["fingerprint"].startswith("sha256:")
-    assert operator.said("the guard of grants is proven to be in force")
+    assert operator.said("the guards over grants are proven to be in force")
     assert not [one for one in operator.entries() if one["level"] == "error"]
 
 
@@ -200,8 +200,8 @@ def test_an_operator_with_the_flags_of_another_release_proves_nothing(
         operators = NewOperator(token.write_kubeconfig(), tmp_path, *flags)
         lone = operators().start()
         try:
-            lone.await_said("the guard of grants is not proven: nothing is approved", seconds=40)
-            (first, *_) = lone.said("the guard of grants is not proven: nothing is approved")
+            lone.await_said("the guards over grants are not proven: no grant is approved", seconds=40)
+            (first, *_) = lone.said("the guards over grants are not proven: no grant is approved")
             assert "not as shipped" in first["problem"]
         finally:
             lone.stop()

@@ -60,7 +60,7 @@ def test_where_was_looked_is_said_where_nobody_said_where_to_look(
     listed: Callable[..., Ran], config: Config, tenant: Tenant
 ) -> None:
     ran = listed(config, arguments=("show", "agr-none"))
-    where = f"looked in {tenant.namespace}, the namespace of your context; say -n for another"
+    where = f"in {tenant.namespace}, the namespace of your context; use -n to choose another"
     assert ran.err.endswith(f'"agr-none" not found ({where})\n'), ran
     ran = listed(config, arguments=("show", "agr-none", "-n", tenant.namespace))
     assert ran.err.endswith('"agr-none" not found\n'), ran
@@ -151,17 +151,17 @@ def test_another_authority_than_the_clusters_is_not_trusted(
 def test_a_token_that_is_not_known_is_told(listed: Callable[..., Ran], config: Config) -> None:
     config["users"][0]["user"] = {"token": base64.b64encode(b"unknown").decode()}
     ran = listed(config)
-    assert (ran.code, "does not know you" in ran.err) == (2, True), ran
+    assert (ran.code, "did not authenticate you" in ran.err) == (2, True), ran
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--context", "none"), "there is no context 'none'"),
-        (("--kubeconfig", "/nowhere"), "there is no kubeconfig at /nowhere"),
-        (("--as-group", "x"), "--as-group goes with --as"),
-        (("--request-timeout", "soon"), "is no duration"),
-        (("-n", "../pods"), "is no name of an object"),
+        (("--context", "none"), "no context 'none'"),
+        (("--kubeconfig", "/nowhere"), "no kubeconfig at /nowhere"),
+        (("--as-group", "x"), "--as-group requires --as"),
+        (("--request-timeout", "soon"), "is not a duration"),
+        (("-n", "../pods"), "is not a valid object name"),
     ],
 )
 def test_what_cannot_be_is_one_line(

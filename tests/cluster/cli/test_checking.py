@@ -46,9 +46,9 @@ def test_it_says_what_the_decision_point_says(check: Cli, tenant: Tenant, action
 def test_what_would_unlock_it_is_told(check: Cli) -> None:
     ran = check("customers.export", "customer/unlock")
     assert (ran.code, ran.out.splitlines()[0]) == (3, "approval required  approval_required"), ran
-    assert "1 Human review of crm-owners (crm-agent.export.owner)" in ran.out
+    assert "1 Human review from crm-owners (crm-agent.export.owner)" in ran.out
     denied = check("customers.unheard", "customer/unlock")
-    assert "crm-agent/read: action does not hold; wanted: customers.get, customers.list" in denied.out
+    assert "crm-agent/read: action does not hold; expected: customers.get, customers.list" in denied.out
 
 
 def test_an_approval_that_is_there_is_found(check: Cli, tenant: Tenant, cli: Cli) -> None:
@@ -57,7 +57,7 @@ def test_an_approval_that_is_there_is_found(check: Cli, tenant: Tenant, cli: Cli
     ran = cli("admin", "check", "--subject", f"sa:{tenant.namespace}/agent", "customers.export", "customer/found")
     assert (ran.code, name in ran.out) == (0, True), ran
     blind = check("customers.export", "customer/found")
-    assert (blind.code, "existing approvals are left out" in blind.err) == (3, True), blind
+    assert (blind.code, "existing approvals are ignored" in blind.err) == (3, True), blind
 
 
 def test_impersonation_and_the_subject_are_told_apart(tenant: Tenant) -> None:
@@ -71,7 +71,7 @@ def test_impersonation_and_the_subject_are_told_apart(tenant: Tenant) -> None:
 
 def test_an_unknown_endpoint_names_those_that_there_are(check: Cli) -> None:
     ran = check("customers.list", "customer/1", "--endpoint", "other")
-    assert (ran.code, "there are crm-api" in ran.err) == (2, True), ran
+    assert (ran.code, "the endpoints are crm-api" in ran.err) == (2, True), ran
 
 
 @pytest.fixture

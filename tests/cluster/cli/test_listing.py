@@ -60,7 +60,7 @@ def test_a_table_has_a_line_for_each_grant(cli: Cli, tenant: Tenant, grants: dic
 def test_who_may_not_see_every_namespace_is_told_to_name_one(cli: Cli, grants: dict[str, str]) -> None:
     ran = cli("grace", "list", "-A")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.endswith("you may not see every namespace; name one of yours with -n instead of -A\n"), ran
+    assert ran.err.endswith("you are not allowed to list all namespaces: choose one with -n instead of -A\n"), ran
     assert grants["two"] in cli("grace", "list").out
 
 

@@ -62,7 +62,7 @@ class Operator:
 
     def await_leading(self, seconds: float = 30.0) -> Self:
         """Wait until it leads and its proof is recorded and good."""
-        self.await_said("the guard of grants is proven to be in force", seconds=seconds)
+        self.await_said("the guards over grants are proven to be in force", seconds=seconds)
         return self
 
     def stop(self, seconds: float = 10.0) -> int:

@@ -70,4 +70,4 @@ def test_ab_50_a_guard_that_is_taken_away_and_put_back_is_told_of_once_each(
     assert STATUS in events["GuardNotProven"]["note"]
     assert metric(health_port, "bailiwick_operator_guard_proven") == 1
     assert metric(health_port, "bailiwick_operator_guard_falls_total") == 1
-    assert len(operator.said("the guard of grants is not proven: nothing is approved")) >= 1
+    assert len(operator.said("the guards over grants are not proven: no grant is approved")) >= 1

@@ -39,7 +39,7 @@ def test_one_that_nothing_stands_behind_waits_and_takes_no_review(operator: Oper
     body = hand.write()
     ready = hand.await_reason(body, "Unresolved")
     assert ready["status"] == "False"
-    assert "there is no EndpointPolicy crm-agent" in ready["message"]
+    assert "EndpointPolicy crm-agent does not exist" in ready["message"]
     assert "not yet resolved" in hand.review(body).message
 
 

@@ -115,7 +115,7 @@ def test_where_nobody_can_tell_their_name_the_grant_says_what_that_means(
 ) -> None:
     body = write("partners")
     assert "excludedReviewers" not in resolved(grants, body)
-    words = "a review of heidi's own does not count when it is used"
+    words = "a review by heidi does not count when the grant is used"
     assert "reviews: crm-agent.export.owner 0 of 1" in told(grants, body, words)
     accepted(reviewed(heidi, body, HEIDI))
     grants.await_phase(body, "Active")

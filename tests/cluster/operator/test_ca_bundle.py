@@ -151,7 +151,7 @@ def test_what_cert_manager_writes_is_left_to_it_and_that_is_told(
     annotations = {"cert-manager.io/inject-ca-from": "bailiwick-system/bailiwick-serving"}
     metadata = {**configuration(installed)["metadata"], "annotations": annotations}
     before = certificates.apply_configuration(metadata=metadata)
-    until(lambda: "by which cert-manager writes its caBundle" in health(), "the operator says so")
+    until(lambda: "that makes cert-manager write its caBundle" in health(), "the operator says so")
     assert certificates.body(certificates.configuration) == before
 
 

@@ -58,4 +58,4 @@ def test_whatever_was_served_in_the_meantime_is_trusted_by_who_read_what_was_pub
         assert len(certificates.authorities()) <= 3
     finally:
         certificates.delete_configuration()
-    assert operator.said("certificate authority succeeded")
+    assert operator.said("certificate authority superseded")

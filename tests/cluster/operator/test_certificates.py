@@ -78,7 +78,7 @@ def test_what_is_as_it_should_be_is_not_written_again(operator: Operator, certif
         quiet = now() + timedelta(seconds=2)
         until(lambda: now() > quiet, "a few looks")
         assert [certificates.body(path)["metadata"]["resourceVersion"] for path in paths] == versions
-        operator.await_said("the certificates are as they should be")
+        operator.await_said("the certificates are in order")
     finally:
         certificates.delete_configuration()
 
@@ -185,7 +185,7 @@ def test_a_secret_that_is_missing_is_asked_for_and_never_made(
     finally:
         certificates.apply()
     certificates.await_whole()
-    until(lambda: health() == "as they should be", "all is well again")
+    until(lambda: health() == "ok", "all is well again")
 
 
 @pytest.mark.usefixtures("operator")
@@ -195,7 +195,9 @@ def test_a_secret_of_another_type_is_not_used(certificates: Certificates, health
     certificates.delete(certificates.serving)
     certificates.create(certificates.serving, "kubernetes.io/tls", data)
     try:
-        until(lambda: "is of type kubernetes.io/tls, not Opaque, and is not used" in health(), "the operator says so")
+        until(
+            lambda: "has type kubernetes.io/tls instead of Opaque and is not used" in health(), "the operator says so"
+        )
     finally:
         certificates.delete(certificates.serving)
         certificates.apply()
@@ -230,7 +232,7 @@ def test_what_cannot_be_published_keeps_no_certificate_from_being_renewed(
     finally:
         certificates.delete(certificates.config_map)
     certificates.await_whole()
-    until(lambda: health() == "as they should be", "all is well again")
+    until(lambda: health() == "ok", "all is well again")
 
 
 @pytest.mark.usefixtures("operator")

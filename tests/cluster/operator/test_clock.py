@@ -186,7 +186,7 @@ def test_it_says_that_the_clocks_disagree_and_that_they_agree_again(
         about = [item for item in items if item["regarding"]["name"] == GUARD_CONFIG_MAP]
         return [item["reason"] for item in about]
 
-    apart, agree = "clock skew: nothing is approved, expired or deleted", "the clocks agree again"
+    apart, agree = "clock skew: no grant is approved, expired or deleted", "the clocks agree again"
     before, said, said_again = told(), len(operator.said(apart)), len(operator.said(agree))
     until(lambda: metric(health_port, "bailiwick_operator_clock_agrees") == 1, "the clocks agree")
     shift(seconds)

@@ -129,12 +129,12 @@ class TestWhileTheOperatorRuns:
         body = grants.open()
         grants.await_phase(body, "Pending")
         before = record(callers.admin, installed)["fingerprint"]
-        told = len(operator.said("the guard of grants is not proven: nothing is approved"))
+        told = len(operator.said("the guards over grants are not proven: no grant is approved"))
         guards.remove()
         accepted(grants.review(body))
         never_active(grants, body, 4)
         assert record(callers.admin, installed)["fingerprint"] == before
-        said = operator.await_said("the guard of grants is not proven: nothing is approved", told + 1)
+        said = operator.await_said("the guards over grants are not proven: no grant is approved", told + 1)
         assert "is missing" in said[-1]["problem"]
         guards.restore()
         assert grants.await_phase(body, "Expired")["status"]["voided"] == COUNTED

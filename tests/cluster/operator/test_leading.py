@@ -97,7 +97,7 @@ def test_ab_46_a_leader_that_stood_still_ends_and_writes_no_more(new_operator: N
     grants.await_phase(body, "Active")
     first.thaw()
     assert first.process.wait(30) == 1
-    lost = first.said("leadership is lost, ending")
+    lost = first.said("lost leadership, exiting")
     assert "second" in lost[0]["why"] or "could not be renewed" in lost[0]["why"]
     assert [entry["phase"] for entry in first.said("grant")] == ["Pending"]
     assert second.stop() == 0
@@ -122,7 +122,7 @@ def test_ab_46_a_leader_that_wakes_up_after_its_lease_sends_no_write_at_all(
         puts = proxy.on("PUT", r"^(?!.*/leases/)", injected.pass_on, times=None)
         first.thaw()
         assert first.process.wait(30) == 1
-        assert "could not be renewed" in first.said("leadership is lost, ending")[0]["why"]
+        assert "could not be renewed" in first.said("lost leadership, exiting")[0]["why"]
         assert [write.seen for write in (*writes, puts)] == [0, 0, 0, 0]
     assert not any("status" in grants.read(body) for body in left)
 

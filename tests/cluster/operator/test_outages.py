@@ -31,7 +31,7 @@ def test_a_restart_of_the_api_server_is_survived(operator: Operator, plane: Cont
     accepted(grants.review(body))
     grants.await_phase(body, "Active", 30)
     assert grants.approved()["status"]["phase"] == "Active"
-    assert operator.said("leadership is lost, ending") == []
+    assert operator.said("lost leadership, exiting") == []
 
 
 def test_an_api_server_that_hangs_for_a_moment_is_survived(
@@ -41,7 +41,7 @@ def test_an_api_server_that_hangs_for_a_moment_is_survived(
     time.sleep(5)
     plane.resume()
     assert grants.approved()["status"]["phase"] == "Active"
-    assert operator.said("leadership is lost, ending") == []
+    assert operator.said("lost leadership, exiting") == []
 
 
 def test_a_long_outage_ends_the_leader_with_a_reason(operator: Operator, plane: ControlPlane, grants: Grants) -> None:
@@ -50,7 +50,7 @@ def test_a_long_outage_ends_the_leader_with_a_reason(operator: Operator, plane: 
         assert operator.process.wait(30) == 1
     finally:
         plane.resume()
-    assert "could not be renewed within 10 s" in operator.said("leadership is lost, ending")[0]["why"]
+    assert "could not be renewed within 10 s" in operator.said("lost leadership, exiting")[0]["why"]
     operator.start().await_leading(60)
 
 
@@ -97,7 +97,7 @@ class TestDefinitionsThatAreNotThere:
         remove(callers.admin, definition)
         early = new_operator().start()
         early.await_said("leading")
-        early.await_said("waiting for the custom resources: are crds/ and our roles applied?")
+        early.await_said("waiting for the custom resources: apply crds/ and the roles of Bailiwick")
         apply(callers.admin, [definition])
         early.await_leading()
         assert has_status(callers.admin, policy(namespace))
@@ -152,7 +152,7 @@ def test_a_token_that_is_replaced_is_used(
         until(lambda: cluster.rest_with_token(first).get("/api").status == 401, "the first token is refused")
         assert grants.approved()["status"]["phase"] == "Active"
         assert has_status(grants.admin, policy(grants.namespace))
-        assert rotated.said("leadership is lost, ending") == []
+        assert rotated.said("lost leadership, exiting") == []
     operator.start().await_leading()
 
 

@@ -98,7 +98,7 @@ class TestNothingIsWrittenTwice:
         before = self._versions(callers.admin, namespace)
         assert operator.stop() == 0
         with new_operator("--relist-interval", "1") as another:
-            another.await_said("the guard of grants is proven to be in force")
+            another.await_said("the guards over grants are proven to be in force")
             time.sleep(3)
             assert self._versions(callers.admin, namespace) == before
             assert another.said("grant") == []

@@ -74,7 +74,7 @@ def test_a_policy_that_both_serve_is_programmed_and_ready(stack: Stack, admin: R
 
 
 def test_one_that_does_not_compile_is_programmed_too_and_says_how(stack: Stack, admin: Rest, namespace: str) -> None:
-    status = await_told(admin, create(admin, namespace, rules=[BROKEN]), "True", "they deny by it")
+    status = await_told(admin, create(admin, namespace, rules=[BROKEN]), "True", "they deny the calls that it covers")
     assert condition(status, "Ready")["reason"] == "InvalidPolicy"
 
 

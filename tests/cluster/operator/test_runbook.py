@@ -77,10 +77,10 @@ class TestGuardsThatWereLoosened:
         assert wrong() == (found,)
         succeeded(shell.type("kubectl apply --server-side --force-conflicts -f crds/guards"))
         assert wrong() != ()
-        told = "the guard of grants is not proven: nothing is approved"
+        told = "the guards over grants are not proven: no grant is approved"
         until(lambda: any(found in said["problem"] for said in operator.said(told)), "the operator says which")
         of_this = [said["problem"] for said in operator.said(told) if found in said["problem"]]
-        assert all("Put them back by kubectl replace" in problem for problem in of_this)
+        assert all("Restore them with kubectl replace" in problem for problem in of_this)
         succeeded(shell.run("kubectl replace -f crds/guards"))
         assert wrong() == ()
         await_guards(callers, installed)

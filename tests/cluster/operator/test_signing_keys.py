@@ -60,7 +60,7 @@ def test_the_first_key_is_there_soon_and_signs(operator: Operator, secret: Secre
 def test_keys_that_are_as_they_should_be_are_not_written_again(operator: Operator, secret: Secret) -> None:
     until(secret.names, "keys")
     version = secret.body()["metadata"]["resourceVersion"]
-    operator.await_said("the signing keys are as they should be")
+    operator.await_said("the signing keys are in order")
     quiet = now() + timedelta(seconds=2)
     until(lambda: now() > quiet, "a few looks")
     assert secret.body()["metadata"]["resourceVersion"] == version
@@ -79,10 +79,10 @@ def test_a_secret_that_was_deleted_is_asked_for_and_filled_with_other_keys_once_
     finally:
         secret.apply()
     secret.await_others(before)
-    until(lambda: health() == "as they should be", "all is well again")
+    until(lambda: health() == "ok", "all is well again")
 
 
-WRONG: Final = "the signing keys are not as they should be"
+WRONG: Final = "the signing keys are not in order"
 
 
 MISSING: Final = "Secret bailiwick-keys is missing, so nothing is signed: apply crds/rbac/accounts.yaml"
@@ -146,7 +146,7 @@ def test_a_secret_of_another_type_is_not_used_and_that_is_told(secret: Secret, h
     secret.delete()
     secret.create("example.com/other")
     try:
-        until(lambda: "is of type example.com/other, not Opaque" in health(), "the operator says so")
+        until(lambda: "has type example.com/other instead of Opaque" in health(), "the operator says so")
         assert "data" not in secret.body()
     finally:
         secret.delete()
@@ -159,7 +159,7 @@ def test_keys_that_were_taken_out_are_replaced_and_that_is_said(operator: Operat
     before = secret.names()
     secret.write({"other": "b3RoZXI="})
     secret.await_others(before)
-    assert operator.await_said("there are no signing keys: approval tokens shown until now are refused")
+    assert operator.await_said("the signing keys are gone: approval tokens issued until now are refused")
     assert secret.body()["data"]["other"] == "b3RoZXI="
 
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_read_is_replaced_and_that_is_said(
     assert secret.body()["data"]["other"] == "b3RoZXI="
 
 
-REPLACED: Final = "the signing keys cannot be read and are replaced: approval tokens shown until now are refused"
+REPLACED: Final = "the signing keys cannot be read, replacing them: approval tokens issued until now are refused"
 
 
 def test_a_key_in_the_name_of_another_is_replaced(operator: Operator, secret: Secret) -> None:

@@ -52,7 +52,7 @@ def test_effect_reason_and_exit_code_go_together(
 
 def test_the_nearest_miss_says_what_would_have_to_be_otherwise(check: Check) -> None:
     ran = check("customers.list", "customer/1", "--call-context", "count=9")
-    assert "read: condition few does not hold; wanted: context.count < 5 (only a few)" in ran.out
+    assert "read: condition few does not hold; expected: context.count < 5 (only a few)" in ran.out
     assert "Then the call would be allowed." in ran.out
 
 
@@ -68,7 +68,7 @@ def test_how_to_ask_for_an_approval_is_told(check: Check) -> None:
     steps = [{"name": "owner", "kind": "Human", "count": 1}]
     ran = check("customers.export", "customer/1", "-o", "yaml")
     assert yaml.safe_load(ran.out)["approval"]["steps"][0]["name"] == "crm-agent.export.owner"
-    assert "Its enforcer asks for it" in check("customers.export", "customer/1").err
+    assert "The enforcer must request the approval with this exact call" in check("customers.export", "customer/1").err
     scoped = gated_rule(
         approval={"steps": steps, "binding": "Scope"},
         resources=[{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}],
@@ -121,7 +121,7 @@ def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) ->
         ("spec: [", ":1:"),
         ("a: 1\na: 2\n", ":2:1: "),
         ("kind: ConfigMap\n", ":1:1: apiVersion: "),
-        ("apiVersion: v1\nkind: ConfigMap\n", "no EndpointPolicy there"),
+        ("apiVersion: v1\nkind: ConfigMap\n", "no EndpointPolicy found"),
     ],
 )
 def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -136,14 +136,14 @@ def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: s
     [
         (("customers.list", "customer"), "write it as TYPE/ID"),
         (("customers.list", "customer/1", "--arg", "x"), "write it as NAME=VALUE"),
-        (("customers.list", "customer/1", "--as", "sa:other/one"), "say with --subject whom the call is of"),
-        (("customers.list", "customer/1", "--as", "carol"), "-f asks no cluster, so leave --as away"),
-        (("customers.list", "customer/1", "--as-group", "owners"), "-f asks no cluster, so leave --as-group away"),
-        (("customers.list", "customer/1", "--context", "prod"), "-f asks no cluster, so leave --context away"),
-        (("customers.list", "customer/1", "--context", "count=3"), "is written --call-context NAME=VALUE"),
+        (("customers.list", "customer/1", "--as", "sa:other/one"), "for the subject of the call use --subject"),
+        (("customers.list", "customer/1", "--as", "carol"), "-f does not use a cluster: remove --as\n"),
+        (("customers.list", "customer/1", "--as-group", "owners"), "-f does not use a cluster: remove --as-group"),
+        (("customers.list", "customer/1", "--context", "prod"), "-f does not use a cluster: remove --context"),
+        (("customers.list", "customer/1", "--context", "count=3"), "use --call-context NAME=VALUE"),
         (("customers.list", "customer/1", "--call-context", "tenant"), "write it as NAME=VALUE"),
         (("customers.list", "customer/1", "--subject", "carol"), "write it as sa:NAMESPACE/NAME"),
-        (("customers.list", "customer/1", "--endpoint", "other"), "there are crm-api"),
+        (("customers.list", "customer/1", "--endpoint", "other"), "the endpoints are crm-api"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(check: Check, arguments: tuple[str, ...], said: str) -> None:

@@ -76,7 +76,7 @@ def test_the_examples_of_a_request_are_of_a_rule_that_can_be_asked_for_beforehan
         given = dict(zip(flags[::2], flags[1::2], strict=True))
         named = [word for flag in ("--subject", "--endpoint", "-n") for word in (flag, given[flag])]
         ran = commandline.run("check", action, resource, *named, "-f", shipped(given["-n"]))
-        assert "Ask for it beforehand with:" in ran.err, ran
+        assert "Request an approval in advance:" in ran.err, ran
         assert re.fullmatch("INC-[0-9]+( .*)?", given["--reason"])
 
 
@@ -104,7 +104,7 @@ def test_what_is_used_wrongly_exits_with_2(arguments: tuple[str, ...]) -> None:
 )
 def test_several_names_are_refused_before_any_cluster_is_asked(arguments: tuple[str, ...]) -> None:
     ran = commandline.run(*arguments, env={"KUBECONFIG": "/nowhere"})
-    assert (ran.code, "look at each request by itself" in ran.err) == (2, True)
+    assert (ran.code, "review each request separately" in ran.err) == (2, True)
 
 
 def test_flags_may_stand_before_the_command_and_those_at_it_win() -> None:
@@ -113,7 +113,7 @@ def test_flags_may_stand_before_the_command_and_those_at_it_win() -> None:
         (("--kubeconfig", "/before", "list", "--kubeconfig", "/at"), "/at"),
     ):
         ran = commandline.run(*arguments)
-        assert (ran.code, ran.err.startswith(f"error: there is no kubeconfig at {named}:")) == (2, True)
+        assert (ran.code, ran.err.startswith(f"error: no kubeconfig at {named}:")) == (2, True)
 
 
 def test_the_version_is_told_without_a_command() -> None:
@@ -128,7 +128,7 @@ def test_a_defect_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         main.main()
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: a defect of this program (ZeroDivisionError: division by zero)")
+    assert said.startswith("error: this is a bug in kubectl-bailiwick (ZeroDivisionError: division by zero)")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

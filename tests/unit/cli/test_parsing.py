@@ -17,7 +17,7 @@ def test_durations_are_written_as_for_kubectl(text: str, wanted: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "10x", "-5m", "5 m", "m"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(CliError, match="is no duration: write it as 90s"):
+    with pytest.raises(CliError, match="is not a duration: write it as 90s"):
         seconds(text, "--timeout")
 
 

@@ -28,7 +28,7 @@ def shown(**fields: Any) -> str:  # noqa: ANN401 - as `stored`
 
 def test_the_requesters_words_are_escaped_and_stand_last_and_apart() -> None:
     text = shown(reason=NASTY)
-    assert text.endswith(f"The requester's own words, which nobody has checked:\n  | {SHOWN}\n")
+    assert text.endswith(f"The requester's own words (unverified):\n  | {SHOWN}\n")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_nothing_is_cut_or_wrapped() -> None:
 
 
 def test_a_scope_and_a_call_without_arguments_say_what_is_not_shown() -> None:
-    assert "any call of this scope" in shown(binding={"mode": "Scope"}, display=None)
+    assert "any call in this scope, with any arguments" in shown(binding={"mode": "Scope"}, display=None)
     assert "Arguments:    not shown" in shown(display=None)
 
 

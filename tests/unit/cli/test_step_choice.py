@@ -38,11 +38,11 @@ def test_the_step_is_the_one_that_this_person_can_fill(
 @pytest.mark.parametrize(
     ("me", "flags", "said"),
     [
-        (ERIN, (None, None), "say which with --step: crm-agent.export.owner, crm-agent.export.security"),
-        (EVE, (None, None), "none of the steps takes eve"),
-        (CAROL, ("nobody", None), "names none of its steps"),
-        (CAROL, ("owner", "sec"), "takes crm-owners, not sec"),
-        (CAROL, ("robot", "sec"), "takes no group, not sec"),
+        (ERIN, (None, None), "choose one with --step: crm-agent.export.owner, crm-agent.export.security"),
+        (EVE, (None, None), "eve cannot review any of the steps"),
+        (CAROL, ("nobody", None), "matches none of the steps"),
+        (CAROL, ("owner", "sec"), "accepts crm-owners, not sec"),
+        (CAROL, ("robot", "sec"), "accepts no group, not sec"),
     ],
 )
 def test_what_is_not_plain_is_asked_for(me: CurrentUser, flags: tuple[str | None, str | None], said: str) -> None:
@@ -57,7 +57,7 @@ def test_a_step_that_is_met_gives_way_to_one_that_is_not() -> None:
 
 
 def test_nobody_reviews_twice() -> None:
-    with pytest.raises(CliError, match="carol has reviewed"):
+    with pytest.raises(CliError, match="carol has already reviewed"):
         choose(view(review("carol"), steps=ALL), CAROL, "security", None)
 
 

@@ -103,7 +103,7 @@ def test_a_deadline_that_passes_in_silence_ends_it(capsys: pytest.CaptureFixture
 
 def test_a_grant_that_is_deleted_has_ended() -> None:
     cluster = Saying(in_phase("Pending"), None, watched=((Event("DELETED", {}),),))
-    with pytest.raises(CliError, match="is gone") as ended:
+    with pytest.raises(CliError, match="no longer exists") as ended:
         wait(cluster)
     assert ended.value.code == Exit.NO
 

@@ -36,7 +36,7 @@ class TestWithoutTheLease:
             "delete": lambda: kube.delete("/x"),
             "apply_status": lambda: kube.apply_status("ApprovalGrant", grant(), {}),
         }
-        with pytest.raises(UnreachableError, match="the lease is over"):
+        with pytest.raises(UnreachableError, match="the lease has expired: no more writes"):
             await calls[call]()
         assert sent == []
 

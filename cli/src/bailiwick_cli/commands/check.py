@@ -100,9 +100,11 @@ def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
 def _refuse_mistaken(options: CheckFlags) -> None:
     """Refuse flags of kubectl's own that say nothing here, so that nobody takes them for something of the call."""
     if "=" in (options.context or ""):
-        raise CliError("--context is a context of the kubeconfig: one of the call is written --call-context NAME=VALUE")
+        raise CliError(
+            "--context names a kubeconfig context: for the context of the call use --call-context NAME=VALUE"
+        )
     if (options.as_user or "").startswith("sa:"):
-        raise CliError("--as is whom to impersonate: say with --subject whom the call is of")
+        raise CliError("--as names a user to impersonate: for the subject of the call use --subject")
     if options.file:
         for flag, value in (
             ("--context", options.context),
@@ -110,7 +112,7 @@ def _refuse_mistaken(options: CheckFlags) -> None:
             ("--as-group", options.as_group),
         ):
             if value:
-                raise CliError(f"-f asks no cluster, so leave {flag} away")
+                raise CliError(f"-f does not use a cluster: remove {flag}")
 
 
 def _resource(options: CheckFlags) -> Resource:
@@ -129,7 +131,7 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
     try:
         return str(cluster.get(account.path)["metadata"]["uid"])
     except ApiError as error:
-        output.talk(f"note: existing approvals are left out, as the service account cannot be read: {error}")
+        output.talk(f"note: existing approvals are ignored, because the service account cannot be read: {error}")
         return ""
 
 
@@ -137,7 +139,7 @@ def _grants(cluster: ClusterClient) -> list[Grant]:
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))
     except ApiError as error:
-        output.talk(f"note: existing approvals are left out: {error}")
+        output.talk(f"note: existing approvals are ignored: {error}")
         return []
     return [grant for raw in items if (grant := grants.parse(raw)) is not None]
 
@@ -155,41 +157,43 @@ def _lines(verdict: Verdict, explanation: Explanation, code: Exit) -> Iterator[L
     if code is Exit.OK:
         return
     if verdict.gate is not None and verdict.reason not in _BY_TOKEN:
-        yield [("What would unlock it: ", "bold"), (_asked(verdict.gate), "")]
+        yield [("To allow it: ", "bold"), (_asked(verdict.gate), "")]
     if explanation.changes:
-        yield [("Nearest miss, what would have to be otherwise:", "bold")]
+        yield [("Nearest miss, and what would have to change:", "bold")]
         for change in explanation.changes:
             yield from (([("  " + line, "")]) for line in _changed(change))
-        then = "an approval would still be needed" if explanation.approval else "the call would be allowed"
+        then = "the call would still need an approval" if explanation.approval else "the call would be allowed"
         yield [(f"  Then {then}.", "")]
 
 
 def _asked(gate: Gate) -> str:
     steps = " and ".join(
         f"{step.count} {step.kind} review{'s' if step.count > 1 else ''}"
-        + (f" of {' or '.join(visible(group) for group in step.groups)}" if step.groups else "")
+        + (f" from {' or '.join(visible(group) for group in step.groups)}" if step.groups else "")
         + f" ({visible(step.name)})"
         for step in gate.steps
     )
     times = "once" if gate.max_uses == 1 else f"{gate.max_uses} times"
-    return f"an approval by {steps}; it can be used {times} within {span(gate.window_seconds)}"
+    return f"an approval with {steps}; it can be used {times} within {span(gate.window_seconds)}"
 
 
 def _how_to_ask(gate: Gate, call: Call, account: ServiceAccountName) -> str:
     if not gate.scope:
-        return "Its enforcer asks for it, with this very call: an approval of it is bound to all of the call."
+        return (
+            "The enforcer must request the approval with this exact call: the rule binds an approval to the whole call."
+        )
     resource = f"{call.resource.type}/{call.resource.id}"
     words = ["kubectl", "bailiwick", "request", call.action.name, resource, "-n", call.namespace]
     words += ["--endpoint", call.endpoint, "--subject", account.short]
     for name in sorted(gate.scope_properties & (call.resource.properties or {}).keys()):
         words += ["--property", f"{name}={(call.resource.properties or {})[name]}"]
-    return f"Ask for it beforehand with:\n  {shlex.join(words)} --reason TEXT"
+    return f"Request an approval in advance:\n  {shlex.join(words)} --reason TEXT"
 
 
 def _changed(change: RequiredChange) -> Iterator[str]:
-    where = "the ceiling of delegation" if change.rule is None else _place(change.rule)
+    where = "the delegation ceiling" if change.rule is None else _place(change.rule)
     if change.lift:
-        yield f"{where} forbids it"
+        yield f"{where} forbids the call"
     for clause in change.clauses:
         yield f"{where}: {_clause(clause)}"
 
@@ -197,9 +201,9 @@ def _changed(change: RequiredChange) -> Iterator[str]:
 def _clause(clause: Clause) -> str:
     name = f" {visible(clause.name)}" if clause.name else ""
     wanted = ", ".join(visible(" ".join(one.split())) for one in clause.wanted)
-    held = "does not hold" if clause.held is False else "is not known"
+    held = "does not hold" if clause.held is False else "is unknown"
     said = f" ({visible(clause.message)})" if clause.message else ""
-    return f"{clause.kind.value}{name} {held}" + (f"; wanted: {wanted}" if wanted else "") + said
+    return f"{clause.kind.value}{name} {held}" + (f"; expected: {wanted}" if wanted else "") + said
 
 
 def _place(rule: CompiledRule) -> str:

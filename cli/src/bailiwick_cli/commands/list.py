@@ -56,7 +56,9 @@ def _listed(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
         if error.status != HTTPStatus.FORBIDDEN or path != grants_path(None):
             raise
         # Rights are given namespace by namespace, so that most people meet this one.
-        raise CliError(f"{error}: you may not see every namespace; name one of yours with -n instead of -A") from error
+        raise CliError(
+            f"{error}: you are not allowed to list all namespaces: choose one with -n instead of -A"
+        ) from error
 
 
 def _wanted(options: List, cluster: ClusterClient) -> Wanted:
@@ -86,7 +88,7 @@ def _listable(raw: Object) -> bool:
     try:
         row(GrantView(raw, time.time()), wide=True)
     except (KeyError, TypeError, ValueError, AttributeError):
-        output.talk(f"warning: {visible(str((raw.get('metadata') or {}).get('name')))} cannot be read; left out")
+        output.talk(f"warning: {visible(str((raw.get('metadata') or {}).get('name')))} cannot be read and is left out")
         return False
     return True
 
@@ -185,6 +187,6 @@ def _changes(cluster: ClusterClient, path: str, version: str) -> Iterator[dict[s
                 if event.type in {"ADDED", "MODIFIED"}:
                     yield event.object
         except CliError as error:
-            output.talk(f"warning: {error}; trying again")
+            output.talk(f"warning: {error}; retrying")
         if time.monotonic() - began < _PAUSE:
             time.sleep(_PAUSE)

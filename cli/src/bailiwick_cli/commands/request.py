@@ -39,7 +39,7 @@ def run(options: RequestFlags) -> int:
     """Ask, and wait where that is asked."""
     waits = None if options.wait is None else arguments.seconds(options.wait, "--wait")
     if not options.reason.strip():
-        raise CliError("--reason is empty: say why, for those who review it")
+        raise CliError("--reason is empty: give a reason for the reviewers")
     # Said before anything is read: what is wrong on the command line needs no cluster.
     pending = _bounded(options.pending, "--pending", 30, _MAX_PENDING)
     scope = _scope(options)
@@ -78,12 +78,16 @@ def _rules(
         known = {f"{rule.policy.name}/{rule.name}": rule for rule in gates}
         missing = [name for name in options.rule if name not in known]
         if missing:
-            raise CliError(f"--rule: no RequireApproval rule {missing[0]!r}: there are {', '.join(known) or 'none'}")
+            raise CliError(
+                f"--rule: no RequireApproval rule {missing[0]!r}: the rules are {', '.join(known) or 'none'}"
+            )
         found = [known[name] for name in dict.fromkeys(options.rule)]
     else:
         found = _speaking(options, snapshot, namespace, endpoint, scope)
     if len(found) > MAX_RULES:
-        raise CliError(f"{len(found)} rules ask for an approval of this, and one grant names {MAX_RULES} at most")
+        raise CliError(
+            f"{len(found)} rules require an approval for these calls, and a grant can name at most {MAX_RULES}"
+        )
     return found
 
 
@@ -109,7 +113,7 @@ def _speaking(
     if not gates:
         spelled = f"{account.short} {options.action} {options.resource} --endpoint {options.endpoint} -n {namespace}"
         raise CliError(
-            "no RequireApproval rule speaks of this subject, action and resource; see what does with"
+            "no RequireApproval rule applies to this subject, action and resource; to see which rules do, run"
             f" `kubectl bailiwick check --subject {visible(spelled)}`"
         )
     if len(gates) > 1:
@@ -117,7 +121,7 @@ def _speaking(
         gate = decide(snapshot, call, (), Circumstances(now=time.time())).gate
         if gate is None:
             named = ", ".join(sorted(f"{rule.policy.name}/{rule.name}" for rule in gates))
-            raise CliError(f"several rules may ask for an approval of this, say which with --rule: {named}")
+            raise CliError(f"several rules can require an approval for these calls; choose with --rule: {named}")
         gates = {rule: one for rule, one in gates.items() if one.keys <= gate.keys}
     return sorted(gates, key=lambda rule: rule.place)
 
@@ -127,14 +131,16 @@ def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) 
     if exact:
         named = ", ".join(f"{rule.policy.name}/{rule.name}" for rule in exact)
         raise CliError(
-            f"an approval of {named} is bound to one exact call (binding: Exact), so nobody can ask for it beforehand:"
-            " the call's own denial says how to ask"
+            f"{named} binds an approval to one exact call (binding: Exact), so it cannot be requested in advance:"
+            " make the call, and its denial says how to request the approval"
         )
     if (wrong := reason_problem(gate, options.reason)) is not None:
         raise CliError(f"--reason: {wrong}")
     bound = arguments.pairs(options.properties, "--property")
     if left := sorted(gate.scope_properties - bound.keys()):
-        output.talk(f"note: it will hold whatever {', '.join(left)} is: to bind it, say --property {left[0]}=VALUE")
+        output.talk(
+            f"note: the grant will cover every value of {', '.join(left)}: to bind it, set --property {left[0]}=VALUE"
+        )
 
 
 def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:
@@ -143,7 +149,7 @@ def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: 
         window = _bounded(options.window, "--window", 10, gate.window_seconds)
     uses = gate.max_uses if options.uses is None else options.uses
     if uses > gate.max_uses:
-        raise CliError(f"--uses: the rules allow {gate.max_uses} at most")
+        raise CliError(f"--uses: the rules allow at most {gate.max_uses}")
     request: dict[str, Any] = {
         "endpoint": options.endpoint,
         "rules": [{"policy": rule.policy, "rule": rule.rule} for rule in gate.rules],
@@ -165,7 +171,7 @@ def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: 
 def _bounded(text: str, flag: str, least: int, most: int) -> int:
     value = int(arguments.seconds(text, flag))
     if not least <= value <= most:
-        raise CliError(f"{flag}: {text} is not within {span(least)} and {span(most)}")
+        raise CliError(f"{flag}: {text} is not between {span(least)} and {span(most)}")
     return value
 
 
@@ -178,4 +184,6 @@ def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
             output.write(described(GrantView(raw, time.time())))
-    output.talk(f"Asked for; `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}` tells when it is approved.")
+    output.talk(
+        f"Requested. To wait for the approval, run `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}`."
+    )

@@ -34,19 +34,19 @@ def run(options: ReviewFlags, decision: Decision) -> int:
     """Review one grant."""
     name = one_name(options.names, decision.lower())
     if not options.reason.strip():
-        raise CliError("--reason is empty: say why, for the record")
+        raise CliError("--reason is empty: give a reason for the record")
     cluster = connect(options)
     me = who_am_i(cluster)
     path = grants_path(cluster.namespace, name)
     grant = GrantView(cluster.get(path), time.time())
     output.write(described(grant), sys.stderr)
     if grant.ended:
-        raise CliError(f"{grant.name} is {grant.phase}: there is nothing to review any more")
+        raise CliError(f"{grant.name} is {grant.phase}: it can no longer be reviewed")
     choice = steps.choose(grant, me, options.step, options.group)
     _permitted(cluster, me.username, choice, decision, grant)
     output.talk(f"\n{_summary(me.username, choice, decision, grant)}")
     if not _confirmed(options, grant, decision):
-        output.talk("nothing was sent")
+        output.talk("no review was sent")
         return Exit.NO
     changed = _send(cluster, path, grant, _entry(me.username, choice, decision, options.reason, grant))
     _told(GrantView(changed, time.time()), decision)
@@ -56,7 +56,7 @@ def run(options: ReviewFlags, decision: Decision) -> int:
 def one_name(names: list[str], verb: str) -> str:
     """Return the one name there must be: each request is looked at by itself."""
     if len(names) != 1:
-        raise CliError(f"{verb} takes one name: look at each request by itself")
+        raise CliError(f"{verb} takes one name: review each request separately")
     return grant_name(names[0])
 
 
@@ -71,7 +71,7 @@ def _permitted(cluster: ClusterClient, username: str, choice: StepChoice, decisi
             # Who may not even ask is told by the review itself.
             if not permissions.may(verb, grant.namespace, name, resource):
                 right = f"the verb {verb} on {resource}/{visible(name)} in namespace {visible(grant.namespace)}"
-                raise CliError(f"{visible(username)} may not {decision.lower()} this: {right} is missing")
+                raise CliError(f"{visible(username)} is not allowed to {decision.lower()} this: {right} is missing")
 
 
 def _summary(username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> str:
@@ -79,7 +79,7 @@ def _summary(username: str, choice: StepChoice, decision: Decision, grant: Grant
     group = f" for {visible(choice.group)}" if choice.group else ""
     request = grant.request
     return (
-        f"{decision} as {visible(username)} the step {visible(choice.step.name)}{group}:"
+        f"{decision} step {visible(choice.step.name)}{group} as {visible(username)}:"
         f" {visible(request['action']['name'])} on {visible(grant.resource)} by {visible(request['subject']['id'])}."
     )
 
@@ -91,7 +91,7 @@ def _confirmed(options: ReviewFlags, grant: GrantView, decision: Decision) -> bo
         return True
     if options.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise CliError(
-            "without a terminal, or with --yes, say also which request you mean, by how its binding begins:\n"
+            "without a terminal, or with --yes, also confirm the request by the first hex digits of its binding:\n"
             f"  {_instead(options, grant, decision)}"
         )
     _forget_typed()
@@ -113,11 +113,13 @@ def _forget_typed() -> None:
 def _compare(given: str, grant: GrantView) -> None:
     digits = given.lower().removeprefix("sha256:").replace("-", "")
     if re.fullmatch(rf"[0-9a-f]{{{_DIGITS},64}}", digits) is None:
-        raise CliError(f"--binding: {given!r} is not the beginning of a binding: at least {_DIGITS} hex digits of it")
+        raise CliError(
+            f"--binding: {given!r} is not the start of a binding: give at least the first {_DIGITS} hex digits"
+        )
     if not grant.binding_hex.startswith(digits):
         raise CliError(
-            f"--binding: {grant.name} is another request than the one that you mean: its binding is {grant.binding}."
-            f" Look at it with `kubectl bailiwick show {grant.name} -n {grant.namespace}`"
+            f"--binding does not match {grant.name}: the binding of this request is {grant.binding}."
+            f" See it with `kubectl bailiwick show {grant.name} -n {grant.namespace}`"
         )
 
 
@@ -160,10 +162,10 @@ def explained(cluster: ClusterClient, path: str, grant: GrantView, error: ApiErr
     before, after = grant.raw["metadata"], now.raw["metadata"]
     if (before["uid"], before["resourceVersion"]) == (after["uid"], after["resourceVersion"]):
         return error
-    what = "is another request now" if now.uid != grant.uid else f"has changed meanwhile, it is {now.phase}"
+    what = "is another request now" if now.uid != grant.uid else f"has changed in the meantime: it is {now.phase}"
     return CliError(
-        f"{grant.name} {what}: nothing was sent."
-        f" Look at it again with `kubectl bailiwick show {grant.name} -n {grant.namespace}`"
+        f"{grant.name} {what}; your change was not applied."
+        f" See it again with `kubectl bailiwick show {grant.name} -n {grant.namespace}`"
     )
 
 
@@ -176,4 +178,4 @@ def _told(grant: GrantView, decision: Decision) -> None:
         output.talk(f"It still needs {visible(', '.join(open_steps))}.")
     else:
         wait = f"kubectl bailiwick wait {grant.name} -n {grant.namespace}"
-        output.talk(f"All steps are met; `{visible(wait)}` tells when it can be used.")
+        output.talk(f"All steps are met. To wait until the grant can be used, run `{visible(wait)}`.")

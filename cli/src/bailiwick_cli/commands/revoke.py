@@ -18,13 +18,13 @@ def run(options: RevokeFlags) -> int:
     """Revoke one grant, or withdraw it while it waits."""
     name = one_name(options.names, "revoke")
     if not options.reason.strip():
-        raise CliError("--reason is empty: say why, for the record")
+        raise CliError("--reason is empty: give a reason for the record")
     cluster = connect(options)
     me = who_am_i(cluster)
     path = grants_path(cluster.namespace, name)
     grant = GrantView(cluster.get(path), time.time())
     if grant.raw["spec"].get("revocation") is not None:
-        raise CliError(f"{grant.name} is revoked already")
+        raise CliError(f"{grant.name} is already revoked")
     metadata = {"uid": grant.uid, "resourceVersion": grant.raw["metadata"]["resourceVersion"]}
     change = {"metadata": metadata, "spec": {"revocation": {"by": me.username, "reason": options.reason}}}
     try:
@@ -34,7 +34,7 @@ def run(options: RevokeFlags) -> int:
     sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if grant.phase == 'Pending' else 'revoked'}\n")
     # What was done by it is done: whoever revokes in a hurry is to hear of that here.
     if grant.ended or grant.uses:
-        before = f"It was {grant.phase} already" if grant.ended else "It was in use"
+        before = f"It was already {grant.phase}" if grant.ended else "It was in use"
         output.talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
     _tell_others(cluster, grant)
     return Exit.OK
@@ -45,8 +45,8 @@ def _tell_others(cluster: ClusterClient, grant: GrantView) -> None:
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))
     except ApiError as error:
-        output.talk(f"note: whether another approval lets such a call through is not known: {error}")
+        output.talk(f"note: cannot tell whether another approval still allows such a call: {error}")
         return
     for other in still_letting(grant, [GrantView(raw, time.time()) for raw in items]):
         revoke = f"kubectl bailiwick revoke {other.name} -n {other.namespace}"
-        output.talk(f"{visible(other.name)} still lets such a call through. Revoke it too: `{visible(revoke)}`")
+        output.talk(f"{visible(other.name)} still allows such a call. To revoke it too, run `{visible(revoke)}`")

@@ -67,23 +67,23 @@ def described(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Li
         yield _pair("", f"{visible(name)} = {visible(value)}")
     yield _pair("Subject", _party(request["subject"]), "bold")
     yield (
-        _pair("Acts for it", "nobody, it calls by itself")
+        _pair("Actors", "none: the subject calls by itself")
         if not request.get("actors")
-        else _pair("Acts for it", " <- ".join(_party(actor) for actor in request["actors"]))
+        else _pair("Actors", " <- ".join(_party(actor) for actor in request["actors"]))
     )
     yield _pair("Intent", visible(request.get("intent") or "none declared"))
     yield from _call(grant)
-    yield _pair("Asked by", f"{_party_name(request['requester'])}{_origin(request['origin'])}")
+    yield _pair("Requester", f"{_party_name(request['requester'])}{_origin(request['origin'])}")
     yield _pair("Rules", ", ".join(f"{visible(rule['policy'])}/{visible(rule['rule'])}" for rule in request["rules"]))
-    yield _pair("Unlocks", _unlocks(grant))
+    yield _pair("Allows", _unlocks(grant))
     if others:
-        told = ", ".join(f"{visible(other.name)}{_until(other)}" for other in others)
-        yield _pair("Also lets it", told, "yellow")
+        told = "; ".join(f"{visible(other.name)} also allows such calls{_until(other)}" for other in others)
+        yield _pair("Overlap", told, "yellow")
     yield _pair("Binding", f"{visible(request['binding']['mode'])} {visible(grant.binding)}")
     for name in sorted(request.keys() - _KNOWN):
         yield _pair(visible(name), visible(json.dumps(request[name], sort_keys=True)))
     if grant.excluded:
-        yield _pair("Excluded", ", ".join(visible(one) for one in grant.excluded) + " (may not review)")
+        yield _pair("Excluded", ", ".join(visible(one) for one in grant.excluded) + " (not allowed to review)")
     yield from _reviews(grant)
     yield from _status(grant)
     yield from _words(request)
@@ -92,7 +92,7 @@ def described(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Li
 def _call(grant: GrantView) -> Iterator[Line]:
     items, binding = grant.request.get("display") or (), grant.request["binding"]
     if binding["mode"] == "Scope":
-        yield _pair("Call", "any call of this scope, whatever its arguments are", "yellow")
+        yield _pair("Call", "any call in this scope, with any arguments", "yellow")
         return
     members = binding.get("members")
     if members is not None and ARGS_DIGEST not in members:
@@ -111,7 +111,7 @@ def _call(grant: GrantView) -> Iterator[Line]:
 def _reviews(grant: GrantView) -> Iterator[Line]:
     yield [("Steps:", "bold")]
     for step in grant.steps:
-        groups = f", of {' or '.join(visible(group) for group in step.groups)}" if step.groups else ""
+        groups = f", from {' or '.join(visible(group) for group in step.groups)}" if step.groups else ""
         done = ("green" if step.met else "") if grant.phase == "Pending" else ""
         yield [
             (f"  {visible(step.name)}: ", ""),
@@ -124,7 +124,7 @@ def _reviews(grant: GrantView) -> Iterator[Line]:
     for review in grant.reviews:
         style = "green" if review["decision"] == "Approve" else "red"
         said = f": {visible(review['reason'])}" if review.get("reason") else ""
-        lost = " (void: it does not count)" if review["reviewer"] in void else ""
+        lost = " (void: not counted)" if review["reviewer"] in void else ""
         since = counted.get(review["reviewer"])
         when = f", counted {visible(since)}" if since else ""
         yield [
@@ -140,7 +140,7 @@ def _reviews(grant: GrantView) -> Iterator[Line]:
 def _status(grant: GrantView) -> Iterator[Line]:
     """Yield what Bailiwick says of it: what names by hand stand for, and why it is not further."""
     if resolved := grant.status.get("resolved"):
-        yield _pair("Resolved", f"the subject is the one with uid {visible(resolved['subjectUID'])}")
+        yield _pair("Resolved", f"the subject has the uid {visible(resolved['subjectUID'])}")
     for condition in grant.status.get("conditions") or ():
         if condition.get("message"):
             yield _pair(visible(condition["type"]), f"{visible(condition['status'])}, {visible(condition['message'])}")
@@ -148,7 +148,7 @@ def _status(grant: GrantView) -> Iterator[Line]:
 
 def _words(request: Mapping[str, Any]) -> Iterator[Line]:
     if request.get("reason"):
-        yield [("The requester's own words, which nobody has checked:", "bold")]
+        yield [("The requester's own words (unverified):", "bold")]
         yield [("  | ", "dim"), (visible(request["reason"]), "italic")]
 
 
@@ -158,7 +158,7 @@ def _unlocks(grant: GrantView) -> str:
     if grant.phase == "Active":
         return f"{uses}{_until(grant)}"
     if grant.ended:
-        return "nothing any more"
+        return "no more calls"
     return f"{uses}, within {span(grant.request['windowSeconds'])} of the approval"
 
 
@@ -180,7 +180,7 @@ def _party_name(requester: Mapping[str, Any]) -> str:
 
 
 def _origin(origin: str) -> str:
-    told = {"OnDeny": ", as a call was denied", "PreApproved": ", beforehand and by hand"}
+    told = {"OnDeny": ", after a denied call", "PreApproved": ", in advance and by hand"}
     return told.get(origin, "")
 
 

@@ -43,14 +43,14 @@ def wait(cluster: ClusterClient, name: str, until: WaitCondition, timeout: float
             return code
         left = deadline - time.monotonic()
         if left <= 0:
-            output.talk(f"error: {visible(name)} is still {visible(phase)}: it was not waited for any longer")
+            output.talk(f"error: {visible(name)} is still {visible(phase)}: the wait timed out")
             return Exit.TIMED_OUT
         try:
             grant = _next(cluster, path, grant, left)
         except ApiError as error:
             if error.status != _NOT_FOUND:
                 raise
-            raise CliError(f"{name} is gone: it ended, and was deleted as old ones are", Exit.NO) from error
+            raise CliError(f"{name} no longer exists: it ended, and the operator deleted it", Exit.NO) from error
 
 
 def _outcome(grant: GrantView, until: WaitCondition) -> int | None:

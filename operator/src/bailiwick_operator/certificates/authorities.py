@@ -21,7 +21,7 @@ def read(data: Mapping[str, Any]) -> tuple[Authority, ...]:
     listed = secretlist.read(data, AUTHORITIES_ENTRY, "authorities")
     found = tuple(_read(index, each) for index, each in enumerate(listed))
     if len({authority.id for authority in found}) != len(found):
-        raise UnreadableListError(f"{AUTHORITIES_ENTRY} holds an authority twice")
+        raise UnreadableListError(f"{AUTHORITIES_ENTRY} lists an authority twice")
     return found
 
 
@@ -43,7 +43,7 @@ def _read(index: int, entry: Mapping[str, Any]) -> Authority:
     where = secretlist.place(AUTHORITIES_ENTRY, index)
     certificate, key = entry.get("certificate"), entry.get("key")
     if not isinstance(certificate, str) or not (key is None or isinstance(key, str)):
-        raise UnreadableListError(f"{where} has no certificate, or a key that is no text")
+        raise UnreadableListError(f"{where} has no certificate, or its key is not text")
     published, until = (
         None if (value := entry.get(name)) is None else secretlist.time(AUTHORITIES_ENTRY, index, value)
         for name in ("publishedTime", "untilTime")

@@ -83,10 +83,10 @@ def read_authority(
     """Return an authority. Raises `UnreadableError` where it is none, or the key is another's."""
     found = _certificate(certificate)
     if not _is_authority(found):
-        raise UnreadableError("a certificate of an authority is not one")
+        raise UnreadableError("the certificate of an authority is not a CA certificate")
     _subject(found)
     if key is not None and _key(key).public_key() != _public(found):
-        raise UnreadableError("a key of an authority does not fit its certificate")
+        raise UnreadableError("the key of an authority does not match its certificate")
     pem = found.public_bytes(_PEM).decode("ascii")
     return Authority(_id(found), pem, key, found.not_valid_before_utc, found.not_valid_after_utc, published, until)
 
@@ -95,10 +95,10 @@ def read_leaf(certificate: str, key: str, authorities: Iterable[Authority]) -> L
     """Return a serving certificate. Raises `UnreadableError` where the key is another's, or none of these signed it."""
     found = _certificate(certificate)
     if _key(key).public_key() != _public(found):
-        raise UnreadableError("the key does not fit the certificate")
+        raise UnreadableError("the key does not match the certificate")
     issuer = next((each for each in authorities if _signed(found, _certificate(each.certificate))), None)
     if issuer is None:
-        raise UnreadableError("the certificate was signed by no authority of ours")
+        raise UnreadableError("the certificate is not signed by any of our authorities")
     return Leaf(certificate, key, issuer.id, _names(found), found.not_valid_before_utc, found.not_valid_after_utc)
 
 
@@ -122,7 +122,7 @@ def certificates(bundle: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(bundle.encode())
     except _ODD:
-        raise UnreadableError("there is no certificate in it") from None
+        raise UnreadableError("it contains no certificate") from None
 
 
 def alone(bundle: str) -> str:
@@ -147,7 +147,7 @@ def fitting(certificate: str, key: str) -> datetime:
     except _ODD:
         raise UnreadableError("the key cannot be read") from None
     if not fits:
-        raise UnreadableError("the key does not fit the certificate")
+        raise UnreadableError("the key does not match the certificate")
     return min(each.not_valid_after_utc for each in chain)
 
 
@@ -167,9 +167,9 @@ def _key(pem: str) -> ec.EllipticCurvePrivateKey:
     try:
         found = serialization.load_pem_private_key(pem.encode(), None)
     except _ODD:
-        raise UnreadableError("there is a key that cannot be read") from None
+        raise UnreadableError("a key cannot be read") from None
     if not isinstance(found, ec.EllipticCurvePrivateKey):
-        raise UnreadableError("there is a key of another algorithm than ours")
+        raise UnreadableError("a key is not an elliptic curve key")
     return found
 
 
@@ -177,7 +177,7 @@ def _public(certificate: x509.Certificate) -> object:
     try:
         return certificate.public_key()
     except _ODD:
-        raise UnreadableError("there is a certificate whose key cannot be read") from None
+        raise UnreadableError("the public key of a certificate cannot be read") from None
 
 
 def _subject(certificate: x509.Certificate) -> x509.Name:
@@ -185,7 +185,7 @@ def _subject(certificate: x509.Certificate) -> x509.Name:
         # Read only when it is asked for, and asked for only when it signs.
         return certificate.subject
     except _ODD:
-        raise UnreadableError("a certificate of an authority has a name that cannot be read") from None
+        raise UnreadableError("the subject of an authority's certificate cannot be read") from None
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

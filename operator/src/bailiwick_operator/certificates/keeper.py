@@ -90,7 +90,7 @@ class Keeper(ABC):
         self._interval = interval
         self._secrets = object_path(CORE, "secrets", installation.namespace)
         self._wrote = 0
-        self.problem: str | None = "not looked at yet"
+        self.problem: str | None = "not checked yet"
         """What is wrong, for a person; None while all is as it should be."""
         self.not_after: datetime | None = None
         """Until when the serving certificate is valid; None where none is known."""
@@ -109,7 +109,7 @@ class Keeper(ABC):
         Somebody else may write between our read and our write, so it is tried more than once.
         """
         done: _Done | None = None
-        problem: str | None = "the certificates move faster than they can be written: trying again"
+        problem: str | None = "another writer changed the certificates at each attempt: retrying"
         try:
             for _ in range(_MAX_TRIES):
                 if (done := await self._try()) is not None:
@@ -119,7 +119,7 @@ class Keeper(ABC):
             problem = str(error)
         except Exception as error:  # noqa: BLE001 - the last line: nobody's certificate takes the guards' proofs along
             # Only its type, since its words may quote what it was about.
-            problem = f"an error of ours, {type(error).__name__}: look at the Secrets for what was written by hand"
+            problem = f"internal error {type(error).__name__}: check the Secrets for manual edits"
         self._report(problem, awaited=done is not None and done.awaited and self._clock() < self._patient_until)
         self.rounds += 1
         self._wrote = self._wrote + 1 if done is not None and done.wrote else 0
@@ -142,11 +142,11 @@ class Keeper(ABC):
     def _report(self, problem: str | None, *, awaited: bool) -> None:
         if (problem, awaited) != (self.problem, self._awaited):
             if problem is None:
-                _LOG.info("the certificates are as they should be", not_after=_shown(self.not_after))
+                _LOG.info("the certificates are in order", not_after=_shown(self.not_after))
             elif awaited:
                 _LOG.info("waiting for the first certificate", why=problem)
             else:
-                _LOG.error("the certificates are not as they should be", problem=problem)
+                _LOG.error("the certificates are not in order", problem=problem)
         self.problem, self._awaited = problem, awaited
 
 
@@ -191,8 +191,8 @@ class SelfManaged(Keeper):
                 wrong.append(str(error))
             if published.injected:
                 wrong.append(
-                    f"ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION} has an annotation by which cert-manager"
-                    " writes its caBundle: remove that, or say --tls-mode external"
+                    f"ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION} has an annotation that makes"
+                    " cert-manager write its caBundle: remove the annotation, or set --tls-mode external"
                 )
         leaf = outcome.leaf
         entries = {CERTIFICATE_ENTRY: leaf.certificate, CERTIFICATE_KEY_ENTRY: leaf.key, CA_ENTRY: outcome.bundle}
@@ -215,8 +215,8 @@ class SelfManaged(Keeper):
         secret = await self._secret(name)
         if (kind := secret.get("type")) != SIGNING_KEYS_TYPE:
             raise RefusedError(
-                f"Secret {name} is of type {kind}, not {SIGNING_KEYS_TYPE}, and is not used: delete it, find out who"
-                f" made it, and apply {SIGNING_KEYS_MANIFEST}"
+                f"Secret {name} has type {kind} instead of {SIGNING_KEYS_TYPE} and is not used: delete it, find out who"
+                f" created it, and apply {SIGNING_KEYS_MANIFEST}"
             )
         return secret
 
@@ -228,7 +228,7 @@ class SelfManaged(Keeper):
             try:
                 held = authorities.read(stored["data"])
             except UnreadableListError as error:
-                said.append(f"the certificate authorities cannot be read and are replaced: {error}")
+                said.append(f"the certificate authorities cannot be read, replacing them: {error}")
         if not held and (signer := issuer.signer_among(certificate, _text(serving, CA_ENTRY))) is not None:
             # Its key is gone, and what it signed is served: so that stays trusted until it is replaced.
             held = (signer,)
@@ -237,9 +237,9 @@ class SelfManaged(Keeper):
             try:
                 leaf = issuer.read_leaf(certificate, _text(serving, CERTIFICATE_KEY_ENTRY), held)
             except UnreadableError as error:
-                said.append(f"the serving certificate is replaced: {error}")
+                said.append(f"replacing the serving certificate: {error}")
         if (why := "; ".join(said) or None) != self._said and why is not None:
-            _LOG.warning("what there is cannot be used", why=why)
+            _LOG.warning("the stored certificates cannot be used", why=why)
         self._said = why
         asked = RotationRequest(_asked(stored), _asked(serving))
         bundles = [issuer.ids(bundle) for bundle in published.bundles] if published is not None else []
@@ -271,7 +271,7 @@ class ExternalCertificate(Keeper):
         try:
             self.not_after = issuer.fitting(_text(serving, CERTIFICATE_ENTRY), _text(serving, CERTIFICATE_KEY_ENTRY))
             if self.not_after <= self._now():
-                wrong.append(f"the certificate in Secret {SERVING_SECRET} ended at {_shown(self.not_after)}")
+                wrong.append(f"the certificate in Secret {SERVING_SECRET} expired at {_shown(self.not_after)}")
         except UnreadableError as error:
             self.not_after = None
             wrong.append(f"the certificate in Secret {SERVING_SECRET} cannot be used: {error}")
@@ -291,9 +291,11 @@ def _tell(before: Iterable[Authority], after: Iterable[Authority]) -> None:
     for authority in after:
         old = known.pop(authority.id, None)
         if old is None:
-            _LOG.info("certificate authority made", authority=authority.id[:16], not_after=_shown(authority.not_after))
+            _LOG.info(
+                "certificate authority created", authority=authority.id[:16], not_after=_shown(authority.not_after)
+            )
         elif old.until is None and authority.until is not None:
-            _LOG.info("certificate authority succeeded", authority=authority.id[:16], until=_shown(authority.until))
+            _LOG.info("certificate authority superseded", authority=authority.id[:16], until=_shown(authority.until))
     for gone in known:
         _LOG.info("certificate authority removed", authority=gone[:16])
 

@@ -38,7 +38,7 @@ class PublishedBundles:
     config_map: Object | None
     configuration: Object | None
     injected: bool = False
-    """cert-manager has been told to write the caBundle."""
+    """Whether cert-manager is configured to write the caBundle."""
 
     @property
     def bundles(self) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class Publisher:
             # To apply to an entry that is not there would be to make one.
             raise RefusedError(
                 f"ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION} has no webhook {VALIDATING_WEBHOOK}: apply"
-                " the one that Bailiwick comes with"
+                " the configuration that Bailiwick ships"
             )
         encoded = base64.b64encode(bundle.encode()).decode()
         fields = {"webhooks": [{"name": VALIDATING_WEBHOOK, "clientConfig": {"caBundle": encoded}}]}
@@ -123,7 +123,7 @@ class Publisher:
         if answer.missing:
             return None
         if not answer.ok:
-            raise RefusedError(f"what callers trust cannot be read: {answer.message}")
+            raise RefusedError(f"the published CA bundle cannot be read: {answer.message}")
         return answer.body
 
 
@@ -132,7 +132,7 @@ def _written(answer: ApiResponse, what: str) -> bool:
         return False
     if not answer.ok:
         raise RefusedError(f"{what} cannot be written: {answer.message}")
-    _LOG.info("published what callers trust", where=what)
+    _LOG.info("published the CA bundle", where=what)
     return True
 
 

@@ -98,7 +98,7 @@ class GrantController:
             observed = approvalgrant.GrantObservation(proven, self._installation.is_person, resolution, timed=timed)
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:
-            _LOG.error("a grant cannot be read; it is left alone and never counts", grant=work, problem=str(error))
+            _LOG.error("a grant cannot be read: it is ignored and never counts", grant=work, problem=str(error))
             return
         if outcome.needs_proof:
             # Before the write, so that a proof which ends during the write finds it.

@@ -172,11 +172,11 @@ class GuardKeeper:
         before = stored.record.fingerprint if stored.record else None
         # The first proof of an installation is nobody's business, unless it makes something void.
         tell = _LOG.info if before is None else _LOG.warning
-        tell("the guard is not the recorded one", recorded=before, now=proof.fingerprint, void_after=after)
+        tell("the guards are not the recorded ones", recorded=before, now=proof.fingerprint, void_after=after)
         await asyncio.sleep(self._settle)
         # Once more, since it may have been changed or have lost its effect while it settled.
         if (again := await self._prover.prove()).fingerprint != proof.fingerprint:
-            message = "the guards of grants were changed while they were proven: proving again"
+            message = "the guards over grants changed during the proof: proving them again"
             raise UnprovenError(message)
         known = stored.record.void if stored.record else NONE
         version, count, void = await self._voider.make_void(after, known)
@@ -184,10 +184,10 @@ class GuardKeeper:
         self.made_void += count
         if before is not None:
             self.falls += not self._down
-            note = f"the guards of grants were changed or made anew: {count} grants that came in meanwhile are void"
+            note = f"the guards over grants were changed or recreated: {count} grants written in the meantime are void"
             self._tell(EventDraft("Warning", _PROVE, "GuardChanged", note))
         tell = _LOG.warning if count else tell
-        tell("the guard is recorded", fingerprint=again.fingerprint, version=version, made_void=count)
+        tell("the guards are recorded", fingerprint=again.fingerprint, version=version, made_void=count)
 
     async def _read(self) -> _Stored:
         answer = await self._kube.get(f"{self._config_maps}/{GUARD_CONFIG_MAP}")
@@ -224,10 +224,10 @@ class GuardKeeper:
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:
             if problem is None:
-                _LOG.info("the guard of grants is proven to be in force")
+                _LOG.info("the guards over grants are proven to be in force")
                 if self._down:
-                    self._tell(EventDraft("Normal", _PROVE, "GuardProven", "the guards of grants are in force again"))
+                    self._tell(EventDraft("Normal", _PROVE, "GuardProven", "the guards over grants are in force again"))
                 self._down = False
             else:
-                _LOG.error("the guard of grants is not proven: nothing is approved", problem=problem)
+                _LOG.error("the guards over grants are not proven: no grant is approved", problem=problem)
         self.problem = problem

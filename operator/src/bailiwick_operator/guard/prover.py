@@ -23,9 +23,10 @@ from bailiwick_operator.reconcile.guard import Proof, pristine, voided
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
 # Applying would leave what somebody added to a guard, and say that all is well.
 _REMEDY: Final = (
-    "Put them back by kubectl replace (apply and helm upgrade leave what was added; what is missing, create) with the"
-    " crds/guards and crds/approvalgrants.yaml of this version and of the names that this operator was started with."
-    " What is written until then will be void"
+    "Restore them with kubectl replace, and create the missing ones, from the crds/guards and"
+    " crds/approvalgrants.yaml of"
+    " this version, with the names that this operator was started with. Do not use apply or helm upgrade: they keep"
+    " what was added. Grants and reviews written until then will be void"
 )
 
 
@@ -52,7 +53,7 @@ class Prover:
             raise RefusedError(message)
         objects = [answer.body for answer in answers if answer.ok]
         if wrong := deviations(objects, self._installation):
-            message = f"the guards of grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
+            message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
             raise UnprovenError(message)
         await self._probe()
         store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
@@ -66,11 +67,11 @@ class Prover:
         for probe, answer in zip(asked, answers, strict=True):
             if answer.status in _REFUSALS and probe.refusal in answer.message and probe.guard in answer.message:
                 continue
-            said = "let through" if answer.ok else f"refused by something else ({answer.message})"
+            said = "allowed" if answer.ok else f"refused by something else ({answer.message})"
             message = (
                 f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary grant) was {said}. A guard"
-                " takes a moment to come into force; is the API server's plugin ValidatingAdmissionPolicy on, and what"
-                " else refuses grants?"
+                " takes a moment to come into force. If this persists, check that the API server's admission plugin"
+                " ValidatingAdmissionPolicy is enabled, and that nothing else refuses grants"
             )
             raise UnprovenError(message)
 
@@ -102,7 +103,7 @@ class Prover:
             raise RefusedError(message)
         made = await self._kube.create(self._grants, canary(self._installation, now))
         if not made.ok:
-            message = f"the canary grant {self._canary} cannot be made: {made.message}"
+            message = f"the canary grant {self._canary} cannot be created: {made.message}"
             raise UnprovenError(message)
 
     async def _remove_canary(self, found: Object, now: datetime) -> None:
@@ -111,5 +112,5 @@ class Prover:
             await self._kube.apply_status("ApprovalGrant", found, voided(found, now))
         removed = await self._kube.delete(self._canary)
         if not removed.ok and not removed.missing:
-            message = f"the canary grant {self._canary} was changed and cannot be removed: {removed.message}"
+            message = f"the canary grant {self._canary} was changed and cannot be deleted: {removed.message}"
             raise UnprovenError(message)

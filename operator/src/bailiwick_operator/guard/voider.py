@@ -95,7 +95,7 @@ class Voider:
                 if not await self._still_named(named[uid], uid):
                     del named[uid]
         except UnreachableError as error:
-            _LOG.info("grants that are void by name are tried again later", why=str(error))
+            _LOG.info("retrying the grants that are void by name later", why=str(error))
         return VoidGrants(named, frozenset(namespaces)).bounded()
 
     def _in_turn(self, uids: list[str]) -> list[str]:

@@ -60,7 +60,7 @@ class KopfWatch:
                 except TimeoutError:
                     _LOG.warning("the watches did not end in time; they end with the process")
                 raise
-            _LOG.warning("the watches ended, starting them again", why=thread.ended.result())
+            _LOG.warning("the watches ended, restarting them", why=thread.ended.result())
             await self._pause()
 
     @staticmethod

@@ -21,7 +21,7 @@ _LOOK_SECONDS: Final = 1.0
 # Behind a balancer one API server of several may be off: nobody begins anew at every other answer.
 _STEADY_SECONDS: Final = 3.0
 _COMPARE: Final = "Compare"
-_UNTIL: Final = "Nothing is approved, expired or deleted until they agree"
+_UNTIL: Final = "No grant is approved, expired or deleted until the clocks agree"
 
 
 class Clock:
@@ -97,7 +97,7 @@ class SkewMonitor:
             # Before the first answer there is nothing to tell, and without one we would not lead.
             if self.problem is not None and self._clock.ahead is not None and not self._told:
                 self._told = True
-                _LOG.error("clock skew: nothing is approved, expired or deleted", problem=self.problem)
+                _LOG.error("clock skew: no grant is approved, expired or deleted", problem=self.problem)
                 self._tell(EventDraft("Warning", _COMPARE, "ClockSkew", f"{self.problem}. {_UNTIL}"))
             return
         self.problem = None
@@ -105,7 +105,9 @@ class SkewMonitor:
             self._told = False
             _LOG.info("the clocks agree again")
             self._tell(
-                EventDraft("Normal", _COMPARE, "ClocksAgree", "the operator's and the API server's clock agree again")
+                EventDraft(
+                    "Normal", _COMPARE, "ClocksAgree", "the clocks of the operator and of the API server agree again"
+                )
             )
         if self._clock.take_waiters():
             self._agree_again()

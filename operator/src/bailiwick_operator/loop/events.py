@@ -107,7 +107,7 @@ class Events:
             try:
                 await self._write(event)
             except Exception:  # noqa: BLE001 - nothing hangs on an event, least of all everything else
-                _LOG.exception("telling failed")
+                _LOG.exception("writing an event failed")
 
     async def _write(self, event: Object) -> None:
         path = object_path("events.k8s.io/v1", "events", event["metadata"]["namespace"])

@@ -44,7 +44,7 @@ class Writer:
             message = f"the status of {kind} {name} was refused: {answer.message}"
             raise RetryError(message)
         else:
-            _LOG.debug("newer than judged", kind=kind, name=name)
+            _LOG.debug("the object changed since it was read", kind=kind, name=name)
 
     async def delete(self, grants: Inventory, seen: ObservedObject) -> bool:
         """Delete a grant; the log keeps what it was. Returns False where it is newer than judged.

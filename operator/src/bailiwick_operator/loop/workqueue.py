@@ -86,7 +86,7 @@ class WorkQueue(Generic[K]):
                 self._later(key, str(error))
             except Exception:  # noqa: BLE001 - one object that nobody thought of must not stop all the others
                 _LOG.exception("reconciling failed", key=key)
-                self._later(key, "an error of ours, see above")
+                self._later(key, "internal error, logged above")
             else:
                 self._failures.pop(key, None)
             finally:

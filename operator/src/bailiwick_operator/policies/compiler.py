@@ -92,7 +92,7 @@ class PolicyCompiler:
                 try:
                     going = self._rotation.turn()
                 except Exception:  # noqa: BLE001 - a namespace that nobody thought of must not stop all the others
-                    _LOG.exception("the policies of a namespace could not be judged")
+                    _LOG.exception("internal error while compiling the policies of a namespace")
                 await self._pause()
 
     async def _pause(self) -> None:
@@ -117,7 +117,9 @@ class PolicyCompiler:
                         yield from self._judge(key)
                     except Exception:  # noqa: BLE001 - a policy that nobody thought of must not stop its siblings
                         # It comes again when it changes.
-                        _LOG.exception("a policy could not be judged", namespace=key.namespace, name=key.name)
+                        _LOG.exception(
+                            "internal error while compiling a policy", namespace=key.namespace, name=key.name
+                        )
                         self._waiting.get(namespace, {}).pop(key, None)
         finally:
             self._working.discard(namespace)

@@ -15,10 +15,10 @@ from bailiwick_operator.process.metrics import CONTENT_TYPE, Leader, Metrics
 
 _REQUEST_SECONDS: Final = 5.0
 _FOLLOWING: Final = {
-    "guard": "not ours to prove",
-    "clock": "not ours to judge by",
-    "keys": "not ours to keep",
-    "certificates": "not ours to keep",
+    "guard": "not leading",
+    "clock": "not leading",
+    "keys": "not leading",
+    "certificates": "not leading",
 }
 
 
@@ -91,7 +91,7 @@ class Health:
             # Without a host all addresses: the kubelet asks by the pod's.
             server = await asyncio.start_server(self._answer, host, port)
         except OSError as error:
-            message = f"--health-port {port} cannot be listened on: {error.strerror}"
+            message = f"cannot listen on --health-port {port}: {error.strerror}"
             raise HealthPortError(message) from error
         look = asyncio.create_task(self._look())
         try:
@@ -111,7 +111,7 @@ class Health:
         if path == b"/metrics":
             return 200, CONTENT_TYPE, self._metrics.text()
         known = path == b"/healthz"
-        status, body = self.report() if known else (404, {"message": "only GET /healthz and /metrics are here"})
+        status, body = self.report() if known else (404, {"message": "not found: use GET /healthz or GET /metrics"})
         return status, "application/json", json.dumps(body).encode()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,7 +131,7 @@ class Health:
 def _parts(leader: Leader) -> dict[str, str]:
     return {
         "guard": leader.guard.problem or "proven",
-        "clock": leader.skew.problem or "as it should be",
-        "keys": leader.keys.problem or "as they should be",
-        "certificates": leader.certificates.problem or "as they should be",
+        "clock": leader.skew.problem or "ok",
+        "keys": leader.keys.problem or "ok",
+        "certificates": leader.certificates.problem or "ok",
     }

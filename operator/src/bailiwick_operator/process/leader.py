@@ -104,7 +104,7 @@ class Leadership:
             if self._clock() >= deadline:
                 message = f"the lease could not be renewed within {self._times.renew_deadline} s: {why}"
                 raise LostLeaseError(message)
-            self._tell(f"the lease was not renewed, trying again: {why}")
+            self._tell(f"the lease was not renewed, retrying: {why}")
 
     async def release(self) -> None:
         """Give the lease up, so that the next one need not wait for its end. Best effort."""

@@ -38,74 +38,76 @@ class OperatorMetric(NamedTuple):
 
 
 LEADING: Final = OperatorMetric(
-    "bailiwick_operator_leading", "gauge", "1 while this process leads. All that follow are the leader's alone."
+    "bailiwick_operator_leading", "gauge", "1 while this process leads. Only the leader reports the metrics below."
 )
 GUARD: Final = OperatorMetric(
     "bailiwick_operator_guard_proven",
     "gauge",
-    "1 while the last proof of the guards over grants succeeded; at 0 nothing is approved.",
+    "1 while the last proof of the guards over grants succeeded. At 0, no grant is approved.",
 )
 FALLS: Final = OperatorMetric(
     "bailiwick_operator_guard_falls_total",
     "counter",
-    "How often the guards were found removed, changed or without effect. Somebody broke the glass, or should not have.",
+    "Number of times the guards were found removed, changed or ineffective: an emergency change, or an attack.",
 )
 VOIDED: Final = OperatorMetric(
     "bailiwick_operator_grants_voided_total",
     "counter",
-    "Grants that were made void, since nobody can tell whether the guards let them in.",
+    "Grants made void because it is unknown whether the guards let them in.",
 )
 NAMED: Final = OperatorMetric(
     "bailiwick_operator_grants_void_by_name",
     "gauge",
-    "Grants, or whole namespaces of them, that are void and whose status cannot say so, since it cannot be written.",
+    "Void grants, or whole namespaces of void grants, whose status cannot be written to say so.",
 )
 CLOCK: Final = OperatorMetric(
     "bailiwick_operator_clock_agrees",
     "gauge",
-    "1 while the operator's clock is within 30 s of the API server's; at 0 nothing is approved, expired or deleted.",
+    "1 while the operator's clock is within 30 s of the API server's. At 0, no grant is approved, expired or deleted.",
 )
 AHEAD: Final = OperatorMetric(
     "bailiwick_operator_clock_ahead_seconds",
     "gauge",
-    "Seconds by which the operator's clock is ahead of the API server's; negative: behind.",
+    "Seconds by which the operator's clock is ahead of the API server's. Negative when it is behind.",
 )
-KEYS: Final = OperatorMetric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are as they should be.")
-OBJECTS: Final = OperatorMetric("bailiwick_operator_objects", "gauge", "Objects that are known.", (("kind", _KINDS),))
+KEYS: Final = OperatorMetric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are in order.")
+OBJECTS: Final = OperatorMetric(
+    "bailiwick_operator_objects", "gauge", "Objects that the operator knows.", (("kind", _KINDS),)
+)
 WRITES: Final = OperatorMetric(
     "bailiwick_operator_status_writes_total",
     "counter",
-    "Writes of a status. conflict: the object was newer than what was judged, and is judged again.",
+    "Status writes. conflict: the object had changed since it was read, and is reconciled again.",
     (("kind", _KINDS), ("outcome", OUTCOMES)),
 )
 GHOSTS: Final = OperatorMetric(
     "bailiwick_operator_ghosts_total",
     "counter",
-    "Objects that were found gone though no watch had told so: more than a few mean that watches lose events.",
+    "Objects found deleted without a watch event. More than a few mean that watches lose events.",
 )
 EVENT_AGE: Final = OperatorMetric(
     "bailiwick_operator_event_age_seconds",
     "gauge",
-    "Seconds since a watch last told of an object; it grows where nothing changes. +Inf before the first.",
+    "Seconds since the last watch event. Grows while nothing changes. +Inf before the first event.",
 )
 DROPPED: Final = OperatorMetric(
     "bailiwick_operator_events_dropped_total",
     "counter",
-    "Kubernetes Events that were not written, since a namespace had had its share.",
+    "Kubernetes Events not written because a namespace had used up its share.",
 )
 PENDING: Final = OperatorMetric("bailiwick_operator_grants_pending", "gauge", "Grants that wait for reviews.")
 PENDING_MOST: Final = OperatorMetric(
     "bailiwick_operator_namespace_grants_pending",
     "gauge",
-    "The same of the namespaces where most wait, by rank; `kubectl get agr -A --field-selector status.phase=Pending`"
-    " names them.",
+    "Grants that wait for reviews, in the namespaces with the most of them, by rank. To name the namespaces, run"
+    " `kubectl get agr -A --field-selector status.phase=Pending`.",
     (("rank", _RANKS),),
 )
 PENDING_AGE: Final = OperatorMetric(
     "bailiwick_operator_namespace_oldest_pending_grant_age_seconds",
     "gauge",
-    "Seconds for which the oldest pending grant of a namespace has waited, of the namespaces where one waits longest,"
-    " by rank; rank 1 is the oldest of all. 0 where none waits.",
+    "Age in seconds of the oldest pending grant of a namespace, for the namespaces with the oldest, by rank. Rank 1 is"
+    " the oldest of all. 0 if no grant is pending.",
     (("rank", _RANKS),),
 )
 DECIDED: Final = OperatorMetric(

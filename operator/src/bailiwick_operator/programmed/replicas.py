@@ -120,14 +120,14 @@ class ReplicaClient:
                 return await self._ask(replica, frozenset(asked), body)
             except TimeoutError:
                 # Something is there: it may well decide, by what it knew when it fell silent.
-                return Reply(replica.name, ready=True, silent=f"within {self._seconds:g} s")
+                return Reply(replica.name, ready=True, silent=f"timeout after {self._seconds:g} s")
             except aiohttp.ClientConnectorError as error:
                 # Nothing listens there. Where nobody says that something should, there is no process.
                 return Reply(replica.name, ready=replica.vouched, silent=error.strerror or "no connection")
             except (aiohttp.ClientError, OSError) as error:
                 return Reply(replica.name, ready=True, silent=str(error) or type(error).__name__)
             except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-                return Reply(replica.name, ready=True, silent="not an answer to what was asked")
+                return Reply(replica.name, ready=True, silent="unexpected answer")
 
     async def _ask(self, replica: Replica, asked: frozenset[Generation], body: bytes) -> Reply:
         headers = {"Content-Type": "application/json"}
@@ -138,7 +138,7 @@ class ReplicaClient:
             async for chunk in answer.content.iter_any():
                 text += chunk
                 if len(text) > _ANSWER_BYTES:
-                    return Reply(replica.name, ready=True, silent="too long an answer")
+                    return Reply(replica.name, ready=True, silent="answer too long")
             if not answer.ok:
                 return Reply(replica.name, ready=True, silent=f"status {answer.status}")
         said = json.loads(text)

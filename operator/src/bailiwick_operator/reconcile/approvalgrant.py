@@ -131,7 +131,7 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
 def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status) -> str | None:
     """Put into the status what a grant written by hand names; return why not."""
     if wanted.get("counted"):
-        return "reviews of it were counted before that was asked for: write a new one"
+        return "reviews were counted before the operator resolved this grant: write a new grant"
     match resolution:
         case ResolvedStatus(found):
             wanted["resolved"] = found
@@ -144,7 +144,7 @@ def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status
         case UnresolvedReason(why):
             return why
         case None:
-            return "what it names is not looked up yet"
+            return "the operator has not looked up its names yet"
 
 
 def _kept(present: Status) -> Status:
@@ -241,7 +241,7 @@ def _words(
     request, revocation = model.spec.request, model.spec.revocation
     match phase:
         case "Pending" if unresolved is not None:
-            return UNRESOLVED, f"not reviewed before it is known what it names: {unresolved}"
+            return UNRESOLVED, f"cannot be reviewed until its names are resolved: {unresolved}"
         case "Pending":
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
             return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}{_own(model)}"
@@ -257,7 +257,7 @@ def _words(
             return "Lapsed", f"not usable after {wanted.get('notAfterTime', 'it was approved')}"
         case "Withdrawn" | "Revoked":
             by = revocation.by if revocation else "nobody"
-            at_the_word_of = f" at the word of {revocation.for_}" if revocation and revocation.for_ else ""
+            at_the_word_of = f" at the request of {revocation.for_}" if revocation and revocation.for_ else ""
             return phase, f"{phase.lower()} by {by}{at_the_word_of}"
 
 
@@ -267,7 +267,7 @@ def _own(model: ApprovalGrant) -> str:
     if resolved is None or all(step.kind != "Human" for step in request.steps):
         return ""
     people = unnamed(request, resolved)
-    return "".join(f"; a review of {name}'s own does not count when it is used" for name in people)
+    return "".join(f"; a review by {name} does not count when the grant is used" for name in people)
 
 
 def _times(count: int) -> str:

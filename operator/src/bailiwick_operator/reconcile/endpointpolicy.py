@@ -120,8 +120,9 @@ def _ready(
             "Ready",
             "False",
             "Deleting",
-            "being deleted, and held by its finalizers: Allow rules do not match, RequireApproval rules deny,"
-            " Deny rules and endpointSettings stay until it is gone",
+            "being deleted, but held by its finalizers. Until it is gone, Allow rules do not match,"
+            " RequireApproval rules"
+            " deny, and Deny rules and endpointSettings stay in force",
         )
     if accepted.status != "True":
         return DesiredCondition("Ready", "False", accepted.reason, accepted.message)
@@ -137,7 +138,7 @@ def _ready(
             "Ready",
             "False",
             "Conflicted",
-            f"endpointSettings of {endpoint} stand in {named(observed.carriers)}: only one policy may carry them",
+            f"endpointSettings of {endpoint} are set in {named(observed.carriers)}: set them in only one policy",
         )
     reason, message = _in_force(observed.judged, now)
     if reason != "Expired" and programmed.status != "True":
@@ -155,9 +156,12 @@ def _in_force(judged: CompilationSummary, now: datetime) -> tuple[str, str]:
         return "Expired", expired(judged.expire_time)
     until = f" until {stamp(judged.expire_time)}" if judged.expire_time is not None else ""
     if judged.audit:
-        return "Audit", f"evaluated and recorded{until}, never part of an answer"
+        return "Audit", f"evaluated and recorded{until}, but never affects a decision"
     if judged.suspend:
-        return "Suspended", f"suspended{until}: Allow rules do not match, RequireApproval rules deny, Deny rules stay"
+        return (
+            "Suspended",
+            f"suspended{until}: Allow rules do not match, RequireApproval rules deny, Deny rules stay in force",
+        )
     return "Enforced", f"in force{until}"
 
 

@@ -141,7 +141,7 @@ def voided(grant: Object, now: datetime) -> Status:
     phase = {"Active": "Lapsed", "Consumed": "Consumed"}.get(str(present.get("phase")), "Expired")
     generation = grant["metadata"]["generation"]
     message = (
-        "written while the guard of grants was not proven to be in force, so it can never count: ask for a new grant"
+        "written while the guards over grants were not proven to be in force, so it never counts: request a new grant"
     )
     conditions = [DesiredCondition("Ready", "False", GUARD_UNPROVEN, message)]
     if phase != "Expired":

@@ -74,7 +74,7 @@ def condition(policy: Object, serving: ServedGeneration | None, *, denies: str |
     generation = policy["metadata"]["generation"]
     if serving is None:
         return DesiredCondition(
-            "Programmed", "Unknown", "Asking", f"the processes are asked about generation {generation}"
+            "Programmed", "Unknown", "Asking", f"asking the processes about generation {generation}"
         )
     if not serving.ready:
         return DesiredCondition(
@@ -85,7 +85,7 @@ def condition(policy: Object, serving: ServedGeneration | None, *, denies: str |
         )
     counts = f"{serving.serving} of {serving.ready} processes serve generation {generation}"
     if serving.everywhere:
-        how = "" if denies is None else f"; {denies}, so they deny by it"
+        how = "" if denies is None else f"; {denies}, so they deny the calls that it covers"
         return DesiredCondition("Programmed", "True", "Served", counts + how)
     return DesiredCondition("Programmed", "False", "Pending", counts + _silence(serving.silent))
 

@@ -87,7 +87,9 @@ def resolve(request: Request, known: ResolutionInput) -> Resolution:
 
 def _resolved(request: Request, known: ResolutionInput) -> Status:
     if request.binding.mode != "Scope":
-        raise _UnfitError("a grant written by hand is bound to a Scope: only the decision point digests a call")
+        raise _UnfitError(
+            "a grant written by hand must have binding mode Scope: only the decision point can digest a call"
+        )
     rules = [_rule(request, known, index) for index in range(len(request.rules))]
     gates = []
     for rule, gate in rules:
@@ -99,7 +101,7 @@ def _resolved(request: Request, known: ResolutionInput) -> Status:
     person = _subject_keys(request, subject_uid, asserted=known.asserted)
     for rule, _ in rules:
         if not any(_names(rule, party) for party in (person, *actors)):
-            who = "its subject" if not actors else "its subject or one of its actors"
+            who = "the subject" if not actors else "the subject or any of the actors"
             raise _UnfitError(f"rule {_spelled(rule)} does not name {who}: {request.subject.id}")
     barred = _usernames(request, subject_uid, known)
     return {
@@ -117,23 +119,23 @@ def _rule(request: Request, known: ResolutionInput, index: int) -> tuple[Compile
     ref = request.rules[index]
     policy = known.policies.get(ref.policy)
     if policy is None:
-        raise _UnfitError(f"there is no EndpointPolicy {ref.policy} in this namespace")
+        raise _UnfitError(f"EndpointPolicy {ref.policy} does not exist in this namespace")
     if policy.endpoint is not None and policy.endpoint != request.endpoint:
-        raise _UnfitError(f"policy {ref.policy} is of endpoint {policy.endpoint}, not of {request.endpoint}")
+        raise _UnfitError(f"policy {ref.policy} is for endpoint {policy.endpoint}, not {request.endpoint}")
     if isinstance(policy, BrokenPolicy):
         raise _UnfitError(f"policy {ref.policy} does not compile: see its conditions")
     rule = next((rule for rule in policy.rules if rule.name == ref.rule), None)
     if rule is None:
         raise _UnfitError(f"policy {ref.policy} has no rule {ref.rule}")
     if rule.gate is None:
-        raise _UnfitError(f"rule {_spelled(rule)} has effect {rule.effect}: only RequireApproval takes an approval")
+        raise _UnfitError(f"rule {_spelled(rule)} has effect {rule.effect}: only RequireApproval accepts an approval")
     if rule.audit:
-        raise _UnfitError(f"policy {ref.policy} is in mode Audit: it gates nothing")
+        raise _UnfitError(f"policy {ref.policy} is in mode Audit, so it requires no approval")
     (found,) = rule.gate.rules
     if ref.uid not in {None, found.policy_uid}:
-        raise _UnfitError(f"policy {ref.policy} has another uid than spec.request.rules[{index}].uid says")
+        raise _UnfitError(f"the uid of policy {ref.policy} differs from spec.request.rules[{index}].uid")
     if ref.rule_digest not in {None, found.rule_digest}:
-        raise _UnfitError(f"rule {_spelled(rule)} has another digest than spec.request.rules[{index}].ruleDigest says")
+        raise _UnfitError(f"the digest of rule {_spelled(rule)} differs from spec.request.rules[{index}].ruleDigest")
     return rule, rule.gate
 
 
@@ -141,23 +143,23 @@ def _within(request: Request, rule: CompiledRule, gate: Gate) -> None:
     """Raise where the scope reaches beyond what the rule speaks of, or the rule takes no scopes."""
     name, action, resource = _spelled(rule), request.action.name, request.resource
     if not gate.scope:
-        raise _UnfitError(f"rule {name} has binding Exact: it takes approvals of single calls, not of a scope")
+        raise _UnfitError(f"rule {name} has binding Exact: it accepts approvals of single calls, not of a scope")
     if "*" in action or action not in rule.actions:
         raise _UnfitError(f"action {action} is not one of the actions of rule {name}")
     if not _ID.fullmatch(resource.id):
-        raise _UnfitError(f"resource id {resource.id} is neither exact nor ends in * after one of . : /")
+        raise _UnfitError(f"resource id {resource.id} must be exact, or end in * after one of . : /")
     typed = [entry for entry in rule.resources if entry.type == resource.type]
     if not typed:
         raise _UnfitError(f"resource type {resource.type} is not in rule {name}")
     ids = NameSet.of((resource.id,))
     wide = [entry for entry in typed if entry.ids.covers(ids)]
     if not wide:
-        raise _UnfitError(f"resource id {resource.id} reaches beyond the ids of rule {name}")
+        raise _UnfitError(f"resource id {resource.id} covers more than the ids of rule {name}")
     bound = resource.properties or {}
     if not any(all(bound[key] in held for key, held in one.properties.items() if key in bound) for one in wide):
-        raise _UnfitError(f"the properties of the resource are not among those of rule {name}")
+        raise _UnfitError(f"the properties of the resource are not among those that rule {name} lists")
     if request.intent is not None and not rule.accepts(request.intent):
-        raise _UnfitError(f"rule {name} does not take intent {request.intent}")
+        raise _UnfitError(f"rule {name} does not accept intent {request.intent}")
 
 
 def _fits(request: Request, gate: Gate) -> None:
@@ -166,18 +168,18 @@ def _fits(request: Request, gate: Gate) -> None:
     if asked != due:
         differing = sorted(name for name in {*asked, *due} if asked.get(name) != due.get(name))
         raise _UnfitError(
-            f"the steps are not those of the rules, which are {_listed(due)}: look at {_listed(differing)}"
-            " (each has policy, kind, groups and count of its rule)"
+            f"the steps must be those of the rules, which are {_listed(due)}: correct {_listed(differing)}"
+            " (policy, kind, groups and count must be those of the rule)"
         )
     reviews = sum(step.count for step in gate.steps)
     if reviews > MOST_REVIEWS:
-        raise _UnfitError(f"the rules together ask for {reviews} reviews, and a grant holds {MOST_REVIEWS}")
+        raise _UnfitError(f"the rules together require {reviews} reviews, but a grant holds at most {MOST_REVIEWS}")
     for what, wanted, given in (
         ("windowSeconds", request.window_seconds, gate.window_seconds),
         ("maxUses", request.max_uses, gate.max_uses),
     ):
         if wanted > given:
-            raise _UnfitError(f"{what} is {wanted}, and the rules give at most {given}")
+            raise _UnfitError(f"{what} is {wanted}, but the rules allow at most {given}")
     if (wrong := reason_problem(gate, request.reason)) is not None:
         raise _UnfitError(f"{wrong}: see spec.request.reason")
 
@@ -192,17 +194,17 @@ def _subject_uid(request: Request, known: ResolutionInput) -> str:
     elif subject.type == SERVICE_ACCOUNT:
         found = known.accounts.get(subject.id)
         if found is None:
-            raise _UnfitError(f"there is no service account {subject.id}")
+            raise _UnfitError(f"service account {subject.id} does not exist")
         uid = found
     elif subject.type != USER:
         # As the decision point spells it for everybody whom an issuer vouches for.
-        raise _UnfitError(f"spec.request.subject.type is {subject.type}: it is {SERVICE_ACCOUNT} or {USER}")
+        raise _UnfitError(f"spec.request.subject.type is {subject.type}: it must be {SERVICE_ACCOUNT} or {USER}")
     elif stated is None or keys.issuer_of(stated, subject.id) is None:
-        raise _UnfitError(f"spec.request.subject.uid must be written as <issuer>#{subject.id}")
+        raise _UnfitError(f"spec.request.subject.uid must have the form <issuer>#{subject.id}")
     else:
         uid = stated
     if stated not in {None, uid}:
-        raise _UnfitError(f"{subject.id} has another uid than spec.request.subject.uid says")
+        raise _UnfitError(f"the uid of {subject.id} differs from spec.request.subject.uid")
     return uid
 
 
@@ -227,9 +229,9 @@ def _usernames(request: Request, subject_uid: str, known: ResolutionInput) -> li
         naming = None if known.issuers is None or issuer is None else known.issuers.get(issuer)
         if people and (issuer is None or (known.issuers is not None and (naming is None or naming.template is None))):
             lacks = "has no claims.kubernetesUsername" if naming is not None else "is not configured"
-            whose = f"comes from issuer {issuer}, which {lacks}" if issuer else "is known by the enforcer's word alone"
+            whose = f"comes from issuer {issuer}, which {lacks}" if issuer else "is asserted by the enforcer alone"
             raise _UnfitError(
-                f"people approve it, and {name} {whose}: nobody could tell that they approve for themselves"
+                f"people review this grant, and {name} {whose}: Bailiwick cannot detect a review by {name}"
             )
         if naming is not None and (username := naming.username(name)) is not None:
             found.add(username)
@@ -256,16 +258,16 @@ def _actor_keys(request: Request, known: ResolutionInput, index: int) -> frozens
     actor = (request.actors or ())[index]
     where = f"spec.request.actors[{index}].uid"
     if actor.uid is None:
-        raise _UnfitError(f"{where} must be written: a grant is bound to the very actors of the call")
+        raise _UnfitError(f"{where} is required: a grant is bound to the exact actors of the call")
     if known.asserted:
         return keys.of_asserted(SERVICE_ACCOUNT, actor.id) | keys.of_asserted(USER, actor.id)
     if not _by_cluster(actor):
         return keys.of_person(actor.issuer or "", actor.id, ()) | {keys.service_account(actor.id)}
     uid = known.accounts.get(actor.id)
     if uid is None:
-        raise _UnfitError(f"there is no service account {actor.id}")
+        raise _UnfitError(f"service account {actor.id} does not exist")
     if uid != actor.uid:
-        raise _UnfitError(f"{actor.id} has another uid than {where} says")
+        raise _UnfitError(f"the uid of {actor.id} differs from {where}")
     return frozenset((keys.service_account(actor.id),))
 
 

@@ -166,8 +166,8 @@ FORBIDDEN: Final = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "it is forbidde
         ("GET", SERVING, "Secret bailiwick-serving cannot be read: it is forbidden", False),
         ("PUT", CA, "Secret bailiwick-ca cannot be written: it is forbidden", False),
         ("PUT", SERVING, "Secret bailiwick-serving cannot be written: it is forbidden", False),
-        ("GET", CONFIG_MAP, "what callers trust cannot be read: it is forbidden", True),
-        ("GET", CONFIGURATION, "what callers trust cannot be read: it is forbidden", True),
+        ("GET", CONFIG_MAP, "the published CA bundle cannot be read: it is forbidden", True),
+        ("GET", CONFIGURATION, "the published CA bundle cannot be read: it is forbidden", True),
         ("POST", f"{HOME}/configmaps", "ConfigMap bailiwick-ca cannot be written: it is forbidden", True),
     ],
 )

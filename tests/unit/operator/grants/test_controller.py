@@ -189,7 +189,7 @@ class TestResolving:
     async def test_never_asks_for_what_is_no_name_of_an_account(self, name: str, leader: Leader) -> None:
         leader.add_policy()
         status = await leader.look(pending(subject={"type": "serviceAccount", "id": name}))
-        assert "there is no service account" in condition(status, "Ready")["message"]
+        assert f"service account {name} does not exist" in condition(status, "Ready")["message"]
         assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
 
     async def test_asks_for_no_account_where_the_enforcers_word_is_taken(self, leader: Leader) -> None:

@@ -218,7 +218,7 @@ class TestAGuardThatWasTouched:
         api.before_read = touched
         going_on = keeper(api)
         assert not await going_on.round()
-        assert "were changed while they were proven" in (going_on.problem or "")
+        assert "changed during the proof" in (going_on.problem or "")
         assert record_of(api) == before
 
     async def test_makes_void_what_moved_between_list_and_write(self) -> None:
@@ -330,7 +330,7 @@ class TestWhoBreaksTheGlass:
         await going_on.round()
         await going_on.round()
         assert [(one.type, one.reason) for one in told[1:]] == [("Warning", "GuardChanged"), ("Normal", "GuardProven")]
-        assert "1 grants that came in meanwhile are void" in told[1].note
+        assert "1 grants written in the meantime are void" in told[1].note
         assert (going_on.falls, going_on.made_void) == (1, 1)
 
     async def test_ab_50_and_mends_it_before_anybody_looks_is_told_of_all_the_same(self) -> None:

@@ -67,7 +67,7 @@ def test_one_that_is_off_is_told_of_once_and_so_is_its_return(world: World, seco
     world.seconds(10)
     (off,) = world.told
     assert (off.type, off.reason, way in off.note, "600 s" in off.note) == ("Warning", "ClockSkew", True, True)
-    assert off.note == f"{world.skew.problem}. Nothing is approved, expired or deleted until they agree"
+    assert off.note == f"{world.skew.problem}. No grant is approved, expired or deleted until the clocks agree"
     world.ours = 0.0
     world.seconds(10)
     assert [told.reason for told in world.told] == ["ClockSkew", "ClocksAgree"]

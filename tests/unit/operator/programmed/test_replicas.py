@@ -144,7 +144,7 @@ async def test_one_that_says_nothing_is_waited_for_no_longer_than_so_long(asker:
         await reader.read()
         writer.close()
 
-    assert await replied(asker, talk) == Reply("it", ready=True, silent="within 0.5 s")
+    assert await replied(asker, talk) == Reply("it", ready=True, silent="timeout after 0.5 s")
 
 
 async def test_one_that_hangs_up_serves_nothing(asker: ReplicaClient) -> None:

@@ -24,7 +24,7 @@ from unit.operator.cases import (
 )
 
 FOUND: Final = ResolvedStatus(RESOLVED)
-NOT_YET: Final = UnresolvedReason("there is no EndpointPolicy crm-agent")
+NOT_YET: Final = UnresolvedReason("EndpointPolicy crm-agent does not exist")
 RULE: Final = {"policy": "crm-agent", "rule": "export", "uid": "policy-uid", "ruleDigest": RULE_DIGEST}
 DAVE: Final = [{"reviewer": "dave"}]
 IS_RESOLVED: Final = {"phase": "Pending", "resolved": RESOLVED}

@@ -270,17 +270,17 @@ class TestTheStatus:
         assert "crm-agent.export.owner 1 of 2" in ready["message"]
 
     def test_says_why_a_grant_by_hand_is_not_resolved(self) -> None:
-        status = reconciled(by_hand(), resolution=UnresolvedReason("there is no EndpointPolicy crm-agent")).status
+        status = reconciled(by_hand(), resolution=UnresolvedReason("EndpointPolicy crm-agent does not exist")).status
         assert status is not None
         ready = condition(status, "Ready")
         assert (ready["status"], ready["reason"]) == ("False", "Unresolved")
-        assert "there is no EndpointPolicy crm-agent" in ready["message"]
+        assert "EndpointPolicy crm-agent does not exist" in ready["message"]
 
     def test_says_at_whose_word_it_was_withdrawn(self) -> None:
         body = changed(grant(revoked=True), "spec.revocation", {"by": "the-pdp", "for": "the-enforcer"})
         status = reconciled(body).status
         assert status is not None
-        assert condition(status, "Revoked")["message"] == "withdrawn by the-pdp at the word of the-enforcer"
+        assert condition(status, "Revoked")["message"] == "withdrawn by the-pdp at the request of the-enforcer"
 
     def test_says_who_denied(self) -> None:
         status = reconciled(grant("dave", decision="Deny")).status

@@ -170,7 +170,7 @@ def test_a_policy_that_is_over_budget_is_not_accepted_and_denies_what_it_speaks_
         )
     programmed = condition(status, "Programmed")
     assert programmed["status"] == "True"
-    assert "it is over budget, so they deny by it" in programmed["message"]
+    assert "it is over budget, so they deny the calls that it covers" in programmed["message"]
 
 
 CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}
@@ -250,7 +250,7 @@ class TestWhetherItIsInForce:
     @pytest.mark.parametrize(
         ("field", "value", "ready", "reason", "words"),
         [
-            ("mode", "Audit", "True", "Audit", "never part of an answer"),
+            ("mode", "Audit", "True", "Audit", "never affects a decision"),
             ("suspend", True, "True", "Suspended", "RequireApproval rules deny"),
             ("expireTime", at(minutes=5), "True", "Enforced", f"in force until {at(minutes=5)}"),
             ("expireTime", at(), "False", "Expired", f"expired at {at()}"),

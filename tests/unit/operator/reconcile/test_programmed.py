@@ -35,7 +35,7 @@ def after(body: Object, serving: ServedGeneration | None) -> Object:
 
 
 CASES: Final[dict[str, tuple[ServedGeneration | None, str, str, str]]] = {
-    "nobody was asked": (None, "Unknown", "Asking", "the processes are asked about generation 4"),
+    "nobody was asked": (None, "Unknown", "Asking", "asking the processes about generation 4"),
     "none is ready": (ServedGeneration(0, 0), "Unknown", "NoneReady", "no process of the decision point is ready"),
     "none can be found": (
         ServedGeneration(0, 0, ("(forbidden)",)),
@@ -101,7 +101,7 @@ def test_what_does_not_compile_is_served_too_and_says_how() -> None:
     found, ready = told(BROKEN, ServedGeneration(2, 2))
     assert (found["status"], found["message"]) == (
         "True",
-        "2 of 2 processes serve generation 4; it does not compile, so they deny by it",
+        "2 of 2 processes serve generation 4; it does not compile, so they deny the calls that it covers",
     )
     assert (ready["status"], ready["reason"]) == ("False", "InvalidPolicy")
 

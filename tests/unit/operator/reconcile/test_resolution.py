@@ -215,24 +215,30 @@ UNFIT: Final = [
         {"subject": {"type": "robot", "id": "r2"}},
         {"subjects": ["entity"]},
         asserted=True,
-        why="r2 is known by the enforcer's word alone: nobody could tell that they approve for themselves",
+        why="r2 is asserted by the enforcer alone: Bailiwick cannot detect a review by r2",
     ),
     Unfit(
         "a policy that is not there",
         {"rules": [{**RULE, "policy": "other"}], "steps": [step("other")]},
-        why="there is no EndpointPolicy other",
+        why="EndpointPolicy other does not exist",
     ),
     Unfit("a rule that is not there", {"rules": [{**RULE, "rule": "nothing"}]}, why="has no rule nothing"),
     Unfit("a rule that gates nothing", {"rules": [{**RULE, "rule": "read"}]}, why="has effect Allow"),
-    Unfit("a policy of another endpoint", {"endpoint": "other"}, why="is of endpoint crm-api, not of other"),
+    Unfit("a policy of another endpoint", {"endpoint": "other"}, why="is for endpoint crm-api, not other"),
     Unfit("a policy in mode Audit", spec={"mode": "Audit"}, why="mode Audit"),
     Unfit(
         "a policy that does not compile",
         spec={"variables": [{"name": "v", "expression": "1 +"}]},
         why="does not compile",
     ),
-    Unfit("another uid of the policy", {"rules": [{**RULE, "uid": "older"}]}, why="another uid"),
-    Unfit("another digest of the rule", {"rules": [{**RULE, "ruleDigest": "v1:" + "0" * 64}]}, why="another digest"),
+    Unfit(
+        "another uid of the policy", {"rules": [{**RULE, "uid": "older"}]}, why="the uid of policy crm-agent differs"
+    ),
+    Unfit(
+        "another digest of the rule",
+        {"rules": [{**RULE, "ruleDigest": "v1:" + "0" * 64}]},
+        why="the digest of rule crm-agent/export differs",
+    ),
     Unfit(
         "a step too few",
         {"steps": [OWNER]},
@@ -241,32 +247,36 @@ UNFIT: Final = [
     ),
     Unfit("a step too many", {"steps": [OWNER, step(name="export.more")]}, why="crm-agent.export.more"),
     Unfit("a step of another name", {"steps": [step(name="export.boss")]}, why="crm-agent.export.boss"),
-    Unfit("a step of another kind", {"steps": [step(kind="System")]}, why="the steps are not those of the rules"),
-    Unfit("a step of other groups", {"steps": [step(groups=["friends"])]}, why="the steps are not those of the rules"),
+    Unfit("a step of another kind", {"steps": [step(kind="System")]}, why="the steps must be those of the rules"),
+    Unfit("a step of other groups", {"steps": [step(groups=["friends"])]}, why="the steps must be those of the rules"),
     Unfit(
         "a step of a smaller count",
         {"steps": [OWNER]},
         {"approval": {**APPROVAL, "steps": [{"name": "owner", "kind": "Human", "count": 2}]}},
-        why="the steps are not those of the rules",
+        why="the steps must be those of the rules",
     ),
     Unfit(
         "a rule that takes single calls only",
         rule={"approval": {**APPROVAL, "binding": "Exact"}},
         why="has binding Exact",
     ),
-    Unfit("an Exact grant", {"binding": {"mode": "Exact", "digest": "sha256:" + "a" * 64}}, why="bound to a Scope"),
+    Unfit(
+        "an Exact grant",
+        {"binding": {"mode": "Exact", "digest": "sha256:" + "a" * 64}},
+        why="must have binding mode Scope",
+    ),
     Unfit("another action", {"action": {"name": "customers.delete"}}, why="action customers.delete"),
     Unfit(
         "several actions", {"action": {"name": "customers.*"}}, {"actions": ["customers.*"]}, why="action customers.*"
     ),
     Unfit("another type", {"resource": {"type": "invoice", "id": "42"}}, why="resource type invoice"),
-    Unfit("an id that is not listed", _resource("44"), _ids("42", "43"), why="reaches beyond the ids"),
-    Unfit("a prefix where the rule lists ids", _resource("eu/*"), _ids("eu/42"), why="reaches beyond the ids"),
-    Unfit("a shorter prefix", _resource("eu/*"), _ids("eu/de/*"), why="reaches beyond the ids"),
-    Unfit("a prefix beside the rule's", _resource("eux/*"), _ids("eu/*"), why="reaches beyond the ids"),
-    Unfit("all ids where the rule takes a prefix", _resource("*"), _ids("eu/*"), why="reaches beyond the ids"),
-    Unfit("a star within an id", _resource("e*u"), why="neither exact nor"),
-    Unfit("a star after a letter", _resource("eu*"), why="neither exact nor"),
+    Unfit("an id that is not listed", _resource("44"), _ids("42", "43"), why="covers more than the ids"),
+    Unfit("a prefix where the rule lists ids", _resource("eu/*"), _ids("eu/42"), why="covers more than the ids"),
+    Unfit("a shorter prefix", _resource("eu/*"), _ids("eu/de/*"), why="covers more than the ids"),
+    Unfit("a prefix beside the rule's", _resource("eux/*"), _ids("eu/*"), why="covers more than the ids"),
+    Unfit("all ids where the rule takes a prefix", _resource("*"), _ids("eu/*"), why="covers more than the ids"),
+    Unfit("a star within an id", _resource("e*u"), why="must be exact, or end"),
+    Unfit("a star after a letter", _resource("eu*"), why="must be exact, or end"),
     Unfit(
         "a property that is not among the rule's",
         _resource("42", properties={"env": "dev"}),
@@ -274,8 +284,8 @@ UNFIT: Final = [
         why="the properties of the resource",
     ),
     Unfit("an intent that the rule does not take", {"intent": "fun"}, {"intents": ["support"]}, why="intent fun"),
-    Unfit("a longer window", {"windowSeconds": 601}, why="windowSeconds is 601, and the rules give at most 600"),
-    Unfit("more uses", {"maxUses": 4}, why="maxUses is 4, and the rules give at most 3"),
+    Unfit("a longer window", {"windowSeconds": 601}, why="windowSeconds is 601, but the rules allow at most 600"),
+    Unfit("more uses", {"maxUses": 4}, why="maxUses is 4, but the rules allow at most 3"),
     Unfit("no reason", rule={"approval": {**APPROVAL, "reason": {"required": True}}}, why="a reason is required"),
     Unfit(
         "another reason",
@@ -287,25 +297,25 @@ UNFIT: Final = [
         "a subject whom the rule does not name",
         {"subject": {"type": "serviceAccount", "id": "system:serviceaccount:a:b"}},
         accounts={"system:serviceaccount:a:b": "uid"},
-        why="does not name its subject",
+        why="does not name the subject",
     ),
     Unfit(
         "a person beside the one of their issuer whom the rule names",
         DAVE,
         {"subjects": ["carol"]},
-        why="does not name its subject: dave",
+        why="does not name the subject: dave",
     ),
     Unfit(
         "a subject and an actor of whom the rule names neither",
         {**DAVE, "actors": [{"issuer": "cluster", "id": AGENT, "uid": "agent-uid"}]},
         {"subjects": ["carol"]},
-        why="does not name its subject or one of its actors: dave",
+        why="does not name the subject or any of the actors: dave",
     ),
-    Unfit("an account that is not there", accounts={AGENT: None}, why="there is no service account"),
+    Unfit("an account that is not there", accounts={AGENT: None}, why=f"service account {AGENT} does not exist"),
     Unfit(
         "an account that was made anew",
         {"subject": {"type": "serviceAccount", "id": AGENT, "uid": "older"}},
-        why="another uid",
+        why="differs from spec.request.subject.uid",
     ),
     Unfit(
         "a subject of a kind that no call has",
@@ -317,32 +327,32 @@ UNFIT: Final = [
         "a person without a uid",
         {"subject": {"type": "user", "id": CAROL}},
         {"subjects": ["carol"]},
-        why=f"must be written as <issuer>#{CAROL}",
+        why=f"must have the form <issuer>#{CAROL}",
     ),
     Unfit(
         "a person with somebody's uid",
         {"subject": {"type": "user", "id": CAROL, "uid": "corp#dave"}},
         {"subjects": ["carol"]},
-        why=f"must be written as <issuer>#{CAROL}",
+        why=f"must have the form <issuer>#{CAROL}",
     ),
     Unfit(
         "a person without an issuer",
         {"subject": {"type": "user", "id": CAROL, "uid": f"#{CAROL}"}},
         {"subjects": ["carol"]},
-        why=f"must be written as <issuer>#{CAROL}",
+        why=f"must have the form <issuer>#{CAROL}",
     ),
     Unfit(
         "a person of another issuer",
         {"subject": {"type": "user", "id": CAROL, "uid": f"other#{CAROL}"}},
         {"subjects": ["carol", "support"]},
-        why="does not name its subject",
+        why="does not name the subject",
     ),
     Unfit(
         "an asserted subject with another uid",
         {"subject": {"type": "robot", "id": "r2", "uid": "corp#r2"}},
         {"subjects": ["entity"]},
         asserted=True,
-        why="another uid",
+        why="differs from spec.request.subject.uid",
     ),
     Unfit(
         "an asserted subject with an endless name",
@@ -354,17 +364,17 @@ UNFIT: Final = [
     Unfit(
         "an actor without its uid",
         {"actors": [{"issuer": "cluster", "id": AGENT}]},
-        why="spec.request.actors[0].uid must be written",
+        why="spec.request.actors[0].uid is required",
     ),
     Unfit(
         "an actor that was made anew",
         {"actors": [{"issuer": "cluster", "id": AGENT, "uid": "older"}]},
-        why="another uid than spec.request.actors[0].uid",
+        why="differs from spec.request.actors[0].uid",
     ),
     Unfit(
         "an actor that is not there",
         {"actors": [{"issuer": "cluster", "id": "system:serviceaccount:a:b", "uid": "x"}]},
-        why="there is no service account system:serviceaccount:a:b",
+        why="service account system:serviceaccount:a:b does not exist",
     ),
 ]
 
@@ -382,10 +392,10 @@ def test_of_several_rules_the_strictest_counts() -> None:
     wide, narrow = compiled(), compiled("second", approval={**APPROVAL, "maxUses": 1, "windowSeconds": 30})
     both: dict[str, Any] = {"rules": BOTH, "steps": [OWNER, SECOND]}
     assert resolved({**both, "maxUses": 2, "windowSeconds": 30}, wide, narrow) == UnresolvedReason(
-        "maxUses is 2, and the rules give at most 1"
+        "maxUses is 2, but the rules allow at most 1"
     )
     assert resolved({**both, "windowSeconds": 31}, wide, narrow) == UnresolvedReason(
-        "windowSeconds is 31, and the rules give at most 30"
+        "windowSeconds is 31, but the rules allow at most 30"
     )
     assert isinstance(resolved({**both, "windowSeconds": 30}, wide, narrow), ResolvedStatus)
 
@@ -395,7 +405,7 @@ def test_several_rules_that_ask_for_more_reviews_than_a_grant_holds_are_never_me
     many = {**APPROVAL, "steps": [{"name": f"s{number}", "kind": "Human", "count": 5} for number in range(3)]}
     steps = [step(name, f"export.s{number}", count=5) for name in ("crm-agent", "second") for number in range(3)]
     found = resolved({"rules": BOTH, "steps": steps}, compiled(approval=many), compiled("second", approval=many))
-    assert found == UnresolvedReason("the rules together ask for 30 reviews, and a grant holds 20")
+    assert found == UnresolvedReason("the rules together require 30 reviews, but a grant holds at most 20")
 
 
 def test_accounts_are_looked_up_for_subject_and_actors_of_the_cluster_alone() -> None:
