@@ -33,8 +33,8 @@ AS_SENT: Final = {
 }
 GOLDEN: Final = Path(__file__).parent / "admission"
 UNDECLARED: Final = (
-    "unknown name nothing; a condition can name subject, actor, action, resource,"
-    " context, now and variables; write a text in quotes (policy crm/crm-agent, rule read, condition big)"
+    "unknown name nothing; a condition can use subject, actor, action, resource, context, now and variables; write"
+    " strings in quotes (policy crm/crm-agent, rule read, condition big)"
 )
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 
@@ -150,7 +150,7 @@ async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: Asking) 
     person = {"name": "agent", "user": {"issuer": "partners", "name": "pat"}}
     people = policy("crm", "people", subjects=[person], rules=[gated_rule()])
     response = (await asks(sent(people))).body["response"]
-    assert response["status"]["message"].startswith("UnmappedIssuer: people approve rule export")
+    assert response["status"]["message"].startswith("UnmappedIssuer: people review approvals of rule export")
     (cause,) = response["status"]["details"]["causes"]
     assert (cause["field"], cause["message"]) == ("spec.subjects", response["status"]["message"])
 
