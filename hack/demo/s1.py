@@ -70,7 +70,7 @@ class S1:
         self._tell.step("The agent tries to approve for itself. RBAC lets it patch grants; the guard must stop it.")
         config = self._agent_kubeconfig()
         said = self._patch(task, self._review(task, AGENT), person="the agent", kubeconfig=config, succeeds=False)
-        self._contains(said, "nobody reviews their own request", "the guard's refusal")
+        self._contains(said, "you cannot review your own request", "the guard's refusal")
         self._tell.held("refused by the API server itself, with the guard's message")
         self._tell.step("Mallory, who may patch grants too but holds no verb approve, tries.")
         said = self._patch(task, self._review(task, "mallory", group=None), person="mallory", succeeds=False)

@@ -106,7 +106,7 @@ def test_nobody_changes_what_was_asked_for(member: str, shipped: Ground) -> None
     }
     for who in ("carol", "admin", PDP, OPERATOR):
         answer = shipped.send(Ask(who, "merge", stored, {"spec": {"request": {member: others[member]}}}))
-        assert "the request is immutable: ask for a new grant" in answer.message
+        assert "the request is immutable: request a new grant" in answer.message
         assert answer.status == 422
 
 
@@ -114,7 +114,7 @@ def test_nobody_changes_what_was_asked_for(member: str, shipped: Ground) -> None
 def test_a_revocation_is_final_for_who_made_it_too(shipped: Ground) -> None:
     stored = shipped.revoked(shipped.stored(), "eve")
     answer = shipped.send(Ask("eve", "patch", stored, [{"op": "remove", "path": "/spec/revocation"}]))
-    assert answer.message.endswith("spec: Invalid value: a revocation is final")
+    assert answer.message.endswith("spec: Invalid value: a revocation cannot be changed or removed")
 
 
 @pytest.mark.invariant(13)
@@ -155,7 +155,7 @@ def test_a_write_of_the_grant_leaves_the_status_alone(shipped: Ground) -> None:
 def test_a_whole_collection_is_not_deleted(who: str, shipped: Ground) -> None:
     stored = shipped.in_phase("Expired", shipped.opened())
     answer = shipped.callers(who).request("DELETE", grants(shipped))
-    assert said(answer.message) == "a grant is evidence: revoke it instead"
+    assert said(answer.message) == "a grant is evidence and cannot be deleted: revoke it instead"
     assert shipped.callers.admin.get(stored).ok
 
 

@@ -29,12 +29,15 @@ LOOSENED: Final = {
     "another action": (
         """kubectl patch validatingadmissionpolicybinding bailiwick-grants-review --type=merge \
             -p '{"spec": {"validationActions": ["Audit"]}}'""",
-        "ValidatingAdmissionPolicyBinding bailiwick-grants-review is not as shipped, at spec.validationActions[0]",
+        (
+            "ValidatingAdmissionPolicyBinding bailiwick-grants-review differs from the shipped version at"
+            " spec.validationActions[0]"
+        ),
     ),
     "a condition": (
         """kubectl patch validatingadmissionpolicy bailiwick-grants-review --type=merge \
             -p '{"spec": {"matchConditions": [{"name": "never", "expression": "false"}]}}'""",
-        "ValidatingAdmissionPolicy bailiwick-grants-review is not as shipped, at spec.matchConditions",
+        "ValidatingAdmissionPolicy bailiwick-grants-review differs from the shipped version at spec.matchConditions",
     ),
 }
 
@@ -124,7 +127,7 @@ class TestRevokingEverything:
     def test_never_deletes_a_grant(self, shell: Shell, grants: Grants) -> None:
         name = grants.approved()["metadata"]["name"]
         refused = shell.type(f"kubectl delete agr {name} -n {grants.namespace}")
-        assert "a grant is evidence: revoke it instead" in refused.stderr
+        assert "a grant is evidence and cannot be deleted: revoke it instead" in refused.stderr
 
 
 class TestBreakingTheGlass:
