@@ -10,7 +10,7 @@ from bailiwick_api import cel, guards
 from enforced import Code, Field, Invariant, NoField, Role, SchemaRule, deleting, opening, reviewing, writing_status
 
 _BY_HAND: Final = (
-    "a grant written by hand must have origin PreApproved; Requested and OnDeny are reserved for the decision point"
+    "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny"
 )
 _NO_OWNERS: Final = "a grant cannot have owner references or finalizers"
 _DECIDE: Final = Code("bailiwick_engine.decision.decide.decide")
@@ -43,12 +43,11 @@ INVARIANTS: Final = (
             reviewing("reviewerUID must be your uid"),
             reviewing("you are not a member of that group"),
             reviewing("set group to the group of this step for which you review"),
-            reviewing("only a person can review a Human step"),
+            reviewing("only people can review a Human step"),
             reviewing("only a service account can review a System step"),
             reviewing("revocation.by must be you"),
             reviewing(
-                "only the decision point can set revocation.for, and it must: the field names the account for which"
-                " it withdraws"
+                "the decision point, and no one else, sets revocation.for: it names the account for which it withdraws"
             ),
             opening("requester must be you"),
             opening("requester.uid must be your uid"),
@@ -130,7 +129,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.SCOPE_SHOWS_ITSELF),
             opening(
                 "a grant written by hand must have binding Scope, without digest or display: only the decision point"
-                " can set them"
+                " sets them"
             ),
             opening(guards.NAMES_RESERVED),
         ),
@@ -186,8 +185,8 @@ INVARIANTS: Final = (
                 "you must be the requester, or need the verb revoke or approve on an endpointpolicy of the grant"
             ),
             reviewing(
-                "the decision point can withdraw only a pending grant that it opened, for the requester or subject of"
-                " the grant"
+                "the decision point can withdraw only a pending grant that it opened, for the grant's requester or"
+                " subject"
             ),
             writing_status("only an active grant can be used"),
             _FITNESS,
@@ -261,7 +260,7 @@ INVARIANTS: Final = (
         (
             NoField("EndpointPolicy", "spec.rules[].approval.auto"),
             reviewing("only a service account can review a System step"),
-            reviewing("only a person can review a Human step"),
+            reviewing("only people can review a Human step"),
         ),
     ),
     Invariant(
@@ -279,7 +278,7 @@ INVARIANTS: Final = (
         "The decision record is written before an answer that uses a grant. A grant is deleted by retention alone, once"
         " it has ended, or with its namespace; owner references and finalizers, deletion by another name, are refused.",
         (
-            deleting("a grant is evidence and cannot be deleted: revoke it instead"),
+            deleting("a grant is evidence: revoke it instead"),
             deleting(guards.ONLY_ENDED_DELETED),
             opening(_NO_OWNERS),
             reviewing(_NO_OWNERS),

@@ -139,7 +139,7 @@ async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: A
 async def test_a_second_carrier_is_refused_and_a_change_of_the_first_is_not(asks: Asking) -> None:
     second = (await asks(sent(stored(name="second")))).body["response"]
     assert second["allowed"] is False
-    assert second["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in crm-agent too")
+    assert second["status"]["message"].startswith("Conflicted: endpointSettings for crm-api are also in crm-agent")
     (cause,) = second["status"]["details"]["causes"]
     assert (cause["field"], cause["message"]) == ("spec.endpointSettings", second["status"]["message"])
     first = stored()

@@ -26,7 +26,7 @@ def validations(*rules: CelRule) -> dict[str, Any]:
 
 
 ENDPOINT_IMMUTABLE: Final = CelRule(
-    "self == oldSelf", ("endpoint is immutable: create a new policy for another endpoint")
+    "self == oldSelf", "endpoint is immutable: create a new policy for another endpoint"
 )
 RULE_SUBJECTS_KNOWN: Final = CelRule(
     # Not by exists in exists: with 64 names of 63 letters that passes the cost limit of one call.

@@ -106,8 +106,7 @@ _OPEN = (
     ),
     Validation(
         "variables.pdp == (variables.r.origin in ['Requested', 'OnDeny'])",
-        "a grant written by hand must have origin PreApproved; Requested and OnDeny are reserved for the decision"
-        " point",
+        "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny",
     ),
     Validation(
         # Else anybody's grants could be counted, and read, among those that are asked for in a subject's name.
@@ -117,8 +116,7 @@ _OPEN = (
     Validation(
         "variables.pdp || (variables.r.binding.mode == 'Scope' && !has(variables.r.binding.digest)"
         " && !has(variables.r.display))",
-        "a grant written by hand must have binding Scope, without digest or display: only the decision point can set"
-        " them",
+        "a grant written by hand must have binding Scope, without digest or display: only the decision point sets them",
     ),
     Validation(
         "variables.pdp || (" + " && ".join(f"variables.mayRequest{index}" for index in range(MAX_RULES)) + ")",
@@ -212,12 +210,10 @@ _REVIEW = (
         "you need the verb approve on the endpointpolicy of the step",
         message_expression="variables.me + ' lacks the verb approve on endpointpolicies/' + variables.stepPolicy",
     ),
-    Validation(
-        "variables.steps.all(s, s.kind != 'Human' || variables.person)", ("only a person can review a Human step")
-    ),
+    Validation("variables.steps.all(s, s.kind != 'Human' || variables.person)", "only people can review a Human step"),
     Validation(
         "variables.steps.all(s, s.kind != 'System' || variables.robot)",
-        ("only a service account can review a System step"),
+        "only a service account can review a System step",
     ),
     Validation(
         "variables.steps.all(s, !has(s.groups) || variables.added.all(a, has(a.group) && a.group in s.groups))",
@@ -252,15 +248,13 @@ _REVIEW = (
     ),
     Validation(
         "!variables.revoking || variables.pdp == has(object.spec.revocation.for)",
-        "only the decision point can set revocation.for, and it must: the field names the account for which it"
-        " withdraws",
+        "the decision point, and no one else, sets revocation.for: it names the account for which it withdraws",
     ),
     Validation(
         "!variables.revoking || !variables.pdp || (variables.pending"
         f" && object.metadata.name.startsWith('{GRANT_NAME_PREFIX}')"
         " && object.spec.revocation.?for.orValue('') in [variables.r.requester.username, variables.r.subject.id])",
-        "the decision point can withdraw only a pending grant that it opened, for the requester or subject of the"
-        " grant",
+        "the decision point can withdraw only a pending grant that it opened, for the grant's requester or subject",
     ),
 )
 
@@ -305,10 +299,7 @@ def _delete_variables(installation: Installation) -> dict[str, str]:
 
 
 _DELETE = (
-    Validation(
-        "variables.operator || variables.namespaceController",
-        ("a grant is evidence and cannot be deleted: revoke it instead"),
-    ),
+    Validation("variables.operator || variables.namespaceController", "a grant is evidence: revoke it instead"),
     Validation(
         "!variables.operator || oldObject.?status.?phase.orValue('') in ["
         + ", ".join(f"'{phase}'" for phase in sorted(TERMINAL_PHASES))

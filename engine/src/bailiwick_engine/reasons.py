@@ -64,7 +64,7 @@ EXPLAINED: Final[dict[Reason, ReasonText]] = {
     Reason.NO_RULE: ReasonText("No rule allows this subject this action on this resource.", "none"),
     Reason.CONDITION_FALSE: ReasonText("A rule would allow this call, but one of its conditions is false.", "none"),
     Reason.CONDITION_ERROR: ReasonText(
-        ("A condition could not be evaluated with the values that the call contains."), "none"
+        "A condition could not be evaluated with the values that the call contains.", "none"
     ),
     Reason.TOO_COSTLY: ReasonText(
         "The values in this call are too large for a condition to finish in time. Send smaller lists and strings.",
@@ -90,7 +90,7 @@ EXPLAINED: Final[dict[Reason, ReasonText]] = {
         "retry",
     ),
     Reason.AUDIENCE_MISMATCH: ReasonText(
-        ("The subject's token is for an audience that this endpoint does not accept."), "none"
+        "The subject's token is for an audience that this endpoint does not accept.", "none"
     ),
     Reason.WORKLOAD_UNAPPROVED: ReasonText(
         "The rule does not accept the subject's pod. Every container must run an image that the rule lists.", "none"
@@ -115,7 +115,7 @@ EXPLAINED: Final[dict[Reason, ReasonText]] = {
         "The approval for this call was revoked. You can request a new one.", "request"
     ),
     Reason.APPROVAL_EXPIRED: ReasonText(
-        ("The approval for this call has expired. You can request a new one."), "request"
+        "The approval for this call has expired. You can request a new one.", "request"
     ),
     Reason.APPROVAL_CONSUMED: ReasonText(
         "The approval for this call has no uses left. You can request a new one.", "request"

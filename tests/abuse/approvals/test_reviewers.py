@@ -305,7 +305,7 @@ def test_ab_09_whoever_brings_grants_from_git_is_no_person(tenants: Tenants) -> 
         made,
         stored,
         write(made.callers(argocd), stored, entry(stored, argocd)),
-        ("only a person can review a Human step"),
+        "only people can review a Human step",
     )
     born = {"steps": [step(name="export.anybody")], "rules": [rule_reference()]}
     body = grant(made.namespace, "from-git", requester=argocd, **born)

@@ -124,7 +124,7 @@ def test_what_the_schema_cannot_say_is_refused(pdp: Bailiwick, reviewed: str, wh
         ("a condition that does not compile", "spec.rules[0].conditions[0].expression: line 2, column "),
         (
             "people whom the API server does not know",
-            ("spec.subjects: UnmappedIssuer: people review approvals of rule export"),
+            "spec.subjects: UnmappedIssuer: people review approvals of rule export",
         ),
     ],
 )

@@ -102,7 +102,7 @@ def test_the_guard_takes_as_a_person_whom_the_installation_does(
     stored = ground.stored()
     answer = anybody(name).patch(stored, adding_review(review(stored, name)), "json", dry_run=True)
     assert answer.message.partition("denied request: ")[2] == (
-        "" if installation.is_person(name) else "only a person can review a Human step"
+        "" if installation.is_person(name) else "only people can review a Human step"
     )
     assert answer.ok == installation.is_person(name)
 

@@ -13,11 +13,9 @@ _EMPTY = "a new grant cannot have reviews or a revocation"
 _OWNERS = "a grant cannot have owner references or finalizers"
 _REQUESTER = "requester must be you"
 _REQUESTER_UID = "requester.uid must be your uid"
-_ORIGIN = (
-    "a grant written by hand must have origin PreApproved; Requested and OnDeny are reserved for the decision point"
-)
+_ORIGIN = "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny"
 _RENDERED = (
-    "a grant written by hand must have binding Scope, without digest or display: only the decision point can set them"
+    "a grant written by hand must have binding Scope, without digest or display: only the decision point sets them"
 )
 _LABEL = f"the label {SUBJECT_LABEL} is reserved for the decision point"
 _VERB = "you need the verb request on each endpointpolicy that the grant names"

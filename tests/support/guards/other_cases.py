@@ -11,14 +11,12 @@ from support.objects import AGENT, ENDPOINT, POLICY, active_status, rule_referen
 
 _AUTHOR = "revocation.by must be you"
 _MAY = "you must be the requester, or need the verb revoke or approve on an endpointpolicy of the grant"
-_FOR = "only the decision point can set revocation.for, and it must: the field names the account for which it withdraws"
-_WITHDRAW = (
-    "the decision point can withdraw only a pending grant that it opened, for the requester or subject of the grant"
-)
+_FOR = "the decision point, and no one else, sets revocation.for: it names the account for which it withdraws"
+_WITHDRAW = "the decision point can withdraw only a pending grant that it opened, for the grant's requester or subject"
 _BAILIWICK = "only Bailiwick can write the status"
 _ONE_USE = "the decision point can only add exactly one use"
 _ACTIVE = "only an active grant can be used"
-_EVIDENCE = "a grant is evidence and cannot be deleted: revoke it instead"
+_EVIDENCE = "a grant is evidence: revoke it instead"
 
 _ENFORCER: Final = f"system:serviceaccount:crm:{ENDPOINT}"
 _APPROVED: Final = active_status()

@@ -88,7 +88,7 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
     if len(_DOUBLING.findall(text)) > _MOST_DOUBLING:
         return (
             Problem(
-                path, (f"an expression can use optMap and optFlatMap at most {_MOST_DOUBLING} times"), 1, 1, costly=True
+                path, f"an expression can use optMap and optFlatMap at most {_MOST_DOUBLING} times", 1, 1, costly=True
             ),
         )
     variables = {f"variables.{name}": kind for name, kind in named.items()}

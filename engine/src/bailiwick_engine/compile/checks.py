@@ -207,7 +207,7 @@ def _misused(rule: Rule, path: str) -> list[Problem]:
         found.append(
             Problem(
                 f"{path}.approval",
-                ("approval is required with effect RequireApproval, and not allowed with any other effect"),
+                "approval is required with effect RequireApproval, and not allowed with any other effect",
             )
         )
     if rule.effect == "Deny" and rule.expire_time is not None:

@@ -249,7 +249,7 @@ class _Reading:
             yield Problem(member, f"unknown field{meant(member, _MEMBERS)}")
         if not ref.namespace:
             yield Problem(
-                "metadata.namespace", ("is required and must be a DNS label, because a file has no current namespace")
+                "metadata.namespace", "is required and must be a DNS label, because a file has no current namespace"
             )
         if not ref.name:
             yield Problem("metadata.name", "is required and must be a DNS name")

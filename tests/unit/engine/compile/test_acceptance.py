@@ -117,7 +117,7 @@ def test_a_policy_without_settings_is_in_conflict_with_nobody() -> None:
 def test_a_conflict_names_the_first_five_in_order() -> None:
     found = told(CompilationSummary(()), others=[f"p{number}" for number in range(8, 0, -1)])
     assert found is not None
-    assert "stand in p1, p2, p3, p4, p5 and 3 more too" in found.message
+    assert "are also in p1, p2, p3, p4, p5 and 3 more:" in found.message
 
 
 def test_people_who_may_be_acted_for_at_the_endpoint_count_for_every_gate() -> None:

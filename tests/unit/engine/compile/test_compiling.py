@@ -97,7 +97,7 @@ class TestAnExpression:
             ),
             ("variables.bg", "did you mean variables.big?"),
             ("variables.nothing.at.all", "declare variables in spec.variables, before you use them"),
-            ("1 == 'a'", "an integer and a text: both sides must have the same type"),
+            ("1 == 'a'", "an integer and a string: both sides must have the same type"),
             ("1 < 1.5", "write the integer with a decimal point, for example 1.0"),
             ("subject.id.startWith('a')", "unknown function startWith; did you mean startsWith?"),
             ("foo(1)", "unknown function foo (policy"),

@@ -49,7 +49,7 @@ def test_settings_that_two_policies_carry_are_told_at_both_and_deny_the_endpoint
 
 def test_settings_that_cannot_be_read_count_as_a_carrier() -> None:
     found = problems(CARRIER, policy("crm", "second", endpointSettings={}))
-    assert [problem for problem, _ in found if "stand in second too" in problem]
+    assert [problem for problem, _ in found if "are also in second" in problem]
 
 
 def test_an_endpoint_without_settings_is_told_once() -> None:

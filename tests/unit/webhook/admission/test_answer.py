@@ -93,7 +93,7 @@ class TestTheSettingsOfAnEndpoint:
         outcome, response = answered(self.SECOND, CARRIER)
         assert outcome is Admission.CONFLICTED
         assert response["status"]["code"] == 422
-        assert response["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in carrier too")
+        assert response["status"]["message"].startswith("Conflicted: endpointSettings for crm-api are also in carrier")
 
     def test_may_not_stand_beside_such_as_cannot_be_read(self) -> None:
         assert answered(self.SECOND, changed(CARRIER, "spec.endpointSettings", {"x": 1}))[0] is Admission.CONFLICTED
@@ -111,7 +111,7 @@ class TestTheSettingsOfAnEndpoint:
         outcome, response = answered(new, CARRIER, self.SECOND, old=CARRIER)
         assert outcome is Admission.ALLOWED
         (warning,) = response["warnings"]
-        assert warning.startswith("Conflicted, as it was before: endpointSettings of crm-api stand in second too")
+        assert warning.startswith("Conflicted, as it was before: endpointSettings for crm-api are also in second")
 
     def test_are_not_added_to_a_policy_while_they_stand_in_another(self) -> None:
         old = changed(self.SECOND, "spec.endpointSettings", ...)

@@ -423,7 +423,7 @@ async def test_what_is_wrong_denies_as_little_as_can_be_read_and_never_less(file
     for problem, _ in files.problems:
         name, line, column, _ = problem.split(":", 3)
         # The sound carrier too, where the other one's settings cannot be read.
-        assert name == "b.yaml" or "endpointSettings of crm-api stand in extra too" in problem
+        assert name == "b.yaml" or "endpointSettings for crm-api are also in extra" in problem
         assert int(line) >= 1
         assert int(column) >= 1
     (files.root / "b.yaml").unlink()

@@ -65,7 +65,7 @@ def answer(
         case UnknownVersion():
             known = f"this decision point supports {GROUP}/{VERSION}, not {visible(finding.version)}"
             return _refused(
-                finding.uid, Admission.FOREIGN, (f"UnknownVersion: {known}: upgrade the decision point first")
+                finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade the decision point first"
             )
         case PolicyFinding():
             return _judged(finding, snapshot, ledger, issuers, now)

@@ -95,7 +95,7 @@ class Opener:
             return None
         if live.request.idempotency.request != idempotency["request"]:
             return RefusedOpening(
-                ("this Idempotency-Key was already used for a different request: send a new key"), duplicate=True
+                "this Idempotency-Key was already used for a different request: send a new key", duplicate=True
             )
         return OpenedGrant(live, created=False)
 

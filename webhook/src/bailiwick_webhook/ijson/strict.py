@@ -58,7 +58,7 @@ def _loaded(raw: bytes) -> dict[str, Any]:
         raise JsonError("the body is not UTF-8", "") from None
     except json.JSONDecodeError as error:
         raise JsonError(
-            (f"the body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}"), ""
+            f"the body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}", ""
         ) from None
     except RecursionError:
         raise JsonError(f"the body is nested deeper than {MAX_DEPTH}", "") from None

@@ -141,8 +141,7 @@ DECISIONS: Final = Metric(
     "bailiwick_decisions_total",
     "counter",
     "Decisions. Each item of a batch is one. outcome: allow (by a rule; a search was answered), grant (by an"
-    " approval), opened (a request opened or joined an approval), deny, forbidden (the caller is not an enforcer of"
-    " the endpoint).",
+    " approval), opened (a request opened or joined an approval), deny, forbidden (the caller is not an enforcer).",
     (_KIND, ("outcome", tuple(DecisionOutcome)), ("reason", tuple(Reason))),
 )
 DURATION: Final = Metric(
@@ -164,13 +163,12 @@ RECORDS_BYTES: Final = Metric("bailiwick_records_waiting_bytes", "gauge", "Size 
 RECORDS_FAILING: Final = Metric(
     "bailiwick_records_failing",
     "gauge",
-    ("1 while decision records cannot be written, because the disk is full or no process reads the pipe."),
+    "1 while records cannot be written: the disk is full, or no process reads the pipe.",
 )
 USES: Final = Metric(
     "bailiwick_grant_uses_total",
     "counter",
-    "Attempts to use a grant, after the live read. used: the call was allowed, or repeated a call that was allowed"
-    " before.",
+    "Attempts to use a grant, after the live read. used: the call was allowed, or was a repeated call.",
     (("outcome", tuple(Use)),),
 )
 REVIEWS: Final = Metric(
@@ -244,8 +242,7 @@ LIMITED: Final = Metric(
     "counter",
     "Connections that reached a limit. evicted: an idle connection of others was closed to make room for a new one;"
     " refused: a new connection was closed, because all connections of others were in use; silent: the first request"
-    " did not arrive in time; over_share: an enforcer has reached its limit, so this connection counts as one of"
-    " others.",
+    " did not arrive in time; over_share: an enforcer reached its limit, so it counts as one of others.",
     (_PORT, ("why", tuple(ConnectionLimit))),
 )
 HANDSHAKES: Final = Metric(
@@ -285,7 +282,7 @@ COMPILED: Final = Metric(
 COMPILED_LIMIT: Final = Metric(
     "bailiwick_compiled_limit_bytes",
     "gauge",
-    ("Limit of the bytes of compiled policies: --budget-bytes. 0 means no limit."),
+    "Limit of the bytes of compiled policies: --budget-bytes. 0 means no limit.",
 )
 COMPILED_HIGHEST: Final = Metric(
     "bailiwick_namespace_compiled_bytes",
@@ -303,7 +300,7 @@ NAMESPACE_LIMIT: Final = Metric(
 OVER_BUDGET: Final = Metric(
     "bailiwick_policies_over_budget",
     "gauge",
-    ("Policies that are over budget and therefore deny. The log names their namespaces."),
+    "Policies that are over budget and therefore deny. The log names the namespaces.",
 )
 CHANGE_AGE: Final = Metric(
     "bailiwick_policy_change_age_seconds",
@@ -322,9 +319,8 @@ GUARD: Final = Metric(
 CLOCK: Final = Metric(
     "bailiwick_clock_ahead_seconds",
     "gauge",
-    "Seconds by which this process's clock is ahead of the API server's clock; a negative value means behind. Beyond"
-    " 30 in either direction, the process uses and opens no grant. Absent without an API server, and before its first"
-    " response.",
+    "Seconds by which this process's clock is ahead of the API server's clock; negative: behind. Beyond 30 in either"
+    " direction, the process uses and opens no grant. Absent without an API server, and before its first response.",
 )
 RESTARTS: Final = Metric(
     "bailiwick_process_restarts_total",

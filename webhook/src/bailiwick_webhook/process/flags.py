@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     )
     serving = parser.add_argument_group("serving")
     serving.add_argument(
-        "--host", default="127.0.0.1", help=("address to listen on; any address other than loopback needs TLS")
+        "--host", default="127.0.0.1", help="address to listen on; any address other than loopback needs TLS"
     )
     serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 picks a free port")
     serving.add_argument(
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         help="port of /admission/validate, for the API server's reviews of policies; 0 picks a free port",
     )
     serving.add_argument(
-        "--status-host", default="127.0.0.1", help=("address of the status port, which exposes no secrets")
+        "--status-host", default="127.0.0.1", help="address of the status port, which exposes no secrets"
     )
     serving.add_argument(
         "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 picks a free port"
@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         "--process-start-seconds",
         type=silence,
         default=300.0,
-        help=("the same limit, until the process serves for the first time"),
+        help="the same limit, until the process serves for the first time",
     )
     _add_bounds(parser.add_argument_group("limits of one process"))
     alone = parser.add_argument_group("standalone")
@@ -134,16 +134,16 @@ def parser() -> argparse.ArgumentParser:
         "--max-staleness",
         type=positive,
         default=120.0,
-        help=("accept no grant if policies and grants in memory are older than this"),
+        help="accept no grant if policies and grants in memory are older than this",
     )
     store.add_argument(
         "--hard-staleness",
         type=positive,
         default=900.0,
-        help=("deny every call if policies and grants in memory are older than this"),
+        help="deny every call if policies and grants in memory are older than this",
     )
     store.add_argument(
-        "--relist-interval", type=positive, default=720.0, help=("how often to list everything again, approximately")
+        "--relist-interval", type=positive, default=720.0, help="how often to list everything again, approximately"
     )
     _add_budget(parser.add_argument_group("budgets of namespaces; 0 means no limit"))
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
@@ -153,7 +153,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         type=Path,
         default=Path("-"),
-        help=("file to append JSON lines to; - means stdout"),
+        help="file to append JSON lines to; - means stdout",
     )
     _add_record(record)
     return parser
@@ -272,7 +272,7 @@ def _add_budget(group: argparse._ArgumentGroup) -> None:
         help="limit for the compiled policies of one namespace",
     )
     group.add_argument(
-        "--policy-budget-bytes", type=any_count, default=usual.policy, help=("limit for one compiled policy")
+        "--policy-budget-bytes", type=any_count, default=usual.policy, help="limit for one compiled policy"
     )
     group.add_argument(
         "--namespace-policies", type=any_count, default=usual.policies, help="maximum policies in one namespace"
@@ -303,7 +303,7 @@ def _add_record(record: argparse._ArgumentGroup) -> None:
         ),
     )
     record.add_argument(
-        "--record-fsync", action="store_true", help=("fsync every batch, so a written record is on the disk")
+        "--record-fsync", action="store_true", help="fsync every batch, so a written record is on the disk"
     )
     record.add_argument(
         "--record-before-answer",
@@ -327,7 +327,7 @@ def _add_record(record: argparse._ArgumentGroup) -> None:
         "--record-timeout",
         type=positive,
         default=usual.timeout,
-        help=("maximum seconds that a decision waits for its record"),
+        help="maximum seconds that a decision waits for its record",
     )
     record.add_argument(
         "--record-queue", type=count, default=usual.records, help="maximum records that wait to be written"

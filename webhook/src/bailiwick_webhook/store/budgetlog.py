@@ -29,7 +29,7 @@ class BudgetLog:
         if over and namespace not in self._over:
             self._over.add(namespace)
             _log.warning(
-                ("policies over budget, calls that they cover are denied"),
+                "policies over budget, calls that they cover are denied",
                 namespace=namespace,
                 policies=over,
                 used=used,

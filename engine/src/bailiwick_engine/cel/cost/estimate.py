@@ -259,7 +259,7 @@ class _Estimator:
         formula: Formula | None = FUNCTIONS.get(node.function)
         if formula is None:
             raise NotOfferedError(
-                (f"the function {node.function} is not supported, because its cost cannot be bounded"), node.at
+                f"the function {node.function} is not supported, because its cost cannot be bounded", node.at
             )
         operands = node.arguments if node.target is None else (node.target, *node.arguments)
         sizes = [self.size(operand, names, cost) for operand in operands]

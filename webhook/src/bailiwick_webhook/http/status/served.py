@@ -52,7 +52,7 @@ class ServedHandler:
             asked = _ASKED.decode(raw)
         except msgspec.MsgspecError as error:
             return web.Response(
-                status=400, text=(f"the request body must be a JSON array of [uid, generation]: {error}\n")
+                status=400, text=f"the request body must be a JSON array of [uid, generation]: {error}\n"
             )
         # Not a slice at a time: ten thousand take some milliseconds, and the answer is of one moment.
         found = [one for one in asked if self._store.serves(*one)]

@@ -51,7 +51,7 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
             return unavailable("The API server does not respond at the moment. Try again.").response()
         case web.HTTPException():
             response = ProblemError(
-                error.status, "http", error.reason, ("Nothing exists at this path for this method.")
+                error.status, "http", error.reason, "Nothing exists at this path for this method."
             ).response()
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
