@@ -9,8 +9,10 @@ from typing import Final
 from bailiwick_api import cel, guards
 from enforced import Code, Field, Invariant, NoField, Role, SchemaRule, deleting, opening, reviewing, writing_status
 
-_BY_HAND: Final = "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
-_NO_OWNERS: Final = "a grant has no owner references and no finalizers"
+_BY_HAND: Final = (
+    "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny"
+)
+_NO_OWNERS: Final = "a grant cannot have owner references or finalizers"
 _DECIDE: Final = Code("bailiwick_engine.decision.decide.decide")
 _FITNESS: Final = Code("bailiwick_engine.approval.grants.fitness")
 _TALLY: Final = Code("bailiwick_engine.approval.quorum.tally")
@@ -26,7 +28,7 @@ INVARIANTS: Final = (
         " administrators included; the decision point works the names out again from the real call. Not offered: owners"
         " of an account. Who runs an agent is known to you and not to the API server: keep them out of its groups.",
         (
-            reviewing("nobody reviews their own request"),
+            reviewing("you cannot review your own request"),
             Code("bailiwick_engine.approval.quorum.excluded"),
             Code("bailiwick_engine.approval.grants.excluded_reviewers"),
             _TALLY,
@@ -38,15 +40,17 @@ INVARIANTS: Final = (
         " corrected. People fill Human steps, service accounts System steps, and a group is one's own.",
         (
             reviewing(guards.REVIEW_NAMES_AUTHOR),
-            reviewing("reviewerUID is not yours"),
-            reviewing("you are not in that group"),
-            reviewing("name the group of this step that you review for"),
-            reviewing("a Human step takes a person"),
-            reviewing("a System step takes a service account"),
-            reviewing("a revocation names its author"),
-            reviewing("revocation.for is the decision point's: it says at whose word it withdraws"),
+            reviewing("reviewerUID must be your uid"),
+            reviewing("you are not a member of that group"),
+            reviewing("set group to the group of this step for which you review"),
+            reviewing("only people can review a Human step"),
+            reviewing("only a service account can review a System step"),
+            reviewing("revocation.by must be you"),
+            reviewing(
+                "the decision point, and no one else, sets revocation.for: it names the account for which it withdraws"
+            ),
             opening("requester must be you"),
-            opening("requester.uid is not yours"),
+            opening("requester.uid must be your uid"),
         ),
     ),
     Invariant(
@@ -55,8 +59,8 @@ INVARIANTS: Final = (
         " Neither of our accounts has it, and nothing of ours reviews for anybody. Whoever may impersonate a reviewer"
         " is that reviewer to the API server: its audit log has both names.",
         (
-            reviewing("verb approve needed on the endpointpolicy of the step"),
-            opening("verb request needed on each endpointpolicy that the grant names"),
+            reviewing("you need the verb approve on the endpointpolicy of the step"),
+            opening("you need the verb request on each endpointpolicy that the grant names"),
             Role("bailiwick-approve", "approve"),
             Role("bailiwick-edit", "approve", held=False),
             Role("bailiwick-webhook", "approve", held=False),
@@ -68,7 +72,7 @@ INVARIANTS: Final = (
         "No link and no task id carries authority. The decision point has no path that reviews, and tells of a task"
         " only to enforcers of its endpoint: a review is a write at the API server, under one's own login.",
         (
-            reviewing("verb approve needed on the endpointpolicy of the step"),
+            reviewing("you need the verb approve on the endpointpolicy of the step"),
             Code("bailiwick_webhook.pipeline.pdp.Pdp.task"),
         ),
     ),
@@ -76,7 +80,7 @@ INVARIANTS: Final = (
         5,
         "A username reviews a grant once, fills one step and counts once. Two usernames of one person are two people:"
         " let your issuer give each person one.",
-        (Field("ApprovalGrant", "spec.reviews[].reviewer"), reviewing("one review at a time"), _TALLY),
+        (Field("ApprovalGrant", "spec.reviews[].reviewer"), reviewing("add one review at a time"), _TALLY),
     ),
     Invariant(
         6,
@@ -87,7 +91,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.REVIEWS_APPEND_ONLY),
             reviewing("reviews are append-only"),
             reviewing("labels of a grant are immutable"),
-            opening("a new grant carries no review and no revocation"),
+            opening("a new grant cannot have reviews or a revocation"),
         ),
     ),
     Invariant(
@@ -95,8 +99,8 @@ INVARIANTS: Final = (
         "A review lies inside the grant that it is of, and repeats what was shown: the digest, or for a Scope the"
         " grant's uid. A grant made anew under the same name has another uid and none of the reviews.",
         (
-            reviewing("the review is of another request: its binding differs from the grant's"),
-            reviewing("no such step"),
+            reviewing("the review is for another request: its binding differs from the grant's binding"),
+            reviewing("the grant has no such step"),
             Code("bailiwick_engine.approval.quorum.binding_of"),
         ),
     ),
@@ -124,8 +128,8 @@ INVARIANTS: Final = (
             SchemaRule(cel.DISPLAY_NEEDED),
             SchemaRule(cel.SCOPE_SHOWS_ITSELF),
             opening(
-                "only the decision point digests and renders a call: by hand a grant is Scope,"
-                " without digest or display"
+                "a grant written by hand must have binding Scope, without digest or display: only the decision point"
+                " sets them"
             ),
             opening(guards.NAMES_RESERVED),
         ),
@@ -136,7 +140,7 @@ INVARIANTS: Final = (
         " replicas lets through exactly `maxUses` calls.",
         (
             _CONSUME,
-            writing_status("the decision point adds exactly one use and nothing else"),
+            writing_status("the decision point can only add exactly one use"),
             writing_status(guards.USES_ARE_THE_PDPS),
             reviewing(guards.ANNOTATED),
             reviewing(guards.FIELDS_OWNED),
@@ -164,7 +168,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.ACTIVE_HAS_TIMES),
             SchemaRule(cel.APPROVED_TIME_ONCE),
             SchemaRule(cel.NOT_AFTER_TIME_ONCE),
-            opening("pendingUntilTime must lie within 24 hours from now"),
+            opening("pendingUntilTime must be within 24 hours from now"),
             Field("ApprovalGrant", "spec.request.windowSeconds"),
         ),
     ),
@@ -177,9 +181,14 @@ INVARIANTS: Final = (
             SchemaRule(cel.REVOCATION_FINAL),
             reviewing("the grant is revoked"),
             reviewing("the grant is no longer pending"),
-            reviewing("verb revoke or approve needed on an endpointpolicy of the grant, or be its requester"),
-            reviewing("the decision point withdraws only a pending grant that it opened, for its requester or subject"),
-            writing_status("only an active grant is used"),
+            reviewing(
+                "you must be the requester, or need the verb revoke or approve on an endpointpolicy of the grant"
+            ),
+            reviewing(
+                "the decision point can withdraw only a pending grant that it opened, for the grant's requester or"
+                " subject"
+            ),
+            writing_status("only an active grant can be used"),
             _FITNESS,
             Code("bailiwick_operator.reconcile.approvalgrant.reconcile"),
         ),
@@ -191,7 +200,7 @@ INVARIANTS: Final = (
         (
             SchemaRule(cel.OPENED_NAMES_UIDS),
             SchemaRule(cel.RESOLVED_ONCE),
-            reviewing("the operator has not yet resolved what this grant names: try again, and look at its conditions"),
+            reviewing("the operator has not yet resolved the names in this grant: check its conditions and try again"),
             Code("bailiwick_operator.reconcile.resolution.resolve"),
             _ANSWERS,
             _CURRENT,
@@ -219,9 +228,9 @@ INVARIANTS: Final = (
         18,
         "Status is written by our two accounts, each its own fields, along the phases of the schema.",
         (
-            writing_status("status is written by Bailiwick only"),
+            writing_status("only Bailiwick can write the status"),
             writing_status(guards.USES_ARE_THE_PDPS),
-            writing_status("the decision point adds exactly one use and nothing else"),
+            writing_status("the decision point can only add exactly one use"),
             SchemaRule(cel.PHASE_FINAL),
             SchemaRule(cel.STATUS_STAYS),
             SchemaRule(cel.COUNTED_FOR_GOOD),
@@ -237,7 +246,7 @@ INVARIANTS: Final = (
         (
             Code("bailiwick_engine.approval.grants.grant_name"),
             Code("bailiwick_webhook.approvals.throttle.Throttle"),
-            opening("the label bailiwick.dev/subject belongs to the decision point"),
+            opening("the label bailiwick.dev/subject is reserved for the decision point"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.pendingPerSubject"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.requestsPerHour"),
             Field("EndpointPolicy", "spec.rules[].approval.limits.denyCooldownSeconds"),
@@ -250,8 +259,8 @@ INVARIANTS: Final = (
         " holds `approve` and has no part in the call, and it fills no Human step.",
         (
             NoField("EndpointPolicy", "spec.rules[].approval.auto"),
-            reviewing("a System step takes a service account"),
-            reviewing("a Human step takes a person"),
+            reviewing("only a service account can review a System step"),
+            reviewing("only people can review a Human step"),
         ),
     ),
     Invariant(
@@ -302,7 +311,7 @@ INVARIANTS: Final = (
         (
             Role("bailiwick-edit", "approve", held=False),
             Role("bailiwick-request", "approve", held=False),
-            reviewing("verb approve needed on the endpointpolicy of the step"),
+            reviewing("you need the verb approve on the endpointpolicy of the step"),
         ),
     ),
     Invariant(

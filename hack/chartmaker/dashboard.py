@@ -34,10 +34,10 @@ PANELS: Final = (
         "Decisions",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_decisions_total{%}[$__rate_interval]))", "{{outcome}}"),),
-        "Each item of a batch is one. A denial is an answer like any other.",
+        "Each item of a batch is one decision. Denials are included.",
     ),
     Panel(
-        "Why it was denied",
+        "Denials by reason",
         "reqps",
         (
             (
@@ -45,20 +45,20 @@ PANELS: Final = (
                 "{{reason}}",
             ),
         ),
-        "The reasons are those of docs/reference/reasons.md.",
+        "See docs/reference/reasons.md for the reasons.",
     ),
     Panel(
-        "How long a decision takes",
+        "Decision duration",
         "s",
         tuple((_QUANTILE.format(quantile), f"p{quantile * 100:g}") for quantile in (0.5, 0.9, 0.99)),
     ),
     Panel(
-        "Answers by class of status",
+        "Responses by status class",
         "reqps",
         (("sum by (class) (rate(bailiwick_http_responses_total{%}[$__rate_interval]))", "{{class}}"),),
     ),
     Panel(
-        "Requests under way, and refused as too many",
+        "Concurrent requests, and requests over the limit",
         "short",
         (
             ("sum by (pod, who) (bailiwick_requests_under_way{%})", "{{pod}} {{who}}"),
@@ -67,16 +67,16 @@ PANELS: Final = (
                 "refused: {{why}} {{who}}",
             ),
         ),
-        "--requests-at-once is the most of one process. Enforcers and all others have a part of it each.",
+        "--requests-at-once is the limit of one process. Enforcers and all others each have a share of it.",
     ),
     Panel(
         "Open connections",
         "none",
         (("sum by (pod, port, who) (bailiwick_connections{%})", "{{pod}} {{port}} {{who}}"),),
-        "--connections and --admission-connections are the most of one process.",
+        "--connections and --admission-connections are the limits of one process.",
     ),
     Panel(
-        "Connections that felt a bound",
+        "Connections that reached a limit",
         "none",
         (
             (
@@ -97,13 +97,13 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "Bodies that are being read",
+        "Request bodies that are being read",
         "bytes",
         (("sum by (pod, who) (bailiwick_body_bytes{%})", "{{pod}} {{who}}"),),
-        "--body-bytes is the most of one process.",
+        "--body-bytes is the limit of one process.",
     ),
     Panel(
-        "What clients do wrong",
+        "Client errors",
         "none",
         (
             (
@@ -117,22 +117,22 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "Age of what is known",
+        "Age of policies and grants",
         "s",
         (("max by (pod) (bailiwick_store_age_seconds{%})", "{{pod}}"),),
-        "Past --max-staleness no grant is accepted, past --hard-staleness everything is denied.",
+        "Above --max-staleness no grant is accepted; above --hard-staleness every call is denied.",
     ),
     Panel(
-        "Approvals that wait",
+        "Pending approvals",
         "none",
         (
             ("max(bailiwick_operator_grants_pending{%})", "all"),
             ("max by (rank) (bailiwick_operator_namespace_grants_pending{%})", "namespace {{rank}}"),
         ),
-        "The namespaces where most wait, by rank.",
+        "The namespaces with the most pending approvals, by rank.",
     ),
     Panel(
-        "How long approvals wait",
+        "Time that approvals are pending",
         "s",
         (
             ("max by (rank) (bailiwick_operator_namespace_oldest_pending_grant_age_seconds{%})", "oldest: {{rank}}"),
@@ -145,7 +145,7 @@ PANELS: Final = (
             ),
         ),
     ),
-    Panel("The guards are proven", "none", (("min by (pod) (bailiwick_guard_proven{%})", "{{pod}}"),)),
+    Panel("Guards proven", "none", (("min by (pod) (bailiwick_guard_proven{%})", "{{pod}}"),)),
     Panel(
         "Policies",
         "none",
@@ -156,41 +156,41 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "What policies take once they are compiled",
+        "Memory of compiled policies",
         "bytes",
         (
             ("max(bailiwick_compiled_bytes{%})", "all"),
-            ("max(bailiwick_compiled_limit_bytes{%})", "all may"),
+            ("max(bailiwick_compiled_limit_bytes{%})", "limit of all"),
             ("max by (rank) (bailiwick_namespace_compiled_bytes{%})", "namespace {{rank}}"),
-            ("min(bailiwick_namespace_compiled_limit_bytes{%})", "a namespace may"),
+            ("min(bailiwick_namespace_compiled_limit_bytes{%})", "limit of a namespace"),
         ),
-        "The namespaces that take most, by rank; the log names those that are near their limit.",
+        "The namespaces that use most, by rank. The log names those near their limit.",
     ),
     Panel(
-        "Policies that are over budget, and endpoints that wait for a change",
+        "Policies over budget, and endpoints that wait for a change",
         "none",
         (
             ("max by (pod) (bailiwick_policies_over_budget{%})", "over budget: {{pod}}"),
             ("max by (pod) (bailiwick_endpoints_outdated{%})", "outdated: {{pod}}"),
         ),
-        "Both deny, by policy_invalid and policy_outdated; all other endpoints go on.",
+        "Both deny calls, with policy_invalid and policy_outdated. Other endpoints are not affected.",
     ),
     Panel(
-        "How long the oldest change has waited to be compiled",
+        "Age of the oldest policy change that is not compiled",
         "s",
         (("max by (pod) (bailiwick_policy_change_age_seconds{%})", "{{pod}}"),),
-        "After two seconds its endpoint denies what its old policies would allow.",
+        "After two seconds, its endpoint denies calls that its old policies would allow.",
     ),
     Panel(
-        "How long the certificate holds",
+        "Time until the certificate expires",
         "s",
         (
             ("min by (pod) (bailiwick_serving_certificate_not_after_timestamp_seconds{%}) - time()", "{{pod}}"),
-            ("max(bailiwick_serving_certificate_refused{%})", "another is refused"),
+            ("max(bailiwick_serving_certificate_refused{%})", "a new one is rejected"),
         ),
     ),
     Panel(
-        "Processes that died",
+        "Process restarts",
         "none",
         (("sum by (pod) (increase(bailiwick_process_restarts_total{%}[$__rate_interval]))", "{{pod}}"),),
     ),
@@ -198,7 +198,7 @@ PANELS: Final = (
         "Reviews of policies",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_admission_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),
-        "What became of the policies that the API server asked about.",
+        "Outcomes of the API server's admission reviews.",
     ),
     Panel(
         "Uses of grants",
@@ -214,7 +214,7 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "Decision records that wait",
+        "Decision records in the queue",
         "none",
         (
             ("sum by (pod) (bailiwick_records_waiting{%})", "{{pod}}"),
@@ -222,29 +222,29 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "Tokens that the API server was asked about",
+        "Token reviews by the API server",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_token_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),
     ),
     Panel(
-        "Approval tokens that proved nothing",
+        "Rejected approval tokens",
         "reqps",
         (("sum by (why) (rate(bailiwick_approval_tokens_refused_total{%}[$__rate_interval]))", "{{why}}"),),
     ),
     Panel(
-        "Who leads, and what it knows",
+        "Operator leader and its state",
         "none",
         (
             ("sum(bailiwick_operator_leading{%})", "leaders"),
-            ("max(bailiwick_operator_guard_proven{%})", "the guards are proven"),
-            ("max(bailiwick_operator_keys_ok{%})", "the keys are kept"),
+            ("max(bailiwick_operator_guard_proven{%})", "guards proven"),
+            ("max(bailiwick_operator_keys_ok{%})", "signing keys OK"),
             ("max(bailiwick_operator_clock_agrees{%})", "the clocks agree"),
             ("max(bailiwick_operator_grants_void_by_name{%})", "grants void by name"),
             ("sum by (kind) (bailiwick_operator_objects{%})", "{{kind}}"),
         ),
     ),
     Panel(
-        "Statuses that the operator writes",
+        "Status writes of the operator",
         "reqps",
         (
             (
@@ -254,7 +254,7 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "What should not happen",
+        "Unexpected events",
         "none",
         tuple(
             (f"sum(increase(bailiwick_operator_{name}_total{{%}}[$__rate_interval]))", legend)

@@ -76,7 +76,7 @@ class S1:
         )
         config = self._agent_kubeconfig()
         said = self._patch(task, self._review(task, AGENT), person="the agent", kubeconfig=config, succeeds=False)
-        self._contains(said, "nobody reviews their own request", "the guard's refusal")
+        self._contains(said, "you cannot review your own request", "the guard's refusal")
         self._tell.held("refused by the API server itself, with the guard's message")
         self._tell.step("Mallory tries to approve. She can patch grants, but does not have the verb approve.")
         said = self._patch(task, self._review(task, "mallory", group=None), person="mallory", succeeds=False)

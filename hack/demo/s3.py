@@ -84,7 +84,7 @@ class S3:
         self._tell.step("The desk tries to confirm its own grant.")
         self._bailiwick(self._desk, "incident-desk", *self._approval(name), succeeds=False)
         must(self._asks("secrets.read", "db/primary"), allowed=False, reason="approval_pending")
-        self._tell.held("refused: nobody reviews their own request")
+        self._tell.held("refused: you cannot review your own request")
         return name
 
     def _bot_confirms(self, name: str) -> None:

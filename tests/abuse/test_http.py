@@ -254,7 +254,7 @@ def test_ab_35_a_body_that_comes_a_byte_at_a_time_is_given_up(tenant: Tenant) ->
                 answer = connection.recv(65536)
     took = time.monotonic() - began
     assert answer.startswith(b"HTTP/1.1 400")
-    assert b"the body came too slowly" in answer
+    assert b"the body arrived too slowly" in answer
     # Long before the time in which a body must be whole.
     assert PACE.grace - 0.1 < took < PACE.seconds - 2
 

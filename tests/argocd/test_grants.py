@@ -117,7 +117,7 @@ def test_a_grant_in_git_is_opened_in_nobody_elses_name_and_by_who_may_request(le
     commit(lenient, in_git(lenient, "dave"))
     lenient.app.await_refused(f"requester must be you: {writer(lenient)}")
     commit(lenient, in_git(lenient, writer(lenient)))
-    lenient.app.await_refused("verb request needed on each endpointpolicy that the grant names")
+    lenient.app.await_refused("you need the verb request on each endpointpolicy that the grant names")
     assert lenient.tenant.grants() == []
 
 
@@ -126,7 +126,7 @@ def test_an_approval_in_git_is_refused_even_of_who_may_request(lenient: Team) ->
     body = in_git(lenient, writer(lenient))
     body["spec"]["reviews"] = [review({**body, "metadata": {"uid": "of-nothing"}}, "dave", group=OWNERS)]
     commit(lenient, body)
-    lenient.app.await_refused("a new grant carries no review and no revocation")
+    lenient.app.await_refused("a new grant cannot have reviews or a revocation")
     assert lenient.tenant.grants() == []
 
 
@@ -143,7 +143,7 @@ def test_a_grant_in_git_is_approved_by_people_and_used_once_whatever_is_synced_t
     # A plain sync changes nothing; a replacement would take the reviews away, and a forced one the grant itself.
     assert sync(lenient)["phase"] == "Succeeded"
     assert "reviews are append-only" in str(sync(lenient, "Replace=true"))
-    assert "a grant is evidence: revoke it instead" in str(sync(lenient, "Replace=true", force=True))
+    assert ("a grant is evidence: revoke it instead") in str(sync(lenient, "Replace=true", force=True))
     after = lenient.tenant.grant(BY_HAND)
     assert (after["metadata"]["uid"], after["status"]["uses"]) == (stored["metadata"]["uid"], 1)
     assert lenient.tenant.ask("customers.export").decision is False

@@ -137,7 +137,7 @@ def test_what_does_not_compile_is_degraded_with_the_words_of_the_compiler(team: 
     message = team.app.resource("EndpointPolicy", POLICY)["health"]["message"]
     assert message == condition(team.live(), "Accepted")["message"]
     assert message.startswith("spec.rules[0].conditions[0].expression:1:15: ")
-    until(lambda: team.tenant.ask("customers.list").reason == "policy_invalid", "it denies what it speaks of")
+    until(lambda: team.tenant.ask("customers.list").reason == "policy_invalid", "it denies every call that it covers")
     team.write(team.policy())
     team.app.await_settled()
 

@@ -92,7 +92,7 @@ def test_ab_35_all_floods_at_once_leave_an_enforcement_points_fresh_connections_
     assert shared.share >= 0.9
     assert health.status_code == requests.codes.ok
     log = point.process.log.read_text()
-    assert "unforeseen failure" not in log
+    assert "unexpected failure" not in log
     assert '"level": "error"' not in log
     assert all(counts["attempts"] for counts in flood.counts.values())
 

@@ -169,7 +169,7 @@ def test_no_value_takes_another_type(name: str) -> None:
 
 
 REFUSED: Final[dict[str, tuple[Values, str]]] = {
-    "kube-system": ({"namespaceOverride": "kube-system"}, "a namespace of its own"),
+    "kube-system": ({"namespaceOverride": "kube-system"}, "install Bailiwick in a separate namespace"),
     "staleness": ({"webhook": {"maxStalenessSeconds": 901}}, "must not exceed webhook.hardStalenessSeconds"),
     "a policy's budget": ({"budgets": {"policyBytes": 100663297}}, "must not exceed budgets.namespaceBytes"),
     "no limit within a limit": ({"budgets": {"policyBytes": 0}}, "must not exceed budgets.namespaceBytes"),
@@ -177,8 +177,8 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "grace": ({"webhook": {"drainSeconds": 26}}, r"at least preStopSeconds \+ drainSeconds \+ 10"),
     "scaling": ({"webhook": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "minReplicas must not exceed"),
     "record without volume": ({"webhook": {"record": {"file": "/var/lib/bailiwick/x"}}}, "needs webhook.record.volume"),
-    "volume without record": ({"webhook": {"record": {"volume": {"emptyDir": {}}}}}, "is for webhook.record.file"),
-    "fsync of stdout": ({"webhook": {"record": {"fsync": True}}}, "is for a file"),
+    "volume without record": ({"webhook": {"record": {"volume": {"emptyDir": {}}}}}, "needs webhook.record.file"),
+    "fsync of stdout": ({"webhook": {"record": {"fsync": True}}}, "fsync needs a file"),
     "one account": (
         {"webhook": {"serviceAccount": {"name": "x"}}, "operator": {"serviceAccount": {"name": "x"}}},
         "two accounts",
@@ -191,18 +191,18 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "lease": ({"operator": {"lease": {"renewSeconds": 15}}}, "durationSeconds > renewSeconds"),
     "retries": ({"operator": {"lease": {"retrySeconds": 9}}}, "1.2 times retrySeconds"),
     "keys": ({"operator": {"keyRotationSeconds": 600}}, "must exceed keyPublishSeconds"),
-    "files of no issuer": ({"issuerFiles": {"x": "y"}}, "issuerFiles are for issuers"),
-    "issuer of another mode": ({"tls": {"certManager": {"issuerRef": {"name": "x"}}}}, "is for tls.mode=certManager"),
+    "files of no issuer": ({"issuerFiles": {"x": "y"}}, "issuerFiles needs issuers"),
+    "issuer of another mode": ({"tls": {"certManager": {"issuerRef": {"name": "x"}}}}, "needs tls.mode=certManager"),
     "names of a given certificate": (
         {"tls": {"mode": "existingSecret", "extraNames": ["x"]}},
-        "with tls.mode=existingSecret you make it",
+        "not allowed with tls.mode=existingSecret",
     ),
     "authority": ({"tls": {"selfManaged": {"authoritySeconds": 86400}}}, "at least three times certificateSeconds"),
     "two monitors": (
         {"monitoring": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}},
         "counted twice",
     ),
-    "rules left out of none": ({"monitoring": {"prometheusRule": {"without": [ALERT]}}}, "is for monitoring.prom"),
+    "rules left out of none": ({"monitoring": {"prometheusRule": {"without": [ALERT]}}}, "needs monitoring.prom"),
 }
 
 

@@ -57,7 +57,10 @@ def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
     flags: list[str | Path] = ["--kubeconfig", config, "--port=0", "--admission-port=0", "--status-port=0"]
     early = spawn("early", [sys.executable, "-m", "bailiwick_webhook", *flags], log)
     try:
-        until(lambda: "404, and no JSON: are the definitions (crds/) applied?" in log.read_text(), "it says so")
+        until(
+            lambda: "404, and no JSON: make sure that the definitions in crds/ are applied" in log.read_text(),
+            "it says so",
+        )
     finally:
         stop([early.id])
         early.handle.wait()

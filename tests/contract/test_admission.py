@@ -33,8 +33,8 @@ AS_SENT: Final = {
 }
 GOLDEN: Final = Path(__file__).parent / "admission"
 UNDECLARED: Final = (
-    "unknown name nothing; a condition can name subject, actor, action, resource,"
-    " context, now and variables; write a text in quotes (policy crm/crm-agent, rule read, condition big)"
+    "unknown name nothing; a condition can use subject, actor, action, resource, context, now and variables; write"
+    " strings in quotes (policy crm/crm-agent, rule read, condition big)"
 )
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 
@@ -139,7 +139,7 @@ async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: A
 async def test_a_second_carrier_is_refused_and_a_change_of_the_first_is_not(asks: Asking) -> None:
     second = (await asks(sent(stored(name="second")))).body["response"]
     assert second["allowed"] is False
-    assert second["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in crm-agent too")
+    assert second["status"]["message"].startswith("Conflicted: endpointSettings for crm-api are also in crm-agent")
     (cause,) = second["status"]["details"]["causes"]
     assert (cause["field"], cause["message"]) == ("spec.endpointSettings", second["status"]["message"])
     first = stored()
@@ -150,7 +150,7 @@ async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: Asking) 
     person = {"name": "agent", "user": {"issuer": "partners", "name": "pat"}}
     people = policy("crm", "people", subjects=[person], rules=[gated_rule()])
     response = (await asks(sent(people))).body["response"]
-    assert response["status"]["message"].startswith("UnmappedIssuer: people approve rule export")
+    assert response["status"]["message"].startswith("UnmappedIssuer: people review approvals of rule export")
     (cause,) = response["status"]["details"]["causes"]
     assert (cause["field"], cause["message"]) == ("spec.subjects", response["status"]["message"])
 

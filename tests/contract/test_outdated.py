@@ -35,7 +35,7 @@ class TestPastTwoSeconds:
             said = await evaluated(pdp)
             assert (said.status, said.decision, said.reason) == (200, False, "policy_outdated")
             assert said.body["context"]["next_action"] == "retry"
-            assert "is still compiling it; try again in a moment" in json.dumps(said.body["context"])
+            assert "is still compiling it. Try again in a moment" in json.dumps(said.body["context"])
             assert 2.5 <= said.body["context"]["snapshot"]["pending_seconds"] < 60
             # Another endpoint's answer knows nothing of it.
             other = await evaluated(pdp, tenant=OTHER)

@@ -111,8 +111,10 @@ async def test_over_its_share_a_sender_is_told_at_once_to_take_it_for_a_denial()
             "type": "https://bailiwick.dev/problems/overloaded",
             "title": "Overloaded",
             "status": 429,
-            "detail": "Too many requests of this sender, or about its namespace, are under way: send fewer at a time."
-            " Nothing was decided or used: treat it as denied, and ask again in a moment.",
+            "detail": (
+                "Too many concurrent requests from this client, or for its namespace. Send fewer at a time. Nothing was"
+                " decided or used. Treat this as a denial and retry in a moment."
+            ),
             "reason": "overloaded",
         }
         assert it.refused == {(Overload.SHARE, CallerClass.ENFORCERS): 1}
@@ -138,7 +140,7 @@ async def test_where_all_places_are_taken_everybody_is_told_so() -> None:
     async with world(bounds=ONE) as it:
         await it.hold(1)
         said = await it.ask.post("evaluation", body(), OTHER)
-        assert (said.status, said.body["detail"].split(".")[0]) == (429, "Too many requests are under way")
+        assert (said.status, said.body["detail"].split(".")[0]) == (429, "Too many concurrent requests")
         assert it.refused == {(Overload.FULL, CallerClass.ENFORCERS): 1}
         assert await it.let() == [200]
 

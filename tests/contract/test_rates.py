@@ -58,7 +58,7 @@ async def test_what_is_over_the_rate_is_refused_before_anything_is_decided(
         asked = {**body(action="customers.export"), **more}
         said = await ask.post(last, asked)
         assert (said.status, said.body["reason"], said.headers["Retry-After"]) == (429, "overloaded", "1")
-        assert said.body["detail"].startswith("Too many decisions a second")
+        assert said.body["detail"].startswith("Too many decisions per second")
         after = (
             json.dumps([counts.evaluation.outcomes, counts.batch.outcomes, counts.search.outcomes]),
             len(ask.alone.records.lines),

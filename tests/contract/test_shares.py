@@ -197,7 +197,7 @@ async def test_a_body_that_falls_behind_its_rate_is_given_up_and_counted() -> No
             began = loop.time()
             slow = await Dripping.of(ask, who, 100_000, 1_000)
             status, said = await slow.answer()
-            assert (status, b"the body came too slowly" in said) == (400, True)
+            assert (status, b"the body arrived too slowly" in said) == (400, True)
             # A thousand bytes are a tenth of a second more than the grace.
             assert 0.35 < loop.time() - began < 1.3
             assert counts.bodies_slow[Port.DECISIONS, part] == 1

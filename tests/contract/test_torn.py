@@ -1,4 +1,4 @@
-"""Uploads that break off, and requests that are none: a client's mistakes, and never a failure of ours."""
+"""Uploads that break off, and requests that are none: client errors, and never a failure of ours."""
 
 import asyncio
 import gc

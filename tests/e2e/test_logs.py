@@ -43,7 +43,7 @@ def test_a_healthy_installation_logs_nothing_that_a_person_should_act_on(fresh: 
     fresh.start_operator()
     fresh.await_guard()
     install.crm(fresh, Silent())
-    until(lambda: "signing keys taken up" in point.process.log.read_text(), "the decision point has keys")
+    until(lambda: "signing keys loaded" in point.process.log.read_text(), "the decision point has keys")
     found = [
         (log.name, said)
         for log in sorted(fresh.folder.glob("*.log"))

@@ -225,7 +225,7 @@ def assert_lawful(old: Object, new: Object) -> None:
     records = was.get("useRecords", [])
     assert now.get("useRecords", [])[: len(records)] == records, "use records change"
     assert len({record["key"] for record in now.get("useRecords", [])}) == now.get("uses", 0), "a use without a record"
-    assert now.get("uses", 0) <= new["spec"]["request"]["maxUses"], "more uses than approved"
+    assert now.get("uses", 0) <= new["spec"]["request"]["maxUses"], "the grant has no uses left"
     for once in ("approvedTime", "notAfterTime"):
         assert once not in was or now[once] == was[once]
 

@@ -201,5 +201,5 @@ def test_how_many_values_there_are_is_told_without_parsing_them(
 def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = ('{"l":[' + ",".join([unit] * 30_000) + "]}").encode()
     monkeypatch.setattr("orjson.loads", None)
-    with pytest.raises(ProblemError, match="the body holds more than 20000 values"):
+    with pytest.raises(ProblemError, match="the body has more than 20000 values"):
         body.parse_object(raw)

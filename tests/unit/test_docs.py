@@ -154,7 +154,7 @@ def test_a_flag_that_a_page_names_is_one_of_ours(capsys: pytest.CaptureFixture[s
 
 def test_the_page_on_noisy_neighbours_names_every_bound() -> None:
     groups = {group.title: group for group in webhook_flags.parser()._action_groups}
-    bounds = [groups["bounds, of one process"], groups["budgets of namespaces; 0 is no limit"]]
+    bounds = [groups["limits of one process"], groups["budgets of namespaces; 0 means no limit"]]
     known = {action.option_strings[0] for group in bounds for action in group._group_actions}
     assert set(FLAG.findall((DOCS / "noisy-neighbours.md").read_text(encoding="utf-8"))) == known
 
@@ -203,7 +203,7 @@ def test_what_the_pages_say_of_old_clusters_is_so() -> None:
     assert deviations(stored, Installation()) == ()
     del stored[-1]["spec"]["versions"][0]["selectableFields"]
     (found,) = deviations(stored, Installation())
-    assert found.endswith("is not as shipped, at spec.versions[0].selectableFields")
+    assert found.endswith("differs from the shipped version at spec.versions[0].selectableFields")
 
 
 def test_images_are_built_under_the_tag_that_the_chart_takes() -> None:

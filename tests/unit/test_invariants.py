@@ -86,7 +86,7 @@ def test_a_mark_of_no_invariant_is_told(numbers: tuple[object, ...], told: str) 
 
 
 def test_an_expression_of_a_guard_that_serves_no_invariant_is_told() -> None:
-    message = "nobody reviews their own request"
+    message = "you cannot review your own request"
     bare = [
         replace(one, places=tuple(place for place in one.places if place != Expression(guards.REVIEW, message)))
         for one in INVARIANTS

@@ -106,7 +106,7 @@ class TestTheSigningKeys:
         for _ in range(2):
             keys.sink.replace({NAME: self.stored("1")})
         assert [(entry["log_level"], entry["event"]) for entry in logs] == [
-            ("info", "no signing keys yet: the operator makes them")
+            ("info", "no signing keys yet: the operator creates them")
         ]
         now[0] += KEYS_PATIENCE
         for _ in range(2):

@@ -37,18 +37,18 @@ GUARD_UNPROVEN: Final = "GuardUnproven"
 
 
 class RuleRef(Model):
-    """A RequireApproval rule that this grant answers, as it stood when the grant was opened."""
+    """A RequireApproval rule that this grant covers, as of the time when the grant was opened."""
 
     policy: ObjectName
     uid: Uid | None = None
-    """Of the policy; a grant dies with it. By hand it may be left out: the operator resolves it."""
+    """UID of the policy; the grant ends with it. Optional in a grant written by hand: the operator resolves it."""
     rule: Label
     rule_digest: RuleDigest | None = None
-    """Of the rule's meaning; a grant dies with any change of it. By hand it may be left out."""
+    """Digest of the rule's meaning. The grant ends if the meaning changes. Optional in a grant written by hand."""
 
 
 class Requester(Model):
-    """Who asked the decision point, or who created the grant by hand."""
+    """The account that sent the request to the decision point, or that created the grant by hand."""
 
     username: Username
     uid: Uid | None = None
@@ -71,32 +71,32 @@ class Actor(Model):
 
 
 class GrantAction(Model):
-    """The action asked for."""
+    """The requested action."""
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class GrantResource(Model):
-    """The resource asked for."""
+    """The requested resource."""
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
     id: Annotated[str, Field(min_length=1, max_length=253)]
-    """Of a Scope it may end in * after one of . : /, or be * alone."""
+    """With binding Scope, the id can be "*", or end in * after one of . : /"""
     properties: Annotated[dict[str, PropertyValue] | None, Field(min_length=1, max_length=16)] = None
-    """Of a Scope: what these properties must be. Other properties are not bound."""
+    """With binding Scope: required values of these properties. Other properties are not bound."""
 
 
 class Idempotency(Model):
-    """The requester's Idempotency-Key (ARAP), so that the same request again is the same task."""
+    """The requester's Idempotency-Key (ARAP). A repeated request returns the same task."""
 
     key: Digest
-    """SHA-256 of requester and key."""
+    """SHA-256 of the requester and the key."""
     request: Digest
-    """SHA-256 of what was asked with it."""
+    """SHA-256 of the request that was sent with the key."""
 
 
 class Binding(Model):
-    """What ties the grant to one request."""
+    """Binding of the grant to one request."""
 
     mode: Literal["Exact", "Scope"]
     digest: Digest | None = None
@@ -108,14 +108,14 @@ class Binding(Model):
 
 
 class DisplayItem(Model):
-    """One fact about the call, rendered by the decision point from the bytes that were digested."""
+    """One value of the call. The decision point renders it from the same bytes as the digest."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
     value: ShortText
 
 
 class GrantStep(Model):
-    """One step to be met; its name is `<policy>.<rule>.<step>`."""
+    """One step that must be complete. Its name is `<policy>.<rule>.<step>`."""
 
     name: Annotated[str, Field(min_length=1, max_length=381)]
     policy: ObjectName
@@ -126,7 +126,7 @@ class GrantStep(Model):
 
 
 class Request(Model):
-    """One request for approval. Immutable as a whole, so that a new optional field is covered without a new rule."""
+    """One approval request. Immutable as a whole, including optional fields of later versions."""
 
     endpoint: Label
     rules: Annotated[list[RuleRef], Field(min_length=1, max_length=4, json_schema_extra=list_map("policy", "rule"))]
@@ -134,15 +134,15 @@ class Request(Model):
     subject: GrantSubject
     actors: Annotated[list[Actor] | None, Field(max_length=4, json_schema_extra=LIST_ATOMIC)] = None
     excluded_reviewers: Annotated[list[Username] | None, Field(max_length=16, json_schema_extra=LIST_SET)] = None
-    """API-server usernames of subject, actors and requester: none of them approves."""
+    """API-server usernames of the subject, the actors and the requester. None of them can review."""
     action: GrantAction
     resource: GrantResource
     intent: Intent | None = None
     binding: Binding
     display: Annotated[list[DisplayItem] | None, Field(max_length=64, json_schema_extra=list_map("name"))] = None
-    """What the approver is shown, rendered from what was digested."""
+    """Values that reviewers see, rendered from the same bytes as the digest."""
     reason: Annotated[str | None, Field(max_length=MAX_REASON)] = None
-    """The requester's own words: untrusted."""
+    """The requester's own words. Do not trust them."""
     idempotency: Idempotency | None = None
     steps: Annotated[list[GrantStep], Field(min_length=1, max_length=20, json_schema_extra=list_map("name"))]
     origin: Origin
@@ -166,7 +166,7 @@ class Review(Model):
     """One person's or system's review of one step."""
 
     reviewer: Username
-    """Who writes it, as the API server knows them."""
+    """API-server username of the author of this review."""
     reviewer_uid: Annotated[str | None, Field(max_length=128, alias="reviewerUID")] = None
     step: Annotated[str, Field(min_length=1, max_length=381)]
     group: GroupName | None = None
@@ -174,31 +174,31 @@ class Review(Model):
     decision: Literal["Approve", "Deny"]
     reason: ShortText | None = None
     binding: Annotated[str, Field(min_length=1, max_length=80)]
-    """Repeats what was shown: the digest, or for Scope the grant's uid."""
+    """Repeat the grant's digest, or with binding Scope its uid."""
 
 
 class Revocation(Model):
-    """Taken back for good; before approval it reads Withdrawn, after it Revoked."""
+    """A final revocation. The phase becomes Withdrawn before approval, and Revoked after it."""
 
     by: Username
     reason: ShortText | None = None
     for_: Annotated[Username | None, Field(alias="for")] = None
-    """At whose word the decision point withdraws."""
+    """The requester or subject for whom the decision point withdraws the grant."""
 
 
 class ApprovalGrantSpec(Model):
-    """The request, and what people and systems say to it."""
+    """The request, its reviews and its revocation."""
 
     request: Request
     reviews: Annotated[list[Review] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))] = None
-    """Append only: `kubectl patch --type=json` with `add /spec/reviews/-`."""
+    """Append-only. Use `kubectl patch --type=json` with `add /spec/reviews/-`."""
     revocation: Revocation | None = None
 
     model_config = ConfigDict(json_schema_extra=cel.validations(cel.REVIEWS_APPEND_ONLY, cel.REVOCATION_FINAL))
 
 
 class JudgedReview(Model):
-    """A review that the operator judged."""
+    """A review that the operator has checked."""
 
     reviewer: Username
 
@@ -207,7 +207,7 @@ class CountedReview(JudgedReview):
     """A review that counts."""
 
     time: Time | None = None
-    """When the operator counted it. A review cannot carry a time of its own that anybody could prove."""
+    """Time when the operator counted the review. The review itself has no time, because no one could prove it."""
 
 
 class UseRecord(Model):
@@ -219,7 +219,7 @@ class UseRecord(Model):
 
 
 class ResolvedRule(Model):
-    """A rule that a grant written by hand names, as it stood when the operator looked."""
+    """A rule that a grant written by hand names, as of the time when the operator resolved it."""
 
     policy: ObjectName
     uid: Uid
@@ -228,13 +228,13 @@ class ResolvedRule(Model):
 
 
 class ResolvedNames(Model):
-    """What the names in a grant written by hand stood for, before any review of it: it dies with each of them."""
+    """The objects behind the names in a grant written by hand, before any review. The grant ends with any of them."""
 
     subject_uid: Annotated[Uid, Field(alias="subjectUID")]
     excluded_reviewers: Annotated[
         list[Username] | None, Field(min_length=1, max_length=5, json_schema_extra=LIST_SET)
     ] = None
-    """What the API server calls the people whom the grant names: none of them approves."""
+    """API-server usernames of the people whom the grant names. None of them can review."""
     rules: Annotated[
         list[ResolvedRule], Field(min_length=1, max_length=4, json_schema_extra=list_map("policy", "rule"))
     ]
@@ -245,18 +245,18 @@ JudgedReviews = Annotated[list[JudgedReview] | None, Field(max_length=20, json_s
 
 
 class ApprovalGrantStatus(Model):
-    """The operator's, but for uses and useRecords, which are the decision point's."""
+    """The operator writes the status, except uses and useRecords, which the decision point writes."""
 
     observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
     phase: Phase | None = None
     approved_time: Time | None = None
     not_after_time: Time | None = None
     counted: CountedReviews = None
-    """Reviews that the operator saw under a proven guard."""
+    """Reviews that the operator saw while the guards were proven."""
     voided: JudgedReviews = None
-    """Reviews that cannot be shown to have passed the guard; they never count."""
+    """Reviews that are not proven to have passed the guards. They never count."""
     resolved: ResolvedNames | None = None
-    """Of a grant written by hand; no review of it is taken before."""
+    """Set for a grant written by hand. The grant accepts no review before that."""
     uses: Annotated[int | None, Field(ge=0, le=50)] = None
     use_records: Annotated[list[UseRecord] | None, Field(max_length=50, json_schema_extra=list_map("key"))] = None
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
@@ -278,7 +278,7 @@ class ApprovalGrantStatus(Model):
 
 
 class ApprovalGrant(Model):
-    """ApprovalGrant records who approved exactly what, and is used up exactly as often as it allows."""
+    """ApprovalGrant records who approved which call, and limits how often the approval is used."""
 
     spec: ApprovalGrantSpec
     status: ApprovalGrantStatus | None = None

@@ -25,37 +25,39 @@ def validations(*rules: CelRule) -> dict[str, Any]:
     return {"x-kubernetes-validations": [rule.as_extension() for rule in rules]}
 
 
-ENDPOINT_IMMUTABLE: Final = CelRule("self == oldSelf", "endpoint is immutable: write a new policy for another endpoint")
+ENDPOINT_IMMUTABLE: Final = CelRule(
+    "self == oldSelf", "endpoint is immutable: create a new policy for another endpoint"
+)
 RULE_SUBJECTS_KNOWN: Final = CelRule(
     # Not by exists in exists: with 64 names of 63 letters that passes the cost limit of one call.
     "self.rules.all(r, sets.contains(self.subjects.map(x, x.name), r.subjects))",
-    "a rule names a subject that spec.subjects does not list",
+    "a rule names a subject that is not in spec.subjects",
 )
 APPROVAL_WITH_EFFECT: Final = CelRule(
     "(self.effect == 'RequireApproval') == has(self.approval)",
-    "approval goes with effect RequireApproval, and only with it",
+    "approval is required with effect RequireApproval, and not allowed with any other effect",
 )
 DENY_NEVER_EXPIRES: Final = CelRule(
     "self.effect != 'Deny' || !has(self.expireTime)",
-    "a Deny rule cannot expire: remove the rule instead",
+    "a Deny rule cannot have an expireTime: remove the rule instead",
 )
 DENY_HAS_NO_INTENTS: Final = CelRule(
     "self.effect != 'Deny' || !has(self.intents)",
-    "a Deny rule has no intents: a caller would escape it by declaring another purpose",
+    "a Deny rule cannot have intents, because a caller could bypass it by declaring another purpose",
 )
 
 INTENT_IS_RECORDED: Final = CelRule(
     "self != 'context.intent'",
-    "context.intent cannot be sensitive: records name the declared purpose as they name action and resource",
+    "context.intent cannot be sensitive: records contain the declared purpose like the action and the resource",
 )
 SCOPE_SHOWS_ITSELF: Final = CelRule(
     "self.binding != 'Scope' || (!has(self.show) && !self.allowUnseen)",
-    "an approval of a Scope is shown the scope and nothing else: show and allowUnseen go with binding Exact",
+    "show and allowUnseen are allowed only with binding Exact: with binding Scope, reviewers see only the scope",
 )
 SUBJECT_IS_ONE_THING: Final = CelRule(
     "(has(self.serviceAccount) ? 1 : 0) + (has(self.user) ? 1 : 0) + (has(self.group) ? 1 : 0)"
     " + (has(self.entity) ? 1 : 0) == 1",
-    "a subject is exactly one of serviceAccount, user, group, entity",
+    "a subject must have exactly one of serviceAccount, user, group, entity",
 )
 ENFORCER_IS_ONE_THING: Final = CelRule(
     "has(self.certificate) ? !has(self.namespace) && !has(self.name) : has(self.namespace) && has(self.name)",
@@ -65,7 +67,7 @@ CERTIFICATE_IS_ONE_NAME: Final = CelRule(
     "has(self.spiffe) != has(self.dns)", "a certificate is named by exactly one of spiffe, dns"
 )
 WORKLOAD_NEEDS_SERVICE_ACCOUNT: Final = CelRule(
-    "!has(self.workload) || has(self.serviceAccount)", "workload goes with serviceAccount only"
+    "!has(self.workload) || has(self.serviceAccount)", "workload is allowed only with serviceAccount"
 )
 WORKLOAD_SAYS_SOMETHING: Final = CelRule(
     "has(self.podSelector) || has(self.imageDigests)", "workload needs imageDigests, podSelector or both"
@@ -73,33 +75,34 @@ WORKLOAD_SAYS_SOMETHING: Final = CelRule(
 DELEGATION_PRINCIPALS_KNOWN: Final = CelRule(
     "!has(self.endpointSettings) || !has(self.endpointSettings.delegation)"
     " || self.endpointSettings.delegation.principals.all(s, self.subjects.exists(x, x.name == s))",
-    "delegation names a principal that spec.subjects does not list",
+    "delegation names a principal that is not in spec.subjects",
 )
 ENTITY_NEEDS_ASSERTED: Final = CelRule(
     "!has(self.endpointSettings) || self.subjects.all(x, !has(x.entity))"
     " || (has(self.endpointSettings.identity) && self.endpointSettings.identity.verification == 'Asserted')",
-    "a subject of kind entity needs identity.verification Asserted",
+    "a subject with entity needs identity.verification: Asserted",
 )
 
-REQUEST_IMMUTABLE: Final = CelRule("self == oldSelf", "the request is immutable: ask for a new grant")
+REQUEST_IMMUTABLE: Final = CelRule("self == oldSelf", "the request is immutable: request a new grant")
 DISPLAY_NEEDED: Final = CelRule(
     "self.origin == 'PreApproved' || has(self.display)",
-    "a grant that the decision point opens shows the call: display is needed",
+    "display is required in a grant that the decision point opens",
 )
 EXACT_NEEDS_DIGEST: Final = CelRule(
-    "self.binding.mode == 'Scope' || has(self.binding.digest)", "binding mode Exact needs a digest"
+    "self.binding.mode == 'Scope' || has(self.binding.digest)", "binding mode Exact requires a digest"
 )
 STEP_POLICY_KNOWN: Final = CelRule(
     "self.steps.all(s, self.rules.exists(r, r.policy == s.policy))",
-    "a step belongs to the policy of one of the rules",
+    "the policy of each step must be the policy of one of the rules",
 )
 OPENED_NAMES_UIDS: Final = CelRule(
     "self.origin == 'PreApproved' || (has(self.subject.uid) && self.rules.all(r, has(r.uid) && has(r.ruleDigest)))",
-    "a grant that the decision point opens names the uids of subject and policies, and the digests of the rules",
+    "a grant that the decision point opens must have the uids of the subject and the policies, and the digests of the"
+    " rules",
 )
 PROPERTIES_OF_SCOPE: Final = CelRule(
     "self.binding.mode == 'Scope' || !has(self.resource.properties)",
-    "properties of the resource are bound by themselves in a Scope only: Exact binds the digest",
+    "resource.properties is allowed only with binding Scope: binding Exact binds the digest",
 )
 REVIEWS_APPEND_ONLY: Final = CelRule(
     "!has(oldSelf.reviews) || (has(self.reviews) && oldSelf.reviews.all(o, self.reviews.exists(r, r == o)))",
@@ -107,29 +110,29 @@ REVIEWS_APPEND_ONLY: Final = CelRule(
 )
 REVOCATION_FINAL: Final = CelRule(
     "!has(oldSelf.revocation) || (has(self.revocation) && self.revocation == oldSelf.revocation)",
-    "a revocation is final",
+    "a revocation cannot be changed or removed",
 )
 USES_WITHIN_APPROVAL: Final = CelRule(
     "!has(self.status) || !has(self.status.uses) || self.status.uses <= self.spec.request.maxUses",
-    "more uses than approved",
+    "the grant has no uses left",
 )
-STATUS_STAYS: Final = CelRule("!has(oldSelf.status) || has(self.status)", "a status is never removed")
+STATUS_STAYS: Final = CelRule("!has(oldSelf.status) || has(self.status)", "the status cannot be removed")
 PHASE_FINAL: Final = CelRule(
     "!has(oldSelf.phase) || !(oldSelf.phase in ['Denied', 'Expired', 'Withdrawn', 'Consumed', 'Lapsed', 'Revoked'])"
     " || (has(self.phase) && self.phase == oldSelf.phase)",
-    "a terminal phase is final",
+    "a terminal phase cannot change",
 )
 ACTIVE_HAS_TIMES: Final = CelRule(
     "!has(self.phase) || self.phase != 'Active' || (has(self.approvedTime) && has(self.notAfterTime))",
-    "an active grant has approvedTime and notAfterTime",
+    "an active grant must have approvedTime and notAfterTime",
 )
 APPROVED_TIME_ONCE: Final = CelRule(
     "!has(oldSelf.approvedTime) || (has(self.approvedTime) && self.approvedTime == oldSelf.approvedTime)",
-    "approvedTime is set once",
+    "approvedTime can be set only once",
 )
 NOT_AFTER_TIME_ONCE: Final = CelRule(
     "!has(oldSelf.notAfterTime) || (has(self.notAfterTime) && self.notAfterTime == oldSelf.notAfterTime)",
-    "notAfterTime is set once",
+    "notAfterTime can be set only once",
 )
 USE_RECORDS_APPEND_ONLY: Final = CelRule(
     "!has(oldSelf.useRecords)"
@@ -138,23 +141,23 @@ USE_RECORDS_APPEND_ONLY: Final = CelRule(
 )
 USE_RECORD_PER_USE: Final = CelRule(
     "(has(self.uses) ? self.uses : 0) == (has(self.useRecords) ? self.useRecords.size() : 0)",
-    "one record for each use",
+    "each use must have exactly one use record",
 )
 COUNTED_FOR_GOOD: Final = CelRule(
     "!has(oldSelf.counted)"
     " || (has(self.counted) && oldSelf.counted.all(o, self.counted.exists(r, r.reviewer == o.reviewer)))",
-    "a counted review stays counted",
+    "a counted review cannot be removed",
 )
 VOIDED_FOR_GOOD: Final = CelRule(
     "!has(oldSelf.voided)"
     " || (has(self.voided) && oldSelf.voided.all(o, self.voided.exists(r, r.reviewer == o.reviewer)))",
-    "a voided review stays void",
+    "a void review cannot be removed",
 )
 COUNTED_OR_VOIDED: Final = CelRule(
     "!has(self.counted) || !has(self.voided) || self.counted.all(c, !self.voided.exists(v, v.reviewer == c.reviewer))",
-    "a review is counted or void, never both",
+    "a review cannot be both counted and void",
 )
 RESOLVED_ONCE: Final = CelRule(
     "!has(oldSelf.resolved) || (has(self.resolved) && self.resolved == oldSelf.resolved)",
-    "what a grant names is resolved once",
+    "resolved can be set only once",
 )

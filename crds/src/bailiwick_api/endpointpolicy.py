@@ -71,25 +71,25 @@ class Identity(Model):
     """How the subject of a call is proven."""
 
     verification: Literal["Token", "Asserted"] = "Token"
-    """Token: the subject is proven by a token that the PDP verifies. Asserted: the enforcer's word is taken."""
+    """Token: the decision point verifies the subject's token. Asserted: the decision point trusts the enforcer."""
     audiences: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253)]] | None,
         Field(min_length=1, max_length=8, json_schema_extra=LIST_SET),
     ] = None
-    """Accepted token audiences; default `<endpoint>.<namespace>`."""
+    """Accepted token audiences. Defaults to `<endpoint>.<namespace>`."""
     issuers: Annotated[list[IssuerName] | None, Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] = None
-    """Issuers of subjects' tokens, by the names of the installation; default `cluster`, its service accounts."""
+    """Names of the accepted issuers of subjects' tokens. Defaults to `cluster`, for its service accounts."""
 
 
 class IssuedName(Model):
-    """A user or a group, as an issuer names them."""
+    """A user or group of an issuer."""
 
     issuer: IssuerName
     name: Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class Entity(Model):
-    """Subjects as AuthZEN names them; they match only where the endpoint's identity is Asserted."""
+    """Subjects by AuthZEN type and ids. They match only if identity.verification of the endpoint is Asserted."""
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
     ids: Annotated[
@@ -99,13 +99,13 @@ class Entity(Model):
 
 
 class PodSelector(Model):
-    """Labels of the calling pod. Advisory when alone: whoever creates pods chooses their labels."""
+    """Labels of the calling pod. Advisory without imageDigests: anyone who can create pods chooses their labels."""
 
     match_labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)]
 
 
 class Workload(Model):
-    """The workload that a service account must be calling from."""
+    """The workload from which the service account must call."""
 
     pod_selector: PodSelector | None = None
     image_digests: Annotated[
@@ -118,7 +118,7 @@ class Workload(Model):
 
 
 class Subject(Model):
-    """Whom rules speak of, under a name of its own: exactly one of serviceAccount, user, group, entity."""
+    """A named subject for rules to refer to. Set exactly one of serviceAccount, user, group and entity."""
 
     name: Label
     service_account: ServiceAccountRef | None = None
@@ -133,20 +133,20 @@ class Subject(Model):
 
 
 class Variable(Model):
-    """A named expression that conditions can use as `variables.<name>`; it may use earlier ones."""
+    """A named expression that conditions can use as `variables.<name>`. It can use earlier variables."""
 
     name: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
     expression: Expression
 
 
 class ConditionExpression(Model):
-    """A CEL condition of a rule; it must evaluate to true."""
+    """A CEL condition. It must evaluate to true."""
 
     name: Label
     expression: Expression
     """CEL over subject, actor, action, resource, context, now and variables."""
     message: Annotated[str | None, Field(max_length=256)] = None
-    """What a denied caller is told."""
+    """Message for a caller that is denied because of this condition."""
 
 
 class ResourceMatch(Model):
@@ -154,17 +154,17 @@ class ResourceMatch(Model):
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
     ids: Annotated[list[ResourceId], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
-    """Exact, "*", or a trailing * after one of . : /"""
+    """An exact name, "*", or a prefix that ends in * after one of . : /"""
     properties: Annotated[
         dict[str, Annotated[list[PropertyValue], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]]
         | None,
         Field(min_length=1, max_length=16),
     ] = None
-    """Each named property must hold one of the listed strings."""
+    """Each named property must have one of the listed values."""
 
 
 class CeilingEntry(Model):
-    """What may be done on somebody's behalf at most."""
+    """An upper bound for calls on another party's behalf. It allows nothing by itself."""
 
     actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
     resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
@@ -174,87 +174,88 @@ class CeilingEntry(Model):
 
 
 class Delegation(Model):
-    """Acting for somebody: who may be acted for, how deep, and what it can come to at most."""
+    """Calls on another party's behalf: the principals, the maximum chain of actors, and the ceiling of such calls."""
 
     max_depth: Annotated[int, Field(ge=1, le=4)]
-    """How many actors a chain may have."""
+    """Maximum number of actors in a chain."""
     principals: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
-    """Names from spec.subjects: who may be acted for."""
+    """Names from spec.subjects of the principals for whom actors can act."""
     ceiling: Annotated[list[CeilingEntry], Field(min_length=1, max_length=32, json_schema_extra=LIST_ATOMIC)]
-    """A call on somebody's behalf must also match one of these, at every hop: it can only narrow."""
+    """A call on another party's behalf must also match one of these entries at every hop. A ceiling only narrows."""
     principal_must_be_entitled: bool = False
-    """An Allow of the person's own is needed too."""
+    """Also require an Allow rule that applies to the principal."""
 
 
 class EndpointSettings(Model):
-    """Settings of the endpoint, not of the policy: exactly one policy of an endpoint carries them."""
+    """Settings of the endpoint, not of the policy. Set them in exactly one policy of an endpoint."""
 
     enforcers: Annotated[list[Enforcer], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
-    """Who may ask about this endpoint (PEPs): service accounts, and names of client certificates."""
+    """Enforcement points (PEPs) that can request decisions for this endpoint: service accounts, and names of client
+    certificates."""
     identity: Identity | None = None
     http: HttpSettings | None = None
-    """How a proxied HTTP call becomes an action and a resource; absent: proxies are denied."""
+    """How a proxied HTTP call becomes an action and a resource. If absent, calls from proxies are denied."""
     delegation: Delegation | None = None
-    """Absent: acting for somebody else is refused."""
+    """If absent, calls on another party's behalf are denied."""
 
 
 class Step(Model):
-    """One step of an approval: `count` distinct reviewers of this kind."""
+    """One step of an approval. It needs reviews from `count` distinct reviewers of this kind."""
 
     name: Label
     kind: StepKind
     """Human: people review. System: service accounts review."""
     groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] = None
-    """Groups a reviewer reviews for; absent: whoever holds the verb approve on the policy."""
+    """Groups for which reviewers review. If absent, anyone with the verb approve on the policy can review."""
     count: Annotated[int, Field(ge=1, le=5)] = 1
 
 
 class ReasonRequirement(Model):
-    """What the requester must say."""
+    """Requirements for the requester's reason."""
 
     required: bool = True
     pattern: Annotated[str | None, Field(min_length=1, max_length=256)] = None
-    """RE2; the whole reason must match."""
+    """RE2 pattern that the whole reason must match."""
 
 
 class Limits(Model):
-    """How much asking there may be; counted for each subject of the endpoint."""
+    """Limits of approval requests, for each subject of the endpoint."""
 
     pending_per_subject: Annotated[int, Field(ge=1, le=50)] = 5
-    """How many requests may wait for their reviews at once."""
+    """Maximum number of requests that wait for reviews at a time."""
     requests_per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
     deny_cooldown_seconds: Annotated[int, Field(ge=0, le=86400)] = 900
-    """For how long a call that a reviewer denied cannot be asked for again."""
+    """How long no approval can be requested for a call after a reviewer denied it."""
 
 
 class ApprovalRequirement(Model):
-    """What an approval of this rule takes, and how long and how often it then serves."""
+    """Requirements for an approval of this rule, and how long and how often the approval can be used."""
 
     binding: Literal["Exact", "Scope"] = "Exact"
-    """Exact: an approval is bound to the digest of the whole request. Scope: to subject, actors, action, resource and
-    those of its properties that the rule's resources name."""
+    """Exact: an approval is bound to the digest of the whole request. Scope: it is bound to the subject, the actors,
+    the action, the resource, and those of the resource's properties that the rule's resources name."""
     required_context: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=63)]] | None,
         Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
     ] = None
-    """Members of the context without which no approval is asked for: leaving one out cannot blur the binding."""
+    """Context members that a call must have to request an approval. Omitting one cannot weaken the binding."""
     show: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=POINTER_PATTERN)]] | None,
         Field(min_length=1, max_length=32, json_schema_extra=LIST_SET),
     ] = None
-    """JSON pointers (RFC 6901) to what the approver is shown, as in /context/args/fields; default: all of the call."""
+    """JSON pointers (RFC 6901) to what reviewers see, like /context/args/fields. Defaults to the whole call."""
     allow_unseen: bool = False
-    """The enforcer may send context.args_digest in place of the arguments, which the approver then does not see."""
+    """The enforcer can send context.args_digest instead of the arguments. Reviewers then do not see them."""
     presentation: Literal["Lookup", "Token"] = "Lookup"
-    """Lookup: the decision point finds the grant. Token: the caller must show the approval token."""
+    """Lookup: the decision point finds the grant. Token: the caller must send the approval token."""
     open: Literal["OnRequest", "OnDeny"] = "OnRequest"
-    """OnRequest: the caller asks for an approval. OnDeny: the denial itself asks for it."""
+    """OnRequest: the caller requests an approval. OnDeny: the denial itself opens the request."""
     steps: Annotated[list[Step], Field(min_length=1, max_length=5, json_schema_extra=list_map("name"))]
-    """All must be met, by distinct reviewers."""
+    """All steps must be complete, with distinct reviewers."""
     pending_seconds: Annotated[int, Field(ge=30, le=86400)] = 3600
     """How long a request waits for its reviews."""
     window_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
-    """How long an approval can be used, from the moment it is complete."""
+    """How long an approval can be used, after its last review."""
     max_uses: Annotated[int, Field(ge=1, le=50)] = 1
     reason: ReasonRequirement | None = None
     limits: Limits | None = None
@@ -263,24 +264,24 @@ class ApprovalRequirement(Model):
 
 
 class Rule(Model):
-    """What these subjects may do to these resources."""
+    """The effect for these subjects, actions and resources."""
 
     name: Label
     effect: Effect
-    """Deny beats RequireApproval beats Allow; order and age never matter."""
+    """Deny beats RequireApproval, and RequireApproval beats Allow. The order and age of rules never matter."""
     subjects: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
     """Names from spec.subjects."""
     actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
-    """Exact, "*", or a trailing * after one of . : /"""
+    """An exact name, "*", or a prefix that ends in * after one of . : /"""
     resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
     intents: Annotated[list[Intent] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] = None
-    """The declared purpose, context.intent, must be one of these."""
+    """The declared purpose in context.intent must be one of these."""
     conditions: Annotated[
         list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
     ] = None
-    """All must hold."""
+    """All conditions must be true."""
     expire_time: Time | None = None
-    """Judged when a call is decided. An expired RequireApproval denies; it never opens the gate."""
+    """Checked for each call. An expired RequireApproval rule denies; it never opens the gate."""
     approval: ApprovalRequirement | None = None
 
     model_config = ConfigDict(
@@ -289,22 +290,22 @@ class Rule(Model):
 
 
 class EndpointPolicySpec(Model):
-    """A policy speaks only for an endpoint of its own namespace."""
+    """The policy applies only to an endpoint in its own namespace."""
 
     endpoint: Annotated[Label, Field(json_schema_extra=cel.validations(cel.ENDPOINT_IMMUTABLE))]
-    """The protected resource server or tool catalogue; several policies may share one."""
+    """The protected resource server or tool catalogue. Several policies can share one endpoint."""
     endpoint_settings: EndpointSettings | None = None
     mode: Literal["Enforce", "Audit"] = "Enforce"
-    """Audit: evaluated and recorded, never part of the answer."""
+    """Audit: the policy is evaluated and recorded, but never affects a decision."""
     suspend: bool = False
-    """Switches Allow off and makes RequireApproval deny; Deny rules stay."""
+    """Disables Allow rules and makes RequireApproval rules deny. Deny rules stay in force."""
     expire_time: Time | None = None
-    """Judged when a call is decided."""
+    """Checked for each call."""
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
     sensitive: Annotated[list[Attribute] | None, Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] = None
-    """Attributes of calls that stand in decision records only as an HMAC, as in context.iban; with all that is in them.
+    """Call attributes that decision records contain only as an HMAC, with all nested values. Example: context.iban.
 
-    It holds for every rule of the endpoint. Arguments (context.args) are never recorded in the clear."""
+    This applies to every rule of the endpoint. Arguments (context.args) are never recorded in plain text."""
     variables: Annotated[list[Variable] | None, Field(max_length=32, json_schema_extra=list_map("name"))] = None
     rules: Annotated[list[Rule], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
 
@@ -316,11 +317,11 @@ class EndpointPolicySpec(Model):
 
 
 class EndpointPolicyStatus(Model):
-    """What the operator found."""
+    """Status that the operator writes."""
 
     observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
     digest: Annotated[str | None, Field(max_length=80)] = None
-    """Of the compiled policy; decision records name it."""
+    """Digest of the compiled policy, as in decision records."""
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
 
 

@@ -22,13 +22,13 @@ NAMESPACE_CONTROLLER: Final = ServiceAccountName("kube-system", "namespace-contr
 MAX_RULES: Final = 4
 
 # The messages that the canary probes look for.
-NAMES_RESERVED: Final = f"names that begin with {GRANT_NAME_PREFIX} belong to the decision point"
-REVIEW_NAMES_AUTHOR: Final = "a review names its author"
-USES_ARE_THE_PDPS: Final = "uses are the decision point's"
+NAMES_RESERVED: Final = f"names that begin with {GRANT_NAME_PREFIX} are reserved for the decision point"
+REVIEW_NAMES_AUTHOR: Final = "reviewer must be you"
+USES_ARE_THE_PDPS: Final = "only the decision point can change uses"
 # These two are long, and named elsewhere too.
-ANNOTATED: Final = "only the account that wrote a grant by hand changes its annotations"
-FIELDS_OWNED: Final = "only the account that wrote a grant by hand changes nothing but its managedFields"
-ONLY_ENDED_DELETED: Final = "retention deletes only a grant that has ended"
+ANNOTATED: Final = "only the account that wrote a grant by hand can change its annotations"
+FIELDS_OWNED: Final = "only the account that wrote a grant by hand can change managedFields alone"
+ONLY_ENDED_DELETED: Final = "the operator can delete only a grant that has ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _may(verb: str, policy: str) -> str:
 
 _NO_OWNERS = Validation(
     "!has(object.metadata.ownerReferences) && !has(object.metadata.finalizers)",
-    "a grant has no owner references and no finalizers",
+    "a grant cannot have owner references or finalizers",
 )
 
 # 1. Who opens a grant, and how it looks at birth.
@@ -90,7 +90,7 @@ def _open_variables(installation: Installation) -> dict[str, str]:
 _OPEN = (
     Validation(
         "object.spec.?reviews.orValue([]).size() == 0 && !has(object.spec.revocation)",
-        "a new grant carries no review and no revocation",
+        "a new grant cannot have reviews or a revocation",
     ),
     _NO_OWNERS,
     Validation(f"variables.pdp == object.metadata.name.startsWith('{GRANT_NAME_PREFIX}')", NAMES_RESERVED),
@@ -102,30 +102,30 @@ _OPEN = (
     Validation(
         "variables.pdp || !has(variables.r.requester.uid)"
         " || variables.r.requester.uid == request.userInfo.?uid.orValue('')",
-        "requester.uid is not yours",
+        "requester.uid must be your uid",
     ),
     Validation(
         "variables.pdp == (variables.r.origin in ['Requested', 'OnDeny'])",
-        "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point",
+        "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny",
     ),
     Validation(
         # Else anybody's grants could be counted, and read, among those that are asked for in a subject's name.
         f"variables.pdp || !('{SUBJECT_LABEL}' in object.metadata.?labels.orValue({{}}))",
-        f"the label {SUBJECT_LABEL} belongs to the decision point",
+        f"the label {SUBJECT_LABEL} is reserved for the decision point",
     ),
     Validation(
         "variables.pdp || (variables.r.binding.mode == 'Scope' && !has(variables.r.binding.digest)"
         " && !has(variables.r.display))",
-        "only the decision point digests and renders a call: by hand a grant is Scope, without digest or display",
+        "a grant written by hand must have binding Scope, without digest or display: only the decision point sets them",
     ),
     Validation(
         "variables.pdp || (" + " && ".join(f"variables.mayRequest{index}" for index in range(MAX_RULES)) + ")",
-        "verb request needed on each endpointpolicy that the grant names",
+        "you need the verb request on each endpointpolicy that the grant names",
     ),
     Validation(
         "timestamp(variables.r.pendingUntilTime) > variables.born"
         " && timestamp(variables.r.pendingUntilTime) <= variables.born + duration('24h')",
-        "pendingUntilTime must lie within 24 hours from now",
+        "pendingUntilTime must be within 24 hours from now",
         reason="Invalid",
     ),
 )
@@ -184,7 +184,7 @@ _REVIEW = (
         " || object.metadata.?managedFields.orValue([]) == oldObject.metadata.?managedFields.orValue([])",
         FIELDS_OWNED,
     ),
-    Validation("variables.added.size() <= 1", "one review at a time"),
+    Validation("variables.added.size() <= 1", "add one review at a time"),
     Validation("variables.quiet || !has(object.spec.revocation)", "the grant is revoked", reason="Invalid"),
     Validation("variables.quiet || variables.pending", "the grant is no longer pending", reason="Invalid"),
     Validation(
@@ -194,66 +194,67 @@ _REVIEW = (
     ),
     Validation(
         "variables.added.all(a, !has(a.reviewerUID) || a.reviewerUID == request.userInfo.?uid.orValue(''))",
-        "reviewerUID is not yours",
+        "reviewerUID must be your uid",
     ),
-    Validation("variables.quiet || variables.steps.size() == 1", "no such step", reason="Invalid"),
+    Validation("variables.quiet || variables.steps.size() == 1", "the grant has no such step", reason="Invalid"),
     # What no other request could mend comes first: people read one refusal at a time.
     Validation(
         "variables.quiet || !(variables.me in (variables.r.?excludedReviewers.orValue([])"
         " + [variables.r.requester.username, variables.r.subject.id]"
         " + variables.r.?actors.orValue([]).map(x, x.id)"
         " + object.?status.?resolved.?excludedReviewers.orValue([])))",
-        "nobody reviews their own request",
+        "you cannot review your own request",
     ),
     Validation(
         "variables.quiet || variables.mayApprove",
-        "verb approve needed on the endpointpolicy of the step",
+        "you need the verb approve on the endpointpolicy of the step",
         message_expression="variables.me + ' lacks the verb approve on endpointpolicies/' + variables.stepPolicy",
     ),
-    Validation("variables.steps.all(s, s.kind != 'Human' || variables.person)", "a Human step takes a person"),
+    Validation("variables.steps.all(s, s.kind != 'Human' || variables.person)", "only people can review a Human step"),
     Validation(
-        "variables.steps.all(s, s.kind != 'System' || variables.robot)", "a System step takes a service account"
+        "variables.steps.all(s, s.kind != 'System' || variables.robot)",
+        "only a service account can review a System step",
     ),
     Validation(
         "variables.steps.all(s, !has(s.groups) || variables.added.all(a, has(a.group) && a.group in s.groups))",
-        "name the group of this step that you review for",
+        "set group to the group of this step for which you review",
         reason="Invalid",
     ),
     Validation(
         "variables.added.all(a, !has(a.group) || a.group in request.userInfo.?groups.orValue([]))",
-        "you are not in that group",
+        "you are not a member of that group",
     ),
     Validation(
         "variables.added.all(a, a.binding == variables.r.binding.?digest.orValue(object.metadata.uid))",
-        "the review is of another request: its binding differs from the grant's",
+        "the review is for another request: its binding differs from the grant's binding",
         reason="Invalid",
     ),
     Validation(
         # Until then nobody can tell of which rules the review would be. Late in the list: the canary is never resolved,
         # and its probes look for what comes before.
         "variables.quiet || variables.r.origin != 'PreApproved' || object.?status.?resolved.hasValue()",
-        "the operator has not yet resolved what this grant names: try again, and look at its conditions",
+        "the operator has not yet resolved the names in this grant: check its conditions and try again",
         reason="Invalid",
     ),
     Validation(
         "!variables.revoking || object.spec.revocation.by == variables.me",
-        "a revocation names its author",
-        message_expression="'a revocation names its author: ' + variables.me",
+        "revocation.by must be you",
+        message_expression="'revocation.by must be you: ' + variables.me",
     ),
     Validation(
         "!variables.revoking || variables.pdp || variables.me == variables.r.requester.username"
         " || " + " || ".join(f"variables.mayRevoke{index}" for index in range(MAX_RULES)),
-        "verb revoke or approve needed on an endpointpolicy of the grant, or be its requester",
+        "you must be the requester, or need the verb revoke or approve on an endpointpolicy of the grant",
     ),
     Validation(
         "!variables.revoking || variables.pdp == has(object.spec.revocation.for)",
-        "revocation.for is the decision point's: it says at whose word it withdraws",
+        "the decision point, and no one else, sets revocation.for: it names the account for which it withdraws",
     ),
     Validation(
         "!variables.revoking || !variables.pdp || (variables.pending"
         f" && object.metadata.name.startsWith('{GRANT_NAME_PREFIX}')"
         " && object.spec.revocation.?for.orValue('') in [variables.r.requester.username, variables.r.subject.id])",
-        "the decision point withdraws only a pending grant that it opened, for its requester or subject",
+        "the decision point can withdraw only a pending grant that it opened, for the grant's requester or subject",
     ),
 )
 
@@ -272,18 +273,18 @@ def _status_variables(installation: Installation) -> dict[str, str]:
 
 
 _STATUS = (
-    Validation("variables.pdp || variables.operator", "status is written by Bailiwick only"),
+    Validation("variables.pdp || variables.operator", "only Bailiwick can write the status"),
     Validation("!variables.operator || variables.sameUses", USES_ARE_THE_PDPS),
     Validation(
         "!variables.pdp || (variables.is.?uses.orValue(0) == variables.was.?uses.orValue(0) + 1"
         " && variables.is.filter(k, !(k in ['uses', 'useRecords']))"
         ".all(k, k in variables.was && variables.is[k] == variables.was[k])"
         " && variables.was.all(k, k in variables.is))",
-        "the decision point adds exactly one use and nothing else",
+        "the decision point can only add exactly one use",
     ),
     Validation(
         "!variables.pdp || (variables.was.?phase.orValue('') == 'Active' && !has(object.spec.revocation))",
-        "only an active grant is used",
+        "only an active grant can be used",
     ),
 )
 

@@ -52,7 +52,7 @@ class DirectoryScan:
         found: dict[str, tuple[Signature, File]] = {}
         for path in _paths(self._root, frozenset(), 0):
             if len(found) >= MAX_FILES:
-                raise TooMuchError(f"{self._root} holds more than {MAX_FILES} files")
+                raise TooMuchError(f"{self._root} has more than {MAX_FILES} files")
             found[path] = self._file(path)
         self._known = found
         return {path: file for path, (_, file) in sorted(found.items())}

@@ -173,11 +173,11 @@ class _Composer:
             self._flaw("", _said(error), self._begin + mark.index if mark else self._begin)
             complete = False
         except yaml.reader.ReaderError as error:
-            self._flaw("", "a character that YAML does not allow", self._begin + error.position)
+            self._flaw("", "YAML does not allow this character", self._begin + error.position)
             complete = False
         except (ValueError, OverflowError):
             # An escape of no character at all, as "\\UFFFFFFFF".
-            self._flaw("", "an escape that names no character", self._begin)
+            self._flaw("", "this escape sequence is not valid", self._begin)
             complete = False
         except _StoppedError:
             complete = False
@@ -187,7 +187,7 @@ class _Composer:
 
     def _document(self, whole: list[Any]) -> None:
         if self._spots:
-            self._stop("", "a second document without --- on a line of its own", self._begin)
+            self._stop("", "a second document must start with --- on a separate line", self._begin)
 
         def put(value: object) -> None:
             whole[0] = value
@@ -223,11 +223,11 @@ class _Composer:
                 put(value := {})
                 self._mapping(value, path, depth)
         if getattr(event, "tag", None) is not None:
-            self._flaw(path, "tags are not accepted", start)
+            self._flaw(path, "YAML tags are not supported", start)
             put(None)
         if event.anchor is not None and not isinstance(event, AliasEvent):
             if event.anchor in self._anchors:
-                self._flaw(path, f"the anchor &{event.anchor} stands twice", start)
+                self._flaw(path, f"duplicate anchor &{event.anchor}", start)
             self._anchors[event.anchor] = _Anchored(
                 value, self._values - before[0], self._characters - before[1], self._deepest - depth
             )
@@ -254,7 +254,7 @@ class _Composer:
             name = self._key(event, path, start)
             place = _joined(path, name)
             if name in seen:
-                self._flaw(place, "the key stands twice", start)
+                self._flaw(place, "duplicate key", start)
                 members[name] = None
                 # Composed all the same, for the flaws in it, and put nowhere.
                 self._node(next(self._events), place, start, depth + 1, lambda _: None)
@@ -269,10 +269,10 @@ class _Composer:
     def _key(self, event: Event, path: str, start: int) -> str:
         """Return the key. One that cannot be read ends it all: nobody knows which member is then missing."""
         if not isinstance(event, ScalarEvent) or event.tag is not None or event.anchor is not None:
-            self._stop(path, "a key must be a plain or quoted string, without anchor and tag", start)
+            self._stop(path, "a key must be a plain or quoted string, without an anchor or a tag", start)
         self._count(1, len(event.value), path, start)
         if event.style is None and event.value == "<<":
-            self._stop(path, "merge keys are not accepted", start)
+            self._stop(path, "merge keys are not supported", start)
         if event.style is None and not isinstance(scalars.plain(event.value), str):
             self._stop(path, f"a key must be a string: put {event.value[:32]} in quotes", start)
         name: str = event.value
@@ -282,7 +282,7 @@ class _Composer:
         if event.style is None:
             value = scalars.plain(event.value)
         elif any("\ud800" <= character <= "\udfff" for character in event.value):
-            value = scalars.UnclearScalar("the text holds a lone surrogate")
+            value = scalars.UnclearScalar("the string contains a lone surrogate")
         else:
             return event.value
         if isinstance(value, scalars.UnclearScalar):
@@ -293,7 +293,7 @@ class _Composer:
     def _alias(self, event: AliasEvent, path: str, start: int, depth: int) -> Any:  # noqa: ANN401 - any JSON value
         found = self._anchors.get(event.anchor or "")
         if found is None:
-            self._flaw(path, f"no anchor of this name before here: {event.anchor}", start)
+            self._flaw(path, f"unknown anchor: {event.anchor}; define an anchor before you use it", start)
             return None
         self._count(found.values, found.characters, path, start)
         self._reach(depth + found.height, path, start)
@@ -337,4 +337,4 @@ def _joined(path: str, name: str) -> str:
 def _said(error: yaml.MarkedYAMLError) -> str:
     """Return the parser's words on one line, without the places that it repeats."""
     said = [part for part in (error.problem, error.context) if part]
-    return ", ".join(said) or "not YAML"
+    return ", ".join(said) or "not valid YAML"

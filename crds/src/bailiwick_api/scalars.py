@@ -73,9 +73,13 @@ def plain(text: str) -> str | float | bool | UnclearScalar | None:
             value: float = float(text)
             return value if math.isfinite(value) else UnclearScalar("the number is too large")
         whole = int(text) if len(text) <= _LONGEST_INTEGER else _INT64
-        return whole if -_INT64 <= whole < _INT64 else UnclearScalar("the number is too large: in quotes it is a text")
+        return (
+            whole
+            if -_INT64 <= whole < _INT64
+            else UnclearScalar("the number is too large: put it in quotes to make it a string")
+        )
     if _AMBIGUOUS.fullmatch(text):
-        return UnclearScalar(f"not every reader of YAML takes {text[:32]} for the same value: put it in quotes")
+        return UnclearScalar(f"YAML readers interpret {text[:32]} in different ways: put it in quotes")
     return text
 
 

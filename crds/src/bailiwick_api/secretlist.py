@@ -24,12 +24,12 @@ def read(data: Mapping[str, Any] | None, entry: str, what: str) -> Sequence[dict
     """Return the objects in a Secret's base64 `data`; `what` is their name, plural. Raises `UnreadableListError`."""
     found = (data or {}).get(entry)
     if not isinstance(found, str):
-        raise UnreadableListError(f"there is no entry {entry}")
+        raise UnreadableListError(f"entry {entry} is missing")
     try:
         listed = json.loads(base64.b64decode(found, validate=True))
     except (binascii.Error, ValueError, RecursionError):
         # Without its cause, which would quote the content.
-        raise UnreadableListError(f"{entry} is not JSON") from None
+        raise UnreadableListError(f"{entry} is not valid JSON") from None
     if not isinstance(listed, list) or not 0 < len(listed) <= MOST:
         raise UnreadableListError(f"{entry} is not a list of 1 to {MOST} {what}")
     for index, each in enumerate(listed):
@@ -51,5 +51,5 @@ def place(entry: str, index: int) -> str:
 def time(entry: str, index: int, value: object) -> datetime:
     """Return a time of one object. Raises `UnreadableListError`."""
     if (found := times.read(value)) is None:
-        raise UnreadableListError(f"{place(entry, index)} has a time that is none")
+        raise UnreadableListError(f"{place(entry, index)} has an invalid time")
     return found

@@ -81,7 +81,7 @@ class ServerClock:
             return None
         ahead = self.ahead
         if ahead is None:
-            return "no answer of the API server has told the time yet"
+            return "the API server has not yet returned its time"
         how = "ahead of" if ahead > 0 else "behind"
         return f"this clock is {abs(ahead):.0f} s {how} the API server's clock; the limit is {MAX_SKEW:.0f} s"
 

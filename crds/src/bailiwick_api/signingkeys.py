@@ -60,7 +60,7 @@ def read(data: Mapping[str, Any] | None) -> tuple[SigningKey, ...]:
     """Return the keys of a Secret's `data`, which is base64. Raises `UnreadableListError`."""
     keys = tuple(_key(index, each) for index, each in enumerate(secretlist.read(data, KEYS_ENTRY, "keys")))
     if len({key.kid for key in keys}) != len(keys):
-        raise UnreadableListError(f"{KEYS_ENTRY} holds a key twice")
+        raise UnreadableListError(f"{KEYS_ENTRY} has a duplicate key")
     return keys
 
 

@@ -20,10 +20,10 @@ _LONGEST: Final = 512
 def problem_of(template: str) -> str | None:
     """Return what is wrong with a template; None where it will do."""
     if _BRACES.search(_PLACE.sub("", template)):
-        return "a brace that encloses no claim"
+        return "contains a brace that encloses no claim"
     if not _PLACE.search(template):
-        return "names no claim, so that everybody would be the same user, for example oidc:{sub}"
-    return "is of the system:" if template.startswith(_SYSTEM) else None
+        return "names no claim, so all people would be the same user; name one, for example oidc:{sub}"
+    return "is reserved for system: users" if template.startswith(_SYSTEM) else None
 
 
 def claims_of(template: str) -> frozenset[str]:

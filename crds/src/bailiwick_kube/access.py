@@ -55,7 +55,7 @@ def from_pod(environment: Mapping[str, str], folder: Path = _POD) -> Access:
     """Return a pod's own access, by its projected token and CA."""
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
     if not host or not port:
-        message = "not in a pod (KUBERNETES_SERVICE_HOST is not set): say --kubeconfig FILE"
+        message = "not in a pod (KUBERNETES_SERVICE_HOST is not set): set --kubeconfig FILE"
         raise AccessError(message)
     return Access(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
@@ -76,10 +76,10 @@ def from_kubeconfig(path: Path) -> Access:
         message = f"{path} is not a kubeconfig with a current context: {error}"
         raise AccessError(message) from error
     if present := [name for name in _UNSUPPORTED if user.get(name)]:
-        message = f"{path}: {', '.join(present)} cannot be used here; give a token or a tokenFile"
+        message = f"{path}: {', '.join(present)} not supported here: use a token or a tokenFile"
         raise AccessError(message)
     if not server.startswith("https://"):
-        message = f"{path}: the server {server} is not https"
+        message = f"{path}: the server {server} does not use https"
         raise AccessError(message)
     data = cluster.get("certificate-authority-data")
     return Access(

@@ -62,149 +62,193 @@ EXPLAINED: Final[dict[Reason, ReasonText]] = {
     Reason.ALLOWED: ReasonText("A rule allows this call.", "none"),
     Reason.POLICY_DENIED: ReasonText("A Deny rule forbids this call.", "none"),
     Reason.NO_RULE: ReasonText("No rule allows this subject this action on this resource.", "none"),
-    Reason.CONDITION_FALSE: ReasonText(
-        "A rule would allow this call, but one of its conditions does not hold.", "none"
+    Reason.CONDITION_FALSE: ReasonText("A rule would allow this call, but one of its conditions is false.", "none"),
+    Reason.CONDITION_ERROR: ReasonText(
+        "A condition could not be evaluated with the values that the call contains.", "none"
     ),
-    Reason.CONDITION_ERROR: ReasonText("A condition could not be evaluated with what the call brings.", "none"),
     Reason.TOO_COSTLY: ReasonText(
-        "A condition would take longer than a decision may with what this call brings: send smaller lists and texts.",
+        "The values in this call are too large for a condition to finish in time. Send smaller lists and strings.",
         "none",
     ),
-    Reason.INTENT_MISMATCH: ReasonText(
-        "The declared purpose, context.intent, is not one that the rule accepts.", "none"
-    ),
-    Reason.EXPIRED: ReasonText("The rule that speaks of this call has expired; its owner must renew it.", "none"),
-    Reason.POLICY_SUSPENDED: ReasonText("The policy that speaks of this call is suspended by its owner.", "none"),
+    Reason.INTENT_MISMATCH: ReasonText("The rule does not accept the declared purpose in context.intent.", "none"),
+    Reason.EXPIRED: ReasonText("The rule that covers this call has expired. Its owner must renew it.", "none"),
+    Reason.POLICY_SUSPENDED: ReasonText("The policy that covers this call is suspended by its owner.", "none"),
     Reason.POLICY_INVALID: ReasonText(
-        "A policy that speaks of this subject does not compile, or is over budget; its owner sees why in its status.",
+        "A policy that covers this subject is invalid or over budget. Its status tells the owner why.",
         "none",
     ),
     Reason.POLICY_OUTDATED: ReasonText(
-        "A policy of this endpoint has changed and the decision point is still compiling it; try again in a moment.",
+        "A policy of this endpoint has changed, and the decision point is still compiling it. Try again in a moment.",
         "retry",
     ),
-    Reason.ENDPOINT_UNCONFIGURED: ReasonText("No policy of this endpoint carries endpointSettings.", "none"),
+    Reason.ENDPOINT_UNCONFIGURED: ReasonText("No policy of this endpoint has endpointSettings.", "none"),
     Reason.IDENTITY_INVALID: ReasonText(
-        "The subject is not proven: send its current token in context.evidence.subject_token.", "none"
+        "The subject is not proven. Send its current token in context.evidence.subject_token.", "none"
     ),
     Reason.IDENTITY_UNVERIFIABLE: ReasonText(
-        "The token cannot be verified at the moment: the API server or its issuer does not answer; try again.", "retry"
+        "The token cannot be verified at the moment, because the API server or the issuer does not respond. Try again.",
+        "retry",
     ),
-    Reason.AUDIENCE_MISMATCH: ReasonText("The subject's token is for another audience than this endpoint's.", "none"),
+    Reason.AUDIENCE_MISMATCH: ReasonText(
+        "The subject's token is for an audience that this endpoint does not accept.", "none"
+    ),
     Reason.WORKLOAD_UNAPPROVED: ReasonText(
-        "The caller's pod is not one that the rule accepts: every container must run a listed image.", "none"
+        "The rule does not accept the subject's pod. Every container must run an image that the rule lists.", "none"
     ),
     Reason.DELEGATION_INVALID: ReasonText(
-        "The endpoint does not let this subject be acted for, not through so many actors, or the chain is not proven.",
+        "The endpoint does not allow acting for this subject, the chain has too many actors, or the chain is not"
+        " proven.",
         "none",
     ),
-    Reason.ACTOR_MISMATCH: ReasonText("The token names another actor than the workload that presents it.", "none"),
+    Reason.ACTOR_MISMATCH: ReasonText("The token names a different actor from the workload that presents it.", "none"),
     Reason.SCOPE_EXCEEDED: ReasonText(
-        "This may not be done on somebody else's behalf, whatever they may do themselves.", "none"
+        "This call is not allowed on another party's behalf, even if that party can make it directly.", "none"
     ),
     Reason.APPROVAL_REQUIRED: ReasonText(
-        "This call needs an approval: ask for one at access_request.endpoint.", "request"
+        "This call needs an approval. Request one at access_request.endpoint.", "request"
     ),
     Reason.APPROVAL_PENDING: ReasonText(
-        "An approval of this call has been asked for and is not complete yet.", "retry"
+        "An approval for this call is requested, but its reviews are not complete yet.", "retry"
     ),
     Reason.APPROVAL_DENIED: ReasonText("A reviewer denied this call.", "request"),
     Reason.APPROVAL_REVOKED: ReasonText(
-        "The approval of this call was revoked; a new one can be asked for.", "request"
+        "The approval for this call was revoked. You can request a new one.", "request"
     ),
-    Reason.APPROVAL_EXPIRED: ReasonText("The approval of this call is over; a new one can be asked for.", "request"),
+    Reason.APPROVAL_EXPIRED: ReasonText(
+        "The approval for this call has expired. You can request a new one.", "request"
+    ),
     Reason.APPROVAL_CONSUMED: ReasonText(
-        "The approval of this call is used up; a new one can be asked for.", "request"
+        "The approval for this call has no uses left. You can request a new one.", "request"
     ),
     Reason.APPROVAL_UNVERIFIABLE: ReasonText(
-        "The approval cannot be verified at the moment, so it is not accepted; try again.", "retry"
+        "The approval cannot be verified at the moment, so it is not accepted. Try again.", "retry"
     ),
     Reason.APPROVAL_TOKEN_REQUIRED: ReasonText(
-        "An approval of this call stands: show its token as context.approval, as the request's task holds it.",
+        "This call has an approval. Send its token in context.approval; the task of the approval request contains it.",
         "request",
     ),
     Reason.APPROVAL_TOKEN_INVALID: ReasonText(
-        "The approval token that was shown is not valid for this call: show the one of this very request.", "request"
+        "The approval token in context.approval is not valid for this call. Send the token of this call's"
+        " own approval.",
+        "request",
     ),
     Reason.APPROVAL_THROTTLED: ReasonText(
-        "Too many approvals are asked for in this subject's name: wait until those that are pending have ended.",
+        "Too many approvals are requested for this subject. Wait until the pending requests have ended.",
         "retry",
     ),
     Reason.CONTEXT_INSUFFICIENT: ReasonText(
-        "The call lacks a member of the context, or a property of the resource, that an approval of it is bound to.",
+        "The call lacks a context member or a resource property to which its approval must be bound.",
         "none",
     ),
     Reason.MULTIPLE_GATES: ReasonText(
-        "More than four rules ask for an approval of this call, and a grant answers four: their owners must part them.",
+        "More than four rules require an approval for this call, and one grant can cover four. Their owners must split"
+        " them.",
         "none",
     ),
     Reason.UNINSPECTABLE: ReasonText(
-        "The call's arguments cannot be shown to an approver whole, so no approval can be asked for:"
-        " send context.args with at most 32 entries of at most 1024 characters.",
+        "The call's arguments cannot be shown to a reviewer in full, so no approval can be requested. Send"
+        " context.args with at most 32 entries of at most 1024 characters each.",
         "none",
     ),
     Reason.UNMAPPED: ReasonText(
-        "No route of the endpoint names this method, host and path, so that the call stands for no action.", "none"
+        "No route of the endpoint matches this method, host and path, so the call maps to no action.", "none"
     ),
     Reason.AMBIGUOUS_REQUEST: ReasonText(
-        "The request can be read in more than one way, so that nobody can tell what it stands for.", "none"
+        "The request can be read in more than one way, so its action is ambiguous.", "none"
     ),
     Reason.STORE_STALE: ReasonText(
-        "The decision point has lost touch with the source of its policies; try again.", "retry"
+        "The decision point has lost contact with the source of its policies. Try again.", "retry"
     ),
     Reason.CLOCK_SKEW: ReasonText(
-        "The clocks of the decision point and of the API server are too far apart; an administrator must mend that.",
+        "The clocks of the decision point and the API server are too far apart. An administrator must correct them.",
         "none",
     ),
-    Reason.RECORD_FAILED: ReasonText("The decision could not be recorded, so it is not given; try again.", "retry"),
+    Reason.RECORD_FAILED: ReasonText("The decision could not be recorded, so the call is denied. Try again.", "retry"),
 }
 
 WHEN: Final[dict[Reason, str]] = {
-    Reason.ALLOWED: "An Allow applies and nothing stricter does, or a grant was used.",
-    Reason.POLICY_DENIED: "A Deny rule applies. It wins over everything else.",
-    Reason.NO_RULE: "No rule that could allow speaks of this subject, action and resource.",
-    Reason.CONDITION_FALSE: "The nearest Allow speaks of the call, and one of its conditions is false.",
-    Reason.CONDITION_ERROR: "A condition of the nearest Allow, or of a Deny, lacks a value or cannot be evaluated.",
-    Reason.TOO_COSTLY: "Members of the call that a condition of the nearest Allow, or of a Deny, looks at are too large"
-    " for it, or for all conditions together; or more rules speak of the subject than one decision can look at.",
-    Reason.INTENT_MISMATCH: "`context.intent` is missing or is none of the rule's `intents`.",
+    Reason.ALLOWED: "An Allow rule applies and no stricter rule does, or a grant was used.",
+    Reason.POLICY_DENIED: "A Deny rule applies. Deny beats every other effect.",
+    Reason.NO_RULE: "No rule that could allow the call covers this subject, action and resource.",
+    Reason.CONDITION_FALSE: "The nearest Allow rule covers the call, but one of its conditions is false.",
+    Reason.CONDITION_ERROR: (
+        "A condition of the nearest Allow rule, or of a Deny rule, lacks a value or cannot be evaluated."
+    ),
+    Reason.TOO_COSTLY: (
+        "The nearest Allow rule, or a Deny rule, has a condition that reads members of the call. Those members are"
+        " too large for this condition, or for all conditions together. Or more rules cover the subject than one"
+        " decision can check."
+    ),
+    Reason.INTENT_MISMATCH: "`context.intent` is missing or is not one of the rule's `intents`.",
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
-    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or is being deleted and a finalizer holds it.",
-    Reason.POLICY_INVALID: "A policy that speaks of the subject does not compile, or is over budget, or two policies"
-    " carry settings.",
-    Reason.POLICY_OUTDATED: "A change of a policy of the endpoint was heard of more than two seconds ago and is not"
-    " compiled yet, and by the policies before it the call would be allowed.",
-    Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none carries `endpointSettings`.",
-    Reason.IDENTITY_INVALID: "The subject's token is missing, not valid, or another's than the body says.",
-    Reason.IDENTITY_UNVERIFIABLE: "A token cannot be verified, since whoever vouches for it does not answer.",
-    Reason.AUDIENCE_MISMATCH: "The token is valid, but none of its audiences is accepted at this endpoint.",
-    Reason.WORKLOAD_UNAPPROVED: "The subject's pod is not known, or runs an image that the rule does not list.",
-    Reason.DELEGATION_INVALID: "The call is on somebody's behalf, which the endpoint does not allow or cannot prove.",
-    Reason.ACTOR_MISMATCH: "The outermost `act` of the token is not the service account that presents it.",
-    Reason.SCOPE_EXCEEDED: "The call is on somebody's behalf and no entry of `delegation.ceiling` covers it.",
-    Reason.APPROVAL_REQUIRED: "A RequireApproval rule applies, and no grant answers this call.",
-    Reason.APPROVAL_PENDING: "A grant answers this call, and its reviews are not complete, as one live read just told.",
+    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or it is being deleted and waits for a finalizer.",
+    Reason.POLICY_INVALID: (
+        "A policy that covers the subject does not compile or is over budget, or two policies have `endpointSettings`."
+    ),
+    Reason.POLICY_OUTDATED: (
+        "A policy of the endpoint changed, and the decision point received the change more than two seconds ago but"
+        " has not compiled it yet. The policies before the change would allow the call."
+    ),
+    Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none has `endpointSettings`.",
+    Reason.IDENTITY_INVALID: (
+        "The subject's token is missing or invalid, or belongs to a different subject from the one in the body."
+    ),
+    Reason.IDENTITY_UNVERIFIABLE: (
+        "A token cannot be verified, because the API server or the issuer that vouches for it does not respond."
+    ),
+    Reason.AUDIENCE_MISMATCH: "The token is valid, but the endpoint accepts none of its audiences.",
+    Reason.WORKLOAD_UNAPPROVED: "The subject's pod is unknown, or it runs an image that the rule does not list.",
+    Reason.DELEGATION_INVALID: (
+        "The call is on another party's behalf, and the endpoint does not allow that, or the decision point cannot"
+        " prove it."
+    ),
+    Reason.ACTOR_MISMATCH: "The outermost `act` claim of the token is not the service account that presents the token.",
+    Reason.SCOPE_EXCEEDED: "The call is on another party's behalf, and no entry of `delegation.ceiling` covers it.",
+    Reason.APPROVAL_REQUIRED: "A RequireApproval rule applies, and no grant covers this call.",
+    Reason.APPROVAL_PENDING: (
+        "A grant covers this call, but its reviews are not complete. One live read has just confirmed that."
+    ),
     Reason.APPROVAL_DENIED: "The latest grant for this call was denied.",
     Reason.APPROVAL_REVOKED: "The latest grant for this call was revoked.",
-    Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window is over.",
+    Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window has ended.",
     Reason.APPROVAL_CONSUMED: "All uses of the latest grant for this call are taken.",
-    Reason.APPROVAL_UNVERIFIABLE: "The guards are not proven, a review cannot be told from its requester's, the grant's"
-    " times do not fit its creation, or the live grant could not be read or written.",
-    Reason.APPROVAL_TOKEN_REQUIRED: "A rule has `presentation: Token`, a grant would serve, and no token was shown.",
-    Reason.APPROVAL_TOKEN_INVALID: "`context.approval` holds a token that is not ours, is over, or is of another call.",
-    Reason.APPROVAL_THROTTLED: "An approval is needed and cannot be asked for: `limits` of the rule are reached.",
-    Reason.CONTEXT_INSUFFICIENT: "A member that `requiredContext` lists is missing, or a property that a Scope binds.",
+    Reason.APPROVAL_UNVERIFIABLE: (
+        "The guards are not proven, the decision point cannot rule out that the requester reviewed their own request,"
+        " the grant's times do not match its creation, or the live grant could not be read or written."
+    ),
+    Reason.APPROVAL_TOKEN_REQUIRED: (
+        "A rule has `presentation: Token`, a grant covers the call, and the call contains no approval token."
+    ),
+    Reason.APPROVAL_TOKEN_INVALID: (
+        "The token in `context.approval` was not issued by this installation, has expired, or belongs to another call."
+    ),
+    Reason.APPROVAL_THROTTLED: (
+        "The call needs an approval, but none can be requested, because the rule's `limits` are reached."
+    ),
+    Reason.CONTEXT_INSUFFICIENT: (
+        "The call lacks a member that `requiredContext` lists, or a property that a Scope binds."
+    ),
     Reason.MULTIPLE_GATES: "More than four RequireApproval rules apply.",
-    Reason.UNINSPECTABLE: "An approval is needed, and the arguments cannot be shown to an approver whole; or a proxy"
-    " sent a part of the body only, or one that is not the JSON object that the route takes arguments from.",
-    Reason.UNMAPPED: "A proxy asks about a call, and no entry of `endpointSettings.http.routes` fits it, or there are"
-    " none.",
-    Reason.AMBIGUOUS_REQUEST: "A proxy asks about a call whose path is not canonical, that two routes fit, or of which"
-    " a header or parameter that counts is there twice.",
-    Reason.STORE_STALE: "The watches are older than `maxStaleness` and the call needs a grant, or older than the hard"
-    " limit.",
-    Reason.CLOCK_SKEW: "The clocks of decision point and API server differ by more than 30 s, in either direction, and"
-    " a grant is needed or asked for; or the grant was made or approved that much in the future.",
+    Reason.UNINSPECTABLE: (
+        "The call needs an approval, but its arguments cannot be shown to a reviewer in full. Or a proxy sent only a part"
+        " of the body, or a body that is not the JSON object from which the route takes arguments."
+    ),
+    Reason.UNMAPPED: (
+        "A proxy requests a decision for a call, and no entry of `endpointSettings.http.routes` matches it, or there are"
+        " no entries."
+    ),
+    Reason.AMBIGUOUS_REQUEST: (
+        "A proxy requests a decision for a call whose path is not canonical, that two routes match, or that repeats a"
+        " header or parameter that the route uses."
+    ),
+    Reason.STORE_STALE: (
+        "The watches are older than `maxStaleness` and the call needs a grant, or they are older than the hard limit."
+    ),
+    Reason.CLOCK_SKEW: (
+        "The clocks of the decision point and the API server differ by more than 30 s in either direction, and the"
+        " call needs a grant or requests one. Or the creation or approval of the grant lies more than 30 s in the"
+        " future."
+    ),
     Reason.RECORD_FAILED: "The decision record could not be written.",
 }
 """When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""

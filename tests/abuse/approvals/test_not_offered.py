@@ -96,7 +96,7 @@ def test_nobody_but_the_decision_point_opens_what_looks_like_its_own(tenant: Ten
     body = opened_grant(tenant.namespace, "mine", requester="admin", origin=origin, subject=agent)
     body["metadata"]["name"] = "mine"
     answer = tenant.callers.admin.create(body)
-    assert "a grant written by hand has origin PreApproved" in answer.message
+    assert "a grant written by hand must have origin PreApproved" in answer.message
 
 
 @pytest.mark.invariant(15, 21)

@@ -35,7 +35,7 @@ from support.pdp import asking
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
 from support.waiting import until
 
-IMMUTABLE: Final = "the request is immutable: ask for a new grant"
+IMMUTABLE: Final = "the request is immutable: request a new grant"
 # Another value of each field of a request, as the schema would take it.
 OTHER: Final[dict[str, object]] = {
     "endpoint": "other-api",
@@ -181,9 +181,9 @@ class TestAb06MadeAnew:
         whole = {**stored, "metadata": metadata}
         for who in WRITERS:
             answer = tenant.callers(who).create(whole)
-            assert "a new grant carries no review and no revocation" in answer.message
+            assert "a new grant cannot have reviews or a revocation" in answer.message
         bare = {**whole, "spec": {**stored["spec"], "reviews": []}}
-        assert "belong to the decision point" in tenant.callers.admin.create(bare).message
+        assert "only the decision point sets Requested and OnDeny" in tenant.callers.admin.create(bare).message
 
 
 class TestAb07FromElsewhere:
@@ -230,7 +230,7 @@ class TestAb07FromElsewhere:
         accepted(theirs.callers("eve").create(body))
         here = {**body, "metadata": {**body["metadata"], "namespace": ours.namespace}}
         Roles(ours.callers.admin, ours.namespace).give([allowed("bailiwick.dev", "approvalgrants", "create")], "eve")
-        assert "verb request needed" in ours.callers("eve").create(here).message
+        assert "you need the verb request" in ours.callers("eve").create(here).message
         answer = ours.ask("customers.export", "named")
         assert (answer.decision, answer.reason) == (False, "approval_required")
 
@@ -255,7 +255,7 @@ class TestAb08Status:
             client.replace({**stored, "status": status}, "status"),
             client.apply({**body, "metadata": metadata, "status": status}, "bailiwick-operator", "status", force=True),
         ):
-            assert answer.message.endswith("status is written by Bailiwick only")
+            assert answer.message.endswith("only Bailiwick can write the status")
         assert tenant.phase(name) == "Pending"
         assert tenant.ask("customers.notify", f"status-{who}").reason == "approval_pending"
 
@@ -266,7 +266,7 @@ class TestAb08Status:
         stored = tenant.grant(name)
         webhook = tenant.callers(Installation().webhook)
         answer = webhook.replace({**stored, "status": {**stored["status"], **active_status()}}, "status")
-        assert "the decision point adds exactly one use and nothing else" in answer.message
+        assert "the decision point can only add exactly one use" in answer.message
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ from support.objects import (
 from support.pdp.tenant import OWNERS, RULES, Tenant, Tenants
 from support.waiting import until
 
-OWN: Final = "nobody reviews their own request"
-AUTHOR: Final = "a review names its author"
+OWN: Final = "you cannot review your own request"
+AUTHOR: Final = "reviewer must be you"
 TWICE: Final = [{"name": "owner", "kind": "Human", "groups": [OWNERS], "count": 2}]
 MANY: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
 ANYBODY: Final = [{"name": "anybody", "kind": "Human"}]
@@ -199,9 +199,11 @@ class TestAb02WithoutTheVerb:
     def test_the_verb_alone_does_not_fill_a_step_of_a_group(self, tenant: Tenant) -> None:
         Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-approve", "grace")
         stored = tenant.grant(tenant.opened("customers.export", "no-member"))
-        refused(tenant, stored, write(tenant.callers("grace"), stored, entry(stored, "grace")), "not in that group")
+        refused(
+            tenant, stored, write(tenant.callers("grace"), stored, entry(stored, "grace")), "not a member of that group"
+        )
         answer = write(tenant.callers("grace"), stored, entry(stored, "grace", group="sec-oncall"))
-        refused(tenant, stored, answer, "name the group of this step that you review for")
+        refused(tenant, stored, answer, "set group to the group of this step for which you review")
 
 
 class TestAb03Forgery:
@@ -225,7 +227,7 @@ class TestAb03Forgery:
     def test_a_review_of_ones_own_does_not_bring_another_along(self, tenant: Tenant) -> None:
         stored = tenant.grant(tenant.opened("customers.export", "along"))
         answer = write(tenant.callers("carol"), stored, entry(stored, "carol"), entry(stored, "dave"))
-        refused(tenant, stored, answer, "one review at a time")
+        refused(tenant, stored, answer, "add one review at a time")
 
     @pytest.mark.invariant(2, 20)
     @pytest.mark.parametrize("name", ["system:auto", "system:bailiwick", AGENT])
@@ -249,9 +251,9 @@ class TestAb03Forgery:
         body = {**old, "metadata": {"namespace": tenant.namespace, "name": f"{name}-restored"}}
         with_review = {**body, "spec": {**body["spec"], "reviews": [until_then]}}
         answer = tenant.callers("eve").create(with_review)
-        assert "a new grant carries no review" in answer.message
+        assert "a new grant cannot have reviews" in answer.message
         anew = resolved(tenant, accepted(tenant.callers("eve").create(body)))
-        refused(tenant, anew, write(tenant.callers("carol"), anew, until_then), "the review is of another request")
+        refused(tenant, anew, write(tenant.callers("carol"), anew, until_then), "the review is for another request")
 
 
 class TestAb05TwoByOne:
@@ -299,11 +301,16 @@ def test_ab_09_whoever_brings_grants_from_git_is_no_person(tenants: Tenants) -> 
     for role in ("bailiwick-approve", "bailiwick-request", "bailiwick-edit"):
         Roles(made.callers.admin, made.namespace).bind(role, argocd)
     stored = made.grant(made.opened("customers.export", "git"))
-    refused(made, stored, write(made.callers(argocd), stored, entry(stored, argocd)), "a Human step takes a person")
+    refused(
+        made,
+        stored,
+        write(made.callers(argocd), stored, entry(stored, argocd)),
+        "only people can review a Human step",
+    )
     born = {"steps": [step(name="export.anybody")], "rules": [rule_reference()]}
     body = grant(made.namespace, "from-git", requester=argocd, **born)
     body["spec"]["reviews"] = [review({**body, "metadata": {"uid": "none-yet"}}, "dave")]
-    assert "a new grant carries no review" in made.callers(argocd).create(body).message
+    assert "a new grant cannot have reviews" in made.callers(argocd).create(body).message
 
 
 @pytest.mark.invariant(13)

@@ -87,7 +87,7 @@ def test_server_side_apply_of_what_is_there_passes(admin: Rest, old: str) -> Non
 def test_a_conflict_that_was_there_holds_up_no_edit_and_is_told(admin: Rest, old: str) -> None:
     answer = admin.patch(path(old, "one"), {"spec": {"suspend": True}})
     accepted(answer)
-    assert "Conflicted, as it was before: endpointSettings of twice stand in two too" in warnings(answer)
+    assert "Conflicted, as it was before: endpointSettings for twice are also in two" in warnings(answer)
     accepted(admin.patch(path(old, "two"), {"spec": {"endpointSettings": None}}))
     # Now it would be a new one.
     until(

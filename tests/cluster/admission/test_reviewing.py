@@ -45,7 +45,7 @@ REFUSED: Final[dict[str, tuple[Object, str, str]]] = {
     "more reviews than a grant holds": (
         {"rules": [gated_rule(approval={"steps": STEPS})]},
         "InvalidPolicy",
-        "the steps ask for 25 reviews, and a grant holds 20",
+        "the steps require 25 reviews, but a grant holds at most 20",
     ),
     "a step that nobody can review": (
         {"rules": [gated_rule(approval={"steps": NOBODY})]},
@@ -59,7 +59,7 @@ REFUSED: Final[dict[str, tuple[Object, str, str]]] = {
             ]
         },
         "InvalidPolicy",
-        "spec.rules[0].approval.reason.pattern: not a regular expression",
+        "spec.rules[0].approval.reason.pattern: not a valid regular expression",
     ),
     "people whom the API server does not know": (
         {
@@ -68,7 +68,7 @@ REFUSED: Final[dict[str, tuple[Object, str, str]]] = {
             "endpointSettings": {**settings(), "identity": {"issuers": ["partners"]}},
         },
         "UnmappedIssuer",
-        "a subject comes from issuer partners, which has no claims.kubernetesUsername",
+        "one of its subjects comes from issuer partners, which has no claims.kubernetesUsername",
     ),
 }
 
@@ -122,7 +122,10 @@ def test_what_the_schema_cannot_say_is_refused(pdp: Bailiwick, reviewed: str, wh
     ("what", "told"),
     [
         ("a condition that does not compile", "spec.rules[0].conditions[0].expression: line 2, column "),
-        ("people whom the API server does not know", "spec.subjects: UnmappedIssuer: people approve rule export"),
+        (
+            "people whom the API server does not know",
+            "spec.subjects: UnmappedIssuer: people review approvals of rule export",
+        ),
     ],
 )
 def test_kubectl_tells_what_is_wrong_and_where(pdp: Bailiwick, reviewed: str, what: str, told: str) -> None:
@@ -158,7 +161,7 @@ def test_what_is_likely_not_meant_is_a_warning_of_kubectl(pdp: Bailiwick, review
     gate = gated_rule(approval={"steps": STEPS[:1], "windowSeconds": 7200})
     answer = pdp.callers.admin.create(policy(reviewed, "long", endpoint="long", rules=[gate]))
     accepted(answer)
-    assert "stays open for 7200 seconds" in warnings(answer)
+    assert "is valid for 7200 seconds" in warnings(answer)
 
 
 def test_a_dry_run_is_judged_alike_and_leaves_nothing(pdp: Bailiwick, reviewed: str) -> None:
@@ -173,8 +176,8 @@ class TestASecondPolicyWithTheSettingsOfAnEndpoint:
         self.carrier(pdp, reviewed, "twice", "twice-first")
         said = refusal(pdp.callers.admin.create(self.body(reviewed, "twice", "twice-second")))
         assert said == (
-            "Conflicted: endpointSettings of twice stand in twice-first too: exactly one policy of an endpoint carries"
-            " them, and until then the endpoint denies everything"
+            "Conflicted: endpointSettings for twice are also in twice-first: keep them in exactly one policy; until"
+            " then the endpoint denies every call"
         )
 
     def test_is_refused_where_settings_are_added_later(self, pdp: Bailiwick, reviewed: str) -> None:
@@ -265,8 +268,8 @@ def test_a_policy_that_would_take_too_much_is_not_stored(pdp: Bailiwick, reviewe
     body = large(64, 16, 600, reviewed)
     body["spec"]["endpoint"] = "large"
     said = refusal(pdp.callers.admin.create(body))
-    assert "OverBudget: the policy takes 83.4 MiB once it is compiled, and a policy may take 16.0 MiB" in said
-    assert "shorten its conditions, or part it into several policies" in said
+    assert "OverBudget: the compiled policy needs 83.4 MiB, and the limit for one policy is 16.0 MiB" in said
+    assert "shorten its conditions, or split it into several policies" in said
 
 
 def test_a_policy_that_takes_too_long_is_not_stored(

@@ -102,7 +102,7 @@ def test_the_guard_takes_as_a_person_whom_the_installation_does(
     stored = ground.stored()
     answer = anybody(name).patch(stored, adding_review(review(stored, name)), "json", dry_run=True)
     assert answer.message.partition("denied request: ")[2] == (
-        "" if installation.is_person(name) else "a Human step takes a person"
+        "" if installation.is_person(name) else "only people can review a Human step"
     )
     assert answer.ok == installation.is_person(name)
 
@@ -125,4 +125,4 @@ def test_a_system_step_takes_nobody_else(
     ground: Ground = request.getfixturevalue(where)
     stored = ground.stored(steps=[step(kind="System")])
     answer = anybody(name).patch(stored, adding_review(review(stored, name)), "json", dry_run=True)
-    assert answer.message.endswith("denied request: a System step takes a service account")
+    assert answer.message.endswith("denied request: only a service account can review a System step")

@@ -56,7 +56,7 @@ async def through(exchange: Exchange) -> None:
 
 def test_the_clusters_keys_are_read_as_its_own_account(point: DecisionPoint) -> None:
     # Read beside all that makes it ready, so perhaps a moment later.
-    until(lambda: "keys of an issuer" in point.process.log.read_text(), "the keys are read")
+    until(lambda: "issuer keys" in point.process.log.read_text(), "the keys are read")
     assert "not read" not in point.process.log.read_text()
 
 

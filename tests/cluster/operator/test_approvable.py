@@ -60,7 +60,7 @@ def test_people_whom_nobody_knows_as_reviewers_are_not_gated_by_people(
     acted_for = {**settings(), "delegation": {"maxDepth": 1, "principals": ["erin"], "ceiling": CEILING}}
     accepted(admin.patch(known, {"spec": {"endpointSettings": acted_for}}))
     for body in (known, unknown):
-        assert "who may be acted for" in accepted_by_us(admin, body, "UnmappedIssuer")["message"]
+        assert "a principal of its endpoint" in accepted_by_us(admin, body, "UnmappedIssuer")["message"]
 
 
 @pytest.mark.invariant(23)

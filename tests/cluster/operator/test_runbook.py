@@ -31,12 +31,15 @@ LOOSENED: Final = {
     "another action": (
         """kubectl patch validatingadmissionpolicybinding bailiwick-grants-review --type=merge \
             -p '{"spec": {"validationActions": ["Audit"]}}'""",
-        "ValidatingAdmissionPolicyBinding bailiwick-grants-review is not as shipped, at spec.validationActions[0]",
+        (
+            "ValidatingAdmissionPolicyBinding bailiwick-grants-review differs from the shipped version at"
+            " spec.validationActions[0]"
+        ),
     ),
     "a condition": (
         """kubectl patch validatingadmissionpolicy bailiwick-grants-review --type=merge \
             -p '{"spec": {"matchConditions": [{"name": "never", "expression": "false"}]}}'""",
-        "ValidatingAdmissionPolicy bailiwick-grants-review is not as shipped, at spec.matchConditions",
+        "ValidatingAdmissionPolicy bailiwick-grants-review differs from the shipped version at spec.matchConditions",
     ),
 }
 

@@ -129,7 +129,7 @@ class TestAScope:
         patch = [{"op": "add", "path": "/spec/reviews/-", "value": entry}]
         refused = scoped.callers("carol").patch(scoped.path_of(name), patch, "json")
         assert not refused.ok
-        assert "the review is of another request" in refused.message
+        assert "the review is for another request" in refused.message
 
 
 class TestADenialThatAsks:

@@ -53,7 +53,7 @@ def test_ab_11_a_decision_point_whose_clock_is_off_opens_nothing(
         faults.on(method, "", injected.skew(seconds), times=None)
     answer = tenant.submit("customers.export", f"skewed{seconds}")
     assert (answer.status, len(tenant.grants())) == (400, before)
-    assert "clocks of the decision point and of the API server" in answer.body["detail"]
+    assert "clocks of the decision point and the API server" in answer.body["detail"]
     told = readiness(behind)[1]["clock"]
     # The API server is ahead of us where its answers are.
     way = "behind" if seconds > 0 else "ahead of"
@@ -110,7 +110,7 @@ def test_a_name_that_is_taken_by_another_request_is_not_joined(
     faults.on("GET", GRANT, injected.altered({path: value}))
     answer = tenant.submit("customers.export", resource)
     assert (answer.status, answer.reason) == (400, "approval_required")
-    assert answer.body["detail"].startswith(f"approvalgrant {name} exists and ")
+    assert answer.body["detail"].startswith(f"approvalgrant {name} exists but ")
     # Untouched, it is the very grant.
     assert tenant.opened("customers.export", resource) == name
     faults.cut_watches()

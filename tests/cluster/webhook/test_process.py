@@ -39,7 +39,9 @@ def _run(*flags: str | Path) -> tuple[int, str]:
 def test_listening_beyond_loopback_without_tls_is_refused_with_a_sentence() -> None:
     code, said = _run("--host", "0.0.0.0")  # noqa: S104 - what must be refused
     assert code == 2
-    assert "0.0.0.0 is not loopback: give --tls-cert-file and --tls-key-file, since tokens travel on this port" in said
+    assert (
+        "0.0.0.0 is not loopback: set --tls-cert-file and --tls-key-file, because clients send tokens to this port"
+    ) in said
 
 
 @pytest.mark.parametrize("missing", ["kubeconfig", "record folder"])

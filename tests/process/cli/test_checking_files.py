@@ -165,5 +165,5 @@ def test_a_policy_that_is_over_budget_denies_and_says_by_how_much(check: Check) 
     ]
     ran = check("customers.list", "customer/1", rules=[*rules, rule("plain")])
     assert (ran.code, ran.out.splitlines()[0].split()) == (2, ["deny", "policy_invalid"])
-    assert "spec: OverBudget: the policy takes" in ran.err
-    assert "and a policy may take 16.0 MiB, so that it is over by" in ran.err
+    assert "spec: OverBudget: the compiled policy needs" in ran.err
+    assert "and the limit for one policy is 16.0 MiB (" in ran.err

@@ -99,7 +99,7 @@ def test_a_process_that_stands_still_is_ended_and_started_again_and_loses_what_i
     assert 0 < len(load.lost) <= WORKERS
     assert load.asked[False] == 0
     assert restarts(several)[1 - index] == 0
-    assert several.log.read_text().count("process silent") == 1
+    assert several.log.read_text().count("process unresponsive") == 1
     assert several.stop() == 0
 
 
@@ -214,7 +214,7 @@ await stop.wait()
         process_start=20.0,
     )
     assert sorted(ended.stdout.splitlines()) == ["served 0 0", "served 1 0"], ended.stderr
-    assert "process silent" not in ended.stderr
+    assert "process unresponsive" not in ended.stderr
     assert ended.returncode == 0
 
 
@@ -232,13 +232,13 @@ await stop.wait()
         process_start=2.0,
     )
     assert sorted(ended.stdout.splitlines()) == ["served 0 0", "served 1 0"], ended.stderr
-    assert "process silent" not in ended.stderr
+    assert "process unresponsive" not in ended.stderr
 
 
 def test_a_start_that_stands_still_is_ended_and_where_none_ever_served_the_parent_gives_up() -> None:
     ended = play("time.sleep(40)", process_silence=2.0, process_start=3.0)
-    assert "process silent" in ended.stderr
-    assert "giving up: processes cannot start" in ended.stderr
+    assert "process unresponsive" in ended.stderr
+    assert "exiting: processes cannot start" in ended.stderr
     assert ended.returncode == 1
 
 
@@ -258,7 +258,7 @@ await stop.wait()
         process_silence=3.0,
     )
     assert sorted(ended.stdout.splitlines()) == ["came round 0 0", "came round 1 1"], ended.stderr
-    assert ended.stderr.count("process silent") == 1
+    assert ended.stderr.count("process unresponsive") == 1
     assert ended.returncode == 0
 
 

@@ -221,7 +221,7 @@ def test_where_no_process_can_start_the_parent_ends_with_its_code(policies: Path
     ended = run(policies, "--port", "0", "--status-port", "0", "--record-file", str(tmp_path / "no" / "records"))
     assert ended.returncode == 1
     assert "cannot start" in ended.stderr
-    assert "giving up" in ended.stderr
+    assert "exiting: processes" in ended.stderr
 
 
 # A decision point that serves, and dies as often as it is started.

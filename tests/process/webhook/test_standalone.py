@@ -55,7 +55,7 @@ def test_a_gated_action_needs_an_approval_that_nobody_can_be_asked_for(point: Pr
     assert (said.status, said.decision, said.reason) == (200, False, "approval_required")
     assert said.context["next_action"] == "none"
     assert "access_request" not in said.context
-    assert "nobody to ask" in said.context["reason_user"]["403"]
+    assert "not available without an API server" in said.context["reason_user"]["403"]
     refused = point.ask("customers.export", "requests")
     assert (refused.status, refused.reason) == (400, "approval_required")
     assert refused.body["type"].endswith(":not_requestable")
@@ -82,7 +82,7 @@ def test_acting_for_somebody_is_refused_where_the_endpoint_does_not_take_it(poin
 def test_of_an_endpoint_without_policy_it_says_so(point: Process) -> None:
     said = asking.post(point.url("evaluation", "unheard"), asking.evaluation(AGENT, "customers.list"), None)
     assert said.status == 403
-    assert "no policy of this endpoint" in said.body["detail"]
+    assert "No readable policy exists for this endpoint" in said.body["detail"]
 
 
 def test_a_change_is_taken_up(point: Process) -> None:

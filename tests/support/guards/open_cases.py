@@ -9,15 +9,17 @@ from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OTHER_POLICY, PDP, Ask, Ground
 from support.objects import AGENT, DIGEST, POLICY, changed, later, review, rule_reference
 
-_EMPTY = "a new grant carries no review and no revocation"
-_OWNERS = "a grant has no owner references and no finalizers"
+_EMPTY = "a new grant cannot have reviews or a revocation"
+_OWNERS = "a grant cannot have owner references or finalizers"
 _REQUESTER = "requester must be you"
-_REQUESTER_UID = "requester.uid is not yours"
-_ORIGIN = "a grant written by hand has origin PreApproved; Requested and OnDeny belong to the decision point"
-_RENDERED = "only the decision point digests and renders a call: by hand a grant is Scope, without digest or display"
-_LABEL = f"the label {SUBJECT_LABEL} belongs to the decision point"
-_VERB = "verb request needed on each endpointpolicy that the grant names"
-_UNTIL = "pendingUntilTime must lie within 24 hours from now"
+_REQUESTER_UID = "requester.uid must be your uid"
+_ORIGIN = "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny"
+_RENDERED = (
+    "a grant written by hand must have binding Scope, without digest or display: only the decision point sets them"
+)
+_LABEL = f"the label {SUBJECT_LABEL} is reserved for the decision point"
+_VERB = "you need the verb request on each endpointpolicy that the grant names"
+_UNTIL = "pendingUntilTime must be within 24 hours from now"
 
 OWNER: Final = {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "a-uid-that-nobody-has"}
 _SUBJECT: Final = {"type": "serviceAccount", "id": AGENT, "uid": "agent-uid"}

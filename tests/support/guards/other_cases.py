@@ -9,13 +9,13 @@ from support.guards.case import Case
 from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, PDP, ROBOT, Ask, Ground, one_use, two_uses
 from support.objects import AGENT, ENDPOINT, POLICY, active_status, rule_reference
 
-_AUTHOR = "a revocation names its author"
-_MAY = "verb revoke or approve needed on an endpointpolicy of the grant, or be its requester"
-_FOR = "revocation.for is the decision point's: it says at whose word it withdraws"
-_WITHDRAW = "the decision point withdraws only a pending grant that it opened, for its requester or subject"
-_BAILIWICK = "status is written by Bailiwick only"
-_ONE_USE = "the decision point adds exactly one use and nothing else"
-_ACTIVE = "only an active grant is used"
+_AUTHOR = "revocation.by must be you"
+_MAY = "you must be the requester, or need the verb revoke or approve on an endpointpolicy of the grant"
+_FOR = "the decision point, and no one else, sets revocation.for: it names the account for which it withdraws"
+_WITHDRAW = "the decision point can withdraw only a pending grant that it opened, for the grant's requester or subject"
+_BAILIWICK = "only Bailiwick can write the status"
+_ONE_USE = "the decision point can only add exactly one use"
+_ACTIVE = "only an active grant can be used"
 _EVIDENCE = "a grant is evidence: revoke it instead"
 
 _ENFORCER: Final = f"system:serviceaccount:crm:{ENDPOINT}"

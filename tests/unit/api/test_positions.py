@@ -67,7 +67,7 @@ def test_what_readers_take_for_different_things_is_a_flaw_and_nothing(written: s
 def test_a_key_that_stands_twice_says_nothing_and_its_second_place_is_told() -> None:
     text = "spec:\n  a: 1\n  b: 2\n  a: 3\n"
     assert one(text).data == {"spec": {"a": None, "b": 2}}
-    assert flaws(text) == [("spec.a", 4, 3, "the key stands twice")]
+    assert flaws(text) == [("spec.a", 4, 3, "duplicate key")]
 
 
 def test_a_key_that_stands_thrice_says_nothing_either() -> None:

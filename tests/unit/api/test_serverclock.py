@@ -40,7 +40,7 @@ class World:
 def test_before_the_first_answer_nobody_knows_whether_they_agree() -> None:
     world = World()
     assert (world.clock.agree, world.clock.ahead) == (False, None)
-    assert "no answer" in (world.clock.problem or "")
+    assert "not yet returned its time" in (world.clock.problem or "")
     assert world.clock.latest() == START + world.passed
 
 

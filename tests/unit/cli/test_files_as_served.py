@@ -42,7 +42,7 @@ BROKEN: Final[dict[str, tuple[list[Object | str], str]]] = {
         [SOUND, policy("crm", "second", endpointSettings=settings())],
         "spec.endpointSettings: endpointSettings of crm-api stand in second too",
     ),
-    "no settings": ([policy("crm")], "spec.endpoint: no policy of crm-api carries spec.endpointSettings"),
+    "no settings": ([policy("crm")], "spec.endpoint: no policy of crm-api has spec.endpointSettings"),
 }
 
 
@@ -116,4 +116,6 @@ def test_rules_that_have_expired_are_told(tmp_path: Path) -> None:
     ran = check("-f", str(file))
     assert (ran.code, ran.out.splitlines()[0]) == (1, "deny  expired"), ran
     assert ran.err.startswith(f"warning: {file}:"), ran
-    assert "spec.rules[0].expireTime: rule read expired at 2026-03-31T00:00:00Z: it allows nothing" in ran.err
+    assert (
+        "spec.rules[0].expireTime: rule read expired at 2026-03-31T00:00:00Z: it no longer allows any call" in ran.err
+    )

@@ -79,7 +79,7 @@ def _of(stored: Object | None, wanted: Object) -> Iterator[str]:
     if "deletionTimestamp" in stored["metadata"]:
         yield f"{name} is being deleted"
     if (place := _difference(stored.get("spec"), wanted["spec"], "spec")) is not None:
-        yield f"{name} is not as shipped, at {place}"
+        yield f"{name} differs from the shipped version at {place}"
 
 
 def _difference(stored: object, wanted: object, path: str) -> str | None:

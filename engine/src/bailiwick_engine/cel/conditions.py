@@ -90,7 +90,7 @@ class Scope:
         kind = made.yields.name()
         if kind != "BOOL":
             hint = hints.of_type(text, kind)
-            return (Problem(path, f"the expression yields {kind.lower()}, not bool: {hint}", 1, 1),)
+            return (Problem(path, f"the expression returns {kind.lower()}, not bool: {hint}", 1, 1),)
         cost = self._cost(made, path)
         return (cost,) if isinstance(cost, Problem) else made
 

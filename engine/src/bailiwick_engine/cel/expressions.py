@@ -87,7 +87,9 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
         return known
     if len(_DOUBLING.findall(text)) > _MOST_DOUBLING:
         return (
-            Problem(path, f"optMap and optFlatMap may stand here {_MOST_DOUBLING} times at most", 1, 1, costly=True),
+            Problem(
+                path, f"an expression can use optMap and optFlatMap at most {_MOST_DOUBLING} times", 1, 1, costly=True
+            ),
         )
     variables = {f"variables.{name}": kind for name, kind in named.items()}
     environment = _environment(variables) if variables else _BARE
@@ -154,7 +156,7 @@ def matches_whole(pattern: str, text: str) -> bool | Problem:
     # Alone too: a pattern with unbalanced parentheses could otherwise step out of the group.
     results = [_MATCHES.eval(data={"text": text, "pattern": anchored}) for anchored in (pattern, f"^(?:{pattern})$")]
     if any(result.type().name() != "BOOL" for result in results):
-        return Problem("pattern", f"not a regular expression (RE2): {pattern!r}")
+        return Problem("pattern", f"not a valid regular expression (RE2): {pattern!r}")
     # What follows a NUL the library does not see.
     return NUL not in text and all(result.value() for result in results)
 

@@ -20,16 +20,16 @@ _RESERVED: Final = re.compile(r"reserved identifier: (\w+)")
 _CONTAINER: Final = " (in container '')"
 _LITERALS: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _SPELLINGS: Final = (
-    (re.compile(r"\band\b"), "and is written &&"),
-    (re.compile(r"\bor\b"), "or is written ||"),
-    (re.compile(r"\bnot\b"), "not is written !"),
-    (re.compile(r"(?<![=!<>])=(?!=)"), "equality is written =="),
+    (re.compile(r"\band\b"), "use && instead of and"),
+    (re.compile(r"\bor\b"), "use || instead of or"),
+    (re.compile(r"\bnot\b"), "use ! instead of not"),
+    (re.compile(r"(?<![=!<>])=(?!=)"), "use == to compare"),
 )
 _SYNTAX: Final = (
-    (re.compile(r"token recognition error at: '([\"'].*)"), "a text that begins here has no closing quote"),
+    (re.compile(r"token recognition error at: '([\"'].*)"), "a string that starts here has no closing quote"),
     (re.compile(r"missing '(.+)' at '<EOF>'"), r"\1 is missing at the end"),
     (re.compile(r"missing '(.+)' at '(.+)'"), r"\1 is missing before \2"),
-    (re.compile(r"(?:mismatched|extraneous) input '<EOF>'.*"), "the expression ends too early"),
+    (re.compile(r"(?:mismatched|extraneous) input '<EOF>'.*"), "the expression is incomplete"),
     (re.compile(r"token recognition error at: '(.*?)\s*'"), r"'\1' has no meaning here"),
     (re.compile(r"(?:mismatched|extraneous) input '(.+?)' expecting.*"), r"'\1' is not expected here"),
     (re.compile(r"no viable alternative at input '(.*)'"), r"'\1' is not expected here"),
@@ -52,12 +52,12 @@ _OBJECTS: Final = {
 }
 _OPERATORS: Final = re.compile(r"@?_?([^_@].*?)_?\Z")
 _TYPES: Final = {
-    "dyn": "a value of the call",
-    "int": "a whole number",
-    "uint": "an unsigned number",
+    "dyn": "a value from the call",
+    "int": "an integer",
+    "uint": "an unsigned integer",
     "double": "a number",
     "bool": "true or false",
-    "string": "a text",
+    "string": "a string",
     "bytes": "bytes",
     "null_type": "null",
     "type": "a type",
@@ -82,8 +82,8 @@ def of_type(text: str, kind: str) -> str:
     stripped = text.strip()
     whole = stripped if _CHAIN.fullmatch(stripped) else f"({stripped})"
     example = f"{whole} == true" if len(whole) <= _SHOWN and "\n" not in whole else "(...) == true"
-    why = "what orValue() yields has a type that only the call tells" if "orValue" in text else ""
-    return f"compare it, for example with `== true`: {example}" + (f" ({why})" if why else "")
+    why = "the type of the orValue() result is known only when a call is evaluated" if "orValue" in text else ""
+    return f"compare the result, for example with `== true`: {example}" + (f" ({why})" if why else "")
 
 
 def of_message(text: str, message: str, names: Collection[str], line: int = 1, column: int = 1) -> str:
@@ -97,17 +97,17 @@ def of_message(text: str, message: str, names: Collection[str], line: int = 1, c
     if "Syntax error" in message:
         return _syntax(text, message.partition("Syntax error: ")[2])
     if (found := _RESERVED.search(message)) is not None:
-        return f"{found[1]} is a word that CEL keeps for itself"
+        return f"{found[1]} is a reserved word in CEL"
     if message.startswith("has() argument"):
-        return "has() takes a member, as in has(context.a)"
+        return "has() takes a member, for example has(context.a)"
     return message.replace(_CONTAINER, "")
 
 
 def _unknown_function(name: str) -> str:
     if name in _MACROS:
-        return f"{name} is not used so: write it as in {_MACROS[name]}"
+        return f"{name} is used incorrectly: write it like {_MACROS[name]}"
     if name in _METHODS:
-        return f"{name} is called on a value: write it as in context.a.{name}(...)"
+        return f"call {name} on a value, for example context.a.{name}(...)"
     return f"unknown function {name}{meant(name, _CALLABLE)}"
 
 
@@ -117,11 +117,11 @@ def _unknown_name(name: str, names: Collection[str]) -> str:
         declared = [one.partition(".")[2] for one in names if one.startswith("variables.")]
         word = rest.partition(".")[0]
         if word in declared:
-            return f"unknown variable {word}; write variables.{word} in one piece"
+            return f"unknown variable {word}; write variables.{word} without spaces"
         near = meant(word, declared).replace("did you mean ", "did you mean variables.")
-        return f"unknown variable {word}{near or '; a variable is declared in spec.variables, before it is used'}"
+        return f"unknown variable {word}{near or '; declare variables in spec.variables, before you use them'}"
     roots = [one for one in names if "." not in one]
-    listed = f"; a condition can name {', '.join(roots)} and variables; write a text in quotes"
+    listed = f"; a condition can use {', '.join(roots)} and variables; write strings in quotes"
     return f"unknown name {first}{meant(first, roots) or listed}"
 
 
@@ -129,20 +129,20 @@ def _mistyped(text: str, function: str, kinds: list[str]) -> str:
     named = [_kind(kind) for kind in kinds]
     operator = _OPERATORS.sub(r"\1", function)
     if operator == "in":
-        return f"in looks for a value in a list or an object, and here stands {named[-1]} behind it"
+        return f"the right side of in must be a list or an object, not {named[-1]}"
     if function.isidentifier() and not function.startswith("_"):
-        return f"{operator} does not take what it is given here: {', '.join(named)}"
-    told = f"'{operator}' does not take {' and '.join(named)}"
+        return f"{operator} does not accept these arguments: {', '.join(named)}"
+    told = f"'{operator}' does not accept {' and '.join(named)}"
     outside = _LITERALS.sub("", text)
     if any(kind.startswith("map(") for kind in kinds) and "null_type" not in kinds:
         roots = [root for root in _OBJECTS if re.search(rf"(?<![.\w]){root}\b(?!\s*[.\[])", outside)]
         if roots:
-            return f"{told}: {roots[0]} is an object, so compare a member of it, as in {_OBJECTS[roots[0]]}"
+            return f"{told}: {roots[0]} is an object, so compare one of its members, for example {_OBJECTS[roots[0]]}"
     if {*kinds} == {"int", "double"}:
-        return f"{told}: write the whole number with a point, as in 1.0"
+        return f"{told}: write the integer with a decimal point, for example 1.0"
     if "google.protobuf.Timestamp" in kinds and "string" in kinds:
         return f"{told}: write a time as timestamp('2027-03-31T00:00:00Z')"
-    return f"{told}: both sides must be of one type"
+    return f"{told}: both sides must have the same type"
 
 
 def _split(kinds: str) -> list[str]:

@@ -18,7 +18,7 @@ from bailiwick_engine.cel.tree import Constant, Invocation, Node, walk
 _OFFSET: Final = re.compile(r"[+-]?(?:[01]?[0-9]|2[0-3]):[0-5][0-9]")
 # Files that a machine may have for the same zones, counted in another way.
 _VARIANT: Final = re.compile(r"(?:posix|right)/")
-_ADVICE: Final = "write the name of a zone of the IANA database, as in 'Europe/Berlin', or an offset, as in '+02:00'"
+_ADVICE: Final = "use an IANA time zone name, for example 'Europe/Berlin', or an offset, for example '+02:00'"
 _PARTS: Final = "get"
 """How the name of each of `OF_TIME` begins."""
 # Names are compared that begin alike and are about as long: a policy may hold thousands.

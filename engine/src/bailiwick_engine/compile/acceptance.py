@@ -115,16 +115,16 @@ def refusal(judged: CompilationSummary, endpoint: str, around: PolicyContext, *,
 def conflicted(endpoint: str, others: Collection[str]) -> str:
     """Return what is told of a policy that carries settings which these policies carry too."""
     return (
-        f"endpointSettings of {endpoint} stand in {named(others)} too: exactly one policy of an"
-        " endpoint carries them, and until then the endpoint denies everything"
+        f"endpointSettings for {endpoint} are also in {named(others)}: keep them in exactly one policy; until then the"
+        " endpoint denies every call"
     )
 
 
 def unconfigured(endpoint: str) -> str:
     """Return what is told of an endpoint whose settings no policy carries."""
     return (
-        f"no policy of {endpoint} carries spec.endpointSettings, so nobody may ask about it: add"
-        " endpointSettings.enforcers to exactly one of them"
+        f"no policy of {endpoint} has spec.endpointSettings, so no enforcer can request decisions: add"
+        " endpointSettings.enforcers to exactly one of its policies"
     )
 
 
@@ -135,30 +135,30 @@ def over_budget(excess: Excess) -> Refusal:
 
 def _over(excess: Excess) -> str:
     needs, used, most = _size(excess.needs), _size(excess.used), _size(excess.most)
-    over = f"so that it is over by {_size(excess.needs + excess.used - excess.most)}"
+    over = f"{_size(excess.needs + excess.used - excess.most)} over the limit"
     match excess.limit:
         case Limit.POLICY:
             return (
-                f"the policy takes {needs} once it is compiled, and a policy may take {most}, {over}: shorten its"
-                " conditions, or part it into several policies"
+                f"the compiled policy needs {needs}, and the limit for one policy is {most} ({over}): shorten its"
+                " conditions, or split it into several policies"
             )
         case Limit.POLICIES:
             return (
-                f"the namespace has {excess.used} other policies, and may have {excess.most} in all: delete policies"
-                " that are not needed, or put the rules of several into one"
+                f"the namespace has {excess.used} other policies, and the limit is {excess.most} policies in total:"
+                " delete policies that you do not need, or combine the rules of several policies into one"
             )
         case Limit.TEXT:
             return (
-                f"the spec has {needs} as JSON, and the other specs of the namespace have {used} of the {most} that a"
-                f" namespace may have, {over}: delete policies that are not needed, or shorten them"
+                f"the spec needs {needs} as JSON, and the other specs of the namespace use {used} of the namespace's"
+                f" limit of {most} ({over}): delete policies that you do not need, or shorten them"
             )
         case Limit.NAMESPACE | Limit.SHARE:
             namespace = excess.limit is Limit.NAMESPACE
-            whose = "that a namespace may take" if namespace else "that are its share while the decision point is full"
+            whose = "namespace's limit" if namespace else "namespace's share (the decision point is full)"
             return (
-                f"the policy takes {needs} once it is compiled, and the other policies of the namespace take {used} of"
-                f" the {most} {whose}, {over}: delete policies that are not needed, shorten them, or ask an"
-                " administrator for a larger budget"
+                f"the compiled policy needs {needs}, and the other policies of the namespace use {used} of the {whose}"
+                f" of {most} ({over}): delete policies that you do not need, shorten them, or ask an administrator for"
+                " a larger budget"
             )
 
 

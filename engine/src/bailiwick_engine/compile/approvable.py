@@ -34,7 +34,8 @@ def problems(rule: Rule, path: str) -> list[Problem]:
         found.append(
             Problem(
                 f"{path}.approval.steps",
-                f"the steps ask for {reviews} reviews, and a grant holds {MOST_REVIEWS}: nothing could be approved",
+                f"the steps require {reviews} reviews, but a grant holds at most {MOST_REVIEWS}, so no approval could"
+                " ever be complete",
             )
         )
     return found
@@ -45,8 +46,8 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
     return [
         Problem(
             f"spec.rules[{index}].approval.windowSeconds",
-            f"an approval for one use stays open for {rule.approval.window_seconds} seconds: more than"
-            f" {_LONG_SECONDS} gives a stolen identity that long to use it up",
+            f"an approval for one use is valid for {rule.approval.window_seconds} seconds, which gives a stolen"
+            f" identity that long to use it: use at most {_LONG_SECONDS} seconds",
         )
         for index, rule in enumerate(spec.rules)
         if rule.approval is not None and rule.approval.max_uses == 1 and rule.approval.window_seconds > _LONG_SECONDS
@@ -60,11 +61,11 @@ def _nobody(step: Step) -> str | None:
         return None
     if step.kind == "System" and not any(_takes_accounts(group) for group in groups):
         return (
-            f"no service account is in {_listed(groups)}: they are in {_ACCOUNTS}, {_ACCOUNTS}:<namespace> and"
-            f" {_AUTHENTICATED} only"
+            f"no service account is in {_listed(groups)}: service accounts are only in {_ACCOUNTS},"
+            f" {_ACCOUNTS}:<namespace> and {_AUTHENTICATED}"
         )
     if step.kind == "Human" and all(group in _MACHINES or group.startswith(f"{_ACCOUNTS}:") for group in groups):
-        return f"no person is in {_listed(groups)}: a Human step takes people"
+        return f"no person is in {_listed(groups)}: a Human step needs people as reviewers"
     return None
 
 

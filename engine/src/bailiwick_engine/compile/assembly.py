@@ -53,7 +53,7 @@ def _twin(entry: ManifestEntry, same: Sequence[ManifestEntry]) -> ManifestEntry:
     others = [other.where for other in same if other is not entry]
     if not others:
         return entry
-    message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} stands also at {others[0]}"
+    message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} is also defined at {others[0]}"
     policy = entry.policy
     if isinstance(policy, CompiledPolicy):
         policy = salvaged(entry.ref, entry.spec)

@@ -49,7 +49,8 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
     advisory = [
         Problem(
             f"spec.subjects[{index}].workload",
-            "a podSelector alone is advisory: whoever creates pods chooses their labels; add imageDigests",
+            "a podSelector alone is advisory, because anyone who can create pods chooses their labels: add"
+            " imageDigests",
         )
         for index, subject in enumerate(spec.subjects)
         if subject.workload is not None and subject.workload.image_digests is None
@@ -75,7 +76,7 @@ def expiries(spec: EndpointPolicySpec) -> tuple[Expiry, ...]:
         found.append(Expiry(end.timestamp(), problem))
     for index, rule in enumerate(spec.rules):
         if (end := rule.expire_time) is not None:
-            then = "it allows nothing any more" if rule.effect == "Allow" else "it denies what it speaks of"
+            then = "it no longer allows any call" if rule.effect == "Allow" else "it denies every call that it covers"
             problem = Problem(f"spec.rules[{index}].expireTime", f"rule {rule.name} expired at {stamp(end)}: {then}")
             found.append(Expiry(end.timestamp(), problem))
     return tuple(found)
@@ -100,9 +101,9 @@ def permissive(spec: EndpointPolicySpec, rules: Sequence[CompiledRule]) -> list[
                 found.append(
                     Problem(
                         f"spec.rules[{index}].conditions[{number}].expression",
-                        f"condition {condition.name} of rule {rule.name} is false for a call without {without}, so that"
-                        f" the caller escapes the {what} by leaving it out: let what is absent be true, as in"
-                        f" `!has({attributes[0]}) || ...`, or read it without a default",
+                        f"condition {condition.name} of rule {rule.name} is false for a call without {without}, so a"
+                        f" caller can bypass the {what} by omitting it: make the condition true if it is absent, for"
+                        f" example `!has({attributes[0]}) || ...`, or read it without a default",
                         1,
                         1,
                     )
@@ -123,8 +124,8 @@ def _excluding(spec: EndpointPolicySpec) -> list[Problem]:
         found.append(
             Problem(
                 f"spec.rules[{index}].intents",
-                f"rules {one.name} and {other.name} can gate the same call and have no intent in common, so that it is"
-                " always denied: give both the same intent, or part their subjects, actions or resources",
+                f"rules {one.name} and {other.name} can gate the same call but share no intent, so the call is always"
+                " denied: give both rules a common intent, or separate their subjects, actions or resources",
             )
         )
     return found
@@ -160,7 +161,7 @@ def _repeated(spec: EndpointPolicySpec) -> list[Problem]:
         if rule.approval is not None:
             lists.append((f"{path}.approval.steps", [step.name for step in rule.approval.steps]))
     return [
-        Problem(f"{path}[{index}].name", f"the name is taken by an earlier entry: {name!r}")
+        Problem(f"{path}[{index}].name", f"an earlier entry already has this name: {name!r}")
         for path, names in lists
         for index, name in enumerate(names)
         if name in names[:index]
@@ -171,14 +172,14 @@ def _subject(spec: EndpointPolicySpec, subject: Subject, path: str) -> list[Prob
     found = []
     kinds = (subject.service_account, subject.user, subject.group, subject.entity)
     if sum(kind is not None for kind in kinds) != 1:
-        found.append(Problem(path, "a subject is exactly one of serviceAccount, user, group, entity"))
+        found.append(Problem(path, "a subject must have exactly one of serviceAccount, user, group, entity"))
     if subject.workload is not None and subject.service_account is None:
-        found.append(Problem(f"{path}.workload", "workload goes with serviceAccount only"))
+        found.append(Problem(f"{path}.workload", "workload is allowed only with serviceAccount"))
     if subject.workload and not (subject.workload.image_digests or subject.workload.pod_selector):
         found.append(Problem(f"{path}.workload", "workload needs imageDigests, podSelector or both"))
     identity = spec.endpoint_settings.identity if spec.endpoint_settings else None
     if subject.entity and spec.endpoint_settings and (identity is None or identity.verification != "Asserted"):
-        found.append(Problem(f"{path}.entity", "a subject of kind entity needs identity.verification Asserted"))
+        found.append(Problem(f"{path}.entity", "a subject with entity needs identity.verification: Asserted"))
     return found
 
 
@@ -194,7 +195,7 @@ def _enforcer(enforcer: Enforcer, path: str) -> list[Problem]:
 
 def _unknown(listed: Collection[str], names: Collection[str], path: str) -> list[Problem]:
     return [
-        Problem(f"{path}[{index}]", f"no subject of this name in spec.subjects: {name!r}")
+        Problem(f"{path}[{index}]", f"spec.subjects has no subject with this name: {name!r}")
         for index, name in enumerate(listed)
         if name not in names
     ]
@@ -203,11 +204,16 @@ def _unknown(listed: Collection[str], names: Collection[str], path: str) -> list
 def _misused(rule: Rule, path: str) -> list[Problem]:
     found = []
     if (rule.effect == "RequireApproval") != (rule.approval is not None):
-        found.append(Problem(f"{path}.approval", "approval goes with effect RequireApproval, and only with it"))
+        found.append(
+            Problem(
+                f"{path}.approval",
+                "approval is required with effect RequireApproval, and not allowed with any other effect",
+            )
+        )
     if rule.effect == "Deny" and rule.expire_time is not None:
-        found.append(Problem(f"{path}.expireTime", "a Deny rule cannot expire: remove the rule instead"))
+        found.append(Problem(f"{path}.expireTime", "a Deny rule cannot have an expireTime: remove the rule instead"))
     if rule.effect == "Deny" and rule.intents:
-        found.append(Problem(f"{path}.intents", "a Deny rule has no intents"))
+        found.append(Problem(f"{path}.intents", "a Deny rule cannot have intents"))
     if rule.approval and rule.approval.reason and rule.approval.reason.pattern:
         found += _pattern(rule.approval.reason.pattern, f"{path}.approval.reason.pattern")
     return found
@@ -215,7 +221,10 @@ def _misused(rule: Rule, path: str) -> list[Problem]:
 
 def _pattern(pattern: str, path: str) -> list[Problem]:
     if value(pattern_cost(pattern, constant(MAX_REASON)), {}) > LIMIT:
-        message = "the pattern could take longer than a decision may: repeat fewer times, and use no Unicode classes"
+        message = (
+            "matching this pattern could take longer than a decision is allowed to: use fewer repetitions and no"
+            " Unicode classes"
+        )
         return [Problem(path, message, costly=True)]
     tried = matches_whole(pattern, "")
     return [Problem(path, tried.message)] if isinstance(tried, Problem) else []

@@ -239,18 +239,20 @@ class _Reading:
     def _shape(self, ref: PolicyRef) -> Iterator[Problem]:
         """Yield what is wrong with the object around its spec."""
         if not self._object:
-            yield Problem("", "not an object: apiVersion, kind, metadata and spec are needed")
+            yield Problem("", "not an object: apiVersion, kind, metadata and spec are required")
             return
         for member, wanted in (("apiVersion", API_VERSION), ("kind", _KIND)):
             if (found := self._object.get(member)) != wanted:
-                instead = f", and is '{visible(found)}'" if isinstance(found, str) and len(found) <= _MAX_LABEL else ""
+                instead = f", not '{visible(found)}'" if isinstance(found, str) and len(found) <= _MAX_LABEL else ""
                 yield Problem(member, f"must be {wanted}{instead}")
         for member in sorted(self._object.keys() - set(_MEMBERS)):
-            yield Problem(member, f"there is no such field{meant(member, _MEMBERS)}")
+            yield Problem(member, f"unknown field{meant(member, _MEMBERS)}")
         if not ref.namespace:
-            yield Problem("metadata.namespace", "is required, a DNS label: files have no current namespace")
+            yield Problem(
+                "metadata.namespace", "is required and must be a DNS label, because a file has no current namespace"
+            )
         if not ref.name:
-            yield Problem("metadata.name", "is required, a DNS name")
+            yield Problem("metadata.name", "is required and must be a DNS name")
         if "spec" not in self._object:
             yield Problem("spec", "is missing")
 

@@ -56,10 +56,10 @@ def unmapped(people: People, principals: Collection[str], issuers: Mapping[str, 
             if issuers.get(issuer):
                 continue
             lacks = "has no claims.kubernetesUsername" if issuer in issuers else "is not configured"
-            whose = "a subject" if issuer in own else "one who may be acted for"
+            whose = "one of its subjects" if issuer in own else "a principal of its endpoint"
             return (
-                f"people approve rule {rule}, and {whose} comes from issuer {issuer}, which {lacks}: nobody could tell"
-                " that they approve their own request"
+                f"people review approvals of rule {rule}, and {whose} comes from issuer {issuer}, which {lacks}:"
+                " Bailiwick could not detect people who approve their own requests"
             )
     return None
 

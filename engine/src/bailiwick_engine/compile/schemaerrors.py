@@ -22,19 +22,19 @@ _HINTED: Final = 20
 _SHOWN: Final = 60
 _UNTOLD: Final = object()
 _NAMED: Final = 12
-_TIME: Final = "must be a time with its zone, as in 2027-03-31T00:00:00Z"
+_TIME: Final = "must be a time with a time zone, for example 2027-03-31T00:00:00Z"
 _WORDS: Final = re.compile(r"'([^']*)'")
-_LABEL: Final = "must be lower-case letters, digits and hyphens, with a letter or digit at both ends"
-_ENDING: Final = "or *, or a name that ends in * after one of . : /"
+_LABEL: Final = "must consist of lower-case letters, digits and hyphens, and start and end with a letter or digit"
+_ENDING: Final = "or *, or end in * after one of . : /"
 _PATTERNS: Final[Mapping[str, str]] = {
     meta.DNS_LABEL: _LABEL,
     meta.TIME_PATTERN: _TIME,
     endpointpolicy.ACTION_PATTERN: f"must be a name without spaces, {_ENDING}",
     endpointpolicy.RESOURCE_ID_PATTERN: f"must be an id without control characters, {_ENDING}",
-    endpointpolicy.ATTRIBUTE_PATTERN: "must be the path of an attribute of calls, as in context.iban",
-    endpointpolicy.POINTER_PATTERN: "must be a JSON pointer into a call, as in /context/args/fields",
-    "^sha256:[a-f0-9]{64}$": "must be sha256: and 64 hex digits",
-    "^[A-Za-z_][A-Za-z0-9_]*$": "must be letters, digits and _, and begin with no digit",
+    endpointpolicy.ATTRIBUTE_PATTERN: "must be the path of a call attribute, for example context.iban",
+    endpointpolicy.POINTER_PATTERN: "must be a JSON pointer into a call, for example /context/args/fields",
+    "^sha256:[a-f0-9]{64}$": "must be sha256: followed by 64 hex digits",
+    "^[A-Za-z_][A-Za-z0-9_]*$": "must consist of letters, digits and _, and not start with a digit",
 }
 
 
@@ -67,7 +67,7 @@ def _told(entry: ErrorDetails, model: type[BaseModel] | None) -> str:
 
 
 def _unknown_field(location: tuple[int | str, ...], model: type[BaseModel] | None) -> str:
-    told = "there is no such field"
+    told = "unknown field"
     found = None if model is None else _model_at(model, location[:-1])
     if found is None:
         return told
@@ -148,7 +148,7 @@ _BY_KIND: Final[Mapping[str, _Tell]] = {
     "missing": _said("is required"),
     "string_type": _string,
     **dict.fromkeys(("bool_type", "bool_parsing"), _without_quotes("must be true or false")),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _without_quotes("must be a whole number")),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _without_quotes("must be an integer")),
     **dict.fromkeys(("float_type", "float_parsing"), _without_quotes("must be a number")),
     **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), _LIST),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), _OBJECT),
@@ -164,7 +164,7 @@ _BY_KIND: Final[Mapping[str, _Tell]] = {
     ),
     "too_short": lambda _, context: f"needs at least {_many(context.get('min_length'), 'entry', 'entries')}",
     "too_long": lambda _, context: (
-        f"has {_many(context.get('actual_length'), 'entry', 'entries')}, and at most {context.get('max_length')} are"
+        f"has {_many(context.get('actual_length'), 'entry', 'entries')}, but at most {context.get('max_length')} are"
         " allowed"
     ),
     "string_pattern_mismatch": _pattern,

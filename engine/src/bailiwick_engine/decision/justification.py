@@ -13,7 +13,7 @@ def reason_problem(gate: Gate, reason: str | None) -> str | None:
     if reason is None or not reason.strip():
         return "a reason is required" if any(wanted.required for wanted in gate.reasons) else None
     if len(reason) > MAX_REASON:
-        return f"a reason has at most {MAX_REASON} characters"
+        return f"the reason must have at most {MAX_REASON} characters"
     for wanted in gate.reasons:
         if wanted.pattern and matches_whole(wanted.pattern, reason) is not True:
             return f"the reason must match {wanted.pattern}"

@@ -207,7 +207,7 @@ class TestAVariable:
         # Its text would be in no rule digest either.
         found = scope_of(v="true").condition(text, "here")
         assert isinstance(found, tuple)
-        assert found[0].message == "unknown variable v; write variables.v in one piece"
+        assert found[0].message == "unknown variable v; write variables.v without spaces"
 
     @pytest.mark.parametrize("text", ["'variables.nothing' == ''", "'variables.v' == ''"])
     def test_that_only_a_string_names_changes_nothing(self, text: str) -> None:

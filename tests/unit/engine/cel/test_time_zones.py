@@ -30,21 +30,21 @@ KNOWN: Final = {
     "+2:00": 14,
 }
 UNKNOWN: Final = {
-    "Nowhere/X": "write the name of a zone of the IANA database, as in 'Europe/Berlin', or an offset, as in '+02:00'",
+    "Nowhere/X": "use an IANA time zone name, for example 'Europe/Berlin', or an offset, for example '+02:00'",
     "europe/berlin": "did you mean 'Europe/Berlin'?",
     "Europe/Berln": "did you mean 'Europe/Berlin'?",
     "utc": "did you mean 'UTC'?",
-    "": "write the name of a zone",
-    "+0200": "write the name of a zone",
-    "+24:00": "write the name of a zone",
-    "+02:60": "write the name of a zone",
+    "": "use an IANA time zone name",
+    "+0200": "use an IANA time zone name",
+    "+24:00": "use an IANA time zone name",
+    "+02:60": "use an IANA time zone name",
     # What a machine says for itself, or spells otherwise than the next one.
-    "localtime": "write the name of a zone",
-    "/etc/localtime": "write the name of a zone",
-    "../zoneinfo/UTC": "write the name of a zone",
+    "localtime": "use an IANA time zone name",
+    "/etc/localtime": "use an IANA time zone name",
+    "../zoneinfo/UTC": "use an IANA time zone name",
     "posix/Europe/Berlin": "did you mean 'Europe/Berlin'?",
-    "libc:localtime": "write the name of a zone",
-    "Factory": "write the name of a zone",
+    "libc:localtime": "use an IANA time zone name",
+    "Factory": "use an IANA time zone name",
 }
 
 

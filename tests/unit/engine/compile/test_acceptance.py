@@ -67,38 +67,38 @@ OVER: Final[dict[Limit, tuple[Excess, str]]] = {
     Limit.POLICY: (
         Excess(Limit.POLICY, 20 * MIB, 0, 16 * MIB),
         (
-            "the policy takes 20.0 MiB once it is compiled, and a policy may take 16.0 MiB, so that it is over by"
-            " 4.0 MiB: shorten its conditions, or part it into several policies"
+            "the compiled policy needs 20.0 MiB, and the limit for one policy is 16.0 MiB (4.0 MiB over the limit):"
+            " shorten its conditions, or split it into several policies"
         ),
     ),
     Limit.POLICIES: (
         Excess(Limit.POLICIES, 1, 100, 100),
         (
-            "the namespace has 100 other policies, and may have 100 in all: delete policies that are not needed, or put"
-            " the rules of several into one"
+            "the namespace has 100 other policies, and the limit is 100 policies in total: delete policies that you do"
+            " not need, or combine the rules of several policies into one"
         ),
     ),
     Limit.TEXT: (
         Excess(Limit.TEXT, 2048, 99 * 1024, 100 * 1024),
         (
-            "the spec has 2.0 KiB as JSON, and the other specs of the namespace have 99.0 KiB of the 100.0 KiB that a"
-            " namespace may have, so that it is over by 1.0 KiB: delete policies that are not needed, or shorten them"
+            "the spec needs 2.0 KiB as JSON, and the other specs of the namespace use 99.0 KiB of the namespace's limit"
+            " of 100.0 KiB (1.0 KiB over the limit): delete policies that you do not need, or shorten them"
         ),
     ),
     Limit.NAMESPACE: (
         Excess(Limit.NAMESPACE, 2 * MIB, 95 * MIB, 96 * MIB),
         (
-            "the policy takes 2.0 MiB once it is compiled, and the other policies of the namespace take 95.0 MiB of the"
-            " 96.0 MiB that a namespace may take, so that it is over by 1.0 MiB: delete policies that are not needed,"
-            " shorten them, or ask an administrator for a larger budget"
+            "the compiled policy needs 2.0 MiB, and the other policies of the namespace use 95.0 MiB of the namespace's"
+            " limit of 96.0 MiB (1.0 MiB over the limit): delete policies that you do not need, shorten them, or ask an"
+            " administrator for a larger budget"
         ),
     ),
     Limit.SHARE: (
         Excess(Limit.SHARE, 2 * MIB, 47 * MIB, 48 * MIB),
         (
-            "the policy takes 2.0 MiB once it is compiled, and the other policies of the namespace take 47.0 MiB of the"
-            " 48.0 MiB that are its share while the decision point is full, so that it is over by 1.0 MiB: delete"
-            " policies that are not needed, shorten them, or ask an administrator for a larger budget"
+            "the compiled policy needs 2.0 MiB, and the other policies of the namespace use 47.0 MiB of the namespace's"
+            " share (the decision point is full) of 48.0 MiB (1.0 MiB over the limit): delete policies that you do not"
+            " need, shorten them, or ask an administrator for a larger budget"
         ),
     ),
 }
@@ -117,14 +117,14 @@ def test_a_policy_without_settings_is_in_conflict_with_nobody() -> None:
 def test_a_conflict_names_the_first_five_in_order() -> None:
     found = told(CompilationSummary(()), others=[f"p{number}" for number in range(8, 0, -1)])
     assert found is not None
-    assert "stand in p1, p2, p3, p4, p5 and 3 more too" in found.message
+    assert "are also in p1, p2, p3, p4, p5 and 3 more:" in found.message
 
 
 def test_people_who_may_be_acted_for_at_the_endpoint_count_for_every_gate() -> None:
     people = People((("export", frozenset()),))
     found = told(CompilationSummary((), people=people), principals=["helpdesk"], issuers={})
     assert found is not None
-    assert "one who may be acted for comes from issuer helpdesk, which is not configured" in found.message
+    assert "a principal of its endpoint comes from issuer helpdesk, which is not configured" in found.message
 
 
 @pytest.mark.parametrize(

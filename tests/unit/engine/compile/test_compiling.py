@@ -36,18 +36,18 @@ class TestAnExpression:
     @pytest.mark.parametrize(
         ("text", "place", "says"),
         [
-            ("tru", f"{CONDITION}:1:1", "unknown name tru; a condition can name"),
+            ("tru", f"{CONDITION}:1:1", "unknown name tru; a condition can use"),
             ("context.a == 1 &&\n  subjct == 'x'", f"{CONDITION}:2:3", "unknown name subjct; did you mean subject?"),
-            ("true &&", f"{CONDITION}:1:8", "syntax error: the expression ends too early"),
-            ("true = 1", f"{CONDITION}:1:6", "syntax error: '=' has no meaning here; equality is written =="),
-            ("subject.id.matches(1)", f"{CONDITION}:1:19", "matches does not take"),
-            ("1 + 'a' == 2", f"{CONDITION}:1:3", "'+' does not take a whole number and a text"),
+            ("true &&", f"{CONDITION}:1:8", "syntax error: the expression is incomplete"),
+            ("true = 1", f"{CONDITION}:1:6", "syntax error: '=' has no meaning here; use == to compare"),
+            ("subject.id.matches(1)", f"{CONDITION}:1:19", "matches does not accept these arguments"),
+            ("1 + 'a' == 2", f"{CONDITION}:1:3", "'+' does not accept an integer and a string"),
             ("variables.nothing", f"{CONDITION}:1:10", "unknown variable nothing"),
-            ("context.a", f"{CONDITION}:1:1", "the expression yields dyn, not bool: compare it"),
-            ("1 + 1", f"{CONDITION}:1:1", "the expression yields int, not bool: a condition must be true or false"),
-            ("'true'", f"{CONDITION}:1:1", "the expression yields string, not bool"),
-            ("null", f"{CONDITION}:1:1", "the expression yields null, not bool"),
-            ("[true]", f"{CONDITION}:1:1", "the expression yields list"),
+            ("context.a", f"{CONDITION}:1:1", "the expression returns dyn, not bool: compare the result"),
+            ("1 + 1", f"{CONDITION}:1:1", "the expression returns int, not bool: a condition must be true or false"),
+            ("'true'", f"{CONDITION}:1:1", "the expression returns string, not bool"),
+            ("null", f"{CONDITION}:1:1", "the expression returns null, not bool"),
+            ("[true]", f"{CONDITION}:1:1", "the expression returns list"),
             ("{1.0: true}", f"{CONDITION}:1:1", "Unsupported map key type"),
             ("[" * 300 + "]" * 300 + " == []", f"{CONDITION}:1:1", "recursion limit"),
             ("context" + ".a" * 2000 + " == 1", f"{CONDITION}:1:1", "recursion depth"),
@@ -85,7 +85,7 @@ class TestAnExpression:
             (" context['a b'].c ", "`== true`: (context['a b'].c) == true (policy"),
             (
                 "context.?hold.orValue(false)",
-                "`== true`: context.?hold.orValue(false) == true (what orValue() yields has a type that only",
+                "`== true`: context.?hold.orValue(false) == true (the type of the orValue() result is known only",
             ),
             ("context.a ? context.b : context.c", "`== true`: (context.a ? context.b : context.c) == true"),
             ("context.a ?\ncontext.b : context.c", "`== true`: (...) == true"),
@@ -93,30 +93,30 @@ class TestAnExpression:
             ("subjct.id == 'a'", "did you mean subject?"),
             (
                 "prod == 'a'",
-                "a condition can name subject, actor, action, resource, context, now and variables; write a text",
+                "a condition can use subject, actor, action, resource, context, now and variables; write strings",
             ),
             ("variables.bg", "did you mean variables.big?"),
-            ("variables.nothing.at.all", "a variable is declared in spec.variables, before it is used"),
-            ("1 == 'a'", "a whole number and a text: both sides must be of one type"),
-            ("1 < 1.5", "write the whole number with a point, as in 1.0"),
+            ("variables.nothing.at.all", "declare variables in spec.variables, before you use them"),
+            ("1 == 'a'", "an integer and a string: both sides must have the same type"),
+            ("1 < 1.5", "write the integer with a decimal point, for example 1.0"),
             ("subject.id.startWith('a')", "unknown function startWith; did you mean startsWith?"),
             ("foo(1)", "unknown function foo (policy"),
-            ("contains(subject.id, 'a')", "contains is called on a value: write it as in context.a.contains(...)"),
+            ("contains(subject.id, 'a')", "call contains on a value, for example context.a.contains(...)"),
             ("[1].exist(x, x == 1)", "unknown function exist; did you mean exists?"),
-            ("context.a.exists(x)", "exists is not used so: write it as in"),
-            ("exists(context.a)", "exists is not used so: write it as in context.list.exists(x, x == 1)"),
-            ("action == 'x'", "action is an object, so compare a member of it, as in action.name"),
-            ("null == context", "'==' does not take null and an object"),
+            ("context.a.exists(x)", "exists is used incorrectly: write it like"),
+            ("exists(context.a)", "exists is used incorrectly: write it like context.list.exists(x, x == 1)"),
+            ("action == 'x'", "action is an object, so compare one of its members, for example action.name"),
+            ("null == context", "'==' does not accept null and an object"),
             ("now > '2027-01-01'", "write a time as timestamp('2027-03-31T00:00:00Z')"),
-            ("context.a in 'x'", "in looks for a value in a list or an object, and here stands a text behind it"),
-            ("has(subject)", "has() takes a member, as in has(context.a)"),
+            ("context.a in 'x'", "the right side of in must be a list or an object, not a string"),
+            ("has(subject)", "has() takes a member, for example has(context.a)"),
             ("size(context.a", ") is missing at the end"),
-            ('context.a == "x', "a text that begins here has no closing quote"),
-            ("if (true) 1", "if is a word that CEL keeps for itself"),
+            ('context.a == "x', "a string that starts here has no closing quote"),
+            ("if (true) 1", "if is a reserved word in CEL"),
             ("context.a ?: true", "':' is not expected here"),
-            ("subject.id = 'a'", "equality is written =="),
-            ("context.a == 1 and not context.b == 2", "and is written &&, not is written !"),
-            ("context.a == ' = ' or true", "; or is written ||"),
+            ("subject.id = 'a'", "use == to compare"),
+            ("context.a == 1 and not context.b == 2", "use && instead of and, use ! instead of not"),
+            ("context.a == ' = ' or true", "; use || instead of or"),
         ],
     )
     def test_is_told_what_to_write_instead(self, text: str, instead: str) -> None:
@@ -150,7 +150,7 @@ class TestAnExpression:
     )
     def test_compiles_as_it_is_told_to_be_written(self, text: str) -> None:
         told = problems(condition(text))[0]
-        instead = told.split("`== true`: ")[1].split(" (what")[0].split(" (policy")[0]
+        instead = told.split("`== true`: ")[1].split(" (the type")[0].split(" (policy")[0]
         assert problems(condition(instead)) == []
 
     @pytest.mark.parametrize(
@@ -173,9 +173,7 @@ class TestAVariable:
     def test_sees_only_earlier_ones(self, text: str) -> None:
         found = problems(rule(), variables=variables(own=text, later="true"))
         name = text.partition(".")[2]
-        assert found[0].startswith(
-            f"spec.variables[0].expression:1:10: unknown variable {name}; a variable is declared"
-        )
+        assert found[0].startswith(f"spec.variables[0].expression:1:10: unknown variable {name}; declare variables")
 
     @pytest.mark.parametrize(
         "text", ["variables.bad", "variables.bad == 1", "variables.bad.a.b == 1", "!variables.bad"]
@@ -197,10 +195,10 @@ class TestAVariable:
 
     def test_has_the_type_of_its_expression(self) -> None:
         assert problems(condition("variables.n"), variables=variables(n="1")) == [
-            f"{CONDITION}:1:1: the expression yields int, not bool: a condition must be true or false{NAMED}"
+            f"{CONDITION}:1:1: the expression returns int, not bool: a condition must be true or false{NAMED}"
         ]
         assert (
-            "does not take a whole number and a text"
+            "does not accept an integer and a string"
             in problems(condition("variables.n == 'a'"), variables=variables(n="1"))[0]
         )
 
@@ -294,7 +292,7 @@ class TestThePatternOfAReason:
     def test_is_a_problem_where_it_is_not_or_not_once_it_must_match_the_whole(self, pattern: str) -> None:
         approval = {"steps": [{"name": "a", "kind": "Human"}], "reason": {"pattern": pattern}}
         assert problems(gated_rule(approval=approval)) == [
-            f"spec.rules[0].approval.reason.pattern: not a regular expression (RE2): {pattern!r}"
+            f"spec.rules[0].approval.reason.pattern: not a valid regular expression (RE2): {pattern!r}"
         ]
 
 

@@ -49,7 +49,7 @@ def test_settings_that_two_policies_carry_are_told_at_both_and_deny_the_endpoint
 
 def test_settings_that_cannot_be_read_count_as_a_carrier() -> None:
     found = problems(CARRIER, policy("crm", "second", endpointSettings={}))
-    assert [problem for problem, _ in found if "stand in second too" in problem]
+    assert [problem for problem, _ in found if "are also in second" in problem]
 
 
 def test_an_endpoint_without_settings_is_told_once() -> None:
@@ -62,17 +62,25 @@ def test_an_endpoint_without_settings_is_told_once() -> None:
 EXPIRED: Final[dict[str, tuple[Object, list[str]]]] = {
     "an Allow": (
         policy("crm", rules=[rule(), rule("old", expireTime=at(-1))]),
-        [f"p.yaml:34:17: spec.rules[1].expireTime: rule old expired at {at(-1)}: it allows nothing any more"],
+        [f"p.yaml:34:17: spec.rules[1].expireTime: rule old expired at {at(-1)}: it no longer allows any call"],
     ),
     "a gate": (
         policy("crm", rules=[gated_rule(expireTime=at(-1))]),
-        [f"p.yaml:29:17: spec.rules[0].expireTime: rule export expired at {at(-1)}: it denies what it speaks of"],
+        [
+            (
+                f"p.yaml:29:17: spec.rules[0].expireTime: rule export expired at {at(-1)}: it denies every call that it"
+                " covers"
+            )
+        ],
     ),
     "the whole policy": (
         policy("crm", rules=[rule(), gated_rule(expireTime=at(-5))], expireTime=at(0)),
         [
             f"p.yaml:40:15: spec.expireTime: {checks.expired(datetime.fromtimestamp(NOW, UTC))}",
-            f"p.yaml:39:17: spec.rules[1].expireTime: rule export expired at {at(-5)}: it denies what it speaks of",
+            (
+                f"p.yaml:39:17: spec.rules[1].expireTime: rule export expired at {at(-5)}: it denies every call that it"
+                " covers"
+            ),
         ],
     ),
     "nothing yet": (policy("crm", rules=[rule(expireTime=at(1))], expireTime=at(1)), []),

@@ -22,8 +22,8 @@ from support.objects import changed, grant
 
 STEP: Final = {"name": "owner", "kind": "Human"}
 RULE: Final = "spec.rules[0]"
-ENDING: Final = "or *, or a name that ends in * after one of . : /"
-TIME: Final = "must be a time with its zone, as in 2027-03-31T00:00:00Z"
+ENDING: Final = "or *, or end in * after one of . : /"
+TIME: Final = "must be a time with a time zone, for example 2027-03-31T00:00:00Z"
 APPROVAL: Final = f"{RULE}.approval"
 
 
@@ -48,22 +48,22 @@ CASES: Final[dict[str, tuple[str, object, str]]] = {
     "a field that is misspelled": (
         "spec.rules.0.efect",
         "Allow",
-        f"{RULE}.efect: there is no such field; did you mean effect?",
+        f"{RULE}.efect: unknown field; did you mean effect?",
     ),
     "a field as Python spells it": (
         "spec.endpoint_settings",
         {},
-        "spec.endpoint_settings: there is no such field; did you mean endpointSettings?",
+        "spec.endpoint_settings: unknown field; did you mean endpointSettings?",
     ),
     "a field below a list of a mapping": (
         "spec.rules.0.resources.0.idz",
         [],
-        f"{RULE}.resources[0].idz: there is no such field; did you mean ids?",
+        f"{RULE}.resources[0].idz: unknown field; did you mean ids?",
     ),
     "a field like none": (
         "spec.rules.0.approval",
         approval(steps=[{**STEP, "xyz": 1}]),
-        f"{APPROVAL}.steps[0].xyz: there is no such field; the fields here are count, groups, kind, name",
+        f"{APPROVAL}.steps[0].xyz: unknown field; the fields here are count, groups, kind, name",
     ),
     "a field that is missing": ("spec.endpoint", ..., "spec.endpoint: is required"),
     "null": ("spec.endpoint", None, "spec.endpoint: must be a string"),
@@ -72,9 +72,9 @@ CASES: Final[dict[str, tuple[str, object, str]]] = {
     "a string for a number": (
         "spec.rules.0.approval",
         approval(maxUses="2"),
-        f"{APPROVAL}.maxUses: must be a whole number, without quotes",
+        f"{APPROVAL}.maxUses: must be an integer, without quotes",
     ),
-    "a fraction": ("spec.rules.0.approval", approval(maxUses=1.5), f"{APPROVAL}.maxUses: must be a whole number"),
+    "a fraction": ("spec.rules.0.approval", approval(maxUses=1.5), f"{APPROVAL}.maxUses: must be an integer"),
     "too many": ("spec.rules.0.approval", approval(maxUses=51), f"{APPROVAL}.maxUses: must be at most 50"),
     "too few": ("spec.rules.0.approval", approval(windowSeconds=9), f"{APPROVAL}.windowSeconds: must be at least 10"),
     "a text for a list": ("spec.rules", "x", "spec.rules: must be a list"),
@@ -85,13 +85,16 @@ CASES: Final[dict[str, tuple[str, object, str]]] = {
     ),
     "a text for an object": ("spec.subjects.0", "x", "spec.subjects[0]: must be an object"),
     "an empty list": ("spec.rules", [], "spec.rules: needs at least 1 entry"),
-    "a long list": ("spec.rules.0.actions", ["a"] * 65, f"{RULE}.actions: has 65 entries, and at most 64 are allowed"),
+    "a long list": ("spec.rules.0.actions", ["a"] * 65, f"{RULE}.actions: has 65 entries, but at most 64 are allowed"),
     "an empty text": ("spec.endpoint", "", "spec.endpoint: must have at least 1 character"),
     "a long text": ("spec.endpoint", "a" * 64, "spec.endpoint: must have at most 63 characters"),
     "a name in capitals": (
         "spec.rules.0.name",
         "Read",
-        f"{RULE}.name: 'Read' must be lower-case letters, digits and hyphens, with a letter or digit at both ends",
+        (
+            f"{RULE}.name: 'Read' must consist of lower-case letters, digits and hyphens, and start and end with a"
+            " letter or digit"
+        ),
     ),
     "an action with a space": (
         "spec.rules.0.actions",
@@ -183,8 +186,8 @@ def test_files_tell_what_kind_is_meant() -> None:
     (document,) = manifests.parse(json.dumps({**WRONG, "kind": "EndpointPolcy", "spek": {}}).encode())
     (entry,) = whole(manifests.contents("p.yaml", document, Ledger(Budget()))).entries
     assert {problem.partition(": ")[2] for problem in entry.problems} == {
-        "kind: must be EndpointPolicy, and is 'EndpointPolcy'",
-        "spek: there is no such field; did you mean spec?",
+        "kind: must be EndpointPolicy, not 'EndpointPolcy'",
+        "spek: unknown field; did you mean spec?",
     }
 
 
@@ -193,7 +196,7 @@ def test_the_file_of_issuers_tells_it(tmp_path: Path) -> None:
     file.write_text("issuers: [{name: corp, issuer: 'https://corp.example', algorthms: [RS256]}]")
     with pytest.raises(IssuersError) as raised:
         load(file, schemaerrors.problems)
-    assert str(raised.value).endswith("issuers[0].algorthms: there is no such field; did you mean algorithms?")
+    assert str(raised.value).endswith("issuers[0].algorthms: unknown field; did you mean algorithms?")
 
 
 def test_the_operator_tells_it_of_a_grant_too() -> None:

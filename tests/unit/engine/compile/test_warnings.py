@@ -52,7 +52,7 @@ class TestAConditionOfADeny:
     def test_that_is_false_once_the_caller_leaves_something_out_is_warned_of(self, text: str, without: str) -> None:
         (found,) = escaped(text)
         assert found.startswith("spec.rules[0].conditions[0].expression:1:1: condition c0 of rule read is false")
-        assert f"without {without}, so that the caller escapes the Deny" in found
+        assert f"without {without}, so a caller can bypass the Deny" in found
 
     @pytest.mark.parametrize(
         "text",
@@ -107,7 +107,7 @@ class TestAConditionOfADeny:
         )
         assert first.startswith("spec.rules[1].conditions[1].expression:1:1: condition c1 of rule b")
         assert second.startswith("spec.rules[2].conditions[0].expression:1:1: condition c0 of rule c")
-        assert "escapes the gate" in second
+        assert "can bypass the gate" in second
 
     def test_of_a_kind_that_is_not_known_is_not_warned_of(self) -> None:
         assert silent_without(Other(), {}) == ()

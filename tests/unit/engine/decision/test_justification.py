@@ -10,7 +10,7 @@ from unit.engine.cases import approving, gate_of
 
 REQUIRED: Final = {"required": True}
 OPTIONAL: Final = {"required": False, "pattern": "INC-[0-9]+"}
-LONG: Final = f"a reason has at most {MAX_REASON} characters"
+LONG: Final = f"the reason must have at most {MAX_REASON} characters"
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,14 @@ class TestDeviations:
         objects[1]["spec"]["validationActions"] = ["Audit"]
         objects[0]["spec"]["validations"][2]["expression"] = "true"
         assert deviations(objects, INSTALLATION) == (
-            "ValidatingAdmissionPolicy bailiwick-grants-open is not as shipped, at spec.validations[2].expression",
-            "ValidatingAdmissionPolicyBinding bailiwick-grants-open is not as shipped, at spec.validationActions[0]",
+            (
+                "ValidatingAdmissionPolicy bailiwick-grants-open differs from the shipped version at"
+                " spec.validations[2].expression"
+            ),
+            (
+                "ValidatingAdmissionPolicyBinding bailiwick-grants-open differs from the shipped version at"
+                " spec.validationActions[0]"
+            ),
         )
 
     @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ class TestTheSettingsOfAnEndpoint:
         for body, named in ((CARRIER, "other"), (other, "crm-agent")):
             accepted = condition(status_of(body, "crm-agent", "other"), "Accepted")
             assert (accepted["status"], accepted["reason"]) == ("False", "Conflicted")
-            assert f"stand in {named} too" in accepted["message"]
+            assert f"are also in {named}" in accepted["message"]
 
     def test_in_two_policies_leave_a_third_accepted_and_not_ready(self) -> None:
         status = status_of(stored(policy("crm", "third")), "crm-agent", "other")
@@ -166,7 +166,7 @@ def test_a_policy_that_is_over_budget_is_not_accepted_and_denies_what_it_speaks_
         # That there are two carriers is not what stops it.
         assert (told["status"], told["reason"]) == ("False", "OverBudget")
         assert told["message"].startswith(
-            "the policy takes 17.0 MiB once it is compiled, and a policy may take 16.0 MiB"
+            "the compiled policy needs 17.0 MiB, and the limit for one policy is 16.0 MiB"
         )
     programmed = condition(status, "Programmed")
     assert programmed["status"] == "True"
@@ -211,20 +211,20 @@ MAPPED: Final = [
         {},
     ),
     Mapped(
-        "who may be acted for",
+        "a principal of its endpoint",
         gates(HUMAN, "agent", endpointSettings=ACTED_FOR),
         {"corp": False},
-        "one who may be acted for comes from issuer corp",
+        "a principal of its endpoint comes from issuer corp",
         frozenset({"corp"}),
     ),
     Mapped(
-        "who may be acted for by the settings in another policy",
+        "a principal of its endpoint by the settings in another policy",
         gates(HUMAN, "agent"),
         {"corp": False},
-        "one who may be acted for",
+        "a principal of its endpoint",
         frozenset({"corp"}),
     ),
-    Mapped("no gate, and who may be acted for", CARRIER, {"corp": False}, None, frozenset({"corp"})),
+    Mapped("no gate, and a principal of its endpoint", CARRIER, {"corp": False}, None, frozenset({"corp"})),
 ]
 
 

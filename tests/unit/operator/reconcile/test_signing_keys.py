@@ -157,30 +157,30 @@ def entry(text: str) -> dict[str, str]:
 
 
 NOT_OURS: Final[dict[str, tuple[dict[str, Any] | None, str]]] = {
-    "nothing": (None, "no entry"),
-    "another entry": ({"other": "e30="}, "no entry"),
-    "a number": ({"keys.json": 7}, "no entry"),
-    "no base64": ({"keys.json": "!"}, "not JSON"),
-    "half a base64": ({"keys.json": "e30"}, "not JSON"),
-    "no JSON": (entry("{"), "not JSON"),
-    "no UTF-8": ({"keys.json": "/w=="}, "not JSON"),
-    "very deep": (entry("[" * 100_000), "not JSON"),
+    "nothing": (None, "is missing"),
+    "another entry": ({"other": "e30="}, "is missing"),
+    "a number": ({"keys.json": 7}, "is missing"),
+    "no base64": ({"keys.json": "!"}, "not valid JSON"),
+    "half a base64": ({"keys.json": "e30"}, "not valid JSON"),
+    "no JSON": (entry("{"), "not valid JSON"),
+    "no UTF-8": ({"keys.json": "/w=="}, "not valid JSON"),
+    "very deep": (entry("[" * 100_000), "not valid JSON"),
     "no list": (entry("{}"), "not a list"),
     "an empty list": (entry("[]"), "not a list"),
     "too many": (written([replace(key(), kid=f"{number}") for number in range(MAX_KEYS + 1)]), "not a list"),
     "a key that is a number": (entry("[1]"), "not an object"),
     "a key without a name": (entry('[{"pem": "p"}]'), "no kid"),
     "a key without itself": (entry('[{"kid": "k"}]'), "no pem"),
-    "a key without times": (entry('[{"kid": "k", "pem": "p"}]'), "a time"),
+    "a key without times": (entry('[{"kid": "k", "pem": "p"}]'), "an invalid time"),
     "a time without a zone": (
         entry('[{"kid": "k", "pem": "p", "createdTime": "2026-11-25T12:00:00"}]'),
-        "a time",
+        "an invalid time",
     ),
     "a time before all calendars": (
         entry('[{"kid": "k", "pem": "p", "createdTime": "0001-01-01T00:00:00+23:00"}]'),
-        "a time",
+        "an invalid time",
     ),
-    "a key twice": (written([key(), key()]), "twice"),
+    "a key twice": (written([key(), key()]), "has a duplicate key"),
 }
 
 

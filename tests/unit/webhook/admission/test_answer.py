@@ -77,7 +77,8 @@ def test_another_version_is_refused_with_what_to_do() -> None:
     assert told.outcome is Admission.FOREIGN
     assert told.body["response"]["allowed"] is False
     assert told.body["response"]["status"]["message"] == (
-        "UnknownVersion: this decision point knows bailiwick.dev/v1alpha1 and not v9\\u001b: upgrade it first"
+        "UnknownVersion: this decision point supports bailiwick.dev/v1alpha1, not v9\\u001b: upgrade the decision"
+        " point first"
     )
 
 
@@ -92,7 +93,7 @@ class TestTheSettingsOfAnEndpoint:
         outcome, response = answered(self.SECOND, CARRIER)
         assert outcome is Admission.CONFLICTED
         assert response["status"]["code"] == 422
-        assert response["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in carrier too")
+        assert response["status"]["message"].startswith("Conflicted: endpointSettings for crm-api are also in carrier")
 
     def test_may_not_stand_beside_such_as_cannot_be_read(self) -> None:
         assert answered(self.SECOND, changed(CARRIER, "spec.endpointSettings", {"x": 1}))[0] is Admission.CONFLICTED
@@ -110,7 +111,7 @@ class TestTheSettingsOfAnEndpoint:
         outcome, response = answered(new, CARRIER, self.SECOND, old=CARRIER)
         assert outcome is Admission.ALLOWED
         (warning,) = response["warnings"]
-        assert warning.startswith("Conflicted, as it was before: endpointSettings of crm-api stand in second too")
+        assert warning.startswith("Conflicted, as it was before: endpointSettings for crm-api are also in second")
 
     def test_are_not_added_to_a_policy_while_they_stand_in_another(self) -> None:
         old = changed(self.SECOND, "spec.endpointSettings", ...)
@@ -124,7 +125,7 @@ class TestTheSettingsOfAnEndpoint:
 
     def test_that_go_with_this_very_change_are_told(self) -> None:
         _, response = answered(changed(CARRIER, "spec.endpointSettings", ...), CARRIER, old=CARRIER)
-        assert "no policy of crm-api carries spec.endpointSettings" in response["warnings"][0]
+        assert "no policy of crm-api has spec.endpointSettings" in response["warnings"][0]
 
     def test_of_which_the_store_knows_nothing_yet_are_refused_nowhere(self) -> None:
         assert answered(self.SECOND)[0] is Admission.ALLOWED
@@ -145,7 +146,7 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
         acting = policy("crm", "carrier", subjects=[*CARRIER["spec"]["subjects"], CAROL], endpointSettings=ACTED_FOR)
         outcome, response = answered(GATED, acting, issuers={"corp": False})
         assert outcome is Admission.UNMAPPED
-        assert "one who may be acted for comes from issuer corp" in response["status"]["message"]
+        assert "a principal of its endpoint comes from issuer corp" in response["status"]["message"]
 
     def test_are_read_of_the_settings_that_come_and_not_of_those_that_go(self) -> None:
         subjects = [*CARRIER["spec"]["subjects"], CAROL]
@@ -161,7 +162,9 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
         tighter = changed(self.OWN, "spec.rules", [*self.OWN["spec"]["rules"], never])
         outcome, response = answered(tighter, self.OWN, old=self.OWN, issuers={"corp": False})
         assert outcome is Admission.ALLOWED
-        assert response["warnings"][0].startswith("UnmappedIssuer, as it was before: people approve rule export")
+        assert response["warnings"][0].startswith(
+            "UnmappedIssuer, as it was before: people review approvals of rule export"
+        )
 
 
 @pytest.mark.parametrize("why", acceptance.NotAcceptedReason)
@@ -184,7 +187,7 @@ def test_warnings_of_the_compiler_are_told_of_what_is_allowed() -> None:
     gate = gated_rule(approval={"steps": [{"name": "owner", "kind": "Human"}], "windowSeconds": 7200})
     _, response = answered(policy("crm", rules=[gate]), CARRIER)
     (warning,) = response["warnings"]
-    assert warning.startswith("spec.rules[0].approval.windowSeconds: an approval for one use stays open for 7200")
+    assert warning.startswith("spec.rules[0].approval.windowSeconds: an approval for one use is valid for 7200")
 
 
 def test_a_policy_of_an_endpoint_that_is_not_there_is_told_nothing_of_others() -> None:
@@ -197,7 +200,7 @@ def test_rules_that_have_expired_are_told() -> None:
     )
     assert outcome is Admission.ALLOWED
     assert response["warnings"] == [
-        f"spec.rules[0].expireTime: rule old expired at {at(-1)}: it allows nothing any more"
+        f"spec.rules[0].expireTime: rule old expired at {at(-1)}: it no longer allows any call"
     ]
 
 
@@ -224,8 +227,8 @@ def test_what_does_not_fit_beside_what_is_there_is_refused_with_how_much_it_is_o
     over = size(OLD) + size(sized(8)) - NARROW_BUDGET.namespace
     for told in (size(sized(8)), size(OLD), NARROW_BUDGET.namespace, over):
         assert f"{told / 1024:.1f} KiB" in message
-    assert message.startswith("OverBudget: the policy takes ")
-    assert "delete policies that are not needed" in message
+    assert message.startswith("OverBudget: the compiled policy needs ")
+    assert "delete policies that you do not need" in message
     (cause,) = response["status"]["details"]["causes"]
     assert (cause["field"], cause["message"]) == ("spec", message)
 
@@ -242,7 +245,7 @@ def test_a_policy_that_is_too_large_by_itself_is_refused_before_it_is_compiled(m
     monkeypatch.setattr(review, "judge", never)
     outcome, response = answered(sized(9), budget=NARROW_BUDGET)
     assert outcome is Admission.OVER_BUDGET
-    assert "and a policy may take" in response["status"]["message"]
+    assert "and the limit for one policy is" in response["status"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,7 @@ def test_what_is_over_and_asks_for_no_more_is_stored_with_a_warning(new: Object)
     over = sized(16, suspend=False)
     outcome, response = answered(new, OLD, over, old=over, budget=NARROW_BUDGET)
     assert outcome is Admission.ALLOWED
-    assert response["warnings"][0].startswith("OverBudget, as it was before: the policy takes ")
+    assert response["warnings"][0].startswith("OverBudget, as it was before: the compiled policy needs ")
 
 
 def test_what_was_over_and_fits_now_is_stored_without_a_word() -> None:
@@ -265,7 +268,7 @@ def test_the_number_of_policies_and_their_text_are_bounded_where_that_is_set() -
     assert answered(SMALL, OLD, budget=Budget(policies=2))[0] is Admission.ALLOWED
     outcome, response = answered(SMALL, OLD, CARRIER, budget=Budget(policies=2))
     assert outcome is Admission.OVER_BUDGET
-    assert "the namespace has 2 other policies, and may have 2 in all" in response["status"]["message"]
+    assert "the namespace has 2 other policies, and the limit is 2 policies in total" in response["status"]["message"]
     outcome, response = answered(SMALL, OLD, budget=Budget(text=footprint(OLD["spec"]).text))
     assert outcome is Admission.OVER_BUDGET
     assert "other specs of the namespace" in response["status"]["message"]
@@ -278,4 +281,4 @@ def test_what_another_namespace_takes_refuses_nobody_who_keeps_within_a_fair_sha
     more = policy("greedy", "more", rules=sized(8, "more")["spec"]["rules"])
     outcome, response = answered(more, *greedy[:2], OLD, budget=budget)
     assert outcome is Admission.OVER_BUDGET
-    assert "its share while the decision point is full" in response["status"]["message"]
+    assert "namespace's share (the decision point is full)" in response["status"]["message"]

@@ -59,7 +59,7 @@ class TestAPolicy:
         ]
         finding = found(policy("crm", subjects=subjects, rules=[rule(subjects=["s0"])]))
         assert len(finding.warnings) == 21
-        assert finding.warnings[-1] == "and 20 warnings more"
+        assert finding.warnings[-1] == "and 20 more warnings"
 
     def test_has_what_was_stored_before_beside_it(self) -> None:
         old = policy("crm", endpointSettings=settings(), rules=[gated_rule()])

@@ -167,7 +167,7 @@ class TestAFlood:
         assert isinstance(outcome, OpenedGrant) is opened
         if isinstance(outcome, RefusedOpening):
             assert outcome.reason is Reason.APPROVAL_THROTTLED
-            assert "1 requests of the namespace are pending, and 1 may be" in outcome.detail
+            assert "this namespace has 1 pending requests; the limit is 1" in outcome.detail
             assert "POST" not in bench.server.asked
 
     async def test_of_denials_that_ask_never_reaches_the_api_server_once_it_is_too_much(self) -> None:
@@ -229,7 +229,7 @@ class TestAFlood:
         outcome = await bench.opener.open(bench.wanted())
         assert isinstance(outcome, OpenedGrant) is opened
         if isinstance(outcome, RefusedOpening):
-            assert (outcome.reason, "within an hour" in outcome.detail) == (Reason.APPROVAL_THROTTLED, True)
+            assert (outcome.reason, "in the last hour" in outcome.detail) == (Reason.APPROVAL_THROTTLED, True)
             assert "POST" not in bench.server.asked
 
     async def test_behind_an_api_server_that_hangs_is_turned_away(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from bailiwick_webhook.http.status.ration import Ration, SharedResult
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import CallerClass, Overload
 
-REFUSED: Final = "too many questions of this kind"
+REFUSED: Final = "too many concurrent requests of this kind"
 
 
 class Clock:

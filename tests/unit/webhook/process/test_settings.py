@@ -19,8 +19,8 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "all addresses of version 6": (("--host", "::"), ":: is not loopback"),
     "an address of the network": (("--host", "10.0.0.7"), "10.0.0.7 is not loopback"),
     "a name": (("--host", "pdp.example"), "pdp.example is not loopback"),
-    "a certificate alone": (PAIR[:2], "--tls-cert-file and --tls-key-file go together"),
-    "a key alone": (PAIR[2:], "--tls-cert-file and --tls-key-file go together"),
+    "a certificate alone": (PAIR[:2], "set --tls-cert-file and --tls-key-file together"),
+    "a key alone": (PAIR[2:], "set --tls-cert-file and --tls-key-file together"),
     "files that are looked at without rest": (
         (*PAIR, "--tls-poll-seconds", "0"),
         "must be a number greater than 0",
@@ -32,7 +32,7 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a URL without host": (("--external-url", "https://"), "--external-url must be an absolute http(s) URL"),
     "a URL of another scheme": (("--external-url", "ftp://pdp.example"), "--external-url must be an absolute"),
     "policies without issuers": (("--policies", "dir"), "--policies needs --issuers with an entry named cluster"),
-    "development without policies": (("--development",), "--development goes with --policies"),
+    "development without policies": (("--development",), "--development needs --policies"),
     "development on all addresses": (
         ("--policies", "dir", "--development", "--host", "0.0.0.0"),  # noqa: S104 - what must be refused
         "--host 0.0.0.0 is not loopback",
@@ -47,17 +47,17 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "policies and a cluster": (
         ("--policies", "dir", "--development", "--kubeconfig", "file"),
-        "--kubeconfig is about a cluster",
+        "--kubeconfig needs a cluster",
     ),
     "policies and a cluster's default": (
         ("--policies", "dir", "--development", "--namespace", "bailiwick-system"),
-        "--namespace is about a cluster",
+        "--namespace needs a cluster",
     ),
-    "a queue for nothing": (("--record-queue", "0"), "must be a whole number greater than 0"),
-    "a queue of no size": (("--record-queue-bytes", "-1"), "must be a whole number greater than 0"),
-    "a queue of half a record": (("--record-queue", "1.5"), "must be a whole number greater than 0"),
+    "a queue for nothing": (("--record-queue", "0"), "must be an integer greater than 0"),
+    "a queue of no size": (("--record-queue-bytes", "-1"), "must be an integer greater than 0"),
+    "a queue of half a record": (("--record-queue", "1.5"), "must be an integer greater than 0"),
     "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
-    "processes below none": (("--processes", "-1"), "must be 0 or a whole number greater than 0"),
+    "processes below none": (("--processes", "-1"), "must be 0 or an integer greater than 0"),
     "a silence of a few beats": (("--process-silence-seconds", "4.9"), "must be 5 seconds or more"),
     "a start of a few beats": (("--process-start-seconds", "1"), "must be 5 seconds or more"),
     "a port among the status ports": (
@@ -74,17 +74,17 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "admission on the port of decisions": (
         ("--port", "8443", "--admission-port", "8443"),
-        "--admission-port 8443 is the port of the decisions",
+        "--admission-port 8443 is also the port for decisions",
     ),
     "admission without a cluster": (
         ("--policies", "dir", "--development", "--admission-port", "9443"),
-        "--admission-port is about a cluster",
+        "--admission-port needs a cluster",
     ),
-    "nothing for others": (("--others-percent", "0"), "must be a whole number from 1 to 90"),
-    "nothing for enforcers": (("--others-percent", "100"), "must be a whole number from 1 to 90"),
-    "bodies without end": (("--body-bytes-per-second", "0"), "must be a whole number greater than 0"),
-    "a rate below none": (("--decisions-per-second-by-namespace", "-1"), "must be 0 or a whole number greater than 0"),
-    "a budget below nothing": (("--budget-bytes", "-1"), "must be 0 or a whole number greater than 0"),
+    "nothing for others": (("--others-percent", "0"), "must be an integer from 1 to 90"),
+    "nothing for enforcers": (("--others-percent", "100"), "must be an integer from 1 to 90"),
+    "bodies without end": (("--body-bytes-per-second", "0"), "must be an integer greater than 0"),
+    "a rate below none": (("--decisions-per-second-by-namespace", "-1"), "must be 0 or an integer greater than 0"),
+    "a budget below nothing": (("--budget-bytes", "-1"), "must be 0 or an integer greater than 0"),
     "a policy larger than a namespace": (
         ("--policy-budget-bytes", "100663297"),
         "--policy-budget-bytes must not exceed --namespace-budget-bytes",
@@ -95,7 +95,10 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "policies without limit in a namespace with one": (
         ("--policy-budget-bytes", "0"),
-        "--policy-budget-bytes must not exceed --namespace-budget-bytes, nor be 0 where that is not",
+        (
+            "--policy-budget-bytes must not exceed --namespace-budget-bytes, and must not be 0 unless"
+            " --namespace-budget-bytes is 0"
+        ),
     ),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
@@ -230,7 +233,7 @@ ISSUERS: Final = {
 @pytest.mark.parametrize(
     ("name", "flags", "said"),
     [
-        ("cluster", (), "the name cluster is taken"),
+        ("cluster", (), "the name cluster is reserved"),
         ("corp", ("--policies", "dir"), "--policies needs --issuers with an entry named cluster"),
         ("cluster", ("--policies", "dir"), None),
         ("corp", (), None),

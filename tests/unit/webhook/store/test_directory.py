@@ -142,7 +142,7 @@ async def test_what_is_over_budget_denies_by_itself_until_there_is_room(tmp_path
     assert [await files.said(), await files.said(namespace="erp")] == [ALLOWED, ALLOWED]
     assert await files.said("third") == INVALID
     ((problem, denies),) = files.problems
-    assert problem.startswith("more.yaml:6:1: spec: OverBudget: the namespace has 1 other policies, and may have 1")
+    assert problem.startswith("more.yaml:6:1: spec: OverBudget: the namespace has 1 other policies, and the limit is 1")
     assert "on crm/crm-api" in denies
     (tmp_path / "base.yaml").unlink()
     files.write("more.yaml", {**more, "spec": {**more["spec"], "endpointSettings": settings()}})
@@ -423,7 +423,7 @@ async def test_what_is_wrong_denies_as_little_as_can_be_read_and_never_less(file
     for problem, _ in files.problems:
         name, line, column, _ = problem.split(":", 3)
         # The sound carrier too, where the other one's settings cannot be read.
-        assert name == "b.yaml" or "endpointSettings of crm-api stand in extra too" in problem
+        assert name == "b.yaml" or "endpointSettings for crm-api are also in extra" in problem
         assert int(line) >= 1
         assert int(column) >= 1
     (files.root / "b.yaml").unlink()
@@ -456,7 +456,7 @@ async def test_a_name_that_stands_twice_is_broken_in_both_places(files: Files) -
     assert [await files.said(), await files.said("other")] == [ALLOWED, ALLOWED]
     files.write("c/d.yaml", "# a comment\n" + yaml.safe_dump(extra()))
     await files.view.look()
-    also = "metadata.name: crm/extra stands also at"
+    also = "metadata.name: crm/extra is also defined at"
     assert [problem for problem, _ in files.problems] == [
         f"b.yaml:1:1: {also} {files.root}/c/d.yaml:2:1",
         f"c/d.yaml:2:1: {also} {files.root}/b.yaml:1:1",

@@ -155,7 +155,7 @@ def test_any_change_takes_the_proof_away_though_it_is_taken_back(
     restored = bench.stored(which, name)
     restored["metadata"]["generation"] = 4
     bench.event(which, "MODIFIED", restored)
-    assert (bench.guard.proven, bench.guard.why) == (False, "the guard changed since the operator last proved it")
+    assert (bench.guard.proven, bench.guard.why) == (False, "the guard has changed since the operator last proved it")
 
 
 @pytest.mark.parametrize("data", [None, {}, {"fingerprint": ""}, {"fingerprint": "sha256:" + "0" * 64}])

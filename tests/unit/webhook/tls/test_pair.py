@@ -34,7 +34,7 @@ def test_a_certificate_is_served_only_where_it_is_for_every_name(
     if covered:
         assert look(certificate, key, datetime.now(UTC), wanted).names == (named, "127.0.0.1")
     else:
-        with pytest.raises(UnusableError, match="the certificate is not for"):
+        with pytest.raises(UnusableError, match=r"the certificate is for .*, not for "):
             look(certificate, key, datetime.now(UTC), wanted)
 
 
@@ -51,6 +51,6 @@ def test_a_certificate_is_valid_from_its_first_second_to_before_its_last(tmp_pat
     begins = ends - timedelta(days=1, minutes=5)
     for moment in (begins, ends - timedelta(seconds=1)):
         assert look(certificate, key, moment).not_after == ends
-    for moment, said in ((begins - timedelta(seconds=1), "begins at"), (ends, "ended at")):
+    for moment, said in ((begins - timedelta(seconds=1), "is not valid before"), (ends, "expired at")):
         with pytest.raises(UnusableError, match=said):
             look(certificate, key, moment)

@@ -63,8 +63,10 @@ def answer(
         case NothingToReview():
             return _allowed(finding.uid, Admission.UNCHANGED)
         case UnknownVersion():
-            known = f"this decision point knows {GROUP}/{VERSION} and not {visible(finding.version)}"
-            return _refused(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade it first")
+            known = f"this decision point supports {GROUP}/{VERSION}, not {visible(finding.version)}"
+            return _refused(
+                finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade the decision point first"
+            )
         case PolicyFinding():
             return _judged(finding, snapshot, ledger, issuers, now)
 

@@ -124,7 +124,7 @@ def _examined(review: dict[str, Any], most: int) -> Finding:
     uid: str = _text(request, "uid", "request")
     kind = _member(request, "kind", dict, "request")
     if (kind.get("group"), kind.get("kind")) != (GROUP, KIND):
-        raise _UnreadableError(f"only {KIND} of {GROUP} is judged here", "request.kind")
+        raise _UnreadableError(f"this path reviews only {KIND} of {GROUP}", "request.kind")
     version = _text(kind, "version", "request.kind")
     match request.get("operation"):
         case "DELETE":
@@ -185,7 +185,7 @@ def _before(spec: object) -> StoredPolicy:
 
 def _warnings(problems: tuple[Problem, ...]) -> tuple[str, ...]:
     told = tuple(_told(str(problem)) for problem in problems[:_TOLD])
-    return (*told, f"and {len(problems) - _TOLD} warnings more") if len(problems) > _TOLD else told
+    return (*told, f"and {len(problems) - _TOLD} more warnings") if len(problems) > _TOLD else told
 
 
 def _placed(problem: Problem) -> str:

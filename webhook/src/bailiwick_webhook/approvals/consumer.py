@@ -86,7 +86,7 @@ class Consumer:
                     last, used = await self._use(candidate, key, evaluation_id, judge, last)
             except ClusterUnavailableError as error:
                 # Whether the write happened is unknown. Trying another grant could spend two for one call.
-                _log.warning("grant not usable: API server gave no answer", grant=candidate.name, error=str(error))
+                _log.warning("grant not usable: API server did not respond", grant=candidate.name, error=str(error))
                 return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
             if used is not None:
                 return last, used
@@ -121,7 +121,7 @@ class Consumer:
                 _log.error("use refused", grant=candidate.name, status=written.status, why=written.message)
                 return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
             # Somebody else wrote first.
-            _log.info("use not written, reading again", grant=candidate.name, why=written.message)
+            _log.info("use not written, reading the grant again", grant=candidate.name, why=written.message)
         return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
 
 

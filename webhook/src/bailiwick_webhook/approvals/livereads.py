@@ -98,7 +98,7 @@ class LiveReads:
             return await self._cluster.read_grant(*place)
         except ClusterUnavailableError as error:
             self._silent_until = self._clock() + SECONDS
-            _log.info("no look at a pending grant: API server gave no answer", grant=place[1], error=str(error))
+            _log.info("pending grant not read: API server did not respond", grant=place[1], error=str(error))
             return None
         finally:
             asyncio.get_running_loop().call_later(_KEPT, self._forget, place, reads)

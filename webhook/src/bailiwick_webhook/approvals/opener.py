@@ -94,7 +94,9 @@ class Opener:
         if live is None or live.by_hand or live.request.idempotency is None:
             return None
         if live.request.idempotency.request != idempotency["request"]:
-            return RefusedOpening("this Idempotency-Key was sent with another request: send a new one", duplicate=True)
+            return RefusedOpening(
+                "this Idempotency-Key was already used for a different request: send a new key", duplicate=True
+            )
         return OpenedGrant(live, created=False)
 
     async def join(self, known: Grant, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:
@@ -118,7 +120,7 @@ class Opener:
         call, subject = wanted.call, wanted.subject
         async with self._throttle.one_at_a_time(call, subject) as ours:
             if not ours:
-                return RefusedOpening("too many requests of this subject at once", Reason.APPROVAL_THROTTLED)
+                return RefusedOpening("too many concurrent requests for this subject", Reason.APPROVAL_THROTTLED)
             previous, known = self._latest_ended(wanted), self._pending(wanted)
             if known is not None and (joined := await self.join(known, wanted)) is not None:
                 # Of the same storm, opened while this one waited.
@@ -141,26 +143,28 @@ class Opener:
             if answer.ok:
                 created = grants.parse(answer.body)
                 if created is None:
-                    return RefusedOpening("the API server stored a grant that cannot be read; ask an administrator")
+                    return RefusedOpening("the API server stored a grant that cannot be read: ask an administrator")
                 return OpenedGrant(created, created=True)
             if answer.status != HTTPStatus.CONFLICT:
                 _log.error("grant not opened", status=answer.status, why=answer.message)
-                return RefusedOpening(f"the API server refused the grant: {answer.message}")
+                return RefusedOpening(f"the API server rejected the grant: {answer.message}")
             found = await self._cluster.read_grant(wanted.call.namespace, name)
             if found.status == HTTPStatus.NOT_FOUND:
                 continue  # Deleted between the two calls: the name is free again.
             existing = grants.parse(found.body) if found.ok else None
             if existing is None:
-                return RefusedOpening(f"approvalgrant {name} exists and cannot be read; ask an administrator")
+                return RefusedOpening(f"approvalgrant {name} exists but cannot be read: ask an administrator")
             if not self._of_this(existing, wanted):
-                return RefusedOpening(f"approvalgrant {name} exists and is of another request; ask an administrator")
+                return RefusedOpening(
+                    f"approvalgrant {name} exists but belongs to another request: ask an administrator"
+                )
             if self._fitness(existing, wanted) in _OPEN:
                 return OpenedGrant(existing, created=False)
             if self._cools(existing, wanted):
                 # The store did not know yet.
                 return _COOLS
             previous = existing.uid
-        return RefusedOpening("too many grants of this request have ended; wait until the old ones are removed")
+        return RefusedOpening("too many grants of this request have ended: wait until the old ones are removed")
 
     async def _existing(self, wanted: GrantDraft, previous: str) -> OpenedGrant | None:
         """Return the open grant of this very request that another replica opened a moment ago."""
@@ -220,17 +224,17 @@ class Opener:
                 return RefusedOpening("it is no longer pending")
             if any(review.decision == "Deny" for review in live.reviews):
                 # A denial that the operator is yet to look at would be gone with it, and the call asked for again.
-                return RefusedOpening("a reviewer denied it already")
+                return RefusedOpening("a reviewer has already denied it")
             answer = await self._cluster.revoke_grant(live.namespace, live.name, live.resource_version, said)
             withdrawn = grants.parse(answer.body) if answer.ok else None
             if withdrawn is not None:
                 return withdrawn
             if answer.status != HTTPStatus.CONFLICT:
                 _log.error("grant not withdrawn", grant=live.name, status=answer.status, why=answer.message)
-                return RefusedOpening(f"the API server refused it: {answer.message}")
+                return RefusedOpening(f"the API server rejected the withdrawal: {answer.message}")
             # Reviewed meanwhile, as like as not.
             live = await self._live(grant)
-        return RefusedOpening("it changes faster than it can be withdrawn: try again")
+        return RefusedOpening("the grant changes too fast to be withdrawn: try again")
 
     async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
         """Return the grant of a task of this endpoint, read live; None where there is none.

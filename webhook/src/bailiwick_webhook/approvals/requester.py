@@ -38,7 +38,7 @@ class ApprovalRequester:
         if (again := await self._requests.again(wanted)) is not None:
             return again
         if asked.late:
-            return RefusedOpening("the denial that this request follows is over")
+            return RefusedOpening("the denial that this request refers to has expired")
         # The store may lag behind another replica's use, so what it knows is read live before it is told.
         known = verdict.grants[0] if verdict.grants else verdict.pending
         if known is None and not verdict.requestable:
@@ -62,7 +62,7 @@ class ApprovalRequester:
             case OpenedGrant(grant, _):
                 return replace(verdict, reason=Reason.APPROVAL_PENDING, pending=grant), grant
             case RefusedOpening(detail, reason, _):
-                told = f"{verdict.sentence} It was not asked for by itself: {detail}."
+                told = f"{verdict.sentence} The automatic request failed: {detail}."
                 return replace(verdict, reason=reason or verdict.reason, message=told), None
 
     async def withdraw(self, grant: Grant, asker: str, reason: str | None) -> Grant | RefusedOpening:

@@ -58,7 +58,7 @@ class Throttle:
     async def reached(self, call: Call, subject: Party, limits: Limits) -> str | None:
         """Return which limit one more request would break, in words; None: none. Raises `ClusterUnavailableError`."""
         if self._pending and (waiting := self._store.grants.waiting(call.namespace, self._now())) >= self._pending:
-            return f"{waiting} requests of the namespace are pending, and {self._pending} may be"
+            return f"this namespace has {waiting} pending requests; the limit is {self._pending}"
         known = self._store.candidates(call.namespace, call.endpoint, subject.uid)
         # A flood is turned away by what is known already; only who may pass costs a look at the API server.
         if (broken := self._broken(known, limits)) is not None:
@@ -74,9 +74,9 @@ class Throttle:
             lately += grant.created > now - HOUR
             pending += waits(grant, now)
         if pending >= limits.pending_per_subject:
-            return f"{pending} requests of this subject are pending, and {limits.pending_per_subject} may be"
+            return f"this subject has {pending} pending requests; the limit is {limits.pending_per_subject}"
         if lately >= limits.requests_per_hour:
-            return f"{lately} requests of this subject were made within an hour, and {limits.requests_per_hour} may be"
+            return f"this subject had {lately} requests in the last hour; the limit is {limits.requests_per_hour}"
         return None
 
 

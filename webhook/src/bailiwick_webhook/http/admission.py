@@ -65,12 +65,12 @@ class ValidateHandler:
             found = await self._answered(request, until)
         except TimeoutError:
             self._counts[Admission.LATE] += 1
-            detail = "The policy was not judged within the time that there was."
+            detail = "The policy could not be checked in time."
             # Of 503 the API server would tell whoever applies the policy nothing but that.
             raise ProblemError(504, "late", "Too late", detail) from None
         except LostError:
             self._counts[Admission.FAILED] += 1
-            detail = "The policy cannot be judged; the decision point's log says why."
+            detail = "The policy cannot be checked. See the decision point's log for the cause."
             raise ProblemError(500, "internal", "Internal error", detail) from None
         self._counts[found.outcome] += 1
         return json(200, found.body)
@@ -87,7 +87,7 @@ class ValidateHandler:
                 self._counts[Admission.UNREADABLE] += 1
                 raise bad_request(finding.detail, finding.where)
             case ReviewDefect():
-                _log.error("policy cannot be judged", error=finding.error)
+                _log.error("policy cannot be checked", error=finding.error)
                 raise LostError
         told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())
         if told.outcome is Admission.CONFLICTED:
@@ -127,12 +127,12 @@ class ValidateHandler:
         try:
             return await self._bench.examine(raw, until, share)
         except BusyError:
-            _limited.warning("too many policies are being judged", address=address, namespace=share.namespace)
+            _limited.warning("too many policies are being checked", address=address, namespace=share.namespace)
             raise self._overloaded() from None
 
     def _overloaded(self) -> ProblemError:
         self._counts[Admission.OVERLOADED] += 1
-        detail = "Too many policies are being judged; ask again."
+        detail = "Too many policies are being checked. Try again."
         # The API server does, for as long as its own deadline is not over.
         return ProblemError(429, "too-many-requests", "Too many requests", detail, headers=_SOON)
 

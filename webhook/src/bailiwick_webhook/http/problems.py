@@ -18,11 +18,11 @@ ARAP_ERROR: Final = "urn:openid:authzen:access-request:error:"
 OVERLOADED: Final = "overloaded"
 
 _UNDER_WAY: Final = {
-    Overload.SHARE: "Too many requests of this sender, or about its namespace, are under way: send fewer at a time.",
-    Overload.FULL: "Too many requests are under way.",
-    Overload.BYTES: "Too many bytes of request bodies are being read: send smaller bodies, or fewer at a time.",
-    Overload.RATE: "Too many decisions a second were asked for about endpoints of this namespace.",
-    Overload.STATUS: "Too many questions of this kind are being answered.",
+    Overload.SHARE: "Too many concurrent requests from this client, or for its namespace. Send fewer at a time.",
+    Overload.FULL: "Too many concurrent requests.",
+    Overload.BYTES: "Too many bytes of request bodies are being read. Send smaller bodies, or fewer at a time.",
+    Overload.RATE: "Too many decisions per second for the endpoints of this namespace.",
+    Overload.STATUS: "Too many concurrent requests of this kind.",
 }
 
 
@@ -90,7 +90,7 @@ def unavailable(detail: str) -> ProblemError:
 
 def overloaded(why: Overload) -> ProblemError:
     """429: as much is under way as may be; the caller must treat it as a denial."""
-    detail = f"{_UNDER_WAY[why]} Nothing was decided or used: treat it as denied, and ask again in a moment."
+    detail = f"{_UNDER_WAY[why]} Nothing was decided or used. Treat this as a denial and retry in a moment."
     headers = {"Retry-After": "1"}
     return ProblemError(429, OVERLOADED, "Overloaded", detail, headers=headers, more={"reason": OVERLOADED})
 

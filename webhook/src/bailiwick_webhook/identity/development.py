@@ -19,7 +19,10 @@ from bailiwick_webhook.identity.tokens import ProvenAccount
 
 # No username of the API server's: a record shows it for what it is.
 ANYBODY: Final = ServiceAccount("bailiwick:development:anybody", "")
-NOTICE: Final = "DEVELOPMENT: anybody may ask, and whoever is named is believed. This answer protects nothing."
+NOTICE: Final = (
+    "DEVELOPMENT: anyone can request decisions, and Bailiwick trusts every identity that a request names. This answer"
+    " protects nothing."
+)
 
 
 class Anybody:
@@ -27,7 +30,7 @@ class Anybody:
 
     notice: Mapping[str, str] = {"development": NOTICE}
     # Anybody may ask, so that only this is left.
-    stranger = "There is no policy of this endpoint that can be read; /readyz tells what is wrong with the files."
+    stranger = "No readable policy exists for this endpoint. See /readyz for the problems in the files."
 
     def known(self, authorization: str) -> None:
         """Return nothing: `caller` tells."""

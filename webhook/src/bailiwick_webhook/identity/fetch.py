@@ -64,7 +64,7 @@ class _PublicOnly(AbstractResolver):
         """Resolve a name. Raises `OSError` where it has no public address."""
         found = [entry for entry in await self._resolver.resolve(host, port, family) if _public(entry["host"])]
         if not found:
-            raise OSError(f"{host} has no public address; say allowPrivateAddresses if it is yours")
+            raise OSError(f"{host} has no public address: if the host is yours, set allowPrivateAddresses")
         return found
 
     async def close(self) -> None:
@@ -78,7 +78,7 @@ def _refuse_literal(host: str) -> None:
     except ValueError:
         return  # A name: `_PublicOnly` looks at its addresses.
     if not _public(host):
-        raise KeysUnavailableError(f"{host} is not a public address; say allowPrivateAddresses if it is yours")
+        raise KeysUnavailableError(f"{host} is not a public address: if the host is yours, set allowPrivateAddresses")
 
 
 def _public(host: str) -> bool:

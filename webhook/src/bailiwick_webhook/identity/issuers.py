@@ -81,7 +81,7 @@ async def _jwks(config: IssuerConfig) -> Any:  # noqa: ANN401 - any JSON value
     document = await get(config.issuer.rstrip("/") + _DISCOVERY)
     # OpenID Connect Discovery 1.0, 4.3: a document that speaks of another issuer is none of this one.
     if not isinstance(document, dict) or document.get("issuer") != config.issuer:
-        raise KeysUnavailableError(f"issuer {config.name}: its discovery document is of another issuer")
+        raise KeysUnavailableError(f"issuer {config.name}: its discovery document names a different issuer")
     where = document.get("jwks_uri")
     if not isinstance(where, str):
         raise KeysUnavailableError(f"issuer {config.name}: its discovery document names no jwks_uri")

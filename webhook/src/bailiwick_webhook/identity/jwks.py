@@ -51,7 +51,7 @@ def keys_of(published: object) -> tuple[PublishedKey, ...]:
         raise ValueError(f"not a JWK Set of at most {MAX_KEYS} keys")
     keys = tuple(key for key in map(_key, listed) if key is not None)
     if not keys:
-        raise ValueError("the JWK Set holds no public RSA or EC key for signatures")
+        raise ValueError("the JWK Set has no public RSA or EC key for signatures")
     return keys
 
 

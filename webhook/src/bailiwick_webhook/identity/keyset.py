@@ -40,7 +40,7 @@ Fetch = Callable[[], Awaitable[IssuerKeys]]
 
 
 class KeySet:
-    """Keeps the keys of an issuer. `fetch` raises `KeysUnavailableError`; `clock` is monotonic, in seconds."""
+    """Keeps the issuer keys. `fetch` raises `KeysUnavailableError`; `clock` is monotonic, in seconds."""
 
     def __init__(
         self, name: str, fetch: Fetch, *, refresh: float = REFRESH, clock: Callable[[], float] = time.monotonic
@@ -89,13 +89,13 @@ class KeySet:
         try:
             found = await self._fetch()
         except KeysUnavailableError as error:
-            _log.warning("keys of an issuer not read", issuer=self._name, error=str(error))
+            _log.warning("issuer keys not read", issuer=self._name, error=str(error))
         except Exception:  # noqa: BLE001 - what one issuer publishes must not end the process for all
-            _log.exception("keys of an issuer not read", issuer=self._name)
+            _log.exception("issuer keys not read", issuer=self._name)
         else:
             self._read = self._clock()
             if _known(found) != _known(self._held):
-                _log.info("keys of an issuer", issuer=self._name, kids=sorted(key.kid or "" for key in found.keys))
+                _log.info("issuer keys", issuer=self._name, kids=sorted(key.kid or "" for key in found.keys))
                 self._held = found
         finally:
             self._tried = self._clock()

@@ -59,7 +59,7 @@ class Permits:
                 }
             )
         except ClusterUnavailableError as error:
-            _log.warning("not known what a caller may see", caller=caller.username, error=str(error))
+            _log.warning("caller's permissions unknown", caller=caller.username, error=str(error))
             return False
         self._kept.put(key, (asked, allowed))
         return allowed

@@ -88,7 +88,10 @@ class ByToken:
     """Everybody by a token (see `proof.Identity`)."""
 
     notice: Mapping[str, str] = {}
-    stranger = "This caller may not ask about this endpoint; its policy lists the enforcers."
+    stranger = (
+        "This caller is not an enforcer of this endpoint. Add it to endpointSettings.enforcers in the endpoint's"
+        " policy."
+    )
 
     def __init__(self, tokens: ServiceAccounts, issuers: Issuers, workloads: Pods) -> None:
         self._tokens = tokens

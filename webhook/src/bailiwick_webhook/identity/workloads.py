@@ -61,10 +61,10 @@ class Workloads:
             answer = await self._cluster.read_pod(ref.namespace, ref.name)
         except ClusterUnavailableError as error:
             # Not kept: the next call asks again. Images change while nobody looks, so no old answer serves meanwhile.
-            _log.warning("pod of a caller not read", namespace=ref.namespace, pod=ref.name, error=str(error))
+            _log.warning("caller's pod not read", namespace=ref.namespace, pod=ref.name, error=str(error))
             return None
         if not answer.ok:
-            _log.info("pod of a caller not found", namespace=ref.namespace, pod=ref.name, status=answer.status)
+            _log.info("caller's pod not found", namespace=ref.namespace, pod=ref.name, status=answer.status)
         found = workload_of(answer.body, ref) if answer.ok else None
         self._kept.put(ref, (asked, found))
         return found

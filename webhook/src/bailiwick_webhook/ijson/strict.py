@@ -25,7 +25,7 @@ class JsonError(Exception):
 def parse(raw: bytes, most: int = MAX_VALUES) -> dict[str, Any]:
     """Parse an object of at most so many values. Raises `JsonError`."""
     if fast.too_many(raw, most):
-        raise JsonError(f"the body holds more than {most} values", "")
+        raise JsonError(f"the body has more than {most} values", "")
     found = fast.proven(raw, most)
     return parse_slowly(raw, most) if found is None else found
 
@@ -57,11 +57,13 @@ def _loaded(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise JsonError("the body is not UTF-8", "") from None
     except json.JSONDecodeError as error:
-        raise JsonError(f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}", "") from None
+        raise JsonError(
+            f"the body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}", ""
+        ) from None
     except RecursionError:
         raise JsonError(f"the body is nested deeper than {MAX_DEPTH}", "") from None
     except ValueError as error:  # an integer of more digits than Python converts
-        raise JsonError(f"the body holds a number that cannot be read: {error}", "") from None
+        raise JsonError(f"the body has a number that cannot be read: {error}", "") from None
     if not isinstance(value, dict):
         raise JsonError("the body must be a JSON object", "")
     return value
@@ -72,12 +74,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise JsonError("a member stands twice in one object", _shown(twice))
+        raise JsonError("an object has a duplicate member", _shown(twice))
     return members
 
 
 def _constant(name: str) -> NoReturn:
-    message = f"{name} is not JSON"
+    message = f"{name} is not valid JSON"
     raise JsonError(message, "")
 
 
@@ -91,7 +93,7 @@ class _Walk:
     def check(self, value: Any, path: str, depth: int) -> None:  # noqa: ANN401 - any JSON value
         self._values += 1
         if self._values > self._most:
-            raise JsonError(f"the body holds more than {self._most} values", "")
+            raise JsonError(f"the body has more than {self._most} values", "")
         if depth > MAX_DEPTH:
             raise JsonError(f"the body is nested deeper than {MAX_DEPTH}", path)
         if isinstance(value, dict):
@@ -119,7 +121,7 @@ def _characters(text: str, path: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise JsonError("the text holds a lone surrogate", path) from None
+        raise JsonError("the string contains a lone surrogate", path) from None
 
 
 def _shown(name: str) -> str:

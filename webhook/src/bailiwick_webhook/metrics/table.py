@@ -140,196 +140,204 @@ _PORT: Final = ("port", tuple(Port))
 DECISIONS: Final = Metric(
     "bailiwick_decisions_total",
     "counter",
-    "Decisions. Each item of a batch is one. outcome: allow (by a rule; a search was answered), grant (by an approval),"
-    " opened (a request opened or joined an approval), deny, forbidden (the caller may not ask).",
+    "Decisions. Each item of a batch is one. outcome: allow (by a rule; a search was answered), grant (by an"
+    " approval), opened (a request opened or joined an approval), deny, forbidden (the caller is not an enforcer).",
     (_KIND, ("outcome", tuple(DecisionOutcome)), ("reason", tuple(Reason))),
 )
 DURATION: Final = Metric(
     "bailiwick_decision_duration_seconds",
     "histogram",
-    "From the parsed request to the answer's content, with the use of a grant and the wait for the record. A batch"
-    " counts once, whole.",
+    "Time from the parsed request to the content of the response, including the use of a grant and the wait for the"
+    " record. A batch counts once.",
     (_KIND,),
 )
-RECORDS_WRITTEN: Final = Metric("bailiwick_records_written_total", "counter", "Decision records that were written.")
+RECORDS_WRITTEN: Final = Metric("bailiwick_records_written_total", "counter", "Decision records written.")
 RECORDS_LOST: Final = Metric(
     "bailiwick_records_lost_total",
     "counter",
-    "Decision records that were not written. With --on-record-failure deny their decisions were denied, or the process"
-    " was stopped while it could not write.",
+    "Decision records not written. With --on-record-failure deny, their calls were denied, or the process stopped"
+    " while it could not write.",
 )
-RECORDS_WAITING: Final = Metric("bailiwick_records_waiting", "gauge", "Decision records that wait to be written.")
-RECORDS_BYTES: Final = Metric("bailiwick_records_waiting_bytes", "gauge", "Their size.")
+RECORDS_WAITING: Final = Metric("bailiwick_records_waiting", "gauge", "Decision records in the queue.")
+RECORDS_BYTES: Final = Metric("bailiwick_records_waiting_bytes", "gauge", "Size of the decision records in the queue.")
 RECORDS_FAILING: Final = Metric(
-    "bailiwick_records_failing", "gauge", "1 while records cannot be written: the disk is full, or nobody reads."
+    "bailiwick_records_failing",
+    "gauge",
+    "1 while records cannot be written: the disk is full, or no process reads the pipe.",
 )
 USES: Final = Metric(
     "bailiwick_grant_uses_total",
     "counter",
-    "Attempts to use a grant, after the live read. used: the call went through, or was the same call again.",
+    "Attempts to use a grant, after the live read. used: the call was allowed, or was a repeated call.",
     (("outcome", tuple(Use)),),
 )
 REVIEWS: Final = Metric(
     "bailiwick_token_reviews_total",
     "counter",
-    "Tokens of service accounts that the API server was asked about; cached answers are not asked for again.",
+    "Service-account tokens that the API server was asked to verify. Cached results are not counted.",
     (("outcome", tuple(TokenReviewOutcome)),),
 )
 TOKENS: Final = Metric(
     "bailiwick_approval_tokens_refused_total",
     "counter",
-    "Approval tokens that were shown and proved nothing; in one body the same one counts once. why: issuer and audience"
-    " mean another endpoint, or decision points with different --external-url; key means that it was signed by none of"
-    " the present keys, or there are none; other means another approval than the one that it was shown for.",
+    "Approval tokens that were rejected. The same token counts once per request body. why: issuer and audience mean"
+    " that the token is for another endpoint, or that decision points have different --external-url; key means that"
+    " none of the current keys signed it, or that there are no keys; other means that it belongs to another approval.",
     (("why", tuple(TokenProblem)),),
 )
 ADMISSIONS: Final = Metric(
     "bailiwick_admission_reviews_total",
     "counter",
-    "Reviews of policies that the API server, or whoever reaches the port, asked for. unchanged: a deletion, or the"
-    " spec stayed as it was; invalid, conflicted, unmapped_issuer, over_budget, unknown_version: the policy was"
-    " refused; unreadable: it was no such review; overloaded, late, failed: it could not be judged, which the API"
-    " server takes for a refusal.",
+    "Admission reviews of policies, from the API server or any other client that reaches the port. unchanged: a"
+    " deletion, or the spec is the same as before; invalid, conflicted, unmapped_issuer, over_budget, unknown_version:"
+    " the policy was rejected; unreadable: the request was not an admission review of a policy; overloaded, late,"
+    " failed: the policy could not be checked, and the API server rejects it.",
     (("outcome", tuple(Admission)),),
 )
 RESPONSES: Final = Metric(
     "bailiwick_http_responses_total",
     "counter",
-    "Answers of the decision port, by class of status. A denial is 2xx: AuthZEN denies with 200.",
+    "Responses on the decision port, by status class. A denial is 2xx: AuthZEN denies with 200.",
     (("class", CLASSES),),
 )
 OVERLOADS: Final = Metric(
     "bailiwick_requests_overloaded_total",
     "counter",
-    "Requests that were answered 429 at once. share: too many of this sender, or about this namespace, are under way;"
-    " full: too many of all senders; bytes: too many bytes of bodies are being read; rate: more decisions a second than"
-    " --decisions-per-second-by-namespace; status: too many for the status port's /served and /metrics. who: enforcers"
-    " of the endpoint that they ask about, or all others.",
+    "Requests that were immediately answered with 429. share: too many concurrent requests from this client, or for"
+    " this namespace; full: too many concurrent requests from all clients; bytes: too many bytes of request bodies are"
+    " being read; rate: more decisions per second than --decisions-per-second-by-namespace; status: too many requests"
+    " to /served and /metrics on the status port. who: enforcers of the requested endpoint, or all others.",
     (("why", tuple(Overload)), _WHO),
 )
 UNDER_WAY: Final = Metric(
     "bailiwick_requests_under_way",
     "gauge",
-    "Requests for decisions, searches and approvals that are being answered; --requests-at-once is the most of both"
-    " together, of which --others-percent is the others'.",
+    "Requests for decisions, searches and approvals in progress. --requests-at-once limits enforcers and others"
+    " together; --others-percent of it is the share of others.",
     (_WHO,),
 )
 BODY_BYTES: Final = Metric(
     "bailiwick_body_bytes",
     "gauge",
-    "Bytes of bodies that are being read; --body-bytes is the most of both together, of which --others-percent is the"
-    " others'. A body that comes together with its head counts nowhere.",
+    "Bytes of request bodies that are being read. --body-bytes limits enforcers and others together; --others-percent"
+    " of it is the share of others. A body that arrives together with its head is not counted.",
     (_WHO,),
 )
 BODIES_SLOW: Final = Metric(
     "bailiwick_bodies_slow_total",
     "counter",
-    "Bodies that were not waited for any longer, since they came more slowly than --body-bytes-per-second.",
+    "Request bodies that were abandoned because they arrived more slowly than --body-bytes-per-second.",
     (_PORT, _WHO),
 )
 CONNECTIONS: Final = Metric(
     "bailiwick_connections",
     "gauge",
-    "Open connections. On the decision port --connections is the most of both together, of which --others-percent is"
-    " the others'; a connection is one of the others' until an enforcer is proven on it. On the admission port all are"
-    " the others', and --admission-connections is the most.",
+    "Open connections. On the decision port, --connections limits enforcers and others together, and --others-percent"
+    " of it is the share of others. A connection counts as one of others until an enforcer has proven its identity on"
+    " it. On the admission port, all connections count as others, and --admission-connections is the limit.",
     (_PORT, _WHO),
 )
 LIMITED: Final = Metric(
     "bailiwick_connections_limited_total",
     "counter",
-    "Connections that felt a bound. evicted: an idle one of the others was closed to make room for a new one; refused:"
-    " a new one was closed, since something was under way on all of the others'; silent: its first request did not come"
-    " in time; over_share: an enforcer has as many as it may, so that this one counts with the others'.",
+    "Connections that reached a limit. evicted: an idle connection of others was closed to make room for a new one;"
+    " refused: a new connection was closed, because all connections of others were in use; silent: the first request"
+    " did not arrive in time; over_share: an enforcer reached its limit, so it counts as one of others.",
     (_PORT, ("why", tuple(ConnectionLimit))),
 )
 HANDSHAKES: Final = Metric(
     "bailiwick_tls_handshakes_total",
     "counter",
-    "TLS handshakes that were begun, by how they ended.",
+    "TLS handshakes, by outcome.",
     (_PORT, ("outcome", tuple(Handshake))),
 )
 HANDSHAKES_WAITING: Final = Metric(
     "bailiwick_tls_handshakes_waiting",
     "gauge",
-    "Connections whose TLS handshake waits for its turn.",
+    "Connections that wait for their TLS handshake to start.",
     (_PORT,),
 )
 MALFORMED: Final = Metric(
     "bailiwick_requests_malformed_total",
     "counter",
-    "Requests that are no HTTP, and uploads that broke off. The log has them at level debug.",
+    "Requests that are not valid HTTP, and uploads that broke off. The log has them at level debug.",
     (_PORT,),
 )
 AGE: Final = Metric(
     "bailiwick_store_age_seconds",
     "gauge",
-    "Seconds since it was last known that policies and grants have not changed. Past --max-staleness no grant is"
-    " accepted, past --hard-staleness everything is denied. +Inf before the first list.",
+    "Seconds since policies and grants were last known to be current. Above --max-staleness no grant is accepted;"
+    " above --hard-staleness every call is denied. +Inf before the first list.",
 )
-ENDPOINTS: Final = Metric("bailiwick_endpoints", "gauge", "Endpoints that policies speak of.")
+ENDPOINTS: Final = Metric("bailiwick_endpoints", "gauge", "Endpoints that have policies.")
 POLICIES: Final = Metric("bailiwick_policies", "gauge", "Policies that compiled.")
 BROKEN: Final = Metric(
-    "bailiwick_broken_policies", "gauge", "Policies that did not compile, or are over budget, and therefore deny."
+    "bailiwick_broken_policies", "gauge", "Policies that did not compile or are over budget, and therefore deny."
 )
 COMPILED: Final = Metric(
     "bailiwick_compiled_bytes",
     "gauge",
-    "Bytes that policies take once they are compiled, as --budget-bytes counts them, without those over budget.",
+    "Bytes of compiled policies, as --budget-bytes counts them. Policies over budget are not included.",
 )
 COMPILED_LIMIT: Final = Metric(
-    "bailiwick_compiled_limit_bytes", "gauge", "What they may take: --budget-bytes. 0 is no limit."
+    "bailiwick_compiled_limit_bytes",
+    "gauge",
+    "Limit of the bytes of compiled policies: --budget-bytes. 0 means no limit.",
 )
 COMPILED_HIGHEST: Final = Metric(
     "bailiwick_namespace_compiled_bytes",
     "gauge",
-    "The same of the namespaces that take most, by rank; the log names whoever takes four fifths of its limit.",
+    "Bytes of compiled policies in the namespaces that use most, by rank. The log names each namespace that uses four"
+    " fifths of its limit.",
     (("rank", RANKS),),
 )
 NAMESPACE_LIMIT: Final = Metric(
     "bailiwick_namespace_compiled_limit_bytes",
     "gauge",
-    "What a namespace may take: --namespace-budget-bytes, or its even share where all together would take too much."
-    " 0 is no limit.",
+    "Limit of the bytes of compiled policies in one namespace: --namespace-budget-bytes, or an even share if all"
+    " namespaces together need too much. 0 means no limit.",
 )
 OVER_BUDGET: Final = Metric(
-    "bailiwick_policies_over_budget", "gauge", "Policies that are over budget and therefore deny; the log names whose."
+    "bailiwick_policies_over_budget",
+    "gauge",
+    "Policies that are over budget and therefore deny. The log names the namespaces.",
 )
 CHANGE_AGE: Final = Metric(
     "bailiwick_policy_change_age_seconds",
     "gauge",
-    "Since when the change of a policy waits that waits longest to be compiled; 0 where none does.",
+    "Age in seconds of the oldest policy change that is not compiled yet; 0 if there is none.",
 )
 OUTDATED: Final = Metric(
     "bailiwick_endpoints_outdated",
     "gauge",
-    "Endpoints that deny what their policies would allow (policy_outdated), since a change has waited for two seconds.",
+    "Endpoints that deny calls which their policies would allow (policy_outdated), because a change has waited for"
+    " more than two seconds.",
 )
 GUARD: Final = Metric(
-    "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven; at 0 no grant is accepted."
+    "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven. At 0, no grant is accepted."
 )
 CLOCK: Final = Metric(
     "bailiwick_clock_ahead_seconds",
     "gauge",
-    "Seconds by which this process's clock is ahead of the API server's; negative: behind. Beyond 30 in either"
-    " direction it uses and opens no grant. Absent without an API server, and before its first answer.",
+    "Seconds by which this process's clock is ahead of the API server's clock; negative: behind. Beyond 30 in either"
+    " direction, the process uses and opens no grant. Absent without an API server, and before its first response.",
 )
 RESTARTS: Final = Metric(
     "bailiwick_process_restarts_total",
     "counter",
-    "Of --processes: how often this process was started again since it had died, or was ended since it stood still.",
+    "How often this process of --processes was restarted, because it crashed or became unresponsive.",
 )
 CERTIFICATE_ENDS: Final = Metric(
     "bailiwick_serving_certificate_not_after_timestamp_seconds",
     "gauge",
-    "When the certificate that is served with ends, or one of its chain before it, in seconds since 1970."
-    " Absent without TLS, and before the first one.",
+    "Expiry of the serving certificate, or of the certificate in its chain that expires first, in seconds since 1970."
+    " Absent without TLS, and before the first certificate.",
 )
 CERTIFICATE_REFUSED: Final = Metric(
     "bailiwick_serving_certificate_refused",
     "gauge",
-    "1 while the files hold a certificate or key that is not served with; the last good one is, and /readyz says why."
-    " Absent without TLS.",
+    "1 while the files contain a certificate or key that cannot be used. The decision point serves with the last valid"
+    " one, and /readyz says why. Absent without TLS.",
 )
 
 METRICS: Final = (

@@ -133,7 +133,7 @@ class Decision(msgspec.Struct, frozen=True):
     def sentence(self) -> str:
         """Why, in one sentence."""
         if self.verdict.next_action == "request" and not self.askable:
-            return "This call needs an approval, and without an API server there is nobody to ask for one."
+            return "This call needs an approval, but approvals are not available without an API server."
         return self.verdict.sentence
 
 

@@ -336,7 +336,7 @@ class Pdp:
         except RecordFailedError as error:
             if must:
                 # The only trace of why a use is spent. Of the others the writer tells, once in a while.
-                _log.error("decision not recorded, denied", evaluation_id=decision.evaluation_id, error=str(error))
+                _log.error("decision not recorded, call denied", evaluation_id=decision.evaluation_id, error=str(error))
             if decision.verdict.outcome is Outcome.FORBIDDEN:
                 return decision
             verdict = replace(decision.verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)

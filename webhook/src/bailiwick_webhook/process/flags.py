@@ -20,37 +20,44 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bailiwick-webhook",
         usage="%(prog)s [--kubeconfig FILE | --policies DIR] [FLAGS]",
-        description="The decision point: may this identity do this on this resource now, with the approval it shows?",
+        description=(
+            "The decision point. It answers one question: is this identity allowed to do this on this resource now,"
+            " with this approval?"
+        ),
         formatter_class=Help,
         allow_abbrev=False,
     )
     serving = parser.add_argument_group("serving")
-    serving.add_argument("--host", default="127.0.0.1", help="address to listen on; anything but loopback needs TLS")
-    serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 takes a free one")
+    serving.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; any address other than loopback needs TLS"
+    )
+    serving.add_argument("--port", type=int, default=8443, help="port of the decision paths; 0 picks a free port")
     serving.add_argument(
         "--admission-port",
         type=int,
         default=9443,
-        help="port of /admission/validate, where the API server asks about policies; 0 takes a free one",
-    )
-    serving.add_argument("--status-host", default="127.0.0.1", help="address of the status port; it tells no secrets")
-    serving.add_argument(
-        "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 takes a free one"
+        help="port of /admission/validate, for the API server's reviews of policies; 0 picks a free port",
     )
     serving.add_argument(
-        "--external-url", metavar="URL", default="", help="base of the URLs in answers (default: host and port)"
+        "--status-host", default="127.0.0.1", help="address of the status port, which exposes no secrets"
+    )
+    serving.add_argument(
+        "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 picks a free port"
+    )
+    serving.add_argument(
+        "--external-url", metavar="URL", default="", help="base of the URLs in responses (default: host and port)"
     )
     serving.add_argument("--tls-cert-file", metavar="FILE", type=Path, help="certificate chain, PEM")
     serving.add_argument("--tls-key-file", metavar="FILE", type=Path, help="private key, PEM")
     serving.add_argument(
-        "--tls-poll-seconds", type=positive, default=5.0, help="look this often whether the two files have changed"
+        "--tls-poll-seconds", type=positive, default=5.0, help="how often to check the two files for changes"
     )
     serving.add_argument(
         "--tls-server-name",
         metavar="NAME",
         action="append",
         default=[],
-        help="name that a certificate must be for to be served with; repeatable (default: whatever it is for)",
+        help="name that the certificate must be valid for; repeatable (default: any name)",
     )
     serving.add_argument(
         "--client-ca-file",
@@ -64,37 +71,45 @@ def parser() -> argparse.ArgumentParser:
         "--processes",
         type=any_count,
         default=1,
-        help="so many share --port and --admission-port, each with a status port (--status-port and the next ones) and"
-        " a record file (--record-file and .0, .1, ...) of its own; 0 is one for each core that we may use",
+        help=(
+            "number of processes that share --port and --admission-port; each has its own status port (--status-port"
+            " and the next ones) and record file (--record-file and .0, .1, ...); 0 means one for each available core"
+        ),
     )
     serving.add_argument(
         "--process-silence-seconds",
         type=silence,
         default=30.0,
-        help="one of several processes whose loop has not turned for so long is killed and started again",
+        help="kill and restart a process, if there are several, when its event loop has not run for this long",
     )
     serving.add_argument(
-        "--process-start-seconds", type=silence, default=300.0, help="the same, until it serves for the first time"
+        "--process-start-seconds",
+        type=silence,
+        default=300.0,
+        help="the same limit, until the process serves for the first time",
     )
-    _add_bounds(parser.add_argument_group("bounds, of one process"))
+    _add_bounds(parser.add_argument_group("limits of one process"))
     alone = parser.add_argument_group("standalone")
     alone.add_argument(
         "--policies",
         metavar="DIR",
         type=Path,
-        help="decide by the *.yaml and *.yml files below this directory, without a cluster",
+        help="decide from the *.yaml and *.yml files below this directory, without a cluster",
     )
     alone.add_argument(
         "--development",
         action="store_true",
-        help="with --policies: anybody may ask and whoever is named is believed; listens on loopback only",
+        help=(
+            "with --policies: allow anyone to request decisions, and trust every identity that a request names;"
+            " listens on loopback only"
+        ),
     )
     cluster = parser.add_argument_group("Kubernetes")
     cluster.add_argument(
         "--kubeconfig",
         metavar="FILE",
         type=Path,
-        help="server, CA and token or tokenFile to use (default: as a pod, by its projected token)",
+        help="kubeconfig with the server, the CA, and a token or tokenFile (default: the pod's projected token)",
     )
     cluster.add_argument("--api-timeout", type=positive, default=5.0, help="seconds for one call to the API server")
     cluster.add_argument("--namespace", default=names.namespace, help="namespace of the installation")
@@ -105,24 +120,40 @@ def parser() -> argparse.ArgumentParser:
         metavar="PREFIX",
         action="append",
         default=[],
-        help="usernames that begin so are people; repeatable (default: whatever does not begin with system:)",
+        help="prefix of people's usernames; repeatable (default: every username that does not begin with system:)",
     )
     identity = parser.add_argument_group("identity")
     identity.add_argument(
         "--issuers",
         metavar="FILE",
         type=Path,
-        help="YAML file of the issuers besides the cluster that policies may name; see examples/support/issuers.yaml",
+        help="YAML file of the issuers, besides the cluster, that policies can name; see examples/support/issuers.yaml",
     )
     store = parser.add_argument_group("freshness")
-    store.add_argument("--max-staleness", type=positive, default=120.0, help="older than this: no grant is accepted")
-    store.add_argument("--hard-staleness", type=positive, default=900.0, help="older than this: everything is denied")
-    store.add_argument("--relist-interval", type=positive, default=720.0, help="list everything anew about this often")
-    _add_budget(parser.add_argument_group("budgets of namespaces; 0 is no limit"))
+    store.add_argument(
+        "--max-staleness",
+        type=positive,
+        default=120.0,
+        help="accept no grant if policies and grants in memory are older than this",
+    )
+    store.add_argument(
+        "--hard-staleness",
+        type=positive,
+        default=900.0,
+        help="deny every call if policies and grants in memory are older than this",
+    )
+    store.add_argument(
+        "--relist-interval", type=positive, default=720.0, help="how often to list everything again, approximately"
+    )
+    _add_budget(parser.add_argument_group("budgets of namespaces; 0 means no limit"))
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
     record = parser.add_argument_group("decision record")
     record.add_argument(
-        "--record-file", metavar="FILE", type=Path, default=Path("-"), help="JSON lines are appended here; - is stdout"
+        "--record-file",
+        metavar="FILE",
+        type=Path,
+        default=Path("-"),
+        help="file to append JSON lines to; - means stdout",
     )
     _add_record(record)
     return parser
@@ -134,65 +165,79 @@ def _add_bounds(bounded: argparse._ArgumentGroup) -> None:
         "--others-percent",
         type=percent,
         default=usual.others_percent,
-        help="percent of connections, requests under way and body bytes for all callers together that do not enforce"
-        " the endpoint that they ask about; enforcers have the rest",
+        help=(
+            "percentage of connections, concurrent requests and body bytes for all callers together that are not"
+            " enforcers of the requested endpoint; enforcers have the rest"
+        ),
     )
     bounded.add_argument(
         "--connections",
         type=count,
         default=usual.connections,
-        help="most open connections on --port; one enforcer has at most half of the enforcers' part; where the others'"
-        " part is full, an idle connection of the caller that has most of them is closed",
+        help=(
+            "maximum open connections on --port; one enforcer can have at most half of the enforcers' share; when the"
+            " others' share is full, an idle connection of the caller that has most of them is closed"
+        ),
     )
     bounded.add_argument(
         "--admission-connections",
         type=count,
         default=usual.admission_connections,
-        help="most open connections on --admission-port; where they are too many, an idle one of the address that has"
-        " most of them is closed",
+        help=(
+            "maximum open connections on --admission-port; at the limit, an idle connection of the address that has"
+            " most of them is closed"
+        ),
     )
     bounded.add_argument(
         "--connection-requests",
         type=count,
         default=usual.requests,
-        help="a connection is closed after so many requests, or up to a fifth fewer, so that clients come to new"
-        " replicas too",
+        help=(
+            "close a connection after this many requests, or up to a fifth fewer, which lets clients reach new"
+            " replicas too"
+        ),
     )
     bounded.add_argument(
-        "--connection-seconds", type=positive, default=usual.seconds, help="a connection is closed after so long"
+        "--connection-seconds", type=positive, default=usual.seconds, help="close a connection after this long"
     )
     bounded.add_argument(
         "--requests-at-once",
         type=count,
         default=usual.requests_at_once,
-        help="most requests under way; a further one is answered 429 at once; no enforcer may have more of the"
-        " enforcers' part than is free, and no namespace more than three times that",
+        help=(
+            "maximum concurrent requests; a further request is immediately answered with 429; no enforcer can have"
+            " more of the enforcers' share than is free, and no namespace more than three times that"
+        ),
     )
     bounded.add_argument(
         "--body-bytes",
         type=count,
         default=usual.body_bytes,
-        help="most bytes of bodies that are being read; shared as --requests-at-once is",
+        help="maximum bytes of request bodies that are being read at a time; shared like --requests-at-once",
     )
     bounded.add_argument(
         "--body-bytes-per-second",
         type=count,
         default=usual.pace.rate,
-        help="bytes a second at which a body must come, on average, after --body-grace-seconds; a slower one is given"
-        " up",
+        help=(
+            "minimum average rate of a request body after --body-grace-seconds, in bytes per second; a slower body is"
+            " abandoned"
+        ),
     )
     bounded.add_argument(
         "--body-grace-seconds",
         type=positive,
         default=usual.pace.grace,
-        help="how long a body may take before its rate is looked at",
+        help="how long a request body can take before its rate is checked",
     )
     bounded.add_argument(
         "--decisions-per-second-by-namespace",
         type=any_count,
         default=usual.decisions_per_second,
-        help="most decisions a second about the endpoints of one namespace; each item of a batch is one; a request that"
-        " asks for more is answered 429; 0 is no limit",
+        help=(
+            "maximum decisions per second for the endpoints of one namespace; each item of a batch is one decision; a"
+            " request for more is answered with 429; 0 means no limit"
+        ),
     )
 
 
@@ -218,29 +263,31 @@ def _add_budget(group: argparse._ArgumentGroup) -> None:
         "--budget-bytes",
         type=any_count,
         default=usual.total,
-        help="that all policies may take once they are compiled; where that is too little, namespaces share it evenly",
+        help="limit for all compiled policies together; if they need more, namespaces share the limit evenly",
     )
     group.add_argument(
         "--namespace-budget-bytes",
         type=any_count,
         default=usual.namespace,
-        help="that one namespace's policies may take",
+        help="limit for the compiled policies of one namespace",
     )
-    group.add_argument("--policy-budget-bytes", type=any_count, default=usual.policy, help="that one policy may take")
     group.add_argument(
-        "--namespace-policies", type=any_count, default=usual.policies, help="policies that a namespace may have"
+        "--policy-budget-bytes", type=any_count, default=usual.policy, help="limit for one compiled policy"
+    )
+    group.add_argument(
+        "--namespace-policies", type=any_count, default=usual.policies, help="maximum policies in one namespace"
     )
     group.add_argument(
         "--namespace-spec-bytes",
         type=any_count,
         default=usual.text,
-        help="of JSON that the specs of a namespace's policies may have together",
+        help="limit for the JSON of all policy specs in one namespace together",
     )
     group.add_argument(
         "--namespace-pending-grants",
         type=any_count,
         default=PENDING_GRANTS,
-        help="grants of a namespace that may wait for their reviews at once; further ones are not opened",
+        help="maximum grants of one namespace that wait for reviews at a time; further grants are not opened",
     )
 
 
@@ -250,27 +297,41 @@ def _add_record(record: argparse._ArgumentGroup) -> None:
         "--record-hmac-key-file",
         metavar="FILE",
         type=Path,
-        help="key of the HMACs that stand for sensitive values, 32 bytes or more; without it nothing is left of them",
+        help=(
+            "file with the HMAC key, 32 bytes or more; records contain HMACs in place of sensitive values, or nothing"
+            " without a key"
+        ),
     )
-    record.add_argument("--record-fsync", action="store_true", help="written means on the disk: fsync every batch")
+    record.add_argument(
+        "--record-fsync", action="store_true", help="fsync every batch, so a written record is on the disk"
+    )
     record.add_argument(
         "--record-before-answer",
         choices=("uses", "all"),
         default="uses",
-        help="which answers wait until their record is written: those that take a use of a grant, or all; the others"
-        " are written within moments, and a crash of the process can take those with it",
+        help=(
+            "which responses wait until their record is written: those that take a use of a grant, or all; other"
+            " records are written within moments, and a crash of the process can lose them"
+        ),
     )
     record.add_argument(
         "--on-record-failure",
         choices=("deny", "allow"),
         default="deny",
-        help="what becomes of a decision whose record cannot be written: denied, or given, and the loss counted and"
-        " logged; what takes a use of a grant is always denied",
+        help=(
+            "what to do if a record cannot be written: deny the call, or allow the decision and count and log the"
+            " loss; a call that takes a use of a grant is always denied"
+        ),
     )
     record.add_argument(
-        "--record-timeout", type=positive, default=usual.timeout, help="seconds that a decision waits for its record"
+        "--record-timeout",
+        type=positive,
+        default=usual.timeout,
+        help="maximum seconds that a decision waits for its record",
     )
-    record.add_argument("--record-queue", type=count, default=usual.records, help="records that may wait to be written")
     record.add_argument(
-        "--record-queue-bytes", type=count, default=usual.size, help="bytes of records that may wait to be written"
+        "--record-queue", type=count, default=usual.records, help="maximum records that wait to be written"
+    )
+    record.add_argument(
+        "--record-queue-bytes", type=count, default=usual.size, help="maximum bytes of records that wait to be written"
     )

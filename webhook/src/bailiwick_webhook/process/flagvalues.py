@@ -36,10 +36,10 @@ def silence(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """Return a whole number above 0. Raises `ArgumentTypeError`."""
+    """Return an whole number above 0. Raises `ArgumentTypeError`."""
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
-        message = "must be a whole number greater than 0"
+        message = "must be an integer greater than 0"
         raise argparse.ArgumentTypeError(message)
     return value
 
@@ -49,7 +49,7 @@ def any_count(text: str) -> int:
     try:
         return 0 if text == "0" else count(text)
     except argparse.ArgumentTypeError:
-        message = "must be 0 or a whole number greater than 0"
+        message = "must be 0 or an integer greater than 0"
         raise argparse.ArgumentTypeError(message) from None
 
 
@@ -57,7 +57,7 @@ def percent(text: str) -> int:
     """Return a percentage that leaves something on either side. Raises `ArgumentTypeError`."""
     value = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= value <= 90:  # noqa: PLR2004 - said here, and in the sentence
-        message = "must be a whole number from 1 to 90"
+        message = "must be an integer from 1 to 90"
         raise argparse.ArgumentTypeError(message)
     return value
 

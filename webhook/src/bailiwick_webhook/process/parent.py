@@ -91,7 +91,7 @@ class _Parent:
         # What the children share stays shared longer where no collector writes to it.
         gc.collect()
         gc.freeze()
-        _log.info("keeping processes", processes=len(self._slots))
+        _log.info("supervising processes", processes=len(self._slots))
         while True:
             if self._until is None:
                 self._start_due()
@@ -180,7 +180,7 @@ class _Parent:
         given = self._given
         if slot.killed or watch.silent <= (given.process_silence if watch.served else given.process_start):
             return
-        _log.error("process silent", process=slot.index, seconds=round(watch.silent, 1), served=watch.served)
+        _log.error("process unresponsive", process=slot.index, seconds=round(watch.silent, 1), served=watch.served)
         # Not SIGTERM, nor SIGABRT: who stands still does neither.
         os.kill(slot.pid, signal.SIGKILL)
         slot.killed = True
@@ -220,7 +220,7 @@ class _Parent:
         pause = next(slot.pauses, None) if self._served else None
         _log.error("process died", process=slot.index, code=code, served=served, restarts=slot.restarts, pause=pause)
         if pause is None:
-            _log.error("giving up: processes keep dying" if self._served else "giving up: processes cannot start")
+            _log.error("exiting: processes keep dying" if self._served else "exiting: processes cannot start")
             self._code = code if code > 0 else _FAILED
             self._stop()
             return

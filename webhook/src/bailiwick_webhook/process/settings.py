@@ -93,12 +93,13 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
     options = parser.parse_args(arguments)
     _check_standalone(parser, options, arguments)
     if bool(options.tls_cert_file) != bool(options.tls_key_file):
-        parser.error("--tls-cert-file and --tls-key-file go together")
+        parser.error("set --tls-cert-file and --tls-key-file together")
     if options.client_ca_file and not options.tls_cert_file:
-        parser.error("--client-ca-file needs --tls-cert-file and --tls-key-file: a certificate is shown over TLS")
+        parser.error("--client-ca-file needs --tls-cert-file and --tls-key-file: clients show certificates over TLS")
     if not options.tls_cert_file and not loopback(options.host):
         parser.error(
-            f"{options.host} is not loopback: give --tls-cert-file and --tls-key-file, since tokens travel on this port"
+            f"{options.host} is not loopback: set --tls-cert-file and --tls-key-file, because clients send tokens to"
+            " this port"
         )
     if options.max_staleness > options.hard_staleness:
         parser.error("--max-staleness must not exceed --hard-staleness")
@@ -172,7 +173,7 @@ def _check_budget(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     for part, whole in pairwise(sizes):
         # 0 is no limit, which nothing exceeds.
         if getattr(options, whole) and not 0 < getattr(options, part) <= getattr(options, whole):
-            parser.error(f"{_flag(part)} must not exceed {_flag(whole)}, nor be 0 where that is not")
+            parser.error(f"{_flag(part)} must not exceed {_flag(whole)}, and must not be 0 unless {_flag(whole)} is 0")
 
 
 def _flag(name: str) -> str:
@@ -183,7 +184,7 @@ def _check_processes(parser: argparse.ArgumentParser, options: argparse.Namespac
     """Settle how many processes there are to be, and refuse what they could not share."""
     options.processes = options.processes or cores()
     if options.processes > 1 and sys.platform != "linux":
-        parser.error("--processes other than 1 needs Linux, whose kernel spreads connections over them")
+        parser.error("--processes other than 1 needs Linux, because only its kernel spreads connections over processes")
     _check_ports(parser, options)
 
 
@@ -193,11 +194,14 @@ def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -
     if options.policies is None:
         ports["--admission-port"] = options.admission_port
         if options.port and options.port == options.admission_port:
-            parser.error(f"--admission-port {options.port} is the port of the decisions: give another one")
+            parser.error(f"--admission-port {options.port} is also the port for decisions: choose a different port")
     first, last = options.status_port, options.status_port + options.processes - 1
     for flag, port in ports.items():
         if first and first <= port <= last:
-            parser.error(f"{flag} {port} is one of the status ports {first} to {last}, one a process")
+            parser.error(
+                f"{flag} {port} is one of the status ports {first} to {last}, one for each process: choose a"
+                " different port"
+            )
 
 
 def _check_standalone(
@@ -205,21 +209,21 @@ def _check_standalone(
 ) -> None:
     """Refuse what does not go with `--policies` and `--development`, or without."""
     if options.development and options.policies is None:
-        parser.error("--development goes with --policies: in a cluster everybody is asked for proof")
+        parser.error("--development needs --policies: in a cluster, every caller must prove its identity")
     if options.policies is None:
         return
     absent = object()
     seen = argparse.Namespace(**dict.fromkeys(_CLUSTER_ONLY, absent))
     parser.parse_args(arguments, seen)
     if given := [_flag(name) for name in _CLUSTER_ONLY if getattr(seen, name) is not absent]:
-        parser.error(f"{given[0]} is about a cluster, and --policies is for a decision point without one")
+        parser.error(f"{given[0]} needs a cluster, but --policies runs the decision point without one")
     if not options.development:
         return
     for flag, host in (("--host", options.host), ("--status-host", options.status_host)):
         if not loopback(host):
             parser.error(
-                f"{flag} {host} is not loopback: with --development anybody may ask, so that nobody else must be"
-                " able to"
+                f"{flag} {host} is not loopback: with --development anyone can request decisions, so listen on loopback"
+                " only"
             )
 
 
@@ -229,11 +233,11 @@ def _check_cluster_issuer(
     """In a cluster its API server vouches for service accounts; without one, only the file of issuers can."""
     named = any(issuer.name == CLUSTER for issuer in configured)
     if named and options.policies is None:
-        parser.error(f"--issuers: the name {CLUSTER} is taken: in a cluster its API server says whose a token is")
+        parser.error(f"--issuers: the name {CLUSTER} is reserved: in a cluster, the API server verifies these tokens")
     if options.policies is not None and not options.development and not named:
         parser.error(
-            f"--policies needs --issuers with an entry named {CLUSTER}, by whose keys the tokens of enforcers are"
-            " verified; or --development, where anybody may ask"
+            f"--policies needs --issuers with an entry named {CLUSTER}, whose keys verify the tokens of enforcers, or"
+            " --development, where anyone can request decisions"
         )
 
 
@@ -243,5 +247,5 @@ def _key(parser: argparse.ArgumentParser, file: Path) -> bytes:
     except OSError as error:
         parser.error(f"--record-hmac-key-file: {error}")
     if len(key) < _KEY_BYTES:
-        parser.error(f"--record-hmac-key-file: {file} holds {len(key)} bytes, and a key takes {_KEY_BYTES} or more")
+        parser.error(f"--record-hmac-key-file: {file} has {len(key)} bytes, but a key needs {_KEY_BYTES} or more")
     return key

@@ -87,11 +87,11 @@ class NoRequests:
 
     async def open(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening:  # noqa: ARG002 - likewise
         """Refuse."""
-        return RefusedOpening("this decision point has no API server, and approvals are kept in one")
+        return RefusedOpening("this decision point has no API server, and approvals need one")
 
     async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | RefusedOpening:  # noqa: ARG002
         """Refuse."""
-        return RefusedOpening("this decision point has no API server, and approvals are kept in one")
+        return RefusedOpening("this decision point has no API server, and approvals need one")
 
     async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:  # noqa: ARG002
         """Return nothing."""
@@ -114,7 +114,7 @@ def parts(
     Raises `NotADirectoryError`.
     """
     if not policies.is_dir():
-        raise NotADirectoryError(f"{policies} is not a directory; --policies names the one that holds the policies")
+        raise NotADirectoryError(f"{policies} is not a directory: set --policies to the directory with the policies")
     identity: IdentityProof
     keysets: tuple[KeySet, ...]
     if given.development:

@@ -139,10 +139,10 @@ class RecordWriter:
         limits = self._limits
         kept = not must and not limits.required
         if not (self._fits(line) or await self._made_room(line)):
-            self._lose(1, self._failure or "more records wait than may")
+            self._lose(1, self._failure or "too many records are waiting")
             if kept:
                 return
-            raise RecordFailedError(self._failure or "more records wait than may")
+            raise RecordFailedError(self._failure or "too many records are waiting")
         if must or self.waits:
             if self._flying and self._stall is None and not kept:
                 # A write that does not return: whoever comes now would wait in vain.
@@ -207,7 +207,7 @@ class RecordWriter:
             taken += 1
             if line.given_up:
                 self._drop(line)
-                self._lose(1, self._failure or "it was not written in time")
+                self._lose(1, self._failure or "the record was not written in time")
                 continue
             self._flying.append(line)
             size += len(line.data)
@@ -241,7 +241,7 @@ class RecordWriter:
         if error is None:
             if self._failure is not None:
                 self._failure = None
-                _log.info("records are written again", lost=self.lost, waiting=self.held)
+                _log.info("decision records are being written again", lost=self.lost, waiting=self.held)
             if self._waiting:
                 self._launch()
             return
@@ -330,7 +330,7 @@ def _whole(batch: list[_Line], written: int) -> int:
 
 def _expire(done: asyncio.Future[None], kept: bool) -> None:  # noqa: FBT001 - call_later takes no keywords
     if not done.done():
-        done.set_result(None) if kept else done.set_exception(RecordFailedError("it was not written in time"))
+        done.set_result(None) if kept else done.set_exception(RecordFailedError("the record was not written in time"))
 
 
 def _ends_torn(path: Path) -> bool:

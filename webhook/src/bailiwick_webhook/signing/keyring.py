@@ -101,12 +101,12 @@ def _held(key: SigningKey) -> HeldKey:
         found = load_pem_private_key(key.pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Without its cause, which may quote the content.
-        raise UnreadableListError(f"{KEYS_ENTRY} holds a pem that is no private key") from None
+        raise UnreadableListError(f"{KEYS_ENTRY} has a pem that is not a private key") from None
     if not isinstance(found, EllipticCurvePrivateKey) or not isinstance(found.curve, SECP256R1):
-        raise UnreadableListError(f"{KEYS_ENTRY} holds a key that is not of {signingkeys.CURVE}")
+        raise UnreadableListError(f"{KEYS_ENTRY} has a key that does not use {signingkeys.CURVE}")
     private = ECKey.import_key(key.pem)
     if private.thumbprint() != key.kid:
-        raise UnreadableListError(f"{KEYS_ENTRY} holds a key whose kid is another's")
+        raise UnreadableListError(f"{KEYS_ENTRY} has a key whose kid belongs to another key")
     public = ECKey.import_key(private.as_dict(private=False))
     # Imported lazily by the library: now, not when somebody waits.
     _ = private.private_key, public.public_key

@@ -28,10 +28,16 @@ class BudgetLog:
         over = ledger.over_in(namespace)
         if over and namespace not in self._over:
             self._over.add(namespace)
-            _log.warning("policies over budget, they deny", namespace=namespace, policies=over, used=used, limit=most)
+            _log.warning(
+                "policies over budget, calls that they cover are denied",
+                namespace=namespace,
+                policies=over,
+                used=used,
+                limit=most,
+            )
         elif not over and namespace in self._over:
             self._over.discard(namespace)
-            _log.info("no policies over budget any more", namespace=namespace, used=used, limit=most)
+            _log.info("no more policies over budget", namespace=namespace, used=used, limit=most)
         if most and used > _NEAR * most and namespace not in self._near:
             self._near.add(namespace)
             _log.warning("namespace near its budget", namespace=namespace, used=used, limit=most)

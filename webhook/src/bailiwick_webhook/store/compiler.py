@@ -21,7 +21,7 @@ def compiled(key: Key, obj: dict[str, Any]) -> Steps[Policy]:
     try:
         return (yield from compile_steps(obj))
     except Exception:  # noqa: BLE001 - a defect of the compiler must not take the other policies along
-        _log.exception("policy cannot be compiled, what it speaks of is denied", namespace=key[0], name=key[1])
+        _log.exception("policy cannot be compiled, calls that it covers are denied", namespace=key[0], name=key[1])
     return _denying(key, obj)
 
 

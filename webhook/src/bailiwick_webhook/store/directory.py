@@ -159,8 +159,8 @@ class Directory:
             except OSError as error:
                 trouble = str(error)
             except Exception:  # noqa: BLE001 - a defect; ending here would end every decision
-                trouble = "a defect, see the log"
-                _log.exception("policies cannot be taken up")
+                trouble = "an internal error, see the log"
+                _log.exception("policies cannot be loaded")
             if trouble and trouble != self._trouble:
                 _log.error("policies cannot be read", directory=str(self._root), error=trouble)
             self._trouble = trouble
@@ -226,8 +226,8 @@ class Directory:
             if report not in before:
                 _log.error(report.problem, denies=report.denies)
         if not policies:
-            _log.warning("no policy found: every question is refused", directory=str(self._root))
-        _log.info("policies taken up", files=files, policies=policies, problems=len(reports))
+            _log.warning("no policy found: every request is refused", directory=str(self._root))
+        _log.info("policies loaded", files=files, policies=policies, problems=len(reports))
 
 
 async def _parsed(file: File) -> tuple[Document, ...]:

@@ -103,11 +103,11 @@ class GuardWatch:
             return found[0]
         proof = self._proof.found.get(GUARD_CONFIG_MAP)
         if proof is None:
-            return f"configmap {GUARD_CONFIG_MAP} is missing: the operator has not proven the guard yet"
+            return f"configmap {GUARD_CONFIG_MAP} is missing: the operator has not yet proven the guard"
         if (proof.get("data") or {}).get("fingerprint") != fingerprint(objects):
-            return "the guard changed since the operator last proved it"
+            return "the guard has changed since the operator last proved it"
         if self._void() is None:
-            return f"configmap {GUARD_CONFIG_MAP}: the list of grants that are void by name cannot be read"
+            return f"configmap {GUARD_CONFIG_MAP}: the list of void grants cannot be read"
         return ""
 
     def _void(self) -> VoidGrants | None:

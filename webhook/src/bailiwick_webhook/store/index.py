@@ -162,5 +162,5 @@ def _endpoint(name: str, members: Mapping[Key, Policy]) -> Steps[CompiledEndpoin
         return (yield from endpoint_steps(policies))
     except Exception:  # noqa: BLE001 - a defect of ours must not take the other endpoints along
         ref = min((policy.ref for policy in policies), key=lambda ref: ref.name)
-        _log.exception("endpoint cannot be built, it is denied", namespace=ref.namespace, endpoint=name)
+        _log.exception("endpoint cannot be built, its calls are denied", namespace=ref.namespace, endpoint=name)
         return endpoint_of([BrokenPolicy(ref, name, subjects=None, audit=False, carries_settings=True)])

@@ -57,10 +57,10 @@ class Keys:
         except UnreadableListError as error:
             self.keyring, why = NO_KEYS, str(error)
         if not why:
-            _log.info("signing keys taken up", kids=[key.kid for key in self.keyring.keys])
+            _log.info("signing keys loaded", kids=[key.kid for key in self.keyring.keys])
         elif self._awaited:
             if why != self.why:
-                _log.info("no signing keys yet: the operator makes them", why=why)
+                _log.info("no signing keys yet: the operator creates them", why=why)
         elif why != self.why or awaited:
-            _log.error("no signing keys: no token is issued, and none proves anything", why=why)
+            _log.error("no signing keys: no tokens are issued or accepted", why=why)
         self.why = why

@@ -96,14 +96,14 @@ class ListWatch:
                 await self._list()
                 await self._watch()
             except HistoryGoneError as gone:
-                _log.info("history gone, listing again", collection=self._collection.path, why=str(gone))
+                _log.info("watch expired, listing again", collection=self._collection.path, why=str(gone))
             except SilentWatchError:
                 # Of a collection in which nothing happens no bookmark comes either, until something has.
-                _log.info("watch without a word, listing again", collection=self._collection.path)
+                _log.info("watch silent, listing again", collection=self._collection.path)
             except ClusterUnavailableError as error:
                 _log.warning("cannot be read from the API server", collection=self._collection.path, error=str(error))
             except Exception:  # noqa: BLE001 - the sink's defect; ending here would end every decision
-                _log.exception("could not be taken up, listing again", collection=self._collection.path)
+                _log.exception("could not be loaded, listing again", collection=self._collection.path)
             else:
                 continue
             await self._rest()

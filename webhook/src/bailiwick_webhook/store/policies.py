@@ -150,7 +150,7 @@ class Policies:
                 try:
                     going = self._rotation.turn()
                 except Exception:  # noqa: BLE001 - a defect; what it was about goes on to wait, so that it denies
-                    _log.exception("changes of a namespace could not be taken up, trying again")
+                    _log.exception("changes in a namespace could not be loaded, trying again")
                     asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._rouse_all)
                 self._publish(idle=not going)
                 self._tend()

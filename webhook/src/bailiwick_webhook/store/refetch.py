@@ -55,7 +55,7 @@ class PolicyRefetch:
                 try:
                     obj = await self._read(key)
                 except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
-                    _log.warning("policy cannot be read, it goes on to deny", key=key, error=str(error))
+                    _log.warning("policy cannot be read, it continues to deny", key=key, error=str(error))
                     asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._woken.set)
                     break
                 # Meanwhile we may have been told of it.

@@ -46,23 +46,23 @@ class Pair:
 def look(certificate: bytes, key: bytes, now: datetime, wanted: Iterable[str] = ()) -> Pair:
     """Return what is known of a pair that can be served for all these names. Raises `UnusableError`."""
     if not certificate.strip() or not key.strip():
-        raise NotIssuedError("the files are empty: nobody has issued a certificate yet")
+        raise NotIssuedError("the files are empty: no certificate is issued yet")
     chain = _chain(certificate)
     leaf = chain[0]
     _fit(leaf, key)
     for index, each in enumerate(chain):
-        which = "the certificate" if index == 0 else "a certificate of an authority in its chain"
+        which = "the certificate" if index == 0 else "a CA certificate in its chain"
         if now < each.not_valid_before_utc:
-            raise UnusableError(f"{which} begins at {each.not_valid_before_utc.isoformat()}")
+            raise UnusableError(f"{which} is not valid before {each.not_valid_before_utc.isoformat()}")
         if now >= each.not_valid_after_utc:
-            raise UnusableError(f"{which} ended at {each.not_valid_after_utc.isoformat()}")
+            raise UnusableError(f"{which} expired at {each.not_valid_after_utc.isoformat()}")
     _for_servers(leaf)
     names = _names(leaf)
     if not names:
-        raise UnusableError("the certificate has no subject alternative name, so that no client accepts it")
+        raise UnusableError("the certificate has no subject alternative name, so no client accepts it")
     for name in wanted:
         if not any(_covers(pattern, name) for pattern in names):
-            raise UnusableError(f"the certificate is not for {name} but for {', '.join(names)}")
+            raise UnusableError(f"the certificate is for {', '.join(names)}, not for {name}")
     return Pair(f"{leaf.serial_number:x}", names, min(each.not_valid_after_utc for each in chain))
 
 
@@ -86,17 +86,17 @@ def _fit(leaf: x509.Certificate, key: bytes) -> None:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnusableError("the key cannot be read") from None
     if private.public_key() != public:
-        raise UnusableError("the key does not fit the certificate")
+        raise UnusableError("the key does not match the certificate")
 
 
 def _strong(key: PublicKeyTypes) -> None:
     match key:
         case rsa.RSAPublicKey() if key.key_size < _RSA_BITS:
-            raise UnusableError(f"the key is of RSA with {key.key_size} bits, and {_RSA_BITS} are the least")
+            raise UnusableError(f"the RSA key has {key.key_size} bits; the minimum is {_RSA_BITS}")
         case rsa.RSAPublicKey() | ec.EllipticCurvePublicKey() | ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
             return
         case _:
-            raise UnusableError("the key is of an algorithm that no server has")
+            raise UnusableError("the key uses an algorithm that TLS servers do not support")
 
 
 def _for_servers(leaf: x509.Certificate) -> None:

@@ -56,7 +56,7 @@ class Certificates:
         self._served: Pair | None = None
         self._context: ssl.SSLContext | None = None
         self._first = asyncio.Event()
-        self.problem: str | None = "not looked at yet"
+        self.problem: str | None = "not checked yet"
         """Why what the files hold is not served with, for a person; None while it is."""
         self.listening: Final = hardened()
         """What the decision port listens with."""
@@ -118,13 +118,13 @@ class Certificates:
         try:
             context.load_cert_chain(self._certificate, self._key, password=_no_password)
         except (OSError, ssl.SSLError, ValueError) as error:
-            raise UnusableError(f"OpenSSL refuses the pair: {error}") from None
+            raise UnusableError(f"OpenSSL rejects the certificate and key: {error}") from None
         if self._files() != read:
-            raise UnusableError("the files are being written")
+            raise UnusableError("the files are still being written")
         self._context, self._served, self._read = context, pair, read
         self._trusted.now = context.clients
         _LOG.info(
-            "serving certificate taken", serial=pair.serial, not_after=pair.not_after.isoformat(), names=pair.names
+            "serving certificate loaded", serial=pair.serial, not_after=pair.not_after.isoformat(), names=pair.names
         )
 
     def _files(self) -> tuple[bytes, bytes, bytes | None]:

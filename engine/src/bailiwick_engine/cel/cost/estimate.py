@@ -215,7 +215,7 @@ class _Estimator:
                 return self._called(node, names, cost)
             case Comprehension():
                 return self._loop(node, names, cost)
-        raise NotOfferedError("this cannot be used in a condition: its cost cannot be bounded", node.at)
+        raise NotOfferedError("you cannot use this in a condition, because its cost cannot be bounded", node.at)
 
     def _leaf(self, node: Constant | Blob | Ident, names: Mapping[str, Size]) -> Size:
         match node:
@@ -258,7 +258,9 @@ class _Estimator:
     def _called(self, node: Invocation, names: Mapping[str, Size], cost: Polynomial) -> Size:
         formula: Formula | None = FUNCTIONS.get(node.function)
         if formula is None:
-            raise NotOfferedError(f"the function {node.function} is not offered: its cost cannot be bounded", node.at)
+            raise NotOfferedError(
+                f"the function {node.function} is not supported, because its cost cannot be bounded", node.at
+            )
         operands = node.arguments if node.target is None else (node.target, *node.arguments)
         sizes = [self.size(operand, names, cost) for operand in operands]
         literals = [operand.value if isinstance(operand, Constant) else None for operand in operands]
@@ -283,7 +285,7 @@ class _Estimator:
                 self.size(loop.step, inner, body)
                 self._left(over, body, element, cost)
                 return self.size(loop.result, {**names, loop.accumulator: ONE}, cost)
-        raise NotOfferedError("this loop is not offered: its cost cannot be bounded", loop.at)
+        raise NotOfferedError("this loop is not supported, because its cost cannot be bounded", loop.at)
 
     def _gathered(self, loop: Comprehension, names: Mapping[str, Size], cost: Polynomial) -> Size:
         """`map` and `filter`: a list that grows by at most one element in each round."""
@@ -293,9 +295,9 @@ class _Estimator:
             case Invocation("_+_", None, (Ident(accumulator), one)):
                 test, same = (), accumulator
             case _:
-                raise NotOfferedError("this loop is not offered: its cost cannot be bounded", loop.at)
+                raise NotOfferedError("this loop is not supported, because its cost cannot be bounded", loop.at)
         if accumulator != loop.accumulator or same != accumulator or not isinstance(loop.result, Ident):
-            raise NotOfferedError("this loop is not offered: its cost cannot be bounded", loop.at)
+            raise NotOfferedError("this loop is not supported, because its cost cannot be bounded", loop.at)
         over, body, named, element = self._entered(loop, names, cost)
         for part in test:
             self.size(part, named, body)

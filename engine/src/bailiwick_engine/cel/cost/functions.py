@@ -119,7 +119,10 @@ def _joined(sizes: list[Size], _literals: list[object]) -> CallCost:
 def _matched(sizes: list[Size], literals: list[object]) -> CallCost | str:
     pattern = literals[1]
     if not isinstance(pattern, str):
-        return "the pattern of matches() must stand in the condition as a text: what a call brings could take for ever"
+        return (
+            "the pattern of matches() must be a string literal in the condition, because the cost of a pattern from the"
+            " call cannot be bounded"
+        )
     return CallCost(pattern_cost(pattern, sizes[0].characters), ONE)
 
 
@@ -134,7 +137,9 @@ def pattern_cost(pattern: str, characters: Polynomial) -> Polynomial:
 def _formatted(sizes: list[Size], literals: list[object]) -> CallCost | str:
     template = literals[0]
     if not isinstance(template, str) or _PRECISE.search(template):
-        return "the template of format() must stand in the condition as a text, with no number of four digits in it"
+        return (
+            "the template of format() must be a string literal in the condition, without numbers of four or more digits"
+        )
     directives = len(_DIRECTIVES.findall(template))
     characters: Polynomial = constant(len(template) + directives * _PRINTED)
     # Each argument may be printed once, with quotes and commas around each value in it.
@@ -147,7 +152,9 @@ def _formatted(sizes: list[Size], literals: list[object]) -> CallCost | str:
 
 def _of_time(_sizes: list[Size], literals: list[object]) -> CallCost | str:
     if not all(isinstance(literal, str) for literal in literals[1:]):
-        return "a time zone must stand in the condition as a text: the library keeps every name that it is asked for"
+        return (
+            "a time zone must be a string literal in the condition, because the library keeps every zone name in memory"
+        )
     return CallCost(constant(2_000_000), ONE)
 
 

@@ -14,10 +14,10 @@ from bailiwick_engine.problem import Problem, place
 
 _MILLISECOND: Final = 1_000_000_000
 _BOUND: Final = (
-    f"a condition must manage members of {REFERENCE.length} elements, {REFERENCE.nodes:,} values and"
+    f"a condition must process members of {REFERENCE.length} elements, {REFERENCE.nodes:,} values and"
     f" {REFERENCE.characters:,} characters within {LIMIT // _MILLISECOND} ms"
 )
-_ADVICE: Final = "do not loop over a list inside of a loop, and do not build lists or texts out of each other"
+_ADVICE: Final = "avoid nested loops over lists, and avoid building lists or strings from one another"
 
 
 class PolicyCosts:
@@ -67,9 +67,9 @@ class PolicyCosts:
 
     def _costly(self, cost: Cost | None, tree: Node, serialized: bytes, text: str, path: str) -> Problem:
         takes = None if cost is None else cost.at([REFERENCE] * len(cost.reads)) // _MILLISECOND
-        told = "longer than can be counted" if takes is None or takes > 10**6 else f"up to {takes:,} ms"
+        told = "more than 1,000,000 ms" if takes is None or takes > 10**6 else f"up to {takes:,} ms"
         culprit = _place(text, serialized, self._culprit(tree).at)
-        return Problem(path, f"it could take {told}: {_BOUND}; {_ADVICE}", *culprit, costly=True)
+        return Problem(path, f"the expression could take {told}: {_BOUND}; {_ADVICE}", *culprit, costly=True)
 
     def _culprit(self, tree: Node) -> Node:
         """Return the innermost part that is too costly by itself; the whole where no part is."""

@@ -245,12 +245,14 @@ class Edge:
                 return proven
             case None:
                 raise unauthenticated(
-                    "Send a service-account token for the audience bailiwick as Authorization: Bearer."
+                    "Send a service-account token for the audience bailiwick in the header Authorization: Bearer."
                 )
             case RefusedToken(Reason.IDENTITY_UNVERIFIABLE):
-                raise unavailable("The caller's token cannot be verified at the moment; ask again.")
+                raise unavailable("The caller's token cannot be verified at the moment. Try again.")
             case RefusedToken():
-                raise unauthenticated("The token is not a current service-account token for the audience bailiwick.")
+                raise unauthenticated(
+                    "The token is not a valid service-account token for the audience bailiwick, or it has expired."
+                )
 
     def _take(self, of: Tenant, username: str, place: RequestSlot) -> bool:
         """Hold the place in the name of an account; return whether it enforces the endpoint. Raises `ProblemError`."""

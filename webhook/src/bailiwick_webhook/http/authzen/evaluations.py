@@ -46,7 +46,7 @@ def parse(body: Mapping[str, Any]) -> Batch | None:
     if not listed:
         return None
     if len(listed) > MAX_ITEMS:
-        raise bad_request(f"holds more than {MAX_ITEMS} items: send them in several bodies", "evaluations")
+        raise bad_request(f"has more than {MAX_ITEMS} items: split them across several requests", "evaluations")
     for member in _DEFAULTS:
         if not isinstance(body.get(member), dict | None):
             raise bad_request("must be an object", member)

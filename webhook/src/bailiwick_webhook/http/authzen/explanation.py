@@ -20,7 +20,7 @@ def described(decision: Decision) -> dict[str, Any]:
     """Return the explanation of a decision, or why there is none to see."""
     explanation = decision.explanation
     if explanation is None:
-        return {"withheld": "Only who may get endpointpolicies in the endpoint's namespace is told more."}
+        return {"withheld": "To see more, you need the verb get on endpointpolicies in the endpoint's namespace."}
     body: dict[str, Any] = {"rules": [_weighed(one) for one in explanation.near]}
     if explanation.refused is not None:
         body["refused"] = explanation.refused.value

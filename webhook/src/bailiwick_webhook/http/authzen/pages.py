@@ -90,6 +90,6 @@ def _check(raw: bytes) -> bytes:
 
 def _foreign() -> ProblemError:
     return bad_request(
-        "is not a token of this search: send next_token as it came, with the same entities, context and limit",
+        "is not a token of this search: send next_token unchanged, with the same entities, context and limit",
         "page.token",
     )

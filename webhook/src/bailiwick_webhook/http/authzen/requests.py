@@ -57,7 +57,7 @@ class AccessRequestsHandler:
         asked = replace(asked, late=self._late(of, denial, verdict.digest))
         decision, outcome = await self._edge.pdp.request(asked)
         if decision.verdict.reason is Reason.RECORD_FAILED:
-            raise unavailable("The request could not be recorded at the moment; ask again.")
+            raise unavailable("The request could not be recorded at the moment. Try again.")
         match outcome:
             case OpenedGrant(grant, _):
                 return self._told(of, grant)
@@ -101,9 +101,9 @@ class AccessRequestsHandler:
         body = (await self._edge.body(request, of, place)).members if request.can_read_body else {}
         said = [_word(body, name) for name in ("reason", "comment")]
         if grant.request.requester.username != caller.account.username:
-            raise forbidden("Only the requester itself withdraws a request.")
+            raise forbidden("Only the requester can withdraw a request.")
         if not tasks.pending(grant):
-            raise tasks.invalid_task_state("The request has ended, so there is nothing to withdraw.")
+            raise tasks.invalid_task_state("The request has already ended, so it cannot be withdrawn.")
         outcome = await self._edge.pdp.withdraw(grant, caller.account, ": ".join(word for word in said if word) or None)
         if isinstance(outcome, RefusedOpening):
             raise tasks.invalid_task_state(f"Not withdrawn: {outcome.detail}.")
@@ -150,9 +150,9 @@ def _denial(body: Mapping[str, Any]) -> _Denial:
     try:
         moment = None if expires is None else datetime.fromisoformat(expires)
     except ValueError:
-        raise bad_request("must be a time as RFC 3339 has it", "denial.expires_at") from None
+        raise bad_request("must be a time in RFC 3339 format", "denial.expires_at") from None
     if moment is not None and moment.tzinfo is None:
-        raise bad_request("must be a time with a zone", "denial.expires_at")
+        raise bad_request("must be a time with a time zone", "denial.expires_at")
     return _Denial(said.get("evaluation_id"), said.get("binding_token"), None if moment is None else moment.timestamp())
 
 
@@ -165,12 +165,12 @@ def _word(body: Mapping[str, Any], name: str) -> str | None:
 
 def _offered(body: Mapping[str, Any], asked: EvaluationRequest) -> None:
     """Refuse what a caller might rely on and does not get. Raises `ProblemError`."""
-    for name, why in (("items", "requests in bulk"), ("callback", "callbacks: poll status_endpoint")):
+    for name, why in (("items", "bulk requests"), ("callback", "callbacks; poll status_endpoint instead")):
         if body.get(name) is not None:
-            raise bad_request(f"is not offered: no {why}", name)
+            raise bad_request(f"is not supported: Bailiwick does not offer {why}", name)
     wanted = body.get("requested_access")
     if wanted is not None and (not isinstance(wanted, dict) or wanted.get("emergency") not in {None, False}):
-        raise bad_request("no emergency access is offered: the window is the rule's own", "requested_access")
+        raise bad_request("emergency access is not supported: the rule defines the window", "requested_access")
     client = body.get("client")
     if not isinstance(client, dict | None):
         raise bad_request("must be an object", "client")
@@ -183,4 +183,4 @@ def _offered(body: Mapping[str, Any], asked: EvaluationRequest) -> None:
         claimed.append(actor.get("id"))
         actor = actor.get("act")
     if claimed != [party.id for party in asked.call.actors]:
-        raise bad_request("is not the chain of actors that the tokens prove", "client.actor")
+        raise bad_request("does not match the chain of actors that the tokens prove", "client.actor")

@@ -38,7 +38,7 @@ def parse(body: Mapping[str, Any], kind: SearchKind) -> Evaluation:
         return messages.parse({**body, "action": {"name": _BLANK}})
     parsed = messages.parse({**body, kind.value: {**sought, "id": _BLANK} if isinstance(sought, dict) else sought})
     if kind is SearchKind.SUBJECT and parsed.subject.names_an_actor:
-        raise bad_request("subjects are searched for calls of their own: leave the actor out", "subject")
+        raise bad_request("a search for subjects covers only their own calls: remove the actor", "subject")
     return parsed
 
 
@@ -78,7 +78,7 @@ class SearchHandler:
         try:
             found = await self._edge.pdp.search(asked, self._kind)
         except RecordFailedError:
-            raise unavailable("The search could not be recorded at the moment; ask again.") from None
+            raise unavailable("The search could not be recorded at the moment. Try again.") from None
         if found is None:
             raise forbidden(self._edge.identity.stranger)
         gated = frozenset(found.with_approval)

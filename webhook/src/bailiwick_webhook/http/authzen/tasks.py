@@ -76,14 +76,14 @@ def not_requestable(verdict: Verdict, detail: str | None = None) -> ProblemError
         400,
         f"{ARAP_ERROR}not_requestable",
         "Not requestable",
-        detail or f"No approval can be asked for: {verdict.sentence}",
+        detail or f"You cannot request an approval: {verdict.sentence}",
         more={"reason": verdict.reason.value},
     )
 
 
 def unknown_task() -> ProblemError:
     """404: no such task of this endpoint, or not for this caller to see."""
-    return ProblemError(404, f"{ARAP_ERROR}unknown_task", "Unknown task", "There is no such request of this endpoint.")
+    return ProblemError(404, f"{ARAP_ERROR}unknown_task", "Unknown task", "This endpoint has no such request.")
 
 
 def duplicate_request(detail: str) -> ProblemError:
@@ -93,13 +93,16 @@ def duplicate_request(detail: str) -> ProblemError:
 
 def expired_denial() -> ProblemError:
     """410: it is too late to ask about this denial."""
-    detail = "The denial that the request follows is over: evaluate again, and ask about that denial."
+    detail = "The denial that this request refers to has expired. Evaluate the call again, and refer to the new denial."
     return ProblemError(410, f"{ARAP_ERROR}expired_denial", "Expired denial", detail)
 
 
 def invalid_denial_binding(why: str) -> ProblemError:
     """400: the request does not follow the denial that it names."""
-    detail = "The binding token is not of a denial of this very request here: send what the denial came with."
+    detail = (
+        "The binding token does not belong to a denial of this request at this endpoint. Send the token that came"
+        " with the denial."
+    )
     return ProblemError(
         400,
         f"{ARAP_ERROR}invalid_denial_binding",

@@ -183,7 +183,9 @@ def _ended() -> None:
 
 
 _SAID: Final = {
-    ConnectionLimit.EVICTED: "too many connections of callers that enforce nothing: an idle one was closed",
-    ConnectionLimit.REFUSED: "too many connections of callers that enforce nothing: a new one was closed",
-    ConnectionLimit.OVER_SHARE: "an enforcer has as many connections as it may: further ones count with the others'",
+    ConnectionLimit.EVICTED: "too many connections from clients that are not enforcers: closed an idle one",
+    ConnectionLimit.REFUSED: "too many connections from clients that are not enforcers: closed a new one",
+    ConnectionLimit.OVER_SHARE: (
+        "an enforcer has reached its connection limit: further connections count as connections of others"
+    ),
 }

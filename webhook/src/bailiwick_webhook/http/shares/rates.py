@@ -45,7 +45,7 @@ class Rates:
         tokens = min(float(rate), tokens + (now - counted) * rate)
         if tokens < min(decisions, rate):
             self._counts.overloads[Overload.RATE, sender.who] += 1
-            _log.warning("too many decisions a second", namespace=namespace, sender=sender.name, decisions=decisions)
+            _log.warning("too many decisions per second", namespace=namespace, sender=sender.name, decisions=decisions)
             raise overloaded(Overload.RATE)
         self._buckets[key] = tokens - decisions, now
         if len(self._buckets) > self._most_kept:

@@ -65,7 +65,7 @@ class RequestSlots:
         self.counts.overloads[why, who] += 1
         # By the metric alone nobody could tell whose they are.
         _log.warning(
-            "too many requests under way",
+            "too many concurrent requests",
             why=why.value,
             sender=name,
             its=quota.held(name),

@@ -43,7 +43,7 @@ class ServedHandler:
                 # One that comes too slowly is one of them.
                 raise torn() from None
             if raw is None:
-                return web.Response(status=413, text=f"a question has at most {MOST_BYTES} bytes\n")
+                return web.Response(status=413, text=f"the request body must have at most {MOST_BYTES} bytes\n")
             async with self._ration.turn():
                 return self._answer(raw)
 
@@ -51,7 +51,9 @@ class ServedHandler:
         try:
             asked = _ASKED.decode(raw)
         except msgspec.MsgspecError as error:
-            return web.Response(status=400, text=f"a JSON array of [uid, generation] is asked with: {error}\n")
+            return web.Response(
+                status=400, text=f"the request body must be a JSON array of [uid, generation]: {error}\n"
+            )
         # Not a slice at a time: ten thousand take some milliseconds, and the answer is of one moment.
         found = [one for one in asked if self._store.serves(*one)]
         body = {"ready": self._ready(), "served": found}

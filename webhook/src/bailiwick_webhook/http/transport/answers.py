@@ -47,16 +47,18 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
         case ProblemError():
             return error.response()
         case ClusterUnavailableError():
-            _limited.warning("API server gave no answer", path=request.path, error=str(error))
-            return unavailable("The API server does not answer at the moment.").response()
+            _limited.warning("API server did not respond", path=request.path, error=str(error))
+            return unavailable("The API server does not respond at the moment. Try again.").response()
         case web.HTTPException():
-            response = ProblemError(error.status, "http", error.reason, "There is nothing here for that.").response()
+            response = ProblemError(
+                error.status, "http", error.reason, "Nothing exists at this path for this method."
+            ).response()
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
         case _:
-            _limited.error("unforeseen failure", path=request.path, exc_info=error)
-            detail = "The decision point failed; treat as denied."
+            _limited.error("unexpected failure", path=request.path, exc_info=error)
+            detail = "The decision point failed. Treat this as a denial."
             return ProblemError(500, "internal", "Internal error", detail).response()
 
 

@@ -75,11 +75,11 @@ class Body:
             return await paced(request, most, self._bodies.pace, self._keep)
         except TimeoutError:
             counts.bodies_slow[port, who] += 1
-            self._bodies.log.warning("a body came too slowly", port=port.value, sender=name, bytes=self._kept)
+            self._bodies.log.warning("request body too slow", port=port.value, sender=name, bytes=self._kept)
             raise slow(self._bodies.pace) from None
         except TORN:
             counts.malformed[port] += 1
-            self._bodies.log.debug("a body broke off", port=port.value, sender=name, bytes=self._kept)
+            self._bodies.log.debug("request body incomplete", port=port.value, sender=name, bytes=self._kept)
             raise torn() from None
 
     def _keep(self, size: int) -> None:
@@ -87,7 +87,10 @@ class Body:
         if (why := self._quota.take(name, group, size)) is not None:
             counts.overloads[Overload.BYTES, who] += 1
             self._bodies.log.warning(
-                "too many bytes of bodies are being read", why=why.value, sender=name, all=counts.body_bytes[who]
+                "too many bytes of request bodies are being read",
+                why=why.value,
+                sender=name,
+                all=counts.body_bytes[who],
             )
             raise overloaded(Overload.BYTES)
         self._kept += size
@@ -124,14 +127,14 @@ async def paced(request: web.BaseRequest, most: int, pace: Pace, keep: Callable[
 
 
 def slow(pace: Pace) -> ProblemError:
-    """400: a body came too slowly."""
+    """400: request body too slow."""
     return bad_request(
-        f"the body came too slowly: after {pace.grace:g} s it must come at {pace.rate} bytes a second,"
-        f" and after {pace.seconds:g} s it must be whole",
+        f"the body arrived too slowly: after {pace.grace:g} s it must arrive at {pace.rate} bytes per second or more,"
+        f" and after {pace.seconds:g} s it must be complete",
         "",
     )
 
 
 def torn() -> ProblemError:
     """400: there is less of the body than was promised."""
-    return bad_request("the body did not arrive whole", "")
+    return bad_request("the body is incomplete", "")

@@ -17,7 +17,7 @@ _log: Final = LogLimit()
 
 
 class ClientErrorHandler(web.RequestHandler):
-    """A connection on which a client's mistakes are no errors of ours."""
+    """A connection on which client errors are no errors of ours."""
 
     __slots__ = ()
 
@@ -33,7 +33,9 @@ class ClientErrorHandler(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         self.malformed(exc)
         # Not what the parser says: it quotes what it could not read.
-        response = bad_request("This cannot be read, in one way only, as a request of HTTP/1.1.").response()
+        response = bad_request(
+            "This is not a valid HTTP/1.1 request, or it can be read in more than one way."
+        ).response()
         response.force_close()
         return response
 
@@ -43,10 +45,10 @@ class ClientErrorHandler(web.RequestHandler):
         if self.transport is None or isinstance(error, OSError | HttpProcessingError | web.RequestPayloadError):
             self.malformed(error)
         else:
-            _log.error("a connection failed", exc_info=error)
+            _log.error("connection failed", exc_info=error)
 
     def malformed(self, error: object) -> None:
-        """Take note of a client's mistake."""
+        """Take note of client error."""
         # Only what kind it is: of what a client sent, its token may be a part.
         peer = self.peername
-        _log.debug("a client's mistake", error=type(error).__name__, address=peer[0] if peer else "")
+        _log.debug("client error", error=type(error).__name__, address=peer[0] if peer else "")

@@ -112,7 +112,7 @@ class Arrival:
             # Whoever connects may speak no TLS, or another one, or go away: that is no news.
             return
         except Exception as error:  # noqa: BLE001 - of one connection, and nobody waits for this task
-            _log.error("hands not shaken", error=repr(error))
+            _log.error("TLS handshake failed", error=repr(error))
         finally:
             handshakes.ended(outcome)
 

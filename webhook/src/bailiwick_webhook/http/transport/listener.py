@@ -88,7 +88,7 @@ class Listener:
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         self._loop.remove_reader(listening)
         self._loop.call_later(_PAUSE_SECONDS, self._again, listening)
-        _log.warning("no connection accepted", error=str(error))
+        _log.warning("connection not accepted", error=str(error))
 
     def _again(self, listening: socket.socket) -> None:
         if listening in self.sockets:
