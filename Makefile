@@ -96,7 +96,7 @@ test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what c
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
 
-test-proxies: $(VENV)/.project ## Run the tests before real proxies. Needs what cluster-up needs, nginx and HAProxy (Debian: as root by itself).
+test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-up's, nginx and HAProxy (Debian: by itself, as root).
 	@$(BIN)/python -m proxies packages
 	@$(BIN)/pytest tests/proxies $(ARGS)
 

@@ -37,9 +37,9 @@ _TRIED: Final = 24
 _ACTION: Final = 100
 _REQUIREMENT: Final = 200
 # Of a route, of a segment of its path, and of a value with names in braces.
-_ROUTE: Final = 1_900
-_SEGMENT: Final = 260
-_TEMPLATE: Final = 500
+_ROUTE: Final = 1_000
+_SEGMENT: Final = 130
+_TEMPLATE: Final = 200
 _SLOT: Final = 16
 _SMALL_SET: Final = 216
 _SMALL: Final = 5
