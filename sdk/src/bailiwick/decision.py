@@ -6,7 +6,7 @@ all else is a denial with a reason. A decision is as true as it allows, so that 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from bailiwick.call import AccessCall, decoded, encoded
 
@@ -102,6 +102,11 @@ class Approval:
     shown: Mapping[str, Any] | None = field(default=None, repr=False)
     retry_after: float | None = None
     task: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "an approval is neither true nor false, for it is no allow: make the call again, with approval="
+        )
 
     @property
     def approved(self) -> bool:

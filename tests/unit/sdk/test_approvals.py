@@ -98,6 +98,11 @@ def test_an_approval_is_shown_as_it_came() -> None:
     assert Approval.of_header(found.header).shown == SHOWN
 
 
+def test_an_approval_is_not_taken_for_an_allow() -> None:
+    with pytest.raises(TypeError, match="no allow"):
+        bool(Approval(id="g.u", status="approved", shown=SHOWN))
+
+
 @pytest.mark.parametrize("value", ["", "{", "[]", '"x"', "{}", '{"id": 1}', '{"id": "a", "id": "b"}'])
 def test_a_header_that_is_no_approval_is_refused(value: str) -> None:
     with pytest.raises(ValueError):
