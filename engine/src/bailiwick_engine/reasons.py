@@ -230,12 +230,12 @@ WHEN: Final[dict[Reason, str]] = {
     ),
     Reason.MULTIPLE_GATES: "More than four RequireApproval rules apply.",
     Reason.UNINSPECTABLE: (
-        "The call needs an approval, but its arguments cannot be shown to a reviewer in full. Or a proxy sent only a part"
-        " of the body, or a body that is not the JSON object from which the route takes arguments."
+        "The call needs an approval, but its arguments cannot be shown to a reviewer in full. Or a proxy sent only a"
+        " part of the body, or a body that is not the JSON object from which the route takes arguments."
     ),
     Reason.UNMAPPED: (
-        "A proxy requests a decision for a call, and no entry of `endpointSettings.http.routes` matches it, or there are"
-        " no entries."
+        "A proxy requests a decision for a call, and no entry of `endpointSettings.http.routes` matches it, or there"
+        " are no entries."
     ),
     Reason.AMBIGUOUS_REQUEST: (
         "A proxy requests a decision for a call whose path is not canonical, that two routes match, or that repeats a"
