@@ -1,7 +1,8 @@
 """A limit of log lines, for whatever a caller or a broken disk can cause as often as it likes.
 
-Standing: beside `logs`; whoever serves strangers logs by it. Holds: of one event a line is written at most once in
-`SECONDS`, and the next line says how many were left out, so that no flood of requests fills a disk.
+Standing: beside `logs`; whoever serves strangers, or asks the API server at a caller's word, logs by it. Holds: of one
+event a line is written at most once in `SECONDS`, and the next line says how many were left out, so that no flood of
+requests fills a disk.
 """
 
 import time
@@ -25,6 +26,10 @@ class LogLimit:
     def debug(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - whatever a logger takes
         """Log for whoever looks for it."""
         return self._log("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
+        """Log what explains a denial."""
+        return self._log("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
         """Log what somebody has to know."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
+import structlog
 
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
@@ -65,3 +66,12 @@ class TestAPermit:
         assert not await permits.may_get_policies(CALLER, "crm")
         authorizer.reachable = True
         assert await permits.may_get_policies(CALLER, "crm")
+
+    async def test_that_nobody_can_be_asked_for_is_logged_once_and_not_for_each_call(
+        self, permits: Permits, authorizer: Authorizer
+    ) -> None:
+        authorizer.reachable = False
+        with structlog.testing.capture_logs() as written:
+            for _ in range(20):
+                await permits.may_get_policies(CALLER, "crm")
+        assert len(written) <= 1

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-import structlog
 from msgspec.structs import replace
 
 from bailiwick_api.serverclock import MAX_SKEW
@@ -24,10 +23,11 @@ from bailiwick_webhook.approvals.grantlocks import GrantLocks
 from bailiwick_webhook.approvals.livereads import LiveReads, looked_for
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.loglimit import LogLimit
 
 IDEMPOTENT_FOR: Final = 30.0
 
-_log = structlog.get_logger()
+_log: Final = LogLimit()
 
 Judge = Callable[[Grant, float], Verdict]
 

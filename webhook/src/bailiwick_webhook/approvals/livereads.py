@@ -13,14 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals.grantids import parsed
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.loglimit import LogLimit
 
 INTERVAL: Final = 0.25
 SECONDS: Final = 1.0
@@ -30,7 +29,7 @@ PER_SECOND: Final = 10.0
 _KEPT: Final = 1.0
 _BUCKETS: Final = 1000
 
-_log = structlog.get_logger()
+_log: Final = LogLimit()
 
 Place = tuple[str, str]
 """Namespace and name of a grant."""

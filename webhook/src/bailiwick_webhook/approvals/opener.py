@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-import structlog
-
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.grants import Fitness, Grant
@@ -21,6 +19,7 @@ from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.grantids import parsed
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS, Throttle, waits
 from bailiwick_webhook.cluster.client import ApiClient
+from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.store.store import Store
 
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
@@ -29,7 +28,7 @@ _MAX_WITHDRAWALS: Final = 5
 # Waits for its reviews, or serves.
 _OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
 
-_log = structlog.get_logger()
+_log: Final = LogLimit()
 
 
 @dataclass(frozen=True, slots=True)

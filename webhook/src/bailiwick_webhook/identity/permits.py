@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
+from bailiwick_webhook.loglimit import LogLimit
 
 FRESH: Final = 10.0
 _KEPT: Final = 1_000
 
-_log = structlog.get_logger()
+_log: Final = LogLimit()
 
 
 class Permits:

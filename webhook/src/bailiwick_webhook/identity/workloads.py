@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-import structlog
-
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
+from bailiwick_webhook.loglimit import LogLimit
 
 FRESH: Final = 10.0
 _KEPT: Final = 10_000
@@ -28,7 +27,7 @@ _KINDS: Final = (
 )
 _OVER: Final = frozenset({"Succeeded", "Failed"})
 
-_log = structlog.get_logger()
+_log: Final = LogLimit()
 
 
 class PodRef(NamedTuple):
