@@ -19,7 +19,7 @@ from bailiwick.transports.base import (
     HttpRequest,
     HttpResponse,
     NotSentError,
-    Transport,
+    SyncTransport,
     TransportError,
 )
 
@@ -41,7 +41,7 @@ __all__ = [
     "Principal",
     "Resource",
     "ServiceAccountFile",
-    "Transport",
+    "SyncTransport",
     "TransportError",
     "Unavailable",
 ]

@@ -17,7 +17,7 @@ from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
 from bailiwick.exchange import Exchanger, Pause, Send
 from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
 from bailiwick.telemetry import Telemetry
-from bailiwick.transports.base import HttpResponse, Transport, TransportError
+from bailiwick.transports.base import HttpResponse, SyncTransport, TransportError
 
 DEADLINE: Final = 2.0
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ class Bailiwick:
         token: Callable[[], str] | None = ServiceAccountFile(),  # noqa: B008 - a path alone; the file is read when a call is made
         ca: Path | str | None = None,
         deadline: float = DEADLINE,
-        transport: Transport | None = None,
+        transport: SyncTransport | None = None,
         plaintext: bool = False,
     ) -> None:
         """Prepare; nothing is sent.
@@ -154,13 +154,13 @@ class Bailiwick:
             steps.close()
 
 
-def default_transport(ca: Path | str | None) -> Transport:
+def default_transport(ca: Path | str | None) -> SyncTransport:
     """Return the transport of the extra `[http]`. Raises `ImportError` that says what to install."""
     try:
-        from bailiwick.transports.http import HttpTransport  # noqa: PLC0415 - the extra need not be there
+        from bailiwick.transports.http import SyncHttpTransport  # noqa: PLC0415 - the extra need not be there
     except ImportError as error:
         raise ImportError(NO_TRANSPORT) from error
-    return HttpTransport(ca=ca)
+    return SyncHttpTransport(ca=ca)
 
 
 NO_TRANSPORT: Final = "Bailiwick has no HTTP client here: install bailiwick[http], or pass transport=."

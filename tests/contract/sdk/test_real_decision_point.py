@@ -9,7 +9,7 @@ import pytest
 from bailiwick import AsyncBailiwick, Bailiwick, Call, Denied, HttpRequest, NotSentError, Resource, Unavailable
 from bailiwick.testing import FakePDP, token_for
 from bailiwick.transports.aiohttp import AiohttpTransport
-from bailiwick.transports.http import AsyncHttpTransport, HttpTransport
+from bailiwick.transports.http import AsyncHttpTransport, SyncHttpTransport
 from support.pages import DOCS
 
 POLICIES: Final = DOCS.parent / "examples" / "quickstart"
@@ -109,7 +109,7 @@ def test_nobody_at_the_port_is_unavailable_after_three_tries() -> None:
 async def test_nobody_at_the_port_is_known_as_not_sent_by_every_transport() -> None:
     request = HttpRequest("http://127.0.0.1:9/", {}, b"{}")
     with pytest.raises(NotSentError):
-        HttpTransport().send(request, 1.0)
+        SyncHttpTransport().send(request, 1.0)
     for transport in (AsyncHttpTransport(), AiohttpTransport()):
         with pytest.raises(NotSentError):
             await transport.send(request, 1.0)

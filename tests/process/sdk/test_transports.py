@@ -14,7 +14,7 @@ import pytest
 from bailiwick import AsyncBailiwick, Bailiwick, Call, Decision, Resource, ServiceAccountFile
 from bailiwick.transports.aiohttp import AiohttpTransport
 from bailiwick.transports.base import MAX_BYTES
-from bailiwick.transports.http import AsyncHttpTransport, HttpTransport
+from bailiwick.transports.http import AsyncHttpTransport, SyncHttpTransport
 from support.certificates import self_signed
 
 CALL: Final = Call(action="a", resource=Resource("t", "i"))
@@ -76,7 +76,7 @@ def stopping(connection: socket.socket) -> None:
 
 
 async def by_threads(url: str) -> Decision:
-    with Bailiwick(url, token=None, deadline=DEADLINE, transport=HttpTransport()) as pdp:
+    with Bailiwick(url, token=None, deadline=DEADLINE, transport=SyncHttpTransport()) as pdp:
         return pdp.evaluate(CALL)
 
 

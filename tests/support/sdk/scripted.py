@@ -31,7 +31,7 @@ def deny(reason: str = "no_rule", **context: object) -> HttpResponse:
 
 
 class Script:
-    """Answers requests in turn, and the last one for ever. Is a `Transport`; `asynchronous` is the other kind."""
+    """Answers requests in turn, and the last one for ever. Is a `SyncTransport`; `asynchronous` is the other kind."""
 
     def __init__(self, *answers: Scripted) -> None:
         self._answers = list(answers)

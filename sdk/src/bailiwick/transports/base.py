@@ -43,7 +43,7 @@ class NotSentError(TransportError):
     """Nobody can have read the request."""
 
 
-class Transport(Protocol):
+class SyncTransport(Protocol):
     """How `Bailiwick` reaches the decision point."""
 
     def send(self, request: HttpRequest, seconds: float) -> HttpResponse:

@@ -107,8 +107,8 @@ class _Pools(Generic[_Pool]):
         return None if held is None else held[1]
 
 
-class HttpTransport:
-    """For threads (see `base.Transport`)."""
+class SyncHttpTransport:
+    """For threads (see `base.SyncTransport`)."""
 
     def __init__(self, *, ca: Path | str | None = None, tls_name: str | None = None) -> None:
         """Prepare: `ca` is a file of certificates (default: the system's), `tls_name` the name in the certificate."""
@@ -137,7 +137,7 @@ class AsyncHttpTransport:
     """For asyncio (see `base.AsyncTransport`)."""
 
     def __init__(self, *, ca: Path | str | None = None, tls_name: str | None = None) -> None:
-        """Prepare, as `HttpTransport` does."""
+        """Prepare, as `SyncHttpTransport` does."""
         self._pools = _Pools(_async_pool, ca, tls_name)
 
     async def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
