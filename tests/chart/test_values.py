@@ -181,7 +181,7 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "fsync of stdout": ({"webhook": {"record": {"fsync": True}}}, "fsync needs a file"),
     "one account": (
         {"webhook": {"serviceAccount": {"name": "x"}}, "operator": {"serviceAccount": {"name": "x"}}},
-        "two accounts",
+        "need different service accounts",
     ),
     "no account of the webhook": ({"webhook": {"serviceAccount": {"create": False}}}, "needs webhook.serviceAccount"),
     "no account of the operator": (

@@ -16,6 +16,7 @@ from bailiwick_engine.policy import index
 from bailiwick_engine.policy.index import RuleIndex
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, Effect, WorkloadRequirement
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot, endpoint_of, home
+from bailiwick_engine.truth import UNKNOWN
 from support.objects import rule
 from unit.engine.cases import CALL, carrier, sound, stored
 
@@ -93,14 +94,13 @@ def test_an_endpoint_has_the_candidates_that_a_scan_has(
     call = with_fields(CALL, subject=party, action=Action(action), resource=resource)
     # Whether the rule names the party, of those that speak of the call; one for another workload only tells why not.
     expected = [
-        (id(one), True if one.names(party) else None)
+        (id(one), True if one.names(party) is True else UNKNOWN)
         for one in made
         if id(one) in scanned(made, party, action) and one.covers(resource)
         if one.names(party) is not False or one.effect is Effect.ALLOW
     ]
-    assert sorted((id(one), named) for one, named in match.candidates(endpoint, call, party)) == sorted(
-        expected, key=lambda pair: pair[0]
-    )
+    found = [(id(one), named) for one, named in match.candidates(endpoint, call, party)]
+    assert sorted(found, key=lambda pair: pair[0]) == sorted(expected, key=lambda pair: pair[0])
     asking = any(one.workloads.keys() & party.keys and one.covers(resource) for one in made if action in one.actions)
     assert endpoint.asks_workload(action, resource, party) is asking
     assert ids(list(endpoint.speaking_of(action))) == sorted(id(one) for one in made if action in one.actions)

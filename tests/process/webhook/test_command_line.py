@@ -18,6 +18,7 @@ FLAGS: Final = {
     "--budget-bytes",
     "--connection-requests",
     "--connection-seconds",
+    "--client-ca-file",
     "--connections",
     "--decisions-per-second-by-namespace",
     "--development",

@@ -40,7 +40,7 @@ BROKEN: Final[dict[str, tuple[list[Object | str], str]]] = {
     "a policy that is cut off": ([SOUND, CUT_OFF], ""),
     "two carriers": (
         [SOUND, policy("crm", "second", endpointSettings=settings())],
-        "spec.endpointSettings: endpointSettings of crm-api stand in second too",
+        "spec.endpointSettings: endpointSettings for crm-api are also in ",
     ),
     "no settings": ([policy("crm")], "spec.endpoint: no policy of crm-api has spec.endpointSettings"),
 }

@@ -84,7 +84,7 @@ async def test_port_nought_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_a_port_that_is_taken_is_named() -> None:
     async with following().listening(0, "127.0.0.1") as port:
-        with pytest.raises(HealthPortError, match=f"--health-port {port} cannot be listened on"):
+        with pytest.raises(HealthPortError, match=f"cannot listen on --health-port {port}"):
             async with following().served(port):
                 pass
 

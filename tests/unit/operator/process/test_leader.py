@@ -16,15 +16,21 @@ __all__ = ["virtual_time"]
 Try = Callable[[], Coroutine[Any, Any, bool]]
 
 
-@pytest.fixture(autouse=True)
-def _clock(virtual_time: VirtualTime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bailiwick_operator.process.leader.time", virtual_time)
+Candidate = Callable[..., Leadership]
 
 
-def candidate(tried: Try, duration: int = 8) -> Leadership:
-    leadership = Leadership(ApiClient(Configuration()), "bailiwick-system", "me", LeaseTimes(duration, 2, 1))
-    leadership._election.try_acquire_or_renew = tried  # type: ignore[method-assign]
-    return leadership
+@pytest.fixture
+def candidate(virtual_time: VirtualTime) -> Candidate:
+    """Makes a candidate whose tries come to what is given, in a time that passes only while all wait."""
+
+    def made(tried: Try, duration: int = 8) -> Leadership:
+        times = LeaseTimes(duration, 2, 1)
+        client = ApiClient(Configuration())
+        leadership = Leadership(client, "bailiwick-system", "me", times, clock=virtual_time.monotonic)
+        leadership._election.try_acquire_or_renew = tried  # type: ignore[method-assign]
+        return leadership
+
+    return made
 
 
 def answers(*results: bool | Exception) -> Try:
@@ -42,12 +48,12 @@ def answers(*results: bool | Exception) -> Try:
 
 class TestFollowing:
     @pytest.mark.parametrize("error", [OSError("no route"), AssertionError("the library"), ValueError("garbage")])
-    async def test_goes_on_whatever_fails(self, error: Exception) -> None:
+    async def test_goes_on_whatever_fails(self, candidate: Candidate, error: Exception) -> None:
         leadership = candidate(answers(error, True))
         assert await leadership.acquire(asyncio.Event())
         assert leadership.valid()
 
-    async def test_ends_when_told_though_the_answer_never_comes(self) -> None:
+    async def test_ends_when_told_though_the_answer_never_comes(self, candidate: Candidate) -> None:
         async def never() -> bool:
             await asyncio.sleep(60)
             return True
@@ -57,14 +63,14 @@ class TestFollowing:
         async with asyncio.timeout(1):
             assert not await candidate(never).acquire(stop)
 
-    async def test_is_not_leading(self) -> None:
+    async def test_is_not_leading(self, candidate: Candidate) -> None:
         assert not candidate(answers(False)).valid()
 
 
 class TestLeading:
     @pytest.mark.parametrize("failure", [False, OSError("no route"), AssertionError("the library")], ids=str)
     async def test_is_lost_when_no_renewal_succeeds_within_the_deadline(
-        self, failure: bool | Exception, virtual_time: VirtualTime
+        self, candidate: Candidate, failure: bool | Exception, virtual_time: VirtualTime
     ) -> None:
         leadership = candidate(answers(True, failure))
         await leadership.acquire(asyncio.Event())
@@ -73,7 +79,7 @@ class TestLeading:
             await leadership.hold(asyncio.Event())
         assert virtual_time.now - began == pytest.approx(2, abs=0.2)
 
-    async def test_is_lost_before_the_lease_ends_though_the_answer_never_comes(self) -> None:
+    async def test_is_lost_before_the_lease_ends_though_the_answer_never_comes(self, candidate: Candidate) -> None:
         first = True
 
         async def hangs() -> bool:
@@ -90,7 +96,7 @@ class TestLeading:
             await leadership.hold(asyncio.Event())
         assert leadership.valid()
 
-    async def test_is_kept_through_failures_that_are_shorter(self) -> None:
+    async def test_is_kept_through_failures_that_are_shorter(self, candidate: Candidate) -> None:
         leadership = candidate(answers(True, OSError("no route"), True))
         stop = asyncio.Event()
         await leadership.acquire(stop)
@@ -98,7 +104,9 @@ class TestLeading:
         await leadership.hold(stop)
         assert leadership.valid()
 
-    async def test_counts_from_the_start_of_a_renewal_not_from_its_end(self, virtual_time: VirtualTime) -> None:
+    async def test_counts_from_the_start_of_a_renewal_not_from_its_end(
+        self, candidate: Candidate, virtual_time: VirtualTime
+    ) -> None:
         async def slow() -> bool:
             await asyncio.sleep(0.5)
             return True
@@ -108,7 +116,7 @@ class TestLeading:
         await leadership.acquire(asyncio.Event())
         assert leadership._renewed == pytest.approx(began)
 
-    async def test_is_over_by_our_own_clock_when_nobody_renews(self) -> None:
+    async def test_is_over_by_our_own_clock_when_nobody_renews(self, candidate: Candidate) -> None:
         leadership = candidate(answers(True), duration=3)
         await leadership.acquire(asyncio.Event())
         assert leadership.valid()
