@@ -36,7 +36,8 @@ CRM_ENDPOINT: Final = "crm/crm-api"
 CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
-_START_SECONDS: Final = 60.0
+# A bound of what hangs; what died is noticed at once.
+_START_SECONDS: Final = 180.0
 # As many decision points are asked by the operator which policies they serve.
 _ASKED: Final = 3
 

@@ -30,7 +30,8 @@ ETCD: Final = "etcd"
 APISERVER: Final = "kube-apiserver"
 CONTROLLER_MANAGER: Final = "kube-controller-manager"
 
-_START_SECONDS: Final = 60.0
+# A bound of what hangs; what died is noticed at once.
+_START_SECONDS: Final = 180.0
 _POLL_SECONDS: Final = 0.05
 _TRIES: Final = 5
 # The API server waits a minute for the watches of clients that are still there. Nothing is lost by not

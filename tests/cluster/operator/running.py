@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from support.shifted import Shifter
-from support.waiting import until
+from support.waiting import stretch, until
 
 
 class Operator:
@@ -68,7 +68,7 @@ class Operator:
     def stop(self, seconds: float = 10.0) -> int:
         """Ask it to end, and return its exit code."""
         self.process.terminate()
-        return self.process.wait(seconds)
+        return self.process.wait(seconds * stretch())
 
     def kill(self) -> None:
         """End it as a crash does, if it still runs."""
