@@ -20,9 +20,14 @@ import pytest
 
 _Finder = Callable[[Any], str | None]
 _MADE: Final[list[weakref.ref[Any]]] = []
-# These take a socket into a pool or a transport, which has a life of its own; and what localcluster starts, a stack or
-# a control plane ends, of which some are shared by all tests.
-_POOLS: Final = frozenset({"urllib3", "asyncio", "aiohttp", "aiohappyeyeballs", "localcluster"})
+# These take a socket into a pool or a transport, which has a life of its own; and what the later ones start, whoever
+# began that stack, control plane, operator or proxy ends. Some are shared by the tests of a module, or by all.
+_OWNERS: Final = frozenset(
+    {
+        *("urllib3", "asyncio", "aiohttp", "aiohappyeyeballs"),
+        *("localcluster", "cluster.operator.running", "support.proxies.running"),
+    }
+)
 # How far up it is to see who asked for a socket: socket.create_connection and http.client stand between.
 _FRAMES: Final = 6
 _wider = 0
@@ -97,12 +102,13 @@ def _always() -> bool:
 
 
 def _by_the_test() -> bool:
-    """Tell whether the test itself is at work, not a fixture that outlives it, a thread, or a pool."""
+    """Tell whether the test itself is at work, not a fixture that outlives it, a thread, or an owner."""
     if _wider or threading.current_thread() is not threading.main_thread():
         return False
     frame = sys._getframe(2)
     for _ in range(_FRAMES):
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _POOLS:
+        name = frame.f_globals.get("__name__", "")
+        if name in _OWNERS or name.partition(".")[0] in _OWNERS:
             return False
         if frame.f_back is None:
             break
