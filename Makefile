@@ -43,7 +43,7 @@ help: ## List the targets. Needs awk.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nARGS="..." passes arguments to the targets that test, to bench, demo and the cluster targets. PYTHON=... sets the Python.\n'
+	@printf '\nARGS="..." passes arguments to the test and cluster targets, to bench and to demo. PYTHON=... sets the Python.\n'
 
 venv: $(VENV)/.project ## Create or update .venv. Needs Python 3.11 or later and the package registry.
 
