@@ -138,7 +138,7 @@ class TestStartedWrongly:
     @pytest.mark.parametrize(
         ("flags", "words"),
         [
-            (["--lease-seconds", "5"], "--lease-seconds > --renew-seconds"),
+            (["--lease-seconds", "5"], "--lease-seconds must exceed --renew-seconds"),
             (["--proof-interval", "often"], "invalid float value: 'often'"),
             (["--namespaces", "x"], "unrecognized arguments: --namespaces"),
         ],
