@@ -22,7 +22,7 @@ from mcp import MCPError
 from pydantic import BaseModel
 
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.mapping import CALL_TOOL, McpMessage, McpRefusalError, ToolDefinition
+from bailiwick.mcp.mapping import CALL_TOOL, McpMessage, McpRefusalError, ToolDefinition, bearer
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _T = TypeVar("_T")
@@ -126,14 +126,6 @@ def _token() -> str | None:
     except RuntimeError:
         return None
     return bearer(sent)
-
-
-def bearer(sent: Sequence[str]) -> str | None:
-    """Return the bearer token of a request that has one `Authorization`."""
-    if len(sent) != 1:
-        return None
-    scheme, _, token = sent[0].partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 async def _with_tool(context: MiddlewareContext[Any], message: McpMessage) -> McpMessage:

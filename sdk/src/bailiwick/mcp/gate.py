@@ -123,7 +123,7 @@ class McpGate:
             return None, self._identity
         try:
             return self._identity(), None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise unauthenticated() from error
 
     async def _asked(self, call: AccessCall, meta: Mapping[str, Any]) -> AccessDecision:

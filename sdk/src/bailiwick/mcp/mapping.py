@@ -7,7 +7,7 @@ arguments that the tool's schema does not take as they are would be changed betw
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -104,6 +104,14 @@ class McpRefusalError(Exception):
         self.data = {**(data or {}), "reason": reason}
 
 
+def bearer(sent: Sequence[str]) -> str | None:
+    """Return the bearer token of a request that has one `Authorization`."""
+    if len(sent) != 1:
+        return None
+    scheme, _, token = sent[0].partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
 def unmapped(what: str) -> McpRefusalError:
     """Return the refusal of what nobody described."""
     return McpRefusalError(DENIED_CODE, UNMAPPED, f"No rule says what {what} does, so it is denied.")
@@ -125,18 +133,18 @@ def call_of(
 ) -> AccessCall:
     """Return the call that a guarded message is. `who` is token and subject. Raises `McpRefusalError`."""
     params = message.params
+    parts: tuple[str, AccessResource, Mapping[str, Any] | None]
     match message.method:
         case "tools/call":
             return _tool_call(message, tools, who)
         case "resources/read" | "resources/subscribe":
             # Who may not read a resource need not know when it changes.
-            parts = (READ_RESOURCE, AccessResource("resource", _text(params, "uri")), None, None)
+            parts = (READ_RESOURCE, AccessResource("resource", _text(params, "uri")), None)
         case "prompts/get":
-            arguments = _arguments(params)
-            parts = (GET_PROMPT, AccessResource("prompt", _text(params, "name")), arguments, None)
+            parts = (GET_PROMPT, AccessResource("prompt", _text(params, "name")), _arguments(params))
         case _:
             raise McpRefusalError(METHOD_CODE, UNMAPPED, f"No rule says what {message.method} does, so it is denied.")
-    return _call(message.meta, who, *parts)
+    return _call(message.meta, who, *parts, None)
 
 
 def listed_call(
