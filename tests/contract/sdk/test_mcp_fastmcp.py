@@ -1,7 +1,7 @@
 """FastMCP behind the gate, in memory and over HTTP, with the real decision point."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.mapping import ToolRule
 from bailiwick.testing import FakePDP, token_for
-from support.mcp.serving import AGENT, ENDPOINT, POLICY, STRANGER, served
+from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served
 
 TOKEN: Final = token_for(AGENT)
 Ran = list[Any]
@@ -27,14 +27,6 @@ TOOLS: Final = {
     "secret": ToolRule(),
     "order": ToolRule(action="orders.read", resource=("Order", "{id}")),
 }
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePDP]:
-    folder = tmp_path_factory.mktemp("policies")
-    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    with FakePDP(folder) as running:
-        yield running
 
 
 def closing(gate: McpGate) -> Any:  # noqa: ANN401 - as FastMCP has it
@@ -116,7 +108,7 @@ def ran() -> Ran:
 
 
 @pytest.fixture(params=["memory", "http"])
-def opening(fake: FakePDP, ran: Ran, request: pytest.FixtureRequest) -> Opening:
+def opening(fake_mcp: FakePDP, ran: Ran, request: pytest.FixtureRequest) -> Opening:
     """Open a client of a guarded server: in memory as the server's own identity, over HTTP with a token."""
 
     @asynccontextmanager
@@ -124,7 +116,7 @@ def opening(fake: FakePDP, ran: Ran, request: pytest.FixtureRequest) -> Opening:
         token = None if who is None else token_for(who)
         over_http = request.param == "http"
         identity = None if over_http or token is None else lambda: token
-        pdp: AsyncBailiwick = fake.async_client(ENDPOINT)
+        pdp: AsyncBailiwick = fake_mcp.async_client(ENDPOINT)
         server = server_of(McpGate(pdp, tools=TOOLS, identity=identity), ran)
         if not over_http:
             async with Client(server) as client:
@@ -228,8 +220,8 @@ async def test_a_tool_that_calls_a_tool_is_asked_again(opening: Opening, ran: Ra
     assert ran == []
 
 
-async def test_the_own_identity_is_not_lent_to_a_network(fake: FakePDP, ran: Ran) -> None:
-    pdp = fake.async_client(ENDPOINT)
+async def test_the_own_identity_is_not_lent_to_a_network(fake_mcp: FakePDP, ran: Ran) -> None:
+    pdp = fake_mcp.async_client(ENDPOINT)
     server = server_of(McpGate(pdp, tools=TOOLS, identity=lambda: TOKEN), ran)
     with served(server.http_app(path="/mcp")) as url:
         async with Client(StreamableHttpTransport(f"{url}/mcp")) as client:
@@ -237,7 +229,7 @@ async def test_the_own_identity_is_not_lent_to_a_network(fake: FakePDP, ran: Ran
     assert (error.data["reason"], ran) == ("unauthenticated", [])
 
 
-async def test_a_parent_guards_what_is_mounted(fake: FakePDP, ran: Ran) -> None:
+async def test_a_parent_guards_what_is_mounted(fake_mcp: FakePDP, ran: Ran) -> None:
     child: FastMCP[Any] = FastMCP("child")
 
     @child.tool
@@ -245,7 +237,7 @@ async def test_a_parent_guards_what_is_mounted(fake: FakePDP, ran: Ran) -> None:
         ran.append("wipe")
         return "gone"
 
-    server = server_of(McpGate(fake.async_client(ENDPOINT), identity=lambda: TOKEN), ran)
+    server = server_of(McpGate(fake_mcp.async_client(ENDPOINT), identity=lambda: TOKEN), ran)
     server.mount(child, namespace="sub")
     async with Client(server) as client:
         error = await refusal(client, "sub_wipe")

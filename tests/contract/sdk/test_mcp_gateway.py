@@ -20,17 +20,9 @@ from mcp import MCPError
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.gateway import gateway, main
 from bailiwick.testing import FakePDP, token_for
-from support.mcp.serving import AGENT, ENDPOINT, POLICY, STRANGER, served
+from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served
 
 ZONES: Final = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePDP]:
-    folder = tmp_path_factory.mktemp("policies")
-    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    with FakePDP(folder) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +36,13 @@ def upstream() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def url(fake: FakePDP, upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(fake_mcp: FakePDP, upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "token").write_text("own", encoding="ascii")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    command = [sys.executable, "-P", "-m", "bailiwick.mcp.gateway", "--upstream", upstream, "--pdp", fake.url]
+    command = [sys.executable, "-P", "-m", "bailiwick.mcp.gateway", "--upstream", upstream, "--pdp", fake_mcp.url]
     command += ["--endpoint", ENDPOINT, "--port", str(port), "--token-file", str(folder / "token")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -101,7 +93,7 @@ async def test_what_no_rule_allows_does_not(
     assert caught.value.data["reason"] == reason
 
 
-async def test_a_callers_token_goes_no_further(fake: FakePDP) -> None:
+async def test_a_callers_token_goes_no_further(fake_mcp: FakePDP) -> None:
     seen: list[dict[str, str]] = []
     behind: FastMCP[Any] = FastMCP("behind")
 
@@ -111,7 +103,7 @@ async def test_a_callers_token_goes_no_further(fake: FakePDP) -> None:
         return 1
 
     with served(behind.http_app(path="/mcp")) as base:
-        server = gateway(f"{base}/mcp", McpGate(fake.async_client(ENDPOINT)))
+        server = gateway(f"{base}/mcp", McpGate(fake_mcp.async_client(ENDPOINT)))
         manager = served(server.http_app(path="/mcp"))
         front = await asyncio.to_thread(manager.__enter__)
         try:

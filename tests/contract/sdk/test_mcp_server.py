@@ -1,7 +1,7 @@
 """The official SDK's server behind the gate, in memory and over HTTP, with the real decision point."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.mapping import ToolRule
 from bailiwick.mcp.server import guard
 from bailiwick.testing import FakePDP, token_for
-from support.mcp.serving import AGENT, ENDPOINT, POLICY, STRANGER, served
+from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served
 
 TOKEN: Final = token_for(AGENT)
 Ran = list[Any]
@@ -27,14 +27,6 @@ TOOLS: Final[Mapping[str, ToolRule]] = {
     "secret": ToolRule(),
     "order": ToolRule(action="orders.read", resource=("Order", "{id}")),
 }
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePDP]:
-    folder = tmp_path_factory.mktemp("policies")
-    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    with FakePDP(folder) as running:
-        yield running
 
 
 def server_of(gate: McpGate, ran: Ran) -> MCPServer[Any]:
@@ -89,7 +81,7 @@ def ran() -> Ran:
 
 
 @pytest.fixture(params=["memory", "http"])
-def opening(fake: FakePDP, ran: Ran, request: pytest.FixtureRequest) -> Opening:
+def opening(fake_mcp: FakePDP, ran: Ran, request: pytest.FixtureRequest) -> Opening:
     """Open a client of a guarded server: in memory as the server's own identity, over HTTP with a token."""
 
     @asynccontextmanager
@@ -97,7 +89,7 @@ def opening(fake: FakePDP, ran: Ran, request: pytest.FixtureRequest) -> Opening:
         token = None if who is None else token_for(who)
         over_http = request.param == "http"
         identity = None if over_http or token is None else lambda: token
-        server = server_of(McpGate(fake.async_client(ENDPOINT), tools=TOOLS, identity=identity), ran)
+        server = server_of(McpGate(fake_mcp.async_client(ENDPOINT), tools=TOOLS, identity=identity), ran)
         if not over_http:
             async with Client(server) as client:
                 yield client
@@ -161,23 +153,23 @@ async def test_a_stranger_and_who_has_no_token_may_nothing(opening: Opening, ran
     assert ran == []
 
 
-async def test_the_own_identity_is_not_lent_to_a_network(fake: FakePDP, ran: Ran) -> None:
-    server = server_of(McpGate(fake.async_client(ENDPOINT), tools=TOOLS, identity=lambda: TOKEN), ran)
+async def test_the_own_identity_is_not_lent_to_a_network(fake_mcp: FakePDP, ran: Ran) -> None:
+    server = server_of(McpGate(fake_mcp.async_client(ENDPOINT), tools=TOOLS, identity=lambda: TOKEN), ran)
     with served(server.streamable_http_app()) as url:
         async with Client(StreamableHttpTransport(f"{url}/mcp")) as client:
             error = await refusal(client, "add", {"a": 1, "b": 2})
     assert (error.data["reason"], ran) == ("unauthenticated", [])
 
 
-async def test_nobody_may_keep_a_list(fake: FakePDP, ran: Ran) -> None:
-    server = server_of(McpGate(fake.async_client(ENDPOINT), tools=TOOLS, identity=lambda: TOKEN), ran)
+async def test_nobody_may_keep_a_list(fake_mcp: FakePDP, ran: Ran) -> None:
+    server = server_of(McpGate(fake_mcp.async_client(ENDPOINT), tools=TOOLS, identity=lambda: TOKEN), ran)
     async with OfficialClient(server) as client:
         listed = await client.list_tools()
     assert (listed.ttl_ms, listed.cache_scope) == (0, "private")
 
 
-async def test_methods_that_nobody_described_are_denied(fake: FakePDP, ran: Ran) -> None:
-    server = server_of(McpGate(fake.async_client(ENDPOINT), tools=TOOLS, identity=lambda: TOKEN), ran)
+async def test_methods_that_nobody_described_are_denied(fake_mcp: FakePDP, ran: Ran) -> None:
+    server = server_of(McpGate(fake_mcp.async_client(ENDPOINT), tools=TOOLS, identity=lambda: TOKEN), ran)
 
     @server.completion()
     async def complete(*_: object) -> None:

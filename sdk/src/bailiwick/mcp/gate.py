@@ -76,7 +76,8 @@ class McpGate:
         if message.method in HARMLESS or message.method in LISTS:
             return None
         if message.method == LISTEN:
-            return _listening(message.params)
+            _check_listening(message.params)
+            return None
         call = call_of(message, self._tools, self._who(message))
         try:
             decision = await self._asked(call, message.meta)
@@ -186,7 +187,7 @@ def _shown(decision: AccessDecision) -> bool:
     return decision.allowed or asked or decision.reason == _APPROVAL_REQUIRED
 
 
-def _listening(params: Mapping[str, Any]) -> None:
+def _check_listening(params: Mapping[str, Any]) -> None:
     wanted = params.get("notifications")
     lists = {"toolsListChanged", "promptsListChanged", "resourcesListChanged"}
     if not isinstance(wanted, Mapping) or not set(wanted) <= lists:
