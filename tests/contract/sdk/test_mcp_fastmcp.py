@@ -204,7 +204,7 @@ async def test_lists_show_what_may_be_called_or_asked_for(opening: Opening) -> N
 async def test_resources_and_prompts_are_asked_about(opening: Opening, ran: Ran) -> None:
     async with opening() as client:
         assert await client.read_resource("data://open")
-        assert await client.get_prompt("greet")
+        assert (await client.get_prompt("greet")).messages
         for uri in ("data://closed", "data://items/x"):
             with pytest.raises(MCPError):
                 await client.read_resource(uri)

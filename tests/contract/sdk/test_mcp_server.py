@@ -11,6 +11,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from mcp import Client as OfficialClient, MCPError
 from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
+from mcp_types import PromptReference
 
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.mapping import ToolRule
@@ -126,7 +127,7 @@ async def test_only_what_a_rule_allows_is_run(opening: Opening, ran: Ran) -> Non
         ]
         with pytest.raises(MCPError):
             await client.read_resource("data://closed")
-    assert result.content[0].text == "3"
+    assert result.data == 3
     assert ran == [("add", 1, 2), ("order", 7)]
     assert [error.data["reason"] for error in refused] == [
         "no_rule",
@@ -171,11 +172,7 @@ async def test_nobody_may_keep_a_list(fake_mcp: FakePDP, ran: Ran) -> None:
 async def test_methods_that_nobody_described_are_denied(fake_mcp: FakePDP, ran: Ran) -> None:
     server = server_of(McpGate(fake_mcp.async_client(ENDPOINT), tools=TOOLS, identity=lambda: TOKEN), ran)
 
-    @server.completion()
-    async def complete(*_: object) -> None:
-        ran.append("complete")
-
     async with OfficialClient(server) as client:
         with pytest.raises(MCPError) as caught:
-            await client.complete({"type": "ref/prompt", "name": "greet"}, {"name": "a", "value": "b"})
-    assert (caught.value.code, ran) == (-32601, [])
+            await client.complete(PromptReference(name="greet"), {"name": "a", "value": "b"})
+    assert (caught.value.code, caught.value.data["reason"]) == (-32601, "unmapped")

@@ -129,7 +129,7 @@ def _token() -> str | None:
 
 
 async def _with_tool(context: MiddlewareContext[Any], message: McpMessage) -> McpMessage:
-    server = context.fastmcp_context and context.fastmcp_context.fastmcp
+    server = None if context.fastmcp_context is None else context.fastmcp_context.fastmcp
     if server is None or not isinstance(context.message, mcp_types.CallToolRequestParams):
         return message  # Refused: nobody can tell what the tool is.
     tool = await _resolved(server, context.message.name, _version(context.message))

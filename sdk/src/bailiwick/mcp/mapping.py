@@ -133,18 +133,19 @@ def call_of(
 ) -> AccessCall:
     """Return the call that a guarded message is. `who` is token and subject. Raises `McpRefusalError`."""
     params = message.params
-    parts: tuple[str, AccessResource, Mapping[str, Any] | None]
+    args: Mapping[str, Any] | None = None
     match message.method:
         case "tools/call":
             return _tool_call(message, tools, who)
         case "resources/read" | "resources/subscribe":
             # Who may not read a resource need not know when it changes.
-            parts = (READ_RESOURCE, AccessResource("resource", _text(params, "uri")), None)
+            action, resource = READ_RESOURCE, AccessResource("resource", _text(params, "uri"))
         case "prompts/get":
-            parts = (GET_PROMPT, AccessResource("prompt", _text(params, "name")), _arguments(params))
+            action, resource = GET_PROMPT, AccessResource("prompt", _text(params, "name"))
+            args = _arguments(params)
         case _:
             raise McpRefusalError(METHOD_CODE, UNMAPPED, f"No rule says what {message.method} does, so it is denied.")
-    return _call(message.meta, who, *parts, None)
+    return _call(message.meta, who, action, resource, args, None)
 
 
 def listed_call(
