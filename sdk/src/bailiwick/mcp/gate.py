@@ -1,0 +1,194 @@
+"""`McpGate`: asks the decision point about each message of an MCP client. Knows no framework; adapters are beside it.
+
+Holds: what may pass returns, and everything else raises. The process's own identity stands only for messages that came
+over no network. A request that asks for an approval never runs; "approved" is never an allow: the repeated call is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from bailiwick.answers import MAX_CALLS
+from bailiwick.call import AccessCall, Principal
+from bailiwick.decision import AccessDecision, Approval, Denied
+from bailiwick.mcp.mapping import (
+    APPROVAL_META,
+    DENIED_CODE,
+    HARMLESS,
+    HARMLESS_NOTIFICATIONS,
+    INTERNAL_CODE,
+    LISTEN,
+    LISTS,
+    REASON_META,
+    McpMessage,
+    McpRefusalError,
+    ToolDefinition,
+    ToolRule,
+    bad_request,
+    call_of,
+    listed_call,
+    unauthenticated,
+    unmapped,
+)
+from bailiwick.web import Asker
+
+_REASON_LENGTH: Final = 1024
+_APPROVAL_REQUIRED: Final = "approval_required"
+_APPROVAL_PENDING: Final = "approval_pending"
+_HOW: Final = (
+    f"To ask a person for an approval, repeat this very request, with the same arguments, and say in its _meta why: "
+    f'"{REASON_META}": "<ticket and reason>".'
+)
+_AGAIN: Final = (
+    f'Somebody must decide. Then repeat this very request, with the same arguments and "{APPROVAL_META}": '
+    f'"<task.id>" in its _meta. Do not change the arguments: that is another call.'
+)
+
+
+class McpAsker(Asker, Protocol):
+    """What a gate needs of `AsyncBailiwick`."""
+
+    async def evaluate_many(self, calls: Sequence[AccessCall]) -> list[AccessDecision]:
+        """Ask about several calls."""
+
+
+class McpGate:
+    """A gate in front of one MCP server."""
+
+    def __init__(
+        self,
+        pdp: McpAsker,
+        *,
+        tools: Mapping[str, ToolRule] | None = None,
+        identity: Callable[[], str] | Principal | None = None,
+    ) -> None:
+        """Prepare; nothing is asked.
+
+        `tools` says what each tool does; a tool that is not in it is denied. None: each tool is an action of its own
+        name. `identity` is whose calls those are that come over stdio or in process, without a token: a function that
+        returns the process's own, or a name for a decision point that believes the enforcer. None: they are denied.
+        """
+        self._pdp = pdp
+        self._tools = None if tools is None else dict(tools)
+        self._identity = identity
+
+    async def admit(self, message: McpMessage) -> AccessDecision | None:
+        """Return where a request may be served; None: nobody needs to be asked. Raises `McpRefusalError`."""
+        if message.method in HARMLESS or message.method in LISTS:
+            return None
+        if message.method == LISTEN:
+            _check_listening(message.params)
+            return None
+        call = call_of(message, self._tools, self._who(message))
+        try:
+            decision = await self._asked(call, message.meta)
+        except ValueError as error:
+            raise bad_request(f"The request cannot be asked about: {error}.") from error
+        if not decision.allowed:
+            raise refused(decision)
+        return decision
+
+    def hears(self, method: str) -> bool:
+        """Tell whether a notification may pass. It has no answer, so what acts is dropped."""
+        return method in HARMLESS_NOTIFICATIONS
+
+    async def visible(self, message: McpMessage, names: Sequence[tuple[str, ToolDefinition | None]]) -> list[bool]:
+        """Tell of each item whether it may be called, if with an approval. Raises `McpRefusalError`."""
+        guarded = LISTS[message.method][2]
+        if not names:
+            return []
+        who = self._who(message)
+        calls = [listed_call(guarded, name, tool, self._tools, who) for name, tool in names]
+        asked = [call for call in calls if call is not None]
+        decisions: list[AccessDecision] = []
+        try:
+            for start in range(0, len(asked), MAX_CALLS):
+                decisions += await self._pdp.evaluate_many(asked[start : start + MAX_CALLS])
+        except ValueError as error:
+            raise bad_request(f"The list cannot be asked about: {error}.") from error
+        for decision in decisions:
+            if not decision.available:
+                raise refused(decision)
+        found = iter(decisions)
+        return [call is not None and _shown(next(found)) for call in calls]
+
+    async def close(self) -> None:
+        """End the connections to the decision point."""
+        await self._pdp.close()
+
+    def _who(self, message: McpMessage) -> tuple[str | None, Principal | None]:
+        if message.token:
+            return message.token, None
+        if message.remote or self._identity is None:
+            raise unauthenticated()
+        if isinstance(self._identity, Principal):
+            return None, self._identity
+        try:
+            return self._identity(), None
+        except (OSError, ValueError) as error:
+            raise unauthenticated() from error
+
+    async def _asked(self, call: AccessCall, meta: Mapping[str, Any]) -> AccessDecision:
+        shown, reason = meta.get(APPROVAL_META), meta.get(REASON_META)
+        if reason is not None:
+            raise await self._opened(call, reason)
+        if shown is None:
+            return await self._pdp.evaluate(call)
+        return await self._pdp.evaluate(call, approval=await self._approval(shown))
+
+    async def _approval(self, shown: object) -> Approval:
+        if isinstance(shown, Mapping) and isinstance(shown.get("id"), str) and shown["id"]:
+            return Approval(id=shown["id"], status="approved", shown=dict(shown))
+        if not isinstance(shown, str) or not shown:
+            raise ValueError(f"{APPROVAL_META} holds the id of a task, or the approval itself")
+        found = await self._pdp.approval(shown)
+        if isinstance(found, AccessDecision):
+            raise refused(found)
+        if not found.approved:
+            raise waiting(found)
+        return found
+
+    async def _opened(self, call: AccessCall, reason: object) -> McpRefusalError:
+        words = reason.strip() if isinstance(reason, str) else ""
+        if not words or len(words) > _REASON_LENGTH:
+            raise ValueError(f"{REASON_META} holds 1 to {_REASON_LENGTH} characters")
+        try:
+            return waiting(await self._pdp.request_approval(call, reason=words))
+        except Denied as error:
+            return refused(error.decision)
+
+
+def waiting(approval: Approval) -> McpRefusalError:
+    """Return the answer to a call that an approval was asked for: nothing ran, and what to do next."""
+    reason = _APPROVAL_PENDING if approval.pending or approval.approved else f"approval_{approval.status}"
+    how = _AGAIN if reason == _APPROVAL_PENDING else _HOW
+    data: dict[str, Any] = {"task": dict(approval.task) or {"id": approval.id, "status": approval.status}, "how": how}
+    if approval.retry_after is not None:
+        data["retry_after"] = approval.retry_after
+    return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {how} Task: {approval.id}", data)
+
+
+def refused(decision: AccessDecision) -> McpRefusalError:
+    """Return the answer to a call that was denied: why, and how to ask for an approval where one would help."""
+    if not decision.available:
+        detail = "Nobody could decide about this, so it was not done. Try again later."
+        return McpRefusalError(INTERNAL_CODE, decision.reason, detail)
+    data = decision.public()
+    detail = decision.sentence
+    if decision.task is not None:
+        data["how"] = _AGAIN
+    elif decision.access_request is not None:
+        data["how"] = _HOW
+    return McpRefusalError(DENIED_CODE, decision.reason, " ".join((detail, data.get("how", ""))).strip(), data)
+
+
+def _shown(decision: AccessDecision) -> bool:
+    """A tool that needs an approval is listed: asking for one goes through its call."""
+    asked = decision.access_request is not None or decision.task is not None
+    return decision.allowed or asked or decision.reason == _APPROVAL_REQUIRED
+
+
+def _check_listening(params: Mapping[str, Any]) -> None:
+    wanted = params.get("notifications")
+    lists = {"toolsListChanged", "promptsListChanged", "resourcesListChanged"}
+    if not isinstance(wanted, Mapping) or not set(wanted) <= lists:
+        raise unmapped("a subscription to anything but lists")

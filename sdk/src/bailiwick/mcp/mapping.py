@@ -1,0 +1,252 @@
+"""From an MCP message to the call that it stands for. Pure: nothing is asked here.
+
+Holds: a method is harmless by name, or it is guarded, or it is denied. What a call is made of is what the tool gets:
+arguments that the tool's schema does not take as they are would be changed between the decision and the tool.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+import jsonschema
+from referencing import Registry
+
+from bailiwick.call import AccessCall, AccessResource, Principal
+from bailiwick.web import BAD_REQUEST, UNAUTHENTICATED, UNMAPPED
+
+# What a client puts into `_meta` of the very request, to show an approval or to ask for one in its own words.
+APPROVAL_META: Final = "dev.bailiwick/approval"
+REASON_META: Final = "dev.bailiwick/approval-reason"
+CALL_TOOL: Final = "tools/call"
+READ_RESOURCE: Final = "resources/read"
+GET_PROMPT: Final = "prompts/get"
+LISTEN: Final = "subscriptions/listen"
+# They tell nothing that a list would not, and change nothing but the caller's own session.
+HARMLESS: Final = frozenset({"initialize", "logging/setLevel", "ping", "resources/unsubscribe", "server/discover"})
+HARMLESS_NOTIFICATIONS: Final = frozenset(
+    {
+        "notifications/cancelled",
+        "notifications/initialized",
+        "notifications/progress",
+        "notifications/roots/list_changed",
+    }
+)
+# The member of a list's items that the guarded call would name, and that call.
+LISTS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "tools/list": ("tools", "name", CALL_TOOL),
+    "resources/list": ("resources", "uri", READ_RESOURCE),
+    "resources/templates/list": ("resourceTemplates", "uriTemplate", READ_RESOURCE),
+    "prompts/list": ("prompts", "name", GET_PROMPT),
+}
+DENIED_CODE: Final = -32001
+METHOD_CODE: Final = -32601
+PARAMS_CODE: Final = -32602
+INTERNAL_CODE: Final = -32603
+UNKNOWN_TOOL: Final = "unknown_tool"
+_HOLE: Final = re.compile(r"\{([^{}]+)\}")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_ANY: Final = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRule:
+    """What a tool does. `resource` is type and id, in which `{name}` stands for an argument, a text or an integer.
+
+    What is left out: the action is the tool's name, the resource is the tool.
+    """
+
+    action: str | None = None
+    resource: tuple[str, str] | None = None
+    intent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolDefinition:
+    """A tool as its server defines it, under the one name that it is listed by."""
+
+    name: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
+    # All that a model reads of it: a tool that says something else today is another tool.
+    digest: str | None = None
+
+    @classmethod
+    def of_wire(cls, tool: Mapping[str, Any], version: str | None = None) -> "ToolDefinition":
+        """Return it from an item of `tools/list`."""
+        said = {name: tool.get(name) for name in ("name", "description", "inputSchema", "outputSchema", "annotations")}
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        digest = "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return cls(name=tool["name"], schema=tool.get("inputSchema") or {}, version=version, digest=digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpMessage:
+    """One message of a client. `remote`: it came over a network, so only its own token says whose it is."""
+
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    token: str | None = None
+    remote: bool = True
+    tool: ToolDefinition | None = None
+
+
+class McpRefusalError(Exception):
+    """The message must not be served: a JSON-RPC error for its sender."""
+
+    def __init__(self, code: int, reason: str, detail: str, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.code = code
+        self.data = {**(data or {}), "reason": reason}
+
+
+def bearer(sent: Sequence[str]) -> str | None:
+    """Return the bearer token of a request that has one `Authorization`."""
+    if len(sent) != 1:
+        return None
+    scheme, _, token = sent[0].partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def unmapped(what: str) -> McpRefusalError:
+    """Return the refusal of what nobody described."""
+    return McpRefusalError(DENIED_CODE, UNMAPPED, f"No rule says what {what} does, so it is denied.")
+
+
+def bad_request(detail: str) -> McpRefusalError:
+    """Return the refusal of what cannot be asked about."""
+    return McpRefusalError(PARAMS_CODE, BAD_REQUEST, detail)
+
+
+def unauthenticated() -> McpRefusalError:
+    """Return the refusal of a message of which nobody knows whose it is."""
+    detail = "Send a token: Authorization: Bearer. Without HTTP, the server's own identity must be configured."
+    return McpRefusalError(DENIED_CODE, UNAUTHENTICATED, detail, {"status": int(HTTPStatus.UNAUTHORIZED)})
+
+
+def call_of(
+    message: McpMessage, tools: Mapping[str, ToolRule] | None, who: tuple[str | None, Principal | None]
+) -> AccessCall:
+    """Return the call that a guarded message is. `who` is token and subject. Raises `McpRefusalError`."""
+    params = message.params
+    args: Mapping[str, Any] | None = None
+    match message.method:
+        case "tools/call":
+            return _tool_call(message, tools, who)
+        case "resources/read" | "resources/subscribe":
+            # Who may not read a resource need not know when it changes.
+            action, resource = READ_RESOURCE, AccessResource("resource", _text(params, "uri"))
+        case "prompts/get":
+            action, resource = GET_PROMPT, AccessResource("prompt", _text(params, "name"))
+            args = _arguments(params)
+        case _:
+            raise McpRefusalError(METHOD_CODE, UNMAPPED, f"No rule says what {message.method} does, so it is denied.")
+    return _call(message.meta, who, action, resource, args, None)
+
+
+def listed_call(
+    method: str,
+    name: str,
+    tool: ToolDefinition | None,
+    tools: Mapping[str, ToolRule] | None,
+    who: tuple[str | None, Principal | None],
+) -> AccessCall | None:
+    """Return the call that tells whether an item is listed: without arguments, of any object. None: unmapped."""
+    if method != CALL_TOOL:
+        return _call(
+            {}, who, method, AccessResource("prompt" if method == GET_PROMPT else "resource", name), None, None
+        )
+    rule = _rule(name, tools)
+    if rule is None:
+        return None
+    kind, pattern = rule.resource or ("tool", name)
+    return _call({}, who, rule.action or name, _resource(kind, _HOLE.sub(_ANY, pattern), tool), None, rule.intent)
+
+
+def _tool_call(
+    message: McpMessage, tools: Mapping[str, ToolRule] | None, who: tuple[str | None, Principal | None]
+) -> AccessCall:
+    name = _text(message.params, "name")
+    if message.tool is None:
+        raise McpRefusalError(DENIED_CODE, UNKNOWN_TOOL, "There is no such tool, or nobody can tell what it takes.")
+    name = message.tool.name
+    rule = _rule(name, tools)
+    if rule is None:
+        raise unmapped(f"the tool {name}")
+    arguments = _arguments(message.params)
+    _checked(arguments, message.tool.schema)
+    kind, pattern = rule.resource or ("tool", name)
+    identifier = pattern if rule.resource is None else _HOLE.sub(lambda hole: _part(arguments, hole[1]), pattern)
+    return _call(
+        message.meta, who, rule.action or name, _resource(kind, identifier, message.tool), arguments, rule.intent
+    )
+
+
+def _rule(name: str, tools: Mapping[str, ToolRule] | None) -> ToolRule | None:
+    return ToolRule() if tools is None else tools.get(name)
+
+
+def _resource(kind: str, identifier: str, tool: ToolDefinition | None) -> AccessResource:
+    found = {"version": tool and tool.version, "definition_digest": tool and tool.digest}
+    return AccessResource(kind, identifier, **{name: value for name, value in found.items() if value is not None})
+
+
+def _call(
+    meta: Mapping[str, Any],
+    who: tuple[str | None, Principal | None],
+    action: str,
+    resource: AccessResource,
+    args: Mapping[str, Any] | None,
+    intent: str | None,
+) -> AccessCall:
+    trace = meta.get("traceparent")
+    return AccessCall(
+        action=action,
+        resource=resource,
+        token=who[0],
+        subject=who[1],
+        args=args,
+        intent=intent,
+        # It becomes a header of our own request.
+        traceparent=trace if isinstance(trace, str) and _TRACEPARENT.fullmatch(trace) else None,
+    )
+
+
+def _arguments(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    arguments = params.get("arguments")
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, Mapping):
+        raise bad_request("arguments must be an object.")
+    return arguments
+
+
+def _checked(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Refuse arguments that the tool would change before it runs, such as "007" for 7."""
+    try:
+        # An empty registry: no reference of a schema is fetched.
+        validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+        error = next(validator(schema, registry=Registry()).iter_errors(dict(arguments)), None)
+    except Exception as problem:
+        raise bad_request("The tool's own schema cannot be used, so the arguments cannot be checked.") from problem
+    if error is not None:
+        path = "/".join(str(part) for part in error.absolute_path) or "arguments"
+        raise bad_request(f"The arguments are not those of the tool's schema: {path}: {error.message[:200]}.")
+
+
+def _part(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise bad_request(f"The argument {name} must be a text or an integer: it names what is acted on.")
+    return str(value)
+
+
+def _text(params: Mapping[str, Any], name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or not value:
+        raise bad_request(f"{name} must be a text.")
+    return value

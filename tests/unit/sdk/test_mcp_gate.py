@@ -1,0 +1,261 @@
+"""The gate of MCP: what each message is asked about, and what its sender is told."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from bailiwick import AsyncBailiwick, Principal
+from bailiwick.mcp.gate import McpGate
+from bailiwick.mcp.mapping import (
+    APPROVAL_META,
+    HARMLESS,
+    REASON_META,
+    McpMessage,
+    McpRefusalError,
+    ToolDefinition,
+    ToolRule,
+    bearer,
+)
+from support.sdk.scripted import Script, allow, answer, deny
+
+SCHEMA: Final = {"type": "object", "properties": {"amount": {"type": "integer"}, "id": {"type": "string"}}}
+REFUND: Final = McpMessage(
+    method="tools/call",
+    params={"name": "refund", "arguments": {"amount": 9}},
+    token="t",
+    tool=ToolDefinition.of_wire({"name": "refund", "inputSchema": SCHEMA}),
+)
+ASKS: Final = {"endpoint": "e", "template": "t", "expires_at": "x", "binding_token": "b"}
+SHOWN: Final = {"id": "g.u", "state": "jws"}
+PENDING: Final = {"task": {"id": "g.u", "status": "pending"}}
+APPROVED: Final = {"task": {"id": "g.u", "status": "approved", "result": {"mode": "reevaluate", "approval": SHOWN}}}
+DENIED: Final = {"task": {"id": "g.u", "status": "denied"}}
+
+
+def gate(script: Script, **settings: Any) -> McpGate:  # noqa: ANN401 - the gate's own
+    return McpGate(AsyncBailiwick("https://pdp.example", token=None, transport=script.asynchronous), **settings)
+
+
+def asking(meta: Mapping[str, Any], message: McpMessage = REFUND) -> McpMessage:
+    return replace(message, meta=meta)
+
+
+async def refusal(of: McpGate, message: McpMessage) -> McpRefusalError:
+    with pytest.raises(McpRefusalError) as caught:
+        await of.admit(message)
+    return caught.value
+
+
+async def test_a_call_is_asked_about_with_its_very_arguments() -> None:
+    script = Script(allow())
+    assert await gate(script).admit(asking({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}))
+    (body,) = script.bodies
+    assert body["action"] == {"name": "refund"}
+    assert (body["resource"]["type"], body["resource"]["id"]) == ("tool", "refund")
+    assert body["resource"]["properties"]["definition_digest"].startswith("sha256:")
+    assert body["context"]["args"] == {"amount": 9}
+    assert body["context"]["evidence"] == {"subject_token": "t"}
+
+
+async def test_a_declared_mapping_says_action_resource_and_intent() -> None:
+    script = Script(allow())
+    message = replace(REFUND, params={"name": "refund", "arguments": {"id": "8812"}})
+    await gate(script, tools={"refund": ToolRule(action="pay", resource=("Order", "{id}"), intent="i")}).admit(message)
+    (body,) = script.bodies
+    assert (body["action"]["name"], body["resource"]["id"], body["context"]["intent"]) == ("pay", "8812", "i")
+
+
+def test_a_tool_that_says_something_else_has_another_digest() -> None:
+    tool = {"name": "refund", "description": "one", "inputSchema": {}}
+    assert ToolDefinition.of_wire(tool).digest != ToolDefinition.of_wire({**tool, "description": "two"}).digest
+
+
+@pytest.mark.parametrize("method", sorted(HARMLESS))
+async def test_a_harmless_method_passes_unasked(method: str) -> None:
+    script = Script(deny())
+    assert await gate(script).admit(McpMessage(method=method)) is None
+    assert script.sent == []
+
+
+@pytest.mark.parametrize("method", ["", "completion/complete", "tasks/get", "tools/Call", "Initialize", "wipe"])
+async def test_any_other_method_is_denied_unasked(method: str) -> None:
+    script = Script(allow())
+    assert (await refusal(gate(script), McpMessage(method=method, token="t"))).code == -32601
+    assert script.sent == []
+
+
+@pytest.mark.parametrize(
+    ("method", "passes"),
+    [
+        ("notifications/cancelled", True),
+        ("notifications/initialized", True),
+        ("notifications/wipe", False),
+        ("", False),
+    ],
+)
+def test_a_notification_that_acts_is_not_heard(method: str, passes: bool) -> None:
+    assert gate(Script(allow())).hears(method) is passes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "passes"),
+    [
+        ({"toolsListChanged": True}, True),
+        ({"resourceSubscriptions": ["data://x"]}, False),
+        ({"taskIds": ["t"]}, False),
+        (None, False),
+    ],
+)
+async def test_only_changes_of_lists_are_listened_to(wanted: object, passes: bool) -> None:
+    message = McpMessage(method="subscriptions/listen", params={"notifications": wanted}, token="t")
+    if passes:
+        assert await gate(Script(deny())).admit(message) is None
+    else:
+        assert (await refusal(gate(Script(allow())), message)).data["reason"] == "unmapped"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (replace(REFUND, params={"name": "refund", "arguments": ["x"]}), "bad_request"),
+        (replace(REFUND, params={"name": "refund", "arguments": {"amount": "9"}}), "bad_request"),
+        (replace(REFUND, params={"name": "refund", "arguments": {"amount": 2**60}}), "bad_request"),
+        (replace(REFUND, params={"name": 7}), "bad_request"),
+        (replace(REFUND, tool=None), "unknown_tool"),
+        (replace(REFUND, tool=ToolDefinition(name="refund", schema={"type": 7})), "bad_request"),
+        (replace(REFUND, tool=ToolDefinition(name="refund", schema={"$ref": "https://x.example/s"})), "bad_request"),
+        (replace(REFUND, token=None), "unauthenticated"),
+        (replace(REFUND, token=None, remote=False), "unauthenticated"),
+        (replace(REFUND, method="resources/read", params={"uri": ""}), "bad_request"),
+        (asking({REASON_META: " "}), "bad_request"),
+        (asking({REASON_META: 7}), "bad_request"),
+        (asking({APPROVAL_META: {"id": 7}}), "bad_request"),
+        (asking({APPROVAL_META: True}), "bad_request"),
+    ],
+)
+async def test_what_cannot_be_asked_about_is_denied_unasked(message: McpMessage, reason: str) -> None:
+    script = Script(allow())
+    assert (await refusal(gate(script), message)).data["reason"] == reason
+    assert script.sent == []
+
+
+async def test_the_own_identity_is_for_local_messages_without_a_token_only() -> None:
+    script = Script(allow())
+    own = gate(script, identity=lambda: "own")
+    await own.admit(replace(REFUND, token=None, remote=False))
+    await own.admit(replace(REFUND, token="t", remote=False))
+    named = gate(script, identity=Principal("user", "alice"))
+    await named.admit(replace(REFUND, token=None, remote=False))
+    assert (await refusal(own, replace(REFUND, token=None))).data["reason"] == "unauthenticated"
+    tokens = [body["context"].get("evidence", {}).get("subject_token") for body in script.bodies]
+    assert tokens == ["own", "t", None]
+    assert script.bodies[2]["subject"] == {"type": "user", "id": "alice"}
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, ValueError])
+async def test_an_identity_that_cannot_be_read_is_none(error: type[Exception]) -> None:
+    def missing() -> str:
+        raise error
+
+    message = replace(REFUND, token=None, remote=False)
+    assert (await refusal(gate(Script(allow()), identity=missing), message)).data["reason"] == "unauthenticated"
+
+
+async def test_a_denial_says_how_to_ask() -> None:
+    error = await refusal(gate(Script(deny("approval_required", access_request=ASKS))), REFUND)
+    assert (error.code, error.data["reason"]) == (-32001, "approval_required")
+    assert REASON_META in error.data["how"]
+    assert REASON_META in str(error)
+    assert "binding_token" not in str(error.data)
+
+
+async def test_a_denial_that_nobody_can_approve_says_nothing_of_it() -> None:
+    error = await refusal(gate(Script(deny("no_rule", reason_admin={"en": "x"}))), REFUND)
+    assert "how" not in error.data
+    assert "reason_admin" not in error.data
+
+
+async def test_a_request_for_an_approval_never_runs() -> None:
+    script = Script(answer(PENDING, 202))
+    error = await refusal(gate(script), asking({REASON_META: " INC-1 please "}))
+    assert (error.data["reason"], error.data["task"]["id"]) == ("approval_pending", "g.u")
+    assert APPROVAL_META in error.data["how"]
+    assert script.bodies[0]["context"]["business_justification"] == "INC-1 please"
+    assert script.sent[0].url.endswith("/requests")
+
+
+async def test_asking_for_an_approval_that_is_there_does_not_run_either() -> None:
+    assert (await refusal(gate(Script(answer(APPROVED, 200))), asking({REASON_META: "x"}))).data["task"]
+
+
+async def test_who_may_not_ask_is_told_why() -> None:
+    script = Script(answer({"type": "x", "reason": "not_requestable", "detail": "no"}, 400))
+    assert (await refusal(gate(script), asking({REASON_META: "x"}))).data["reason"] == "not_requestable"
+
+
+@pytest.mark.parametrize(("task", "reason"), [(PENDING, "approval_pending"), (DENIED, "approval_denied")])
+async def test_an_approval_that_nobody_gave_is_none(task: object, reason: str) -> None:
+    script = Script(answer(task))
+    error = await refusal(gate(script), asking({APPROVAL_META: "g.u"}))
+    assert error.data["reason"] == reason
+    assert [request.method for request in script.sent] == ["GET"]
+
+
+@pytest.mark.parametrize("shown", ["g.u", SHOWN])
+async def test_the_repeated_call_is_decided_with_its_approval(shown: object) -> None:
+    before = [answer(APPROVED)] if shown == "g.u" else []
+    script = Script(*before, allow(approval={"id": "g.u"}))
+    decision = await gate(script).admit(asking({APPROVAL_META: shown}))
+    assert decision is not None
+    assert decision.grant == "g.u"
+    assert script.bodies[-1]["context"]["approval"] == SHOWN
+
+
+async def test_approved_is_no_allow() -> None:
+    script = Script(answer(APPROVED), deny("approval_mismatch"))
+    assert (await refusal(gate(script), asking({APPROVAL_META: "g.u"}))).data["reason"] == "approval_mismatch"
+
+
+async def test_a_task_that_nobody_can_tell_of_is_no_approval() -> None:
+    script = Script(answer({}, 404))
+    assert (await refusal(gate(script), asking({APPROVAL_META: "g.u"}))).code == -32603
+
+
+async def test_a_list_is_asked_about_in_batches() -> None:
+    names: list[tuple[str, ToolDefinition | None]] = [(f"t{n}", None) for n in range(150)]
+    whole = [{"decision": n % 2 == 0} for n in range(100)]
+    script = Script(answer({"evaluations": whole}), answer({"evaluations": whole[:50]}))
+    shown = await gate(script).visible(McpMessage(method="tools/list", token="t"), names)
+    assert shown == [n % 2 == 0 for n in range(150)]
+    assert [len(body["evaluations"]) for body in script.bodies] == [100, 50]
+
+
+async def test_a_list_that_nobody_decided_about_is_not_shown() -> None:
+    with pytest.raises(McpRefusalError) as caught:
+        await gate(Script(answer({}, 500))).visible(McpMessage(method="tools/list", token="t"), [("a", None)])
+    assert caught.value.code == -32603
+
+
+async def test_a_tool_without_a_rule_is_not_listed() -> None:
+    script = Script(answer({"evaluations": [{"decision": True}]}))
+    shown = await gate(script, tools={"b": ToolRule()}).visible(
+        McpMessage(method="tools/list", token="t"), [("a", None), ("b", None)]
+    )
+    assert shown == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("sent", "token"),
+    [
+        (["Bearer t"], "t"),
+        (["bearer  t "], "t"),
+        ([], None),
+        (["Basic t"], None),
+        (["Bearer "], None),
+        (["Bearer a"] * 2, None),
+    ],
+)
+def test_one_bearer_token_is_one(sent: list[str], token: str | None) -> None:
+    assert bearer(sent) == token
