@@ -74,9 +74,9 @@ class IssuerConfig(Model):
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if self.jwks_url is not None and self.jwks_file is not None:
-            raise ValueError("jwksURL and jwksFile exclude each other")
+            raise ValueError("set either jwksURL or jwksFile, not both")
         if self.jwks_url is None and self.jwks_file is None and (wrong := problem_of_url(self.issuer)):
-            raise ValueError(f"issuer: {wrong}, or say jwksFile or jwksURL")
+            raise ValueError(f"issuer: {wrong}, or set jwksFile or jwksURL")
         if self.jwks_url is not None and (wrong := problem_of_url(self.jwks_url)):
             raise ValueError(f"jwksURL: {wrong}")
         return self
@@ -143,5 +143,5 @@ def problem_of_url(url: str) -> str | None:
     if parts.scheme != "https" or not parts.hostname:
         return "must be an absolute https URL"
     if parts.username is not None or parts.password is not None or parts.fragment:
-        return "must hold neither user, password nor fragment"
+        return "must not contain a user, password or fragment"
     return None

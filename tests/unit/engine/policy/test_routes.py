@@ -144,7 +144,7 @@ class TestOfTwoRoutesThatFit:
 
 def test_a_route_of_a_path_that_is_refused_is_told() -> None:
     (warning,) = warnings(route("/customers/../x"))
-    assert "the route fits no call that is let through" in warning
+    assert "the route matches no call that Bailiwick accepts" in warning
 
 
 class TestAValue:
