@@ -34,9 +34,9 @@ def test_a_refusal_is_an_answer(status: int) -> None:
             b"404 page not found\n",
             {},
             False,
-            ("status 404, and no JSON: make sure that the definitions in crds/ are applied"),
+            ("status 404, and the body is not JSON: make sure that the definitions in crds/ are applied"),
         ),
-        (b"\xff", {}, False, "status 404, and no JSON: make sure that the definitions in crds/ are applied"),
+        (b"\xff", {}, False, "status 404, and the body is not JSON: make sure that the definitions in crds/ are applied"),
     ],
     ids=["a status", "nothing", "no object", "a line of text", "no text"],
 )
