@@ -61,7 +61,7 @@ SUBJECT_IS_ONE_THING: Final = CelRule(
 )
 ENFORCER_IS_ONE_THING: Final = CelRule(
     "has(self.certificate) ? !has(self.namespace) && !has(self.name) : has(self.namespace) && has(self.name)",
-    "an enforcer is a service account, by namespace and name, or a certificate",
+    "an enforcer must have either namespace and name of a service account, or a certificate",
 )
 CERTIFICATE_IS_ONE_NAME: Final = CelRule(
     "has(self.spiffe) != has(self.dns)", "a certificate is named by exactly one of spiffe, dns"

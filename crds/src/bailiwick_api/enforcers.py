@@ -17,12 +17,12 @@ DNS_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0
 
 
 class CertificateName(Model):
-    """What a client certificate is for: exactly one of its subject alternative names."""
+    """A name in a client certificate: exactly one of its subject alternative names."""
 
     spiffe: Annotated[str | None, Field(min_length=1, max_length=253, pattern=SPIFFE_PATTERN)] = None
-    """A SPIFFE ID, as in spiffe://cluster.local/ns/gateways/sa/envoy."""
+    """A SPIFFE ID, for example spiffe://cluster.local/ns/gateways/sa/envoy."""
     dns: Annotated[str | None, Field(min_length=1, max_length=253, pattern=DNS_PATTERN)] = None
-    """A DNS name, as in envoy.gateways.svc."""
+    """A DNS name, for example envoy.gateways.svc."""
 
     model_config = ConfigDict(json_schema_extra=cel.validations(cel.CERTIFICATE_IS_ONE_NAME))
 
@@ -38,7 +38,7 @@ def certificate_username(name: str) -> str:
 
 
 class Enforcer(Model):
-    """Who may ask: a service account by namespace and name, or whoever shows a client certificate."""
+    """An enforcer: a service account by namespace and name, or a client with a client certificate."""
 
     namespace: Annotated[str | None, Field(min_length=1, max_length=63)] = None
     name: ObjectName | None = None

@@ -32,37 +32,37 @@ Method = Annotated[str, Field(min_length=1, max_length=16, pattern="^[A-Z]+$")]
 
 
 class RouteResource(Model):
-    """The resource of a call: its type, and id and properties with names in braces, as in "{id}"."""
+    """The resource of a call: its type, and its id and properties with names in braces, for example "{id}"."""
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
     id: Value
     """Text and names in braces: {name} of the path, {query.name}, {header.name}."""
     properties: Values | None = None
-    """A property is absent where the query or the headers lack what it names."""
+    """A property is absent if the query or the headers lack the value that it names."""
 
 
 class HttpRoute(Model):
-    """Calls of these methods and this path are this action on this resource."""
+    """Maps calls with these methods and this path to an action on a resource."""
 
     methods: Annotated[list[Method], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
-    """Exactly these: GET does not stand for HEAD."""
+    """Exact methods. GET does not include HEAD."""
     path: Annotated[str, Field(min_length=1, max_length=253, pattern=PATH_PATTERN)]
-    """Segments, of which {name} is any one that is not empty. Where two routes fit, the one that says more decides."""
+    """Segments. {name} matches any segment that is not empty. If two routes match, the more specific one applies."""
     action: RouteAction
     action_properties: Values | None = None
     resource: RouteResource
     args: Annotated[dict[str, Argument] | None, Field(min_length=1, max_length=32)] = None
     """Arguments (context.args) by name: a JSON pointer into the body, "" for all of it, or one name in braces.
 
-    What no argument names is in no approval, and nobody is shown it."""
+    Parts of the body that no argument names are not in an approval, and reviewers do not see them."""
 
 
 class HttpSettings(Model):
-    """How a proxied HTTP call becomes an action and a resource. A call that no route fits is denied."""
+    """Maps proxied HTTP calls to actions and resources. A call that matches no route is denied."""
 
     hosts: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=HOST_PATTERN)]],
         Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
     ]
-    """Hosts that calls are for, in small letters; one without a port stands for every port."""
+    """Hosts of the calls, in lower case. A host without a port matches every port."""
     routes: Annotated[list[HttpRoute], Field(min_length=1, max_length=128, json_schema_extra=LIST_ATOMIC)]

@@ -76,7 +76,7 @@ class IssuerConfig(Model):
         if self.jwks_url is not None and self.jwks_file is not None:
             raise ValueError("set either jwksURL or jwksFile, not both")
         if self.jwks_url is None and self.jwks_file is None and (wrong := problem_of_url(self.issuer)):
-            raise ValueError(f"issuer: {wrong}; for any other issuer, set jwksFile or jwksURL")
+            raise ValueError(f"issuer: {wrong}, or set jwksFile or jwksURL")
         if self.jwks_url is not None and (wrong := problem_of_url(self.jwks_url)):
             raise ValueError(f"jwksURL: {wrong}")
         return self
@@ -94,7 +94,7 @@ class IssuersFile(Model):
             ("issuer", [issuer.issuer for issuer in self.issuers]),
         ):
             if len(set(found)) != len(found):
-                raise ValueError(f"two issuers have the same {what}; give each its own")
+                raise ValueError(f"two issuers have the same {what}")
         return self
 
 
@@ -143,5 +143,5 @@ def problem_of_url(url: str) -> str | None:
     if parts.scheme != "https" or not parts.hostname:
         return "must be an absolute https URL"
     if parts.username is not None or parts.password is not None or parts.fragment:
-        return "must not contain a user, a password or a fragment"
+        return "must not contain a user, password or fragment"
     return None

@@ -113,7 +113,7 @@ class HttpTransport:
             async for line in response.content:
                 yield line
         except aiohttp.SocketTimeoutError as error:
-            raise SilentStreamError(f"{request.method} {request.path}: not a byte for a while") from error
+            raise SilentStreamError(f"{request.method} {request.path}: no data received for too long") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise UnreachableError(self._problem(request, error)) from error
 
@@ -132,7 +132,7 @@ class HttpTransport:
     def _problem(self, request: ApiRequest, error: Exception) -> str:
         if isinstance(error, AccessError):
             return str(error)
-        what = f"no answer within {self._timeout:g} s" if isinstance(error, TimeoutError) else str(error)
+        what = f"no response within {self._timeout:g} s" if isinstance(error, TimeoutError) else str(error)
         return f"{request.method} {request.path}: {what or type(error).__name__}"
 
 

@@ -24,7 +24,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class UnreachableError(Exception):
-    """The API server gave no answer, or we have no token to ask with."""
+    """The API server did not respond, or we have no token to ask with."""
 
 
 class SilentStreamError(UnreachableError):

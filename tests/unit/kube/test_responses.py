@@ -30,8 +30,13 @@ def test_a_refusal_is_an_answer(status: int) -> None:
         (b'{"message": "no", "reason": "Forbidden"}', {"message": "no", "reason": "Forbidden"}, True, "no"),
         (b"", {}, True, "status 404"),
         (b"[1]", {}, True, "status 404"),
-        (b"404 page not found\n", {}, False, "status 404, and no JSON: are the definitions (crds/) applied?"),
-        (b"\xff", {}, False, "status 404, and no JSON: are the definitions (crds/) applied?"),
+        (
+            b"404 page not found\n",
+            {},
+            False,
+            ("status 404, and the body is not JSON: make sure that the definitions in crds/ are applied"),
+        ),
+        (b"\xff", {}, False, "status 404, and the body is not JSON: make sure that the definitions in crds/ are applied"),
     ],
     ids=["a status", "nothing", "no object", "a line of text", "no text"],
 )

@@ -43,7 +43,7 @@ def route_warnings(settings: HttpSettings) -> list[Problem]:
     for index, route in enumerate(settings.routes):
         literal = re.sub(r"\{[^}]*\}", "x", route.path)
         if isinstance(defect := canonical_path(literal), PathDefect):
-            message = f"the route fits no call that is let through: {defect.value}"
+            message = f"the route matches no call that Bailiwick accepts: {defect.value}"
             found.append(Problem(f"{PATH}.routes[{index}].path", message))
     for (first, one), (index, other) in combinations(enumerate(routes), 2):
         if not _overlap(one, other) or one.says_more_than(other) or other.says_more_than(one):
@@ -52,13 +52,13 @@ def route_warnings(settings: HttpSettings) -> list[Problem]:
         if one.segments == other.segments:
             methods = ", ".join(sorted(one.methods & other.methods))
             message = (
-                f"unreachable: {paths[1]} fits the same calls as {paths[0]} (routes[{first}]) by {methods}, so that"
-                " these are refused: keep one of the two"
+                f"unreachable: {paths[1]} matches the same calls as {paths[0]} (routes[{first}]) for {methods}, so"
+                " these calls are denied: keep one of the two routes"
             )
         else:
             message = (
-                f"overlap: a path can fit {paths[1]} and {paths[0]} (routes[{first}]), and neither says more, so that"
-                " such a call is refused: add a route for it, or part the two"
+                f"overlap: a path can match both {paths[1]} and {paths[0]} (routes[{first}]), and neither is more"
+                " specific, so such a call is denied: add a route for it, or separate the two routes"
             )
         found.append(Problem(f"{PATH}.routes[{index}].path", message))
     return found
@@ -95,7 +95,7 @@ def _route(route: HttpRoute) -> CompiledRoute:
 def _problems(route: HttpRoute, compiled: CompiledRoute, path: str) -> Iterator[Problem]:
     named = [name for name in compiled.names if name is not None]
     for name in sorted({name for name in named if named.count(name) > 1}):
-        yield Problem(f"{path}.path", f"the path has two segments of one name: {{{name}}}")
+        yield Problem(f"{path}.path", f"the path has two segments with the same name: {{{name}}}")
     places: list[tuple[str, Sequence[str | ValueSource]]] = [("resource.id", compiled.id)]
     places += [(f"resource.properties.{name}", one) for name, one in compiled.properties.items()]
     places += [(f"actionProperties.{name}", one) for name, one in compiled.action_properties.items()]
@@ -107,8 +107,8 @@ def _problems(route: HttpRoute, compiled: CompiledRoute, path: str) -> Iterator[
     if not _parted(compiled.id):
         yield Problem(
             f"{path}.resource.id",
-            "two names of the path need a / between them, and one of query or headers stands alone: else two calls"
-            " could be of one id by chance",
+            "put a / between two names of the path, and use a name of the query or headers alone: otherwise two calls"
+            " could have the same id by chance",
         )
 
 

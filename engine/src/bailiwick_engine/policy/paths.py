@@ -32,12 +32,12 @@ class PathDefect(StrEnum):
     """Why a path is refused, as the caller is told."""
 
     LONG = "the path is too long"
-    FORM = "the path must begin with one / and hold plain or percent-encoded characters only"
+    FORM = "the path must begin with one / and contain only plain or percent-encoded characters"
     EMPTY = "the path has an empty segment"
-    DOTS = "the path has a segment of dots, or one that ends with a dot or a space"
-    ENCODED = "the path spells a character otherwise than its canonical form does"
-    TEXT = "the path is no UTF-8 text in its composed form that can be printed"
-    MEANING = "the path holds a character that some readers take for a separator"
+    DOTS = "the path has a segment of dots, or a segment that ends with a dot or a space"
+    ENCODED = "the path encodes a character in a way that is not canonical"
+    TEXT = "the path is not printable UTF-8 text in composed form"
+    MEANING = "the path contains a character that some programs treat as a separator"
 
 
 class CanonicalPath(NamedTuple):

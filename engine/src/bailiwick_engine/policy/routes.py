@@ -122,9 +122,9 @@ class RouteMatch(NamedTuple):
             elif found is None and not isinstance(source, ValueSource):
                 args[name] = None
         if filled.ambiguous is not None:
-            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {filled.ambiguous} has more than one reading")
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {filled.ambiguous} is ambiguous")
         if identifier is None:
-            return RouteRefusal(Reason.UNMAPPED, "the call lacks what the id of its resource is made of")
+            return RouteRefusal(Reason.UNMAPPED, "the call lacks a value that the id of its resource needs")
         return MappedCall(
             Action(route.action, doing or None),
             Resource(route.type, identifier, properties or None),
@@ -144,7 +144,7 @@ class RouteTable:
         """Return the route of a call. `target` is its raw path and query, as they stand in its request."""
         meant = canonical_host(host)
         if meant is None:
-            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the host is none, or has more than one reading")
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the host is missing, not valid or ambiguous")
         if meant not in self.hosts and without_port(meant) not in self.hosts:
             return RouteRefusal(Reason.UNMAPPED)
         raw, _, query = target.partition("?")
@@ -160,11 +160,11 @@ class RouteTable:
             return RouteRefusal(Reason.UNMAPPED if readable else Reason.AMBIGUOUS_REQUEST)
         chosen = [one for one in fitting if all(one is other or one.says_more_than(other) for other in fitting)]
         if len(chosen) != 1:
-            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "two routes fit the call, and neither says more")
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "two routes match the call, and neither is more specific")
         route = chosen[0]
         asked = query_values(query, route.queries)
         if asked is None:
-            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the query has more than one reading")
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the query is ambiguous")
         values = {
             ValueSource(SourceKind.PATH, name): segment
             for name, segment in zip(route.names, path.segments, strict=True)

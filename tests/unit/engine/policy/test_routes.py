@@ -134,7 +134,7 @@ class TestOfTwoRoutesThatFit:
         assert reason(asked(table(*routes), "/customers/42")) is Reason.AMBIGUOUS_REQUEST
         (warning,) = warnings(*routes)
         assert "unreachable: " in warning
-        assert "by GET" in warning
+        assert "for GET" in warning
 
     def test_methods_part_them(self) -> None:
         routes = (GET, route("/customers/{id}", "customers.delete", methods="DELETE"))
@@ -144,7 +144,7 @@ class TestOfTwoRoutesThatFit:
 
 def test_a_route_of_a_path_that_is_refused_is_told() -> None:
     (warning,) = warnings(route("/customers/../x"))
-    assert "the route fits no call that is let through" in warning
+    assert "the route matches no call that Bailiwick accepts" in warning
 
 
 class TestAValue:
@@ -252,17 +252,17 @@ class TestArguments:
             id="the action's likewise",
         ),
         pytest.param(route("/a", args={"x": "{name}"}), "args.x", "no segment {name}", id="an argument of nothing"),
-        pytest.param(route("/{id}/{id}"), "path", "two segments of one name: {id}", id="a name twice"),
+        pytest.param(route("/{id}/{id}"), "path", "two segments with the same name: {id}", id="a name twice"),
         pytest.param(
             route("/{id}/{b}", resource={"id": "{id}-{b}"}),
             "resource.id",
-            "need a / between",
+            "put a / between",
             id="an id that runs together",
         ),
         pytest.param(
             route("/{id}", resource={"id": "{id}/{query.b}"}),
             "resource.id",
-            "stands alone",
+            "of the query or headers alone",
             id="an id of path and query",
         ),
     ],

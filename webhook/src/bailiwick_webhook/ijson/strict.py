@@ -46,7 +46,7 @@ def parse_unbounded(raw: bytes) -> dict[str, Any]:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):  # a lone surrogate, or too deep to look for one
-        raise JsonError("the text holds a lone surrogate", "") from None
+        raise JsonError("the string contains a lone surrogate", "") from None
     return value
 
 

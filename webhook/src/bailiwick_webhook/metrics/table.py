@@ -325,7 +325,7 @@ CLOCK: Final = Metric(
 RESTARTS: Final = Metric(
     "bailiwick_process_restarts_total",
     "counter",
-    "How often this process of --processes was restarted, because it crashed or became unresponsive.",
+    "How often this process of --processes was restarted, because it died or became unresponsive.",
 )
 CERTIFICATE_ENDS: Final = Metric(
     "bailiwick_serving_certificate_not_after_timestamp_seconds",

@@ -63,8 +63,10 @@ def parser() -> argparse.ArgumentParser:
         "--client-ca-file",
         metavar="FILE",
         type=Path,
-        help="certificate authorities, PEM: whoever shows a client certificate of theirs may ask under its names, where"
-        " a policy's enforcers list one; looked at as often as the two files",
+        help=(
+            "CA certificates, PEM: a client with a certificate from these CAs can request decisions if a policy lists"
+            " a name of the certificate under enforcers; checked for changes as often as the two files"
+        ),
     )
     serving.add_argument("--drain-seconds", type=positive, default=5.0, help="keep serving this long after SIGTERM")
     serving.add_argument(

@@ -102,7 +102,7 @@ class RecordWriter:
                 timer.cancel()
         stuck = bool(self._flying)
         if self.held:
-            self._lose(self.held, self._failure or "stopped while a write had not returned")
+            self._lose(self.held, self._failure or "stopped before a write returned")
         if self.lost > self._logged:
             # The last line of all, so there is no later one that could say it.
             _log.error(_FAILED, **self._facts())

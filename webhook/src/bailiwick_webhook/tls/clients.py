@@ -22,12 +22,10 @@ class ClientAuthorities:
         try:
             self.certificates = tuple(x509.load_pem_x509_certificates(pem))
         except ValueError:
-            message = "the file of clients' authorities holds no certificate that can be read"
+            message = "the client CA file has no readable certificate"
             raise UnusableError(message) from None
         if not 0 < len(self.certificates) <= _MOST:
-            message = (
-                f"the file of clients' authorities holds {len(self.certificates)} certificates: 1 to {_MOST} can be"
-            )
+            message = f"the client CA file has {len(self.certificates)} certificates: 1 to {_MOST} are allowed"
             raise UnusableError(message)
         self.pem = pem
         self.current = current
@@ -37,7 +35,7 @@ class ClientAuthorities:
         try:
             context.load_verify_locations(cadata=self.pem.decode("ascii"))
         except (ssl.SSLError, ValueError) as error:
-            message = f"OpenSSL refuses the clients' authorities: {error}"
+            message = f"OpenSSL rejects the client CA file: {error}"
             raise UnusableError(message) from None
         asking(context)
 

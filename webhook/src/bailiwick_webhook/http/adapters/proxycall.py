@@ -85,7 +85,7 @@ async def answer(edge: Edge, request: web.BaseRequest, of: Tenant | None, read: 
     except ProblemError as problem:
         return replies.refused(problem)
     except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
-        _log.error("unforeseen failure", adapter=request.path.split("/")[1], exc_info=error)
+        _log.error("unexpected failure", adapter=request.path.split("/")[1], exc_info=error)
         return replies.failed()
 
 
@@ -100,18 +100,18 @@ async def _decided(
     table = None if settings is None else settings.routes
     found: RouteMatch | RouteRefusal | MappedCall
     if call is None or any(name in request.headers for name in _OVERRIDES):
-        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the proxy does not say what is asked for, or says it twice")
+        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the proxy does not describe the call, or describes it twice")
     elif table is None:
         found = RouteRefusal(Reason.UNMAPPED)
     else:
         found = table.find(call.method, call.host, call.target)
         if call.cut and isinstance(found, RouteMatch):
-            found = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent a part of the body only")
+            found = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent only a part of the body")
         if isinstance(found, RouteMatch):
             found = await _mapped(edge, request, of, found, raw)
     approval = _approval(request)
     if approval is _TWICE and isinstance(found, MappedCall):
-        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {APPROVAL} is malformed, or is there twice")
+        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {APPROVAL} is malformed, or occurs twice")
     mapped = found if isinstance(found, MappedCall) else _unmapped(call)
     parsed = Evaluation(
         ClaimedSubject.bearer(_credential(request)),
@@ -136,11 +136,14 @@ async def _mapped(
         return found.call(headers)
     if raw == b"":
         return RouteRefusal(
-            Reason.CONTEXT_INSUFFICIENT, "the route takes arguments from the body, and there is none, or it is not sent"
+            Reason.CONTEXT_INSUFFICIENT,
+            ("the route takes arguments from the body, but the body is missing or the proxy does not send it"),
         )
     document = await _document(edge, request, of, raw)
     if document is None:
-        return RouteRefusal(Reason.UNINSPECTABLE, "the route takes arguments from the body, which is no JSON object")
+        return RouteRefusal(
+            Reason.UNINSPECTABLE, ("the route takes arguments from the body, but the body is not a JSON object")
+        )
     return found.call(headers, document)
 
 

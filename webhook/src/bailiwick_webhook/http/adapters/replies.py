@@ -64,7 +64,7 @@ def denied(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision,
     token = edge.binding_token(of, asked, decision)
     context = messages.answer(decision, edge.base(of), edge.identity.notice, binding_token=token)["context"]
     status = _UNAUTHORIZED if reason in _UNPROVEN else _FORBIDDEN
-    sentence = decision.sentence if detail is None else f"{decision.sentence} Here {detail}."
+    sentence = decision.sentence if detail is None else f"{decision.sentence} Details: {detail}."
     headers = {EVALUATION: decision.evaluation_id}
     if status == _UNAUTHORIZED:
         headers["WWW-Authenticate"] = _NEEDS_TOKEN
@@ -91,7 +91,7 @@ def refused(problem: ProblemError) -> web.Response:
 
 def failed() -> web.Response:
     """Return the answer where nobody knows what went wrong."""
-    return _denial(_FORBIDDEN, _INTERNAL, "The decision point failed; the call is denied.", {}, {})
+    return _denial(_FORBIDDEN, _INTERNAL, "The decision point failed. The call is denied.", {}, {})
 
 
 def _denial(status: int, reason: str, detail: str, more: Mapping[str, Any], headers: Mapping[str, str]) -> web.Response:

@@ -137,7 +137,7 @@ class Connection(ClientErrorHandler):
             self._server.table.proven(entry, account, enforces=enforces)
 
     def malformed(self, error: object) -> None:
-        """Count a client's mistake."""
+        """Count client error."""
         self._server.counts.malformed[self._server.port] += 1
         super().malformed(error)
 
