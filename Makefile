@@ -33,7 +33,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-unit test-argocd test-node bench \
+	verify lint types test test-unit coverage test-live test-argocd test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -77,12 +77,21 @@ types: $(VENV)/.project ## Mypy, strict. Needs only .venv.
 	@$(BIN)/mypy
 
 test: $(VENV)/.project ## Run all tests but the two sets below, on two cores. Needs what cluster-up needs, or CLUSTER=current.
+
+test-live: $(VENV)/.project ## Run of those what `coverage` does not: laws, real processes, an API server. Needs the same.
+
+test test-live:
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
-	@$(BIN)/pytest -m "not slow" $(if $(CLUSTER),,--numprocesses 2 --dist loadfile) $(ARGS)
+	@$(BIN)/pytest -m "not slow" $(if $(filter test-live,$@),--ignore tests/unit) \
+	  $(if $(CLUSTER),,--numprocesses 2 --dist loadfile) $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
+
+coverage: $(VENV)/.project ## Run tests/unit, and fail where engine or decision point is covered less than its floor. Needs only .venv.
+	@$(BIN)/pytest tests/unit --numprocesses auto --cov --cov-report= $(ARGS)
+	@$(BIN)/python hack/coverage_floors.py
 
 test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
 	@$(BIN)/python -m localcluster argocd-packages
