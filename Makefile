@@ -33,7 +33,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-unit coverage test-live test-argocd test-node bench \
+	verify lint types test test-unit coverage test-live mutants test-argocd test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -92,6 +92,9 @@ test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores.
 coverage: $(VENV)/.project ## Run tests/unit, and fail where engine or decision point is covered less than its floor. Needs only .venv.
 	@$(BIN)/pytest tests/unit --numprocesses auto --cov --cov-report= $(ARGS)
 	@$(BIN)/python hack/coverage_floors.py
+
+mutants: $(VENV)/.project ## Change the engine's decision a bit at a time, and fail where no test is red for it. Needs only .venv.
+	@$(BIN)/python -m mutants $(ARGS)
 
 test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
 	@$(BIN)/python -m localcluster argocd-packages
