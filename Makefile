@@ -33,7 +33,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-all test-unit test-argocd test-proxies test-node bench \
+	verify lint types test test-all test-live test-unit coverage mutants test-argocd test-proxies test-node bench \
 	fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -88,8 +88,19 @@ test-all: $(VENV)/.project ## Run these tests and the long ones: outages, floods
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow" $(two_workers) $(ARGS)
 
+test-live: $(VENV)/.project ## Run of test-all what coverage does not run: laws, processes, an API server. Needs what test needs.
+	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
+	@$(BIN)/pytest -m "not slow" --ignore tests/unit $(two_workers) $(ARGS)
+
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
+
+coverage: $(VENV)/.project ## Run tests/unit, and fail if its coverage is below a floor. Needs only .venv.
+	@$(BIN)/pytest tests/unit --numprocesses auto --cov --cov-report= $(ARGS)
+	@$(BIN)/python hack/coverage_floors.py
+
+mutants: $(VENV)/.project ## Break the engine one check at a time, and fail if no test notices. Needs only .venv.
+	@$(BIN)/python -m mutants $(ARGS)
 
 test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
 	@$(BIN)/python -m localcluster argocd-packages

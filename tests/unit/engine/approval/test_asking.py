@@ -53,6 +53,9 @@ class TestAStranger:
             replace(BY_THE_AGENT, caller=ServiceAccount(AGENT, "another-uid")),
             replace(BY_THE_AGENT, caller=ServiceAccount("system:serviceaccount:agents:other", THE_AGENT.uid)),
             replace(BY_A_STRANGER, subject=Party("serviceAccount", STRANGER.username, STRANGER.uid)),
+            replace(
+                BY_THE_AGENT, actors=(Party("serviceAccount", "system:serviceaccount:agents:helper", "helper-uid"),)
+            ),
         ],
         ids=[
             "a stranger",
@@ -65,6 +68,7 @@ class TestAStranger:
             "a subject that was created again",
             "somebody with a subject's uid",
             "somebody of whom no rule speaks",
+            "a subject that somebody acts for",
         ],
     )
     @pytest.mark.parametrize("around", [AROUND, STALE, DEAD], ids=["fresh", "stale", "dead"])

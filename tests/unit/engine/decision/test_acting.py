@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from bailiwick_engine.approval.gates import MAX_RULES
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -70,6 +71,11 @@ class Acted:
 
 TABLE: Final = [
     Acted("one who may", Reason.ALLOWED),
+    Acted(
+        "before more gates than an approval can name",
+        Reason.MULTIPLE_GATES,
+        rules=tuple(gated_rule(f"gate-{number}", approval=ROBOT) for number in range(MAX_RULES + 1)),
+    ),
     Acted("nobody may act", Reason.DELEGATION_INVALID, delegation=None),
     Acted("for one who is no principal", Reason.DELEGATION_INVALID, person=DAVE),
     Acted("two where one may", Reason.DELEGATION_INVALID, actors=(ACTING, ACTING)),
