@@ -97,7 +97,8 @@ def test_what_breaks_is_read_again() -> None:
 def test_a_deadline_that_passes_in_silence_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     began = CLOCK.now
     assert wait(Saying(in_phase("Pending", pending=10)), timeout=30) == Exit.NO
-    assert 10 <= CLOCK.now - began < 12
+    # What a grant says of times, it says in whole seconds.
+    assert 9 <= CLOCK.now - began < 12
     assert capsys.readouterr().out == "approvalgrant.bailiwick.dev/agr-wanted expired\n"
 
 
