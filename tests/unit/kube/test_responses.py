@@ -36,7 +36,12 @@ def test_a_refusal_is_an_answer(status: int) -> None:
             False,
             ("status 404, and the body is not JSON: make sure that the definitions in crds/ are applied"),
         ),
-        (b"\xff", {}, False, "status 404, and the body is not JSON: make sure that the definitions in crds/ are applied"),
+        (
+            b"\xff",
+            {},
+            False,
+            "status 404, and the body is not JSON: make sure that the definitions in crds/ are applied",
+        ),
     ],
     ids=["a status", "nothing", "no object", "a line of text", "no text"],
 )
