@@ -11,9 +11,9 @@ from fastmcp.client.transports import StreamableHttpTransport
 from mcp import MCPError
 
 from bailiwick import AsyncBailiwick, Principal
+from bailiwick.mcp.calls import ToolRule
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.mapping import ToolRule
 from bailiwick.testing import FakePDP, token_for
 from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served
 

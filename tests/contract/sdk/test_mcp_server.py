@@ -13,8 +13,8 @@ from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
 from mcp_types import PromptReference
 
+from bailiwick.mcp.calls import ToolRule
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.mapping import ToolRule
 from bailiwick.mcp.server import guard
 from bailiwick.testing import FakePDP, token_for
 from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served

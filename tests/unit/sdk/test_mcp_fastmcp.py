@@ -10,9 +10,9 @@ from fastmcp.server.providers.addressing import TOOL_HASH_META_KEY, hash_tool, h
 from mcp import MCPError
 
 from bailiwick import AsyncBailiwick
+from bailiwick.mcp.calls import APPROVAL_META, REASON_META
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.mapping import APPROVAL_META, REASON_META
 from bailiwick.transports.base import HttpRequest, HttpResponse
 from support.sdk.scripted import Script, allow, answer, deny
 

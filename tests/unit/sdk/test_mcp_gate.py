@@ -7,8 +7,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick import AsyncBailiwick, Principal
-from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.mapping import (
+from bailiwick.mcp.calls import (
     APPROVAL_META,
     HARMLESS,
     REASON_META,
@@ -18,6 +17,7 @@ from bailiwick.mcp.mapping import (
     ToolRule,
     bearer,
 )
+from bailiwick.mcp.gate import McpGate
 from support.sdk.scripted import Script, allow, answer, deny
 
 SCHEMA: Final = {"type": "object", "properties": {"amount": {"type": "integer"}, "id": {"type": "string"}}}

@@ -1,4 +1,4 @@
 """MCP: guards for FastMCP (`fastmcp`) and the official SDK (`server`), and a gateway before any server (`gateway`).
 
-Holds: only `gate` and `mapping` decide what is asked, and they know neither framework.
+Holds: only `gate` and `calls` decide what is asked, and they know neither framework.
 """

@@ -21,8 +21,8 @@ from fastmcp.utilities.versions import VersionSpec
 from mcp import MCPError
 from pydantic import BaseModel
 
+from bailiwick.mcp.calls import CALL_TOOL, McpMessage, McpRefusalError, ToolDefinition, bearer
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.mapping import CALL_TOOL, McpMessage, McpRefusalError, ToolDefinition, bearer
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _T = TypeVar("_T")

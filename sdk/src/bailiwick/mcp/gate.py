@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from bailiwick.answers import MAX_CALLS
 from bailiwick.call import AccessCall, Principal
 from bailiwick.decision import AccessDecision, Approval, Denied
-from bailiwick.mcp.mapping import (
+from bailiwick.mcp.calls import (
     APPROVAL_META,
     DENIED_CODE,
     HARMLESS,

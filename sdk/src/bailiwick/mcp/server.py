@@ -14,8 +14,8 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from pydantic import BaseModel
 
+from bailiwick.mcp.calls import CALL_TOOL, LISTS, McpMessage, McpRefusalError, ToolDefinition, bearer
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.mapping import CALL_TOOL, LISTS, McpMessage, McpRefusalError, ToolDefinition, bearer
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _LIST_TOOLS: Final = "tools/list"
