@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.transport.server import serve
@@ -84,7 +84,7 @@ Post = Callable[..., Any]
 async def asked(alone: Alone, path: str) -> AsyncIterator[Post]:
     """Serve, and return what posts to a path; the caller's token is its name."""
     handler: Any = alone.enforce.__call__
-    admission = app.build_admission(_absent, lambda: False, alone.pdp.counts, enforce=handler)
+    admission = app.build_admission(handler, lambda: False, alone.pdp.counts, enforce=handler)
     server = await serve(alone.application if path == "/authorize" else admission, "127.0.0.1", 0)
     try:
         async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
@@ -100,10 +100,6 @@ async def asked(alone: Alone, path: str) -> AsyncIterator[Post]:
             yield post
     finally:
         await server.stop()
-
-
-async def _absent(_: web.Request) -> web.StreamResponse:
-    raise web.HTTPNotFound
 
 
 def reason(status: Mapping[str, Any]) -> str | None:
