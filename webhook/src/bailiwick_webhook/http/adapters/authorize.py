@@ -25,8 +25,8 @@ from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.body import check_headers, parse_object
 from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.identity.apiuser import vouched
 from bailiwick_webhook.identity.subject import ClaimedSubject
-from bailiwick_webhook.identity.vouched import vouched
 from bailiwick_webhook.loglimit import LogLimit
 
 PATH: Final = "/authorize"

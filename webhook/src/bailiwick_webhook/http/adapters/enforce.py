@@ -30,8 +30,8 @@ from bailiwick_webhook.http.body import check_headers
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.http.shares.slots import RequestSlot, other
 from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.identity.apiuser import vouched
 from bailiwick_webhook.identity.subject import ClaimedSubject
-from bailiwick_webhook.identity.vouched import vouched
 from bailiwick_webhook.ijson import strict
 from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit

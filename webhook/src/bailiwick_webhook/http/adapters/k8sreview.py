@@ -12,7 +12,7 @@ from bailiwick_api.meta import GROUP
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.problems import ProblemError, bad_request
-from bailiwick_webhook.identity.vouched import ReviewedUser
+from bailiwick_webhook.identity.apiuser import ReviewedUser
 
 ENDPOINT: Final = "kubernetes"
 CONNECT: Final = "connect"
