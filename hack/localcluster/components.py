@@ -92,8 +92,12 @@ def etcd(files: Files, ports: Ports) -> list[str]:
     ]
 
 
-def apiserver(files: Files, ports: Ports) -> list[str]:
-    """As kubeadm has it, but for static tokens, which are the test people."""
+def apiserver(files: Files, ports: Ports, authorization: Path | None = None) -> list[str]:
+    """As kubeadm has it, but for static tokens, which are the test people. `authorization`: a file of authorizers."""
+    authorizers = ("--authorization-mode", "Node,RBAC")
+    if authorization is not None:
+        # The two exclude each other.
+        authorizers = ("--authorization-config", str(authorization))
     return [
         *("--bind-address", LOOPBACK, "--advertise-address", LOOPBACK, "--secure-port", str(ports.apiserver)),
         # Nobody in this cluster reaches the server by the `kubernetes` service, and loopback may not be
@@ -103,7 +107,8 @@ def apiserver(files: Files, ports: Ports) -> list[str]:
         *("--client-ca-file", str(files.authority), "--token-auth-file", str(files.token_file)),
         *("--etcd-servers", f"https://{LOOPBACK}:{ports.etcd}", "--etcd-cafile", str(files.etcd_authority)),
         *("--etcd-certfile", str(files.etcd_client.certificate), "--etcd-keyfile", str(files.etcd_client.key)),
-        *("--authorization-mode", "Node,RBAC", "--enable-admission-plugins", "NodeRestriction"),
+        *authorizers,
+        *("--enable-admission-plugins", "NodeRestriction"),
         *("--service-cluster-ip-range", SERVICE_RANGE),
         *("--service-account-issuer", "https://kubernetes.default.svc"),
         *("--service-account-key-file", str(files.signing_key)),

@@ -43,7 +43,8 @@ _GRACE_SECONDS: Final = 3.0
 class Settings:
     """What may differ between control planes. A flag given here wins over the usual one of that name.
 
-    `extra_names` are further names and addresses for the certificate of the API server.
+    `extra_names` are further names and addresses for the certificate of the API server. `authorization` is an
+    AuthorizationConfiguration in place of the usual authorizers.
     """
 
     name: str = "bailiwick"
@@ -51,6 +52,7 @@ class Settings:
     extra_names: tuple[str, ...] = ()
     apiserver_flags: tuple[str, ...] = ()
     controller_manager_flags: tuple[str, ...] = ()
+    authorization: Path | None = None
 
 
 class _PortTakenError(StartError):
@@ -143,7 +145,11 @@ class ControlPlane:
         """Bring the API server back on the same port and data, and wait until it serves."""
         if APISERVER in self.processes:
             return
-        self._run(APISERVER, components.apiserver(*self._inputs()), self._settings.apiserver_flags)
+        self._run(
+            APISERVER,
+            components.apiserver(*self._inputs(), self._settings.authorization),
+            self._settings.apiserver_flags,
+        )
         self._await_ready(self.cluster)
 
     def restart_apiserver(self, *, grace: float = 1.0) -> None:
@@ -196,7 +202,8 @@ class ControlPlane:
         files, ports = self._inputs()
         self._run(ETCD, components.etcd(files, ports))
         # All at once: the API server waits for etcd by itself, and the controller manager for the server.
-        self._run(APISERVER, components.apiserver(files, ports), self._settings.apiserver_flags)
+        authorized = components.apiserver(files, ports, self._settings.authorization)
+        self._run(APISERVER, authorized, self._settings.apiserver_flags)
         server = for_server(f"https://{LOOPBACK}:{ports.apiserver}", files.authority, self._settings.name)
         cluster = Cluster.with_tokens(server, self.folder, self._settings.people, files.tokens)
         self._await_ready(cluster)

@@ -32,7 +32,10 @@ from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.http import app
+from bailiwick_webhook.http.adapters.enforce import EnforceHandler
+from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.admission import ValidateHandler
+from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.compact import CompactToken
@@ -41,6 +44,7 @@ from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken, Tokens
 from bailiwick_webhook.identity.workloads import Workloads
+from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
@@ -204,12 +208,16 @@ class Alone:
             permits=Permits(cast("Any", self.reviews)),
         )
         identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
+        edge = Edge(self.pdp, identity, url, Signer(), app.ADMISSION_BOUNDS, Port.ADMISSION)
+        self.enforce = EnforceHandler(edge, ProtectedNamespaces())
         self.bench = bench
         signer = Signer(lambda: self.store.keyring, lambda: self.store.guard_proven)
         self.application = app.build(self.pdp, identity, url, lambda: False, signer, bounds=bounds)
         self.validate = None if bench is None else ValidateHandler(bench, store, mapped, self.pdp.counts)
         if self.validate is not None:
-            self.admission = app.build_admission(self.validate.__call__, lambda: False, self.pdp.counts, bounds)
+            self.admission = app.build_admission(
+                self.validate.__call__, lambda: False, self.pdp.counts, bounds, enforce=self.enforce.__call__
+            )
 
 
 def read(folder: Path) -> list[Object]:

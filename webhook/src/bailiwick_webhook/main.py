@@ -22,7 +22,10 @@ from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.http import app
+from bailiwick_webhook.http.adapters.enforce import EnforceHandler
+from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.admission import ValidateHandler
+from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
@@ -34,6 +37,7 @@ from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
+from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process import gcpause, logs, parent, settings, standalone
 from bailiwick_webhook.process.settings import WebhookSettings
@@ -122,17 +126,22 @@ async def _run(given: WebhookSettings) -> None:
         listen = functools.partial(
             serve, host=given.host, tls=None if tls is None else tls.listening, shared=given.place is not None
         )
+        signer = Signer(lambda: store.keyring, lambda: store.guard_proven, lambda: store.void)
+        namespaces = ProtectedNamespaces(given.kubernetes_endpoint, given.installation)
         admission = None
         if given.policies is None:
             # First: once we are ready, the API server may ask.
             bench = PolicyExaminer(command(given.budget))
             stack.push_async_callback(bench.close)
             validate = ValidateHandler(bench, store, mapped(namings(given.issuers)), pdp.counts).__call__
-            asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds)
+            edge = Edge(pdp, identity, given.external_url, signer, app.ADMISSION_BOUNDS, Port.ADMISSION)
+            enforce = EnforceHandler(edge, namespaces).__call__
+            asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds, enforce=enforce)
             admission = await listen(asked, port=given.admission_port)
             stack.push_async_callback(admission.stop)
-        signer = Signer(lambda: store.keyring, lambda: store.guard_proven, lambda: store.void)
-        decisions = app.build(pdp, identity, given.external_url, stop.is_set, signer, bounds=given.bounds)
+        decisions = app.build(
+            pdp, identity, given.external_url, stop.is_set, signer, bounds=given.bounds, namespaces=namespaces
+        )
         health.count_answers(decisions, pdp.counts)
         server = await listen(decisions, port=given.port)
         stack.push_async_callback(server.stop)

@@ -12,9 +12,11 @@ from aiohttp import web
 
 from bailiwick_api.admission import PATH
 from bailiwick_engine.decision.search import SearchKind
-from bailiwick_webhook.http.adapters import ext_authz
+from bailiwick_webhook.http.adapters import authorize, enforce as enforcing, ext_authz
 from bailiwick_webhook.http.adapters.auth_request import AuthRequestHandler
+from bailiwick_webhook.http.adapters.authorize import AuthorizeHandler
 from bailiwick_webhook.http.adapters.forward_auth import ForwardAuthHandler
+from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.addressing import tenant
 from bailiwick_webhook.http.authzen import metadata
 from bailiwick_webhook.http.authzen.edge import Edge
@@ -34,6 +36,9 @@ from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.signing.signer import Signer
 
+ADMISSION_BOUNDS: Final = Bounds(requests_at_once=256, others_percent=50)
+"""Of what is asked by the API server about its own calls: it is nobody's enforcer until its review is read."""
+
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
 _DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
@@ -49,6 +54,7 @@ def build(
     signer: Signer | None = None,
     *,
     bounds: Bounds | None = None,
+    namespaces: ProtectedNamespaces | None = None,
 ) -> web.Application:
     """Return the application of the decision paths. What anybody may read waits for nobody, and takes no place."""
     bounds = bounds or Bounds()
@@ -71,6 +77,7 @@ def build(
     app.router.add_route("*", ext_authz.PREFIX + "{rest:(?s:.*)}", ext_authz.ExtAuthzHandler(edge).__call__)
     app.router.add_get("/auth-request/{namespace}/{endpoint}", AuthRequestHandler(edge).__call__, allow_head=False)
     app.router.add_route("*", "/forward-auth/{namespace}/{endpoint}", ForwardAuthHandler(edge).__call__)
+    app.router.add_post(authorize.PATH, AuthorizeHandler(edge, namespaces or ProtectedNamespaces()).__call__)
     requests = AccessRequestsHandler(edge)
     app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(edge.places, requests.submit))
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(edge.places, requests.poll))
@@ -79,13 +86,23 @@ def build(
 
 
 def build_admission(
-    validate: Handler, draining: Callable[[], bool], counts: Counts, bounds: Bounds | None = None
+    validate: Handler,
+    draining: Callable[[], bool],
+    counts: Counts,
+    bounds: Bounds | None = None,
+    *,
+    enforce: Handler | None = None,
 ) -> web.Application:
-    """Return the application of the admission port, which the API server asks about policies by `validate`."""
+    """Return the application of the admission port, where the API server asks.
+
+    About policies by `validate`, and about calls of its own by `enforce`.
+    """
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
     app[BOUNDED] = ConnectionBounds(Port.ADMISSION, bounds or Bounds(), counts)
     app.router.add_post(PATH, validate)
+    if enforce is not None:
+        app.router.add_post(enforcing.PATH, enforce)
     return app
 
 

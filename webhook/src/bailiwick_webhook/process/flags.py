@@ -9,6 +9,7 @@ from pathlib import Path
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS
+from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process.flagvalues import Help, any_count, count, percent, positive, silence
 from bailiwick_webhook.record.limits import QueueLimits
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         "--admission-port",
         type=int,
         default=9443,
-        help="port of /admission/validate, for the API server's reviews of policies; 0 picks a free port",
+        help="port of /admission, for the API server's reviews of policies and of its own calls; 0 picks a free port",
     )
     serving.add_argument(
         "--status-host", default="127.0.0.1", help="address of the status port, which exposes no secrets"
@@ -117,6 +118,12 @@ def parser() -> argparse.ArgumentParser:
     cluster.add_argument("--namespace", default=names.namespace, help="namespace of the installation")
     cluster.add_argument("--webhook-account", default=names.webhook_name, help="service account of the decision point")
     cluster.add_argument("--operator-account", default=names.operator_name, help="service account of the operator")
+    cluster.add_argument(
+        "--kubernetes-endpoint",
+        metavar="NAME",
+        default=ENDPOINT,
+        help="endpoint of a namespace whose policies decide on the API server's own calls in that namespace",
+    )
     cluster.add_argument(
         "--human-username-prefix",
         metavar="PREFIX",

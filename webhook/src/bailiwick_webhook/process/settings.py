@@ -18,6 +18,7 @@ from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback
@@ -74,6 +75,7 @@ class WebhookSettings:
     bounds: Bounds
     log_level: str
     admission_port: int = 0
+    kubernetes_endpoint: str = ENDPOINT
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     pending_grants: int = 0
     processes: int = 1
@@ -153,6 +155,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         bounds=flags.bounds(options),
         log_level=options.log_level,
         admission_port=options.admission_port,
+        kubernetes_endpoint=options.kubernetes_endpoint,
         budget=Budget(
             options.budget_bytes,
             options.namespace_budget_bytes,

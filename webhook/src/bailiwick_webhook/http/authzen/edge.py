@@ -7,7 +7,7 @@ from the setting, never from `Host`.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 from aiohttp import web
@@ -49,6 +49,13 @@ class VerifiedParties:
         self._latest: tuple[ClaimedSubject, Parties] | None = None
         self._shown: dict[PresentedApproval, _Shown] = {}
 
+    @classmethod
+    def known(cls, claimed: ClaimedSubject, parties: Parties) -> Self:
+        """Return what holds the parties of one subject already."""
+        found = cls()
+        found._latest = claimed, parties
+        return found
+
     def latest(self, claimed: ClaimedSubject) -> Parties | None:
         """Return the parties of the very subject that was asked for last."""
         return self._latest[1] if self._latest is not None and self._latest[0] is claimed else None
@@ -80,10 +87,19 @@ class ParsedBody(NamedTuple):
 class Edge:
     """Reads requests of one decision point."""
 
-    def __init__(self, pdp: Pdp, identity: IdentityProof, external_url: str, signer: Signer, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        pdp: Pdp,
+        identity: IdentityProof,
+        external_url: str,
+        signer: Signer,
+        bounds: Bounds,
+        port: Port = Port.DECISIONS,
+    ) -> None:
         self.pdp = pdp
+        self._port = port
         self.places = RequestSlots(bounds.divided(bounds.requests_at_once), pdp.counts)
-        self._bodies = Bodies(Port.DECISIONS, bounds, pdp.counts)
+        self._bodies = Bodies(port, bounds, pdp.counts)
         self._rates = Rates(bounds.decisions_per_second, pdp.counts) if bounds.decisions_per_second else None
         self.identity = identity
         self.external_url = external_url
@@ -255,10 +271,13 @@ class Edge:
                 )
 
     def _take(self, of: Tenant, username: str, place: RequestSlot) -> bool:
-        """Hold the place in the name of an account; return whether it enforces the endpoint. Raises `ProblemError`."""
+        """Hold the place in the name of an account; return whether its connection is an enforcer's.
+
+        None of the admission port is. Raises `ProblemError` (429).
+        """
         enforces = self.pdp.enforces(*of, username)
         place.take(enforcer(username, of.namespace) if enforces else other(username))
-        return enforces
+        return enforces and self._port is Port.DECISIONS
 
     def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""

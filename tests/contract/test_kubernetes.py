@@ -1,0 +1,290 @@
+"""The two reviews of the API server, each by its own contract: what is asked, and what each outcome is answered by."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import pytest
+from aiohttp import ClientSession
+
+from bailiwick_webhook.http import app
+from bailiwick_webhook.http.transport.server import serve
+from support.objects import Object, gated_rule, rule
+from support.pdp.alone import Alone, KeptRecords, NamedTokens
+
+SERVER: Final = "system:serviceaccount:kube-system:apiserver"
+STRANGER: Final = "system:serviceaccount:shop:stranger"
+OPERATOR: Final = "system:serviceaccount:bailiwick-system:bailiwick-operator"
+NAMED: Final = "system:serviceaccount:shop:deployer"
+EXEC: Final = [{"type": "pods/exec", "ids": ["*"]}]
+DEPLOYMENTS: Final = [{"type": "apps/deployments", "ids": ["*"]}]
+SECRETS: Final = [{"type": "secrets", "ids": ["*"]}]
+CALM: Final = [{"name": "few", "expression": "context.args.spec.replicas < 3"}]
+RULES: Final = (
+    rule("deploy", subjects=["dave", "deployer"], actions=["create"], resources=DEPLOYMENTS, conditions=CALM),
+    rule("read", subjects=["dave"], actions=["get"], resources=[{"type": "secrets", "ids": ["open"]}]),
+    gated_rule("list", subjects=["dave"], actions=["list"], resources=SECRETS),
+    gated_rule("exec", subjects=["dave", "deployer"], actions=["connect"], resources=EXEC),
+    rule(
+        "shut",
+        effect="Deny",
+        subjects=["dave", "deployer"],
+        actions=["connect"],
+        resources=[{"type": "pods/attach", "ids": ["*"]}],
+    ),
+)
+GROUPS: Final = {"deployments": "apps", "approvalgrants": "bailiwick.dev"}
+SUBJECTS: Final = [
+    {"name": "dave", "entity": {"type": "user", "ids": ["dave"]}},
+    {"name": "deployer", "serviceAccount": {"namespace": "shop", "name": "deployer"}},
+]
+
+
+def protecting(namespace: str = "shop", **settings: object) -> Object:
+    """Return the policy of a namespace, as the API server keeps it."""
+    own = {
+        "enforcers": [{"namespace": "kube-system", "name": "apiserver"}],
+        "identity": {"verification": "Asserted"},
+        **settings,
+    }
+    spec = {"endpoint": "kubernetes", "endpointSettings": own, "subjects": SUBJECTS, "rules": list(RULES)}
+    metadata = {"namespace": namespace, "name": "kubernetes", "uid": "kubernetes-uid", "generation": 1}
+    return {"apiVersion": "bailiwick.dev/v1alpha1", "kind": "EndpointPolicy", "metadata": metadata, "spec": spec}
+
+
+def access(verb: str = "create", resource: str = "pods", subresource: str = "", **more: Any) -> Object:  # noqa: ANN401 - as JSON
+    """Return a SubjectAccessReview."""
+    user = more.pop("user", "dave")
+    asked = {"verb": verb, "resource": resource, "subresource": subresource, "namespace": "shop", **more}
+    spec = {"user": user, "groups": ["system:authenticated"], "resourceAttributes": asked}
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+
+def admitting(operation: str = "CREATE", resource: str = "deployments", **more: Any) -> Object:  # noqa: ANN401 - as JSON
+    """Return an AdmissionReview."""
+    written = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2}}
+    request = {
+        "uid": "review-uid",
+        "operation": operation,
+        "resource": {"group": GROUPS.get(resource, ""), "version": "v1", "resource": resource},
+        "name": "web",
+        "namespace": "shop",
+        "userInfo": {"username": "dave", "groups": ["system:authenticated"]},
+        "object": written,
+        **more,
+    }
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+Post = Callable[..., Any]
+
+
+@asynccontextmanager
+async def asked(alone: Alone, path: str) -> AsyncIterator[Post]:
+    """Serve, and return what posts to a path; the caller's token is its name."""
+    handler: Any = alone.enforce.__call__
+    admission = app.build_admission(handler, lambda: False, alone.pdp.counts, enforce=handler)
+    server = await serve(alone.application if path == "/authorize" else admission, "127.0.0.1", 0)
+    try:
+        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
+
+            async def post(body: object, by: str | None = SERVER, **headers: str) -> tuple[int, Any]:
+                said = {"Content-Type": "application/json", **headers}
+                if by is not None:
+                    said["Authorization"] = f"Bearer {by}"
+                raw = body if isinstance(body, bytes) else json.dumps(body)
+                answer = await client.post(path, data=raw, headers=said)
+                return answer.status, json.loads(await answer.read())
+
+            yield post
+    finally:
+        await server.stop()
+
+
+def reason(status: Mapping[str, Any]) -> str | None:
+    """Return the reason code of a denial by /authorize; None where there is no opinion."""
+    assert status["allowed"] is False
+    if "denied" not in status:
+        return None
+    assert status["denied"] is True
+    return str(status["reason"].split(": ")[1])
+
+
+@pytest.mark.parametrize(
+    ("review", "denied"),
+    [
+        (access("get", "secrets", name="open"), None),
+        (access("get", "secrets", name="shut"), "no_rule"),
+        (access("get", "secrets"), "no_rule"),
+        # An approval cannot be used for what admission does not see.
+        (access("list", "secrets"), "approval_required"),
+        # Admission asks for the approval, by whichever verb kubectl comes.
+        (access("create", "pods", "exec", name="web"), None),
+        (access("get", "pods", "exec", name="web"), None),
+        (access("get", "pods", "attach", name="web"), "policy_denied"),
+        (access("get", "pods", "attach", name="web", user=NAMED), "policy_denied"),
+        (access("get", "pods", "log", name="web"), "no_rule"),
+        (access("create", "pods", "exec", name="web", user="eve"), "no_rule"),
+        # The arguments, and a new object's name, are told to admission only.
+        (access("create", "deployments", group="apps"), None),
+        (access("create", "deployments"), None),
+        (access("delete", "deployments", group="apps", name="web"), "no_rule"),
+        (access("patch", "deployments", group="apps", name="web"), "no_rule"),
+        (access("*", "*"), "no_rule"),
+        # Nobody's endpoint.
+        (access("get", "secrets", namespace="other"), None),
+        (access("get", "secrets", namespace=""), None),
+        (access("get", "approvalgrants", group="bailiwick.dev"), None),
+        (access("get", "secrets", namespace="bailiwick-system"), None),
+        (access("get", "secrets", user=OPERATOR), None),
+        (access("get", "secrets", user="system:kube-scheduler"), None),
+        (access("get", "secrets", user="system:serviceaccount:kube-system:job-controller"), None),
+        ({**access(), "spec": {"user": "dave", "nonResourceAttributes": {"path": "/healthz", "verb": "get"}}}, None),
+    ],
+    ids=str,
+)
+async def test_an_access_review_is_denied_or_finds_no_opinion(review: Object, denied: str | None) -> None:
+    records = KeptRecords()
+    async with asked(Alone([protecting(), protecting("bailiwick-system")], records=records), "/authorize") as post:
+        code, body = await post(review)
+    assert (code, reason(body["status"])) == (200, denied)
+    assert (body["apiVersion"], body["kind"]) == ("authorization.k8s.io/v1", "SubjectAccessReview")
+    assert records.lines == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "by", "headers", "denied"),
+    [
+        (access("get", "pods", "log"), None, {}, "unauthenticated"),
+        (access("get", "pods", "log"), "nobody", {}, "unauthenticated"),
+        (access("get", "pods", "log"), STRANGER, {}, "forbidden"),
+        (b"{", SERVER, {}, "bad_request"),
+        (b'{"kind": 1, "kind": 2}', SERVER, {}, "bad_request"),
+        (b" " * 300_000, SERVER, {}, "bad_request"),
+        ({}, SERVER, {}, "bad_request"),
+        (admitting(), SERVER, {}, "bad_request"),
+        ({**access(), "spec": None}, SERVER, {}, "bad_request"),
+        ({**access(), "spec": {"user": "dave", "resourceAttributes": []}}, SERVER, {}, "bad_request"),
+        (access(""), SERVER, {}, "bad_request"),
+        (access("get", "x" * 300), SERVER, {}, "bad_request"),
+        (access(user=""), SERVER, {}, "bad_request"),
+        (access(), SERVER, {"Content-Type": "text/plain"}, "bad_request"),
+        (access(), SERVER, {"Content-Encoding": "gzip"}, "bad_request"),
+    ],
+)
+async def test_whatever_goes_wrong_with_an_access_review_is_a_denial_by_200(
+    sent: object, by: str | None, headers: dict[str, str], denied: str
+) -> None:
+    async with asked(Alone([protecting()]), "/authorize") as post:
+        code, body = await post(sent, by, **headers)
+    assert (code, reason(body["status"])) == (200, denied)
+
+
+class Broken(NamedTokens):
+    """Has a defect."""
+
+    async def prove(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - never returns
+        message = "a secret of ours"
+        raise RuntimeError(message)
+
+
+async def test_a_defect_denies_and_tells_nothing() -> None:
+    async with asked(Alone([protecting()], tokens=Broken()), "/authorize") as post:
+        code, body = await post(access())
+    assert (code, reason(body["status"]), "secret" in str(body)) == (200, "internal", False)
+    async with asked(Alone([protecting()], tokens=Broken()), "/admission/enforce") as post:
+        code, body = await post(admitting())
+    assert (code, outcome(body), "secret" in str(body)) == (200, "internal", False)
+
+
+def outcome(body: Object) -> str | None:
+    """Return the reason code of a refusal by admission; None where it is let through."""
+    response = body["response"]
+    assert response["uid"] == "review-uid"
+    if response["allowed"]:
+        assert "status" not in response
+        return None
+    ((cause),) = response["status"]["details"]["causes"]
+    assert response["status"]["message"] == f"{cause['reason']}: {cause['message']}"
+    return str(cause["reason"])
+
+
+THREE: Final = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "spec": {"replicas": 3}}
+CLUTTER: Final = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{}]},
+    "spec": {"replicas": 2**60},
+}
+
+
+@pytest.mark.parametrize(
+    ("review", "denied"),
+    [
+        (admitting(), None),
+        (admitting(object=THREE), "condition_false"),
+        (admitting(object=None), "condition_error"),
+        (admitting(object=CLUTTER), "uninspectable"),
+        (admitting(object=CLUTTER, namespace="other"), None),
+        (admitting("UPDATE"), "no_rule"),
+        (admitting("DELETE", object=None), "no_rule"),
+        (admitting("CONNECT", "pods", subResource="attach", object={}), "policy_denied"),
+        (admitting("CONNECT", "pods", subResource="exec", object={}), "approval_required"),
+        (admitting("CONNECT", "pods", subResource="exec", object={}, dryRun=True), "approval_required"),
+        (admitting(userInfo={"username": "eve"}), "no_rule"),
+        (admitting(userInfo={"username": OPERATOR}), None),
+        (admitting(userInfo={"username": NAMED, "uid": "u"}), None),
+        (admitting(userInfo={"username": "system:kube-scheduler"}), "no_rule"),
+        (admitting(userInfo={"username": "da\nve"}), "identity_invalid"),
+        (admitting(namespace="other"), None),
+        (admitting(namespace=""), None),
+        (admitting(namespace="bailiwick-system", userInfo={"username": "eve"}), None),
+        (admitting("UPDATE", "approvalgrants"), None),
+        (admitting("EXPLODE"), "bad_request"),
+        (admitting(userInfo=None), "bad_request"),
+        (admitting(resource=""), "bad_request"),
+    ],
+    ids=str,
+)
+async def test_an_admission_review_is_decided_as_an_action_on_a_resource(review: Object, denied: str | None) -> None:
+    policies = [protecting(), protecting("bailiwick-system")]
+    async with asked(Alone(policies), "/admission/enforce") as post:
+        code, body = await post(review)
+    assert (code, outcome(body)) == (200, denied)
+
+
+@pytest.mark.parametrize(
+    ("by", "settings", "denied"),
+    [
+        (None, {}, "unauthenticated"),
+        (STRANGER, {}, "forbidden"),
+        (SERVER, {"identity": {"verification": "Token"}}, "identity_invalid"),
+    ],
+)
+async def test_who_asks_is_proven_and_trusted_by_the_policy(
+    by: str | None, settings: Object, denied: str | None
+) -> None:
+    async with asked(Alone([protecting(**settings)]), "/admission/enforce") as post:
+        _, body = await post(admitting(), by)
+        assert outcome(body) == denied
+        _, body = await post(admitting(namespace="other"), by)
+        assert outcome(body) is None
+
+
+@pytest.mark.parametrize("sent", [b"{", [], {}, access(), {**admitting(), "request": {}}])
+async def test_what_is_no_admission_review_is_no_200(sent: object) -> None:
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        code, _ = await post(sent)
+    assert code == 400
+
+
+async def test_a_decision_by_admission_is_recorded_and_a_dry_run_is_not() -> None:
+    records = KeptRecords()
+    async with asked(Alone([protecting()], records=records), "/admission/enforce") as post:
+        await post(admitting(dryRun=True))
+        assert records.lines == []
+        _, body = await post(admitting())
+    (line,) = records.lines
+    assert body["response"]["auditAnnotations"]["evaluation-id"].encode() in line
+    assert b"review-uid" in line

@@ -1,0 +1,159 @@
+"""`POST /authorize`: SubjectAccessReviews (authorization.k8s.io/v1), as an authorizer before RBAC.
+
+Contract: denied, or no opinion, and never allowed: RBAC still has to allow. Holds: the answer is always 200, since the
+API server tries again after any other; a failure is a denial; nothing is used, opened or recorded, since anybody may
+ask by `kubectl auth can-i`. What only the whole call can tell, its arguments and approvals, is left to `enforce`, for
+verbs that admission sees.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_engine import keys
+from bailiwick_engine.call import Action, Resource
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.http.adapters import k8sreview
+from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
+from bailiwick_webhook.http.addressing import Tenant, marks
+from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
+from bailiwick_webhook.http.authzen.messages import Evaluation
+from bailiwick_webhook.http.body import check_headers, parse_object
+from bailiwick_webhook.http.problems import ProblemError, bad_request
+from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.identity.apiuser import vouched
+from bailiwick_webhook.identity.subject import ClaimedSubject
+from bailiwick_webhook.loglimit import LogLimit
+
+PATH: Final = "/authorize"
+_VERSION: Final = "authorization.k8s.io/v1"
+_KIND: Final = "SubjectAccessReview"
+_MAX_BYTES: Final = 256 * 1024
+_SYSTEM: Final = "system:"
+# Ways into what runs: whatever the verb, admission sees them as one operation.
+_CONNECTED: Final = frozenset({"exec", "attach", "portforward", "proxy"})
+_CARRIERS: Final = frozenset({"pods", "services", "nodes"})
+# As admission calls them.
+_VERBS: Final = {"patch": "update", "deletecollection": "delete"}
+_ADMITTED: Final = frozenset({"create", "update", "delete", k8sreview.CONNECT})
+# What hangs on arguments, of which there are none here.
+_UNTOLD: Final = frozenset(
+    {Reason.CONDITION_FALSE, Reason.CONDITION_ERROR, Reason.CONTEXT_INSUFFICIENT, Reason.UNINSPECTABLE}
+)
+_UNNAMED: Final = "*"
+
+_log: Final = LogLimit()
+
+
+class _Denial(NamedTuple):
+    reason: str
+    message: str
+
+
+class AuthorizeHandler:
+    """Answers reviews."""
+
+    def __init__(self, edge: Edge, namespaces: ProtectedNamespaces) -> None:
+        self._edge = edge
+        self._namespaces = namespaces
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer. Never raises, but where the client goes away."""
+        try:
+            denial = await self._denial(request)
+        except ProblemError as problem:
+            denial = _Denial(k8sreview.reason_of(problem), problem.detail)
+        except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell nobody anything
+            _log.error("unforeseen failure", adapter="authorize", exc_info=error)
+            denial = _Denial("internal", "The decision point failed; the call is denied.")
+        status: dict[str, Any] = {"allowed": False}
+        if denial is not None:
+            status |= {"denied": True, "reason": f"Bailiwick: {denial.reason}: {denial.message}"}
+        return json(200, {"apiVersion": _VERSION, "kind": _KIND, "status": status})
+
+    async def _denial(self, request: web.Request) -> _Denial | None:
+        edge, names = self._edge, self._namespaces
+        with edge.places.place() as place:
+            # Of whose endpoint it is, the body tells, and nobody's body is read who is not proven.
+            await edge.caller(request, Tenant("", names.endpoint), place)
+            check_headers(request)
+            raw = await edge.raw(request, place, _MAX_BYTES)
+            if raw is None:
+                raise bad_request(f"the body is larger than {_MAX_BYTES} bytes", "")
+            call = _call(parse_object(raw))
+            if call is None or names.spared(call):
+                return None
+            snapshot = edge.pdp.snapshot
+            if not names.protected(snapshot, call.namespace) or _no_concern(snapshot, names, call):
+                return None
+            of = names.of(call.namespace)
+            caller = await edge.caller(request, of, place)
+            edge.pay(of, place)
+            parsed = Evaluation(
+                ClaimedSubject("", "", None, None, None),
+                Action(call.action),
+                Resource(call.type, call.name, {"namespace": call.namespace}),
+                {},
+                None,
+            )
+            parties = vouched(call.user, edge.pdp.settings(*of, caller.account))
+            verified = VerifiedParties.known(parsed.subject, parties)
+            asked = await edge.call(of, caller, parsed, marks(request), verified=verified)
+            return _judged(call, await edge.pdp.judge(asked), edge.identity.stranger)
+
+
+def _call(review: Mapping[str, Any]) -> ReviewedCall | None:
+    """Return what a review asks; None where it is about no resource. Raises `ProblemError`."""
+    if (review.get("apiVersion"), review.get("kind")) != (_VERSION, _KIND):
+        raise bad_request(f"must be a {_KIND} of {_VERSION}", "kind")
+    spec = member(review, "spec", "")
+    if "resourceAttributes" not in spec:
+        return None
+    asked = member(spec, "resourceAttributes", "spec")
+    group, plural, subresource, name, namespace, verb = (
+        text(asked, part, "spec.resourceAttributes")
+        for part in ("group", "resource", "subresource", "name", "namespace", "verb")
+    )
+    if not verb or not plural:
+        raise bad_request("must name a verb and a resource", "spec.resourceAttributes")
+    action = _VERBS.get(verb, verb)
+    if not group and plural in _CARRIERS and subresource in _CONNECTED:
+        action = k8sreview.CONNECT
+    user = k8sreview.user_of(spec, "user", "spec")
+    return ReviewedCall(user, action, k8sreview.typed(group, plural, subresource), name or _UNNAMED, namespace, group)
+
+
+def _no_concern(snapshot: Snapshot, names: ProtectedNamespaces, call: ReviewedCall) -> bool:
+    """Tell whether somebody is a part of the cluster that no policy names: to lock it out would break the cluster."""
+    username = call.user.username
+    if not username.startswith(_SYSTEM):
+        return False
+    if not username.startswith(SERVICE_ACCOUNT_PREFIX):
+        return True
+    endpoint = snapshot.endpoints.get(names.of(call.namespace))
+    if endpoint is None or endpoint.denied_whole is not None:
+        return False
+    key = keys.service_account(username)
+    return key not in endpoint.named_subjects and key not in endpoint.broken
+
+
+def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | None:
+    if verdict.outcome is Outcome.FORBIDDEN:
+        return _Denial("forbidden", stranger)
+    admitted = call.action in _ADMITTED
+    if verdict.gate is not None and not admitted:
+        # Nobody would use the approval up.
+        return _Denial(
+            Reason.APPROVAL_REQUIRED.value, "A rule requires an approval, which cannot be used for a call that reads."
+        )
+    if verdict.outcome is not Outcome.DENY:
+        return None
+    untold = verdict.gate is not None or verdict.reason in _UNTOLD
+    if call.name == _UNNAMED and verdict.reason is Reason.NO_RULE:
+        # A new object's name is in its body.
+        untold = True
+    return None if admitted and untold else _Denial(verdict.reason.value, verdict.sentence)

@@ -1,0 +1,219 @@
+"""`POST /admission/enforce` of the admission port: AdmissionReviews (admission.k8s.io/v1) of kinds that are not ours.
+
+Contract: `CREATE`, `UPDATE`, `DELETE` and `CONNECT` become `create`, `update`, `delete` and `connect` of the endpoint
+`<namespace of the object>/<--kubernetes-endpoint>`. Holds: every review that can be read is answered 200, so that a
+registration that says Ignore lets nothing of a protected namespace through for a failure of ours; a dry run uses and
+opens nothing; what is ours, and a namespace without the endpoint, is let through.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import orjson
+from aiohttp import web
+from msgspec.structs import replace
+
+from bailiwick_api.admission import REVIEW_VERSION
+from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalError, sha256
+from bailiwick_engine.call import Action, Resource
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.http.adapters import k8sobject, k8sreview
+from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
+from bailiwick_webhook.http.addressing import CorrelationIds
+from bailiwick_webhook.http.authzen import messages
+from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
+from bailiwick_webhook.http.authzen.messages import Evaluation
+from bailiwick_webhook.http.body import check_headers
+from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
+from bailiwick_webhook.http.shares.slots import RequestSlot, other
+from bailiwick_webhook.http.transport.answers import json
+from bailiwick_webhook.identity.apiuser import vouched
+from bailiwick_webhook.identity.subject import ClaimedSubject
+from bailiwick_webhook.ijson import strict
+from bailiwick_webhook.ijson.strict import JsonError
+from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.pipeline.offload import LARGE
+from bailiwick_webhook.pipeline.pdp import Decision
+
+PATH: Final = "/admission/enforce"
+# An object and the one in its place, as the API server can have them, and what is around them.
+_MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
+_VERSION: Final = f"admission.k8s.io/{REVIEW_VERSION}"
+_OPERATIONS: Final = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", "CONNECT": k8sreview.CONNECT}
+_SECRETS: Final = "secrets"
+_FORBIDDEN: Final = 403
+_WAIT: Final = 429
+_INTERNAL: Final = "internal"
+
+_log: Final = LogLimit()
+
+
+class _Answer(NamedTuple):
+    """What a review is answered: None as a reason lets through. `retry` in seconds."""
+
+    reason: str | None
+    message: str = ""
+    evaluation_id: str = ""
+    retry: int | None = None
+
+
+class EnforceHandler:
+    """Answers reviews."""
+
+    def __init__(self, edge: Edge, namespaces: ProtectedNamespaces) -> None:
+        self._edge = edge
+        self._namespaces = namespaces
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer. Raises `ProblemError` (400, 413, 429) where there is no review to answer."""
+        check_headers(request)
+        with self._edge.places.place() as place:
+            place.take(other(request.remote or ""))
+            raw = await self._edge.raw(request, place, _MAX_BYTES)
+            if raw is None:
+                raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {_MAX_BYTES} bytes")
+            # Read twice: a number that has no canonical form is nobody's business where nothing is protected.
+            said = _loosely(raw)
+            uid = text(said, "uid", "request")
+            if not uid:
+                raise bad_request("must not be empty", "request.uid")
+            try:
+                answer = await self._answered(request, place, raw, said)
+            except ProblemError as problem:
+                answer = _refused(problem)
+            except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell nobody anything
+                _log.error("unforeseen failure", adapter="enforce", exc_info=error)
+                answer = _Answer(_INTERNAL, "The decision point failed; the call is denied.")
+        return json(200, _review(uid, answer))
+
+    async def _answered(self, request: web.Request, place: RequestSlot, raw: bytes, said: Mapping[str, Any]) -> _Answer:
+        call = _call(said)
+        edge, names = self._edge, self._namespaces
+        if names.spared(call) or not names.protected(edge.pdp.snapshot, call.namespace):
+            return _Answer(None)
+        of = names.of(call.namespace)
+        caller = await edge.caller(request, of, place)
+        edge.pay(of, place)
+        large = len(raw) >= LARGE
+        context, readable = await self._context(call, raw, large=large)
+        settings = edge.pdp.settings(*of, caller.account)
+        properties = {"namespace": call.namespace}
+        parsed = Evaluation(
+            ClaimedSubject("", "", None, None, None),
+            Action(call.action),
+            Resource(call.type, call.name, properties),
+            context,
+            None,
+        )
+        marked = CorrelationIds(text(said, "uid", "request"), None)
+        verified = VerifiedParties.known(parsed.subject, vouched(call.user, settings))
+        asked = await edge.call(of, caller, parsed, marked, verified=verified, large=large)
+        if not readable:
+            asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
+        if said.get("dryRun") is True:
+            return _tried(await edge.pdp.judge(asked), edge)
+        decision = await edge.pdp.evaluate(asked)
+        if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
+            raise forbidden(edge.identity.stranger)
+        return _decided(asked, decision)
+
+    async def _context(self, call: ReviewedCall, raw: bytes, *, large: bool) -> tuple[dict[str, Any], bool]:
+        """Return the arguments of a call, and whether they can be told in one way only."""
+        work = partial(_arguments, call, raw)
+        return await self._edge.pdp.offload.run(call.namespace, work) if large else work()
+
+
+def _loosely(raw: bytes) -> Mapping[str, Any]:
+    """Return the request of a review. Raises `ProblemError` (400)."""
+    try:
+        review = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise bad_request(f"the body is not valid JSON: {error}", "") from None
+    if not isinstance(review, dict) or (review.get("apiVersion"), review.get("kind")) != (_VERSION, "AdmissionReview"):
+        raise bad_request(f"must be an AdmissionReview of {_VERSION}", "kind")
+    return member(review, "request", "")
+
+
+def _call(said: Mapping[str, Any]) -> ReviewedCall:
+    resource = member(said, "resource", "request")
+    group, plural = (text(resource, name, "request.resource") for name in ("group", "resource"))
+    operation = _OPERATIONS.get(text(said, "operation", "request"))
+    if operation is None or not plural:
+        raise bad_request("must be CREATE, UPDATE, DELETE or CONNECT of a resource", "request.operation")
+    user = k8sreview.user_of(member(said, "userInfo", "request"), "username", "request.userInfo")
+    return ReviewedCall(
+        user,
+        operation,
+        k8sreview.typed(group, plural, text(said, "subResource", "request")),
+        text(said, "name", "request") or _prefix(said) or "*",
+        text(said, "namespace", "request"),
+        group,
+    )
+
+
+def _prefix(said: Mapping[str, Any]) -> str:
+    """Return what the name of an object will begin with that has none yet: no object can have that as its name."""
+    found = said.get("object")
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    prefix = metadata.get("generateName") if isinstance(metadata, dict) else None
+    return f"{prefix}*" if isinstance(prefix, str) and prefix else ""
+
+
+def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
+    try:
+        found = strict.parse(raw, _MAX_BYTES)["request"].get("object")
+        if not isinstance(found, dict):
+            return {}, found is None
+        args = k8sobject.written(call.type, found)
+        if call.action == k8sreview.CONNECT:
+            args.pop("apiVersion", None)
+        # Nobody is shown a Secret, nor is one kept in a grant.
+        return ({ARGS_DIGEST: sha256(args)} if call.type == _SECRETS else {ARGS: args}), True
+    except (JsonError, NotCanonicalError):
+        return {}, False
+
+
+def _decided(asked: EvaluationRequest, decision: Decision) -> _Answer:
+    verdict = decision.verdict
+    if decision.allowed:
+        return _Answer(None, evaluation_id=decision.evaluation_id)
+    pending = verdict.pending if verdict.reason is Reason.APPROVAL_PENDING else None
+    message = decision.sentence
+    if pending is not None:
+        message += f" Approval: {asked.call.namespace}/{pending.id.partition('.')[0]}."
+    retry = messages.RETRY_AFTER if pending is not None or decision.next_action == "retry" else None
+    return _Answer(verdict.reason.value, message, decision.evaluation_id, retry)
+
+
+def _tried(verdict: Verdict, edge: Edge) -> _Answer:
+    """Return the answer to a dry run: what the call would come to, by a grant that is not used."""
+    if verdict.outcome is Outcome.FORBIDDEN:
+        raise forbidden(edge.identity.stranger)
+    if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
+        return _Answer(None)
+    # Without a time to come again: nobody was asked for anything.
+    return _Answer(verdict.reason.value, verdict.sentence)
+
+
+def _refused(problem: ProblemError) -> _Answer:
+    after = problem.headers.get("Retry-After")
+    return _Answer(k8sreview.reason_of(problem), problem.detail, retry=None if after is None else int(after))
+
+
+def _review(uid: str, answer: _Answer) -> dict[str, Any]:
+    response: dict[str, Any] = {"uid": uid, "allowed": answer.reason is None}
+    if answer.evaluation_id:
+        response["auditAnnotations"] = {"evaluation-id": answer.evaluation_id}
+    if answer.reason is not None:
+        message = f"{answer.reason}: {answer.message}"
+        details: dict[str, Any] = {"causes": [{"reason": answer.reason, "message": answer.message}]}
+        status = {"code": _FORBIDDEN, "reason": "Forbidden", "message": message}
+        if answer.retry is not None:
+            status |= {"code": _WAIT, "reason": "TooManyRequests"}
+            details["retryAfterSeconds"] = answer.retry
+        response["status"] = {**status, "details": details}
+        response["auditAnnotations"] = {**response.get("auditAnnotations", {}), "reason": answer.reason}
+    return {"apiVersion": _VERSION, "kind": "AdmissionReview", "response": response}

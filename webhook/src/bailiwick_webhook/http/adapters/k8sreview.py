@@ -1,0 +1,88 @@
+"""What the API server asks about, as action and resource: shared by `/authorize` and `/admission/enforce`.
+
+Holds: both say the same of one call, so that one rule speaks of it in both; the endpoint is that of the object's
+namespace, under a name that is the same in all; our own objects, namespace and accounts are nobody's endpoint.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.meta import GROUP
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_webhook.http.addressing import Tenant
+from bailiwick_webhook.http.problems import ProblemError, bad_request
+from bailiwick_webhook.identity.apiuser import ReviewedUser
+
+ENDPOINT: Final = "kubernetes"
+CONNECT: Final = "connect"
+_USUAL: Final = Installation()
+_LONGEST: Final = 253
+
+
+class ReviewedCall(NamedTuple):
+    """What somebody is about to do. `type` is `<group>/<resource>[/<subresource>]`, without a group that is empty."""
+
+    user: ReviewedUser
+    action: str
+    type: str
+    name: str
+    namespace: str
+    group: str
+
+
+class ProtectedNamespaces:
+    """Which namespaces have the endpoint of the API server's calls. `endpoint` is its name in each of them."""
+
+    def __init__(self, endpoint: str = ENDPOINT, installation: Installation = _USUAL) -> None:
+        self.endpoint = endpoint
+        self._namespace = installation.namespace
+        self._ours = frozenset((installation.webhook, installation.operator))
+
+    def spared(self, call: ReviewedCall) -> bool:
+        """Tell whether a call is about our own objects or namespace, or of our own accounts: nothing locks them out."""
+        return call.group == GROUP or call.namespace == self._namespace or call.user.username in self._ours
+
+    def of(self, namespace: str) -> Tenant:
+        """Return whose endpoint speaks of a namespace."""
+        return Tenant(namespace, self.endpoint)
+
+    def protected(self, snapshot: Snapshot, namespace: str) -> bool:
+        """Tell whether any policy speaks for the endpoint of a namespace, also one that cannot be read."""
+        return self.of(namespace) in snapshot.endpoints or namespace in snapshot.unreadable
+
+
+def typed(group: str, resource: str, subresource: str) -> str:
+    """Return the resource type."""
+    return "/".join(part for part in (group, resource, subresource) if part)
+
+
+def user_of(said: Mapping[str, Any], name: str, path: str) -> ReviewedUser:
+    """Read whom a review is about; `name` is the member that holds the username. Raises `ProblemError` (400)."""
+    username, uid, groups = text(said, name, path), text(said, "uid", path), said.get("groups") or []
+    if not username or not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+        raise bad_request("must name a user and a list of groups", path)
+    return ReviewedUser(username, uid, tuple(groups))
+
+
+def member(said: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
+    """Return a member that must be an object. Raises `ProblemError` (400)."""
+    found = said.get(name)
+    if not isinstance(found, dict):
+        raise bad_request("must be an object", f"{path}.{name}".lstrip("."))
+    return found
+
+
+def text(said: Mapping[str, Any], name: str, path: str) -> str:
+    """Return a member that must be a string where it is there; else "". Raises `ProblemError` (400)."""
+    found = said.get(name)
+    if found is None:
+        return ""
+    if not isinstance(found, str) or len(found) > _LONGEST:
+        raise bad_request(f"must be a string of at most {_LONGEST} characters", f"{path}.{name}".lstrip("."))
+    return found
+
+
+def reason_of(problem: ProblemError) -> str:
+    """Return the reason code of a question that came to no decision."""
+    return str(problem.more.get("reason", problem.kind.replace("-", "_")))
