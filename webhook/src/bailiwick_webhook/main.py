@@ -23,6 +23,7 @@ from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.admission import ValidateHandler
+from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
@@ -136,10 +137,12 @@ async def _run(given: WebhookSettings) -> None:
         health.count_answers(decisions, pdp.counts)
         server = await listen(decisions, port=given.port)
         stack.push_async_callback(server.stop)
+        ports = {"port": server.port, "status_port": status.port}
+        if given.grpc_port:
+            ports["grpc_port"] = await _serve_grpc(given, decisions[app.EDGE], tls, stack)
         listening.set()
         if given.place is not None:
             given.place.heartbeat.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
-        ports = {"port": server.port, "status_port": status.port}
         if admission is not None:
             ports["admission_port"] = admission.port
         _log.info("serving", **ports, tls=given.tls, url=given.external_url)
@@ -147,6 +150,20 @@ async def _run(given: WebhookSettings) -> None:
         _log.info("draining", seconds=given.drain_seconds)
         # Unready from now on, but answering: who routes to us needs a moment to notice.
         await asyncio.sleep(given.drain_seconds)
+
+
+async def _serve_grpc(
+    given: WebhookSettings, edge: Edge, tls: Certificates | None, stack: contextlib.AsyncExitStack
+) -> int:
+    """Serve gRPC until the stack ends; return the port. Raises `OSError`."""
+    try:
+        from bailiwick_webhook.grpc import server  # noqa: PLC0415 - 20 MB that only those load who ask for the port
+    except ImportError as error:
+        message = f"--grpc-port needs the extra bailiwick[grpc]: {error}"
+        raise OSError(message) from error
+    listening = await server.serve(edge, given.bounds, given.host, given.grpc_port, tls, shared=given.place is not None)
+    stack.push_async_callback(listening.stop)
+    return listening.port
 
 
 def _writer(given: WebhookSettings) -> RecordWriter:

@@ -39,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
         help="port of /admission/validate, for the API server's reviews of policies; 0 picks a free port",
     )
     serving.add_argument(
+        "--grpc-port",
+        type=int,
+        default=0,
+        help="port of Envoy's ext_authz over gRPC; with --client-ca-file it accepts only clients that show a certificate"
+        " of theirs; 0 means none",
+    )
+    serving.add_argument(
         "--status-host", default="127.0.0.1", help="address of the status port, which exposes no secrets"
     )
     serving.add_argument(

@@ -74,6 +74,7 @@ class WebhookSettings:
     bounds: Bounds
     log_level: str
     admission_port: int = 0
+    grpc_port: int = 0
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     pending_grants: int = 0
     processes: int = 1
@@ -153,6 +154,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         bounds=flags.bounds(options),
         log_level=options.log_level,
         admission_port=options.admission_port,
+        grpc_port=options.grpc_port,
         budget=Budget(
             options.budget_bytes,
             options.namespace_budget_bytes,
@@ -195,6 +197,11 @@ def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         ports["--admission-port"] = options.admission_port
         if options.port and options.port == options.admission_port:
             parser.error(f"--admission-port {options.port} is also the port for decisions: choose a different port")
+    if options.grpc_port:
+        for flag, port in ports.items():
+            if port == options.grpc_port:
+                parser.error(f"--grpc-port {port} is also {flag}: choose a different port")
+        ports["--grpc-port"] = options.grpc_port
     first, last = options.status_port, options.status_port + options.processes - 1
     for flag, port in ports.items():
         if first and first <= port <= last:
