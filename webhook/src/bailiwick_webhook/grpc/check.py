@@ -29,6 +29,9 @@ EXTENSION: Final = "bailiwick"
 
 _ADAPTER: Final = "grpc"
 _UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+# Of headers: more than Envoy lets through by itself.
+_MOST: Final = 256
 # One media type and at most one parameter, which says UTF-8: nothing that two readers could take for two things.
 _JSON: Final = re.compile(r'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
 
@@ -50,7 +53,8 @@ class GrpcQuestion:
         self._edge = edge
         self._peer = peer
         self._http = http
-        self.headers = _headers(http)
+        self._many = len(http.headers) + len(http.header_map.headers) > _MOST
+        self.headers = CIMultiDict[str]() if self._many else _headers(http)
 
     async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
         """Return which proxy asks. Raises `ProblemError`."""
@@ -59,7 +63,7 @@ class GrpcQuestion:
     def call(self) -> ProxiedCall | None:
         """Return what is asked about."""
         http = self._http
-        if not (http.method and http.host and http.path) or (http.body and http.raw_body):
+        if self._many or not (http.method and http.host and http.path) or (http.body and http.raw_body):
             return None
         body = len(self._raw())
         # Where any of it is sent, all of it must be.
@@ -98,7 +102,8 @@ def answered(reply: ProxyReply) -> Any:  # noqa: ANN401 - a message made at run 
         unproven = reply.status == _UNAUTHORIZED
         response.status.code = messages.UNAUTHENTICATED if unproven else messages.PERMISSION_DENIED
         denied = response.denied_response
-        denied.status.code = reply.status
+        # Spelt out: Envoy would send the client any other status too, one that says success among them.
+        denied.status.code = _UNAUTHORIZED if unproven else _FORBIDDEN
         denied.body = reply.body.decode()
         _set(denied, {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", **reply.headers})
         _tell(response, reply, replies.EVALUATION)
