@@ -25,9 +25,7 @@ def envoy_grpc(scene: Scene, folder: Path, upstream: int, point: int) -> Running
     return _an_envoy(scene, folder, upstream, point, "envoy-grpc.yaml", 8444)
 
 
-def _an_envoy(  # noqa: PLR0917 - as `Starts`, and which file
-    scene: Scene, folder: Path, upstream: int, point: int, name: str, asked: int
-) -> RunningProxy:
+def _an_envoy(scene: Scene, folder: Path, upstream: int, point: int, name: str, asked: int) -> RunningProxy:
     (port,) = free_ports(1)
     replaced = {
         "{address: 0.0.0.0, port_value: 8080}": f"{{address: 127.0.0.1, port_value: {port}}}",

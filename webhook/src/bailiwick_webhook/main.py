@@ -138,8 +138,7 @@ async def _run(given: WebhookSettings) -> None:
         server = await listen(decisions, port=given.port)
         stack.push_async_callback(server.stop)
         ports = {"port": server.port, "status_port": status.port}
-        if given.grpc_port:
-            ports["grpc_port"] = await _serve_grpc(given, decisions[app.EDGE], tls, stack)
+        ports |= await _serve_grpc(given, decisions[app.EDGE], tls, stack)
         listening.set()
         if given.place is not None:
             given.place.heartbeat.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
@@ -154,8 +153,10 @@ async def _run(given: WebhookSettings) -> None:
 
 async def _serve_grpc(
     given: WebhookSettings, edge: Edge, tls: Certificates | None, stack: contextlib.AsyncExitStack
-) -> int:
-    """Serve gRPC until the stack ends; return the port. Raises `OSError`."""
+) -> dict[str, int]:
+    """Serve gRPC until the stack ends, if it is asked for; return the port by name. Raises `OSError`."""
+    if not given.grpc_port:
+        return {}
     try:
         from bailiwick_webhook.grpc import server  # noqa: PLC0415 - 20 MB that only those load who ask for the port
     except ImportError as error:
@@ -163,7 +164,7 @@ async def _serve_grpc(
         raise OSError(message) from error
     listening = await server.serve(edge, given.bounds, given.host, given.grpc_port, tls, shared=given.place is not None)
     stack.push_async_callback(listening.stop)
-    return listening.port
+    return {"grpc_port": listening.port}
 
 
 def _writer(given: WebhookSettings) -> RecordWriter:

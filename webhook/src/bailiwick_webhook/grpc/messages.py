@@ -1,8 +1,8 @@
 """The messages of `envoy.service.auth.v3.Authorization`, of which we have the fields that we read or write.
 
 Source: envoyproxy/data-plane-api, envoy/service/auth/v3/external_auth.proto and attribute_context.proto. Holds: names
-and numbers are Envoy's; the package is ours, since two messages of one full name in a process
-collide; what is not here is skipped when it is read.
+and numbers are Envoy's; the package is ours, since two messages of one full name in a process collide; what is not here
+is skipped when it is read.
 """
 
 from typing import Any, Final

@@ -52,7 +52,7 @@ class GrpcServer:
         await self.server.stop(_GRACE_SECONDS)
 
 
-async def serve(  # noqa: PLR0913 - as the servers of HTTP are started
+async def serve(
     edge: Edge, bounds: Bounds, host: str, port: int, tls: Certificates | None = None, *, shared: bool = False
 ) -> GrpcServer:
     """Listen; `shared`: at a port that others listen on too. Raises `OSError` where it is taken."""
@@ -100,11 +100,8 @@ def _credentials(tls: Certificates) -> grpc.ServerCredentials:
         certificate, key, authorities = tls.pem
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)
 
-    return grpc.dynamic_ssl_server_credentials(
-        now(),
-        lambda: now(),
-        require_client_authentication=tls.pem[2] is not None,  # noqa: PLW0108
-    )
+    required = tls.pem[2] is not None
+    return grpc.dynamic_ssl_server_credentials(now(), now, require_client_authentication=required)
 
 
 async def _check(edge: Edge, tls: Certificates | None, asked: Any, context: Any) -> Any:  # noqa: ANN401 - the library's

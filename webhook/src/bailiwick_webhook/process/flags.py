@@ -42,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
         "--grpc-port",
         type=int,
         default=0,
-        help="port of Envoy's ext_authz over gRPC; with --client-ca-file it accepts only clients that show a certificate"
-        " of theirs; 0 means none",
+        help="port of Envoy's ext_authz over gRPC; with --client-ca-file, only clients that show a certificate of these"
+        " authorities can connect; 0 means none",
     )
     serving.add_argument(
         "--status-host", default="127.0.0.1", help="address of the status port, which exposes no secrets"

@@ -1,6 +1,6 @@
 """Questions of proxies: what each adapter says in one form, whatever its contract.
 
-Standing: under `proxycall`, which decides them. Holds: what a proxy does not say, or says twice, is None and is refused.
+Standing: under `proxycall`, which decides them. Holds: what a proxy does not say, or says twice, is None, and refused.
 """
 
 from typing import Final, NamedTuple, Protocol
