@@ -108,7 +108,7 @@ async def _check(edge: Edge, tls: Certificates | None, asked: Any, context: Any)
     try:
         peer = _peer(tls, context)
     except Exception as error:  # noqa: BLE001 - as in `proxycall`: a defect must deny, and tell the caller nothing
-        _log.error("unforeseen failure", adapter="grpc", exc_info=error)
+        _log.error("unexpected failure", adapter="grpc", exc_info=error)
         return answered(replies.failed())
     # An answer that nobody waits for any more is not begun, but one that was begun is recorded: it may have taken a
     # use of a grant. Until it has ended it keeps its place.
