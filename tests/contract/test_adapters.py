@@ -1,28 +1,35 @@
 """The adapters for proxies, each by its own contract: what is asked, and what each outcome is answered by.
 
-`proxied` says it as the proxy of that contract would; who asks proves itself by `X-Bailiwick-Enforcer`.
+`proxied` says it as the proxy of that contract would; who asks proves itself by `X-Bailiwick-Enforcer`, which by gRPC
+is metadata of the call.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.grpc import server as grpc_server
+from bailiwick_webhook.http import app
 from bailiwick_webhook.http.adapters import replies
+from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.compact import CompactToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens, subject_token
+from support.proxies import checks
+from support.proxies.checks import Check
 from support.proxies.raw import Answer, parsed, request
 
 HOST: Final = "crm.example.com"
 Header = tuple[str, str]
+Proxied = Callable[..., bytes | Check]
 
 
 class Unverifiable(NamedTokens):
@@ -93,11 +100,14 @@ def forward_auth(method: str, target: str, *headers: Header, body: bytes = b"", 
     return request("GET", "/forward-auth/crm/crm-api?_method=DELETE&x=../..", *said, *headers, host="pdp")
 
 
-ADAPTERS: Final[dict[str, Callable[..., bytes]]] = {
+HTTP: Final[dict[str, Callable[..., bytes]]] = {
     "ext_authz": ext_authz,
     "auth_request": auth_request,
     "forward_auth": forward_auth,
 }
+ADAPTERS: Final[dict[str, Proxied]] = {**HTTP, "grpc": checks.one_by_one, "grpc_joined": checks.joined}
+# Those that say what is in the body.
+WITH_BODY: Final[dict[str, Proxied]] = {name: ADAPTERS[name] for name in ("ext_authz", "grpc", "grpc_joined")}
 
 
 def enforcer(username: str = PEP) -> Header:
@@ -109,28 +119,42 @@ def bearer(username: str = AGENT) -> Header:
 
 
 @pytest.fixture(params=ADAPTERS)
-def proxied(request: pytest.FixtureRequest) -> Callable[..., bytes]:
+def proxied(request: pytest.FixtureRequest) -> Proxied:
     return ADAPTERS[request.param]
 
 
+@pytest.fixture(params=WITH_BODY)
+def with_body(request: pytest.FixtureRequest) -> Proxied:
+    return WITH_BODY[request.param]
+
+
+class Ports(NamedTuple):
+    http: int
+    grpc: int
+
+
 @asynccontextmanager
-async def served(alone: Alone) -> AsyncIterator[int]:
+async def served(alone: Alone) -> AsyncIterator[Ports]:
     server = await serve(alone.application, "127.0.0.1", 0)
+    by_grpc = await grpc_server.serve(alone.application[app.EDGE], Bounds(), "127.0.0.1", 0)
     try:
-        yield server.port
+        yield Ports(server.port, by_grpc.port)
     finally:
+        await by_grpc.stop()
         await server.stop()
 
 
-async def sent(port: int, raw: bytes) -> Answer:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def sent(ports: Ports, raw: bytes | Check) -> Answer:
+    if isinstance(raw, Check):
+        return await checks.sent(ports.grpc, raw)
+    reader, writer = await asyncio.open_connection("127.0.0.1", ports.http)
     writer.write(raw)
     got = await reader.read()
     writer.close()
     return parsed(got)
 
 
-async def answered(raw: bytes, alone: Alone | None = None) -> Answer:
+async def answered(raw: bytes | Check, alone: Alone | None = None) -> Answer:
     async with served(alone or Alone(governed())) as port:
         return await sent(port, raw)
 
@@ -236,7 +260,7 @@ OUTCOMES: Final[dict[str, tuple[tuple[Any, ...], Callable[[], Alone], int, str]]
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-async def test_each_outcome_has_its_answer(proxied: Callable[..., bytes], outcome: str) -> None:
+async def test_each_outcome_has_its_answer(proxied: Proxied, outcome: str) -> None:
     said, alone, status, why = OUTCOMES[outcome]
     answer = await answered(proxied(*said), alone())
     assert answer.status == status
@@ -251,20 +275,20 @@ async def test_each_outcome_has_its_answer(proxied: Callable[..., bytes], outcom
     assert b"secret" not in answer.body
 
 
-async def test_an_allow_carries_every_header_that_upstreams_trust(proxied: Callable[..., bytes]) -> None:
+async def test_an_allow_carries_every_header_that_upstreams_trust(proxied: Proxied) -> None:
     answer = await answered(proxied(*GET, enforcer(), bearer()))
     assert all(answer.header(name) for name in replies.TRUSTED)
     assert answer.header(replies.SUBJECT) == AGENT
 
 
-async def test_envoy_is_told_to_keep_approvals_and_proofs_from_the_upstream() -> None:
-    answer = await answered(ext_authz(*GET, enforcer(), bearer()))
+async def test_envoy_is_told_to_keep_approvals_and_proofs_from_the_upstream(with_body: Proxied) -> None:
+    answer = await answered(with_body(*GET, enforcer(), bearer()))
     removed = (answer.header("x-envoy-auth-headers-to-remove") or "").split(", ")
     assert {"x-bailiwick-approval", "x-bailiwick-enforcer", "x-bailiwick-reason"} <= set(removed)
     assert set(removed).isdisjoint(name.lower() for name in replies.TRUSTED)
 
 
-async def test_every_call_is_recorded_also_one_that_stands_for_nothing(proxied: Callable[..., bytes]) -> None:
+async def test_every_call_is_recorded_also_one_that_stands_for_nothing(proxied: Proxied) -> None:
     alone = Alone(governed())
     async with served(alone) as port:
         await sent(port, proxied(*GET, enforcer(), bearer()))
@@ -287,12 +311,12 @@ async def test_a_stranger_is_told_the_same_of_an_endpoint_that_does_not_exist() 
 @pytest.mark.parametrize(
     "name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"]
 )
-async def test_a_header_that_makes_another_call_of_it_is_refused(proxied: Callable[..., bytes], name: str) -> None:
+async def test_a_header_that_makes_another_call_of_it_is_refused(proxied: Proxied, name: str) -> None:
     assert reason(await answered(proxied(*GET, (name, "x"), enforcer(), bearer()))) == "ambiguous_request"
 
 
 @pytest.mark.parametrize("host", [None, "", "other.example.com", "crm.example.com.", "user@crm.example.com"])
-async def test_a_call_for_another_host_is_not_allowed(proxied: Callable[..., bytes], host: str | None) -> None:
+async def test_a_call_for_another_host_is_not_allowed(proxied: Proxied, host: str | None) -> None:
     answer = await answered(proxied(*GET, enforcer(), bearer(), host=host))
     assert answer.status in {400, 403}
 
@@ -349,14 +373,14 @@ class TestABody:
     JSON: Final = ("Content-Type", "application/json")
     WHOLE: Final = ("x-envoy-auth-partial-body", "false")
 
-    async def _of(self, body: bytes, *headers: Header) -> Answer:
-        return await answered(ext_authz("POST", "/customers/42/notice", *headers, enforcer(), bearer(), body=body))
+    async def _of(self, proxied: Proxied, body: bytes, *headers: Header) -> Answer:
+        return await answered(proxied("POST", "/customers/42/notice", *headers, enforcer(), bearer(), body=body))
 
-    async def test_of_two_types_is_not_even_read(self) -> None:
-        assert (await self._of(b"{}", self.JSON, self.JSON)).status == 400
+    async def test_of_two_types_is_not_even_read(self, with_body: Proxied) -> None:
+        assert (await self._of(with_body, b"{}", self.JSON, self.JSON)).status in {400, 403}
 
-    async def test_gives_arguments(self) -> None:
-        answer = await self._of(b'{"template": "hello"}', self.JSON, self.WHOLE)
+    async def test_gives_arguments(self, with_body: Proxied) -> None:
+        answer = await self._of(with_body, b'{"template": "hello"}', self.JSON, self.WHOLE)
         assert answer.status == 200
 
     @pytest.mark.parametrize(
@@ -378,8 +402,10 @@ class TestABody:
             pytest.param(b'{"template": "%s"}' % (b"a" * 1_100_000), [JSON], "uninspectable", id="that is too large"),
         ],
     )
-    async def test_that_shows_no_arguments_is_refused(self, body: bytes, headers: list[Header], why: str) -> None:
-        answer = await self._of(body, *headers)
+    async def test_that_shows_no_arguments_is_refused(
+        self, with_body: Proxied, body: bytes, headers: list[Header], why: str
+    ) -> None:
+        answer = await self._of(with_body, body, *headers)
         assert (answer.status, reason(answer)) == (403, why)
 
     @pytest.mark.parametrize("adapter", ["auth_request", "forward_auth"])
@@ -387,9 +413,9 @@ class TestABody:
         answer = await answered(ADAPTERS[adapter]("POST", "/customers/42/notice", enforcer(), bearer()))
         assert (answer.status, reason(answer)) == (403, "context_insufficient")
 
-    async def test_of_a_route_without_arguments_is_not_looked_at_but_must_be_whole(self) -> None:
-        whole = ext_authz("GET", "/customers/42", self.WHOLE, enforcer(), bearer(), body=b"anything")
-        cut = ext_authz(
+    async def test_of_a_route_without_arguments_is_not_looked_at_but_must_be_whole(self, with_body: Proxied) -> None:
+        whole = with_body("GET", "/customers/42", self.WHOLE, enforcer(), bearer(), body=b"anything")
+        cut = with_body(
             "GET", "/customers/42", ("x-envoy-auth-partial-body", "true"), enforcer(), bearer(), body=b"anything"
         )
         assert (await answered(whole)).status == 200
@@ -397,7 +423,7 @@ class TestABody:
 
 
 class TestADenialThatAnApprovalWouldLift:
-    async def test_says_where_to_ask(self, proxied: Callable[..., bytes]) -> None:
+    async def test_says_where_to_ask(self, proxied: Proxied) -> None:
         answer = await answered(proxied(*EXPORT, enforcer(), bearer()))
         said = json.loads(answer.body)
         assert said["next_action"] == "request"
@@ -406,27 +432,28 @@ class TestADenialThatAnApprovalWouldLift:
         assert said["evaluation_id"] == answer.header("x-bailiwick-evaluation")
 
     @pytest.mark.parametrize("shown", ["", "a b", "a b.c", "A", "agr-x.1 a.b.c.d", "agr-x.1  a.b.c", "a,b", "-a"])
-    async def test_takes_no_approval_that_cannot_be_read(self, proxied: Callable[..., bytes], shown: str) -> None:
+    async def test_takes_no_approval_that_cannot_be_read(self, proxied: Proxied, shown: str) -> None:
         answer = await answered(proxied(*EXPORT, ("X-Bailiwick-Approval", shown), enforcer(), bearer()))
         assert (answer.status, reason(answer)) == (403, "ambiguous_request")
 
-    async def test_takes_no_two_approvals(self, proxied: Callable[..., bytes]) -> None:
+    async def test_takes_no_two_approvals(self, proxied: Proxied) -> None:
         shown = ("X-Bailiwick-Approval", "agr-x.1")
         answer = await answered(proxied(*EXPORT, shown, shown, enforcer(), bearer()))
         assert reason(answer) == "ambiguous_request"
 
-    async def test_is_told_of_a_token_that_proves_nothing(self, proxied: Callable[..., bytes]) -> None:
+    async def test_is_told_of_a_token_that_proves_nothing(self, proxied: Proxied) -> None:
         shown = ("X-Bailiwick-Approval", "agr-x.1 a.b.c")
         answer = await answered(proxied(*EXPORT, shown, enforcer(), bearer()))
         assert reason(answer) == "approval_token_invalid"
 
 
-async def test_the_request_id_is_echoed(proxied: Callable[..., bytes]) -> None:
-    answer = await answered(proxied(*GET, ("X-Request-ID", "one"), enforcer(), bearer()))
+@pytest.mark.parametrize("adapter", HTTP)
+async def test_the_request_id_is_echoed(adapter: str) -> None:
+    answer = await answered(HTTP[adapter](*GET, ("X-Request-ID", "one"), enforcer(), bearer()))
     assert answer.header("x-request-id") == "one"
 
 
-async def test_ten_thousand_headers_are_not_allowed(proxied: Callable[..., bytes]) -> None:
+async def test_ten_thousand_headers_are_not_allowed(proxied: Proxied) -> None:
     many = [(f"X-{number}", "x") for number in range(10_000)]
     answer = await answered(proxied(*GET, *many, enforcer(), bearer()))
     assert answer.status in {400, 401, 403}

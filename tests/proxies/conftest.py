@@ -8,7 +8,7 @@ import pytest
 from localcluster import build
 from proxies import envoy
 from support.pdp.standalone import Process
-from support.proxies.kinds import PROXIES, Starts
+from support.proxies.kinds import BY_HTTP, PROXIES, Starts, envoy_grpc
 from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import FaultyPoint, Server, faulty
@@ -31,7 +31,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 @pytest.fixture(scope="session")
 def point(scene: Scene) -> Iterator[Process]:
     with (scene.folder / "point.log").open("wb") as log:
-        process = scene.point(log)
+        process = scene.point(log, grpc=True)
         yield process
         process.stop()
 
@@ -61,25 +61,32 @@ def before(request: pytest.FixtureRequest) -> Starts:
     return PROXIES[request.param]
 
 
+@pytest.fixture(scope="session", params=list(BY_HTTP))
+def before_http(request: pytest.FixtureRequest) -> Starts:
+    """How each kind of proxy is started that asks by HTTP."""
+    return BY_HTTP[request.param]
+
+
 @pytest.fixture(scope="session")
 def proxy(
     before: Starts, scene: Scene, point: Process, _upstream: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningProxy]:
     """Each proxy in turn, before the real decision point."""
-    with before(scene, tmp_path_factory.mktemp("proxy"), _upstream.port, point.port) as running:
+    port = point.grpc_port if before is envoy_grpc else point.port
+    with before(scene, tmp_path_factory.mktemp("proxy"), _upstream.port, port) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def faulty_proxy(
-    before: Starts,
+    before_http: Starts,
     scene: Scene,
     faulty_point: FaultyPoint,
     _upstream: Server,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningProxy]:
     """Each proxy in turn, before a decision point that misbehaves."""
-    with before(scene, tmp_path_factory.mktemp("faulty"), _upstream.port, faulty_point.port) as running:
+    with before_http(scene, tmp_path_factory.mktemp("faulty"), _upstream.port, faulty_point.port) as running:
         yield running
 
 
@@ -88,4 +95,12 @@ def real_envoy(
     scene: Scene, point: Process, _upstream: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningProxy]:
     with PROXIES["envoy"](scene, tmp_path_factory.mktemp("envoy"), _upstream.port, point.port) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def grpc_envoy(
+    scene: Scene, point: Process, _upstream: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningProxy]:
+    with envoy_grpc(scene, tmp_path_factory.mktemp("envoy-grpc"), _upstream.port, point.grpc_port) as running:
         yield running

@@ -31,15 +31,17 @@ class Process:
         drain_seconds: float = 0.1,
         stdout: int | None = None,
         processes: int = 1,
+        grpc: bool = False,
     ) -> None:
         self.policies = policies
         self.log = Path(log.name)
         self.records = folder / "records.jsonl"
-        (self.port,), self.status_port = free_ports(1), free_run(processes)
+        (self.port, self.grpc_port), self.status_port = free_ports(2), free_run(processes)
         self.process = subprocess.Popen(
             [
                 *(*COMMAND, "--policies", str(policies), *(flags or ("--development",))),
                 *("--processes", str(processes), "--port", str(self.port), "--status-port", str(self.status_port)),
+                *(("--grpc-port", str(self.grpc_port)) if grpc else ()),
                 *("--record-file", "-" if stdout else str(self.records), "--drain-seconds", str(drain_seconds)),
             ],
             stdout=stdout,

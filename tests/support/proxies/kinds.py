@@ -17,16 +17,25 @@ Starts = Callable[[Scene, Path, int, int], RunningProxy]
 
 
 def _envoy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+    return _an_envoy(scene, folder, upstream, point, "envoy.yaml", 443)
+
+
+def envoy_grpc(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+    """Start Envoy before the gRPC port of a decision point."""
+    return _an_envoy(scene, folder, upstream, point, "envoy-grpc.yaml", 8444)
+
+
+def _an_envoy(scene: Scene, folder: Path, upstream: int, point: int, name: str, asked: int) -> RunningProxy:
     (port,) = free_ports(1)
     replaced = {
         "{address: 0.0.0.0, port_value: 8080}": f"{{address: 127.0.0.1, port_value: {port}}}",
         "{address: crm-api.crm.svc, port_value: 8080}": f"{{address: 127.0.0.1, port_value: {upstream}}}",
-        f"{{address: {SERVER_NAME}, port_value: 443}}": f"{{address: 127.0.0.1, port_value: {point}}}",
+        f"{{address: {SERVER_NAME}, port_value: {asked}}}": f"{{address: 127.0.0.1, port_value: {point}}}",
         "/etc/envoy/client/tls.crt": str(scene.proxy.certificate),
         "/etc/envoy/client/tls.key": str(scene.proxy.key),
         "/etc/envoy/bailiwick/ca.crt": str(scene.authority.bundle),
     }
-    file = _written(folder / "envoy.yaml", configured("envoy/envoy.yaml", replaced))
+    file = _written(folder / name, configured(f"envoy/{name}", replaced))
     command = (envoy.ensure(), "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning")
     return RunningProxy(command, port, folder / "envoy.log")
 
@@ -82,7 +91,8 @@ def _caddy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProx
     return RunningProxy((program, "run", "--config", file, "--adapter", "caddyfile"), port, folder / "caddy.log")
 
 
-PROXIES: Final[dict[str, Starts]] = {"envoy": _envoy, "nginx": _nginx, "haproxy": _haproxy, "caddy": _caddy}
+BY_HTTP: Final[dict[str, Starts]] = {"envoy": _envoy, "nginx": _nginx, "haproxy": _haproxy, "caddy": _caddy}
+PROXIES: Final[dict[str, Starts]] = {**BY_HTTP, "envoy-grpc": envoy_grpc}
 
 
 def _written(path: Path, text: str) -> Path:

@@ -41,7 +41,7 @@ class Scene:
         issuers = [{"name": "cluster", "issuer": ISSUER, "jwksFile": "cluster.json"}]
         (folder / "issuers.yaml").write_text(yaml.safe_dump({"issuers": issuers}))
 
-    def point(self, log: Any, *flags: str) -> Process:  # noqa: ANN401 - a file
+    def point(self, log: Any, *flags: str, grpc: bool = False) -> Process:  # noqa: ANN401 - a file
         """Start the decision point."""
         return Process(
             self.folder,
@@ -51,6 +51,7 @@ class Scene:
             *("--tls-cert-file", str(self.serving.certificate), "--tls-key-file", str(self.serving.key)),
             *("--client-ca-file", str(self.client_ca), "--tls-poll-seconds", "0.2"),
             *flags,
+            grpc=grpc,
         )
 
     def token(self, username: str = AGENT, audience: str = "crm-api.crm", *, seconds: float = LIFE) -> str:

@@ -145,10 +145,11 @@ async def _run(given: WebhookSettings) -> None:
         health.count_answers(decisions, pdp.counts)
         server = await listen(decisions, port=given.port)
         stack.push_async_callback(server.stop)
+        ports = {"port": server.port, "status_port": status.port}
+        ports |= await _serve_grpc(given, decisions[app.EDGE], tls, stack)
         listening.set()
         if given.place is not None:
             given.place.heartbeat.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
-        ports = {"port": server.port, "status_port": status.port}
         if admission is not None:
             ports["admission_port"] = admission.port
         _log.info("serving", **ports, tls=given.tls, url=given.external_url)
@@ -156,6 +157,22 @@ async def _run(given: WebhookSettings) -> None:
         _log.info("draining", seconds=given.drain_seconds)
         # Unready from now on, but answering: who routes to us needs a moment to notice.
         await asyncio.sleep(given.drain_seconds)
+
+
+async def _serve_grpc(
+    given: WebhookSettings, edge: Edge, tls: Certificates | None, stack: contextlib.AsyncExitStack
+) -> dict[str, int]:
+    """Serve gRPC until the stack ends, if it is asked for; return the port by name. Raises `OSError`."""
+    if not given.grpc_port:
+        return {}
+    try:
+        from bailiwick_webhook.grpc import server  # noqa: PLC0415 - 20 MB that only those load who ask for the port
+    except ImportError as error:
+        message = f"--grpc-port needs the extra bailiwick[grpc]: {error}"
+        raise OSError(message) from error
+    listening = await server.serve(edge, given.bounds, given.host, given.grpc_port, tls, shared=given.place is not None)
+    stack.push_async_callback(listening.stop)
+    return {"grpc_port": listening.port}
 
 
 def _writer(given: WebhookSettings) -> RecordWriter:

@@ -41,6 +41,8 @@ ADMISSION_BOUNDS: Final = Bounds(requests_at_once=256, others_percent=50)
 
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
+EDGE: Final[web.AppKey[Edge]] = web.AppKey("edge")
+"""What the decision paths are read and counted by, which the gRPC port shares."""
 _DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -60,6 +62,7 @@ def build(
     bounds = bounds or Bounds()
     edge = Edge(pdp, identity, external_url, signer or Signer(), bounds)
     app = web.Application(middlewares=[_answered])
+    app[EDGE] = edge
     app[_DRAINING] = draining
     app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts)
     app[FRONT] = Front(

@@ -4,9 +4,8 @@ Holds: what is returned is well formed and says nothing but ids: it is copied in
 """
 
 import re
-from typing import Final
-
-from aiohttp import web
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 REQUEST_ID: Final = "X-Request-ID"
 # A field value of RFC 9110, 5.5: visible characters and obs-text, with spaces and tabs between them. Bytes that are no
@@ -14,6 +13,14 @@ REQUEST_ID: Final = "X-Request-ID"
 _REQUEST_ID: Final = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]{1,256}")
 
 _TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Headed(Protocol):
+    """What has headers, whose names are in any case. A `web.BaseRequest` has."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
 
 
 def traceparent(header: str | None) -> str | None:
@@ -28,7 +35,7 @@ def traceparent(header: str | None) -> str | None:
     return found[0]
 
 
-def request_id(request: web.BaseRequest) -> str | None:
+def request_id(request: Headed) -> str | None:
     """Return the caller's request id, if it can be echoed as it was sent."""
     found = request.headers.get(REQUEST_ID)
     return found if found is not None and _REQUEST_ID.fullmatch(found) else None

@@ -40,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
         help="port of /admission, for the API server's reviews of policies and of its own calls; 0 picks a free port",
     )
     serving.add_argument(
+        "--grpc-port",
+        type=int,
+        default=0,
+        help="port of Envoy's ext_authz over gRPC; with --client-ca-file, only clients that show a certificate of these"
+        " authorities can connect; 0 means none",
+    )
+    serving.add_argument(
         "--status-host", default="127.0.0.1", help="address of the status port, which exposes no secrets"
     )
     serving.add_argument(

@@ -76,6 +76,7 @@ class WebhookSettings:
     log_level: str
     admission_port: int = 0
     kubernetes_endpoint: str = ENDPOINT
+    grpc_port: int = 0
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     pending_grants: int = 0
     processes: int = 1
@@ -156,6 +157,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         log_level=options.log_level,
         admission_port=options.admission_port,
         kubernetes_endpoint=options.kubernetes_endpoint,
+        grpc_port=options.grpc_port,
         budget=Budget(
             options.budget_bytes,
             options.namespace_budget_bytes,
@@ -198,6 +200,11 @@ def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         ports["--admission-port"] = options.admission_port
         if options.port and options.port == options.admission_port:
             parser.error(f"--admission-port {options.port} is also the port for decisions: choose a different port")
+    if options.grpc_port:
+        for flag, port in ports.items():
+            if port == options.grpc_port:
+                parser.error(f"--grpc-port {port} is also {flag}: choose a different port")
+        ports["--grpc-port"] = options.grpc_port
     first, last = options.status_port, options.status_port + options.processes - 1
     for flag, port in ports.items():
         if first and first <= port <= last:

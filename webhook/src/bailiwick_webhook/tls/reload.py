@@ -75,6 +75,18 @@ class Certificates:
         """Whether clients can accept what is served."""
         return self._served is not None and self._clock() < self._served.not_after
 
+    @property
+    def pem(self) -> tuple[bytes, bytes, bytes | None]:
+        """Chain, key and clients' authorities that are served with. Raises `UnusableError` before there are any."""
+        if self._read is None:
+            raise UnusableError("there is no certificate yet")
+        return self._read
+
+    @property
+    def authorities(self) -> ClientAuthorities | None:
+        """By whom a client must be vouched for now; None: by nobody."""
+        return self._trusted.now
+
     async def first(self) -> None:
         """Wait until there is a pair to serve with."""
         await self._first.wait()

@@ -10,16 +10,13 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_webhook.http.adapters import proxycall, replies
-from bailiwick_webhook.http.adapters.proxycall import Dialect, ProxiedCall, one
+from bailiwick_webhook.http.adapters.proxycall import Dialect, one
+from bailiwick_webhook.http.adapters.question import ProxiedCall, is_cut
 from bailiwick_webhook.http.addressing import Tenant
-from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
+from bailiwick_webhook.http.authzen.edge import Edge
 
 PREFIX: Final = "/ext-authz/"
-_CUT: Final = "x-envoy-auth-partial-body"
-_WHOLE: Final = "false"
-# What the client shows us is none of the upstream's business, and what we tell clients it must not forge.
-_REMOVED: Final = ", ".join(name.lower() for name in (proxycall.APPROVAL, ENFORCER, *replies.UNTRUSTED))
-_DIALECT: Final[Dialect] = {"x-envoy-auth-headers-to-remove": _REMOVED}
+_DIALECT: Final[Dialect] = {"x-envoy-auth-headers-to-remove": ", ".join(replies.REMOVED)}
 
 
 class ExtAuthzHandler:
@@ -48,5 +45,4 @@ def _read(request: web.BaseRequest) -> ProxiedCall | None:
     parted, host = _parted(request.raw_path), one(request, "Host")
     if parted is None or host is None:
         return None
-    cut = any(value != _WHOLE for value in request.headers.getall(_CUT, ()))
-    return ProxiedCall(request.method, host, parted[1], cut)
+    return ProxiedCall(request.method, host, parted[1], is_cut(request.headers))

@@ -8,7 +8,8 @@ our own query is never read, since Caddy appends its client's to it.
 from aiohttp import web
 
 from bailiwick_webhook.http.adapters import proxycall
-from bailiwick_webhook.http.adapters.proxycall import ProxiedCall, one
+from bailiwick_webhook.http.adapters.proxycall import one
+from bailiwick_webhook.http.adapters.question import ProxiedCall
 from bailiwick_webhook.http.addressing import tenant
 from bailiwick_webhook.http.authzen.edge import Edge
 

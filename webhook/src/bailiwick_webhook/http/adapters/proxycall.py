@@ -6,12 +6,13 @@ one that stands for no action; whatever goes wrong on the way is a denial that s
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiohttp import web
 from msgspec.structs import replace
+from multidict import MultiMapping
 
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.decision.verdict import Outcome
@@ -19,22 +20,23 @@ from bailiwick_engine.policy.routes import MappedCall, RouteMatch, RouteRefusal
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import replies
+from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion
+from bailiwick_webhook.http.adapters.replies import ProxyReply
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import metadata
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
 from bailiwick_webhook.http.authzen.messages import Evaluation, PresentedApproval
 from bailiwick_webhook.http.body import MAX_BYTES
 from bailiwick_webhook.http.problems import ProblemError, forbidden
 from bailiwick_webhook.http.shares.slots import RequestSlot
+from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.identity.subject import ClaimedSubject
+from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.ijson import strict
 from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
-
-APPROVAL: Final = "X-Bailiwick-Approval"
-"""By which a call shows an approval: its id, and after a space its token, where the rule asks for one."""
 
 # By which some upstreams take a call for another one than its request line says.
 _OVERRIDES: Final = (
@@ -47,19 +49,11 @@ _OVERRIDES: Final = (
 # RFC 6750, 2.1; one token and nothing beside it, such as a second one that a proxy has joined to it by a comma.
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
 _APPROVAL: Final = re.compile(r"([a-z0-9][a-z0-9.-]{0,316})(?: ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+))?")
+_JSON: Final = "application/json"
 _UTF_8: Final = frozenset({None, "utf-8"})
 _SHOWN: Final = 200
 
 _log: Final = LogLimit()
-
-
-class ProxiedCall(NamedTuple):
-    """What a proxy says that its client asks for. `target`: raw path and query; `cut`: the body is not all there."""
-
-    method: str
-    host: str
-    target: str
-    cut: bool = False
 
 
 Read = Callable[[web.BaseRequest], ProxiedCall | None]
@@ -69,37 +63,74 @@ Dialect = Mapping[str, str]
 """Headers that one kind of proxy wants with each allow."""
 
 
+class HttpQuestion:
+    """A question by HTTP."""
+
+    def __init__(self, edge: Edge, request: web.BaseRequest, read: Read) -> None:
+        self._edge = edge
+        self._request = request
+        self._read = read
+        self.headers = request.headers
+
+    async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
+        """Return which proxy asks. Raises `ProblemError`."""
+        sent = self.headers.getall(ENFORCER, ())
+        return await self._edge.by_proxy(self._request, of, place, certified(self._request), sent)
+
+    def call(self) -> ProxiedCall | None:
+        """Return what is asked about."""
+        return self._read(self._request)
+
+    async def body(self, place: RequestSlot) -> bytes | None:
+        """Return the body. Raises `ProblemError`."""
+        return await self._edge.raw(self._request, place, MAX_BYTES)
+
+    def is_json(self) -> bool:
+        """Tell whether the body is said to be JSON, once."""
+        request = self._request
+        if request.content_type != _JSON or len(self.headers.getall("Content-Type")) > 1:
+            return False
+        charset = request.charset
+        return (charset if charset is None else charset.lower()) in _UTF_8
+
+
 async def answer(edge: Edge, request: web.BaseRequest, of: Tenant | None, read: Read, dialect: Dialect) -> web.Response:
-    """Decide a proxied call. Never raises, but where the client goes away."""
+    """Decide a call that a proxy asks about by HTTP. Never raises, but where the client goes away."""
+    reply = await decide(edge, HttpQuestion(edge, request, read), of, request.path.split("/")[1])
+    return reply.response(dialect)
+
+
+async def decide(edge: Edge, question: ProxyQuestion, of: Tenant | None, adapter: str) -> ProxyReply:
+    """Decide a proxied call. Never raises, but where it is cancelled."""
     try:
         if of is None or not metadata.well_formed(*of):
             raise forbidden(edge.identity.stranger)
         with edge.places.place() as place:
-            decision, asked, detail = await _decided(edge, request, of, place, read)
+            decision, asked, detail = await _decided(edge, question, of, place)
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             # A dry run is for somebody who asks about themselves: it lets nothing through.
             raise forbidden(edge.identity.stranger)
         if decision.allowed:
-            return replies.allowed(decision, asked, dialect)
+            return replies.allowed(decision, asked)
         return replies.denied(edge, of, asked, decision, detail)
     except ProblemError as problem:
         return replies.refused(problem)
     except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
-        _log.error("unexpected failure", adapter=request.path.split("/")[1], exc_info=error)
+        _log.error("unexpected failure", adapter=adapter, exc_info=error)
         return replies.failed()
 
 
 async def _decided(
-    edge: Edge, request: web.BaseRequest, of: Tenant, place: RequestSlot, read: Read
+    edge: Edge, question: ProxyQuestion, of: Tenant, place: RequestSlot
 ) -> tuple[Decision, EvaluationRequest, str | None]:
-    caller = await edge.by_proxy(request, of, place)
-    call = read(request)
-    raw = await edge.raw(request, place, MAX_BYTES)
+    caller = await question.caller(of, place)
+    call = question.call()
+    raw = await question.body(place)
     edge.pay(of, place)
     settings = edge.pdp.settings(*of, caller.account)
     table = None if settings is None else settings.routes
     found: RouteMatch | RouteRefusal | MappedCall
-    if call is None or any(name in request.headers for name in _OVERRIDES):
+    if call is None or any(name in question.headers for name in _OVERRIDES):
         found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the proxy does not describe the call, or describes it twice")
     elif table is None:
         found = RouteRefusal(Reason.UNMAPPED)
@@ -108,20 +139,20 @@ async def _decided(
         if call.cut and isinstance(found, RouteMatch):
             found = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent only a part of the body")
         if isinstance(found, RouteMatch):
-            found = await _mapped(edge, request, of, found, raw)
-    approval = _approval(request)
+            found = await _mapped(edge, question, of, found, raw)
+    approval = _approval(question.headers)
     if approval is _TWICE and isinstance(found, MappedCall):
-        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {APPROVAL} is malformed, or occurs twice")
+        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {replies.APPROVAL} is malformed, or occurs twice")
     mapped = found if isinstance(found, MappedCall) else _unmapped(call)
     parsed = Evaluation(
-        ClaimedSubject.bearer(_credential(request)),
+        ClaimedSubject.bearer(_credential(question.headers)),
         mapped.action,
         mapped.resource,
         {} if mapped.args is None else {"args": mapped.args},
         None,
         approval=approval if isinstance(approval, PresentedApproval) else None,
     )
-    asked = await edge.call(of, caller, parsed, marks(request), large=len(raw or b"") >= LARGE)
+    asked = await edge.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE)
     if isinstance(found, RouteRefusal):
         asked = replace(asked, call=replace(asked.call, refused=found.reason))
         return await edge.pdp.evaluate(asked), asked, found.detail
@@ -129,9 +160,9 @@ async def _decided(
 
 
 async def _mapped(
-    edge: Edge, request: web.BaseRequest, of: Tenant, found: RouteMatch, raw: bytes | None
+    edge: Edge, question: ProxyQuestion, of: Tenant, found: RouteMatch, raw: bytes | None
 ) -> MappedCall | RouteRefusal:
-    headers = _headers(request)
+    headers = _named(question.headers)
     if not found.route.reads_body:
         return found.call(headers)
     if raw == b"":
@@ -139,7 +170,7 @@ async def _mapped(
             Reason.CONTEXT_INSUFFICIENT,
             ("the route takes arguments from the body, but the body is missing or the proxy does not send it"),
         )
-    document = await _document(edge, request, of, raw)
+    document = await _document(edge, question, of, raw)
     if document is None:
         return RouteRefusal(
             Reason.UNINSPECTABLE, ("the route takes arguments from the body, but the body is not a JSON object")
@@ -147,14 +178,11 @@ async def _mapped(
     return found.call(headers, document)
 
 
-async def _document(edge: Edge, request: web.BaseRequest, of: Tenant, raw: bytes | None) -> dict[str, Any] | None:
+async def _document(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None) -> dict[str, Any] | None:
     """Return the body where it is a JSON object in every reading; None where it is not, or is too large."""
-    if raw is None or request.content_type != "application/json" or len(request.headers.getall("Content-Type")) > 1:
+    if raw is None or not question.is_json():
         return None
-    charset = request.charset
-    if (charset if charset is None else charset.lower()) not in _UTF_8:
-        return None
-    if set(request.headers.getall("Content-Encoding", ())) - {"identity"}:
+    if set(question.headers.getall("Content-Encoding", ())) - {"identity"}:
         return None
     try:
         if len(raw) >= LARGE:
@@ -173,9 +201,9 @@ def _unmapped(call: ProxiedCall | None) -> MappedCall:
     )
 
 
-def _credential(request: web.BaseRequest) -> str | None:
+def _credential(headers: MultiMapping[str]) -> str | None:
     """Return the one credential of a call; None where there is none, more than one, or something else."""
-    sent = request.headers.getall("Authorization", ())
+    sent = headers.getall("Authorization", ())
     found = _BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
     return None if found is None else found[1]
 
@@ -187,17 +215,17 @@ class _Twice:
 _TWICE: Final = _Twice()
 
 
-def _approval(request: web.BaseRequest) -> PresentedApproval | _Twice | None:
-    sent = request.headers.getall(APPROVAL, ())
+def _approval(headers: MultiMapping[str]) -> PresentedApproval | _Twice | None:
+    sent = headers.getall(replies.APPROVAL, ())
     if not sent:
         return None
     found = _APPROVAL.fullmatch(sent[0]) if len(sent) == 1 else None
     return _TWICE if found is None else PresentedApproval(found[1], found[2])
 
 
-def _headers(request: web.BaseRequest) -> dict[str, list[str]]:
+def _named(headers: MultiMapping[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, value in request.headers.items():
+    for name, value in headers.items():
         found.setdefault(name.lower(), []).append(value)
     return found
 
@@ -206,6 +234,3 @@ def one(request: web.BaseRequest, name: str) -> str | None:
     """Return a header that must be there once; None where it is not."""
     sent = request.headers.getall(name, ())
     return sent[0] if len(sent) == 1 and sent[0] else None
-
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -6,7 +6,7 @@ client's own stays.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -17,10 +17,12 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
 from bailiwick_webhook.http.problems import CONTENT_TYPE, ProblemError
 from bailiwick_webhook.pipeline.pdp import Decision
 
+APPROVAL: Final = "X-Bailiwick-Approval"
+"""By which a call shows an approval: its id, and after a space its token, where the rule asks for one."""
 DECISION: Final = "X-Bailiwick-Decision"
 """The evaluation id of an allow, as the decision's record has it."""
 SUBJECT: Final = "X-Bailiwick-Subject"
@@ -37,12 +39,17 @@ TRUSTED: Final = (DECISION, SUBJECT)
 UNTRUSTED: Final = (REASON, EVALUATION, ACCESS_REQUEST, TASK)
 """What goes with denials only: a client's own is of no meaning to an upstream."""
 
+# What a client shows us is none of the upstream's business, and what we tell clients it must not forge.
+REMOVED: Final = tuple(name.lower() for name in (APPROVAL, ENFORCER, *UNTRUSTED))
+"""What Envoy takes out of each call that it lets through."""
+
 _TYPE: Final = "https://bailiwick.dev/problems/"
 _PLAIN: Final = ":@/._~+=,-"
 # For want of a credential that proves somebody.
 _UNPROVEN: Final = frozenset({Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH})
 _NEEDS_TOKEN: Final = 'Bearer realm="bailiwick", error="invalid_token"'  # noqa: S105 - a challenge
 _NEEDS_APPROVAL: Final = 'Bearer realm="bailiwick", error="insufficient_authorization_details"'
+_OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _INTERNAL: Final = "internal"
@@ -50,15 +57,33 @@ _INTERNAL: Final = "internal"
 _TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "policy", "snapshot", "development")
 
 
-def allowed(decision: Decision, asked: EvaluationRequest, dialect: Mapping[str, str]) -> web.Response:
+class ProxyReply(NamedTuple):
+    """An answer, whatever it is written in. `status`: 200, 401 or 403; `body`: a problem, or nothing."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def allows(self) -> bool:
+        """Whether this lets the call through."""
+        return self.status == _OK
+
+    def response(self, dialect: Mapping[str, str]) -> web.Response:
+        """Return it as HTTP has it. `dialect`: what one kind of proxy wants with each allow."""
+        if self.allows:
+            return web.Response(status=_OK, headers={**self.headers, **dialect})
+        return web.Response(status=self.status, body=self.body, content_type=CONTENT_TYPE, headers=self.headers)
+
+
+def allowed(decision: Decision, asked: EvaluationRequest) -> ProxyReply:
     """Return the answer that lets a call through."""
     subject = asked.call.subject
     name = subject.id if isinstance(subject, Party) else ""
-    trusted = {DECISION: decision.evaluation_id, SUBJECT: quote(name, safe=_PLAIN)}
-    return web.Response(status=200, headers={**trusted, **dialect})
+    return ProxyReply(_OK, {DECISION: decision.evaluation_id, SUBJECT: quote(name, safe=_PLAIN)})
 
 
-def denied(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision, detail: str | None) -> web.Response:
+def denied(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision, detail: str | None) -> ProxyReply:
     """Return the answer to a call that is not let through."""
     reason = decision.verdict.reason
     token = edge.binding_token(of, asked, decision)
@@ -79,7 +104,7 @@ def denied(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision,
     return _denial(status, reason.value, sentence, {"evaluation_id": decision.evaluation_id, **more}, headers)
 
 
-def refused(problem: ProblemError) -> web.Response:
+def refused(problem: ProblemError) -> ProxyReply:
     """Return the answer to a question that came to no decision.
 
     401 would have the client look for another token, where it is the proxy that has none.
@@ -89,12 +114,12 @@ def refused(problem: ProblemError) -> web.Response:
     return _denial(_FORBIDDEN, reason, problem.detail, {}, retry)
 
 
-def failed() -> web.Response:
+def failed() -> ProxyReply:
     """Return the answer where nobody knows what went wrong."""
     return _denial(_FORBIDDEN, _INTERNAL, "The decision point failed. The call is denied.", {}, {})
 
 
-def _denial(status: int, reason: str, detail: str, more: Mapping[str, Any], headers: Mapping[str, str]) -> web.Response:
+def _denial(status: int, reason: str, detail: str, more: Mapping[str, Any], headers: Mapping[str, str]) -> ProxyReply:
     body = {
         "type": _TYPE + reason.replace("_", "-"),
         "title": "Unauthenticated" if status == _UNAUTHORIZED else "Forbidden",
@@ -103,6 +128,4 @@ def _denial(status: int, reason: str, detail: str, more: Mapping[str, Any], head
         "reason": reason,
         **more,
     }
-    return web.Response(
-        status=status, body=orjson.dumps(body), content_type=CONTENT_TYPE, headers={REASON: reason, **headers}
-    )
+    return ProxyReply(status, {REASON: reason, **headers}, orjson.dumps(body))

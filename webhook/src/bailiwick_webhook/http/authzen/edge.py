@@ -5,7 +5,7 @@ enforcers only where the snapshot of that moment lists them for the endpoint tha
 from the setting, never from `Host`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
@@ -27,6 +27,7 @@ from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, enfor
 from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.bodies import Bodies
 from bailiwick_webhook.http.transport.clientcerts import certified
+from bailiwick_webhook.http.transport.connections import Origin
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
@@ -212,40 +213,43 @@ class Edge:
             return self._certified(request, of, place, shown)
         return await self.by_token(request, of, place, authorization or "")
 
-    async def by_proxy(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount:
+    async def by_proxy(
+        self,
+        origin: Origin,
+        of: Tenant,
+        place: RequestSlot,
+        shown: tuple[ServiceAccount, ...],
+        sent: Sequence[str],
+    ) -> ProvenAccount:
         """Return which proxy asks likewise, where `Authorization` is not its own but its client's.
 
-        By a client certificate, which no client of the proxy can bring; else by a header that the proxy overwrites.
+        By a client certificate, which no client of the proxy can bring and whose names are `shown`; else by what was
+        `sent` as `ENFORCER`, which the proxy overwrites.
         """
-        if shown := certified(request):
-            return self._certified(request, of, place, shown)
-        sent = request.headers.getall(ENFORCER, ())
+        if shown:
+            return self._certified(origin, of, place, shown)
         if len(sent) > 1:
             raise unauthenticated(f"There are several headers {ENFORCER}: the proxy must overwrite it.")
-        return await self.by_token(request, of, place, sent[0] if sent else "")
+        return await self.by_token(origin, of, place, sent[0] if sent else "")
 
     def _certified(
-        self, request: web.BaseRequest, of: Tenant, place: RequestSlot, shown: tuple[ServiceAccount, ...]
+        self, origin: Origin, of: Tenant, place: RequestSlot, shown: tuple[ServiceAccount, ...]
     ) -> ProvenAccount:
         """Return who asks by one of the names of a certificate: the one that enforces the endpoint, if any does."""
         account = next((one for one in shown if self.pdp.enforces(*of, one.username)), shown[0])
-        connections.proven(request, account.username, enforces=self._take(of, account.username, place))
+        connections.proven(origin, account.username, enforces=self._take(of, account.username, place))
         return ProvenAccount(account, {}, live=True)
 
-    async def by_token(
-        self, request: web.BaseRequest, of: Tenant, place: RequestSlot, authorization: str
-    ) -> ProvenAccount:
+    async def by_token(self, origin: Origin, of: Tenant, place: RequestSlot, authorization: str) -> ProvenAccount:
         """Return who asks by a token. Raises `ProblemError` (401, 429, 503)."""
         found = self.identity.known(authorization)
         if type(found) is ProvenAccount:
             username = found.account.username
-            connections.proven(request, username, enforces=self._take(of, username, place))
+            connections.proven(origin, username, enforces=self._take(of, username, place))
             return found
-        return await self._proven(request, of, place, authorization)
+        return await self._proven(origin, of, place, authorization)
 
-    async def _proven(
-        self, request: web.BaseRequest, of: Tenant, place: RequestSlot, authorization: str
-    ) -> ProvenAccount:
+    async def _proven(self, origin: Origin, of: Tenant, place: RequestSlot, authorization: str) -> ProvenAccount:
         # To prove somebody can take as long as the API server does, so it needs a place too. By its signature a token
         # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
         # it could name anybody, so that whoever connects stands for it.
@@ -253,11 +257,11 @@ class Edge:
         if isinstance(signed, str):
             self._take(of, signed, place)
         elif signed is None:
-            place.take(other(request.remote or ""))
+            place.take(other(origin.remote or ""))
         match signed if isinstance(signed, RefusedToken) else await self.identity.caller(authorization):
             case ProvenAccount() as proven:
                 username = proven.account.username
-                connections.proven(request, username, enforces=self._take(of, username, place))
+                connections.proven(origin, username, enforces=self._take(of, username, place))
                 return proven
             case None:
                 raise unauthenticated(

@@ -9,7 +9,7 @@ what others send.
 import asyncio
 import random
 import time
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 from aiohttp import web
 
@@ -182,9 +182,21 @@ def asked(request: web.BaseRequest) -> None:
         connection.asked()
 
 
-def proven(request: web.BaseRequest, account: str, *, enforces: bool) -> None:
+class Origin(Protocol):
+    """Where a request came from: the address, and the connection where we keep it ourselves. A `web.BaseRequest` is."""
+
+    @property
+    def remote(self) -> str | None:
+        """The address of whoever connected."""
+
+    @property
+    def protocol(self) -> object:
+        """The connection: one of ours, or anything else."""
+
+
+def proven(origin: Origin, account: str, *, enforces: bool) -> None:
     """Take note of who sent this, and whether they enforce what they ask about."""
-    connection = request.protocol
+    connection = origin.protocol
     if isinstance(connection, Connection):
         connection.proven(account, enforces=enforces)
 

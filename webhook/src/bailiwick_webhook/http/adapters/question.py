@@ -1,0 +1,49 @@
+"""Questions of proxies: what each adapter says in one form, whatever its contract.
+
+Standing: under `proxycall`, which decides them. Holds: what a proxy does not say, or says twice, is None, and refused.
+"""
+
+from typing import Final, NamedTuple, Protocol
+
+from multidict import MultiMapping
+
+from bailiwick_webhook.http.addressing import Tenant
+from bailiwick_webhook.http.shares.slots import RequestSlot
+from bailiwick_webhook.identity.tokens import ProvenAccount
+
+_CUT: Final = "x-envoy-auth-partial-body"
+_WHOLE: Final = "false"
+
+
+class ProxiedCall(NamedTuple):
+    """What a proxy says that its client asks for. `target`: raw path and query; `cut`: the body is not all there."""
+
+    method: str
+    host: str
+    target: str
+    cut: bool = False
+
+
+class ProxyQuestion(Protocol):
+    """What is asked, over HTTP or gRPC."""
+
+    @property
+    def headers(self) -> MultiMapping[str]:
+        """Those of the client's call, as far as the proxy says them; names in any case."""
+
+    async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
+        """Return which proxy asks, with a place in that name. Raises `ProblemError`."""
+
+    def call(self) -> ProxiedCall | None:
+        """Return what is asked about; None where the proxy does not say it, or says it twice."""
+
+    async def body(self, place: RequestSlot) -> bytes | None:
+        """Return the body, empty without one; None where it is too large. Raises `ProblemError`."""
+
+    def is_json(self) -> bool:
+        """Tell whether the body is said to be JSON, once."""
+
+
+def is_cut(headers: MultiMapping[str]) -> bool:
+    """Tell whether Envoy says that it sends a part of the body only."""
+    return any(value != _WHOLE for value in headers.getall(_CUT, ()))
