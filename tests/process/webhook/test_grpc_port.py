@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -41,7 +42,7 @@ class Client:
         credentials = grpc.ssl_channel_credentials(Path(scene.authority.bundle).read_bytes(), *pair)
         options = [("grpc.ssl_target_name_override", SERVER_NAME), ("grpc.use_local_subchannel_pool", 1)]
         self.channel = grpc.secure_channel(f"127.0.0.1:{port}", credentials, options)
-        self._call = self.channel.unary_unary(
+        self._call: Any = self.channel.unary_unary(
             CHECK, lambda asked: asked.SerializeToString(), messages.CheckResponse.FromString
         )
 
@@ -99,8 +100,8 @@ def test_without_authorities_a_token_in_the_metadata_proves_a_proxy_and_a_client
     own = Scene(tmp_path)
     token = f"Bearer {own.token(PROXY_ACCOUNT, 'bailiwick')}"
     with (tmp_path / "point.log").open("wb") as log:
-        flags = ("--issuers", str(tmp_path / "issuers.yaml"))
-        flags += ("--tls-cert-file", str(own.serving.certificate), "--tls-key-file", str(own.serving.key))
+        flags = ["--issuers", str(tmp_path / "issuers.yaml")]
+        flags += ["--tls-cert-file", str(own.serving.certificate), "--tls-key-file", str(own.serving.key)]
         process = Process(tmp_path, own.policies, log, *flags, grpc=True)
         client = Client(own, process.grpc_port, None)
         proven = asked(own, ("X-Bailiwick-Enforcer", token))

@@ -14,10 +14,10 @@ ENTITY: Final[Object] = {"entity": {"type": "robot", "ids": ["r2"]}}
 IMAGE: Final[Object] = {"workload": {"imageDigests": ["sha256:" + "0" * 64]}}
 PODS: Final[Object] = {"workload": {"podSelector": {"matchLabels": {"app": "crm"}}}}
 ASSERTED: Final[Object] = {**settings(), "identity": {"verification": "Asserted"}}
-ONE: Final = "spec.subjects[0]: a subject is exactly one of serviceAccount, user, group, entity"
-OF_ACCOUNTS: Final = "spec.subjects[0].workload: workload goes with serviceAccount only"
+ONE: Final = "spec.subjects[0]: a subject must have exactly one of serviceAccount, user, group, entity"
+OF_ACCOUNTS: Final = "spec.subjects[0].workload: workload is allowed only with serviceAccount"
 OF_SOMETHING: Final = "spec.subjects[0].workload: workload needs imageDigests, podSelector or both"
-ON_ITS_WORD: Final = "spec.subjects[0].entity: a subject of kind entity needs identity.verification Asserted"
+ON_ITS_WORD: Final = "spec.subjects[0].entity: a subject with entity needs identity.verification: Asserted"
 
 
 def told(subject: Object, of: Object | None = None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from bailiwick_webhook.http.tracing import Headed, request_id, traceparent
+from bailiwick_webhook.http.tracing import MessageHead, request_id, traceparent
 
 
 class Tenant(NamedTuple):
@@ -25,7 +25,7 @@ class CorrelationIds(NamedTuple):
     item: int | None = None
 
 
-def marks(request: Headed) -> CorrelationIds:
+def marks(request: MessageHead) -> CorrelationIds:
     """Return how the caller marks its request."""
     return CorrelationIds(request_id(request), traceparent(request.headers.get("traceparent")))
 

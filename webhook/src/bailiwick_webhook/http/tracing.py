@@ -15,7 +15,7 @@ _REQUEST_ID: Final = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]{1,25
 _TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-class Headed(Protocol):
+class MessageHead(Protocol):
     """What has headers, whose names are in any case. A `web.BaseRequest` has."""
 
     @property
@@ -35,7 +35,7 @@ def traceparent(header: str | None) -> str | None:
     return found[0]
 
 
-def request_id(request: Headed) -> str | None:
+def request_id(request: MessageHead) -> str | None:
     """Return the caller's request id, if it can be echoed as it was sent."""
     found = request.headers.get(REQUEST_ID)
     return found if found is not None and _REQUEST_ID.fullmatch(found) else None

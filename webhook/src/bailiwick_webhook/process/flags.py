@@ -93,10 +93,7 @@ def parser() -> argparse.ArgumentParser:
         help="kill and restart a process, if there are several, when its event loop has not run for this long",
     )
     serving.add_argument(
-        "--process-start-seconds",
-        type=silence,
-        default=300.0,
-        help="the same limit, until the process serves for the first time",
+        "--process-start-seconds", type=silence, default=300.0, help="the same limit, until the process first serves"
     )
     _add_bounds(parser.add_argument_group("limits of one process"))
     alone = parser.add_argument_group("standalone")
