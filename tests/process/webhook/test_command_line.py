@@ -23,6 +23,8 @@ FLAGS: Final = {
     "--decisions-per-second-by-namespace",
     "--development",
     "--drain-seconds",
+    "--kubernetes-endpoint",
+    "--grpc-port",
     "--external-url",
     "--hard-staleness",
     "--help",
