@@ -185,7 +185,7 @@ class TestAb36AStranger:
     def test_is_told_of_an_endpoint_only_what_carries_its_settings(self, pdp: Bailiwick, tenant: Tenant) -> None:
         known = policy(tenant.namespace, "stranger", endpointSettings=settings())
         said = judged(pdp, sent(known))
-        assert said["status"]["message"].startswith("Conflicted: endpointSettings of crm-api stand in crm-agent too")
+        assert said["status"]["message"].startswith("Conflicted: endpointSettings for crm-api are also in crm-agent")
         (cause,) = said["status"]["details"]["causes"]
         assert cause["message"] == said["status"]["message"]
         for secret in (tenant.agent, "customers.export", "crm-owners"):

@@ -80,8 +80,8 @@ def chained(content: dict[str, str], other: dict[str, str]) -> dict[str, str]:
 
 GOOD_ENTRIES: Final = entries(GOOD, CA)
 WRONG: Final[dict[str, tuple[Callable[[], dict[str, str]], str]]] = {
-    "an expired certificate": (lambda: made(ends=-DAY / 2), "the certificate ended at"),
-    "one that has not begun": (lambda: made(begins=DAY / 2), "the certificate begins at"),
+    "an expired certificate": (lambda: made(ends=-DAY / 2), "the certificate expired at"),
+    "one that has not begun": (lambda: made(begins=DAY / 2), "the certificate is not valid before"),
     "an expired authority": (
         lambda: chained(GOOD_ENTRIES, made(begins=-2 * DAY, ends=-DAY)),
         "a CA certificate in its chain expired at",
@@ -98,7 +98,7 @@ WRONG: Final[dict[str, tuple[Callable[[], dict[str, str]], str]]] = {
     ),
     "a short key of RSA": (
         lambda: made(key=rsa.generate_private_key(65537, 1024)),  # noqa: S505 - what must be refused
-        "RSA with 1024 bits",
+        "the RSA key has 1024 bits",
     ),
     "one for clients": (lambda: made(usage=ExtendedKeyUsageOID.CLIENT_AUTH), "is not for servers"),
     "one that may not sign": (lambda: made(signs=False), "is not for signing a handshake"),

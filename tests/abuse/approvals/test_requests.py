@@ -183,7 +183,10 @@ class TestAb06MadeAnew:
             answer = tenant.callers(who).create(whole)
             assert "a new grant cannot have reviews or a revocation" in answer.message
         bare = {**whole, "spec": {**stored["spec"], "reviews": []}}
-        assert "only the decision point sets Requested and OnDeny" in tenant.callers.admin.create(bare).message
+        assert (
+            "names that begin with agr- are reserved for the decision point"
+            in tenant.callers.admin.create(bare).message
+        )
 
 
 class TestAb07FromElsewhere:

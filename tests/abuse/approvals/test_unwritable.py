@@ -56,8 +56,12 @@ def tenant_of(ours: Bailiwick, name: str) -> Tenant:
 
 
 @pytest.fixture
-def attacker(ours: Bailiwick, request: pytest.FixtureRequest) -> Tenant:
-    return tenant_of(ours, request.node.name)
+def attacker(ours: Bailiwick, request: pytest.FixtureRequest) -> Iterator[Tenant]:
+    """A tenant of one test; what is void by name goes with it, since the next test counts."""
+    tenant = tenant_of(ours, request.node.name)
+    yield tenant
+    ours.callers.admin.delete(f"/api/v1/namespaces/{tenant.namespace}")
+    until(lambda: len(recorded(ours)) == 0, "nothing is void by name", 90)
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.long
 
 ISSUERS: Final = """\
 issuers:
-- {name: corp, claims: {kubernetesUsername: "oidc:{sub}"}}
-- {name: partners, claims: {name: sub, kubernetesUsername: "partner:{email}"}}
-- {name: strangers}
+- {name: corp, issuer: "https://corp.example", claims: {kubernetesUsername: "oidc:{sub}"}}
+- {name: partners, issuer: "https://partners.example", claims: {name: sub, kubernetesUsername: "partner:{email}"}}
+- {name: strangers, issuer: "https://strangers.example"}
 """
 APPROVAL: Final = {"binding": "Scope", "steps": [{"name": "owner", "kind": "Human"}], "maxUses": 3}
 HEIDI: Final = "oidc:heidi"
