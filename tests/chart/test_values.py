@@ -35,6 +35,7 @@ CHANGED: Final[dict[str, Any]] = {
     "commonLabels": {"a": "b"},
     "commonAnnotations": {"a": "b"},
     "global.imageRegistry": "registry.corp.example",
+    "webhook.kubernetesEndpoint": "other",
     "global.imagePullSecrets": [{"name": "x"}],
     "image.registry": "registry.corp.example",
     "imagePullSecrets": [{"name": "x"}],

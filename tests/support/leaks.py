@@ -25,7 +25,7 @@ _MADE: Final[list[weakref.ref[Any]]] = []
 _OWNERS: Final = frozenset(
     {
         *("urllib3", "asyncio", "aiohttp", "aiohappyeyeballs"),
-        *("localcluster", "cluster.operator.running", "support.proxies.running"),
+        *("localcluster", "cluster.operator.running", "support.proxies.running", "support.proxies.servers"),
     }
 )
 # How far up it is to see who asked for a socket: socket.create_connection and http.client stand between.

@@ -127,7 +127,7 @@ async def test_only_what_a_rule_allows_is_run(opening: Opening, ran: Ran) -> Non
         ]
         with pytest.raises(MCPError):
             await client.read_resource("data://closed")
-    assert result.data == 3
+    assert result.structured_content == {"result": 3}
     assert ran == [("add", 1, 2), ("order", 7)]
     assert [error.data["reason"] for error in refused] == [
         "no_rule",

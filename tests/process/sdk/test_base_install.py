@@ -72,4 +72,4 @@ def test_the_wheel_says_that_the_sdk_is_typed_and_what_its_extras_are(wheel: Pat
     asked = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
     assert [line for line in asked if "; extra ==" not in line and "and extra ==" not in line] == []
     extras = {line.removeprefix("Provides-Extra: ") for line in metadata.splitlines() if line.startswith("Provides-E")}
-    assert extras == {"http", "mcp", "otel", "testing", "engine", "webhook", "operator", "cli"}
+    assert extras == {"http", "mcp", "otel", "testing", "engine", "webhook", "grpc", "operator", "cli"}
