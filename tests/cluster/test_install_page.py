@@ -58,7 +58,9 @@ def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
     early = spawn("early", [sys.executable, "-m", "bailiwick_webhook", *flags], log)
     try:
         until(
-            lambda: "404, and no JSON: make sure that the definitions in crds/ are applied" in log.read_text(),
+            lambda: (
+                "404, and the body is not JSON: make sure that the definitions in crds/ are applied" in log.read_text()
+            ),
             "it says so",
         )
     finally:
