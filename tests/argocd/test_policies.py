@@ -97,10 +97,19 @@ def test_a_field_that_git_does_not_name_is_left_alone_however_it_compares(
 # Why docs/gitops.md advises against both. Where this fails, Argo CD has learnt it, and the advice can go.
 def test_what_was_added_in_the_cluster_is_not_even_seen_by_a_server_side_diff(new_team: NewTeam) -> None:
     team = new_team(True)
-    edit(team, *ADDED)
+    edit(team, *ADDED[:2])
     for _ in range(2):
         assert team.app.refresh("hard")["sync"]["status"] == "Synced"
     assert [entry["name"] for entry in team.live()["spec"]["rules"]][-1] == "backdoor"
+
+
+def test_a_server_side_diff_sees_an_enforcer_that_was_added(new_team: NewTeam) -> None:
+    # Enforcers are one value, of which one side has all or nothing.
+    team = new_team(True)
+    before = team.live()["spec"]
+    edit(team, ADDED[2])
+    team.admin.wait(team.path(), lambda answer: answer.body["spec"] == before, 30)
+    team.app.await_settled()
 
 
 def test_a_server_side_diff_forgets_that_the_server_refused(new_team: NewTeam) -> None:
