@@ -80,7 +80,7 @@ lint: $(VENV)/.project ## Check ruff's rules, ruff's format and the import contr
 types: $(VENV)/.project ## Check types with strict mypy. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Test every behaviour in at most 10 minutes. Needs what cluster-up needs, or CLUSTER=current.
+test: $(VENV)/.project ## Test every behaviour. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow and not long" $(two_workers) $(ARGS)
 
