@@ -15,10 +15,9 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Port
-from bailiwick_webhook.tls.context import hardened
 from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone, NamedTokens
-from support.pdp.secured import NAME, authority, leaf, trusting
+from support.pdp.secured import NAME, both_ends
 
 OTHER: Final = {"enforcers": [{"namespace": "crm", "name": "another"}]}
 PATHS: Final = {
@@ -190,13 +189,7 @@ async def test_ab_35_silent_connections_make_room_for_new_ones_and_take_none_fro
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """What a server shakes hands with, and a client."""
-    folder, trusted = tmp_path_factory.mktemp("pair"), authority()
-    pair = leaf(trusted)
-    (folder / "certificate").write_text(pair.certificate)
-    (folder / "key").write_text(pair.key)
-    served = hardened()
-    served.load_cert_chain(folder / "certificate", folder / "key")
-    return served, trusting([trusted])
+    return both_ends(tmp_path_factory.mktemp("pair"))
 
 
 class TestWithTls:

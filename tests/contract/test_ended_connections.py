@@ -19,10 +19,9 @@ from bailiwick_webhook.http.shares.conntable import TableEntry
 from bailiwick_webhook.http.transport.connections import Connection
 from bailiwick_webhook.http.transport.handshakes import Arrival
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.tls.context import hardened
 from contract.asking_alone import PEP, body, stored
 from support.pdp.alone import Alone
-from support.pdp.secured import NAME, authority, leaf, trusting
+from support.pdp.secured import NAME, both_ends
 
 BODY: Final = json.dumps(body()).encode()
 CALL: Final = (
@@ -45,13 +44,7 @@ def uncollected() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """What a server shakes hands with, and a client."""
-    folder, trusted = tmp_path_factory.mktemp("pair"), authority()
-    pair = leaf(trusted)
-    (folder / "certificate").write_text(pair.certificate)
-    (folder / "key").write_text(pair.key)
-    served = hardened()
-    served.load_cert_chain(folder / "certificate", folder / "key")
-    return served, trusting([trusted])
+    return both_ends(tmp_path_factory.mktemp("pair"))
 
 
 @asynccontextmanager

@@ -19,10 +19,9 @@ from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.pacer import Pacer
 from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.table import Handshake, Port
-from bailiwick_webhook.tls.context import hardened
 from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone
-from support.pdp.secured import NAME, authority, leaf, trusting
+from support.pdp.secured import NAME, both_ends
 
 CROWD: Final = 100
 ELSEWHERE: Final = "127.0.0.9"
@@ -79,13 +78,7 @@ async def answered(one: socket.socket) -> bytes:
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """What a server shakes hands with, and a client."""
-    folder, trusted = tmp_path_factory.mktemp("pair"), authority()
-    pair = leaf(trusted)
-    (folder / "certificate").write_text(pair.certificate)
-    (folder / "key").write_text(pair.key)
-    served = hardened()
-    served.load_cert_chain(folder / "certificate", folder / "key")
-    return served, trusting([trusted])
+    return both_ends(tmp_path_factory.mktemp("pair"))
 
 
 def greeting(trust: ssl.SSLContext) -> bytes:

@@ -17,6 +17,7 @@ from cryptography import x509
 
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
+from bailiwick_webhook.tls.context import hardened
 from localcluster.ports import free_ports
 from support.mounted import Mounted
 from support.objects import policy, rule, settings
@@ -134,3 +135,14 @@ def secured(folder: Path, content: dict[str, str] | None, *flags: str) -> Iterat
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(15)
+
+
+def both_ends(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return what a server shakes hands with, and a client that trusts it. The pair is written to the folder."""
+    trusted = authority()
+    pair = leaf(trusted)
+    (folder / "certificate").write_text(pair.certificate)
+    (folder / "key").write_text(pair.key)
+    served = hardened()
+    served.load_cert_chain(folder / "certificate", folder / "key")
+    return served, trusting([trusted])
