@@ -33,6 +33,7 @@ from support.pdp.running import Bailiwick
 from support.pdp.steady import JudgedCalls, Question, ask_steadily
 from support.pdp.tenant import Tenant, Tenants
 from support.priority import IN_TIME, yield_processor
+from support.waiting import until
 
 SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "15"))
 # A flood ends by itself after two minutes at most.
@@ -103,6 +104,10 @@ class Neighbours:
         self._tenants = tenants
         self.stop = threading.Event()
         self.rewriter, self.agent = Asked(), Asked()
+
+    def all_have_worked(self) -> bool:
+        """Tell whether each large policy was rewritten, and the agent's arguments were judged."""
+        return self.rewriter.counts["200"] >= LARGE_POLICIES and self.agent.counts["evaluation 200"] > 0
 
     def flood(self, tenant: Tenant) -> None:
         """Strangers, and accounts without a right."""
@@ -201,6 +206,8 @@ def test_an_innocent_tenant_is_answered_and_never_wrongly_whatever_all_others_do
         # What was pushed last is done first.
         stack.callback(neighbours.stop.set)
         calls = ask_innocently(point, certificate[0], innocent, SECONDS)
+        # How many large writes an API server takes in that time is the machine's affair. That it took them is ours.
+        until(neighbours.all_have_worked, "each large policy rewritten, and the agent answered", 60)
     print(  # noqa: T201 - figures for who asks for them
         f"\nwithout: {before}\nbeside the others for {SECONDS:g} s: {calls}, wrong {dict(calls.wrong)}"
         f"\nrewriter {neighbours.rewriter}\nagent {neighbours.agent}"
@@ -213,5 +220,3 @@ def test_an_innocent_tenant_is_answered_and_never_wrongly_whatever_all_others_do
     assert held.most[point.process.name] < MEMORY
     assert point.process.alive
     assert ours.operator.alive
-    assert neighbours.rewriter.counts["200"] > SECONDS
-    assert neighbours.agent.counts["evaluation 200"]

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.long
 
 ISSUERS: Final = """\
 issuers:
-- {name: corp, claims: {kubernetesUsername: "oidc:{sub}"}}
-- {name: partners, claims: {groups: groups}}
+- {name: corp, issuer: "https://corp.example", claims: {kubernetesUsername: "oidc:{sub}"}}
+- {name: partners, issuer: "https://partners.example", claims: {groups: groups}}
 """
 STEPS: Final = {"human": {"name": "owner", "kind": "Human"}, "system": {"name": "incident", "kind": "System"}}
 
