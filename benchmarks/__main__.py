@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import batching, cluster, deciding, neighbours, starting
+from benchmarks import batching, cluster, deciding, enforcing, neighbours, starting
 from benchmarks.cores import Busy, Cores, describe
 from benchmarks.plan import Plan
 from benchmarks.results import Report, Row, Section
@@ -33,6 +33,8 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "decide": lambda plan, _: deciding.section(plan),
     "serve": lambda plan, servers: Serving(plan, servers).run(),
     "batch": batching.section,
+    "proxies": enforcing.proxies,
+    "clients": enforcing.clients,
     "start": starting.section,
     "neighbours": neighbours.section,
     "cluster": cluster.section,

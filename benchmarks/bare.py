@@ -1,7 +1,8 @@
 """The floor: an aiohttp server on uvloop that parses the body with orjson, answers, and does nothing else.
 
-Standing: a process of its own, `python -m benchmarks.bare`. Two variants: `application` with a router, and `server`,
-aiohttp's lower-level `web.Server` without one. The answer has the members that every decision needs.
+Standing: a process of its own, `python -m benchmarks.bare`. Three variants: `application` with a router, `server`,
+aiohttp's lower-level `web.Server` without one, and `allow`, which says 200 to any call that Envoy asks about. The
+answer of the first two has the members that every decision needs.
 """
 
 import argparse
@@ -31,6 +32,10 @@ async def _either(request: web.BaseRequest) -> web.Response:
     return await (evaluation if request.method == "POST" else ready)(request)
 
 
+async def _allow(_: web.BaseRequest) -> web.Response:
+    return web.Response()
+
+
 async def _serve(kind: str, port: int) -> None:
     runner: web.BaseRunner
     if kind == "application":
@@ -39,7 +44,7 @@ async def _serve(kind: str, port: int) -> None:
         app.router.add_get("/ready", ready)
         runner = web.AppRunner(app, access_log=None)
     else:
-        runner = web.ServerRunner(web.Server(_either, access_log=None))
+        runner = web.ServerRunner(web.Server(_allow if kind == "allow" else _either, access_log=None))
     await runner.setup()
     await web.TCPSite(runner, HOST, port).start()
     await asyncio.Event().wait()
@@ -48,7 +53,7 @@ async def _serve(kind: str, port: int) -> None:
 def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--kind", choices=("application", "server"), required=True)
+    parser.add_argument("--kind", choices=("application", "server", "allow"), required=True)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     uvloop.run(_serve(options.kind, options.port))

@@ -66,10 +66,13 @@ class Wrk:
         said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - found
         return cls(binary, " ".join(said.split()[:2]), core)
 
-    def round(self, server: Server, prepared: Prepared, seconds: int) -> Round:
-        """Load a server. Raises `MissingError` where it did not answer every request as it should."""
+    def round(self, server: Server, prepared: Prepared, seconds: int, connections: int = CONNECTIONS) -> Round:
+        """Load a server over so many connections.
+
+        Raises `MissingError` where it did not answer every request as it should.
+        """
         url = f"http://{HOST}:{server.port}"
-        command = [self.binary, "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s"]
+        command = [self.binary, "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
         command += ["--timeout=10s", f"--script={_SCRIPT}", url, "--", str(prepared.file)]
         before = server.cpu_seconds()
         with pinned(self.core):

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -44,8 +44,11 @@ def stand_in(servers: Servers, name: str) -> str:
     return str(kubeconfig["clusters"][0]["cluster"]["server"])
 
 
-def standalone(servers: Servers, policies: int, *, name: str) -> Server:
-    """Start a decision point from a folder of files; return it when it is ready. Raises `MissingError`."""
+def standalone(servers: Servers, policies: int, *, name: str, more: Iterable[dict[str, Any]] = ()) -> Server:
+    """Start a decision point from a folder of files; return it when it is ready. Raises `MissingError`.
+
+    `more` are policies besides the workload's.
+    """
     said = subprocess.run([*_WEBHOOK, "--help"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - ours
     if "--policies" not in said:
         raise MissingError("bailiwick-webhook has no --policies yet")
@@ -54,6 +57,8 @@ def standalone(servers: Servers, policies: int, *, name: str) -> Server:
     for place in workload.places(policies):
         # JSON is YAML.
         (folder / f"{place.name}.yaml").write_bytes(orjson.dumps(workload.policy(place)))
+    for number, policy in enumerate(more):
+        (folder / f"more-{number}.yaml").write_bytes(orjson.dumps(policy))
     return _start(servers, name, ("--policies", folder, "--development"))
 
 
