@@ -25,6 +25,7 @@ TOOLS: Final = {
     "outer": ToolRule(),
     "refund": ToolRule(),
     "secret": ToolRule(),
+    "transfer": ToolRule(),
     "order": ToolRule(action="orders.read", resource=("Order", "{id}")),
 }
 
@@ -57,6 +58,11 @@ def server_of(gate: McpGate, ran: Ran) -> FastMCP[Any]:
     def secret() -> str:
         ran.append("secret")
         return "secret"
+
+    @server.tool
+    def transfer(amount: int) -> str:
+        ran.append(("transfer", amount))
+        return "sent"
 
     @server.tool
     def unruly() -> str:
@@ -154,6 +160,7 @@ async def test_what_a_rule_allows_is_run(opening: Opening, ran: Ran) -> None:
     [
         ("secret", {}, -32001, "no_rule"),
         ("refund", {"amount": 1}, -32001, "approval_required"),
+        ("transfer", {"amount": 501}, -32001, "condition_false"),
         ("unruly", {}, -32001, "unmapped"),
         ("nothing", {}, -32001, "unknown_tool"),
         ("order", {"id": 13}, -32001, "policy_denied"),
@@ -170,6 +177,15 @@ async def test_what_no_rule_allows_is_not_run(
         error = await refusal(client, name, arguments)
     assert (error.code, error.data["reason"], ran) == (code, reason, [])
     assert error.message.startswith(f"{reason}: ")
+
+
+async def test_a_tool_of_which_its_arguments_decide_is_listed_and_decided_when_it_is_called(
+    opening: Opening, ran: Ran
+) -> None:
+    async with opening() as client:
+        assert "transfer" in {one.name for one in await client.list_tools()}
+        await client.call_tool("transfer", {"amount": 500})
+    assert ran == [("transfer", 500)]
 
 
 async def test_an_argument_names_what_is_acted_on(opening: Opening, ran: Ran) -> None:
@@ -195,7 +211,7 @@ async def test_who_has_no_token_is_denied(opening: Opening, ran: Ran) -> None:
 
 async def test_lists_show_what_may_be_called_or_asked_for(opening: Opening) -> None:
     async with opening() as client:
-        assert {one.name for one in await client.list_tools()} == {"add", "outer", "refund", "order"}
+        assert {one.name for one in await client.list_tools()} == {"add", "outer", "refund", "order", "transfer"}
         assert [str(one.uri) for one in await client.list_resources()] == ["data://open"]
         assert await client.list_resource_templates() == []
         assert [one.name for one in await client.list_prompts()] == ["greet"]

@@ -29,6 +29,12 @@ spec:
     subjects: [agent]
     actions: [add, outer, convert_time]
     resources: [{type: tool, ids: ["*"]}]
+  - name: bounded
+    effect: Allow
+    subjects: [agent]
+    actions: [transfer]
+    resources: [{type: tool, ids: ["*"]}]
+    conditions: [{name: amount, expression: "context.args.amount <= 500"}]
   - name: orders
     effect: Allow
     subjects: [agent]

@@ -247,6 +247,24 @@ async def test_a_tool_without_a_rule_is_not_listed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "listed"),
+    [
+        ("condition_error", True),
+        ("context_insufficient", True),
+        ("approval_required", True),
+        ("condition_false", False),
+        ("no_rule", False),
+        ("policy_denied", False),
+        ("identity_invalid", False),
+        ("too_costly", False),
+    ],
+)
+async def test_a_list_shows_what_only_its_arguments_decide(reason: str, *, listed: bool) -> None:
+    script = Script(answer({"evaluations": [{"decision": False, "context": {"reason": reason}}]}))
+    assert await gate(script).visible(McpMessage(method="tools/list", token="t"), [("a", None)]) == [listed]
+
+
+@pytest.mark.parametrize(
     ("sent", "token"),
     [
         (["Bearer t"], "t"),

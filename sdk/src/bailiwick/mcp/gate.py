@@ -34,6 +34,8 @@ from bailiwick.web import Asker
 _REASON_LENGTH: Final = 1024
 _APPROVAL_REQUIRED: Final = "approval_required"
 _APPROVAL_PENDING: Final = "approval_pending"
+# Denials of a call without arguments that its arguments may turn into an allow, or into an approval to be asked for.
+_FOR_WANT_OF_ARGUMENTS: Final = frozenset({_APPROVAL_REQUIRED, "condition_error", "context_insufficient"})
 _HOW: Final = (
     f"To ask a person for an approval, repeat this very request, with the same arguments, and say in its _meta why: "
     f'"{REASON_META}": "<ticket and reason>".'
@@ -182,9 +184,13 @@ def refused(decision: AccessDecision) -> McpRefusalError:
 
 
 def _shown(decision: AccessDecision) -> bool:
-    """A tool that needs an approval is listed: asking for one goes through its call."""
+    """Tell whether an item is listed: what nobody may do in any case is not.
+
+    A tool that needs an approval is, since asking for one goes through its call; so is a tool of which only the
+    arguments decide, since a list has none. The list widens nothing: each call is decided by itself.
+    """
     asked = decision.access_request is not None or decision.task is not None
-    return decision.allowed or asked or decision.reason == _APPROVAL_REQUIRED
+    return decision.allowed or asked or decision.reason in _FOR_WANT_OF_ARGUMENTS
 
 
 def _check_listening(params: Mapping[str, Any]) -> None:
