@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import batching, cluster, deciding, enforcing, neighbours, starting
+from benchmarks import batching, cluster, deciding, enforcing, neighbours, seams, starting
 from benchmarks.cores import Busy, Cores, describe
 from benchmarks.plan import Plan
 from benchmarks.results import Report, Row, Section
@@ -35,6 +35,7 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "batch": batching.section,
     "proxies": enforcing.proxies,
     "clients": enforcing.clients,
+    "seams": seams.section,
     "start": starting.section,
     "neighbours": neighbours.section,
     "cluster": cluster.section,

@@ -28,14 +28,22 @@ from localcluster.pki import Authority
 from localcluster.ports import free_ports
 from localcluster.process import Running
 
-_WEBHOOK: Final = (sys.executable, "-m", "bailiwick_webhook")
+WEBHOOK: Final = (sys.executable, "-m", "bailiwick_webhook")
 _START_SECONDS: Final = 180.0
 
 
-def in_cluster(servers: Servers, policies: int, *, load_core: int | None, grants: int = 0, name: str) -> Server:
+def in_cluster(
+    servers: Servers,
+    policies: int,
+    *,
+    load_core: int | None,
+    grants: int = 0,
+    name: str,
+    program: tuple[str, ...] = WEBHOOK,
+) -> Server:
     """Start a decision point in front of the stand-in; return it when it is ready."""
     kubeconfig = _start_stand_in(servers, policies, grants, load_core, name)
-    return _start(servers, name, ("--kubeconfig", kubeconfig, "--admission-port=0"))
+    return _start(servers, name, ("--kubeconfig", kubeconfig, "--admission-port=0"), program)
 
 
 def stand_in(servers: Servers, name: str) -> str:
@@ -49,7 +57,7 @@ def standalone(servers: Servers, policies: int, *, name: str, more: Iterable[dic
 
     `more` are policies besides the workload's.
     """
-    said = subprocess.run([*_WEBHOOK, "--help"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - ours
+    said = subprocess.run([*WEBHOOK, "--help"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - ours
     if "--policies" not in said:
         raise MissingError("bailiwick-webhook has no --policies yet")
     folder = servers.folder / f"{name}.policies"
@@ -62,11 +70,11 @@ def standalone(servers: Servers, policies: int, *, name: str, more: Iterable[dic
     return _start(servers, name, ("--policies", folder, "--development"))
 
 
-def _start(servers: Servers, name: str, source: tuple[str | Path, ...]) -> Server:
+def _start(servers: Servers, name: str, source: tuple[str | Path, ...], program: tuple[str, ...] = WEBHOOK) -> Server:
     port, status_port = free_ports(2)
     records = servers.folder / f"{name}.records.jsonl"
     flags = (f"--port={port}", f"--status-port={status_port}", "--log-level=error", "--drain-seconds=0.1")
-    running = servers.spawn(name, [*_WEBHOOK, *source, "--record-file", records, *flags])
+    running = servers.spawn(name, [*program, *source, "--record-file", records, *flags])
     ready = await_answer(running, status_port, "/readyz", _START_SECONDS)
     return Server(
         name, f"bailiwick {version('bailiwick')}", running, port, _path, _allowed, as_itself, ready_seconds=ready
