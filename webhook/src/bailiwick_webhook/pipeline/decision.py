@@ -3,7 +3,6 @@
 Standing: made by `pdp`. Holds: frozen; every adapter turns it into its own words, and the metrics count it.
 """
 
-import os
 import time
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
+from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
 from bailiwick_webhook.store.staleness import SECONDS
 from bailiwick_webhook.store.view import StoreState
 
@@ -135,11 +135,6 @@ class Decision(msgspec.Struct, frozen=True):
         if self.verdict.next_action == "request" and not self.askable:
             return "This call needs an approval, but approvals are not available without an API server."
         return self.verdict.sentence
-
-
-def new_evaluation_id() -> str:
-    """Return an id that sorts by time (48 bits of milliseconds) and cannot be guessed (80 random bits)."""
-    return f"eval_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"
 
 
 def settled_at_once(one: JudgedCall, explanation: Explanation | None) -> SettledVerdict:

@@ -33,9 +33,9 @@ from bailiwick_webhook.pipeline.decision import (
     Decision,
     JudgedCall,
     SettledVerdict,
-    new_evaluation_id,
     settled_at_once,
 )
+from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
 from bailiwick_webhook.pipeline.judge import Judge
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult
