@@ -13,6 +13,7 @@ from aiohttp import web
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
 from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
@@ -21,8 +22,13 @@ from bailiwick_webhook.http.authzen.messages import Evaluation, EvaluationDefaul
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.pipeline.offload import LARGE
+from bailiwick_webhook.store.slices import Slices
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
+# Bytes, rather too many than too few: of what parts two values, of a character beyond ASCII, and of a number, which
+# takes as long to write as so many characters.
+_SIGNS, _WIDEST, _NUMBER = 2, 4, 16
 # A member of an enumeration is looked up slowly, and this one is for every item.
 _FORBIDDEN: Final = Outcome.FORBIDDEN
 
@@ -55,6 +61,52 @@ def parse(body: Mapping[str, Any]) -> Batch | None:
     return Batch(tuple((said and _plainly(said, body, item)) or _item(body, item) for item in listed), semantic)
 
 
+class ItemSizes:
+    """How large the items of one body are, each by itself. What they share is measured once.
+
+    It holds for as long as the items do: parts are told apart by which object they are.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+
+    def is_large(self, item: Evaluation) -> bool:
+        """Tell whether an item alone has as many bytes as make a body large."""
+        parts = item.context, item.action.properties, item.resource.properties, item.subject.properties
+        return sum([self._of(part) for part in parts if part]) >= LARGE
+
+    def _of(self, part: Mapping[str, Any]) -> int:
+        size = self._known.get(id(part))
+        if size is None:
+            size = self._known[id(part)] = measured(part)
+        return size
+
+
+def measured(part: Any) -> int:  # noqa: ANN401 - any JSON value
+    """Return about how many bytes a part has. No more of it is looked at than makes a body large."""
+    size, waiting = 0, [part]
+    while waiting and size < LARGE:
+        one = waiting.pop()
+        kind = type(one)
+        if kind is str:
+            size += _bytes(one)
+        elif kind is dict or kind is list:
+            size += _SIGNS * len(one)
+            if size < LARGE:
+                if kind is dict:
+                    size += sum(map(_bytes, one))
+                    one = one.values()
+                waiting.extend(one)
+        else:
+            size += _NUMBER
+    return size
+
+
+def _bytes(text: str) -> int:
+    """Return how many bytes a text has at most."""
+    return len(text) if text.isascii() else _WIDEST * len(text)
+
+
 def failed(problem: ProblemError) -> dict[str, Any]:
     """Return the answer to an item that cannot be decided (AuthZEN 1.0, "Errors" of the evaluations API)."""
     where = f"{problem.where} " if problem.where else ""
@@ -84,12 +136,19 @@ class EvaluationsHandler:
             asked = await self._edge.call(of, caller, parsed := messages.parse(body), marks(request), large=large)
             return await evaluated(self._edge, of, asked, parsed)
         verified, marked = VerifiedParties(), marks(request)
-        items = [
-            None
-            if isinstance(item, ProblemError)
-            else await self._edge.call(of, caller, item, marked._replace(item=index), verified=verified, large=large)
-            for index, item in enumerate(batch.items)
-        ]
+        sizes, slices = ItemSizes(), Slices()
+        items: list[EvaluationRequest | None] = []
+        for index, item in enumerate(batch.items):
+            if isinstance(item, ProblemError):
+                items.append(None)
+                continue
+            # A hundred small calls make a large body, and none of them takes long: most of what it takes to decide
+            # each beside the loop is the way there.
+            alone = large and sizes.is_large(item)
+            items.append(
+                await self._edge.call(of, caller, item, marked._replace(item=index), verified=verified, large=alone)
+            )
+            await slices.turn()
         if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):
             raise forbidden(stranger)
         decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
