@@ -22,6 +22,7 @@ from unit.engine.cases import (
     asked,
     at,
     carrier,
+    gate_of,
     governed,
     read,
     review,
@@ -83,6 +84,16 @@ class TestAGateWithoutGrant:
         assert [(step.policy, step.kind, step.groups, step.count) for step in gate.steps] == [
             ("crm-agent", "Human", ["a"], 2)
         ]
+
+    def test_asks_for_no_reason_where_its_rule_does_not(self) -> None:
+        assert gate_of(governed(gated_rule())).reasons == ()
+
+    def test_binds_the_properties_that_its_rule_names_in_any_resource(self) -> None:
+        entries = [
+            {"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}},
+            {"type": "customer", "ids": ["*"]},
+        ]
+        assert gate_of(governed(gated_rule(resources=entries))).scope_properties == {"env"}
 
 
 class TestAGate:

@@ -5,16 +5,18 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.approval.grants import ordered, scope_digest
+from bailiwick_engine.approval.grants import answers, excluded_reviewers, ordered, scope_digest, scope_of
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from support.objects import Object, gated_rule, settings
+from support.objects import Object, changed, gated_rule, settings
 from unit.engine.cases import (
     AGENT_UID,
     CALL,
+    OPENED_AGO,
     active,
     asked,
+    at,
     gate_of,
     governed,
     read,
@@ -209,3 +211,64 @@ def test_what_is_exact_is_tried_before_a_scope() -> None:
     exact = read(active(asked(ON)))
     scope = read(opened())
     assert ordered([scope, exact]) == ordered([exact, scope]) == [exact, scope]
+
+
+class TestTheDigestOfAScope:
+    SUBJECT: Final = Party("serviceAccount", "a", "a-uid")
+
+    def test_is_the_same_for_what_a_scope_does_not_bind(self) -> None:
+        other = replace(CALL, context={"args": {"a": 1}})
+        assert scope_digest(other, self.SUBJECT, {}) == scope_digest(CALL, self.SUBJECT, {})
+
+    @pytest.mark.parametrize(
+        ("call", "subject", "scope"),
+        [
+            (replace(CALL, action=Action("customers.purge")), SUBJECT, {}),
+            (replace(CALL, resource=Resource("order", "42")), SUBJECT, {}),
+            (replace(CALL, resource=Resource("customer", "43")), SUBJECT, {}),
+            (replace(CALL, context={"intent": "audit"}), SUBJECT, {}),
+            (CALL, Party("user", "a", "a-uid"), {}),
+            (CALL, SUBJECT, {"env": "prod"}),
+        ],
+        ids=["action", "type", "id", "intent", "type of the subject", "properties"],
+    )
+    def test_differs_by_each_that_it_binds(self, call: Call, subject: Party, scope: dict[str, str]) -> None:
+        assert scope_digest(call, subject, scope) != scope_digest(CALL, self.SUBJECT, {})
+
+
+class TestWhatAScopeBinds:
+    GATE: Final = gate_of(PRODUCTION, IN_PROD)
+
+    def test_is_the_properties_that_the_rules_name(self) -> None:
+        assert scope_of(Resource("customer", "42", {"env": "prod", "tier": "gold"}), self.GATE) == {"env": "prod"}
+
+    @pytest.mark.parametrize("properties", [None, {}, {"tier": "gold"}, {"env": 1}, {"env": ["prod"]}, {"env": None}])
+    def test_is_not_known_where_one_is_missing_or_no_text(self, properties: Any) -> None:  # noqa: ANN401 - any JSON value
+        assert scope_of(Resource("customer", "42", properties), self.GATE) is None
+
+    @pytest.mark.parametrize("properties", [None, {}, {"env": "test"}])
+    def test_is_not_met_by_a_call_without_it(self, properties: Object | None) -> None:
+        bound = {"type": "customer", "id": "42", "properties": {"env": "prod"}}
+        grant = read(opened(IN_PROD, resource=bound))
+        subject = CALL.subject
+        assert isinstance(subject, Party)
+        assert answers(grant, IN_PROD, subject, "")
+        assert not answers(grant, replace(CALL, resource=Resource("customer", "42", properties)), subject, "")
+
+
+def test_nobody_reviews_who_asks_or_who_it_is_for_or_who_acts() -> None:
+    person = Party("user", "alice", "corp#alice", issuer="corp", username="oidc:alice")
+    unknown = Party("user", "bob", "corp#bob", issuer="corp")
+    actor = Party("serviceAccount", "system:serviceaccount:agents:broker", "broker-uid")
+    call = replace(CALL, subject=person, actors=(actor,))
+    assert excluded_reviewers(call, person) == {CALL.caller.username, "alice", "oidc:alice", actor.id}
+    assert excluded_reviewers(replace(CALL, subject=unknown), unknown) == {CALL.caller.username, "bob"}
+
+
+def test_one_by_hand_may_wait_for_longer_than_one_that_is_asked_for() -> None:
+    on_short = governed(gated_rule(approval={**SCOPE, "pendingSeconds": 60}))
+    written = by_hand(pendingUntilTime=at(86_000 - OPENED_AGO))
+    rule = gate_of(on_short).rules[0]
+    resolved = [{"policy": rule.policy, "uid": rule.policy_uid, "rule": rule.rule, "ruleDigest": rule.rule_digest}]
+    grant = read(changed(written, "status.resolved.rules", resolved))
+    assert verdict_of(on_short, CALL, grants=[grant]).outcome is Outcome.USE_GRANT
