@@ -190,11 +190,6 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "Process restarts",
-        "none",
-        (("sum by (pod) (increase(bailiwick_process_restarts_total{%}[$__rate_interval]))", "{{pod}}"),),
-    ),
-    Panel(
         "Reviews of policies",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_admission_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),

@@ -57,6 +57,12 @@ DEFINITIONS: Final[dict[str, Schema]] = {
         "additionalProperties": {"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)?([mkKMGTPE]i?)?$"},
     },
 }
+# Values of before, with what to set instead. They are let through, since Helm would only say that it does not know
+# them: `templates/validate.yaml` refuses them, and says what to do.
+REMOVED: Final = {
+    ("webhook", "processes"): "webhook.replicas",
+    ("webhook", "processSilenceSeconds"): "webhook.probes",
+}
 _TYPES: Final = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
 
 
@@ -66,7 +72,7 @@ def rendered(values: Iterable[Value]) -> str:
     own = issuer.pop("$defs", {})
     definitions = {**DEFINITIONS, **own, "issuers": {"type": "array", "items": issuer, "maxItems": 32}}
     # What nothing refers to says nothing.
-    schema = _object(values)
+    schema = _object(values, ())
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of the chart bailiwick",
@@ -77,10 +83,15 @@ def rendered(values: Iterable[Value]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
 
 
-def _object(values: Iterable[Value]) -> Schema:
+def _object(values: Iterable[Value], path: tuple[str, ...]) -> Schema:
+    removed = {
+        name: {"description": f"Removed. Set {instead}.", "deprecated": True}
+        for (*above, name), instead in REMOVED.items()
+        if tuple(above) == path
+    }
     return {
         "type": "object",
-        "properties": {value.path[-1]: _schema(value) for value in values},
+        "properties": {value.path[-1]: _schema(value) for value in values} | removed,
         "additionalProperties": False,
     }
 
@@ -88,7 +99,7 @@ def _object(values: Iterable[Value]) -> Schema:
 def _schema(value: Value) -> Schema:
     about = {"description": value.about} if value.about else {}
     if value.children:
-        return about | _object(value.children)
+        return about | _object(value.children, value.path)
     narrowed = dict(value.narrowed or {})
     if named := narrowed.pop("$def", None):
         narrowed["$ref"] = f"#/$defs/{named}"

@@ -23,7 +23,7 @@ from issuer.serving import DISCOVERY
 from issuer.signing import Signer
 from localcluster.access import Cluster
 from localcluster.errors import StartError
-from localcluster.ports import free_ports, free_run
+from localcluster.ports import free_ports
 from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
 
@@ -165,10 +165,8 @@ class Stack(Ground):
         known = iter(self.status_ports[len(self.decision_points) :][:1])
 
         def start() -> DecisionPoint:
-            # In a row: of a decision point of two processes, the second has the status port behind the first's.
-            port = free_run(3)
-            status_port = next(known, port + 1)
-            (admission_port,) = free_ports(1)
+            port, free, admission_port = free_ports(3)
+            status_port = next(known, free)
             url = f"http://127.0.0.1:{port}"
             where = [f"--port={port}", f"--admission-port={admission_port}", f"--status-port={status_port}"]
             process = self._spawn(name, [*common, *where, f"--external-url={self.external_url or url}", *flags])

@@ -35,16 +35,6 @@ def free_ports(count: int, address: str = "127.0.0.1") -> tuple[int, ...]:
     raise StartError(msg)
 
 
-def free_run(count: int, address: str = "127.0.0.1") -> int:
-    """Return the first of `count` ports in a row that nobody listens on at this moment."""
-    for _ in range(_TRIES):
-        (first,) = free_ports(1, address)
-        if all(_is_free(port, address) for port in range(first + 1, first + count)):
-            return first
-    msg = f"No {count} free ports in a row on {address}: stop the processes that use them."
-    raise StartError(msg)
-
-
 def _is_free(port: int, address: str) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

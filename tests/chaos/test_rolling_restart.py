@@ -24,8 +24,7 @@ def replica(point: DecisionPoint) -> Replica:
 @pytest.mark.timeout(240)
 def test_a_rolling_restart_under_load_loses_no_request(ours: Bailiwick) -> None:
     flags = ("--drain-seconds", f"{DRAIN_SECONDS}", "--connection-requests", "50")
-    # Those that are replaced have two processes, and those that come in their place have one.
-    points = [ours.start_point(*flags, "--processes", "2") for _ in range(REPLICAS)]
+    points = [ours.start_point(*flags) for _ in range(REPLICAS)]
     tenant = ours.tenants(*points).make("rolling")
     path, body = urlsplit(tenant.url()).path, tenant.body("customers.list")
     with Balancer(path, body, tenant.pep, [replica(point) for point in points]) as balancer:

@@ -96,10 +96,10 @@ def test_the_page_of_metrics_has_every_alert() -> None:
 
 
 @pytest.mark.parametrize("kind", ["serviceMonitor", "podMonitor"])
-def test_each_process_is_asked_for_its_own_metrics(kind: str) -> None:
-    rendering = charts.render({"webhook": {"processes": 3}, "monitoring": {kind: {"enabled": True}}})
+def test_each_pod_is_asked_for_its_own_metrics(kind: str) -> None:
+    rendering = charts.render({"monitoring": {kind: {"enabled": True}}})
     found = {one["metadata"]["name"]: one["spec"] for one in rendering.of("ServiceMonitor", "PodMonitor")}
-    wanted = {"bailiwick-webhook": ["status", "status-1", "status-2"], "bailiwick-operator": ["health"]}
+    wanted = {"bailiwick-webhook": ["status"], "bailiwick-operator": ["health"]}
     assert found.keys() == wanted.keys()
     for name, spec in found.items():
         asked = spec["endpoints" if kind == "serviceMonitor" else "podMetricsEndpoints"]

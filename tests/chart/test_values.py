@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from helm_python import HelmError, HelmValuesError
 
-from chartmaker import values
+from chartmaker import schema, values
 from chartmaker.values import Value
 from support import charts
 from support.charts import Values
@@ -203,6 +203,15 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
         {"monitoring": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}},
         "counted twice",
     ),
+    "processes in a pod": (
+        {"webhook": {"processes": 2}},
+        r"webhook\.processes was removed.*set webhook\.replicas or webhook\.autoscaling",
+    ),
+    "one process in a pod": ({"webhook": {"processes": 1}}, r"webhook\.processes was removed"),
+    "a silence of processes": (
+        {"webhook": {"processSilenceSeconds": 30}},
+        r"webhook\.processSilenceSeconds was removed.*the liveness probe",
+    ),
     "rules left out of none": ({"monitoring": {"prometheusRule": {"without": [ALERT]}}}, "needs monitoring.prom"),
 }
 
@@ -211,6 +220,14 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
 def test_what_does_not_go_together_is_refused_with_a_reason(given: Values, why: str) -> None:
     with pytest.raises(HelmError, match=why):
         charts.render(given)
+
+
+@pytest.mark.parametrize("path", schema.REMOVED, ids=".".join)
+def test_a_value_that_was_removed_is_refused_by_its_name_until_it_is_null(path: tuple[str, ...]) -> None:
+    # The schema is no help there: Helm would say that it does not know the value, and nothing of what to do.
+    with pytest.raises(HelmError, match=f"{'.'.join(path)} was removed"):
+        charts.render(charts.nested(path, "x"))
+    assert charts.texts(charts.nested(path, None)) == charts.texts({})
 
 
 WARNED: Final[dict[str, tuple[Values, str]]] = {

@@ -131,7 +131,7 @@ def test_a_full_budget_fits_into_the_memory_of_a_process() -> None:
 
 # What a pod has no use for: it is for a process outside of a cluster, or would give two pods one name.
 NOT_FOR_PODS: Final = {
-    "webhook": {"--help", "--policies", "--development", "--kubeconfig"},
+    "webhook": {"--help", "--policies", "--development", "--kubeconfig", *webhook_flags.REMOVED},
     "operator": {"--help", "--kubeconfig", "--replica", "--identity"},
 }
 
@@ -152,22 +152,19 @@ def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:
     rendering.one("Service", "boundary-webhook")
 
 
-@pytest.mark.parametrize("count", [1, 4])
-def test_each_process_has_a_status_port_by_which_the_operator_finds_it(count: int) -> None:
-    rendering = charts.render({"webhook": {"processes": count}})
-    names = ["status", *(f"status-{index}" for index in range(1, count))]
-    wanted = {"https": 8443, "admission": 9443, **{name: 8081 + index for index, name in enumerate(names)}}
+def test_each_pod_has_a_status_port_by_which_the_operator_finds_it() -> None:
+    rendering = charts.render()
     ports = container(rendering, "webhook")["ports"]
-    assert {port["name"]: port["containerPort"] for port in ports} == wanted
+    assert {port["name"]: port["containerPort"] for port in ports} == {"https": 8443, "admission": 9443, "status": 8081}
     service = rendering.one("Service", "bailiwick-webhook")["spec"]["ports"]
     assert {port["name"]: (port["port"], port["targetPort"]) for port in service} == {
         "https": (443, "https"),
         "admission": (9443, "admission"),
-        **{name: (8081 + index, name) for index, name in enumerate(names)},
+        "status": (8081, "status"),
     }
     (policy,) = [one for one in rendering.of("NetworkPolicy") if one["metadata"]["name"] == "bailiwick-webhook"]
     let_in = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
-    assert let_in == ["https", "admission", *range(8081, 8081 + count)]
+    assert let_in == ["https", "admission", 8081]
 
 
 def ingress(given: Values, port: str) -> list[Object]:
@@ -268,11 +265,6 @@ def test_ready_and_alive_are_two_questions() -> None:
     assert start["periodSeconds"] * start["failureThreshold"] >= 300
     alive = probe(rendering, "webhook", "livenessProbe")
     assert alive["periodSeconds"] * alive["failureThreshold"] >= 60
-    # One process that stands still is started again before the first one's probe would end them all, and none is
-    # ended while it starts before the pod is.
-    args = rendering.args("webhook")
-    assert "--process-silence-seconds=30" in args
-    assert "--process-start-seconds=300" in args
     assert {port["name"] for port in container(rendering, "operator")["ports"]} == {"health"}
 
 

@@ -1,10 +1,14 @@
 """Bailiwick, installed by Helm, while its pods are exchanged, drained, upgraded, rolled back and removed."""
 
+import contextlib
 import json
+import os
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -98,6 +102,25 @@ def test_a_new_certificate_under_load_loses_no_request(release: InCluster, calle
     assert (load.lost, load.errors) == (0, [])
 
 
+def test_a_decision_point_that_stands_still_leaves_the_service_and_is_restarted(release: InCluster) -> None:
+    rolled_out(release)
+    still = webhooks(release)[0]["metadata"]["name"]
+
+    def state() -> tuple[bool, int]:
+        """Tell whether the kubelet takes it for ready, and how often it was restarted."""
+        (pod,) = [one for one in webhooks(release) if one["metadata"]["name"] == still]
+        (container,) = pod["status"]["containerStatuses"]
+        return container["ready"], container["restartCount"]
+
+    ready_before, restarts = state()
+    assert ready_before
+    for pid in deciding(still):
+        os.kill(pid, signal.SIGSTOP)
+    until(lambda: state() == (False, restarts), "it is not ready, and not restarted for that", 60)
+    until(lambda: state()[1] == restarts + 1, "it is restarted", _MINUTES)
+    until(lambda: state()[0], "it is ready again", _MINUTES)
+
+
 def test_an_upgrade_and_a_rollback_under_load_lose_no_request_and_no_policy(release: InCluster, load: Load) -> None:
     with load:
         newer = values(release)
@@ -186,6 +209,18 @@ def pods(ground: InCluster, selector: str = "") -> list[dict[str, Any]]:
 
 def webhooks(ground: InCluster) -> list[dict[str, Any]]:
     return pods(ground, "app.kubernetes.io/component=webhook")
+
+
+def deciding(pod: str) -> list[int]:
+    """Return the processes of the decision point in a pod, by its name, as this machine numbers them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            environment, command = (folder / "environ").read_bytes().split(b"\0"), (folder / "cmdline").read_bytes()
+            if f"HOSTNAME={pod}".encode() in environment and b"bailiwick_webhook" in command:
+                found.append(int(folder.name))
+    assert found
+    return found
 
 
 def serials(callers: Callers) -> set[int]:

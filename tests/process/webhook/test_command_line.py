@@ -1,5 +1,6 @@
 """The command line: the flags that manifests and people use. A flag that goes away, or is renamed, breaks them."""
 
+import argparse
 import subprocess
 import sys
 from typing import Final
@@ -45,9 +46,6 @@ FLAGS: Final = {
     "--policies",
     "--policy-budget-bytes",
     "--port",
-    "--process-silence-seconds",
-    "--process-start-seconds",
-    "--processes",
     "--record-before-answer",
     "--record-file",
     "--record-fsync",
@@ -68,7 +66,7 @@ FLAGS: Final = {
 
 
 def test_the_flags_are_those_that_are_promised_and_each_says_what_it_does() -> None:
-    actions = flags.parser()._actions
+    actions = [action for action in flags.parser()._actions if action.help != argparse.SUPPRESS]
     assert {action.option_strings[-1] for action in actions} == FLAGS
     assert [action.option_strings for action in actions if not action.help] == []
 
@@ -78,6 +76,17 @@ def test_help_lists_every_flag() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert {word.strip("[],") for word in ended.stdout.split()} >= FLAGS
+
+
+def test_a_flag_that_was_removed_is_in_no_help_and_says_what_to_do() -> None:
+    said = flags.parser().format_help().split()
+    for flag, instead in flags.REMOVED.items():
+        assert flag not in said
+        command = [sys.executable, "-m", "bailiwick_webhook", flag, "2"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert ended.returncode == 2
+        last = ended.stderr.splitlines()[-1]
+        assert last == f"bailiwick-webhook: error: argument {flag}: was removed, because {instead}"
 
 
 def test_help_tells_a_default_once_and_none_where_there_is_none() -> None:

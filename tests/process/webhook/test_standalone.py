@@ -1,13 +1,19 @@
 """`bailiwick-webhook --policies DIR --development`, the real process: it needs no cluster."""
 
 import json
+import os
+import signal
+import socket
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+import requests
 import yaml
 
 from bailiwick_webhook.identity.development import NOTICE
@@ -25,10 +31,15 @@ def allowing(**spec: object) -> Object:
 
 
 @pytest.fixture
-def point(tmp_path: Path) -> Iterator[Process]:
+def policies(tmp_path: Path) -> Path:
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "crm.yaml").write_text(yaml.safe_dump(allowing(), sort_keys=False))
+    return policies
+
+
+@pytest.fixture
+def point(policies: Path, tmp_path: Path) -> Iterator[Process]:
     with (tmp_path / "log").open("wb") as log:
         process = Process(tmp_path, policies, log)
         yield process
@@ -178,6 +189,70 @@ def test_a_file_of_records_that_cannot_be_opened_is_told_with_its_flag(tmp_path:
         1,
         f"bailiwick-webhook: cannot start: --record-file {file}: No such file or directory",
     )
+
+
+@pytest.mark.parametrize("flag", ["--port", "--status-port", "--grpc-port"])
+def test_a_port_that_somebody_else_would_share_ends_the_start(flag: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {"--port": "0", "--status-port": "0", flag: f"{taken.getsockname()[1]}"}
+        given = [word for pair in ports.items() for word in pair]
+        code, said = refused("--policies", str(tmp_path), "--development", "--record-file", "/dev/null", *given)
+    assert code == 1
+    assert "bailiwick-webhook: cannot start: " in said
+    assert "Traceback" not in said
+
+
+def test_being_told_to_stop_it_drains_and_no_request_is_lost(policies: Path, tmp_path: Path) -> None:
+    seen = Counter[str]()
+    body = asking.evaluation(AGENT, "customers.list")
+
+    def work() -> None:
+        """Ask over one connection, until an answer says that it is the last one."""
+        with requests.Session() as session:
+            while True:
+                try:
+                    answer = session.post(asked.url("evaluation"), json=body, timeout=10)
+                except requests.ConnectionError:
+                    seen["lost"] += 1
+                    return
+                seen[str(answer.json()["decision"])] += 1
+                if answer.headers.get("Connection", "").lower() == "close":
+                    seen["told"] += 1
+                    return
+
+    with (tmp_path / "log").open("wb") as log:
+        asked = Process(tmp_path, policies, log, drain_seconds=1.5)
+        workers = [threading.Thread(target=work) for _ in range(6)]
+        for worker in workers:
+            worker.start()
+        until(lambda: seen["True"] > 60, "it is asked")
+        asked.process.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.join(15)
+        assert asked.process.wait(10) == 0
+    assert (seen["lost"], seen["told"], seen["False"]) == (0, 6, 0)
+    assert asked.log.read_text().count("draining") == 1
+
+
+def test_records_on_stdout_are_whole_lines(policies: Path, tmp_path: Path) -> None:
+    # Each longer than what a pipe takes in one piece (PIPE_BUF, 4,096), and read by somebody who is slower.
+    item = asking.evaluation(AGENT, "customers.list", "x" * 200, note="y" * 900)
+    item["resource"] = {"type": "customer", "id": "z" * 1000}
+    read, write = os.pipe()
+    with (tmp_path / "log").open("wb") as log, os.fdopen(read, "rb") as records:
+        point = Process(tmp_path, policies, log, "--development", "--record-timeout", "20", stdout=write)
+        os.close(write)
+        lines: list[bytes] = []
+        reader = threading.Thread(target=lambda: lines.extend(records))
+        reader.start()
+        for _ in range(12):
+            assert asking.post(point.url("evaluations"), {"evaluations": [item] * 30}, None).status == 200
+        assert point.stop() == 0
+        reader.join(20)
+    assert [json.loads(line)["decision"] for line in lines] == [True] * 12 * 30
 
 
 class TestTheReadme:

@@ -18,7 +18,6 @@ from support.waiting import until
 
 WEBHOOK: Final = "bailiwick-webhook"
 OPERATOR: Final = "bailiwick-operator"
-PROCESSES: Final = 2
 _ROLLOUT_SECONDS: Final = 90.0
 
 
@@ -74,15 +73,18 @@ def _operator() -> dict[str, Any]:
 
 
 def _webhook(namespace: str) -> dict[str, Any]:
-    status = [{"name": "status" if not n else f"status-{n}", "containerPort": 8081 + n} for n in range(PROCESSES)]
     main = container(
         images.reference("webhook"),
         args=[
-            *("--host=0.0.0.0", "--status-host=0.0.0.0", f"--processes={PROCESSES}"),
+            *("--host=0.0.0.0", "--status-host=0.0.0.0"),
             *("--tls-cert-file=/etc/bailiwick/tls/tls.crt", "--tls-key-file=/etc/bailiwick/tls/tls.key"),
             f"--external-url=https://{WEBHOOK}.{namespace}.svc",
         ],
-        ports=[{"name": "https", "containerPort": 8443}, {"name": "admission", "containerPort": 9443}, *status],
+        ports=[
+            {"name": "https", "containerPort": 8443},
+            {"name": "admission", "containerPort": 9443},
+            {"name": "status", "containerPort": 8081},
+        ],
         readinessProbe=_probe("/readyz", "status"),
         volumeMounts=[{"name": "tls", "mountPath": "/etc/bailiwick/tls", "readOnly": True}],
     )
@@ -91,10 +93,9 @@ def _webhook(namespace: str) -> dict[str, Any]:
 
 
 def _service(namespace: str) -> dict[str, Any]:
-    status = [("status" if not n else f"status-{n}", 8081 + n) for n in range(PROCESSES)]
     ports = [{"name": "https", "port": 443, "targetPort": "https"}]
     ports += [{"name": "admission", "port": 9443, "targetPort": "admission"}]
-    ports += [{"name": name, "port": port, "targetPort": name} for name, port in status]
+    ports += [{"name": "status", "port": 8081, "targetPort": "status"}]
     metadata = {"namespace": namespace, "name": WEBHOOK}
     return {
         "apiVersion": "v1",

@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 import requests
 import yaml
 
-from localcluster.ports import free_ports, free_run
+from localcluster.ports import free_ports
 from support.objects import AGENT, Object
 from support.pdp import asking
 from support.pdp.asking import Said
@@ -30,17 +30,16 @@ class Process:
         *flags: str,
         drain_seconds: float = 0.1,
         stdout: int | None = None,
-        processes: int = 1,
         grpc: bool = False,
     ) -> None:
         self.policies = policies
         self.log = Path(log.name)
         self.records = folder / "records.jsonl"
-        (self.port, self.grpc_port), self.status_port = free_ports(2), free_run(processes)
+        self.port, self.grpc_port, self.status_port = free_ports(3)
         self.process = subprocess.Popen(
             [
                 *(*COMMAND, "--policies", str(policies), *(flags or ("--development",))),
-                *("--processes", str(processes), "--port", str(self.port), "--status-port", str(self.status_port)),
+                *("--port", str(self.port), "--status-port", str(self.status_port)),
                 *(("--grpc-port", str(self.grpc_port)) if grpc else ()),
                 *("--record-file", "-" if stdout else str(self.records), "--drain-seconds", str(drain_seconds)),
             ],

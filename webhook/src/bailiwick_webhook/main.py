@@ -39,7 +39,7 @@ from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
-from bailiwick_webhook.process import gcpause, logs, parent, settings, standalone
+from bailiwick_webhook.process import gcpause, logs, settings, standalone
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.signing.signer import Signer
@@ -59,12 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure(given.log_level, plain=given.development)
     if given.development:
         sys.stderr.write(standalone.BANNER)
-    return parent.run(given, _serve) if given.processes > 1 else _serve(given)
-
-
-def _serve(given: WebhookSettings) -> int:
-    if given.place is not None:
-        logs.configure(given.log_level, plain=given.development, process=given.place.index)
     # What is done beside the loop gives the interpreter's lock back after so long, in place of 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
@@ -80,8 +74,6 @@ async def _run(given: WebhookSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if given.place is not None:
-        given.place.heartbeat.follow(asyncio.get_running_loop(), stop.set)
     tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(_writer(given))
@@ -100,10 +92,9 @@ async def _run(given: WebhookSettings) -> None:
                 store,
                 serving,
                 identity.notice,
-                Exposition(store, records, pdp.counts, tls, restarts=given.place.restarts if given.place else 0),
+                Exposition(store, records, pdp.counts, tls),
                 pdp.counts,
                 tls,
-                given.place.others if given.place else None,
             ),
             given.status_host,
             given.status_port,
@@ -123,9 +114,7 @@ async def _run(given: WebhookSettings) -> None:
         if stop.is_set():
             return
         filled()
-        listen = functools.partial(
-            serve, host=given.host, tls=None if tls is None else tls.listening, shared=given.place is not None
-        )
+        listen = functools.partial(serve, host=given.host, tls=None if tls is None else tls.listening)
         signer = Signer(lambda: store.keyring, lambda: store.guard_proven, lambda: store.void)
         namespaces = ProtectedNamespaces(given.kubernetes_endpoint, given.installation)
         admission = None
@@ -148,8 +137,6 @@ async def _run(given: WebhookSettings) -> None:
         ports = {"port": server.port, "status_port": status.port}
         ports |= await _serve_grpc(given, decisions[app.EDGE], tls, stack)
         listening.set()
-        if given.place is not None:
-            given.place.heartbeat.tell_serving(lambda: all(health.checks(store, serving=serving(), tls=tls).values()))
         if admission is not None:
             ports["admission_port"] = admission.port
         _log.info("serving", **ports, tls=given.tls, url=given.external_url)
@@ -170,16 +157,15 @@ async def _serve_grpc(
     except ImportError as error:
         message = f"--grpc-port needs the extra bailiwick[grpc]: {error}"
         raise OSError(message) from error
-    listening = await server.serve(edge, given.bounds, given.host, given.grpc_port, tls, shared=given.place is not None)
+    listening = await server.serve(edge, given.bounds, given.host, given.grpc_port, tls)
     stack.push_async_callback(listening.stop)
     return {"grpc_port": listening.port}
 
 
 def _writer(given: WebhookSettings) -> RecordWriter:
     """Open the file of records. Raises `OSError` that names the flag."""
-    turn = None if given.place is None else given.place.turn
     try:
-        return RecordWriter(given.record_file, fsync=given.record_fsync, limits=given.record_limits, turn=turn)
+        return RecordWriter(given.record_file, fsync=given.record_fsync, limits=given.record_limits)
     except OSError as error:
         message = f"--record-file {given.record_file}: {error.strerror or error}"
         raise OSError(message) from error

@@ -66,20 +66,16 @@ class OfService:
 
 
 def in_slices(slices: Iterable[dict[str, Any]]) -> tuple[Replica, ...]:
-    """Return the processes in EndpointSlices: one for each ready endpoint and each port named `status` or `status-…`.
+    """Return the processes in EndpointSlices: one for each ready endpoint, at the port named `status`.
 
     A pod of two address families stands in two slices and is one endpoint.
     """
-    found: dict[tuple[str, str], Replica] = {}
+    found: dict[str, Replica] = {}
     for one in sorted(slices, key=lambda one: str(one.get("addressType"))):
         family = one.get("addressType")
-        if family not in _FAMILIES:
+        port = next((port.get("port") for port in one.get("ports") or () if port.get("name") == PORT_NAME), None)
+        if family not in _FAMILIES or not port:
             continue
-        ports = {
-            port["name"]: port["port"]
-            for port in one.get("ports") or ()
-            if port.get("port") and (port.get("name") == PORT_NAME or str(port.get("name")).startswith(f"{PORT_NAME}-"))
-        }
         for endpoint in one.get("endpoints") or ():
             # Not said means ready, by the definition of the kind.
             if (endpoint.get("conditions") or {}).get("ready", True) is False or not endpoint.get("addresses"):
@@ -87,9 +83,8 @@ def in_slices(slices: Iterable[dict[str, Any]]) -> tuple[Replica, ...]:
             address = endpoint["addresses"][0]
             target = endpoint.get("targetRef") or {}
             host = f"[{address}]" if family == "IPv6" else address
-            for name, port in ports.items():
-                who = str(target.get("name") or address) + ("" if name == PORT_NAME else f":{port}")
-                found.setdefault((str(target.get("uid") or address), name), Replica(who, f"http://{host}:{port}"))
+            replica = Replica(str(target.get("name") or address), f"http://{host}:{port}")
+            found.setdefault(str(target.get("uid") or address), replica)
     return tuple(found.values())
 
 

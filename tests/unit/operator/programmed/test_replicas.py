@@ -43,9 +43,9 @@ def test_ready_endpoints_are_found_and_those_that_are_not_are_left_out() -> None
     )
 
 
-def test_a_pod_of_several_processes_is_asked_at_each_of_their_ports() -> None:
-    (one, other) = in_slices([a_slice(endpoint("p1", "10.0.0.1"), ports=(("status", 9000), ("status-1", 9001)))])
-    assert (one.url, other.url, other.name) == ("http://10.0.0.1:9000", "http://10.0.0.1:9001", "p1:9001")
+def test_a_pod_is_asked_at_its_status_port_alone() -> None:
+    ports = (("https", 8443), ("status-1", 9001), ("status", 9000))
+    assert in_slices([a_slice(endpoint("p1", "10.0.0.1"), ports=ports)]) == (Replica("p1", "http://10.0.0.1:9000"),)
 
 
 def test_a_pod_of_two_address_families_is_one_process() -> None:

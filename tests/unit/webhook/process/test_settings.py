@@ -57,20 +57,26 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a queue of no size": (("--record-queue-bytes", "-1"), "must be an integer greater than 0"),
     "a queue of half a record": (("--record-queue", "1.5"), "must be an integer greater than 0"),
     "records that may be lost now and then": (("--on-record-failure", "ignore"), "invalid choice"),
-    "processes below none": (("--processes", "-1"), "must be 0 or an integer greater than 0"),
-    "a silence of a few beats": (("--process-silence-seconds", "4.9"), "must be 5 seconds or more"),
-    "a start of a few beats": (("--process-start-seconds", "1"), "must be 5 seconds or more"),
-    "a port among the status ports": (
-        ("--processes", "4", "--port", "8084", "--status-port", "8081"),
-        "--port 8084 is one of the status ports 8081 to 8084",
+    "several processes": (
+        ("--processes", "2"),
+        "--processes: was removed, because a decision point is one process: remove the flag, and start more replicas",
     ),
-    "admission among the status ports": (
-        ("--processes", "2", "--admission-port", "8082", "--status-port", "8081"),
-        "--admission-port 8082 is one of the status ports 8081 to 8082",
-    ),
+    "several processes, in one word": (("--processes=2",), "argument --processes: was removed"),
+    "a process for each core": (("--processes", "0"), "argument --processes: was removed"),
+    "several processes without a number": (("--processes",), "argument --processes: was removed"),
+    "a silence of processes": (("--process-silence-seconds", "30"), "have a liveness probe of /healthz restart"),
+    "a start of processes": (("--process-start-seconds", "300"), "have a startup probe of /readyz limit its start"),
     "a status port that is the decisions'": (
         ("--port", "8081", "--status-port", "8081"),
-        "--port 8081 is one of the status ports 8081 to 8081",
+        "--status-port 8081 is also --port: choose a different port",
+    ),
+    "a status port that is admission's": (
+        ("--admission-port", "8081", "--status-port", "8081"),
+        "--status-port 8081 is also --admission-port: choose a different port",
+    ),
+    "a status port that is gRPC's": (
+        ("--grpc-port", "8081", "--status-port", "8081"),
+        "--status-port 8081 is also --grpc-port: choose a different port",
     ),
     "admission on the port of decisions": (
         ("--port", "8443", "--admission-port", "8443"),

@@ -7,7 +7,6 @@ from typing import Final
 
 import pytest
 
-from bailiwick_webhook.record.turn import WriteTurn
 from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
 
 FULL: Final = Path("/dev/full")
@@ -71,20 +70,6 @@ async def test_a_line_that_a_killed_process_left_unfinished_spoils_no_other(tmp_
     async with RecordWriter(file, fsync=False) as writer:
         await writer.write(b'{"n":2}\n')
     assert file.read_bytes().splitlines() == [b'{"n":1}', b'{"n"', b'{"n":2}']
-
-
-async def test_a_line_that_another_process_left_unfinished_spoils_no_other(capfd: pytest.CaptureFixture[str]) -> None:
-    turn = WriteTurn.new()
-    with turn.taken() as torn:
-        assert not torn
-        # What a process that is killed in the middle of a line leaves behind.
-        turn.mark(torn=True)
-        os.write(1, b'{"n"')
-    async with RecordWriter(None, fsync=False, turn=turn) as writer:
-        await writer.write(b'{"n":1}\n')
-        await writer.write(b'{"n":2}\n')
-    turn.close()
-    assert capfd.readouterr().out == '{"n"\n{"n":1}\n{"n":2}\n'
 
 
 async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:

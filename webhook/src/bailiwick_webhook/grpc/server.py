@@ -52,11 +52,9 @@ class GrpcServer:
         await self.server.stop(_GRACE_SECONDS)
 
 
-async def serve(
-    edge: Edge, bounds: Bounds, host: str, port: int, tls: Certificates | None = None, *, shared: bool = False
-) -> GrpcServer:
-    """Listen; `shared`: at a port that others listen on too. Raises `OSError` where it is taken."""
-    server = grpc.aio.server(options=_options(bounds, shared=shared), maximum_concurrent_rpcs=bounds.requests_at_once)
+async def serve(edge: Edge, bounds: Bounds, host: str, port: int, tls: Certificates | None = None) -> GrpcServer:
+    """Listen. Raises `OSError` where the port is taken."""
+    server = grpc.aio.server(options=_options(bounds), maximum_concurrent_rpcs=bounds.requests_at_once)
     handler = grpc.unary_unary_rpc_method_handler(
         functools.partial(_check, edge, tls), messages.CheckRequest.FromString, messages.CheckResponse.SerializeToString
     )
@@ -73,10 +71,11 @@ async def serve(
     return GrpcServer(server, bound)
 
 
-def _options(bounds: Bounds, *, shared: bool) -> list[tuple[str, int]]:
+def _options(bounds: Bounds) -> list[tuple[str, int]]:
     ping, age = _PING_SECONDS * _MILLI, int(bounds.seconds * _MILLI)
     return [
-        ("grpc.so_reuseport", int(shared)),
+        # On by default: the port would be shared with whoever else listens there.
+        ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", MAX_BYTES + _HEAD_BYTES),
         ("grpc.max_metadata_size", _METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _METADATA_BYTES),

@@ -322,11 +322,6 @@ CLOCK: Final = Metric(
     "Seconds by which this process's clock is ahead of the API server's clock; negative: behind. Beyond 30 in either"
     " direction, the process uses and opens no grant. Absent without an API server, and before its first response.",
 )
-RESTARTS: Final = Metric(
-    "bailiwick_process_restarts_total",
-    "counter",
-    "How often this process of --processes was restarted, because it died or became unresponsive.",
-)
 CERTIFICATE_ENDS: Final = Metric(
     "bailiwick_serving_certificate_not_after_timestamp_seconds",
     "gauge",
@@ -346,5 +341,5 @@ METRICS: Final = (
     *(COMPILED, COMPILED_LIMIT, COMPILED_HIGHEST, NAMESPACE_LIMIT, OVER_BUDGET, CHANGE_AGE, OUTDATED),
     *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
     *(UNDER_WAY, BODY_BYTES, BODIES_SLOW, CONNECTIONS, LIMITED, HANDSHAKES, HANDSHAKES_WAITING, MALFORMED),
-    *(CLOCK, RESTARTS, CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
+    *(CLOCK, CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

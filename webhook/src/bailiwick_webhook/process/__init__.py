@@ -1,4 +1,4 @@
-"""The process: flags, settings, workers, heartbeats and logs.
+"""The process: flags, settings and logs.
 
 Standing: under `main`. Holds: decides nothing.
 """

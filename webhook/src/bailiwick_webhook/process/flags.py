@@ -5,14 +5,29 @@ Holds: every flag has a help text and, where it is not a switch, a default that 
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS
 from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.process.flagvalues import Help, any_count, count, percent, positive, silence
+from bailiwick_webhook.process.flagvalues import Help, RemovalNotice, any_count, count, percent, positive
 from bailiwick_webhook.record.limits import QueueLimits
+
+# Flags of before, with what to do instead.
+REMOVED: Final = {
+    "--processes": (
+        "a decision point is one process: remove the flag, and start more replicas to serve more load"
+        " (webhook.replicas in the chart)"
+    ),
+    "--process-silence-seconds": (
+        "a decision point is one process: remove the flag, and have a liveness probe of /healthz restart one that hangs"
+    ),
+    "--process-start-seconds": (
+        "a decision point is one process: remove the flag, and have a startup probe of /readyz limit its start"
+    ),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,24 +92,6 @@ def parser() -> argparse.ArgumentParser:
         ),
     )
     serving.add_argument("--drain-seconds", type=positive, default=5.0, help="keep serving this long after SIGTERM")
-    serving.add_argument(
-        "--processes",
-        type=any_count,
-        default=1,
-        help=(
-            "number of processes that share --port and --admission-port; each has its own status port (--status-port"
-            " and the next ones) and record file (--record-file and .0, .1, ...); 0 means one for each available core"
-        ),
-    )
-    serving.add_argument(
-        "--process-silence-seconds",
-        type=silence,
-        default=30.0,
-        help="kill and restart a process, if there are several, when its event loop has not run for this long",
-    )
-    serving.add_argument(
-        "--process-start-seconds", type=silence, default=300.0, help="the same limit, until the process first serves"
-    )
     _add_bounds(parser.add_argument_group("limits of one process"))
     alone = parser.add_argument_group("standalone")
     alone.add_argument(
@@ -169,6 +166,8 @@ def parser() -> argparse.ArgumentParser:
         help="file to append JSON lines to; - means stdout",
     )
     _add_record(record)
+    for flag, instead in REMOVED.items():
+        parser.add_argument(flag, action=RemovalNotice, nargs="?", instead=instead, help=argparse.SUPPRESS)
     return parser
 
 

@@ -1,10 +1,12 @@
-"""What the values of flags must be, numbers and addresses that nobody else reaches, and how help tells of them.
+"""What the values of flags must be, numbers and addresses that nobody else reaches, and what help and errors tell.
 
 For argparse, in `settings`. Holds: what is refused is refused with a sentence, before anything starts.
 """
 
 import argparse
 import ipaddress
+from collections.abc import Sequence
+from typing import Any
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -15,22 +17,24 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if absent else super()._get_help_string(action)
 
 
+class RemovalNotice(argparse.Action):
+    """A flag of before, which says what to do `instead` to whoever still gives it, with whatever value."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, *, instead: str, **kwargs: Any) -> None:  # noqa: ANN401 - argparse's own
+        super().__init__(option_strings, dest, **kwargs)
+        self._instead = instead
+
+    def __call__(self, *_: object) -> None:
+        """Refuse."""
+        raise argparse.ArgumentError(self, f"was removed, because {self._instead}")
+
+
 def positive(text: str) -> float:
     """Return a number above 0. Raises `ArgumentTypeError` or `ValueError`, as argparse wants it."""
     value = float(text)
     # Neither inf nor nan: a store would never be too old.
     if not 0 < value < float("inf"):
         message = "must be a number greater than 0"
-        raise argparse.ArgumentTypeError(message)
-    return value
-
-
-def silence(text: str) -> float:
-    """Return how long a process may be silent, 5 s or more. Raises `ArgumentTypeError` or `ValueError`."""
-    value = positive(text)
-    # A few beats, which are a second apart: less would kill who is only busy.
-    if value < 5:  # noqa: PLR2004 - said here, and in the sentence
-        message = "must be 5 seconds or more"
         raise argparse.ArgumentTypeError(message)
     return value
 

@@ -7,13 +7,13 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import Processor
 
 
-def configure(level: str, *, plain: bool = False, process: int | None = None) -> None:
+def configure(level: str, *, plain: bool = False) -> None:
     """Set up structlog; the standard library's loggers only warn, through the same lines.
 
-    `plain`: for a person. `process`: which of several writes, said in each line.
+    `plain`: for a person.
     """
     rendered: list[Processor] = [structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer()]
     if plain:
@@ -21,7 +21,6 @@ def configure(level: str, *, plain: bool = False, process: int | None = None) ->
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            *([] if process is None else [_said_by(process)]),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             *rendered,
@@ -30,13 +29,6 @@ def configure(level: str, *, plain: bool = False, process: int | None = None) ->
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()])
-
-
-def _said_by(process: int) -> Processor:
-    def add(_: object, __: str, entry: EventDict) -> EventDict:
-        return {**entry, "process": process}
-
-    return add
 
 
 class _Bridge(logging.Handler):

@@ -4,7 +4,6 @@ Holds: frozen; a combination that would be unsafe is refused here, with what to 
 """
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,7 +21,6 @@ from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback
-from bailiwick_webhook.process.worker import WorkerSlot, cores
 from bailiwick_webhook.record.limits import QueueLimits
 
 # What only a decision point with a cluster can use, by argparse's names.
@@ -43,10 +41,7 @@ _KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Everything that can be set. Durations are in seconds. With `policies` there is no cluster.
-
-    `processes` are all that there are to be; one of several has a `place`, and ports and files of its own by it.
-    """
+    """Everything that can be set. Durations are in seconds. With `policies` there is no cluster."""
 
     policies: Path | None
     development: bool
@@ -79,10 +74,6 @@ class WebhookSettings:
     grpc_port: int = 0
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     pending_grants: int = 0
-    processes: int = 1
-    process_silence: float = 30.0
-    process_start: float = 300.0
-    place: WorkerSlot | None = None
 
     @property
     def tls(self) -> bool:
@@ -107,7 +98,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
     if options.max_staleness > options.hard_staleness:
         parser.error("--max-staleness must not exceed --hard-staleness")
     _check_budget(parser, options)
-    _check_processes(parser, options)
+    _check_ports(parser, options)
     scheme = "https" if options.tls_cert_file else "http"
     external = (options.external_url or f"{scheme}://{options.host}:{options.port}").rstrip("/")
     if urlsplit(external).scheme not in {"http", "https"} or not urlsplit(external).netloc:
@@ -166,9 +157,6 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
             options.namespace_spec_bytes,
         ),
         pending_grants=options.namespace_pending_grants,
-        processes=options.processes,
-        process_silence=options.process_silence_seconds,
-        process_start=options.process_start_seconds,
     )
 
 
@@ -185,14 +173,6 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _check_processes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Settle how many processes there are to be, and refuse what they could not share."""
-    options.processes = options.processes or cores()
-    if options.processes > 1 and sys.platform != "linux":
-        parser.error("--processes other than 1 needs Linux, because only its kernel spreads connections over processes")
-    _check_ports(parser, options)
-
-
 def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Refuse ports of which two are the same."""
     ports = {"--port": options.port}
@@ -205,13 +185,9 @@ def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -
             if port == options.grpc_port:
                 parser.error(f"--grpc-port {port} is also {flag}: choose a different port")
         ports["--grpc-port"] = options.grpc_port
-    first, last = options.status_port, options.status_port + options.processes - 1
     for flag, port in ports.items():
-        if first and first <= port <= last:
-            parser.error(
-                f"{flag} {port} is one of the status ports {first} to {last}, one for each process: choose a"
-                " different port"
-            )
+        if options.status_port and port == options.status_port:
+            parser.error(f"--status-port {port} is also {flag}: choose a different port")
 
 
 def _check_standalone(

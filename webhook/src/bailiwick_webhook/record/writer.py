@@ -19,7 +19,6 @@ import structlog
 
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.turn import WriteTurn
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
@@ -50,21 +49,18 @@ class _Line(NamedTuple):
 
 
 class RecordWriter:
-    """Appends lines; `path` None is stdout, shared with the processes that take turns with us.
+    """Appends lines; `path` None is stdout.
 
     All but `_work` and what it calls runs on the event loop.
     """
 
-    def __init__(
-        self, path: Path | None, *, fsync: bool, limits: QueueLimits | None = None, turn: WriteTurn | None = None
-    ) -> None:
+    def __init__(self, path: Path | None, *, fsync: bool, limits: QueueLimits | None = None) -> None:
         self._descriptor = (
             sys.stdout.fileno() if path is None else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         )
         self._owned = path is not None
         self._fsync = fsync and stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._torn = path is not None and _ends_torn(path)
-        self._turn = None if path is not None else turn
         self._limits = limits or QueueLimits()
         self._waiting: list[_Line] = []
         self._flying: list[_Line] = []
@@ -282,24 +278,12 @@ class RecordWriter:
 
     def _work(self) -> None:
         while (batch := self._inbox.get()) is not None:
-            data = b"".join([line.data for line in batch])
-            written, error = self._append(data) if self._turn is None else self._append_in_turn(self._turn, data)
+            written, error = self._append(b"".join([line.data for line in batch]))
             try:
                 self._loop.call_soon_threadsafe(self._settle, batch, written, error)
             except RuntimeError:
                 # The loop has ended: this write was stuck for longer than stopping may take.
                 return
-
-    def _append_in_turn(self, turn: WriteTurn, data: bytes) -> tuple[int, OSError | None]:
-        try:
-            with turn.taken() as self._torn:
-                # Before the first byte: nobody else can say so if we are killed.
-                turn.mark(torn=True)
-                result = self._append(data)
-                turn.mark(torn=self._torn)
-        except OSError as error:
-            return 0, error
-        return result
 
     def _append(self, data: bytes) -> tuple[int, OSError | None]:
         """Write; return how many bytes of `data` were, and what stopped it."""

@@ -55,14 +55,11 @@ class Exposition(Collector):
         records: RecordState,
         counts: Counts,
         certificate: CertificateState | None = None,
-        *,
-        restarts: int = 0,
     ) -> None:
         self._store = store
         self._records = records
         self._counts = counts
         self._certificate = certificate
-        self._restarts = restarts
         self._sized: tuple[Snapshot | None, tuple[int, int, int]] = (None, (0, 0, 0))
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -125,7 +122,6 @@ class Exposition(Collector):
         yield _gauges(table.HANDSHAKES_WAITING, (((port,), count) for port, count in counts.handshakes_waiting.items()))
         yield _counter(table.MALFORMED, (((port,), count) for port, count in counts.malformed.items()))
         yield _gauge(table.CLOCK, None if store.clock is None else store.clock.ahead)
-        yield _counter(table.RESTARTS, [((), self._restarts)])
         certificate = self._certificate
         ends = None if certificate is None else certificate.not_after
         yield _gauge(table.CERTIFICATE_ENDS, None if ends is None else ends.timestamp())

@@ -2,9 +2,9 @@
 
 `/served` answers the operator, which asks which generations of which policies this process decides by at the moment.
 Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop,
-and the certificate that we serve with has not ended, and, at the first of several processes, that all the others are
-ready too, since it is asked for the pod; nothing here tells a policy to who does not know its uid already; what costs
-more than a moment is rationed (see `ration`), and whether we live and are ready is not, and is never refused.
+and the certificate that we serve with has not ended; nothing here tells a policy to who does not know its uid already;
+what costs more than a moment is rationed (see `ration`), and whether we live and are ready is not, and is never
+refused.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -42,15 +42,6 @@ class Tls(Protocol):
         """When that ends."""
 
 
-def checks(store: View, *, serving: bool, tls: Tls | None) -> dict[str, bool]:
-    """Return what must hold for the decisions of this process to be trusted, and whether it does."""
-    return {
-        "synced": store.synced,
-        "fresh": store.freshness is Freshness.FRESH,
-        "serving": serving,
-    } | ({} if tls is None else {"certificate": tls.good})
-
-
 def build(
     store: View,
     serving: Callable[[], bool],
@@ -58,18 +49,19 @@ def build(
     exposition: Exposition,
     counts: Counts,
     tls: Tls | None = None,
-    others: Callable[[], Mapping[str, str]] | None = None,
 ) -> web.Application:
-    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it.
-
-    `others` are the other processes that are not ready, where this one answers for them too.
-    """
+    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    def looked_at() -> dict[str, bool]:
-        return checks(store, serving=serving(), tls=tls)
+    def checks() -> dict[str, bool]:
+        """Return what must hold for our decisions to be trusted, and whether it does."""
+        return {
+            "synced": store.synced,
+            "fresh": store.freshness is Freshness.FRESH,
+            "serving": serving(),
+        } | ({} if tls is None else {"certificate": tls.good})
 
     def certificate() -> dict[str, object]:
         if tls is None:
@@ -78,15 +70,13 @@ def build(
         return {"certificate": {"not_after": None if ends is None else ends.isoformat(), "problem": tls.problem}}
 
     async def readyz(_: web.Request) -> web.Response:
-        unready = None if others is None else others()
-        looked = looked_at() | ({} if unready is None else {"processes": not unready})
+        looked = checks()
         body = {
             "ready": all(looked.values()),
             "checks": looked,
             "store": {"revision": store.revision, "age_seconds": round(store.age, 3) if store.synced else None},
             **store.report(),
             **certificate(),
-            **({} if unready is None else {"unready_processes": unready}),
             **notice,
         }
         status = 200 if body["ready"] else 503
@@ -101,7 +91,7 @@ def build(
     app = web.Application(middlewares=[_answered])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_post("/served", ServedHandler(store, lambda: all(looked_at().values()), counts).__call__)
+    app.router.add_post("/served", ServedHandler(store, lambda: all(checks().values()), counts).__call__)
     app.router.add_get("/metrics", metrics)
     return app
 

@@ -31,13 +31,12 @@ _log: Final = LogLimit()
 class TlsSite(web.BaseSite):
     """Listens at one address. Start it with `start`; `web.BaseRunner.cleanup` stops it."""
 
-    __slots__ = ("_host", "_port", "_shared")
+    __slots__ = ("_host", "_port")
 
-    def __init__(self, runner: web.BaseRunner, host: str, port: int, tls: ssl.SSLContext, *, shared: bool) -> None:
+    def __init__(self, runner: web.BaseRunner, host: str, port: int, tls: ssl.SSLContext) -> None:
         super().__init__(runner, ssl_context=tls)
         self._host = host
         self._port = port
-        self._shared = shared
 
     @property
     def name(self) -> str:
@@ -50,7 +49,7 @@ class TlsSite(web.BaseSite):
         server, tls = self._runner.server, self._ssl_context
         assert isinstance(server, Connections)  # noqa: S101 - `server` makes no other
         assert tls is not None  # noqa: S101 - it was given
-        sockets = await _bound(self._host, self._port, shared=self._shared)
+        sockets = await _bound(self._host, self._port)
         self._server = Listener(sockets, server, tls)  # type: ignore[assignment]  # aiohttp closes it, and no more
 
 
@@ -95,7 +94,7 @@ class Listener:
             self._loop.add_reader(listening, self._accept, listening)
 
 
-async def _bound(host: str, port: int, *, shared: bool) -> list[socket.socket]:
+async def _bound(host: str, port: int) -> list[socket.socket]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     try:
@@ -104,8 +103,6 @@ async def _bound(host: str, port: int, *, shared: bool) -> list[socket.socket]:
             sockets.append(one)
             one.setblocking(False)  # noqa: FBT003 - its only argument
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             one.bind(address)

@@ -61,21 +61,10 @@ class Server:
         await self.runner.cleanup()
 
 
-async def serve(
-    app: web.Application,
-    host: str,
-    port: int,
-    tls: ssl.SSLContext | None = None,
-    *,
-    shared: bool = False,
-) -> Server:
-    """Listen; port 0 takes a free one, `shared` one that others listen on too. Raises `OSError` where it is taken."""
+async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> Server:
+    """Listen; port 0 takes a free one. Raises `OSError` where it is taken."""
     runner = _Runner(app)
     await runner.setup()
-    site = (
-        web.TCPSite(runner, host, port, reuse_port=shared or None)
-        if tls is None
-        else TlsSite(runner, host, port, tls, shared=shared)
-    )
+    site = web.TCPSite(runner, host, port) if tls is None else TlsSite(runner, host, port, tls)
     await site.start()
     return Server(runner, runner.addresses[0][1])
