@@ -1,12 +1,15 @@
 """Agents in frameworks: they pause while somebody decides, and the framework's own yes lets nothing run."""
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from agents import RunConfig, Runner
+from agents import Runner, set_tracing_disabled
 from agents.run_state import RunState
 from agents.testing import ScriptedModel, assistant_message, function_call
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -17,11 +20,20 @@ from langgraph.types import Command
 from bailiwick import AsyncBailiwick, Bailiwick
 from demo.stack import AGENT_ACCOUNT, CRM_ACCOUNT, CRM_ENDPOINT, Stack
 from support.frameworks import REASON, example, wanted
+from support.pages import blocks
 from support.waiting import until
 
+PAGE: Final = "../examples/agents/README.md"
 THREAD: Final[Any] = {"configurable": {"thread_id": "thread"}}
-QUIET: Final = RunConfig(tracing_disabled=True)
 _GRANTS: Final = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants"
+
+
+@pytest.fixture(autouse=True)
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send nothing to the frameworks' makers, whatever the environment says."""
+    for name in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2"):
+        monkeypatch.delenv(name, raising=False)
+    set_tracing_disabled(disabled=True)
 
 
 @pytest.fixture
@@ -104,7 +116,7 @@ async def test_an_agent_pauses_until_a_grant_lets_its_tool_run(stack: Stack, age
     async with AsyncBailiwick(stack.decision_points[0].url, endpoint=CRM_ENDPOINT, token=own, deadline=10.0) as pdp:
         agent = module.agent(ScriptedModel(calls), module.ToolGuard(pdp, agent_token, REASON))
         before = grants(stack)
-        paused = await Runner.run(agent, "go", run_config=QUIET)
+        paused = await Runner.run(agent, "go")
         (waiting,) = paused.interruptions
         (task,) = grants(stack) - before
         assert (waiting.name, seen.read) == ("export_customer", [])
@@ -112,7 +124,7 @@ async def test_an_agent_pauses_until_a_grant_lets_its_tool_run(stack: Stack, age
         state = await RunState.from_string(agent, paused.to_state().to_string())
         reviewed(stack, task)
         state.approve(state.get_interruptions()[0])
-        ended = await Runner.run(agent, state, run_config=QUIET)
+        ended = await Runner.run(agent, state)
         # The model wants it a second time, which is another call, and needs an approval of its own.
         assert [one.name for one in ended.interruptions] == ["export_customer"]
     assert seen.read == ["42"]
@@ -127,10 +139,74 @@ async def test_an_agent_is_told_no_where_only_the_framework_said_yes(
     async with AsyncBailiwick(stack.decision_points[0].url, endpoint=CRM_ENDPOINT, token=own, deadline=10.0) as pdp:
         model = ScriptedModel([[export], [assistant_message("done")]])
         agent = module.agent(model, module.ToolGuard(pdp, agent_token, REASON))
-        state = (await Runner.run(agent, "go", run_config=QUIET)).to_state()
+        state = (await Runner.run(agent, "go")).to_state()
         state.approve(state.get_interruptions()[0])
-        ended = await Runner.run(agent, state, run_config=QUIET)
+        ended = await Runner.run(agent, state)
     assert seen.read == []
     assert ended.final_output == "done"
     (said,) = [item.output for item in ended.new_items if item.type == "tool_call_output_item"]
     assert said.startswith("Nothing was done. approval_pending: ")
+
+
+def shown(of: str, stack: Stack, token: Path) -> Any:  # noqa: ANN401 - code
+    """Return the page's block about a framework, to be run against this stack."""
+    (block,) = (block for block in blocks(PAGE, "python") if f"from {of} import" in block)
+    point = '"https://bailiwick-webhook.bailiwick-system.svc", endpoint="crm/crm-api", ca="ca.crt"'
+    for old, new in {
+        point: f'"{stack.decision_points[0].url}", endpoint="crm/crm-api", token=own, deadline=10.0',
+        '"agent.token"': repr(str(token)),
+    }.items():
+        assert old in block
+        block = block.replace(old, new)
+    return compile(block, PAGE, "exec")
+
+
+@pytest.fixture
+def token(agent_token: Callable[[], str], tmp_path: Path) -> Path:
+    file = tmp_path / "agent.token"
+    file.write_text(agent_token(), encoding="ascii")
+    return file
+
+
+def test_the_pages_loop_plays_a_graph_to_its_end(stack: Stack, token: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, seen = example("langgraph_agent")
+    monkeypatch.setitem(sys.modules, "langgraph_agent", module)
+    # Nobody decides before the second time.
+    prompts: list[str] = []
+
+    def asked(prompt: str) -> str:
+        prompts.append(prompt)
+        if len(prompts) > 1:
+            found = re.search(r"agr-[a-z0-9]+", prompt)
+            assert found is not None
+            reviewed(stack, found[0])
+        return ""
+
+    call = wanted("export_customer", {"customer_id": "42", "fields": ["name", "page"]}, "page")
+    model = GenericFakeChatModel(messages=iter([AIMessage("", tool_calls=[call]), AIMessage("done")]))
+    names: dict[str, Any] = {"model": model, "checkpointer": InMemorySaver(), "thread": THREAD, "input": asked}
+    names["own"] = partial(stack.acting.token, CRM_ACCOUNT)
+    exec(shown("langgraph_agent", stack, token), names)  # noqa: S102 - the page's own lines
+    names["pdp"].close()
+    assert (len(prompts), seen.read) == (2, ["42"])
+    assert told(names["state"]) == ['{"name": "Harbour Mills", "page": null}']
+
+
+async def test_the_pages_loop_plays_an_agent_to_its_end(
+    stack: Stack, token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, seen = example("openai_agent")
+    monkeypatch.setitem(sys.modules, "openai_agent", module)
+    before = grants(stack)
+
+    def asked(_: str) -> str:
+        (task,) = grants(stack) - before
+        reviewed(stack, task)
+        return ""
+
+    call = function_call("export_customer", {"customer_id": "42", "fields": ["page"]}, call_id="page")
+    model = ScriptedModel([[call], [assistant_message("done")]])
+    names: dict[str, Any] = {"model": model, "input": asked, "own": partial(stack.acting.token, CRM_ACCOUNT)}
+    exec(shown("openai_agent", stack, token), names)  # noqa: S102 - likewise
+    assert await names["main"]() == "done"
+    assert seen.read == ["42"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from agents import RunConfig, Runner
+from agents import Runner, set_tracing_disabled
 from agents.testing import ScriptedModel, assistant_message, function_call
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
@@ -17,6 +17,14 @@ from support.frameworks import EXAMPLES, REASON, example, wanted
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 STRANGER: Final = "system:serviceaccount:agents:stranger"
 EXPORT: Final = {"customer_id": "42", "fields": ["name"]}
+
+
+@pytest.fixture(autouse=True)
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send nothing to the frameworks' makers, whatever the environment says."""
+    for name in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2"):
+        monkeypatch.delenv(name, raising=False)
+    set_tracing_disabled(disabled=True)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +54,7 @@ async def run(fake: FakePDP, who: str, name: str, args: dict[str, Any]) -> tuple
     model = ScriptedModel([[function_call(name, args, call_id="call")], [assistant_message("done")]])
     async with fake.async_client("crm/crm-api") as pdp:
         agent = module.agent(model, module.ToolGuard(pdp, lambda: token_for(who), REASON))
-        ended = await Runner.run(agent, "go", run_config=RunConfig(tracing_disabled=True))
+        ended = await Runner.run(agent, "go")
     assert ended.interruptions == []
     (told,) = (item.output for item in ended.new_items if item.type == "tool_call_output_item")
     return str(told), seen.read
