@@ -27,9 +27,9 @@ CUSTOMERS = {
 
 
 @tool
-def list_customers() -> list[str]:
-    """List the ids of all customers."""
-    return list(CUSTOMERS)
+def list_customers(limit: int = 100) -> list[str]:
+    """List the ids of so many customers."""
+    return list(CUSTOMERS)[:limit]
 
 
 @tool

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from agents import Runner, set_tracing_disabled
+from agents import Agent, Runner, set_tracing_disabled
 from agents.testing import ScriptedModel, assistant_message, function_call
+from agents.tool_context import ToolContext
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from bailiwick import testing
+from bailiwick import Approval, AsyncBailiwick, Call, Decision, testing
 from bailiwick.testing import FakePDP, token_for
 from support.frameworks import EXAMPLES, REASON, example, wanted
 
@@ -48,6 +49,18 @@ def played(fake: FakePDP, who: str, name: str, args: dict[str, Any]) -> tuple[To
     return told, seen.read
 
 
+class Listening:
+    """Passes questions on, and keeps the arguments that are asked about."""
+
+    def __init__(self, pdp: AsyncBailiwick) -> None:
+        self._pdp = pdp
+        self.asked: list[Any] = []
+
+    async def evaluate(self, call: Call, *, approval: Approval | None = None) -> Decision:
+        self.asked.append(call.args)
+        return await self._pdp.evaluate(call, approval=approval)
+
+
 async def run(fake: FakePDP, who: str, name: str, args: dict[str, Any]) -> tuple[str, list[str]]:
     """Let an agent's model call one tool. Returns what it was told, and which customers were read."""
     module, seen = example("openai_agent")
@@ -71,6 +84,7 @@ def test_a_tool_of_a_graph_runs_where_a_rule_allows_it(fake: FakePDP) -> None:
         (AGENT, "export_customer", EXPORT, "approval_required"),
         (STRANGER, "export_customer", EXPORT, "no_rule"),
         (AGENT, "export_customer", {**EXPORT, "customer_id": 42}, "bad_request"),
+        (AGENT, "list_customers", {"limit": "1"}, "bad_request"),
         (AGENT, "wipe", {}, "unmapped"),
     ],
 )
@@ -85,6 +99,27 @@ def test_a_tool_of_a_graph_does_not_run_where_none_does(
 async def test_a_tool_of_an_agent_runs_where_a_rule_allows_it(fake: FakePDP) -> None:
     told, _ = await run(fake, AGENT, "list_customers", {})
     assert told == "['42']"
+
+
+async def test_a_tool_of_an_agent_asks_about_the_values_that_it_gets(fake: FakePDP) -> None:
+    module, _ = example("openai_agent")
+    got: list[int] = []
+
+    async def first_customers(_: ToolContext[Any], limit: int) -> str:
+        got.append(limit)
+        return "listed"
+
+    model = ScriptedModel([[function_call("first_customers", {"limit": "1"}, call_id="call")], [assistant_message("")]])
+    async with fake.async_client("crm/crm-api") as pdp:
+        listening = Listening(pdp)
+        guard = module.ToolGuard(listening, lambda: token_for(AGENT), REASON)
+        tool = guard.tool("customers.list", ("customer", "*"))(first_customers)
+        agent = Agent(name="crm", model=model, tools=[tool])
+        # The SDK itself pauses where it will change an argument, and does not ask `needs_approval`.
+        state = (await Runner.run(agent, "go")).to_state()
+        state.approve(state.get_interruptions()[0])
+        await Runner.run(agent, state)
+    assert (listening.asked, got) == ([{"limit": 1}], [1])
 
 
 @pytest.mark.parametrize(("who", "reason"), [(AGENT, "approval_required"), (STRANGER, "no_rule")])
