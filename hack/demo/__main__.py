@@ -45,7 +45,7 @@ def main() -> int:
         return 1
     try:
         program = envoy_program(progress, tell)
-        play(bench.stack, tell, program, bench.adopt)
+        play(bench.stack, tell, program)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
         sys.stderr.write(f"\nThe demo did not go as expected: {error}\n")
         sys.stderr.write(f"The logs and decision records are in {bench.stack.folder}\n")
@@ -54,7 +54,6 @@ def main() -> int:
         proven(tell, by_envoy=program is not None)
         tell.answer(f"The demo took {time.monotonic() - started:.0f} s.")
         code = 0
-    bench.adopt()
     if options.keep:
         bench.keep()
         _say_how_to_talk(bench, tell)
@@ -70,12 +69,6 @@ class _Bench:
         self.stack = stack
         self._named = named
         self._progress = progress
-
-    def adopt(self) -> None:
-        """Have `localcluster down` end what was started here, too."""
-        if self._named is not None:
-            for running in self.stack.processes:
-                self._named.adopt(running.name, running.id, self._progress)
 
     def keep(self) -> None:
         """Have no later demo take it away unasked."""
@@ -121,6 +114,9 @@ def _bench(which: str, progress: Progress, *, replace: bool) -> _Bench:
     own = named if not which else None
     kept = Kept(keeper_flags, own, progress)
     stack = Stack(cluster, folder, lambda account, file: keep_token(stack.processes, account, file, kept))
+    if own is not None:
+        # `localcluster down` ends what is started here, too.
+        stack.adopt = lambda running: own.adopt(running.name, running.id, progress)
     return _Bench(stack, own, progress)
 
 

@@ -34,8 +34,8 @@ def envoy_program(progress: Progress, tell: Narrator) -> Path | None:
         return None
 
 
-def play(stack: Stack, tell: Narrator, program: Path | None, adopt: Callable[[], None]) -> None:
-    """Install, start and play everything; `adopt` writes down what runs. Raises where a step comes out otherwise."""
+def play(stack: Stack, tell: Narrator, program: Path | None) -> None:
+    """Install, start and play everything. Raises `NotAsToldError` where a step comes out otherwise."""
     tell.chapter("Bailiwick on a real API server")
     tell.answer(f"The API server: {stack.cluster.server}. Logs and decision records: {stack.folder}")
     install.bailiwick(stack, tell)
@@ -50,14 +50,12 @@ def play(stack: Stack, tell: Narrator, program: Path | None, adopt: Callable[[],
         stack.await_guard()
         tell.held("each guard refused the dry run that it has to refuse")
         deciding.result()
-        adopt()
         tell.step("The CRM API starts in front of the first decision point.")
         crm, s3 = meanwhile.submit(stack.start_crm), meanwhile.submit(S3, stack, tell)
         front = meanwhile.submit(envoy.start, stack, program) if program else None
         tools = meanwhile.submit(_start_tools, stack)
         install.await_served(stack, tell)
         crm.result()
-        adopt()
         tell.held("all decision points are ready")
         s1.result().play()
         if front is not None:

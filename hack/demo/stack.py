@@ -74,7 +74,7 @@ class Stack(Ground):
     of the first decision points, where the operator asks what they serve; where none runs yet, none is ready.
     `external_url` is what all decision points are known by, since the tokens of an approval are for it: where none is
     given, the first one's own, which stands for the service in front of them. `servers` are the URLs of all else that
-    was started, by name.
+    was started, by name. `adopt` is told of each process when it starts, so that somebody can end it whatever comes.
     """
 
     cluster: Cluster
@@ -83,6 +83,7 @@ class Stack(Ground):
     installation: Installation = field(default_factory=Installation)
     processes: list[Running] = field(default_factory=list)
     decision_points: list[DecisionPoint] = field(default_factory=list)
+    adopt: Callable[[Running], None] = lambda _: None
     status_ports: tuple[int, ...] = field(default_factory=lambda: free_ports(_ASKED))
     external_url: str = ""
     crm_url: str = ""
@@ -145,8 +146,7 @@ class Stack(Ground):
                 str(port),
                 "serve",
             ]
-            process = spawn("issuer", command, self.folder / "issuer.log", environment)
-            self.processes.append(process)
+            process = self._keep(spawn("issuer", command, self.folder / "issuer.log", environment))
             signer = Signer(folder, f"https://127.0.0.1:{port}")
             self._await(process, signer.url + DISCOVERY, requests.codes.ok, authority=folder / "ca.crt")
             return signer
@@ -259,8 +259,11 @@ class Stack(Ground):
             return config if config.exists() else self.keeper(account, token)
 
     def _spawn(self, name: str, arguments: Sequence[str | Path], program: str | Path = sys.executable) -> Running:
-        running = spawn(name, [program, *arguments], self.folder / f"{name}.log")
+        return self._keep(spawn(name, [program, *arguments], self.folder / f"{name}.log"))
+
+    def _keep(self, running: Running) -> Running:
         self.processes.append(running)
+        self.adopt(running)
         return running
 
     def _await(self, process: Running, url: str, status: int, authority: Path | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from demo import __main__ as demo, narrator, play, stack as stack_module
+from demo.ground import ROOT
 from demo.leftover import KeptError, clear_the_ground, keep
 from demo.stack import Stack
 from localcluster.named import Named
@@ -150,3 +151,14 @@ class TestWhatStartsAtOnce:
             files = list(both.map(lambda _: stack.token_file(account, "crm-api"), range(2)))
         assert len(set(files)) == 1
         assert kept == files[:1]
+
+    def test_is_told_to_whoever_ends_it(self, stack: Stack) -> None:
+        told: list[Running] = []
+        stack.adopt = told.append
+        program = ROOT / "examples" / "enforcement" / "plain_crm.py"
+        try:
+            stack.start_server("plain-crm", lambda port: [program, f"--port={port}"])
+            assert [(one.name, one.alive) for one in told] == [("plain-crm", True)]
+        finally:
+            stack.stop()
+        assert [one.alive for one in told] == [False]
