@@ -23,7 +23,7 @@ from localcluster.cache import clusters_folder
 from localcluster.errors import LocalClusterError
 from localcluster.named import Named
 from localcluster.process import Running, spawn
-from localcluster.progress import Progress, Terminal as Telling
+from localcluster.progress import Progress, Silent, Terminal as Telling
 from localcluster.tokenrequest import Account
 
 OWN: Final = "demo"
@@ -112,11 +112,12 @@ def _bench(which: str, progress: Progress, *, replace: bool) -> _Bench:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     own = named if not which else None
-    kept = Kept(keeper_flags, own, progress)
+    # Several threads write down what they start: that one waits for another for a moment is nothing to tell.
+    kept = Kept(keeper_flags, own, Silent())
     stack = Stack(cluster, folder, lambda account, file: keep_token(stack.processes, account, file, kept))
     if own is not None:
         # `localcluster down` ends what is started here, too.
-        stack.adopt = lambda running: own.adopt(running.name, running.id, progress)
+        stack.adopt = lambda running: own.adopt(running.name, running.id, Silent())
     return _Bench(stack, own, progress)
 
 
