@@ -47,7 +47,7 @@ help: ## List the targets. Needs awk.
 
 venv: $(VENV)/.project ## Create or update .venv. Needs Python 3.11 or later and the package registry.
 
-demo: $(VENV)/.project ## Run the four demo cases on a real cluster. Needs what cluster-up needs. KEEP=1 keeps it running.
+demo: $(VENV)/.project ## Run the demo on a real cluster, Envoy and MCP too. Needs what cluster-up needs. KEEP=1 keeps it running.
 	@$(BIN)/python -m demo $(ARGS)
 
 demo-cluster: $(VENV)/.project ## Run the demo in pods on a node, installed by the chart. Needs root on Debian, and what cluster-up needs.

@@ -1,4 +1,4 @@
-"""`python -m demo`: bring everything up, play the case, say what was proven, and clear up.
+"""`python -m demo`: bring everything up, play the cases, say what was proven, and clear up.
 
 Standing: the outermost part; only here is a failed step made into an exit code. KEEP=1 leaves everything up; CLUSTER
 names the cluster: unset is one of our own, `current` that of your kubeconfig, anything else one of `localcluster up`.
@@ -15,21 +15,18 @@ from typing import Final, NamedTuple
 from demo import install
 from demo.leftover import at_terminal, clear_the_ground, keep
 from demo.narrator import Narrator, Terminal
-from demo.s1 import RACE_USES, RACERS, S1, NotAsToldError
-from demo.s2 import S2
-from demo.s3 import S3
-from demo.s4 import S4
+from demo.play import envoy_program, play, proven
+from demo.s1 import NotAsToldError
 from demo.stack import Stack
 from localcluster.access import Cluster
 from localcluster.cache import clusters_folder
 from localcluster.errors import LocalClusterError
 from localcluster.named import Named
 from localcluster.process import Running, spawn
-from localcluster.progress import Progress, Terminal as Telling
+from localcluster.progress import Progress, Silent, Terminal as Telling
 from localcluster.tokenrequest import Account
 
 OWN: Final = "demo"
-_WEBHOOKS: Final = 3
 
 
 def main() -> int:
@@ -47,16 +44,16 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     try:
-        _play(bench, tell)
+        program = envoy_program(progress, tell)
+        play(bench.stack, tell, program)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
         sys.stderr.write(f"\nThe demo did not go as expected: {error}\n")
         sys.stderr.write(f"The logs and decision records are in {bench.stack.folder}\n")
         code = 1
     else:
-        _proven(tell)
+        proven(tell, by_envoy=program is not None)
         tell.answer(f"The demo took {time.monotonic() - started:.0f} s.")
         code = 0
-    bench.adopt()
     if options.keep:
         bench.keep()
         _say_how_to_talk(bench, tell)
@@ -72,12 +69,6 @@ class _Bench:
         self.stack = stack
         self._named = named
         self._progress = progress
-
-    def adopt(self) -> None:
-        """Have `localcluster down` end what was started here, too."""
-        if self._named is not None:
-            for running in self.stack.processes:
-                self._named.adopt(running.name, running.id, self._progress)
 
     def keep(self) -> None:
         """Have no later demo take it away unasked."""
@@ -121,8 +112,12 @@ def _bench(which: str, progress: Progress, *, replace: bool) -> _Bench:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     own = named if not which else None
-    kept = Kept(keeper_flags, own, progress)
+    # Several threads write down what they start: that one waits for another for a moment is nothing to tell.
+    kept = Kept(keeper_flags, own, Silent())
     stack = Stack(cluster, folder, lambda account, file: keep_token(stack.processes, account, file, kept))
+    if own is not None:
+        # `localcluster down` ends what is started here, too.
+        stack.adopt = lambda running: own.adopt(running.name, running.id, Silent())
     return _Bench(stack, own, progress)
 
 
@@ -154,58 +149,15 @@ def keep_token(processes: list[Running], account: Account, file: Path, kept: Kep
     return config
 
 
-def _play(bench: _Bench, tell: Narrator) -> None:
-    stack = bench.stack
-    tell.chapter("Bailiwick on a real API server")
-    tell.answer(f"The API server: {stack.cluster.server}. Logs and decision records: {stack.folder}")
-    install.bailiwick(stack, tell)
-    tell.step("The operator starts under its own service account and proves that the guards are in force.")
-    stack.start_operator()
-    bench.adopt()
-    stack.await_guard()
-    tell.held("each guard refused the dry run that it has to refuse")
-    tell.step("The accounts and policies of the four examples are applied.")
-    install.crm(stack, tell)
-    install.deploy(stack, tell)
-    install.secrets(stack, tell)
-    install.support(stack, tell)
-    tell.step("An issuer of tokens for people starts. The decision points are configured to trust it.")
-    stack.start_issuer()
-    tell.step(f"{_WEBHOOKS} decision points start, and the CRM API in front of the first.")
-    for _ in range(_WEBHOOKS):
-        stack.start_decision_point()
-    install.await_served(stack, tell)
-    stack.start_crm()
-    bench.adopt()
-    tell.held("all decision points are ready")
-    S1(stack, tell).play()
-    S2(stack, tell).play()
-    S4(stack, tell).play()
-    S3(stack, tell).play()
-
-
-def _proven(tell: Narrator) -> None:
-    tell.chapter("What the demo showed")
-    for line in (
-        "A harmless read needs no approval; an export by the same identity does.",
-        "Neither the agent nor a person without the verb can approve, although RBAC allows both to patch grants.",
-        "An approval covers one call: other arguments are denied, and the same call is allowed once.",
-        f"Of {RACERS} parallel calls over {_WEBHOOKS} processes, exactly {RACE_USES} were allowed: one per use.",
-        "After a revocation, the next call is denied.",
-        "A service account deploys only from an approved workload, and only to a target in scope.",
-        "Automation reads a secret only while an incident is recorded by one system account and confirmed by another.",
-        "On behalf of a person, an agent can do less than by itself, and a chain no more than any of its hops.",
-    ):
-        tell.held(line)
-
-
 def _say_how_to_talk(bench: _Bench, tell: Narrator) -> None:
     stack = bench.stack
     tell.chapter("The cluster keeps running, because KEEP is set")
     tell.command(f"export KUBECONFIG={stack.cluster.admin_kubeconfig}")
     tell.command("kubectl get endpointpolicies,approvalgrants -n crm")
     tell.answer(f"Carol's kubeconfig: {stack.cluster.kubeconfig('carol')}")
-    tell.answer(f"The CRM API: {stack.crm_url}, the decision points: {', '.join(p.url for p in stack.decision_points)}")
+    for name, url in stack.servers.items():
+        tell.answer(f"{name}: {url}")
+    tell.answer(f"The decision points: {', '.join(point.url for point in stack.decision_points)}")
     tell.answer(f"Logs and decision records: {stack.folder}")
     tell.answer(f"To stop it: {bench.how_to_end()}")
 

@@ -27,10 +27,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, and the body as JSON; a text where it is none."""
+    """A status, and the body as JSON; a text where it is none. Headers where they are known."""
 
     status: int
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Acting(Protocol):
@@ -70,6 +71,7 @@ def _sent(call: Call, token: str) -> Answer:
     headers = {**call.headers, "Authorization": f"Bearer {token}"}
     answer = requests.request(call.method, call.url, json=call.json, headers=headers, timeout=60)
     try:
-        return Answer(answer.status_code, answer.json())
+        body = answer.json()
     except ValueError:
-        return Answer(answer.status_code, answer.text)
+        body = answer.text
+    return Answer(answer.status_code, body, answer.headers)

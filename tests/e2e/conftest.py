@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from demo import install
+from demo.enforcement import envoy
 from demo.narrator import Silent
 from demo.stack import Stack
 from localcluster import build
@@ -28,13 +29,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         install.bailiwick(stack, Silent())
         stack.start_operator()
         stack.await_guard()
-        install.crm(stack, Silent())
-        install.deploy(stack, Silent())
-        install.secrets(stack, Silent())
-        install.support(stack, Silent())
+        install.examples(stack, Silent(), envoy.policy(stack))
         stack.start_issuer()
         for _ in range(3):
-            stack.start_decision_point()
+            stack.start_decision_point(await_ready=False)
+        stack.await_decision_points()
         install.await_served(stack, Silent())
         stack.start_crm()
         yield stack

@@ -50,6 +50,11 @@ def test_the_page_names_the_decision_point_by_what_its_certificate_is_for() -> N
     assert f"-n {own.namespace} service/{own.webhook_name} 8443:443" in starting
 
 
+def test_the_page_starts_the_mcp_server_as_it_starts_the_api() -> None:
+    api = script(PAGE, "kubectl apply --server-side")
+    assert api.endswith(script(PAGE, ".venv/bin/python examples/crm/crm_mcp.py").replace("crm_mcp", "crm_api"))
+
+
 def test_the_page_of_secrets_reads_while_the_incident_is_recorded(stack: Stack) -> None:
     blocks = [script(SECRETS, one) for one in ("kubectl apply --server-side", "GRANT=", "kubectl bailiwick revoke")]
     reading = "kubectl bailiwick check secrets.read secret/db/main -n vault --subject sa:ops/secret-rotator"

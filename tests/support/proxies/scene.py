@@ -9,10 +9,10 @@ from typing import Any, Final
 import yaml
 from joserfc.jwk import ECKey
 
+from proxies.shipped import EXAMPLES
 from support.objects import AGENT
 from support.pdp.standalone import Process
 from support.proxies.authority import PairFiles, TestAuthority
-from support.proxies.running import EXAMPLES
 from unit.webhook.identity.forging import compact, signing
 
 ISSUER: Final = "https://kubernetes.default.svc"
