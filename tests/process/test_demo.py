@@ -141,9 +141,9 @@ class TestWhatStartsAtOnce:
 
     def test_gets_no_port_that_another_one_was_given(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
         # The second overlaps the first, the third the operator's.
-        chosen = iter([20_000, 20_002, 20_003, 20_010])
-        monkeypatch.setattr(stack_module, "free_run", lambda _: next(chosen))
-        assert [stack._free(3), stack._free(3)] == [20_000, 20_010]
+        chosen = iter([(20_000, 20_001), (20_001, 20_002), (20_005, 20_006), (20_010, 20_011)])
+        monkeypatch.setattr(stack_module, "free_ports", lambda _: next(chosen))
+        assert [stack._free(2), stack._free(2)] == [(20_000, 20_001), (20_010, 20_011)]
 
     def test_has_one_keeper_for_one_token(self, stack: Stack, kept: list[Path]) -> None:
         account = Account("crm", "crm-api")
