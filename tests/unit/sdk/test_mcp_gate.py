@@ -186,6 +186,34 @@ async def test_a_request_for_an_approval_never_runs() -> None:
     assert script.sent[0].url.endswith("/requests")
 
 
+async def test_who_must_approve_and_how_is_told() -> None:
+    awaiting = [
+        {"step": "p.r.owner", "kind": "Human", "groups": ["owners", "leads"]},
+        {"step": "p.r.two", "groups": ["leads"]},
+    ]
+    task = {"id": "agr-1.uid", "status": "pending", "progress": {"total_steps": 2, "awaiting": awaiting}}
+    told = gate(Script(answer({"task": task}, 202)), approve_with="kubectl bailiwick approve {grant} -n shop")
+    error = await refusal(told, asking({REASON_META: "INC-1"}))
+    assert "It waits for owners, leads. Who may approve runs: kubectl bailiwick approve agr-1 -n shop. " in str(error)
+    assert error.data["approve_with"] == "kubectl bailiwick approve agr-1 -n shop"
+
+
+async def test_a_denial_that_opened_a_request_tells_the_same() -> None:
+    task = {"id": "agr-1.uid", "status": "pending"}
+    told = gate(Script(deny("approval_pending", task=task)), approve_with="approve {grant}")
+    error = await refusal(told, REFUND)
+    assert "It waits for an approval. Who may approve runs: approve agr-1. " in str(error)
+    assert APPROVAL_META in error.data["how"]
+
+
+@pytest.mark.parametrize("identifier", ["$(wipe).uid", "a b.uid", ".uid", "-x.uid"])
+async def test_no_command_is_made_of_what_is_no_name(identifier: str) -> None:
+    script = Script(answer({"task": {"id": identifier, "status": "pending"}}, 202))
+    error = await refusal(gate(script, approve_with="approve {grant}"), asking({REASON_META: "INC-1"}))
+    assert "approve_with" not in error.data
+    assert "runs:" not in str(error)
+
+
 async def test_asking_for_an_approval_that_is_there_does_not_run_either() -> None:
     assert (await refusal(gate(Script(answer(APPROVED, 200))), asking({REASON_META: "x"}))).data["task"]
 

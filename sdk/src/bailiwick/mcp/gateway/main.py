@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = None if flags.upstream_token_file is None else ServiceAccountFile(flags.upstream_token_file)
     pdp = AsyncBailiwick(flags.pdp, endpoint=flags.endpoint, token=own, ca=flags.ca, plaintext=flags.plaintext)
     upstream = Upstream(flags.upstream, token=shown, ca=flags.upstream_ca, seconds=flags.upstream_seconds)
-    server = gateway(upstream, McpGate(pdp))
+    namespace = flags.endpoint.partition("/")[0]
+    server = gateway(upstream, McpGate(pdp, approve_with=f"kubectl bailiwick approve {{grant}} -n {namespace}"))
     needs: dict[str, Callable[[], object]] = {"--token-file": own}
     needs |= {} if shown is None else {"--upstream-token-file": shown}
     for name, file in (("--ca", flags.ca), ("--upstream-ca", flags.upstream_ca)):
