@@ -15,9 +15,9 @@ from mcp import MCPError
 from bailiwick.mcp.calls import APPROVAL_META, REASON_META
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from support import commandline
-from support.mcp.fronts import Front, closing_of, gate_of
+from support.mcp.fronts import Front, gate_of
 from support.mcp.gateways import client_of
-from support.mcp.serving import served
+from support.mcp.serving import closing_of, served
 from support.pdp.tenant import OWNERS, Tenant
 from support.waiting import until
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.server import guard
 from support.mcp.gateways import running
-from support.mcp.serving import served
+from support.mcp.serving import closing_of, served
 from support.objects import ENDPOINT
 from support.pdp.tenant import Tenant
 
@@ -44,17 +44,6 @@ def gate_of(tenant: Tenant) -> McpGate:
     endpoint = f"{tenant.namespace}/{ENDPOINT}"
     pdp = AsyncBailiwick(tenant.points[0], endpoint=endpoint, token=lambda: tenant.pep, deadline=10.0)
     return McpGate(pdp, approve_with=f"kubectl bailiwick approve {{grant}} -n {tenant.namespace}")
-
-
-def closing_of(gate: McpGate) -> Any:  # noqa: ANN401 - each SDK has a type of its own
-    """Return a lifespan that closes a gate in the event loop that used it."""
-
-    @asynccontextmanager
-    async def lifespan(_: object) -> Any:  # noqa: ANN401 - likewise
-        yield {}
-        await gate.close()
-
-    return lifespan
 
 
 def _own(url: str, ran: list[Any]) -> Front:
