@@ -1,7 +1,9 @@
 """The gate of MCP: what each message is asked about, and what its sender is told."""
 
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
+from io import BytesIO
 from typing import Any, Final
 
 import pytest
@@ -57,6 +59,27 @@ async def test_a_call_is_asked_about_with_its_very_arguments() -> None:
     assert body["resource"]["properties"]["definition_digest"].startswith("sha256:")
     assert body["context"]["args"] == {"amount": 9}
     assert body["context"]["evidence"] == {"subject_token": "t"}
+
+
+@pytest.mark.parametrize("trace", ["x\r\nX-Other: y", "00-abc-def-01", 7, f"00-{'A' * 32}-{'b' * 16}-01"])
+async def test_a_trace_that_is_none_becomes_no_header(trace: object) -> None:
+    script = Script(allow())
+    assert await gate(script).admit(asking({"traceparent": trace}))
+    assert script.sent[0].headers.get("traceparent") != trace
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_no_schema_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+
+    def fetched(request: object, *_: object, **__: object) -> BytesIO:
+        opened.append(request)
+        return BytesIO(b"{}")
+
+    monkeypatch.setattr(urllib.request, "urlopen", fetched)
+    tool = ToolDefinition(name="refund", schema={"$ref": "https://x.example/s"})
+    assert (await refusal(gate(Script(allow())), replace(REFUND, tool=tool))).data["reason"] == "bad_request"
+    assert opened == []
 
 
 async def test_a_declared_mapping_says_action_resource_and_intent() -> None:
@@ -247,8 +270,9 @@ async def test_approved_is_no_allow() -> None:
 
 
 async def test_a_task_that_nobody_can_tell_of_is_no_approval() -> None:
-    script = Script(answer({}, 404))
+    script = Script(answer({}, 404), allow())
     assert (await refusal(gate(script), asking({APPROVAL_META: "g.u"}))).code == -32603
+    assert [request.method for request in script.sent] == ["GET"]
 
 
 async def test_a_list_is_asked_about_in_batches() -> None:
