@@ -1,6 +1,6 @@
 """A running Bailiwick, and MCP servers that ask it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
@@ -38,21 +38,8 @@ def tenant(tenants: Tenants, request: pytest.FixtureRequest) -> Tenant:
     return tenant
 
 
-@pytest.fixture(scope="module")
-def started(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Front]]:
-    """Return the front of a name; each is started once."""
-    known: dict[str, Front] = {}
-    with ExitStack() as closing:
-
-        def front(name: str) -> Front:
-            if name not in known:
-                known[name] = _STARTING[name](tenant, closing, tmp_path_factory.mktemp(name))
-            return known[name]
-
-        yield front
-
-
-@pytest.fixture(params=sorted(_STARTING))
-def front(started: Callable[[str], Front], request: pytest.FixtureRequest) -> Front:
+@pytest.fixture(scope="module", params=sorted(_STARTING))
+def front(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Front]:
     """Each MCP server in turn."""
-    return started(request.param)
+    with ExitStack() as closing:
+        yield _STARTING[request.param](tenant, closing, tmp_path_factory.mktemp(request.param))

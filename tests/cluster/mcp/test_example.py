@@ -19,7 +19,7 @@ def documents(file: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((EXAMPLE / file).read_text(encoding="utf-8")))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def admin(callers: Callers, installed: Installation) -> Iterator[Rest]:
     """A client of a cluster with Bailiwick's definitions, and with the accounts of the example."""
     apply(callers.admin, documents("accounts.yaml"))
