@@ -15,6 +15,7 @@ import pytest
 import requests
 from fastmcp import FastMCP
 
+from bailiwick.mcp.gateway.listener import end_well
 from bailiwick.mcp.gateway.main import main
 from bailiwick.testing import FakePDP, token_for
 from support.certificates import self_signed
@@ -145,7 +146,9 @@ def test_a_header_names_nobody(gateway: GatewayProcess, certificate: Path) -> No
     assert "unauthenticated" in answer.text
 
 
-def test_a_new_certificate_is_served_without_a_restart(gateway: GatewayProcess, certificate: Path) -> None:
+def test_a_new_certificate_is_served_without_a_restart(
+    gateway: GatewayProcess, certificate: Path, tmp_path: Path
+) -> None:
     def served_now() -> bytes:
         context = ssl.create_default_context()
         # Which certificate it is, is all that is asked here.
@@ -155,11 +158,26 @@ def test_a_new_certificate_is_served_without_a_restart(gateway: GatewayProcess, 
             return connection.getpeercert(binary_form=True) or b""
 
     before = served_now()
-    (certificate / "tls.crt").write_text("broken", encoding="ascii")
+    # Of another key, as it is between the writes of two files.
+    other, _ = self_signed(tmp_path)
+    (certificate / "tls.crt").write_bytes(other.read_bytes())
     until(lambda: "the last one is served on" in gateway.log.read_text(encoding="utf-8"), "it complains")
     assert served_now() == before
     self_signed(certificate)
     until(lambda: served_now() != before, "the new certificate is served")
+
+
+def test_a_signal_before_it_serves_ends_it_too() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        end_well()
+        for number in before:
+            with pytest.raises(SystemExit) as ended:
+                signal.raise_signal(number)
+            assert ended.value.code == 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def test_a_signal_lets_a_call_finish_and_ends_with_0(fake_mcp: FakePDP, tmp_path: Path) -> None:
