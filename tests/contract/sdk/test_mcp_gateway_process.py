@@ -75,7 +75,7 @@ def test_help_says_every_flag_and_how_it_ends() -> None:
         (("--tls-cert-file", "x"), "--tls-cert-file and --tls-key-file need each other"),
         (("--port", "70000"), "'70000' is not a port, 0 to 65535"),
         (("--max-body-bytes", "0"), "'0' is not a number above 0"),
-        (("--max-connections", "-1"), "is not a number above 0"),
+        (("--max-calls", "-1"), "is not a number above 0"),
         (("--upstream-seconds", "inf"), "'inf' is not a number of seconds above 0"),
         (("--drain-seconds", "soon"), "'soon' is not a number of seconds above 0"),
         (("--forward-token",), "unrecognized arguments: --forward-token"),
@@ -180,7 +180,7 @@ def test_a_signal_before_it_serves_ends_it_too() -> None:
             signal.signal(number, handler)
 
 
-async def test_a_signal_lets_a_call_finish_and_ends_with_0(fake_mcp: FakePDP, tmp_path: Path) -> None:
+async def test_one_call_too_many_is_refused_and_a_signal_lets_one_finish(fake_mcp: FakePDP, tmp_path: Path) -> None:
     began, may_end = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
     slow: FastMCP[Any] = FastMCP("slow")
@@ -192,7 +192,7 @@ async def test_a_signal_lets_a_call_finish_and_ends_with_0(fake_mcp: FakePDP, tm
         return 1
 
     with served(slow.http_app(path="/mcp")) as base:
-        flags = ("--upstream", f"{base}/mcp", "--pdp", fake_mcp.url, "--endpoint", ENDPOINT)
+        flags = ("--upstream", f"{base}/mcp", "--pdp", fake_mcp.url, "--endpoint", ENDPOINT, "--max-calls", "1")
         manager = running(tmp_path, *flags)
         gateway = await asyncio.to_thread(manager.__enter__)
         try:
@@ -202,6 +202,10 @@ async def test_a_signal_lets_a_call_finish_and_ends_with_0(fake_mcp: FakePDP, tm
                 asyncio.to_thread(requests.post, gateway.url, json=body, headers=headers, timeout=60)
             )
             await began.wait()
+            busy = await asyncio.to_thread(requests.post, gateway.url, json=body, headers=headers, timeout=60)
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
+            healthy = await asyncio.to_thread(requests.get, f"{gateway.base}/healthz", timeout=60)
+            assert healthy.status_code == 200
             os.kill(gateway.process.pid, signal.SIGTERM)
             await asyncio.to_thread(until, lambda: not listens(gateway), "nobody new is let in")
             may_end.set()

@@ -75,11 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         help="largest request; a larger one is answered 413 (default: %(default)s)",
     )
     serving.add_argument(
-        "--max-connections",
+        "--max-calls",
         type=_count,
-        default=512,
+        default=256,
         metavar="NUMBER",
-        help="connections at a time; one more is answered 503 (default: %(default)s)",
+        help="calls at a time; one more is answered 503 (default: %(default)s)",
     )
     upstream = flags.add_argument_group("the MCP server")
     upstream.add_argument("--upstream", required=True, metavar="URL", help="the MCP server, over HTTP")

@@ -22,6 +22,7 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailiwick.credentials import Stamp, stamp_of
 
@@ -40,8 +41,34 @@ class GatewayBounds:
     """What one process takes at a time, and how long it takes to end."""
 
     body_bytes: int = 512 * 1024
-    connections: int = 512
+    calls: int = 256
     drain_seconds: float = 10.0
+
+
+class CallLimit:
+    """Answers 503 to a call that is one too many. Health is always answered, or a probe would end a busy process."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        """Stand before an application."""
+        self._app = app
+        self._left = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await self._app(scope, receive, send)
+            return
+        if self._left < 1:
+            busy = JSONResponse(
+                {"error": "too many calls at a time"}, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"}
+            )
+            await busy(scope, receive, send)
+            return
+        self._left -= 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._left += 1
 
 
 class CertificateFiles:
@@ -123,12 +150,14 @@ async def serve(
         stateless_http=True,
         host_origin_protection="auto",
         allowed_hosts=None if allowed_hosts is None else list(allowed_hosts),
-        middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=bounds.body_bytes)],
+        middleware=[
+            Middleware(CallLimit, most=bounds.calls),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=bounds.body_bytes),
+        ],
     )
     config = uvicorn.Config(
         app,
         ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
-        limit_concurrency=bounds.connections,
         timeout_graceful_shutdown=max(1, round(bounds.drain_seconds)),
         lifespan="on",
         ws="none",

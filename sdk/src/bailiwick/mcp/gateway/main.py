@@ -42,9 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if file is not None:
             needs[name] = partial(stamp_of, file)
     add_health(server, needs)
-    bounds = GatewayBounds(
-        body_bytes=flags.max_body_bytes, connections=flags.max_connections, drain_seconds=flags.drain_seconds
-    )
+    bounds = GatewayBounds(body_bytes=flags.max_body_bytes, calls=flags.max_calls, drain_seconds=flags.drain_seconds)
     end_well()
     try:
         certificate = None if flags.tls_cert_file is None else CertificateFiles(flags.tls_cert_file, flags.tls_key_file)
