@@ -17,6 +17,7 @@ from fastmcp import FastMCP
 
 from bailiwick.mcp.gateway.listener import end_well
 from bailiwick.mcp.gateway.main import main
+from bailiwick.mcp.gateway.upstream import Upstream
 from bailiwick.testing import FakePDP, token_for
 from support.certificates import self_signed
 from support.mcp.gateways import PROGRAM, GatewayProcess, running
@@ -137,6 +138,17 @@ def test_it_keeps_no_session(gateway: GatewayProcess, certificate: Path) -> None
     begun = ask(gateway, "/mcp", certificate, json={**LIST, "method": "initialize", "params": params}, headers=MCP)
     assert (begun.status_code, begun.headers.get("mcp-session-id")) == (200, None)
     assert ask(gateway, "/mcp", certificate, headers=MCP).status_code == 405
+
+
+async def test_an_upstream_over_tls_is_believed_by_its_authority_alone(
+    gateway: GatewayProcess, certificate: Path
+) -> None:
+    # A gateway is an MCP server, and here the one behind another.
+    async with Upstream(gateway.url, ca=certificate / "tls.crt")() as client:
+        assert client.is_connected()
+    with pytest.raises(RuntimeError, match="CERTIFICATE_VERIFY_FAILED"):
+        async with Upstream(gateway.url)():
+            pass
 
 
 def test_a_header_names_nobody(gateway: GatewayProcess, certificate: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import requests
 from fastmcp import Client, Context, FastMCP
 from fastmcp.client.elicitation import ElicitResult
-from fastmcp.client.transports import StdioTransport
+from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from fastmcp.server.middleware.caching import ResponseCachingMiddleware
 from mcp import MCPError
 from mcp.server import MCPServer
@@ -18,6 +18,7 @@ from bailiwick import Decision
 from bailiwick.mcp.calls import McpMessage
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpAsker, McpGate
+from bailiwick.mcp.gateway.upstream import Upstream, gateway
 from bailiwick.mcp.server import guard
 from bailiwick.testing import FakePDP, token_for
 from support.mcp.gateways import client_of
@@ -54,10 +55,9 @@ class CountingGate(McpGate):
         return decision
 
 
-async def test_each_round_of_a_call_is_asked_about(fake_mcp: FakePDP) -> None:
-    gate = CountingGate(fake_mcp.async_client(ENDPOINT))
-    server: FastMCP[Any] = FastMCP("rounds", middleware=[BailiwickMiddleware(gate)], lifespan=closing_of(gate))
-    ran: list[str] = []
+def asking(ran: list[str], **settings: Any) -> FastMCP[Any]:  # noqa: ANN401 - a server's own
+    """Return a server whose tool asks its caller before it runs."""
+    server: FastMCP[Any] = FastMCP("rounds", **settings)
 
     @server.tool
     def add(ctx: Context) -> Any:  # noqa: ANN401 - a question first
@@ -69,16 +69,33 @@ async def test_each_round_of_a_call_is_asked_about(fake_mcp: FakePDP) -> None:
         ran.append("add")
         return "done"
 
+    return server
+
+
+async def call_in_rounds(url: str) -> None:
     async def answer(*_: object) -> ElicitResult[dict[str, bool]]:
         return ElicitResult(action="accept", content={"sure": True})
 
+    headers = {"Authorization": f"Bearer {token_for(AGENT)}"}
+    async with Client(StreamableHttpTransport(url, headers=headers), elicitation_handler=answer) as client:
+        await client.call_tool("add", {})
+
+
+async def test_each_round_of_a_call_is_asked_about(fake_mcp: FakePDP) -> None:
+    gate, ran = CountingGate(fake_mcp.async_client(ENDPOINT)), list[str]()
+    server = asking(ran, middleware=[BailiwickMiddleware(gate)], lifespan=closing_of(gate))
     with served(server.http_app(path="/mcp")) as base:
-        async with client_of(f"{base}/mcp", AGENT) as agent:
-            transport = agent.transport
-        async with Client(transport, elicitation_handler=answer) as client:
-            await client.call_tool("add", {})
-    assert ran == ["add"]
-    assert gate.admitted == ["tools/call", "tools/call"]
+        await call_in_rounds(f"{base}/mcp")
+    assert (ran, gate.admitted) == (["add"], ["tools/call", "tools/call"])
+
+
+async def test_each_round_is_asked_about_by_the_gateway_too(fake_mcp: FakePDP) -> None:
+    gate, ran = CountingGate(fake_mcp.async_client(ENDPOINT)), list[str]()
+    with served(asking(ran).http_app(path="/mcp")) as behind:
+        front = gateway(Upstream(f"{behind}/mcp"), gate)
+        with served(front.http_app(path="/mcp", stateless_http=True)) as base:
+            await call_in_rounds(f"{base}/mcp")
+    assert (ran, gate.admitted) == (["add"], ["tools/call", "tools/call"])
 
 
 async def test_what_a_cache_holds_of_one_caller_is_not_anothers(fake_mcp: FakePDP) -> None:
