@@ -146,7 +146,8 @@ requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 select
 	lock build requirements/build.in; \
 	lock webhook --extra grpc pyproject.toml requirements/webhook.in; \
 	lock operator --extra operator pyproject.toml requirements/operator.in; \
-	lock cli --extra cli pyproject.toml requirements/cli.in
+	lock cli --extra cli pyproject.toml requirements/cli.in; \
+	lock gateway --extra mcp pyproject.toml requirements/gateway.in
 
 clean: ## Remove .venv and the tool caches, but no clusters. Needs nothing.
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

@@ -18,8 +18,8 @@ from packaging.utils import canonicalize_name
 ROOT: Final = Path(__file__).resolve().parent.parent
 EVERYTHING: Final = "dev"
 BUILD: Final = "build"
-# The extras that an image or a person installs by hash; the SDK's are the application's to pin.
-LOCKED: Final = {"webhook": "grpc", "operator": "operator", "cli": "cli"}
+# The extras that an image or a person installs by hash; in an application, the SDK's are the application's to pin.
+LOCKED: Final = {"webhook": "grpc", "operator": "operator", "cli": "cli", "gateway": "mcp"}
 """The extra of each; [grpc] holds [webhook]."""
 _HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}(?=\s|$)")
 _CONTINUED: Final = re.compile(r"\\\n\s*")

@@ -63,7 +63,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         # Everything that takes minutes, likewise. Where this machine cannot run a node, the message says why.
         needs.require()
         Programs.ensure()
-        images.ensure(Silent())
+        images.ensure(Silent(), images.ALL)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ def main(package: str) -> int:
     library = Path(os.environ["PYTHONPATH"])
     files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
     paths = {Path(name) for name in files if name.endswith(".py")} - {Path(__file__)}
-    for ours in library.glob("bailiwick_*"):
+    for ours in library.glob("bailiwick*"):
         paths |= set(ours.rglob("*.py"))
     done = [compileall.compile_file(path, quiet=1, force=True, invalidation_mode=_MODE) for path in sorted(paths)]
     return 0 if all(done) else 1

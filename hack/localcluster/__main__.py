@@ -64,7 +64,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _images(arguments: argparse.Namespace) -> int:
     progress, named = Terminal(), Named(arguments.name)
-    built = images.ensure(progress)
+    built = images.ensure(progress, images.ALL)
     if has_node(named.folder) and named.is_up:
         with progress.step(f"Loading them into the node of cluster {named.name!r}"):
             for image in built:

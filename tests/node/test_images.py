@@ -1,6 +1,7 @@
 """Bailiwick's images run as they are meant to: as nobody, on a file system that they cannot write, and alone."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from localcluster.progress import Silent
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.installing import MANAGER, accepted, apply, install
-from support.node import bailiwick
+from support.node import bailiwick, mcp
 from support.node.bailiwick import OPERATOR, WEBHOOK
 from support.node.pods import Pods, container, pod_spec, python
 from support.waiting import until
@@ -126,27 +127,48 @@ def test_what_runs_is_the_image_of_this_checkout_by_its_digest(
     assert pod["status"]["containerStatuses"][0]["imageID"] == f"localhost/{name}@{image.digest}"
 
 
-@pytest.mark.parametrize(("image", "absent"), [("webhook", "kopf"), ("operator", "uvloop")])
-def test_an_image_holds_nothing_that_its_process_does_not_import(pods: Pods, image: str, absent: str) -> None:
-    other = {"webhook": "bailiwick_operator", "operator": "bailiwick_webhook"}[image]
-    code = f"""
-import importlib.util, sys
-absent = ("{absent}", "{other}", "bailiwick_cli", "bailiwick", "pip_tools")
-found = [name for name in absent if importlib.util.find_spec(name)]
-print(found, sys.flags.optimize, sys.flags.safe_path)
-"""
-    printed = pods.run("look", pod_spec(container(images.reference(image), command=["python3", "-c", code])))
-    assert printed.strip() == "[] 1 True"
+@pytest.fixture(scope="module")
+def gateway_image(node: NodeCluster) -> str:
+    """The image of the gateway before MCP servers, which nothing else here needs."""
+    (image,) = images.ensure(Silent(), ("mcp-gateway",))
+    node.load(image.archive)
+    return image.reference
 
 
-@pytest.mark.parametrize("image", ["webhook", "operator"])
-def test_everything_that_the_process_imports_is_compiled_ahead(pods: Pods, image: str) -> None:
+def test_an_agent_calls_a_tool_through_the_gateway_of_the_example(
+    trusted: str, gateway_image: str, callers: Callers, tmp_path: Path
+) -> None:
+    admin = callers.admin
+    mcp.start(admin, gateway_image, trusted, tmp_path)
+    said = json.loads(mcp.as_the_agent(admin, gateway_image))
+    assert said == {
+        "tools": ["orders", "refund"],
+        "orders": "8812",
+        "refund": "approval_required",
+        "approve": said["approve"],
+        "wipe": "no_rule",
+    }
+    assert re.fullmatch(r"kubectl bailiwick approve agr-\w+ -n shop", said["approve"])
+
+
+@pytest.mark.parametrize(
+    ("image", "package", "absent"),
+    [
+        ("webhook", "bailiwick_webhook", ("kopf", "bailiwick_operator", "bailiwick")),
+        ("operator", "bailiwick_operator", ("uvloop", "bailiwick_webhook", "bailiwick")),
+        ("mcp-gateway", "bailiwick.mcp.gateway", ("kopf", "cel_expr_python", "bailiwick_webhook", "bailiwick_engine")),
+    ],
+)
+def test_an_image_holds_all_that_its_process_imports_compiled_and_nothing_else(
+    pods: Pods, gateway_image: str, image: str, package: str, absent: tuple[str, ...]
+) -> None:
     code = f"""
-import importlib, os, sys
-importlib.import_module("bailiwick_{image}.main")
+import importlib, importlib.util, os, sys
+found = [name for name in {(*absent, "bailiwick_cli", "pip_tools")} if importlib.util.find_spec(name)]
+importlib.import_module("{package}.main")
 sources = [m.__spec__ for m in list(sys.modules.values()) if getattr(m, "__spec__", None)]
 missing = [s.origin for s in sources if (s.origin or "").endswith(".py") and s.cached and not os.path.exists(s.cached)]
-print(len(sources) > 300, missing)
+print(found, sys.flags.optimize, sys.flags.safe_path, len(sources) > 300, missing)
 """
     printed = pods.run("look", pod_spec(container(images.reference(image), command=["python3", "-c", code])))
-    assert printed.strip() == "True []"
+    assert printed.strip() == "[] 1 True True []"

@@ -1,30 +1,48 @@
-"""The two Dockerfiles stand apart, since none includes another; what one of them learns, the other has too."""
+"""The Dockerfiles stand apart, since none includes another; what one of them learns, the others have too."""
 
 import re
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from localcluster.node import images
+
 ROOT: Final = Path(__file__).parents[2]
+# Each image: the folder of its Dockerfile, its lock, the package that it runs, and the packages that it leaves out.
+IMAGES: Final = {
+    "webhook": ("webhook", "webhook", "bailiwick_webhook", ("bailiwick_operator", "bailiwick_cli", "bailiwick")),
+    "operator": ("operator", "operator", "bailiwick_operator", ("bailiwick_webhook", "bailiwick_cli", "bailiwick")),
+    "mcp-gateway": ("sdk", "gateway", "bailiwick.mcp.gateway", ("bailiwick_*",)),
+}
 # What a component is for, and where it listens.
-OWN: Final = re.compile(r"#|EXPOSE |.* org\.opencontainers\.image\.description=")
-NAMES: Final = re.compile("webhook|operator")
+OWN: Final = re.compile(r"#|EXPOSE |.* org\.opencontainers\.image\.description=|    && rm -r /opt/")
 
 
-def text(component: str) -> str:
-    return (ROOT / component / "Dockerfile").read_text(encoding="utf-8")
+def text(image: str) -> str:
+    return (ROOT / IMAGES[image][0] / "Dockerfile").read_text(encoding="utf-8")
 
 
-def shape(component: str) -> list[str]:
-    return [NAMES.sub("it", line) for line in text(component).splitlines() if not OWN.match(line)]
+def shape(image: str) -> list[str]:
+    _, lock, package, _ = IMAGES[image]
+    names = re.compile("|".join(map(re.escape, (f"bailiwick-{image}", package, f"requirements/{lock}.txt"))))
+    return [names.sub("it", line) for line in text(image).splitlines() if not OWN.match(line)]
 
 
-def test_the_images_of_both_components_are_built_alike() -> None:
+def test_every_image_is_here() -> None:
+    assert set(IMAGES) == set(images.ALL)
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_images_of_all_components_are_built_alike(image: str) -> None:
     assert len(shape("webhook")) > 30
-    assert shape("webhook") == shape("operator")
+    assert shape(image) == shape("webhook")
 
 
-def test_each_image_leaves_out_the_other_component_the_command_line_and_the_sdk() -> None:
-    for component, other in (("webhook", "operator"), ("operator", "webhook")):
-        absent = " ".join(f"/opt/bailiwick/lib/{name}" for name in (f"bailiwick_{other}", "bailiwick_cli", "bailiwick"))
-        assert f"rm -r {absent} \\\n" in text(component)
-        assert f'ENTRYPOINT ["python3", "-m", "bailiwick_{component}"]' in text(component)
+@pytest.mark.parametrize("image", IMAGES)
+def test_each_image_runs_its_package_and_leaves_out_the_others(image: str) -> None:
+    _, lock, package, others = IMAGES[image]
+    absent = " ".join(f"/opt/bailiwick/lib/{name}" for name in others)
+    assert f"rm -r {absent} \\\n" in text(image)
+    assert f'ENTRYPOINT ["python3", "-m", "{package}"]' in text(image)
+    assert f"!requirements/{lock}.txt" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()

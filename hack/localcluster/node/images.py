@@ -28,7 +28,11 @@ from localcluster.process import tail
 from localcluster.progress import Progress
 
 ROOT: Final = Path(__file__).resolve().parents[3]
+# What is installed, and the gateway that may stand before an MCP server.
 NAMES: Final = ("webhook", "operator")
+ALL: Final = (*NAMES, "mcp-gateway")
+# Of those that are not named after their folder.
+_FOLDERS: Final = {"mcp-gateway": "sdk"}
 # A tag that names no version: what is in a checkout is none.
 TAG: Final = "dev"
 
@@ -91,6 +95,10 @@ def _image(name: str) -> Image:
     return Image(reference(name), _folder() / f"{name}-{_digest(name)}.tar")
 
 
+def _dockerfile(name: str) -> Path:
+    return ROOT / _FOLDERS.get(name, name) / "Dockerfile"
+
+
 def _digest(name: str) -> str:
     """Return the hash of all that an image is made from, short enough for a file name."""
     digest = hashlib.sha256(json.dumps([_RECIPE_VERSION, _base_digest()]).encode())
@@ -102,7 +110,7 @@ def _digest(name: str) -> str:
 
 def _inputs(name: str) -> Iterator[Path]:
     """Yield the files of the checkout that the Dockerfile of an image takes, and itself."""
-    dockerfile = ROOT / name / "Dockerfile"
+    dockerfile = _dockerfile(name)
     yield dockerfile
     yield ROOT / ".dockerignore"
     for line in dockerfile.read_text(encoding="utf-8").splitlines():
@@ -134,7 +142,7 @@ class _Workshop:
         with self._progress.step(f"Building the image of the {name}"), _secrets(self._folder) as secrets:
             build: tuple[str | Path, ...] = (
                 *("bud", "--isolation", "chroot", "--pull-never", "--build-arg", f"BASE={base}", *secrets),
-                *("--ignorefile", ROOT / ".dockerignore", "--file", ROOT / name / "Dockerfile"),
+                *("--ignorefile", ROOT / ".dockerignore", "--file", _dockerfile(name)),
                 *("--tag", image.reference, ROOT),
             )
             try:

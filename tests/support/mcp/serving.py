@@ -5,10 +5,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import uvicorn
+
+from bailiwick.mcp.gate import McpGate
 
 ENDPOINT: Final = "mcp/tools"
 AGENT: Final = "system:serviceaccount:agents:agent"
@@ -81,3 +83,14 @@ def served(app: Any) -> Iterator[str]:  # noqa: ANN401 - an ASGI application
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+def closing_of(gate: McpGate) -> Any:  # noqa: ANN401 - each SDK has a type of its own
+    """Return a lifespan that closes a gate in the event loop that used it."""
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> Any:  # noqa: ANN401 - likewise
+        yield {}
+        await gate.close()
+
+    return lifespan

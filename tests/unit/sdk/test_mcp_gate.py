@@ -1,7 +1,9 @@
 """The gate of MCP: what each message is asked about, and what its sender is told."""
 
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
+from io import BytesIO
 from typing import Any, Final
 
 import pytest
@@ -57,6 +59,27 @@ async def test_a_call_is_asked_about_with_its_very_arguments() -> None:
     assert body["resource"]["properties"]["definition_digest"].startswith("sha256:")
     assert body["context"]["args"] == {"amount": 9}
     assert body["context"]["evidence"] == {"subject_token": "t"}
+
+
+@pytest.mark.parametrize("trace", ["x\r\nX-Other: y", "00-abc-def-01", 7, f"00-{'A' * 32}-{'b' * 16}-01"])
+async def test_a_trace_that_is_none_becomes_no_header(trace: object) -> None:
+    script = Script(allow())
+    assert await gate(script).admit(asking({"traceparent": trace}))
+    assert script.sent[0].headers.get("traceparent") != trace
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_no_schema_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+
+    def fetched(request: object, *_: object, **__: object) -> BytesIO:
+        opened.append(request)
+        return BytesIO(b"{}")
+
+    monkeypatch.setattr(urllib.request, "urlopen", fetched)
+    tool = ToolDefinition(name="refund", schema={"$ref": "https://x.example/s"})
+    assert (await refusal(gate(Script(allow())), replace(REFUND, tool=tool))).data["reason"] == "bad_request"
+    assert opened == []
 
 
 async def test_a_declared_mapping_says_action_resource_and_intent() -> None:
@@ -186,6 +209,34 @@ async def test_a_request_for_an_approval_never_runs() -> None:
     assert script.sent[0].url.endswith("/requests")
 
 
+async def test_who_must_approve_and_how_is_told() -> None:
+    awaiting = [
+        {"step": "p.r.owner", "kind": "Human", "groups": ["owners", "leads"]},
+        {"step": "p.r.two", "groups": ["leads"]},
+    ]
+    task = {"id": "agr-1.uid", "status": "pending", "progress": {"total_steps": 2, "awaiting": awaiting}}
+    told = gate(Script(answer({"task": task}, 202)), approve_with="kubectl bailiwick approve {grant} -n shop")
+    error = await refusal(told, asking({REASON_META: "INC-1"}))
+    assert "It waits for owners, leads. Who may approve runs: kubectl bailiwick approve agr-1 -n shop. " in str(error)
+    assert error.data["approve_with"] == "kubectl bailiwick approve agr-1 -n shop"
+
+
+async def test_a_denial_that_opened_a_request_tells_the_same() -> None:
+    task = {"id": "agr-1.uid", "status": "pending"}
+    told = gate(Script(deny("approval_pending", task=task)), approve_with="approve {grant}")
+    error = await refusal(told, REFUND)
+    assert "It waits for an approval. Who may approve runs: approve agr-1. " in str(error)
+    assert APPROVAL_META in error.data["how"]
+
+
+@pytest.mark.parametrize("identifier", ["$(wipe).uid", "a b.uid", ".uid", "-x.uid"])
+async def test_no_command_is_made_of_what_is_no_name(identifier: str) -> None:
+    script = Script(answer({"task": {"id": identifier, "status": "pending"}}, 202))
+    error = await refusal(gate(script, approve_with="approve {grant}"), asking({REASON_META: "INC-1"}))
+    assert "approve_with" not in error.data
+    assert "runs:" not in str(error)
+
+
 async def test_asking_for_an_approval_that_is_there_does_not_run_either() -> None:
     assert (await refusal(gate(Script(answer(APPROVED, 200))), asking({REASON_META: "x"}))).data["task"]
 
@@ -219,8 +270,9 @@ async def test_approved_is_no_allow() -> None:
 
 
 async def test_a_task_that_nobody_can_tell_of_is_no_approval() -> None:
-    script = Script(answer({}, 404))
+    script = Script(answer({}, 404), allow())
     assert (await refusal(gate(script), asking({APPROVAL_META: "g.u"}))).code == -32603
+    assert [request.method for request in script.sent] == ["GET"]
 
 
 async def test_a_list_is_asked_about_in_batches() -> None:

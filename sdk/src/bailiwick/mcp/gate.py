@@ -4,12 +4,13 @@ Holds: what may pass returns, and everything else raises. The process's own iden
 over no network. A request that asks for an approval never runs; "approved" is never an allow: the repeated call is.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from bailiwick.answers import MAX_CALLS
 from bailiwick.call import AccessCall, Principal
-from bailiwick.decision import AccessDecision, Approval, Denied
+from bailiwick.decision import AccessDecision, Approval, Denied, members, text
 from bailiwick.mcp.calls import (
     APPROVAL_META,
     DENIED_CODE,
@@ -41,9 +42,11 @@ _HOW: Final = (
     f'"{REASON_META}": "<ticket and reason>".'
 )
 _AGAIN: Final = (
-    f'Somebody must decide. Then repeat this very request, with the same arguments and "{APPROVAL_META}": '
+    f'When somebody has approved, repeat this very request, with the same arguments and "{APPROVAL_META}": '
     f'"<task.id>" in its _meta. Do not change the arguments: that is another call.'
 )
+# What a command for a person may hold: the task's id comes from outside.
+_NAME: Final = re.compile(r"[a-z0-9][-a-z0-9.]*")
 
 
 class McpAsker(Asker, Protocol):
@@ -62,16 +65,20 @@ class McpGate:
         *,
         tools: Mapping[str, ToolRule] | None = None,
         identity: Callable[[], str] | Principal | None = None,
+        approve_with: str | None = None,
     ) -> None:
         """Prepare; nothing is asked.
 
         `tools` says what each tool does; a tool that is not in it is denied. None: each tool is an action of its own
         name. `identity` is whose calls those are that come over stdio or in process, without a token: a function that
         returns the process's own, or a name for a decision point that believes the enforcer. None: they are denied.
+        `approve_with` is the command that an approver types, in which `{grant}` stands for what to approve:
+        `kubectl bailiwick approve {grant} -n shop`. It goes into the answer to a call that waits for an approval.
         """
         self._pdp = pdp
         self._tools = None if tools is None else dict(tools)
         self._identity = identity
+        self._approve_with = approve_with
 
     async def admit(self, message: McpMessage) -> AccessDecision | None:
         """Return where a request may be served; None: nobody needs to be asked. Raises `McpRefusalError`."""
@@ -86,7 +93,7 @@ class McpGate:
         except ValueError as error:
             raise bad_request(f"The request cannot be asked about: {error}.") from error
         if not decision.allowed:
-            raise refused(decision)
+            raise refused(decision, self._approve_with)
         return decision
 
     def hears(self, method: str) -> bool:
@@ -146,7 +153,7 @@ class McpGate:
         if isinstance(found, AccessDecision):
             raise refused(found)
         if not found.approved:
-            raise waiting(found)
+            raise waiting(found, self._approve_with)
         return found
 
     async def _opened(self, call: AccessCall, reason: object) -> McpRefusalError:
@@ -154,33 +161,53 @@ class McpGate:
         if not words or len(words) > _REASON_LENGTH:
             raise ValueError(f"{REASON_META} holds 1 to {_REASON_LENGTH} characters")
         try:
-            return waiting(await self._pdp.request_approval(call, reason=words))
+            return waiting(await self._pdp.request_approval(call, reason=words), self._approve_with)
         except Denied as error:
             return refused(error.decision)
 
 
-def waiting(approval: Approval) -> McpRefusalError:
+def waiting(approval: Approval, approve_with: str | None = None) -> McpRefusalError:
     """Return the answer to a call that an approval was asked for: nothing ran, and what to do next."""
     reason = _APPROVAL_PENDING if approval.pending or approval.approved else f"approval_{approval.status}"
-    how = _AGAIN if reason == _APPROVAL_PENDING else _HOW
-    data: dict[str, Any] = {"task": dict(approval.task) or {"id": approval.id, "status": approval.status}, "how": how}
+    data: dict[str, Any] = {"task": dict(approval.task) or {"id": approval.id, "status": approval.status}}
     if approval.retry_after is not None:
         data["retry_after"] = approval.retry_after
-    return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {how} Task: {approval.id}", data)
+    if reason != _APPROVAL_PENDING:
+        data["how"] = _HOW
+        return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {_HOW} Task: {approval.id}", data)
+    data["how"] = _AGAIN
+    told = _for_people(approval.id, approval.task, approve_with, data)
+    return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {told}{_AGAIN} Task: {approval.id}", data)
 
 
-def refused(decision: AccessDecision) -> McpRefusalError:
+def refused(decision: AccessDecision, approve_with: str | None = None) -> McpRefusalError:
     """Return the answer to a call that was denied: why, and how to ask for an approval where one would help."""
     if not decision.available:
         detail = "Nobody could decide about this, so it was not done. Try again later."
         return McpRefusalError(INTERNAL_CODE, decision.reason, detail)
     data = decision.public()
-    detail = decision.sentence
+    said = [decision.sentence]
     if decision.task is not None:
         data["how"] = _AGAIN
+        identifier = text(decision.task, "id") or ""
+        said += [_for_people(identifier, decision.task, approve_with, data) + _AGAIN, f"Task: {identifier}"]
     elif decision.access_request is not None:
         data["how"] = _HOW
-    return McpRefusalError(DENIED_CODE, decision.reason, " ".join((detail, data.get("how", ""))).strip(), data)
+        said.append(_HOW)
+    return McpRefusalError(DENIED_CODE, decision.reason, " ".join(said).strip(), data)
+
+
+def _for_people(identifier: str, task: Mapping[str, Any], approve_with: str | None, data: dict[str, Any]) -> str:
+    """Return what a person has to know: who can approve, and by which command."""
+    awaited = members(task, "progress").get("awaiting")
+    steps = [one for one in awaited if isinstance(one, Mapping)] if isinstance(awaited, list) else []
+    groups = [group for one in steps for group in one.get("groups") or () if isinstance(group, str)]
+    told = f"It waits for {', '.join(dict.fromkeys(groups))}. " if groups else "It waits for an approval. "
+    grant = identifier.partition(".")[0]
+    if approve_with is not None and _NAME.fullmatch(grant):
+        data["approve_with"] = approve_with.replace("{grant}", grant)
+        told += f"Who may approve runs: {data['approve_with']}. "
+    return told
 
 
 def _shown(decision: AccessDecision) -> bool:

@@ -1,0 +1,199 @@
+"""How the gateway is served: one port, its certificate, its bounds, its health, its end.
+
+Holds: a certificate that changes on disk is served to the next connection; one that cannot be read leaves the last good
+one in place. A signal lets calls finish, and then ends the process with 0.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from fastmcp import FastMCP
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bailiwick.credentials import Stamp, stamp_of
+
+PATH: Final = "/mcp"
+_LOG: Final = logging.getLogger("bailiwick.mcp.gateway")
+_LOOK_SECONDS: Final = 5.0
+_BACKLOG: Final = 256
+
+
+class ListenError(Exception):
+    """The gateway cannot listen; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayBounds:
+    """What one process takes at a time, and how long it takes to end."""
+
+    body_bytes: int = 512 * 1024
+    calls: int = 256
+    drain_seconds: float = 10.0
+
+
+class CallLimit:
+    """Answers 503 to a call that is one too many. Health is always answered, or a probe would end a busy process."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        """Stand before an application."""
+        self._app = app
+        self._left = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await self._app(scope, receive, send)
+            return
+        if self._left < 1:
+            busy = JSONResponse(
+                {"error": "too many calls at a time"}, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"}
+            )
+            await busy(scope, receive, send)
+            return
+        self._left -= 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._left += 1
+
+
+class CertificateFiles:
+    """A TLS context over two files. Raises `ListenError` where the first look fails."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Read the files."""
+        self._files = (certificate, key)
+        self.context: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            self._stamps = self._load()
+        except (OSError, ssl.SSLError) as error:
+            raise ListenError(f"{certificate} and {key} are no certificate and its key: {error}") from error
+
+    def look(self) -> None:
+        """Serve what the files hold now. What cannot be read changes nothing."""
+        try:
+            if self._now() != self._stamps:
+                self._stamps = self._load()
+                _LOG.info("serving the new certificate of %s", self._files[0])
+        except (OSError, ssl.SSLError) as error:
+            _LOG.warning("the certificate cannot be read, so the last one is served on: %s", error)
+
+    def _load(self) -> tuple[Stamp, ...]:
+        stamps = self._now()
+        # A key that does not fit its certificate is refused here, and the context stays as it was.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files)
+        self.context.load_cert_chain(*self._files)
+        return stamps
+
+    def _now(self) -> tuple[Stamp, ...]:
+        return tuple(stamp_of(file) for file in self._files)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises `ListenError`."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {host} port {port}: {error}") from error
+
+
+def add_health(server: FastMCP[Any], needs: Mapping[str, Callable[[], object]]) -> None:
+    """Add /healthz and /readyz. `needs` are files without which every call would be denied: each is read."""
+
+    @server.custom_route("/healthz", methods=["GET"])
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @server.custom_route("/readyz", methods=["GET"])
+    async def readyz(_: Request) -> Response:
+        missing = sorted(name for name, read in needs.items() if not _reads(read))
+        status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
+        return JSONResponse({"status": "unready" if missing else "ok", "unreadable": missing}, status)
+
+
+def _reads(read: Callable[[], object]) -> bool:
+    try:
+        read()
+    except (OSError, ValueError) as error:
+        _LOG.warning("not ready: %s", error)
+        return False
+    return True
+
+
+async def serve(
+    server: FastMCP[Any],
+    listening: socket.socket,
+    *,
+    allowed_hosts: Sequence[str] | None = None,
+    certificate: CertificateFiles | None = None,
+    bounds: GatewayBounds,
+) -> None:
+    """Serve until a signal. Keeps no sessions, so that any number of replicas can share the callers."""
+    app = server.http_app(
+        path=PATH,
+        stateless_http=True,
+        host_origin_protection="auto",
+        allowed_hosts=None if allowed_hosts is None else list(allowed_hosts),
+        middleware=[
+            Middleware(CallLimit, most=bounds.calls),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=bounds.body_bytes),
+        ],
+    )
+    config = uvicorn.Config(
+        app,
+        ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
+        timeout_graceful_shutdown=max(1, round(bounds.drain_seconds)),
+        lifespan="on",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        # X-Forwarded-For and its like are a caller's word.
+        proxy_headers=False,
+        server_header=False,
+    )
+    async with _looking(certificate):
+        await uvicorn.Server(config).serve([listening])
+
+
+def end_well() -> None:
+    """Let a signal end the process with 0: uvicorn raises it again after the last answer."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+@asynccontextmanager
+async def _looking(certificate: CertificateFiles | None) -> AsyncIterator[None]:
+    if certificate is None:
+        yield
+        return
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.to_thread(certificate.look)
+
+    task = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        task.cancel()

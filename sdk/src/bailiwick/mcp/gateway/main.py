@@ -1,0 +1,58 @@
+"""The gateway's process: from flags to a server. Returns or exits with what `--help` says."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from bailiwick.aio import AsyncBailiwick
+from bailiwick.credentials import ServiceAccountFile, stamp_of
+from bailiwick.mcp.gate import McpGate
+from bailiwick.mcp.gateway.flags import parse
+from bailiwick.mcp.gateway.listener import (
+    PATH,
+    CertificateFiles,
+    GatewayBounds,
+    ListenError,
+    add_health,
+    end_well,
+    listen,
+    serve,
+)
+from bailiwick.mcp.gateway.upstream import Upstream, gateway
+
+_LOG = logging.getLogger("bailiwick.mcp.gateway")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal ends it."""
+    flags = parse(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _LOG.setLevel(logging.INFO)
+    own = ServiceAccountFile(flags.token_file)
+    shown = None if flags.upstream_token_file is None else ServiceAccountFile(flags.upstream_token_file)
+    pdp = AsyncBailiwick(flags.pdp, endpoint=flags.endpoint, token=own, ca=flags.ca, plaintext=flags.plaintext)
+    upstream = Upstream(flags.upstream, token=shown, ca=flags.upstream_ca, seconds=flags.upstream_seconds)
+    namespace = flags.endpoint.partition("/")[0]
+    server = gateway(upstream, McpGate(pdp, approve_with=f"kubectl bailiwick approve {{grant}} -n {namespace}"))
+    needs: dict[str, Callable[[], object]] = {"--token-file": own}
+    needs |= {} if shown is None else {"--upstream-token-file": shown}
+    for name, file in (("--ca", flags.ca), ("--upstream-ca", flags.upstream_ca)):
+        if file is not None:
+            needs[name] = partial(stamp_of, file)
+    add_health(server, needs)
+    bounds = GatewayBounds(body_bytes=flags.max_body_bytes, calls=flags.max_calls, drain_seconds=flags.drain_seconds)
+    end_well()
+    try:
+        certificate = None if flags.tls_cert_file is None else CertificateFiles(flags.tls_cert_file, flags.tls_key_file)
+        listening = listen(flags.host, flags.port)
+    except ListenError as error:
+        print(f"bailiwick.mcp.gateway: {error}", file=sys.stderr)  # noqa: T201 - before there is anybody else to tell
+        return 1
+    scheme = "http" if certificate is None else "https"
+    host, port = listening.getsockname()[:2]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    _LOG.info("listening on %s://%s%s, for %s before %s", scheme, address, PATH, flags.endpoint, flags.upstream)
+    asyncio.run(serve(server, listening, allowed_hosts=flags.allowed_host, certificate=certificate, bounds=bounds))
+    return 0

@@ -1,0 +1,78 @@
+"""What the official SDK's server does around a guard: notifications, pages of a list, tools that it cannot tell of."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import pytest
+from mcp import MCPError
+from mcp.server.context import ServerRequestContext
+
+from bailiwick import AsyncBailiwick
+from bailiwick.mcp.gate import McpGate
+from bailiwick.mcp.server import guard
+from support.sdk.scripted import Script, allow, answer
+
+ADD: Final = {"name": "add", "inputSchema": {"type": "object"}}
+OTHER: Final = {**ADD, "name": "other"}
+CALL: Final = {"name": "add", "arguments": {}}
+
+
+class Serving:
+    """Serves messages behind a guard, from pages of a list of tools. `came` are the methods that were let through."""
+
+    def __init__(self, script: Script, *pages: Mapping[str, Any]) -> None:
+        self.came: list[str] = []
+        self._pages = list(pages)
+        pdp = AsyncBailiwick("https://pdp.example", token=None, transport=script.asynchronous)
+        self._guard = guard(McpGate(pdp, identity=lambda: "own"))
+
+    async def __call__(self, method: str, params: Mapping[str, Any] | None, request_id: int | None = 1) -> Any:  # noqa: ANN401 - a result of any method
+        context: ServerRequestContext[Any, Any] = ServerRequestContext(
+            session=cast("Any", None),
+            lifespan_context=None,
+            protocol_version="2025-11-25",
+            method=method,
+            params=params,
+            request_id=request_id,
+        )
+        return await self._guard(context, self._serve)
+
+    async def _serve(self, context: ServerRequestContext[Any, Any]) -> Any:  # noqa: ANN401 - likewise
+        self.came.append(context.method)
+        if context.method == "tools/list":
+            return self._pages.pop(0) if len(self._pages) > 1 else self._pages[0]
+        return {"content": []}
+
+
+@pytest.mark.parametrize(("method", "heard"), [("notifications/cancelled", True), ("notifications/wipe", False)])
+async def test_a_notification_that_acts_is_dropped(method: str, heard: bool) -> None:
+    serving = Serving(Script(allow()), {"tools": []})
+    await serving(method, {}, None)
+    assert serving.came == ([method] if heard else [])
+
+
+async def test_a_tool_on_a_later_page_is_found() -> None:
+    script = Script(allow())
+    serving = Serving(script, {"tools": [OTHER], "nextCursor": "2"}, {"tools": [ADD]})
+    await serving("tools/call", CALL)
+    assert serving.came == ["tools/list", "tools/list", "tools/call"]
+    assert script.bodies[0]["resource"]["properties"]["definition_digest"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("page", "looks"),
+    [({"tools": [OTHER]}, 1), ({"tools": [OTHER], "nextCursor": "more"}, 100), ({}, 1)],
+    ids=["another tool", "pages without end", "no list"],
+)
+async def test_a_tool_that_the_server_does_not_list_is_not_run(page: Mapping[str, Any], looks: int) -> None:
+    serving = Serving(Script(allow()), page)
+    with pytest.raises(MCPError) as caught:
+        await serving("tools/call", CALL)
+    assert caught.value.data["reason"] == "unknown_tool"
+    assert serving.came == ["tools/list"] * looks
+
+
+async def test_a_page_of_a_list_keeps_its_cursor() -> None:
+    script = Script(answer({"evaluations": [{"decision": True}, {"decision": False}]}))
+    listed = await Serving(script, {"tools": [ADD, OTHER], "nextCursor": "2"})("tools/list", None)
+    assert listed == {"tools": [ADD], "nextCursor": "2"}
