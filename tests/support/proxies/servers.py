@@ -75,10 +75,14 @@ class Server:
             connection.settimeout(20)
             wrapped = connection if self._tls is None else self._tls.wrap_socket(connection, server_side=True)
             with wrapped:
-                reached = _read(wrapped)
-                if reached is not None:
-                    self.asked.append(reached)
-                    self.respond(reached, wrapped)
+                self.converse(wrapped)
+
+    def converse(self, connection: socket.socket) -> None:
+        """Answer what is asked on a connection."""
+        reached = _read(connection)
+        if reached is not None:
+            self.asked.append(reached)
+            self.respond(reached, connection)
 
 
 class FaultyPoint(Server):
