@@ -147,6 +147,19 @@ def test_forged_headers_of_ours_do_not_reach_the_upstream(proxy: RunningProxy, s
     assert ours == {"x-bailiwick-subject", "x-bailiwick-decision"}
 
 
+@pytest.mark.parametrize(
+    "name", ["X_Bailiwick_Subject", "X-Bailiwick_Decision", "X_HTTP_Method_Override", "X_Original-URL", "_", "X_Any"]
+)
+def test_a_name_that_some_upstreams_take_for_another_does_not_reach_them(
+    proxy: RunningProxy, scene: Scene, upstream: Server, name: str
+) -> None:
+    # Those of WSGI and CGI read X_Bailiwick_Subject as X-Bailiwick-Subject.
+    answer = sent(proxy, request("GET", "/customers/42", (name, "forged"), scene.bearer()))
+    assert answer.status in {200, 400}
+    assert len(upstream.asked) == (answer.status == 200)
+    assert all("forged" not in str(reached.headers) for reached in upstream.asked)
+
+
 @pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-Original-URL", "X-Rewrite-URL"])
 def test_a_header_that_makes_another_call_of_it_is_refused(
     proxy: RunningProxy, scene: Scene, upstream: Server, name: str
