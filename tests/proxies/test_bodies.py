@@ -47,7 +47,7 @@ def test_the_body_of_an_allowed_call_reaches_the_upstream_whole(
         pytest.param([b"Content-Length : 52"], HIDDEN, id="a length whose name ends in a blank"),
         pytest.param([b"Content-Length: -1"], HIDDEN, id="a negative length"),
         pytest.param([b"Transfer-Encoding: identity, chunked"], CHUNKED, id="two codings"),
-        pytest.param([b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"], CHUNKED, id="two lines of coding"),
+        pytest.param([b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"], CHUNKED, id="two codings in two"),
         pytest.param([b"Transfer-Encoding: xchunked"], CHUNKED, id="a coding that nobody knows"),
         pytest.param([b"Transfer-Encoding:\x0bchunked"], CHUNKED, id="a coding behind a control character"),
         pytest.param([b"X: y", b" Transfer-Encoding: chunked"], CHUNKED, id="a coding on a folded line"),

@@ -24,7 +24,9 @@ def only(upstream: Server) -> Reached:
     return reached
 
 
-@pytest.mark.parametrize("target", ["/customers", "/customers/42", "/customers/a%20b?x=1&y=%2F..%2F", "/customers/a%3Ab%5B"])
+@pytest.mark.parametrize(
+    "target", ["/customers", "/customers/42", "/customers/a%20b?x=1&y=%2F..%2F", "/customers/a%3Ab%5B"]
+)
 def test_an_allowed_call_reaches_the_upstream_as_it_was_asked_about(
     proxy: RunningProxy, scene: Scene, upstream: Server, target: str
 ) -> None:
@@ -238,7 +240,7 @@ def test_all_questions_about_a_call_have_one_id_which_is_not_its_clients(
 ) -> None:
     # By it a call that is asked about twice uses an approval once, and no client can use somebody else's answer.
     faulty_point.fault, faulty_point.delay = "closed", 0.0
-    seen = []
+    seen: list[tuple[str, ...]] = []
     for forged in ([("X-Request-ID", "forged")], [("X-Request-ID", "forged"), ("X-Request-ID", "more")], []):
         faulty_point.asked.clear()
         assert sent(faulty_proxy, request("GET", "/customers/42", scene.bearer(), *forged)).status in DENIALS

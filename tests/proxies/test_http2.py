@@ -1,4 +1,4 @@
-"""Calls by HTTP/2, whose first line is headers too: what is asked about is what reaches the upstream, or nothing does."""
+"""Calls by HTTP/2, whose first line is headers too: what was asked about reaches the upstream, or nothing does."""
 
 import pytest
 

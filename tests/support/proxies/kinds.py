@@ -18,7 +18,7 @@ Changes = Mapping[str, str]
 
 
 class Starts(Protocol):
-    """Starts a proxy before these ports of upstream and decision point. `changes`: more texts to replace in its file."""
+    """Starts a proxy before these ports of upstream and decision point. `changes`: more to replace in its file."""
 
     def __call__(
         self, scene: Scene, folder: Path, upstream: int, point: int, changes: Changes = _NONE, /
