@@ -138,8 +138,9 @@ def world() -> Iterator[World]:
             admission = app.build_admission(handler, lambda: False, alone.pdp.counts, enforce=handler)
             servers = [await serve(one, "127.0.0.1", 0) for one in (alone.application, admission)]
             by_grpc = await grpc_server.serve(alone.application[app.EDGE], Bounds(), "127.0.0.1", 0)
-            for each in (*servers, by_grpc):
+            for each in servers:
                 closing.push_async_callback(each.stop)
+            closing.push_async_callback(by_grpc.stop)
             client = await closing.enter_async_context(ClientSession())
             made = World(runner, servers[0].port, by_grpc.port, servers[1].port, client)
             pdp: Any = alone.pdp
