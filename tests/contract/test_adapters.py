@@ -222,6 +222,12 @@ OUTCOMES: Final[dict[str, tuple[tuple[Any, ...], Callable[[], Alone], int, str]]
         "ambiguous_request",
     ),
     "a proxy that proves nothing": ((*GET, bearer()), lambda: Alone(governed()), 403, "unauthenticated"),
+    "a proxy that proves it where its client's credential is": (
+        (*GET, ("Authorization", f"Bearer {PEP}")),
+        lambda: Alone(governed()),
+        403,
+        "unauthenticated",
+    ),
     "a proxy that proves it twice": (
         (*GET, enforcer(), enforcer(), bearer()),
         lambda: Alone(governed()),
@@ -313,6 +319,64 @@ async def test_a_stranger_is_told_the_same_of_an_endpoint_that_does_not_exist() 
 )
 async def test_a_header_that_makes_another_call_of_it_is_refused(proxied: Proxied, name: str) -> None:
     assert reason(await answered(proxied(*GET, (name, "x"), enforcer(), bearer()))) == "ambiguous_request"
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "GETX", "BREW", "CONNECT", "TRACE", "GE T", "*"])
+async def test_a_method_that_no_route_names_is_not_allowed_however_it_is_spelled(proxied: Proxied, method: str) -> None:
+    answer = await answered(proxied(method, "/customers/42", enforcer(), bearer()))
+    # A CONNECT has no path.
+    assert answer.status == 404 if method == "CONNECT" and proxied is ext_authz else answer.status in {0, 400, 403}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE"])
+async def test_nginx_s_question_is_one_by_get(method: str) -> None:
+    raw = auth_request(*GET, enforcer(), bearer()).replace(b"GET /auth-request", f"{method} /auth-request".encode(), 1)
+    assert (await answered(raw)).status == 405
+
+
+SPOOFED: Final = [
+    ("X-Remote-User", PEP),
+    ("X-Forwarded-User", PEP),
+    ("X-Forwarded-Client-Cert", "URI=spiffe://cluster.local/ns/crm/sa/crm-api"),
+    ("X-SSL-Client-S-DN", "CN=crm-api"),
+    ("X-Bailiwick_Enforcer", f"Bearer {PEP}"),
+    ("Proxy-Authorization", f"Bearer {PEP}"),
+    ("X-Original-Authorization", f"Bearer {PEP}"),
+]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in SPOOFED])
+async def test_no_other_header_proves_a_proxy(proxied: Proxied, name: str) -> None:
+    answer = await answered(proxied(*GET, (name, dict(SPOOFED)[name]), bearer()))
+    assert answer.status in {400, 403}
+    assert answer.status == 400 or reason(answer) == "unauthenticated"
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-User", "X-Remote-User", "X-Bailiwick-Subject", "X-Forwarded-Email"])
+async def test_no_other_header_says_who_calls(proxied: Proxied, name: str) -> None:
+    answer = await answered(proxied(*GET, (name, AGENT), enforcer()))
+    assert (answer.status, reason(answer)) == (401, "identity_invalid")
+    other = bearer("system:serviceaccount:agents:other")
+    assert reason(await answered(proxied(*GET, (name, AGENT), enforcer(), other))) == "no_rule"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "headers"),
+    [
+        ("ext_authz", [("X-Original-URI", "/customers/42"), ("X-Forwarded-Uri", "/customers/42")]),
+        ("ext_authz", [("X-Original-Method", "GET"), ("X-Forwarded-Method", "GET"), (":path", "/customers/42")]),
+        (
+            "grpc",
+            [("X-Original-URI", "/customers/42"), ("X-Forwarded-Uri", "/customers/42"), (":path", "/customers/42")],
+        ),
+        ("auth_request", [("X-Forwarded-Uri", "/customers/42"), ("X-Forwarded-Method", "GET")]),
+        ("forward_auth", [("X-Original-URI", "/customers/42"), ("X-Original-Method", "GET")]),
+    ],
+)
+async def test_what_another_kind_of_proxy_would_say_is_not_read(adapter: str, headers: list[Header]) -> None:
+    answer = await answered(ADAPTERS[adapter]("DELETE", "/admin", *headers, enforcer(), bearer()))
+    assert answer.status in {400, 403}
+    assert answer.status == 400 or reason(answer) == "unmapped"
 
 
 @pytest.mark.parametrize("host", [None, "", "other.example.com", "crm.example.com.", "user@crm.example.com"])

@@ -1,5 +1,6 @@
 """The two reviews of the API server, each by its own contract: what is asked, and what each outcome is answered by."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bailiwick_webhook.http import app
+from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens
@@ -179,6 +181,40 @@ async def test_whatever_goes_wrong_with_an_access_review_is_a_denial_by_200(
     async with asked(Alone([protecting()]), "/authorize") as post:
         code, body = await post(sent, by, **headers)
     assert (code, reason(body["status"])) == (200, denied)
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Remote-User", "X-Forwarded-User", "Impersonate-User", "X-Bailiwick-Enforcer", "X-Forwarded-Client-Cert"]
+)
+async def test_no_header_but_one_proves_the_api_server(name: str) -> None:
+    said = {name: f"Bearer {SERVER}" if name == "X-Bailiwick-Enforcer" else SERVER}
+    async with asked(Alone([protecting()]), "/authorize") as post:
+        _, body = await post(access("get", "pods", "log"), None, **said)
+    assert reason(body["status"]) == "unauthenticated"
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        _, body = await post(admitting(), None, **said)
+    assert outcome(body) == "unauthenticated"
+
+
+async def test_too_much_at_once_is_a_denial_by_200_too() -> None:
+    async with asked(Alone([protecting()], bounds=Bounds(requests_at_once=1)), "/authorize") as post:
+        answers = await asyncio.gather(*(post(access("get", "secrets", name="open")) for _ in range(12)))
+    assert {code for code, _ in answers} == {200}
+    assert {reason(body["status"]) for _, body in answers} <= {None, "overloaded"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "DELETE"])
+@pytest.mark.parametrize("path", ["/authorize", "/admission/enforce"])
+async def test_a_review_is_posted(path: str, method: str) -> None:
+    alone = Alone([protecting()])
+    handler: Any = alone.enforce.__call__
+    admission = app.build_admission(handler, lambda: False, alone.pdp.counts, enforce=handler)
+    server = await serve(alone.application if path == "/authorize" else admission, "127.0.0.1", 0)
+    try:
+        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            assert (await client.request(method, path, json=access())).status == 405
+    finally:
+        await server.stop()
 
 
 class Broken(NamedTokens):
