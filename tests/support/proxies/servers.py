@@ -28,8 +28,8 @@ class Reached(NamedTuple):
 class Server:
     """Answers each connection in a thread of its own, and then closes it."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        (self.port,) = free_ports(1)
+    def __init__(self, tls: ssl.SSLContext | None = None, port: int | None = None) -> None:
+        self.port = port or free_ports(1)[0]
         self.asked: list[Reached] = []
         self._tls = tls
         self._listening: socket.socket | None = None
@@ -98,8 +98,8 @@ class FaultyPoint(Server):
         "closed": b"",
     }
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        super().__init__(tls)
+    def __init__(self, tls: ssl.SSLContext, port: int | None = None) -> None:
+        super().__init__(tls, port)
         self.fault = "closed"
         self.delay = 0.0
 
