@@ -62,7 +62,7 @@ class AskingServer:
         (folder / "ca.crt").write_bytes(authority.pem)
         _put(folder, "admission.kubeconfig", {_SERVICE: f"127.0.0.1:{admission_port}"})
         _put(folder, "admission.yaml", {})
-        _put(folder, "authorization.kubeconfig", {f"{_SERVICE}:8443": f"127.0.0.1:{port}"})
+        _put(folder, "authorization.kubeconfig", {"192.0.2.10:443": f"127.0.0.1:{port}"})
         authorizers = folder / "authorization.yaml"
         authorizers.write_text(yaml.safe_dump(_alone()))
         settings = Settings(
