@@ -64,9 +64,11 @@ ROUTES: Final = [
     route("POST", "/customers/{id}/export", "customers.export"),
     route("POST", "/customers/{id}/purge", "customers.purge"),
     route("POST", "/customers/{id}/notice", "customers.notify", args={"template": "/template"}),
+    route("GET", "/orders/{id}", "orders.get", args={"tenant": "{header.x-tenant}"}),
 ]
 RULES: Final = [
     rule(actions=["customers.list", "customers.get", "customers.notify"]),
+    rule("orders", actions=["orders.get"], conditions=[{"name": "own", "expression": "context.args.tenant == 'a'"}]),
     rule("no-purge", effect="Deny", actions=["customers.purge"]),
     gated_rule(),
 ]
@@ -302,6 +304,8 @@ async def test_every_call_is_recorded_also_one_that_stands_for_nothing(proxied: 
     allowed, unmapped = (json.loads(line) for line in alone.records.lines)
     assert "customers.get" in json.dumps(allowed)
     assert "unmapped" in json.dumps(unmapped)
+    assert "http:DELETE" in json.dumps(unmapped)
+    assert '"/customers/42"' in json.dumps(unmapped)
     assert "secret" not in json.dumps(unmapped)
 
 
@@ -388,6 +392,8 @@ async def test_a_call_for_another_host_is_not_allowed(proxied: Proxied, host: st
 @pytest.mark.parametrize(
     ("adapter", "twice"),
     [
+        ("auth_request", ("X-Original-URI", "")),
+        ("forward_auth", ("X-Forwarded-Uri", "")),
         ("auth_request", ("X-Original-URI", "/customers")),
         ("auth_request", ("X-Original-Method", "GET")),
         ("auth_request", ("X-Original-Host", HOST)),
@@ -399,6 +405,54 @@ async def test_a_call_for_another_host_is_not_allowed(proxied: Proxied, host: st
 async def test_what_the_proxy_says_twice_is_refused(adapter: str, twice: Header) -> None:
     answer = await answered(ADAPTERS[adapter](*GET, twice, enforcer(), bearer()))
     assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+async def test_a_question_without_a_host_is_refused() -> None:
+    raw = ext_authz(*GET, enforcer(), bearer(), host=None).replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
+    answer = await answered(raw)
+    assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+@pytest.mark.parametrize("missing", ["Method", "URI", "Host"])
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize(("adapter", "prefix"), [("auth_request", "X-Original-"), ("forward_auth", "X-Forwarded-")])
+async def test_what_the_proxy_does_not_say_is_refused(
+    adapter: str, prefix: str, missing: str, value: str | None
+) -> None:
+    raw: Any = ADAPTERS[adapter](*GET, enforcer(), bearer())
+    lines = raw.split(b"\r\n")
+    name = f"{prefix}{missing}".lower().encode()
+    (said,) = [line for line in lines if line.lower().startswith(name)]
+    kept = [] if value is None else [said.partition(b":")[0] + b": "]
+    raw = b"\r\n".join(each for line in lines for each in (kept if line == said else [line]))
+    answer = await answered(raw)
+    assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ([("X-Tenant", "a")], None),
+        ([("x-tenant", "b")], "condition_false"),
+        ([], "condition_error"),
+        ([("X-Tenant", "a"), ("X-Tenant", "a")], "ambiguous_request"),
+        ([("X-Tenant", "a"), ("X-Tenant", "b")], "ambiguous_request"),
+        ([("X-Tenant", "b"), ("X-Tenant", "a")], "ambiguous_request"),
+    ],
+)
+async def test_a_header_that_a_route_names_is_read_once_or_not_at_all(
+    proxied: Proxied, headers: list[Header], why: str | None
+) -> None:
+    answer = await answered(proxied("GET", "/orders/7", *headers, enforcer(), bearer()))
+    assert answer.status == (200 if why is None else 403)
+    assert answer.header("x-bailiwick-reason") == why
+
+
+async def test_a_denial_says_what_is_wrong_with_the_call_where_that_is_why(proxied: Proxied) -> None:
+    path = await answered(proxied("GET", "/customers//42", enforcer(), bearer()))
+    assert "Details: the path has an empty segment." in json.loads(path.body)["detail"]
+    denied = await answered(proxied("POST", "/customers/42/purge", enforcer(), bearer()))
+    assert json.loads(denied.body)["detail"] == "A Deny rule forbids this call."
 
 
 @pytest.mark.parametrize(
@@ -444,8 +498,9 @@ class TestABody:
         assert (await self._of(with_body, b"{}", self.JSON, self.JSON)).status in {400, 403}
 
     async def test_gives_arguments(self, with_body: Proxied) -> None:
-        answer = await self._of(with_body, b'{"template": "hello"}', self.JSON, self.WHOLE)
-        assert answer.status == 200
+        for kind in ("application/json", "Application/JSON", "application/json; charset=UTF-8"):
+            answer = await self._of(with_body, b'{"template": "hello"}', ("Content-Type", kind), self.WHOLE)
+            assert answer.status == 200, kind
 
     @pytest.mark.parametrize(
         ("body", "headers", "why"),
@@ -494,6 +549,7 @@ class TestADenialThatAnApprovalWouldLift:
         assert said["access_request"]["endpoint"] == answer.header("x-bailiwick-access-request")
         assert said["access_request"]["endpoint"] == "https://pdp.example/endpoints/crm/crm-api/access/v1/requests"
         assert said["evaluation_id"] == answer.header("x-bailiwick-evaluation")
+        assert 'error="insufficient_authorization_details"' in (answer.header("www-authenticate") or "")
 
     @pytest.mark.parametrize("shown", ["", "a b", "a b.c", "A", "agr-x.1 a.b.c.d", "agr-x.1  a.b.c", "a,b", "-a"])
     async def test_takes_no_approval_that_cannot_be_read(self, proxied: Proxied, shown: str) -> None:

@@ -262,6 +262,17 @@ class TestADecisionPointThat:
         assert answer.status in {302, *DENIALS}
         assert upstream.asked == []
 
+    @pytest.mark.parametrize("before_http", ["envoy", "haproxy"], indirect=True)
+    @pytest.mark.parametrize("status", [201, 202, 204, 206, 299])
+    def test_answers_another_success_than_200_denies(
+        self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server, status: int
+    ) -> None:
+        # nginx and Caddy take each of these for an allow, which is why we send none.
+        said = f"HTTP/1.1 {status} Said\r\nX-Bailiwick-Decision: eval_x\r\nContent-Length: 0\r\n\r\n"
+        faulty_point.fault, faulty_point.delay = said, 0.0
+        sent(faulty_proxy, request("GET", "/customers/42", scene.bearer()))
+        assert upstream.asked == []
+
     def test_is_slow_denies(
         self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server
     ) -> None:

@@ -95,6 +95,7 @@ class FaultyPoint(Server):
         "302": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
         "garbage": b"\x00\x01\x02 nothing that is HTTP\r\n\r\n",
         "half a response": b"HTTP/1.1 200 OK\r\nContent-Le",
+        "half an allow": b"HTTP/1.1 200 OK\r\nX-Bailiwick-Decision: eval_x\r\nContent-Length: 0\r\n",
         "closed": b"",
     }
 
