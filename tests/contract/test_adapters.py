@@ -579,6 +579,49 @@ async def test_ten_thousand_headers_are_not_allowed(proxied: Proxied) -> None:
     assert answer.status in {400, 401, 403}
 
 
+@pytest.mark.parametrize("field", ["method", "path", "host"])
+@pytest.mark.parametrize("build", [checks.one_by_one, checks.joined])
+async def test_a_check_that_leaves_out_what_is_asked_is_refused(build: Callable[..., Check], field: str) -> None:
+    check = build(*GET, enforcer(), bearer())
+    check.request.attributes.request.http.ClearField(field)
+    answer = await answered(check)
+    assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+async def test_a_check_with_two_bodies_is_refused() -> None:
+    check = checks.one_by_one(*GET, enforcer(), bearer(), body=b"{}")
+    check.request.attributes.request.http.body = "{}"
+    assert reason(await answered(check)) == "ambiguous_request"
+
+
+@pytest.mark.parametrize(("sent", "size", "why"), [(b"{}", 2, None), (b"{}", 3, "uninspectable"), (b"{}", -1, None)])
+async def test_a_check_with_a_part_of_its_body_is_refused(sent: bytes, size: int, why: str | None) -> None:
+    check = checks.one_by_one(*GET, enforcer(), bearer(), body=sent)
+    check.request.attributes.request.http.size = size
+    assert (await answered(check)).header("x-bailiwick-reason") == why
+
+
+@pytest.mark.parametrize("name", [":path", ":method", ":authority"])
+@pytest.mark.parametrize("build", [checks.one_by_one, checks.joined])
+async def test_the_first_line_in_the_headers_of_a_check_is_not_read_as_headers(
+    build: Callable[..., Check], name: str
+) -> None:
+    check = build("GET", "/orders/7", ("x-tenant", "a"), enforcer(), bearer())
+    check.request.attributes.request.http.header_map.headers.add(key=name, raw_value=b"/admin")
+    check.request.attributes.request.http.headers[name] = "/admin"
+    assert (await answered(check)).status == 200
+
+
+@pytest.mark.parametrize("adapter", ["grpc", "grpc_joined"])
+@pytest.mark.parametrize(("count", "why"), [(250, None), (257, "identity_invalid")])
+async def test_of_more_headers_than_envoy_lets_through_by_itself_none_is_read(
+    adapter: str, count: int, why: str | None
+) -> None:
+    many = [(f"X-{number}", "x") for number in range(count)]
+    answer = await answered(ADAPTERS[adapter](*GET, *many, enforcer(), bearer()))
+    assert answer.header("x-bailiwick-reason") == why
+
+
 @pytest.mark.parametrize(
     "path", ["/endpoints/crm/crm-api/access/v1/evaluation", "/endpoints/crm/crm-api/access/v1/evaluations"]
 )
