@@ -18,6 +18,7 @@ from support.pdp.alone import Alone, KeptRecords, NamedTokens
 SERVER: Final = "system:serviceaccount:kube-system:apiserver"
 STRANGER: Final = "system:serviceaccount:shop:stranger"
 OPERATOR: Final = "system:serviceaccount:bailiwick-system:bailiwick-operator"
+WEBHOOK: Final = "system:serviceaccount:bailiwick-system:bailiwick-webhook"
 NAMED: Final = "system:serviceaccount:shop:deployer"
 EXEC: Final = [{"type": "pods/exec", "ids": ["*"]}]
 DEPLOYMENTS: Final = [{"type": "apps/deployments", "ids": ["*"]}]
@@ -60,6 +61,13 @@ FINE: Final = (
         actions=["update"],
         resources=[{"type": "apps/statefulsets", "ids": ["web"]}],
         conditions=[{"name": "version", "expression": "context.args.apiVersion == 'apps/v1'"}],
+    ),
+    rule(
+        "group",
+        subjects=["dave"],
+        actions=["update"],
+        resources=[{"type": "configmaps", "ids": ["*"]}],
+        conditions=[{"name": "ops", "expression": "'ops' in subject.properties.groups"}],
     ),
     rule("named", subjects=["dave"], actions=["delete"], resources=[{"type": "configmaps", "ids": ["named"]}]),
     rule("made", subjects=["dave"], actions=["create"], resources=[{"type": "batch/jobs", "ids": ["gen.*"]}]),
@@ -194,6 +202,7 @@ def reason(status: Mapping[str, Any]) -> str | None:
         (access("get", "approvalgrants", group="bailiwick.dev"), None),
         (access("get", "secrets", namespace="bailiwick-system"), None),
         (access("get", "secrets", user=OPERATOR), None),
+        (access("get", "secrets", user=WEBHOOK), None),
         (access("get", "secrets", user="system:kube-scheduler"), None),
         (access("get", "secrets", user="system:serviceaccount:kube-system:job-controller"), None),
         ({**access(), "spec": {"user": "dave", "nonResourceAttributes": {"path": "/healthz", "verb": "get"}}}, None),
@@ -226,7 +235,12 @@ async def test_an_access_review_is_denied_or_finds_no_opinion(review: Object, de
         ({**access(), "spec": None}, SERVER, {}, "bad_request"),
         ({**access(), "spec": {"user": "dave", "resourceAttributes": []}}, SERVER, {}, "bad_request"),
         (access(""), SERVER, {}, "bad_request"),
-        (access("get", "x" * 300), SERVER, {}, "bad_request"),
+        (access("get", "x" * 254), SERVER, {}, "bad_request"),
+        (access("get", "x" * 253), SERVER, {}, "no_rule"),
+        (access("get", "secrets", name=7), SERVER, {}, "bad_request"),
+        ({**access(), "spec": {**access()["spec"], "groups": "ops"}}, SERVER, {}, "bad_request"),
+        ({**access(), "spec": {**access()["spec"], "groups": ["ops", 1]}}, SERVER, {}, "bad_request"),
+        ({**access(), "spec": {**access()["spec"], "groups": {"ops": 1}}}, SERVER, {}, "bad_request"),
         (access(user=""), SERVER, {}, "bad_request"),
         (access(), SERVER, {"Content-Type": "text/plain"}, "bad_request"),
         (access(), SERVER, {"Content-Encoding": "gzip"}, "bad_request"),
@@ -385,6 +399,9 @@ CLUTTER: Final = {
         (admitting("CONNECT", "pods", subResource="exec", object={}, dryRun=True), "approval_required"),
         (admitting(userInfo={"username": "eve"}), "no_rule"),
         (admitting(userInfo={"username": OPERATOR}), None),
+        (admitting(userInfo={"username": WEBHOOK}), None),
+        (admitting("UPDATE", "configmaps", userInfo={"username": "dave", "groups": ["ops"]}), None),
+        (admitting("UPDATE", "configmaps", userInfo={"username": "dave", "groups": ["other"]}), "condition_false"),
         (admitting(userInfo={"username": NAMED, "uid": "u"}), None),
         (admitting(userInfo={"username": "system:kube-scheduler"}), "no_rule"),
         (admitting(userInfo={"username": "da\nve"}), "identity_invalid"),

@@ -96,7 +96,7 @@ def test_an_approval_of_exec_is_used_once(server: AskingServer, namespace: str) 
     assert (refused.status, causes(refused)) == (429, ["approval_pending"])
     assert refused.body["details"]["retryAfterSeconds"] == 5
     (grant,) = grants(server, namespace, "once")
-    assert grant["metadata"]["name"] in refused.message
+    assert f"Approval: {namespace}/{grant['metadata']['name']}." in refused.message
     # Nobody approves for themselves, though the API server alone says who asks.
     assert not approve(server, grant, by="dave").ok
     accepted(approve(server, grant))
