@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from localcluster.cache import cache_folder, locked
@@ -38,8 +40,13 @@ class Places(NamedTuple):
     authority: Path
 
 
-def configuration(name: str, places: Places, asked: int = 443) -> str:
-    """Return a file of `envoy/` for these places. `asked` is the port of the decision point that stands in the file."""
+def configuration(
+    name: str, places: Places, asked: int = 443, changes: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return a file of `envoy/` for these places.
+
+    `asked` is the port of the decision point that stands in the file, `changes` what else is replaced in it.
+    """
     replaced = {
         "{address: 0.0.0.0, port_value: 8080}": _at(places.port),
         "{address: crm-api.crm.svc, port_value: 8080}": _at(places.upstream),
@@ -47,6 +54,7 @@ def configuration(name: str, places: Places, asked: int = 443) -> str:
         "/etc/envoy/client/tls.crt": str(places.certificate),
         "/etc/envoy/client/tls.key": str(places.key),
         "/etc/envoy/bailiwick/ca.crt": str(places.authority),
+        **changes,
     }
     return configured(f"envoy/{name}", replaced)
 

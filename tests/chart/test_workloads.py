@@ -1,5 +1,6 @@
 """The pods: how they are secured, started, probed, drained and spread, and that their flags are flags."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -171,6 +172,54 @@ def ingress(given: Values, port: str) -> list[Object]:
     rendering = charts.render(given)
     rules = rendering.one("NetworkPolicy", "bailiwick-webhook")["spec"]["ingress"]
     return [rule for rule in rules if rule["ports"][0]["port"] == port]
+
+
+def test_the_grpc_port_is_served_and_let_in_where_it_is_enabled_and_else_nowhere() -> None:
+    rendering = charts.render({"webhook": {"grpc": {"enabled": True}}})
+    assert webhook_settings.parse(rendering.args("webhook")).grpc_port == 8444
+    ports = {port["name"]: port["containerPort"] for port in container(rendering, "webhook")["ports"]}
+    service = {port["name"]: port for port in rendering.one("Service", "bailiwick-webhook")["spec"]["ports"]}
+    assert (ports["grpc"], service["grpc"]["port"], service["grpc"]["targetPort"]) == (8444, 8444, "grpc")
+    (rule,) = ingress({"webhook": {"grpc": {"enabled": True}}}, "https")
+    assert [port["port"] for port in rule["ports"]] == ["https", "grpc"]
+    usual = charts.render()
+    assert webhook_settings.parse(usual.args("webhook")).grpc_port == 0
+    assert "grpc" not in str(rendered_ports(usual))
+
+
+def rendered_ports(rendering: Rendering) -> list[Any]:
+    """Return the ports of container, Service and network policy."""
+    service = rendering.one("Service", "bailiwick-webhook")["spec"]["ports"]
+    policy = rendering.one("NetworkPolicy", "bailiwick-webhook")["spec"]["ingress"]
+    return [container(rendering, "webhook")["ports"], service, policy]
+
+
+EXAMPLES: Final = charts.PATH.parent.parent / "examples" / "enforcement"
+# Where each file names a port of the Service.
+NAMED: Final = {
+    "envoy/envoy.yaml": (r"address: bailiwick-webhook\.bailiwick-system\.svc, port_value: (\d+)", "https"),
+    "envoy/envoy-grpc.yaml": (r"address: bailiwick-webhook\.bailiwick-system\.svc, port_value: (\d+)", "grpc"),
+    "nginx/nginx.conf": (r"server bailiwick-webhook\.bailiwick-system\.svc:(\d+)", "https"),
+    "haproxy/bailiwick.lua": (r"https://bailiwick-webhook\.bailiwick-system\.svc:(\d+)/", "https"),
+    "caddy/Caddyfile": (r"https://bailiwick-webhook\.bailiwick-system\.svc:(\d+) ", "https"),
+    "kubernetes/authorization.kubeconfig": (r"server: https://192\.0\.2\.10:(\d+)/authorize", "https"),
+    "kubernetes/webhook.yaml": (r"name: bailiwick-webhook, path: /admission/enforce, port: (\d+)", "admission"),
+}
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_the_examples_of_enforcement_ask_at_ports_that_the_service_has(path: str) -> None:
+    pattern, name = NAMED[path]
+    (found,) = re.findall(pattern, (EXAMPLES / path).read_text(encoding="utf-8"))
+    service = charts.render({"webhook": {"grpc": {"enabled": True}}}).one("Service", "bailiwick-webhook")["spec"]
+    assert {port["name"]: port["port"] for port in service["ports"]}[name] == int(found)
+
+
+def test_the_api_server_reaches_authorize_unless_the_sources_are_narrow_and_do_not_name_it() -> None:
+    assert "from" not in ingress({}, "https")[0]
+    own = {"ipBlock": {"cidr": "10.0.0.2/32"}}
+    (rule,) = ingress({"networkPolicy": {"decisionFrom": [{"namespaceSelector": {}}, own]}}, "https")
+    assert own in rule["from"]
 
 
 def test_the_api_server_asks_on_a_port_of_its_own_that_the_registration_names() -> None:

@@ -64,9 +64,11 @@ ROUTES: Final = [
     route("POST", "/customers/{id}/export", "customers.export"),
     route("POST", "/customers/{id}/purge", "customers.purge"),
     route("POST", "/customers/{id}/notice", "customers.notify", args={"template": "/template"}),
+    route("GET", "/orders/{id}", "orders.get", args={"tenant": "{header.x-tenant}"}),
 ]
 RULES: Final = [
     rule(actions=["customers.list", "customers.get", "customers.notify"]),
+    rule("orders", actions=["orders.get"], conditions=[{"name": "own", "expression": "context.args.tenant == 'a'"}]),
     rule("no-purge", effect="Deny", actions=["customers.purge"]),
     gated_rule(),
 ]
@@ -222,6 +224,12 @@ OUTCOMES: Final[dict[str, tuple[tuple[Any, ...], Callable[[], Alone], int, str]]
         "ambiguous_request",
     ),
     "a proxy that proves nothing": ((*GET, bearer()), lambda: Alone(governed()), 403, "unauthenticated"),
+    "a proxy that proves it where its client's credential is": (
+        (*GET, ("Authorization", f"Bearer {PEP}")),
+        lambda: Alone(governed()),
+        403,
+        "unauthenticated",
+    ),
     "a proxy that proves it twice": (
         (*GET, enforcer(), enforcer(), bearer()),
         lambda: Alone(governed()),
@@ -296,7 +304,17 @@ async def test_every_call_is_recorded_also_one_that_stands_for_nothing(proxied: 
     allowed, unmapped = (json.loads(line) for line in alone.records.lines)
     assert "customers.get" in json.dumps(allowed)
     assert "unmapped" in json.dumps(unmapped)
+    assert "http:DELETE" in json.dumps(unmapped)
+    assert '"/customers/42"' in json.dumps(unmapped)
     assert "secret" not in json.dumps(unmapped)
+
+
+async def test_every_answer_over_grpc_is_counted() -> None:
+    alone = Alone(governed())
+    async with served(alone) as port:
+        await sent(port, checks.one_by_one(*GET, enforcer(), bearer()))
+        await sent(port, checks.one_by_one("DELETE", "/customers/42", enforcer(), bearer()))
+    assert alone.pdp.counts.responses == [0, 1, 0, 1, 0]
 
 
 async def test_a_stranger_is_told_the_same_of_an_endpoint_that_does_not_exist() -> None:
@@ -315,6 +333,64 @@ async def test_a_header_that_makes_another_call_of_it_is_refused(proxied: Proxie
     assert reason(await answered(proxied(*GET, (name, "x"), enforcer(), bearer()))) == "ambiguous_request"
 
 
+@pytest.mark.parametrize("method", ["get", "Get", "GETX", "BREW", "CONNECT", "TRACE", "GE T", "*"])
+async def test_a_method_that_no_route_names_is_not_allowed_however_it_is_spelled(proxied: Proxied, method: str) -> None:
+    answer = await answered(proxied(method, "/customers/42", enforcer(), bearer()))
+    # A CONNECT has no path.
+    assert answer.status == 404 if method == "CONNECT" and proxied is ext_authz else answer.status in {0, 400, 403}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE"])
+async def test_nginx_s_question_is_one_by_get(method: str) -> None:
+    raw = auth_request(*GET, enforcer(), bearer()).replace(b"GET /auth-request", f"{method} /auth-request".encode(), 1)
+    assert (await answered(raw)).status == 405
+
+
+SPOOFED: Final = [
+    ("X-Remote-User", PEP),
+    ("X-Forwarded-User", PEP),
+    ("X-Forwarded-Client-Cert", "URI=spiffe://cluster.local/ns/crm/sa/crm-api"),
+    ("X-SSL-Client-S-DN", "CN=crm-api"),
+    ("X-Bailiwick_Enforcer", f"Bearer {PEP}"),
+    ("Proxy-Authorization", f"Bearer {PEP}"),
+    ("X-Original-Authorization", f"Bearer {PEP}"),
+]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in SPOOFED])
+async def test_no_other_header_proves_a_proxy(proxied: Proxied, name: str) -> None:
+    answer = await answered(proxied(*GET, (name, dict(SPOOFED)[name]), bearer()))
+    assert answer.status in {400, 403}
+    assert answer.status == 400 or reason(answer) == "unauthenticated"
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-User", "X-Remote-User", "X-Bailiwick-Subject", "X-Forwarded-Email"])
+async def test_no_other_header_says_who_calls(proxied: Proxied, name: str) -> None:
+    answer = await answered(proxied(*GET, (name, AGENT), enforcer()))
+    assert (answer.status, reason(answer)) == (401, "identity_invalid")
+    other = bearer("system:serviceaccount:agents:other")
+    assert reason(await answered(proxied(*GET, (name, AGENT), enforcer(), other))) == "no_rule"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "headers"),
+    [
+        ("ext_authz", [("X-Original-URI", "/customers/42"), ("X-Forwarded-Uri", "/customers/42")]),
+        ("ext_authz", [("X-Original-Method", "GET"), ("X-Forwarded-Method", "GET"), (":path", "/customers/42")]),
+        (
+            "grpc",
+            [("X-Original-URI", "/customers/42"), ("X-Forwarded-Uri", "/customers/42"), (":path", "/customers/42")],
+        ),
+        ("auth_request", [("X-Forwarded-Uri", "/customers/42"), ("X-Forwarded-Method", "GET")]),
+        ("forward_auth", [("X-Original-URI", "/customers/42"), ("X-Original-Method", "GET")]),
+    ],
+)
+async def test_what_another_kind_of_proxy_would_say_is_not_read(adapter: str, headers: list[Header]) -> None:
+    answer = await answered(ADAPTERS[adapter]("DELETE", "/admin", *headers, enforcer(), bearer()))
+    assert answer.status in {400, 403}
+    assert answer.status == 400 or reason(answer) == "unmapped"
+
+
 @pytest.mark.parametrize("host", [None, "", "other.example.com", "crm.example.com.", "user@crm.example.com"])
 async def test_a_call_for_another_host_is_not_allowed(proxied: Proxied, host: str | None) -> None:
     answer = await answered(proxied(*GET, enforcer(), bearer(), host=host))
@@ -324,6 +400,8 @@ async def test_a_call_for_another_host_is_not_allowed(proxied: Proxied, host: st
 @pytest.mark.parametrize(
     ("adapter", "twice"),
     [
+        ("auth_request", ("X-Original-URI", "")),
+        ("forward_auth", ("X-Forwarded-Uri", "")),
         ("auth_request", ("X-Original-URI", "/customers")),
         ("auth_request", ("X-Original-Method", "GET")),
         ("auth_request", ("X-Original-Host", HOST)),
@@ -335,6 +413,54 @@ async def test_a_call_for_another_host_is_not_allowed(proxied: Proxied, host: st
 async def test_what_the_proxy_says_twice_is_refused(adapter: str, twice: Header) -> None:
     answer = await answered(ADAPTERS[adapter](*GET, twice, enforcer(), bearer()))
     assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+async def test_a_question_without_a_host_is_refused() -> None:
+    raw = ext_authz(*GET, enforcer(), bearer(), host=None).replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
+    answer = await answered(raw)
+    assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+@pytest.mark.parametrize("missing", ["Method", "URI", "Host"])
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize(("adapter", "prefix"), [("auth_request", "X-Original-"), ("forward_auth", "X-Forwarded-")])
+async def test_what_the_proxy_does_not_say_is_refused(
+    adapter: str, prefix: str, missing: str, value: str | None
+) -> None:
+    raw: Any = ADAPTERS[adapter](*GET, enforcer(), bearer())
+    lines = raw.split(b"\r\n")
+    name = f"{prefix}{missing}".lower().encode()
+    (said,) = [line for line in lines if line.lower().startswith(name)]
+    kept = [] if value is None else [said.partition(b":")[0] + b": "]
+    raw = b"\r\n".join(each for line in lines for each in (kept if line == said else [line]))
+    answer = await answered(raw)
+    assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ([("X-Tenant", "a")], None),
+        ([("x-tenant", "b")], "condition_false"),
+        ([], "condition_error"),
+        ([("X-Tenant", "a"), ("X-Tenant", "a")], "ambiguous_request"),
+        ([("X-Tenant", "a"), ("X-Tenant", "b")], "ambiguous_request"),
+        ([("X-Tenant", "b"), ("X-Tenant", "a")], "ambiguous_request"),
+    ],
+)
+async def test_a_header_that_a_route_names_is_read_once_or_not_at_all(
+    proxied: Proxied, headers: list[Header], why: str | None
+) -> None:
+    answer = await answered(proxied("GET", "/orders/7", *headers, enforcer(), bearer()))
+    assert answer.status == (200 if why is None else 403)
+    assert answer.header("x-bailiwick-reason") == why
+
+
+async def test_a_denial_says_what_is_wrong_with_the_call_where_that_is_why(proxied: Proxied) -> None:
+    path = await answered(proxied("GET", "/customers//42", enforcer(), bearer()))
+    assert "Details: the path has an empty segment." in json.loads(path.body)["detail"]
+    denied = await answered(proxied("POST", "/customers/42/purge", enforcer(), bearer()))
+    assert json.loads(denied.body)["detail"] == "A Deny rule forbids this call."
 
 
 @pytest.mark.parametrize(
@@ -380,8 +506,9 @@ class TestABody:
         assert (await self._of(with_body, b"{}", self.JSON, self.JSON)).status in {400, 403}
 
     async def test_gives_arguments(self, with_body: Proxied) -> None:
-        answer = await self._of(with_body, b'{"template": "hello"}', self.JSON, self.WHOLE)
-        assert answer.status == 200
+        for kind in ("application/json", "Application/JSON", "application/json; charset=UTF-8"):
+            answer = await self._of(with_body, b'{"template": "hello"}', ("Content-Type", kind), self.WHOLE)
+            assert answer.status == 200, kind
 
     @pytest.mark.parametrize(
         ("body", "headers", "why"),
@@ -430,6 +557,7 @@ class TestADenialThatAnApprovalWouldLift:
         assert said["access_request"]["endpoint"] == answer.header("x-bailiwick-access-request")
         assert said["access_request"]["endpoint"] == "https://pdp.example/endpoints/crm/crm-api/access/v1/requests"
         assert said["evaluation_id"] == answer.header("x-bailiwick-evaluation")
+        assert 'error="insufficient_authorization_details"' in (answer.header("www-authenticate") or "")
 
     @pytest.mark.parametrize("shown", ["", "a b", "a b.c", "A", "agr-x.1 a.b.c.d", "agr-x.1  a.b.c", "a,b", "-a"])
     async def test_takes_no_approval_that_cannot_be_read(self, proxied: Proxied, shown: str) -> None:
@@ -457,6 +585,38 @@ async def test_ten_thousand_headers_are_not_allowed(proxied: Proxied) -> None:
     many = [(f"X-{number}", "x") for number in range(10_000)]
     answer = await answered(proxied(*GET, *many, enforcer(), bearer()))
     assert answer.status in {400, 401, 403}
+
+
+@pytest.mark.parametrize("field", ["method", "path", "host"])
+@pytest.mark.parametrize("build", [checks.one_by_one, checks.joined])
+async def test_a_check_that_leaves_out_what_is_asked_is_refused(build: Callable[..., Check], field: str) -> None:
+    check = build(*GET, enforcer(), bearer())
+    check.request.attributes.request.http.ClearField(field)
+    answer = await answered(check)
+    assert (answer.status, reason(answer)) == (403, "ambiguous_request")
+
+
+async def test_a_check_with_two_bodies_is_refused() -> None:
+    check = checks.one_by_one(*GET, enforcer(), bearer(), body=b"{}")
+    check.request.attributes.request.http.body = "{}"
+    assert reason(await answered(check)) == "ambiguous_request"
+
+
+@pytest.mark.parametrize(("sent", "size", "why"), [(b"{}", 2, None), (b"{}", 3, "uninspectable"), (b"{}", -1, None)])
+async def test_a_check_with_a_part_of_its_body_is_refused(sent: bytes, size: int, why: str | None) -> None:
+    check = checks.one_by_one(*GET, enforcer(), bearer(), body=sent)
+    check.request.attributes.request.http.size = size
+    assert (await answered(check)).header("x-bailiwick-reason") == why
+
+
+@pytest.mark.parametrize("adapter", ["grpc", "grpc_joined"])
+@pytest.mark.parametrize(("count", "why"), [(250, None), (257, "identity_invalid")])
+async def test_of_more_headers_than_envoy_lets_through_by_itself_none_is_read(
+    adapter: str, count: int, why: str | None
+) -> None:
+    many = [(f"X-{number}", "x") for number in range(count)]
+    answer = await answered(ADAPTERS[adapter](*GET, *many, enforcer(), bearer()))
+    assert answer.header("x-bailiwick-reason") == why
 
 
 @pytest.mark.parametrize(

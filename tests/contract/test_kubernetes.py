@@ -1,5 +1,6 @@
 """The two reviews of the API server, each by its own contract: what is asked, and what each outcome is answered by."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bailiwick_webhook.http import app
+from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens
@@ -16,6 +18,7 @@ from support.pdp.alone import Alone, KeptRecords, NamedTokens
 SERVER: Final = "system:serviceaccount:kube-system:apiserver"
 STRANGER: Final = "system:serviceaccount:shop:stranger"
 OPERATOR: Final = "system:serviceaccount:bailiwick-system:bailiwick-operator"
+WEBHOOK: Final = "system:serviceaccount:bailiwick-system:bailiwick-webhook"
 NAMED: Final = "system:serviceaccount:shop:deployer"
 EXEC: Final = [{"type": "pods/exec", "ids": ["*"]}]
 DEPLOYMENTS: Final = [{"type": "apps/deployments", "ids": ["*"]}]
@@ -34,7 +37,61 @@ RULES: Final = (
         resources=[{"type": "pods/attach", "ids": ["*"]}],
     ),
 )
-GROUPS: Final = {"deployments": "apps", "approvalgrants": "bailiwick.dev"}
+# What tells one reading of a review from another.
+FINE: Final = (
+    rule(
+        "digest",
+        subjects=["dave"],
+        actions=["create"],
+        resources=SECRETS,
+        conditions=[
+            {"name": "unseen", "expression": "!has(context.args) && context.args_digest.startsWith('sha256:')"}
+        ],
+    ),
+    rule(
+        "options",
+        subjects=["dave"],
+        actions=["connect"],
+        resources=[{"type": "pods/portforward", "ids": ["*"]}],
+        conditions=[{"name": "bare", "expression": "has(context.args.ports) && !has(context.args.apiVersion)"}],
+    ),
+    rule(
+        "whole",
+        subjects=["dave"],
+        actions=["update"],
+        resources=[{"type": "apps/statefulsets", "ids": ["web"]}],
+        conditions=[{"name": "version", "expression": "context.args.apiVersion == 'apps/v1'"}],
+    ),
+    rule(
+        "group",
+        subjects=["dave"],
+        actions=["update"],
+        resources=[{"type": "configmaps", "ids": ["*"]}],
+        conditions=[{"name": "ops", "expression": "'ops' in subject.properties.groups"}],
+    ),
+    rule("named", subjects=["dave"], actions=["delete"], resources=[{"type": "configmaps", "ids": ["named"]}]),
+    rule("made", subjects=["dave"], actions=["create"], resources=[{"type": "batch/jobs", "ids": ["gen.*"]}]),
+    rule(
+        "never",
+        effect="Deny",
+        subjects=["dave"],
+        actions=["create"],
+        resources=[{"type": "configmaps", "ids": ["*"]}],
+    ),
+    rule(
+        "elsewhere",
+        effect="Deny",
+        subjects=["dave"],
+        actions=["connect"],
+        resources=[{"type": kind, "ids": ["*"]} for kind in ("example.com/pods/exec", "jobs/exec", "pods/log")],
+    ),
+)
+GROUPS: Final = {
+    "deployments": "apps",
+    "statefulsets": "apps",
+    "jobs": "batch",
+    "approvalgrants": "bailiwick.dev",
+}
 SUBJECTS: Final = [
     {"name": "dave", "entity": {"type": "user", "ids": ["dave"]}},
     {"name": "deployer", "serviceAccount": {"namespace": "shop", "name": "deployer"}},
@@ -48,7 +105,7 @@ def protecting(namespace: str = "shop", **settings: object) -> Object:
         "identity": {"verification": "Asserted"},
         **settings,
     }
-    spec = {"endpoint": "kubernetes", "endpointSettings": own, "subjects": SUBJECTS, "rules": list(RULES)}
+    spec = {"endpoint": "kubernetes", "endpointSettings": own, "subjects": SUBJECTS, "rules": [*RULES, *FINE]}
     metadata = {"namespace": namespace, "name": "kubernetes", "uid": "kubernetes-uid", "generation": 1}
     return {"apiVersion": "bailiwick.dev/v1alpha1", "kind": "EndpointPolicy", "metadata": metadata, "spec": spec}
 
@@ -132,12 +189,20 @@ def reason(status: Mapping[str, Any]) -> str | None:
         (access("delete", "deployments", group="apps", name="web"), "no_rule"),
         (access("patch", "deployments", group="apps", name="web"), "no_rule"),
         (access("*", "*"), "no_rule"),
+        # A Deny that needs no name to be one.
+        (access("create", "configmaps"), "policy_denied"),
+        # Only what leads into pods, services and nodes of the cluster itself is one thing whatever the verb.
+        (access("get", "pods", "exec", group="example.com", name="web"), "no_rule"),
+        (access("get", "jobs", "exec", name="web"), "no_rule"),
+        (access("get", "services", "proxy", name="web"), "no_rule"),
+        (access("create", "pods", "proxy", name="web"), "no_rule"),
         # Nobody's endpoint.
         (access("get", "secrets", namespace="other"), None),
         (access("get", "secrets", namespace=""), None),
         (access("get", "approvalgrants", group="bailiwick.dev"), None),
         (access("get", "secrets", namespace="bailiwick-system"), None),
         (access("get", "secrets", user=OPERATOR), None),
+        (access("get", "secrets", user=WEBHOOK), None),
         (access("get", "secrets", user="system:kube-scheduler"), None),
         (access("get", "secrets", user="system:serviceaccount:kube-system:job-controller"), None),
         ({**access(), "spec": {"user": "dave", "nonResourceAttributes": {"path": "/healthz", "verb": "get"}}}, None),
@@ -164,10 +229,18 @@ async def test_an_access_review_is_denied_or_finds_no_opinion(review: Object, de
         (b" " * 300_000, SERVER, {}, "bad_request"),
         ({}, SERVER, {}, "bad_request"),
         (admitting(), SERVER, {}, "bad_request"),
+        ({**access(), "kind": "SelfSubjectAccessReview"}, SERVER, {}, "bad_request"),
+        ({**access(), "apiVersion": "authorization.k8s.io/v1beta1"}, SERVER, {}, "bad_request"),
+        (access("get", ""), SERVER, {}, "bad_request"),
         ({**access(), "spec": None}, SERVER, {}, "bad_request"),
         ({**access(), "spec": {"user": "dave", "resourceAttributes": []}}, SERVER, {}, "bad_request"),
         (access(""), SERVER, {}, "bad_request"),
-        (access("get", "x" * 300), SERVER, {}, "bad_request"),
+        (access("get", "x" * 254), SERVER, {}, "bad_request"),
+        (access("get", "x" * 253), SERVER, {}, "no_rule"),
+        (access("get", "secrets", name=7), SERVER, {}, "bad_request"),
+        ({**access(), "spec": {**access()["spec"], "groups": "ops"}}, SERVER, {}, "bad_request"),
+        ({**access(), "spec": {**access()["spec"], "groups": ["ops", 1]}}, SERVER, {}, "bad_request"),
+        ({**access(), "spec": {**access()["spec"], "groups": {"ops": 1}}}, SERVER, {}, "bad_request"),
         (access(user=""), SERVER, {}, "bad_request"),
         (access(), SERVER, {"Content-Type": "text/plain"}, "bad_request"),
         (access(), SERVER, {"Content-Encoding": "gzip"}, "bad_request"),
@@ -179,6 +252,98 @@ async def test_whatever_goes_wrong_with_an_access_review_is_a_denial_by_200(
     async with asked(Alone([protecting()]), "/authorize") as post:
         code, body = await post(sent, by, **headers)
     assert (code, reason(body["status"])) == (200, denied)
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Remote-User", "X-Forwarded-User", "Impersonate-User", "X-Bailiwick-Enforcer", "X-Forwarded-Client-Cert"]
+)
+async def test_no_header_but_one_proves_the_api_server(name: str) -> None:
+    said = {name: f"Bearer {SERVER}" if name == "X-Bailiwick-Enforcer" else SERVER}
+    async with asked(Alone([protecting()]), "/authorize") as post:
+        _, body = await post(access("get", "pods", "log"), None, **said)
+    assert reason(body["status"]) == "unauthenticated"
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        _, body = await post(admitting(), None, **said)
+    assert outcome(body) == "unauthenticated"
+
+
+async def test_too_much_at_once_is_a_denial_by_200_too() -> None:
+    async with asked(Alone([protecting()], bounds=Bounds(requests_at_once=1)), "/authorize") as post:
+        answers = await asyncio.gather(*(post(access("get", "secrets", name="open")) for _ in range(12)))
+    assert {code for code, _ in answers} == {200}
+    assert {reason(body["status"]) for _, body in answers} <= {None, "overloaded"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "DELETE"])
+@pytest.mark.parametrize("path", ["/authorize", "/admission/enforce"])
+async def test_a_review_is_posted(path: str, method: str) -> None:
+    alone = Alone([protecting()])
+    handler: Any = alone.enforce.__call__
+    admission = app.build_admission(handler, lambda: False, alone.pdp.counts, enforce=handler)
+    server = await serve(alone.application if path == "/authorize" else admission, "127.0.0.1", 0)
+    try:
+        async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            assert (await client.request(method, path, json=access())).status == 405
+    finally:
+        await server.stop()
+
+
+def broken() -> Object:
+    """Return a policy beside `protecting` whose own subject is denied, since it does not compile."""
+    made = protecting()
+    made["metadata"] |= {"name": "broken", "uid": "broken-uid"}
+    del made["spec"]["endpointSettings"]
+    made["spec"]["subjects"] = [{"name": "other", "serviceAccount": {"namespace": "shop", "name": "other"}}]
+    made["spec"]["rules"] = [
+        rule(
+            "x", subjects=["other"], actions=["get"], resources=SECRETS, conditions=[{"name": "x", "expression": "(("}]
+        )
+    ]
+    return made
+
+
+def unsettled() -> Object:
+    """Return a policy whose endpoint denies everybody."""
+    made = protecting()
+    del made["spec"]["endpointSettings"]
+    return made
+
+
+def of_whom() -> Object:
+    """Return a policy beside `protecting` of which nobody can tell whom it speaks of, so that all are denied."""
+    made = broken()
+    made["spec"]["subjects"] = "everybody"
+    return made
+
+
+def unreadable() -> Object:
+    """Return a policy of which nobody can tell whose endpoint it is of."""
+    made = protecting()
+    made["spec"]["endpoint"] = ["kubernetes"]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("policies", "user", "denied"),
+    [
+        ([protecting(), broken()], "system:serviceaccount:shop:other", "policy_invalid"),
+        ([protecting(), broken()], "system:serviceaccount:shop:third", None),
+        ([protecting()], "system:serviceaccount:shop:other", None),
+        ([unsettled()], "system:serviceaccount:shop:other", None),
+        ([unsettled()], "dave", "forbidden"),
+        ([protecting(), of_whom()], "system:serviceaccount:shop:other", "policy_invalid"),
+        ([protecting(), of_whom()], "system:kube-scheduler", None),
+        ([unreadable()], "system:serviceaccount:shop:other", "forbidden"),
+        ([unreadable()], "dave", "forbidden"),
+        ([unreadable()], "system:kube-scheduler", None),
+    ],
+)
+async def test_a_part_of_the_cluster_is_left_to_rbac_unless_a_policy_could_speak_of_it(
+    policies: list[Object], user: str, denied: str | None
+) -> None:
+    async with asked(Alone(policies), "/authorize") as post:
+        _, body = await post(access("get", "secrets", name="shut", user=user))
+    assert reason(body["status"]) == denied
 
 
 class Broken(NamedTokens):
@@ -234,6 +399,9 @@ CLUTTER: Final = {
         (admitting("CONNECT", "pods", subResource="exec", object={}, dryRun=True), "approval_required"),
         (admitting(userInfo={"username": "eve"}), "no_rule"),
         (admitting(userInfo={"username": OPERATOR}), None),
+        (admitting(userInfo={"username": WEBHOOK}), None),
+        (admitting("UPDATE", "configmaps", userInfo={"username": "dave", "groups": ["ops"]}), None),
+        (admitting("UPDATE", "configmaps", userInfo={"username": "dave", "groups": ["other"]}), "condition_false"),
         (admitting(userInfo={"username": NAMED, "uid": "u"}), None),
         (admitting(userInfo={"username": "system:kube-scheduler"}), "no_rule"),
         (admitting(userInfo={"username": "da\nve"}), "identity_invalid"),
@@ -242,6 +410,19 @@ CLUTTER: Final = {
         (admitting(namespace="bailiwick-system", userInfo={"username": "eve"}), None),
         (admitting("UPDATE", "approvalgrants"), None),
         (admitting("EXPLODE"), "bad_request"),
+        (admitting("DELETE", "configmaps", name="named", object=None), None),
+        (admitting("DELETE", "configmaps", name="other", object=None), "no_rule"),
+        (admitting("CREATE", "jobs", name="", object={"metadata": {"generateName": "gen."}}), None),
+        (admitting("CREATE", "jobs", name="gen.1", object={"metadata": {"generateName": "other-"}}), None),
+        (admitting("CREATE", "jobs", name="", object={"metadata": {"generateName": "other-"}}), "no_rule"),
+        (admitting("CREATE", "jobs", name="", object={"metadata": {"generateName": ""}}), "no_rule"),
+        (admitting("CREATE", "jobs", name="", object={"metadata": {"generateName": 7}}), "no_rule"),
+        (admitting("CREATE", "jobs", name="", object={"metadata": "gen."}), "no_rule"),
+        (admitting("CREATE", "jobs", name="", object=["gen."]), "uninspectable"),
+        # Nobody is shown a Secret.
+        (admitting("CREATE", "secrets", object={"apiVersion": "v1", "data": {"a": "YQ=="}}), None),
+        (admitting("CONNECT", "pods", subResource="portforward", object={"apiVersion": "v1", "ports": [80]}), None),
+        (admitting("UPDATE", "statefulsets"), None),
         (admitting(userInfo=None), "bad_request"),
         (admitting(resource=""), "bad_request"),
     ],
@@ -272,7 +453,10 @@ async def test_who_asks_is_proven_and_trusted_by_the_policy(
         assert outcome(body) is None
 
 
-@pytest.mark.parametrize("sent", [b"{", [], {}, access(), {**admitting(), "request": {}}])
+OTHERS: Final = [{**admitting(), "kind": "Other"}, {**admitting(), "apiVersion": "admission.k8s.io/v1beta1"}]
+
+
+@pytest.mark.parametrize("sent", [b"{", [], {}, access(), {**admitting(), "request": {}}, *OTHERS])
 async def test_what_is_no_admission_review_is_no_200(sent: object) -> None:
     async with asked(Alone([protecting()]), "/admission/enforce") as post:
         code, _ = await post(sent)

@@ -8,6 +8,8 @@ import pytest
 from localcluster import build
 from proxies import envoy
 from support.pdp.standalone import Process
+from support.proxies import faultygrpc
+from support.proxies.faultygrpc import FaultyGrpcPoint
 from support.proxies.kinds import BY_HTTP, PROXIES, Starts, envoy_grpc
 from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
@@ -103,4 +105,18 @@ def grpc_envoy(
     scene: Scene, point: Process, _upstream: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningProxy]:
     with envoy_grpc(scene, tmp_path_factory.mktemp("envoy-grpc"), _upstream.port, point.grpc_port) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def faulty_grpc_point(scene: Scene) -> Iterator[FaultyGrpcPoint]:
+    with faultygrpc.faulty(*scene.serving) as point:
+        yield point
+
+
+@pytest.fixture(scope="session")
+def faulty_grpc_envoy(
+    scene: Scene, faulty_grpc_point: FaultyGrpcPoint, _upstream: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningProxy]:
+    with envoy_grpc(scene, tmp_path_factory.mktemp("faulty"), _upstream.port, faulty_grpc_point.port) as running:
         yield running

@@ -1,12 +1,30 @@
 """Envoy's ext_authz over HTTP, by the file that ships: what reaches the upstream, and what does not."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from support.objects import AGENT
-from support.proxies.raw import request, send
+from support.pdp.standalone import Process
+from support.proxies.kinds import PROXIES, envoy_grpc
+from support.proxies.raw import attempt, request, send
 from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import Server
+
+# A route before the one that ships, for which Envoy does not ask.
+OPEN = {
+    "              - match: {prefix: /}\n": """\
+              - match: {prefix: /open}
+                route: {cluster: crm}
+                typed_per_filter_config:
+                  envoy.filters.http.ext_authz:
+                    "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
+                    disabled: true
+              - match: {prefix: /}
+"""
+}
 
 
 def test_an_allowed_call_reaches_the_upstream_with_whom_it_is_for(
@@ -48,3 +66,25 @@ def test_a_call_without_a_credential_is_401(real_envoy: RunningProxy, upstream: 
     assert (answer.status, answer.header("x-bailiwick-reason")) == (401, "identity_invalid")
     assert (answer.header("www-authenticate") or "").startswith("Bearer")
     assert upstream.asked == []
+
+
+@pytest.mark.parametrize("kind", ["envoy", "envoy-grpc"])
+def test_a_route_that_nobody_is_asked_about_leads_to_no_other(
+    scene: Scene, point: Process, upstream: Server, tmp_path: Path, kind: str
+) -> None:
+    # By itself Envoy takes a path as it comes, so that /open/../customers/42 is one of /open for it.
+    port = point.grpc_port if kind == "envoy-grpc" else point.port
+    starts = PROXIES[kind]
+    assert (starts is envoy_grpc) is (kind == "envoy-grpc")
+    with starts(scene, tmp_path, upstream.port, port, OPEN) as proxy:
+        assert send(proxy.port, request("GET", "/open/page")).status == 200
+        assert [reached.target for reached in upstream.asked] == ["/open/page"]
+        for target in (
+            "/open/../customers/42",
+            "/open/%2e%2e/customers/42",
+            "/open%2F..%2Fcustomers/42",
+            "/open/../x",
+        ):
+            answer = attempt(proxy.port, request("GET", target))
+            assert answer.status in {400, 401, 403}, target
+        assert len(upstream.asked) == 1

@@ -4,12 +4,16 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
 from support.objects import AGENT
+from support.proxies.faultygrpc import FaultyGrpcPoint
 from support.proxies.kinds import envoy_grpc
 from support.proxies.raw import request, send
 from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import Server
+from support.waiting import until
 
 JSON = ("Content-Type", "application/json")
 
@@ -59,3 +63,49 @@ def test_a_slow_decision_point_denies_and_one_that_is_gone_and_none_is_let_throu
             finally:
                 point.process.kill()
     assert len(upstream.asked) == 1
+
+
+class TestADecisionPointThat:
+    @pytest.mark.parametrize("fault", sorted(FaultyGrpcPoint.FAULTS))
+    def test_gives_no_answer_denies(
+        self,
+        faulty_grpc_envoy: RunningProxy,
+        faulty_grpc_point: FaultyGrpcPoint,
+        scene: Scene,
+        upstream: Server,
+        fault: str,
+    ) -> None:
+        faulty_grpc_point.fault, faulty_grpc_point.delay = fault, 0.0
+        faulty_grpc_point.asked.clear()
+
+        def is_heard() -> bool:
+            assert send(faulty_grpc_envoy.port, request("GET", "/customers/42", scene.bearer())).status == 503
+            return faulty_grpc_point.asked != []
+
+        # It is not if Envoy still has the connection that the fault before closed.
+        until(is_heard, "the fault is what Envoy hears")
+        assert upstream.asked == []
+
+    def test_is_slow_denies(
+        self, faulty_grpc_envoy: RunningProxy, faulty_grpc_point: FaultyGrpcPoint, scene: Scene, upstream: Server
+    ) -> None:
+        faulty_grpc_point.fault, faulty_grpc_point.delay = "allow", 3.0
+        assert send(faulty_grpc_envoy.port, request("GET", "/customers/42", scene.bearer())).status == 503
+        assert upstream.asked == []
+
+    def test_is_not_there_denies_and_does_not_once_it_is_back(
+        self, faulty_grpc_envoy: RunningProxy, faulty_grpc_point: FaultyGrpcPoint, scene: Scene, upstream: Server
+    ) -> None:
+        faulty_grpc_point.fault, faulty_grpc_point.delay = "nothing", 0.0
+        asked = request("GET", "/customers/42", scene.bearer())
+        # So that no connection is kept.
+        assert send(faulty_grpc_envoy.port, asked).status == 503
+        faulty_grpc_point.stop()
+        try:
+            assert send(faulty_grpc_envoy.port, asked).status == 503
+            assert upstream.asked == []
+        finally:
+            faulty_grpc_point.start()
+        faulty_grpc_point.fault = "allow"
+        assert send(faulty_grpc_envoy.port, asked).status == 200
+        assert len(upstream.asked) == 1

@@ -1,11 +1,13 @@
 """What holds before every real proxy, by the file that ships: whether a call reaches the upstream, and how."""
 
-import contextlib
+from pathlib import Path
 
 import pytest
 
 from support.objects import AGENT
-from support.proxies.raw import Answer, request, send
+from support.pdp.standalone import Process
+from support.proxies.kinds import Starts, envoy_grpc
+from support.proxies.raw import Answer, attempt, request
 from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import FaultyPoint, Reached, Server
@@ -14,10 +16,7 @@ DENIALS = range(400, 600)
 
 
 def sent(proxy: RunningProxy, raw: bytes) -> Answer:
-    """Send a request that the proxy may also end by closing the connection."""
-    with contextlib.suppress(ConnectionError):
-        return send(proxy.port, raw)
-    return Answer(0, (), b"")
+    return attempt(proxy.port, raw)
 
 
 def only(upstream: Server) -> Reached:
@@ -25,7 +24,9 @@ def only(upstream: Server) -> Reached:
     return reached
 
 
-@pytest.mark.parametrize("target", ["/customers", "/customers/42", "/customers/a%20b?x=1&y=%2F..%2F"])
+@pytest.mark.parametrize(
+    "target", ["/customers", "/customers/42", "/customers/a%20b?x=1&y=%2F..%2F", "/customers/a%3Ab%5B"]
+)
 def test_an_allowed_call_reaches_the_upstream_as_it_was_asked_about(
     proxy: RunningProxy, scene: Scene, upstream: Server, target: str
 ) -> None:
@@ -118,7 +119,10 @@ FORGED = {
     "X-Forwarded-Uri": "/customers",
     "X-Forwarded-Method": "GET",
     "X-Forwarded-Host": "crm.example.com",
+    "X-Forwarded-For": "127.0.0.1",
+    "X-Forwarded-Proto": "https",
     "X-Forwarded-Prefix": "/customers",
+    "X-Forwarded-Client-Cert": "URI=spiffe://cluster.local/ns/gateways/sa/proxy",
     "X-Envoy-Original-Path": "/customers",
     "X-Remote-User": "carol",
 }
@@ -143,6 +147,19 @@ def test_forged_headers_of_ours_do_not_reach_the_upstream(proxy: RunningProxy, s
     assert len(reached.all("x-bailiwick-decision")) == 1
     ours = {name for name, _ in reached.headers if name.startswith("x-bailiwick-")}
     assert ours == {"x-bailiwick-subject", "x-bailiwick-decision"}
+
+
+@pytest.mark.parametrize(
+    "name", ["X_Bailiwick_Subject", "X-Bailiwick_Decision", "X_HTTP_Method_Override", "X_Original-URL", "_", "X_Any"]
+)
+def test_a_name_that_some_upstreams_take_for_another_does_not_reach_them(
+    proxy: RunningProxy, scene: Scene, upstream: Server, name: str
+) -> None:
+    # Those of WSGI and CGI read X_Bailiwick_Subject as X-Bailiwick-Subject.
+    answer = sent(proxy, request("GET", "/customers/42", (name, "forged"), scene.bearer()))
+    assert answer.status in {200, 400}
+    assert len(upstream.asked) == (answer.status == 200)
+    assert all("forged" not in str(reached.headers) for reached in upstream.asked)
 
 
 @pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-Original-URL", "X-Rewrite-URL"])
@@ -192,6 +209,16 @@ def test_a_call_for_another_host_is_denied(proxy: RunningProxy, scene: Scene, up
     assert upstream.asked == []
 
 
+def test_a_proxy_that_the_endpoint_does_not_name_is_a_stranger(
+    before: Starts, scene: Scene, point: Process, upstream: Server, tmp_path: Path
+) -> None:
+    port = point.grpc_port if before is envoy_grpc else point.port
+    with before(scene.by_a_stranger(), tmp_path, upstream.port, port) as proxy:
+        answer = sent(proxy, request("GET", "/customers/42", scene.bearer()))
+    assert (answer.status, answer.header("x-bailiwick-reason")) == (403, "forbidden")
+    assert upstream.asked == []
+
+
 def test_ten_thousand_headers_are_denied(proxy: RunningProxy, scene: Scene, upstream: Server) -> None:
     many = [(f"X-{number}", "x") for number in range(10_000)]
     answer = sent(proxy, request("GET", "/customers/42", *many, scene.bearer()))
@@ -208,6 +235,23 @@ def test_an_approval_that_is_no_approval_lets_nothing_through(
     assert upstream.asked == []
 
 
+def test_all_questions_about_a_call_have_one_id_which_is_not_its_clients(
+    faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server
+) -> None:
+    # By it a call that is asked about twice uses an approval once, and no client can use somebody else's answer.
+    faulty_point.fault, faulty_point.delay = "closed", 0.0
+    seen: list[tuple[str, ...]] = []
+    for forged in ([("X-Request-ID", "forged")], [("X-Request-ID", "forged"), ("X-Request-ID", "more")], []):
+        faulty_point.asked.clear()
+        assert sent(faulty_proxy, request("GET", "/customers/42", scene.bearer(), *forged)).status in DENIALS
+        ids = {tuple(reached.all("x-request-id")) for reached in faulty_point.asked}
+        assert len(ids) == 1
+        seen += ids
+    assert upstream.asked == []
+    assert len(set(seen)) == 3
+    assert all(len(found) == 1 and len(found[0]) >= 32 and "forged" not in found[0] for found in seen), seen
+
+
 class TestADecisionPointThat:
     @pytest.mark.parametrize("fault", sorted(FaultyPoint.FAULTS))
     def test_gives_no_answer_denies(
@@ -216,6 +260,17 @@ class TestADecisionPointThat:
         faulty_point.fault, faulty_point.delay = fault, 0.0
         answer = sent(faulty_proxy, request("GET", "/customers/42", scene.bearer()))
         assert answer.status in {302, *DENIALS}
+        assert upstream.asked == []
+
+    @pytest.mark.parametrize("before_http", ["envoy", "haproxy"], indirect=True)
+    @pytest.mark.parametrize("status", [201, 202, 204, 206, 299])
+    def test_answers_another_success_than_200_denies(
+        self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server, status: int
+    ) -> None:
+        # nginx and Caddy take each of these for an allow, which is why we send none.
+        said = f"HTTP/1.1 {status} Said\r\nX-Bailiwick-Decision: eval_x\r\nContent-Length: 0\r\n\r\n"
+        faulty_point.fault, faulty_point.delay = said, 0.0
+        sent(faulty_proxy, request("GET", "/customers/42", scene.bearer()))
         assert upstream.asked == []
 
     def test_is_slow_denies(

@@ -5,6 +5,7 @@ Holds: the API server proves itself by a client certificate; the decision point 
 
 import base64
 import copy
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from support.namespaces import Namespaces, Roles
 from support.objects import Object
 from support.pdp.running import Bailiwick
 from support.proxies.authority import TestAuthority
+from support.proxies.servers import FaultyPoint
 from support.waiting import until
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples" / "enforcement" / "kubernetes"
@@ -32,7 +34,7 @@ WEBHOOK: Final = "enforcement.bailiwick.dev"
 IMAGE: Final = "registry.example.com/shop:1"
 PODS: Final = ("web", "once", "asked")
 _NAME: Final = "kubernetes.io/metadata.name"
-_REGISTRATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bailiwick-enforcement"
+REGISTRATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bailiwick-enforcement"
 _HOME: Final = "/etc/kubernetes/bailiwick"
 _SERVICE: Final = "bailiwick-webhook.bailiwick-system.svc"
 
@@ -60,7 +62,7 @@ class AskingServer:
         (folder / "ca.crt").write_bytes(authority.pem)
         _put(folder, "admission.kubeconfig", {_SERVICE: f"127.0.0.1:{admission_port}"})
         _put(folder, "admission.yaml", {})
-        _put(folder, "authorization.kubeconfig", {f"{_SERVICE}:8443": f"127.0.0.1:{port}"})
+        _put(folder, "authorization.kubeconfig", {"192.0.2.10:443": f"127.0.0.1:{port}"})
         authorizers = folder / "authorization.yaml"
         authorizers.write_text(yaml.safe_dump(_alone()))
         settings = Settings(
@@ -90,6 +92,14 @@ class AskingServer:
         """Bring it back on the same ports."""
         self.point = self.bailiwick.start_point(*self.flags)
 
+    @contextmanager
+    def misbehaving(self, port: int) -> Iterator[FaultyPoint]:
+        """Have something else answer on a port of the decision point, which must be stopped, with its certificate."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(self.folder / "serving.crt", self.folder / "serving.key")
+        with FaultyPoint(tls, port) as point:
+            yield point
+
     def register(self, namespace: str) -> None:
         """Register the shipped webhook for a namespace; returns once it is felt."""
         raw = yaml.safe_load((EXAMPLES / "webhook.yaml").read_text())
@@ -104,25 +114,34 @@ class AskingServer:
 
     def widen(self, namespace: str) -> None:
         """Register it for one more namespace."""
-        raw = accepted(self.callers.admin.get(_REGISTRATION))
+        raw = accepted(self.callers.admin.get(REGISTRATION))
         raw["webhooks"][0]["namespaceSelector"]["matchExpressions"][-1]["values"].append(namespace)
         accepted(self.callers.admin.replace(raw))
 
     @contextmanager
     def asking_everything(self, namespace: str) -> Iterator[None]:
         """Register it for a while for whatever anybody does, in that namespace and in those that it is for already."""
-        raw = accepted(self.callers.admin.get(_REGISTRATION))
+
+        def widen(webhook: Object) -> None:
+            (_, own) = webhook["namespaceSelector"]["matchExpressions"]
+            own["values"].append(namespace)
+            every = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}
+            webhook |= {"namespaceSelector": {"matchExpressions": [own]}, "matchConditions": [], "rules": [every]}
+
+        with self.registered_otherwise(widen):
+            yield
+
+    @contextmanager
+    def registered_otherwise(self, change: Callable[[Object], None]) -> Iterator[None]:
+        """Change the registration for a while."""
+        raw = accepted(self.callers.admin.get(REGISTRATION))
         shipped = copy.deepcopy(raw["webhooks"])
-        (webhook,) = raw["webhooks"]
-        (_, own) = webhook["namespaceSelector"]["matchExpressions"]
-        own["values"].append(namespace)
-        every = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}
-        webhook |= {"namespaceSelector": {"matchExpressions": [own]}, "matchConditions": [], "rules": [every]}
+        change(raw["webhooks"][0])
         accepted(self.callers.admin.replace(raw))
         try:
             yield
         finally:
-            again = accepted(self.callers.admin.get(_REGISTRATION))
+            again = accepted(self.callers.admin.get(REGISTRATION))
             accepted(self.callers.admin.replace(again | {"webhooks": shipped}))
 
     def tenant(self, name: str, change: Callable[[Object], None] | None = None) -> str:

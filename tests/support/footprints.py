@@ -52,6 +52,21 @@ def _variables(number: int, names: str) -> Object:
     return _one(number, variables=made)
 
 
+def routes(number: int, count: int = 64) -> Object:
+    """Return a policy whose endpoint has so many routes, each with what an ordinary route has."""
+    made = [
+        {
+            "methods": ["GET", "HEAD"] if one % 2 else ["POST"],
+            "path": f"/v{number}/customers/{{id}}/kind-{one}",
+            "action": f"customers.{number}.{one}",
+            "resource": {"type": "customer", "id": "{id}", "properties": {"region": "{query.region}"}},
+            "args": {"fields": "/fields", "to": f"/to-{one}"},
+        }
+        for one in range(count)
+    ]
+    return _one(number, endpointSettings={**settings(), "http": {"hosts": [f"c{number}.example.com"], "routes": made}})
+
+
 def _nested(number: int) -> str:
     return "[" * 24 + f"{number}" + "]" * 24 + " == context.a"
 
@@ -157,6 +172,7 @@ KINDS: Final[dict[str, Make]] = {
     "sensitive": lambda number: _one(number, sensitive=[f"context.a{one}.b{number}" for one in range(32)]),
     "variables": lambda number: _variables(number, "v{place}"),
     "variables of names of their own": lambda number: _variables(number, "v{number}_{place}"),
+    "routes": routes,
     "broken": _condition(lambda number: f"(( {number}"),
 }
 

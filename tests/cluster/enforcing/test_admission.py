@@ -1,15 +1,17 @@
 """The API server asks at admission, by the shipped registration, on the real thing."""
 
-from typing import Any
+import json
+from typing import Any, Final
 
 import pytest
 
 from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
 from localcluster.rest import Answer
-from support.apiserver import AskingServer, deployment, passed, shipped
+from support.apiserver import REGISTRATION, AskingServer, deployment, passed, shipped
 from support.installing import accepted
 from support.namespaces import Namespaces, Roles
 from support.objects import Object, adding_review
+from support.proxies.servers import FaultyPoint
 from support.waiting import until
 
 FOREIGN = "docker.example.net/shop:1"
@@ -94,7 +96,7 @@ def test_an_approval_of_exec_is_used_once(server: AskingServer, namespace: str) 
     assert (refused.status, causes(refused)) == (429, ["approval_pending"])
     assert refused.body["details"]["retryAfterSeconds"] == 5
     (grant,) = grants(server, namespace, "once")
-    assert grant["metadata"]["name"] in refused.message
+    assert f"Approval: {namespace}/{grant['metadata']['name']}." in refused.message
     # Nobody approves for themselves, though the API server alone says who asks.
     assert not approve(server, grant, by="dave").ok
     accepted(approve(server, grant))
@@ -195,6 +197,82 @@ def test_our_own_namespace_objects_and_accounts_cannot_be_locked_out(server: Ask
         accepted(server.callers.admin.patch(path, {"metadata": {"labels": {"touched": "yes"}}}))
         assert causes(server.callers.admin.create(note)) == ["no_rule"]
         accepted(server.callers(installation.operator).create(note))
+
+
+def test_no_label_takes_a_namespace_or_an_object_out(server: AskingServer, namespace: str) -> None:
+    # AB-31: whoever may write labels would be whoever may do anything.
+    labels = {"kubernetes.io/metadata.name": "kube-system", "bailiwick.dev/exempt": "true", "control-plane": "true"}
+    server.callers.admin.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": labels}})
+    written = accepted(server.callers.admin.get(f"/api/v1/namespaces/{namespace}"))["metadata"]["labels"]
+    assert written["kubernetes.io/metadata.name"] == namespace
+    labelled = deployment(namespace, "labelled", FOREIGN)
+    labelled["metadata"]["labels"] = labels
+    assert causes(server.callers("dave").create(labelled)) == ["condition_false"]
+
+
+def test_what_the_registration_cannot_tell_is_refused(server: AskingServer, namespace: str) -> None:
+    # AB-32, of the two selectors that are not ours: a mistake in them must not leave calls out.
+    def failing(webhook: Object) -> None:
+        webhook["matchConditions"] = [{"name": "wrong", "expression": "object.spec.nothing.at.all == 'x'"}]
+
+    with server.registered_otherwise(failing):
+        until(lambda: not server.create(namespace, "untold", by="dave", dry_run=True).ok, "it is felt")
+        answer = server.create(namespace, "untold", by="dave")
+        assert (answer.status, "no such key" in answer.message) == (403, True), answer
+    until(lambda: server.create(namespace, "untold", by="dave", dry_run=True).ok, "the registration is as before")
+    raw = accepted(server.callers.admin.get(REGISTRATION))
+    for wrong in ({"operator": "Unheard", "values": ["x"]}, {"operator": "In", "values": []}, {"operator": "In"}):
+        expression = {"key": "kubernetes.io/metadata.name", **wrong}
+        raw["webhooks"][0]["namespaceSelector"]["matchExpressions"][0] = expression
+        assert server.callers.admin.replace(raw).status == 422
+
+
+ALLOW: Final = {
+    "apiVersion": "admission.k8s.io/v1",
+    "kind": "AdmissionReview",
+    "response": {"uid": "of-another-call", "allowed": True},
+}
+
+
+def answering(body: object, *, short: int = 0) -> str:
+    """Return an answer by 200. `short`: so many bytes of it do not come."""
+    text = json.dumps(body)
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+    )
+    return head + text[: len(text) - short]
+
+
+def test_whatever_is_no_answer_lets_nothing_through(server: AskingServer, namespace: str) -> None:
+    faults = {
+        **{name: name for name in FaultyPoint.FAULTS},
+        "of another call": answering(ALLOW),
+        "half an allow": answering(ALLOW, short=3),
+        "no review": answering({}),
+        "no response": answering({**ALLOW, "response": None}),
+        "of another version": answering({**ALLOW, "apiVersion": "admission.k8s.io/v1beta1"}),
+    }
+
+    def hasty(webhook: Object) -> None:
+        webhook["timeoutSeconds"] = 1
+
+    server.stop_point()
+    try:
+        with server.misbehaving(server.admission_port) as point:
+            for name, fault in faults.items():
+                point.fault = fault
+                answer = server.create(namespace, "unheard", by="dave")
+                assert (answer.status, "failed calling webhook" in answer.message) == (500, True), name
+            with server.registered_otherwise(hasty):
+                point.delay = 3.0
+                answer = server.create(namespace, "unheard", by="dave")
+                assert (answer.status, "failed calling webhook" in answer.message) == (500, True)
+            assert len(point.asked) > len(faults)
+            # By which certificate it asks is all that the API server says of itself.
+            assert not any(asked.all("authorization") for asked in point.asked)
+    finally:
+        server.start_point()
+    until(lambda: server.create(namespace, "heard-again", by="dave").ok, "it answers again")
 
 
 def test_nothing_is_let_through_while_nobody_answers(server: AskingServer, namespace: str) -> None:

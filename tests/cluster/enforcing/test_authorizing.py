@@ -1,10 +1,5 @@
 """The API server asks before RBAC, by the shipped configuration, on the real thing."""
 
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -174,33 +169,11 @@ def test_every_call_is_asked_about_and_a_change_counts_at_once(server: AskingSer
         until(lambda: reason(read(server, namespace, "open", "dave")) == denied, "it is heard", 10.0)  # noqa: B023 - asked at once
 
 
-@contextmanager
-def garbage(server: AskingServer) -> Iterator[None]:
-    """Have something else answer in the decision point's place."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", "7")
-            self.end_headers()
-            self.wfile.write(b"garbage")
-
-        def log_message(self, *_: object) -> None: ...
-
-    listening = HTTPServer(("127.0.0.1", server.port), Handler)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(server.folder / "serving.crt", server.folder / "serving.key")
-    listening.socket = tls.wrap_socket(listening.socket, server_side=True)
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join()
+SAID = '{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","status":{"allowed":false}}'
+NO_OPINION = (
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    f"Content-Length: {len(SAID)}\r\n\r\n{SAID}"
+)
 
 
 def test_what_is_asked_about_is_closed_while_nobody_answers(server: AskingServer, namespace: str) -> None:
@@ -220,7 +193,15 @@ def test_what_is_asked_about_is_closed_while_nobody_answers(server: AskingServer
     server.stop_point()
     try:
         closed()
-        with garbage(server):
+        with server.misbehaving(server.port) as point:
+            # The API server asks five times where it has no answer.
+            for fault in ("garbage", "half a response", "500"):
+                point.fault = fault
+                assert read(server, namespace, "open", "dave").status in {403, 500}, fault
+            point.fault, point.delay = NO_OPINION, 4.0
+            assert read(server, namespace, "open", "dave").status in {403, 500}
+            assert not any(asked.all("authorization") for asked in point.asked)
+            point.fault, point.delay = "garbage", 0.0
             closed()
     finally:
         server.start_point()

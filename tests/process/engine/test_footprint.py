@@ -1,6 +1,7 @@
 """What a policy is estimated to take is what it takes, or somewhat more; whatever the spec, there is an estimate."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_engine.budget.celsize import expression_bytes
 from bailiwick_engine.budget.footprint import footprint
+from bailiwick_engine.budget.ledger import Budget
 from support import footprints
 from support.objects import changed, policy, rule
 
@@ -47,6 +49,19 @@ def test_an_estimate_is_hardly_ever_less_than_what_is_measured_and_never_many_ti
 ) -> None:
     ratio = measured[kind]["estimated"] / measured[kind]["measured"]
     assert LEAST < ratio < MOST
+
+
+def test_a_route_counts_what_the_page_on_budgets_says() -> None:
+    text = (ROOT / "docs" / "reference" / "budgets.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"each HTTP route counts about (\d+) KiB", text)
+    (kinds,) = re.findall(r"measured memory for (\d+) kinds", text)
+    assert int(kinds) == len(footprints.KINDS)
+    counted = {count: footprint(footprints.routes(1, count)["spec"]).alone for count in (1, 64, 128)}
+    for count in (64, 128):
+        each = (counted[count] - counted[1]) / (count - 1) / 1024
+        assert round(each) == int(said)
+    # As many as an endpoint can have are a small part of what one policy may take.
+    assert counted[128] < Budget().policy / 16
 
 
 json_values = st.recursive(

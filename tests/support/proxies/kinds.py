@@ -1,9 +1,10 @@
 """Every kind of proxy that a configuration ships for: how it is started between a decision point and an upstream."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from localcluster import build
 from localcluster.node import needs
@@ -11,30 +12,40 @@ from localcluster.ports import free_ports
 from proxies import envoy
 from proxies.shipped import configured
 from support.proxies.running import RunningProxy
-from support.proxies.scene import PROXY_ACCOUNT, SERVER_NAME, Scene
+from support.proxies.scene import SERVER_NAME, Scene
 
-Starts = Callable[[Scene, Path, int, int], RunningProxy]
-"""Takes a scene, a folder, and the ports of upstream and decision point."""
-
-
-def _envoy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
-    return _an_envoy(scene, folder, upstream, point, "envoy.yaml", 443)
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+Changes = Mapping[str, str]
 
 
-def envoy_grpc(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+class Starts(Protocol):
+    """Starts a proxy before these ports of upstream and decision point. `changes`: more to replace in its file."""
+
+    def __call__(
+        self, scene: Scene, folder: Path, upstream: int, point: int, changes: Changes = _NONE, /
+    ) -> RunningProxy: ...
+
+
+def _envoy(scene: Scene, folder: Path, upstream: int, point: int, changes: Changes = _NONE) -> RunningProxy:
+    return _an_envoy(scene, folder, upstream, point, changes, "envoy.yaml", 443)
+
+
+def envoy_grpc(scene: Scene, folder: Path, upstream: int, point: int, changes: Changes = _NONE) -> RunningProxy:
     """Start Envoy before the gRPC port of a decision point."""
-    return _an_envoy(scene, folder, upstream, point, "envoy-grpc.yaml", 8444)
+    return _an_envoy(scene, folder, upstream, point, changes, "envoy-grpc.yaml", 8444)
 
 
-def _an_envoy(scene: Scene, folder: Path, upstream: int, point: int, name: str, asked: int) -> RunningProxy:
+def _an_envoy(
+    scene: Scene, folder: Path, upstream: int, point: int, changes: Changes, name: str, asked: int
+) -> RunningProxy:
     (port,) = free_ports(1)
     own = scene.proxy
     places = envoy.Places(port, upstream, point, own.certificate, own.key, scene.authority.bundle)
-    file = _written(folder / name, envoy.configuration(name, places, asked))
+    file = _written(folder / name, envoy.configuration(name, places, asked, changes))
     return RunningProxy(envoy.command(envoy.ensure(), file), port, folder / "envoy.log")
 
 
-def _nginx(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+def _nginx(scene: Scene, folder: Path, upstream: int, point: int, changes: Changes = _NONE) -> RunningProxy:
     (port,) = free_ports(1)
     replaced = {
         "listen 8080;": f"listen 127.0.0.1:{port};",
@@ -44,7 +55,7 @@ def _nginx(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProx
         "/etc/nginx/client/tls.key": str(scene.proxy.key),
         "/etc/nginx/bailiwick/ca.crt": str(scene.authority.bundle),
         "pid /run/nginx.pid;": f"pid {folder}/nginx.pid; daemon off;",
-    }
+    } | dict(changes)
     file = _written(folder / "nginx.conf", configured("nginx/nginx.conf", replaced))
     if os.geteuid() == 0:
         # Its workers are somebody else, who must be able to reach its files.
@@ -52,9 +63,9 @@ def _nginx(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProx
     return RunningProxy((_program("nginx"), "-c", file, "-p", folder, "-e", "stderr"), port, folder / "nginx.log")
 
 
-def _haproxy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+def _haproxy(scene: Scene, folder: Path, upstream: int, point: int, changes: Changes = _NONE) -> RunningProxy:
     (port,) = free_ports(1)
-    token = _written(folder / "token", scene.token(PROXY_ACCOUNT, "bailiwick") + "\n")
+    token = _written(folder / "token", scene.token(scene.account, "bailiwick") + "\n")
     lua = {
         f"https://{SERVER_NAME}:443/": f"https://127.0.0.1:{point}/",
         "/var/run/secrets/bailiwick/token": str(token),
@@ -65,12 +76,12 @@ def _haproxy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningPr
         "/etc/haproxy/bailiwick-ca.crt": str(scene.authority.bundle),
         "bind :8080": f"bind 127.0.0.1:{port}",
         "server crm crm-api.crm.svc:8080": f"server crm 127.0.0.1:{upstream}",
-    }
+    } | dict(changes)
     file = _written(folder / "haproxy.cfg", configured("haproxy/haproxy.cfg", replaced))
     return RunningProxy((_program("haproxy"), "-f", file, "-db"), port, folder / "haproxy.log")
 
 
-def _caddy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProxy:
+def _caddy(scene: Scene, folder: Path, upstream: int, point: int, changes: Changes = _NONE) -> RunningProxy:
     (port,) = free_ports(1)
     replaced = {
         "http://:8080 {": f"http://:{port} {{\n\tbind 127.0.0.1",
@@ -79,7 +90,7 @@ def _caddy(scene: Scene, folder: Path, upstream: int, point: int) -> RunningProx
         "/etc/caddy/client/tls.crt": str(scene.proxy.certificate),
         "/etc/caddy/client/tls.key": str(scene.proxy.key),
         "/etc/caddy/bailiwick/ca.crt": str(scene.authority.bundle),
-    }
+    } | dict(changes)
     file = _written(folder / "Caddyfile", configured("caddy/Caddyfile", replaced))
     program = build.ensure(build.caddy()) / "caddy"
     return RunningProxy((program, "run", "--config", file, "--adapter", "caddyfile"), port, folder / "caddy.log")

@@ -1,5 +1,6 @@
 """The scene of every test of a proxy: a decision point with the shipped policy, the proxy, an upstream, tokens."""
 
+import copy
 import json
 import shutil
 import time
@@ -32,6 +33,7 @@ class Scene:
         self.clients = TestAuthority(folder / "pki", "clients")
         self.serving = self.authority.server("serving", SERVER_NAME)
         self.proxy = self.clients.client("proxy", uris=(PROXY_URI,))
+        self.account = PROXY_ACCOUNT
         self.client_ca = folder / "client-ca.crt"
         self.client_ca.write_bytes(self.clients.pem)
         self.policies = folder / "policies"
@@ -65,6 +67,12 @@ class Scene:
     def bearer(self, username: str = AGENT) -> tuple[str, str]:
         """Return the header by which a caller proves itself."""
         return "Authorization", f"Bearer {self.token(username)}"
+
+    def by_a_stranger(self) -> "Scene":
+        """Return the same scene with a proxy that proves itself and that no policy names."""
+        other = copy.copy(self)
+        other.proxy, other.account = self.stranger, "system:serviceaccount:gateways:other"
+        return other
 
     @property
     def stranger(self) -> PairFiles:

@@ -28,8 +28,8 @@ class Reached(NamedTuple):
 class Server:
     """Answers each connection in a thread of its own, and then closes it."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        (self.port,) = free_ports(1)
+    def __init__(self, tls: ssl.SSLContext | None = None, port: int | None = None) -> None:
+        self.port = port or free_ports(1)[0]
         self.asked: list[Reached] = []
         self._tls = tls
         self._listening: socket.socket | None = None
@@ -75,10 +75,14 @@ class Server:
             connection.settimeout(20)
             wrapped = connection if self._tls is None else self._tls.wrap_socket(connection, server_side=True)
             with wrapped:
-                reached = _read(wrapped)
-                if reached is not None:
-                    self.asked.append(reached)
-                    self.respond(reached, wrapped)
+                self.converse(wrapped)
+
+    def converse(self, connection: socket.socket) -> None:
+        """Answer what is asked on a connection."""
+        reached = _read(connection)
+        if reached is not None:
+            self.asked.append(reached)
+            self.respond(reached, connection)
 
 
 class FaultyPoint(Server):
@@ -91,11 +95,12 @@ class FaultyPoint(Server):
         "302": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
         "garbage": b"\x00\x01\x02 nothing that is HTTP\r\n\r\n",
         "half a response": b"HTTP/1.1 200 OK\r\nContent-Le",
+        "half an allow": b"HTTP/1.1 200 OK\r\nX-Bailiwick-Decision: eval_x\r\nContent-Length: 0\r\n",
         "closed": b"",
     }
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        super().__init__(tls)
+    def __init__(self, tls: ssl.SSLContext, port: int | None = None) -> None:
+        super().__init__(tls, port)
         self.fault = "closed"
         self.delay = 0.0
 

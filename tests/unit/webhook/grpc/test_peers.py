@@ -1,0 +1,79 @@
+"""Who is at the other end of a gRPC call: by which certificate, of which authorities, at which moment."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from bailiwick_webhook.grpc import server
+from bailiwick_webhook.tls.clients import ClientAuthorities, CurrentAuthorities
+from support.proxies.authority import PairFiles, TestAuthority
+from support.proxies.scene import PROXY_URI
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
+    return TestAuthority(tmp_path_factory.mktemp("pki"), "clients")
+
+
+@pytest.fixture(scope="module")
+def shown(authority: TestAuthority) -> PairFiles:
+    return authority.client("proxy", uris=(PROXY_URI,))
+
+
+def names(authority: TestAuthority, pem: bytes) -> list[str]:
+    trusted = ClientAuthorities(authority.pem, CurrentAuthorities())
+    return [one.username for one in server._counted(trusted, pem)]
+
+
+@pytest.mark.parametrize(
+    ("moment", "counts"),
+    [
+        (NOW - datetime.timedelta(hours=1), False),
+        (NOW, True),
+        (NOW + datetime.timedelta(hours=23), True),
+        (NOW + datetime.timedelta(hours=25), False),
+    ],
+)
+def test_a_certificate_counts_while_it_is_valid(
+    authority: TestAuthority,
+    shown: PairFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: datetime.datetime,
+    counts: bool,
+) -> None:
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+            assert tz is datetime.UTC
+            return moment
+
+    monkeypatch.setattr(server, "datetime", Clock)
+    assert len(names(authority, shown.certificate.read_bytes())) == counts
+
+
+def test_one_of_another_authority_of_the_same_name_counts_for_nobody(shown: PairFiles, tmp_path: Path) -> None:
+    assert names(TestAuthority(tmp_path, "clients"), shown.certificate.read_bytes()) == []
+
+
+@pytest.mark.parametrize("pem", [b"", b"nothing", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_what_is_no_certificate_counts_for_nobody(authority: TestAuthority, pem: bytes) -> None:
+    assert names(authority, pem) == []
+
+
+def test_without_authorities_no_certificate_counts(shown: PairFiles) -> None:
+    assert server._counted(None, shown.certificate.read_bytes()) == ()
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:192.0.2.1:80", "192.0.2.1"),
+        ("ipv6:[2001:db8::1]:80", "2001:db8::1"),
+        ("ipv6:%5B2001:db8::1%5D:80", "2001:db8::1"),
+    ],
+)
+def test_an_address_is_read_from_what_the_library_says(peer: str, address: str) -> None:
+    assert server._address(peer) == address
