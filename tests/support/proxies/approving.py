@@ -13,12 +13,13 @@ from bailiwick_api.serviceaccounts import ServiceAccountName
 from demo.stack import DecisionPoint
 from localcluster.access import Cluster
 from localcluster.ports import free_ports
+from proxies.shipped import EXAMPLES
 from support.installing import accepted
 from support.namespaces import Roles
 from support.objects import AGENT, Object, adding_review, revoking
 from support.pdp.running import Bailiwick
 from support.proxies.raw import Answer, attempt, request
-from support.proxies.running import EXAMPLES, RunningProxy
+from support.proxies.running import RunningProxy
 from support.proxies.scene import LIFE, Scene
 from support.waiting import until
 
