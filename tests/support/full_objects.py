@@ -39,6 +39,8 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                 ],
                 "http": {
                     "hosts": ["crm.example.com"],
+                    "mcp": True,
+                    "mcpPath": "/tools/mcp",
                     "routes": [
                         {
                             "methods": ["POST"],

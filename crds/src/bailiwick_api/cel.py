@@ -72,6 +72,7 @@ WORKLOAD_NEEDS_SERVICE_ACCOUNT: Final = CelRule(
 WORKLOAD_SAYS_SOMETHING: Final = CelRule(
     "has(self.podSelector) || has(self.imageDigests)", "workload needs imageDigests, podSelector or both"
 )
+HTTP_SAYS_SOMETHING: Final = CelRule("has(self.routes) || self.mcp", "http needs routes, mcp: true or both")
 DELEGATION_PRINCIPALS_KNOWN: Final = CelRule(
     "!has(self.endpointSettings) || !has(self.endpointSettings.delegation)"
     " || self.endpointSettings.delegation.principals.all(s, self.subjects.exists(x, x.name == s))",

@@ -6,13 +6,16 @@ what a route says of names that its path does not have, the compiler tells.
 
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from bailiwick_api import cel
 from bailiwick_api.meta import LIST_ATOMIC, LIST_SET, Model
 
 # Characters that stand for themselves in a path, in one spelling only (RFC 3986, 3.3), less ; and * ; a {name} is a
 # whole segment.
 PATH_PATTERN: Final = r"^(/|(/([A-Za-z0-9._~!$&'()+,=:@-]+|\{[A-Za-z_][A-Za-z0-9_]*\}))+/?)$"
+# The same without names.
+LITERAL_PATH_PATTERN: Final = r"^(/|(/[A-Za-z0-9._~!$&'()+,=:@-]+)+/?)$"
 # {name} is of the path, {query.name} of the query and {header.name} of a header.
 VALUE_PATTERN: Final = r"^([^{}\x00-\x1f\x7f]|\{([A-Za-z_][A-Za-z0-9_]*|query\.[A-Za-z0-9_-]+|header\.[a-z0-9-]+)\})+$"
 # RFC 6901, into the body; the empty one is all of it. Or one name in braces, as in a value.
@@ -58,11 +61,18 @@ class HttpRoute(Model):
 
 
 class HttpSettings(Model):
-    """Maps proxied HTTP calls to actions and resources. A call that matches no route is denied."""
+    """Maps proxied HTTP calls to actions and resources. A call that maps to nothing is denied."""
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.HTTP_SAYS_SOMETHING))
 
     hosts: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=HOST_PATTERN)]],
         Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
     ]
     """Hosts of the calls, in lower case. A host without a port matches every port."""
-    routes: Annotated[list[HttpRoute], Field(min_length=1, max_length=128, json_schema_extra=LIST_ATOMIC)]
+    routes: Annotated[list[HttpRoute] | None, Field(min_length=1, max_length=128, json_schema_extra=LIST_ATOMIC)] = None
+    mcp: bool = False
+    """The hosts serve MCP: what is posted to mcpPath is read as an MCP message. A tool is the action and the resource
+    (type tool), and its arguments are context.args. Needs a proxy that sends bodies."""
+    mcp_path: Annotated[str, Field(min_length=1, max_length=253, pattern=LITERAL_PATH_PATTERN)] = "/mcp"
+    """The path of MCP. Only with mcp."""

@@ -21,7 +21,9 @@ spec.endpointSettings.enforcers[].certificate.dns        text 1..253
 spec.endpointSettings.http                               object
 spec.endpointSettings.http.hosts                       ! list 1..16 set
 spec.endpointSettings.http.hosts[]                     ! text 1..253
-spec.endpointSettings.http.routes                      ! list 1..128 any
+spec.endpointSettings.http.mcp                           yes or no
+spec.endpointSettings.http.mcpPath                       pattern
+spec.endpointSettings.http.routes                        list 1..128 any
 spec.endpointSettings.http.routes[].methods            ! list 1..16 set
 spec.endpointSettings.http.routes[].methods[]          ! pattern
 spec.endpointSettings.http.routes[].path               ! pattern

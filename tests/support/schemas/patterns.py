@@ -126,6 +126,10 @@ TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ("A", "a.", ".a", "a..b", "-a", "a_b", "*.a", "a:1", "a\n"),
     ),
     "EndpointPolicy spec.endpointSettings.http.hosts.0": _HOSTS,
+    "EndpointPolicy spec.endpointSettings.http.mcpPath": (
+        ("/", "/mcp", "/tools/mcp/", "/v1.2/a:b@c,d"),
+        ("mcp", "//", "/a//b", "/{id}", "/a b", "/a;b", "/*", "/a%20b", "/é", "/a?b", "/a\n"),
+    ),
     f"{_ROUTE}.methods.0": (("GET", "A", "PROPFIND"), ("get", "Get", "M-SEARCH", "G T", "*", "GET\n")),
     f"{_ROUTE}.path": _PATHS,
     f"{_ROUTE}.action": (("customers.list", "a", "é"), ("*", "a.*", "a b", "a\n")),

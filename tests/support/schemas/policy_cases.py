@@ -23,6 +23,12 @@ SHOWN: Final = {"spiffe": "spiffe://cluster.local/ns/gateways/sa/envoy"}
 SELECTED: Final[Object] = {"podSelector": {"matchLabels": {"app": "crm-agent"}}}
 LISTED: Final[Object] = {"imageDigests": ["sha256:" + "a" * 64]}
 STEPS: Final[Object] = {"steps": [{"name": "owner", "kind": "Human"}]}
+ROUTE: Final[Object] = {
+    "methods": ["GET"],
+    "path": "/customers",
+    "action": "customers.list",
+    "resource": {"type": "customer", "id": "*"},
+}
 CEILING: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
 
 
@@ -191,6 +197,16 @@ POLICY_CASES: Final = (
             accepted=with_subjects(of_kinds("serviceAccount", workload=said)),
         )
         for said in (SELECTED, LISTED, SELECTED | LISTED)
+    ),
+    *(
+        Case(
+            f"http that says nothing, beside one with {' and '.join(said)}",
+            cel.HTTP_SAYS_SOMETHING,
+            "spec.endpointSettings.http",
+            refused=with_subjects(subject(), http={"hosts": ["crm.example.com"], "mcpPath": "/mcp"}),
+            accepted=with_subjects(subject(), http={"hosts": ["crm.example.com"], **said}),
+        )
+        for said in ({"routes": [ROUTE]}, {"mcp": True}, {"routes": [ROUTE], "mcp": True})
     ),
     Case(
         "a principal that is not listed",

@@ -169,6 +169,7 @@ class _Estimate:
 
     def _routes(self, http: Mapping[str, Json]) -> None:
         self.names(_list(http.get("hosts")))
+        self.own += 2 * kept(_text(http.get("mcpPath")))
         for route in map(_object, _list(http.get("routes"))):
             resource = _object(route.get("resource"))
             path = _text(route.get("path"))

@@ -22,25 +22,35 @@ def compile_routes(settings: HttpSettings) -> RouteTable | tuple[Problem, ...]:
     """Compile the routes of an endpoint, or return the problems."""
     problems: list[Problem] = []
     routes: list[CompiledRoute] = []
-    for index, route in enumerate(settings.routes):
+    if not (settings.routes or settings.mcp):
+        problems.append(Problem(PATH, "http needs routes, mcp: true or both"))
+    mcp = canonical_path(settings.mcp_path) if settings.mcp else None
+    if isinstance(mcp, PathDefect):
+        problems.append(Problem(f"{PATH}.mcpPath", f"the path matches no call that Bailiwick accepts: {mcp.value}"))
+    for index, route in enumerate(settings.routes or ()):
         compiled = _route(route)
         found = list(_problems(route, compiled, f"{PATH}.routes[{index}]"))
         problems += found
         routes.append(compiled)
-    if problems:
+    if problems or isinstance(mcp, PathDefect):
         return tuple(problems)
     by_length: dict[tuple[str, int, bool], list[CompiledRoute]] = {}
     for compiled in routes:
         for method in compiled.methods:
             by_length.setdefault((method, len(compiled.segments), compiled.slash), []).append(compiled)
-    return RouteTable(frozenset(settings.hosts), tuple(routes), {key: tuple(found) for key, found in by_length.items()})
+    lengths = {key: tuple(found) for key, found in by_length.items()}
+    return RouteTable(frozenset(settings.hosts), tuple(routes), lengths, mcp)
 
 
 def route_warnings(settings: HttpSettings) -> list[Problem]:
     """Return the routes that fit no call, and those of which two fit the same and neither says more."""
-    routes = [_route(route) for route in settings.routes]
+    written = settings.routes or []
+    routes = [_route(route) for route in written]
     found = []
-    for index, route in enumerate(settings.routes):
+    for index, route in enumerate(written):
+        if settings.mcp and route.path == settings.mcp_path and "POST" in route.methods:
+            message = f"unreachable: what is posted to {route.path} is read as MCP, see mcp"
+            found.append(Problem(f"{PATH}.routes[{index}].path", message))
         literal = re.sub(r"\{[^}]*\}", "x", route.path)
         if isinstance(defect := canonical_path(literal), PathDefect):
             message = f"the route matches no call that Bailiwick accepts: {defect.value}"
@@ -48,7 +58,7 @@ def route_warnings(settings: HttpSettings) -> list[Problem]:
     for (first, one), (index, other) in combinations(enumerate(routes), 2):
         if not _overlap(one, other) or one.says_more_than(other) or other.says_more_than(one):
             continue
-        paths = settings.routes[first].path, settings.routes[index].path
+        paths = written[first].path, written[index].path
         if one.segments == other.segments:
             methods = ", ".join(sorted(one.methods & other.methods))
             message = (

@@ -132,15 +132,23 @@ class RouteMatch(NamedTuple):
         )
 
 
+class McpMatch(NamedTuple):
+    """The call carries a message of MCP, see `mcpmessages`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """All routes of an endpoint, by method and number of segments. `hosts` with and without a port."""
+    """All routes of an endpoint, by method and number of segments. `hosts` with and without a port.
+
+    `mcp`: the path to which messages of MCP are posted; None: nothing is MCP.
+    """
 
     hosts: frozenset[str]
     routes: tuple[CompiledRoute, ...]
     by_length: Mapping[tuple[str, int, bool], tuple[CompiledRoute, ...]] = field(default_factory=dict)
+    mcp: CanonicalPath | None = None
 
-    def find(self, method: str, host: str, target: str) -> RouteMatch | RouteRefusal:
+    def find(self, method: str, host: str, target: str) -> RouteMatch | McpMatch | RouteRefusal:
         """Return the route of a call. `target` is its raw path and query, as they stand in its request."""
         meant = canonical_host(host)
         if meant is None:
@@ -151,6 +159,12 @@ class RouteTable:
         path = canonical_path(raw)
         if isinstance(path, PathDefect):
             return RouteRefusal(Reason.AMBIGUOUS_REQUEST, path.value)
+        if method == "POST" and path == self.mcp:
+            readable = query_values(query, ()) is not None
+            return McpMatch() if readable else RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the query is ambiguous")
+        return self._routed(method, path, query)
+
+    def _routed(self, method: str, path: CanonicalPath, query: str) -> RouteMatch | RouteRefusal:
         fitting = [
             route for route in self.by_length.get((method, len(path.segments), path.slash), ()) if route.fits(path)
         ]

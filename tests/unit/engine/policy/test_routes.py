@@ -7,7 +7,7 @@ import pytest
 from bailiwick_api.httproutes import HttpSettings
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.compile.routes import compile_routes, route_warnings
-from bailiwick_engine.policy.routes import MappedCall, RouteMatch, RouteRefusal, RouteTable
+from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal, RouteTable
 from bailiwick_engine.reasons import Reason
 
 HOST: Final = "crm.example.com"
@@ -48,6 +48,7 @@ def asked(
     body: Any = None,  # noqa: ANN401
 ) -> MappedCall | RouteRefusal:
     found = made.find(method, host, target)
+    assert not isinstance(found, McpMatch)
     return found.call(headers or {}, body) if isinstance(found, RouteMatch) else found
 
 

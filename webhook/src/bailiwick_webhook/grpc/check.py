@@ -20,7 +20,6 @@ from bailiwick_webhook.http.adapters.replies import ProxyReply
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.body import MAX_BYTES
-from bailiwick_webhook.http.problems import CONTENT_TYPE
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.identity.tokens import ProvenAccount
 
@@ -105,7 +104,7 @@ def answered(reply: ProxyReply) -> Any:  # noqa: ANN401 - a message made at run 
         # Spelt out: Envoy would send the client any other status too, one that says success among them.
         denied.status.code = _UNAUTHORIZED if unproven else _FORBIDDEN
         denied.body = reply.body.decode()
-        _set(denied, {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", **reply.headers})
+        _set(denied, {"Content-Type": reply.content_type, "Cache-Control": "no-store", **reply.headers})
         _tell(response, reply, replies.EVALUATION)
         return response
     response.status.code = messages.OK

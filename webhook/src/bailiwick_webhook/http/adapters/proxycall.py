@@ -16,12 +16,13 @@ from multidict import MultiMapping
 
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_engine.policy.routes import MappedCall, RouteMatch, RouteRefusal
+from bailiwick_engine.policy.mcpmessages import MappedMessage, message_call
+from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion
-from bailiwick_webhook.http.adapters.replies import ProxyReply
+from bailiwick_webhook.http.adapters.replies import McpRequest, ProxyReply
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import metadata
 from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
@@ -106,13 +107,13 @@ async def decide(edge: Edge, question: ProxyQuestion, of: Tenant | None, adapter
         if of is None or not metadata.well_formed(*of):
             raise forbidden(edge.identity.stranger)
         with edge.places.place() as place:
-            decision, asked, detail = await _decided(edge, question, of, place)
+            decision, asked, detail, message = await _decided(edge, question, of, place)
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             # A dry run is for somebody who asks about themselves: it lets nothing through.
             raise forbidden(edge.identity.stranger)
         if decision.allowed:
             return replies.allowed(decision, asked)
-        return replies.denied(edge, of, asked, decision, detail)
+        return replies.denied(edge, of, asked, decision, detail, message)
     except ProblemError as problem:
         return replies.refused(problem)
     except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
@@ -122,25 +123,33 @@ async def decide(edge: Edge, question: ProxyQuestion, of: Tenant | None, adapter
 
 async def _decided(
     edge: Edge, question: ProxyQuestion, of: Tenant, place: RequestSlot
-) -> tuple[Decision, EvaluationRequest, str | None]:
+) -> tuple[Decision, EvaluationRequest, str | None, McpRequest | None]:
     caller = await question.caller(of, place)
     call = question.call()
     raw = await question.body(place)
     edge.pay(of, place)
     settings = edge.pdp.settings(*of, caller.account)
     table = None if settings is None else settings.routes
-    found: RouteMatch | RouteRefusal | MappedCall
+    found: RouteMatch | McpMatch | RouteRefusal | MappedCall
+    approval, message = _approval(question.headers), None
     if call is None or any(name in question.headers for name in _OVERRIDES):
         found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the proxy does not describe the call, or describes it twice")
     elif table is None:
         found = RouteRefusal(Reason.UNMAPPED)
     else:
         found = table.find(call.method, call.host, call.target)
-        if call.cut and isinstance(found, RouteMatch):
+        if isinstance(found, McpMatch):
+            message = McpRequest(None)
+        if call.cut and not isinstance(found, RouteRefusal):
             found = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent only a part of the body")
         if isinstance(found, RouteMatch):
             found = await _mapped(edge, question, of, found, raw)
-    approval = _approval(question.headers)
+        elif isinstance(found, McpMatch):
+            said, message = await _message(edge, question, of, raw)
+            found = said.call if isinstance(said, MappedMessage) else said
+            if isinstance(said, MappedMessage) and said.approval is not None:
+                # By header or in the message: both at once are two readings, though they may say the same.
+                approval = PresentedApproval(*said.approval) if approval is None else _TWICE
     if approval is _TWICE and isinstance(found, MappedCall):
         found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {replies.APPROVAL} is malformed, or occurs twice")
     mapped = found if isinstance(found, MappedCall) else _unmapped(call)
@@ -155,8 +164,8 @@ async def _decided(
     asked = await edge.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE)
     if isinstance(found, RouteRefusal):
         asked = replace(asked, call=replace(asked.call, refused=found.reason))
-        return await edge.pdp.evaluate(asked), asked, found.detail
-    return await edge.pdp.evaluate(asked), asked, None
+        return await edge.pdp.evaluate(asked), asked, found.detail, message
+    return await edge.pdp.evaluate(asked), asked, None, message
 
 
 async def _mapped(
@@ -176,6 +185,22 @@ async def _mapped(
             Reason.UNINSPECTABLE, ("the route takes arguments from the body, but the body is not a JSON object")
         )
     return found.call(headers, document)
+
+
+async def _message(
+    edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None
+) -> tuple[MappedMessage | RouteRefusal, McpRequest]:
+    """Return what a message of MCP stands for, and what an answer to it has to name."""
+    if raw == b"":
+        detail = "the message of MCP is missing, or the proxy does not send it"
+        return RouteRefusal(Reason.CONTEXT_INSUFFICIENT, detail), McpRequest(None)
+    document = await _document(edge, question, of, raw)
+    if document is None:
+        return RouteRefusal(Reason.UNINSPECTABLE, "the body is not one message of MCP as JSON"), McpRequest(None)
+    identifier = document.get("id")
+    known = isinstance(identifier, str | int) and not isinstance(identifier, bool)
+    said = message_call(document, f"{of.namespace}/{of.endpoint}", _named(question.headers))
+    return said, McpRequest(identifier if known else None)
 
 
 async def _document(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None) -> dict[str, Any] | None:

@@ -53,8 +53,21 @@ _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _INTERNAL: Final = "internal"
+_JSON: Final = "application/json"
+# Of the codes that JSON-RPC leaves to applications; the guards of the SDK have the same.
+_MCP_DENIED: Final = -32001
+_HOW_BY_TASK: Final = (
+    " Nothing was done. Once somebody has approved it, repeat this very request, with the same arguments, and"
+    ' "dev.bailiwick/approval": "{id}" in its _meta.'
+)
 # Of the answer that AuthZEN gives: what says how to go on.
 _TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "policy", "snapshot", "development")
+
+
+class McpRequest(NamedTuple):
+    """A message of MCP that an answer is to. `id`: JSON-RPC's; None where it cannot be read."""
+
+    id: str | int | None
 
 
 class ProxyReply(NamedTuple):
@@ -63,6 +76,7 @@ class ProxyReply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+    content_type: str = CONTENT_TYPE
 
     @property
     def allows(self) -> bool:
@@ -73,7 +87,7 @@ class ProxyReply(NamedTuple):
         """Return it as HTTP has it. `dialect`: what one kind of proxy wants with each allow."""
         if self.allows:
             return web.Response(status=_OK, headers={**self.headers, **dialect})
-        return web.Response(status=self.status, body=self.body, content_type=CONTENT_TYPE, headers=self.headers)
+        return web.Response(status=self.status, body=self.body, content_type=self.content_type, headers=self.headers)
 
 
 def allowed(decision: Decision, asked: EvaluationRequest) -> ProxyReply:
@@ -83,8 +97,15 @@ def allowed(decision: Decision, asked: EvaluationRequest) -> ProxyReply:
     return ProxyReply(_OK, {DECISION: decision.evaluation_id, SUBJECT: quote(name, safe=_PLAIN)})
 
 
-def denied(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision, detail: str | None) -> ProxyReply:
-    """Return the answer to a call that is not let through."""
+def denied(
+    edge: Edge,
+    of: Tenant,
+    asked: EvaluationRequest,
+    decision: Decision,
+    detail: str | None,
+    message: McpRequest | None = None,
+) -> ProxyReply:
+    """Return the answer to a call that is not let through; `message`: what its body was, where that was MCP."""
     reason = decision.verdict.reason
     token = edge.binding_token(of, asked, decision)
     context = messages.answer(decision, edge.base(of), edge.identity.notice, binding_token=token)["context"]
@@ -101,7 +122,18 @@ def denied(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision,
     if "retry_after" in context:
         headers["Retry-After"] = str(context["retry_after"])
     more = {name: context[name] for name in _TOLD if name in context}
-    return _denial(status, reason.value, sentence, {"evaluation_id": decision.evaluation_id, **more}, headers)
+    reply = _denial(status, reason.value, sentence, {"evaluation_id": decision.evaluation_id, **more}, headers)
+    return reply if message is None else _as_message(reply, message)
+
+
+def _as_message(reply: ProxyReply, message: McpRequest) -> ProxyReply:
+    """Return the same as an error of JSON-RPC: clients of MCP tell the model what stands there, whatever the status."""
+    problem = orjson.loads(reply.body)
+    how = _HOW_BY_TASK.format(**problem["task"]) if "task" in problem else ""
+    said = f"{problem['reason']}: {problem['detail']}{how}"
+    error = {"code": _MCP_DENIED, "message": said, "data": problem}
+    body = orjson.dumps({"jsonrpc": "2.0", "id": message.id, "error": error})
+    return reply._replace(body=body, content_type=_JSON)
 
 
 def refused(problem: ProblemError) -> ProxyReply:

@@ -1,0 +1,72 @@
+"""A guard in a server and a proxy before it ask about the same call: the SDK's mapping and the decision point's agree.
+
+The two cannot share code, since the SDK knows nothing of the engine. So what each makes of a message is held together
+here. Where the guard asks nobody (it filters lists, and lets pass what is harmless), a proxy asks about the server.
+"""
+
+from typing import Any, Final
+
+import pytest
+
+from bailiwick.mcp import calls
+from bailiwick.mcp.calls import HARMLESS, LISTS, McpMessage, McpRefusalError, ToolDefinition, call_of
+from bailiwick_engine.policy.mcpmessages import APPROVAL, OF_SERVER, MappedMessage, message_call
+
+GUARDED: Final[list[tuple[str, dict[str, Any]]]] = [
+    ("tools/call", {"name": "refund", "arguments": {"amount": 9}}),
+    ("tools/call", {"name": "refund", "arguments": {}}),
+    ("tools/call", {"name": "refund"}),
+    ("tools/call", {"name": "refund", "arguments": None}),
+    ("tools/call", {"name": "initialize", "arguments": {"a": [1, {"b": None}]}}),
+    ("prompts/get", {"name": "greet", "arguments": {"who": "x"}}),
+    ("prompts/get", {"name": "greet"}),
+    ("resources/read", {"uri": "data://a"}),
+    ("resources/subscribe", {"uri": "data://a"}),
+]
+REFUSED: Final[list[tuple[str, dict[str, Any]]]] = [
+    ("tools/call", {}),
+    ("tools/call", {"name": 3}),
+    ("tools/call", {"name": "refund", "arguments": [1]}),
+    ("prompts/get", {"name": ""}),
+    ("resources/read", {"name": "x"}),
+    ("completion/complete", {}),
+    ("tools/destroy", {}),
+    ("roots/list", {}),
+]
+
+
+def by_guard(method: str, params: dict[str, Any]) -> tuple[str, str, str, Any] | None:
+    name = params.get("name")
+    tool = ToolDefinition(name=name) if isinstance(name, str) and name else None
+    try:
+        asked = call_of(McpMessage(method=method, params=params, tool=tool), None, ("t", None))
+    except McpRefusalError:
+        return None
+    return asked.action, asked.resource.type, asked.resource.id, asked.args
+
+
+def by_proxy(method: str, params: dict[str, Any]) -> tuple[str, str, str, Any] | None:
+    found = message_call({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, "shop/tools", {})
+    if not isinstance(found, MappedMessage):
+        return None
+    return found.call.action.name, found.call.resource.type, found.call.resource.id, found.call.args
+
+
+@pytest.mark.parametrize(("method", "params"), GUARDED)
+def test_a_guarded_message_is_the_same_call_to_both(method: str, params: dict[str, Any]) -> None:
+    assert by_guard(method, params) == by_proxy(method, params)
+    assert by_proxy(method, params) is not None
+
+
+@pytest.mark.parametrize(("method", "params"), REFUSED)
+def test_what_one_refuses_the_other_refuses(method: str, params: dict[str, Any]) -> None:
+    assert by_guard(method, params) is None
+    assert by_proxy(method, params) is None
+
+
+def test_what_the_guard_lets_pass_or_filters_is_what_the_proxy_asks_about_as_the_server() -> None:
+    assert HARMLESS | LISTS.keys() == OF_SERVER
+
+
+def test_both_read_an_approval_in_the_same_place() -> None:
+    assert APPROVAL == calls.APPROVAL_META
