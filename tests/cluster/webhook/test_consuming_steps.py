@@ -294,4 +294,6 @@ def _recorded(tenant: Tenant, name: str) -> list[str]:
 
 
 def _lines(path: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a path
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
+    """Return the records of decisions; beside them stand those of policies that came into force."""
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [line for line in lines if "evaluation_id" in line]
