@@ -72,12 +72,15 @@ def test_what_is_as_it_should_be_is_not_written_again(operator: Operator, certif
     try:
         until(lambda: certificates.ca_bundle() == certificates.bundle(), "the caBundle is written")
         paths = (certificates.ca, certificates.serving, certificates.config_map, certificates.configuration)
-        settled = now() + timedelta(seconds=2)
-        until(lambda: now() > settled, "whatever was seen for the first time is stamped")
-        versions = [certificates.body(path)["metadata"]["resourceVersion"] for path in paths]
-        quiet = now() + timedelta(seconds=2)
-        until(lambda: now() > quiet, "a few looks")
-        assert [certificates.body(path)["metadata"]["resourceVersion"] for path in paths] == versions
+
+        def untouched() -> bool:
+            """Tell whether a few looks in a row wrote nothing. What is seen for the first time is stamped once."""
+            versions = [certificates.body(path)["metadata"]["resourceVersion"] for path in paths]
+            quiet = now() + timedelta(seconds=2)
+            until(lambda: now() > quiet, "a few looks")
+            return [certificates.body(path)["metadata"]["resourceVersion"] for path in paths] == versions
+
+        until(untouched, "nothing is written any more", 15)
         operator.await_said("the certificates are in order")
     finally:
         certificates.delete_configuration()

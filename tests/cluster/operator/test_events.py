@@ -30,7 +30,7 @@ def reasons(admin: Rest, body: Object) -> list[str]:
 
 def await_told(admin: Rest, body: Object, *expected: str) -> list[Object]:
     """Wait until an object had these told of it, and no others."""
-    until(lambda: reasons(admin, body) == [*expected], f"{body['metadata']['name']}: {expected}", 10)
+    until(lambda: reasons(admin, body) == [*expected], f"{body['metadata']['name']}: {expected}", 30)
     return told(admin, body)
 
 
