@@ -204,7 +204,9 @@ async def test_one_call_too_many_is_refused_and_a_signal_lets_one_finish(fake_mc
         return 1
 
     with served(slow.http_app(path="/mcp")) as base:
-        flags = ("--upstream", f"{base}/mcp", "--pdp", fake_mcp.url, "--endpoint", ENDPOINT, "--max-calls", "1")
+        where = ("--upstream", f"{base}/mcp", "--pdp", fake_mcp.url, "--endpoint", ENDPOINT)
+        # Longer than anything below takes on a busy machine: how long it waits is not what this is about.
+        flags = (*where, "--max-calls", "1", "--drain-seconds", "60")
         manager = running(tmp_path, *flags)
         gateway = await asyncio.to_thread(manager.__enter__)
         try:
