@@ -324,6 +324,17 @@ class TestADenial:
         assert (verdict.reason, verdict.requestable) == (Reason.APPROVAL_DENIED, requestable)
         assert verdict.next_action == ("request" if requestable else "none")
 
+    @pytest.mark.parametrize("order", [(-800.0, -300.0), (-300.0, -800.0)])
+    def test_of_several_the_latest_counts(self, order: tuple[float, float]) -> None:
+        grants = []
+        for number, since in enumerate(order):
+            conditions = [{"type": "Denied", "status": "True", "lastTransitionTime": at(since), "reason": "Denied"}]
+            raw = approved(GATED, phase="Denied", conditions=conditions)
+            grants.append(
+                read(changed(changed(raw, "metadata.name", f"agr-{number}"), "metadata.uid", f"uid-{number}"))
+            )
+        assert verdict_of(GATED, grants=grants).cools_until == NOW - 300 + 900
+
     def test_of_nobody_knows_when_lasts(self) -> None:
         verdict = verdict_of(GATED, grants=[variant(APPROVED, phase="Denied")])
         assert (verdict.cools_until, verdict.requestable) == (float("inf"), False)
