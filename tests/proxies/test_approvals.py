@@ -29,16 +29,18 @@ KINDS: Final = list(PROXIES)
 # HAProxy's client takes one address.
 BALANCING: Final = [kind for kind in KINDS if kind != "haproxy"]
 ENVOYS: Final = ["envoy", "envoy-grpc"]
-# Of Envoy's own: it asks again where it heard nothing.
+# Of Envoy's own: it asks again where it heard nothing. It waits longer than the shipped file has it, since that is for
+# all of its tries, and each of them writes to an API server.
 ASKING_AGAIN: Final[dict[str, Changes]] = {
     "envoy": {
+        "cluster: bailiwick, timeout: 1s}": "cluster: bailiwick, timeout: 10s}",
         "                path_prefix: /ext-authz": "                retry_policy:\n"
         "                  retry_on: 5xx,reset,connect-failure\n"
         "                  num_retries: 2\n"
-        "                path_prefix: /ext-authz"
+        "                path_prefix: /ext-authz",
     },
     "envoy-grpc": {
-        "                timeout: 1s\n": "                timeout: 1s\n"
+        "                timeout: 1s\n": "                timeout: 10s\n"
         "                retry_policy: {retry_on: 'unavailable,reset,connect-failure,internal', num_retries: 2}\n"
     },
 }
