@@ -6,6 +6,7 @@ client's own stays.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -62,6 +63,9 @@ _HOW_BY_TASK: Final = (
 )
 # Of the answer that AuthZEN gives: what says how to go on.
 _TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "policy", "snapshot", "development")
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class McpRequest(NamedTuple):
@@ -121,19 +125,8 @@ def denied(
         headers[TASK] = context["task"]["id"]
     if "retry_after" in context:
         headers["Retry-After"] = str(context["retry_after"])
-    more = {name: context[name] for name in _TOLD if name in context}
-    reply = _denial(status, reason.value, sentence, {"evaluation_id": decision.evaluation_id, **more}, headers)
-    return reply if message is None else _as_message(reply, message)
-
-
-def _as_message(reply: ProxyReply, message: McpRequest) -> ProxyReply:
-    """Return the same as an error of JSON-RPC: clients of MCP tell the model what stands there, whatever the status."""
-    problem = orjson.loads(reply.body)
-    how = _HOW_BY_TASK.format(**problem["task"]) if "task" in problem else ""
-    said = f"{problem['reason']}: {problem['detail']}{how}"
-    error = {"code": _MCP_DENIED, "message": said, "data": problem}
-    body = orjson.dumps({"jsonrpc": "2.0", "id": message.id, "error": error})
-    return reply._replace(body=body, content_type=_JSON)
+    more = {"evaluation_id": decision.evaluation_id, **{name: context[name] for name in _TOLD if name in context}}
+    return _denial(_problem(status, reason.value, sentence, more), headers, message)
 
 
 def refused(problem: ProblemError) -> ProxyReply:
@@ -143,16 +136,17 @@ def refused(problem: ProblemError) -> ProxyReply:
     """
     retry = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
     reason = str(problem.more.get("reason", problem.kind.replace("-", "_")))
-    return _denial(_FORBIDDEN, reason, problem.detail, {}, retry)
+    return _denial(_problem(_FORBIDDEN, reason, problem.detail), retry)
 
 
 def failed() -> ProxyReply:
     """Return the answer where nobody knows what went wrong."""
-    return _denial(_FORBIDDEN, _INTERNAL, "The decision point failed. The call is denied.", {}, {})
+    return _denial(_problem(_FORBIDDEN, _INTERNAL, "The decision point failed. The call is denied."))
 
 
-def _denial(status: int, reason: str, detail: str, more: Mapping[str, Any], headers: Mapping[str, str]) -> ProxyReply:
-    body = {
+def _problem(status: int, reason: str, detail: str, more: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
+    """Return what a denial says (RFC 9457)."""
+    return {
         "type": _TYPE + reason.replace("_", "-"),
         "title": "Unauthenticated" if status == _UNAUTHORIZED else "Forbidden",
         "status": status,
@@ -160,4 +154,16 @@ def _denial(status: int, reason: str, detail: str, more: Mapping[str, Any], head
         "reason": reason,
         **more,
     }
-    return ProxyReply(status, {REASON: reason, **headers}, orjson.dumps(body))
+
+
+def _denial(
+    problem: Mapping[str, Any], headers: Mapping[str, str] = _NOTHING, message: McpRequest | None = None
+) -> ProxyReply:
+    """Return the answer that says this; to a message of MCP an error of JSON-RPC, which clients hand to the model."""
+    status, headers = problem["status"], {REASON: problem["reason"], **headers}
+    if message is None:
+        return ProxyReply(status, headers, orjson.dumps(problem))
+    how = _HOW_BY_TASK.format(**problem["task"]) if "task" in problem else ""
+    error = {"code": _MCP_DENIED, "message": f"{problem['reason']}: {problem['detail']}{how}", "data": problem}
+    body = orjson.dumps({"jsonrpc": "2.0", "id": message.id, "error": error})
+    return ProxyReply(status, headers, body, _JSON)
