@@ -25,7 +25,6 @@ from localcluster.ports import free_ports
 from localcluster.process import Running
 from proxies import envoy
 
-_SHIPPED: Final = Path(__file__).resolve().parents[1] / "examples" / "enforcement" / "envoy"
 _SERVICE: Final = "bailiwick-webhook.bailiwick-system.svc"
 _PROXY: Final = "proxy.gateways"
 _ISSUER: Final = "https://issuer.example"
@@ -45,7 +44,7 @@ class Asked:
     running: Running
     http: int
     grpc: int
-    pki: Path
+    authority: Path
     proxy: Pair
     headers: Mapping[str, str]
 
@@ -77,7 +76,7 @@ def decision_point(servers: Servers, policies: int) -> Asked:
     running = servers.spawn("enforcing bailiwick", [sys.executable, "-m", "bailiwick_webhook", *flags])
     await_answer(running, status, "/readyz")
     headers = {"Host": "orders.example.com", "Authorization": f"Bearer {_token(key)}"}
-    return Asked(running, port, grpc, pki, proxy, headers)
+    return Asked(running, port, grpc, authority.certificate, proxy, headers)
 
 
 def bare(servers: Servers) -> tuple[Running, int]:
@@ -116,20 +115,11 @@ def asking_nobody(servers: Servers, asked: Asked) -> tuple[Running, int]:
 
 
 def _configuration(name: str, asked: Asked, port: int, shipped: int) -> dict[str, Any]:
-    text = (_SHIPPED / name).read_text(encoding="utf-8")
-    replaced = {
-        f"{{address: {_SERVICE}, port_value: {shipped}}}": f"{{address: {HOST}, port_value: {port}}}",
-        "/etc/envoy/client/tls.crt": str(asked.proxy.certificate),
-        "/etc/envoy/client/tls.key": str(asked.proxy.key),
-        "/etc/envoy/bailiwick/ca.crt": str(asked.pki / "ca.crt"),
-        "crm/crm-api": f"{_NAMESPACE}/{_ENDPOINT}",
-    }
-    for old, new in replaced.items():
-        if old not in text:
-            raise MissingError(f"{name} of the examples has no {old!r} any more: benchmarks/proxied.py must follow it")
-        text = text.replace(old, new)
+    # No upstream: below, Envoy is told to answer itself.
+    places = envoy.Places(0, 1, port, asked.proxy.certificate, asked.proxy.key, asked.authority)
+    text = envoy.configuration(name, places, shipped, {"crm/crm-api": f"{_NAMESPACE}/{_ENDPOINT}"})
     made: dict[str, Any] = yaml.safe_load(text)
-    # No upstream: Envoy answers itself, after its filters.
+    # After its filters.
     (route,) = _manager(made)["route_config"]["virtual_hosts"][0]["routes"]
     route.pop("route")
     route["direct_response"] = {"status": 200, "body": {"inline_string": "true"}}
@@ -149,8 +139,7 @@ def _start(servers: Servers, name: str, configuration: dict[str, Any]) -> tuple[
     configuration["admin"] = {"address": {"socket_address": {"address": HOST, "port_value": admin}}}
     file = servers.folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
-    flags = ("--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error")
-    running = servers.spawn(name, [program, "-c", file, *flags])
+    running = servers.spawn(name, envoy.command(program, file))
     await_answer(running, admin, "/ready")
     return running, port
 
