@@ -73,6 +73,19 @@ def before(
         yield proxy
 
 
+@contextmanager
+def relayed(
+    world: ApprovingWorld, kind: str, folder: Path, upstream: Server, changes: Changes | None = None
+) -> Iterator[tuple[Relay, RunningProxy]]:
+    """Start a proxy before the first replica, of which answers can be lost or late on the way."""
+    grpc = kind == "envoy-grpc"
+    with (
+        Relay(world.scene, world.replicas[0].serving(grpc=grpc), grpc=grpc) as relay,
+        before(world, kind, folder, upstream, relay.port, changes) as proxy,
+    ):
+        yield relay, proxy
+
+
 def passed(*answers: Answer) -> int:
     """Return how many calls came through; every other must be a denial."""
     assert {answer.status for answer in answers} <= {200, 401, 403, 502, 503, 504}
@@ -137,11 +150,7 @@ def test_an_approval_whose_answer_is_lost_lets_at_most_that_call_through(
 ) -> None:
     # HAProxy, and Caddy on a connection that it has kept, ask again by themselves; the others deny.
     customer = f"lost-{kind}"
-    grpc = kind == "envoy-grpc"
-    with (
-        Relay(world.scene, world.replicas[0].serving(grpc=grpc), grpc=grpc) as relay,
-        before(world, kind, tmp_path, upstream, relay.port) as proxy,
-    ):
+    with relayed(world, kind, tmp_path, upstream) as (relay, proxy):
         shown = world.approved(proxy, customer)
         relay.lose = 1
         first = world.call(proxy, customer, shown)
@@ -158,11 +167,7 @@ def test_a_proxy_that_asks_again_takes_one_use(
     world: ApprovingWorld, upstream: Server, tmp_path: Path, kind: str
 ) -> None:
     customer = f"again-{kind}"
-    grpc = kind == "envoy-grpc"
-    with (
-        Relay(world.scene, world.replicas[0].serving(grpc=grpc), grpc=grpc) as relay,
-        before(world, kind, tmp_path, upstream, relay.port, ASKING_AGAIN[kind]) as proxy,
-    ):
+    with relayed(world, kind, tmp_path, upstream, ASKING_AGAIN[kind]) as (relay, proxy):
         shown = world.approved(proxy, customer)
         heard, relay.lose = relay.answers, 1
         assert world.call(proxy, customer, shown).status == 200
@@ -177,11 +182,7 @@ def test_a_decision_point_that_answers_later_than_the_proxy_waits_lets_nothing_t
     world: ApprovingWorld, upstream: Server, tmp_path: Path, kind: str
 ) -> None:
     customer = f"late-{kind}"
-    grpc = kind == "envoy-grpc"
-    with (
-        Relay(world.scene, world.replicas[0].serving(grpc=grpc), grpc=grpc) as relay,
-        before(world, kind, tmp_path, upstream, relay.port) as proxy,
-    ):
+    with relayed(world, kind, tmp_path, upstream) as (relay, proxy):
         shown = world.approved(proxy, customer)
         relay.delay = 6.0
         assert passed(world.call(proxy, customer, shown), world.call(proxy, f"{customer}-unapproved", shown)) == 0
