@@ -8,7 +8,7 @@ one that stands for no action; whatever goes wrong on the way is a denial that s
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -16,8 +16,8 @@ from multidict import MultiMapping
 
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_engine.policy.mcpmessages import MappedMessage, message_call
-from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal
+from bailiwick_engine.policy.mcpmessages import message_call
+from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal, RouteTable
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import replies
@@ -121,37 +121,38 @@ async def decide(edge: Edge, question: ProxyQuestion, of: Tenant | None, adapter
         return replies.failed()
 
 
-async def _decided(
-    edge: Edge, question: ProxyQuestion, of: Tenant, place: RequestSlot
-) -> tuple[Decision, EvaluationRequest, str | None, McpRequest | None]:
+class _ReadCall(NamedTuple):
+    """What a proxied call comes to. `message` and `shown` are of MCP: whom to answer, and the approval in the body."""
+
+    found: MappedCall | RouteRefusal
+    message: McpRequest | None = None
+    shown: tuple[str, str | None] | None = None
+
+
+class _DecidedCall(NamedTuple):
+    """A decision and what it is about. `detail`: more than the reason says; `message`: of MCP, whom to answer."""
+
+    decision: Decision
+    asked: EvaluationRequest
+    detail: str | None
+    message: McpRequest | None
+
+
+async def _decided(edge: Edge, question: ProxyQuestion, of: Tenant, place: RequestSlot) -> _DecidedCall:
     caller = await question.caller(of, place)
     call = question.call()
     raw = await question.body(place)
     edge.pay(of, place)
     settings = edge.pdp.settings(*of, caller.account)
-    table = None if settings is None else settings.routes
-    found: RouteMatch | McpMatch | RouteRefusal | MappedCall
-    approval, message = _approval(question.headers), None
-    if call is None or any(name in question.headers for name in _OVERRIDES):
-        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the proxy does not describe the call, or describes it twice")
-    elif table is None:
-        found = RouteRefusal(Reason.UNMAPPED)
-    else:
-        found = table.find(call.method, call.host, call.target)
-        if isinstance(found, McpMatch):
-            message = McpRequest(None)
-        if call.cut and not isinstance(found, RouteRefusal):
-            found = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent only a part of the body")
-        if isinstance(found, RouteMatch):
-            found = await _mapped(edge, question, of, found, raw)
-        elif isinstance(found, McpMatch):
-            said, message = await _message(edge, question, of, raw)
-            found = said.call if isinstance(said, MappedMessage) else said
-            if isinstance(said, MappedMessage) and said.approval is not None:
-                # By header or in the message: both at once are two readings, though they may say the same.
-                approval = PresentedApproval(*said.approval) if approval is None else _TWICE
+    read = await _read_call(edge, question, of, call, None if settings is None else settings.routes, raw)
+    found, approval = read.found, _approval(question.headers)
+    if read.shown is not None:
+        # By header or in the message: both at once are two readings, though they may say the same.
+        approval = PresentedApproval(*read.shown) if approval is None else _TWICE
     if approval is _TWICE and isinstance(found, MappedCall):
-        found = RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {replies.APPROVAL} is malformed, or occurs twice")
+        found = RouteRefusal(
+            Reason.AMBIGUOUS_REQUEST, f"{replies.APPROVAL} is malformed, or an approval is shown twice"
+        )
     mapped = found if isinstance(found, MappedCall) else _unmapped(call)
     parsed = Evaluation(
         ClaimedSubject.bearer(_credential(question.headers)),
@@ -164,8 +165,33 @@ async def _decided(
     asked = await edge.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE)
     if isinstance(found, RouteRefusal):
         asked = replace(asked, call=replace(asked.call, refused=found.reason))
-        return await edge.pdp.evaluate(asked), asked, found.detail, message
-    return await edge.pdp.evaluate(asked), asked, None, message
+    told = found.detail if isinstance(found, RouteRefusal) else None
+    return _DecidedCall(await edge.pdp.evaluate(asked), asked, told, read.message)
+
+
+async def _read_call(
+    edge: Edge,
+    question: ProxyQuestion,
+    of: Tenant,
+    call: ProxiedCall | None,
+    table: RouteTable | None,
+    raw: bytes | None,
+) -> _ReadCall:
+    """Return what the call stands for, by the endpoint's routes."""
+    if call is None or any(name in question.headers for name in _OVERRIDES):
+        detail = "the proxy does not describe the call, or describes it twice"
+        return _ReadCall(RouteRefusal(Reason.AMBIGUOUS_REQUEST, detail))
+    if table is None:
+        return _ReadCall(RouteRefusal(Reason.UNMAPPED))
+    match = table.find(call.method, call.host, call.target)
+    if isinstance(match, RouteRefusal):
+        return _ReadCall(match)
+    if call.cut:
+        refusal = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent only a part of the body")
+        return _ReadCall(refusal, McpRequest(None) if isinstance(match, McpMatch) else None)
+    if isinstance(match, McpMatch):
+        return await _message(edge, question, of, raw)
+    return _ReadCall(await _mapped(edge, question, of, match, raw))
 
 
 async def _mapped(
@@ -187,20 +213,20 @@ async def _mapped(
     return found.call(headers, document)
 
 
-async def _message(
-    edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None
-) -> tuple[MappedMessage | RouteRefusal, McpRequest]:
-    """Return what a message of MCP stands for, and what an answer to it has to name."""
+async def _message(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None) -> _ReadCall:
+    """Return what a message of MCP stands for."""
     if raw == b"":
         detail = "the message of MCP is missing, or the proxy does not send it"
-        return RouteRefusal(Reason.CONTEXT_INSUFFICIENT, detail), McpRequest(None)
+        return _ReadCall(RouteRefusal(Reason.CONTEXT_INSUFFICIENT, detail), McpRequest(None))
     document = await _document(edge, question, of, raw)
     if document is None:
-        return RouteRefusal(Reason.UNINSPECTABLE, "the body is not one message of MCP as JSON"), McpRequest(None)
+        refusal = RouteRefusal(Reason.UNINSPECTABLE, "the body is not one message of MCP as JSON")
+        return _ReadCall(refusal, McpRequest(None))
     identifier = document.get("id")
     known = isinstance(identifier, str | int) and not isinstance(identifier, bool)
+    message = McpRequest(identifier if known else None)
     said = message_call(document, f"{of.namespace}/{of.endpoint}", _named(question.headers))
-    return said, McpRequest(identifier if known else None)
+    return _ReadCall(said, message) if isinstance(said, RouteRefusal) else _ReadCall(said.call, message, said.approval)
 
 
 async def _document(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None) -> dict[str, Any] | None:

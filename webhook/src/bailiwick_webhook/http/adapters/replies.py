@@ -63,8 +63,6 @@ _HOW_BY_TASK: Final = (
 )
 # Of the answer that AuthZEN gives: what says how to go on.
 _TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "policy", "snapshot", "development")
-
-
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
