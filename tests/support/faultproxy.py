@@ -9,21 +9,16 @@ import asyncio
 import contextlib
 import re
 import ssl
-import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from localcluster import kubeconfig
 from localcluster.access import Cluster
 from localcluster.pki import Authority
 from support.injected import PATIENCE, Act, CutError, Exchange, Fault, Held, Reply, pass_on
-
-LOOPBACK: Final = "127.0.0.1"
-_LIMIT: Final = 16 * 1024 * 1024
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+from support.loopserver import LIMIT, LOOPBACK, LoopServer, Streams, cut
 
 
 class FaultProxy:
@@ -35,17 +30,17 @@ class FaultProxy:
         self.towards = ssl.create_default_context(cafile=cluster.ca_file)
         self._authority = Authority.at(folder, "proxy-ca")
         pair = self._authority.serving("proxy", [LOOPBACK])
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(pair.certificate, pair.key)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy", daemon=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        self._server = LoopServer("fault proxy", context, self._serve)
         self._faults: list[Fault] = []
         self._released = asyncio.Event()
         self._watches: set[asyncio.StreamWriter] = set()
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.port = 0
         self.silent = False
+
+    @property
+    def port(self) -> int:
+        return self._server.port
 
     def on(self, method: str, path: str, act: Act, times: int | None = 1) -> Fault:
         """Inject a fault into the next requests of this method whose path and query match; the latest fault wins."""
@@ -64,7 +59,7 @@ class FaultProxy:
             self._released.set()
             self._released = asyncio.Event()
 
-        self._loop.call_soon_threadsafe(release)
+        self._server.soon(release)
 
     def cut_watches(self) -> None:
         """Close every watch that runs."""
@@ -73,7 +68,7 @@ class FaultProxy:
             for writer in self._watches:
                 writer.transport.abort()
 
-        self._loop.call_soon_threadsafe(cut)
+        self._server.soon(cut)
 
     def kubeconfig(self, of: Path) -> Path:
         """Return a kubeconfig like this one that leads through the proxy."""
@@ -94,28 +89,17 @@ class FaultProxy:
         """Take note of a watch."""
         (self._watches.add if begins else self._watches.discard)(writer)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
-        connection = _Connection(self, (reader, writer))
+    async def _serve(self, client: Streams) -> None:
+        connection = _Connection(self, client)
         try:
-            await connection.run()
-        except (CutError, OSError, EOFError, TimeoutError, asyncio.CancelledError):
-            pass
+            with contextlib.suppress(CutError):
+                await connection.run()
         finally:
             await connection.close()
 
     def __enter__(self) -> Self:
         """Listen."""
-        self._thread.start()
-
-        async def begin() -> None:
-            self._server = await asyncio.start_server(self._serve, LOOPBACK, 0, ssl=self._context, limit=_LIMIT)
-            self.port = self._server.sockets[0].getsockname()[1]
-
-        asyncio.run_coroutine_threadsafe(begin(), self._loop).result(PATIENCE)
+        self._server.__enter__()
         return self
 
     def __exit__(
@@ -123,20 +107,7 @@ class FaultProxy:
     ) -> None:
         """Cut every connection and stop."""
         self.clear()
-
-        async def end() -> None:
-            if self._server is not None:
-                self._server.close()
-            left = set(self._connections)
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-            await self._loop.shutdown_default_executor()
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(PATIENCE)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE)
-        self._loop.close()
+        self._server.__exit__(kind, value, trace)
 
 
 class _Connection:
@@ -158,7 +129,7 @@ class _Connection:
     async def forward(self, raw: bytes, *, watch: bool) -> Reply:
         if self._behind is None:
             self._behind = await asyncio.open_connection(
-                self._proxy.host, self._proxy.port_behind, ssl=self._proxy.towards, limit=_LIMIT
+                self._proxy.host, self._proxy.port_behind, ssl=self._proxy.towards, limit=LIMIT
             )
         reader, writer = self._behind
         writer.write(raw)
@@ -198,14 +169,7 @@ class _Connection:
             self._proxy.watching(writer, begins=False)
 
     async def close(self) -> None:
-        """Cut both, and return once their sockets are closed: the loop does that in turns of its own."""
-        writers = [streams[1] for streams in (self._client, self._behind) if streams is not None]
-        # Both before the first is waited for: the wait may be cancelled, and the other was left open then.
-        for writer in writers:
-            writer.transport.abort()
-        for writer in writers:
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        await cut(*(streams for streams in (self._client, self._behind) if streams is not None))
 
 
 def _length(head: bytes) -> int:

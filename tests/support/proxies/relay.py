@@ -4,15 +4,12 @@ TLS on both sides, in the proxy's name towards the decision point, so that it se
 with the first byte that comes back, over HTTP/2 with a frame of headers.
 """
 
-import contextlib
-import socket
+import asyncio
 import ssl
-import threading
-import time
 from types import TracebackType
 from typing import Final, Self
 
-from localcluster.ports import free_ports
+from support.loopserver import LOOPBACK, LoopServer, Streams, cut
 from support.proxies import frames
 from support.proxies.scene import SERVER_NAME, Scene
 
@@ -27,64 +24,61 @@ class Relay:
     """
 
     def __init__(self, scene: Scene, target: int, *, grpc: bool) -> None:
-        (self.port,) = free_ports(1)
         self.lose = 0
         self.delay = 0.0
         self.answers = 0
         self._target = target
         self._grpc = grpc
         protocols = ["h2"] if grpc else ["http/1.1"]
-        self._served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._served.load_cert_chain(scene.serving.certificate, scene.serving.key)
-        self._served.set_alpn_protocols(protocols)
+        served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        served.load_cert_chain(scene.serving.certificate, scene.serving.key)
+        served.set_alpn_protocols(protocols)
         self._towards = ssl.create_default_context(cafile=str(scene.authority.bundle))
         self._towards.load_cert_chain(scene.proxy.certificate, scene.proxy.key)
         self._towards.set_alpn_protocols(protocols)
-        self._listening: socket.socket | None = None
+        self._server = LoopServer("relay", served, self._serve)
+
+    @property
+    def port(self) -> int:
+        return self._server.port
 
     def __enter__(self) -> Self:
-        self._listening = socket.create_server(("127.0.0.1", self.port), backlog=64)
-        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._listening is not None:
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)
-            self._listening.close()
+        self._server.__exit__(kind, value, trace)
 
-    def _accept(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+    async def _serve(self, asking: Streams) -> None:
+        connections = [asking]
+        questions: asyncio.Task[None] | None = None
+        try:
+            asked = await asyncio.open_connection(
+                LOOPBACK, self._target, ssl=self._towards, server_hostname=SERVER_NAME
+            )
+            connections.append(asked)
+            questions = asyncio.create_task(_pass_on(asking[0], asked[1]))
+            await self._answer(asked[0], asking[1])
+        finally:
+            if questions is not None:
+                questions.cancel()
+                await asyncio.wait([questions])
+            await cut(*connections)
 
-    def _serve(self, plain: socket.socket) -> None:
-        with contextlib.suppress(OSError), plain:
-            asking = self._served.wrap_socket(plain, server_side=True)
-            behind = socket.create_connection(("127.0.0.1", self._target), timeout=60)
-            with asking, behind, self._towards.wrap_socket(behind, server_hostname=SERVER_NAME) as asked:
-                asked.settimeout(60)
-                threading.Thread(target=_pump, args=(asking, asked), daemon=True).start()
-                self._answer(asked, asking)
-
-    def _answer(self, asked: ssl.SSLSocket, asking: ssl.SSLSocket) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kept = b""
-        while piece := asked.recv(_PIECE):
+        while piece := await reader.read(_PIECE):
             kept, begins = _begins(kept + piece) if self._grpc else (b"", True)
             if begins:
                 self.answers += 1
                 if self.lose > 0:
                     self.lose -= 1
-                    # The thread that reads from it would keep it open.
-                    asking.shutdown(socket.SHUT_RDWR)
                     return
-                time.sleep(self.delay)
-            asking.sendall(piece)
+                await asyncio.sleep(self.delay)
+            writer.write(piece)
+            await writer.drain()
 
 
 def _begins(got: bytes) -> tuple[bytes, bool]:
@@ -99,9 +93,13 @@ def _begins(got: bytes) -> tuple[bytes, bool]:
     return got, begins
 
 
-def _pump(source: ssl.SSLSocket, to: ssl.SSLSocket) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        while piece := source.recv(_PIECE):
-            to.sendall(piece)
-    with contextlib.suppress(OSError):
-        to.shutdown(socket.SHUT_RDWR)
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what a proxy sends, until it ends; its connection to the decision point ends with that."""
+    try:
+        while piece := await reader.read(_PIECE):
+            writer.write(piece)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.transport.abort()
