@@ -258,6 +258,8 @@ PANELS: Final = (
                 ("grants_voided", "grants made void"),
                 ("ghosts", "objects gone unheard"),
                 ("events_dropped", "Events dropped"),
+                ("witness_changes", "what was witnessed was changed"),
+                ("ledger_lost", "lines of the ledger lost"),
             )
         ),
     ),
@@ -268,6 +270,18 @@ PANELS: Final = (
             ("max by (pod) (bailiwick_clock_ahead_seconds{%})", "{{pod}}"),
             ("max(bailiwick_operator_clock_ahead_seconds{%})", "operator"),
         ),
+    ),
+    Panel(
+        "Logs of the decision point, as witnessed",
+        "none",
+        (
+            ("max(bailiwick_operator_witness_chains{%})", "witnessed"),
+            ("max(bailiwick_log_inconsistent{%})", "refused"),
+            ("max(bailiwick_operator_witness_without_chain{%})", "without a chain"),
+            ("max(bailiwick_operator_witness_silent{%})", "silent"),
+            ("min(bailiwick_operator_witness_ok{%})", "all is stored"),
+        ),
+        "See docs/reference/witness.md.",
     ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),
 )

@@ -133,7 +133,7 @@ def test_a_full_budget_fits_into_the_memory_of_a_process() -> None:
 # What a pod has no use for: it is for a process outside of a cluster, or would give two pods one name.
 NOT_FOR_PODS: Final = {
     "webhook": {"--help", "--policies", "--development", "--kubeconfig", *webhook_flags.REMOVED},
-    "operator": {"--help", "--kubeconfig", "--replica", "--identity"},
+    "operator": {"--help", "--kubeconfig", "--ledger-file", "--replica", "--identity"},
 }
 
 

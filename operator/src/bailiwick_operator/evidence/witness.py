@@ -34,6 +34,7 @@ _LOG: Final = structlog.get_logger(__name__)
 _TRIES: Final = 5
 _PRINT_SECONDS: Final = 600
 _FLUSH_SECONDS: Final = 10.0
+_LISTED: Final = 3
 _ACTION: Final = "Witness"
 Answers = Sequence[tuple[Replica, CheckpointAnswer | NoCheckpoint]]
 
@@ -71,6 +72,8 @@ class Witness:
         self._of: dict[str, str] = {}
         self._printed: dict[str, tuple[WitnessedChain, Checkpoint, int]] = {}
         self._told: set[tuple[str, str]] = set()
+        self._broken: set[str] = set()
+        self._rejected: set[str] = set()
         # Processes that were there when what was witnessed of them was lost, and why.
         self._forgotten: dict[str, str] = {}
         self.problem: str | None = "not checked yet"
@@ -119,9 +122,9 @@ class Witness:
         verifiers = keys.verifiers(self._name)
         replicas = await self._parts.replicas.everyone()
         stored = await self._store.read(verifiers)
-        answers = await self._answers(replicas, stored)
+        held = await self._put_back(stored, verifiers, replicas, begun=keys.begun)
+        answers = await self._answers(replicas, held)
         for _ in range(_TRIES):
-            held = await self._put_back(stored, verifiers, replicas, begun=keys.begun)
             self._parted(held, stored)
             await self._judge(keys, held, stored, answers)
             held = await self._put_away(held, replicas, verifiers)
@@ -130,6 +133,7 @@ class Witness:
                 break
             # Somebody else led for a moment: what they stored may be newer than what we were told.
             stored = await self._store.read(verifiers)
+            held = await self._put_back(stored, verifiers, replicas, begun=keys.begun)
         else:
             message = f"ConfigMap {WITNESS_CONFIG_MAP} was changed by another writer at each attempt"
             raise RefusedError(message)
@@ -139,11 +143,11 @@ class Witness:
         self._print(held)
         return full or self._counted(answers, held, stored)
 
-    async def _answers(self, replicas: Sequence[Replica], stored: StoredChains) -> Answers:
+    async def _answers(self, replicas: Sequence[Replica], held: Mapping[str, HeldChain]) -> Answers:
         ledger = self._parts.ledger.checkpoint()
-        newest = witness.newest(stored.held) | self._of
-        before = (stored.held.get(newest.get(replica.uid, "")) for replica in replicas)
-        asked = (self._parts.client.newest(one, held, ledger) for one, held in zip(replicas, before, strict=True))
+        newest = witness.newest(held) | self._of
+        before = (held.get(newest.get(replica.uid, "")) for replica in replicas)
+        asked = (self._parts.client.newest(one, known, ledger) for one, known in zip(replicas, before, strict=True))
         return [*zip(replicas, await asyncio.gather(*asked), strict=True)]
 
     async def _put_back(
@@ -168,8 +172,10 @@ class Witness:
             held[chain] = self._life[chain]
             found = "its entry was edited" if chain in stored.broken else why
             self._warn("WitnessChanged", f"the checkpoint of chain {chain} is put back: {found}")
-        for chain in stored.broken.keys() - held.keys():
-            self._once(chain, "WitnessChanged", f"the entry of chain {chain} was edited and cannot be put back")
+        if beyond := sorted(stored.broken.keys() - held.keys() - self._broken):
+            self._broken |= {*beyond}
+            listed = ", ".join(beyond[:_LISTED])
+            self._warn("WitnessChanged", f"{len(beyond)} entries were edited and cannot be put back, such as {listed}")
         if not begun or stored.data:
             return held
         what = "is missing" if stored.config_map is None else "was emptied"
@@ -191,7 +197,7 @@ class Witness:
         if unknown:
             # One that was put away goes on from there, and is no new one.
             held |= await self._store.find(unknown, keys.verifiers(self._name))
-        rejected = 0
+        rejected: set[str] = set()
         for answer in said:
             match witness.judge(self._name, held, answer):
                 case witness.Cosignable(chain, checkpoint):
@@ -206,12 +212,14 @@ class Witness:
                 case witness.LogContradiction(chain, why):
                     held[chain] = self._refused(held[chain], why, witness.plain(answer))
                 case witness.AnswerRejection(why):
-                    rejected += 1
-                    note = f"the checkpoint of {answer.pod or answer.replica} is not used: {why}"
-                    self._once(answer.replica, "LogRejected", note)
+                    rejected.add(answer.replica)
+                    if answer.replica not in self._rejected:
+                        note = f"the checkpoint of {answer.pod or answer.replica} is not used: {why}"
+                        self._warn("LogRejected", note)
                 case witness.ChainRefused(_) | witness.OtherSize(_):
                     pass
-        self.inconsistent = rejected + sum(one.entry.refused is not None for one in held.values())
+        self._rejected = rejected
+        self.inconsistent = len(rejected) + sum(one.entry.refused is not None for one in held.values())
 
     def _first(self, checkpoint: Checkpoint, answer: CheckpointAnswer, stored: StoredChains) -> HeldChain:
         """Return the entry of a chain that is seen for the first time, not cosigned yet."""
@@ -256,11 +264,14 @@ class Witness:
     ) -> str | None:
         """Take out the newest chains that find no room; return that there are such."""
         full = None
+        # The verified are few, what cannot be read may be much.
         while held and size_of(data_of(held, stored.broken, verifiers)) > MOST_BYTES:
             chain = max(held, key=lambda name: (name not in stored.held, held[name].entry.opened, name))
             del held[chain]
             full = f"ConfigMap {WITNESS_CONFIG_MAP} is full: not every log finds room in it"
-        if full is not None:
+        if full is None:
+            self._told.discard(("full", "WitnessFull"))
+        else:
             self._once("full", "WitnessFull", full)
         return full
 
@@ -293,12 +304,13 @@ class Witness:
         if silent:
             return f"no checkpoint of {silent[0][0].name}: {silent[0][1].message}"
         if broken := stored.broken.keys() - held.keys():
-            return f"ConfigMap {WITNESS_CONFIG_MAP} holds entries that do not verify: {', '.join(sorted(broken)[:3])}"
+            listed = ", ".join(sorted(broken)[:_LISTED])
+            return f"ConfigMap {WITNESS_CONFIG_MAP} holds {len(broken)} entries that do not verify: {listed}"
         return None
 
     def _once(self, what: str, reason: str, note: str) -> None:
-        if (what, note) not in self._told:
-            self._told.add((what, note))
+        if (what, reason) not in self._told:
+            self._told.add((what, reason))
             self._warn(reason, note)
 
     def _warn(self, reason: str, note: str) -> None:
