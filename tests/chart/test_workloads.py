@@ -146,6 +146,15 @@ def test_every_flag_of_a_process_can_be_set_by_a_value(component: str) -> None:
     assert known - given == NOT_FOR_PODS[component]
 
 
+def test_only_the_decision_point_mounts_what_its_records_are_written_to() -> None:
+    rendering = charts.render(charts.ci(charts.PATH / "ci" / "records-values.yaml"))
+    mounted = {
+        part: {one["name"] for one in container(rendering, part)["volumeMounts"]} for part in ("webhook", "operator")
+    }
+    assert mounted["operator"] == {"token", "tmp"}
+    assert "records" in mounted["webhook"]
+
+
 def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:
     rendering = charts.render({"fullnameOverride": "boundary"}, namespace="security")
     assert "--external-url=https://boundary-webhook.security.svc" in rendering.args("webhook")
