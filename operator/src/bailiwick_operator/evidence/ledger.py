@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
+from bailiwick_evidence.merkle import Forest
 from bailiwick_evidence.note import SignatureType, signed, verifier_key
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ class OperatorLedger:
         self._key: Final = Ed25519PrivateKey.generate()
         self._origin: Final = origin(installation, self._chain.id)
         self._unwritten = bytearray()
+        self._stands = Forest()
         self.written = 0
         """How many lines there are."""
         self.lost = 0
@@ -72,6 +74,8 @@ class OperatorLedger:
     def say(self, kind: str, **members: object) -> None:
         """Write one line, or keep it to be written."""
         line = self._line(kind, members)
+        if len(self._unwritten) > _WAITING_BYTES:
+            self.flush()
         if len(self._unwritten) > _WAITING_BYTES:
             self.lost += 1
             return
@@ -102,6 +106,7 @@ class OperatorLedger:
             problem = f"the ledger cannot be written: {error.strerror or error}"
         else:
             problem = None
+            self._stands = self._chain.forest.copy()
         if problem != self.problem:
             if problem is None:
                 _LOG.info("the ledger is written again")
@@ -110,8 +115,8 @@ class OperatorLedger:
         self.problem = problem
 
     def checkpoint(self) -> str:
-        """Return its newest checkpoint, signed."""
-        text = Checkpoint(self._origin, self._chain.size, self._chain.forest.root).text()
+        """Return its newest checkpoint, signed: over the lines that are written, and none that wait."""
+        text = Checkpoint(self._origin, self._stands.size, self._stands.root).text()
         return signed(text, self._origin, self._key)
 
     def close(self, reason: str) -> None:
