@@ -16,6 +16,10 @@ _SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
 _QUANTILE: Final = (
     "histogram_quantile({}, sum by (le) (rate(bailiwick_decision_duration_seconds_bucket{{%}}[$__rate_interval])))"
 )
+_WITNESS: Final = (
+    "log_inconsistent",
+    *(f"operator_witness_{name}" for name in ("chains", "without_chain", "silent", "ok")),
+)
 _PODS: Final = 'namespace=~"$namespace"'
 
 
@@ -289,13 +293,9 @@ PANELS: Final = (
         "Logs of the decision point, as witnessed",
         "none",
         (
-            ("max(bailiwick_operator_witness_chains{%})", "witnessed"),
-            ("max(bailiwick_log_inconsistent{%})", "refused"),
-            ("max(bailiwick_operator_witness_without_chain{%})", "without a chain"),
-            ("max(bailiwick_operator_witness_silent{%})", "silent"),
-            ("min(bailiwick_operator_witness_ok{%})", "all is stored"),
+            ("sum(rate(bailiwick_operator_ledger_lines_total{%}[$__rate_interval]))", "ledger, lines a second"),
+            *((f"max(bailiwick_{name}{{%}})", name.removeprefix("operator_witness_")) for name in _WITNESS),
         ),
-        "See docs/reference/witness.md.",
     ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),
 )

@@ -19,7 +19,7 @@ from bailiwick_kube.access import Access, AccessError, access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
-from bailiwick_operator.evidence.asking import CheckpointClient
+from bailiwick_operator.evidence.checkpoints import CheckpointClient
 from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger, output
 from bailiwick_operator.evidence.witness import Witness, WitnessParts

@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, WITNESS_SECRET, Installation
+from bailiwick_evidence.chainentry import CosignedCheckpoint, WitnessedChain, verified
 from bailiwick_evidence.note import VerifierKey
-from bailiwick_evidence.witnessed import CosignedCheckpoint, WitnessedChain, verified
 from bailiwick_kube.access import from_kubeconfig
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_operator.evidence.asking import CheckpointClient
+from bailiwick_operator.evidence.checkpoints import CheckpointClient
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.kube import OperatorClient

@@ -19,8 +19,8 @@ from bailiwick_api import secretlist
 from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_TYPE, WITNESS_SECRET, Installation
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.times import stamp
+from bailiwick_evidence.chainentry import witness_name
 from bailiwick_evidence.note import SignatureType, VerifierKey, verifier_key
-from bailiwick_evidence.witnessed import witness_name
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, WITNESS_MONTHS, Installation
+from bailiwick_evidence.chainentry import WitnessedChain, verified
 from bailiwick_evidence.note import NoteError, VerifierKey
-from bailiwick_evidence.witnessed import WitnessedChain, verified
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.witness import HeldChain

@@ -16,11 +16,11 @@ import structlog
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, Installation
 from bailiwick_api.times import stamp
 from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, WitnessedChain, witness_name
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import VerifierKey, cosigned
-from bailiwick_evidence.witnessed import ChainRefusal, CosignedCheckpoint, WitnessedChain, witness_name
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_operator.evidence.asking import CheckpointClient, NoCheckpoint
+from bailiwick_operator.evidence.checkpoints import CheckpointClient, NoCheckpoint
 from bailiwick_operator.evidence.keys import WitnessKeyring, WitnessKeys
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.store import MOST_BYTES, StoredChains, WitnessStore, data_of, size_of

@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bailiwick_evidence.chainentry import CosignedCheckpoint, WitnessedChain
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.merkle import consistent
 from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, split
-from bailiwick_evidence.witnessed import CosignedCheckpoint, WitnessedChain
 
 COSIGN_SECONDS: Final = 60
 """A checkpoint that did not change is cosigned again after so long, as a sign of life."""

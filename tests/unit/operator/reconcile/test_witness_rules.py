@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, strategies as st
 
+from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, WitnessedChain
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import SignatureType, cosigned, signed, verifier_key
-from bailiwick_evidence.witnessed import ChainRefusal, CosignedCheckpoint, WitnessedChain
 from bailiwick_operator.reconcile.witness import (
     AnswerRejection,
     ChainRefused,
