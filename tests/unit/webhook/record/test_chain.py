@@ -86,6 +86,16 @@ async def test_each_process_has_a_chain_and_a_key_of_its_own_and_names_the_one_b
     assert head.prev == leaf_hash(last)
 
 
+async def test_a_line_of_which_only_the_newline_is_missing_is_the_last_of_its_chain(tmp_path: Path) -> None:
+    file, chain = tmp_path / "records", log()
+    before = await written(file, LINE % 1, chain=chain)
+    await asyncio.to_thread(os.truncate, file, file.stat().st_size - 1)
+    stream = await written(file, LINE % 2)
+    (name,) = set(stream.chains) - {chain.id}
+    assert stream.lines(name)[0]["previous"]["seq"] == len(before.chains[chain.id]) - 1
+    assert stream.chains[chain.id] == before.chains[chain.id]
+
+
 async def test_of_a_file_that_has_no_chain_none_is_named(tmp_path: Path) -> None:
     file = tmp_path / "records"
     file.write_bytes(LINE % 0 * 20_000)
