@@ -16,10 +16,6 @@ _SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
 _QUANTILE: Final = (
     "histogram_quantile({}, sum by (le) (rate(bailiwick_decision_duration_seconds_bucket{{%}}[$__rate_interval])))"
 )
-_WITNESS: Final = (
-    "log_inconsistent",
-    *(f"operator_witness_{name}" for name in ("chains", "without_chain", "silent", "ok")),
-)
 _PODS: Final = 'namespace=~"$namespace"'
 
 
@@ -293,8 +289,9 @@ PANELS: Final = (
         "Logs of the decision point, as witnessed",
         "none",
         (
+            ("max(bailiwick_log_inconsistent{%})", "refused"),
             ("sum(rate(bailiwick_operator_ledger_lines_total{%}[$__rate_interval]))", "ledger, lines a second"),
-            *((f"max(bailiwick_{name}{{%}})", name.removeprefix("operator_witness_")) for name in _WITNESS),
+            *((f"max(bailiwick_operator_witness_{it}{{%}})", it) for it in ("chains", "without_chain", "silent", "ok")),
         ),
     ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),

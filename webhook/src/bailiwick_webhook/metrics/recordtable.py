@@ -1,4 +1,4 @@
-"""The metrics of the decision record and its chain. Standing: under `table`. Holds: as there; none of them has a label."""
+"""The metrics of the decision record and its chain. Standing: under `table`. Holds: as there; none has a label."""
 
 from typing import Final
 

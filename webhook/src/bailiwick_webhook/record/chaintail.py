@@ -33,8 +33,8 @@ def chain_tail(path: Path) -> ChainTail | None:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - _MOST_BYTES))
         lines = file.read(_MOST_BYTES).split(b"\n")
-    # What stands behind the last newline was cut off.
-    for line in reversed(lines[:-1]):
+    # Of what was cut off nothing is known; but where nothing but its newline is missing, the line is whole.
+    for line in reversed(lines):
         found = link(line)
         if found is not None and _whole(line):
             return ChainTail(found.id, found.seq, leaf_hash(line))

@@ -104,7 +104,7 @@ class RecordWriter:
         await self._drained(until)
         if self.chain is not None and not self.held:
             # Nothing comes behind the line that closes a chain.
-            self._limits = replace(self._limits, records=0, timeout=0, first=True)
+            self._limits = replace(self._limits, records=0, first=True)
             reason = "stopped" if error is None else "failed"
             self._own(self.chain.closing(reason, written=self.written, lost=self.lost))
             await self._drained(until)
