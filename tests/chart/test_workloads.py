@@ -155,6 +155,12 @@ def test_only_the_decision_point_mounts_what_its_records_are_written_to() -> Non
     assert "records" in mounted["webhook"]
 
 
+@pytest.mark.parametrize(("chain", "interval"), [(True, 10), (False, 0)])
+def test_logs_without_a_chain_are_not_witnessed(chain: bool, interval: int) -> None:
+    rendering = charts.render({"webhook": {"record": {"chain": chain}}})
+    assert f"--witness-interval={interval}" in rendering.args("operator")
+
+
 def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:
     rendering = charts.render({"fullnameOverride": "boundary"}, namespace="security")
     assert "--external-url=https://boundary-webhook.security.svc" in rendering.args("webhook")
