@@ -128,12 +128,13 @@ class ChainLog:
         # What was numbered before and did not reach the file gives its numbers back.
         writer.forest, writer.head = Forest(self._size), self._head
         made: list[bytes] = []
+        append = writer.append
         for data, before in given:
             if before is not None:
                 self._take(before)
                 made.append(before)
-            elif len(data) < _MOST_DATA and data.find(b"\n") == len(data) - 1:
-                made.append(writer.append(data))
+            elif data.find(b"\n", 0, _MOST_DATA - 1) == len(data) - 1:
+                made.append(append(data))
             else:
                 made.append(b"".join(map(self._appended, _split(data))))
         return made

@@ -326,7 +326,7 @@ class RecordWriter:
         if chain is None:
             made = [line.data for line in batch]
         else:
-            made = chain.number([(line.data, line.numbered) for line in batch])
+            made = chain.number((line.data, line.numbered) for line in batch)
         done = self._file.append(made)
         whole = len(made) if done.error is None else whole_lines(made, done.certain)
         if chain is None:
