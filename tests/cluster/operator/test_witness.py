@@ -73,13 +73,14 @@ async def test_each_poll_cosigns_what_the_log_has_become(leaders: Leaders, memor
     assert log.asked == [0, 3, 3, 4]
     assert [line["note"] for line in one.said("checkpoint")][-1] == entry.note
     assert one.events == []
+    assert [line["witness"] for line in one.said("keys")] == [[str(key) for key in memory.verifiers()]]
 
 
 async def test_the_process_is_told_of_the_ledger_with_each_poll(leaders: Leaders, log: LoggedProcess) -> None:
     one = await (await leaders.next()).round()
     await one.round()
     sizes = [int(note.split("\n")[1]) for note in log.told]
-    assert sizes == [1, 2]
+    assert sizes == [2, 3]
     assert log.told[0].startswith(f"bailiwick/bailiwick-system/{one.lines[0]['chain']}\n")
     assert one.lines[0]["key"].startswith(f"bailiwick/bailiwick-system/{one.lines[0]['log']['id']}+")
 

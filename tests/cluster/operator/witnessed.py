@@ -119,12 +119,12 @@ class Memory:
     def data(self, name: str = WITNESS_CONFIG_MAP) -> dict[str, str]:
         return self.body(name).get("data") or {}
 
-    def keys(self) -> list[VerifierKey]:
+    def verifiers(self) -> list[VerifierKey]:
         return [VerifierKey.parse(line) for line in self.data()[WITNESS_KEYS_ENTRY].splitlines()]
 
     def of(self, chain: str) -> CosignedCheckpoint:
         """Return what is stored of a chain, verified as an auditor would."""
-        return verified(WitnessedChain.parse(chain, self.data()[chain]), self.keys())
+        return verified(WitnessedChain.parse(chain, self.data()[chain]), self.verifiers())
 
     def entry(self, chain: str) -> WitnessedChain:
         return WitnessedChain.parse(chain, self.data()[chain])

@@ -72,6 +72,7 @@ class Witness:
         self._of: dict[str, str] = {}
         self._printed: dict[str, tuple[WitnessedChain, Checkpoint, int]] = {}
         self._told: set[tuple[str, str]] = set()
+        self._verifiers: tuple[VerifierKey, ...] = ()
         self._broken: set[str] = set()
         self._rejected: set[str] = set()
         # Processes that were there when what was witnessed of them was lost, and why.
@@ -120,6 +121,9 @@ class Witness:
     async def _look(self) -> str | None:
         keys = await self._keyring.current()
         verifiers = keys.verifiers(self._name)
+        if verifiers != self._verifiers:
+            self._parts.ledger.say("keys", witness=[str(key) for key in verifiers])
+            self._verifiers = verifiers
         replicas = await self._parts.replicas.everyone()
         stored = await self._store.read(verifiers)
         held = await self._put_back(stored, verifiers, replicas, begun=keys.begun)
