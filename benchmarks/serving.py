@@ -96,6 +96,12 @@ class Serving:
         self._targets.append(
             Target("bailiwick, subject's token as evidence", server, Prepared.write(self._file("evidence"), evidence))
         )
+        name = "bailiwick, --record-chain off"
+        unchained = (*ours.WEBHOOK, "--record-chain=off")
+        other = ours.in_cluster(
+            self._servers, POLICIES, load_core=self._plan.cores.load, name="unchained", program=unchained
+        )
+        self._add(name, other, conditional, ">= 0.97 x")
         name = "bailiwick standalone (--policies)"
         try:
             alone = ours.standalone(self._servers, POLICIES, name="standalone")

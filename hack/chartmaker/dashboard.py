@@ -217,6 +217,20 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "Time since the operator asked for a checkpoint",
+        "s",
+        (("max by (pod) (bailiwick_log_unasked_seconds{%})", "{{pod}}"),),
+        "Records that are removed or changed are found with certainty only if they were witnessed before.",
+    ),
+    Panel(
+        "Lines of the log",
+        "none",
+        (
+            ("sum by (pod) (bailiwick_log_size{%})", "{{pod}}"),
+            ("sum(increase(bailiwick_log_checkpoints_total{%}[$__rate_interval]))", "checkpoints"),
+        ),
+    ),
+    Panel(
         "Token reviews by the API server",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_token_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),
@@ -258,6 +272,8 @@ PANELS: Final = (
                 ("grants_voided", "grants made void"),
                 ("ghosts", "objects gone unheard"),
                 ("events_dropped", "Events dropped"),
+                ("witness_changes", "what was witnessed was changed"),
+                ("ledger_lost", "lines of the ledger lost"),
             )
         ),
     ),
@@ -267,6 +283,15 @@ PANELS: Final = (
         (
             ("max by (pod) (bailiwick_clock_ahead_seconds{%})", "{{pod}}"),
             ("max(bailiwick_operator_clock_ahead_seconds{%})", "operator"),
+        ),
+    ),
+    Panel(
+        "Logs of the decision point, as witnessed",
+        "none",
+        (
+            ("max(bailiwick_log_inconsistent{%})", "refused"),
+            ("sum(rate(bailiwick_operator_ledger_lines_total{%}[$__rate_interval]))", "ledger, lines a second"),
+            *((f"max(bailiwick_operator_witness_{it}{{%}})", it) for it in ("chains", "without_chain", "silent", "ok")),
         ),
     ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),

@@ -122,7 +122,12 @@ class Stack(Ground):
         """Start an operator."""
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.operator_name), name)
         replicas = [f"--replica=http://127.0.0.1:{port}" for port in self.status_ports]
-        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, *replicas, *flags])
+        ledger = f"--ledger-file={self.ledger(name)}"
+        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, ledger, *replicas, *flags])
+
+    def ledger(self, name: str = "operator") -> Path:
+        """Return the file of an operator's own log."""
+        return self.folder / f"{name}.ledger.jsonl"
 
     def await_guard(self) -> None:
         """Wait until the operator has proven the guard once; before that nothing counts."""

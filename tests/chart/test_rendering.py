@@ -149,7 +149,7 @@ def test_no_role_for_people_flows_into_edit_or_admin() -> None:
 )
 def test_secrets_of_certificates_come_from_whoever_makes_the_certificates(mode: str, *, secrets: bool) -> None:
     rendering = charts.render({"tls": {"mode": mode}})
-    shipped = {one["metadata"]["name"] for one in rendering.of("Secret")} - {"bailiwick-keys"}
+    shipped = {one["metadata"]["name"] for one in rendering.of("Secret")} - {"bailiwick-keys", "bailiwick-witness"}
     assert not shipped or secrets
     assert bool(rendering.of("Certificate")) == (mode == "certManager")
     flag = "self-managed" if mode == "selfManaged" else "external"
@@ -177,7 +177,7 @@ def test_the_operator_may_write_only_what_it_writes_in_this_mode(
     assert found["validatingwebhookconfigurations/bailiwick-endpointpolicies"] == registration
     assert found["secrets/bailiwick-keys"] == "get update"
     secrets = {key.partition("/")[2]: verbs for key, verbs in found.items() if key.startswith("secrets/")}
-    assert secrets == {"bailiwick-keys": "get update", **certificates}
+    assert secrets == {"bailiwick-keys": "get update", "bailiwick-witness": "get update", **certificates}
 
 
 def test_cert_manager_makes_a_certificate_for_every_name_that_is_called() -> None:

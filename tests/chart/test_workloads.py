@@ -108,6 +108,21 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
     assert (told.request_timeout, told.webhook_service) == (alone.request_timeout, alone.webhook_service)
 
 
+@pytest.mark.parametrize("more", [[], [{"name": "X", "value": "y"}]], ids=["alone", "beside others"])
+def test_a_decision_point_is_told_which_pod_it_is_and_chains_its_records(more: list[Object]) -> None:
+    rendering = charts.render({"webhook": {"extraEnv": more}, "operator": {"extraEnv": more}})
+    *told, last = [*container(rendering, "webhook")["env"], *([] if more else [None])]
+    assert {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in told} == {
+        "BAILIWICK_POD_NAME": "metadata.name",
+        "BAILIWICK_POD_UID": "metadata.uid",
+    }
+    assert [last] == (more or [None])
+    assert container(rendering, "operator").get("env", []) == more
+    for chain in (True, False):
+        args = charts.render({"webhook": {"record": {"chain": chain}}}).args("webhook")
+        assert webhook_settings.parse(args).record_chain is chain
+
+
 def test_one_set_of_budgets_is_that_of_both_processes() -> None:
     budgets = {
         "totalBytes": 50_000_000,
@@ -133,7 +148,7 @@ def test_a_full_budget_fits_into_the_memory_of_a_process() -> None:
 # What a pod has no use for: it is for a process outside of a cluster, or would give two pods one name.
 NOT_FOR_PODS: Final = {
     "webhook": {"--help", "--policies", "--development", "--kubeconfig", *webhook_flags.REMOVED},
-    "operator": {"--help", "--kubeconfig", "--replica", "--identity"},
+    "operator": {"--help", "--kubeconfig", "--ledger-file", "--replica", "--identity"},
 }
 
 
@@ -144,6 +159,21 @@ def test_every_flag_of_a_process_can_be_set_by_a_value(component: str) -> None:
     ways: list[Values] = [charts.ci(path) for path in charts.CI] + [{"tls": {"extraNames": ["pdp.example.com"]}}]
     given = {flag.partition("=")[0] for values in ways for flag in charts.render(values).args(component)}
     assert known - given == NOT_FOR_PODS[component]
+
+
+def test_only_the_decision_point_mounts_what_its_records_are_written_to() -> None:
+    rendering = charts.render(charts.ci(charts.PATH / "ci" / "records-values.yaml"))
+    mounted = {
+        part: {one["name"] for one in container(rendering, part)["volumeMounts"]} for part in ("webhook", "operator")
+    }
+    assert mounted["operator"] == {"token", "tmp"}
+    assert "records" in mounted["webhook"]
+
+
+@pytest.mark.parametrize(("chain", "interval"), [(True, 10), (False, 0)])
+def test_logs_without_a_chain_are_not_witnessed(chain: bool, interval: int) -> None:
+    rendering = charts.render({"webhook": {"record": {"chain": chain}}})
+    assert f"--witness-interval={interval}" in rendering.args("operator")
 
 
 def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:

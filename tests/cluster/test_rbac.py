@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from bailiwick_api.accounts import Installation
+from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_MONTHS, Installation
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
 from support.installing import accepted
@@ -49,11 +49,14 @@ OPERATOR_AT_HOME: Final = {
     "/configmaps": "create",
     "/configmaps:bailiwick-guard": "get update",
     "/configmaps:bailiwick-ca": "get update",
+    "/configmaps:bailiwick-witness": "get update",
+    **{f"/configmaps:bailiwick-witness-{month:02}": "get update" for month in range(1, 13)},
     "bailiwick.dev/approvalgrants": f"{READ} create delete",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
     "/secrets:bailiwick-keys": "get update",
     "/secrets:bailiwick-ca": "get update",
     "/secrets:bailiwick-serving": "get update",
+    "/secrets:bailiwick-witness": "get update",
     "bailiwick.dev/endpointpolicies:bailiwick-canary": "request",
     "discovery.k8s.io/endpointslices": "list",
 }
@@ -156,6 +159,11 @@ SECRET: Final = {
     "kind": "Secret",
     "metadata": {"name": "bailiwick-keys", "namespace": "bailiwick-system"},
 }
+WITNESSED: Final = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "bailiwick-witness", "namespace": "bailiwick-system"},
+}
 ACCOUNT_TOKEN: Final[Object] = {
     **SECRET,
     "metadata": {
@@ -178,6 +186,8 @@ NEITHER: Final[dict[str, Attempt]] = {
     "patch the signing keys": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-keys", {"data": {}}),
     "delete the certificate authorities": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-ca"),
     "patch the certificate": lambda as_, ns, of: as_.patch(f"{SYSTEM}/secrets/bailiwick-serving", {"data": {}}),
+    "delete what was witnessed": lambda as_, ns, of: as_.delete(f"{SYSTEM}/configmaps/bailiwick-witness"),
+    "delete the keys of the witness": lambda as_, ns, of: as_.delete(f"{SYSTEM}/secrets/bailiwick-witness"),
     "delete the published authorities": lambda as_, ns, of: as_.delete(f"{SYSTEM}/configmaps/bailiwick-ca"),
     "make a webhook configuration": lambda as_, ns, of: as_.create(
         {
@@ -243,6 +253,12 @@ WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
     "write another proof of the guard": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "bailiwick-system"}}
     ),
+    "read what was witnessed of its log": lambda as_, ns, of: as_.get(f"{SYSTEM}/configmaps/bailiwick-witness"),
+    "write what was witnessed of its log": lambda as_, ns, of: as_.replace(WITNESSED),
+    "write what was witnessed of logs that are over": lambda as_, ns, of: as_.replace(
+        {**WITNESSED, "metadata": {"name": "bailiwick-witness-11", "namespace": "bailiwick-system"}}
+    ),
+    "read the keys of the witness": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/bailiwick-witness"),
     "replace the signing keys": lambda as_, ns, of: as_.replace(SECRET),
     "read the keys of the certificate authorities": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/bailiwick-ca"),
     "read the certificate's key": lambda as_, ns, of: as_.get(f"{SYSTEM}/secrets/bailiwick-serving"),
@@ -341,6 +357,16 @@ def test_who_edits_policies_does_not_approve(callers: Callers, installed: Instal
         for verb in ("update", "approve", "revoke", "request")
     }
     assert asked == {"update": True, "approve": False, "revoke": False, "request": False}
+
+
+@pytest.mark.parametrize("name", [WITNESS_CONFIG_MAP, *WITNESS_MONTHS])
+@pytest.mark.parametrize("resource", ["configmaps", "secrets"])
+def test_the_decision_point_may_do_nothing_with_what_is_witnessed_of_it(
+    resource: str, name: str, callers: Callers, installed: Installation
+) -> None:
+    named = {"resource": resource, "name": name, "namespace": installed.namespace}
+    verbs = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+    assert not [verb for verb in verbs if may(callers(installed.webhook), {**named, "verb": verb})]
 
 
 def may(client: Rest, attributes: Object) -> bool:

@@ -16,6 +16,9 @@ from bailiwick_api.accounts import (
     SIGNING_KEYS_SECRET,
     SIGNING_KEYS_TYPE,
     VALIDATING_CONFIGURATION,
+    WITNESS_CONFIG_MAP,
+    WITNESS_MONTHS,
+    WITNESS_SECRET,
     Installation,
 )
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
@@ -27,11 +30,12 @@ _READ = ["get", "list", "watch"]
 
 
 def accounts(installation: Installation) -> list[dict[str, Any]]:
-    """Return the namespace, the two service accounts, and the Secrets that the operator fills.
+    """Return the namespace, the two service accounts, and what the operator fills: Secrets, and the witness's memory.
 
     Neither account mounts a token it was not asked to mount. The Secrets come from here and not from the operator,
     since RBAC cannot tie `create` to a name or a type: who may create one could make it a token of any account of the
-    namespace. They have no `data`, so that applying them again takes nothing away.
+    namespace. They have no `data`, so that applying them again takes nothing away. The ConfigMap comes from here too,
+    so that one that is not there was deleted.
     """
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installation.namespace}},
@@ -51,8 +55,13 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
                 "metadata": {"name": name, "namespace": installation.namespace},
                 "type": SIGNING_KEYS_TYPE,
             }
-            for name in (SIGNING_KEYS_SECRET, CA_SECRET, SERVING_SECRET)
+            for name in (SIGNING_KEYS_SECRET, CA_SECRET, SERVING_SECRET, WITNESS_SECRET)
         ),
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": WITNESS_CONFIG_MAP, "namespace": installation.namespace},
+        },
     ]
 
 
@@ -96,7 +105,7 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
 def operator(installation: Installation) -> list[dict[str, Any]]:
     """Return the operator's roles: status, events, retention, whom grants name, by what our webhook is trusted.
 
-    At home: lease, proof, keys, certificates, canary.
+    At home: lease, proof, keys, certificates, canary, what was witnessed of the decision log.
     """
     name = installation.operator_name
     return [
@@ -125,8 +134,10 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
                 _rule("", ["configmaps"], ["create"]),
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP, CA_CONFIG_MAP]),
+                # What was witnessed of the decision log, which whoever writes that log must not write.
+                _rule("", ["configmaps"], ["get", "update"], [WITNESS_CONFIG_MAP, *WITNESS_MONTHS]),
                 # No `create` (see `accounts`), and an update cannot change a Secret's type.
-                _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET]),
+                _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET, WITNESS_SECRET]),
                 # Apart, since where somebody else issues the certificate the chart leaves only the reading of it.
                 _rule("", ["secrets"], ["get", "update"], [CA_SECRET, SERVING_SECRET]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.

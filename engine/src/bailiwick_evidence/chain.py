@@ -7,6 +7,7 @@ Holds: a chain is the life of one process and never goes on in another; a line i
 
 import base64
 import re
+from binascii import b2a_base64
 from typing import Final, NamedTuple
 
 from bailiwick_evidence.merkle import Forest, leaf_hash
@@ -17,6 +18,8 @@ MOST_BYTES: Final = 65_535
 _LINK: Final = re.compile(
     rb'\{"log":\{"id":"([A-Za-z0-9_-]{22})","seq":(0|[1-9][0-9]{0,15}),"prev":(?:null|"([A-Za-z0-9_-]{43})")\},'
 )
+# What `base64.urlsafe_b64encode` does, in half of its time: it is done for each line.
+_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class ChainLink(NamedTuple):
@@ -69,7 +72,7 @@ class ChainWriter:
     def append(self, line: bytes) -> bytes:
         """Take the next line, a JSON object with a member and a newline, and return it as it stands in the chain."""
         head = self.head
-        prev = b"null" if head is None else b'"' + base64.urlsafe_b64encode(head)[:-1] + b'"'
+        prev = b"null" if head is None else b'"%b"' % b2a_base64(head).translate(_URLSAFE)[:43]
         made = b'%b%d,"prev":%b},%b' % (self._begins, self.forest.size, prev, line[1:])
         self.head = leaf = leaf_hash(made[:-1])
         self.forest.append(leaf)

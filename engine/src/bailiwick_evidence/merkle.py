@@ -4,22 +4,22 @@ Source: RFC 6962 section 2.1 (hashes, inclusion, consistency), RFC 9162 section 
 Holds: a hash is 32 bytes; whatever grows with the log is a logarithm of it, but for `inclusion`, which is given leaves.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Final, Self
 
-EMPTY: Final = hashlib.sha256(b"").digest()
+EMPTY: Final = sha256(b"").digest()
 """The root of a tree without leaves."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
     """Return the hash of an entry as a leaf."""
-    return hashlib.sha256(b"\x00" + entry).digest()
+    return sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of a node over two others."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 class Forest:
@@ -35,15 +35,20 @@ class Forest:
         self._trees = list(trees)
         self.size = start + sum(count for count, _ in self._trees)
 
-    def append(self, leaf: bytes) -> None:
-        """Take one more leaf, by its hash."""
-        trees, count = self._trees, 1
-        self.size += 1
-        # Two of one size are a subtree of the whole tree only where they begin at a multiple of their sum.
-        while trees and trees[-1][0] == count and not (self.size - 2 * count) % (2 * count):
-            leaf = node_hash(trees.pop()[1], leaf)
+    def append(self, leaf: bytes, count: int = 1) -> None:
+        """Take one more leaf, by its hash, or the next complete subtree of so many."""
+        trees = self._trees
+        self.size = size = self.size + count
+        # Two of one size are a subtree of the whole tree only where they end at a multiple of their sum.
+        while trees and trees[-1][0] == count and not size % (2 * count):
+            leaf = sha256(b"\x01" + trees.pop()[1] + leaf).digest()
             count *= 2
         trees.append((count, leaf))
+
+    def extend(self, other: "Forest") -> None:
+        """Take the leaves of another, which starts where this one ends."""
+        for count, tree in other.trees:
+            self.append(tree, count)
 
     def copy(self) -> Self:
         """Return one that grows by itself from here."""

@@ -7,7 +7,7 @@ more, and that is said; no key is ever logged.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -48,7 +48,10 @@ class _Stored:
 
 
 class KeyKeeper:
-    """Looks at intervals, and when something is due, by `now`. Lives in the main loop."""
+    """Looks at intervals, and when something is due, by `now`. Lives in the main loop.
+
+    `changed` hears which keys were published and which removed, by their thumbprints.
+    """
 
     def __init__(
         self,
@@ -58,8 +61,10 @@ class KeyKeeper:
         *,
         interval: float,
         now: Callable[[], datetime],
+        changed: Callable[[AbstractSet[str], AbstractSet[str]], None] = lambda _published, _removed: None,
     ) -> None:
         self._kube = kube
+        self._changed = changed
         self._now = now
         self._rotation = rotation
         self._interval = interval
@@ -117,6 +122,7 @@ class KeyKeeper:
                 _LOG.info("signing key published", kid=key.kid, signs_from=key.sign_from.isoformat())
         for kid in sorted(before - after):
             _LOG.info("signing key removed", kid=kid)
+        self._changed(after - before, before - after)
         return outcome.wake
 
     async def _read(self) -> _Stored:

@@ -8,7 +8,9 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
@@ -17,6 +19,10 @@ from bailiwick_kube.access import Access, AccessError, access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
+from bailiwick_operator.evidence.checkpoints import CheckpointClient
+from bailiwick_operator.evidence.chronicle import Chronicle
+from bailiwick_operator.evidence.ledger import OperatorLedger, output
+from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
@@ -78,13 +84,20 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
     )
     health = Health(Progress(lambda: leadership.tries, 3.0 * settings.lease.duration))
     asker = ReplicaClient(min(_ASK_SECONDS, settings.request_timeout))
+    code = _FAILED
+    try:
+        ledger = _ledger(settings)
+    except OSError as error:
+        sys.stderr.write(f"bailiwick-operator: --ledger-file {settings.ledger_file}: {error.strerror}\n")
+        return _USAGE
     try:
         async with health.served(settings.health_port):
             if not await leadership.acquire(stop):
-                return 0
+                code = 0
+                return code
             # The lease is asked at each write.
             kube = OperatorClient(transport, leadership.valid)
-            leader = _leader(settings, kube, Clock(transport.clock), asker)
+            leader = _leader(settings, kube, Clock(transport.clock), asker, ledger)
             health.lead(leader, _watched(settings, leader))
             watch = _watch(where, kube, leader.reconciler)
             code = await _until_it_ends(_lead(leader, watch, leadership, settings.relist_interval, stop))
@@ -94,6 +107,7 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
         _LOG.error("not started", why=str(error))
         return _USAGE
     finally:
+        ledger.close("stopped" if code == 0 else "failed")
         await asker.close()
         await transport.close()
 
@@ -112,7 +126,21 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
     return code
 
 
-def _leader(settings: OperatorSettings, kube: OperatorClient, clock: Clock, asker: ReplicaClient) -> Leader:
+def _ledger(settings: OperatorSettings) -> OperatorLedger:
+    """Open the operator's own log, whether it will lead or not. Raises `OSError`."""
+    return OperatorLedger(
+        settings.installation.namespace,
+        output(settings.ledger_file),
+        lambda: datetime.now(UTC),
+        component="operator",
+        identity=settings.identity,
+        version=version("bailiwick"),
+    )
+
+
+def _leader(
+    settings: OperatorSettings, kube: OperatorClient, clock: Clock, asker: ReplicaClient, ledger: OperatorLedger
+) -> Leader:
     """Return what a leader runs. Each part is made with all that it needs, so those below come first.
 
     Grants wait for the guard and the clock, which call them back: between them stand the wait lists.
@@ -123,6 +151,7 @@ def _leader(settings: OperatorSettings, kube: OperatorClient, clock: Clock, aske
     events = Events(kube, settings.identity, now=clock.now, clock=clock.monotonic)
     writer = Writer(kube, events)
     tell = partial(events.tell_of_guard, installation.namespace)
+    chronicle = Chronicle(ledger, clock.monotonic)
     guard = GuardKeeper(
         kube,
         installation,
@@ -134,6 +163,7 @@ def _leader(settings: OperatorSettings, kube: OperatorClient, clock: Clock, aske
         proven=unproven.release,
         fallen=writer.fallen,
         tell=tell,
+        recorded=chronicle.guard_recorded,
     )
     replicas: Replicas = (
         ListedReplicas(settings.replicas)
@@ -148,11 +178,26 @@ def _leader(settings: OperatorSettings, kube: OperatorClient, clock: Clock, aske
         writer=writer,
         poller=ProgrammedPoller(replicas, asker, queue.add),
         barriers=GrantBarriers(guard, unproven, clock, untimed),
+        chronicle=chronicle,
     )
-    keys = KeyKeeper(kube, installation, settings.key_rotation, interval=settings.key_interval, now=clock.ours)
+    keys = KeyKeeper(
+        kube,
+        installation,
+        settings.key_rotation,
+        interval=settings.key_interval,
+        now=clock.ours,
+        changed=chronicle.keys_changed,
+    )
+    witness = Witness(
+        WitnessParts(kube, replicas, CheckpointClient(asker), ledger),
+        installation,
+        interval=settings.witness_interval,
+        now=clock.ours,
+        tell=partial(events.tell_of_witness, installation.namespace),
+    )
     certificates = _certificates(settings, kube, clock)
     skew = SkewMonitor(clock, tell=tell, agree_again=untimed.release)
-    return Leader(guard, keys, certificates, reconciler, writer, events, clock, skew)
+    return Leader(guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger)
 
 
 def _watched(settings: OperatorSettings, leader: Leader) -> dict[str, Progress]:
@@ -160,6 +205,7 @@ def _watched(settings: OperatorSettings, leader: Leader) -> dict[str, Progress]:
         "guard": Progress(lambda: leader.guard.rounds, 3 * settings.proof_interval + 60),
         "keys": Progress(lambda: leader.keys.rounds, 3 * settings.key_interval + 60),
         "certificates": Progress(lambda: leader.certificates.rounds, 3 * settings.certificate_interval + 60),
+        "witness": Progress(lambda: leader.witness.rounds, 3 * settings.witness_interval + 60),
     }
 
 
@@ -170,6 +216,7 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(leader.guard.run())
         tasks.create_task(leader.keys.run())
         tasks.create_task(leader.certificates.run())
+        tasks.create_task(leader.witness.run())
         tasks.create_task(leader.events.run())
         tasks.create_task(leader.reconciler.run(relist))
         tasks.create_task(_run(leader.reconciler, watch))

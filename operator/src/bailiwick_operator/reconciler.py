@@ -15,6 +15,7 @@ from bailiwick_api.issuers import mapped
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.grants.backlog import PendingGrants
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
 from bailiwick_operator.grants.lookup import Resolver
@@ -39,7 +40,7 @@ _FROM_THE_FIRST: Final[tuple[Key | None, datetime | None]] = (None, None)
 class Reconciler:
     """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of what a leader does
         self,
         kube: OperatorClient,
         settings: OperatorSettings,
@@ -49,9 +50,11 @@ class Reconciler:
         writer: Writer,
         poller: ProgrammedPoller[WorkItem],
         barriers: GrantBarriers,
+        chronicle: Chronicle,
     ) -> None:
         clock = barriers.clock
         self._kube = kube
+        self._chronicle = chronicle
         self._clock = clock
         self._issuers = mapped(settings.issuers)
         self._queue = queue
@@ -98,6 +101,7 @@ class Reconciler:
                 tasks.create_task(self._queue.work(self._look))
             tasks.create_task(self._judging.run())
             tasks.create_task(self._expiries.run())
+            tasks.create_task(self._chronicle.run())
             tasks.create_task(self._programming.run())
             tasks.create_task(self._audit(relist))
 
@@ -166,7 +170,9 @@ class Reconciler:
     def _policy_changed(self, body: Object) -> None:
         endpoint = (body["metadata"]["namespace"], endpointpolicy.endpoint_of(body))
         keys = self._endpoints.setdefault(endpoint, set())
-        if self.policies.get(key_of(body)) is None:
+        gone = self.policies.get(key_of(body)) is None
+        self._chronicle.policy_changed(body, gone=gone)
+        if gone:
             keys.discard(key_of(body))
             self._judging.gone(body)
             self._programming.forget(body["metadata"]["uid"])
@@ -185,7 +191,9 @@ class Reconciler:
 
     def _grant_changed(self, body: Object) -> None:
         key = key_of(body)
-        self.pending.changed(body, gone=self.grants.get(key) is None)
+        gone = self.grants.get(key) is None
+        self.pending.changed(body, gone=gone)
+        self._chronicle.grant_changed(body, gone=gone)
         self._queue.add(WorkItem("ApprovalGrant", *key))
 
     async def _look(self, work: WorkItem) -> None:

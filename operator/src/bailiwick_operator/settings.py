@@ -24,6 +24,7 @@ from bailiwick_engine.compile import schemaerrors
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import KeyRotation
 from bailiwick_operator.reconcile.retention import MOST_DAYS, RetentionPeriods
+from bailiwick_operator.reconcile.witness import COSIGN_SECONDS
 
 _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
@@ -56,7 +57,8 @@ class OperatorSettings:
     """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
 
     `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers` says
-    of each configured one how its people are named; None: nobody told us of issuers.
+    of each configured one how its people are named; None: nobody told us of issuers. `witness_interval` 0 means: the
+    logs of the decision point are not witnessed. `ledger_file` None means: stdout.
     """
 
     installation: Installation
@@ -71,6 +73,8 @@ class OperatorSettings:
     request_timeout: float = 10.0
     replicas: tuple[str, ...] = ()
     webhook_service: str = _DEFAULTS.webhook_name
+    witness_interval: float = 10.0
+    ledger_file: Path | None = None
     health_port: int = 0
     log_level: str = "info"
     keeping: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - frozen
@@ -116,6 +120,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         request_timeout=options.request_timeout,
         replicas=tuple(options.replica or options.environment_replicas),
         webhook_service=options.webhook_service,
+        witness_interval=options.witness_interval,
+        ledger_file=options.ledger_file,
         health_port=options.health_port,
         log_level=options.log_level,
         keeping=RetentionPeriods(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
@@ -173,6 +179,7 @@ def _wrong(options: argparse.Namespace) -> str | None:
         ),
         "--grants-kept-per-policy must not be negative": options.grants_kept_per_policy < 0,
         "--guard-settle must not be negative": options.guard_settle < 0,
+        "--witness-interval must be between 0 and 60 seconds": not 0 <= options.witness_interval <= COSIGN_SECONDS,
         "a budget must not be negative": any(getattr(options, name) < 0 for name in _BUDGETS),
         "--key-rotation-seconds must exceed --key-publish-seconds, which must be at least 1": not (
             _LONGEST_ROTATION >= options.key_rotation_seconds > options.key_publish_seconds >= 1
@@ -324,6 +331,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     number("policy-budget-bytes", int, usual.policy, "the same for one policy")
     number("namespace-policies", int, usual.policies, "policies per namespace; as on the decision point")
     number("namespace-spec-bytes", int, usual.text, "bytes of JSON that the specs of a namespace can have together")
+    number("witness-interval", float, 10, "seconds between polls of the decision point's logs; 0 disables the witness")
+    parser.add_argument(
+        "--ledger-file",
+        type=Path,
+        default=given("ledger-file", "") or None,
+        metavar="FILE",
+        help="file that the operator's own log is appended to (default: stdout)",
+    )
     number("health-port", int, 0, "port of /healthz and /metrics; 0 disables it")
     parser.add_argument(
         "--log-level",

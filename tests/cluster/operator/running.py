@@ -31,9 +31,14 @@ class Operator:
 
     def start(self) -> Self:
         """Start it, whether or not it will lead."""
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(self._argv, stderr=log)
+        with self.log.open("wb") as log, self.ledger.open("wb") as ledger:
+            self._process = subprocess.Popen(self._argv, stderr=log, stdout=ledger)
         return self
+
+    @property
+    def ledger(self) -> Path:
+        """What it says on stdout: its own log."""
+        return self.log.with_suffix(".ledger.jsonl")
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

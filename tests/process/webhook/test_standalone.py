@@ -17,6 +17,7 @@ import requests
 import yaml
 
 from bailiwick_webhook.identity.development import NOTICE
+from support import chains
 from support.objects import AGENT, Object, changed, gated_rule, policy, rule, settings
 from support.pdp import asking
 from support.pdp.standalone import COMMAND, Process
@@ -54,8 +55,9 @@ def test_it_decides_and_says_in_every_answer_that_this_protects_nothing(point: P
     assert {said.context["development"] for said in (allowed, denied)} == {NOTICE}
     assert point.readiness()[1]["development"] == NOTICE
     assert NOTICE in point.log.read_text().split("\n")[2]
-    until(lambda: point.records.read_bytes().count(b"\n") == 2, "both decisions are on record", 5)
-    record = json.loads(point.records.read_bytes().splitlines()[0])
+    # Behind the line that opens the chain.
+    until(lambda: point.records.read_bytes().count(b"\n") == 3, "both decisions are on record", 5)
+    record = json.loads(point.records.read_bytes().splitlines()[1])
     assert record["caller"]["id"] == "bailiwick:development:anybody"
     assert record["evaluation_id"] == allowed.context["evaluation_id"]
     assert point.stop() == 0
@@ -252,7 +254,8 @@ def test_records_on_stdout_are_whole_lines(policies: Path, tmp_path: Path) -> No
             assert asking.post(point.url("evaluations"), {"evaluations": [item] * 30}, None).status == 200
         assert point.stop() == 0
         reader.join(20)
-    assert [json.loads(line)["decision"] for line in lines] == [True] * 12 * 30
+    written = chains.read(b"".join(lines)).records()
+    assert [record["decision"] for record in written] == [True] * 12 * 30
 
 
 class TestTheReadme:

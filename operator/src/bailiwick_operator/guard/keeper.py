@@ -83,6 +83,7 @@ class GuardKeeper:
         proven: Callable[[], None],
         fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
         tell: Callable[[EventDraft], None] = lambda _told: None,
+        recorded: Callable[[str], None] = lambda _fingerprint: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
@@ -94,6 +95,7 @@ class GuardKeeper:
         self._settle = settle
         self._proven = proven
         self._tell = tell
+        self._recorded = recorded
         self._voider = Voider(kube, installation, now, fallen, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
@@ -212,6 +214,7 @@ class GuardKeeper:
             message = f"the proof cannot be recorded in ConfigMap {GUARD_CONFIG_MAP}: {answer.message}"
             raise UnprovenError(message)
         self.void = record.void
+        self._recorded(record.fingerprint)
 
     def _fell(self, problem: str) -> None:
         """Count and tell once that the guards are not in force, until they are again."""

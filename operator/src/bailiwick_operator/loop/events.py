@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from bailiwick_api.accounts import GUARD_CONFIG_MAP
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_CONFIG_MAP
 from bailiwick_api.meta import API_VERSION
 from bailiwick_kube.paths import object_path
 from bailiwick_kube.transport import UnreachableError
@@ -81,6 +81,12 @@ class Events:
     def tell_of_guard(self, namespace: str, told: EventDraft) -> None:
         """Tell of what concerns all grants, the guards over them or the clock, beside the record of the proofs."""
         self._tell({"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": GUARD_CONFIG_MAP}, [told])
+
+    def tell_of_witness(self, namespace: str, told: EventDraft) -> None:
+        """Tell of what concerns the logs of the decision point, beside what was witnessed of them."""
+        self._tell(
+            {"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": WITNESS_CONFIG_MAP}, [told]
+        )
 
     def _tell(self, about: Object, told: Iterable[EventDraft]) -> None:
         namespace, kind = about["namespace"], about["kind"]

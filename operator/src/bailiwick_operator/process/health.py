@@ -19,6 +19,7 @@ _FOLLOWING: Final = {
     "clock": "not leading",
     "keys": "not leading",
     "certificates": "not leading",
+    "witness": "not leading",
 }
 
 
@@ -134,4 +135,5 @@ def _parts(leader: Leader) -> dict[str, str]:
         "clock": leader.skew.problem or "ok",
         "keys": leader.keys.problem or "ok",
         "certificates": leader.certificates.problem or "ok",
+        "witness": leader.witness.problem or "ok",
     }

@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from bailiwick_operator.certificates.keeper import Keeper
+from bailiwick_operator.evidence.ledger import OperatorLedger
+from bailiwick_operator.evidence.witness import Witness
 from bailiwick_operator.grants.backlog import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.keys import KeyKeeper
@@ -118,9 +120,44 @@ DECIDED: Final = OperatorMetric(
     (("outcome", DECISIONS),),
 )
 
+INCONSISTENT: Final = OperatorMetric(
+    "bailiwick_log_inconsistent",
+    "gauge",
+    "Logs of the decision point that the witness refuses: chains that contradict what their process signed before, and"
+    " checkpoints that no known process signed.",
+)
+WITNESSED: Final = OperatorMetric(
+    "bailiwick_operator_witness_ok",
+    "gauge",
+    "1 while every ready process of the decision point gives checkpoints, and they are cosigned and stored.",
+)
+CHAINS: Final = OperatorMetric(
+    "bailiwick_operator_witness_chains", "gauge", "Logs of the decision point that are witnessed and not over."
+)
+UNCHAINED: Final = OperatorMetric(
+    "bailiwick_operator_witness_without_chain", "gauge", "Ready processes of the decision point that keep no chain."
+)
+SILENT: Final = OperatorMetric(
+    "bailiwick_operator_witness_silent",
+    "gauge",
+    "Ready processes of the decision point that gave no checkpoint when they were last asked.",
+)
+PUT_BACK: Final = OperatorMetric(
+    "bailiwick_operator_witness_changes_total",
+    "counter",
+    "Number of times that what the witness had stored was found removed, set back, edited or full.",
+)
+LEDGER: Final = OperatorMetric("bailiwick_operator_ledger_lines_total", "counter", "Lines of the operator's own log.")
+LEDGER_LOST: Final = OperatorMetric(
+    "bailiwick_operator_ledger_lost_total",
+    "counter",
+    "Lines given up because the output of the operator's own log takes nothing.",
+)
+
 METRICS: Final = (
     *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
     *(PENDING, PENDING_MOST, PENDING_AGE, DECIDED),
+    *(INCONSISTENT, WITNESSED, CHAINS, UNCHAINED, SILENT, PUT_BACK, LEDGER, LEDGER_LOST),
 )
 
 
@@ -136,6 +173,8 @@ class Leader:
     events: Events
     clock: Clock
     skew: SkewMonitor
+    witness: Witness
+    ledger: OperatorLedger
 
 
 class Metrics(Collector):
@@ -178,6 +217,18 @@ class Metrics(Collector):
         yield _gauge(EVENT_AGE, [((), math.inf if heard is None else clock.monotonic() - heard)])
         yield _counter(DROPPED, [((), self._leader.events.dropped)])
         yield from _pending(reconciler.pending)
+        yield from _evidence(self._leader.witness, self._leader.ledger)
+
+
+def _evidence(witness: Witness, ledger: OperatorLedger) -> Iterator[Family]:
+    yield _gauge(INCONSISTENT, [((), witness.inconsistent)])
+    yield _gauge(WITNESSED, [((), witness.problem is None)])
+    yield _gauge(CHAINS, [((), witness.chains)])
+    yield _gauge(UNCHAINED, [((), witness.without_chain)])
+    yield _gauge(SILENT, [((), witness.silent)])
+    yield _counter(PUT_BACK, [((), witness.changes)])
+    yield _counter(LEDGER, [((), ledger.written)])
+    yield _counter(LEDGER_LOST, [((), ledger.lost)])
 
 
 def _pending(pending: PendingGrants) -> Iterator[Family]:

@@ -7,7 +7,8 @@ a matter of status alone: an answer that somebody forged would grant nothing.
 import asyncio
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -25,11 +26,15 @@ _FAMILIES: Final = ("IPv4", "IPv6")
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One process. `vouched`: somebody says that it is ready, so that not to be reachable is no excuse."""
+    """One process. `vouched`: somebody says that it is ready, so that not to be reachable is no excuse.
+
+    `uid` of its pod; of a process that is no pod, its URL.
+    """
 
     name: str
     url: str
     vouched: bool = True
+    uid: str = field(default="", compare=False)
 
 
 class Replicas(Protocol):
@@ -37,6 +42,9 @@ class Replicas(Protocol):
 
     async def find(self) -> tuple[Replica, ...]:
         """Return those that are said to be ready. Raises `UnreachableError` and `RefusedError`."""
+
+    async def everyone(self) -> tuple[Replica, ...]:
+        """Return those too that are not ready, among them those that end. Raises likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,11 @@ class ListedReplicas:
 
     async def find(self) -> tuple[Replica, ...]:
         """Return them all."""
-        return tuple(Replica(url, url.rstrip("/"), vouched=False) for url in self.urls)
+        return tuple(Replica(url, url.rstrip("/"), vouched=False, uid=url) for url in self.urls)
+
+    async def everyone(self) -> tuple[Replica, ...]:
+        """Return them all."""
+        return await self.find()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +72,22 @@ class OfService:
 
     async def find(self) -> tuple[Replica, ...]:
         """Return the processes of all ready endpoints."""
+        return in_slices(await self._slices())
+
+    async def everyone(self) -> tuple[Replica, ...]:
+        """Return the processes of all endpoints."""
+        return in_slices(await self._slices(), every=True)
+
+    async def _slices(self) -> tuple[dict[str, Any], ...]:
         path = object_path("discovery.k8s.io/v1", "endpointslices", self.namespace)
-        listed = await self.kube.list(path, {"labelSelector": f"{SERVICE_LABEL}={self.service}"})
-        return in_slices(listed.items)
+        return (await self.kube.list(path, {"labelSelector": f"{SERVICE_LABEL}={self.service}"})).items
 
 
-def in_slices(slices: Iterable[dict[str, Any]]) -> tuple[Replica, ...]:
+def in_slices(slices: Iterable[dict[str, Any]], *, every: bool = False) -> tuple[Replica, ...]:
     """Return the processes in EndpointSlices: one for each ready endpoint, at the port named `status`.
 
-    A pod of two address families stands in two slices and is one endpoint.
+    A pod of two address families stands in two slices and is one endpoint. `every`: also those that are not ready, for
+    whom nobody vouches.
     """
     found: dict[str, Replica] = {}
     for one in sorted(slices, key=lambda one: str(one.get("addressType"))):
@@ -78,18 +97,24 @@ def in_slices(slices: Iterable[dict[str, Any]]) -> tuple[Replica, ...]:
             continue
         for endpoint in one.get("endpoints") or ():
             # Not said means ready, by the definition of the kind.
-            if (endpoint.get("conditions") or {}).get("ready", True) is False or not endpoint.get("addresses"):
+            ready = (endpoint.get("conditions") or {}).get("ready", True) is not False
+            if not (ready or every) or not endpoint.get("addresses"):
                 continue
             address = endpoint["addresses"][0]
             target = endpoint.get("targetRef") or {}
             host = f"[{address}]" if family == "IPv6" else address
-            replica = Replica(str(target.get("name") or address), f"http://{host}:{port}")
-            found.setdefault(str(target.get("uid") or address), replica)
+            uid = str(target.get("uid") or address)
+            replica = Replica(str(target.get("name") or address), f"http://{host}:{port}", vouched=ready, uid=uid)
+            found.setdefault(uid, replica)
     return tuple(found.values())
 
 
+class SilentReplicaError(Exception):
+    """A process gives no answer, or more than is read; the message says which."""
+
+
 class ReplicaClient:
-    """Asks processes which generations they serve. Close it when done."""
+    """Asks processes which generations they serve, and whatever else. Close it when done."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
@@ -119,23 +144,39 @@ class ReplicaClient:
             except aiohttp.ClientConnectorError as error:
                 # Nothing listens there. Where nobody says that something should, there is no process.
                 return Reply(replica.name, ready=replica.vouched, silent=error.strerror or "no connection")
-            except (aiohttp.ClientError, OSError) as error:
+            except (aiohttp.ClientError, OSError, SilentReplicaError) as error:
                 return Reply(replica.name, ready=True, silent=str(error) or type(error).__name__)
             except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
                 return Reply(replica.name, ready=True, silent="unexpected answer")
 
-    async def _ask(self, replica: Replica, asked: frozenset[Generation], body: bytes) -> Reply:
+    async def post(self, replica: Replica, path: str, body: bytes, most: int) -> tuple[int, bytes]:
+        """Return status and answer of one request. Raises `SilentReplicaError`."""
+        try:
+            return await self._post(replica, path, body, most)
+        except TimeoutError as error:
+            message = f"timeout after {self._seconds:g} s"
+            raise SilentReplicaError(message) from error
+        except (aiohttp.ClientError, OSError) as error:
+            message = str(error) or type(error).__name__
+            raise SilentReplicaError(message) from error
+
+    async def _post(self, replica: Replica, path: str, body: bytes, most: int) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
         async with self._session.post(
-            f"{replica.url}/served", data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            f"{replica.url}{path}", data=body, headers=headers, timeout=self._timeout, allow_redirects=False
         ) as answer:
             text = b""
             async for chunk in answer.content.iter_any():
                 text += chunk
-                if len(text) > _ANSWER_BYTES:
-                    return Reply(replica.name, ready=True, silent="answer too long")
-            if not answer.ok:
-                return Reply(replica.name, ready=True, silent=f"status {answer.status}")
+                if len(text) > most:
+                    message = "answer too long"
+                    raise SilentReplicaError(message)
+            return answer.status, text
+
+    async def _ask(self, replica: Replica, asked: frozenset[Generation], body: bytes) -> Reply:
+        status, text = await self._post(replica, "/served", body, _ANSWER_BYTES)
+        if not HTTPStatus.OK <= status < HTTPStatus.BAD_REQUEST:
+            return Reply(replica.name, ready=True, silent=f"status {status}")
         said = json.loads(text)
         served = frozenset((str(uid), int(generation)) for uid, generation in said["served"])
         return Reply(replica.name, ready=said["ready"] is True, served=served & asked)

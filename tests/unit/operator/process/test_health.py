@@ -19,7 +19,7 @@ def leader(problem: str | None = None) -> Leader:
     """Return a leader of whose parts the health asks no more than this."""
     well = SimpleNamespace(problem=None, not_after=None)
     guard = SimpleNamespace(problem=problem)
-    return cast("Leader", SimpleNamespace(guard=guard, keys=well, certificates=well, skew=well))
+    return cast("Leader", SimpleNamespace(guard=guard, keys=well, certificates=well, skew=well, witness=well))
 
 
 @pytest.mark.parametrize("name", ["lease", "guard"])
@@ -48,6 +48,7 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
             "clock": "ok",
             "keys": "ok",
             "certificates": "ok",
+            "witness": "ok",
             "certificateNotAfter": None,
             "lastProgressSeconds": {"lease": 0.0},
         },

@@ -10,6 +10,9 @@ import pytest
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.canary import canary
 from bailiwick_api.times import stamp
+from bailiwick_operator.evidence.chronicle import Chronicle
+from bailiwick_operator.evidence.ledger import OperatorLedger
+from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import SkewMonitor
@@ -20,6 +23,7 @@ from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
 from bailiwick_operator.process.health import Health, Progress
 from bailiwick_operator.process.metrics import LEADING, METRICS, Leader, Metrics
+from bailiwick_operator.programmed.replicas import ListedReplicas
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import parse
 from support.objects import Object, policy
@@ -33,6 +37,14 @@ def leading() -> tuple[Metrics, Leader]:
     settings, clock = parse([], {}), right_clock()
     queue: WorkQueue[WorkItem] = WorkQueue()
     events = Events(api.client, "me", now=clock.now)
+    ledger = OperatorLedger("bailiwick-system", lambda held: len(held), clock.ours)  # noqa: PLW0108 - its argument has a name
+    witness = Witness(
+        WitnessParts(api.client, ListedReplicas(()), cast("Any", None), ledger),
+        INSTALLATION,
+        interval=10,
+        now=clock.ours,
+        tell=lambda _told: None,
+    )
     writer, guard = Writer(api.client, events), keeper(api)
     reconciler = Reconciler(
         api.client,
@@ -42,10 +54,11 @@ def leading() -> tuple[Metrics, Leader]:
         writer=writer,
         poller=cast("Any", SimpleNamespace(forget=lambda _uid: None)),
         barriers=GrantBarriers(guard, WaitList(queue.add), clock, WaitList(queue.add)),
+        chronicle=Chronicle(ledger),
     )
     keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.ours)
     skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
-    leader = Leader(guard, keys, cast("Any", None), reconciler, writer, events, clock, skew)
+    leader = Leader(guard, keys, cast("Any", None), reconciler, writer, events, clock, skew, witness, ledger)
     metrics = Metrics()
     metrics.lead(leader)
     return metrics, leader

@@ -43,6 +43,21 @@ def test_ready_endpoints_are_found_and_those_that_are_not_are_left_out() -> None
     )
 
 
+def test_the_witness_finds_those_too_that_are_not_ready_or_that_end() -> None:
+    found = in_slices(
+        [
+            a_slice(endpoint("p1", "10.0.0.1", ready=True), endpoint("p2", "10.0.0.2", ready=False)),
+            a_slice(endpoint("p3", "10.0.0.3", ready=False, serving=True, terminating=True)),
+        ],
+        every=True,
+    )
+    assert [(one.name, one.uid, one.vouched) for one in found] == [
+        ("p1", "uid-p1", True),
+        ("p2", "uid-p2", False),
+        ("p3", "uid-p3", False),
+    ]
+
+
 def test_a_pod_is_asked_at_its_status_port_alone() -> None:
     ports = (("https", 8443), ("status-1", 9001), ("status", 9000))
     assert in_slices([a_slice(endpoint("p1", "10.0.0.1"), ports=ports)]) == (Replica("p1", "http://10.0.0.1:9000"),)

@@ -1,0 +1,145 @@
+"""What the ledger says beside checkpoints: policies by their digest, ended grants, keys, guards and modes.
+
+Standing: beside `witness`, over `ledger`; those who know of a change call it. Holds: telling never waits; a text is
+printed once for each digest in the life of a process, and each ended grant once: a line more often is no fault, one
+that is lacking is. What takes long, a policy's text, is made in pieces by `run`.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import structlog
+
+from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_engine.compile.policies import parse_steps
+from bailiwick_engine.compile.policydigest import policy_text
+from bailiwick_engine.steps import Steps
+from bailiwick_operator.evidence.ledger import OperatorLedger
+from bailiwick_operator.reconcile.finalstate import final_state
+
+_LOG: Final = structlog.get_logger(__name__)
+_TURN: Final = 0.005
+Object = dict[str, Any]
+
+
+class Chronicle:
+    """Lives in the main loop. `clock` is monotonic."""
+
+    def __init__(self, ledger: OperatorLedger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._waiting: dict[str, Object] = {}
+        self._woken = asyncio.Event()
+        self._generations: dict[str, int] = {}
+        self._modes: dict[str, Object] = {}
+        self._digests: dict[str, str] = {}
+        self._said: set[str] = set()
+        self._ended: set[str] = set()
+        self._guard: str | None = None
+
+    def policy_changed(self, policy: Object, *, gone: bool) -> None:
+        """Say that a policy came, changed or went."""
+        metadata, spec = policy["metadata"], policy.get("spec")
+        uid = metadata["uid"]
+        if gone:
+            self._waiting.pop(uid, None)
+            self._generations.pop(uid, None)
+            if (was := self._modes.pop(uid, None)) is not None:
+                self._ledger.say("mode", policy=_name(policy), uid=uid, deleted=True, was=was)
+            return
+        if self._generations.get(uid) == metadata.get("generation"):
+            return
+        self._generations[uid] = metadata.get("generation")
+        mode = _mode(spec)
+        was = self._modes.get(uid)
+        self._modes[uid] = mode
+        if was is not None and was != mode:
+            self._ledger.say("mode", policy=_name(policy), uid=uid, **mode, was=was)
+        self._waiting[uid] = policy
+        self._woken.set()
+
+    def grant_changed(self, grant: Object, *, gone: bool) -> None:
+        """Say that a grant came, changed or went."""
+        uid, phase = grant["metadata"]["uid"], (grant.get("status") or {}).get("phase")
+        if (phase in TERMINAL_PHASES or gone) and uid not in self._ended:
+            self._ended.add(uid)
+            try:
+                members = final_state(grant, self._digests)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                _LOG.error("a grant cannot be read: the ledger does not say how it ended", uid=uid, problem=str(error))
+                members = {"uid": uid, "phase": phase}
+            # One that had not ended was deleted by somebody who may do that.
+            self._ledger.say("grant", **members, **({} if phase in TERMINAL_PHASES else {"deleted": True}))
+        if gone:
+            self._ended.discard(uid)
+
+    def keys_changed(self, published: Iterable[str], removed: Iterable[str]) -> None:
+        """Say which signing keys came and went, by their thumbprints."""
+        self._ledger.say("keys", published=sorted(published), removed=sorted(removed))
+
+    def guard_recorded(self, fingerprint: str) -> None:
+        """Say that the guards over grants are recorded by this fingerprint."""
+        if fingerprint != self._guard:
+            self._ledger.say("guard", fingerprint=fingerprint, was=self._guard)
+            self._guard = fingerprint
+
+    async def run(self) -> None:
+        """Print policies until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._waiting:
+                policy = self._waiting.pop(next(iter(self._waiting)))
+                try:
+                    await self._print(policy)
+                except Exception:  # noqa: BLE001 - a policy that nobody thought of must not stop all the others
+                    _LOG.exception("internal error while printing a policy to the ledger")
+
+    async def _print(self, policy: Object) -> None:
+        text = await self._made(_text(policy.get("spec")))
+        if text is None:
+            # It does not parse, so nothing was ever decided by it.
+            return
+        digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+        self._digests[policy["metadata"]["uid"]] = digest
+        if digest not in self._said:
+            self._said.add(digest)
+            self._ledger.say(
+                "policy",
+                digest=digest,
+                policy=_name(policy),
+                uid=policy["metadata"]["uid"],
+                generation=policy["metadata"].get("generation"),
+                text=text.decode(),
+            )
+
+    async def _made(self, steps: Steps[bytes | None]) -> bytes | None:
+        until = self._clock() + _TURN
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                made: bytes | None = end.value
+                return made
+            if self._clock() >= until:
+                await asyncio.sleep(0)
+                until = self._clock() + _TURN
+
+
+def _text(spec: object) -> Steps[bytes | None]:
+    parsed = yield from parse_steps(spec)
+    if isinstance(parsed, tuple):
+        return None
+    return (yield from policy_text(parsed))
+
+
+def _mode(spec: object) -> Object:
+    held = spec if isinstance(spec, dict) else {}
+    return {"mode": held.get("mode", "Enforce"), "suspend": held.get("suspend", False)}
+
+
+def _name(policy: Object) -> str:
+    return f"{policy['metadata']['namespace']}/{policy['metadata']['name']}"

@@ -1,0 +1,324 @@
+"""The witness of the decision log: asks every process for its checkpoint, cosigns it, stores it, and prints it.
+
+Standing: beside `guard`, over `store`, `keys` and `ledger`; `reconcile.witness` judges. Holds: what is printed was
+stored before; what this process stored and finds removed, set back or changed is told and put back; a chain that is
+refused stays refused. Decisions go on whatever is found here.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from bailiwick_api.accounts import WITNESS_CONFIG_MAP, Installation
+from bailiwick_api.times import stamp
+from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, WitnessedChain, witness_name
+from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.note import VerifierKey, cosigned
+from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.evidence.checkpoints import CheckpointClient, NoCheckpoint
+from bailiwick_operator.evidence.keys import WitnessKeyring, WitnessKeys
+from bailiwick_operator.evidence.ledger import OperatorLedger
+from bailiwick_operator.evidence.store import MOST_BYTES, StoredChains, WitnessStore, data_of, size_of
+from bailiwick_operator.kube import OperatorClient, RefusedError
+from bailiwick_operator.programmed.replicas import Replica, Replicas
+from bailiwick_operator.reconcile import witness
+from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, EventDraft
+from bailiwick_operator.reconcile.witness import CheckpointAnswer, HeldChain
+
+_LOG: Final = structlog.get_logger(__name__)
+_TRIES: Final = 5
+_PRINT_SECONDS: Final = 600
+_FLUSH_SECONDS: Final = 10.0
+_LISTED: Final = 3
+_ACTION: Final = "Witness"
+Answers = Sequence[tuple[Replica, CheckpointAnswer | NoCheckpoint]]
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessParts:
+    """What the witness works with: where the processes are, how they are asked, and where it says what it saw."""
+
+    kube: OperatorClient
+    replicas: Replicas
+    client: CheckpointClient
+    ledger: OperatorLedger
+
+
+class Witness:
+    """Looks at intervals. Lives in the main loop. Interval 0 asks nobody: the ledger alone is kept."""
+
+    def __init__(
+        self,
+        parts: WitnessParts,
+        installation: Installation,
+        *,
+        interval: float,
+        now: Callable[[], datetime],
+        tell: Callable[[EventDraft], None],
+    ) -> None:
+        self._parts = parts
+        self._name = installation.namespace
+        self._interval = interval
+        self._now = now
+        self._tell_event = tell
+        self._store = WitnessStore(parts.kube, installation)
+        self._keyring = WitnessKeyring(parts.kube, installation, now, lambda why: self._warn("WitnessKeyLost", why))
+        self._life: dict[str, HeldChain] = {}
+        self._of: dict[str, str] = {}
+        self._printed: dict[str, tuple[WitnessedChain, Checkpoint, int]] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._verifiers: tuple[VerifierKey, ...] = ()
+        self._broken: set[str] = set()
+        self._rejected: set[str] = set()
+        # Processes that were there when what was witnessed of them was lost, and why.
+        self._forgotten: dict[str, str] = {}
+        self.problem: str | None = "not checked yet"
+        """What is wrong, for a person; None while every log is witnessed."""
+        self.rounds = 0
+        """How many rounds have come to an end, however they ended. For the health of the process."""
+        self.inconsistent = 0
+        """How many logs are refused: chains that contradict themselves, and answers that prove nothing."""
+        self.without_chain = 0
+        """How many ready processes keep no chain, though they should."""
+        self.silent = 0
+        """How many ready processes gave no checkpoint in the last round."""
+        self.chains = 0
+        """How many chains live, as far as is known."""
+        self.changes = 0
+        """How often what was stored was found to be other than it should be, or found no room."""
+
+    async def run(self) -> None:
+        """Witness until cancelled."""
+        while True:
+            if self._interval:
+                await self.round()
+            else:
+                self._parts.ledger.flush()
+                self.problem, self.rounds = self._parts.ledger.problem, self.rounds + 1
+            await asyncio.sleep(self._interval or _FLUSH_SECONDS)
+
+    async def round(self) -> None:
+        """Ask everybody once, and store what may be cosigned; `problem` says what is wrong."""
+        try:
+            problem = await self._look()
+        except (UnreachableError, RefusedError) as error:
+            problem = str(error)
+        self._parts.ledger.flush()
+        problem = problem or self._parts.ledger.problem
+        if problem != self.problem:
+            if problem is None:
+                _LOG.info("every log is witnessed")
+            else:
+                _LOG.error("not every log is witnessed", problem=problem)
+        self.problem = problem
+        self.rounds += 1
+
+    async def _look(self) -> str | None:
+        keys = await self._keyring.current()
+        verifiers = keys.verifiers(self._name)
+        if verifiers != self._verifiers:
+            self._parts.ledger.say("keys", witness=[str(key) for key in verifiers])
+            self._verifiers = verifiers
+        replicas = await self._parts.replicas.everyone()
+        stored = await self._store.read(verifiers)
+        held = await self._put_back(stored, verifiers, replicas, begun=keys.begun)
+        answers = await self._answers(replicas, held)
+        for _ in range(_TRIES):
+            self._parted(held, stored)
+            await self._judge(keys, held, stored, answers)
+            held = await self._put_away(held, replicas, verifiers)
+            full = self._fitted(held, stored, verifiers)
+            if await self._store.write(stored, held, verifiers):
+                break
+            # Somebody else led for a moment: what they stored may be newer than what we were told.
+            stored = await self._store.read(verifiers)
+            held = await self._put_back(stored, verifiers, replicas, begun=keys.begun)
+        else:
+            message = f"ConfigMap {WITNESS_CONFIG_MAP} was changed by another writer at each attempt"
+            raise RefusedError(message)
+        if not keys.begun:
+            await self._keyring.begin()
+        self._life = held
+        self._print(held)
+        return full or self._counted(answers, held, stored)
+
+    async def _answers(self, replicas: Sequence[Replica], held: Mapping[str, HeldChain]) -> Answers:
+        ledger = self._parts.ledger.checkpoint()
+        newest = witness.newest(held) | self._of
+        before = (held.get(newest.get(replica.uid, "")) for replica in replicas)
+        asked = (self._parts.client.newest(one, known, ledger) for one, known in zip(replicas, before, strict=True))
+        return [*zip(replicas, await asyncio.gather(*asked), strict=True)]
+
+    async def _put_back(
+        self,
+        stored: StoredChains,
+        verifiers: tuple[VerifierKey, ...],
+        replicas: Sequence[Replica],
+        *,
+        begun: bool,
+    ) -> dict[str, HeldChain]:
+        """Return what is stored, with what this process knows to be lacking there."""
+        held = dict(stored.held)
+        lost = witness.lost(self._life, held)
+        removed = {chain for chain in lost if chain not in held}
+        if removed:
+            away = await self._store.find(removed, verifiers)
+            for chain in removed & away.keys():
+                # Another leader put it away.
+                self._life.pop(chain)
+                lost.pop(chain)
+        for chain, why in lost.items():
+            held[chain] = self._life[chain]
+            found = "its entry was edited" if chain in stored.broken else why
+            self._warn("WitnessChanged", f"the checkpoint of chain {chain} is put back: {found}")
+        if beyond := sorted(stored.broken.keys() - held.keys() - self._broken):
+            self._broken |= {*beyond}
+            listed = ", ".join(beyond[:_LISTED])
+            self._warn("WitnessChanged", f"{len(beyond)} entries were edited and cannot be put back, such as {listed}")
+        if not begun or stored.data:
+            return held
+        what = "is missing" if stored.config_map is None else "was emptied"
+        self._forgotten = {one.uid: f"ConfigMap {WITNESS_CONFIG_MAP} {what}" for one in replicas}
+        self._warn("WitnessLost", f"ConfigMap {WITNESS_CONFIG_MAP} {what}: what this process knows is put back")
+        return held
+
+    def _parted(self, held: dict[str, HeldChain], stored: StoredChains) -> None:
+        """Refuse the chains of which another leader stored another log than we did."""
+        for chain, why in witness.parted(self._life, stored.held).items():
+            held[chain] = self._refused(held[chain], why, self._life[chain].entry.note)
+
+    async def _judge(
+        self, keys: WitnessKeys, held: dict[str, HeldChain], stored: StoredChains, answers: Answers
+    ) -> None:
+        """Take into `held` what may be cosigned, and what is refused."""
+        said = [answer for _, answer in answers if isinstance(answer, CheckpointAnswer)]
+        unknown = {chain for answer in said if (chain := witness.named_chain(answer)) is not None} - held.keys()
+        if unknown:
+            # One that was put away goes on from there, and is no new one.
+            held |= await self._store.find(unknown, keys.verifiers(self._name))
+        rejected: set[str] = set()
+        for answer in said:
+            match witness.judge(self._name, held, answer):
+                case witness.Cosignable(chain, checkpoint):
+                    self._of[answer.replica] = chain
+                    before = held.get(chain)
+                    if before is None:
+                        held[chain] = self._first(checkpoint, answer, stored)
+                        before = held[chain]
+                    elif not witness.is_due(before, checkpoint, int(self._now().timestamp())):
+                        continue
+                    held[chain] = self._cosigned(keys, before, checkpoint, answer)
+                case witness.LogContradiction(chain, why):
+                    held[chain] = self._refused(held[chain], why, witness.plain(answer))
+                case witness.AnswerRejection(why):
+                    rejected.add(answer.replica)
+                    if answer.replica not in self._rejected:
+                        note = f"the checkpoint of {answer.pod or answer.replica} is not used: {why}"
+                        self._warn("LogRejected", note)
+                case witness.ChainRefused(_) | witness.OtherSize(_):
+                    pass
+        self._rejected = rejected
+        self.inconsistent = len(rejected) + sum(one.entry.refused is not None for one in held.values())
+
+    def _first(self, checkpoint: Checkpoint, answer: CheckpointAnswer, stored: StoredChains) -> HeldChain:
+        """Return the entry of a chain that is seen for the first time, not cosigned yet."""
+        chain = checkpoint.origin.rpartition("/")[2]
+        anew = self._forgotten.pop(answer.replica, None)
+        if chain in stored.broken:
+            anew = "its entry was edited"
+        entry = WitnessedChain(chain, answer.key, "", answer.replica, answer.pod, stamp(self._now()), anew)
+        _LOG.info("a log is seen for the first time", chain=chain, pod=answer.pod, size=checkpoint.size)
+        return HeldChain(entry, CosignedCheckpoint(checkpoint, 0))
+
+    def _cosigned(
+        self, keys: WitnessKeys, before: HeldChain, checkpoint: Checkpoint, answer: CheckpointAnswer
+    ) -> HeldChain:
+        now = int(self._now().timestamp())
+        note = cosigned(witness.plain(answer), witness_name(self._name), keys.signing.private, now)
+        return HeldChain(before.entry._replace(note=note), CosignedCheckpoint(checkpoint, now))
+
+    def _refused(self, before: HeldChain, why: str, note: str) -> HeldChain:
+        entry = before.entry
+        if entry.refused is None:
+            entry = entry._replace(refused=ChainRefusal(why, stamp(self._now()), note))
+        told = f"the log of {entry.pod or entry.replica} (chain {entry.chain}) contradicts itself: {why}"
+        self._once(entry.chain, "LogInconsistent", f"{told}. It is not cosigned any more; decisions go on")
+        return replace(before, entry=entry)
+
+    async def _put_away(
+        self, held: dict[str, HeldChain], replicas: Sequence[Replica], verifiers: tuple[VerifierKey, ...]
+    ) -> dict[str, HeldChain]:
+        now = self._now()
+        over = witness.over(held, {one.uid for one in replicas}, self._of, int(now.timestamp()))
+        if not over:
+            return held
+        for chain, text in await self._store.put_away(over.values(), verifiers, now):
+            self._parts.ledger.say("dropped", chain=chain, entry=text)
+            _LOG.warning("a log that is over is dropped from its ConfigMap: the ledger has it", chain=chain)
+        self._of = {uid: chain for uid, chain in self._of.items() if chain not in over}
+        return {chain: one for chain, one in held.items() if chain not in over}
+
+    def _fitted(
+        self, held: dict[str, HeldChain], stored: StoredChains, verifiers: tuple[VerifierKey, ...]
+    ) -> str | None:
+        """Take out the newest chains that find no room; return that there are such."""
+        full = None
+        # The verified are few, what cannot be read may be much.
+        while held and size_of(data_of(held, stored.broken, verifiers)) > MOST_BYTES:
+            chain = max(held, key=lambda name: (name not in stored.held, held[name].entry.opened, name))
+            del held[chain]
+            full = f"ConfigMap {WITNESS_CONFIG_MAP} is full: not every log finds room in it"
+        if full is None:
+            self._told.discard(("full", "WitnessFull"))
+        else:
+            self._once("full", "WitnessFull", full)
+        return full
+
+    def _print(self, held: Mapping[str, HeldChain]) -> None:
+        now = int(self._now().timestamp())
+        for chain, one in held.items():
+            entry, checkpoint = one.entry, one.cosigned.checkpoint
+            before = self._printed.get(chain)
+            same = before is not None and before[1] == checkpoint and before[0].refused == entry.refused
+            if same and before is not None and 0 <= now - before[2] < _PRINT_SECONDS:
+                continue
+            more: dict[str, object] = {} if entry.refused is None else {"refused": entry.refused._asdict()}
+            if entry.anew is not None:
+                more["anew"] = entry.anew
+            self._parts.ledger.say(
+                "checkpoint", chain=chain, pod=entry.pod, replica=entry.replica, key=entry.key, note=entry.note, **more
+            )
+            self._printed[chain] = (entry, checkpoint, now)
+        for chain in self._printed.keys() - held.keys():
+            del self._printed[chain]
+
+    def _counted(self, answers: Answers, held: Mapping[str, HeldChain], stored: StoredChains) -> str | None:
+        """Count who is not witnessed; return what is wrong, for a person."""
+        missing = [(one, answer) for one, answer in answers if isinstance(answer, NoCheckpoint) and one.vouched]
+        without = [one for one, answer in missing if answer.why == "no_chain"]
+        silent = [(one, answer) for one, answer in missing if answer.why != "no_chain"]
+        self.without_chain, self.silent, self.chains = len(without), len(silent), len(held)
+        if without:
+            return f"{without[0].name} keeps no chain, though it should"
+        if silent:
+            return f"no checkpoint of {silent[0][0].name}: {silent[0][1].message}"
+        if broken := stored.broken.keys() - held.keys():
+            listed = ", ".join(sorted(broken)[:_LISTED])
+            return f"ConfigMap {WITNESS_CONFIG_MAP} holds {len(broken)} entries that do not verify: {listed}"
+        return None
+
+    def _once(self, what: str, reason: str, note: str) -> None:
+        if (what, reason) not in self._told:
+            self._told.add((what, reason))
+            self._warn(reason, note)
+
+    def _warn(self, reason: str, note: str) -> None:
+        self.changes += reason.startswith("Witness")
+        _LOG.error("evidence", reason=reason, problem=note)
+        self._parts.ledger.say("witness", reason=reason, note=note)
+        self._tell_event(EventDraft("Warning", _ACTION, reason, shortened(note, NOTE_LENGTH)))

@@ -1,0 +1,194 @@
+"""What a process answers about its chain, and to whatever else is sent to that path of its status port."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.merkle import consistent
+from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_webhook.http.status import health
+from bailiwick_webhook.http.status.checkpoint import MOST_BYTES, MOST_NOTE, CheckpointHandler
+from bailiwick_webhook.http.status.exposition import Exposition
+from bailiwick_webhook.http.transport.server import serve
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.record.chainlog import ChainLog, PodName
+from bailiwick_webhook.record.writer import RecordWriter
+from support.chains import read
+from support.pdp.alone import StaticStore
+
+LINE: Final = b'{"kind":"evaluation","n":%d}\n'
+SIGNATURE: Final = "\N{EM DASH} bailiwick/ledger AAAAAAAA\n"
+NOTE: Final = "bailiwick/ledger\n7\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n" + SIGNATURE
+
+
+class Witness:
+    """Asks as the operator does, and believes nothing that it cannot verify."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, writer: RecordWriter, file: Path) -> None:
+        self.session = session
+        self.url = url
+        self.writer = writer
+        self.file = file
+        self.latest: Checkpoint | None = None
+
+    async def get(self, query: str = "") -> tuple[int, Any]:
+        async with self.session.get(f"{self.url}/checkpoint{query}") as answer:
+            return answer.status, json.loads(await answer.read())
+
+    async def post(self, body: bytes | dict[str, Any]) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.session.post(f"{self.url}/checkpoint", data=data) as answer:
+            return answer.status, json.loads(await answer.read())
+
+    async def polls(self, *, forgets: bool = False) -> Checkpoint:
+        before = self.latest
+        size = 0 if before is None else before.size
+        status, said = await self.post({"from": size, "ledger": None})
+        assert status == 200
+        assert set(said) == {"checkpoint", "from", "proof", "key", "pod"}
+        assert (said["from"], said["pod"]) == (size, "bailiwick-webhook-0")
+        found = Checkpoint.parse(opened(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
+        assert found.origin == VerifierKey.parse(said["key"]).name
+        proof = [held for held in map(decoded, said["proof"]) if held is not None]
+        if before is not None:
+            assert consistent(before.size, before.root, found.size, found.root, proof)
+        if not forgets:
+            self.latest = found
+        return found
+
+
+@pytest.fixture
+async def witness(tmp_path: Path) -> AsyncIterator[Witness]:
+    chain, counts, file = ChainLog("system", pod=PodName("bailiwick-webhook-0", "u")), Counts(), tmp_path / "records"
+    store = StaticStore(())
+    async with aiohttp.ClientSession() as session, RecordWriter(file, fsync=False, chain=chain) as writer:
+        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts)
+        server = await serve(
+            health.build(store, lambda: True, {}, exposition, counts, checkpoints=handler), "127.0.0.1", 0
+        )
+        yield Witness(session, f"http://127.0.0.1:{server.port}", writer, file)
+        await server.stop()
+
+
+async def test_each_poll_proves_that_the_log_only_grew(witness: Witness) -> None:
+    size = 1
+    for count in (1, 0, 3, 64, 5):
+        for number in range(count):
+            await witness.writer.write(LINE % number)
+        size += count
+        assert (await witness.polls()).size == size
+
+
+async def test_an_answer_that_was_lost_is_asked_for_again_from_the_size_before(witness: Witness) -> None:
+    await witness.writer.write(LINE % 1)
+    await witness.polls()
+    for number in range(5):
+        await witness.writer.write(LINE % number)
+        assert (await witness.polls(forgets=True)).size == 3 + number
+
+
+async def test_from_nothing_anybody_is_told_how_much_there_is(witness: Witness) -> None:
+    await witness.writer.write(LINE % 1)
+    for query in ("", "?from=0"):
+        status, said = await witness.get(query)
+        assert (status, said["from"], said["proof"]) == (200, 0, [])
+        assert said["checkpoint"].split("\n")[1] == "2"
+    assert (await witness.post({}))[0] == 200
+
+
+@pytest.mark.parametrize("size", [1, 3, 10**15])
+async def test_a_size_that_was_never_signed_is_answered_with_those_that_were(witness: Witness, size: int) -> None:
+    await witness.writer.write(LINE % 1)
+    await witness.polls()
+    for status, said in (await witness.get(f"?from={size}"), await witness.post({"from": size, "ledger": None})):
+        assert (status, said["sizes"]) == (409, [0, 2])
+        assert str(size) in said["error"]
+
+
+@pytest.mark.parametrize("size", ["", "x", "-1", "1.0", "01", "1" * 17, "%C2%B2"])
+async def test_what_is_no_size_is_refused(witness: Witness, size: str) -> None:
+    status, said = await witness.get(f"?from={size}")
+    assert (status, list(said)) == (400, ["error"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[", b"[]", b"null", b'"x"', b"\xff", b"{" * 5000, b'{"from":"1"}', b'{"from":1.5}', b'{"from":true}'),
+        *(b'{"from":null}', b'{"from":-1}', b'{"from":1%b}' % (b"0" * 30), b'{"ledger":1}', b'{"ledger":{}}'),
+    ],
+    ids=repr,
+)
+async def test_a_body_that_is_no_question_is_refused(witness: Witness, body: bytes) -> None:
+    status, said = await witness.post(body)
+    assert (status, list(said)) == (400, ["error"])
+
+
+async def test_of_a_body_that_is_too_long_no_more_is_read(witness: Witness) -> None:
+    assert (await witness.post(b"{" + b" " * MOST_BYTES + b"}"))[0] == 413
+
+
+@pytest.mark.parametrize(
+    "note",
+    {
+        "empty": "",
+        "no note": "x",
+        "no checkpoint": "a\nb\n\n" + SIGNATURE,
+        "no signature": NOTE.partition("\n\n")[0] + "\n\n",
+        "a signature that is none": NOTE.replace("AAAAAAAA", "A"),
+        "a dash that is none": NOTE.replace("\N{EM DASH}", "-"),
+        "too long": NOTE + SIGNATURE * (MOST_NOTE // len(SIGNATURE)),
+        "half a character": NOTE + "\ud800",
+        "control characters": NOTE.replace("7", "7\x00"),
+    }.items(),
+    ids=lambda case: case[0],
+)
+async def test_a_ledger_that_is_malformed_is_refused_and_not_written(witness: Witness, note: tuple[str, str]) -> None:
+    status, said = await witness.post({"from": 0, "ledger": note[1]})
+    assert (status, "ledger" in said["error"] or "JSON" in said["error"]) == (400, True)
+    await witness.writer.write(LINE % 1)
+    assert b'"ledger"' not in await asyncio.to_thread(witness.file.read_bytes)
+
+
+async def test_a_ledger_is_written_into_the_chain_once_a_minute(witness: Witness) -> None:
+    for size in (7, 8, 9):
+        status, _ = await witness.post({"from": 0, "ledger": NOTE.replace("\n7\n", f"\n{size}\n")})
+        assert status == 200
+    await witness.writer.write(LINE % 1)
+    lines = read(await asyncio.to_thread(witness.file.read_bytes)).lines()
+    assert [line["note"] for line in lines if line["kind"] == "ledger"] == [NOTE]
+
+
+async def test_the_metrics_tell_how_much_stands_and_when_somebody_last_asked(witness: Witness) -> None:
+    async def samples() -> dict[str, float]:
+        async with witness.session.get(f"{witness.url}/metrics") as answer:
+            lines = [line.split() for line in (await answer.text()).splitlines() if line.startswith("bailiwick_log")]
+            return {name: float(value) for name, value in lines}
+
+    await witness.writer.write(LINE % 1)
+    await asyncio.sleep(0.05)
+    before = await samples()
+    await witness.polls()
+    after = await samples()
+    assert [after["bailiwick_log_size"], after["bailiwick_log_checkpoints_total"]] == [2, 1]
+    assert before["bailiwick_log_checkpoints_total"] == 0
+    assert before["bailiwick_log_unasked_seconds"] >= 0.05
+
+
+async def test_a_process_without_a_chain_says_so(tmp_path: Path) -> None:
+    counts, store = Counts(), StaticStore(())
+    async with aiohttp.ClientSession() as session, RecordWriter(tmp_path / "records", fsync=False) as writer:
+        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts)
+        built = health.build(store, lambda: True, {}, exposition, counts, checkpoints=handler)
+        server = await serve(built, "127.0.0.1", 0)
+        witness = Witness(session, f"http://127.0.0.1:{server.port}", writer, tmp_path / "records")
+        for status, said in (await witness.get(), await witness.post({"from": 0, "ledger": NOTE})):
+            assert (status, "--record-chain" in said["error"]) == (404, True)
+        await server.stop()
