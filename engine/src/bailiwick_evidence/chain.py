@@ -56,8 +56,8 @@ def body(line: bytes) -> bytes:
 class ChainWriter:
     """Puts lines in a chain, one after the other. Not for two threads at once.
 
-    `forest` is over all lines, or over those behind its start where somebody gave it another; `head` is the leaf hash of
-    the latest, None before the first.
+    `forest` is over all lines, or over those behind its start where somebody gave it another; `head` is the leaf hash
+    of the latest, None before the first.
     """
 
     __slots__ = ("_begins", "forest", "head", "id")
