@@ -215,6 +215,7 @@ def test_a_record(tenant: Tenant, pdp: Bailiwick) -> None:
         **OCSF,
         "action_id": 1,
         "disposition_id": 8,
+        "log": {"id": "str", "seq": "int", "prev": "str"},
         "snapshot": SNAPSHOT,
     }
     records = [json.loads(line) for line in pdp.points[0].records.read_bytes().splitlines()]

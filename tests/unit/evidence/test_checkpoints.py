@@ -71,6 +71,14 @@ def test_a_line_names_the_one_before_and_is_otherwise_as_it_was() -> None:
     assert (writer.size, writer.head) == (3, leaf_hash(lines[2][:-1]))
 
 
+@pytest.mark.parametrize("length", [1, *range(1_920, 1_950), *range(2_040, 2_060), *range(4_080, 4_110), 70_000])
+def test_a_line_of_any_length_is_hashed_whole(length: int) -> None:
+    writer = ChainWriter(ID)
+    line = writer.append(b'{"a":"%b"}\n' % (b"x" * length))
+    assert writer.head == leaf_hash(line[:-1])
+    assert writer.forest.root == root([leaf_hash(line[:-1])])
+
+
 @pytest.mark.parametrize(
     "line",
     [
