@@ -93,6 +93,7 @@ class TestALine:
         deciding = record.pop("policy")
         assert record == {
             "time": "2023-11-14T22:13:20.250+00:00",
+            "now": 1_700_000_000.25,
             "kind": "evaluation",
             "class_uid": 6003,
             "category_uid": 6,
