@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from bailiwick_engine.call import Call, Party
-from bailiwick_engine.cel.inputs import inputs
+from bailiwick_engine.cel.inputs import Inputs, inputs
 from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
@@ -39,10 +39,14 @@ _OBJECTS: Final = frozenset({"properties", "claims"})
 
 
 class AttributesRead(NamedTuple):
-    """What the rules read of a call, as `Evidence.read` has it. `nul`: no condition was evaluated (`Inputs.whole`)."""
+    """What the rules read of a call, as `Evidence.read` has it, and what kept conditions from evaluation, if anything.
+
+    `limits`: "nul", none was evaluated, since a text holds a NUL; "size": the call is not small, so that those were not
+    that would take too long.
+    """
 
     attributes: dict[str, Any] | None
-    nul: bool = False
+    limits: str | None = None
 
 
 class Evidence:
@@ -116,7 +120,7 @@ class Evidence:
         subject = call.subject
         if not self._reading or not isinstance(subject, Party):
             return _NOTHING_READ
-        rules, nul = self._candidates(call, subject, endpoint, weighed)
+        rules, limits = self._candidates(call, subject, endpoint, weighed)
         asking = self._asked.get(call.resource.type)
         asked = () if asking is None else _speaking(endpoint, call, subject, asking)
         told: dict[str, Any] = {}
@@ -134,22 +138,22 @@ class Evidence:
                     self._tell_above(place, held, told)
             elif held is not _ABSENT:
                 told[name] = self._sealed.seal(name, held) if sealed or not is_plain(held) else held
-        return AttributesRead(told, nul)
+        return AttributesRead(told, limits)
 
     def _candidates(
         self, call: Call, subject: Party, endpoint: CompiledEndpoint, weighed: Iterable[Hop] | None
-    ) -> tuple[list[CompiledRule], bool]:
-        """Return the candidates of all parties, and whether a NUL character kept their conditions from evaluation."""
+    ) -> tuple[list[CompiledRule], str | None]:
+        """Return the candidates of all parties, and the `limits` of their conditions."""
         if weighed is None:
             parties = (subject, *call.actors)
             rules = [rule for party in parties for rule, _ in match.candidates(endpoint, call, party)]
-            return rules, self._conditional and _holds_nul(call, subject)
-        rules, nul = [], False
+            return rules, _limits(_views(call, subject)) if self._conditional else None
+        rules, limits = [], None
         for hop in weighed:
             rules += [finding.rule for finding in hop.findings]
-            if hop.seen is not None and not hop.seen.whole:
-                nul = True
-        return rules, _holds_nul(call, subject) if self._bounded and call.actors else nul
+            if hop.seen is not None and not (hop.seen.whole and hop.seen.small):
+                limits = _limits(hop.seen for hop in weighed if hop.seen is not None)
+        return rules, _limits(_views(call, subject)) if self._bounded and call.actors else limits
 
     def _tell_above(self, place: "_Above", held: Any, told: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
         """Tell what an absent attribute would be a member of: to lack it, and to be no object, are two things."""
@@ -244,8 +248,15 @@ def _other_intent(call: Call) -> object:
     return _ABSENT if held is not _ABSENT and held == call.intent else held
 
 
-def _holds_nul(call: Call, subject: Party) -> bool:
-    return any(not inputs(call, subject, 0.0, actor).whole for actor in call.actors or (None,))
+def _views(call: Call, subject: Party) -> Iterator[Inputs]:
+    return (inputs(call, subject, 0.0, actor) for actor in call.actors or (None,))
+
+
+def _limits(views: Iterable[Inputs]) -> str | None:
+    found = [(view.whole, view.small) for view in views]
+    if not all(whole for whole, _ in found):
+        return "nul"
+    return None if all(small for _, small in found) else "size"
 
 
 def _speaking(

@@ -143,11 +143,11 @@ class RecordLines:
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
             _tell_parties(own, evidence, call, endpoint)
-            attributes, nul = evidence.read(call, endpoint, weighed) if read is None else read
+            attributes, limits = evidence.read(call, endpoint, weighed) if read is None else read
             if attributes is not None:
                 own["attributes"] = attributes
-            if nul:
-                own["nul"] = True
+            if limits is not None:
+                own["limits"] = limits
         return b"".join(
             (
                 preamble,
