@@ -245,7 +245,7 @@ def _attribute(
 def _other_intent(call: Call) -> object:
     """Return what stands as the intent and is none: of an intent the record has a member of its own."""
     held = call.context.get("intent", _ABSENT)
-    return _ABSENT if held is not _ABSENT and held == call.intent else held
+    return _ABSENT if held is not None and held == call.intent else held
 
 
 def _views(call: Call, subject: Party) -> Iterator[Inputs]:
