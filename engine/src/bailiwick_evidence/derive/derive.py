@@ -147,9 +147,13 @@ def _verdicts(shape: RecordShape, found: CallOnRecord, known: KnownEndpoint | No
     if known is None:
         yield decide(Snapshot({}), call, (), around), False
         return
-    if not found.sealed and shape.limits != "nul":
-        yield decide(Snapshot({key: known.compiled}), call, (), around), False
-    wanted = [Unknowns(found.sealed)] if found.sealed and shape.limits is None else []
+    wanted: list[Unknowns] = []
+    if shape.limits != "nul":
+        # First as if every condition was evaluated: most are, however large the call is.
+        if found.sealed:
+            wanted.append(Unknowns(found.sealed))
+        else:
+            yield decide(Snapshot({key: known.compiled}), call, (), around), False
     if shape.limits is not None or shape.reason == Reason.TOO_COSTLY:
         wanted.append(Unknowns(found.sealed, shape.limits or "size"))
     for unknown in wanted:
