@@ -29,19 +29,20 @@ DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED
 CONTRADICTED: Final = DerivationClass.CONTRADICTED
 
 
-def stored(name: str = "crm-agent", **spec: object) -> Object:
+def stored(name: str = "crm-agent", **spec: Any) -> Object:  # noqa: ANN401 - any field
     raw = policy("crm", name, **spec)
     raw["metadata"] |= {"uid": f"{name}-uid", "generation": 1}
     return raw
 
 
-def carrier(*rules: Object, **spec: object) -> Object:
+def carrier(*rules: Object, **spec: Any) -> Object:  # noqa: ANN401 - any field
     return stored(endpointSettings=settings(), rules=list(rules), **spec)
 
 
-def reading(*expressions: str, **fields: object) -> Object:
+def reading(*expressions: str, **fields: Any) -> Object:  # noqa: ANN401 - any field
     conditions = [{"name": f"c{index}", "expression": text} for index, text in enumerate(expressions)]
-    return rule(**{"actions": ["customers.export"], "conditions": conditions, **fields})
+    given: dict[str, Any] = {"actions": ["customers.export"], "conditions": conditions, **fields}
+    return rule(**given)
 
 
 def record(
@@ -163,7 +164,8 @@ class TestDerived:
         pod = PodWorkload(frozenset(workload["imageDigests"]), {"app": "x", "secret": "s"})
         told = record(made, call=replace(CALL, subject=replace(CALL.subject, workload=pod)))
         assert (told["subject"]["workload"]["labels"], derive(told, texts(made)).kind) == ({"app": "x"}, DERIVED)
-        for facts in ("unknown", {"images": [], "labels": {}}, {"images": pod_images(pod), "labels": {}}):
+        others: list[Any] = ["unknown", {"images": [], "labels": {}}, {"images": pod_images(pod), "labels": {}}]
+        for facts in others:
             assert derive(changed(told, "subject.workload", facts), texts(made)).kind is CONTRADICTED
 
     def test_needs_the_list_of_many_policies(self) -> None:
