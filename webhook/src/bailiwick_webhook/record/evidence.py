@@ -20,7 +20,7 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_webhook.record.parties import PartyFacts
-from bailiwick_webhook.record.sealing import ValueSealer, is_plain
+from bailiwick_webhook.record.seals import ValueSealer, is_plain
 
 _LISTED: Final = 16
 """Policies of an endpoint that each record names with their digests. Of more, it has one digest over all."""

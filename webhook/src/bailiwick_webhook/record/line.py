@@ -25,7 +25,7 @@ from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.evidence import AttributesRead, Evidence
 from bailiwick_webhook.record.grants import grant_members
-from bailiwick_webhook.record.sealing import ValueSealer
+from bailiwick_webhook.record.seals import ValueSealer
 
 _NO_POLICY: Final = b'"policy":null,'
 # Of a call of one's own that needs no approval.

@@ -3,11 +3,11 @@
 from importlib.metadata import version
 
 from bailiwick_evidence.derive.versions import engine_versions
-from bailiwick_webhook.record.opening import VerdictSettings, opening_members
+from bailiwick_webhook.record.processfacts import VerdictSettings, process_facts
 
 
 def test_it_names_the_versions_of_engine_cel_and_time_zones() -> None:
-    told = opening_members(VerdictSettings(120.0, 900.0, 2.0, guarded=True))
+    told = process_facts(VerdictSettings(120.0, 900.0, 2.0, guarded=True))
     assert (told["engine"], told["cel"], told["tzdata"]) == (
         version("bailiwick"),
         version("cel-expr-python"),
@@ -18,7 +18,7 @@ def test_it_names_the_versions_of_engine_cel_and_time_zones() -> None:
 
 
 def test_it_names_the_settings_that_change_verdicts() -> None:
-    told = opening_members(VerdictSettings(120.0, 900.0, 2.0, guarded=False, human_username_prefixes=("oidc:",)))
+    told = process_facts(VerdictSettings(120.0, 900.0, 2.0, guarded=False, human_username_prefixes=("oidc:",)))
     assert told["settings"] == {
         "clock_skew_seconds": 30.0,
         "max_staleness_seconds": 120.0,

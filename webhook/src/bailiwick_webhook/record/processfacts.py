@@ -1,4 +1,4 @@
-"""Opening: what a process says of itself once, so that its verdicts can be told from those of another engine.
+"""Process facts: what a process says of itself once, so that its verdicts can be told from those of another engine.
 
 Standing: for the line that opens a chain. Holds: pure; versions, and the settings that can change a verdict, no others.
 """
@@ -27,7 +27,7 @@ class VerdictSettings:
     human_username_prefixes: tuple[str, ...] = ()
 
 
-def opening_members(settings: VerdictSettings) -> dict[str, Any]:
+def process_facts(settings: VerdictSettings) -> dict[str, Any]:
     """Return the members `engine`, `cel`, `tzdata` and `settings` of the line that opens a chain."""
     return {
         **engine_versions(),
