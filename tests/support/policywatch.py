@@ -48,19 +48,24 @@ class PolicyWatch:
 
     def verify(self, files: Iterable[Path]) -> None:
         """Fail unless every record of these files that is new derives, or is attested."""
-        wrong = []
-        for file in files:
-            data = file.read_bytes()[self._read.get(file, 0) :] if file.is_file() else b""
-            whole = data[: data.rfind(b"\n") + 1]
-            self._read[file] = self._read.get(file, 0) + len(whole)
-            # What a process that was killed left of a line is no record.
-            lines = [line for line in whole.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+        fresh = {file: found for file in files if (found := self._fresh(file))}
+        if fresh:
             self._look(1)
+        wrong = []
+        for file, lines in fresh.items():
             for record, found in derivations(lines, self.texts):
                 self.counts[found.kind.value] = self.counts.get(found.kind.value, 0) + 1
                 if found.kind not in HOLDS:
                     wrong.append((file.name, found, json.dumps(record)))
         assert not wrong, "\n".join(map(str, wrong[:5]))
+
+    def _fresh(self, file: Path) -> list[bytes]:
+        """Return the lines that were not read before; what a process that was killed left of one is none."""
+        start = self._read.get(file, 0)
+        data = file.read_bytes()[start:] if file.is_file() else b""
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read[file] = start + len(whole)
+        return [line for line in whole.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
 
     def _run(self) -> None:
         while not self._over.is_set():
