@@ -32,7 +32,9 @@ MOST_RUNS: Final = 4_096
 """So many combinations of what is not known are tried."""
 _FORBIDDEN: Final = 26
 # What an adapter could not read as a call.
-_REFUSALS: Final = frozenset({Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE})
+_REFUSALS: Final = frozenset(
+    {Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE, Reason.CONTEXT_INSUFFICIENT}
+)
 _UNPROVEN: Final = frozenset(
     {
         Reason.IDENTITY_INVALID,

@@ -253,7 +253,9 @@ class TestAttested:
         assert derive(told, texts(ALLOWING)).kind is ATTESTED
         assert derive({**told, "reason": "no_rule"}, texts(ALLOWING)).kind is CONTRADICTED
 
-    @pytest.mark.parametrize("reason", [Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE])
+    @pytest.mark.parametrize(
+        "reason", [Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE, Reason.CONTEXT_INSUFFICIENT]
+    )
     def test_is_what_an_adapter_could_not_read(self, reason: Reason) -> None:
         assert derive(record(ALLOWING, call=replace(N, refused=reason)), texts(ALLOWING)).kind is ATTESTED
 
