@@ -182,6 +182,9 @@ class TestDerived:
         assert derive(told, known).kind is DERIVED
 
 
+OTHER: Final = subject("other", account="other")
+
+
 def pod_images(pod: PodWorkload) -> list[str]:
     return sorted(pod.images)
 
@@ -263,6 +266,16 @@ class TestAttested:
         broken = stored("broken", rules=[reading("1 +")])
         told = record(ALLOWING, broken, call=N)
         assert (told["reason"], derive(told, texts(ALLOWING)).kind) == ("policy_invalid", ATTESTED)
+
+    def test_is_what_hangs_on_settings_of_a_policy_that_does_not_compile(self) -> None:
+        more = stored("more", rules=[reading("true", subjects=["other"])], subjects=[OTHER])
+        broken = carrier(reading("1 +"))
+        theirs = Party("serviceAccount", "system:serviceaccount:agents:other", "other-uid")
+        told = [record(broken, more, call=one) for one in (CALL, replace(CALL, subject=theirs))]
+        assert [(one["reason"], derive(one, texts(more)).kind) for one in told] == [
+            ("policy_invalid", ATTESTED),
+            ("allowed", ATTESTED),
+        ]
 
 
 class TestUnderivable:
