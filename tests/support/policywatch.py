@@ -48,7 +48,7 @@ class PolicyWatch:
 
     def verify(self, files: Iterable[Path]) -> None:
         """Fail unless every record of these files that is new derives, or is attested."""
-        fresh = {file: found for file in files if (found := self._fresh(file))}
+        fresh = {file: new for file in files if (new := self._fresh(file))}
         if fresh:
             self._look(1)
         wrong = []
