@@ -83,7 +83,7 @@ types: $(VENV)/.project ## Check types with strict mypy. Needs only .venv.
 
 test: $(VENV)/.project ## Test every behaviour. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest -m "not slow and not long" $(two_workers) $(ARGS)
+	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/pytest -m "not slow and not long" $(two_workers) $(ARGS)
 
 test-all: $(VENV)/.project ## Run these tests and the long ones: outages, floods, races, rotations. Needs what test needs.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null

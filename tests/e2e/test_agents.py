@@ -23,6 +23,8 @@ from support.frameworks import REASON, example, wanted
 from support.pages import blocks
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 PAGE: Final = "../examples/agents/README.md"
 THREAD: Final[Any] = {"configurable": {"thread_id": "thread"}}
 _GRANTS: Final = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants"

@@ -1,5 +1,5 @@
-"""Evidence: what the log of decisions proves, to whoever has nothing but the log.
+"""Evidence: what makes a log of records prove itself, and what reads such a log.
 
-Standing: above the engine, below decision point, operator and command line. Holds: pure; nothing here reads a file, a
-clock or a network.
+Standing: above the engine, below the decision point, the operator and the command line, which all three use it. Holds:
+pure; nothing here reads a clock, a file or a connection.
 """

@@ -26,6 +26,8 @@ from support.pdp.running import Bailiwick, await_ready
 from support.pdp.tenant import RULES, STEPS, Tenant
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 MANY: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
 # Of one grant, so that it hardly ever stands still between a list and a write.
 WRITERS: Final = 6

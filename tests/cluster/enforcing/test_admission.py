@@ -14,6 +14,8 @@ from support.objects import Object, adding_review
 from support.proxies.servers import FaultyPoint
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 FOREIGN = "docker.example.net/shop:1"
 
 

@@ -12,6 +12,8 @@ from support.namespaces import Namespaces, Roles
 from support.objects import Object, adding_review
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 ASKED = "apiserver_authorization_webhook_evaluations_total"
 
 

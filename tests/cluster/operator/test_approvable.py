@@ -12,6 +12,8 @@ from support.installing import accepted
 from support.objects import Object, gated_rule, policy, settings, subject
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 CAROL: Final = {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}
 ERIN: Final = {"name": "erin", "user": {"issuer": "helpdesk", "name": "erin"}}
 EVERYBODY: Final = [subject(), CAROL, ERIN]

@@ -17,6 +17,8 @@ from support.guards.tampering import Guards
 from support.installing import accepted
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 REASONS: Final = ("GuardNotProven", "GuardChanged", "GuardProven")
 
 

@@ -11,6 +11,8 @@ from support.namespaces import Roles
 from support.objects import Object
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def hand(grants: Grants, callers: Callers, roles: Roles) -> HandWritten:

@@ -24,6 +24,8 @@ from support.callers import Callers
 from support.installing import accepted
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def health_port() -> int:

@@ -22,6 +22,8 @@ from localcluster.ports import free_ports
 from support.installing import MANAGER
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 NAMES: Final = {
     "bailiwick-webhook",
     "bailiwick-webhook.bailiwick-system",

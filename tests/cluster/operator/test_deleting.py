@@ -13,6 +13,8 @@ from support.installing import accepted
 from support.objects import Object, gated_rule, policy, rule, settings
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 HOLDING = "tests.bailiwick.dev/holds"
 DENY = rule("never", effect="Deny", actions=["customers.delete"])
 

@@ -17,6 +17,8 @@ from cluster.operator.running import Operator
 from localcluster.ports import free_ports
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def health_port() -> int:

@@ -27,6 +27,8 @@ from localcluster.ports import free_ports
 from support.installing import MANAGER
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def health_port() -> int:

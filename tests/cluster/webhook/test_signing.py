@@ -236,6 +236,7 @@ def test_a_request_that_was_made_in_time_is_told_again_later_and_no_other_is(ten
     assert submit(late, {}).status == 410
 
 
+@pytest.mark.long
 class TestWithoutKeys:
     def test_deleted_keys_are_gone_at_once_and_all_but_tokens_goes_on(
         self, pdp: Bailiwick, disturbed: Secret, strict: Tenant, tenant: Tenant

@@ -23,6 +23,8 @@ from support.pdp.running import Bailiwick, readiness
 from support.pdp.tenant import RULES, Tenant, Tenants
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 LIST: Final = r"/(endpointpolicies|approvalgrants)\?.*limit="
 WATCH: Final = r"/(endpointpolicies|approvalgrants)\?.*watch=true"
 # For one collection only, the one in which something happens: a pause grows until then.

@@ -25,7 +25,8 @@ from support.mcp.serving import AGENT, ENDPOINT, served
 from support.waiting import until
 
 NEEDED: Final = ("--upstream", "http://127.0.0.1:9/mcp", "--pdp", "http://127.0.0.1:9", "--endpoint", ENDPOINT)
-MCP: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+ANYBODY: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+MCP: Final = {**ANYBODY, "Authorization": f"Bearer {token_for(AGENT)}"}
 LIST: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 NAME: Final = "mcp.example.org"
 
@@ -144,18 +145,30 @@ async def test_an_upstream_over_tls_is_believed_by_its_authority_alone(
     gateway: GatewayProcess, certificate: Path
 ) -> None:
     # A gateway is an MCP server, and here the one behind another.
-    async with Upstream(gateway.url, ca=certificate / "tls.crt")() as client:
+    async with Upstream(gateway.url, ca=certificate / "tls.crt", token=lambda: token_for(AGENT))() as client:
         assert client.is_connected()
     with pytest.raises(RuntimeError, match="CERTIFICATE_VERIFY_FAILED"):
         async with Upstream(gateway.url)():
             pass
 
 
-def test_a_header_names_nobody(gateway: GatewayProcess, certificate: Path) -> None:
-    headers = {**MCP, "X-Remote-User": "admin", "X-Forwarded-User": "admin", "X-Forwarded-For": "10.0.0.1"}
-    body = {**LIST, "method": "resources/read", "params": {"uri": "a:b"}}
-    answer = ask(gateway, "/mcp", certificate, json=body, headers=headers)
-    assert "unauthenticated" in answer.text
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"X-Remote-User": "admin", "X-Forwarded-User": "admin", "X-Forwarded-For": "10.0.0.1"},
+        {"Authorization": "Basic YWRtaW46YWRtaW4="},
+        {"Authorization": "Bearer "},
+    ],
+)
+@pytest.mark.parametrize("method", ["initialize", "tools/list", "resources/read"])
+def test_a_call_without_a_token_is_told_to_send_one(
+    gateway: GatewayProcess, certificate: Path, shown: dict[str, str], method: str
+) -> None:
+    body = {**LIST, "method": method, "params": {"uri": "a:b"}}
+    answer = ask(gateway, "/mcp", certificate, json=body, headers={**ANYBODY, **shown})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.json() == {"error": "send a token: Authorization: Bearer"}
 
 
 def test_a_new_certificate_is_served_without_a_restart(
@@ -210,7 +223,7 @@ async def test_one_call_too_many_is_refused_and_a_signal_lets_one_finish(fake_mc
         manager = running(tmp_path, *flags)
         gateway = await asyncio.to_thread(manager.__enter__)
         try:
-            headers = {**MCP, "Authorization": f"Bearer {token_for(AGENT)}"}
+            headers = MCP
             body = {**LIST, "method": "tools/call", "params": {"name": "add", "arguments": {}}}
             call = asyncio.create_task(
                 asyncio.to_thread(requests.post, gateway.url, json=body, headers=headers, timeout=60)

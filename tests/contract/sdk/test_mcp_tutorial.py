@@ -13,6 +13,8 @@ import pytest
 from localcluster.ports import free_ports
 from support.pages import DOCS
 
+pytestmark = pytest.mark.long
+
 PAGE: Final = DOCS / "tutorial-mcp.md"
 PORTS: Final = ("8443", "8000", "8001", "8002")
 BLOCK: Final = re.compile(r"(?:Save this as `([^`]+)`[^\n]*\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -16,6 +16,8 @@ from bailiwick_engine.budget.ledger import Budget
 from support import footprints
 from support.objects import changed, policy, rule
 
+pytestmark = pytest.mark.long
+
 ROOT: Final = Path(__file__).parents[3]
 # What is measured moves by some percent from run to run.
 LEAST: Final = 0.95

@@ -16,6 +16,8 @@ PIP: Final = ("-m", "pip", "--quiet", "--disable-pip-version-check")
 LOOK: Final = """
 import importlib, json, sys
 import bailiwick
+
+pytestmark = pytest.mark.long
 own = {name.partition(".")[0] for name in sys.modules if not name.startswith("_")}
 absent = []
 for name in ("bailiwick.transports.http", "bailiwick.aiohttp", "bailiwick.fastapi", "bailiwick_engine.cel.expressions"):

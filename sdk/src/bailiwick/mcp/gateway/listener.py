@@ -19,12 +19,14 @@ from typing import Any, Final
 import uvicorn
 from fastmcp import FastMCP
 from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailiwick.credentials import Stamp, stamp_of
+from bailiwick.mcp.calls import bearer
 
 PATH: Final = "/mcp"
 _LOG: Final = logging.getLogger("bailiwick.mcp.gateway")
@@ -69,6 +71,31 @@ class CallLimit:
             await self._app(scope, receive, send)
         finally:
             self._left += 1
+
+
+class BearerDemand:
+    """Answers 401 to a call without a bearer token, so that its client knows what is missing (RFC 6750, section 3).
+
+    If a token is there, the decision point says whose it is.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] == "http" and scope["path"] == PATH:
+            shown = Headers(scope=scope).getlist("authorization")
+            if bearer(shown) is None:
+                missing = JSONResponse(
+                    {"error": "send a token: Authorization: Bearer"},
+                    HTTPStatus.UNAUTHORIZED,
+                    {"WWW-Authenticate": "Bearer"},
+                )
+                await missing(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class CertificateFiles:
@@ -151,6 +178,7 @@ async def serve(
         host_origin_protection="auto",
         allowed_hosts=None if allowed_hosts is None else list(allowed_hosts),
         middleware=[
+            Middleware(BearerDemand),
             Middleware(CallLimit, most=bounds.calls),
             Middleware(RequestBodyLimitMiddleware, max_body_size=bounds.body_bytes),
         ],

@@ -1,0 +1,18 @@
+"""Base64 as signed notes have it: RFC 4648 section 4, with padding, and nothing else accepted."""
+
+import base64
+import binascii
+
+
+def encoded(held: bytes) -> str:
+    """Return bytes as base64."""
+    return base64.b64encode(held).decode()
+
+
+def decoded(text: str) -> bytes | None:
+    """Return the bytes; None if it is not base64, or not the one way to write them."""
+    try:
+        held = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return held if encoded(held) == text else None

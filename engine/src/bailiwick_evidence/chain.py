@@ -1,0 +1,80 @@
+"""The chain: how each line of a log names the one before it.
+
+A line is a JSON object whose first member is `log: {id, seq, prev}`. `id` is the chain's, 22 characters of base64url;
+`seq` counts from 0; `prev` is the leaf hash of the line before, as base64url without padding, null in the first line.
+Holds: a chain is the life of one process and never goes on in another; a line is hashed without its newline.
+"""
+
+import base64
+import re
+from typing import Final, NamedTuple
+
+from bailiwick_evidence.merkle import Forest, leaf_hash
+
+MOST_BYTES: Final = 65_535
+"""Of a line, without its newline: what fits into an entry of a tiled log (C2SP tlog-tiles)."""
+
+_LINK: Final = re.compile(
+    rb'\{"log":\{"id":"([A-Za-z0-9_-]{22})","seq":(0|[1-9][0-9]{0,15}),"prev":(?:null|"([A-Za-z0-9_-]{43})")\},'
+)
+
+
+class ChainLink(NamedTuple):
+    """Where a line stands in which chain. `prev`: 32 bytes; None in the first line."""
+
+    id: str
+    seq: int
+    prev: bytes | None
+
+
+def chain_id(held: bytes) -> str:
+    """Return 16 random bytes as the id of a chain."""
+    return base64.urlsafe_b64encode(held).rstrip(b"=").decode()
+
+
+def link(line: bytes) -> ChainLink | None:
+    """Read where a line says that it stands; None if it says nothing of a chain. It need not be whole, or JSON."""
+    found = _LINK.match(line)
+    if found is None:
+        return None
+    prev = found[3]
+    return ChainLink(found[1].decode(), int(found[2]), None if prev is None else _hash(prev))
+
+
+def body(line: bytes) -> bytes:
+    """Return a line of a chain as it was before it stood in one."""
+    found = _LINK.match(line)
+    return line if found is None else b"{" + line[found.end() :]
+
+
+class ChainWriter:
+    """Puts lines in a chain, one after the other. Not for two threads at once.
+
+    `forest` is over all lines; `head` is the leaf hash of the latest, None before the first.
+    """
+
+    __slots__ = ("_begins", "forest", "head", "id")
+
+    def __init__(self, chain: str) -> None:
+        self.id = chain
+        self.forest = Forest()
+        self.head: bytes | None = None
+        self._begins = b'{"log":{"id":"' + chain.encode() + b'","seq":'
+
+    @property
+    def size(self) -> int:
+        """How many lines there are."""
+        return self.forest.size
+
+    def append(self, line: bytes) -> bytes:
+        """Take the next line, a JSON object with a member and a newline, and return it as it stands in the chain."""
+        head = self.head
+        prev = b"null" if head is None else b'"' + base64.urlsafe_b64encode(head)[:-1] + b'"'
+        made = b'%b%d,"prev":%b},%b' % (self._begins, self.forest.size, prev, line[1:])
+        self.head = leaf = leaf_hash(made[:-1])
+        self.forest.append(leaf)
+        return made
+
+
+def _hash(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=")
