@@ -21,8 +21,8 @@ not edit. -->
 Every decision is one JSON line, appended to `--record-file` (standard output without it). Lines are written in the \
 order in which they were decided, by one writer per process. Give each decision point a file of its own.
 
-Lines are [chained](chain.md), so that one that was removed or changed is found: each begins with the member `log`, its \
-place. The lines of the kinds `open`, `close`, `ledger` and `hash` are of the chain.
+Lines are [chained](chain.md), so that one that was removed or changed is found: each begins with the member `log`, \
+its place. The lines of the kinds `open`, `close`, `ledger` and `hash` are of the chain.
 
 A member that has nothing in *only if* is in every line of its kind. Members of an object or a list are there if it \
 is. A member never changes its meaning; ignore those that you do not know.
