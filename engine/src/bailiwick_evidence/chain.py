@@ -18,6 +18,8 @@ _LINK: Final = re.compile(
     rb'\{"log":\{"id":"([A-Za-z0-9_-]{22})","seq":(0|[1-9][0-9]{0,15}),"prev":(?:null|"([A-Za-z0-9_-]{43})")\},'
 )
 
+_HASH: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
 
 class ChainLink(NamedTuple):
     """Where a line stands in which chain. `prev`: 32 bytes; None in the first line."""
@@ -45,6 +47,11 @@ def body(line: bytes) -> bytes:
     """Return a line of a chain as it was before it stood in one."""
     found = _LINK.match(line)
     return line if found is None else b"{" + line[found.end() :]
+
+
+def hash_of(text: str) -> bytes | None:
+    """Read a hash as `prev` has it; None if it is none."""
+    return _hash(text.encode()) if _HASH.fullmatch(text) else None
 
 
 class ChainWriter:
