@@ -9,7 +9,8 @@ from typing import Final
 import page
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator.process import metrics as operator_metrics
-from bailiwick_webhook.metrics.table import BOUNDS, METRICS, Metric
+from bailiwick_webhook.metrics.metric import Metric
+from bailiwick_webhook.metrics.table import BOUNDS, METRICS
 from chartmaker import alerts
 
 PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "metrics.md"

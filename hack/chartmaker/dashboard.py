@@ -217,6 +217,20 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "Time since the operator asked for a checkpoint",
+        "s",
+        (("max by (pod) (bailiwick_log_unasked_seconds{%})", "{{pod}}"),),
+        "Records that are removed or changed are found with certainty only if they were witnessed before.",
+    ),
+    Panel(
+        "Lines of the log",
+        "none",
+        (
+            ("sum by (pod) (bailiwick_log_size{%})", "{{pod}}"),
+            ("sum(increase(bailiwick_log_checkpoints_total{%}[$__rate_interval]))", "checkpoints"),
+        ),
+    ),
+    Panel(
         "Token reviews by the API server",
         "reqps",
         (("sum by (outcome) (rate(bailiwick_token_reviews_total{%}[$__rate_interval]))", "{{outcome}}"),),

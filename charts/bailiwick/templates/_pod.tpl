@@ -84,9 +84,20 @@ securityContext:
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $own.extraEnv }}
+{{- if or $own.extraEnv (eq .component "webhook") }}
 env:
+  {{- if eq .component "webhook" }}
+  {{- range $name, $path := dict "BAILIWICK_POD_NAME" "metadata.name" "BAILIWICK_POD_UID" "metadata.uid" }}
+  - name: {{ $name }}
+    valueFrom:
+      fieldRef:
+        apiVersion: v1
+        fieldPath: {{ $path }}
+  {{- end }}
+  {{- end }}
+  {{- with $own.extraEnv }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 

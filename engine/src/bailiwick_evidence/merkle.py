@@ -35,15 +35,20 @@ class Forest:
         self._trees = list(trees)
         self.size = start + sum(count for count, _ in self._trees)
 
-    def append(self, leaf: bytes) -> None:
-        """Take one more leaf, by its hash."""
-        trees, count = self._trees, 1
-        self.size += 1
+    def append(self, leaf: bytes, count: int = 1) -> None:
+        """Take one more leaf, by its hash, or the next complete subtree of so many."""
+        trees = self._trees
+        self.size += count
         # Two of one size are a subtree of the whole tree only where they begin at a multiple of their sum.
         while trees and trees[-1][0] == count and not (self.size - 2 * count) % (2 * count):
             leaf = node_hash(trees.pop()[1], leaf)
             count *= 2
         trees.append((count, leaf))
+
+    def extend(self, other: "Forest") -> None:
+        """Take the leaves of another, which starts where this one ends."""
+        for count, tree in other.trees:
+            self.append(tree, count)
 
     def copy(self) -> Self:
         """Return one that grows by itself from here."""

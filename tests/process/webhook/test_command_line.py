@@ -47,6 +47,7 @@ FLAGS: Final = {
     "--policy-budget-bytes",
     "--port",
     "--record-before-answer",
+    "--record-chain",
     "--record-file",
     "--record-fsync",
     "--record-hmac-key-file",

@@ -27,6 +27,7 @@ from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.status import health
+from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.issuers import Issuers
@@ -40,6 +41,7 @@ from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process import gcpause, logs, settings, standalone
+from bailiwick_webhook.process.chain import chain_log
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.signing.signer import Signer
@@ -95,6 +97,7 @@ async def _run(given: WebhookSettings) -> None:
                 Exposition(store, records, pdp.counts, tls),
                 pdp.counts,
                 tls,
+                CheckpointHandler(records, pdp.counts),
             ),
             given.status_host,
             given.status_port,
@@ -165,7 +168,12 @@ async def _serve_grpc(
 def _writer(given: WebhookSettings) -> RecordWriter:
     """Open the file of records. Raises `OSError` that names the flag."""
     try:
-        return RecordWriter(given.record_file, fsync=given.record_fsync, limits=given.record_limits)
+        return RecordWriter(
+            given.record_file,
+            fsync=given.record_fsync,
+            limits=given.record_limits,
+            chain=chain_log(given),
+        )
     except OSError as error:
         message = f"--record-file {given.record_file}: {error.strerror or error}"
         raise OSError(message) from error

@@ -32,7 +32,7 @@ POLICIES: Final = (named("a", 3), stored("broken", {"name": "not a rule"}))
 class Writer:
     """What a writer of records tells of itself."""
 
-    written, lost, held, held_bytes, failing = 0, 0, 0, 0, None
+    written, lost, held, held_bytes, failing, chain = 0, 0, 0, 0, None, None
 
 
 class Port:

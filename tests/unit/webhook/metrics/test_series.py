@@ -32,6 +32,7 @@ class Writer:
     """What a writer of records tells of itself."""
 
     written, lost, held, held_bytes, failing = 5, 2, 3, 900, "the disk is full"
+    chain = None
 
 
 class World:

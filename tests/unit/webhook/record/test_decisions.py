@@ -142,7 +142,7 @@ def test_the_process_keeps_to_the_setting_and_tells_of_it(failing: tuple[str, Pr
         assert found is not None
         return float(found[1])
 
-    process.ask()
+    # The line that opens the chain is the first, and waits from then on.
     until(lambda: metric("bailiwick_records_failing") == 1, "the failure is noticed", 5)
     said = [process.ask() for _ in range(5)]
     assert {answer.reason for answer in said} == {"record_failed" if setting == "deny" else "allowed"}

@@ -5,9 +5,11 @@ name of a namespace, endpoint, policy, rule or party, and nothing else that a ca
 """
 
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.metrics.metric import Metric
+from bailiwick_webhook.metrics.recordtable import RECORD_METRICS
 
 
 class TokenProblem(StrEnum):
@@ -124,15 +126,6 @@ CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 BOUNDS: Final = (*(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),)
 
 
-class Metric(NamedTuple):
-    """One metric. `labels` with all the values that they can have."""
-
-    name: str
-    type: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-
 _KIND: Final = ("kind", tuple(RequestKind))
 _WHO: Final = ("who", tuple(CallerClass))
 _PORT: Final = ("port", tuple(Port))
@@ -150,20 +143,6 @@ DURATION: Final = Metric(
     "Time from the parsed request to the content of the response, including the use of a grant and the wait for the"
     " record. A batch counts once.",
     (_KIND,),
-)
-RECORDS_WRITTEN: Final = Metric("bailiwick_records_written_total", "counter", "Decision records written.")
-RECORDS_LOST: Final = Metric(
-    "bailiwick_records_lost_total",
-    "counter",
-    "Decision records not written. With --on-record-failure deny, their calls were denied, or the process stopped"
-    " while it could not write.",
-)
-RECORDS_WAITING: Final = Metric("bailiwick_records_waiting", "gauge", "Decision records in the queue.")
-RECORDS_BYTES: Final = Metric("bailiwick_records_waiting_bytes", "gauge", "Size of the decision records in the queue.")
-RECORDS_FAILING: Final = Metric(
-    "bailiwick_records_failing",
-    "gauge",
-    "1 while records cannot be written: the disk is full, or no process reads the pipe.",
 )
 USES: Final = Metric(
     "bailiwick_grant_uses_total",
@@ -206,7 +185,8 @@ OVERLOADS: Final = Metric(
     "Requests that were immediately answered with 429. share: too many concurrent requests from this client, or for"
     " this namespace; full: too many concurrent requests from all clients; bytes: too many bytes of request bodies are"
     " being read; rate: more decisions per second than --decisions-per-second-by-namespace; status: too many requests"
-    " to /served and /metrics on the status port. who: enforcers of the requested endpoint, or all others.",
+    " to /served, /checkpoint or /metrics on the status port. who: enforcers of the requested endpoint, or all"
+    " others.",
     (("why", tuple(Overload)), _WHO),
 )
 UNDER_WAY: Final = Metric(
@@ -336,7 +316,7 @@ CERTIFICATE_REFUSED: Final = Metric(
 )
 
 METRICS: Final = (
-    *(DECISIONS, DURATION, USES, RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
+    *(DECISIONS, DURATION, USES, *RECORD_METRICS),
     *(AGE, ENDPOINTS, POLICIES, BROKEN),
     *(COMPILED, COMPILED_LIMIT, COMPILED_HIGHEST, NAMESPACE_LIMIT, OVER_BUDGET, CHANGE_AGE, OUTDATED),
     *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),

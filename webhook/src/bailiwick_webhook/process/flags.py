@@ -13,7 +13,7 @@ from bailiwick_webhook.approvals.throttle import PENDING_GRANTS
 from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process.flagvalues import Help, RemovalNotice, any_count, count, percent, positive
-from bailiwick_webhook.record.limits import QueueLimits
+from bailiwick_webhook.process.recordflags import add_record
 
 # Flags of before, with what to do instead.
 REMOVED: Final = {
@@ -65,7 +65,10 @@ def parser() -> argparse.ArgumentParser:
         "--status-host", default="127.0.0.1", help="address of the status port, which exposes no secrets"
     )
     serving.add_argument(
-        "--status-port", type=int, default=8081, help="port of /healthz, /readyz and /metrics; 0 picks a free port"
+        "--status-port",
+        type=int,
+        default=8081,
+        help="port of /healthz, /readyz, /metrics and /checkpoint; 0 picks a free port",
     )
     serving.add_argument(
         "--external-url", metavar="URL", default="", help="base of the URLs in responses (default: host and port)"
@@ -157,15 +160,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_budget(parser.add_argument_group("budgets of namespaces; 0 means no limit"))
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
-    record = parser.add_argument_group("decision record")
-    record.add_argument(
-        "--record-file",
-        metavar="FILE",
-        type=Path,
-        default=Path("-"),
-        help="file to append JSON lines to; - means stdout",
-    )
-    _add_record(record)
+    add_record(parser.add_argument_group("decision record"))
     for flag, instead in REMOVED.items():
         parser.add_argument(flag, action=RemovalNotice, nargs="?", instead=instead, help=argparse.SUPPRESS)
     return parser
@@ -300,50 +295,4 @@ def _add_budget(group: argparse._ArgumentGroup) -> None:
         type=any_count,
         default=PENDING_GRANTS,
         help="maximum grants of one namespace that wait for reviews at a time; further grants are not opened",
-    )
-
-
-def _add_record(record: argparse._ArgumentGroup) -> None:
-    usual = QueueLimits()
-    record.add_argument(
-        "--record-hmac-key-file",
-        metavar="FILE",
-        type=Path,
-        help=(
-            "file with the HMAC key, 32 bytes or more; records contain HMACs in place of sensitive values, or nothing"
-            " without a key"
-        ),
-    )
-    record.add_argument(
-        "--record-fsync", action="store_true", help="fsync every batch, so a written record is on the disk"
-    )
-    record.add_argument(
-        "--record-before-answer",
-        choices=("uses", "all"),
-        default="uses",
-        help=(
-            "which responses wait until their record is written: those that take a use of a grant, or all; other"
-            " records are written within moments, and a crash of the process can lose them"
-        ),
-    )
-    record.add_argument(
-        "--on-record-failure",
-        choices=("deny", "allow"),
-        default="deny",
-        help=(
-            "what to do if a record cannot be written: deny the call, or allow the decision and count and log the"
-            " loss; a call that takes a use of a grant is always denied"
-        ),
-    )
-    record.add_argument(
-        "--record-timeout",
-        type=positive,
-        default=usual.timeout,
-        help="maximum seconds that a decision waits for its record",
-    )
-    record.add_argument(
-        "--record-queue", type=count, default=usual.records, help="maximum records that wait to be written"
-    )
-    record.add_argument(
-        "--record-queue-bytes", type=count, default=usual.size, help="maximum bytes of records that wait to be written"
     )

@@ -4,6 +4,7 @@ Holds: frozen; a combination that would be unsafe is refused here, with what to 
 """
 
 import argparse
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,6 +22,7 @@ from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback
+from bailiwick_webhook.record.chainlog import PodName
 from bailiwick_webhook.record.limits import QueueLimits
 
 # What only a decision point with a cluster can use, by argparse's names.
@@ -74,6 +76,8 @@ class WebhookSettings:
     grpc_port: int = 0
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     pending_grants: int = 0
+    record_chain: bool = True
+    pod: PodName | None = None
 
     @property
     def tls(self) -> bool:
@@ -157,7 +161,15 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
             options.namespace_spec_bytes,
         ),
         pending_grants=options.namespace_pending_grants,
+        record_chain=options.record_chain == "on",
+        pod=_pod(),
     )
+
+
+def _pod() -> PodName | None:
+    """Return what the chart puts into the environment; None outside of a cluster."""
+    name, uid = (os.environ.get(f"BAILIWICK_POD_{part}", "") for part in ("NAME", "UID"))
+    return PodName(name, uid) if name else None
 
 
 def _check_budget(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

@@ -2,15 +2,14 @@
 
 Holds: a line is written whole and in order, or it is counted as lost and logged; what waits is bounded; nobody waits
 longer than the limit. While writing fails, lines that were taken are kept and tried again, and `write` takes no other
-(unless `Limits.required` is off), so that a decision is denied rather than given without its record.
+(unless `Limits.required` is off), so that a decision is denied rather than given without its record. Of a line that
+has a number in a chain and may stand, nothing else is written under that number.
 """
 
 import asyncio
-import os
 import queue
-import stat
-import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -18,14 +17,18 @@ from typing import Any, Final, NamedTuple, Self
 import structlog
 
 from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.record.chainlog import ChainLog
+from bailiwick_webhook.record.chaintail import chain_tail
 from bailiwick_webhook.record.limits import QueueLimits
+from bailiwick_webhook.record.linefile import LineFile, begun_lines, whole_lines
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
 # Lines for which a write does not wait for the moment to be over; and what one write takes along.
 _BATCH: Final = 1_000
 _MOST_BYTES: Final = 1 << 20
-_NEWLINE: Final = ord("\n")
+# Between two lines that hold the checkpoint of the operator's log.
+_LEDGER: Final = 60.0
 _FAILED: Final = "decision records cannot be written"
 
 _log = structlog.get_logger()
@@ -36,31 +39,35 @@ class RecordFailedError(Exception):
 
 
 class _Line(NamedTuple):
-    """`done`: somebody waits. `kept`: the decision is given whatever happens, so the line is tried until it stands."""
+    """`done`: somebody waits. `kept`: the decision is given whatever happens, so the line is tried until it stands.
+
+    `numbered`: as it is in the chain, where some of it may stand already. `own`: it is no record, but of the chain.
+    """
 
     data: bytes
     done: asyncio.Future[None] | None
     kept: bool
+    numbered: bytes | None = None
+    own: bool = False
 
     @property
     def given_up(self) -> bool:
         """Whoever waited was told no, so that a record of it would tell of a decision that was not given."""
-        return self.done is not None and not self.kept and self.done.done()
+        return self.done is not None and not self.kept and self.numbered is None and self.done.done()
 
 
 class RecordWriter:
-    """Appends lines; `path` None is stdout.
+    """Appends lines; `path` None is stdout. With a `chain`, each is a JSON object and gets its place there.
 
     All but `_work` and what it calls runs on the event loop.
     """
 
-    def __init__(self, path: Path | None, *, fsync: bool, limits: QueueLimits | None = None) -> None:
-        self._descriptor = (
-            sys.stdout.fileno() if path is None else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        )
-        self._owned = path is not None
-        self._fsync = fsync and stat.S_ISREG(os.fstat(self._descriptor).st_mode)
-        self._torn = path is not None and _ends_torn(path)
+    def __init__(
+        self, path: Path | None, *, fsync: bool, limits: QueueLimits | None = None, chain: ChainLog | None = None
+    ) -> None:
+        self.chain = chain
+        self._previous = None if chain is None or path is None else chain_tail(path)
+        self._file = LineFile(path, fsync=fsync)
         self._limits = limits or QueueLimits()
         self._waiting: list[_Line] = []
         self._flying: list[_Line] = []
@@ -72,6 +79,8 @@ class RecordWriter:
         self._logged = 0
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
+        self._ledger = ""
+        self._ledger_from = float("-inf")
         self._inbox: queue.SimpleQueue[list[_Line] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self.written = 0
@@ -83,6 +92,8 @@ class RecordWriter:
         """Start writing."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        if self.chain is not None:
+            self._own(self.chain.opening(self._previous))
         return self
 
     async def __aexit__(
@@ -90,23 +101,26 @@ class RecordWriter:
     ) -> None:
         """Write what is waiting, for as long as a decision would wait, then stop."""
         until = self._loop.time() + self._limits.timeout
-        while self.held and self._loop.time() < until:
-            self._launch()
-            await asyncio.sleep(_FLUSH)
+        await self._drained(until)
+        if self.chain is not None and not self.held:
+            # Nothing comes behind the line that closes a chain.
+            self._limits = replace(self._limits, records=0, timeout=0, first=True)
+            reason = "stopped" if error is None else "failed"
+            self._own(self.chain.closing(reason, written=self.written, lost=self.lost))
+            await self._drained(until)
         for timer in (self._timer, self._stall):
             if timer is not None:
                 timer.cancel()
         stuck = bool(self._flying)
-        if self.held:
-            self._lose(self.held, self._failure or "stopped before a write returned")
+        if left := sum(not line.own for line in (*self._flying, *self._waiting)):
+            self._lose(left, self._failure or "stopped before a write returned")
         if self.lost > self._logged:
             # The last line of all, so there is no later one that could say it.
             _log.error(_FAILED, **self._facts())
         self._inbox.put(None)
         if not stuck:
             self._thread.join()
-            if self._owned:
-                os.close(self._descriptor)
+            self._file.close()
 
     @property
     def failing(self) -> str | None:
@@ -147,6 +161,23 @@ class RecordWriter:
             await self._written(line, kept=kept)
             return
         self._soon(line)
+
+    def witness(self, note: str) -> None:
+        """Put the checkpoint of another log in the chain: a new one, and once a minute at most."""
+        now = self._loop.time()
+        if self.chain is None or self._failure is not None or note == self._ledger or now < self._ledger_from:
+            return
+        self._ledger, self._ledger_from = note, now + _LEDGER
+        self._own(self.chain.ledger(note))
+
+    def _own(self, line: bytes) -> None:
+        self._put(_Line(line, None, kept=True, own=True))
+        self._launch()
+
+    async def _drained(self, until: float) -> None:
+        while self.held and self._loop.time() < until:
+            self._launch()
+            await asyncio.sleep(_FLUSH)
 
     def _soon(self, line: bytes) -> None:
         self._put(_Line(line, None, kept=True))
@@ -221,19 +252,18 @@ class RecordWriter:
         self._refuse()
         self._complain()
 
-    def _settle(self, batch: list[_Line], written: int, error: OSError | None) -> None:
-        """Tell those who wait what became of a batch of which so many bytes were written."""
+    def _settle(self, batch: list[_Line], left: list[_Line], error: OSError | None) -> None:
+        """Tell those who wait what became of a batch, of which so many lines at its end are left to be written."""
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
         self._moved.set()
         self._flying = []
-        whole = len(batch) if error is None else _whole(batch, written)
-        for line in batch[:whole]:
+        for line in batch[: len(batch) - len(left)]:
             self._drop(line)
+            self.written += not line.own
             if line.done is not None and not line.done.done():
                 line.done.set_result(None)
-        self.written += whole
         if error is None:
             if self._failure is not None:
                 self._failure = None
@@ -242,7 +272,7 @@ class RecordWriter:
                 self._launch()
             return
         self._failure = str(error)
-        self._waiting[:0] = batch[whole:]
+        self._waiting[:0] = left
         self._refuse()
         self._complain()
         if self._waiting and self._timer is None:
@@ -253,15 +283,20 @@ class RecordWriter:
         failure = self._failure or ""
         kept: list[_Line] = []
         for line in self._waiting:
+            waiting = None if line.done is None or line.done.done() else line.done
             if line.kept:
                 kept.append(line)
-                if line.done is not None and not line.done.done():
-                    line.done.set_result(None)
+                if waiting is not None:
+                    waiting.set_result(None)
                 continue
-            self._drop(line)
-            self._lose(1, failure)
-            if line.done is not None and not line.done.done():
-                line.done.set_exception(RecordFailedError(failure))
+            if line.numbered is None:
+                self._drop(line)
+                self._lose(1, failure)
+            else:
+                # It will stand, of a decision that was not given: its number is taken.
+                kept.append(line)
+            if waiting is not None:
+                waiting.set_exception(RecordFailedError(failure))
         self._waiting = kept
 
     def _lose(self, count: int, why: str) -> None:
@@ -278,50 +313,32 @@ class RecordWriter:
 
     def _work(self) -> None:
         while (batch := self._inbox.get()) is not None:
-            written, error = self._append(b"".join([line.data for line in batch]))
+            left, error = self._append(batch)
             try:
-                self._loop.call_soon_threadsafe(self._settle, batch, written, error)
+                self._loop.call_soon_threadsafe(self._settle, batch, left, error)
             except RuntimeError:
                 # The loop has ended: this write was stuck for longer than stopping may take.
                 return
 
-    def _append(self, data: bytes) -> tuple[int, OSError | None]:
-        """Write; return how many bytes of `data` were, and what stopped it."""
-        # What a full disk cut off is ended first, so that it spoils no line but its own.
-        ended = int(self._torn)
-        view = memoryview(b"\n" + data if ended else data)
-        done = 0
-        try:
-            while done < len(view):
-                done += os.write(self._descriptor, view[done:])
-                self._torn = view[done - 1] != _NEWLINE
-            if self._fsync:
-                os.fsync(self._descriptor)
-        except OSError as error:
-            # Lines that stand but are not on the disk for certain are written again rather than lost.
-            return (0 if done == len(view) else max(0, done - ended)), error
-        return len(data), None
-
-
-def _whole(batch: list[_Line], written: int) -> int:
-    """Return how many lines of a batch so many bytes hold whole."""
-    for index, line in enumerate(batch):
-        written -= len(line.data)
-        if written < 0:
-            return index
-    return len(batch)
+    def _append(self, batch: list[_Line]) -> tuple[list[_Line], OSError | None]:
+        """Write; return which lines are left, and what stopped it."""
+        chain = self.chain
+        if chain is None:
+            made = [line.data for line in batch]
+        else:
+            made = chain.number([(line.data, line.numbered) for line in batch])
+        done = self._file.append(made)
+        whole = len(made) if done.error is None else whole_lines(made, done.certain)
+        if chain is None:
+            return batch[whole:], done.error
+        chain.stand(made, whole)
+        if done.error is None:
+            return [], None
+        some = begun_lines(made, done.reached)
+        numbered = [line._replace(numbered=made[at]) for at, line in enumerate(batch[:some])]
+        return [*numbered, *batch[some:]][whole:], done.error
 
 
 def _expire(done: asyncio.Future[None], kept: bool) -> None:  # noqa: FBT001 - call_later takes no keywords
     if not done.done():
         done.set_result(None) if kept else done.set_exception(RecordFailedError("the record was not written in time"))
-
-
-def _ends_torn(path: Path) -> bool:
-    """Tell whether a file ends within a line, as a process that was killed while it wrote leaves it."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - 1))
-        return file.read(1) not in {b"", b"\n"}

@@ -15,9 +15,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.metrics import table
+from bailiwick_webhook.metrics import recordtable, table
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, Metric, RequestKind
+from bailiwick_webhook.metrics.metric import Metric
+from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, RequestKind
+from bailiwick_webhook.record.chainlog import ChainLog
 from bailiwick_webhook.store.view import View
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,6 +28,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class RecordState(Protocol):
     """What the writer of records tells of itself."""
 
+    chain: ChainLog | None
     written: int
     lost: int
     held: int
@@ -89,11 +92,15 @@ class Exposition(Collector):
         )
         yield _histogram(table.DURATION, tallies)
         yield _counter(table.USES, (((outcome,), count) for outcome, count in counts.uses.items()))
-        yield _counter(table.RECORDS_WRITTEN, [((), records.written)])
-        yield _counter(table.RECORDS_LOST, [((), records.lost)])
-        yield _gauge(table.RECORDS_WAITING, records.held)
-        yield _gauge(table.RECORDS_BYTES, records.held_bytes)
-        yield _gauge(table.RECORDS_FAILING, records.failing is not None)
+        yield _counter(recordtable.RECORDS_WRITTEN, [((), records.written)])
+        yield _counter(recordtable.RECORDS_LOST, [((), records.lost)])
+        yield _gauge(recordtable.RECORDS_WAITING, records.held)
+        yield _gauge(recordtable.RECORDS_BYTES, records.held_bytes)
+        yield _gauge(recordtable.RECORDS_FAILING, records.failing is not None)
+        chain = records.chain
+        yield _gauge(recordtable.LOG_SIZE, None if chain is None else chain.size)
+        yield _counter(recordtable.LOG_CHECKPOINTS, [((), 0 if chain is None else chain.signed)])
+        yield _gauge(recordtable.LOG_UNASKED, None if chain is None else chain.unasked)
         yield _gauge(table.AGE, store.age if store.synced else math.inf)
         endpoints, policies, broken = self._sizes()
         yield _gauge(table.ENDPOINTS, endpoints)

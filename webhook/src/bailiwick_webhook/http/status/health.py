@@ -1,6 +1,7 @@
 """Health, on a port of its own: /healthz (the loop turns), /readyz (decisions can be trusted), and /metrics.
 
-`/served` answers the operator, which asks which generations of which policies this process decides by at the moment.
+`/served` answers the operator, which asks which generations of which policies this process decides by at the moment,
+and `/checkpoint` the witness of the record.
 Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop,
 and the certificate that we serve with has not ended; nothing here tells a policy to who does not know its uid already;
 what costs more than a moment is rationed (see `ration`), and whether we live and are ready is not, and is never
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.http.problems import ProblemError
+from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import CONTENT_TYPE, Exposition
 from bailiwick_webhook.http.status.ration import Ration, SharedResult
 from bailiwick_webhook.http.status.served import ServedHandler
@@ -49,8 +51,12 @@ def build(
     exposition: Exposition,
     counts: Counts,
     tls: Tls | None = None,
+    checkpoints: CheckpointHandler | None = None,
 ) -> web.Application:
-    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it."""
+    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it.
+
+    Without `checkpoints` there is no such path.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -93,6 +99,9 @@ def build(
     app.router.add_get("/readyz", readyz)
     app.router.add_post("/served", ServedHandler(store, lambda: all(checks().values()), counts).__call__)
     app.router.add_get("/metrics", metrics)
+    if checkpoints is not None:
+        app.router.add_get("/checkpoint", checkpoints.get)
+        app.router.add_post("/checkpoint", checkpoints.post)
     return app
 
 

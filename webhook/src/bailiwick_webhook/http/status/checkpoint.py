@@ -1,0 +1,122 @@
+"""`/checkpoint` of the status port: how many lines the chain of this process has, signed, and that it only ever grew.
+
+Standing: under `health`; the operator asks as the witness, with the size that it knows. Holds: what is signed stands in
+the file; whoever asks learns no line; it is rationed, and nothing of it runs on the loop that could take long.
+"""
+
+import asyncio
+import re
+from typing import Final, Protocol
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.note import NoteError, split
+from bailiwick_webhook.http.shares.bounds import PACE
+from bailiwick_webhook.http.status.ration import Ration
+from bailiwick_webhook.http.transport.bodies import TORN, paced, torn
+from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.record.chainlog import ChainLog, UnknownSize
+
+MOST_NOTE: Final = 2_048
+# Of a note in JSON, of which each character may be escaped.
+MOST_BYTES: Final = 6 * MOST_NOTE + 256
+# One operator leads; others may look.
+MOST_WAITING: Final = 8
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+_MOST_SIZE: Final = 10**16 - 1
+_SIGNATURE: Final = re.compile(r"\N{EM DASH} [^\s+]+ (\S+)")
+_ABSENT: Final = "this process chains no records: --record-chain is off"
+
+
+class ChainHolder(Protocol):
+    """What writes the records."""
+
+    chain: ChainLog | None
+
+    def witness(self, note: str) -> None:
+        """Put the checkpoint of another log in the chain."""
+
+
+class _Question(msgspec.Struct):
+    size: int = msgspec.field(name="from", default=0)
+    ledger: str | None = None
+
+
+_QUESTION: Final = msgspec.json.Decoder(_Question)
+
+
+class CheckpointHandler:
+    """Answers."""
+
+    def __init__(self, records: ChainHolder, counts: Counts) -> None:
+        self._records = records
+        self._ration = Ration(MOST_WAITING, counts)
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer one that names a size in the query. Raises `ProblemError` (429)."""
+        asked = request.query.get("from", "0")
+        if not _SIZE.fullmatch(asked):
+            return _refused(400, "from must be a size: a whole number of lines")
+        with self._ration.place():
+            return await self._answer(int(asked), None)
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Answer one that may tell of the operator's own log as well. Raises `ProblemError` (400, 429)."""
+        with self._ration.place():
+            try:
+                raw = await paced(request, MOST_BYTES, PACE, lambda _: None)
+            except TORN:
+                # One that comes too slowly is one of them.
+                raise torn() from None
+            if raw is None:
+                return _refused(413, f"the request body must have at most {MOST_BYTES} bytes")
+            try:
+                asked = _QUESTION.decode(raw)
+            except msgspec.MsgspecError as error:
+                return _refused(400, f"the request body must be a JSON object with from and ledger: {error}")
+            if not 0 <= asked.size <= _MOST_SIZE:
+                return _refused(400, "from must be a size: a whole number of lines")
+            if asked.ledger is not None and not _is_checkpoint(asked.ledger):
+                return _refused(400, f"ledger must be a signed checkpoint of at most {MOST_NOTE} bytes")
+            return await self._answer(asked.size, asked.ledger)
+
+    async def _answer(self, size: int, ledger: str | None) -> web.Response:
+        chain = self._records.chain
+        if chain is None:
+            return _refused(404, _ABSENT)
+        if ledger is not None:
+            self._records.witness(ledger)
+        async with self._ration.turn():
+            # In a thread: it may wait for the one that writes, and proofs and signatures take a moment.
+            found = await asyncio.to_thread(chain.checkpoint, size)
+        if isinstance(found, UnknownSize):
+            return _refused(409, f"there is no proof from the size {size}, but from these", sizes=found.sizes)
+        body = {
+            "checkpoint": found.note,
+            "from": size,
+            "proof": found.proof,
+            "key": chain.key,
+            "pod": None if chain.pod is None else chain.pod.name,
+        }
+        return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+
+def _is_checkpoint(note: str) -> bool:
+    """Tell whether it is well-formed; whether it is true is for those who verify the log."""
+    try:
+        if len(note.encode()) > MOST_NOTE:
+            return False
+        text, signatures = split(note)
+        Checkpoint.parse(text)
+    except (NoteError, UnicodeEncodeError):
+        return False
+    made = [found[1] for line in signatures if (found := _SIGNATURE.fullmatch(line)) is not None]
+    return len(made) == len(signatures) and None not in map(decoded, made)
+
+
+def _refused(status: int, why: str, **more: object) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps({"error": why, **more}), content_type="application/json")

@@ -1,0 +1,33 @@
+"""The chain of this process: what its first line says about who we are, and what we were started with.
+
+Standing: beside `settings`. Holds: no key and no path is in it.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from bailiwick_webhook.process.settings import WebhookSettings
+from bailiwick_webhook.record.chainlog import ChainLog
+from bailiwick_webhook.record.keyid import key_id
+
+_STANDALONE: Final = "standalone"
+
+
+def chain_log(given: WebhookSettings, more: Mapping[str, Any] | None = None) -> ChainLog | None:
+    """Return a new chain; None where there shall be none. `more` are members of its first line besides."""
+    if not given.record_chain:
+        return None
+    limits = given.record_limits
+    about = {
+        "version": version("bailiwick"),
+        "record": {
+            "fsync": given.record_fsync,
+            "before_answer": "all" if limits.first else "uses",
+            "on_failure": "deny" if limits.required else "allow",
+        },
+        "hmac_key": None if given.record_key is None else key_id(given.record_key),
+        **(more or {}),
+    }
+    installation = given.installation.namespace if given.policies is None else _STANDALONE
+    return ChainLog(installation, pod=given.pod, about=about)

@@ -1,0 +1,184 @@
+"""The chain that the records of this process stand in, and the checkpoints that it signs over them.
+
+Standing: under `writer`, whose thread numbers lines; whoever asks for a checkpoint does so in another. Holds: the key
+is in memory alone and ends with the process; what is signed stands in the file; a line that has a number keeps it, and
+its bytes.
+"""
+
+import base64
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bailiwick_evidence.base64text import encoded
+from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, chain_id, link
+from bailiwick_evidence.checkpoint import Checkpoint, origin
+from bailiwick_evidence.merkle import Forest, leaf_hash
+from bailiwick_evidence.note import SignatureType, signed, verifier_key
+from bailiwick_webhook.record.chaintail import ChainTail
+from bailiwick_webhook.record.provablesizes import ProvableSizes
+
+_ID_BYTES: Final = 16
+# The member that a number takes, at most; and the newline, which an entry has not.
+_MOST_DATA: Final = MOST_BYTES - 127
+
+
+class SignedCheckpoint(NamedTuple):
+    """`note`: signed with the key of the process. `proof`: hashes, in base64, that lead from another size to this."""
+
+    note: str
+    proof: tuple[str, ...]
+
+
+class UnknownSize(NamedTuple):
+    """There is no proof from the size that was named, but from these."""
+
+    sizes: tuple[int, ...]
+
+
+class PodName(NamedTuple):
+    """The pod that the process runs in."""
+
+    name: str
+    uid: str
+
+
+class ChainLog:
+    """The chain of one process. `number` and `stand` are for the writer's thread alone, all else is for any.
+
+    `installation` names it among others, in letters, digits, dots and dashes; `about` are members of the line that
+    opens the chain. `clock` is in seconds since the epoch, `monotonic` in seconds.
+    """
+
+    def __init__(
+        self,
+        installation: str,
+        *,
+        pod: PodName | None = None,
+        about: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._writer = ChainWriter(chain_id(secrets.token_bytes(_ID_BYTES)))
+        self._size, self._head = 0, self._writer.head
+        self._installation = installation
+        self._about = about or {}
+        self._clock = clock
+        self._monotonic = monotonic
+        self._signer = Ed25519PrivateKey.generate()
+        self._sizes = ProvableSizes(monotonic)
+        self._lock = threading.Lock()
+        self._asked = monotonic()
+        self.pod = pod
+        self.origin = origin(installation, self.id)
+        self.key = str(verifier_key(self.origin, SignatureType.ED25519, self._signer))
+        self.signed = 0
+
+    @property
+    def id(self) -> str:
+        """The id of the chain."""
+        return self._writer.id
+
+    @property
+    def size(self) -> int:
+        """How many lines stand."""
+        return self._size
+
+    @property
+    def unasked(self) -> float:
+        """For how many seconds nobody has asked for a checkpoint, or since the start."""
+        return self._monotonic() - self._asked
+
+    def opening(self, previous: ChainTail | None) -> bytes:
+        """Return the first line. `previous` is the chain that the file has last."""
+        told: dict[str, Any] = {
+            "chain": self.id,
+            "installation": self._installation,
+            "pod": None if self.pod is None else self.pod._asdict(),
+            "key": self.key,
+            **self._about,
+        }
+        if previous is not None:
+            head = base64.urlsafe_b64encode(previous.head).rstrip(b"=").decode()
+            told["previous"] = {"id": previous.id, "seq": previous.seq, "head": head}
+        return self._line("open", told)
+
+    def closing(self, reason: str, *, written: int, lost: int) -> bytes:
+        """Return the last line of an orderly stop, with how many records were written and lost before."""
+        return self._line("close", {"reason": reason, "written": written, "lost": lost})
+
+    def ledger(self, note: str) -> bytes:
+        """Return the line that holds the checkpoint of another log."""
+        return self._line("ledger", {"note": note})
+
+    def number(self, given: Iterable[tuple[bytes, bytes | None]]) -> list[bytes]:
+        """Return lines as they are in the chain, behind those that stand.
+
+        Each is given as it was made, and as it was returned before, if it was and some of it may stand: then it is the
+        same again. One may be several, each with its newline.
+        """
+        writer = self._writer
+        # What was numbered before and did not reach the file gives its numbers back.
+        writer.forest, writer.head = Forest(self._size), self._head
+        made: list[bytes] = []
+        for data, before in given:
+            if before is not None:
+                self._take(before)
+                made.append(before)
+            elif len(data) < _MOST_DATA and data.find(b"\n") == len(data) - 1:
+                made.append(writer.append(data))
+            else:
+                made.append(b"".join(map(self._appended, _split(data))))
+        return made
+
+    def stand(self, made: Sequence[bytes], count: int) -> None:
+        """Take note that so many of what `number` returned stand in the file."""
+        writer = self._writer
+        if count < len(made):
+            writer.forest, writer.head = Forest(self._size), self._head
+            for lines in made[:count]:
+                self._take(lines)
+        with self._lock:
+            self._sizes.add(writer.forest)
+        self._size, self._head = writer.forest.size, writer.head
+
+    def checkpoint(self, size: int) -> SignedCheckpoint | UnknownSize:
+        """Return what stands, signed, with a proof that an earlier size, or none (0), is its beginning."""
+        with self._lock:
+            proven = self._sizes.prove(size)
+            if proven is None:
+                return UnknownSize(self._sizes.sizes)
+            self.signed += 1
+            self._asked = self._monotonic()
+        text = Checkpoint(self.origin, proven.size, proven.root).text()
+        return SignedCheckpoint(signed(text, self.origin, self._signer), tuple(map(encoded, proven.proof)))
+
+    def _take(self, lines: bytes) -> None:
+        """Put lines in the chain that have their number already."""
+        writer = self._writer
+        for line in _split(lines):
+            if link(line) is not None:
+                writer.head = leaf = leaf_hash(line[:-1])
+                writer.forest.append(leaf)
+
+    def _appended(self, line: bytes) -> bytes:
+        """Number one line. One that is too long for an entry of a log follows behind an entry with its hash."""
+        if len(line) < _MOST_DATA:
+            return self._writer.append(line)
+        hashed = {"sha256": hashlib.sha256(line[:-1]).hexdigest(), "bytes": len(line) - 1}
+        return self._writer.append(self._line("hash", hashed)) + line
+
+    def _line(self, kind: str, told: Mapping[str, Any]) -> bytes:
+        now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        return orjson.dumps({"time": now, "kind": kind, **told}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _split(lines: bytes) -> list[bytes]:
+    return [line + b"\n" for line in lines.split(b"\n")[:-1]]
