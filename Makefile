@@ -63,6 +63,7 @@ two_workers = $(if $(CLUSTER),,--numprocesses 2 --dist loadfile --no-loadscope-r
 verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and private paths. Needs git.
 	@$(BIN)/python -m bailiwick_api.generate --check
 	@$(BIN)/python hack/generate_reasons.py --check
+	@$(BIN)/python hack/generate_record.py --check
 	@$(BIN)/python hack/generate_metrics.py --check
 	@$(BIN)/python hack/generate_invariants.py --check
 	@$(BIN)/python hack/generate_argocd.py --check
@@ -129,6 +130,7 @@ fmt: $(VENV)/.project ## Format the code and apply the fixes of ruff. Needs only
 generate: $(VENV)/.project ## Regenerate files from the models, the engine and the test marks. Needs only .venv.
 	@$(BIN)/python -m bailiwick_api.generate
 	@$(BIN)/python hack/generate_reasons.py
+	@$(BIN)/python hack/generate_record.py
 	@$(BIN)/python hack/generate_metrics.py
 	@$(BIN)/python hack/generate_invariants.py
 	@$(BIN)/python hack/generate_argocd.py

@@ -7,6 +7,7 @@ import pytest
 
 import generate_metrics
 import generate_reasons
+import generate_record
 from bailiwick_cli.errors import Exit
 from bailiwick_cli.flags import COMMANDS
 from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
@@ -44,6 +45,15 @@ class TestTheTableOfReasons:
 
     def test_is_checked_and_written(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert generate_reasons.main(["--check"]) == 0
+        assert capsys.readouterr().out == ""
+
+
+class TestThePageOfTheRecord:
+    def test_is_up_to_date(self) -> None:
+        assert generate_record.PATH.read_text(encoding="utf-8") == generate_record.rendered()
+
+    def test_is_checked_and_written(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert generate_record.main(["--check"]) == 0
         assert capsys.readouterr().out == ""
 
 

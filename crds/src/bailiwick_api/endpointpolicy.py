@@ -48,6 +48,7 @@ Attribute = Annotated[
         json_schema_extra=cel.validations(cel.INTENT_IS_RECORDED),
     ),
 ]
+KeptAttribute = Annotated[str, Field(min_length=1, max_length=253, pattern=ATTRIBUTE_PATTERN)]
 Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH)]
 PropertyValue = Annotated[str, Field(max_length=253)]
 IssuerName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
@@ -186,6 +187,16 @@ class Delegation(Model):
     """Also require an Allow rule that applies to the principal."""
 
 
+class RecordSettings(Model):
+    """What the decision records of the endpoint contain, besides what its rules read."""
+
+    keep: Annotated[list[KeptAttribute], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)]
+    """Call attributes that every record contains, so that a later policy that reads them can be tried on past calls.
+
+    Example: context.tenant. Values are recorded as those that rules read: sensitive ones, objects and arguments
+    (context.args) only as an HMAC."""
+
+
 class EndpointSettings(Model):
     """Settings of the endpoint, not of the policy. Set them in exactly one policy of an endpoint."""
 
@@ -197,6 +208,7 @@ class EndpointSettings(Model):
     """How a proxied HTTP call becomes an action and a resource. If absent, calls from proxies are denied."""
     delegation: Delegation | None = None
     """If absent, calls on another party's behalf are denied."""
+    record: RecordSettings | None = None
 
 
 class Step(Model):

@@ -252,3 +252,49 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.RECORD_FAILED: "The decision record could not be written.",
 }
 """When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""
+
+Footing = Literal["derivable", "attested"]
+
+FOOTING: Final[dict[Reason, Footing]] = {
+    Reason.ALLOWED: "derivable",
+    Reason.POLICY_DENIED: "derivable",
+    Reason.NO_RULE: "derivable",
+    Reason.CONDITION_FALSE: "derivable",
+    Reason.CONDITION_ERROR: "derivable",
+    # Of how large the whole call was, a record says nothing.
+    Reason.TOO_COSTLY: "attested",
+    Reason.INTENT_MISMATCH: "derivable",
+    Reason.EXPIRED: "derivable",
+    Reason.POLICY_SUSPENDED: "derivable",
+    # A policy that does not compile has no digest, so that nobody can tell whom it denied.
+    Reason.POLICY_INVALID: "attested",
+    Reason.POLICY_OUTDATED: "attested",
+    Reason.ENDPOINT_UNCONFIGURED: "derivable",
+    Reason.IDENTITY_INVALID: "attested",
+    Reason.IDENTITY_UNVERIFIABLE: "attested",
+    Reason.AUDIENCE_MISMATCH: "attested",
+    Reason.WORKLOAD_UNAPPROVED: "derivable",
+    Reason.DELEGATION_INVALID: "derivable",
+    Reason.ACTOR_MISMATCH: "attested",
+    Reason.SCOPE_EXCEEDED: "derivable",
+    Reason.APPROVAL_REQUIRED: "attested",
+    Reason.APPROVAL_PENDING: "attested",
+    Reason.APPROVAL_DENIED: "attested",
+    Reason.APPROVAL_REVOKED: "attested",
+    Reason.APPROVAL_EXPIRED: "attested",
+    Reason.APPROVAL_CONSUMED: "attested",
+    Reason.APPROVAL_UNVERIFIABLE: "attested",
+    Reason.APPROVAL_TOKEN_REQUIRED: "attested",
+    Reason.APPROVAL_TOKEN_INVALID: "attested",
+    Reason.APPROVAL_THROTTLED: "attested",
+    Reason.CONTEXT_INSUFFICIENT: "attested",
+    Reason.MULTIPLE_GATES: "derivable",
+    Reason.UNINSPECTABLE: "attested",
+    Reason.UNMAPPED: "attested",
+    Reason.AMBIGUOUS_REQUEST: "attested",
+    Reason.STORE_STALE: "attested",
+    Reason.CLOCK_SKEW: "attested",
+    Reason.RECORD_FAILED: "attested",
+}
+"""Whether a verdict with this reason follows from its record and the text of the policies alone, or is the decision
+point's word for a state that is gone: of grants, limits, clocks, the store, tokens, or of what no record holds."""

@@ -12,7 +12,7 @@ import bailiwick_engine
 from bailiwick_engine.call import ShownApproval, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.verdict import Verdict
-from bailiwick_engine.reasons import EXPLAINED, Reason
+from bailiwick_engine.reasons import EXPLAINED, FOOTING, WHEN, Reason
 from support.objects import Object, gated_rule, rule, subject
 from unit.engine.cases import (
     CALL,
@@ -176,3 +176,8 @@ class TestAReason:
             Reason.APPROVAL_EXPIRED,
             Reason.APPROVAL_CONSUMED,
         }
+
+
+@pytest.mark.parametrize("table", [EXPLAINED, WHEN, FOOTING])
+def test_every_reason_stands_in_every_table(table: dict[Reason, object]) -> None:
+    assert list(table) == list(Reason)

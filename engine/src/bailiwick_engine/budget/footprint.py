@@ -156,6 +156,7 @@ class _Estimate:
                 _text(account.get("name")) or _text(certificate.get("spiffe")) or _text(certificate.get("dns"))
             )
         self._routes(_object(settings.get("http")))
+        self.names(_list(_object(settings.get("record")).get("keep")))
         identity = _object(settings.get("identity"))
         self.names(_list(identity.get("audiences")))
         self.names(_list(identity.get("issuers")))

@@ -5,9 +5,10 @@ made a rule a step, since one policy may hold a million characters.
 """
 
 import hashlib
+from collections.abc import Iterator
 
 from bailiwick_api.endpointpolicy import EndpointPolicySpec
-from bailiwick_engine.approval.binding import canonical, sha256
+from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.steps import Steps
 
 _RULES = "rules"
@@ -17,21 +18,37 @@ _FEW = 32
 
 def policy_digest(spec: EndpointPolicySpec) -> Steps[str]:
     """Return the digest of a spec."""
+    made = hashlib.sha256()
+    for part in _parts(spec):
+        made.update(part)
+        yield
+    return f"sha256:{made.hexdigest()}"
+
+
+def policy_text(spec: EndpointPolicySpec) -> Steps[bytes]:
+    """Return the canonical text of which `policy_digest` is the SHA-256: who has it can compile the policy again."""
+    parts: list[bytes] = []
+    for part in _parts(spec):
+        parts.append(part)
+        yield
+    return b"".join(parts)
+
+
+def _parts(spec: EndpointPolicySpec) -> Iterator[bytes]:
+    """Yield the canonical text in parts, each a rule or less; of a small policy all of it."""
     if _is_small(spec):
-        return sha256(spec.model_dump(mode="json", exclude_none=True))
+        yield canonical(spec.model_dump(mode="json", exclude_none=True))
+        return
     members = spec.model_dump(mode="json", exclude_none=True, exclude={_RULES})
     # By their names, which are all of ASCII, as RFC 8785 has it: those before the rules, the rules, those after them.
     before = canonical({name: value for name, value in members.items() if name < _RULES})
     after = canonical({name: value for name, value in members.items() if name > _RULES})
-    made = hashlib.sha256(before[:-1] + b',"rules":')
-    yield
+    yield before[:-1] + b',"rules":'
     between = b"["
     for rule in spec.rules:
-        made.update(between + canonical(rule.model_dump(mode="json", exclude_none=True)))
+        yield between + canonical(rule.model_dump(mode="json", exclude_none=True))
         between = b","
-        yield
-    made.update(b"]," + after[1:])
-    return f"sha256:{made.hexdigest()}"
+    yield b"]," + after[1:]
 
 
 def _is_small(spec: EndpointPolicySpec) -> bool:

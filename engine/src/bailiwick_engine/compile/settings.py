@@ -58,6 +58,7 @@ def compile_settings(
         issuers=frozenset(identity.issuers if identity and identity.issuers else (CLUSTER,)),
         delegation=delegation,
         routes=routes,
+        keep=frozenset(settings.record.keep if settings.record else ()),
     )
 
 

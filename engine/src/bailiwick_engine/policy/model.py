@@ -200,7 +200,8 @@ class CompiledDelegation:
 class CompiledSettings:
     """An endpoint's settings: who may ask, and how subjects are proven. `asserted`: by the enforcer's word.
 
-    `routes`: what proxied calls stand for; None: there are none.
+    `routes`: what proxied calls stand for; None: there are none. `keep`: attributes that records hold though no rule
+    reads them.
     """
 
     carrier: PolicyRef
@@ -210,6 +211,7 @@ class CompiledSettings:
     issuers: frozenset[str]
     delegation: CompiledDelegation | None
     routes: RouteTable | None = None
+    keep: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

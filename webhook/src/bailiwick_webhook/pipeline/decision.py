@@ -53,9 +53,10 @@ class Basis(NamedTuple):
 
 
 class JudgedCall(NamedTuple):
-    """A call and the verdict on it. `weighed`: what that came from, as `decide.weighed` has it."""
+    """A call and the verdict on it, made from this basis. `weighed`: what it came from, as `decide.weighed` has it."""
 
     asked: EvaluationRequest
+    basis: Basis
     verdict: Verdict
     weighed: tuple[Hop, ...] | None
 
@@ -83,9 +84,13 @@ class JudgedCall(NamedTuple):
 
 
 class SettledVerdict(msgspec.Struct, frozen=True):
-    """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened."""
+    """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened.
+
+    `basis` is what the verdict was made from: with a grant that was read live, that is later than at first.
+    """
 
     asked: EvaluationRequest
+    basis: Basis
     verdict: Verdict
     evaluation_id: str
     allowed: bool
@@ -141,4 +146,4 @@ def settled_at_once(one: JudgedCall, explanation: Explanation | None) -> Settled
     """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
     verdict = one.verdict
     allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and verdict.dry_run)
-    return SettledVerdict(one.asked, verdict, new_evaluation_id(), allowed, None, explanation)
+    return SettledVerdict(one.asked, one.basis, verdict, new_evaluation_id(), allowed, None, explanation)

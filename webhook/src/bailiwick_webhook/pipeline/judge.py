@@ -11,7 +11,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import decide, weighed
 from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -38,10 +38,16 @@ class Judge:
         """Return what a decision at this moment is made from."""
         return Basis(self.snapshot, self._now(), self._store.glance())
 
-    def circumstances(self, asked: EvaluationRequest, now: float | None = None) -> Circumstances:
+    def circumstances(self, asked: EvaluationRequest) -> Circumstances:
         """Return the circumstances of a decision at this moment."""
-        basis = self.basis()
-        return (basis if now is None else basis._replace(now=now)).around(asked, self._installation)
+        return self.basis().around(asked, self._installation)
+
+    def again(self, one: JudgedCall, grant: Grant, now: float) -> JudgedCall:
+        """Judge a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
+        basis = self.basis()._replace(now=now)
+        around = basis.around(one.asked, self._installation)
+        verdict = decide(basis.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
+        return JudgedCall(one.asked, basis, verdict, None)
 
     def known(self, call: Call) -> Iterable[Grant]:
         """Return the grants that a call may need."""
@@ -51,7 +57,7 @@ class Judge:
     def at_once(self, asked: EvaluationRequest, basis: Basis) -> JudgedCall:
         """Judge a call that is not large."""
         around = basis.around(asked, self._installation)
-        return JudgedCall(asked, *weighed(basis.snapshot, asked.call, self.known(asked.call), around))
+        return JudgedCall(asked, basis, *weighed(basis.snapshot, asked.call, self.known(asked.call), around))
 
     async def judged(self, asked: EvaluationRequest, basis: Basis) -> JudgedCall:
         """Judge a call."""
@@ -60,7 +66,7 @@ class Judge:
         call, around = asked.call, basis.around(asked, self._installation)
         # Grants are looked up here: the other thread must not see how they change.
         work = partial(weighed, basis.snapshot, call, tuple(self.known(call)), around)
-        return JudgedCall(asked, *await self._offload.run(call.namespace, work))
+        return JudgedCall(asked, basis, *await self._offload.run(call.namespace, work))
 
     async def explanation(self, asked: EvaluationRequest, snapshot: Snapshot) -> Explanation | None:
         """Explain, where that is asked for: beside the loop, since hundreds of rules are looked at."""

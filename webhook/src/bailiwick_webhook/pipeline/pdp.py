@@ -15,7 +15,6 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
-from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -40,7 +39,8 @@ from bailiwick_webhook.pipeline.judge import Judge
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult
 from bailiwick_webhook.pipeline.workloads import with_workloads
-from bailiwick_webhook.record.line import AttributesRead, RecordLines
+from bailiwick_webhook.record.evidence import AttributesRead
+from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.store.view import View
@@ -99,7 +99,7 @@ class Pdp:
         else:
             settled = settled_at_once(one, explanation)
             read = await self._read(settled, basis.snapshot, one.weighed) if asked.large else None
-            decision, line = self._made("evaluation", settled, basis, one.weighed, read)
+            decision, line = self._made("evaluation", settled, basis.now, one.weighed, read)
             if not self._records.take(line):
                 decision = await self._written(decision, line, must=False)
         self.counts.evaluation.count(decision.counted, decision.verdict.reason)
@@ -145,7 +145,7 @@ class Pdp:
                 settled = settled_at_once(one, None)
                 allowed = settled.allowed
                 read = await self._read(settled, basis.snapshot, one.weighed) if one.asked.large else None
-                decision, line = self._made("evaluation", settled, basis, one.weighed, read)
+                decision, line = self._made("evaluation", settled, basis.now, one.weighed, read)
                 if not self._records.take(line):
                     decision = await self._written(decision, line, must=False)
                 decisions.append(decision)
@@ -175,15 +175,14 @@ class Pdp:
         if not one.takes_grant:
             return settled_at_once(one, explanation)
         evaluation_id = new_evaluation_id()
-        verdict, used = await self._with_grant(one, evaluation_id, since)
+        one, used = await self._with_grant(one, evaluation_id, since)
+        asked, basis, verdict, _ = one
         if used is None:
-            verdict, opened = await self._asking.on_deny(one.asked, verdict)
+            verdict, opened = await self._asking.on_deny(asked, verdict)
             if opened is not None:
-                return SettledVerdict(
-                    one.asked, verdict, evaluation_id, allowed=False, used=opened, explanation=explanation
-                )
+                return SettledVerdict(asked, basis, verdict, evaluation_id, False, opened, explanation)  # noqa: FBT003
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
-        return SettledVerdict(one.asked, verdict, evaluation_id, allowed, used, explanation)
+        return SettledVerdict(asked, basis, verdict, evaluation_id, allowed, used, explanation)
 
     async def may_explain(self, caller: ServiceAccount, namespace: str) -> bool:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
@@ -213,24 +212,24 @@ class Pdp:
 
     async def _with_grant(
         self, one: JudgedCall, evaluation_id: str, since: float | None
-    ) -> tuple[Verdict, Grant | None]:
+    ) -> tuple[JudgedCall, Grant | None]:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
-        asked = one.asked
+        asked, latest = one.asked, one
 
         def judge(grant: Grant, now: float) -> Verdict:
-            return decide(
-                self.snapshot, asked.call, (grant,), self._judge.circumstances(asked, now), one.verdict.digest
-            )
+            nonlocal latest
+            latest = self._judge.again(one, grant, now)
+            return latest.verdict
 
         verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
         # Used up since, as like as not, so that the verdict need not name it.
         repeated = self._consumer.taken_before(asked, verdict, self._judge.known(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
-            return verdict, None
+            return latest._replace(verdict=verdict), None
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
         verdict, used = await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
         self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
-        return verdict, used
+        return latest._replace(verdict=verdict), used
 
     def settings(self, namespace: str, endpoint: str, caller: ServiceAccount) -> CompiledSettings | None:
         """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""
@@ -261,11 +260,12 @@ class Pdp:
         `ClusterUnavailableError`.
         """
         started = time.perf_counter()
-        verdict = await self.judge(asked)
+        one = await self._judge.judged(asked, self._judge.basis())
+        verdict = one.verdict
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
         decision = await self._recorded(
-            "request", SettledVerdict(asked, verdict, new_evaluation_id(), allowed=False, used=opened)
+            "request", SettledVerdict(asked, one.basis, verdict, new_evaluation_id(), allowed=False, used=opened)
         )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
         if verdict.outcome is Outcome.FORBIDDEN:
@@ -288,9 +288,9 @@ class Pdp:
         return await self._asking.withdraw(grant, caller.username, reason)
 
     async def _recorded(self, kind: str, one: SettledVerdict) -> Decision:
-        basis = self._judge.basis()
-        read = await self._read(one, basis.snapshot, None) if one.asked.large else None
-        decision, line = self._made(kind, one, basis, None, read)
+        # Of the very policies that were judged by: they may have changed since.
+        read = await self._read(one, one.basis.snapshot, None) if one.asked.large else None
+        decision, line = self._made(kind, one, self._now(), None, read)
         return await self._written(decision, line, must=one.used is not None)
 
     async def _read(self, one: SettledVerdict, snapshot: Snapshot, weighed: Iterable[Hop] | None) -> AttributesRead:
@@ -300,10 +300,10 @@ class Pdp:
         return await self.offload.run(call.namespace, work)
 
     def _made(
-        self, kind: str, one: SettledVerdict, basis: Basis, weighed: Iterable[Hop] | None, read: AttributesRead | None
+        self, kind: str, one: SettledVerdict, now: float, weighed: Iterable[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
-        """Return the decision and its record. `weighed` is of the same snapshot, whose policies say what to hide."""
-        snapshot, now, seen = basis
+        """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
+        snapshot, judged, seen = one.basis
         verdict, call, revision, age = one.verdict, one.asked.call, seen.revision, seen.age
         told = one.allowed, one.evaluation_id, now, revision, age, one.used, one.explanation
         pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
@@ -324,6 +324,7 @@ class Pdp:
             age=age,
             pending=decision.pending,
             now=now,
+            judged=judged,
             weighed=weighed,
             read=read,
         )

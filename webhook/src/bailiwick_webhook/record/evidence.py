@@ -1,63 +1,52 @@
 """Evidence: what a record holds so that anybody can derive its verdict again from the policies' text.
 
-Holds: only attributes that a candidate rule reads; never in the clear are arguments, what a policy calls sensitive, and
-what is more than a plain value: they stand as an HMAC, or as a mark where there is no key.
+Holds: only attributes that a candidate rule reads, and those that the endpoint keeps; never in the clear are arguments,
+what a policy calls sensitive, and what is more than a plain value: they stand as an HMAC, or as a mark where there is
+no key. The module `derive` of bailiwick_evidence reads it back.
 """
 
 import hashlib
-import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from bailiwick_engine.approval.binding import NotCanonicalError, canonical
 from bailiwick_engine.call import Call, Party
-from bailiwick_engine.cel.inputs import inputs
+from bailiwick_engine.cel.inputs import Inputs, inputs
 from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
-from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule
+from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_webhook.record.parties import PartyFacts
+from bailiwick_webhook.record.sealing import ValueSealer, is_plain
 
 _LISTED: Final = 16
 """Policies of an endpoint that each record names with their digests. Of more, it has one digest over all."""
 
-_MEMBERS: Final = 16
-_CHARACTERS: Final = 256
-_LARGE: Final = 2**63
 _PLANS: Final = 1_024
 _ABSENT: Final = object()
-_HALF: Final = re.compile("[\ud800-\udfff]")
-_REDACTED: Final = {"redacted": True}
 _ARGUMENTS: Final[Path] = ("context", "args")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Of these the record has members of its own.
+# Of these the record has members of its own; of the intent where it is one.
 _SAID: Final = frozenset(
-    {("action", "name"), ("context", "intent")}
-    | {(party, member) for party in ("subject", "actor", "resource") for member in ("type", "id")}
+    {("action", "name")} | {(party, member) for party in ("subject", "actor", "resource") for member in ("type", "id")}
 )
+_INTENT: Final[Path] = ("context", "intent")
+# These are objects in every call, whatever is in them.
+_OBJECTS: Final = frozenset({"properties", "claims"})
 
 
-class ValueSealer:
-    """Takes the place of values that must not be read. `key` None: nothing is left of them but a mark."""
+class AttributesRead(NamedTuple):
+    """What the rules read of a call, as `Evidence.read` has it, and what kept conditions from evaluation, if anything.
 
-    def __init__(self, key: bytes | None) -> None:
-        self._key = key
-        # Tells which key it was, once there is another.
-        self._id = "" if key is None else hmac.new(key, b"bailiwick record key", hashlib.sha256).hexdigest()[:8]
+    `limits`: "nul", none was evaluated, since a text holds a NUL; "size": the call is not small, so that those were not
+    that would take too long.
+    """
 
-    def seal(self, name: str, held: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-        """Return what stands for a value: equal only for equal values under the same name."""
-        if self._key is None:
-            return _REDACTED
-        try:
-            text = canonical(held)
-        except NotCanonicalError:
-            return _REDACTED
-        told = hmac.new(self._key, name.encode() + b"\0" + text, hashlib.sha256).hexdigest()
-        return {"hmac": f"{self._id}:{told}"}
+    attributes: dict[str, Any] | None
+    limits: str | None = None
 
 
 class Evidence:
@@ -73,16 +62,26 @@ class Evidence:
         self._hidden = {_ARGUMENTS} | {_parsed(path) for rule in endpoint.rules for path in rule.sensitive}
         # What a policy that cannot be read calls sensitive, nobody knows.
         self._sealing_all = bool(endpoint.broken) or endpoint.denied_whole is not None
-        delegation = endpoint.settings.delegation if endpoint.settings else None
+        settings = endpoint.settings
+        self._kept = frozenset(map(_parsed, settings.keep)) if settings else frozenset()
+        delegation = settings.delegation if settings else None
         self._ceiling = (
             [(entry.actions, _read(entry.conditions, entry.resources)) for entry in delegation.ceiling]
             if delegation
             else []
         )
-        self._reading = any(found for _, found in self._ceiling) or any(
-            rule.conditions or any(entry.properties for entry in rule.resources) for rule in endpoint.rules
+        self._asked = _asked(endpoint)
+        # By what is not seen by any rule.
+        self._bounded = delegation is not None and any(entry.conditions for entry in delegation.ceiling)
+        self._conditional = self._bounded or any(rule.conditions for rule in endpoint.rules)
+        self._reading = (
+            self._conditional
+            or bool(self._kept)
+            or any(found for _, found in self._ceiling)
+            or any(entry.properties for rule in endpoint.rules for entry in rule.resources)
         )
-        listed = dict(sorted(_policies(endpoint)))
+        self.parties = PartyFacts(endpoint)
+        listed = _policies(endpoint)
         where = f"{namespace}/{name}"
         told: dict[str, Any] = {"endpoint": where, "policies": listed}
         self.preamble = b""
@@ -93,6 +92,9 @@ class Evidence:
             self.preamble = orjson.dumps(
                 {"kind": "policies", **told, "policies": listed}, option=orjson.OPT_APPEND_NEWLINE
             )
+        if off := sorted({rule.policy.name for rule in endpoint.rules if rule.suspended}):
+            # Of one that is being deleted, its text does not tell.
+            told["suspended"] = off
         self.common = orjson.dumps(told)[1:-1] + b","
 
     def named(self, rule: CompiledRule) -> bytes:
@@ -109,9 +111,7 @@ class Evidence:
             found = self._named[rule] = b'"policy":' + orjson.dumps(policy) + b","
         return found
 
-    def attributes(
-        self, call: Call, endpoint: CompiledEndpoint, weighed: Iterable[Hop] | None = None
-    ) -> dict[str, Any] | None:
+    def read(self, call: Call, endpoint: CompiledEndpoint, weighed: Iterable[Hop] | None = None) -> AttributesRead:
         """Return what the candidate rules read of a call, by name, without what is absent.
 
         None where no rule of the endpoint reads anything. `weighed`: what the verdict came from; without it the
@@ -119,31 +119,63 @@ class Evidence:
         """
         subject = call.subject
         if not self._reading or not isinstance(subject, Party):
-            return None
-        if weighed is None:
-            parties = (subject, *call.actors)
-            rules = [rule for party in parties for rule, _ in match.candidates(endpoint, call, party)]
-        else:
-            rules = [finding.rule for hop in weighed for finding in hop.findings]
+            return _NOTHING_READ
+        rules, limits = self._candidates(call, subject, endpoint, weighed)
+        asking = self._asked.get(call.resource.type)
+        asked = () if asking is None else _speaking(endpoint, call, subject, asking)
         told: dict[str, Any] = {}
-        for name, base, rest, sealed in self._plan(call, rules):
+        for name, base, rest, sealed, above in self._plan(call, rules, asked):
             held: Any = base(call)
+            depth = 0
             for part in rest:
                 if (type(held) is dict or isinstance(held, Mapping)) and part in held:
                     held = held[part]
+                    depth += 1
                 else:
-                    held = _ABSENT
                     break
-            if held is not _ABSENT:
-                told[name] = self._sealed.seal(name, held) if sealed or not _plain(held) else held
-        return told
+            if depth < len(rest):
+                if (place := above[depth]) is not None:
+                    self._tell_above(place, held, told)
+            elif held is not _ABSENT:
+                told[name] = self._sealed.seal(name, held) if sealed or not is_plain(held) else held
+        return AttributesRead(told, limits)
 
-    def _plan(self, call: Call, rules: Iterable[CompiledRule]) -> tuple["_Attribute", ...]:
-        """Return what these candidates read; the same candidates come again and again."""
-        key = (len(call.actors), call.action.name if call.actors else "", *rules)
+    def _candidates(
+        self, call: Call, subject: Party, endpoint: CompiledEndpoint, weighed: Iterable[Hop] | None
+    ) -> tuple[list[CompiledRule], str | None]:
+        """Return the candidates of all parties, and the `limits` of their conditions."""
+        if weighed is None:
+            parties = (subject, *call.actors)
+            rules = [rule for party in parties for rule, _ in match.candidates(endpoint, call, party)]
+            return rules, _limits(_views(call, subject)) if self._conditional else None
+        rules, limits = [], None
+        for hop in weighed:
+            rules += [finding.rule for finding in hop.findings]
+            if hop.seen is not None and not (hop.seen.whole and hop.seen.small):
+                limits = _limits(hop.seen for hop in weighed if hop.seen is not None)
+        return rules, _limits(_views(call, subject)) if self._bounded and call.actors else limits
+
+    def _tell_above(self, place: "_Above", held: Any, told: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
+        """Tell what an absent attribute would be a member of: to lack it, and to be no object, are two things."""
+        if place.name in told:
+            return
+        if isinstance(held, Mapping):
+            told[place.name] = {}
+        else:
+            told[place.name] = self._sealed.seal(place.name, held) if place.sealed or not is_plain(held) else held
+
+    def _plan(
+        self, call: Call, rules: Iterable[CompiledRule], asked: Iterable[CompiledRule]
+    ) -> tuple["_Attribute", ...]:
+        """Return what these candidates read, and what those that are `asked` ask of the resource.
+
+        The same ones come again and again.
+        """
+        key = (len(call.actors), call.action.name if call.actors else "", *rules, None, *asked)
         found = self._plans.get(key)
         if found is None:
-            wanted = {path for rule in rules for path in _read(rule.conditions, rule.resources)}
+            wanted = {path for rule in rules for path in _read(rule.conditions, rule.resources)} | self._kept
+            wanted |= {path for rule in asked for path in _read((), rule.resources)}
             if call.actors:
                 wanted |= {path for actions, read in self._ceiling if call.action.name in actions for path in read}
             if len(self._plans) >= _PLANS:
@@ -151,7 +183,7 @@ class Evidence:
             found = self._plans[key] = tuple(
                 attribute
                 for path in sorted(wanted - _SAID)
-                for attribute in _attributes(path, self._seals(path), len(call.actors))
+                for attribute in _attributes(path, self._seals, len(call.actors))
             )
         return found
 
@@ -160,26 +192,92 @@ class Evidence:
         return self._sealing_all or any(path[: len(hidden)] == hidden[: len(path)] for hidden in self._hidden)
 
 
+_NOTHING_READ: Final = AttributesRead(None)
+
+
+class _Above(NamedTuple):
+    """What an attribute would be a member of."""
+
+    name: str
+    sealed: bool
+
+
 class _Attribute(NamedTuple):
-    """One thing to be told of a call: its name, what holds it, and the way from there."""
+    """One thing to be told of a call: its name, what holds it, and the way from there.
+
+    `above`: what is told where it is absent, by how much of the way there is; None where that goes without saying.
+    """
 
     name: str
     base: Callable[[Call], object]
     rest: Path
     sealed: bool
+    above: tuple[_Above | None, ...]
 
 
-def _attributes(path: Path, sealed: bool, actors: int) -> Iterator[_Attribute]:  # noqa: FBT001 - of `_Attribute`
+def _attributes(path: Path, seals: Callable[[Path], bool], actors: int) -> Iterator[_Attribute]:
     if path[0] == "actor":
         for index in range(actors):
-            place = f"actors[{index}]"
-            yield _Attribute(_spelled((place, *path[1:])), _actor(index), path[1:], sealed)
+            yield _attribute(path, (f"actors[{index}]", *path[1:]), _actor(index), path[1:], seals)
+    elif path == _INTENT:
+        yield _attribute(path, path, _other_intent, (), seals)
     elif (base := _BASES.get(path[:2])) is not None and len(path) > len(path[:2]):
-        yield _Attribute(_spelled(path), base, path[2:], sealed)
+        yield _attribute(path, path, base, path[2:], seals)
     elif path[0] == "context":
-        yield _Attribute(_spelled(path), lambda call: call.context, path[1:], sealed)
+        yield _attribute(path, path, lambda call: call.context, path[1:], seals)
     else:
-        yield _Attribute(_spelled(path), _seen, path, sealed)
+        yield _attribute(path, path, _seen, path, seals)
+
+
+def _attribute(
+    path: Path, named: Path, base: Callable[[Call], object], rest: Path, seals: Callable[[Path], bool]
+) -> _Attribute:
+    start = len(path) - len(rest)
+    above = tuple(
+        None
+        if end < 2 or (end == 2 and path[1] in _OBJECTS)  # noqa: PLR2004 - what and its first member
+        else _Above(_spelled(named[:end]), seals(path[:end]))
+        for end in range(start, len(path))
+    )
+    return _Attribute(_spelled(named), base, rest, seals(path), above)
+
+
+def _other_intent(call: Call) -> object:
+    """Return what stands as the intent and is none: of an intent the record has a member of its own."""
+    held = call.context.get("intent", _ABSENT)
+    return _ABSENT if held is not None and held == call.intent else held
+
+
+def _views(call: Call, subject: Party) -> Iterator[Inputs]:
+    return (inputs(call, subject, 0.0, actor) for actor in call.actors or (None,))
+
+
+def _limits(views: Iterable[Inputs]) -> str | None:
+    found = [(view.whole, view.small) for view in views]
+    if not all(whole for whole, _ in found):
+        return "nul"
+    return None if all(small for _, small in found) else "size"
+
+
+def _speaking(
+    endpoint: CompiledEndpoint, call: Call, subject: Party, asking: frozenset[CompiledRule]
+) -> tuple[CompiledRule, ...]:
+    """Return those of these rules that name a party of the call and its action."""
+    found = (endpoint.index.speaking_of(party.keys, call.action.name) for party in (subject, *call.actors))
+    return tuple(rule for rules in found for rule in rules if rule in asking)
+
+
+def _asked(endpoint: CompiledEndpoint) -> Mapping[str, frozenset[CompiledRule]]:
+    """Return, by type of resource, the rules that are no candidates only where a property is known not to fit.
+
+    Without it they would be: what is absent matches for them.
+    """
+    found: dict[str, set[CompiledRule]] = {}
+    for rule in endpoint.rules:
+        for entry in rule.resources:
+            if entry.properties and rule.effect is not Effect.ALLOW:
+                found.setdefault(entry.type, set()).add(rule)
+    return {kind: frozenset(rules) for kind, rules in found.items()}
 
 
 _BASES: Final[Mapping[Path, Callable[[Call], object]]] = {
@@ -207,33 +305,14 @@ def _read(conditions: Iterable[CompiledCondition], resources: Iterable[CompiledR
     return frozenset().union(named, *(condition.reads for condition in conditions))
 
 
-def _plain(held: object) -> bool:
-    """Tell whether a value is short and simple enough to be written as it is."""
-    if type(held) is str and len(held) <= _CHARACTERS and held.isascii():
-        # As almost all are.
-        return True
-    if isinstance(held, list):
-        return len(held) <= _MEMBERS and all(map(_scalar, held))
-    return _scalar(held)
-
-
-def _scalar(held: object) -> bool:
-    if isinstance(held, str):
-        # Half a character has no bytes to be written.
-        return len(held) <= _CHARACTERS and (held.isascii() or not _HALF.search(held))
-    if isinstance(held, int):
-        # A token's claims may hold larger ones, and JSON is written with those of 64 bits.
-        return -_LARGE <= held < _LARGE
-    return held is None or isinstance(held, float)
-
-
-def _policies(endpoint: CompiledEndpoint) -> Iterator[tuple[str, str | None]]:
-    """Yield each policy's name and digest; a broken one has none."""
-    broken = set(endpoint.broken.values())
+def _policies(endpoint: CompiledEndpoint) -> dict[str, str | None]:
+    """Return the digest of each policy by its name, in order; a broken one has none."""
+    unread = {ref.name for ref in (*endpoint.broken.values(), *endpoint.carriers)}
     if endpoint.denied_whole is not None:
-        broken.add(endpoint.denied_whole)
-    yield from ((ref.name, None) for ref in broken)
-    yield from {rule.policy.name: rule.policy_digest for rule in endpoint.rules}.items()
+        unread.add(endpoint.denied_whole.name)
+    compiled = {rule.policy.name: rule.policy_digest for rule in endpoint.rules}
+    found: dict[str, str | None] = {**dict.fromkeys(unread), **compiled}
+    return {name: found[name] for name in sorted(found)}
 
 
 def _parsed(path: str) -> Path:

@@ -9,13 +9,11 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from weakref import ref
 
 import orjson
 
-from bailiwick_api.times import stamp
-from bailiwick_engine.approval import quorum
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party
@@ -25,7 +23,9 @@ from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.evaluation import ShownToken
-from bailiwick_webhook.record.evidence import Evidence, ValueSealer
+from bailiwick_webhook.record.evidence import AttributesRead, Evidence
+from bailiwick_webhook.record.grants import grant_members
+from bailiwick_webhook.record.sealing import ValueSealer
 
 _NO_POLICY: Final = b'"policy":null,'
 # Of a call of one's own that needs no approval.
@@ -65,12 +65,6 @@ def disposition(verdict: Verdict, *, allowed: bool) -> int:
     return {"request": _CHALLENGE, "retry": _ERROR}.get(EXPLAINED[verdict.reason].next_action, _BLOCKED)
 
 
-class AttributesRead(NamedTuple):
-    """What the rules read of a call, as `Evidence.attributes` has it."""
-
-    attributes: dict[str, Any] | None
-
-
 class RecordLines:
     """Makes records. `key` is that of the HMACs; None leaves nothing of values that must not be read."""
 
@@ -100,6 +94,7 @@ class RecordLines:
         age: float,
         pending: float | None = None,
         now: float,
+        judged: float | None = None,
         weighed: Iterable[Hop] | None = None,
         read: AttributesRead | None = None,
     ) -> bytes:
@@ -109,10 +104,13 @@ class RecordLines:
         policies, a line that lists them comes before the first record that was decided by them. `weighed`
         is what the verdict came from, where that is known; `read` is what `reading` returned, where it was asked
         already. `token` is the approval token that was shown. `item` is the call's place in a batch. `pending`: for so
-        many seconds a change of the endpoint's policies has not been part of the snapshot.
+        many seconds a change of the endpoint's policies has not been part of the snapshot. `judged` is the moment that
+        conditions saw, where it is not `now`.
         """
+        evidence = None if endpoint is None else self._evidence_of(call, endpoint)
         subject = call.subject
         own: dict[str, Any] = {
+            "now": now if judged is None else judged,
             "request_id": None if request_id is None else visible(request_id),
             "caller": {"id": call.caller.username, "uid": call.caller.uid},
             "subject": _party(subject) if isinstance(subject, Party) else None,
@@ -128,7 +126,9 @@ class RecordLines:
             own["actors"] = [_party(actor) for actor in call.actors]
             own["hop"] = verdict.hop
             own["digest"] = verdict.digest
-            own["grant"] = None if used is None else _grant(used, reviewed=allowed and kind == "evaluation")
+            own["grant"] = (
+                None if used is None else grant_members(used, evaluation_id, reviewed=allowed and kind == "evaluation")
+            )
             own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
         if call.shown is not None:
             own["approval"] = {"id": _shown_id(call.shown.id), "token": None if token is None else _token(token)}
@@ -137,15 +137,17 @@ class RecordLines:
         if trace is not None:
             own["traceparent"] = trace
         preamble = b""
-        if endpoint is None:
+        if evidence is None or endpoint is None:
             common, policy = orjson.dumps({"endpoint": f"{call.namespace}/{call.endpoint}"})[1:-1] + b",", _NO_POLICY
         else:
-            evidence = self._evidence_of(call, endpoint)
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
-            attributes = evidence.attributes(call, endpoint, weighed) if read is None else read.attributes
+            _tell_parties(own, evidence, call, endpoint)
+            attributes, limits = evidence.read(call, endpoint, weighed) if read is None else read
             if attributes is not None:
                 own["attributes"] = attributes
+            if limits is not None:
+                own["limits"] = limits
         return b"".join(
             (
                 preamble,
@@ -168,7 +170,7 @@ class RecordLines:
         if endpoint is None:
             return lambda: AttributesRead(None)
         evidence = self._evidence_of(call, endpoint)
-        return lambda: AttributesRead(evidence.attributes(call, endpoint, weighed))
+        return lambda: evidence.read(call, endpoint, weighed)
 
     def _evidence_of(self, call: Call, endpoint: CompiledEndpoint) -> Evidence:
         key = (call.namespace, call.endpoint)
@@ -215,25 +217,6 @@ class RecordLines:
         return found
 
 
-def _grant(grant: Grant, *, reviewed: bool) -> dict[str, Any]:
-    """`reviewed`: it was used, so that its reviews let the call through."""
-    told: dict[str, Any] = {"name": grant.name, "uid": grant.uid, "uses": grant.status.uses}
-    if reviewed:
-        counted = quorum.counted_reviewers(grant.status)
-        told["reviews"] = [
-            {
-                "reviewer": review.reviewer,
-                "step": review.step,
-                "group": review.group,
-                "time": None if (time := counted[review.reviewer]) is None else stamp(time),
-                "reason": review.reason,
-            }
-            for review in grant.reviews
-            if review.reviewer in counted
-        ]
-    return told
-
-
 def _shown_id(text: str) -> str:
     """What is no grant's id may be anything, a token in the wrong place too."""
     if len(text) <= MAX_SHOWN_ID and _ID.fullmatch(text):
@@ -245,6 +228,17 @@ def _token(token: ShownToken) -> dict[str, str | None]:
     return {"jti": token.jti, "sha256": token.sha256, "refused": token.refused}
 
 
-def _party(party: Party) -> dict[str, str | None]:
+def _party(party: Party) -> dict[str, Any]:
     """`issuer` None: on the enforcer's word."""
     return {"type": party.type, "id": party.id, "uid": party.uid, "issuer": party.issuer}
+
+
+def _tell_parties(own: dict[str, Any], evidence: Evidence, call: Call, endpoint: CompiledEndpoint) -> None:
+    """Add what rules ask of the parties."""
+    subject, facts = call.subject, evidence.parties
+    if not isinstance(subject, Party):
+        return
+    if subject.groups or facts.asking:
+        facts.tell(own["subject"], subject, call, endpoint)
+    for actor, told in zip(call.actors, own.get("actors", ()), strict=True):
+        facts.tell(told, actor, call, endpoint)

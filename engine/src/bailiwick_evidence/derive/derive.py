@@ -1,0 +1,224 @@
+"""Derive: the verdict of one record once more, by the engine that serves, from the record and the policies' texts.
+
+Holds: pure. What the record does not tell is tried in every way that there is, up to a bound; what no record can tell
+(grants, limits, clocks, the store, tokens) is taken from its reason, and only where the engine gets as far as to ask.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.reasons import FOOTING, Reason
+from bailiwick_evidence.derive.choices import Unknowns
+from bailiwick_evidence.derive.derivation import (
+    Derivation,
+    DerivationClass,
+    EngineAnswer,
+    Obstacle,
+    underivable,
+)
+from bailiwick_evidence.derive.grantfit import grant_fits
+from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuilt
+from bailiwick_evidence.derive.shape import RecordShape, parsed
+from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
+from bailiwick_evidence.derive.versions import engine_versions
+
+_REASONS: Final = frozenset(reason.value for reason in Reason)
+KINDS: Final = frozenset({"evaluation", "request"})
+MOST_RUNS: Final = 4_096
+"""So many combinations of what is not known are tried."""
+_FORBIDDEN: Final = 26
+# What an adapter could not read as a call.
+_REFUSALS: Final = frozenset({Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE})
+_UNPROVEN: Final = frozenset(
+    {
+        Reason.IDENTITY_INVALID,
+        Reason.IDENTITY_UNVERIFIABLE,
+        Reason.AUDIENCE_MISMATCH,
+        Reason.DELEGATION_INVALID,
+        Reason.ACTOR_MISMATCH,
+    }
+)
+# What a call can be told before which a gate stands.
+_AT_A_GATE: Final = frozenset(
+    {
+        Reason.ALLOWED,
+        Reason.APPROVAL_REQUIRED,
+        Reason.APPROVAL_PENDING,
+        Reason.APPROVAL_DENIED,
+        Reason.APPROVAL_REVOKED,
+        Reason.APPROVAL_EXPIRED,
+        Reason.APPROVAL_CONSUMED,
+        Reason.APPROVAL_UNVERIFIABLE,
+        Reason.APPROVAL_TOKEN_REQUIRED,
+        Reason.APPROVAL_TOKEN_INVALID,
+        Reason.APPROVAL_THROTTLED,
+        Reason.CONTEXT_INSUFFICIENT,
+        Reason.UNINSPECTABLE,
+        Reason.STORE_STALE,
+        Reason.CLOCK_SKEW,
+    }
+)
+_DERIVED: Final = Derivation(DerivationClass.DERIVED)
+_ATTESTED: Final = Derivation(DerivationClass.ATTESTED)
+
+
+def derive(
+    record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
+) -> Derivation:
+    """Return what a record comes to. `engine`: the versions that decided, as the line says that opens the chain.
+
+    Without that line it is None. A record of another engine is derived as any, but never contradicted.
+    """
+    if record.get("kind") not in KINDS:
+        return underivable(Obstacle.NOT_A_DECISION)
+    shape = parsed(record)
+    if shape is None:
+        return underivable(Obstacle.RECORD_UNREADABLE)
+    if shape.now is None:
+        return underivable(Obstacle.ATTRIBUTE_MISSING)
+    if shape.reason not in _REASONS:
+        return underivable(Obstacle.REASON_UNKNOWN)
+    known = _endpoint(shape, policies)
+    if isinstance(known, Obstacle):
+        return underivable(known)
+    found = _judged(shape, known)
+    if found.kind is not DerivationClass.CONTRADICTED:
+        return found
+    if _broken(shape, policies) and (known is None or not known.configured):
+        return underivable(Obstacle.POLICY_BROKEN)
+    return found if engine == engine_versions() else underivable(Obstacle.ENGINE_VERSION_UNKNOWN)
+
+
+def _endpoint(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoint | Obstacle | None:
+    """Return the endpoint; None where the decision point knew none."""
+    listed: Mapping[str, str | None] | None = shape.policies
+    if shape.policies_digest is not None:
+        listed = policies.listed(shape.policies_digest)
+        if listed is None:
+            return Obstacle.POLICY_LIST_MISSING
+    if listed is None:
+        return None
+    if shape.policy is not None and listed.get(shape.policy.name) != shape.policy.digest:
+        return Obstacle.RECORD_UNREADABLE
+    namespace, _, name = shape.endpoint.partition("/")
+    return policies.endpoint(namespace, name, listed, shape.suspended)
+
+
+def _broken(shape: RecordShape, policies: PolicyTexts) -> bool:
+    """Tell whether one of the policies did not compile."""
+    listed = shape.policies if shape.policies_digest is None else policies.listed(shape.policies_digest)
+    return None in (listed or {}).values()
+
+
+def _judged(shape: RecordShape, known: KnownEndpoint | None) -> Derivation:
+    """Hold the record against every verdict that its call can have."""
+    first: Verdict | None = None
+    reason = Reason(shape.reason)
+    for refused in (None, reason) if reason in _REFUSALS else (None,):
+        found = rebuilt(shape, refused)
+        if found is None:
+            return underivable(Obstacle.RECORD_UNREADABLE)
+        if known is not None and shape.attributes is None and shape.subject is not None and _reads(known.compiled):
+            return underivable(Obstacle.ATTRIBUTE_MISSING)
+        for run, (verdict, chosen) in enumerate(_verdicts(shape, found, known)):
+            first = first or verdict
+            fits = _fits(shape, verdict, found)
+            if fits is not None:
+                return _ATTESTED if chosen else fits
+            if run >= MOST_RUNS:
+                return underivable(Obstacle.TOO_MANY_UNKNOWN)
+    return Derivation(DerivationClass.CONTRADICTED, answer=None if first is None else EngineAnswer.of(first))
+
+
+def _reads(endpoint: CompiledEndpoint) -> bool:
+    """Tell whether a rule reads anything of a call, so that its record says what."""
+    return any(rule.conditions or any(entry.properties for entry in rule.resources) for rule in endpoint.rules)
+
+
+def _verdicts(shape: RecordShape, found: CallOnRecord, known: KnownEndpoint | None) -> Iterator[tuple[Verdict, bool]]:
+    """Yield each verdict that the engine can come to, and whether it hangs on what is not known."""
+    call = found.call
+    around = Circumstances(shape.now or 0.0)
+    key = (call.namespace, call.endpoint)
+    if known is None:
+        yield decide(Snapshot({}), call, (), around), False
+        return
+    if not found.sealed and shape.limits != "nul":
+        yield decide(Snapshot({key: known.compiled}), call, (), around), False
+    wanted = [Unknowns(found.sealed)] if found.sealed and shape.limits is None else []
+    if shape.limits is not None or shape.reason == Reason.TOO_COSTLY:
+        wanted.append(Unknowns(found.sealed, shape.limits or "size"))
+    for unknown in wanted:
+        endpoint, choices = known.standing_in(unknown)
+        snapshot = Snapshot({key: endpoint})
+        while True:
+            yield decide(snapshot, call, (), around), choices.asked
+            if not choices.more():
+                break
+
+
+def _fits(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation | None:
+    """Return how the record follows from a verdict without grants, in good circumstances; None if it does not."""
+    if (shape.disposition_id == _FORBIDDEN) != (verdict.outcome is Outcome.FORBIDDEN):
+        return None
+    if shape.dry_run != verdict.dry_run:
+        return None
+    reason = Reason(shape.reason)
+    if not shape.decision and (derivation := _state(shape, reason, verdict)) is not None:
+        return derivation
+    if not _same_place(shape, verdict):
+        return None
+    gated = verdict.gate is not None or (verdict.reason is Reason.UNINSPECTABLE and verdict.rule is not None)
+    if gated and reason in _AT_A_GATE:
+        return _ATTESTED if _gate_passed(shape, reason, verdict, found) else None
+    if reason is not verdict.reason or shape.decision != (
+        verdict.outcome is Outcome.ALLOW and shape.kind == "evaluation"
+    ):
+        return None
+    return _DERIVED if FOOTING[reason] == "derivable" and shape.subject is not None else _footing(shape, verdict)
+
+
+def _footing(shape: RecordShape, verdict: Verdict) -> Derivation | None:
+    if verdict.outcome is Outcome.FORBIDDEN:
+        # A stranger is one, whoever the subject is.
+        return _DERIVED
+    return (
+        _ATTESTED if shape.subject is not None or verdict.reason in _UNPROVEN | {Reason.ENDPOINT_UNCONFIGURED} else None
+    )
+
+
+def _state(shape: RecordShape, reason: Reason, verdict: Verdict) -> Derivation | None:
+    """Return that a denial is the decision point's word for a state in which it denies whatever the rules say."""
+    if verdict.outcome is Outcome.FORBIDDEN:
+        return None
+    if reason is Reason.STORE_STALE or reason is Reason.POLICY_INVALID:
+        return _ATTESTED if shape.policy is None and not shape.audit else None
+    if reason is Reason.POLICY_OUTDATED and shape.snapshot.pending_seconds is not None:
+        opens = verdict.outcome is Outcome.ALLOW or verdict.gate is not None
+        return _ATTESTED if opens and _same_place(shape, verdict) else None
+    return None
+
+
+def _same_place(shape: RecordShape, verdict: Verdict) -> bool:
+    told = None if shape.policy is None else (shape.policy.name, shape.policy.rule)
+    place = None if verdict.rule is None else verdict.rule.place
+    audit = tuple((one.policy, one.rule, one.effect) for one in shape.audit)
+    return (told, shape.hop, audit) == (place, verdict.hop, verdict.audit)
+
+
+def _gate_passed(shape: RecordShape, reason: Reason, verdict: Verdict, found: CallOnRecord) -> bool:
+    """Tell whether a grant can have let the call through, or kept it from that."""
+    if reason is not Reason.ALLOWED:
+        return not shape.decision
+    if shape.kind == "request":
+        return not shape.decision
+    if not shape.decision or verdict.gate is None:
+        return False
+    # A dry run uses none.
+    return shape.dry_run or (
+        shape.grant is not None and grant_fits(shape.grant, shape.digest, verdict.gate, found.call)
+    )

@@ -1,0 +1,55 @@
+"""Grant fit: whether the grant on a record can have let the call through that gate.
+
+Standing: under `derive`. Holds: rules, steps and reviews are compared by what the engine itself asks of a grant. That
+it was there, in time and not revoked, is the decision point's word.
+"""
+
+from typing import Any, Final
+
+from bailiwick_api.approvalgrant import GrantStep, Request, Review
+from bailiwick_engine.approval import quorum
+from bailiwick_engine.approval.gates import Gate, plain_steps
+from bailiwick_engine.approval.grants import excluded_reviewers
+from bailiwick_engine.call import Call, Party
+from bailiwick_evidence.derive.shape import GrantState
+
+_USED: Final = frozenset({"Active", "Consumed"})
+
+
+def grant_fits(grant: GrantState, digest: str | None, gate: Gate, call: Call) -> bool:
+    """Tell whether a grant that was used is one of this gate, with its steps filled, bound to `digest`."""
+    if grant.phase not in _USED or not 0 < (grant.uses or 0) <= grant.max_uses or grant.max_uses < 1:
+        return False
+    if not 0 <= (grant.uses or 0) - grant.uses_before <= 1:
+        return False
+    if {rule.digest for rule in grant.rules} != {rule.rule_digest for rule in gate.rules}:
+        return False
+    if grant.binding.mode == "Exact" and (digest is None or grant.binding.digest != digest):
+        return False
+    steps = [
+        GrantStep.model_construct(
+            name=step.name,
+            policy=step.policy,
+            kind=step.kind,
+            groups=None if step.groups is None else list(step.groups),
+            count=step.count,
+        )
+        for step in grant.steps
+    ]
+    if plain_steps(steps) != plain_steps(gate.steps) or not isinstance(call.subject, Party):
+        return False
+    reviews = [
+        Review.model_construct(
+            reviewer=one.reviewer, step=one.step, group=one.group, decision="Approve", binding=grant.uid, reason=None
+        )
+        for one in grant.reviews or ()
+    ]
+    asked: dict[str, Any] = {"steps": steps}
+    return quorum.tally(
+        Request.model_construct(**asked),
+        reviews,
+        binding=grant.uid,
+        barred=excluded_reviewers(call, call.subject),
+        # Which names are people's, the installation says, and no record.
+        is_person=lambda _: True,
+    ).met

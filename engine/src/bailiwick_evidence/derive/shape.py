@@ -1,0 +1,150 @@
+"""Shape: the members of a record that a verdict is derived from, as `docs/reference/record.md` has them.
+
+Holds: parsed once, at the edge; what has another shape is no record.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class RecordAccount(msgspec.Struct, frozen=True):
+    """Who asked."""
+
+    id: str
+    uid: str
+
+
+class RecordWorkload(msgspec.Struct, frozen=True):
+    """What a party calls from. `more_images`: so many are not listed."""
+
+    images: tuple[str, ...]
+    labels: dict[str, str] = {}
+    more_images: int = 0
+
+
+class RecordParty(msgspec.Struct, frozen=True):
+    """Subject or actor. `workload` "unknown": it was asked for, and could not be read."""
+
+    type: str
+    id: str
+    uid: str
+    issuer: str | None
+    matched: tuple[str, ...] = ()
+    workload: RecordWorkload | str | None = None
+
+
+class RecordResource(msgspec.Struct, frozen=True):
+    """To what it was to be done."""
+
+    type: str
+    id: str
+
+
+class RecordRule(msgspec.Struct, frozen=True):
+    """The rule that decided. `name` is its policy's."""
+
+    name: str
+    rule: str
+    digest: str
+
+
+class RecordAudit(msgspec.Struct, frozen=True):
+    """A rule in Audit mode."""
+
+    policy: str
+    rule: str
+    effect: str
+
+
+class RecordSnapshot(msgspec.Struct, frozen=True):
+    """What was decided by. `pending_seconds`: so long a change had not been in force."""
+
+    revision: str
+    pending_seconds: float | None = None
+
+
+class GrantRuleState(msgspec.Struct, frozen=True):
+    """A rule that a grant is of."""
+
+    policy: str
+    rule: str
+    digest: str | None
+
+
+class GrantStepState(msgspec.Struct, frozen=True):
+    """A step of a grant."""
+
+    name: str
+    policy: str
+    kind: str
+    groups: tuple[str, ...] | None
+    count: int
+
+
+class GrantReviewState(msgspec.Struct, frozen=True):
+    """A review that counts."""
+
+    reviewer: str
+    step: str
+    group: str | None
+
+
+class GrantBindingState(msgspec.Struct, frozen=True):
+    """What a grant is bound to."""
+
+    mode: str
+    digest: str | None
+
+
+class GrantState(msgspec.Struct, frozen=True):
+    """The grant that was used or opened. `reviews` of one that was used."""
+
+    name: str
+    uid: str
+    phase: str
+    uses: int | None
+    uses_before: int
+    max_uses: int
+    binding: GrantBindingState
+    rules: tuple[GrantRuleState, ...]
+    steps: tuple[GrantStepState, ...]
+    reviews: tuple[GrantReviewState, ...] | None = None
+
+
+class RecordShape(msgspec.Struct, frozen=True):
+    """A record of a decision on one call."""
+
+    kind: str
+    decision: bool
+    reason: str
+    dry_run: bool
+    disposition_id: int
+    endpoint: str
+    caller: RecordAccount
+    subject: RecordParty | None
+    action: str
+    resource: RecordResource
+    intent: str | None
+    policy: RecordRule | None
+    snapshot: RecordSnapshot
+    actors: tuple[RecordParty, ...] = ()
+    hop: str | None = None
+    digest: str | None = None
+    grant: GrantState | None = None
+    audit: tuple[RecordAudit, ...] = ()
+    now: float | None = None
+    attributes: dict[str, Any] | None = None
+    limits: str | None = None
+    policies: dict[str, str | None] | None = None
+    policies_digest: str | None = None
+    suspended: tuple[str, ...] = ()
+
+
+def parsed(record: Mapping[str, Any]) -> RecordShape | None:
+    """Return the members of a record; None where one is missing or is something else."""
+    try:
+        return msgspec.convert(record, RecordShape)
+    except msgspec.ValidationError:
+        return None

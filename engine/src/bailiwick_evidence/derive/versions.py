@@ -1,0 +1,17 @@
+"""Versions of what decides: the same policies may come to another verdict under another engine.
+
+Holds: read once a process, since they cannot change within one.
+"""
+
+from functools import cache
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import Final
+
+_PACKAGES: Final = (("engine", "bailiwick"), ("cel", "cel-expr-python"), ("tzdata", "tzdata"))
+
+
+@cache
+def engine_versions() -> MappingProxyType[str, str]:
+    """Return the versions of Bailiwick, of the CEL library and of the time zones, by the members of a record."""
+    return MappingProxyType({member: version(package) for member, package in _PACKAGES})

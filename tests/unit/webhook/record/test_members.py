@@ -1,0 +1,165 @@
+"""The table of members has what lines have: nothing less, nothing more."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_engine.approval.grants import parse
+from bailiwick_engine.call import Party, PodWorkload, ShownApproval
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.search import SearchKind
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_webhook.evaluation import ShownToken
+from bailiwick_webhook.record.line import RecordLines
+from bailiwick_webhook.record.members import DECISION, MAPS, POLICIES, SEARCH, RecordMember
+from bailiwick_webhook.record.search import search_line
+from support.objects import Object, gated_rule, opened_grant, policy, rule, settings, subject
+from unit.engine.cases import CALL, NOW
+
+IMAGES: Final = frozenset(f"sha256:{number:064x}" for number in range(40))
+PARTY: Final = Party(
+    "user", "dave", "corp#dave", issuer="corp", groups=("owners", "others"), workload=PodWorkload(IMAGES, {"app": "x"})
+)
+
+
+def paths(value: Any, path: str = "") -> set[str]:  # noqa: ANN401 - any JSON
+    if path.replace("actors[]", "subject") in MAPS or (isinstance(value, dict | list) and not value):
+        return {path}
+    if isinstance(value, dict):
+        above = {path} if path else set()
+        return above.union(*(paths(inner, f"{path}.{name}" if path else name) for name, inner in value.items()))
+    if isinstance(value, list):
+        return {f"{path}[]"}.union(*(paths(inner, f"{path}[]") for inner in value))
+    return {path}
+
+
+def named(members: Iterable[RecordMember]) -> set[str]:
+    """Return the paths of a table, with what its members are members of."""
+    found = set()
+    for member in members:
+        parts = member.path.split(".")
+        for end in range(1, len(parts) + 1):
+            found.add(".".join(parts[:end]))
+    return found
+
+
+def lines(*policies: Object, **fields: Any) -> list[Object]:  # noqa: ANN401 - of a line
+    snapshot = Snapshot.of(compile_object(one) for one in policies)
+    call = fields.pop("call", CALL)
+    verdict = decide(snapshot, call, (), Circumstances(NOW))
+    given: dict[str, Any] = {
+        "kind": "evaluation",
+        "evaluation_id": "eval_1",
+        "request_id": "r",
+        "trace": None,
+        "allowed": True,
+        "used": None,
+        "revision": "1",
+        "age": 0.0,
+        "now": NOW,
+    }
+    endpoint = snapshot.endpoints[call.namespace, call.endpoint]
+    line = RecordLines().line(call, fields.pop("verdict", verdict), endpoint, **{**given, **fields})
+    return [json.loads(one) for one in line.splitlines()]
+
+
+def stored(name: str, **spec: object) -> Object:
+    made = policy("crm", name, **spec)
+    made["metadata"] |= {"uid": f"{name}-uid", "generation": 1}
+    return made
+
+
+def carrier(**spec: object) -> Object:
+    reading = [{"name": "c", "expression": "context.n > 1 && context.a.b == 1"}]
+    listed = [
+        subject(),
+        {"name": "owners", "group": {"issuer": "corp", "name": "owners"}},
+        {"name": "worker", "serviceAccount": {"namespace": "agents", "name": "worker"}, "workload": WORKLOAD},
+    ]
+    names = ["agent", "owners", "worker"]
+    rules = [
+        rule("read", subjects=names, actions=["*"], conditions=reading),
+        gated_rule(subjects=names, actions=["*"]),
+    ]
+    return stored("crm-agent", endpointSettings=settings(), subjects=listed, rules=rules, **spec)
+
+
+WORKLOAD: Final = {"imageDigests": sorted(IMAGES)[:1], "podSelector": {"matchLabels": {"app": "x"}}}
+WORKER: Final = Party(
+    "serviceAccount", "system:serviceaccount:agents:worker", "uid", workload=PodWorkload(IMAGES, {"app": "x"})
+)
+
+
+def grant(**status: object) -> Any:  # noqa: ANN401 - a grant
+    raw = opened_grant("crm")
+    raw["metadata"] |= {"uid": "u", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    review = {"reviewer": "dave", "step": "crm-agent.export.owner", "decision": "Approve", "binding": "b"}
+    raw["spec"]["reviews"] = [review]
+    raw["status"] = {"phase": "Active", "counted": [{"reviewer": "dave"}], **status}
+    return parse(raw)
+
+
+def all_decisions() -> list[Object]:
+    large = replace(CALL, context={"n": 2, "large": "x" * 3_000}, subject=WORKER)
+    chain = replace(CALL, subject=PARTY, actors=(WORKER,), shown=ShownApproval("agr-1.u"))
+    audit = stored("audit", mode="Audit", rules=[rule("seen", actions=["*"])])
+    token = ShownToken("jti", "sha", None)
+    others = [stored(f"p{number:02}", rules=[rule()]) for number in range(20)]
+    return [
+        *lines(carrier(), audit, call=large, trace="00-x", item=1, pending=1.0),
+        *lines(carrier(suspend=True), call=chain, token=token, used=grant(uses=1)),
+        *lines(carrier(), audit),
+        *lines(carrier(), *others)[1:],
+    ]
+
+
+def without_party(found: set[str]) -> set[str]:
+    """Leave out the members of actors, which are those of the subject."""
+    return {path for path in found if not path.startswith("actors[].")} | {"actors[]"} - found
+
+
+def test_of_a_decision() -> None:
+    found = set().union(*map(paths, all_decisions()))
+    of_actors = {path.replace("actors[]", "subject") for path in found if path.startswith("actors[].")}
+    assert of_actors <= named(DECISION)
+    assert {path.removesuffix("[]") for path in without_party(found)} == {
+        path.removesuffix("[]") for path in named(DECISION)
+    }
+
+
+def test_what_is_always_there_is_in_every_decision() -> None:
+    for member in DECISION:
+        if member.when is None and "." not in member.path and "[]" not in member.path:
+            assert all(member.path in line for line in all_decisions()), member.path
+
+
+@pytest.mark.parametrize("kind", SearchKind)
+def test_of_a_search(kind: SearchKind) -> None:
+    line = search_line(
+        replace(CALL, actors=(WORKER,)),
+        kind,
+        found=1,
+        with_approval=1,
+        incomplete=False,
+        refused=None,
+        request_id=None,
+        revision="1",
+        age=0.0,
+        now=NOW,
+    )
+    assert paths(json.loads(line)) | {"actors"} == named(SEARCH) | {"actors", "actors[]"}
+
+
+def test_of_a_list_of_policies() -> None:
+    listed, _ = lines(carrier(), *(stored(f"p{number:02}", rules=[rule()]) for number in range(20)))
+    assert paths(listed) == named(POLICIES)
+
+
+def test_no_member_stands_twice() -> None:
+    for table in (DECISION, SEARCH, POLICIES):
+        assert len({member.path for member in table}) == len(table)
