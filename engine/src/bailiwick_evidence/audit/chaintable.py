@@ -37,6 +37,7 @@ class ChainTable:
         "_last",
         "closed",
         "closing",
+        "doubtful",
         "hashed",
         "id",
         "leaves",
@@ -54,6 +55,7 @@ class ChainTable:
         self.leaves = LeafTable()
         self.unfit: dict[int, bytes] = {}
         self.others: dict[int, list[OtherLine]] = {}
+        self.doubtful: set[bytes | None] = set()
         self.hashed: dict[int, str] = {}
         self.repeated = self.torn = 0
         self.opening: Mapping[str, Any] | None = None
@@ -85,15 +87,29 @@ class ChainTable:
         self._last = (seq, leaf)
         return True
 
-    def fits(self, link: ChainLink, line: bytes) -> bool:
-        """Tell whether a line that was put together of two pieces is the one that stood here."""
+    def fits(self, link: ChainLink, line: bytes) -> bool | None:
+        """Tell whether a line that was put together of two pieces is the one that stood here; None if it may be."""
         leaf, held = leaf_hash(line), self.leaves.get(link.seq)
         if self.leaves.get(link.seq + 1) is not None:
             return self.unfit.get(link.seq + 1, held) == leaf
         if held is not None:
             return held == leaf or _begins_with(line, held)
         before = self.leaves.get(link.seq - 1) if link.seq else None
-        return before is None or before == link.prev
+        return None if before is None or before == link.prev else False
+
+    def doubt(self, link: ChainLink, line: bytes) -> None:
+        """Take a line that may have stood here, and may be made of pieces of two."""
+        self.doubtful.add(leaf_hash(line))
+        self.add(link, line)
+
+    def forks(self) -> list[int]:
+        """Return the numbers that two lines have which stood somewhere, in order."""
+        found = []
+        for seq, others in self.others.items():
+            leaves = {self.leaves.get(seq), *(one.leaf for one in others)}
+            if len(leaves - self.doubtful) > 1:
+                found.append(seq)
+        return sorted(found)
 
     def _again(self, seq: int, held: bytes, other: OtherLine, line: bytes) -> None:
         if other.leaf == held or any(one.leaf == other.leaf for one in self.others.get(seq, ())):

@@ -129,7 +129,7 @@ class _Judgement:
         """Of lines of one number, put that one in place which the next one names, or a witness."""
         log = self.log
         forked = sorted(log.others, reverse=True)
-        for first, last in _ranges(forked[::-1]):
+        for first, last in _ranges(log.forks()):
             said = "there are two different lines of one number: two writers, or a copy that was changed"
             self.findings.append(LogFinding(FindingCode.FORKED, said, first, last))
         self._settle(forked)

@@ -26,6 +26,14 @@ class ChainLine(NamedTuple):
     text: bytes
 
 
+class _Joint(NamedTuple):
+    """A line of two pieces, and the pieces: an end of a file, and the number of that which begins one."""
+
+    tail: tuple[bytes, int | None]
+    head: int
+    line: ChainLine
+
+
 class LineReader:
     """Finds lines of chains. `torn`: beginnings of lines; `foreign`: lines that are in no chain.
 
@@ -87,27 +95,47 @@ class LineReader:
         elif rest:
             self._cut = rest[: MOST_BYTES + 1]
 
-    def finish(self, fits: Callable[[ChainLine], bool]) -> Iterator[ChainLine]:
-        """Join the pieces that are left, of lines that were cut between files; `fits`: whether a line is the one cut.
+    def finish(
+        self, fits: Callable[[ChainLine], bool | None], doubt: Callable[[ChainLine], None]
+    ) -> Iterator[ChainLine]:
+        """Join the pieces that are left, of lines that were cut between files.
 
-        Two pieces of two lines may well make a third one, so that it is for the chain to say.
+        `fits` says whether a line is the one that was cut, None if it may be: two pieces of two lines may well make a
+        third one. `doubt` is given each line that one of several may be.
         """
         if self._cut:
             self._tails.append((self._cut, None))
-        tails, heads = self._tails, self._heads
-        self._tails, self._heads, self._cut = [], {}, b""
-        for tail, after in tails:
+            self._cut = b""
+        # What is found may tell of the line before it.
+        while (found := next(self._joined(fits, certain=True), None)) is not None:
+            yield self._used(found)
+        left = list(self._joined(fits, certain=False))
+        while len(left) == 1:
+            yield self._used(left[0])
+            left = list(self._joined(fits, certain=False))
+        for one in left:
+            doubt(one.line)
+            # Each is used in some of them.
+            self._tails = [tail for tail in self._tails if tail is not one.tail]
+            self._heads.pop(one.head, None)
+        for piece in (*(tail for tail, _ in self._tails), *self._heads.values()):
+            self._unread(piece)
+        self._tails, self._heads = [], {}
+
+    def _joined(self, fits: Callable[[ChainLine], bool | None], *, certain: bool) -> Iterator["_Joint"]:
+        for tail in self._tails:
             # The file that came next is the likeliest.
-            for index in sorted(heads, key=lambda index: index != after):
-                found = whole(tail + heads[index])
-                if found is not None and is_json(found.text) and fits(found):
-                    del heads[index]
-                    yield found
-                    break
-            else:
-                self._unread(tail)
-        for head in heads.values():
-            self._unread(head)
+            for number in sorted(self._heads, key=lambda number, after=tail[1]: number != after):  # type: ignore[misc]
+                found = whole(tail[0] + self._heads[number])
+                if found is not None and is_json(found.text):
+                    fitting = fits(found)
+                    if fitting or (fitting is None and not certain):
+                        yield _Joint(tail, number, found)
+
+    def _used(self, joint: "_Joint") -> ChainLine:
+        self._tails.remove(joint.tail)
+        del self._heads[joint.head]
+        return joint.line
 
     def _beginning(self, line: bytes) -> Iterator[ChainLine]:
         """Take the first line of a file, which may be the end of the last one of the file before."""

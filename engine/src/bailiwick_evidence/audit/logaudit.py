@@ -57,11 +57,15 @@ class LogAudit:
 
     def finish(self) -> Iterator[ChainLine]:
         """Take the end of all files."""
-        return self._taken(self._reader.finish(self._fits))
+        return self._taken(self._reader.finish(self._fits, self._doubt))
 
-    def _fits(self, line: ChainLine) -> bool:
+    def _fits(self, line: ChainLine) -> bool | None:
         log = self.chains.get(line.link.id)
-        return log is None or log.fits(line.link, line.text)
+        return None if log is None else log.fits(line.link, line.text)
+
+    def _doubt(self, line: ChainLine) -> None:
+        log = self.chains.setdefault(line.link.id, ChainTable(line.link.id))
+        log.doubt(line.link, line.text)
 
     def reports(self, since: float | None = None) -> list[ChainReport]:
         """Judge each chain, that was read or that a witness saw; of the latter only what it saw since then."""
