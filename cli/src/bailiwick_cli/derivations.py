@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from bailiwick_cli import policytexts
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.chaintable import ChainTable
-from bailiwick_evidence.audit.lines import ChainLine
-from bailiwick_evidence.audit.logaudit import LogAudit, parsed
+from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.derivation import Derivation, DerivationClass
 from bailiwick_evidence.derive.derive import KINDS, derive
 from bailiwick_evidence.derive.texts import PolicyTexts

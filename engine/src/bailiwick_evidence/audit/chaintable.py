@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_evidence.audit.leaves import LeafTable
-from bailiwick_evidence.audit.lines import is_json
+from bailiwick_evidence.audit.lines import ChainLine, is_json, parsed
 from bailiwick_evidence.chain import ChainLink
 from bailiwick_evidence.merkle import leaf_hash
 
@@ -55,7 +55,7 @@ class ChainTable:
         self.leaves = LeafTable()
         self.unfit: dict[int, bytes] = {}
         self.others: dict[int, list[OtherLine]] = {}
-        self.doubtful: set[bytes | None] = set()
+        self.doubtful: dict[bytes, ChainLine] = {}
         self.hashed: dict[int, str] = {}
         self.repeated = self.torn = 0
         self.opening: Mapping[str, Any] | None = None
@@ -99,15 +99,26 @@ class ChainTable:
 
     def doubt(self, link: ChainLink, line: bytes) -> None:
         """Take a line that may have stood here, and may be made of pieces of two."""
-        self.doubtful.add(leaf_hash(line))
+        self.doubtful[leaf_hash(line)] = ChainLine(link, line)
         self.add(link, line)
+
+    def believe(self) -> None:
+        """Read the first and the last line, where it is one of the doubtful ones that was found to be the right one."""
+        for leaf, line in self.doubtful.items():
+            seq = line.link.seq
+            if self.leaves.get(seq) == leaf and (seq == 0 or seq == self.leaves.size - 1):
+                members = parsed(line.text)
+                if seq == 0 and members.get("kind") == "open":
+                    self.opening = members
+                elif members.get("kind") == "close":
+                    self.closing, self.closed = members, seq
 
     def forks(self) -> list[int]:
         """Return the numbers that two lines have which stood somewhere, in order."""
         found = []
         for seq, others in self.others.items():
             leaves = {self.leaves.get(seq), *(one.leaf for one in others)}
-            if len(leaves - self.doubtful) > 1:
+            if len(leaves - self.doubtful.keys()) > 1:
                 found.append(seq)
         return sorted(found)
 

@@ -68,6 +68,7 @@ class _Judgement:
         log = self.log
         self._stray()
         self._forks()
+        log.believe()
         self._links()
         runs = log.leaves.runs()
         self._gaps(runs)

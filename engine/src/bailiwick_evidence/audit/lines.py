@@ -90,7 +90,8 @@ class LineReader:
         self._first = True
         self._files += 1
         found = whole(rest)
-        if found is not None:
+        # Without its newline, what looks whole may lack a brace of which there is one more in a text.
+        if found is not None and is_json(rest):
             yield found
         elif rest:
             self._cut = rest[: MOST_BYTES + 1]
@@ -186,3 +187,12 @@ def is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """Return the members of a line; none where it is no object."""
+    try:
+        found = orjson.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

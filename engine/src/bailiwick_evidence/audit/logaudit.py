@@ -7,14 +7,12 @@ open and close chains, and those of a ledger, are parsed.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from bailiwick_api import times
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import HeadClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.judgement import OtherSayings, judged, missing
-from bailiwick_evidence.audit.lines import ChainLine, LineReader
+from bailiwick_evidence.audit.lines import ChainLine, LineReader, parsed
 from bailiwick_evidence.chain import hash_of
 
 _KIND: Final = b'"kind":"'
@@ -133,15 +131,6 @@ class LogAudit:
         held = hash_of(head) if isinstance(head, str) else None
         if isinstance(chain, str) and isinstance(seq, int) and seq >= 0 and held is not None and chain != log.id:
             self._heads.append(HeadClaim(chain, seq + 1, held, log.id))
-
-
-def parsed(line: bytes) -> dict[str, Any]:
-    """Return the members of a line; none where it is no object."""
-    try:
-        found = orjson.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def known_upto(reports: Sequence[ChainReport]) -> int | None:

@@ -14,8 +14,8 @@ from bailiwick_cli.logfiles import LogFiles
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import RootClaim
-from bailiwick_evidence.audit.lines import ChainLine
-from bailiwick_evidence.audit.logaudit import LogAudit, parsed
+from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
 from bailiwick_evidence.tlogproof import LogProof
 
