@@ -5,12 +5,12 @@ compression is read as far as it goes, as one that was cut is.
 """
 
 import contextlib
-import gzip
+import itertools
 import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -24,6 +24,8 @@ from bailiwick_evidence.audit.logaudit import LogAudit
 
 STDIN: Final = "-"
 _PIECE: Final = 256 * 1024
+# The header of gzip, and the largest window.
+_GZIP: Final = 31
 _MAGIC: Final = b"\x1f\x8b"
 _LONG: Final = 16 << 20
 
@@ -42,9 +44,9 @@ class LogFiles:
         with self._progress() as progress:
             task = progress.add_task(doing, total=self._total or None)
             for name in self.names:
-                with self._opened(name) as (file, raw):
+                with self._opened(name) as (pieces, raw):
                     before = 0
-                    for piece in _pieces(name, file):
+                    for piece in pieces:
                         yield from audit.feed(piece)
                         at = raw.tell() if raw.seekable() else before + len(piece)
                         progress.advance(task, at - before)
@@ -58,18 +60,13 @@ class LogFiles:
         return Progress(*columns, console=Console(file=sys.stderr), disable=not seen, transient=True)
 
     @contextlib.contextmanager
-    def _opened(self, name: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Yield what is in a file, and the file, by which progress goes."""
+    def _opened(self, name: str) -> Iterator[tuple[Iterator[bytes], IO[bytes]]]:
+        """Yield what is in a file, in pieces, and the file, by which progress goes."""
         try:
             with self._raw(name) as raw:
-                magic = raw.read(len(_MAGIC)) if raw.seekable() else b""
-                if magic:
-                    raw.seek(0)
-                if magic == _MAGIC or name.endswith(".gz"):
-                    with gzip.open(raw) as file:
-                        yield file, raw  # type: ignore[misc]  # what gzip returns reads bytes
-                else:
-                    yield raw, raw
+                first = raw.read(_PIECE)
+                pieces = itertools.chain([first], iter(lambda: raw.read(_PIECE), b""))
+                yield (_unpacked(name, pieces) if first.startswith(_MAGIC) else pieces), raw
         except OSError as error:
             raise CliError(f"{name} cannot be read: {error.strerror or error}") from error
 
@@ -90,12 +87,22 @@ class LogFiles:
         yield self._kept
 
 
-def _pieces(name: str, file: IO[bytes]) -> Iterator[bytes]:
+def _unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what gzip packed: of one member after the other, a piece at a time."""
+    unpacking = zlib.decompressobj(wbits=_GZIP)
     try:
-        while piece := file.read(_PIECE):
-            yield piece
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        output.talk(f"warning: {name} ends in the middle of its compression, or is spoilt: read as far as it goes")
+        for piece in pieces:
+            rest = piece
+            while rest:
+                if unpacking.eof:
+                    unpacking = zlib.decompressobj(wbits=_GZIP)
+                yield unpacking.decompress(rest, _PIECE)
+                rest = unpacking.unused_data.lstrip(b"\0") if unpacking.eof else unpacking.unconsumed_tail
+    except zlib.error:
+        output.talk(f"warning: {name} is no longer compressed as gzip does: read as far as it goes")
+        return
+    if not unpacking.eof:
+        output.talk(f"warning: {name} ends in the middle of its compression: read as far as it goes")
 
 
 def _size(name: str) -> int:

@@ -72,8 +72,9 @@ def _of_file(name: str) -> Iterable[ShownCheckpoint]:
     """Read notes, ConfigMaps as kubectl prints them, or lines of JSON that hold notes."""
     text = _text(name)
     found = [ShownCheckpoint(note) for note in notes_of(text)] if "\N{EM DASH}" in text else []
-    begins = text.lstrip()[:1]
-    if begins == "{" or "apiVersion:" in text:
+    if text.startswith('{"log":'):
+        raise CliError(f"{name} is a log, whose checkpoints are used where it is one of the files to verify")
+    if text.lstrip().startswith("{") or "apiVersion:" in text:
         found = [one for raw in _objects(name, text) for one in checkpoints_of_objects(raw)]
     if not found:
         raise CliError(f"{name}: no checkpoint found; give notes, or ConfigMaps as `kubectl get -o yaml` prints them")

@@ -72,9 +72,9 @@ def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedReco
     yield [(headline(reports, contradicted=contradicted), "bold red" if bad else "bold")]
     intact = sum(report.intact for report in reports)
     yield [
-        (f"{len(reports)} chains, {intact} of them intact as far as a witness saw; {audit.lines} lines", ""),
-        (f", {sum(report.repeated for report in reports)} of them repeats; {audit.torn} torn", ""),
-        (f"; {audit.foreign} in no chain", ""),
+        (f"Chains: {len(reports)}, intact as far as a witness saw: {intact}. Lines: {audit.lines}", ""),
+        (f", repeated: {sum(report.repeated for report in reports)}, torn: {audit.torn}", ""),
+        (f", in no chain: {audit.foreign}.", ""),
     ]
     if records is not None:
         yield [(records.totals, "")]
