@@ -18,7 +18,7 @@ from bailiwick_evidence.derive.derive import KINDS, derive
 from bailiwick_evidence.derive.texts import PolicyTexts
 
 LEDGER: Final = "ledger"
-_ENGINE: Final = ("engine", "cel", "tzdata")
+DEVELOPMENT: Final = "development"
 
 
 class DerivedRecords:
@@ -46,6 +46,9 @@ class DerivedRecords:
         kind = record.get("kind")
         if kind == "policies":
             self._texts.add_list(record)
+        elif kind in KINDS and (log.opening or {}).get("development") is True:
+            # Where anybody may ask, the policies alone do not decide.
+            self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
         elif kind in KINDS:
             found = derive(record, self._texts, _versions(log.opening))
             self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1

@@ -21,6 +21,8 @@ Notary = Callable[..., "subprocess.CompletedProcess[bytes]"]
 PROCESS: Final = ProcessLog().records(20).close()
 KEY: Final = verifier_key(PROCESS.origin, SignatureType.ED25519, PROCESS.key)
 LEAVES: Final = [leaf_hash(line[:-1]) for line in PROCESS.lines]
+# It takes a minute and a half where nothing of Go was ever built.
+pytestmark = pytest.mark.long
 SIZES: Final = [1, 2, 3, 7, 8, 9, 16, 21, 22]
 
 

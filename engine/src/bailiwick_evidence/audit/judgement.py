@@ -25,11 +25,15 @@ _FREE: Final = 3
 
 
 class OtherSayings(NamedTuple):
-    """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain."""
+    """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain.
+
+    `asked`: a witness is known, and would have seen a chain that lived long enough.
+    """
 
     roots: Sequence[RootClaim] = ()
     heads: Sequence[HeadClaim] = ()
     contradiction: str | None = None
+    asked: bool = True
 
 
 def judged(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
@@ -60,6 +64,7 @@ class _Judgement:
         self.roots = signed or self.cosigned
         self.heads = said.heads
         self.contradiction = said.contradiction
+        self.asked = said.asked
         self.findings: list[LogFinding] = []
         self.altered = dict.fromkeys(unread, "the long line behind it, of which it has the hash, is not here")
         self.numbered: dict[int, int] = {}
@@ -272,7 +277,7 @@ class _Judgement:
         log, size = self.log, self.log.leaves.size
         if witnessed is None and not self.heads:
             brief = began is not None and ended is not None and 0 <= ended - began < POLL_SECONDS
-            if brief and not any(found.bad for found in self.findings):
+            if brief and self.asked and not any(found.bad for found in self.findings):
                 said = "no witness saw the chain, which was over before one asks for the first time"
                 self.findings.append(LogFinding(FindingCode.BRIEF, said))
             else:
