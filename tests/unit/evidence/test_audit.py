@@ -143,6 +143,8 @@ class TestWhatIsHonest:
         process = ProcessLog().records(3).close()
         _, (report,) = audited([b"".join(process.lines)], [])
         assert (places(report), report.bad, report.intact) == (["brief"], False, False)
+        _, (report,) = audited([b"".join(process.lines)], [], keys=())
+        assert (places(report), report.bad) == (["unknown"], True)
 
 
 CHANGES: list[tuple[str, Callable[[list[bytes]], list[bytes]], list[str]]] = [
