@@ -102,9 +102,9 @@ grant must have its rules, its steps and enough reviews, and be bound to `digest
 
 Derivation says whether a record agrees with itself and with its policies, and not whether it is the one that was \
 written. These members can be changed without any contradiction: `time`, the ids, `traceparent`, `item`, the uids, \
-`policy.generation`, `snapshot`, `approval`, an attribute whose value does not decide, `digest` and `grant` where no \
-grant was used, and everything in a line that is attested by its reason alone. What finds such a change is the chain \
-of the log.
+the `issuer` of a service account, `policy.generation`, `snapshot`, `approval`, an attribute whose value does not \
+decide, `digest` and `grant` where no grant was used, and everything in a line that is attested by its reason alone. \
+What finds such a change is the chain of the log.
 
 A reason is *attested* where it hangs on the state of grants, limits, clocks, the store or a token, or on what no \
 record holds:

@@ -13,6 +13,7 @@ from localcluster import build
 from localcluster.controlplane import ControlPlane
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
+from support.policywatch import PolicyWatch
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
         stack = Stack(plane.cluster, folder, keep)
         install.bailiwick(stack, Silent())
+        watch = PolicyWatch(plane.cluster.rest()).start()
         stack.start_operator()
         stack.await_guard()
         install.examples(stack, Silent(), envoy.policy(stack))
@@ -37,6 +39,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         install.await_served(stack, Silent())
         stack.start_crm()
         yield stack
-        stack.stop()
-        for token in kept:
-            token.stop()
+        try:
+            points = [*stack.decision_points, *([stack.guarded_point] if stack.guarded_point else [])]
+            watch.verify(point.records for point in points)
+        finally:
+            watch.stop()
+            stack.stop()
+            for token in kept:
+                token.stop()

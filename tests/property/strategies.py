@@ -404,7 +404,7 @@ SPOILS: Final[list[Callable[[Object], None]]] = [
     lambda grant: grant["spec"].update(revocation={"by": "carol"}),
     lambda grant: grant["metadata"].update(deletionTimestamp=at(-1)),
     lambda grant: grant["metadata"].update(namespace="other"),
-    lambda grant: grant.pop("status") and None,
+    lambda grant: grant.pop("status", None) and None,
     *(_status(phase=phase) for phase in ("Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked")),
 ]
 

@@ -1,10 +1,13 @@
 """The digest of a policy, made a rule a step, is that of its whole spec."""
 
+import hashlib
+import json
+
 from hypothesis import given, settings
 
 from bailiwick_engine.approval.binding import sha256
 from bailiwick_engine.compile.policies import parse_spec, parse_steps
-from bailiwick_engine.compile.policydigest import policy_digest
+from bailiwick_engine.compile.policydigest import policy_digest, policy_text
 from bailiwick_engine.steps import whole
 from property.reference import World
 from property.strategies import worlds
@@ -19,3 +22,10 @@ def test_it_is_the_hash_of_the_canonical_form_of_the_spec(world: World) -> None:
         assert whole(parse_steps(raw["spec"])) == spec
         if not isinstance(spec, tuple):
             assert whole(policy_digest(spec)) == sha256(spec.model_dump(mode="json", exclude_none=True))
+            text = whole(policy_text(spec))
+            assert "sha256:" + hashlib.sha256(text).hexdigest() == whole(policy_digest(spec))
+            # Whoever has the text has the policy, and the same text of it again.
+            again = parse_spec(json.loads(text))
+            assert again == spec
+            assert not isinstance(again, tuple)
+            assert whole(policy_text(again)) == text

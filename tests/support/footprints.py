@@ -170,6 +170,10 @@ KINDS: Final[dict[str, Make]] = {
         },
     ),
     "sensitive": lambda number: _one(number, sensitive=[f"context.a{one}.b{number}" for one in range(32)]),
+    "kept attributes": lambda number: _one(
+        number,
+        endpointSettings={**settings(), "record": {"keep": [f"context.a{one}.b{number}" for one in range(32)]}},
+    ),
     "variables": lambda number: _variables(number, "v{place}"),
     "variables of names of their own": lambda number: _variables(number, "v{number}_{place}"),
     "routes": routes,

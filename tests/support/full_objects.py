@@ -69,6 +69,7 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                     ],
                     "principalMustBeEntitled": True,
                 },
+                "record": {"keep": ["context.tenant"]},
             },
             "mode": "Enforce",
             "suspend": False,

@@ -160,7 +160,8 @@ def test_the_record_names_subject_actors_and_hop_and_no_token(corp: Corp, tenant
     lines = corp.point.records.read_text().splitlines()
     line = next(line for line in reversed(lines) if '"on-record"' in line)
     record = json.loads(line)
-    assert record["subject"] == {"type": "user", "id": "eve", "uid": "corp#eve", "issuer": "corp"}
+    eve = {"type": "user", "id": "eve", "uid": "corp#eve", "issuer": "corp"}
+    assert record["subject"] == {**eve, "matched": ["support"]}
     assert [actor["id"] for actor in record["actors"]] == [tenant.agent]
     assert record["hop"] == tenant.agent
     assert "eyJ" not in line

@@ -11,9 +11,14 @@ __all__ = ["pdp", "tenant", "tenants"]
 
 
 @pytest.fixture(scope="session")
-def pdp(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Bailiwick:
-    """An operator and three decision points, shared by all tests that do not disturb them."""
-    return shared(pytestconfig, request)
+def pdp(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Bailiwick]:
+    """An operator and three decision points, shared by all tests that do not disturb them.
+
+    In the end every record of theirs derives again.
+    """
+    running = shared(pytestconfig, request)
+    yield running
+    running.verify_records()
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from support.faultproxy import FaultProxy
 from support.installing import install
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenants
+from support.policywatch import PolicyWatch
 from support.waiting import until
 
 REPLICAS: Final = 3
@@ -45,6 +46,7 @@ class Bailiwick:
     stack: Stack
     closing: ExitStack
     replicas: int
+    watch: PolicyWatch
     operator: Running | None = None
 
     @classmethod
@@ -66,7 +68,9 @@ class Bailiwick:
 
         stack = Stack(cluster, folder, keep, installation)
         closing.callback(stack.stop)
-        self = cls(cluster, plane, callers, installation, stack, closing, replicas)
+        watch = PolicyWatch(cluster.rest()).start()
+        closing.callback(watch.stop)
+        self = cls(cluster, plane, callers, installation, stack, closing, replicas, watch)
         self.operator = stack.start_operator()
         # All at once: each needs a second to import what it needs.
         for _ in range(replicas):
@@ -88,6 +92,10 @@ class Bailiwick:
         point = self.stack.start_decision_point(*more, *flags, await_ready=False)
         await_ready(point)
         return point
+
+    def verify_records(self) -> None:
+        """Fail unless every record of every decision point derives again from the policies there were."""
+        self.watch.verify(point.records for point in self.stack.decision_points)
 
     def stop_operator(self) -> None:
         """Let the operator end, as it would by itself when it loses the API server for longer than its lease."""

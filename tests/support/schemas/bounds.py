@@ -62,6 +62,9 @@ spec.endpointSettings.delegation.ceiling[].conditions[].name          ! text 1..
 spec.endpointSettings.delegation.ceiling[].conditions[].expression    ! text 1..4096
 spec.endpointSettings.delegation.ceiling[].conditions[].message         text 0..256
 spec.endpointSettings.delegation.principalMustBeEntitled                yes or no
+spec.endpointSettings.record                             object
+spec.endpointSettings.record.keep                      ! list 1..32 set
+spec.endpointSettings.record.keep[]                    ! pattern
 spec.mode                                                one of Enforce Audit
 spec.suspend                                             yes or no
 spec.expireTime                                          time

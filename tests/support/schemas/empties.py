@@ -22,6 +22,7 @@ EMPTIES: Final = (
     "spec.endpointSettings.delegation.ceiling.0.actions",
     "spec.endpointSettings.delegation.ceiling.0.resources",
     *(f"spec.endpointSettings.delegation.ceiling.0.resources.0.{name}" for name in _RESOURCE),
+    "spec.endpointSettings.record.keep",
     "spec.subjects",
     "spec.subjects.0.workload.imageDigests",
     "spec.subjects.0.workload.podSelector.matchLabels",

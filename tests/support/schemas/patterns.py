@@ -139,6 +139,7 @@ TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     f"{_ROUTE}.args.env": _ARGUMENTS,
     "EndpointPolicy spec.subjects.0.name": _LABELS,
     "EndpointPolicy spec.sensitive.0": _ATTRIBUTES,
+    "EndpointPolicy spec.endpointSettings.record.keep.0": _ATTRIBUTES,
     "EndpointPolicy spec.rules.0.name": _LABELS,
     "EndpointPolicy spec.rules.0.subjects.0": _LABELS,
     "EndpointPolicy spec.rules.0.conditions.0.name": _LABELS,

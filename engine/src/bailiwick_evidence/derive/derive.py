@@ -5,11 +5,14 @@ Holds: pure. What the record does not tell is tried in every way that there is, 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import FOOTING, Reason
 from bailiwick_evidence.derive.choices import Unknowns
@@ -32,7 +35,9 @@ MOST_RUNS: Final = 4_096
 """So many combinations of what is not known are tried."""
 _FORBIDDEN: Final = 26
 # What an adapter could not read as a call.
-_REFUSALS: Final = frozenset({Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE})
+_REFUSALS: Final = frozenset(
+    {Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE, Reason.CONTEXT_INSUFFICIENT}
+)
 _UNPROVEN: Final = frozenset(
     {
         Reason.IDENTITY_INVALID,
@@ -85,10 +90,12 @@ def derive(
     known = _endpoint(shape, policies)
     if isinstance(known, Obstacle):
         return underivable(known)
-    found = _judged(shape, known)
+    # The settings are those of a policy that does not compile, so that nobody can look them up.
+    unread = known is not None and not known.configured and _broken(shape, policies)
+    found = _judged(shape, known, unread=unread)
     if found.kind is not DerivationClass.CONTRADICTED:
         return found
-    if _broken(shape, policies) and (known is None or not known.configured):
+    if unread:
         return underivable(Obstacle.POLICY_BROKEN)
     return found if engine == engine_versions() else underivable(Obstacle.ENGINE_VERSION_UNKNOWN)
 
@@ -114,8 +121,8 @@ def _broken(shape: RecordShape, policies: PolicyTexts) -> bool:
     return None in (listed or {}).values()
 
 
-def _judged(shape: RecordShape, known: KnownEndpoint | None) -> Derivation:
-    """Hold the record against every verdict that its call can have."""
+def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) -> Derivation:
+    """Hold the record against every verdict that its call can have. `unread`: nobody knows the settings."""
     first: Verdict | None = None
     reason = Reason(shape.reason)
     for refused in (None, reason) if reason in _REFUSALS else (None,):
@@ -124,7 +131,7 @@ def _judged(shape: RecordShape, known: KnownEndpoint | None) -> Derivation:
             return underivable(Obstacle.RECORD_UNREADABLE)
         if known is not None and shape.attributes is None and shape.subject is not None and _reads(known.compiled):
             return underivable(Obstacle.ATTRIBUTE_MISSING)
-        for run, (verdict, chosen) in enumerate(_verdicts(shape, found, known)):
+        for run, (verdict, chosen) in enumerate(_verdicts(shape, found, known, unread=unread)):
             first = first or verdict
             fits = _fits(shape, verdict, found)
             if fits is not None:
@@ -139,7 +146,9 @@ def _reads(endpoint: CompiledEndpoint) -> bool:
     return any(rule.conditions or any(entry.properties for entry in rule.resources) for rule in endpoint.rules)
 
 
-def _verdicts(shape: RecordShape, found: CallOnRecord, known: KnownEndpoint | None) -> Iterator[tuple[Verdict, bool]]:
+def _verdicts(
+    shape: RecordShape, found: CallOnRecord, known: KnownEndpoint | None, *, unread: bool
+) -> Iterator[tuple[Verdict, bool]]:
     """Yield each verdict that the engine can come to, and whether it hangs on what is not known."""
     call = found.call
     around = Circumstances(shape.now or 0.0)
@@ -147,18 +156,34 @@ def _verdicts(shape: RecordShape, found: CallOnRecord, known: KnownEndpoint | No
     if known is None:
         yield decide(Snapshot({}), call, (), around), False
         return
-    if not found.sealed and shape.limits != "nul":
-        yield decide(Snapshot({key: known.compiled}), call, (), around), False
-    wanted = [Unknowns(found.sealed)] if found.sealed and shape.limits is None else []
+
+    def decided(endpoint: CompiledEndpoint) -> Verdict:
+        present = _presumed(endpoint, call) if unread else endpoint
+        return decide(Snapshot({key: present}), call, (), around)
+
+    wanted: list[Unknowns] = []
+    if shape.limits != "nul":
+        # First as if every condition was evaluated: most are, however large the call is.
+        if found.sealed:
+            wanted.append(Unknowns(found.sealed))
+        else:
+            yield decided(known.compiled), unread
     if shape.limits is not None or shape.reason == Reason.TOO_COSTLY:
         wanted.append(Unknowns(found.sealed, shape.limits or "size"))
     for unknown in wanted:
         endpoint, choices = known.standing_in(unknown)
-        snapshot = Snapshot({key: endpoint})
         while True:
-            yield decide(snapshot, call, (), around), choices.asked
+            yield decided(endpoint), unread or choices.asked
             if not choices.more():
                 break
+
+
+def _presumed(endpoint: CompiledEndpoint, call: Call) -> CompiledEndpoint:
+    """Return the endpoint with settings by which the caller is an enforcer, as the decision point must have found."""
+    caller = frozenset({call.caller.username})
+    carrier = PolicyRef(call.namespace, "", "", 0)
+    settings = CompiledSettings(carrier, caller, frozenset(), asserted=False, issuers=frozenset(), delegation=None)
+    return replace(endpoint, settings=settings, enforcers=caller)
 
 
 def _fits(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation | None:

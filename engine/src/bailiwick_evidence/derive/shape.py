@@ -4,7 +4,7 @@ Holds: parsed once, at the edge; what has another shape is no record.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -78,7 +78,7 @@ class GrantStepState(msgspec.Struct, frozen=True):
 
     name: str
     policy: str
-    kind: str
+    kind: Literal["Human", "System"]
     groups: tuple[str, ...] | None
     count: int
 

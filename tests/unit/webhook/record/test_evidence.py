@@ -223,6 +223,91 @@ class TestAttributes:
         assert told == {"context['a.b']": 1, "context.a.b": 2}
 
 
+class TestHowFarAnAttributeGoes:
+    """To lack a member, and to be no object, are two things to a condition."""
+
+    @pytest.mark.parametrize(
+        ("context", "told"),
+        [
+            ({}, {}),
+            ({"a": {}}, {"context.a": {}}),
+            ({"a": {"x": 1}}, {"context.a": {}}),
+            ({"a": {"b": {}}}, {"context.a.b": {}}),
+            ({"a": "text"}, {"context.a": "text"}),
+            ({"a": None}, {"context.a": None}),
+            ({"a": {"b": [1]}}, {"context.a.b": [1]}),
+            ({"a": {"b": {"c": 1}}}, {"context.a.b.c": 1}),
+        ],
+        ids=["nothing", "an object", "another member", "deeper", "a text", "null", "a list", "there"],
+    )
+    def test_is_told_where_it_is_absent(self, context: dict[str, Any], told: object) -> None:
+        assert attributes("has(context.a.b.c)", asked=call(context)) == told
+
+    def test_never_tells_what_is_sensitive(self) -> None:
+        asked = call({"a": "secret"})
+        told = attributes("has(context.a.b)", asked=asked, sensitive=("context.a.b",))
+        assert [list(value) for value in told.values()] == [["hmac"]]
+
+    @pytest.mark.parametrize(("intent", "told"), [("", True), ({"x": 1}, True), (None, True), ("support", False)])
+    def test_is_told_of_an_intent_that_is_none(self, intent: Any, told: bool) -> None:  # noqa: ANN401 - any JSON
+        found = attributes("context.intent == ''", asked=call({"intent": intent}))
+        assert ("context.intent" in found) is told
+
+
+class TestWhatIsKept:
+    KEEP: Final = ("context.tenant", "context.args", "resource.properties.owner", "actor.claims.team")
+
+    def recorded(self, asked: Call, sensitive: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - any JSON
+        kept = {**settings(), "record": {"keep": list(self.KEEP)}}
+        (record,) = recorded(compiled(stored(endpointSettings=kept, rules=[rule()]), sensitive=sensitive), asked)
+        return record["attributes"]
+
+    def test_stands_in_every_record_though_no_rule_reads_it(self) -> None:
+        assert self.recorded(call({"tenant": "t1", "other": 1}, owner="ann")) == {
+            "context.tenant": "t1",
+            "resource.properties.owner": "ann",
+        }
+        assert self.recorded(call()) == {}
+
+    def test_is_sealed_as_what_is_read(self) -> None:
+        told = self.recorded(call({"tenant": "t1", "args": {"n": 1}}), sensitive=("context.tenant",))
+        assert [list(told[name]) for name in ("context.tenant", "context.args")] == [["hmac"], ["hmac"]]
+
+    def test_stands_of_each_actor(self) -> None:
+        actors = (Party("serviceAccount", AGENT, "uid", claims={"team": "red"}),)
+        assert self.recorded(call(actors=actors)) == {"actors[0].claims.team": "red"}
+
+
+def test_a_property_that_keeps_a_deny_away_is_told_and_no_other_rules_is() -> None:
+    resources = [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}]
+    never = rule("never", effect="Deny", resources=resources)
+    elsewhere = rule(
+        "elsewhere", effect="Deny", actions=["other"], resources=[{**resources[0], "properties": {"x": ["y"]}}]
+    )
+    snapshot = compiled(stored(endpointSettings=settings(), rules=[rule(), never, elsewhere]))
+    (record,) = recorded(snapshot, call(env="test", x="z"))
+    assert record["attributes"] == {"resource.properties.env": "test"}
+
+
+def test_a_policy_that_is_suspended_or_being_deleted_is_told() -> None:
+    going = stored("going", rules=[rule()])
+    going["metadata"]["deletionTimestamp"] = "now"
+    off = stored("off", suspend=True, rules=[rule()])
+    (record,) = recorded(compiled(stored(endpointSettings=settings(), rules=[rule()]), going, off), call())
+    assert record["suspended"] == ["going", "off"]
+
+
+def test_a_workload_that_could_not_be_read_is_unknown_and_where_nobody_asks_it_is_not_told() -> None:
+    workload = {"imageDigests": ["sha256:" + "a" * 64]}
+    asking = compiled(
+        stored(endpointSettings=settings(), subjects=[{**subject(), "workload": workload}], rules=[rule()])
+    )
+    (record,) = recorded(asking, call())
+    assert record["subject"]["workload"] == "unknown"
+    (record,) = recorded(compiled(stored(endpointSettings=settings(), rules=[rule()])), call())
+    assert "workload" not in record["subject"]
+
+
 class TestWhatMustNotBeRead:
     def test_is_an_hmac_that_is_equal_for_equal_values_alone(self) -> None:
         told = [

@@ -293,14 +293,14 @@ class Pdp:
         decision, line = self._made(kind, one, self._now(), None, read)
         return await self._written(decision, line, must=one.used is not None)
 
-    async def _read(self, one: SettledVerdict, snapshot: Snapshot, weighed: Iterable[Hop] | None) -> AttributesRead:
+    async def _read(self, one: SettledVerdict, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
         """Return what a record tells of a call that is large: to seal large values takes long."""
         call = one.asked.call
         work = self._lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
         return await self.offload.run(call.namespace, work)
 
     def _made(
-        self, kind: str, one: SettledVerdict, now: float, weighed: Iterable[Hop] | None, read: AttributesRead | None
+        self, kind: str, one: SettledVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
         snapshot, judged, seen = one.basis

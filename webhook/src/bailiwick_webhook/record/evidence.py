@@ -7,7 +7,7 @@ no key. The module `derive` of bailiwick_evidence reads it back.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -20,7 +20,7 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_webhook.record.parties import PartyFacts
-from bailiwick_webhook.record.sealing import ValueSealer, is_plain
+from bailiwick_webhook.record.seals import ValueSealer, is_plain
 
 _LISTED: Final = 16
 """Policies of an endpoint that each record names with their digests. Of more, it has one digest over all."""
@@ -38,15 +38,13 @@ _INTENT: Final[Path] = ("context", "intent")
 _OBJECTS: Final = frozenset({"properties", "claims"})
 
 
-class AttributesRead(NamedTuple):
-    """What the rules read of a call, as `Evidence.read` has it, and what kept conditions from evaluation, if anything.
+# A plain tuple: one is made for every record.
+AttributesRead = tuple[dict[str, Any] | None, str | None]
+"""What the rules read of a call, as `Evidence.read` has it, and what kept conditions from evaluation, if anything.
 
-    `limits`: "nul", none was evaluated, since a text holds a NUL; "size": the call is not small, so that those were not
-    that would take too long.
-    """
-
-    attributes: dict[str, Any] | None
-    limits: str | None = None
+"nul": none was evaluated, since a text holds a NUL; "size": the call is not small, so that those were not that would
+take too long.
+"""
 
 
 class Evidence:
@@ -111,7 +109,7 @@ class Evidence:
             found = self._named[rule] = b'"policy":' + orjson.dumps(policy) + b","
         return found
 
-    def read(self, call: Call, endpoint: CompiledEndpoint, weighed: Iterable[Hop] | None = None) -> AttributesRead:
+    def read(self, call: Call, endpoint: CompiledEndpoint, weighed: Sequence[Hop] | None = None) -> AttributesRead:
         """Return what the candidate rules read of a call, by name, without what is absent.
 
         None where no rule of the endpoint reads anything. `weighed`: what the verdict came from; without it the
@@ -120,49 +118,46 @@ class Evidence:
         subject = call.subject
         if not self._reading or not isinstance(subject, Party):
             return _NOTHING_READ
-        rules, limits = self._candidates(call, subject, endpoint, weighed)
-        asking = self._asked.get(call.resource.type)
-        asked = () if asking is None else _speaking(endpoint, call, subject, asking)
-        told: dict[str, Any] = {}
-        for name, base, rest, sealed, above in self._plan(call, rules, asked):
-            held: Any = base(call)
-            depth = 0
-            for part in rest:
-                if (type(held) is dict or isinstance(held, Mapping)) and part in held:
-                    held = held[part]
-                    depth += 1
-                else:
-                    break
-            if depth < len(rest):
-                if (place := above[depth]) is not None:
-                    self._tell_above(place, held, told)
-            elif held is not _ABSENT:
-                told[name] = self._sealed.seal(name, held) if sealed or not is_plain(held) else held
-        return AttributesRead(told, limits)
-
-    def _candidates(
-        self, call: Call, subject: Party, endpoint: CompiledEndpoint, weighed: Iterable[Hop] | None
-    ) -> tuple[list[CompiledRule], str | None]:
-        """Return the candidates of all parties, and the `limits` of their conditions."""
         if weighed is None:
             parties = (subject, *call.actors)
             rules = [rule for party in parties for rule, _ in match.candidates(endpoint, call, party)]
-            return rules, _limits(_views(call, subject)) if self._conditional else None
-        rules, limits = [], None
-        for hop in weighed:
-            rules += [finding.rule for finding in hop.findings]
-            if hop.seen is not None and not (hop.seen.whole and hop.seen.small):
-                limits = _limits(hop.seen for hop in weighed if hop.seen is not None)
-        return rules, _limits(_views(call, subject)) if self._bounded and call.actors else limits
-
-    def _tell_above(self, place: "_Above", held: Any, told: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
-        """Tell what an absent attribute would be a member of: to lack it, and to be no object, are two things."""
-        if place.name in told:
-            return
-        if isinstance(held, Mapping):
-            told[place.name] = {}
+            limits = _limits(_views(call, subject)) if self._conditional else None
         else:
-            told[place.name] = self._sealed.seal(place.name, held) if place.sealed or not is_plain(held) else held
+            rules = [finding.rule for hop in weighed for finding in hop.findings]
+            limits = _limits(_views(call, subject)) if self._bounded and call.actors else _limits_of(weighed)
+        asked: tuple[CompiledRule, ...] = ()
+        if self._asked and (asking := self._asked.get(call.resource.type)) is not None:
+            asked = _speaking(endpoint, call, subject, asking)
+        told: dict[str, Any] = {}
+        for attribute in self._plan(call, rules, asked):
+            name, base, rest, sealed, above = attribute
+            held: Any = base(call)
+            for part in rest:
+                if (type(held) is dict or isinstance(held, Mapping)) and part in held:
+                    held = held[part]
+                else:
+                    if above:
+                        self._tell_above(attribute, call, told)
+                    break
+            else:
+                if held is not _ABSENT:
+                    told[name] = self._sealed.seal(name, held) if sealed or not is_plain(held) else held
+        return told, limits
+
+    def _tell_above(self, attribute: "_Attribute", call: Call, told: dict[str, Any]) -> None:
+        """Tell what an absent attribute would be a member of: to lack it, and to be no object, are two things."""
+        held: Any = attribute.base(call)
+        for part, place in zip(attribute.rest, attribute.above, strict=True):
+            if isinstance(held, Mapping) and part in held:
+                held = held[part]
+            elif place is None or place.name in told:
+                return
+            elif isinstance(held, Mapping):
+                told[place.name] = {}
+                return
+            else:
+                told[place.name] = self._sealed.seal(place.name, held) if place.sealed or not is_plain(held) else held
+                return
 
     def _plan(
         self, call: Call, rules: Iterable[CompiledRule], asked: Iterable[CompiledRule]
@@ -171,7 +166,9 @@ class Evidence:
 
         The same ones come again and again.
         """
-        key = (len(call.actors), call.action.name if call.actors else "", *rules, None, *asked)
+        key: tuple[object, ...] = (len(call.actors), call.action.name if call.actors else "", *rules)
+        if asked:
+            key = (*key, None, *asked)
         found = self._plans.get(key)
         if found is None:
             wanted = {path for rule in rules for path in _read(rule.conditions, rule.resources)} | self._kept
@@ -192,7 +189,7 @@ class Evidence:
         return self._sealing_all or any(path[: len(hidden)] == hidden[: len(path)] for hidden in self._hidden)
 
 
-_NOTHING_READ: Final = AttributesRead(None)
+_NOTHING_READ: Final[AttributesRead] = (None, None)
 
 
 class _Above(NamedTuple):
@@ -205,7 +202,8 @@ class _Above(NamedTuple):
 class _Attribute(NamedTuple):
     """One thing to be told of a call: its name, what holds it, and the way from there.
 
-    `above`: what is told where it is absent, by how much of the way there is; None where that goes without saying.
+    `above`: what is told where it is absent, by how much of the way there is; None where that goes without saying, and
+    empty where it always does.
     """
 
     name: str
@@ -239,7 +237,7 @@ def _attribute(
         else _Above(_spelled(named[:end]), seals(path[:end]))
         for end in range(start, len(path))
     )
-    return _Attribute(_spelled(named), base, rest, seals(path), above)
+    return _Attribute(_spelled(named), base, rest, seals(path), above if any(above) else ())
 
 
 def _other_intent(call: Call) -> object:
@@ -250,6 +248,15 @@ def _other_intent(call: Call) -> object:
 
 def _views(call: Call, subject: Party) -> Iterator[Inputs]:
     return (inputs(call, subject, 0.0, actor) for actor in call.actors or (None,))
+
+
+def _limits_of(weighed: Sequence[Hop]) -> str | None:
+    """Return the limits of what conditions saw."""
+    for hop in weighed:
+        seen = hop.seen
+        if seen is not None and not (seen.whole and seen.small):
+            return _limits(one.seen for one in weighed if one.seen is not None)
+    return None
 
 
 def _limits(views: Iterable[Inputs]) -> str | None:

@@ -6,7 +6,7 @@ parts that many records share are encoded once.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -25,7 +25,7 @@ from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.evidence import AttributesRead, Evidence
 from bailiwick_webhook.record.grants import grant_members
-from bailiwick_webhook.record.sealing import ValueSealer
+from bailiwick_webhook.record.seals import ValueSealer
 
 _NO_POLICY: Final = b'"policy":null,'
 # Of a call of one's own that needs no approval.
@@ -95,7 +95,7 @@ class RecordLines:
         pending: float | None = None,
         now: float,
         judged: float | None = None,
-        weighed: Iterable[Hop] | None = None,
+        weighed: Sequence[Hop] | None = None,
         read: AttributesRead | None = None,
     ) -> bytes:
         """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened.
@@ -142,7 +142,8 @@ class RecordLines:
         else:
             preamble, evidence.preamble = evidence.preamble, b""
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
-            _tell_parties(own, evidence, call, endpoint)
+            if isinstance(subject, Party) and (subject.groups or call.actors or evidence.parties.asking):
+                _tell_parties(own, evidence, call, endpoint)
             attributes, limits = evidence.read(call, endpoint, weighed) if read is None else read
             if attributes is not None:
                 own["attributes"] = attributes
@@ -164,11 +165,11 @@ class RecordLines:
         )
 
     def reading(
-        self, call: Call, endpoint: CompiledEndpoint | None, weighed: Iterable[Hop] | None
+        self, call: Call, endpoint: CompiledEndpoint | None, weighed: Sequence[Hop] | None
     ) -> Callable[[], AttributesRead]:
         """Return what tells what is read of a call. It may be called in another thread: all that is shared is here."""
         if endpoint is None:
-            return lambda: AttributesRead(None)
+            return lambda: (None, None)
         evidence = self._evidence_of(call, endpoint)
         return lambda: evidence.read(call, endpoint, weighed)
 
@@ -236,9 +237,7 @@ def _party(party: Party) -> dict[str, Any]:
 def _tell_parties(own: dict[str, Any], evidence: Evidence, call: Call, endpoint: CompiledEndpoint) -> None:
     """Add what rules ask of the parties."""
     subject, facts = call.subject, evidence.parties
-    if not isinstance(subject, Party):
-        return
-    if subject.groups or facts.asking:
+    if isinstance(subject, Party):
         facts.tell(own["subject"], subject, call, endpoint)
     for actor, told in zip(call.actors, own.get("actors", ()), strict=True):
         facts.tell(told, actor, call, endpoint)

@@ -1,4 +1,4 @@
-"""Sealing: what stands in a record for a value that must not be read, and which values are plain enough to be written.
+"""Seals: what stands in a record for a value that must not be read, and which values are plain enough to be written.
 
 Standing: under `evidence`. Holds: without a key nothing is left of a value but a mark.
 """

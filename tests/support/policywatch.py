@@ -1,0 +1,112 @@
+"""A watch on every policy of a cluster: the text of each state that any decision point can have decided by.
+
+Standing: beside a running Bailiwick, for whoever derives its records again. Holds: no state between two looks is
+missed, since the API server tells all that came after the version that was seen last.
+"""
+
+import json
+import threading
+from collections.abc import Iterable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, Self
+
+from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_evidence.derive.texts import PolicyTexts
+from localcluster.errors import UnreachableError
+from localcluster.rest import Rest
+from support.derived import HOLDS, add_spec, derivations
+
+_PATH: Final = f"/apis/{GROUP}/{VERSION}/{ENDPOINT_POLICIES}"
+_SECONDS: Final = 5
+_AGAIN: Final = 0.5
+
+
+class PolicyWatch:
+    """Collects texts from `start` to `stop`."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+        self._version = ""
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="policy watch", daemon=True)
+        self._read: dict[Path, int] = {}
+        self.texts = PolicyTexts()
+        self.counts: dict[str, int] = {}
+
+    def start(self) -> Self:
+        """Begin."""
+        self._look(1)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End."""
+        self._over.set()
+        self._thread.join(_SECONDS + 30)
+
+    def verify(self, files: Iterable[Path]) -> None:
+        """Fail unless every record of these files that is new derives, or is attested."""
+        fresh = {file: new for file in files if (new := self._fresh(file))}
+        if fresh:
+            self._look(1)
+        wrong = []
+        for file, lines in fresh.items():
+            for record, found in derivations(lines, self.texts):
+                self.counts[found.kind.value] = self.counts.get(found.kind.value, 0) + 1
+                if found.kind not in HOLDS:
+                    wrong.append((file.name, found, json.dumps(record)))
+        assert not wrong, "\n".join(map(str, wrong[:5]))
+
+    def _fresh(self, file: Path) -> list[bytes]:
+        """Return the lines that were not read before; what a process that was killed left of one is none."""
+        start = self._read.get(file, 0)
+        data = file.read_bytes()[start:] if file.is_file() else b""
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read[file] = start + len(whole)
+        return [line for line in whole.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._look(_SECONDS)
+            except UnreachableError:
+                self._over.wait(_AGAIN)
+
+    def _look(self, seconds: int) -> None:
+        """Take in what has changed since the last look, for so long."""
+        with self._lock:
+            if not self._version:
+                answer = self._rest.get(_PATH)
+                if answer.ok:
+                    self._version = answer.body["metadata"]["resourceVersion"]
+                    self._take(answer.body["items"])
+                else:
+                    self._over.wait(_AGAIN)
+                return
+            answer = self._rest.get(
+                _PATH,
+                watch="true",
+                resourceVersion=self._version,
+                timeoutSeconds=f"{seconds}",
+                allowWatchBookmarks="true",
+            )
+            if answer.status == HTTPStatus.GONE:
+                self._version = ""
+                return
+            if not answer.ok:
+                self._over.wait(_AGAIN)
+                return
+            for line in answer.text.splitlines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    self._version = ""
+                    return
+                self._version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK":
+                    self._take([event["object"]])
+
+    def _take(self, objects: Iterable[dict[str, Any]]) -> None:
+        for one in objects:
+            add_spec(self.texts, one.get("spec"))
