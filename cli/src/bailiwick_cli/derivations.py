@@ -16,6 +16,7 @@ from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.derivation import Derivation, DerivationClass
 from bailiwick_evidence.derive.derive import KINDS, derive
 from bailiwick_evidence.derive.texts import PolicyTexts
+from bailiwick_evidence.derive.versions import engine_versions
 
 LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
@@ -46,7 +47,7 @@ class DerivedRecords:
         kind = record.get("kind")
         if kind == "policies":
             self._texts.add_list(record)
-        elif kind in KINDS and (log.opening or {}).get("development") is True:
+        elif kind in KINDS and _in_development(log.opening):
             # Where anybody may ask, the policies alone do not decide.
             self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
         elif kind in KINDS:
@@ -67,9 +68,14 @@ class DerivedRecords:
         return {"total": self.counts.total(), **dict(sorted(self.counts.items())), "contradictedLines": contradicted}
 
 
-def _versions(opening: Mapping[str, Any] | None) -> Mapping[str, str] | None:
-    told = (opening or {}).get("versions")
-    return told if isinstance(told, dict) else None
+def _versions(opening: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Return the versions of what decided, as the line says that opens the chain; None without that line."""
+    return None if opening is None else {member: str(opening.get(member)) for member in engine_versions()}
+
+
+def _in_development(opening: Mapping[str, Any] | None) -> bool:
+    told = (opening or {}).get("settings")
+    return isinstance(told, dict) and told.get("development") is True
 
 
 def _said(record: Mapping[str, Any], found: Derivation) -> str:

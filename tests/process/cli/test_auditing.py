@@ -131,6 +131,14 @@ def test_what_cannot_be_verified_exits_with_2_and_says_why(folder: Path, argumen
     assert said in ran.err
 
 
+def test_what_a_decision_point_for_development_decided_is_not_derived(folder: Path) -> None:
+    process = ProcessLog(5, settings={"development": True}).records(3)
+    (folder / "development.log").write_bytes(b"".join(process.lines))
+    ran = verify(folder, "development.log", "a.log", "--policies", "ledger", "-o", "json")
+    records = json.loads(ran.out)["records"]
+    assert (records["total"], records["underivable:development"], records["contradictedLines"]) == (13, 3, [])
+
+
 def test_without_a_key_nothing_is_intact_and_that_is_said(folder: Path) -> None:
     ran = commandline.run("audit", "verify", str(folder / "b.log"), str(folder / "ledger.log"))
     assert ran.code == 1

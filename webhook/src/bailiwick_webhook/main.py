@@ -15,7 +15,6 @@ import structlog
 
 from bailiwick_api.issuers import mapped, namings
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_kube.access import AccessError, access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_webhook.admission.bench import PolicyExaminer, command
@@ -173,7 +172,7 @@ def _writer(given: WebhookSettings) -> RecordWriter:
             given.record_file,
             fsync=given.record_fsync,
             limits=given.record_limits,
-            chain=chain_log(given, {"versions": dict(engine_versions()), "development": given.development}),
+            chain=chain_log(given),
         )
     except OSError as error:
         message = f"--record-file {given.record_file}: {error.strerror or error}"

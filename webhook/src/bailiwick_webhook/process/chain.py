@@ -10,6 +10,8 @@ from typing import Any, Final
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.chainlog import ChainLog
 from bailiwick_webhook.record.keyid import key_id
+from bailiwick_webhook.record.processfacts import VerdictSettings, process_facts
+from bailiwick_webhook.store import staleness
 
 _STANDALONE: Final = "standalone"
 
@@ -27,7 +29,18 @@ def chain_log(given: WebhookSettings, more: Mapping[str, Any] | None = None) -> 
             "on_failure": "deny" if limits.required else "allow",
         },
         "hmac_key": None if given.record_key is None else key_id(given.record_key),
+        **process_facts(_verdict_settings(given)),
         **(more or {}),
     }
     installation = given.installation.namespace if given.policies is None else _STANDALONE
     return ChainLog(installation, pod=given.pod, about=about)
+
+
+def _verdict_settings(given: WebhookSettings) -> VerdictSettings:
+    return VerdictSettings(
+        given.max_staleness,
+        given.hard_staleness,
+        staleness.SECONDS,
+        guarded=given.policies is None,
+        development=given.development,
+    )
