@@ -114,7 +114,8 @@ class LogAudit:
         """Take what a line says of other chains, of policies and of grants."""
         note, digest = members.get("note"), members.get("digest")
         if kind == "checkpoint" and isinstance(note, str):
-            self.book.add(ShownCheckpoint(note))
+            pod = members.get("pod")
+            self.book.add(ShownCheckpoint(note, pod if isinstance(pod, str) else None))
         elif kind == "ledger" and isinstance(note, str):
             moment = times.read(members.get("time"))
             self.book.add_of_chain(note, log.id, 0 if moment is None else int(moment.timestamp()))
