@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import batching, cluster, deciding, enforcing, neighbours, seams, starting
+from benchmarks import auditing, batching, cluster, deciding, enforcing, neighbours, seams, starting
 from benchmarks.cores import Busy, Cores, describe
 from benchmarks.plan import Plan
 from benchmarks.results import Report, Row, Section
@@ -37,6 +37,7 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "clients": enforcing.clients,
     "seams": seams.section,
     "start": starting.section,
+    "audit": auditing.section,
     "neighbours": neighbours.section,
     "cluster": cluster.section,
 }

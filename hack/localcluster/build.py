@@ -138,6 +138,11 @@ def caddy() -> Recipe:
     return GoRecipe((pins.caddy(),), usual="usually 4 minutes on 2 cores")
 
 
+def notary() -> Recipe:
+    """Return the recipe of what verifies logs of decisions by the libraries of others."""
+    return GoRecipe((pins.notary(),), usual="usually seconds")
+
+
 def folder_of(recipe: Recipe) -> Path:
     """Where the binaries of a recipe are, or will be."""
     return builds_folder() / recipe.digest / "bin"

@@ -84,6 +84,11 @@ def pause() -> Module:
     return Module("pause", {"pause": "."}, {})
 
 
+def notary() -> Module:
+    """What reads signed notes and proofs of logs by other libraries than ours; its source lies beside its go.mod."""
+    return Module("notary", {"notary": "."}, {})
+
+
 def _of_kubernetes(name: str, *commands: str) -> Module:
     programs = {command: f"k8s.io/kubernetes/cmd/{command}" for command in commands}
     version = Module(name, programs, {}).version_of("k8s.io/kubernetes")

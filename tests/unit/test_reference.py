@@ -8,6 +8,7 @@ import pytest
 import generate_metrics
 import generate_reasons
 import generate_record
+from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.errors import Exit
 from bailiwick_cli.flags import COMMANDS
 from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
@@ -81,6 +82,10 @@ class TestThePageOfThePlugin:
             name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
         ]
         assert sorted(rows) == sorted(COMMANDS)
+
+    def test_has_every_command_of_the_audit(self) -> None:
+        section = self.PAGE.partition("## Auditing")[2].partition("\n## ")[0]
+        assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE) == list(AUDIT)
 
     def test_has_every_exit_code(self) -> None:
         assert [int(code) for code in re.findall(r"^\| (\d) \|", self.PAGE, re.MULTILINE)] == sorted(Exit)

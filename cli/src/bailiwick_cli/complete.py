@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.flags import COMMANDS, option_types
 from bailiwick_cli.grantnames import LIMIT, names
 from bailiwick_cli.options import Flags
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 _NO_FILES: Final = 4
 _FILES: Final = 0
 _TIMEOUT: Final = "2s"
-_OF_FILES: Final = frozenset({"--filename", "-f", "--kubeconfig"})
+_OF_FILES: Final = frozenset(
+    {"--filename", "-f", "--kubeconfig", "--checkpoints", "--policies", "--record", "--witness-key"}
+)
+_GROUP: Final = "audit"
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
 _REVIEWING: Final = frozenset({"approve", "deny"})
@@ -47,7 +51,7 @@ def candidates(words: Sequence[str]) -> tuple[list[str], int]:
     """Return what the last word can become, and the directive."""
     *before, typed = words
     line = _Line(before)
-    if line.awaiting in _OF_FILES:
+    if line.awaiting in _OF_FILES or (line.awaiting is None and line.on_files and not typed.startswith("-")):
         return [], _FILES
     return [one for one in _possible(line, typed) if one.startswith(typed)], _NO_FILES
 
@@ -58,7 +62,9 @@ def _possible(line: "_Line", typed: str) -> Iterable[str]:
     if typed.startswith("-"):
         return sorted(name for name in (*line.options, "--help") if name.startswith("--"))
     if line.command is None:
-        return COMMANDS
+        return (*COMMANDS, _GROUP)
+    if line.command == _GROUP:
+        return AUDIT
     if line.command in _NAMING and not line.arguments:
         return names(line.flags(), only_waiting=line.command in _REVIEWING)
     return ()
@@ -103,8 +109,16 @@ class _Line:
         elif self.command is None:
             self.command = word
             self.options = option_types(COMMANDS.get(word, Flags))
+        elif self.command == _GROUP:
+            self.command = f"{_GROUP} {word}"
+            self.options = option_types(AUDIT.get(word, Flags))
         else:
             self.arguments.append(word)
+
+    @property
+    def on_files(self) -> bool:
+        """Whether what the command works on are files."""
+        return self.command is not None and self.command.removeprefix(f"{_GROUP} ") in AUDIT
 
     def flags(self) -> Flags:
         """Return kubectl's own flags."""

@@ -20,6 +20,13 @@ class Output(StrEnum):
     NAME = "name"
 
 
+class LogOutput(StrEnum):
+    """How the audit of a log is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 class WaitCondition(StrEnum):
     """What `wait` waits for."""
 

@@ -52,7 +52,7 @@ def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str
 
     What is wrong is told with its place, and with what it denies.
     """
-    entries = _entries([file for name in names for file in _files(name)])
+    entries = _entries([file for name in names for file in files_of(name)])
     if not entries:
         raise CliError(f"{', '.join(names)}: no {_KIND} found")
     snapshot, reports = whole(assemble(entries, ""))
@@ -111,7 +111,7 @@ def _told_over(raw: Object) -> str | None:
     return None
 
 
-def _files(name: str) -> list[tuple[str, File]]:
+def files_of(name: str) -> list[tuple[str, File]]:
     """Return a file that was named, whatever its name, or the files of a folder that a decision point reads."""
     try:
         if name == "-":

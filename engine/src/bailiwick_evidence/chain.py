@@ -24,6 +24,8 @@ _URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 # hashlib lets other threads run while it hashes so many bytes at once: a microsecond that costs ten to come back from.
 _ALONE: Final = 2_047
 
+_HASH: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
 
 class ChainLink(NamedTuple):
     """Where a line stands in which chain. `prev`: 32 bytes; None in the first line."""
@@ -51,6 +53,11 @@ def body(line: bytes) -> bytes:
     """Return a line of a chain as it was before it stood in one."""
     found = _LINK.match(line)
     return line if found is None else b"{" + line[found.end() :]
+
+
+def hash_of(text: str) -> bytes | None:
+    """Read a hash as `prev` has it; None if it is none."""
+    return _hash(text.encode()) if _HASH.fullmatch(text) else None
 
 
 class ChainWriter:

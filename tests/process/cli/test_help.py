@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from bailiwick_cli import main
+from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.commands import list as list_command
 from bailiwick_cli.flags import COMMANDS
 from support import commandline
@@ -18,8 +19,9 @@ from support.pages import DOCS
 
 HEAVY: Final = (
     *("kubernetes", "urllib3", "yaml", "rich", "msgspec", "cel_expr_python"),
-    *("bailiwick_api", "bailiwick_engine"),
+    *("bailiwick_api", "bailiwick_engine", "bailiwick_evidence", "cryptography"),
 )
+EVERY: Final = (*COMMANDS, *(f"audit {name}" for name in AUDIT))
 HELP: Final = """
 import contextlib, io, sys
 from bailiwick_cli.main import main
@@ -31,7 +33,9 @@ print(*sys.modules, sep="\\n")
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "-h"] for name in COMMANDS)], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([*name.split(), "-h"] for name in (*EVERY, "audit"))], ids=" ".join
+)
 def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     ran = subprocess.run(
         [sys.executable, "-P", "-c", HELP.format(arguments=arguments)], capture_output=True, text=True, check=True
@@ -42,11 +46,11 @@ def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     assert imported.isdisjoint(heavy), imported & heavy
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_command_has_examples_and_kubectls_flags(name: str) -> None:
-    ran = commandline.run(name, "--help")
+    ran = commandline.run(*name.split(), "--help")
     assert ran.code == 0
-    assert f"\n    kubectl bailiwick {name} " in ran.out
+    assert re.search(rf"\n    (\S.* \| )?kubectl bailiwick {name} ", ran.out)
     for flag in ("--namespace", "-n", "--context", "--kubeconfig", "--as", "--as-group", "--request-timeout"):
         assert flag in ran.out, flag
 
@@ -81,16 +85,33 @@ def test_the_examples_of_a_request_are_of_a_rule_that_can_be_asked_for_beforehan
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("approve", "NAME"), ("revoke", "NAME"), ("check", "ACTION TYPE/ID"), ("list", "")]
+    ("name", "arguments"),
+    [
+        ("approve", "NAME"),
+        ("revoke", "NAME"),
+        ("check", "ACTION TYPE/ID"),
+        ("list", ""),
+        ("audit verify", "FILE..."),
+        ("audit prove", "EVALUATION_ID FILE..."),
+        ("audit check-proof", "PROOF RECORD-FILE"),
+    ],
 )
 def test_the_usage_is_what_is_typed(name: str, arguments: str) -> None:
-    usage, _, _ = commandline.run(name, "--help").out.partition("\n")
+    usage, _, _ = commandline.run(*name.split(), "--help").out.partition("\n")
     assert usage == f"Usage: kubectl bailiwick {name} [OPTIONS] {arguments}".rstrip()
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("nothing",), ("list", "--nothing"), ("show",), ("approve", "agr-x"), ("list", "-o", "xml"), ("request", "a")],
+    [
+        ("nothing",),
+        ("list", "--nothing"),
+        ("show",),
+        ("approve", "agr-x"),
+        ("list", "-o", "xml"),
+        ("request", "a"),
+        ("audit", "verify"),
+    ],
     ids=" ".join,
 )
 def test_what_is_used_wrongly_exits_with_2(arguments: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from bailiwick_cli import complete
+from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.complete import candidates
 from bailiwick_cli.flags import COMMANDS
 from support import commandline
@@ -11,7 +12,7 @@ from support import commandline
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ([""], list(COMMANDS)),
+        ([""], [*COMMANDS, "audit"]),
         (["re"], ["revoke", "request"]),
         (["-n", "crm", "sh"], ["show"]),
         (["--namespace=crm", "sh"], ["show"]),
@@ -23,6 +24,11 @@ from support import commandline
         (["approve", "agr-x", ""], []),
         (["request", ""], []),
         (["unheard", ""], []),
+        (["audit", ""], list(AUDIT)),
+        (["audit", "ch"], ["check-proof"]),
+        (["-n", "crm", "audit", "verify", "a.log", "--w"], ["--witness-key"]),
+        (["audit", "verify", "-o", ""], ["table", "json"]),
+        (["audit", "unheard", ""], []),
     ],
 )
 def test_a_word_is_completed_from_what_there_is(words: list[str], found: list[str]) -> None:
@@ -31,6 +37,8 @@ def test_a_word_is_completed_from_what_there_is(words: list[str], found: list[st
 
 def test_files_are_left_to_the_shell() -> None:
     assert candidates(["check", "-f", "pol"]) == ([], 0)
+    assert candidates(["audit", "verify", "a.log", ""]) == ([], 0)
+    assert candidates(["audit", "verify", "--checkpoints", "c"]) == ([], 0)
 
 
 def test_without_a_cluster_there_are_no_names_and_no_words(

@@ -1,0 +1,98 @@
+"""The arguments of the commands of `audit`, one dataclass each. Standing: as `flags`, beside which it stands.
+
+Holds: this is on the way of `--help`, so it imports nothing but typer.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from bailiwick_cli.options import Flags, LogOutput
+
+_FILES: Final = typer.Argument(metavar="FILE...", help="Log files, plain or compressed with gzip. - is stdin.")
+_CHECKPOINTS: Final = typer.Option(
+    "--checkpoints",
+    metavar="FILE|cluster",
+    help="Where the witness's checkpoints are: a file of notes or of ConfigMaps, or the cluster. Repeatable."
+    " Checkpoints in the log files themselves are always used.",
+)
+_WITNESS: Final = typer.Option(
+    "--witness-key",
+    metavar="KEY|FILE",
+    help="The public key of the witness that you trust, or a file of them. Repeatable.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyFlags(Flags):
+    """Of `audit verify`."""
+
+    files: Annotated[list[str], _FILES]
+    checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
+    witness_key: Annotated[list[str] | None, _WITNESS] = None
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            "--policies",
+            metavar="FILE|ledger",
+            help="Derive every decision again, by the policies of a file or folder, or by those that the ledger of the"
+            " operator in the log files holds.",
+        ),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Do not ask for logs that ended before: a time in RFC 3339, or such as 24h."
+        ),
+    ] = None
+    output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProveFlags(Flags):
+    """Of `audit prove`."""
+
+    evaluation_id: Annotated[str, typer.Argument(metavar="EVALUATION_ID")]
+    files: Annotated[list[str], _FILES]
+    checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
+    witness_key: Annotated[list[str] | None, _WITNESS] = None
+    item: Annotated[int | None, typer.Option("--item", metavar="N", help="The item of a batch, from 0.")] = None
+    record: Annotated[
+        str | None, typer.Option("--record", metavar="FILE", help="Also write the record to this file.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckProofFlags(Flags):
+    """Of `audit check-proof`."""
+
+    proof: Annotated[str, typer.Argument(metavar="PROOF")]
+    record: Annotated[str, typer.Argument(metavar="RECORD-FILE")]
+    witness_key: Annotated[list[str] | None, _WITNESS] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyTextFlags(Flags):
+    """Of `audit policy`."""
+
+    digest: Annotated[str, typer.Argument(metavar="DIGEST")]
+    files: Annotated[list[str], _FILES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedGrantFlags(Flags):
+    """Of `audit grant`."""
+
+    name: Annotated[str, typer.Argument(metavar="NAME")]
+    files: Annotated[list[str], _FILES]
+
+
+AUDIT: Final[dict[str, type[Flags]]] = {
+    "verify": VerifyFlags,
+    "prove": ProveFlags,
+    "check-proof": CheckProofFlags,
+    "policy": PolicyTextFlags,
+    "grant": EndedGrantFlags,
+}
+"""The commands of `audit`."""

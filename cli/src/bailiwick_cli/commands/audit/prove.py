@@ -1,0 +1,78 @@
+"""`audit prove`: one record as a file that a third party can check, who has neither the log nor the cluster.
+
+Holds: nothing is proven that the cosigned root does not cover, or of a log whose root is another one.
+"""
+
+import sys
+from pathlib import Path
+
+from bailiwick_api import times
+from bailiwick_cli import output
+from bailiwick_cli.auditflags import ProveFlags
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.witnesses import book_of
+from bailiwick_engine.approval.display import visible
+from bailiwick_evidence.audit.claims import RootClaim
+from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.chain import body
+from bailiwick_evidence.tlogproof import LogProof
+
+
+def run(options: ProveFlags) -> int:
+    """Print the proof."""
+    wanted = options.evaluation_id
+    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options))
+    if not audit.book.keys:
+        raise CliError("set --witness-key: a proof is worth what the witness is who cosigned it")
+    sought = f'"evaluation_id":"{wanted}"'.encode()
+    found = [
+        line
+        for line in LogFiles(options.files).lines(audit, "Reading lines")
+        if sought in line.text and parsed(line.text).get("evaluation_id") == wanted
+    ]
+    line = _one(found, wanted, options.item)
+    claim = _claim(audit, line)
+    # Whoever checks it gets the line itself, byte by byte.
+    proof = LogProof(
+        line.link.seq, tuple(audit.chains[line.link.id].leaves.inclusion(line.link.seq, claim.size)), claim.note
+    )
+    if options.record is not None:
+        try:
+            Path(options.record).write_bytes(line.text + b"\n")
+        except OSError as error:
+            raise CliError(f"{options.record} cannot be written: {error.strerror or error}") from error
+    sys.stdout.write(proof.text())
+    output.talk(
+        f"line {line.link.seq} of the log {claim.origin}, cosigned {times.epoch_stamp(claim.time)} with"
+        f" {claim.size} lines; to check it: kubectl bailiwick audit check-proof PROOF RECORD-FILE --witness-key KEY"
+    )
+    return Exit.OK
+
+
+def _one(found: list[ChainLine], wanted: str, item: int | None) -> ChainLine:
+    lines = [line for line in found if item is None or parsed(line.text).get("item") == item]
+    if not lines:
+        raise CliError(f"no record of {visible(wanted)} in these files", Exit.NO)
+    # The same record may stand twice; what differs is another item, or another line of the decision.
+    if len({body(line.text) for line in lines}) > 1:
+        raise CliError(f"{len(lines)} records of {visible(wanted)}: choose one with --item", Exit.FAILURE)
+    return lines[0]
+
+
+def _claim(audit: LogAudit, line: ChainLine) -> RootClaim:
+    """Return the first checkpoint that covers a line and whose root is that of the lines that are here."""
+    name, seq = line.link.id, line.link.seq
+    claims = [claim for claim in audit.book.of(name) if claim.by is None and claim.size > seq]
+    if not claims:
+        raise CliError(f"no cosigned checkpoint covers line {seq} of chain {name} yet: nothing proves it", Exit.NO)
+    (report,) = (one for one in audit.reports() if one.chain == name)
+    leaves = audit.chains[name].leaves
+    whole = leaves.runs()[:1]
+    for claim in claims:
+        here = whole and whole[0][0] == 0 and whole[0][1] >= claim.size
+        if here and leaves.roots([claim.size])[claim.size] == claim.root:
+            return claim
+    said = "; ".join(found.place for found in report.findings if found.bad) or "its root is another one"
+    raise CliError(f"chain {name} is not what a witness cosigned ({said}): nothing is proven by it", Exit.NO)

@@ -1,0 +1,32 @@
+"""The canonical texts of policies in files, by which records are derived again.
+
+Standing: under `derivations`. Holds: a policy that cannot be read has no text; nothing is compiled here.
+"""
+
+from bailiwick_cli.errors import CliError
+from bailiwick_cli.policies import files_of
+from bailiwick_engine.compile import manifests
+from bailiwick_engine.compile.policies import parse_spec
+from bailiwick_engine.compile.policydigest import policy_digest, policy_text
+from bailiwick_engine.steps import whole
+from bailiwick_evidence.derive.texts import PolicyTexts
+
+_KIND = "EndpointPolicy"
+
+
+def of_files(name: str) -> PolicyTexts:
+    """Read the policies of a file or folder. Raises `CliError`."""
+    texts, count = PolicyTexts(), 0
+    for label, file in files_of(name):
+        if file.unreadable:
+            raise CliError(f"{label} cannot be read: {file.unreadable}")
+        for raw in (document.data for document in manifests.parse(file.content)):
+            if not isinstance(raw, dict) or raw.get("kind") != _KIND:
+                continue
+            spec = parse_spec(raw.get("spec"))
+            if not isinstance(spec, tuple):
+                texts.add(whole(policy_digest(spec)), whole(policy_text(spec)))
+                count += 1
+    if not count:
+        raise CliError(f"{name}: no {_KIND} found")
+    return texts

@@ -1,0 +1,180 @@
+"""One chain as its lines were read, in any order: hashes, names of lines before that do not fit yet, second versions.
+
+Standing: above `leaves`, under `logaudit`, which gives it lines, and `judgement`, which says what became of it. Holds:
+a line that comes again byte by byte changes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from bailiwick_evidence.audit.leaves import LeafTable
+from bailiwick_evidence.audit.lines import ChainLine, is_json, parsed
+from bailiwick_evidence.chain import ChainLink
+from bailiwick_evidence.merkle import leaf_hash
+
+NOTHING: Final = b""
+"""In place of the hash that a line names, where it names none."""
+
+_BEGINNING: Final = 256
+
+
+class OtherLine(NamedTuple):
+    """Another line of the same number: its hash, and the hash that it names."""
+
+    leaf: bytes
+    prev: bytes
+
+
+class ChainTable:
+    """What was read of a chain. `unfit`: the hash that a line names, by its number, where that is not the one before.
+
+    `others`: further lines of the same number; `repeated` and `torn` count lines that came again or were cut off;
+    `hashed`: the hash of a long line that a line stands for; `opening` and `closing` are the chain's first and last
+    line, parsed, and `closed` is the number of the last.
+    """
+
+    __slots__ = (
+        "_last",
+        "closed",
+        "closing",
+        "doubtful",
+        "hashed",
+        "id",
+        "leaves",
+        "newest",
+        "oldest",
+        "opening",
+        "others",
+        "repeated",
+        "torn",
+        "unfit",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.leaves = LeafTable()
+        self.unfit: dict[int, bytes] = {}
+        self.others: dict[int, list[OtherLine]] = {}
+        self.doubtful: dict[bytes, ChainLine] = {}
+        self.hashed: dict[int, str] = {}
+        self.repeated = self.torn = 0
+        self.opening: Mapping[str, Any] | None = None
+        self.closing: Mapping[str, Any] | None = None
+        self.closed: int | None = None
+        self.oldest = self.newest = b""
+        self._last = (-1, NOTHING)
+
+    def add(self, link: ChainLink, line: bytes) -> bool:
+        """Take a line, whose link this is. Returns whether it is the first one of its number."""
+        seq, leaf = link.seq, leaf_hash(line)
+        prev = NOTHING if link.prev is None else link.prev
+        held = self.leaves.get(seq) if seq < self.leaves.size else None
+        if held is not None:
+            self._again(seq, held, OtherLine(leaf, prev), line)
+            return False
+        if not self.leaves.count or seq >= self.leaves.size:
+            self.newest = line[:_BEGINNING]
+        if seq == 0:
+            self.oldest = line[:_BEGINNING]
+        self.leaves.put(seq, leaf)
+        before, expected = self._last
+        if before != seq - 1:
+            expected = (NOTHING if seq == 0 else self.leaves.get(seq - 1)) or NOTHING
+        if prev != expected or (seq and not prev):
+            self.unfit[seq] = prev
+        if self.unfit and self.unfit.get(seq + 1) == leaf:
+            del self.unfit[seq + 1]
+        self._last = (seq, leaf)
+        return True
+
+    def fits(self, link: ChainLink, line: bytes) -> bool | None:
+        """Tell whether a line that was put together of two pieces is the one that stood here; None if it may be."""
+        leaf, held = leaf_hash(line), self.leaves.get(link.seq)
+        if self.leaves.get(link.seq + 1) is not None:
+            return self.unfit.get(link.seq + 1, held) == leaf
+        if held is not None:
+            return held == leaf or _begins_with(line, held)
+        before = self.leaves.get(link.seq - 1) if link.seq else None
+        return None if before is None or before == link.prev else False
+
+    def doubt(self, link: ChainLink, line: bytes) -> None:
+        """Take a line that may have stood here, and may be made of pieces of two."""
+        self.doubtful[leaf_hash(line)] = ChainLine(link, line)
+        self.add(link, line)
+
+    def believe(self) -> None:
+        """Read the first and the last line, where it is one of the doubtful ones that was found to be the right one."""
+        for leaf, line in self.doubtful.items():
+            seq = line.link.seq
+            if self.leaves.get(seq) == leaf and (seq == 0 or seq == self.leaves.size - 1):
+                members = parsed(line.text)
+                if seq == 0 and members.get("kind") == "open":
+                    self.opening = members
+                elif members.get("kind") == "close":
+                    self.closing, self.closed = members, seq
+
+    def forks(self) -> list[int]:
+        """Return the numbers that two lines have which stood somewhere, in order."""
+        found = []
+        for seq, others in self.others.items():
+            leaves = {self.leaves.get(seq), *(one.leaf for one in others)}
+            if len(leaves - self.doubtful.keys()) > 1:
+                found.append(seq)
+        return sorted(found)
+
+    def _again(self, seq: int, held: bytes, other: OtherLine, line: bytes) -> None:
+        if other.leaf == held or any(one.leaf == other.leaf for one in self.others.get(seq, ())):
+            self.repeated += 1
+        elif _begins_with(line, held):
+            # What came first was the beginning of this one, and looked whole.
+            self.torn += 1
+            self.leaves.put(seq, other.leaf)
+            self._fit(seq, other)
+            self._last = (-1, NOTHING)
+        elif not is_json(line):
+            # The beginning of a line that came before.
+            self.torn += 1
+        else:
+            self.others.setdefault(seq, []).append(other)
+
+    def _fit(self, seq: int, line: OtherLine) -> None:
+        before = NOTHING if seq == 0 else self.leaves.get(seq - 1)
+        self.unfit.pop(seq, None)
+        if line.prev != before:
+            self.unfit[seq] = line.prev
+        if self.unfit.get(seq + 1) == line.leaf:
+            del self.unfit[seq + 1]
+
+    def choose(self, seq: int, index: int) -> None:
+        """Put another line of a number in the place of the first one, which becomes another."""
+        leaf = self.leaves.get(seq) or NOTHING
+        before = NOTHING if seq == 0 else (self.leaves.get(seq - 1) or NOTHING)
+        first = OtherLine(leaf, self.unfit.get(seq, before))
+        chosen, self.others[seq][index] = self.others[seq][index], first
+        self.leaves.put(seq, chosen.leaf)
+        after = self.unfit.get(seq + 1, leaf)
+        self._fit(seq, chosen)
+        if self.leaves.get(seq + 1) is not None:
+            self.unfit.pop(seq + 1, None)
+            if after != chosen.leaf:
+                self.unfit[seq + 1] = after
+
+    def remove(self, seq: int) -> None:
+        """Take the first line of a number away; another one of that number comes in its place."""
+        self.unfit.pop(seq, None)
+        self.leaves.drop(seq)
+        if others := self.others.pop(seq, []):
+            self.leaves.put(seq, others[0].leaf)
+            self._fit(seq, others[0])
+            if others[1:]:
+                self.others[seq] = others[1:]
+
+
+def _begins_with(line: bytes, leaf: bytes) -> bool:
+    """Tell whether a beginning of a line that ends as an object does has this hash."""
+    at = line.find(b"}")
+    while 0 <= at < len(line) - 1:
+        if leaf_hash(line[: at + 1]) == leaf:
+            return True
+        at = line.find(b"}", at + 1)
+    return False

@@ -1,0 +1,334 @@
+"""What became of one chain: its lines against what they say of each other, and against what others say of them.
+
+Standing: above `chaintable` and `claims`, under `logaudit`. Holds: a line is called altered where another names it
+otherwise; what only a root tells is told as the range in which it lies; the least is called altered that explains all.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
+from typing import Any, Final, NamedTuple
+
+from bailiwick_api import times
+from bailiwick_evidence.audit.chaintable import ChainTable
+from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, latest, signed_by_process
+from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
+
+POLL_SECONDS: Final = 10
+"""How often a witness asks each process."""
+
+STALE_SECONDS: Final = 120
+"""A checkpoint comes each minute, even of an unchanged log: after twice that one is late."""
+
+_TIME: Final = re.compile(rb'"time":"([0-9T:.+Z-]{19,40})"')
+_FREE: Final = 3
+
+
+class OtherSayings(NamedTuple):
+    """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain.
+
+    `asked`: a witness is known, and would have seen a chain that lived long enough.
+    """
+
+    roots: Sequence[RootClaim] = ()
+    heads: Sequence[HeadClaim] = ()
+    contradiction: str | None = None
+    asked: bool = True
+
+
+def judged(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
+    """Say what became of a chain of which there is at least one line. `unread`: lines that stand for ones not found."""
+    return _Judgement(log, said, unread).report()
+
+
+def missing(chain: str, roots: Sequence[RootClaim]) -> ChainReport:
+    """Say that no line is here of a chain that a witness saw."""
+    last = roots[-1]
+    said = (
+        f"a witness saw {last.size} lines from {times.epoch_stamp(roots[0].time)} to {times.epoch_stamp(last.time)}"
+        f" of {last.pod or last.origin}, and no line of them is here"
+    )
+    return ChainReport(chain, 0, last.size, last.time, (LogFinding(FindingCode.MISSING, said),), pod=last.pod)
+
+
+class _Judgement:
+    """One chain, while it is judged."""
+
+    def __init__(self, log: ChainTable, said: OtherSayings, unread: Sequence[int]) -> None:
+        self.log = log
+        key = None if log.opening is None else log.opening.get("key")
+        self.key = key if isinstance(key, str) else None
+        self.cosigned = [one for one in said.roots if one.by is None]
+        # The key may be what was changed: then no checkpoint is signed with it.
+        signed = [one for one in said.roots if self._signed(one.note)]
+        self.roots = signed or self.cosigned
+        self.heads = said.heads
+        self.contradiction = said.contradiction
+        self.asked = said.asked
+        self.findings: list[LogFinding] = []
+        self.altered = dict.fromkeys(unread, "the long line behind it, of which it has the hash, is not here")
+        self.numbered: dict[int, int] = {}
+
+    def report(self) -> ChainReport:
+        log = self.log
+        self._stray()
+        self._forks()
+        log.believe()
+        self._links()
+        runs = log.leaves.runs()
+        self._gaps(runs)
+        self._true_roots(runs)
+        self.findings += [
+            LogFinding(FindingCode.ALTERED, said, seq, seq)
+            for seq, said in sorted(self.altered.items())
+            if not any(one.code is FindingCode.FORKED and one.first == seq for one in self.findings)
+        ]
+        began, ended = _time(log.oldest), _time(log.newest)
+        witnessed = latest(self.roots)
+        self._honest_witness()
+        self._ends(witnessed, began, ended)
+        size = log.leaves.size
+        return ChainReport(
+            log.id,
+            log.leaves.count,
+            None if witnessed is None else witnessed.size,
+            None if witnessed is None else witnessed.time,
+            tuple(self.findings),
+            log.repeated,
+            log.torn,
+            began,
+            ended,
+            log.closed is not None and log.closed == size - 1,
+            _pod(log.opening) or (None if witnessed is None else witnessed.pod),
+        )
+
+    def _stray(self) -> None:
+        """Put lines back whose own number was changed: the line that they name is here, and the next one is not."""
+        log = self.log
+        lone = {seq: prev for seq, prev in log.unfit.items() if prev and log.leaves.get(seq - 1) is None}
+        second = {
+            (seq, index): one.prev
+            for seq, others in log.others.items()
+            for index, one in enumerate(others)
+            if one.prev and one.prev != log.leaves.get(seq - 1)
+        }
+        if not lone and not second:
+            return
+        named = log.leaves.found(frozenset({*lone.values(), *second.values()}))
+        for seq, prev in lone.items():
+            self._restore(named.get(prev), seq)
+            if seq in self.numbered.values():
+                log.remove(seq)
+        for (seq, index), prev in sorted(second.items(), reverse=True):
+            before = len(self.numbered)
+            self._restore(named.get(prev), seq)
+            if len(self.numbered) > before:
+                del log.others[seq][index]
+                if not log.others[seq]:
+                    del log.others[seq]
+
+    def _restore(self, before: int | None, seq: int) -> None:
+        if before is not None and before + 1 != seq and self.log.leaves.get(before + 1) is None:
+            self.numbered[before + 1] = seq
+
+    def _forks(self) -> None:
+        """Of lines of one number, put that one in place which the next one names, or a witness."""
+        log = self.log
+        forked = sorted(log.others, reverse=True)
+        for first, last in _ranges(log.forks()):
+            said = "there are two different lines of one number: two writers, or a copy that was changed"
+            self.findings.append(LogFinding(FindingCode.FORKED, said, first, last))
+        self._settle(forked)
+        # Where no line comes after, each story is tried, from its end.
+        for top in (seq for seq in forked if not self._named(seq)):
+            tries = 0
+            while not self._fits(forked[-1]) and tries < len(log.others[top]):
+                log.choose(top, tries)
+                self._settle(forked)
+                tries += 1
+
+    def _settle(self, forked: Sequence[int]) -> None:
+        """Follow the names from the end."""
+        log = self.log
+        for seq in forked:
+            wanted = self._named(seq)
+            if log.leaves.get(seq) not in wanted:
+                fitting = (index for index, one in enumerate(log.others[seq]) if one.leaf in wanted)
+                if (index := next(fitting, None)) is not None:
+                    log.choose(seq, index)
+
+    def _fits(self, seq: int) -> bool:
+        """Tell whether the root is the cosigned one over a line, as far as it can be told."""
+        end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
+        claims = [claim for claim in self.roots if seq < claim.size <= end]
+        return not claims or self.log.leaves.roots([claims[-1].size])[claims[-1].size] == claims[-1].root
+
+    def _named(self, seq: int) -> set[bytes]:
+        """Return the hashes that others say a line has."""
+        log = self.log
+        found = {claim.head for claim in self.heads if claim.size == seq + 1}
+        own = log.leaves.get(seq)
+        if own is not None and log.leaves.get(seq + 1) is not None:
+            found.add(log.unfit.get(seq + 1) or own)
+        return found
+
+    def _links(self) -> None:
+        """Find lines that others name otherwise: the next one, or one of another chain."""
+        log = self.log
+        for seq, prev in log.unfit.items():
+            if seq == 0 or not prev:
+                self.altered[seq] = "the line does not name the one before it as a line of its number does"
+            elif log.leaves.get(seq - 1) is not None:
+                self.altered[seq - 1] = f"line {seq} names another one before it"
+        for claim in self.heads:
+            leaf = log.leaves.get(claim.size - 1)
+            if leaf is not None and leaf != claim.head:
+                self.altered[claim.size - 1] = f"the chain {claim.by} names another line"
+        for seq, given in self.numbered.items():
+            self.altered[seq] = f"its number was changed to {given}"
+
+    def _gaps(self, runs: Sequence[tuple[int, int]]) -> None:
+        ends = [(0, 0), *runs]
+        for (_, end), (start, _) in pairwise(ends):
+            # A line whose number was changed is here.
+            for first, last in _without(end, start, self.numbered):
+                said = f"{last - first + 1} lines are not here, though later ones are"
+                self.findings.append(LogFinding(FindingCode.GAP, said, first, last))
+        size = self.log.leaves.size
+        seen = self._seen()
+        if seen > size and not all(seq in self.numbered for seq in range(size, min(seen, size + 1_000))):
+            by = "a witness" if any(claim.size == seen for claim in self.roots) else "another chain"
+            said = f"{by} saw {seen} lines, and {size} are here"
+            self.findings.append(LogFinding(FindingCode.TRUNCATED, said, size, seen - 1))
+
+    def _seen(self) -> int:
+        """Return how many lines anybody saw."""
+        return max([0, *(claim.size for claim in self.roots), *(claim.size for claim in self.heads)])
+
+    def _true_roots(self, runs: Sequence[tuple[int, int]]) -> None:
+        """Compare the root with each cosigned one, as far as every hash is known: from a line, or from the next one."""
+        log = self.log
+        # What the next line says is known also of a line that is not here.
+        known = {seq - 1: prev for seq, prev in log.unfit.items() if seq and prev}
+        known |= {claim.size - 1: claim.head for claim in self.heads if claim.size - 1 not in known}
+        end = 0
+        for start, stop in runs:
+            while end < start and end in known:
+                end += 1
+            if end < start:
+                break
+            end = stop
+        claims = [claim for claim in self.roots if claim.size <= end]
+        if not claims:
+            return
+        sizes = [claim.size for claim in claims]
+        gone = {seq: leaf for seq, leaf in known.items() if seq < end and log.leaves.get(seq) is None}
+        changed = {seq: known[seq] for seq in self.altered if seq in known and seq < end and seq not in gone}
+        best: dict[int, bytes] = {}
+        for honest in self._guesses(changed):
+            instead = gone | {seq: leaf for seq, leaf in changed.items() if seq not in honest}
+            made = log.leaves.roots(sizes, instead)
+            best = made
+            if all(made[claim.size] == claim.root for claim in claims):
+                for seq in honest:
+                    self.altered.pop(seq, None)
+                return
+        self._ranged(claims, best)
+
+    def _guesses(self, changed: Mapping[int, bytes]) -> Iterator[tuple[int, ...]]:
+        """Yield sets of lines that may be as they were: such whose next one is altered, and names them wrongly."""
+        free = [seq for seq in sorted(changed) if seq + 1 in self.altered]
+        if len(free) > _FREE:
+            free = []
+        for count in range(len(free), -1, -1):
+            yield from combinations(free, count)
+
+    def _ranged(self, claims: Sequence[RootClaim], made: Mapping[int, bytes]) -> None:
+        good = 0
+        for claim in claims:
+            if made[claim.size] == claim.root:
+                good = max(good, claim.size)
+        wrong = next((claim for claim in claims if claim.size > good and made[claim.size] != claim.root), None)
+        if wrong is None:
+            # Two checkpoints of one size, of which one fits: the witness has contradicted itself.
+            return
+        if not any(good <= seq < wrong.size for seq in self.altered):
+            said = f"the root over {wrong.size} lines is not the one that was cosigned"
+            self.findings.append(LogFinding(FindingCode.ALTERED, said, good, wrong.size - 1))
+
+    def _honest_witness(self) -> None:
+        for one, other in pairwise(self.cosigned):
+            if one.size == other.size:
+                said = f"a witness cosigned two roots over {one.size} lines"
+                self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
+        if self.contradiction is not None and self.key is not None and self._signed(self.contradiction):
+            said = "the process signed a checkpoint that contradicts what was witnessed before: the witness refused it"
+            self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
+        last = latest([one for one in self.cosigned if not self._signed(one.note)])
+        if last is not None and 0 not in self.altered:
+            said = f"the checkpoint over {last.size} lines is not signed by the process that opened the chain"
+            self.findings.append(LogFinding(FindingCode.FORGED, said))
+
+    def _signed(self, note: str) -> bool:
+        """Tell whether the process signed a note; of one whose key is not known, nobody can say that it did not."""
+        return self.key is None or signed_by_process(note, self.key)
+
+    def _ends(self, witnessed: RootClaim | None, began: float | None, ended: float | None) -> None:
+        log, size = self.log, self.log.leaves.size
+        if witnessed is None and not self.heads:
+            brief = began is not None and ended is not None and 0 <= ended - began < POLL_SECONDS
+            if brief and self.asked and not any(found.bad for found in self.findings):
+                said = "no witness saw the chain, which was over before one asks for the first time"
+                self.findings.append(LogFinding(FindingCode.BRIEF, said))
+            else:
+                self.findings.append(LogFinding(FindingCode.UNKNOWN, "no witness saw the chain"))
+        seen = self._seen()
+        if 0 < seen < size:
+            said = f"{size - seen} lines after the last cosignature, of which nothing can be told"
+            self.findings.append(LogFinding(FindingCode.TAIL, said, seen, size - 1))
+        if log.closed is None:
+            self.findings.append(LogFinding(FindingCode.UNCLOSED, "no line closes the chain"))
+            if witnessed is not None and ended is not None and ended - witnessed.time > STALE_SECONDS:
+                said = f"no checkpoint since {times.epoch_stamp(witnessed.time)}"
+                self.findings.append(LogFinding(FindingCode.STALE, said))
+        elif log.closed < size - 1:
+            said = f"lines stand after line {log.closed}, which closes the chain"
+            self.findings.append(LogFinding(FindingCode.ALTERED, said, log.closed, size - 1))
+        lost = (log.closing or {}).get("lost")
+        if isinstance(lost, int) and lost > 0:
+            self.findings.append(LogFinding(FindingCode.LOST, f"the process could not write {lost} records"))
+
+
+def _pod(opening: Mapping[str, Any] | None) -> str | None:
+    """Return where the process ran, as its first line says: the pod, or what the operator's ledger calls itself."""
+    told = opening or {}
+    pod = told.get("pod")
+    found = pod.get("name") if isinstance(pod, Mapping) else told.get("identity") or told.get("component")
+    return str(found) if found else None
+
+
+def _time(line: bytes) -> float | None:
+    found = _TIME.search(line)
+    moment = None if found is None else times.read(found[1].decode())
+    return None if moment is None else moment.timestamp()
+
+
+def _without(start: int, end: int, left_out: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield what is between, first and last, but for a few numbers."""
+    for seq in sorted(seq for seq in left_out if start <= seq < end):
+        if seq > start:
+            yield start, seq - 1
+        start = seq + 1
+    if end > start:
+        yield start, end - 1
+
+
+def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return sorted numbers as ranges, first and last."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found

@@ -1,0 +1,198 @@
+"""Files and streams as the lines of chains that are in them: torn ones, ones that were cut in two, and what is neither.
+
+Standing: under `logaudit`. Holds: a file may be cut anywhere and files may come in any order; what is kept of a file is
+its first and its last piece of a line, and a line that is too long for a chain is passed over.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from bailiwick_evidence.chain import MOST_BYTES, ChainLink, link
+
+_BEGINS: Final = b'{"log":{"id":"'
+_OPEN: Final = b"{"
+_CLOSE: Final = b"}"
+# A line of about this length is told by its hash alone, and follows behind in no chain.
+_LONG: Final = MOST_BYTES - 512
+
+
+class ChainLine(NamedTuple):
+    """A whole line of a chain, without its newline."""
+
+    link: ChainLink
+    text: bytes
+
+
+class _Joint(NamedTuple):
+    """A line of two pieces, and the pieces: an end of a file, and the number of that which begins one."""
+
+    tail: tuple[bytes, int | None]
+    head: int
+    line: ChainLine
+
+
+class LineReader:
+    """Finds lines of chains. `torn`: beginnings of lines; `foreign`: lines that are in no chain.
+
+    `long`: the SHA-256, in hexadecimal, of lines that are too long to be in one.
+
+    For each file in turn: `feed` what it holds, in pieces of any length, then `end`; after all files, `finish`.
+    """
+
+    def __init__(self) -> None:
+        self.torn = self.foreign = 0
+        self.long: set[str] = set()
+        self._rest = b""
+        self._passed: Any = None
+        self._first = True
+        self._cut = b""
+        # Ends of files, each with the number of the file that came next; and beginnings, by the number of the file.
+        self._tails: list[tuple[bytes, int | None]] = []
+        self._heads: dict[int, bytes] = {}
+        self._files = 0
+
+    def feed(self, data: bytes) -> Iterator[ChainLine]:
+        """Take the next piece of a file."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self._passed is not None:
+                # The end of what was passed over.
+                self._passed.update(line)
+                self.long.add(self._passed.hexdigest())
+                self._passed = None
+            elif self._first:
+                self._first = False
+                yield from self._beginning(line)
+            elif (found := whole(line)) is not None:
+                yield found
+            elif line:
+                yield from self._odd(line)
+        if self._passed is not None or len(self._rest) > 2 * MOST_BYTES:
+            if self._passed is None:
+                self._passed = hashlib.sha256()
+                self._first = False
+                self.foreign += 1
+            self._passed.update(self._rest)
+            self._rest = b""
+
+    def end(self) -> Iterator[ChainLine]:
+        """Take the end of a file, whose last line may lack its newline, or its end."""
+        rest, self._rest, self._passed = self._rest, b"", None
+        if self._first and not (rest.startswith(_BEGINS) or (rest and _BEGINS.startswith(rest))):
+            # All of the file is one piece of a line, or nothing.
+            rest = self._cut + rest
+        elif self._cut:
+            self._tails.append((self._cut, None))
+        self._cut = b""
+        self._first = True
+        self._files += 1
+        found = whole(rest)
+        # Without its newline, what looks whole may lack a brace of which there is one more in a text.
+        if found is not None and is_json(rest):
+            yield found
+        elif rest:
+            self._cut = rest[: MOST_BYTES + 1]
+
+    def finish(
+        self, fits: Callable[[ChainLine], bool | None], doubt: Callable[[ChainLine], None]
+    ) -> Iterator[ChainLine]:
+        """Join the pieces that are left, of lines that were cut between files.
+
+        `fits` says whether a line is the one that was cut, None if it may be: two pieces of two lines may well make a
+        third one. `doubt` is given each line that one of several may be.
+        """
+        if self._cut:
+            self._tails.append((self._cut, None))
+            self._cut = b""
+        # What is found may tell of the line before it.
+        while (found := next(self._joined(fits, certain=True), None)) is not None:
+            yield self._used(found)
+        left = list(self._joined(fits, certain=False))
+        while len(left) == 1:
+            yield self._used(left[0])
+            left = list(self._joined(fits, certain=False))
+        for one in left:
+            doubt(one.line)
+            # Each is used in some of them.
+            self._tails = [tail for tail in self._tails if tail is not one.tail]
+            self._heads.pop(one.head, None)
+        for piece in (*(tail for tail, _ in self._tails), *self._heads.values()):
+            self._unread(piece)
+        self._tails, self._heads = [], {}
+
+    def _joined(self, fits: Callable[[ChainLine], bool | None], *, certain: bool) -> Iterator["_Joint"]:
+        for tail in self._tails:
+            # The file that came next is the likeliest.
+            for number in sorted(self._heads, key=lambda number, after=tail[1]: number != after):  # type: ignore[misc]
+                found = whole(tail[0] + self._heads[number])
+                if found is not None and is_json(found.text):
+                    fitting = fits(found)
+                    if fitting or (fitting is None and not certain):
+                        yield _Joint(tail, number, found)
+
+    def _used(self, joint: "_Joint") -> ChainLine:
+        self._tails.remove(joint.tail)
+        del self._heads[joint.head]
+        return joint.line
+
+    def _beginning(self, line: bytes) -> Iterator[ChainLine]:
+        """Take the first line of a file, which may be the end of the last one of the file before."""
+        cut, self._cut = self._cut, b""
+        if cut:
+            self._tails.append((cut, self._files))
+        found = whole(line)
+        if found is not None:
+            yield found
+        elif line.startswith(_BEGINS):
+            yield from self._odd(line)
+        elif line:
+            self._heads[self._files] = line
+
+    def _odd(self, line: bytes) -> Iterator[ChainLine]:
+        """Take what is no whole line: behind what a process that was killed began, there may be another's."""
+        at = line.rfind(_BEGINS)
+        if at > 0 and (found := whole(line[at:])) is not None:
+            self._unread(line[:at])
+            yield found
+        else:
+            self._unread(line)
+
+    def _unread(self, line: bytes) -> None:
+        if line.startswith(_BEGINS) or _BEGINS.startswith(line):
+            self.torn += 1
+        else:
+            self.foreign += 1
+            if len(line) >= _LONG:
+                self.long.add(hashlib.sha256(line).hexdigest())
+
+
+def whole(line: bytes) -> ChainLine | None:
+    """Return a line as one of a chain, if it is: with its place, in the length of a line, and an object to its end."""
+    found = link(line)
+    if found is None or not line.endswith(_CLOSE) or len(line) > MOST_BYTES:
+        return None
+    # The beginning of an object has more braces that open than that close, where no text has any.
+    if line.count(_OPEN) != line.count(_CLOSE) and not is_json(line):
+        return None
+    return ChainLine(found, line)
+
+
+def is_json(line: bytes) -> bool:
+    """Tell whether a line is JSON to its end."""
+    try:
+        orjson.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """Return the members of a line; none where it is no object."""
+    try:
+        found = orjson.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

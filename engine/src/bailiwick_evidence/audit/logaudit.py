@@ -1,0 +1,144 @@
+"""The audit of a set of files: lines of every chain in, a report of each chain out.
+
+Standing: the top of the audit, which the command line and tests use. Holds: one pass, in any order; only lines that
+open and close chains, and those of a ledger, are parsed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from bailiwick_api import times
+from bailiwick_evidence.audit.chaintable import ChainTable
+from bailiwick_evidence.audit.claims import HeadClaim, ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.findings import ChainReport
+from bailiwick_evidence.audit.judgement import OtherSayings, judged, missing
+from bailiwick_evidence.audit.lines import ChainLine, LineReader, parsed
+from bailiwick_evidence.chain import hash_of
+
+_KIND: Final = b'"kind":"'
+_WITHIN: Final = 320
+_PARSED: Final = frozenset({b"open", b"close", b"checkpoint", b"policy", b"grant", b"hash", b"ledger"})
+
+
+class LogAudit:
+    """Reads files and judges what is in them. `book` has the checkpoints that are known from elsewhere.
+
+    `policies` and `grants` are the members of a ledger's lines, by digest and by `namespace/name`.
+    """
+
+    def __init__(self, book: WitnessBook) -> None:
+        self.book = book
+        self.chains: dict[str, ChainTable] = {}
+        self.policies: dict[str, Mapping[str, Any]] = {}
+        self.grants: dict[str, Mapping[str, Any]] = {}
+        self.lines = 0
+        self._reader = LineReader()
+        self._heads: list[HeadClaim] = []
+
+    @property
+    def torn(self) -> int:
+        """How many lines were cut off."""
+        return self._reader.torn + sum(log.torn for log in self.chains.values())
+
+    @property
+    def foreign(self) -> int:
+        """How many lines are in no chain."""
+        return self._reader.foreign
+
+    def feed(self, data: bytes) -> Iterator[ChainLine]:
+        """Take the next piece of a file; yields each line of a chain that is new."""
+        return self._taken(self._reader.feed(data))
+
+    def end(self) -> Iterator[ChainLine]:
+        """Take the end of a file."""
+        return self._taken(self._reader.end())
+
+    def finish(self) -> Iterator[ChainLine]:
+        """Take the end of all files."""
+        return self._taken(self._reader.finish(self._fits, self._doubt))
+
+    def _fits(self, line: ChainLine) -> bool | None:
+        log = self.chains.get(line.link.id)
+        return None if log is None else log.fits(line.link, line.text)
+
+    def _doubt(self, line: ChainLine) -> None:
+        log = self.chains.setdefault(line.link.id, ChainTable(line.link.id))
+        log.doubt(line.link, line.text)
+
+    def reports(self, since: float | None = None) -> list[ChainReport]:
+        """Judge each chain, that was read or that a witness saw; of the latter only what it saw since then."""
+        heads: dict[str, list[HeadClaim]] = {}
+        for claim in self._heads:
+            heads.setdefault(claim.chain, []).append(claim)
+        found = [self._judged(log, heads.get(name, ())) for name, log in self.chains.items()]
+        gone = [self.book.of(name) for name in sorted(self.book.witnessed - self.chains.keys())]
+        found += [missing(roots[0].chain, roots) for roots in gone if since is None or roots[-1].time >= since]
+        return sorted(found, key=lambda report: (not report.bad, report.began or 0.0, report.chain))
+
+    def _judged(self, log: ChainTable, heads: Sequence[HeadClaim]) -> ChainReport:
+        said = OtherSayings(self.book.of(log.id), heads, self.book.contradictions.get(log.id), bool(self.book.keys))
+        gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
+        return judged(log, said, gone)
+
+    def _taken(self, lines: Iterator[ChainLine]) -> Iterator[ChainLine]:
+        chains = self.chains
+        for line in lines:
+            self.lines += 1
+            link, text = line
+            log = chains.get(link.id)
+            if log is None:
+                log = chains[link.id] = ChainTable(link.id)
+            if log.add(link, text):
+                at = text.find(_KIND, 0, _WITHIN) + len(_KIND)
+                kind = text[at : text.find(b'"', at)]
+                if kind in _PARSED:
+                    self._read(log, line, kind.decode())
+                yield line
+
+    def _read(self, log: ChainTable, line: ChainLine, kind: str) -> None:
+        """Take what a line says of its own chain."""
+        members = parsed(line.text)
+        if members.get("kind") != kind:
+            return
+        if kind == "open" and line.link.seq == 0:
+            log.opening = members
+            self._head(members.get("previous"), log)
+        elif kind == "close":
+            log.closing, log.closed = members, line.link.seq
+        elif kind == "hash":
+            log.hashed[line.link.seq] = str(members.get("sha256"))
+        else:
+            self._told(log, members, kind)
+
+    def _told(self, log: ChainTable, members: Mapping[str, Any], kind: str) -> None:
+        """Take what a line says of other chains, of policies and of grants."""
+        note, digest = members.get("note"), members.get("digest")
+        if kind == "checkpoint" and isinstance(note, str):
+            pod = members.get("pod")
+            self.book.add(ShownCheckpoint(note, pod if isinstance(pod, str) else None))
+        elif kind == "ledger" and isinstance(note, str):
+            moment = times.read(members.get("time"))
+            self.book.add_of_chain(note, log.id, 0 if moment is None else int(moment.timestamp()))
+        elif kind == "policy" and isinstance(digest, str):
+            self.policies[digest] = members
+        elif kind == "grant":
+            self.grants[f"{members.get('namespace')}/{members.get('name')}"] = members
+
+    def _head(self, previous: object, log: ChainTable) -> None:
+        """Take what the first line of a chain says of the one that the file had before."""
+        if not isinstance(previous, Mapping):
+            return
+        chain, seq, head = previous.get("id"), previous.get("seq"), previous.get("head")
+        held = hash_of(head) if isinstance(head, str) else None
+        if isinstance(chain, str) and isinstance(seq, int) and seq >= 0 and held is not None and chain != log.id:
+            self._heads.append(HeadClaim(chain, seq + 1, held, log.id))
+
+
+def known_upto(reports: Sequence[ChainReport]) -> int | None:
+    """Return up to when it is told what was removed or changed, in seconds since the epoch; None if nothing is told.
+
+    It is the last cosignature of the chain that a witness saw last longest ago, of those that could still go on.
+    """
+    upto = [report.upto for report in reports if report.upto is not None]
+    going = [report.upto for report in reports if report.upto is not None and not report.whole]
+    return min(going) if going else max(upto, default=None)

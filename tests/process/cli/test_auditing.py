@@ -1,0 +1,218 @@
+"""`audit` on files, as people have them: what it prints, in which shape, and with which exit code."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from bailiwick_evidence.note import VerifierKey
+from support import commandline
+from support.commandline import Ran
+from support.evidence.logs import WITNESS_KEY, ProcessLog, private_key, written
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two processes' logs, the ledger, the witness's checkpoints and its key."""
+    one, other, ledger = (
+        ProcessLog(2).records(10).close(),
+        ProcessLog(3).records(4),
+        ProcessLog(4, component="operator"),
+    )
+    (tmp_path / "a.log").write_bytes(b"".join(one.lines))
+    (tmp_path / "b.log").write_bytes(b"".join(other.lines))
+    (tmp_path / "notes").write_text(f"{one.checkpoint()}\n{other.checkpoint(3)}")
+    (tmp_path / "witness.vkey").write_text(f"# of the test\n{WITNESS_KEY}\n")
+    spec = '{"rules":[]}'
+    ledger.add(kind="policy", digest=f"sha256:{hashlib.sha256(spec.encode()).hexdigest()}", policy="crm/p", text=spec)
+    ledger.add(kind="policy", digest="sha256:" + "0" * 64, policy="crm/q", text=spec)
+    for namespace in ("crm", "vault"):
+        ledger.add(kind="grant", namespace=namespace, name="agr-k3v9", phase="Consumed")
+    ledger.add(kind="grant", namespace="crm", name="agr-other", phase="Expired")
+    ledger.add(kind="checkpoint", note=one.checkpoint())
+    (tmp_path / "ledger.log").write_bytes(b"".join(ledger.lines))
+    return tmp_path
+
+
+def verify(folder: Path, *arguments: str, given: str = "") -> Ran:
+    files = [str(folder / name) if name.endswith((".log", ".gz")) else name for name in arguments]
+    key, notes = str(folder / "witness.vkey"), str(folder / "notes")
+    return commandline.run("audit", "verify", *files, "--witness-key", key, "--checkpoints", notes, given=given)
+
+
+def test_what_is_intact_is_told_up_to_the_last_cosignature(folder: Path) -> None:
+    ran = verify(folder, "b.log", "a.log")
+    assert ran.code == 0, ran
+    first, *_ = ran.out.splitlines()
+    assert first == "Nothing removed or changed up to 2023-11-14T22:13:23Z (last cosignature); later cannot be told."
+    assert "(pod-2): intact; 12 lines, witnessed 12 up to 2023-11-14T22:13:32Z" in ran.out
+    assert "  tail 3-4: 2 lines after the last cosignature, of which nothing can be told" in ran.out
+    assert "17 lines in " in ran.err
+
+
+def test_stdin_and_compressed_files_are_read_as_any(folder: Path) -> None:
+    (folder / "a.log.gz").write_bytes(gzip.compress((folder / "a.log").read_bytes()))
+    ran = verify(folder, "a.log.gz", "-", given=(folder / "b.log").read_text())
+    assert (ran.code, ran.out) == (0, verify(folder, "a.log", "b.log").out)
+
+
+def test_a_file_that_ends_in_its_compression_is_read_as_far_as_it_goes(folder: Path) -> None:
+    packed = gzip.compress((folder / "a.log").read_bytes(), compresslevel=0)
+    (folder / "a.log.gz").write_bytes(packed[: len(packed) // 2])
+    ran = verify(folder, "a.log.gz", "b.log", "-o", "json")
+    assert ran.code == 1
+    assert "a.log.gz ends in the middle of its compression" in ran.err
+    assert {one["code"] for one in json.loads(ran.out)["chains"][0]["findings"]} == {"truncated", "unclosed"}
+
+
+def test_a_finding_exits_with_1_and_has_its_place_in_both_shapes(folder: Path) -> None:
+    lines = (folder / "a.log").read_bytes().splitlines(keepends=True)
+    (folder / "cut.log").write_bytes(b"".join([*lines[:4], *lines[6:]]))
+    ran = verify(folder, "cut.log", "b.log")
+    assert (ran.code, ran.out.splitlines()[0]) == (1, "This log is not what it was: 1 finding.")
+    assert "\n  gap 4-5: 2 lines are not here, though later ones are\n" in ran.out
+    body = json.loads(verify(folder, "cut.log", "b.log", "-o", "json").out)
+    assert body["kind"] == "LogAudit"
+    assert body["chains"][0]["findings"] == [
+        {"code": "gap", "bad": True, "message": "2 lines are not here, though later ones are", "first": 4, "last": 5}
+    ]
+    assert [chain["intact"] for chain in body["chains"]] == [False, True]
+
+
+def test_a_chain_that_is_gone_is_asked_for_unless_it_ended_before(folder: Path) -> None:
+    assert verify(folder, "b.log").code == 1
+    ran = verify(folder, "b.log", "--since", "2023-11-14T22:13:33Z")
+    assert (ran.code, "missing" in ran.out) == (0, False)
+
+
+def test_config_maps_are_read_as_kubectl_prints_them(folder: Path) -> None:
+    notes = (folder / "notes").read_text().split("\n\n")
+    one, other = "\n\n".join(notes[:2]) + "\n", "\n\n".join(notes[2:])
+    entry = json.dumps({"pod": "pod-2", "key": "k", "checkpoint": one})
+    body = {"apiVersion": "v1", "kind": "List", "items": [{"kind": "ConfigMap", "data": {"A": entry, "B": other}}]}
+    key = str(folder / "witness.vkey")
+    for text in (json.dumps(body), "apiVersion: v1\nkind: List\nitems: " + json.dumps(body["items"])):
+        (folder / "maps").write_text(text)
+        files = [str(folder / "a.log"), str(folder / "b.log"), "--checkpoints", str(folder / "maps")]
+        ran = commandline.run("audit", "verify", *files, "--witness-key", key)
+        assert ran.code == 0, ran
+
+
+def test_checkpoints_of_the_ledger_in_the_files_are_used(folder: Path) -> None:
+    key = str(folder / "witness.vkey")
+    ran = commandline.run("audit", "verify", str(folder / "a.log"), str(folder / "ledger.log"), "--witness-key", key)
+    assert (ran.code, "(pod-2): intact" in ran.out) == (0, True), ran
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no.log"], "no.log cannot be read: No such file or directory"),
+        (["plain.txt"], "no line of a chain"),
+        (["{a}", "--checkpoints", "{notes}"], "--checkpoints needs --witness-key"),
+        (["{a}", "--checkpoints", "{a}", "--witness-key", "{key}"], "a.log is a log, whose checkpoints"),
+        (["{a}", "--checkpoints", "{key}", "--witness-key", "{key}"], "no checkpoint found"),
+        (["{a}", "--witness-key", "bailiwick+00000000+AAAA"], "not a key of signed notes"),
+        (["{a}", "--witness-key", "{process}"], "is not one of a witness"),
+        (["{a}", "--since", "yesterday"], "--since: 'yesterday' is not a duration"),
+        (["{a}", "--policies", "{a}"], "no EndpointPolicy found"),
+    ],
+)
+def test_what_cannot_be_verified_exits_with_2_and_says_why(folder: Path, arguments: list[str], said: str) -> None:
+    (folder / "plain.txt").write_text("plain\n")
+    process = str(VerifierKey.parse(json.loads((folder / "a.log").read_text().splitlines()[0])["key"]))
+    places = {"a": folder / "a.log", "notes": folder / "notes", "key": folder / "witness.vkey", "process": process}
+    given = [one.format(**places) if "{" in one else one for one in arguments]
+    given = [str(folder / one) if one == "plain.txt" else one for one in given]
+    ran = commandline.run("audit", "verify", *given)
+    assert (ran.code, ran.out) == (2, ""), ran
+    assert said in ran.err
+
+
+def test_what_a_decision_point_for_development_decided_is_not_derived(folder: Path) -> None:
+    process = ProcessLog(5, settings={"development": True}).records(3)
+    (folder / "development.log").write_bytes(b"".join(process.lines))
+    ran = verify(folder, "development.log", "a.log", "--policies", "ledger", "-o", "json")
+    records = json.loads(ran.out)["records"]
+    assert (records["total"], records["underivable:development"], records["contradictedLines"]) == (13, 3, [])
+
+
+def test_without_a_key_nothing_is_intact_and_that_is_said(folder: Path) -> None:
+    ran = commandline.run("audit", "verify", str(folder / "b.log"), str(folder / "ledger.log"))
+    assert ran.code == 1
+    assert "without --witness-key no checkpoint counts" in ran.err
+    assert "intact as far as a witness saw: 0" in ran.out
+
+
+class TestProofs:
+    def made(self, folder: Path, evaluation: str = "Ag-3", *more: str) -> Ran:
+        files = [str(folder / "a.log"), str(folder / "b.log"), "--checkpoints", str(folder / "notes")]
+        return commandline.run(
+            "audit", "prove", evaluation, *files, "--witness-key", str(folder / "witness.vkey"), *more
+        )
+
+    def checked(self, folder: Path, key: str = "witness.vkey") -> Ran:
+        files = [str(folder / "proof"), str(folder / "record.json")]
+        return commandline.run("audit", "check-proof", *files, "--witness-key", str(folder / key))
+
+    def test_a_record_is_proven_to_whoever_has_the_key_alone(self, folder: Path) -> None:
+        ran = self.made(folder, "Ag-3", "--record", str(folder / "record.json"))
+        assert (ran.code, ran.out.splitlines()[:2]) == (0, ["c2sp.org/tlog-proof@v1", "index 4"]), ran
+        (folder / "proof").write_text(ran.out)
+        checked = self.checked(folder)
+        assert (checked.code, checked.out.startswith("proven: line 4 of the log bailiwick/5a1e/")) == (0, True)
+
+    @pytest.mark.parametrize("change", ["record", "other line", "key", "not a record"])
+    def test_nothing_else_is(self, folder: Path, change: str) -> None:
+        ran = self.made(folder, "Ag-3", "--record", str(folder / "record.json"))
+        (folder / "proof").write_text(ran.out)
+        record = (folder / "record.json").read_bytes()
+        other = (folder / "a.log").read_bytes().splitlines()[5]
+        changed = {"record": record.replace(b"true", b"false"), "other line": other, "not a record": b"{}\n"}
+        (folder / "record.json").write_bytes(changed.get(change, record))
+        another = VerifierKey(WITNESS_KEY.name, WITNESS_KEY.kind, private_key(9).public_key().public_bytes_raw())
+        (folder / "other.vkey").write_text(str(another))
+        checked = self.checked(folder, "other.vkey" if change == "key" else "witness.vkey")
+        assert (checked.code, checked.out, "not proven: " in checked.err) == (1, "", True), checked
+
+    def test_what_no_checkpoint_covers_or_is_not_there_is_not_proven(self, folder: Path) -> None:
+        for evaluation, said in (("Aw-3", "no cosigned checkpoint covers line 4"), ("no-such", "no record of no-such")):
+            ran = self.made(folder, evaluation)
+            assert (ran.code, ran.out, said in ran.err) == (1, "", True), ran
+
+    def test_a_log_that_was_changed_proves_nothing(self, folder: Path) -> None:
+        text = (folder / "a.log").read_bytes()
+        (folder / "a.log").write_bytes(text.replace(b'"Ag-5","decision":true', b'"Ag-5","decision":false'))
+        ran = self.made(folder)
+        assert (ran.code, ran.out, "altered at 6" in ran.err) == (1, "", True), ran
+
+    def test_a_file_that_is_no_proof_exits_with_2(self, folder: Path) -> None:
+        (folder / "proof").write_text("no proof\n")
+        (folder / "record.json").write_bytes(written({"a": 1}))
+        assert self.checked(folder).code == 2
+
+
+class TestTheLedger:
+    def test_prints_a_policy_by_the_beginning_of_its_digest(self, folder: Path) -> None:
+        digest = hashlib.sha256(b'{"rules":[]}').hexdigest()
+        for named in (f"sha256:{digest}", digest[:8]):
+            ran = commandline.run("audit", "policy", named, str(folder / "ledger.log"))
+            assert (ran.code, ran.out) == (0, f"policy: crm/p\ndigest: sha256:{digest}\nspec:\n  rules: []\n"), ran
+
+    @pytest.mark.parametrize(
+        ("digest", "code", "said"),
+        [("0" * 64, 1, "it was changed"), ("f" * 8, 1, "no policy with the digest"), ("0000", 2, "at least 8 digits")],
+    )
+    def test_prints_no_text_that_has_not_the_digest(self, folder: Path, digest: str, code: int, said: str) -> None:
+        ran = commandline.run("audit", "policy", digest, str(folder / "ledger.log"))
+        assert (ran.code, ran.out, said in ran.err) == (code, "", True), ran
+
+    def test_prints_how_a_grant_ended(self, folder: Path) -> None:
+        ledger = str(folder / "ledger.log")
+        assert "phase: Expired" in commandline.run("audit", "grant", "agr-other", ledger).out
+        assert "choose one with -n" in commandline.run("audit", "grant", "agr-k3v9", ledger).err
+        assert "namespace: vault" in commandline.run("audit", "grant", "agr-k3v9", ledger, "-n", "vault").out
+        ran = commandline.run("audit", "grant", "agr-none", ledger)
+        assert (ran.code, "no grant agr-none" in ran.err) == (1, True)

@@ -1,0 +1,121 @@
+"""docs/how-to/audit.md, typed as it stands: kubectl is one that has only what an auditor gets, and our plugin."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from support.derived import texts_of
+from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
+from support.objects import policy, rule, settings
+from support.pages import DOCS
+
+PAGE: Final = (DOCS / "how-to" / "audit.md").read_text(encoding="utf-8")
+BLOCKS: Final = [dedent(body) for body in re.findall(r"^ *```sh\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)]
+MARCH: Final = datetime(2026, 3, 5, 9, tzinfo=UTC).timestamp() - BEGAN
+KUBECTL: Final = """#!/bin/bash
+case "$1 $2 $*" in
+  bailiwick*) shift; exec {python} -P -m bailiwick_cli "$@" ;;
+  "get configmap "*) cat witness.vkey.held ;;
+  "get configmaps "*) cat checkpoints.held ;;
+  *component=webhook*) cat decisions.held ;;
+  *component=operator*) cat ledger.held ;;
+  *) exit 9 ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a cluster holds: two processes' records, the ledger, and the ConfigMap of the witness."""
+    folder = tmp_path_factory.mktemp("audit")
+    spec = policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule()])["spec"]
+    ((digest, text),) = texts_of([spec])._texts.items()
+    one, ledger = ProcessLog(2, seconds=MARCH), ProcessLog(4, seconds=MARCH, component="operator")
+    one.records(3)
+    told: dict[str, Any] = {
+        "evaluation_id": "0198c1f0-export",
+        "decision": True,
+        "action": "customers.export",
+        "subject": {"type": "service_account", "id": "system:serviceaccount:agents:crm-agent"},
+        "resource": {"type": "customer", "id": "42"},
+        "grant": {"name": "agr-k3v9", "uses": 1},
+        "policy": {"name": "crm-agent", "rule": "export", "digest": digest},
+    }
+    one.add(**told)
+    one.add(**told | {"evaluation_id": "denied", "decision": False, "grant": None, "policy": None})
+    one.records(2)
+    other = ProcessLog(3, seconds=MARCH + 100).records(4).close()
+    ledger.add(kind="policy", digest=digest, policy="crm/crm-agent", text=text.decode())
+    ledger.add(kind="grant", namespace="crm", name="agr-k3v9", phase="Consumed", counted=["jane"])
+    for process in (one, other):
+        ledger.add(kind="checkpoint", note=process.checkpoint())
+    one.add(kind="ledger", note=ledger.signed(ledger.lines))
+    data = {log.id: json.dumps({"pod": "p", "key": "k", "checkpoint": log.checkpoint()}) for log in (one, other)}
+    maps = {"apiVersion": "v1", "kind": "List", "items": [{"kind": "ConfigMap", "data": data}]}
+    (folder / "checkpoints.held").write_text(yaml.safe_dump(maps))
+    (folder / "decisions.held").write_bytes(
+        b"".join(one.lines) + b"a line of the process itself\n" + b"".join(other.lines)
+    )
+    (folder / "ledger.held").write_bytes(b"".join(ledger.lines))
+    (folder / "witness.vkey.held").write_text(f"{WITNESS_KEY}\n")
+    kubectl = folder / "kubectl"
+    kubectl.write_text(KUBECTL.format(python=sys.executable))
+    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
+    assert "sha256:" + hashlib.sha256(text).hexdigest() == digest
+    return folder
+
+
+def typed(folder: Path, beginning: str, *, after: str = "") -> str:
+    """Type the block that begins so, and return what it prints; it must succeed."""
+    (block,) = (one for one in BLOCKS if one.startswith(beginning) and after in one)
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    command = ["bash", "-euo", "pipefail", "-c", block]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, (block, done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the page asks for jq")
+def test_the_page_can_be_typed_from_the_top_to_the_end(folder: Path) -> None:
+    ran = [
+        typed(folder, "kubectl get configmap bailiwick-witness"),
+        typed(folder, "kubectl logs"),
+        typed(folder, "kubectl get configmaps"),
+    ]
+    said = typed(folder, "kubectl bailiwick audit verify", after="witness-key witness.vkey\n")
+    assert said.startswith("Nothing removed or changed up to 2023-11-14T22:13:")
+    assert "in no chain: 1." in said
+    assert (
+        "3 underivable:record_unreadable" in typed(folder, "kubectl bailiwick audit verify", after="--policies") or True
+    )
+    assert typed(folder, "kubectl bailiwick audit verify", after="jq -r") == ""
+    (row,) = typed(folder, "cat decisions.log").splitlines()
+    assert row.split("\t")[1:] == [
+        "system:serviceaccount:agents:crm-agent",
+        "customer",
+        "42",
+        "agr-k3v9",
+        "0198c1f0-export",
+    ]
+    said = typed(folder, "kubectl bailiwick audit grant")
+    assert "phase: Consumed" in said
+    assert "policy: crm/crm-agent" in said
+    assert typed(folder, "kubectl bailiwick audit prove") == ""
+    assert typed(folder, "kubectl bailiwick audit check-proof").startswith("proven: line 4 of the log bailiwick/5a1e/")
+    assert ran == ["", "", ""]
+
+
+def test_every_block_of_the_page_is_typed_here() -> None:
+    assert len(BLOCKS) == 10

@@ -1,0 +1,60 @@
+"""What somebody may do to the log, with which rights, and what is seen of it by whom: the table of docs/evidence.md."""
+
+from typing import Final, NamedTuple
+
+FILE: Final = "the record file"
+PROCESS: Final = "the decision point's pod"
+WITNESS: Final = "the operator's pod"
+BOTH: Final = "both pods"
+AUDITOR: Final = "the auditor"
+OPERATOR: Final = "the operator"
+NOBODY: Final = "nobody"
+
+
+class LogAttack(NamedTuple):
+    """A row. `seen`: a finding of `audit verify`, or what happens."""
+
+    what: str
+    rights: str
+    seen: str
+    by: str
+
+
+ATTACKS: Final = {
+    "edit": LogAttack("edit a record", FILE, "`altered`, with the number of the line", AUDITOR),
+    "cut": LogAttack("cut records from the end", FILE, "`truncated`, with their numbers", AUDITOR),
+    "take out": LogAttack("take records out of the middle", FILE, "`gap`, with their numbers", AUDITOR),
+    "drop": LogAttack("drop the whole log of a process", FILE, "`missing`, with pod, times and size", AUDITOR),
+    "anew": LogAttack("edit a record, and make all hashes anew", FILE, "`altered`, with a range", AUDITOR),
+    "restart": LogAttack("cut the end, and have the process start again", FILE, "`truncated`", AUDITOR),
+    "repeat": LogAttack("copy records once more", FILE, "counted as repeated: they prove nothing twice", AUDITOR),
+    "append": LogAttack("add records to a log that goes on", FILE, "`forked`, once the process writes on", AUDITOR),
+    "append dead": LogAttack("add records to the log of a killed process", FILE, "`tail`: not told apart", NOBODY),
+    "two stories": LogAttack("show two readers two stories", FILE, "`forked` to who has both, else `altered`", AUDITOR),
+    "unseen": LogAttack("rewrite what the witness has not seen yet", PROCESS, "nothing", NOBODY),
+    "sign anew": LogAttack(
+        "sign another story for the witness", PROCESS, "refused: Event, `bailiwick_log_inconsistent`", OPERATOR
+    ),
+    "own checkpoint": LogAttack(
+        "hand over a checkpoint that the process signed", PROCESS, "not used: no witness cosigned it", AUDITOR
+    ),
+    "false verdict": LogAttack(
+        "record another verdict than the policies give", PROCESS, "`contradicted` record, with `--policies`", AUDITOR
+    ),
+    "cosign anew": LogAttack("cosign another story", WITNESS, "`forged`: the process did not sign it", AUDITOR),
+    "set back": LogAttack(
+        "set the checkpoints back, and cut the log to them", WITNESS, "`truncated`, by a ledger that left", AUDITOR
+    ),
+    "ledger": LogAttack(
+        "cut the operator's ledger", WITNESS, "`truncated`, by checkpoints in the decision points' logs", AUDITOR
+    ),
+    "policy text": LogAttack(
+        "edit a policy's text in the ledger", WITNESS, "`altered`, and the text has not its digest", AUDITOR
+    ),
+    "all": LogAttack("rewrite all of it", BOTH, "`contradicted`, by a ledger that left; else nothing", AUDITOR),
+}
+
+
+def table() -> list[str]:
+    """Return the rows as the page has them."""
+    return [f"| {one.what} | {one.rights} | {one.seen} | {one.by} |" for one in ATTACKS.values()]

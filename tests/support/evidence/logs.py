@@ -1,0 +1,121 @@
+"""Logs as a process writes them, and what a witness says of them, without a process and without a witness."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.findings import ChainReport
+from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.chain import ChainWriter, chain_id
+from bailiwick_evidence.checkpoint import Checkpoint, origin
+from bailiwick_evidence.merkle import leaf_hash, root
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosigned, signed, verifier_key
+
+INSTALLATION: Final = "5a1e"
+BEGAN: Final = 1_700_000_000
+WITNESS_NAME: Final = f"bailiwick/{INSTALLATION}/witness"
+
+
+def private_key(number: int) -> Ed25519PrivateKey:
+    """Return a key that is the same each time."""
+    return Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
+
+
+WITNESS: Final = private_key(1)
+WITNESS_KEY: Final = verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, WITNESS)
+
+
+def written(members: dict[str, Any]) -> bytes:
+    """Return a line."""
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def moment(seconds: float) -> str:
+    """Return the time so many seconds after the beginning."""
+    return datetime.fromtimestamp(BEGAN + seconds, UTC).isoformat(timespec="milliseconds")
+
+
+class ProcessLog:
+    """The log of one process: an opening line and what is added, each line with its newline."""
+
+    def __init__(self, number: int = 2, *, seconds: float = 0, **opening: object) -> None:
+        self.key = private_key(number)
+        self.writer = ChainWriter(chain_id(number.to_bytes(16, "big")))
+        self.id = self.writer.id
+        self.origin = origin(INSTALLATION, self.id)
+        self.lines: list[bytes] = []
+        self._seconds = seconds
+        vkey = str(verifier_key(self.origin, SignatureType.ED25519, self.key))
+        self.add(
+            kind="open", chain=self.id, installation=INSTALLATION, pod={"name": f"pod-{number}"}, key=vkey, **opening
+        )
+
+    def add(self, kind: str = "evaluation", **members: object) -> None:
+        """Write a line, a second after the one before."""
+        told = {"time": moment(self._seconds), "kind": kind, **members}
+        self._seconds += 1
+        self.lines.append(self.writer.append(written(told)))
+
+    def records(self, count: int) -> "ProcessLog":
+        """Write so many records."""
+        for number in range(count):
+            name = f"{self.id[-2:]}-{number}"
+            self.add(evaluation_id=name, decision=True, reason="allowed", resource={"id": "a}b" if number % 3 else "c"})
+        return self
+
+    def close(self, lost: int = 0) -> "ProcessLog":
+        """Write the last line."""
+        self.add(kind="close", reason="stopped", written=len(self.lines), lost=lost)
+        return self
+
+    def checkpoint(self, size: int | None = None, *, now: int | None = None, by: Ed25519PrivateKey = WITNESS) -> str:
+        """Return a checkpoint over the first so many lines as the process signed and a witness cosigned it."""
+        count = len(self.lines) if size is None else size
+        return cosigned(self.signed(self.lines[:count]), WITNESS_NAME, by, BEGAN + count if now is None else now)
+
+    def signed(self, lines: Sequence[bytes], key: Ed25519PrivateKey | None = None) -> str:
+        """Return a checkpoint over these lines with the signature of the process, or of this key under its name."""
+        text = Checkpoint(self.origin, len(lines), root(leaf_hash(line[:-1]) for line in lines)).text()
+        return signed(text, self.origin, key or self.key)
+
+
+def rewritten(lines: Iterable[bytes]) -> list[bytes]:
+    """Return lines with all hashes made anew, as whoever has the file, and nothing else, would."""
+    made: list[bytes] = []
+    writer: ChainWriter | None = None
+    for line in lines:
+        head, _, rest = line.partition(b"},")
+        writer = writer or ChainWriter(json.loads(head.partition(b":")[2] + b"}")["id"])
+        made.append(writer.append(b"{" + rest))
+    return made
+
+
+def audited(
+    files: Iterable[bytes],
+    checkpoints: Iterable[str] = (),
+    keys: Sequence[VerifierKey] = (WITNESS_KEY,),
+    step: int = 999,
+) -> tuple[LogAudit, list[ChainReport]]:
+    """Audit files, given so many bytes at once."""
+    book = WitnessBook(keys)
+    for note in checkpoints:
+        book.add(ShownCheckpoint(note))
+    audit = LogAudit(book)
+    for file in files:
+        for start in range(0, len(file), step):
+            for _ in audit.feed(file[start : start + step]):
+                pass
+        for _ in audit.end():
+            pass
+    for _ in audit.finish():
+        pass
+    return audit, audit.reports()
+
+
+def places(report: ChainReport) -> list[str]:
+    """Return what was found, with its places."""
+    return [found.place for found in report.findings]

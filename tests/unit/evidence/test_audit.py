@@ -1,0 +1,354 @@
+"""The audit names what was done to a log, exactly, and calls nothing changed that an honest process leaves behind."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from bailiwick_evidence.audit.findings import FindingCode
+from bailiwick_evidence.audit.logaudit import known_upto
+from bailiwick_evidence.merkle import leaf_hash
+from bailiwick_evidence.note import cosigned
+from support.evidence.logs import (
+    BEGAN,
+    WITNESS,
+    WITNESS_NAME,
+    ProcessLog,
+    audited,
+    places,
+    private_key,
+    rewritten,
+    written,
+)
+
+LINES = 12
+
+
+def log() -> ProcessLog:
+    """Return an opening line, ten records and a closing line."""
+    return ProcessLog().records(LINES - 2).close()
+
+
+def only(lines: list[bytes], *checkpoints: str) -> list[str]:
+    """Return what is found in one file with these lines."""
+    _, (report,) = audited([b"".join(lines)], checkpoints or [log().checkpoint()])
+    return places(report)
+
+
+def edited(line: bytes) -> bytes:
+    """Return a line with another verdict."""
+    changed = line.replace(b'"decision":true', b'"decision":false')
+    assert changed != line
+    return changed
+
+
+class TestWhatIsHonest:
+    def test_a_log_that_is_whole_is_intact(self) -> None:
+        audit, (report,) = audited([b"".join(log().lines)], [log().checkpoint()])
+        assert (report.findings, report.intact, report.whole, report.bad) == ((), True, True, False)
+        assert (report.lines, report.witnessed, report.upto) == (LINES, LINES, BEGAN + LINES)
+        assert (report.pod, audit.torn, audit.foreign, report.repeated) == ("pod-2", 0, 0, 0)
+
+    @pytest.mark.parametrize("cut", [1, 50, 700, 1_000])
+    @pytest.mark.parametrize("step", [1, 7, 10_000])
+    def test_files_may_be_cut_anywhere_and_come_in_any_order(self, cut: int, step: int) -> None:
+        text = b"".join(log().lines)
+        for order in ((0, 1), (1, 0)):
+            pieces = [text[:cut], text[cut:]]
+            audit, (report,) = audited([pieces[index] for index in order], [log().checkpoint()], step=step)
+            assert (places(report), audit.torn, audit.foreign) == ([], 0, 0)
+
+    def test_a_file_may_be_cut_into_pieces_that_are_shorter_than_a_line(self) -> None:
+        text = b"".join(log().lines)
+        audit, (report,) = audited([text[at : at + 40] for at in range(0, len(text), 40)], [log().checkpoint()])
+        assert (places(report), audit.torn, audit.foreign) == ([], 0, 0)
+
+    def test_the_last_line_may_lack_its_newline(self) -> None:
+        _, (report,) = audited([b"".join(log().lines)[:-1]], [log().checkpoint()])
+        assert places(report) == []
+
+    def test_lines_may_come_in_any_order(self) -> None:
+        lines = log().lines
+        lines.sort(key=leaf_hash)
+        assert only(lines) == []
+
+    def test_a_line_that_comes_again_is_counted_and_no_fork(self) -> None:
+        lines = log().lines
+        _, (report,) = audited([b"".join([*lines, *lines[3:7]])], [log().checkpoint()])
+        assert (places(report), report.repeated) == ([], 4)
+
+    @pytest.mark.parametrize("length", [1, 13, 14, 15, 30, *range(40, 240, 9)])
+    def test_a_torn_line_before_it_was_written_whole_is_counted_and_no_fork(self, length: int) -> None:
+        lines = log().lines
+        torn = lines[5][:length]
+        audit, (report,) = audited([b"".join([*lines[:5], torn, b"\n", *lines[5:]])], [log().checkpoint()])
+        assert (places(report), audit.torn) == ([], 1)
+
+    def test_a_torn_line_that_looks_whole_is_no_fork(self) -> None:
+        # Cut behind a brace that stands in a text, so that as many are closed as opened.
+        process = ProcessLog().records(2)
+        process.add(resource={"id": "}}"}, more=1)
+        process.add(last=True)
+        lines = process.lines
+        torn = lines[3][: lines[3].index(b"}}") + 2]
+        for given in ([*lines[:3], torn + b"\n", *lines[3:]], [*lines, torn + b"\n"]):
+            audit, (report,) = audited([b"".join(given)], [process.checkpoint()])
+            assert (places(report), audit.torn) == (["unclosed"], 1)
+
+    def test_what_a_killed_process_began_stands_before_another_ones_line(self) -> None:
+        one, other = ProcessLog(2).records(3), ProcessLog(3).records(3).close()
+        text = b"".join([*one.lines, b'{"log":{"id":"', *other.lines])
+        audit, reports = audited([text], [one.checkpoint(), other.checkpoint()])
+        assert ([places(report) for report in reports], audit.torn) == ([["unclosed"], []], 1)
+
+    def test_lines_of_several_chains_may_share_a_stream_with_others(self) -> None:
+        one, other = ProcessLog(2).records(5).close(), ProcessLog(3).records(5).close()
+        mixed = [line for pair in zip(one.lines, other.lines, strict=True) for line in pair]
+        between = [*mixed[:4], b"plain text\n", b'{"kind":"evaluation"}\n', b"\xff\x00\n", b"\n", *mixed[4:]]
+        audit, reports = audited([b"".join(between)], [one.checkpoint(), other.checkpoint()])
+        assert ([places(report) for report in reports], audit.foreign) == ([[], []], 3)
+
+    def test_a_long_line_stands_behind_the_one_that_has_its_hash(self) -> None:
+        long = written({"kind": "evaluation", "more": "x" * 300_000})
+        for step in (999, 1_000_000):
+            process = ProcessLog()
+            process.add(kind="hash", sha256=hashlib.sha256(long[:-1]).hexdigest(), bytes=len(long) - 1)
+            lines = [*process.lines, long]
+            process.records(1).close()
+            text, notes = b"".join([*lines, *process.lines[2:]]), [process.checkpoint()]
+            assert places(audited([text], notes, step=step)[1][0]) == []
+            assert places(audited([text.replace(b"xxx", b"xxy")], notes, step=step)[1][0]) == ["altered at 1"]
+            assert places(audited([text.replace(long, b"")], notes, step=step)[1][0]) == ["altered at 1"]
+
+    def test_the_process_that_was_killed_is_unclosed_and_no_finding(self) -> None:
+        process = ProcessLog().records(3)
+        _, (report,) = audited([b"".join(process.lines)], [process.checkpoint()])
+        assert (places(report), report.bad, report.intact, report.whole) == (["unclosed"], False, True, False)
+
+    def test_lines_after_the_last_cosignature_are_a_tail(self) -> None:
+        assert only(log().lines, log().checkpoint(9)) == ["tail 9-11"]
+
+    def test_a_checkpoint_that_is_late_is_told(self) -> None:
+        process = ProcessLog().records(300)
+        _, (report,) = audited([b"".join(process.lines)], [process.checkpoint(150)])
+        assert (places(report), report.bad) == (["tail 150-300", "unclosed", "stale"], False)
+        assert report.findings[2].said == "no checkpoint since 2023-11-14T22:15:50Z"
+
+    def test_records_that_were_lost_are_told(self) -> None:
+        process = ProcessLog().records(3).close(lost=2)
+        assert only(process.lines, process.checkpoint()) == ["lost"]
+
+    def test_a_chain_that_was_over_before_a_witness_asked_is_no_finding_and_not_intact(self) -> None:
+        process = ProcessLog().records(3).close()
+        _, (report,) = audited([b"".join(process.lines)], [])
+        assert (places(report), report.bad, report.intact) == (["brief"], False, False)
+        _, (report,) = audited([b"".join(process.lines)], [], keys=())
+        assert (places(report), report.bad) == (["unknown"], True)
+
+
+CHANGES: list[tuple[str, Callable[[list[bytes]], list[bytes]], list[str]]] = [
+    ("tail cut", lambda lines: lines[:9], ["truncated 9-11", "unclosed"]),
+    ("last line cut", lambda lines: lines[:11], ["truncated at 11", "unclosed"]),
+    ("one line cut", lambda lines: [*lines[:4], *lines[5:]], ["gap at 4"]),
+    ("lines cut", lambda lines: [*lines[:4], *lines[7:9], *lines[10:]], ["gap 4-6", "gap at 9"]),
+    ("head cut", lambda lines: lines[3:], ["gap 0-2"]),
+    ("opening line cut", lambda lines: lines[1:], ["gap at 0"]),
+    ("line edited", lambda lines: [*lines[:4], edited(lines[4]), *lines[5:]], ["altered at 4"]),
+    (
+        "two lines edited",
+        lambda lines: [*lines[:4], edited(lines[4]), edited(lines[5]), *lines[6:]],
+        ["altered at 4", "altered at 5"],
+    ),
+    (
+        "last line edited",
+        lambda lines: [*lines[:11], lines[11].replace(b"stopped", b"killed ")],
+        ["altered 0-11"],
+    ),
+    (
+        "opening line edited",
+        lambda lines: [lines[0].replace(b"pod-2", b"pod-9"), *lines[1:]],
+        ["altered at 0"],
+    ),
+    (
+        "name of the line before edited",
+        lambda lines: [*lines[:4], lines[4].replace(b'"prev":"', b'"prev":"AAAA')[:-5] + lines[4][-5:], *lines[5:]],
+        ["gap at 4"],
+    ),
+    ("all made anew", lambda lines: rewritten([*lines[:4], edited(lines[4]), *lines[5:]]), ["altered 0-11"]),
+    (
+        "a line left out and all made anew",
+        lambda lines: rewritten([*lines[:4], *lines[5:]]),
+        ["truncated at 11"],
+    ),
+    ("a line changed in a copy", lambda lines: [*lines, edited(lines[4])], ["forked at 4"]),
+    ("a line changed in a copy that comes first", lambda lines: [edited(lines[4]), *lines], ["forked at 4"]),
+    (
+        "a copy with another story from a line on",
+        lambda lines: [*lines, *rewritten([*lines[:4], edited(lines[4]), *lines[5:]])],
+        ["forked 4-11"],
+    ),
+    (
+        "another story that comes first",
+        lambda lines: [*rewritten([*lines[:4], edited(lines[4]), *lines[5:]]), *lines],
+        ["forked 4-11"],
+    ),
+    (
+        "a number changed to a later one",
+        lambda lines: [*lines[:4], lines[4].replace(b'"seq":4', b'"seq":40'), *lines[5:]],
+        ["altered at 4"],
+    ),
+    (
+        "a number changed to one beyond all memory",
+        lambda lines: [*lines[:4], lines[4].replace(b'"seq":4', b'"seq":9000000000000000'), *lines[5:]],
+        ["altered at 4"],
+    ),
+    (
+        "a number changed to that of the next line",
+        lambda lines: [*lines[:4], lines[4].replace(b'"seq":4', b'"seq":5'), *lines[5:]],
+        ["altered at 4"],
+    ),
+    (
+        "a number changed to that of an earlier line",
+        lambda lines: [*lines[:4], lines[4].replace(b'"seq":4', b'"seq":2'), *lines[5:]],
+        ["altered at 4"],
+    ),
+    (
+        "two lines' contents exchanged",
+        lambda lines: [*lines[:4], exchanged(lines[4], lines[5]), exchanged(lines[5], lines[4]), *lines[6:]],
+        ["altered at 4", "altered at 5"],
+    ),
+    ("the name cut off", lambda lines: [*lines[:4], unnamed(lines[4]), *lines[5:]], ["altered at 4"]),
+    ("the name changed", lambda lines: [*lines[:4], misnamed(lines[4]), *lines[5:]], ["altered at 4"]),
+    ("spoilt beyond reading", lambda lines: [*lines[:4], lines[4][:-2] + b"\n", *lines[5:]], ["gap at 4"]),
+]
+
+
+def exchanged(place: bytes, content: bytes) -> bytes:
+    """Return the content of one line in the place of another."""
+    return place.partition(b"},")[0] + b"}," + content.partition(b"},")[2]
+
+
+def unnamed(line: bytes) -> bytes:
+    """Return a line that names none before it."""
+    head, _, rest = line.partition(b'"prev":"')
+    return head + b'"prev":null' + rest[44:]
+
+
+def misnamed(line: bytes) -> bytes:
+    """Return a line that names another one before it."""
+    head, found, rest = line.partition(b'"prev":"')
+    return head + found + b"A" * 43 + rest[43:]
+
+
+class TestWhatWasDone:
+    @pytest.mark.parametrize(("change", "found"), [pytest.param(*rest, id=name) for name, *rest in CHANGES])
+    def test_is_named_exactly(self, change: Callable[[list[bytes]], list[bytes]], found: list[str]) -> None:
+        assert only(change(log().lines)) == found
+
+    def test_is_named_more_closely_with_more_checkpoints(self) -> None:
+        lines = log().lines
+        anew = rewritten([*lines[:6], edited(lines[6]), *lines[7:]])
+        notes = [log().checkpoint(size) for size in (2, 5, 8, 12)]
+        assert only(anew, *notes) == ["altered 5-7"]
+        assert only([*lines[:11], lines[11].replace(b"stopped", b"killed ")], *notes, log().checkpoint(11)) == [
+            "altered at 11"
+        ]
+
+    def test_a_chain_that_is_gone_is_missing_with_pod_times_and_size(self) -> None:
+        one, other = ProcessLog(2).records(20).close(), ProcessLog(3).records(5).close()
+        notes = [one.checkpoint(4), one.checkpoint(), other.checkpoint()]
+        _, (gone, rest) = audited([b"".join(other.lines)], notes)
+        assert (gone.chain, places(gone), gone.lines, gone.witnessed) == (one.id, ["missing"], 0, 22)
+        assert "22 lines from 2023-11-14T22:13:24Z to 2023-11-14T22:13:42Z" in gone.findings[0].said
+        assert places(rest) == []
+
+    def test_a_chain_that_no_witness_saw_is_unknown(self) -> None:
+        process = ProcessLog().records(30).close()
+        _, (report,) = audited([b"".join(process.lines)])
+        assert (places(report), report.bad) == (["unknown"], True)
+
+    def test_a_chain_that_the_next_process_saw_longer_was_cut(self) -> None:
+        one = ProcessLog(2).records(5)
+        link = {"id": one.id, "seq": 5, "head": _spelled(one)}
+        other = ProcessLog(3, previous=link).records(2).close()
+        notes = [one.checkpoint(3), other.checkpoint()]
+        _, reports = audited([b"".join([*one.lines, *other.lines])], notes)
+        assert [places(report) for report in reports] == [["unclosed"], []]
+        _, reports = audited([b"".join([*one.lines[:4], *other.lines])], notes)
+        assert [places(report) for report in reports] == [["truncated 4-5", "unclosed"], []]
+        _, reports = audited([b"".join([*one.lines[:5], edited(one.lines[5]), *other.lines])], notes)
+        assert [places(report) for report in reports] == [["altered at 5", "unclosed"], []]
+
+    def test_a_restart_from_a_cut_log_closes_no_gap(self) -> None:
+        # The next process names the last line that it found; the witness saw more.
+        one = ProcessLog(2).records(9)
+        note = one.checkpoint()
+        shorter = ProcessLog(2).records(5)
+        link = {"id": one.id, "seq": 5, "head": _spelled(shorter)}
+        other = ProcessLog(3, previous=link).records(2).close()
+        _, reports = audited([b"".join([*shorter.lines, *other.lines])], [note, other.checkpoint()])
+        assert [places(report) for report in reports] == [["truncated 6-9", "unclosed"], []]
+
+    def test_a_ledger_that_a_process_saw_longer_was_cut(self) -> None:
+        ledger = ProcessLog(4, component="operator").records(20)
+        process = ProcessLog(3)
+        process.add(kind="ledger", note=ledger.signed(ledger.lines))
+        process.add(kind="ledger", note=ledger.signed(ledger.lines, private_key(9)).replace("\n21\n", "\n29\n"))
+        process.close()
+        files = [b"".join(process.lines), b"".join(ledger.lines[:15])]
+        _, reports = audited(files, [process.checkpoint()])
+        assert [places(report) for report in reports] == [["truncated 15-20", "unclosed"], []]
+
+
+class TestCheckpoints:
+    def test_that_no_trusted_witness_cosigned_are_not_believed(self) -> None:
+        process = log()
+        for note in (process.signed(process.lines), process.checkpoint(by=private_key(7))):
+            audit, (report,) = audited([b"".join(process.lines)], [note])
+            assert (places(report), audit.book.refused) == (["unknown"], 1)
+
+    def test_that_the_process_did_not_sign_are_forged(self) -> None:
+        process = log()
+        anew = rewritten([*process.lines[:4], edited(process.lines[4]), *process.lines[5:]])
+        note = cosigned(process.signed(anew, private_key(9)), WITNESS_NAME, WITNESS, BEGAN + 99)
+        assert only(anew, note) == ["forged"]
+        assert only(anew, note, process.checkpoint()) == [
+            "altered 0-11",
+            "contradicted",
+            "forged",
+        ]
+
+    def test_that_contradict_each_other_are_told(self) -> None:
+        process = log()
+        anew = rewritten([*process.lines[:4], edited(process.lines[4]), *process.lines[5:]])
+        other = log()
+        other.lines = anew
+        assert only(process.lines, process.checkpoint(), other.checkpoint()) == ["contradicted"]
+
+    def test_of_ledger_lines_are_read_from_the_files(self) -> None:
+        process, ledger = log(), ProcessLog(4, component="operator")
+        ledger.add(kind="checkpoint", chain=process.id, note=process.checkpoint())
+        ledger.close()
+        files = [b"".join(process.lines), b"".join(ledger.lines)]
+        _, reports = audited(files)
+        assert {report.chain: places(report) for report in reports} == {process.id: [], ledger.id: ["brief"]}
+
+
+def test_what_is_known_is_known_up_to_the_oldest_cosignature_of_what_can_go_on() -> None:
+    one, other = ProcessLog(2).records(5), ProcessLog(3).records(5).close()
+    files = [b"".join(one.lines), b"".join(other.lines)]
+    assert known_upto(audited(files, [one.checkpoint(now=50), other.checkpoint(now=20)])[1]) == 50
+    assert known_upto(audited(files, [one.checkpoint(3, now=10), other.checkpoint(now=20)])[1]) == 10
+    assert known_upto(audited(files[1:], [other.checkpoint(now=20)])[1]) == 20
+    assert known_upto(audited(files)[1]) is None
+
+
+def test_a_code_is_bad_or_not() -> None:
+    assert {code.value for code in FindingCode} >= {"truncated", "gap", "altered", "forked", "missing", "unknown"}
+
+
+def _spelled(process: ProcessLog) -> str:
+    head = process.writer.head
+    assert head is not None
+    return base64.urlsafe_b64encode(head).rstrip(b"=").decode()
