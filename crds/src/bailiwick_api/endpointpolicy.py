@@ -139,12 +139,25 @@ class Variable(Model):
     expression: Expression
 
 
+class DataSource(Model):
+    """An EndpointData of the policy's own namespace that conditions can read as `data.<name>`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
+    from_: Annotated[ObjectName | None, Field(alias="from")] = None
+    """Name of the EndpointData. Defaults to `name`."""
+
+    @property
+    def source(self) -> str:
+        """The name of the object."""
+        return self.from_ or self.name
+
+
 class ConditionExpression(Model):
     """A CEL condition. It must evaluate to true."""
 
     name: Label
     expression: Expression
-    """CEL over subject, actor, action, resource, context, now and variables."""
+    """CEL over subject, actor, action, resource, context, now, data and variables."""
     message: Annotated[str | None, Field(max_length=256)] = None
     """Message for a caller that is denied because of this condition."""
 
@@ -306,6 +319,10 @@ class EndpointPolicySpec(Model):
     """Call attributes that decision records contain only as an HMAC, with all nested values. Example: context.iban.
 
     This applies to every rule of the endpoint. Arguments (context.args) are never recorded in plain text."""
+    data: Annotated[list[DataSource] | None, Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))] = (
+        None
+    )
+    """Attributes from outside the policy. If one is missing or cannot be read, conditions that read it are unknown."""
     variables: Annotated[list[Variable] | None, Field(max_length=32, json_schema_extra=list_map("name"))] = None
     rules: Annotated[list[Rule], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
 

@@ -214,13 +214,14 @@ class CompiledSettings:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy that compiled."""
+    """A policy that compiled. `data` are the objects of its namespace that it may read."""
 
     ref: PolicyRef
     endpoint: str
     digest: str
     settings: CompiledSettings | None
     rules: tuple[CompiledRule, ...]
+    data: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ class BrokenPolicy:
 
     `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
     hold all the same; where they cannot be read, the endpoint is denied, whatever the mode. `withheld`: it is over
-    budget, and was not compiled.
+    budget, and was not compiled. `data` are the objects that its settings may read.
     """
 
     ref: PolicyRef
@@ -239,3 +240,4 @@ class BrokenPolicy:
     settings: CompiledSettings | None = None
     carries_settings: bool = False
     withheld: bool = False
+    data: tuple[str, ...] = ()

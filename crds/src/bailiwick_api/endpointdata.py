@@ -1,0 +1,45 @@
+"""`EndpointData`: attributes from outside the policy, such as a directory of people or the state of an incident.
+
+Holds: the CRD is generated from these models (`schema`). Below `spec.data` the schema is open: what is there is checked
+by whoever reads it (`bailiwick_engine.cel.data`), and by admission with the same function.
+"""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from bailiwick_api.meta import LIST_SET, Condition, Model, ObjectName, list_map
+
+KIND: Final = "EndpointData"
+MOST_BYTES: Final = 256 * 1024
+"""Of `spec.data`, written as JSON without spaces."""
+MOST_READERS: Final = 64
+
+
+class EndpointDataSpec(Model):
+    """The data."""
+
+    data: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+    """A JSON object (I-JSON, RFC 7493) of at most 256 KiB. Conditions of policies that name this object in spec.data
+    read it as `data.<name>`."""
+
+
+class EndpointDataStatus(Model):
+    """Status that the operator writes."""
+
+    observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
+    digest: Annotated[str | None, Field(max_length=80)] = None
+    """SHA-256 of the canonical form (RFC 8785) of spec.data, as in decision records."""
+    readers: Annotated[list[ObjectName] | None, Field(max_length=MOST_READERS, json_schema_extra=LIST_SET)] = None
+    """Names of the policies that read this object, the first 64 in order of name."""
+    conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
+
+
+class EndpointData(Model):
+    """EndpointData holds attributes that the conditions of policies in the same namespace can read.
+
+    Anyone who can write it is as powerful as the rules that read it.
+    """
+
+    spec: EndpointDataSpec
+    status: EndpointDataStatus | None = None
