@@ -201,7 +201,13 @@ _MATCHES: Final = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.
 )
 
 
-def evaluated(expression: Expression, bound: Mapping[str, Any], inputs: Inputs, *, handed: bool = True) -> Any:
+def evaluated(
+    expression: Expression,
+    bound: Mapping[str, Any],
+    inputs: Inputs,
+    *,
+    handed: bool = True,
+) -> Any:  # noqa: ANN401 - any value
     """Return what an expression yields as a Python value that can be bound again, or `FAILED`.
 
     `bound` are the values of variables and data by their full names. Not `handed`: the library is not asked, and where
