@@ -31,7 +31,7 @@ ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
 RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
 # What records hold of a call besides what identifies it. A part of a path is the name of a member.
 ATTRIBUTE_PATTERN = (
-    r"^(context|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
+    r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
 )
 # RFC 6901, into the call's context, properties or intent: what there is to be shown.
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
@@ -317,6 +317,7 @@ class EndpointPolicySpec(Model):
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
     sensitive: Annotated[list[Attribute] | None, Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] = None
     """Call attributes that decision records contain only as an HMAC, with all nested values. Example: context.iban.
+    Data is named by its object: data.<EndpointData>.
 
     This applies to every rule of the endpoint. Arguments (context.args) are never recorded in plain text."""
     data: Annotated[list[DataSource] | None, Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))] = (

@@ -18,29 +18,32 @@ from bailiwick_engine.cel.expressions import DEFERRED, FAILED, ROOTS, Expression
 from bailiwick_engine.cel.inputs import ABSENT, Inputs
 from bailiwick_engine.cel.members import DATA
 from bailiwick_engine.cel.tree import Invocation, tree, walk
+from bailiwick_engine.cel.values import LONGEST
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_engine.truth import TOO_COSTLY, UNKNOWN, Truth
 
 _HANDED: Final = 100_000_000
 """What it may take to hand an expression's data to the library, in picoseconds; it is done in every evaluation."""
-# By closures, in picoseconds: an element that `in` goes through, and a character that a text function looks at.
-_ELEMENT: Final = 200_000
-_CHARACTER: Final = 2_000
-_GOES_THROUGH: Final = frozenset({"@in"})
-_LOOKS_AT: Final = frozenset({"contains", "startsWith", "endsWith", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
+# By closures, in picoseconds: an `in`, which goes through no long list, and for each character of the data read.
+_IN: Final = 100_000 * LONGEST
+_CHARACTER: Final[Mapping[str, int]] = {
+    "contains": 1_000,
+    **dict.fromkeys(("@in", "startsWith", "endsWith", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"), 100),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class DataCost(Cost):
     """What an expression takes that reads data. Its `reads` name data as `("data", <object>, ...)`.
 
-    `closed`: closures can evaluate all of it, with `elements` and `characters` picoseconds for each that data holds.
+    `closed`: closures can evaluate all of it. It takes them `looking` more in all, and `character` more for each that
+    its data holds, in picoseconds.
     """
 
     closed: bool = False
-    elements: int = 0
-    characters: int = 0
+    looking: int = 0
+    character: int = 0
 
 
 class DataInputs(Inputs):
@@ -66,12 +69,12 @@ class DataInputs(Inputs):
             return super().cost(cost)
         extents = [self._extent(path) for path in cost.reads]
         whose = [path[0] == DATA for path in cost.reads]
-        looked = sum(
-            extent.nodes * cost.elements + extent.characters * cost.characters
-            for extent, ours in zip(extents, whose, strict=True)
-            if ours
+        held = sum(extent.characters for extent, ours in zip(extents, whose, strict=True) if ours)
+        return (
+            cost.looking
+            + cost.character * held
+            + cost.at([ABSENT if ours else extent for extent, ours in zip(extents, whose, strict=True)])
         )
-        return looked + cost.at([ABSENT if ours else extent for extent, ours in zip(extents, whose, strict=True)])
 
     def _measured(self, path: tuple[str, ...]) -> Extent:
         if path[0] != DATA:
@@ -116,8 +119,8 @@ class DataScope(Scope):
             tuple(self._canonical(path) for path in found.reads),
             found.terms,
             all(one.closure is not None for one in below),
-            _ELEMENT * sum(function in _GOES_THROUGH for function in called),
-            _CHARACTER * sum(function in _LOOKS_AT or function in _GOES_THROUGH for function in called),
+            _IN * called.count("@in"),
+            sum(_CHARACTER.get(function, 0) for function in called),
         )
         return made
 

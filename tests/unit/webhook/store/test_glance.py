@@ -23,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def store(clock: list[float]) -> Store:
     assert clock
     return Store(
-        cast("Any", SimpleNamespace(clock=ServerClock())),
+        cast("Any", SimpleNamespace(clock=ServerClock(), read_policy=None, read_data=None)),
         Installation(),
         max_staleness=120,
         hard_staleness=900,

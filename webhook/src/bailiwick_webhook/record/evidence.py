@@ -15,11 +15,12 @@ import orjson
 from bailiwick_engine.approval.binding import NotCanonicalError, canonical
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.inputs import inputs
-from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.cel.members import DATA, Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_webhook.record.dataread import DataRead
 
 _LISTED: Final = 16
 """Policies of an endpoint that each record names with their digests. Of more, it has one digest over all."""
@@ -82,6 +83,7 @@ class Evidence:
         self._reading = any(found for _, found in self._ceiling) or any(
             rule.conditions or any(entry.properties for entry in rule.resources) for rule in endpoint.rules
         )
+        self._data = DataRead(endpoint, self._of_data)
         listed = dict(sorted(_policies(endpoint)))
         where = f"{namespace}/{name}"
         told: dict[str, Any] = {"endpoint": where, "policies": listed}
@@ -93,6 +95,8 @@ class Evidence:
             self.preamble = orjson.dumps(
                 {"kind": "policies", **told, "policies": listed}, option=orjson.OPT_APPEND_NEWLINE
             )
+        if self._data:
+            told["data"] = self._data.digests
         self.common = orjson.dumps(told)[1:-1] + b","
 
     def named(self, rule: CompiledRule) -> bytes:
@@ -126,6 +130,8 @@ class Evidence:
         else:
             rules = [finding.rule for hop in weighed for finding in hop.findings]
         told: dict[str, Any] = {}
+        if self._data:
+            told.update(self._data.attributes(self._reads(call, rules)))
         for name, base, rest, sealed in self._plan(call, rules):
             held: Any = base(call)
             for part in rest:
@@ -151,9 +157,21 @@ class Evidence:
             found = self._plans[key] = tuple(
                 attribute
                 for path in sorted(wanted - _SAID)
+                if path[0] != DATA
                 for attribute in _attributes(path, self._seals(path), len(call.actors))
             )
         return found
+
+    def _reads(self, call: Call, rules: Iterable[CompiledRule]) -> Iterator[frozenset[Path]]:
+        """Yield what the conditions of these candidates read, and those of the ceiling."""
+        yield from (condition.reads for rule in rules for condition in rule.conditions)
+        if call.actors:
+            yield from (read for actions, read in self._ceiling if call.action.name in actions)
+
+    def _of_data(self, path: Path, held: Any) -> tuple[str, Any]:  # noqa: ANN401 - any JSON
+        """Return by which name something of data is told, and what is written of it."""
+        name = _spelled(path)
+        return name, self._sealed.seal(name, held) if self._seals(path) or not (held == {} or _plain(held)) else held
 
     def _seals(self, path: Path) -> bool:
         """Tell whether a policy, or the kind of thing it is, keeps an attribute from being written in the clear."""

@@ -47,10 +47,10 @@ class Store:
     ) -> None:
         self.policies = Policies(
             budget,
-            _reading(lambda *key: cluster.read_policy(*key)),
+            _reading(cluster.read_policy),
             lambda: self._decided_by[0].resource_version,
             tend,
-            read_data=_reading(lambda *key: cluster.read_data(*key)),
+            read_data=_reading(cluster.read_data),
         )
         self.grants = Grants()
         self.guard = GuardWatch(installation)
