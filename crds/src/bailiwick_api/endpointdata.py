@@ -13,6 +13,8 @@ from bailiwick_api.meta import LIST_SET, Condition, Model, ObjectName, list_map
 KIND: Final = "EndpointData"
 MOST_BYTES: Final = 256 * 1024
 """Of `spec.data`, written as JSON without spaces."""
+MOST_CONTAINERS: Final = 20_000
+"""Objects and lists in it: to parse more of them, or to walk over them, would keep callers waiting."""
 MOST_READERS: Final = 64
 
 
@@ -20,8 +22,8 @@ class EndpointDataSpec(Model):
     """The data."""
 
     data: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-    """A JSON object (I-JSON, RFC 7493) of at most 256 KiB. Conditions of policies that name this object in spec.data
-    read it as `data.<name>`."""
+    """A JSON object (I-JSON, RFC 7493) of at most 256 KiB, with at most 20,000 objects and lists in it. Conditions of
+    policies that name this object in spec.data read it as `data.<name>`."""
 
 
 class EndpointDataStatus(Model):

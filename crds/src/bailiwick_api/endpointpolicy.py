@@ -30,9 +30,7 @@ from bailiwick_api.serviceaccounts import ServiceAccountName
 ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
 RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
 # What records hold of a call besides what identifies it. A part of a path is the name of a member.
-ATTRIBUTE_PATTERN = (
-    r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
-)
+ATTRIBUTE_PATTERN = r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
 # RFC 6901, into the call's context, properties or intent: what there is to be shown.
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
 EXPRESSION_LENGTH = 4096

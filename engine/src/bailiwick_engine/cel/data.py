@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from bailiwick_api.endpointdata import MOST_BYTES
+from bailiwick_api.endpointdata import MOST_BYTES, MOST_CONTAINERS
 from bailiwick_engine.approval.binding import NotCanonicalError, canonical
 from bailiwick_engine.cel.cost.estimate import Extent, Path
 from bailiwick_engine.cel.inputs import ABSENT, NUL, encoded_extent
@@ -102,8 +102,8 @@ def read_steps(name: str, uid: str, generation: int, spec: object) -> Steps[Data
     if isinstance(found, Unknown):
         return DataObject(name, uid, generation, None, unknown=found)
     looked = yield from _looked(found)
-    if looked.wrong is not None:
-        return DataObject(name, uid, generation, None, unknown=Unknown(UnknownReason.UNREADABLE, looked.wrong))
+    if looked.unknown is not None:
+        return DataObject(name, uid, generation, None, unknown=looked.unknown)
     made = hashlib.sha256()
     try:
         for piece in (orjson.dumps(found, option=orjson.OPT_SORT_KEYS),) if looked.plain else _pieces(found):
@@ -148,7 +148,7 @@ class _Look:
     """What a look at every value found. `plain`: JSON as orjson writes it is the canonical form already."""
 
     plain: bool = True
-    wrong: Problem | None = None
+    unknown: Unknown | None = None
 
 
 def _looked(data: dict[str, Any]) -> Steps[_Look]:
@@ -156,7 +156,7 @@ def _looked(data: dict[str, Any]) -> Steps[_Look]:
     found = _Look()
     names: list[object] = []
     waiting: list[Iterator[tuple[object, Any]]] = [iter(data.items())]
-    count = 0
+    count = containers = 0
     while waiting:
         for name, value in waiting[-1]:
             count += 1
@@ -167,13 +167,17 @@ def _looked(data: dict[str, Any]) -> Steps[_Look]:
                 found.plain = False
             wrong = _wrong(name, value, kind)
             if wrong is None and (kind is dict or kind is list):
+                containers += 1
+                if containers > MOST_CONTAINERS:
+                    found.unknown = Unknown(UnknownReason.TOO_LARGE, Problem("spec.data", _MANY))
+                    return found
                 if len(waiting) < DEEPEST:
                     names.append(name)
                     waiting.append(iter(value.items()) if kind is dict else enumerate(value))
                     break
                 wrong = f"is nested more than {DEEPEST} levels deep"
             if wrong is not None:
-                found.wrong = Problem(_spelled((*names, name)), wrong)
+                found.unknown = Unknown(UnknownReason.UNREADABLE, Problem(_spelled((*names, name)), wrong))
                 return found
         else:
             waiting.pop()
@@ -196,6 +200,7 @@ def _wrong(name: object, value: Any, kind: type) -> str | None:  # noqa: ANN401 
     return None if kind in _KINDS else f"is no JSON value ({kind.__name__})"
 
 
+_MANY: Final = f"has more than {MOST_CONTAINERS:,} objects and lists in it: split it into several objects"
 _KINDS: Final = frozenset({str, int, float, bool, type(None), dict, list})
 _LARGEST: Final = 1.7976931348623157e308
 

@@ -16,26 +16,30 @@ _NO_PATHS: Final = frozenset[Path]()
 
 
 class DataRead:
-    """What the records of one endpoint tell of data. `told` makes of a name and a value what is written of it."""
+    """What the records of one endpoint tell of data."""
 
-    def __init__(self, endpoint: CompiledEndpoint, told: Callable[[Path, Any], tuple[str, Any]]) -> None:
+    def __init__(self, endpoint: CompiledEndpoint) -> None:
         found = {name: endpoint.data.get(name) for name in sorted(endpoint.reads)}
         self.digests: Final = {name: None if held is None else held.digest for name, held in found.items()}
         """By object; None of one that is unknown."""
         self._values = {name: held.value for name, held in found.items() if held is not None and held.value is not None}
-        self._told = told
         self._kept: dict[frozenset[Path], dict[str, Any]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.digests)
 
-    def attributes(self, paths: Iterable[frozenset[Path]]) -> Mapping[str, Any]:
-        """Return what is read of these paths, by name. What is absent is told by what it is not in."""
+    def attributes(
+        self, paths: Iterable[frozenset[Path]], told: Callable[[Path, Any], tuple[str, Any]]
+    ) -> Mapping[str, Any]:
+        """Return what is read of these paths, by name. What is absent is told by what it is not in.
+
+        `told` makes of a path and a value a name, and what is written of it.
+        """
         wanted = _NO_PATHS.union(*paths)
         found = self._kept.get(wanted)
         if found is None:
             ours = (self._present(path[1:]) for path in sorted(wanted) if path[0] == DATA and path[1] in self._values)
-            found = dict(self._told((DATA, *path), held) for path, held in ours)
+            found = dict(told((DATA, *path), held) for path, held in ours)
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
             self._kept[wanted] = found

@@ -83,7 +83,7 @@ class Evidence:
         self._reading = any(found for _, found in self._ceiling) or any(
             rule.conditions or any(entry.properties for entry in rule.resources) for rule in endpoint.rules
         )
-        self._data = DataRead(endpoint, self._of_data)
+        self._data = DataRead(endpoint)
         listed = dict(sorted(_policies(endpoint)))
         where = f"{namespace}/{name}"
         told: dict[str, Any] = {"endpoint": where, "policies": listed}
@@ -131,7 +131,7 @@ class Evidence:
             rules = [finding.rule for hop in weighed for finding in hop.findings]
         told: dict[str, Any] = {}
         if self._data:
-            told.update(self._data.attributes(self._reads(call, rules)))
+            told.update(self._data.attributes(self._reads(call, rules), self._of_data))
         for name, base, rest, sealed in self._plan(call, rules):
             held: Any = base(call)
             for part in rest:

@@ -6,6 +6,7 @@ kept; an object that was not listed, cannot be read or is over budget is unknown
 endpoint waits for a change from when it was heard until the snapshot has it.
 """
 
+import gc
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class DataObjects:
             self._hear_gone(key)
         elif not self._is_newest(key, obj["metadata"]):
             metadata = obj["metadata"]
-            self._hear(_DataChange(key, self._clock(), metadata.get("uid"), metadata.get("generation"), text_of(obj)))
+            self._hear(_DataChange(key, self._clock(), metadata.get("uid"), metadata.get("generation"), _text(obj)))
 
     def replace(self, found: Collection[Key]) -> Steps[None]:
         """Take a list for every object that exists."""
@@ -148,7 +149,7 @@ class DataObjects:
     def claim(self, namespace: str, ledger: Ledger) -> Steps[None]:
         """Tell the ledger what the changes of a namespace ask for."""
         for change in tuple(self._changes.get(namespace, {}).values()):
-            claim = None if change.text is None else data_claim(orjson.loads(change.text))
+            claim = None if change.text is None else data_claim(_loaded(change.text))
             if self._changes.get(namespace, {}).get(change.key) is change:
                 self._keep(change.key, claim)
                 ledger.put(namespace, ledger_name(change.key[1]), claim)
@@ -201,7 +202,7 @@ class DataObjects:
 
     def _made(self, change: _DataChange, ledger: Ledger) -> Steps[DataObject]:
         """Read an object; what cannot be read is unknown."""
-        (namespace, name), obj = change.key, orjson.loads(change.text or b"{}")
+        (namespace, name), obj = change.key, _loaded(change.text or b"{}")
         uid, generation = str(change.uid or ""), change.generation if isinstance(change.generation, int) else 0
         excess = ledger.excess(namespace, ledger_name(name))
         if excess is not None:
@@ -241,6 +242,26 @@ class DataListing:
     def done(self) -> Steps[None]:
         """Take what was taken in for everything that exists."""
         return self._objects.replace(self._found)
+
+
+def _loaded(text: bytes) -> dict[str, Any]:
+    """Parse an object. Not with the collector on, which in the midst of it would walk over what is made so far."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        obj: dict[str, Any] = orjson.loads(text)
+    finally:
+        if enabled:
+            gc.enable()
+    return obj
+
+
+def _text(obj: Mapping[str, Any]) -> bytes:
+    try:
+        return text_of(obj)
+    except TypeError:
+        # Half a character, which no API server has let through: it cannot be read, and nothing of it is kept.
+        return text_of({"metadata": obj["metadata"]})
 
 
 def _mark(key: Key) -> Key:
