@@ -24,7 +24,7 @@ from support.schemas import definitions
 from support.schemas.definitions import BARE, SHIPPED, in_group
 
 KUBECTL: Final = Path(sys.executable).with_name("kubectl")
-CRDS: Final = (crds.ENDPOINT_POLICIES_CRD, crds.APPROVAL_GRANTS_CRD)
+CRDS: Final = (crds.ENDPOINT_POLICIES_CRD, crds.APPROVAL_GRANTS_CRD, crds.ENDPOINT_DATA_CRD)
 
 
 def collection(kind: str, namespace: str, group: str = GROUP) -> str:
