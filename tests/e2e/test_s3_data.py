@@ -30,9 +30,7 @@ def test_the_incident_tooling_opens_and_closes_what_the_automation_reads(stack: 
 
     def reason(action: str, secret: str = "db/primary") -> str:
         token = stack.acting.token(ACCOUNT)
-        said = pep.ask(
-            ("serviceAccount", ROTATOR), action, {"type": "secret", "id": secret}, {"subject_token": token}
-        )
+        said = pep.ask(("serviceAccount", ROTATOR), action, {"type": "secret", "id": secret}, {"subject_token": token})
         found: str = said["context"]["reason"]
         return found
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from bailiwick_api.endpointpolicy import DataSource
+from bailiwick_api.endpointdata import DataSource
 from bailiwick_engine.cel import expressions
 from bailiwick_engine.cel.data import Data, read
 from bailiwick_engine.cel.datascope import scope_of

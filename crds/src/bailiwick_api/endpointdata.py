@@ -18,6 +18,19 @@ MOST_CONTAINERS: Final = 20_000
 MOST_READERS: Final = 64
 
 
+class DataSource(Model):
+    """An EndpointData of the policy's own namespace that conditions can read as `data.<name>`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
+    from_: Annotated[ObjectName | None, Field(alias="from")] = None
+    """Name of the EndpointData. Defaults to `name`."""
+
+    @property
+    def source(self) -> str:
+        """The name of the object."""
+        return self.from_ or self.name
+
+
 class EndpointDataSpec(Model):
     """The data."""
 

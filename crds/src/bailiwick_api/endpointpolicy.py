@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
+from bailiwick_api.endpointdata import DataSource
 from bailiwick_api.enforcers import Enforcer
 from bailiwick_api.httproutes import HttpSettings
 from bailiwick_api.meta import (
@@ -30,7 +31,10 @@ from bailiwick_api.serviceaccounts import ServiceAccountName
 ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
 RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
 # What records hold of a call besides what identifies it. A part of a path is the name of a member.
-ATTRIBUTE_PATTERN = r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
+ATTRIBUTE_PATTERN = (
+    r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)"
+    r"(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
+)
 # RFC 6901, into the call's context, properties or intent: what there is to be shown.
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
 EXPRESSION_LENGTH = 4096
@@ -135,19 +139,6 @@ class Variable(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
     expression: Expression
-
-
-class DataSource(Model):
-    """An EndpointData of the policy's own namespace that conditions can read as `data.<name>`."""
-
-    name: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
-    from_: Annotated[ObjectName | None, Field(alias="from")] = None
-    """Name of the EndpointData. Defaults to `name`."""
-
-    @property
-    def source(self) -> str:
-        """The name of the object."""
-        return self.from_ or self.name
 
 
 class ConditionExpression(Model):

@@ -50,9 +50,12 @@ def _node(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[
         del out["default"]
     if "enum" in out:
         out["type"] = "string"
-    if _OPEN in out:
-        # No schema can bound the bytes of what is below: admission does, and every reader.
-        return out
+    # No schema can bound the bytes of what is open: admission does, and every reader.
+    return out if _OPEN in out else _filled(out, node, definitions, path)
+
+
+def _filled(out: dict[str, Any], node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a node with what is below it."""
     match out.get("type"):
         case "object" if "properties" in node:
             out["properties"] = {

@@ -85,8 +85,7 @@ def reconcile(
     present: Status = body.get("status") or {}
     generation: int = body["metadata"]["generation"]
     why = unknown(body, excess)
-    denies = None if why is None else "it is unknown"
-    programmed = programming.condition(body, serving, denies=denies)
+    programmed = programming.condition(body, serving)
     if why is not None:
         ready = DesiredCondition("Ready", "False", *why)
     elif programmed.status != "True":
