@@ -63,6 +63,7 @@ class Store:
             return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic, without=without)
 
         self._decided_by = (watch(POLICIES, self.policies), watch(GRANTS, self.grants))
+        self._data_awaited = True
         self._beside = watch(DATA, self.policies.data, _UNKNOWN_DATA)
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
         self._signed_by = watch(self.keys.collection, self.keys.sink)
@@ -110,7 +111,9 @@ class Store:
         """Policies and grants were listed and compiled, and data too, unless it cannot be: then it is unknown."""
         if self.policies.snapshot is None or not all(listwatch.synced for listwatch in self._decided_by):
             return False
-        return self.policies.data.in_force or self._beside.failing
+        # Once and for all: a process that answered without data goes on to answer while it takes it up.
+        self._data_awaited = self._data_awaited and not (self.policies.data.in_force or self._beside.failing)
+        return not self._data_awaited
 
     @property
     def age(self) -> float:
