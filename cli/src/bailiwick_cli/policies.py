@@ -55,7 +55,12 @@ def _beside_data(cluster: ClusterClient, snapshot: Snapshot) -> Snapshot:
     wanted = {name for found in snapshot.endpoints.values() for name in found.reads}
     if not wanted:
         return snapshot
-    items, _ = cluster.listed(data_path(cluster.namespace))
+    try:
+        items, _ = cluster.listed(data_path(cluster.namespace))
+    except CliError as error:
+        # Without the right to see it, or without the kind: here it is unknown, whatever it is to the decision point.
+        output.talk(f"error: data cannot be read, and counts as unknown: {error}")
+        return snapshot
     objects = {}
     for raw in items:
         metadata = raw["metadata"]
