@@ -30,7 +30,7 @@ from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
 
 MANIFESTS: Final = (
-    ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml"),
+    ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml", "crds/endpointdata.yaml"),
     ("crds/rbac/accounts.yaml", "crds/rbac/operator.yaml", "crds/rbac/webhook.yaml", "crds/rbac/people.yaml"),
     ("crds/guards/open.yaml", "crds/guards/review.yaml", "crds/guards/status.yaml", "crds/guards/delete.yaml"),
 )

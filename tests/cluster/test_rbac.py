@@ -25,6 +25,7 @@ GUARD: Final = {
 }
 WEBHOOK_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,
+    "bailiwick.dev/endpointdata": READ,
     "bailiwick.dev/approvalgrants": f"{READ} create patch",
     "bailiwick.dev/approvalgrants/status": "update",
     "authentication.k8s.io/tokenreviews": "create",
@@ -35,6 +36,8 @@ WEBHOOK_EVERYWHERE: Final = {
 OPERATOR_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,
     "bailiwick.dev/endpointpolicies/status": "patch",
+    "bailiwick.dev/endpointdata": READ,
+    "bailiwick.dev/endpointdata/status": "patch",
     "bailiwick.dev/approvalgrants": f"{READ} delete",
     "bailiwick.dev/approvalgrants/status": "patch",
     "/serviceaccounts": "get",
@@ -61,9 +64,15 @@ OPERATOR_AT_HOME: Final = {
     "discovery.k8s.io/endpointslices": "list",
 }
 ROLES: Final = {
-    "bailiwick-view": {"bailiwick.dev/endpointpolicies": READ, "bailiwick.dev/approvalgrants": READ},
+    "bailiwick-view": {
+        "bailiwick.dev/endpointpolicies": READ,
+        "bailiwick.dev/approvalgrants": READ,
+        "bailiwick.dev/endpointdata": READ,
+    },
+    "bailiwick-data": {"bailiwick.dev/endpointdata": f"{READ} update patch"},
     "bailiwick-edit": {
         "bailiwick.dev/endpointpolicies": f"{READ} create update patch delete",
+        "bailiwick.dev/endpointdata": f"{READ} create update patch delete",
         "bailiwick.dev/approvalgrants": READ,
     },
     "bailiwick-request": {

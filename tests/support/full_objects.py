@@ -85,6 +85,7 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                 {"name": "support", "group": {"issuer": "corp", "name": "support"}},
                 {"name": "auditors", "entity": {"type": "user", "ids": ["alice"]}},
             ],
+            "data": [{"name": "incident", "from": "incident-state"}],
             "sensitive": ["context.iban"],
             "variables": [{"name": "big", "expression": _EXPRESSION}],
             "rules": [

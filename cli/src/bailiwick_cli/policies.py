@@ -6,6 +6,7 @@ Holds: what does not compile is told, and denies as it does there; nothing of it
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,16 +18,18 @@ from bailiwick_cli.cluster import ClusterClient, policies_path
 from bailiwick_cli.errors import CliError
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.cel.data import read
 from bailiwick_engine.compile import acceptance, manifests
 from bailiwick_engine.compile.acceptance import NotAcceptedReason
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.checks import expiries
-from bailiwick_engine.compile.manifests import ManifestEntry, ManifestFile
+from bailiwick_engine.compile.manifests import ManifestFile
 from bailiwick_engine.compile.policies import compile_object, parse_spec, policy_ref
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.steps import whole
+from bailiwick_kube.paths import data_path
 
 Object = dict[str, Any]
 
@@ -37,7 +40,7 @@ def of_cluster(cluster: ClusterClient) -> Snapshot:
     """Compile the policies of a namespace. Who is over budget there, their status says."""
     items, _ = cluster.listed(policies_path(cluster.namespace))
     compiled = [_compiled(raw) for raw in items]
-    snapshot = Snapshot.of(compiled)
+    snapshot = _beside_data(cluster, Snapshot.of(compiled))
     for (_, name), found in snapshot.endpoints.items():
         if found.conflicted:
             first, *others = sorted(carrier.name for carrier in found.carriers)
@@ -47,15 +50,40 @@ def of_cluster(cluster: ClusterClient) -> Snapshot:
     return snapshot
 
 
+def _beside_data(cluster: ClusterClient, snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with the data that its policies read, as it is in the cluster."""
+    wanted = {name for found in snapshot.endpoints.values() for name in found.reads}
+    if not wanted:
+        return snapshot
+    try:
+        items, _ = cluster.listed(data_path(cluster.namespace))
+    except CliError as error:
+        # Without the right to see it, or without the kind: here it is unknown, whatever it is to the decision point.
+        output.talk(f"error: data cannot be read, and counts as unknown: {error}")
+        return snapshot
+    objects = {}
+    for raw in items:
+        metadata = raw["metadata"]
+        if metadata["name"] in wanted:
+            made = read(metadata["name"], metadata["uid"], metadata["generation"], raw.get("spec"))
+            objects[made.name] = made
+            if made.unknown is not None:
+                output.talk(f"error: the EndpointData {visible(made.name)}: {visible(str(made.unknown.problem))}")
+    for name in sorted(wanted - objects.keys()):
+        output.talk(f"error: there is no EndpointData {visible(name)}: conditions that read it are unknown")
+    return replace(snapshot, endpoints={key: found.beside(objects) for key, found in snapshot.endpoints.items()})
+
+
 def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
     """Compile the policies of files as a decision point does that serves them; returns the namespace to ask about too.
 
     What is wrong is told with its place, and with what it denies.
     """
-    entries = _entries([file for name in names for file in files_of(name)])
+    read = _read([file for name in names for file in files_of(name)])
+    entries = [entry for contents in read for entry in contents.entries]
     if not entries:
         raise CliError(f"{', '.join(names)}: no {_KIND} found")
-    snapshot, reports = whole(assemble(entries, ""))
+    snapshot, reports = whole(assemble(entries, "", [one for contents in read for one in contents.data]))
     for report in reports:
         output.talk(f"error: {report.problem}; this denies {report.denies}")
     now = time.time()
@@ -124,8 +152,8 @@ def files_of(name: str) -> list[tuple[str, File]]:
         raise CliError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _entries(files: Iterable[tuple[str, File]]) -> list[ManifestEntry]:
-    """Read policies, of which those that are over the budgets an installation has by default deny."""
+def _read(files: Iterable[tuple[str, File]]) -> list[ManifestFile]:
+    """Read policies and data, of which those that are over the budgets an installation has by default deny."""
     parsed = [(label, file, () if file.unreadable else manifests.parse(file.content)) for label, file in files]
     ledger = Ledger(Budget())
     for _, _, documents in parsed:
@@ -137,4 +165,4 @@ def _entries(files: Iterable[tuple[str, File]]) -> list[ManifestEntry]:
         if file.unreadable is not None:
             read.append(manifests.unreadable(label, file.unreadable))
         read += [whole(manifests.contents(label, document, ledger)) for document in documents]
-    return [entry for contents in read for entry in contents.entries]
+    return read

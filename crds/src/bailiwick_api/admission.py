@@ -1,14 +1,14 @@
-"""The registration by which the API server asks the decision point before it stores an `EndpointPolicy`.
+"""The registration by which the API server asks the decision point before it stores an `EndpointPolicy` or its data.
 
-Holds: it is for policies alone, whole and never for their status, so that its outage blocks no review, no revocation
-and nothing of the operator's; every field that the API server would default is written out, and `caBundle` is not
-there: whoever holds the certificates writes it, and what stands here would be applied over it.
+Holds: it is for policies and data alone, whole and never for their status, so that its outage blocks no review, no
+revocation and nothing of the operator's; every field that the API server would default is written out, and `caBundle`
+is not there: whoever holds the certificates writes it, and what stands here would be applied over it.
 """
 
 from typing import Any, Final
 
 from bailiwick_api.accounts import VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.meta import ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
 
 PATH: Final = "/admission/validate"
 # Of the Service, and of the decision point itself: not the port of decisions, which anybody may reach.
@@ -40,7 +40,7 @@ def policies(installation: Installation) -> dict[str, Any]:
                         "apiVersions": ["*"],
                         "operations": ["CREATE", "UPDATE"],
                         # Not endpointpolicies/status: the operator reports while the decision point is away.
-                        "resources": [ENDPOINT_POLICIES],
+                        "resources": [ENDPOINT_POLICIES, ENDPOINT_DATA],
                         "scope": "Namespaced",
                     }
                 ],

@@ -1,4 +1,4 @@
-"""The two CustomResourceDefinitions, from the models. `generate` writes them to `crds/`.
+"""The CustomResourceDefinitions, from the models. `generate` writes them to `crds/`.
 
 Holds: every field that the API server would default is written out, so that what is stored equals what is shipped.
 """
@@ -6,12 +6,14 @@ Holds: every field that the API server would default is written out, so that wha
 from typing import Any
 
 from bailiwick_api.approvalgrant import ApprovalGrant
+from bailiwick_api.endpointdata import EndpointData
 from bailiwick_api.endpointpolicy import EndpointPolicy
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP, VERSION
 from bailiwick_api.schema import structural
 
 APPROVAL_GRANTS_CRD = f"{APPROVAL_GRANTS}.{GROUP}"
 ENDPOINT_POLICIES_CRD = f"{ENDPOINT_POLICIES}.{GROUP}"
+ENDPOINT_DATA_CRD = f"{ENDPOINT_DATA}.{GROUP}"
 _TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
 
 
@@ -78,6 +80,30 @@ def approval_grants() -> dict[str, Any]:
     )
 
 
+def endpoint_data() -> dict[str, Any]:
+    """Return the CRD of `EndpointData`."""
+    return _definition(
+        name=ENDPOINT_DATA_CRD,
+        names={
+            "kind": "EndpointData",
+            "listKind": "EndpointDataList",
+            "plural": ENDPOINT_DATA,
+            "singular": ENDPOINT_DATA,
+            "shortNames": ["edata"],
+            "categories": ["bailiwick"],
+        },
+        schema=structural(EndpointData),
+        columns=[
+            _column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            _column("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+            _column("Digest", ".status.digest", priority=1),
+            _column("Readers", ".status.readers", priority=1),
+            _column("Age", ".metadata.creationTimestamp", kind="date"),
+        ],
+        selectable=[],
+    )
+
+
 def _definition(
     *,
     name: str,
@@ -101,7 +127,7 @@ def _definition(
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},
-                    "selectableFields": [{"jsonPath": path} for path in selectable],
+                    **({"selectableFields": [{"jsonPath": path} for path in selectable]} if selectable else {}),
                     "additionalPrinterColumns": columns,
                     "schema": {"openAPIV3Schema": schema | {"properties": _TYPE_META | schema["properties"]}},
                 }

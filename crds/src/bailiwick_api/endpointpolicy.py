@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
+from bailiwick_api.endpointdata import DataSource
 from bailiwick_api.enforcers import Enforcer
 from bailiwick_api.httproutes import HttpSettings
 from bailiwick_api.meta import (
@@ -31,7 +32,8 @@ ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
 RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
 # What records hold of a call besides what identifies it. A part of a path is the name of a member.
 ATTRIBUTE_PATTERN = (
-    r"^(context|(subject|actor)\.(claims|properties)|(action|resource)\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
+    r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)"
+    r"(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
 )
 # RFC 6901, into the call's context, properties or intent: what there is to be shown.
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
@@ -145,7 +147,7 @@ class ConditionExpression(Model):
 
     name: Label
     expression: Expression
-    """CEL over subject, actor, action, resource, context, now and variables."""
+    """CEL over subject, actor, action, resource, context, now, data and variables."""
     message: Annotated[str | None, Field(max_length=256)] = None
     """Message for a caller that is denied because of this condition."""
 
@@ -316,8 +318,13 @@ class EndpointPolicySpec(Model):
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
     sensitive: Annotated[list[Attribute] | None, Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] = None
     """Call attributes that decision records contain only as an HMAC, with all nested values. Example: context.iban.
+    Data is named by its object: data.<EndpointData>.
 
     This applies to every rule of the endpoint. Arguments (context.args) are never recorded in plain text."""
+    data: Annotated[list[DataSource] | None, Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))] = (
+        None
+    )
+    """Attributes from outside the policy. If one is missing or cannot be read, conditions that read it are unknown."""
     variables: Annotated[list[Variable] | None, Field(max_length=32, json_schema_extra=list_map("name"))] = None
     rules: Annotated[list[Rule], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
 

@@ -22,6 +22,7 @@ def manifests(installation: Installation) -> dict[str, list[dict[str, Any]]]:
     files = {
         "endpointpolicies.yaml": [crds.endpoint_policies()],
         "approvalgrants.yaml": [crds.approval_grants()],
+        "endpointdata.yaml": [crds.endpoint_data()],
         "rbac/accounts.yaml": rbac.accounts(installation),
         "rbac/webhook.yaml": rbac.webhook(installation),
         "rbac/operator.yaml": rbac.operator(installation),

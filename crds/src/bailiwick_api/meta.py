@@ -1,4 +1,4 @@
-"""Names and shapes that both kinds share. Stands below everything else in the project.
+"""Names and shapes that all kinds share. Stands below everything else in the project.
 
 Holds: names here are the only spelling of group, version and plurals; every model is frozen and closed.
 """
@@ -13,6 +13,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 ENDPOINT_POLICIES: Final = "endpointpolicies"
 APPROVAL_GRANTS: Final = "approvalgrants"
+ENDPOINT_DATA: Final = "endpointdata"
 # By it the requests for one subject of one endpoint are found.
 SUBJECT_LABEL: Final = f"{GROUP}/subject"
 

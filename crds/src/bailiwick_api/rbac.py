@@ -22,7 +22,7 @@ from bailiwick_api.accounts import (
     Installation,
 )
 from bailiwick_api.crds import APPROVAL_GRANTS_CRD
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
 
 _ADMISSION = "admissionregistration.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
@@ -77,7 +77,7 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
             installation,
             name,
             [
-                _rule(GROUP, [ENDPOINT_POLICIES], _READ),
+                _rule(GROUP, [ENDPOINT_POLICIES, ENDPOINT_DATA], _READ),
                 # Patching is for withdrawing what it opened, and the guard lets it do nothing else.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create", "patch"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["update"]),
@@ -113,8 +113,8 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
             installation,
             name,
             [
-                _rule(GROUP, [ENDPOINT_POLICIES], _READ),
-                _rule(GROUP, [f"{ENDPOINT_POLICIES}/status"], ["patch"]),
+                _rule(GROUP, [ENDPOINT_POLICIES, ENDPOINT_DATA], _READ),
+                _rule(GROUP, [f"{ENDPOINT_POLICIES}/status", f"{ENDPOINT_DATA}/status"], ["patch"]),
                 # Deleting is retention's, and the guard lets it delete only what has ended.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "delete"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["patch"]),
@@ -154,14 +154,17 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
 def people() -> list[dict[str, Any]]:
     """Return the roles that an administrator binds, in a namespace, to people and groups."""
     return [
-        _bare_role("bailiwick-view", [_rule(GROUP, [ENDPOINT_POLICIES, APPROVAL_GRANTS], _READ)]),
+        _bare_role("bailiwick-view", [_rule(GROUP, [ENDPOINT_POLICIES, APPROVAL_GRANTS, ENDPOINT_DATA], _READ)]),
         _bare_role(
             "bailiwick-edit",
             [
-                _rule(GROUP, [ENDPOINT_POLICIES], [*_READ, "create", "update", "patch", "delete"]),
+                _rule(GROUP, [ENDPOINT_POLICIES, ENDPOINT_DATA], [*_READ, "create", "update", "patch", "delete"]),
                 _rule(GROUP, [APPROVAL_GRANTS], _READ),
             ],
         ),
+        # Without create and delete, which RBAC cannot tie to a name: bound with a name, or copied with resourceNames,
+        # it lets an incident tool write its own object and no policy.
+        _bare_role("bailiwick-data", [_rule(GROUP, [ENDPOINT_DATA], [*_READ, "update", "patch"])]),
         _bare_role(
             "bailiwick-request",
             [

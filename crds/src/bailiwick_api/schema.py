@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+_OPEN = "x-kubernetes-preserve-unknown-fields"
 _KEPT = (
     "description",
     "type",
@@ -26,6 +27,7 @@ _KEPT = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-validations",
+    _OPEN,
 )
 
 
@@ -48,6 +50,12 @@ def _node(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[
         del out["default"]
     if "enum" in out:
         out["type"] = "string"
+    # No schema can bound the bytes of what is open: admission does, and every reader.
+    return out if _OPEN in out else _filled(out, node, definitions, path)
+
+
+def _filled(out: dict[str, Any], node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a node with what is below it."""
     match out.get("type"):
         case "object" if "properties" in node:
             out["properties"] = {

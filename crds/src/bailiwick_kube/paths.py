@@ -6,7 +6,7 @@ Holds: whatever a name holds stays one segment of the path.
 from typing import Final
 from urllib.parse import quote
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES
 
 CORE: Final = "v1"
 """The version of the kinds that belong to no group."""
@@ -31,3 +31,8 @@ def policies_path(namespace: str | None = None, name: str = "", part: str = "") 
 def grants_path(namespace: str | None = None, name: str = "", part: str = "") -> str:
     """Return the path of grants, or of one."""
     return object_path(API_VERSION, APPROVAL_GRANTS, namespace, name, part)
+
+
+def data_path(namespace: str | None = None, name: str = "", part: str = "") -> str:
+    """Return the path of data objects, or of one."""
+    return object_path(API_VERSION, ENDPOINT_DATA, namespace, name, part)

@@ -10,16 +10,18 @@ from typing import Any, Final, Literal
 
 from bailiwick_api.meta import API_VERSION
 from bailiwick_kube.lists import RefusedListError, pages
-from bailiwick_kube.paths import grants_path, policies_path
+from bailiwick_kube.paths import data_path, grants_path, policies_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import APPLY, JSON, JSON_PATCH, ApiRequest, Method, Transport, UnreachableError
 
 FIELD_MANAGER: Final = "bailiwick-operator"
 POLICIES_PATH: Final = policies_path()
 GRANTS_PATH: Final = grants_path()
+DATA_PATH: Final = data_path()
 
 Object = dict[str, Any]
-Kind = Literal["EndpointPolicy", "ApprovalGrant"]
+Kind = Literal["EndpointPolicy", "ApprovalGrant", "EndpointData"]
+_PATHS: Final = {"EndpointPolicy": policies_path, "ApprovalGrant": grants_path, "EndpointData": data_path}
 
 
 class RefusedError(Exception):
@@ -56,13 +58,21 @@ class OperatorClient:
             raise RefusedError(message)
         return int(answer.body["metadata"]["resourceVersion"])
 
-    async def list(self, path: str, selector: Mapping[str, str] | None = None) -> KubeList:
-        """Read a whole collection, in pages of one moment. Raises `RefusedError`, also when it took too long (410)."""
+    async def list(
+        self,
+        path: str,
+        selector: Mapping[str, str] | None = None,
+        kept: Callable[[Object], Object] = lambda body: body,
+    ) -> KubeList:
+        """Read a whole collection, in pages of one moment. Raises `RefusedError`, also when it took too long (410).
+
+        `kept` returns what is kept of an object: all of them would be too large.
+        """
         items: list[Object] = []
         version: int | None = None
         try:
             async for page in pages(self._transport, path, selector):
-                items += page.items
+                items += map(kept, page.items)
                 # Of the first: nothing that is newer than that was judged by whoever reads this list.
                 version = int(page.resource_version) if version is None else version
         except RefusedListError as error:
@@ -95,9 +105,8 @@ class OperatorClient:
 
     async def apply_status(self, kind: Kind, judged: Object, status: Object) -> ApiResponse:
         """Server-side apply of our fields of the status, only upon the very version that was judged (else 409)."""
-        path_of = policies_path if kind == "EndpointPolicy" else grants_path
         metadata = {key: judged["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
-        path = path_of(metadata["namespace"], metadata["name"], "status")
+        path = _PATHS[kind](metadata["namespace"], metadata["name"], "status")
         body = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": status}
         return await self._write("PATCH", path, _options() | {"force": "true"}, body, APPLY)
 

@@ -26,9 +26,9 @@ from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.handlers.sink import Sink
-from bailiwick_operator.handlers.watch import KopfWatch
+from bailiwick_operator.handlers.watch import KopfWatch, ServedKinds
 from bailiwick_operator.keys import KeyKeeper
-from bailiwick_operator.kube import FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
+from bailiwick_operator.kube import DATA_PATH, FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.inventory import Inventory, Ticks
@@ -244,7 +244,8 @@ async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
 
 def _watch(where: Access, kube: OperatorClient, reconciler: Reconciler) -> KopfWatch:
     listed = reconciler.listed_anew
-    sinks = (_into(inventory, listed, reconciler.told) for inventory in (reconciler.policies, reconciler.grants))
+    kinds = (reconciler.policies, reconciler.grants, reconciler.data.objects)
+    sinks = (_into(inventory, listed, reconciler.told) for inventory in kinds)
     return KopfWatch(where, partial(_served, kube), *sinks)
 
 
@@ -253,12 +254,14 @@ async def _run(reconciler: Reconciler, watch: KopfWatch) -> None:
     await watch.run()
 
 
-async def _served(kube: OperatorClient) -> bool:
+async def _served(kube: OperatorClient) -> ServedKinds | None:
+    """Return whether data is served beside the other two kinds; None until those are."""
     try:
-        answers = [await kube.get(path, {"limit": "1"}) for path in (POLICIES_PATH, GRANTS_PATH)]
+        answers = [await kube.get(path, {"limit": "1"}) for path in (POLICIES_PATH, GRANTS_PATH, DATA_PATH)]
     except UnreachableError:
-        return False
-    return all(answer.ok for answer in answers)
+        return None
+    *needed, data = (answer.ok for answer in answers)
+    return ServedKinds(data=data) if all(needed) else None
 
 
 def _into(inventory: Inventory, listed: Callable[[], None], told: Callable[[], None]) -> Sink:

@@ -19,14 +19,16 @@ from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.grants.backlog import PendingGrants
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.kube import GRANTS_PATH, POLICIES_PATH, OperatorClient, RefusedError
+from bailiwick_operator.kube import DATA_PATH, GRANTS_PATH, POLICIES_PATH, OperatorClient, RefusedError
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem, WorkQueue
 from bailiwick_operator.policies.compiler import PolicyCompiler
+from bailiwick_operator.policies.data import DataController
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointpolicy, programmed
+from bailiwick_operator.reconcile.endpointdata import summed_up
 from bailiwick_operator.settings import OperatorSettings
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -62,8 +64,12 @@ class Reconciler:
         self._programming = poller
         self._writer = writer
         self.pending: Final = PendingGrants(clock.now)
+        self.data: Final = DataController(ticks, writer, poller, queue.add, self._endpoint_of)
         self.policies: Final = Inventory(ticks, self._policy_changed)
         self._judging: Final = PolicyCompiler(settings.budget, self.policies, self._policy_judged, clock.monotonic)
+        self._judging.count_data(self.data.turned)
+        self.data.beside(self._judging)
+        self._data_told = False
         # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
         self._looked: dict[WorkItem, tuple[Key, datetime | None]] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
@@ -130,7 +136,21 @@ class Reconciler:
             listed = await self._kube.list(path)
             gone, came = inventory.audit(listed.items, listed.version)
             ghosts, missing = ghosts + gone, missing + came
-        return ghosts, missing
+        gone, came = await self._list_data()
+        return ghosts + gone, missing + came
+
+    async def _list_data(self) -> tuple[int, int]:
+        """Take in a full list of data. Without the right to it, or the definition, policies go on without data."""
+        self.data.objects.before_list()
+        try:
+            listed = await self._kube.list(DATA_PATH, kept=summed_up)
+        except RefusedError as error:
+            if not self._data_told:
+                _LOG.warning("data cannot be listed: apply crds/ and the roles of Bailiwick", why=str(error))
+            self._data_told = True
+            return 0, 0
+        self._data_told = False
+        return self.data.objects.audit(listed.items, listed.version)
 
     def told(self) -> None:
         """Say that a watch told of an object."""
@@ -170,9 +190,10 @@ class Reconciler:
     def _policy_changed(self, body: Object) -> None:
         endpoint = (body["metadata"]["namespace"], endpointpolicy.endpoint_of(body))
         keys = self._endpoints.setdefault(endpoint, set())
-        gone = self.policies.get(key_of(body)) is None
-        self._chronicle.policy_changed(body, gone=gone)
-        if gone:
+        present = self.policies.get(key_of(body))
+        self.data.policy_changed(key_of(body), None if present is None else present.body)
+        self._chronicle.policy_changed(body, gone=present is None)
+        if present is None:
             keys.discard(key_of(body))
             self._judging.gone(body)
             self._programming.forget(body["metadata"]["uid"])
@@ -185,6 +206,13 @@ class Reconciler:
         self._queue.add(WorkItem("EndpointPolicy", *endpoint))
         self._judging.changed(key_of(body))
         self.granting.endpoint_changed(*endpoint)
+
+    def _endpoint_of(self, key: Key) -> WorkItem | None:
+        """Return the look that concerns a policy."""
+        seen = self.policies.get(key)
+        return (
+            None if seen is None else WorkItem("EndpointPolicy", key.namespace, endpointpolicy.endpoint_of(seen.body))
+        )
 
     def _policy_judged(self, body: Object) -> None:
         self._queue.add(WorkItem("EndpointPolicy", body["metadata"]["namespace"], endpointpolicy.endpoint_of(body)))
@@ -200,6 +228,8 @@ class Reconciler:
         try:
             if work.kind == "EndpointPolicy":
                 await self._look_at_endpoint(work)
+            elif work.kind == "EndpointData":
+                await self.data.look(work, self._clock.now())
             else:
                 await self.granting.look(work, self._carriers)
         except UnreachableError as error:
@@ -254,7 +284,10 @@ class Reconciler:
         """Tell a policy how it stands. Returns the outcome, and why the status could not be written, if so."""
         uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
         serving = self._programming.serving(uid, generation)
-        observed = endpointpolicy.PolicyObservation(judged[0], carriers, serving, principals, self._issuers, judged[1])
+        unknowns = self.data.unknowns(seen.body["metadata"]["namespace"], seen.body)
+        observed = endpointpolicy.PolicyObservation(
+            judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns
+        )
         outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
         if outcome.asks:
             self._programming.want(uid, generation, work)

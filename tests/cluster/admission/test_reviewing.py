@@ -118,6 +118,19 @@ def test_what_the_schema_cannot_say_is_refused(pdp: Bailiwick, reviewed: str, wh
     assert pdp.callers.admin.get(path(reviewed, "refused")).status == 404
 
 
+def test_data_that_cannot_be_read_is_refused_with_its_path(pdp: Bailiwick, reviewed: str) -> None:
+    metadata = {"namespace": reviewed, "name": "directory"}
+    held: Object = {"apiVersion": API_VERSION, "kind": "EndpointData", "metadata": metadata, "spec": {"data": {"a": 1}}}
+    admin = pdp.callers.admin
+    accepted(admin.create(held))
+    for data, told in (
+        ({"people": {"ann": "x\0"}}, "Unreadable: spec.data.people.ann: contains the character NUL"),
+        ({"text": "x" * 262_144}, "TooLarge: spec.data: needs 262,161 bytes as JSON"),
+    ):
+        assert told in refusal(admin.patch(held, {"spec": {"data": data}}, "merge"))
+    accepted(admin.patch(held, {"spec": {"data": {"text": "x" * 200_000}}}, "merge"))
+
+
 @pytest.mark.parametrize(
     ("what", "told"),
     [

@@ -24,7 +24,7 @@ from support.schemas import definitions
 from support.schemas.definitions import BARE, SHIPPED, in_group
 
 KUBECTL: Final = Path(sys.executable).with_name("kubectl")
-CRDS: Final = (crds.ENDPOINT_POLICIES_CRD, crds.APPROVAL_GRANTS_CRD)
+CRDS: Final = (crds.ENDPOINT_POLICIES_CRD, crds.APPROVAL_GRANTS_CRD, crds.ENDPOINT_DATA_CRD)
 
 
 def collection(kind: str, namespace: str, group: str = GROUP) -> str:
@@ -56,7 +56,7 @@ def objects_within(node: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 
 @pytest.mark.parametrize("name", CRDS)
 def test_the_schema_is_structural_and_stored_as_shipped(name: str, callers: Callers, installed: Installation) -> None:
     stored = accepted(callers.admin.get(f"{DEFINITIONS}/{name}"))
-    shipped = next(one for one in definitions.both() if one["metadata"]["name"] == name)
+    shipped = next(one for one in (*definitions.both(), crds.endpoint_data()) if one["metadata"]["name"] == name)
     assert stored["spec"] == shipped["spec"]
     conditions = {condition["type"]: condition["status"] for condition in stored["status"]["conditions"]}
     assert conditions["NamesAccepted"] == conditions["Established"] == "True"

@@ -33,7 +33,7 @@ def test_ab_33_it_is_for_policies_alone_in_every_version_and_not_for_their_statu
         "apiGroups": ["bailiwick.dev"],
         "apiVersions": ["*"],
         "operations": ["CREATE", "UPDATE"],
-        "resources": ["endpointpolicies"],
+        "resources": ["endpointpolicies", "endpointdata"],
         "scope": "Namespaced",
     }
     assert crds.endpoint_policies()["spec"]["names"]["plural"] in rule["resources"]

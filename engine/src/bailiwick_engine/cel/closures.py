@@ -8,6 +8,19 @@ of a kind that is not modelled here always defers. The property test of both is 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from bailiwick_engine.cel.lookups import (
+    NOTHING,
+    Bindings,
+    Closure,
+    Value,
+    has_field,
+    has_value,
+    index,
+    optional_index,
+    or_value,
+    reading,
+    reading_of,
+)
 from bailiwick_engine.cel.tree import Constant, Ident, Invocation, Node, Select, Sequence
 from bailiwick_engine.cel.values import (
     KINDS,
@@ -25,16 +38,9 @@ from bailiwick_engine.cel.values import (
 
 __all__ = ["Closure", "DeferredError", "FailedError", "closure"]
 
-Value = Any
-Bindings = Mapping[str, Value]
-Closure = Callable[[Bindings], Value]
-
 
 class _NoClosureError(Exception):
     """The tree holds something that is not modelled."""
-
-
-_ABSENT: Final = object()
 
 
 def closure(tree: Node, names: Collection[str]) -> Closure | None:
@@ -53,10 +59,15 @@ def _value(node: Node, names: Collection[str]) -> Closure:
     match node:
         case Constant(value):
             return lambda _: value
+        case Sequence(elements, False) if all(isinstance(one, Constant) for one in elements):
+            listed = [one.value for one in elements if isinstance(one, Constant)]
+            return lambda _: listed
         case Ident() | Select(test=False) | Invocation("_[_]", None, (_, Constant(str()))):
             return _path(node, names)
         case Select(operand, field, test=True):
-            return _has(_value(operand, names), field)
+            return has_field(_value(operand, names), field)
+        case Invocation("_[_]", None, (operand, key)):
+            return index(_value(operand, names), _value(key, names))
         case Invocation(function, None, (left, right)) if function in _OPERATORS:
             return _OPERATORS[function](function, left, right, names)
         case Invocation(function, target, arguments):
@@ -75,9 +86,9 @@ def _call(function: str, dotted: bool, operands: tuple[Node, ...], names: Collec
         case ("size", _, (operand,)):
             return _size(_value(operand, names))
         case ("orValue", True, (target, argument)):
-            return _or_value(_optional(target, names), _value(argument, names))
+            return or_value(_optional(target, names), _value(argument, names))
         case ("hasValue", True, (target,)):
-            return _has_value(_optional(target, names))
+            return has_value(_optional(target, names))
         case (("startsWith" | "endsWith" | "contains") as name, True, (target, argument)):
             return _text(TEXTS[name], _value(target, names), _value(argument, names))
     raise _NoClosureError
@@ -95,97 +106,38 @@ def _path(node: Node, names: Collection[str]) -> Closure:
                 fields.append(field)
                 node = operand
             case Ident(name) if name in names:
-                return _reading(name, *reversed(fields))
+                return reading(name, *reversed(fields))
+            case Invocation("_[_]", None, (_, key)) if fields and not isinstance(key, Constant):
+                return reading_of(_value(node, names), *reversed(fields))
             case _:
                 raise _NoClosureError
 
 
-# Nothing of the kinds that we know but a dict takes a string as its index: all others raise TypeError.
-
-
-def _reading(name: str, *fields: str) -> Closure:
-    match fields:
-        case (field,):
-            return _reading_field(name, field)
-        case (first, second):
-            return _reading_nested(name, first, second)
-
-    def read(bindings: Bindings) -> Value:
-        try:
-            value = bindings[name]
-            for field in fields:
-                value = value[field]
-        except (KeyError, TypeError):
-            raise FailedError from None
-        return value
-
-    return read
-
-
-def _reading_field(name: str, field: str) -> Closure:
-    def read(bindings: Bindings) -> Value:
-        try:
-            return bindings[name][field]
-        except (KeyError, TypeError):
-            raise FailedError from None
-
-    return read
-
-
-def _reading_nested(name: str, first: str, second: str) -> Closure:
-    def read(bindings: Bindings) -> Value:
-        try:
-            return bindings[name][first][second]
-        except (KeyError, TypeError):
-            raise FailedError from None
-
-    return read
-
-
-def _has(operand: Closure, field: str) -> Closure:
-    def has(bindings: Bindings) -> bool:
-        value = operand(bindings)
-        if type(value) is dict:
-            return field in value
-        raise unfit(value)
-
-    return has
-
-
 def _optional(node: Node, names: Collection[str]) -> Closure:
-    """Return what reads an optional field: its value, or `_ABSENT`."""
+    """Return what reads an optional field: its value, or `NOTHING`."""
     match node:
         case Invocation("_?._", None, (operand, Constant(str(field)))):
             pass
+        case Invocation("_[?_]", None, (operand, key)):
+            return optional_index(_inner(operand, names), _value(key, names))
         case _:
             raise _NoClosureError
-    nested = isinstance(operand, Invocation) and operand.function == "_?._"
-    inner = _optional(operand, names) if nested else _value(operand, names)
+    inner = _inner(operand, names)
 
     def read(bindings: Bindings) -> Value:
         value = inner(bindings)
         if type(value) is dict:
-            return value.get(field, _ABSENT)
-        if value is _ABSENT:
-            return _ABSENT
+            return value.get(field, NOTHING)
+        if value is NOTHING:
+            return NOTHING
         raise unfit(value)
 
     return read
 
 
-def _or_value(optional: Closure, otherwise: Closure) -> Closure:
-    def read(bindings: Bindings) -> Value:
-        value = optional(bindings)
-        return otherwise(bindings) if value is _ABSENT else value
-
-    return read
-
-
-def _has_value(optional: Closure) -> Closure:
-    def has(bindings: Bindings) -> bool:
-        return optional(bindings) is not _ABSENT
-
-    return has
+def _inner(operand: Node, names: Collection[str]) -> Closure:
+    nested = isinstance(operand, Invocation) and operand.function in {"_?._", "_[?_]"}
+    return _optional(operand, names) if nested else _value(operand, names)
 
 
 # ------------------------------------------------------------------ logic

@@ -6,7 +6,7 @@ anybody's advantage.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -36,15 +36,24 @@ class Scope:
         self._variables: dict[str, Expression] = {}
         self._declared: dict[str, Any] = {}
         self._broken: set[str] = set()
-        self._costing = PolicyCosts(ROOTS)
+        self._costing = self._costs_of()
         self._costs: dict[Expression, Cost | Problem] = {}
         self.problems: tuple[Problem, ...] = ()
-        whole(self._declaring(variables, path))
+        whole(self.declaring(variables, path))
 
-    def _declaring(self, variables: Sequence[Variable], path: str) -> Steps[None]:
+    @property
+    def data(self) -> Collection[str]:
+        """The names that expressions can read as `data.<name>`; see `datascope`."""
+        return ()
+
+    def _costs_of(self) -> PolicyCosts:
+        return PolicyCosts(ROOTS)
+
+    def declaring(self, variables: Sequence[Variable], path: str) -> Steps[None]:
+        """Declare variables, one a step."""
         for index, variable in enumerate(variables):
             where = f"{path}[{index}].expression"
-            made = compiled(variable.expression, where, self._declared)
+            made = compiled(variable.expression, where, self._declared, self.data)
             found: tuple[Problem, ...] = ()
             if isinstance(made, Expression):
                 wrong = self._declare(variable.name, made, where)
@@ -69,13 +78,17 @@ class Scope:
 
         There is one for all policies that declare the same ones in the same order.
         """
-        key = tuple((variable.name, variable.expression) for variable in variables)
+        return (yield from cls.shared(cls(()), variables, ()))
+
+    @staticmethod
+    def shared(empty: "Scope", variables: Sequence[Variable], sources: Sequence[tuple[str, str]]) -> Steps["Scope"]:
+        """Return the scope of these variables that there is already, or else the empty one with them declared."""
+        key = (tuple((variable.name, variable.expression) for variable in variables), tuple(sources))
         known = _SCOPES.get(key)
         if known is not None:
             return known
-        scope = cls(())
-        yield from scope._declaring(variables, "spec.variables")
-        return _SCOPES.setdefault(key, scope)
+        yield from empty.declaring(variables, "spec.variables")
+        return _SCOPES.setdefault(key, empty)
 
     @classmethod
     def of(cls, variables: Sequence[Variable]) -> "Scope":
@@ -84,7 +97,7 @@ class Scope:
 
     def condition(self, text: str, path: str) -> Expression | tuple[Problem, ...]:
         """Compile a condition; it must be of type bool. Returns the problems instead where there are any."""
-        made = compiled(text, path, self._declared)
+        made = compiled(text, path, self._declared, self.data)
         if isinstance(made, tuple) or made.uses & self._broken:
             return made
         kind = made.yields.name()
@@ -133,7 +146,7 @@ class Scope:
 
         One that is `light` is not counted for inputs that are small.
         """
-        if not inputs.whole or ("claims" not in inputs["subject"] and self._reads_claims(expression)):
+        if self._is_unknown(expression, inputs):
             return UNKNOWN
         if not (light and inputs.small and inputs.left is None):
             cost = cost or self.cost(expression)
@@ -151,6 +164,10 @@ class Scope:
         held = evaluated(expression, bound, inputs)
         return held if isinstance(held, bool) else UNKNOWN
 
+    def _is_unknown(self, expression: Expression, inputs: Inputs) -> bool:
+        """Tell whether nothing can be said of these inputs, whatever they hold."""
+        return not inputs.whole or ("claims" not in inputs["subject"] and self._reads_claims(expression))
+
     def _reads_claims(self, expression: Expression) -> bool:
         """By the text alone: an optional reach for what is unknown, or a look at all, would find claims absent."""
         texts = [expression.text, *(text for _, text in self.used_by((expression,)))]
@@ -167,4 +184,5 @@ class Scope:
         return frozenset(reached)
 
 
-_SCOPES: Final[WeakValueDictionary[tuple[tuple[str, str], ...], Scope]] = WeakValueDictionary()
+_Pairs = tuple[tuple[str, str], ...]
+_SCOPES: Final[WeakValueDictionary[tuple[_Pairs, _Pairs], Scope]] = WeakValueDictionary()

@@ -5,7 +5,7 @@ missing value and a value that would come back as something else are all FAILED.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,8 +19,9 @@ from bailiwick_engine.cel import hints, zones
 from bailiwick_engine.cel.closures import Closure, DeferredError, FailedError, closure
 from bailiwick_engine.cel.cost.estimate import Cost, Path, outermost, without_inner
 from bailiwick_engine.cel.cost.judge import PolicyCosts
-from bailiwick_engine.cel.inputs import NUL, Inputs
-from bailiwick_engine.cel.tree import positions, tree
+from bailiwick_engine.cel.inputs import NUL, Inputs, members
+from bailiwick_engine.cel.members import DATA, paths
+from bailiwick_engine.cel.tree import Comprehension, Node, positions, tree, walk
 from bailiwick_engine.cel.values import SAFE
 from bailiwick_engine.problem import Problem, place
 
@@ -33,6 +34,8 @@ ROOTS: Final = ("subject", "actor", "action", "resource", "context")
 ANY: Final[Any] = cel.Type.DYN
 """The type of a variable that did not compile."""
 FAILED: Final = object()
+DEFERRED: Final = object()
+"""No closure knows, and the library may not be asked."""
 _DECLARED: Final[dict[str, Any]] = {**dict.fromkeys(ROOTS, _MAP), "now": cel.Type.TIMESTAMP}
 _READABLE: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "NULL", "DYN", _MAP.name()})
 _EXTENSIONS: Final = (ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_bindings.ExtBindings())
@@ -55,8 +58,8 @@ class Expression:
 
     `closure` says the same as `program`, faster, of bindings that are plain (see `Inputs`); None where there is none.
     `reads` are the members of a call that it looks at, none the beginning of another; `timed`: it names `now`; `bound`
-    are the full names of the variables in `uses`. `cost` is that of an expression without variables, else see
-    `Scope.cost`.
+    are the full names of the variables in `uses`. `cost` is that of an expression without variables and data, else see
+    `Scope.cost`. `data` are the names of the data that its text names.
     """
 
     text: str
@@ -68,10 +71,15 @@ class Expression:
     timed: bool
     bound: frozenset[str]
     cost: Cost | None
+    data: frozenset[str] = frozenset()
 
 
-def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | tuple[Problem, ...]:
+def compiled(
+    text: str, path: str, declared: Mapping[str, Any], data: Collection[str] = ()
+) -> Expression | tuple[Problem, ...]:
     """Compile, or find, an expression. `declared` are the types of the variables that it may name, by their names.
+
+    `data` are the names of the data that it may read, each typed dyn.
 
     The same text is compiled once for all policies that give the variables it names the same types. The library's
     environment takes a millisecond and 130 KB, so that one that declares variables is let go at once: what was checked
@@ -79,9 +87,10 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
     """
     uses = frozenset(_VARIABLE.findall(text))
     named = {name: declared[name] for name in sorted(uses) if name in declared}
+    read = _data_read(text, data) if data else frozenset[str]()
     # ERROR stands for every type that has no name here: two of them need not be the same.
     shared = not any("ERROR" in kind.name() for kind in named.values())
-    key = (text, tuple((name, kind.name()) for name, kind in named.items()))
+    key = (text, tuple((name, kind.name()) for name, kind in named.items()), tuple(sorted(read)))
     known = _EXPRESSIONS.get(key) if shared else None
     if known is not None:
         return known
@@ -92,12 +101,13 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
             ),
         )
     variables = {f"variables.{name}": kind for name, kind in named.items()}
+    variables |= {f"{DATA}.{name}": ANY for name in sorted(read)}
     environment = _environment(variables) if variables else _BARE
     try:
         program = environment.compile(text)
         yields = program.return_type()
     except RuntimeError as error:
-        return _problems(str(error), text, path, (*_DECLARED, *(f"variables.{name}" for name in declared)))
+        return _problems(str(error), text, path, _names(declared, data))
     serialized = program.serialize()
     if variables and all(_untyped(kind) for kind in variables.values()):
         program = _BARE.deserialize(serialized)
@@ -105,8 +115,13 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
     if (literal := zones.unknown(node, text)) is not None:
         line, column = place(text, positions(serialized).get(literal.at, 0))
         return (Problem(path, zones.message(str(literal.value)), line, column),)
+    if read and (loop := _shadowed(node)) is not None:
+        line, column = place(text, positions(serialized).get(loop.at, 0))
+        return (
+            Problem(path, f"{DATA} cannot be the name of a loop variable, because the policy reads data", line, column),
+        )
     own = PolicyCosts(ROOTS)
-    cost = own.cost(node, (), serialized, text, path) if not uses else None
+    cost = own.cost(node, (), serialized, text, path) if not uses and not read else None
     if isinstance(cost, Problem):
         return (cost,)
     # What closures may read: of a variable of another type, the library knows more than its Python value says.
@@ -117,13 +132,30 @@ def compiled(text: str, path: str, declared: Mapping[str, Any]) -> Expression | 
         yields,
         uses,
         closure(node, frozenset(readable)),
-        outermost(node, ROOTS) if cost is None else without_inner(cost.reads),
+        outermost(node, (*ROOTS, *(f"{DATA}.{name}" for name in read))) if cost is None else without_inner(cost.reads),
         timed=_NOW.search(text) is not None,
         bound=frozenset(variables),
         cost=cost,
+        data=read,
     )
     # Whoever came first stays: what is shared must be one object.
     return _EXPRESSIONS.setdefault(key, made) if shared else made
+
+
+def _data_read(text: str, data: Collection[str]) -> frozenset[str]:
+    """Return the names of the data that a text reads."""
+    return frozenset(path[1] for path in paths(text) if path[0] == DATA and len(path) > 1).intersection(data)
+
+
+def _names(declared: Collection[str], data: Collection[str]) -> tuple[str, ...]:
+    """Return the full names of everything that an expression may name."""
+    return (*_DECLARED, *(f"variables.{name}" for name in declared), *(f"{DATA}.{name}" for name in sorted(data)))
+
+
+def _shadowed(node: Node) -> Comprehension | None:
+    """Return a loop that would hide data behind its own variable."""
+    loops = (one for one in walk(node) if isinstance(one, Comprehension))
+    return next((loop for loop in loops if DATA in {loop.variable, loop.accumulator}), None)
 
 
 def _environment(variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the library's type is not public
@@ -161,17 +193,25 @@ def matches_whole(pattern: str, text: str) -> bool | Problem:
     return NUL not in text and all(result.value() for result in results)
 
 
-_EXPRESSIONS: Final[WeakValueDictionary[tuple[str, tuple[tuple[str, str], ...]], Expression]] = WeakValueDictionary()
+_Key = tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]
+_EXPRESSIONS: Final[WeakValueDictionary[_Key, Expression]] = WeakValueDictionary()
 _BARE: Final = _environment({})
 _MATCHES: Final = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.Type.STRING}).compile(
     "text.matches(pattern)"
 )
 
 
-def evaluated(expression: Expression, bound: Mapping[str, Any], inputs: Inputs) -> Any:  # noqa: ANN401 - any value
+def evaluated(
+    expression: Expression,
+    bound: Mapping[str, Any],
+    inputs: Inputs,
+    *,
+    handed: bool = True,
+) -> Any:  # noqa: ANN401 - any value
     """Return what an expression yields as a Python value that can be bound again, or `FAILED`.
 
-    `bound` are the values of variables by their full names.
+    `bound` are the values of variables and data by their full names. Not `handed`: the library is not asked, and where
+    it would be, `DEFERRED` is returned.
     """
     if inputs.plain and expression.closure is not None:
         try:
@@ -188,13 +228,15 @@ def evaluated(expression: Expression, bound: Mapping[str, Any], inputs: Inputs) 
             # Of lists, maps and large numbers the library decides below if they can be bound again.
             if type(value) in _SCALARS or (type(value) is int and -SAFE < value < SAFE):
                 return value
-    return _by_library(expression, bound, inputs)
+    return _by_library(expression, bound, inputs) if handed else DEFERRED
 
 
 def _by_library(expression: Expression, bound: Mapping[str, Any], inputs: Inputs) -> Any:  # noqa: ANN401 - likewise
     # Only what is read: the library takes over all of a value before it looks at any of it.
     data = inputs.read(expression.reads)
     data.update({name: value for name, value in bound.items() if name in expression.bound})
+    if expression.data:
+        data.update(members(bound, [path for path in expression.reads if path[0] in bound]))
     if expression.timed:
         data["now"] = datetime.fromtimestamp(inputs.moment, UTC)
     return _yielded(expression, data)

@@ -113,6 +113,8 @@ def _unknown_function(name: str) -> str:
 
 def _unknown_name(name: str, names: Collection[str]) -> str:
     first, _, rest = name.partition(".")
+    if first == "data":
+        return _unknown_data(rest.partition(".")[0], names)
     if first == "variables":
         declared = [one.partition(".")[2] for one in names if one.startswith("variables.")]
         word = rest.partition(".")[0]
@@ -123,6 +125,15 @@ def _unknown_name(name: str, names: Collection[str]) -> str:
     roots = [one for one in names if "." not in one]
     listed = f"; a condition can use {', '.join(roots)} and variables; write strings in quotes"
     return f"unknown name {first}{meant(first, roots) or listed}"
+
+
+def _unknown_data(word: str, names: Collection[str]) -> str:
+    declared = [one.partition(".")[2] for one in names if one.startswith("data.")]
+    advice = "; name an EndpointData of the namespace in spec.data, and read it as data.<name>"
+    if not word:
+        return f"data can only be read by the names that spec.data declares{advice if not declared else ''}"
+    near = meant(word, declared).replace("did you mean ", "did you mean data.")
+    return f"unknown data {word}{near or advice}"
 
 
 def _mistyped(text: str, function: str, kinds: list[str]) -> str:

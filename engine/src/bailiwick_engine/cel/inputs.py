@@ -16,7 +16,8 @@ NUL: Final = "\0"
 _NUL_ESCAPED: Final = rb"\u0000"
 _STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SMALL_BYTES: Final = 2_048
-_ABSENT: Final = Extent(0, 1, 0)
+ABSENT: Final = Extent(0, 1, 0)
+"""Of what is not there, and of a number or a truth."""
 _VAST: Final = Extent(10**7, 10**7, 10**9)
 """Of what cannot be measured: no condition that looks at it is evaluated."""
 _MOST_WALKED: Final = 10_000
@@ -76,25 +77,7 @@ class Inputs(dict[str, Any]):
 
         None of the paths is the beginning of another one.
         """
-        found: dict[str, Any] = {}
-        for root, *fields in paths:
-            if root not in self:
-                continue
-            value, into, name = self[root], found, root
-            for field in fields:
-                if not isinstance(value, Mapping):
-                    break
-                into = into.setdefault(name, {})
-                if field not in value:
-                    break
-                value, name = value[field], field
-            else:
-                into[name] = value
-                continue
-            if not isinstance(value, Mapping):
-                # Whatever is asked of it fails, as it would where it stands.
-                into[name] = value
-        return found
+        return members(self, paths)
 
     def _extent(self, path: Path) -> Extent:
         """Return how large a member is."""
@@ -107,19 +90,42 @@ class Inputs(dict[str, Any]):
         value: Any = self
         for name in path:
             if not isinstance(value, Mapping) or name not in value:
-                return _ABSENT
+                return ABSENT
             value = value[name]
         match value:
             case str():
                 return Extent(0, 1, len(value))
             case None | bool() | int() | float():
-                return _ABSENT
+                return ABSENT
             case _ if self.plain:
-                return _encoded(value)
+                return encoded_extent(value)
         return _walked(value)
 
 
-def _encoded(value: Any) -> Extent:  # noqa: ANN401 - any JSON value
+def members(values: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
+    """Return these members of some values, see `Inputs.read`."""
+    found: dict[str, Any] = {}
+    for root, *fields in paths:
+        if root not in values:
+            continue
+        value, into, name = values[root], found, root
+        for field in fields:
+            if not isinstance(value, Mapping):
+                break
+            into = into.setdefault(name, {})
+            if field not in value:
+                break
+            value, name = value[field], field
+        else:
+            into[name] = value
+            continue
+        if not isinstance(value, Mapping):
+            # Whatever is asked of it fails, as it would where it stands.
+            into[name] = value
+    return found
+
+
+def encoded_extent(value: Any) -> Extent:  # noqa: ANN401 - any JSON value
     """Measure by what is written: as many values as there are signs that part them, at most. It takes no loop here."""
     raw = orjson.dumps(value, option=_STRICT)
     nodes = 1 + sum(map(raw.count, (b",", b":", b"[", b"{")))
@@ -176,13 +182,13 @@ def _holds_nul(value: object) -> bool:
     return False
 
 
-def inputs(call: Call, subject: Party, now: float, actor: Party | None = None) -> Inputs:
+def inputs(call: Call, subject: Party, now: float, actor: Party | None = None, kind: type[Inputs] = Inputs) -> Inputs:
     """Return what conditions see of a call. `now` is seconds since the epoch; `actor` is the hop that is judged.
 
-    For a call of the subject's own `actor` is empty.
+    For a call of the subject's own `actor` is empty. `kind`: what is made, see `datascope`.
     """
     action, resource = call.action, call.resource
-    return Inputs.of(
+    return kind.of(
         {
             "subject": _party(subject),
             "actor": {} if actor is None else _party(actor),

@@ -12,6 +12,8 @@ Value = Any
 
 KINDS: Final = frozenset({str, int, float, bool, type(None), dict, list})
 NUMBERS: Final = frozenset({int, float})
+LONGEST: Final = 2_048
+"""Elements of a list that `in` goes through here: what is longer, only who counts the cost may go through."""
 SAFE: Final = 2**53
 """Beyond it integers and doubles are no longer compared exactly, and still further CEL has another type for them."""
 
@@ -77,6 +79,8 @@ def ordered(compare: Callable[[Any, Any], bool], left: Value, right: Value) -> b
 def within(value: Value, values: Value) -> bool:
     """CEL's `in`."""
     if type(values) is list:
+        if len(values) > LONGEST:
+            raise DeferredError
         # Each, so that none defers unseen behind one that is the same.
         return True in [same(value, one) for one in values]
     if type(values) is not dict:

@@ -4,19 +4,26 @@ Standing: after `manifests`, for whoever decides by files. Holds: nothing that i
 name neither allows, and what was meant for an unknown namespace denies in each.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
+from bailiwick_engine.cel.data import Data
 from bailiwick_engine.compile.acceptance import conflicted, unconfigured
+from bailiwick_engine.compile.datafiles import DataEntry, by_namespace, missing
 from bailiwick_engine.compile.manifests import ManifestEntry, Report
 from bailiwick_engine.compile.policies import salvaged
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot, home
 from bailiwick_engine.steps import Steps
 
+_READERS: Final = "what would be allowed by a condition that reads it"
 
-def assemble(entries: Sequence[ManifestEntry], revision: str) -> Steps[tuple[Snapshot, tuple[Report, ...]]]:
-    """Return the snapshot of all files' policies, and what is wrong with them, in steps."""
+
+def assemble(
+    entries: Sequence[ManifestEntry], revision: str, data: Sequence[DataEntry] = ()
+) -> Steps[tuple[Snapshot, tuple[Report, ...]]]:
+    """Return the snapshot of all files' policies and data, and what is wrong with them, in steps."""
     named: dict[tuple[str, str], list[ManifestEntry]] = {}
     for entry in entries:
         if entry.policy is not None and entry.ref.name:
@@ -29,7 +36,24 @@ def assemble(entries: Sequence[ManifestEntry], revision: str) -> Steps[tuple[Sna
         namespaces = {namespace for namespace, _ in snapshot.endpoints}
         snapshot = replace(snapshot, unreadable={**dict.fromkeys(namespaces, whole[0]), **snapshot.unreadable})
     reports = [report for entry in judged for report in entry.reports]
+    objects, twice = by_namespace(data)
+    beside = {
+        key: endpoint.beside(objects.get(key[0], {})) if endpoint.reads else endpoint
+        for key, endpoint in snapshot.endpoints.items()
+    }
+    snapshot = replace(snapshot, endpoints=beside)
+    reports += [Report(problem, _READERS) for problem in (*(one.problem for one in data if one.problem), *twice)]
+    reports += _unfound(judged, objects)
     return snapshot, (*reports, *_unsettled(judged, snapshot))
+
+
+def _unfound(entries: Iterable[ManifestEntry], objects: Mapping[str, Data]) -> Iterator[Report]:
+    """Yield what policies name and no file holds."""
+    for entry in entries:
+        if isinstance(entry.policy, CompiledPolicy):
+            for name in missing(entry.policy, objects.get(entry.ref.namespace, {})):
+                problem = f"{entry.where}: spec.data: there is no EndpointData {entry.ref.namespace}/{name}"
+                yield Report(problem, _READERS)
 
 
 def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator[Report]:

@@ -22,15 +22,19 @@ from typing import Any, Final, TypeGuard
 
 from pydantic import ValidationError
 
+from bailiwick_api import endpointdata
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_api.positions import Document, Flaw, documents
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.ledger import Claim, Ledger, claim_steps
+from bailiwick_engine.cel.data import UnknownReason
 from bailiwick_engine.cel.hints import meant
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import carries_settings, over_budget
 from bailiwick_engine.compile.checks import expiries
+from bailiwick_engine.compile.datafiles import DataEntry, data_steps, is_data
 from bailiwick_engine.compile.policies import compile_steps, parse_steps, problem_steps, salvaged
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRef
@@ -107,6 +111,7 @@ class ManifestFile:
 
     entries: tuple[ManifestEntry, ...] = ()
     ignored: int = 0
+    data: tuple[DataEntry, ...] = ()
 
 
 def unreadable(label: str, why: str) -> ManifestFile:
@@ -128,7 +133,7 @@ def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
         if isinstance(metadata, dict):
             namespace, name = metadata.get("namespace"), metadata.get("name")
             if isinstance(namespace, str) and isinstance(name, str):
-                claim = yield from claim_steps(obj)
+                claim = data_claim(obj) if is_data(obj) else (yield from claim_steps(obj))
                 found.append((namespace, claim))
         yield
     return tuple(found)
@@ -140,13 +145,16 @@ def contents(label: str, document: Document, ledger: Ledger) -> Steps[ManifestFi
     What is over budget, as the ledger says, is not compiled.
     """
     entries: list[ManifestEntry] = []
+    data: list[DataEntry] = []
     ignored = 0
     for path, obj in _objects(document):
         if _foreign(obj):
             ignored += 1
+        elif is_data(obj):
+            data.append((yield from _Reading(label, document, path, obj).data(ledger)))
         else:
             entries.append((yield from _Reading(label, document, path, obj).entry(ledger)))
-    return ManifestFile(tuple(entries), ignored)
+    return ManifestFile(tuple(entries), ignored, tuple(data))
 
 
 def _objects(document: Document) -> Iterator[tuple[str, Any]]:
@@ -154,7 +162,7 @@ def _objects(document: Document) -> Iterator[tuple[str, Any]]:
     data = document.data
     if document.complete and isinstance(data, dict) and isinstance(data.get("items"), list):
         kinds = (data.get("apiVersion"), data.get("kind"))
-        if kinds in {("v1", "List"), (API_VERSION, f"{_KIND}List")}:
+        if kinds in {("v1", "List"), (API_VERSION, f"{_KIND}List"), (API_VERSION, f"{endpointdata.KIND}List")}:
             yield from ((f"items[{index}]", item) for index, item in enumerate(data["items"]))
             return
     yield "", data
@@ -218,6 +226,26 @@ class _Reading:
             self._place(Problem("spec.endpoint", "")),
             over=excess is not None,
         )
+
+    def data(self, ledger: Ledger) -> Steps[DataEntry]:
+        """Return what the object comes to as data."""
+        namespace, name = self._metadata.get("namespace"), self._metadata.get("name")
+        known = namespace if _is_label(namespace) else ""
+        named = name if isinstance(name, str) and _NAME.match(name) else ""
+        flaw = None
+        if not self._document.complete or self._document.flaws:
+            first = self._document.flaws[0] if self._document.flaws else None
+            flaw = Problem("", "cannot be read to its end" if first is None else first.message)
+        elif not known:
+            flaw = Problem("metadata.namespace", "is required and must be a DNS label")
+        elif not named:
+            flaw = Problem("metadata.name", "is required and must be a DNS name")
+        ref = (known, named, self._uid(), self._generation())
+        made = yield from data_steps(ref, self._object, flaw, ledger)
+        unknown = made.unknown
+        told = "" if unknown is None else self._said(unknown.problem)
+        over = unknown is not None and unknown.why is UnknownReason.OVER_BUDGET
+        return DataEntry(self._where, known, made, told, over=over)
 
     def _expiries(self, spec: object) -> Steps[tuple[ExpiryNotice, ...]]:
         parsed = yield from parse_steps(spec)

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
 from bailiwick_engine.approval.gates import gate_of
 from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.cel.datascope import scope_steps
 from bailiwick_engine.compile import checks, schemaerrors
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
@@ -99,7 +100,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     spec = yield from parse_steps(raw.get("spec"))
     if isinstance(spec, tuple):
         return salvaged(ref, raw.get("spec"))
-    scope = yield from Scope.steps(spec.variables or ())
+    scope = yield from scope_steps(spec.variables or (), spec.data or ())
     yield
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
     if isinstance(compiled, CompiledPolicy):
@@ -112,6 +113,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
         audit=spec.mode == "Audit",
         settings=settings,
         carries_settings=spec.endpoint_settings is not None,
+        data=_data(spec),
     )
 
 
@@ -120,7 +122,7 @@ def problem_steps(ref: PolicyRef, raw: object) -> Steps[tuple[Problem, ...]]:
     spec = yield from parse_steps(raw)
     if isinstance(spec, tuple):
         return spec
-    scope = yield from Scope.steps(spec.variables or ())
+    scope = yield from scope_steps(spec.variables or (), spec.data or ())
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend)
     return compiled if isinstance(compiled, tuple) else ()
 
@@ -132,7 +134,7 @@ def compile_policy(ref: PolicyRef, spec: EndpointPolicySpec) -> Compilation:
 
 def compilation_steps(ref: PolicyRef, spec: EndpointPolicySpec) -> Steps[Compilation]:
     """Compile a parsed policy likewise, an expression or a rule a step."""
-    scope = yield from Scope.steps(spec.variables or ())
+    scope = yield from scope_steps(spec.variables or (), spec.data or ())
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend)
     if not isinstance(compiled, CompiledPolicy):
         return Compilation(None, compiled)
@@ -166,7 +168,12 @@ def _compile(
         named = subjects.named(rule.subjects)
         rules.append(_rule(ref, spec, rule, digest, scope, conditions, named, sensitive, suspended=suspended))
         yield
-    return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules))
+    return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules), _data(spec))
+
+
+def _data(spec: EndpointPolicySpec) -> tuple[str, ...]:
+    """Return the objects of data that a policy may read."""
+    return tuple(sorted({source.source for source in spec.data or ()}))
 
 
 def _named_place(ref: PolicyRef, spec: EndpointPolicySpec, problem: Problem) -> Problem:

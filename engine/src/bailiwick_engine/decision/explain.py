@@ -12,12 +12,12 @@ from typing import Final
 
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.cost.estimate import LIMIT
-from bailiwick_engine.cel.inputs import Inputs, inputs
+from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision import clauses
 from bailiwick_engine.decision.clauses import Clause, unmet
 from bailiwick_engine.decision.decide import admit, may_ask
-from bailiwick_engine.decision.hops import Hop, applies, hops
+from bailiwick_engine.decision.hops import Hop, applies, hops, seen
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
@@ -92,7 +92,7 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
     needed: list[tuple[list[RequiredChange], list[CompiledRule]] | None] = []
     rules, incomplete = _looked_at(endpoint, call)
     for hop in hops(endpoint, call, subject, around.now):
-        values = hop.seen or inputs(call, subject, around.now, hop.actor)
+        values = hop.seen or seen(endpoint, call, subject, around.now, hop.actor)
         values.left = _SPENT * LIMIT
         weighed = _weighed(rules, call, hop, values, around.now)
         near += weighed

@@ -6,12 +6,14 @@ is always the one whom the call is for.
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.cost.estimate import LIMIT
+from bailiwick_engine.cel.data import Data
+from bailiwick_engine.cel.datascope import DataInputs
 from bailiwick_engine.cel.inputs import Inputs, inputs
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.match import Finding, Standing
@@ -53,16 +55,18 @@ def hops(endpoint: CompiledEndpoint, call: Call, subject: Party, now: float) -> 
     """Return every party that must pass: the subject for a call of its own, else each actor and the person."""
     delegation = endpoint.settings.delegation if call.actors and endpoint.settings else None
     if delegation is None:
-        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT), must_allow=True),)
+        data = endpoint.data if endpoint.reads else None
+        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT, data), must_allow=True),)
     # What the conditions of a call may take is shared by all that they are asked for: each hop, and its ceiling.
     share = LIMIT // (2 * len(call.actors) + 1)
+    data = endpoint.data if endpoint.reads else None
     found: list[Hop] = []
     for actor in call.actors:
-        view = _View(subject, actor, now, share)
+        view = _View(subject, actor, now, share, data)
         refused = None if _under_ceiling(delegation, call, view) else Reason.SCOPE_EXCEEDED
         found.append(_hop(endpoint, call, actor, view, must_allow=True, refused=refused))
     # The person's own Deny and RequireApproval always count; an Allow of their own only where it is asked for.
-    found.append(_hop(endpoint, call, subject, _View(subject, None, now, share), must_allow=delegation.entitled))
+    found.append(_hop(endpoint, call, subject, _View(subject, None, now, share, data), must_allow=delegation.entitled))
     return tuple(found)
 
 
@@ -79,15 +83,19 @@ _APPLIES, _DENY = Standing.APPLIES, Effect.DENY
 
 
 class _View(msgspec.Struct, frozen=True):
-    """What conditions see at one hop beside the call, and what all of them may take together, in picoseconds."""
+    """What conditions see at one hop beside the call, and what all of them may take together, in picoseconds.
+
+    `data` None: no policy of the endpoint names any.
+    """
 
     subject: Party
     actor: Party | None
     now: float
     limit: int
+    data: Data | None
 
     def inputs(self, call: Call) -> Inputs:
-        return inputs(call, self.subject, self.now, self.actor)
+        return _seen(self.data, call, self.subject, self.now, self.actor)
 
 
 def _hop(
@@ -123,6 +131,19 @@ def _values(rules: Sequence[tuple[CompiledRule, Truth]], call: Call, view: _View
     if not (light and values.small and count <= _UNCOUNTED):
         share(values, [condition for rule, _ in rules for condition in rule.conditions], view.limit)
     return values
+
+
+def seen(endpoint: CompiledEndpoint, call: Call, subject: Party, now: float, actor: Party | None = None) -> Inputs:
+    """Return what conditions of an endpoint see of a call, and of the data that they read."""
+    return _seen(endpoint.data if endpoint.reads else None, call, subject, now, actor)
+
+
+def _seen(data: Data | None, call: Call, subject: Party, now: float, actor: Party | None) -> Inputs:
+    if data is None:
+        return inputs(call, subject, now, actor)
+    found = cast("DataInputs", inputs(call, subject, now, actor, DataInputs))
+    found.data = data
+    return found
 
 
 def share(values: Inputs, conditions: Iterable[CompiledCondition], limit: int) -> None:

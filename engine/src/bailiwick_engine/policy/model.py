@@ -13,7 +13,7 @@ from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import Cost
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs
-from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.cel.members import Path
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.routes import RouteTable
@@ -216,13 +216,14 @@ class CompiledSettings:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy that compiled."""
+    """A policy that compiled. `data` are the objects of its namespace that it may read."""
 
     ref: PolicyRef
     endpoint: str
     digest: str
     settings: CompiledSettings | None
     rules: tuple[CompiledRule, ...]
+    data: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ class BrokenPolicy:
 
     `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
     hold all the same; where they cannot be read, the endpoint is denied, whatever the mode. `withheld`: it is over
-    budget, and was not compiled.
+    budget, and was not compiled. `data` are the objects that its settings may read.
     """
 
     ref: PolicyRef
@@ -241,3 +242,4 @@ class BrokenPolicy:
     settings: CompiledSettings | None = None
     carries_settings: bool = False
     withheld: bool = False
+    data: tuple[str, ...] = ()

@@ -4,10 +4,11 @@ Holds: an endpoint's answers depend on all its policies and nothing else; a brok
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from bailiwick_engine.call import Party, Resource
+from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.index import RuleIndex, frozen
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
@@ -24,7 +25,7 @@ class CompiledEndpoint:
     endpoint denies, and `enforcers` are those of every carrier, so that they are told so. `broken` are the policies
     that deny a subject. `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies.
     `exact` and `patterns` are for questions about no subject in particular. `workload_keys`: whose workload any rule
-    asks for.
+    asks for. `reads` are the objects of data that its policies name, `data` those of them that there are.
     """
 
     settings: CompiledSettings | None
@@ -40,6 +41,8 @@ class CompiledEndpoint:
     named_subjects: AbstractSet[Key]
     workload_keys: AbstractSet[Key]
     index: RuleIndex
+    reads: frozenset[str] = frozenset()
+    data: Data = field(default_factory=dict)
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
@@ -86,7 +89,13 @@ class CompiledEndpoint:
             named_subjects=named,
             workload_keys=asking,
             index=index,
+            reads=frozenset(name for some in (policies, broken) for policy in some for name in policy.data),
         )
+
+    def beside(self, data: Data) -> Self:
+        """Return the endpoint with these objects of its namespace; those that it does not read are left out."""
+        found = {name: data[name] for name in self.reads if name in data}
+        return replace(self, data=found)
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:
         """Yield the rules whose actions hold this one, whomever they name, each once."""

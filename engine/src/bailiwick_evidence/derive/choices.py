@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bailiwick_engine.call import Resource
 from bailiwick_engine.cel.inputs import Inputs
-from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.cel.members import Path
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
     CompiledCondition,

@@ -159,7 +159,7 @@ def _verdicts(
 
     def decided(endpoint: CompiledEndpoint) -> Verdict:
         present = _presumed(endpoint, call) if unread else endpoint
-        return decide(Snapshot({key: present}), call, (), around)
+        return decide(Snapshot({key: present.beside(found.data)}), call, (), around)
 
     wanted: list[Unknowns] = []
     if shape.limits != "nul":

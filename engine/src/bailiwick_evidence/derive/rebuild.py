@@ -9,20 +9,25 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, ServiceAccount, UnprovenParty
-from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.cel.data import Data, DataObject
+from bailiwick_engine.cel.members import Path
 from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.shape import RecordParty, RecordShape, RecordWorkload
 
-_ROOT: Final = re.compile(r"subject|action|resource|context|actors\[[0-9]+\]")
+_ROOT: Final = re.compile(r"subject|action|resource|context|data|actors\[[0-9]+\]")
 _STEP: Final = re.compile(r"""\.([A-Za-z_][A-Za-z0-9_]*)|\[('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\]""")
 _SEALS: Final = ({"hmac"}, {"redacted"})
 
 
 class CallOnRecord(NamedTuple):
-    """A call as its record has it. `sealed` are attributes of which only an HMAC or a mark is left."""
+    """A call as its record has it. `sealed` are attributes of which only an HMAC or a mark is left.
+
+    `data`: of each object that was known, what was read of it.
+    """
 
     call: Call
     sealed: frozenset[Path]
+    data: Data
 
 
 def rebuilt(shape: RecordShape, refused: Reason | None = None) -> CallOnRecord | None:
@@ -37,6 +42,9 @@ def rebuilt(shape: RecordShape, refused: Reason | None = None) -> CallOnRecord |
         path = spelled_path(name)
         if path is None or not _put(seen, sealed, path, value):
             return None
+    data = _data(shape.data or {}, seen.get("data", {}), {path[1] for path in sealed if path[0] == "data"})
+    if data is None:
+        return None
     context = seen.get("context", {})
     if shape.intent is not None:
         context.setdefault("intent", shape.intent)
@@ -53,7 +61,7 @@ def rebuilt(shape: RecordShape, refused: Reason | None = None) -> CallOnRecord |
         tuple(_party(actor, seen, f"actors[{index}]") for index, actor in enumerate(shape.actors)),
         refused=refused,
     )
-    return CallOnRecord(call, frozenset(sealed))
+    return CallOnRecord(call, frozenset(sealed), data)
 
 
 def spelled_path(name: str) -> Path | None:
@@ -88,6 +96,18 @@ def _put(seen: dict[str, Any], sealed: set[Path], path: Path, value: Any) -> boo
         return False
     into[path[-1]] = value
     return True
+
+
+def _data(digests: Mapping[str, str | None], seen: Mapping[str, Any], sealed: set[str]) -> Data | None:
+    """Return the objects that were known; None where something was read of one that was not."""
+    known = {name for name, digest in digests.items() if digest is not None}
+    if not known.issuperset(seen) or not known.issuperset(sealed):
+        return None
+    values = {name: seen.get(name, {}) for name in known}
+    # An object is one, whatever was read of it.
+    if not all(isinstance(value, dict) for value in values.values()):
+        return None
+    return {name: DataObject(name, "", 0, value, digests[name]) for name, value in values.items()}
 
 
 def _party(party: RecordParty, seen: Mapping[str, Any], root: str) -> Party:

@@ -140,6 +140,7 @@ class RecordShape(msgspec.Struct, frozen=True):
     policies: dict[str, str | None] | None = None
     policies_digest: str | None = None
     suspended: tuple[str, ...] = ()
+    data: dict[str, str | None] | None = None
 
 
 def parsed(record: Mapping[str, Any]) -> RecordShape | None:

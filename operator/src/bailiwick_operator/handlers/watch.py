@@ -13,14 +13,14 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import kopf
 import structlog
 
 from bailiwick_api.meta import GROUP
 from bailiwick_kube.access import Access, AccessError
-from bailiwick_operator.handlers import approvalgrant, endpointpolicy
+from bailiwick_operator.handlers import approvalgrant, endpointdata, endpointpolicy
 from bailiwick_operator.handlers.sink import Sink
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -33,22 +33,42 @@ _TOKEN_AGAIN_SECONDS: Final = 2.0
 _TOKEN_LOOK: Final = timedelta(minutes=10)
 
 
-class KopfWatch:
-    """Watches both kinds, once `served` says that both are. The sinks are called in the loop that runs `run`."""
+class ServedKinds(NamedTuple):
+    """What the API server serves to us beside policies and grants."""
 
-    def __init__(self, access: Access, served: Callable[[], Awaitable[bool]], policies: Sink, grants: Sink) -> None:
+    data: bool
+
+
+class KopfWatch:
+    """Watches all kinds, once `served` says that they are; without data where that is not, with a warning.
+
+    The sinks are called in the loop that runs `run`.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        served: Callable[[], Awaitable[ServedKinds | None]],
+        policies: Sink,
+        grants: Sink,
+        data: Sink,
+    ) -> None:
         self._access = access
         self._served = served
         self._policies = policies
         self._grants = grants
+        self._data = data
 
     async def run(self) -> None:
         """Watch until cancelled. kopf's own loop has ended when this returns, or is left behind after a few seconds."""
         while True:
             # kopf looks for the kinds once, at its start; one that is not there then it would never watch.
-            while not await self._served():
+            while (found := await self._served()) is None:
                 await self._pause()
-            thread = _Thread(self._access, self._here(self._policies), self._here(self._grants))
+            if not found.data:
+                _LOG.warning("data is not watched: apply crds/ and the roles of Bailiwick, then restart the operator")
+            data = self._here(self._data) if found.data else None
+            thread = _Thread(self._access, self._here(self._policies), self._here(self._grants), data)
             thread.start()
             try:
                 await thread.ended
@@ -80,11 +100,13 @@ class KopfWatch:
 class _Thread:
     """One run of kopf. `ended` is a future of the starting loop; its result says why it ended."""
 
-    def __init__(self, access: Access, policies: Sink, grants: Sink) -> None:
+    def __init__(self, access: Access, policies: Sink, grants: Sink, data: Sink | None) -> None:
         self._registry = kopf.OperatorRegistry()
         kopf.on.login(id="access", registry=self._registry)(_login(access))
         endpointpolicy.register(self._registry, policies)
         approvalgrant.register(self._registry, grants)
+        if data is not None:
+            endpointdata.register(self._registry, data)
         self._starting_loop = asyncio.get_running_loop()
         self._stop: Callable[[], object] = lambda: None
         self._stopped = False

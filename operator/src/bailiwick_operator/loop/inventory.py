@@ -55,10 +55,16 @@ def _slim(body: Object) -> Object:
 
 
 class Inventory:
-    """The objects of one kind. Lives in the main loop; `changed` is told of each that came, went or moved on."""
+    """The objects of one kind. Lives in the main loop; `changed` is told of each that came, went or moved on.
 
-    def __init__(self, ticks: Ticks, changed: Callable[[Object], None]) -> None:
+    `kept` returns what is kept of an object.
+    """
+
+    def __init__(
+        self, ticks: Ticks, changed: Callable[[Object], None], kept: Callable[[Object], Object] = lambda body: body
+    ) -> None:
         self._ticks = ticks
+        self._kept = kept
         self._changed = changed
         self._seen: dict[Key, ObservedObject] = {}
         self._gone: set[str] = set()
@@ -78,9 +84,10 @@ class Inventory:
         """Take in a version. An older one than the known one changes nothing, as a list may arrive after an event."""
         if body["metadata"]["uid"] in self._gone:
             return
-        new, old = ObservedObject(_slim(body), self._ticks()), self._seen.get(key_of(body))
-        if old is not None and new.version <= old.version:
+        old = self._seen.get(key_of(body))
+        if old is not None and int(body["metadata"]["resourceVersion"]) <= old.version:
             return
+        new = ObservedObject(_slim(self._kept(body)), self._ticks())
         if old is not None and old.body["metadata"]["uid"] != body["metadata"]["uid"]:
             # Another object under the same name: whatever hangs on the old one must hear that it is gone.
             self.forget(old.body)

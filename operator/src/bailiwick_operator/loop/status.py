@@ -69,6 +69,9 @@ class Writer:
 
     def _tell(self, kind: Kind, name: str, body: Object, status: Status) -> None:
         was = _status(body)
+        if kind == "EndpointData":
+            _LOG.info("data", data=name, **{entry["type"].lower(): entry["reason"] for entry in status["conditions"]})
+            return
         if kind == "EndpointPolicy":
             _LOG.info(
                 "policy", policy=name, **{entry["type"].lower(): entry["reason"] for entry in status["conditions"]}

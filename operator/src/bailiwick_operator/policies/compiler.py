@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from bailiwick_engine.budget.datasize import data_name, ledger_name
 from bailiwick_engine.budget.footprint import footprint_steps
 from bailiwick_engine.budget.ledger import Budget, Claim, Excess, Ledger
 from bailiwick_engine.compile import acceptance
@@ -54,6 +55,9 @@ class PolicyCompiler:
         self._working: set[str] = set()
         self._rotation: FairRotation[str] = FairRotation(clock)
         self._woken = asyncio.Event()
+        # What objects of data ask for and the ledger was not told yet.
+        self._data: dict[str, dict[Key, Claim | None]] = {}
+        self._data_turned: Callable[[Key], None] = lambda _: None
         self._until = 0.0
 
     def changed(self, key: Key) -> None:
@@ -63,6 +67,15 @@ class PolicyCompiler:
             # Its status is another, which nothing is judged by.
             return
         self._waiting.setdefault(key.namespace, {})[key] = None
+        self._rouse(key.namespace)
+
+    def count_data(self, turned: Callable[[Key], None]) -> None:
+        """Count data beside policies; `turned` is told of an object that is over budget now, or not any more."""
+        self._data_turned = turned
+
+    def data_changed(self, key: Key, claim: Claim | None) -> None:
+        """Say what an object of data asks for; None: it is gone."""
+        self._data.setdefault(key.namespace, {})[key] = claim
         self._rouse(key.namespace)
 
     def of(self, body: Object) -> tuple[CompilationSummary, Excess | None] | None:
@@ -110,7 +123,11 @@ class PolicyCompiler:
     def _work(self, namespace: str) -> Steps[None]:
         """Judge what changed in a namespace, until nothing did."""
         try:
-            while (waiting := self._waiting.get(namespace)) or namespace in self.ledger.restless:
+            while (
+                (waiting := self._waiting.get(namespace))
+                or self._data.get(namespace)
+                or namespace in self.ledger.restless
+            ):
                 turned = yield from self._claim(namespace, tuple(waiting or ()))
                 for key in turned:
                     try:
@@ -128,6 +145,8 @@ class PolicyCompiler:
 
     def _claim(self, namespace: str, keys: tuple[Key, ...]) -> Steps[list[Key]]:
         """Tell the ledger what these ask for. Returns them, and whose standing is another now."""
+        for of, claim in self._data.pop(namespace, {}).items():
+            self.ledger.put(namespace, ledger_name(of.name), claim)
         for key in keys:
             seen = self._policies.get(key)
             if seen is None:
@@ -143,7 +162,11 @@ class PolicyCompiler:
         turned = yield from self.ledger.settle_one(namespace)
         for other in tuple(self.ledger.restless):
             self._rouse(other)
-        return [*dict.fromkeys([*keys, *(Key(namespace, name) for name in turned)])]
+        for known in turned:
+            if (data := data_name(known)) is not None:
+                self._data_turned(Key(namespace, data))
+        policies = [Key(namespace, known) for known in turned if data_name(known) is None]
+        return [*dict.fromkeys([*keys, *policies])]
 
     def _judge(self, key: Key) -> Steps[None]:
         """Compile a policy as it is now, unless it is over budget or known already."""

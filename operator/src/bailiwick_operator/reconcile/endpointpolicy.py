@@ -7,22 +7,25 @@ process decides by it.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from bailiwick_api.times import stamp
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance
-from bailiwick_engine.compile.acceptance import CompilationSummary, PolicyContext, listed, named
+from bailiwick_engine.compile.acceptance import CompilationSummary, NotAcceptedReason, PolicyContext, listed, named
 from bailiwick_engine.compile.checks import expired
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
+from bailiwick_operator.reconcile.endpointdata import data_ready, names
 from bailiwick_operator.reconcile.programmed import ServedGeneration
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")
-TYPES: Final = frozenset({"Accepted", "Programmed", "Ready"})
+TYPES: Final = frozenset({"Accepted", "DataReady", "Programmed", "Ready"})
+# Told before data: nothing is read where they hold.
+_FIRST: Final = frozenset({"Deleting", "Expired", *NotAcceptedReason})
 Object = dict[str, Any]
 
 
@@ -32,7 +35,7 @@ class PolicyObservation:
 
     `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each configured one
     whether it has a `kubernetesUsername`, None where nobody told us. `excess`: of what it is over budget, so that it
-    was not compiled.
+    was not compiled. `unknowns`: of the data that it names, reason and message for each object that is unknown.
     """
 
     judged: CompilationSummary
@@ -41,6 +44,7 @@ class PolicyObservation:
     principals: Collection[str] = ()
     issuers: Mapping[str, bool] | None = None
     excess: Excess | None = None
+    unknowns: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,15 @@ def reconcile(policy: Object, observed: PolicyObservation, now: datetime) -> Pol
     accepted = _accepted(policy, observed)
     denies = "it is over budget" if observed.excess is not None else "it does not compile" if judged.problems else None
     programmed = programming.condition(policy, observed.serving, denies=denies)
+    data = data_ready(names(policy), observed.unknowns)
     ready = _ready(accepted, programmed, policy, observed, now)
+    if data is not None and data.status != "True" and ready.reason not in _FIRST:
+        ready = DesiredCondition("Ready", "False", "DataNotReady", data.message)
     wanted: Status = {
         "observedGeneration": generation,
-        "conditions": entries([accepted, programmed, ready], present, generation, now),
+        "conditions": entries(
+            [accepted, *([data] if data is not None else []), programmed, ready], present, generation, now
+        ),
     }
     if judged.digest is not None:
         wanted["digest"] = judged.digest

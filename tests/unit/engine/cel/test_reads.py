@@ -10,7 +10,8 @@ from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs, inputs
-from bailiwick_engine.cel.reads import Path, paths, reads
+from bailiwick_engine.cel.members import Path, paths
+from bailiwick_engine.cel.reads import reads
 
 TEXTS: Final[dict[str, set[str]]] = {
     "!has(context.count) || context.count > 100": {"context.count"},

@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
+from bailiwick_engine.cel import data
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
@@ -370,3 +371,35 @@ def test_nothing_is_kept_of_an_endpoint_that_is_gone_or_has_changed() -> None:
     recorded(second, call({"count": 1}), lines)
     del first
     assert len(lines._evidence) == 1
+
+
+def test_data_stands_by_its_digests_and_what_the_rules_read_of_it() -> None:
+    sources = [{"name": "incident", "from": "incident-state"}, {"name": "gone"}]
+    conditions = (
+        "data.incident.open == true",
+        "data.incident.people[resource.id] == 'x'",
+        "has(data.incident.no.more)",
+    )
+    of = compiled(stored(data=sources, endpointSettings=settings(), rules=[reading(*conditions, "data.gone.x == 1")]))
+    held = data.read("incident-state", "u", 1, {"data": {"open": True, "people": {"42": "x"}}})
+    beside = Snapshot({key: endpoint.beside({"incident-state": held}) for key, endpoint in of.endpoints.items()})
+    (told,) = recorded(beside, call())
+    assert told["data"] == {"gone": None, "incident-state": held.digest}
+    read = told["attributes"]
+    assert read["data['incident-state'].open"] is True
+    assert read["data['incident-state'].people"]["hmac"]
+    # What is absent, by the object that lacks it.
+    assert read["data['incident-state']"] == {}
+    assert not any("gone" in name for name in read)
+
+
+def test_sensitive_data_stands_as_an_hmac_and_an_endpoint_without_data_has_no_such_member() -> None:
+    conditions = reading("data.incident.open == true")
+    spec: dict[str, Any] = {"data": [{"name": "incident"}], "endpointSettings": settings(), "rules": [conditions]}
+    of = compiled(stored(**spec), sensitive=("data.incident.open",))
+    held = data.read("incident", "u", 1, {"data": {"open": True}})
+    beside = Snapshot({key: endpoint.beside({"incident": held}) for key, endpoint in of.endpoints.items()})
+    (told,) = recorded(beside, call())
+    assert told["attributes"]["data.incident.open"]["hmac"]
+    (plain,) = recorded(compiled(stored(endpointSettings=settings(), rules=[rule()])), call())
+    assert "data" not in plain

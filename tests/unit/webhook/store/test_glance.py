@@ -9,6 +9,7 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.store.store import Store
 
 
@@ -23,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def store(clock: list[float]) -> Store:
     assert clock
     return Store(
-        cast("Any", SimpleNamespace(clock=ServerClock())),
+        cast("Any", SimpleNamespace(clock=ServerClock(), read_policy=None, read_data=None)),
         Installation(),
         max_staleness=120,
         hard_staleness=900,
@@ -78,3 +79,17 @@ def test_a_guard_that_is_not_proven_is_not_proven_by_watching_it(store: Store, c
     for watch in (*store._decided_by, *store._guarded_by):
         watch.heard = clock[0]
     assert not told(store)[3]
+
+
+def test_data_is_waited_for_at_the_start_unless_it_cannot_be_read_and_then_never_again(
+    store: Store, clock: list[float]
+) -> None:
+    for watch in store._decided_by:
+        watch.heard = clock[0]
+    store.policies.snapshot = Snapshot({})
+    assert not store.synced
+    store._beside.failing = True
+    assert store.synced
+    # The roles were mended: it goes on to answer while it takes up what is there.
+    store._beside.failing = False
+    assert store.synced

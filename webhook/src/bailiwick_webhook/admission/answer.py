@@ -6,12 +6,14 @@ is held up by another policy. The store may be behind: what it does not know yet
 comes into force.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from bailiwick_api import endpointdata
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.meta import GROUP, VERSION
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.ledger import Ledger
 from bailiwick_engine.compile.acceptance import (
     CompilationSummary,
@@ -24,7 +26,7 @@ from bailiwick_engine.compile.acceptance import (
 )
 from bailiwick_engine.compile.reviewers import People, issuers_of
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.admission.review import KIND, NothingToReview, PolicyFinding, UnknownVersion
+from bailiwick_webhook.admission.review import KIND, DataFinding, NothingToReview, PolicyFinding, UnknownVersion
 from bailiwick_webhook.metrics.table import Admission
 
 _UNPROCESSABLE: Final = 422
@@ -52,7 +54,7 @@ class ReviewResponse(NamedTuple):
 
 
 def answer(
-    finding: NothingToReview | UnknownVersion | PolicyFinding,
+    finding: NothingToReview | UnknownVersion | PolicyFinding | DataFinding,
     snapshot: Snapshot,
     ledger: Ledger,
     issuers: Mapping[str, bool] | None,
@@ -69,6 +71,21 @@ def answer(
             )
         case PolicyFinding():
             return _judged(finding, snapshot, ledger, issuers, now)
+        case DataFinding():
+            return _judged_data(finding, ledger)
+
+
+def _judged_data(found: DataFinding, ledger: Ledger) -> ReviewResponse:
+    if found.cause is not None:
+        causes, outcome, said = [found.cause], Admission.INVALID, f"{found.why}: {found.cause[0]}: {found.cause[1]}"
+    else:
+        excess = ledger.refused(found.namespace, ledger_name(found.name), found.print, found.before)
+        if excess is None:
+            return _allowed(found.uid, Admission.ALLOWED)
+        wrong = over_budget(excess)
+        said, outcome = f"{wrong.why}: {visible(wrong.message)}", Admission.OVER_BUDGET
+        causes = [("spec.data", said)]
+    return _refused(found.uid, outcome, visible(said), _details(found.name, endpointdata.KIND, causes))
 
 
 def _judged(
@@ -90,15 +107,19 @@ def _judged(
         return _allowed(found.uid, Admission.ALLOWED, warnings)
     # kubectl shows the causes and not the message, and of what has none only that it is invalid.
     causes = found.causes or ((_FIELDS[wrong.why], f"{wrong.why}: {visible(wrong.message)}"),)
-    details = {
-        "name": found.name,
+    details = _details(found.name, KIND, causes)
+    return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
+
+
+def _details(name: str, kind: str, causes: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "name": name,
         "group": GROUP,
-        "kind": KIND,
+        "kind": kind,
         "causes": [
             {"reason": "FieldValueInvalid", "field": visible(field), "message": message} for field, message in causes
         ],
     }
-    return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
 
 
 def _unsettled(found: PolicyFinding, snapshot: Snapshot) -> tuple[str, ...]:

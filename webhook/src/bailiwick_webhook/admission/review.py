@@ -1,5 +1,7 @@
 """What an AdmissionReview asks, and what can be said of its policy by itself: it is compiled as it would be served.
 
+Data is read likewise, by the function that reads it for decisions.
+
 Standing: run by `worker`, beside the process that decides; `answer` looks at what is around the policy. Holds: pure,
 and never raises: whatever is sent comes to one of the findings below. What a poster sent is all that is looked at.
 """
@@ -9,11 +11,14 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
+from bailiwick_api import endpointdata
 from bailiwick_api.admission import REVIEW_VERSION
 from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.meta import GROUP, VERSION
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.budget.datasize import data_footprint
 from bailiwick_engine.budget.footprint import NO_FOOTPRINT, Footprint, footprint
+from bailiwick_engine.cel import data
 from bailiwick_engine.compile.acceptance import (
     CompilationSummary,
     PolicyContext,
@@ -88,13 +93,29 @@ class PolicyFinding(msgspec.Struct, frozen=True, tag=True):
     print: Footprint = NO_FOOTPRINT
 
 
+class DataFinding(msgspec.Struct, frozen=True, tag=True):
+    """An object of data, and what is wrong with it by itself.
+
+    `cause` is the field and the message; `why` the reason that the operator would tell. `print`: what it takes;
+    `before`: what the stored one takes, None for one that is new.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    why: str
+    cause: tuple[str, str] | None
+    print: Footprint
+    before: Footprint | None
+
+
 class ReviewDefect(msgspec.Struct, frozen=True, tag=True):
     """A defect of ours, for the log."""
 
     error: str
 
 
-Finding = MalformedReview | NothingToReview | UnknownVersion | PolicyFinding | ReviewDefect
+Finding = MalformedReview | NothingToReview | UnknownVersion | PolicyFinding | DataFinding | ReviewDefect
 
 
 class _UnreadableError(Exception):
@@ -123,8 +144,8 @@ def _examined(review: dict[str, Any], most: int) -> Finding:
     request = _member(review, "request", dict, "")
     uid: str = _text(request, "uid", "request")
     kind = _member(request, "kind", dict, "request")
-    if (kind.get("group"), kind.get("kind")) != (GROUP, KIND):
-        raise _UnreadableError(f"this path reviews only {KIND} of {GROUP}", "request.kind")
+    if kind.get("group") != GROUP or kind.get("kind") not in {KIND, endpointdata.KIND}:
+        raise _UnreadableError(f"this path reviews only {KIND} and {endpointdata.KIND} of {GROUP}", "request.kind")
     version = _text(kind, "version", "request.kind")
     match request.get("operation"):
         case "DELETE":
@@ -140,7 +161,24 @@ def _examined(review: dict[str, Any], most: int) -> Finding:
         return NothingToReview(uid)
     if version != VERSION:
         return UnknownVersion(uid, version)
+    if kind["kind"] == endpointdata.KIND:
+        return _data(uid, request, new, old)
     return _found(uid, request, new, old, most)
+
+
+def _data(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None) -> DataFinding:
+    metadata = _member(new, "metadata", dict, "request.object")
+    name, namespace = _text(metadata, "name", "request.object.metadata"), _text(request, "namespace", "request")
+    unknown = data.read(name, "", 0, new.get("spec")).unknown
+    return DataFinding(
+        uid,
+        namespace,
+        name,
+        "" if unknown is None else unknown.why.value,
+        None if unknown is None else (unknown.problem.path, _told(unknown.problem.message)),
+        data_footprint(new.get("spec")),
+        None if old is None else data_footprint(old.get("spec")),
+    )
 
 
 def _written(spec: object) -> bytes:

@@ -13,7 +13,7 @@ import orjson
 
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
-from bailiwick_kube.paths import CORE, grants_path, object_path, policies_path
+from bailiwick_kube.paths import CORE, data_path, grants_path, object_path, policies_path
 from bailiwick_kube.responses import ApiResponse, succeeded
 from bailiwick_kube.transport import MERGE_PATCH, ApiRequest, SilentStreamError, Transport, UnreachableError
 
@@ -47,6 +47,7 @@ class Collection:
 
 POLICIES = Collection(policies_path())
 GRANTS = Collection(grants_path())
+DATA = Collection(data_path())
 
 
 class ApiClient:
@@ -112,6 +113,10 @@ class ApiClient:
     async def read_policy(self, namespace: str, name: str) -> ApiResponse:
         """Read one policy as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
         return await self._call(ApiRequest("GET", policies_path(namespace, name)))
+
+    async def read_data(self, namespace: str, name: str) -> ApiResponse:
+        """Read one object of data as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
+        return await self._call(ApiRequest("GET", data_path(namespace, name)))
 
     async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         """Read one grant as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""

@@ -14,11 +14,12 @@ import orjson
 
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.inputs import Inputs, inputs
-from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.cel.members import DATA, Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_webhook.record.dataread import DataRead
 from bailiwick_webhook.record.parties import PartyFacts
 from bailiwick_webhook.record.seals import ValueSealer, is_plain
 
@@ -78,6 +79,7 @@ class Evidence:
             or any(found for _, found in self._ceiling)
             or any(entry.properties for rule in endpoint.rules for entry in rule.resources)
         )
+        self._data = DataRead(endpoint)
         self.parties = PartyFacts(endpoint)
         listed = _policies(endpoint)
         where = f"{namespace}/{name}"
@@ -93,6 +95,8 @@ class Evidence:
         if off := sorted({rule.policy.name for rule in endpoint.rules if rule.suspended}):
             # Of one that is being deleted, its text does not tell.
             told["suspended"] = off
+        if self._data:
+            told["data"] = self._data.digests
         self.common = orjson.dumps(told)[1:-1] + b","
 
     def named(self, rule: CompiledRule) -> bytes:
@@ -129,6 +133,8 @@ class Evidence:
         if self._asked and (asking := self._asked.get(call.resource.type)) is not None:
             asked = _speaking(endpoint, call, subject, asking)
         told: dict[str, Any] = {}
+        if self._data:
+            told.update(self._data.attributes(self._reads(call, rules), self._of_data))
         for attribute in self._plan(call, rules, asked):
             name, base, rest, sealed, above = attribute
             held: Any = base(call)
@@ -180,9 +186,21 @@ class Evidence:
             found = self._plans[key] = tuple(
                 attribute
                 for path in sorted(wanted - _SAID)
+                if path[0] != DATA
                 for attribute in _attributes(path, self._seals, len(call.actors))
             )
         return found
+
+    def _reads(self, call: Call, rules: Iterable[CompiledRule]) -> Iterator[frozenset[Path]]:
+        """Yield what the conditions of these candidates read, and those of the ceiling."""
+        yield from (condition.reads for rule in rules for condition in rule.conditions)
+        if call.actors:
+            yield from (read for actions, read in self._ceiling if call.action.name in actions)
+
+    def _of_data(self, path: Path, held: Any) -> tuple[str, Any]:  # noqa: ANN401 - any JSON
+        """Return by which name something of data is told, and what is written of it."""
+        name = _spelled(path)
+        return name, self._sealed.seal(name, held) if self._seals(path) or not (held == {} or is_plain(held)) else held
 
     def _seals(self, path: Path) -> bool:
         """Tell whether a policy, or the kind of thing it is, keeps an attribute from being written in the clear."""

@@ -85,6 +85,11 @@ DECISION: Final[tuple[RecordMember, ...]] = (
         "The digest of an earlier line of the kind `policies`, with the list.",
         "the endpoint has more than 16 policies",
     ),
+    RecordMember(
+        "data",
+        "The digest of each `EndpointData` that the endpoint's policies name, by the object's name. `null`: unknown.",
+        "the policies name any",
+    ),
     RecordMember("suspended[]", "Names of policies that are suspended or are being deleted.", "there are any"),
     RecordMember("digest", "What an approval of this call is bound to. `null`: no approval decides."),
     RecordMember("grant", "The grant that was used or opened. `null`: none."),
@@ -175,5 +180,5 @@ POLICIES: Final[tuple[RecordMember, ...]] = (
 )
 """Lines of the kind `policies`: written before the first record that names it, and again by each process."""
 
-MAPS: Final = frozenset({"attributes", "policies", "subject.workload.labels"})
+MAPS: Final = frozenset({"attributes", "data", "policies", "subject.workload.labels"})
 """Members whose own members are names from a policy or a call."""

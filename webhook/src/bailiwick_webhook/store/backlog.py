@@ -5,12 +5,14 @@ an object is kept as text, which takes a fifth of the room.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from bailiwick_engine.budget.ledger import Ledger, claim_steps
+from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.index import Key, Place, Policy
 
 # What is looked at of an object, and nothing else: who wrote which field is half of a stored one.
@@ -65,6 +67,18 @@ class Backlog:
         self._unclaimed.pop(namespace, None)
         return None
 
+    def claim(self, namespace: str, ledger: Callable[[], Ledger]) -> Steps[None]:
+        """Tell the ledger, whichever it is by then, what the changes of a namespace ask for."""
+        while (change := self.unclaimed(namespace)) is not None:
+            claim = None
+            if change.text is not None:
+                obj = orjson.loads(change.text)
+                yield
+                claim = yield from claim_steps(obj)
+            if self.get(change.key) is change:
+                ledger().put(*change.key, claim)
+            yield
+
     def first(self, namespace: str) -> PolicyChange | None:
         """Return the change that comes first."""
         changes = self._changes.get(namespace)
@@ -109,6 +123,14 @@ class Backlog:
         self._changes.clear()
         self._at.clear()
         self._unclaimed.clear()
+
+
+def change_of(key: Key, obj: Mapping[str, Any], text: bytes, since: float) -> PolicyChange:
+    """Return the change that an object is."""
+    metadata, spec = obj["metadata"], obj.get("spec")
+    endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
+    place = (key[0], endpoint if isinstance(endpoint, str) else None)
+    return PolicyChange(key, since, metadata.get("uid"), metadata.get("generation"), text, places={place})
 
 
 def text_of(obj: Mapping[str, Any]) -> bytes:

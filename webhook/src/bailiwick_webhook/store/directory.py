@@ -10,7 +10,7 @@ read, or does not come to rest, grows old, and what is too old denies. Nothing t
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from bailiwick_api.policyfiles import DirectoryScan, File
 from bailiwick_api.positions import Document
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
@@ -200,10 +201,13 @@ class Directory:
             documents = await _parsed(looked[path])
             fresh[path] = await _read(path, looked[path], documents, ledger, slices)
         entries: list[ManifestEntry] = [entry for path in looked for one in fresh[path] for entry in one.entries]
-        snapshot, reports = await slices.through(assemble(entries, _revision(looked)))
+        data = [one for path in looked for file in fresh[path] for one in file.data]
+        snapshot, reports = await slices.through(assemble(entries, _revision(looked), data))
         self._tell(reports, len(looked), len(entries))
         self._snapshot = self._prepare(snapshot)
-        self._held = frozenset((entry.ref.uid, entry.ref.generation) for entry in entries)
+        self._held = frozenset((entry.ref.uid, entry.ref.generation) for entry in entries).union(
+            (one.made.uid, one.made.generation) for one in data
+        )
         self._contents, self._taken_up, self._reports = fresh, looked, reports
         self._expiries = tuple(expiry for entry in entries for expiry in entry.expiries)
         self._claims, self.ledger = claims, ledger
@@ -249,10 +253,13 @@ def _put(ledger: Ledger, claims: Iterable[tuple[str, Claim]]) -> None:
     ledger.settle()
 
 
-def _turned(file: Iterable[ManifestFile], ledger: Ledger) -> bool:
-    """Tell whether a policy of a file is over budget and was not, or the other way round."""
+def _turned(file: Sequence[ManifestFile], ledger: Ledger) -> bool:
+    """Tell whether a policy, or data, of a file is over budget and was not, or the other way round."""
     entries = (entry for contents in file for entry in contents.entries)
-    return any(entry.over is not (ledger.excess(entry.ref.namespace, entry.ref.name) is not None) for entry in entries)
+    if any(entry.over is not (ledger.excess(entry.ref.namespace, entry.ref.name) is not None) for entry in entries):
+        return True
+    data = (one for contents in file for one in contents.data)
+    return any(one.over is not (ledger.excess(one.namespace, ledger_name(one.made.name)) is not None) for one in data)
 
 
 def _differ(one: Looked, other: Looked) -> bool:

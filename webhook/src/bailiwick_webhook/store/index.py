@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from bailiwick_engine.cel.data import DataObject
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRef
 from bailiwick_engine.policy.snapshot import (
     CompiledEndpoint,
@@ -45,6 +46,9 @@ class PolicyIndex:
         self._ready: list[tuple[Policy, bool]] = []
         self._old: deque[tuple[int, list[object]]] = deque()
         self._snapshot = Snapshot({})
+        self._data: dict[str, dict[str, DataObject]] = {}
+        self._readers: dict[Key, dict[EndpointKey, None]] = {}
+        self._data_moves: list[tuple[DataObject, bool]] = []
 
     def __contains__(self, key: Key) -> bool:
         return key in self._policies
@@ -58,7 +62,7 @@ class PolicyIndex:
         return tuple(self._policies)
 
     def serves(self, uid: str, generation: int) -> bool:
-        """Tell whether the last snapshot holds this generation of a policy."""
+        """Tell whether the last snapshot holds this generation of a policy, or of an object of data."""
         return self._served.get(uid) == generation
 
     def put(self, key: Key, policy: Policy | None) -> tuple[Place, ...]:
@@ -78,6 +82,34 @@ class PolicyIndex:
             touched[place] = None
         return tuple(touched)
 
+    def data_of(self, key: Key) -> DataObject | None:
+        """Return an object of data as it was read last."""
+        return self._data.get(key[0], {}).get(key[1])
+
+    def data_keys(self) -> tuple[Key, ...]:
+        """Return the objects of data that there are."""
+        return tuple((namespace, name) for namespace, held in self._data.items() for name in held)
+
+    def readers(self, key: Key) -> tuple[EndpointKey, ...]:
+        """Return the endpoints whose policies name an object of data."""
+        return tuple(self._readers.get(key, ()))
+
+    def put_data(self, key: Key, made: DataObject | None) -> None:
+        """Take in an object of data; None takes it out. The next snapshot has it in every endpoint that reads it."""
+        namespace, name = key
+        was = self._data.get(namespace, {}).pop(name, None)
+        if was is not None:
+            self._data_moves.append((was, False))
+        if made is not None:
+            self._data.setdefault(namespace, {})[name] = made
+            self._data_moves.append((made, True))
+        elif not self._data.get(namespace):
+            self._data.pop(namespace, None)
+        for endpoint in self.readers(key):
+            found = self._current(endpoint)
+            if found is not None:
+                self._staged[endpoint] = found.beside(self._data.get(namespace, {}))
+
     def build(self, place: Place) -> Steps[None]:
         """Build a place for the next snapshot. Nothing may be put there meanwhile."""
         namespace, endpoint = place
@@ -86,14 +118,34 @@ class PolicyIndex:
         if endpoint is None:
             self._unreadable[namespace] = _denying(members or {})
         else:
-            self._staged[namespace, endpoint] = (yield from _endpoint(endpoint, members)) if members else None
+            made = (yield from _endpoint(endpoint, members)) if members else None
+            self._stage((namespace, endpoint), made)
         self._ready += moves
+
+    def _current(self, key: EndpointKey) -> CompiledEndpoint | None:
+        """Return an endpoint as the next snapshot will have it, as far as is known."""
+        return self._staged[key] if key in self._staged else self._snapshot.endpoints.get(key)
+
+    def _stage(self, key: EndpointKey, made: CompiledEndpoint | None) -> None:
+        was = self._current(key)
+        for name in was.reads if was is not None else ():
+            readers = self._readers.get((key[0], name), {})
+            readers.pop(key, None)
+            if not readers:
+                self._readers.pop((key[0], name), None)
+        for name in made.reads if made is not None else ():
+            self._readers.setdefault((key[0], name), {})[key] = None
+        if made is not None and made.reads:
+            made = made.beside(self._data.get(key[0], {}))
+        self._staged[key] = made
 
     def publish(self, revision: str) -> Snapshot:
         """Return the snapshot of what was built."""
         endpoints = dict(self._snapshot.endpoints)
         for key, found in self._staged.items():
-            self._discard(endpoints.pop(key, None))
+            was = endpoints.pop(key, None)
+            if was is not None and (found is None or found.index is not was.index):
+                self._discard(was)
             if found is not None:
                 endpoints[key] = found
         unreadable = dict(self._snapshot.unreadable)
@@ -102,6 +154,12 @@ class PolicyIndex:
             if ref is not None:
                 unreadable[namespace] = ref
         # Nothing waits between these, so that `serves` and the snapshot always speak of the same.
+        self._serve()
+        self._staged, self._unreadable = {}, {}
+        self._snapshot = Snapshot(endpoints, revision, unreadable)
+        return self._snapshot
+
+    def _serve(self) -> None:
         for policy, came in self._ready:
             ref = policy.ref
             if came:
@@ -112,9 +170,12 @@ class PolicyIndex:
             if isinstance(policy, CompiledPolicy):
                 # A rule a step: with it go its expressions, which are most of a policy.
                 self._old.append((1, [*policy.rules, policy.settings]))
-        self._staged, self._unreadable, self._ready = {}, {}, []
-        self._snapshot = Snapshot(endpoints, revision, unreadable)
-        return self._snapshot
+        for held, came in self._data_moves:
+            if came:
+                self._served[held.uid] = held.generation
+            elif self._served.get(held.uid) == held.generation:
+                del self._served[held.uid]
+        self._ready, self._data_moves = [], []
 
     def let_go(self) -> Steps[None]:
         """Free what is no longer part of a snapshot. At once that would take ten milliseconds for a large policy."""
@@ -139,8 +200,8 @@ class PolicyIndex:
         self._moves.setdefault(place, []).append((was, False))
         return place
 
-    def _discard(self, endpoint: CompiledEndpoint | None) -> None:
-        if endpoint is not None and len(endpoint.index.exact) > _TABLES:
+    def _discard(self, endpoint: CompiledEndpoint) -> None:
+        if len(endpoint.index.exact) > _TABLES:
             # Held, not emptied: a search that pauses may still go through it.
             self._old.append((_TABLES, [*endpoint.index.exact.values()]))
 

@@ -56,7 +56,7 @@ class Sink(Protocol):
 
 
 class ListWatch:
-    """One collection, kept up to date until cancelled."""
+    """One collection, kept up to date until cancelled. `without`: what holds while it cannot be read, for the log."""
 
     def __init__(
         self,
@@ -66,18 +66,22 @@ class ListWatch:
         *,
         relist_interval: float,
         clock: Callable[[], float],
+        without: str = "",
     ) -> None:
         self._cluster = cluster
         self._collection = collection
         self._sink = sink
         self._relist_interval = relist_interval
         self._clock = clock
+        self._without = {"meanwhile": without} if without else {}
         # When the API server last said anything about this collection, by the clock.
         self.heard = NEVER
         self._keys: set[Key] = set()
         self._pause = _FIRST_PAUSE
         self.resource_version = ""
         self.ghosts = 0
+        # Since the last word, nothing could be read.
+        self.failing = False
 
     @property
     def synced(self) -> bool:
@@ -101,7 +105,13 @@ class ListWatch:
                 # Of a collection in which nothing happens no bookmark comes either, until something has.
                 _log.info("watch silent, listing again", collection=self._collection.path)
             except ClusterUnavailableError as error:
-                _log.warning("cannot be read from the API server", collection=self._collection.path, error=str(error))
+                self.failing = True
+                _log.warning(
+                    "cannot be read from the API server",
+                    collection=self._collection.path,
+                    error=str(error),
+                    **self._without,
+                )
             except Exception:  # noqa: BLE001 - the sink's defect; ending here would end every decision
                 _log.exception("could not be loaded, listing again", collection=self._collection.path)
             else:
@@ -130,6 +140,7 @@ class ListWatch:
         await slices.all(listing.done())
         self.resource_version = version
         self.heard = self._clock()
+        self.failing = False
 
     async def _watch(self) -> None:
         """Follow watches from the list on, until it is time to list again."""

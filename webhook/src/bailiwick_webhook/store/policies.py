@@ -14,16 +14,17 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, claim_steps
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
 from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.rotation import FairRotation
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import PolicyChange, text_of
+from bailiwick_webhook.store.backlog import PolicyChange, change_of, text_of
 from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes
 from bailiwick_webhook.store.compiler import compiled, is_of, ref_of
+from bailiwick_webhook.store.data import DataObjects
 from bailiwick_webhook.store.index import Key, Place, Policy, PolicyIndex, place_of
 from bailiwick_webhook.store.listing import PolicyListing
 from bailiwick_webhook.store.refetch import PolicyRefetch, Read, nothing
@@ -58,6 +59,7 @@ class Policies:
         heard: Callable[[], str] = str,
         tend: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        read_data: Read = nothing,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.ledger = Ledger(budget or Budget())
@@ -67,6 +69,7 @@ class Policies:
         self._clock = clock
         self._index = PolicyIndex()
         self._changes = Changes()
+        self.data: Final = DataObjects(self._index, self._changes.waiting, self._rouse, read_data, clock)
         self._rotation: FairRotation[str] = FairRotation(clock)
         self._room = Room()
         self._log = BudgetLog()
@@ -99,6 +102,8 @@ class Policies:
     def replace(self, listed: PolicyListing) -> Steps[None]:
         """Take a list for every policy that exists."""
         self.ledger = listed.ledger
+        for namespace in self.data.claimed(self.ledger):
+            self._rouse(namespace)
         # Older than the list.
         self._changes.forget()
         self._missing.clear()
@@ -132,7 +137,7 @@ class Policies:
             if key in self._index or self._changes.newest(key) is not None:
                 self._hear(PolicyChange(key, self._clock(), gone=True))
         elif not self._is_newest(key, metadata):
-            self._hear(self._changed(key, obj, text_of(obj)))
+            self._hear(change_of(key, obj, text_of(obj), self._clock()))
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether the snapshot holds this generation of a policy, sound or broken."""
@@ -143,6 +148,7 @@ class Policies:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._compile())
             tasks.create_task(self._missing.run())
+            tasks.create_task(self.data.refetch.run())
 
     async def _compile(self) -> None:
         while True:
@@ -176,12 +182,6 @@ class Policies:
         policy = self._index.get(key)
         return policy is not None and is_of(policy.ref, metadata)
 
-    def _changed(self, key: Key, obj: Mapping[str, Any], text: bytes) -> PolicyChange:
-        metadata, spec = obj["metadata"], obj.get("spec")
-        endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
-        place = (key[0], endpoint if isinstance(endpoint, str) else None)
-        return PolicyChange(key, self._clock(), metadata.get("uid"), metadata.get("generation"), text, places={place})
-
     def _take_listed(self, key: Key, found: bytes | Policy | None, *, first: bool) -> None:
         """Take up what a list says of a policy: its text, what is kept of it, or that it is as we have it."""
         policy = self._index.get(key)
@@ -196,7 +196,7 @@ class Policies:
             if self._changes.newest(key) is None and policy is not None and is_of(policy.ref, obj["metadata"]):
                 self._reconsider(key)
             else:
-                change = self._changed(key, obj, found)
+                change = change_of(key, obj, found, self._clock())
                 change.claimed = True
                 self._hear(change, first=first)
 
@@ -223,7 +223,7 @@ class Policies:
             self._missing.want(key)
 
     def _came(self, key: Key, obj: dict[str, Any]) -> None:
-        self._hear(self._changed(key, obj, text_of(obj)))
+        self._hear(change_of(key, obj, text_of(obj), self._clock()))
 
     def _rouse(self, namespace: str) -> None:
         if namespace not in self._working:
@@ -253,24 +253,23 @@ class Policies:
             self._leave_room(namespace)
         finally:
             self._working.discard(namespace)
+            if self.data.waits(namespace):
+                self._rouse(namespace)
 
     def _claim(self, namespace: str) -> Steps[None]:
         """Tell the ledger of changes, and find out who is over."""
-        while (change := self._changes.backlog.unclaimed(namespace)) is not None:
-            claim = None
-            if change.text is not None:
-                obj = orjson.loads(change.text)
-                yield
-                claim = yield from claim_steps(obj)
-            if self._changes.backlog.get(change.key) is change:
-                self.ledger.put(*change.key, claim)
-            yield
+        yield from self.data.claim(namespace, self.ledger)
+        yield from self._changes.backlog.claim(namespace, lambda: self.ledger)
         while namespace in self.ledger.restless:
             ledger = self.ledger
             turned = yield from ledger.settle_one(namespace)
             if ledger is self.ledger:
                 for name in turned:
-                    self._reconsider((namespace, name))
+                    if not self.data.turned(namespace, name, ledger):
+                        self._reconsider((namespace, name))
+        # Small beside what is compiled, and what was compiled may read it.
+        if (yield from self.data.take_up(namespace, self.ledger)):
+            self._built = True
         self._log.tell(self.ledger, namespace)
         for other in tuple(self.ledger.restless):
             self._rouse(other)
@@ -344,6 +343,7 @@ class Policies:
         self._revision += 1
         self.snapshot = self._index.publish(f"{self._revision}")
         self._built, self._published = False, now
+        self.data.published()
         self._rotation.add(_NOBODY, self._changes.published())
         if self._index.lets_go:
             self._rotation.add(_NOBODY, self._index.let_go())

@@ -5,8 +5,8 @@ Holds: what a decision reads here is in memory; `freshness` is the promise of DE
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.voidgrants import VoidGrants
@@ -15,7 +15,8 @@ from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.cluster.client import GRANTS, POLICIES, ApiClient, Collection
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_webhook.cluster.client import DATA, GRANTS, POLICIES, ApiClient, Collection
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.grants import Grants
@@ -25,6 +26,9 @@ from bailiwick_webhook.store.listwatch import ListWatch, Sink
 from bailiwick_webhook.store.policies import Policies
 from bailiwick_webhook.store.refetch import Read
 from bailiwick_webhook.store.staleness import ChangeAges
+
+_LOOK_SECONDS: Final = 1.0
+_UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"
 
 
 class Store:
@@ -41,7 +45,13 @@ class Store:
         budget: Budget | None = None,
         tend: Callable[[], None] = lambda: None,
     ) -> None:
-        self.policies = Policies(budget, _reading(cluster), lambda: self._decided_by[0].resource_version, tend)
+        self.policies = Policies(
+            budget,
+            _reading(cluster.read_policy),
+            lambda: self._decided_by[0].resource_version,
+            tend,
+            read_data=_reading(cluster.read_data),
+        )
         self.grants = Grants()
         self.guard = GuardWatch(installation)
         self.keys = Keys(installation)
@@ -49,10 +59,12 @@ class Store:
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
 
-        def watch(collection: Collection, sink: Sink) -> ListWatch:
-            return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic)
+        def watch(collection: Collection, sink: Sink, without: str = "") -> ListWatch:
+            return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic, without=without)
 
         self._decided_by = (watch(POLICIES, self.policies), watch(GRANTS, self.grants))
+        self._data_awaited = True
+        self._beside = watch(DATA, self.policies.data, _UNKNOWN_DATA)
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
         self._signed_by = watch(self.keys.collection, self.keys.sink)
 
@@ -60,8 +72,16 @@ class Store:
         """Keep everything up to date, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.policies.run())
-            for listwatch in (*self._decided_by, *self._guarded_by, self._signed_by):
+            for listwatch in (*self._decided_by, self._beside, *self._guarded_by, self._signed_by):
                 tasks.create_task(listwatch.run())
+            tasks.create_task(self._lose_old_data())
+
+    async def _lose_old_data(self) -> None:
+        """Let data be unknown of which nothing was heard for too long, while policies may be heard of."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._beside.synced and self._beside.age > self._hard_staleness:
+                self.policies.data.lose()
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -73,7 +93,7 @@ class Store:
         return self.grants.candidates(namespace, endpoint, subject_uid, call)
 
     def serves(self, uid: str, generation: int) -> bool:
-        """Tell whether the snapshot holds this generation of a policy, sound or broken."""
+        """Tell whether the snapshot holds this generation of a policy, sound or broken, or of an object of data."""
         return self.policies.serves(uid, generation)
 
     @property
@@ -88,8 +108,12 @@ class Store:
 
     @property
     def synced(self) -> bool:
-        """Both kinds were listed and the policies compiled."""
-        return self.policies.snapshot is not None and all(listwatch.synced for listwatch in self._decided_by)
+        """Policies and grants were listed and compiled, and data too, unless it cannot be: then it is unknown."""
+        if self.policies.snapshot is None or not all(listwatch.synced for listwatch in self._decided_by):
+            return False
+        # Once and for all: a process that answered without data goes on to answer while it takes it up.
+        self._data_awaited = self._data_awaited and not (self.policies.data.in_force or self._beside.failing)
+        return not self._data_awaited
 
     @property
     def age(self) -> float:
@@ -142,11 +166,11 @@ class Store:
         }
 
 
-def _reading(cluster: ApiClient) -> Read:
-    """Return what reads one policy, None where it is not there. It raises `ClusterUnavailableError`."""
+def _reading(ask: Callable[[str, str], Awaitable[ApiResponse]]) -> Read:
+    """Return what reads one object, None where it is not there. It raises `ClusterUnavailableError`."""
 
     async def read(key: tuple[str, str]) -> dict[str, Any] | None:
-        answer = await cluster.read_policy(*key)
+        answer = await ask(*key)
         return answer.body if answer.ok else None
 
     return read

@@ -52,8 +52,9 @@ _ROUND: Final = 200_000
 _EVALUATION: Final = 10_000_000
 _GROWING: Final = 26_000
 """Of each element that `map` and `filter` copy: the library makes a new list in each round."""
-_NODE_TAKEN: Final = 300_000
-_CHARACTER_TAKEN: Final = 200
+NODE_TAKEN: Final = 300_000
+CHARACTER_TAKEN: Final = 200
+"""Of what the library takes over, for each value and each character."""
 _DEEPEST_LOOP: Final = 8
 
 
@@ -182,8 +183,8 @@ def without_inner(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 def _taken(size: Size) -> Polynomial:
     """What it takes the library to take over a value."""
     found: Polynomial = {}
-    added(found, size.nodes, _NODE_TAKEN)
-    added(found, size.characters, _CHARACTER_TAKEN)
+    added(found, size.nodes, NODE_TAKEN)
+    added(found, size.characters, CHARACTER_TAKEN)
     return found
 
 

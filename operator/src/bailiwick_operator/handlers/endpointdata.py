@@ -1,0 +1,17 @@
+"""EndpointData objects as kopf sees them come and go. Thin: it hands the event over.
+
+Holds: returns None, since kopf writes whatever a handler returns into the object's status.
+"""
+
+import kopf
+
+from bailiwick_api.meta import ENDPOINT_DATA, GROUP, VERSION
+from bailiwick_operator.handlers.sink import Sink
+
+
+def register(registry: kopf.OperatorRegistry, sink: Sink) -> None:
+    """Hand every event of the kind to the sink."""
+
+    @kopf.on.event(GROUP, VERSION, ENDPOINT_DATA, id="endpointdata", registry=registry)
+    async def seen(event: kopf.RawEvent, **_: object) -> None:
+        sink(event["type"], dict(event["object"]))

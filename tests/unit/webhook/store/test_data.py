@@ -1,0 +1,247 @@
+"""Data in the store: a change is in force as one of a policy is, what is wrong is unknown, and the loop goes on."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import pytest
+from msgspec.structs import replace
+from structlog.testing import capture_logs
+
+from bailiwick_engine.budget.ledger import MIB, Budget
+from bailiwick_engine.reasons import Reason
+from bailiwick_kube.lists import ListPage
+from bailiwick_webhook.cluster.client import DATA, ClusterUnavailableError, Collection
+from bailiwick_webhook.process import gcpause
+from bailiwick_webhook.store.listwatch import ListWatch
+from bailiwick_webhook.store.policies import Policies
+from support.objects import ENDPOINT, Object, changed, policy, rule, settings
+from unit.engine.cases import CALL, verdict_of
+
+NAMESPACE: Final = "crm"
+LIST: Final = replace(CALL, action=replace(CALL.action, name="customers.list"))
+OPEN: Final = {"name": "open", "expression": "data.incident.open == true"}
+KEY: Final = (NAMESPACE, "incident")
+
+
+def reader(namespace: str = NAMESPACE) -> Object:
+    stored = policy(namespace, "reader", endpointSettings=settings(), rules=[rule(conditions=[OPEN])])
+    stored["spec"]["data"] = [{"name": "incident"}]
+    stored["metadata"] |= {"uid": "reader-uid", "generation": 1}
+    return stored
+
+
+def held(data: object, generation: int = 1, name: str = "incident", uid: str = "data-uid") -> Object:
+    metadata = {"namespace": NAMESPACE, "name": name, "uid": uid, "generation": generation, "resourceVersion": "1"}
+    return {"kind": "EndpointData", "metadata": metadata, "spec": {"data": data}}
+
+
+@asynccontextmanager
+async def deciding(budget: Budget | None = None, tend: Callable[[], None] = lambda: None) -> AsyncIterator[Policies]:
+    policies = Policies(budget, tend=tend)
+    working = asyncio.create_task(policies.run())
+    listing = policies.listing()
+    for _ in listing.take((NAMESPACE, "reader"), reader()):
+        pass
+    for _ in listing.done():
+        pass
+    await settle()
+    try:
+        yield policies
+    finally:
+        working.cancel()
+
+
+async def settle() -> None:
+    for _ in range(400):
+        await asyncio.sleep(0)
+
+
+def reason(policies: Policies) -> Reason:
+    assert policies.snapshot is not None
+    return verdict_of(policies.snapshot, LIST).reason
+
+
+async def test_an_object_is_in_force_replaced_and_gone() -> None:
+    async with deciding() as policies:
+        assert reason(policies) is Reason.CONDITION_ERROR
+        policies.data.apply("ADDED", KEY, held({"open": True}))
+        await settle()
+        assert reason(policies) is Reason.ALLOWED
+        assert policies.serves("data-uid", 1)
+        policies.data.apply("MODIFIED", KEY, held({"open": False}, 2))
+        await settle()
+        assert reason(policies) is Reason.CONDITION_FALSE
+        assert (policies.serves("data-uid", 1), policies.serves("data-uid", 2)) == (False, True)
+        policies.data.apply("ADDED", KEY, held({"open": True}, uid="another"))
+        await settle()
+        assert (reason(policies), policies.serves("data-uid", 2)) == (Reason.ALLOWED, False)
+        policies.data.apply("DELETED", KEY, held({"open": True}))
+        await settle()
+        assert reason(policies) is Reason.CONDITION_ERROR
+        assert not policies.waiting
+
+
+async def test_an_endpoint_waits_from_when_a_change_is_heard_until_it_is_in_force() -> None:
+    async with deciding() as policies:
+        policies.data.apply("ADDED", KEY, held({"open": True}))
+        assert policies.waiting.since(NAMESPACE, ENDPOINT) is not None
+        assert policies.waiting.since(NAMESPACE, "other-api") is None
+        await settle()
+        assert policies.waiting.since(NAMESPACE, ENDPOINT) is None
+
+
+async def test_a_status_is_no_news() -> None:
+    async with deciding() as policies:
+        policies.data.apply("ADDED", KEY, held({"open": True}))
+        await settle()
+        before = policies.snapshot
+        policies.data.apply("MODIFIED", KEY, held({"open": True}) | {"status": {"digest": "x"}})
+        await settle()
+        assert policies.snapshot is before
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"open": True, "note": "\0"}, "Unreadable"),
+        ({"open": True, "note": "\ud800"}, "Unreadable"),
+        ({"open": True, "note": "x" * 300_000}, "TooLarge"),
+        ("open", "Unreadable"),
+    ],
+    ids=["NUL", "half a character", "oversized", "no object"],
+)
+async def test_what_cannot_be_read_is_unknown_and_never_what_it_was(data: object, told: str) -> None:
+    async with deciding() as policies:
+        policies.data.apply("ADDED", KEY, held({"open": True}))
+        await settle()
+        with capture_logs() as logs:
+            policies.data.apply("MODIFIED", KEY, held(data, 2))
+            await settle()
+        assert reason(policies) is Reason.CONDITION_ERROR
+        assert [(one["event"], one["reason"]) for one in logs if one.get("name") == "incident"] == [
+            ("data is unknown, conditions that read it do not hold", told)
+        ]
+        policies.data.apply("MODIFIED", KEY, held({"open": True}, 3))
+        await settle()
+        assert reason(policies) is Reason.ALLOWED
+
+
+async def test_what_is_over_budget_is_unknown_and_takes_no_room() -> None:
+    async with deciding(Budget(namespace=MIB // 4)) as policies:
+        older = changed(
+            held({"open": True, "note": "x" * 200_000}), "metadata.creationTimestamp", "2026-01-01T00:00:00Z"
+        )
+        policies.data.apply("ADDED", KEY, older)
+        await settle()
+        assert reason(policies) is Reason.ALLOWED
+        newer = changed(
+            held({"note": "x" * 200_000}, name="more", uid="more"), "metadata.creationTimestamp", "2026-01-02T00:00:00Z"
+        )
+        policies.data.apply("ADDED", (NAMESPACE, "more"), newer)
+        await settle()
+        assert policies.ledger.over_in(NAMESPACE) == 1
+        assert reason(policies) is Reason.ALLOWED
+        policies.data.apply(
+            "MODIFIED", KEY, changed(changed(older, "metadata.generation", 2), "spec.data.note", "x" * 262_000)
+        )
+        await settle()
+        assert reason(policies) is Reason.CONDITION_ERROR
+
+
+async def test_a_list_takes_out_what_is_gone_and_all_of_it_can_be_lost() -> None:
+    async with deciding() as policies:
+        listing = policies.data.listing()
+        listing.take(KEY, held({"open": True}))
+        for _ in listing.done():
+            pass
+        assert not policies.data.in_force
+        await settle()
+        assert (policies.data.in_force, reason(policies)) == (True, Reason.ALLOWED)
+        policies.data.lose()
+        await settle()
+        assert reason(policies) is Reason.CONDITION_ERROR
+        listing = policies.data.listing()
+        listing.take(KEY, held({"open": True}))
+        for _ in listing.done():
+            pass
+        await settle()
+        assert reason(policies) is Reason.ALLOWED
+        for _ in policies.data.listing().done():
+            pass
+        await settle()
+        assert reason(policies) is Reason.CONDITION_ERROR
+
+
+class Refusing:
+    """An API server of an old chart, which does not let us list data."""
+
+    async def pages(self, _: Collection) -> AsyncIterator[ListPage]:
+        raise ClusterUnavailableError("list endpointdata: forbidden")
+        yield ListPage([], "1")
+
+
+async def test_without_the_right_to_list_decisions_go_on_and_the_log_says_what_that_means() -> None:
+    async with deciding() as policies:
+        watch = ListWatch(
+            Refusing(),  # type: ignore[arg-type]  # a server of ours
+            DATA,
+            policies.data,
+            relist_interval=60,
+            clock=time.monotonic,
+            without="data is unknown",
+        )
+        with capture_logs() as logs:
+            watching = asyncio.create_task(watch.run())
+            await settle()
+            watching.cancel()
+        assert (watch.failing, watch.synced, policies.data.in_force) == (True, False, False)
+        assert logs[0]["meanwhile"] == "data is unknown"
+        assert reason(policies) is Reason.CONDITION_ERROR
+
+
+@contextmanager
+def measured() -> Iterator[list[float]]:
+    """Measure the processor time of every callback of the loop, which nobody else on the machine can lengthen."""
+    found: list[float] = []
+    run = asyncio.events.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        before = time.thread_time()
+        run(handle)
+        found.append(time.thread_time() - before)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.events.Handle, "_run", timed)
+        yield found
+
+
+SHAPES: Final = {
+    "a directory": {"by": {f"p{number}": {"groups": ["a", "b"], "n": number} for number in range(6_000)}},
+    "numbers": {"l": [1.5] * 65_000},
+    "empty lists": {"l": [[]] * 19_000, "t": "x" * 200_000},
+    "a directory of small entries": {"by": {f"p{number}": {"g": ["a"]} for number in range(9_999)}},
+    "one text": {"t": "x" * 262_000},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_hundred_objects_of_256_kib_do_not_stop_the_loop_for_more_than_ten_milliseconds(shape: str) -> None:
+    # Of two longest steps the shorter counts, since a cold cache is no step; a few objects say what a hundred would.
+    longest = []
+    keeper = gcpause.CollectorKeeper()
+    with gcpause.filling() as filled:
+        filled()
+    async with deciding(Budget(namespace=0, policy=0, total=0), keeper.tend) as policies:
+        for turn in range(2):
+            with measured() as steps:
+                for number in range(5):
+                    name = f"d{number}"
+                    policies.data.apply("MODIFIED", (NAMESPACE, name), held(SHAPES[shape], turn + 1, name, name))
+                    await asyncio.sleep(0)
+                while any(not policies.serves(f"d{number}", turn + 1) for number in range(5)):  # noqa: ASYNC110 - as `main` waits
+                    await asyncio.sleep(0.001)
+            longest.append(max(steps))
+    assert min(longest) < 0.010
