@@ -146,7 +146,7 @@ requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 select
 	}; \
 	lock dev --all-extras pyproject.toml requirements/dev.in; \
 	lock build requirements/build.in; \
-	lock webhook --extra grpc pyproject.toml requirements/webhook.in; \
+	lock webhook --extra grpc --extra tracing pyproject.toml requirements/webhook.in; \
 	lock operator --extra operator pyproject.toml requirements/operator.in; \
 	lock cli --extra cli pyproject.toml requirements/cli.in; \
 	lock gateway --extra mcp pyproject.toml requirements/gateway.in

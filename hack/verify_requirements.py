@@ -19,8 +19,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 EVERYTHING: Final = "dev"
 BUILD: Final = "build"
 # The extras that an image or a person installs by hash; in an application, the SDK's are the application's to pin.
-LOCKED: Final = {"webhook": "grpc", "operator": "operator", "cli": "cli", "gateway": "mcp"}
-"""The extra of each; [grpc] holds [webhook]."""
+LOCKED: Final = {"webhook": ("grpc", "tracing"), "operator": ("operator",), "cli": ("cli",), "gateway": ("mcp",)}
+"""The extras of each; [grpc] and [tracing] hold [webhook]."""
 _HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}(?=\s|$)")
 _CONTINUED: Final = re.compile(r"\\\n\s*")
 _PINNED: Final = re.compile(r"==[^=,*]+")
@@ -86,7 +86,7 @@ def sources(root: Path, project: Mapping[str, Any]) -> dict[str, list[Asked]]:
     """Return what each lock file must hold: one for each of these extras, one for building, one for everything."""
     base = project["project"]["dependencies"]
     extras = {name: list(_expanded(project, texts)) for name, texts in _extras(project).items()}
-    from_project = {name: [*base, *extras[extra]] for name, extra in LOCKED.items()}
+    from_project = {name: [*base, *(text for one in of for text in extras[one])] for name, of in LOCKED.items()}
     from_project[EVERYTHING] = [*base, *(text for texts in extras.values() for text in texts)]
     from_project[BUILD] = project["build-system"]["requires"]
     return {

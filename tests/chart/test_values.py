@@ -47,6 +47,7 @@ CHANGED: Final[dict[str, Any]] = {
     "tls.certManager.duration": "24h",
     "tls.certManager.renewBefore": "8h",
     "webhook.externalURL": "https://pdp.example.com",
+    "webhook.otlpEndpoint": "http://otel-collector.monitoring:4318",
     "webhook.record.file": "/var/lib/bailiwick/y",
     "webhook.record.volume": {"hostPath": {"path": "/x"}},
     "webhook.clientCA.configMapName": "y",

@@ -47,6 +47,7 @@ FLAGS: Final = {
     "--policy-budget-bytes",
     "--port",
     "--record-before-answer",
+    "--otlp-endpoint",
     "--record-chain",
     "--record-file",
     "--record-fsync",

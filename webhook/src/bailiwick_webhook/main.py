@@ -79,10 +79,11 @@ async def _run(given: WebhookSettings) -> None:
     tls = _certificates(given)
     async with contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(_writer(given))
+        made = _pipeline(given, stack)
         store, identity, pdp, keysets = (
-            standalone.parts(given, given.policies, records)
+            standalone.parts(given, given.policies, records, made)
             if given.policies is not None
-            else _clustered(given, records, stack)
+            else _clustered(given, records, stack, made)
         )
         listening = asyncio.Event()
 
@@ -179,8 +180,21 @@ def _writer(given: WebhookSettings) -> RecordWriter:
         raise OSError(message) from error
 
 
+def _pipeline(given: WebhookSettings, stack: contextlib.AsyncExitStack) -> Callable[..., Pdp]:
+    """Return what makes the pipeline of its parts: one with spans where a collector is named. Raises `OSError`."""
+    if given.otlp_endpoint is None:
+        return Pdp
+    from bailiwick_webhook.telemetry.provider import SpanExport  # noqa: PLC0415 - only those load it who ask for it
+
+    export = SpanExport(given.otlp_endpoint)
+    stack.push_async_callback(export.close)
+    from bailiwick_webhook.telemetry.spans import TracedPdp  # noqa: PLC0415 - likewise
+
+    return functools.partial(TracedPdp, export.tracer)
+
+
 def _clustered(
-    given: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack
+    given: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack, made: Callable[..., Pdp]
 ) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
     cluster = ApiClient(HttpTransport(access(given.kubeconfig), given.api_timeout, _USER_AGENT))
@@ -194,7 +208,7 @@ def _clustered(
         budget=given.budget,
         tend=gcpause.CollectorKeeper().tend,
     )
-    pdp = Pdp(
+    pdp = made(
         store,
         Consumer(cluster, time.time),
         Opener(

@@ -12,7 +12,7 @@ from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS
 from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.process.flagvalues import Help, RemovalNotice, any_count, count, percent, positive
+from bailiwick_webhook.process.flagvalues import Help, RemovalNotice, any_count, base_url, count, percent, positive
 from bailiwick_webhook.process.recordflags import add_record
 
 # Flags of before, with what to do instead.
@@ -160,6 +160,15 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_budget(parser.add_argument_group("budgets of namespaces; 0 means no limit"))
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
+    parser.add_argument(
+        "--otlp-endpoint",
+        metavar="URL",
+        type=base_url,
+        help=(
+            "collector that receives OpenTelemetry spans of decisions, by OTLP over HTTP; headers, certificate and"
+            " sampler: OTEL_* variables (default: no spans)"
+        ),
+    )
     add_record(parser.add_argument_group("decision record"))
     for flag, instead in REMOVED.items():
         parser.add_argument(flag, action=RemovalNotice, nargs="?", instead=instead, help=argparse.SUPPRESS)

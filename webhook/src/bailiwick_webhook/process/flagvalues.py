@@ -7,6 +7,7 @@ import argparse
 import ipaddress
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -55,6 +56,15 @@ def any_count(text: str) -> int:
     except argparse.ArgumentTypeError:
         message = "must be 0 or an integer greater than 0"
         raise argparse.ArgumentTypeError(message) from None
+
+
+def base_url(text: str) -> str:
+    """Return a URL of a server, as http[s]://host[:port][/path]. Raises `ArgumentTypeError`."""
+    found = urlsplit(text)
+    if found.scheme not in {"http", "https"} or not found.hostname or found.query or found.fragment or found.username:
+        message = f"{text!r} is not a URL of a server: http[s]://host[:port][/path]"
+        raise argparse.ArgumentTypeError(message)
+    return text.rstrip("/")
 
 
 def percent(text: str) -> int:

@@ -74,6 +74,7 @@ class WebhookSettings:
     admission_port: int = 0
     kubernetes_endpoint: str = ENDPOINT
     grpc_port: int = 0
+    otlp_endpoint: str | None = None
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     pending_grants: int = 0
     record_chain: bool = True
@@ -153,6 +154,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         admission_port=options.admission_port,
         kubernetes_endpoint=options.kubernetes_endpoint,
         grpc_port=options.grpc_port,
+        otlp_endpoint=options.otlp_endpoint,
         budget=Budget(
             options.budget_bytes,
             options.namespace_budget_bytes,

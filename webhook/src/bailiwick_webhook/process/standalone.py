@@ -5,7 +5,7 @@ needs an approval is denied as `approval_required`, with nobody to ask for one.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -107,10 +107,11 @@ class AnyReader:
 
 
 def parts(
-    given: WebhookSettings, policies: Path, records: Records
+    given: WebhookSettings, policies: Path, records: Records, made: Callable[..., Pdp] = Pdp
 ) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep of a decision point without a cluster.
 
+    `made` makes the pipeline of the parts of one.
     Raises `NotADirectoryError`.
     """
     if not policies.is_dir():
@@ -133,7 +134,7 @@ def parts(
         prepare=prepare,
     )
     # No grant is ever judged, so the names of an installation play no part.
-    pdp = Pdp(
+    pdp = made(
         store,
         NoUses(),
         NoRequests(),

@@ -1,0 +1,126 @@
+"""Spans of a real process: what a collector receives, and what becomes of decisions while there is none."""
+
+import gzip
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from bailiwick_webhook.process import settings as flags
+from support.objects import AGENT, policy, rule, settings
+from support.pdp import asking
+from support.pdp.standalone import Process
+
+TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
+
+
+class Collector:
+    """Receives spans by OTLP over HTTP. A context manager."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.spans: list[Any] = []
+        self.services: set[str] = set()
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                collector.paths.append(self.path)
+                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                    attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
+                    collector.services.add(attributes["service.name"])
+                    for scope in resource.scope_spans:
+                        collector.spans.extend(scope.spans)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        yield collector
+
+
+def started(tmp_path: Path, policies: Path, *flags: str) -> Process:
+    with (tmp_path / "log").open("wb") as log:
+        # With gRPC, whose messages share a pool with those that spans are sent as.
+        process = Process(tmp_path, policies, log, "--development", *flags, grpc=True)
+    process.write("policy.yaml", policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule()]))
+    process.turns("allowed")
+    return process
+
+
+def test_a_collector_receives_each_decision_in_its_callers_trace(
+    tmp_path: Path, policies: Path, collector: Collector
+) -> None:
+    process = started(tmp_path, policies, f"--otlp-endpoint={collector.url}/")
+    try:
+        traceparent = f"00-{TRACE}-b7ad6b7169203331-01"
+        said = asking.post(
+            process.url("evaluation"),
+            asking.evaluation(AGENT, "customers.list"),
+            None,
+            headers={"traceparent": traceparent},
+        )
+        assert said.reason == "allowed"
+    finally:
+        # What waits is sent before the end.
+        assert process.stop() == 0
+    (span,) = [one for one in collector.spans if one.trace_id.hex() == TRACE]
+    assert (span.name, span.parent_span_id.hex()) == ("bailiwick.decide", "b7ad6b7169203331")
+    assert set(collector.paths) == {"/v1/traces"}
+    assert collector.services == {"bailiwick-webhook"}
+
+
+def test_without_a_collector_at_the_address_decisions_and_the_end_are_as_ever(tmp_path: Path, policies: Path) -> None:
+    process = started(tmp_path, policies, "--otlp-endpoint=http://127.0.0.1:9")
+    try:
+        assert {process.ask().reason for _ in range(20)} == {"allowed"}
+    finally:
+        assert process.stop() == 0
+    assert "Traceback" not in process.log.read_text()
+
+
+def test_a_collector_that_never_answers_holds_up_neither_decisions_nor_the_end(tmp_path: Path, policies: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = started(tmp_path, policies, f"--otlp-endpoint=http://127.0.0.1:{silent.getsockname()[1]}")
+        try:
+            assert {process.ask().reason for _ in range(20)} == {"allowed"}
+        finally:
+            assert process.stop() == 0
+
+
+@pytest.mark.parametrize("url", ["collector:4318", "ftp://x", "http://", "http://a@b", "http://x?y=1"])
+def test_what_is_no_address_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        flags.parse(["--otlp-endpoint", url])
+    assert "is not a URL of a server: http[s]://host[:port][/path]" in capsys.readouterr().err
