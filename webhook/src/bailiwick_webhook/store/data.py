@@ -23,9 +23,9 @@ from bailiwick_engine.compile.acceptance import over_budget as told_over
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.backlog import text_of
 from bailiwick_webhook.store.index import Key, Place, PolicyIndex
+from bailiwick_webhook.store.nocycles import untrack
 from bailiwick_webhook.store.refetch import PolicyRefetch, Read, nothing
 from bailiwick_webhook.store.staleness import ChangeAges
-from bailiwick_webhook.store.untracked import untracked
 
 _LOOKED_UP: Final = 256
 
@@ -221,7 +221,7 @@ class DataObjects:
         if excess is not None:
             made = over_budget(name, uid, generation, told_over(excess).message)
         else:
-            yield from untracked(obj)
+            yield from untrack(obj)
             yield
             made = yield from read_steps(name, uid, generation, obj.get("spec"))
         if made.unknown is not None:

@@ -6,7 +6,7 @@ import weakref
 import orjson
 
 from bailiwick_engine.steps import whole
-from bailiwick_webhook.store.untracked import untracked
+from bailiwick_webhook.store.nocycles import untrack
 
 
 class Held(dict[str, object]):
@@ -15,7 +15,7 @@ class Held(dict[str, object]):
 
 def test_every_object_and_list_leaves_the_collectors_sight() -> None:
     value = orjson.loads(b'{"a": [[1, {"b": []}], {}], "c": {"d": {"e": [2]}}}')
-    whole(untracked(value))
+    whole(untrack(value))
     found, waiting = 0, [value]
     while waiting:
         one = waiting.pop()
@@ -30,10 +30,10 @@ def test_every_object_and_list_leaves_the_collectors_sight() -> None:
 def test_what_left_it_is_freed_with_its_last_reference() -> None:
     value = {"a": [Held()]}
     seen = weakref.ref(value["a"][0])
-    whole(untracked(value))
+    whole(untrack(value))
     del value
     assert seen() is None
 
 
 def test_a_large_value_takes_many_steps() -> None:
-    assert sum(1 for _ in untracked([[] for _ in range(10_000)])) > 30
+    assert sum(1 for _ in untrack([[] for _ in range(10_000)])) > 30

@@ -1,4 +1,4 @@
-"""Untracked: parsed JSON that stays is taken out of the sight of the collector of cycles.
+"""No cycles: parsed JSON that stays is taken out of the sight of the collector of cycles.
 
 Standing: under `data`. A hundred objects of 256 KiB hold a million objects and lists, and each walk of the collector
 over them stopped the loop for half a second. Holds: what is given here came from a parser, so that it holds no cycle,
@@ -17,7 +17,7 @@ _UNTRACK.argtypes = [ctypes.py_object]
 _UNTRACK.restype = None
 
 
-def untracked(value: Any) -> Steps[None]:  # noqa: ANN401 - any JSON
+def untrack(value: Any) -> Steps[None]:  # noqa: ANN401 - any JSON
     """Take a value and all that is in it out of the collector's sight, in steps."""
     waiting = [value]
     count = 0
