@@ -199,6 +199,8 @@ def _clustered(
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
     cluster = ApiClient(HttpTransport(access(given.kubeconfig), given.api_timeout, _USER_AGENT))
     stack.push_async_callback(cluster.close)
+    # Data grows without anything for the collector in it.
+    keeper = gcpause.CollectorKeeper(lambda: sys.getallocatedblocks() - store.policies.data.blocks)
     store = Store(
         cluster,
         given.installation,
@@ -206,7 +208,7 @@ def _clustered(
         hard_staleness=given.hard_staleness,
         relist=given.relist_interval,
         budget=given.budget,
-        tend=gcpause.CollectorKeeper().tend,
+        tend=keeper.tend,
     )
     pdp = made(
         store,

@@ -7,6 +7,7 @@ endpoint waits for a change from when it was heard until the snapshot has it.
 """
 
 import gc
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from bailiwick_engine.compile.acceptance import over_budget as told_over
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.backlog import text_of
 from bailiwick_webhook.store.index import Key, Place, PolicyIndex
+from bailiwick_webhook.store.nocycles import untrack
 from bailiwick_webhook.store.refetch import PolicyRefetch, Read, nothing
 from bailiwick_webhook.store.staleness import ChangeAges
 
@@ -69,6 +71,11 @@ class DataObjects:
         # Put into the index, and not part of a snapshot.
         self._put: list[_DataChange] = []
         self._first: set[Key] | None = None
+        self.blocks = 0
+        """Blocks of memory that data takes, in which the collector has nothing to find."""
+        self._blocks: dict[Key, int] = {}
+        # Of what was replaced, and is there until a snapshot is without it.
+        self._retired = 0
 
     @property
     def in_force(self) -> bool:
@@ -162,6 +169,8 @@ class DataObjects:
             made = None if change.text is None else (yield from self._made(change, ledger))
             if changes.get(change.key) is change:
                 del changes[change.key]
+            if made is None or made.value is None:
+                self._count(change.key, 0)
             self._index.put_data(change.key, made)
             self._put.append(change)
             yield
@@ -192,6 +201,8 @@ class DataObjects:
     def published(self) -> None:
         """Say that what was put into the index is in force."""
         put, self._put = self._put, []
+        self.blocks -= self._retired
+        self._retired = 0
         for change in put:
             self._waiting.drop(_mark(change.key), change.places)
             newer = self._changes.get(change.key[0], {}).get(change.key)
@@ -202,12 +213,15 @@ class DataObjects:
 
     def _made(self, change: _DataChange, ledger: Ledger) -> Steps[DataObject]:
         """Read an object; what cannot be read is unknown."""
-        (namespace, name), obj = change.key, _loaded(change.text or b"{}")
+        (namespace, name), before = change.key, sys.getallocatedblocks()
+        obj = _loaded(change.text or b"{}")
+        self._count(change.key, sys.getallocatedblocks() - before)
         uid, generation = str(change.uid or ""), change.generation if isinstance(change.generation, int) else 0
         excess = ledger.excess(namespace, ledger_name(name))
         if excess is not None:
             made = over_budget(name, uid, generation, told_over(excess).message)
         else:
+            yield from untrack(obj)
             yield
             made = yield from read_steps(name, uid, generation, obj.get("spec"))
         if made.unknown is not None:
@@ -219,6 +233,12 @@ class DataObjects:
                 why=str(made.unknown.problem),
             )
         return made
+
+    def _count(self, key: Key, blocks: int) -> None:
+        self.blocks += blocks
+        self._retired += self._blocks.pop(key, 0)
+        if blocks:
+            self._blocks[key] = blocks
 
     def _keep(self, key: Key, claim: Claim | None) -> None:
         if claim is None:
