@@ -24,6 +24,7 @@ from bailiwick_api.meta import (
     Time,
     list_map,
 )
+from bailiwick_api.recordsettings import RecordSettings
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 # Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.
@@ -50,7 +51,6 @@ Attribute = Annotated[
         json_schema_extra=cel.validations(cel.INTENT_IS_RECORDED),
     ),
 ]
-KeptAttribute = Annotated[str, Field(min_length=1, max_length=253, pattern=ATTRIBUTE_PATTERN)]
 Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH)]
 PropertyValue = Annotated[str, Field(max_length=253)]
 IssuerName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
@@ -187,16 +187,6 @@ class Delegation(Model):
     """A call on another party's behalf must also match one of these entries at every hop. A ceiling only narrows."""
     principal_must_be_entitled: bool = False
     """Also require an Allow rule that applies to the principal."""
-
-
-class RecordSettings(Model):
-    """What the decision records of the endpoint contain, besides what its rules read."""
-
-    keep: Annotated[list[KeptAttribute], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)]
-    """Call attributes that every record contains, so that a later policy that reads them can be tried on past calls.
-
-    Example: context.tenant. Values are recorded as those that rules read: sensitive ones, objects and arguments
-    (context.args) only as an HMAC."""
 
 
 class EndpointSettings(Model):

@@ -115,6 +115,7 @@ def all_decisions() -> list[Object]:
         *lines(carrier(suspend=True), call=chain, token=token, used=grant(uses=1)),
         *lines(carrier(), audit),
         *lines(carrier(), *others)[1:],
+        *lines(carrier(), stored("reader", data=[{"name": "incident"}], rules=[rule()])),
     ]
 
 

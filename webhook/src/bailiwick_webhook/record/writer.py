@@ -84,8 +84,7 @@ class RecordWriter:
         self._ledger, self._ledger_from = "", float("-inf")
         self._inbox: queue.SimpleQueue[list[_Line] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
-        self.written = 0
-        self.lost = 0
+        self.written = self.lost = 0
         self.held = self.held_bytes = 0
 
     async def __aenter__(self) -> Self:
@@ -105,9 +104,8 @@ class RecordWriter:
         if self.chain is not None and not self.held:
             # Nothing comes behind the line that closes a chain.
             self._limits = replace(self._limits, records=0, first=True)
-            self._own(
-                self.chain.closing("stopped" if error is None else "failed", written=self.written, lost=self.lost)
-            )
+            reason = "stopped" if error is None else "failed"
+            self._own(self.chain.closing(reason, written=self.written, lost=self.lost))
             await self._drained(until)
         for timer in (self._timer, self._stall):
             if timer is not None:
