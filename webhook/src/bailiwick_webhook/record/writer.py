@@ -74,19 +74,19 @@ class RecordWriter:
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._failure: str | None = None
+        # Of what waits, something is waited for, or would be on its way if there had been room.
+        self._urgent = False
         # A full disk must not fill the log too.
         self._limited = LogLimit()
         self._logged = 0
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
-        self._ledger = ""
-        self._ledger_from = float("-inf")
+        self._ledger, self._ledger_from = "", float("-inf")
         self._inbox: queue.SimpleQueue[list[_Line] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self.written = 0
         self.lost = 0
-        self.held = 0
-        self.held_bytes = 0
+        self.held = self.held_bytes = 0
 
     async def __aenter__(self) -> Self:
         """Start writing."""
@@ -105,8 +105,9 @@ class RecordWriter:
         if self.chain is not None and not self.held:
             # Nothing comes behind the line that closes a chain.
             self._limits = replace(self._limits, records=0, first=True)
-            reason = "stopped" if error is None else "failed"
-            self._own(self.chain.closing(reason, written=self.written, lost=self.lost))
+            self._own(
+                self.chain.closing("stopped" if error is None else "failed", written=self.written, lost=self.lost)
+            )
             await self._drained(until)
         for timer in (self._timer, self._stall):
             if timer is not None:
@@ -182,10 +183,13 @@ class RecordWriter:
     def _soon(self, line: bytes) -> None:
         self._put(_Line(line, None, kept=True))
         if not self._flying:
-            if len(self._waiting) >= _BATCH:
-                self._launch()
-            elif self._timer is None:
-                self._timer = self._loop.call_later(_FLUSH, self._launch)
+            self._later()
+
+    def _later(self) -> None:
+        if len(self._waiting) >= _BATCH:
+            self._launch()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_FLUSH, self._launch)
 
     async def _written(self, line: bytes, *, kept: bool) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
@@ -215,6 +219,7 @@ class RecordWriter:
 
     def _put(self, line: _Line) -> None:
         self._waiting.append(line)
+        self._urgent = self._urgent or line.done is not None
         self.held += 1
         self.held_bytes += len(line.data)
 
@@ -241,6 +246,7 @@ class RecordWriter:
             if size >= _MOST_BYTES:
                 break
         del self._waiting[:taken]
+        self._urgent = bool(self._waiting)
         if self._flying:
             self._stall = self._loop.call_later(self._limits.timeout, self._stalled)
             self._inbox.put(self._flying)
@@ -268,8 +274,10 @@ class RecordWriter:
             if self._failure is not None:
                 self._failure = None
                 _log.info("decision records are being written again", lost=self.lost, waiting=self.held)
-            if self._waiting:
+            if self._urgent:
                 self._launch()
+            elif self._waiting:
+                self._later()  # In a while there are more to be written at once.
             return
         self._failure = str(error)
         self._waiting[:0] = left
@@ -289,12 +297,12 @@ class RecordWriter:
                 if waiting is not None:
                     waiting.set_result(None)
                 continue
-            if line.numbered is None:
-                self._drop(line)
-                self._lose(1, failure)
-            else:
+            if line.numbered is not None:
                 # It will stand, of a decision that was not given: its number is taken.
                 kept.append(line)
+            else:
+                self._drop(line)
+                self._lose(1, failure)
             if waiting is not None:
                 waiting.set_exception(RecordFailedError(failure))
         self._waiting = kept
@@ -323,10 +331,7 @@ class RecordWriter:
     def _append(self, batch: list[_Line]) -> tuple[list[_Line], OSError | None]:
         """Write; return which lines are left, and what stopped it."""
         chain = self.chain
-        if chain is None:
-            made = [line.data for line in batch]
-        else:
-            made = chain.number((line.data, line.numbered) for line in batch)
+        made = [one.data for one in batch] if chain is None else chain.number((one.data, one.numbered) for one in batch)
         done = self._file.append(made)
         whole = len(made) if done.error is None else whole_lines(made, done.certain)
         if chain is None:
