@@ -129,7 +129,7 @@ def test_of_one_that_is_killed_under_load_the_chain_stands_unclosed_and_the_next
 def test_every_checkpoint_of_a_process_under_load_is_of_its_file_and_goes_on_from_the_one_before(
     points: Starter,
 ) -> None:
-    point = points.start("--record-fsync")
+    point = points.start("--record-fsync", "--record-before-answer", "all")
     seen: list[Checkpoint] = []
     with Asker(point):
         for _ in range(30):

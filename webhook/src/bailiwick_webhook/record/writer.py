@@ -104,8 +104,9 @@ class RecordWriter:
         if self.chain is not None and not self.held:
             # Nothing comes behind the line that closes a chain.
             self._limits = replace(self._limits, records=0, first=True)
-            reason = "stopped" if error is None else "failed"
-            self._own(self.chain.closing(reason, written=self.written, lost=self.lost))
+            self._own(
+                self.chain.closing("stopped" if error is None else "failed", written=self.written, lost=self.lost)
+            )
             await self._drained(until)
         for timer in (self._timer, self._stall):
             if timer is not None:
@@ -329,10 +330,7 @@ class RecordWriter:
     def _append(self, batch: list[_Line]) -> tuple[list[_Line], OSError | None]:
         """Write; return which lines are left, and what stopped it."""
         chain = self.chain
-        if chain is None:
-            made = [line.data for line in batch]
-        else:
-            made = chain.number((line.data, line.numbered) for line in batch)
+        made = [one.data for one in batch] if chain is None else chain.number((one.data, one.numbered) for one in batch)
         done = self._file.append(made)
         whole = len(made) if done.error is None else whole_lines(made, done.certain)
         if chain is None:
