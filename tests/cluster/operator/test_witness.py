@@ -159,11 +159,29 @@ async def test_a_witness_that_was_away_for_an_hour_takes_it_up_with_one_proof(
     assert one.witness.problem is None
 
 
-async def test_a_process_that_forks_its_log_is_refused_for_good_and_told_of(
+async def test_a_process_that_forks_its_log_is_not_cosigned_and_told_of(
     leaders: Leaders, memory: Memory, log: LoggedProcess, server: LogServer
 ) -> None:
     one = await (await leaders.next()).round()
-    other = log.forked(1, 9)
+    server.processes["p1"] = log.forked(1, 9)
+    for _ in range(2):
+        await one.round()
+        assert memory.of(log.id).checkpoint.size == 3
+        assert (one.witness.inconsistent, one.reasons) == (1, ["LogRejected"])
+    # Another leader is not told anything else.
+    second = await (await leaders.next(minutes=1)).round()
+    assert (memory.of(log.id).checkpoint.size, second.witness.inconsistent) == (3, 1)
+    # It may have been somebody in between: what goes on from what was witnessed is cosigned.
+    server.processes["p1"] = log.grow()
+    await second.round()
+    assert (memory.of(log.id).checkpoint.size, second.witness.inconsistent) == (4, 0)
+
+
+async def test_a_process_that_signs_two_logs_of_one_size_is_refused_for_good_and_told_of(
+    leaders: Leaders, memory: Memory, log: LoggedProcess, server: LogServer
+) -> None:
+    one = await (await leaders.next()).round()
+    other = log.forked(1, 2)
     server.processes["p1"] = other
     await one.round()
     entry = memory.entry(log.id)

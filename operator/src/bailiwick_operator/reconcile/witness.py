@@ -1,8 +1,9 @@
 """Which checkpoint of a process may be cosigned, given the one that was cosigned last. Pure; `evidence.witness` asks.
 
 Holds: nothing is cosigned but what the pinned key signed and what continues the log that is held. A chain is refused
-for good only by what its own process signed; an answer that anybody could have made up refuses itself and no chain. An
-answer that is older than what is held says nothing, since two who lead for a moment may both ask.
+for good only by two checkpoints of its own process that cannot both be true; an answer that anybody in between could
+have made up, or kept, refuses itself and no chain. An answer that is older than what is held says nothing, since two
+who lead for a moment may both ask.
 """
 
 from collections.abc import Collection, Mapping
@@ -120,13 +121,15 @@ def _continued(chain: str, before: HeldChain, checkpoint: Checkpoint, answer: Ch
     if checkpoint.size < old.size:
         if answer.known < old.size:
             return OtherSize(chain)
-        return LogContradiction(chain, f"the log has {checkpoint.size} lines and had {old.size}")
+        # Signed it was once, and whoever stands in between may show it again: it proves nothing against the process.
+        return AnswerRejection(f"chain {chain} has {checkpoint.size} lines and had {old.size}")
     if answer.since != old.size:
         return OtherSize(chain)
     if consistent(old.size, old.root, checkpoint.size, checkpoint.root, answer.proof):
         return Cosignable(chain, checkpoint)
-    return LogContradiction(
-        chain, f"the log of {checkpoint.size} lines is not shown to begin with the {old.size} that were witnessed"
+    # A proof is not signed: one that is wrong may be somebody else's, as long as another can still come.
+    return AnswerRejection(
+        f"chain {chain}, of {checkpoint.size} lines, is not shown to begin with the {old.size} that were witnessed"
     )
 
 

@@ -65,11 +65,11 @@ def test_a_log_that_grew_is_cosigned_from_every_size_to_every_size(before: int, 
 
 
 @given(st.integers(1, 40), st.integers(1, 20), st.integers(1, 40))
-def test_a_log_that_forked_before_what_was_witnessed_is_refused(at: int, kept: int, more: int) -> None:
+def test_a_log_that_forked_before_what_was_witnessed_is_never_cosigned(at: int, kept: int, more: int) -> None:
     log = LoggedProcess(at)
     other = log.forked(at - 1, 1 + kept + more)
     log.grow(kept)
-    assert isinstance(judge(HOME, {log.id: held(log)}, answer(other, log.size)), LogContradiction)
+    assert isinstance(judge(HOME, {log.id: held(log)}, answer(other, log.size)), AnswerRejection)
 
 
 def fork_of_the_same_size(log: LoggedProcess) -> CheckpointAnswer:
@@ -90,21 +90,31 @@ def proof_of_something_else(log: LoggedProcess) -> CheckpointAnswer:
     return answer(log.grow(5), size, proof=tuple(LoggedProcess(size + 5).proof(size)))
 
 
+def test_a_chain_is_refused_for_two_checkpoints_of_its_process_that_cannot_both_be_true() -> None:
+    log = LoggedProcess(9)
+    known = {log.id: held(log)}
+    why = "two different logs of 9 lines were signed"
+    assert judge(HOME, known, fork_of_the_same_size(log)) == LogContradiction(log.id, why)
+
+
 @pytest.mark.parametrize(
     ("lie", "why"),
     [
-        (fork_of_the_same_size, "two different logs of 9 lines were signed"),
-        (shrunk, "the log has 5 lines and had 9"),
-        (without_proof, "the log of 10 lines is not shown to begin with the 9 that were witnessed"),
-        (proof_of_something_else, "the log of 14 lines is not shown to begin with the 9 that were witnessed"),
+        (shrunk, "has 5 lines and had 9"),
+        (without_proof, "of 10 lines, is not shown to begin with the 9 that were witnessed"),
+        (proof_of_something_else, "of 14 lines, is not shown to begin with the 9 that were witnessed"),
     ],
 )
-def test_a_chain_is_refused_for_what_its_process_signed(
+def test_what_somebody_in_between_could_have_kept_or_spoilt_refuses_itself_and_no_chain(
     lie: Callable[[LoggedProcess], CheckpointAnswer], why: str
 ) -> None:
     log = LoggedProcess(9)
     known = {log.id: held(log)}
-    assert judge(HOME, known, lie(log)) == LogContradiction(log.id, why)
+    found = judge(HOME, known, lie(log))
+    assert isinstance(found, AnswerRejection)
+    assert why in found.why
+    # The process itself goes on from what was witnessed.
+    assert isinstance(judge(HOME, known, answer(log.grow(), 9)), Cosignable)
 
 
 def test_a_chain_that_is_refused_stays_refused_whatever_comes() -> None:
