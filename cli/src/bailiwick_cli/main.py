@@ -198,6 +198,20 @@ def validate(options: policyflags.ValidateFlags) -> int:
     return validate.run(options)
 
 
+@command(app, "init", policyflags.InitFlags)
+def init(options: policyflags.InitFlags) -> int:
+    r"""Write a first policy and its test into a folder. Needs no cluster, and overwrites no file.
+
+    Examples:
+      kubectl bailiwick init policies/crm -n crm --endpoint crm-api --enforcer sa:crm/crm-api \
+          --subject sa:agents/crm-agent --resource customer --allow customers.list --approve customers.export \
+          --reviewers crm-owners
+    """
+    from bailiwick_cli.commands import init
+
+    return init.run(options)
+
+
 @command(audit, "verify", auditflags.VerifyFlags)
 def verify(options: auditflags.VerifyFlags) -> int:
     r"""Verify the decision log: tell of each chain whether it is intact, and what was removed or changed.

@@ -53,8 +53,33 @@ class ValidateFlags(Flags):
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
 
 
+@dataclass(frozen=True, kw_only=True)
+class InitFlags(Flags):
+    """Of `init`."""
+
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where to write. It is created if it is not there.")]
+    endpoint: Annotated[str, typer.Option("--endpoint", metavar="NAME", help="The endpoint of the calls.")]
+    enforcer: Annotated[
+        str,
+        typer.Option("--enforcer", metavar="sa:NAMESPACE/NAME", help="The account that requests decisions."),
+    ]
+    subject: Annotated[str, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the calls.")]
+    resource: Annotated[str, typer.Option("--resource", metavar="TYPE", help="The type of the resources.")]
+    allow: Annotated[
+        list[str] | None, typer.Option("--allow", metavar="ACTION", help="An action to allow. Repeatable.")
+    ] = None
+    approve: Annotated[
+        list[str] | None,
+        typer.Option("--approve", metavar="ACTION", help="An action that needs an approval. Repeatable."),
+    ] = None
+    reviewers: Annotated[
+        str | None, typer.Option("--reviewers", metavar="GROUP", help="The group whose people approve.")
+    ] = None
+
+
 POLICY_TOOLS: Final[dict[str, type[Flags]]] = {
     "test": SuiteFlags,
     "validate": ValidateFlags,
+    "init": InitFlags,
 }
 """The commands that work on files, without a cluster."""

@@ -32,7 +32,7 @@ _STYLES: Final = {"error": "red", "warning": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyFinding:
+class FileFinding:
     """One thing that is wrong: `file:line:column: path: message`, and what is denied because of it."""
 
     severity: Literal["error", "warning"]
@@ -59,14 +59,14 @@ def run(options: ValidateFlags) -> int:
     return Exit.NO if findings else Exit.OK
 
 
-def _findings(found: PolicySet, now: float) -> Iterator[PolicyFinding]:
+def _findings(found: PolicySet, now: float) -> Iterator[FileFinding]:
     snapshot, reports = found.assembled()
-    yield from (PolicyFinding("error", report.problem, report.denies) for report in reports)
+    yield from (FileFinding("error", report.problem, report.denies) for report in reports)
     for entry in found.entries:
         for expiry in entry.expiries:
             if expiry.time <= now:
-                yield PolicyFinding("warning", expiry.problem)
-    yield from (PolicyFinding("warning", problem) for problem in _warnings(found, snapshot))
+                yield FileFinding("warning", expiry.problem)
+    yield from (FileFinding("warning", problem) for problem in _warnings(found, snapshot))
 
 
 def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
@@ -101,13 +101,13 @@ def _said(label: str, document: Document, path: str, problem: Problem) -> str:
     return f"{label}:{line}:{column}: {problem.path}: {problem.message}"
 
 
-def _summary(found: PolicySet, findings: list[PolicyFinding]) -> str:
+def _summary(found: PolicySet, findings: list[FileFinding]) -> str:
     errors = sum(one.severity == "error" for one in findings)
     data = f", {len(found.data)} of data" if found.data else ""
     return f"{len(found.entries)} policies{data}: {errors} errors, {len(findings) - errors} warnings"
 
 
-def _object(found: PolicySet, findings: list[PolicyFinding]) -> dict[str, Any]:
+def _object(found: PolicySet, findings: list[FileFinding]) -> dict[str, Any]:
     return {
         "apiVersion": "cli.bailiwick.dev/v1alpha1",
         "kind": "PolicyValidation",
@@ -119,7 +119,7 @@ def _object(found: PolicySet, findings: list[PolicyFinding]) -> dict[str, Any]:
     }
 
 
-def _finding(one: PolicyFinding) -> dict[str, Any]:
+def _finding(one: FileFinding) -> dict[str, Any]:
     body: dict[str, Any] = {"severity": one.severity}
     placed = _PLACED.fullmatch(one.problem)
     if placed is None:

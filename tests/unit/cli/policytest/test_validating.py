@@ -14,7 +14,7 @@ GROUPS: Final = {"steps": [{"name": "owner", "kind": "Human", "count": 1, "group
 LONG: Final = {"steps": [{"name": "owner", "kind": "Human", "count": 1}], "windowSeconds": 86400}
 
 
-def made(*rules: Object, **spec: object) -> Object:
+def made(*rules: Object, **spec: Any) -> Object:  # noqa: ANN401 - fields of a spec
     return policy("crm", rules=list(rules), endpointSettings=settings(), **spec)
 
 
