@@ -114,7 +114,7 @@ def policies() -> list[Any]:
         pytest.param(found, id=f"{relative(page)}-{number}")
         for page in PAGES
         for number, found in enumerate(objects(str(Path("..") / relative(page))))
-        if isinstance(found, dict) and found.get("kind") == "EndpointPolicy"
+        if found.get("kind") == "EndpointPolicy"
     ]
 
 

@@ -100,10 +100,14 @@ class PolicyShelf:
         self._known: dict[tuple[str, ...], PolicySet] = {}
 
     def of(self, document: PlacedDocument[PolicyTest]) -> PolicySet:
-        """Return the policies of a test file. Raises `UnusableTestError`, `CliError`."""
+        """Return the policies of a test file. Raises `UnusableTestError`."""
         names = tuple(self._instead) if self._instead else self._named(document)
         if names not in self._known:
-            self._known[names] = policies.policy_set([file for name in names for file in self._read(name)])
+            try:
+                files = [file for name in names for file in self._read(name)]
+            except CliError as error:
+                raise document.wrong("policies", str(error)) from error
+            self._known[names] = policies.policy_set(files)
         found = self._known[names]
         if not found.entries:
             raise document.wrong("policies", f"there is no EndpointPolicy in {', '.join(names)}")

@@ -255,6 +255,14 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert (ran.code, "gone_test.yaml cannot be read" in ran.err) == (2, True)
 
 
+def test_policies_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    written(tmp_path, {"a_test.yaml": HEAD + TESTS})
+    (tmp_path / "policy.yaml").symlink_to(tmp_path / "nowhere")
+    ran = run_tests(tmp_path / "a_test.yaml")
+    assert (ran.code, "a_test.yaml:3:1: policies: " in ran.err) == (2, True), ran
+    assert "cannot be read" in ran.err
+
+
 def test_a_filter_that_fits_no_test_is_told(tmp_path: Path) -> None:
     written(tmp_path, {"policy.yaml": POLICY, "a_test.yaml": HEAD + TESTS})
     ran = run_tests(tmp_path, filter="other")
