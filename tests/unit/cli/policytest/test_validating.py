@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_cli import policies
+from bailiwick_engine.budget.ledger import Budget
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.suites import run_validate, written
 
@@ -107,6 +109,12 @@ def test_a_file_that_cannot_be_read_is_no_finding_but_a_failure(tmp_path: Path) 
     (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
     ran = run_validate(tmp_path)
     assert (ran.code, "gone.yaml:1:1: the file: no such file" in ran.out) == (2, True)
+
+
+def test_a_policy_over_budget_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "Budget", lambda: Budget(policies=1))
+    _, found = findings(tmp_path, made(rule()), policy("crm", "more"))
+    assert [one["message"] for one in found if "OverBudget: the namespace has 1 other policies" in one["message"]]
 
 
 def test_what_is_denied_because_of_an_error_is_told(tmp_path: Path) -> None:

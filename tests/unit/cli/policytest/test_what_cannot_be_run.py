@@ -255,6 +255,26 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert (ran.code, "gone_test.yaml cannot be read" in ran.err) == (2, True)
 
 
+def test_a_call_that_no_grant_can_hold_is_told(tmp_path: Path) -> None:
+    text = (GRANT % (GATED, "approvedBy: [carol]")).replace('"1"', "x" * 300)
+    written(tmp_path, {**BESIDE, "a_test.yaml": text})
+    ran = run_tests(tmp_path / "a_test.yaml")
+    assert (ran.code, "with.grants[0].of: no grant can hold this call" in ran.err) == (2, True), ran
+
+
+def test_data_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    state = {
+        "apiVersion": "bailiwick.dev/v1alpha1",
+        "kind": "EndpointData",
+        "metadata": {"namespace": "crm", "name": "state"},
+    }
+    made = [policy("crm", data=[{"name": "state"}], endpointSettings=settings()), {**state, "spec": {"data": {}}}]
+    text = HEAD + TESTS + '  with: {data: {state: {name: "a\\0b"}}}'
+    written(tmp_path, {"policy.yaml": made, "a_test.yaml": text})
+    ran = run_tests(tmp_path / "a_test.yaml")
+    assert (ran.code, "tests[0].with.data.state: spec.data" in ran.err) == (2, True), ran
+
+
 def test_policies_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     written(tmp_path, {"a_test.yaml": HEAD + TESTS})
     (tmp_path / "policy.yaml").symlink_to(tmp_path / "nowhere")
