@@ -58,8 +58,7 @@ def word(verdict: Verdict) -> VerdictWord:
     """Return a verdict in one of three words. Approval: an approval would let the call through, or is waited for."""
     if verdict.outcome in _LET:
         return "Allow"
-    waits = verdict.outcome is Outcome.DENY and verdict.gate is not None and verdict.next_action != "none"
-    return "Approval" if waits else "Deny"
+    return "Approval" if verdict.awaits_approval else "Deny"
 
 
 def tried(
