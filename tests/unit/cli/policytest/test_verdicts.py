@@ -169,6 +169,32 @@ def test_claims_that_are_not_given_are_unknown(tmp_path: Path) -> None:
         assert call["reason"] == reason
 
 
+def test_an_actor_acts_under_the_ceiling_and_by_rules_of_its_own(tmp_path: Path) -> None:
+    delegation = {
+        "maxDepth": 1,
+        "principals": ["staff"],
+        "ceiling": [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}],
+    }
+    shared = {"identity": {"issuers": ["cluster", "corp"]}, "delegation": delegation}
+    staff = {"name": "staff", "group": {"issuer": "corp", "name": "staff"}}
+    made = policy(
+        "crm",
+        subjects=[{"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}, staff],
+        rules=[rule(actions=["customers.list", "customers.get"])],
+        endpointSettings={**settings(), **shared},
+    )
+    agent = {"serviceAccount": "agents/crm-agent"}
+    nina = {"user": "nina@corp", "groups": ["corp:staff"]}
+    subjects = {"agent": agent, "nina": nina, "for-nina": {**nina, "actors": [agent]}}
+    expect = [
+        {**LIST, "is": "Allow"},
+        {**LIST, "subject": "for-nina", "is": "Allow", "rule": "read"},
+        {**LIST, "subject": "for-nina", "action": "customers.get", "is": "Deny", "reason": "scope_exceeded"},
+        {**LIST, "subject": "nina", "is": "Deny", "reason": "no_rule"},
+    ]
+    assert calls(tmp_path, suite({"expect": expect}, subjects=subjects), made)[0] == 0
+
+
 def test_authzen_cases_are_run(tmp_path: Path) -> None:
     name = "system:serviceaccount:agents:crm-agent"
     request = {"subject": {"type": "serviceAccount", "id": name}, "resource": {"type": "customer", "id": "1"}}
