@@ -18,8 +18,9 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def objects(page: str) -> list[dict[str, Any]]:
-    """Return the objects of all blocks of YAML, in order."""
-    return [found for block in blocks(page, "yaml") for found in yaml.safe_load_all(block)]
+    """Return the objects of all blocks of YAML, in order. A block may also be a part of one, such as a list."""
+    read = (found for block in blocks(page, "yaml") for found in yaml.safe_load_all(block))
+    return [found for found in read if isinstance(found, dict)]
 
 
 def script(page: str, beginning: str) -> str:

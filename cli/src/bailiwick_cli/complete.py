@@ -32,6 +32,7 @@ _OF_FILES: Final = frozenset(
 _GROUP: Final = "audit"
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
+_ON_FILES: Final = frozenset({"test", "validate", "init"})
 _REVIEWING: Final = frozenset({"approve", "deny"})
 
 
@@ -118,6 +119,8 @@ class _Line:
     @property
     def on_files(self) -> bool:
         """Whether what the command works on are files."""
+        if self.command in _ON_FILES:
+            return True
         return self.command is not None and self.command.removeprefix(f"{_GROUP} ") in AUDIT
 
     def flags(self) -> Flags:

@@ -12,6 +12,7 @@ from typer.models import OptionInfo
 
 from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
+from bailiwick_cli.policyflags import POLICY_TOOLS
 
 GRANT: Final = "NAME"
 
@@ -162,6 +163,7 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     "request": RequestFlags,
     "wait": WaitFlags,
     "check": CheckFlags,
+    **POLICY_TOOLS,
 }
 
 

@@ -1,4 +1,4 @@
-"""`kubectl bailiwick`: the commands and their help.
+"""`kubectl bailiwick`, and `bailiwick`, which is the same without kubectl: the commands and their help.
 
 Holds: `--help` imports no more than typer; each command imports what it needs when it runs.
 """
@@ -9,13 +9,15 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import auditflags, flags
+from bailiwick_cli import auditflags, flags, policyflags
 from bailiwick_cli.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
 
 _PROGRAM: Final = "kubectl-bailiwick"
 _COMPLETE: Final = "_KUBECTL_BAILIWICK_COMPLETE"
+_STANDALONE: Final = "bailiwick"
+_COMPLETE_STANDALONE: Final = "_BAILIWICK_COMPLETE"
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -160,6 +162,56 @@ def check(options: flags.CheckFlags) -> int:
     return check.run(options)
 
 
+@command(app, "test", policyflags.SuiteFlags)
+def test(options: policyflags.SuiteFlags) -> int:
+    r"""Test policies: what each call must come to, by the engine that serves them. Needs no cluster.
+
+    A test file lists subjects, resources and calls, and expects Allow, Approval or Deny. A call that the file lists and
+    for which it expects nothing must be denied. Exits 0 if all tests pass, 1 if one fails, and 2 if one could not be
+    run: a policy or a test file has an error.
+
+    Examples:
+      kubectl bailiwick test examples/
+      kubectl bailiwick test examples/crm/tests/policy_test.yaml --coverage
+      kubectl bailiwick test examples/crm -o junit > report.xml
+      helm template chart | kubectl bailiwick test tests/ -f -
+    """
+    from bailiwick_cli.commands import test
+
+    return test.run(options)
+
+
+@command(app, "validate", policyflags.ValidateFlags)
+def validate(options: policyflags.ValidateFlags) -> int:
+    """Tell what is wrong with policies and data before you apply them. Needs no cluster.
+
+    Errors are what the cluster would refuse. Warnings are what it would accept, and what is likely not what you meant.
+    Exits 0 if there is neither, 1 if there is one, and 2 if a file cannot be read.
+
+    Examples:
+      kubectl bailiwick validate examples/crm
+      kubectl bailiwick validate examples/crm/policy.yaml -o json
+      kustomize build . | kubectl bailiwick validate -
+    """
+    from bailiwick_cli.commands import validate
+
+    return validate.run(options)
+
+
+@command(app, "init", policyflags.InitFlags)
+def init(options: policyflags.InitFlags) -> int:
+    r"""Write a first policy and its test into a folder. Needs no cluster, and overwrites no file.
+
+    Examples:
+      kubectl bailiwick init policies/crm -n crm --endpoint crm-api --enforcer sa:crm/crm-api \
+          --subject sa:agents/crm-agent --resource customer --allow customers.list --approve customers.export \
+          --reviewers crm-owners
+    """
+    from bailiwick_cli.commands import init
+
+    return init.run(options)
+
+
 @command(audit, "verify", auditflags.VerifyFlags)
 def verify(options: auditflags.VerifyFlags) -> int:
     r"""Verify the decision log: tell of each chain whether it is intact, and what was removed or changed.
@@ -239,8 +291,17 @@ app.add_typer(audit, name="audit", help="Verify the decision log, prove a record
 
 
 def main() -> int:
-    """Run. Ends with `SystemExit`, as every typer program does."""
-    by_shell = _COMPLETE in os.environ or {"--install-completion", "--show-completion"} & set(sys.argv)
+    """Run as kubectl's plugin. Ends with `SystemExit`, as every typer program does."""
     # The shell completes the program; people call the plugin.
-    app(prog_name=_PROGRAM if by_shell else "kubectl bailiwick", complete_var=_COMPLETE)
+    return _run(_PROGRAM, "kubectl bailiwick", _COMPLETE)
+
+
+def standalone() -> int:
+    """Run the same as `bailiwick`, for machines without kubectl. Ends with `SystemExit` likewise."""
+    return _run(_STANDALONE, _STANDALONE, _COMPLETE_STANDALONE)
+
+
+def _run(program: str, called: str, complete: str) -> int:
+    by_shell = complete in os.environ or {"--install-completion", "--show-completion"} & set(sys.argv)
+    app(prog_name=program if by_shell else called, complete_var=complete)
     return 0

@@ -21,10 +21,18 @@ class Output(StrEnum):
 
 
 class LogOutput(StrEnum):
-    """How the audit of a log is printed."""
+    """How the audit of a log, or what is wrong with policies, is printed."""
 
     TABLE = "table"
     JSON = "json"
+
+
+class SuiteOutput(StrEnum):
+    """How the result of tests is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
 
 
 class WaitCondition(StrEnum):

@@ -6,13 +6,13 @@ Holds: what does not compile is told, and denies as it does there; nothing of it
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_api import policyfiles
 from bailiwick_api.policyfiles import DirectoryScan, File
-from bailiwick_api.positions import MAX_BYTES
+from bailiwick_api.positions import MAX_BYTES, Document
 from bailiwick_cli import output
 from bailiwick_cli.cluster import ClusterClient, policies_path
 from bailiwick_cli.errors import CliError
@@ -23,7 +23,8 @@ from bailiwick_engine.compile import acceptance, manifests
 from bailiwick_engine.compile.acceptance import NotAcceptedReason
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.checks import expiries
-from bailiwick_engine.compile.manifests import ManifestFile
+from bailiwick_engine.compile.datafiles import DataEntry
+from bailiwick_engine.compile.manifests import ManifestEntry, ManifestFile, Report
 from bailiwick_engine.compile.policies import compile_object, parse_spec, policy_ref
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
@@ -34,6 +35,29 @@ from bailiwick_kube.paths import data_path
 Object = dict[str, Any]
 
 _KIND: Final = "EndpointPolicy"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """What files hold: policies and data. `ignored` counts the objects of other kinds.
+
+    `files` and `documents` are what was read, each with its label.
+    """
+
+    entries: tuple[ManifestEntry, ...]
+    data: tuple[DataEntry, ...] = ()
+    ignored: int = 0
+    files: tuple[tuple[str, File], ...] = ()
+    documents: tuple[tuple[str, Document], ...] = ()
+
+    def assembled(self) -> tuple[Snapshot, tuple[Report, ...]]:
+        """Return what they come to where they are served together, and what is wrong with them."""
+        return whole(assemble(self.entries, "", self.data))
+
+    @property
+    def namespaces(self) -> list[str]:
+        """The namespaces of the policies."""
+        return sorted({entry.ref.namespace for entry in self.entries if entry.ref.namespace})
 
 
 def of_cluster(cluster: ClusterClient) -> Snapshot:
@@ -79,17 +103,16 @@ def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str
 
     What is wrong is told with its place, and with what it denies.
     """
-    read = _read([file for name in names for file in files_of(name)])
-    entries = [entry for contents in read for entry in contents.entries]
-    if not entries:
+    found = policy_set([file for name in names for file in files_of(name)])
+    if not found.entries:
         raise CliError(f"{', '.join(names)}: no {_KIND} found")
-    snapshot, reports = whole(assemble(entries, "", [one for contents in read for one in contents.data]))
+    snapshot, reports = found.assembled()
     for report in reports:
         output.talk(f"error: {report.problem}; this denies {report.denies}")
     now = time.time()
-    for expiry in (expiry for entry in entries for expiry in entry.expiries if expiry.time <= now):
+    for expiry in (expiry for entry in found.entries for expiry in entry.expiries if expiry.time <= now):
         output.talk(f"warning: {expiry.problem}")
-    spaces = sorted({entry.ref.namespace for entry in entries if entry.ref.namespace})
+    spaces = found.namespaces
     if not spaces:
         raise CliError("none of the policies can be read: fix the problems above")
     if namespace is None and len(spaces) > 1:
@@ -152,7 +175,7 @@ def files_of(name: str) -> list[tuple[str, File]]:
         raise CliError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _read(files: Iterable[tuple[str, File]]) -> list[ManifestFile]:
+def policy_set(files: Iterable[tuple[str, File]]) -> PolicySet:
     """Read policies and data, of which those that are over the budgets an installation has by default deny."""
     parsed = [(label, file, () if file.unreadable else manifests.parse(file.content)) for label, file in files]
     ledger = Ledger(Budget())
@@ -165,4 +188,10 @@ def _read(files: Iterable[tuple[str, File]]) -> list[ManifestFile]:
         if file.unreadable is not None:
             read.append(manifests.unreadable(label, file.unreadable))
         read += [whole(manifests.contents(label, document, ledger)) for document in documents]
-    return read
+    return PolicySet(
+        tuple(entry for contents in read for entry in contents.entries),
+        tuple(one for contents in read for one in contents.data),
+        sum(contents.ignored for contents in read),
+        tuple((label, file) for label, file, _ in parsed),
+        tuple((label, document) for label, _, documents in parsed for document in documents),
+    )

@@ -24,6 +24,7 @@ from support import commandline
         (["approve", "agr-x", ""], []),
         (["request", ""], []),
         (["unheard", ""], []),
+        (["test", "-o", "j"], ["json", "junit"]),
         (["audit", ""], list(AUDIT)),
         (["audit", "ch"], ["check-proof"]),
         (["-n", "crm", "audit", "verify", "a.log", "--w"], ["--witness-key"]),
@@ -38,6 +39,8 @@ def test_a_word_is_completed_from_what_there_is(words: list[str], found: list[st
 def test_files_are_left_to_the_shell() -> None:
     assert candidates(["check", "-f", "pol"]) == ([], 0)
     assert candidates(["audit", "verify", "a.log", ""]) == ([], 0)
+    assert candidates(["test", "exam"]) == ([], 0)
+    assert candidates(["validate", "exam"]) == ([], 0)
     assert candidates(["audit", "verify", "--checkpoints", "c"]) == ([], 0)
 
 

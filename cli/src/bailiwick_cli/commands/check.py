@@ -93,8 +93,7 @@ def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
         return Exit.OK
     if verdict.reason in _BROKEN or endpoint.settings is None:
         return Exit.FAILURE
-    waits = verdict.outcome is Outcome.DENY and verdict.gate is not None and verdict.next_action != "none"
-    return Exit.PENDING if waits else Exit.NO
+    return Exit.PENDING if verdict.awaits_approval else Exit.NO
 
 
 def _refuse_mistaken(options: CheckFlags) -> None:

@@ -128,7 +128,7 @@ def parse(raw: bytes) -> tuple[Document, ...]:
 def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
     """Return what the policies of one document ask for, with their namespaces, in steps."""
     found: list[tuple[str, Claim]] = []
-    for _, obj in _objects(document):
+    for _, obj in objects(document):
         metadata = obj.get("metadata") if isinstance(obj, dict) and not _foreign(obj) else None
         if isinstance(metadata, dict):
             namespace, name = metadata.get("namespace"), metadata.get("name")
@@ -147,7 +147,7 @@ def contents(label: str, document: Document, ledger: Ledger) -> Steps[ManifestFi
     entries: list[ManifestEntry] = []
     data: list[DataEntry] = []
     ignored = 0
-    for path, obj in _objects(document):
+    for path, obj in objects(document):
         if _foreign(obj):
             ignored += 1
         elif is_data(obj):
@@ -157,7 +157,7 @@ def contents(label: str, document: Document, ledger: Ledger) -> Steps[ManifestFi
     return ManifestFile(tuple(entries), ignored, tuple(data))
 
 
-def _objects(document: Document) -> Iterator[tuple[str, Any]]:
+def objects(document: Document) -> Iterator[tuple[str, Any]]:
     """Yield the objects of a document with their paths: itself, or the items of a list of objects."""
     data = document.data
     if document.complete and isinstance(data, dict) and isinstance(data.get("items"), list):

@@ -56,6 +56,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome is Outcome.DENY and self.gate is not None and self.next_action == "request"
 
     @property
+    def awaits_approval(self) -> bool:
+        """An approval would let the call through: one that can be asked for, is waited for, or has to be shown."""
+        return self.outcome is Outcome.DENY and self.gate is not None and self.next_action != "none"
+
+    @property
     def sentence(self) -> str:
         """Why, in one sentence; the policy's own message where it has one."""
         return self.message or EXPLAINED[self.reason].sentence

@@ -1,0 +1,102 @@
+"""Parties: the subjects and actors of a test file as the decision point would have verified them.
+
+Holds: nobody is taken for somebody whom this endpoint could not have proven; what the file does not say is unknown.
+"""
+
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
+from bailiwick_cli.policytest.model import PartyFixture
+from bailiwick_engine import keys
+from bailiwick_engine.call import Party, PodWorkload
+from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER
+from bailiwick_engine.policy.model import CompiledSettings
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+
+
+class UnknownPartyError(ValueError):
+    """A party cannot be one of this endpoint's. `member` is the key that says so."""
+
+    def __init__(self, member: str, message: str) -> None:
+        super().__init__(message)
+        self.member = member
+
+
+def party_of(fixture: PartyFixture, settings: CompiledSettings) -> Party:
+    """Return the party. Raises `UnknownPartyError`."""
+    if fixture.service_account is not None:
+        return _account(fixture, fixture.service_account, settings)
+    if fixture.user is not None:
+        return _user(fixture, fixture.user, settings)
+    return _entity(fixture, fixture.entity or "", settings)
+
+
+def asserted_party(kind: str, name: str, settings: CompiledSettings, properties: dict[str, object] | None) -> Party:
+    """Return the subject of an AuthZEN request. Raises `UnknownPartyError`."""
+    if settings.asserted:
+        return Party(kind, name, keys.uid_of(ASSERTED, name), properties=properties, issuer=None)
+    if kind != SERVICE_ACCOUNT or ServiceAccountName.parse(name) is None:
+        raise UnknownPartyError(
+            "id", f"the endpoint takes subjects by their tokens: type must be {SERVICE_ACCOUNT}, and id a username"
+        )
+    return Party(kind, name, keys.uid_of(CLUSTER, name), properties=properties, hypothetical=True)
+
+
+def is_named(endpoint: CompiledEndpoint, party: Party) -> bool:
+    """Tell whether anything in the policies names a party: a rule, or who may be acted for."""
+    delegation = endpoint.settings.delegation if endpoint.settings else None
+    principals = frozenset() if delegation is None else delegation.principals
+    return any(not party.keys.isdisjoint(rule.subjects) for rule in endpoint.rules) or not party.keys.isdisjoint(
+        principals
+    )
+
+
+def _account(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
+    account = ServiceAccountName.parse(SERVICE_ACCOUNT_PREFIX + spelled.replace("/", ":"))
+    if account is None:
+        raise UnknownPartyError("serviceAccount", "must be NAMESPACE/NAME")
+    username = account.username
+    workload = fixture.workload
+    return Party(
+        SERVICE_ACCOUNT,
+        username,
+        keys.uid_of(CLUSTER, username),
+        claims=fixture.claims or {},
+        properties=fixture.properties,
+        issuer=None if settings.asserted else CLUSTER,
+        workload=None if workload is None else PodWorkload(frozenset(workload.images), workload.labels),
+        hypothetical=fixture.claims is None and not settings.asserted,
+    )
+
+
+def _user(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
+    name, _, issuer = spelled.rpartition("@")
+    if not (name and issuer):
+        raise UnknownPartyError("user", "must be NAME@ISSUER, with the issuer's name in the installation")
+    if settings.asserted:
+        raise UnknownPartyError("user", "the endpoint takes subjects on the enforcer's word: use entity")
+    if issuer not in settings.issuers:
+        listed = ", ".join(sorted(settings.issuers)) or "none"
+        raise UnknownPartyError("user", f"the endpoint does not accept the issuer {issuer}: it accepts {listed}")
+    groups = [group.removeprefix(f"{issuer}:") for group in fixture.groups]
+    for index, group in enumerate(fixture.groups):
+        if not group.startswith(f"{issuer}:"):
+            raise UnknownPartyError(f"groups[{index}]", f"must be {issuer}:NAME: only that issuer vouches for the user")
+    return Party(
+        USER,
+        name,
+        keys.uid_of(issuer, name),
+        claims=fixture.claims or {},
+        properties=fixture.properties,
+        issuer=issuer,
+        groups=tuple(groups),
+        username=fixture.username,
+        hypothetical=fixture.claims is None,
+    )
+
+
+def _entity(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
+    kind, _, name = spelled.partition("/")
+    if not (kind and name):
+        raise UnknownPartyError("entity", "must be TYPE/ID")
+    if not settings.asserted:
+        raise UnknownPartyError("entity", "the endpoint takes subjects by their tokens: use serviceAccount or user")
+    return Party(kind, name, keys.uid_of(ASSERTED, name), properties=fixture.properties, issuer=None)

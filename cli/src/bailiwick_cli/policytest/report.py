@@ -1,0 +1,150 @@
+"""Report: what the tests of files came to, for people and for programs.
+
+Holds: every text of a file is escaped; a file that could not be run is told of in each format, and is never a pass.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from bailiwick_cli.policytest.coverage import Coverage
+from bailiwick_cli.policytest.model import API_VERSION
+from bailiwick_cli.policytest.trial import TriedCall, TriedCase
+from bailiwick_engine.approval.display import visible
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What one file came to. `problems`: why it, or a part of it, could not be run."""
+
+    label: str
+    cases: tuple[TriedCase, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteReport:
+    """What all files came to. `unstable`: results that hang on an order."""
+
+    files: tuple[FileReport, ...]
+    unstable: tuple[str, ...] = ()
+    coverage: Coverage | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """Why something could not be run."""
+        return [problem for file in self.files for problem in file.problems]
+
+    @property
+    def failed(self) -> list[TriedCase]:
+        """The tests that failed."""
+        return [case for file in self.files for case in file.cases if case.failures]
+
+    def summary(self) -> str:
+        """Return all of it in a sentence."""
+        cases = [case for file in self.files for case in file.cases]
+        broken = [file for file in self.files if file.problems]
+        said = f"{len(cases) - len(self.failed)} passed, {len(self.failed)} failed"
+        said += f", {len(broken)} of {len(self.files)} files could not be run" if broken else ""
+        said += f", {len(self.unstable)} differ in another order" if self.unstable else ""
+        return f"{said} ({sum(len(case.calls) for case in cases)} calls)"
+
+
+def failures(report: SuiteReport) -> Iterator[str]:
+    """Yield a line for each call that came to something else, and for each result that hangs on an order."""
+    for case in report.failed:
+        for call in case.failures:
+            yield _failure(case, call)
+    yield from report.unstable
+
+
+def document(report: SuiteReport) -> dict[str, Any]:
+    """Return the report as an object."""
+    body: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "PolicyTestReport",
+        "message": report.summary(),
+        "files": [
+            {"file": file.label, "problems": list(file.problems), "tests": [_case(case) for case in file.cases]}
+            for file in report.files
+        ],
+        "unstable": list(report.unstable),
+    }
+    if report.coverage is not None:
+        body["coverage"] = {
+            "rules": [
+                {
+                    "namespace": namespace,
+                    "policy": policy,
+                    "rule": name,
+                    "decisive": rule.decisive,
+                    "conditions": {condition: sorted(seen) for condition, seen in rule.outcomes.items()},
+                }
+                for (namespace, policy, name), rule in report.coverage.rules.items()
+            ],
+            "gaps": list(report.coverage.gaps()),
+        }
+    return body
+
+
+def junit(report: SuiteReport) -> str:
+    """Return the report as JUnit XML, as CI systems read it."""
+    root = ElementTree.Element("testsuites", name="bailiwick test")
+    for file in report.files:
+        failed, broken = sum(bool(case.failures) for case in file.cases), bool(file.problems)
+        suite = ElementTree.SubElement(
+            root,
+            "testsuite",
+            name=visible(file.label),
+            tests=str(len(file.cases) + broken),
+            failures=str(failed),
+            errors=str(int(broken)),
+        )
+        for case in file.cases:
+            element = ElementTree.SubElement(suite, "testcase", classname=visible(file.label), name=visible(case.name))
+            if case.failures:
+                told = [_failure(case, call) for call in case.failures]
+                ElementTree.SubElement(element, "failure", message=told[0]).text = "\n".join(told)
+        if broken:
+            element = ElementTree.SubElement(suite, "testcase", classname=visible(file.label), name="could not be run")
+            told = [visible(problem) for problem in file.problems]
+            ElementTree.SubElement(element, "error", message=told[0]).text = "\n".join(told)
+    if report.unstable:
+        count = str(len(report.unstable))
+        suite = ElementTree.SubElement(root, "testsuite", name="shuffle", tests=count, failures=count, errors="0")
+        for told_of in report.unstable:
+            element = ElementTree.SubElement(suite, "testcase", classname="shuffle", name=visible(told_of))
+            ElementTree.SubElement(element, "failure", message=visible(told_of))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(case: TriedCase) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "place": case.place,
+        "passed": not case.failures,
+        "calls": [_call(call) for call in case.calls],
+    }
+
+
+def _call(call: TriedCall) -> dict[str, Any]:
+    subject, resource, action = call.names
+    body: dict[str, Any] = {
+        "subject": subject,
+        "resource": resource,
+        "action": action,
+        "is": call.verdict,
+        "reason": call.reason,
+    }
+    if call.rule is not None:
+        body["rule"] = call.rule
+    if call.wrong:
+        body |= {"place": call.place, "wrong": list(call.wrong)}
+    return body
+
+
+def _failure(case: TriedCase, call: TriedCall) -> str:
+    called: Sequence[str] = call.names
+    return visible(f"{call.place}: {case.name}: {' '.join(called)}: {'; '.join(call.wrong)}")
