@@ -1,0 +1,407 @@
+"""The walk: every region of an endpoint in which changed rules speak, and what the engine decides there on both sides.
+
+Standing: above all else here but `compare`. Holds: a region is decided by `decide`, on the engine's own rules, for a
+call that stands for all calls of it and in each world of its conditions; regions beyond the limit are "may widen".
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bailiwick_cli.regions import atoms
+from bailiwick_cli.regions.atoms import TooManyError
+from bailiwick_cli.regions.change import Change, ChangeClass
+from bailiwick_cli.regions.formulas import formula_of
+from bailiwick_cli.regions.parties import NamedParty, parties
+from bailiwick_cli.regions.strength import STRONGER, WEAKER, compared, meaning
+from bailiwick_cli.regions.worlds import Worlds
+from bailiwick_engine import keys
+from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
+from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.cel.data import Data
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.keys import CLUSTER, Key
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import (
+    CompiledCeiling,
+    CompiledDelegation,
+    CompiledPolicy,
+    CompiledResource,
+    CompiledRule,
+    CompiledSettings,
+    Effect,
+    PolicyRef,
+)
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
+
+MOST_REGIONS: Final = 1_000_000
+_ENFORCER: Final = "system:serviceaccount:~:~enforcer"
+_ACTOR: Final = Party("serviceAccount", "system:serviceaccount:~:~actor", "~")
+_CALLER: Final = ServiceAccount(_ENFORCER, "~")
+_DIGEST: Final = "sha256:" + "0" * 64
+_CONTEXT: Final = "intent"
+_LEVELS: Final = ("Deny", "Approval", "Allow")
+_ORDER: Final = list(ChangeClass)
+
+
+@dataclass(frozen=True, slots=True)
+class WalkSide:
+    """One state of an endpoint: its enforced rules, and what they read. `endpoint` None: there is none."""
+
+    endpoint: CompiledEndpoint | None
+
+    @property
+    def rules(self) -> tuple[CompiledRule, ...]:
+        """The rules that count."""
+        return self.endpoint.enforced if self.endpoint is not None else ()
+
+    @property
+    def data(self) -> Data:
+        """The data that they read."""
+        return self.endpoint.data if self.endpoint is not None else {}
+
+    @property
+    def settings(self) -> CompiledSettings | None:
+        """The endpoint's settings."""
+        return self.endpoint.settings if self.endpoint is not None else None
+
+    def naming(self, named: Iterable[Key]) -> Iterator[CompiledRule]:
+        """Yield the rules that name one of these keys, each once."""
+        found = self.endpoint.index.naming(named) if self.endpoint is not None else ()
+        yield from dict.fromkeys(rule for rule in found if not rule.audit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """What one region comes to."""
+
+    kind: ChangeClass
+    what: str
+    rule: CompiledRule | None
+    of_head: bool
+    when: tuple[str, ...]
+
+
+class Walk:
+    """Walks one endpoint."""
+
+    def __init__(self, key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limit: int = MOST_REGIONS) -> None:
+        self._key, self._base, self._head, self._now = key, base, head, now
+        self._left = limit
+        self.removed, self.added = _differing(base, head)
+        self._changed = frozenset((*self.removed, *self.added))
+        self._names = {(rule.policy.name, rule.name) for rule in self.added}, {
+            (rule.policy.name, rule.name) for rule in self.removed
+        }
+
+    def changes(self) -> Iterator[Change]:
+        """Yield every region that is not the same, for a call of one's own and, where one may act for others, theirs."""
+        if not self._changed:
+            return
+        settings = [side.settings for side in (self._base, self._head) if side.settings is not None]
+        asserted = any(one.asserted for one in settings)
+        verified = not settings or any(not one.asserted for one in settings)
+        principals = frozenset[Key]().union(*(one.delegation.principals for one in settings if one.delegation))
+        for named in parties(self._changed, self._beside, verified=verified, asserted=asserted):
+            try:
+                yield from self._party(named, principal=False)
+                if not named.party.keys.isdisjoint(principals):
+                    yield from self._party(named, principal=True)
+            except TooManyError:
+                yield self._unknown(named)
+                continue
+            if named.capped:
+                yield self._unknown(named)
+
+    def _unknown(self, named: NamedParty) -> Change:
+        rule = next((rule for rule in self.added if not named.party.keys.isdisjoint(rule.subjects)), None)
+        why = "there are more regions than are looked at"
+        what = "not compared"
+        return Change(ChangeClass.MAY_WIDEN, self._key, what, {"subject": (named.label,)}, rule, why=why)
+
+    def _beside(self, issuer: str) -> Iterator[tuple[Key, frozenset[int]]]:
+        """Yield the keys of an issuer that rules name which overlap a changed one, with the rules."""
+        found: dict[Key, set[int]] = {}
+        for side in (self._base, self._head):
+            for rule in side.rules:
+                of_issuer = [key for key in rule.subjects if _issuer(key) == issuer]
+                if of_issuer and (rule in self._changed or any(_overlap(rule, one) for one in self._changed)):
+                    for key in of_issuer:
+                        found.setdefault(key, set()).add(id(rule))
+        for key, rules in found.items():
+            yield key, frozenset(rules)
+
+    def _party(self, named: NamedParty, *, principal: bool) -> Iterator[Change]:
+        party = named.party
+        changed = [rule for rule in self._changed if not party.keys.isdisjoint(rule.subjects)]
+        base, head = (
+            [rule for rule in side.naming(party.keys) if any(rule is one or _overlap(rule, one) for one in changed)]
+            for side in (self._base, self._head)
+        )
+        before, after = (self._too_much(side, party) for side in (self._base, self._head))
+        if after:
+            # The head denies this party whatever it asks.
+            return
+        if before:
+            yield self._unknown(named)
+            return
+        worlds = Worlds(base, head, (self._base.data, self._head.data))
+        both = list(dict.fromkeys((*base, *head)))
+        every = _everything(both) if principal else None
+        snapshots = tuple(self._snapshot(list(side.values()), party, every) for side in (worlds.base, worlds.head))
+        for (call, time), where in self._regions(party, both, changed, principal=principal):
+            leaf = self._leaf(call, time, snapshots, worlds)
+            if principal:
+                leaf = self._by_others(leaf, call)
+            if leaf.kind is not ChangeClass.SAME:
+                on = {"subject": f"on behalf of {named.label}" if principal else named.label, **where}
+                why = self._why(leaf)
+                region = {name: (label,) for name, label in on.items()}
+                yield Change(leaf.kind, self._key, leaf.what, region, leaf.rule, leaf.of_head, why, leaf.when)
+
+    def _too_much(self, side: WalkSide, party: Party) -> bool:
+        return side.endpoint is not None and side.endpoint.index.too_much(party.keys)
+
+    def _regions(
+        self, party: Party, rules: Sequence[CompiledRule], changed: Sequence[CompiledRule], *, principal: bool
+    ) -> Iterator[tuple[tuple[Call, float], dict[str, str]]]:
+        touched = frozenset(changed)
+        for action, told in atoms.names(rule.actions for rule in rules).items():
+            of_action = [rule for rule in rules if action in rule.actions]
+            kinds = sorted({entry.type for rule in of_action if rule in touched for entry in rule.resources})
+            for kind in kinds:
+                entries = [(rule, entry) for rule in of_action for entry in rule.resources if entry.type == kind]
+                for name, label in atoms.names((entry.ids for _, entry in entries), f"{kind}/").items():
+                    at = [(rule, entry) for rule, entry in entries if name in entry.ids]
+                    if not any(rule in touched for rule, _ in at):
+                        continue
+                    where = {"action": told, "resource": label}
+                    place = (action, kind, name)
+                    yield from self._within(party, at, touched, place, where, principal=principal)
+
+    def _within(
+        self,
+        party: Party,
+        at: Sequence[tuple[CompiledRule, CompiledResource]],
+        touched: frozenset[CompiledRule],
+        place: tuple[str, str, str],
+        where: dict[str, str],
+        *,
+        principal: bool,
+    ) -> Iterator[tuple[tuple[Call, float], dict[str, str]]]:
+        """Yield the regions of one action and resource, by properties, purpose, workload and time."""
+        action, kind, name = place
+        listed = dict.fromkeys(rule for rule, _ in at)
+        for chosen in atoms.products(atoms.properties(entry for _, entry in at)):
+            held = {key: value for key, (value, _) in chosen.items() if value is not None}
+            resource = Resource(kind, name, held or None)
+            rules = [rule for rule in listed if rule.covers(resource)]
+            if not any(rule in touched for rule in rules):
+                continue
+            requirements = list(
+                dict.fromkeys(
+                    one for rule in rules for key in sorted(party.keys) for one in rule.workloads.get(key, ())
+                )
+            )
+            for intent, purpose in atoms.intents(rule.intents for rule in rules).items():
+                for workload, pod in atoms.workloads(requirements):
+                    for time in atoms.times([rule.expires for rule in rules], self._now):
+                        self._count()
+                        told = dict(where)
+                        told |= {f"resource.properties.{key}": label for key, (_, label) in chosen.items()}
+                        if any(rule.intents is not None for rule in rules):
+                            told["intent"] = purpose
+                        if pod:
+                            told["workload"] = pod
+                        if time != self._now:
+                            told["from"] = _moment(time)
+                        subject = _from(party, workload)
+                        call = Call(
+                            namespace=self._key[0],
+                            endpoint=self._key[1],
+                            caller=_CALLER,
+                            subject=subject,
+                            action=Action(action),
+                            resource=resource,
+                            context={} if intent is None else {_CONTEXT: intent},
+                            actors=(_ACTOR,) if principal else (),
+                        )
+                        yield (call, time), told
+
+    def _by_others(self, leaf: _Leaf, call: Call) -> _Leaf:
+        """Return what the person's own rules come to for somebody who acts for them.
+
+        Without a rule that lets anybody through they change nothing. With one, nobody has shown that it does.
+        """
+        wider = leaf.kind in {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}
+        side = self._head if wider else self._base
+        speaking = side.endpoint.speaking_of(call.action.name) if side.endpoint is not None else ()
+        if not any(rule.effect is not Effect.DENY and not rule.audit and rule.covers(call.resource) for rule in speaking):
+            return replace(leaf, kind=ChangeClass.SAME)
+        return replace(leaf, kind=ChangeClass.MAY_WIDEN) if wider else leaf
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise TooManyError
+
+    def _leaf(self, call: Call, time: float, snapshots: Sequence[Snapshot], worlds: Worlds) -> _Leaf:
+        """Decide a region in every world, and return the worst of it."""
+        around = Circumstances(now=time)
+        worst = _Leaf(ChangeClass.SAME, "", None, True, ())
+        worlds.begin()
+        while True:
+            base, head = (decide(one, call, (), around, _DIGEST) for one in snapshots)
+            kind, what = _between(base, head)
+            if kind is ChangeClass.WIDER and worlds.differ:
+                kind = ChangeClass.MAY_WIDEN
+            if _ORDER.index(kind) < _ORDER.index(worst.kind):
+                rule, of_head = self._cause(base, head)
+                worst = _Leaf(kind, what, rule, of_head, worlds.told)
+            if worst.kind is ChangeClass.WIDER or not worlds.more():
+                return worst
+            self._count()
+
+    def _cause(self, base: Verdict, head: Verdict) -> tuple[CompiledRule | None, bool]:
+        """Return the changed rule that decides it, of the head where there is one."""
+        for verdict, of_head, changed in ((head, True, self.added), (base, False, self.removed)):
+            rule = verdict.rule
+            if rule is not None:
+                for one in changed:
+                    if one.place == rule.place:
+                        return one, of_head
+        return (head.rule, True) if head.rule is not None else (base.rule, False)
+
+    def _why(self, leaf: _Leaf) -> str:
+        if leaf.rule is None:
+            return ""
+        place = leaf.rule.place
+        if leaf.of_head:
+            if place not in self._names[0]:
+                return "unchanged"
+            return "changed" if place in self._names[1] else "new"
+        return "changed" if place in self._names[0] else "removed"
+
+    def _snapshot(self, rules: list[CompiledRule], party: Party, every: CompiledCeiling | None) -> Snapshot:
+        """Return an endpoint of these rules alone; with `every`, that may be done on this party's behalf."""
+        ref = PolicyRef(self._key[0], "~", "~", 0)
+        delegation = None
+        if every is not None:
+            delegation = CompiledDelegation(1, party.keys, (every,), entitled=False, scope=Scope.of(()))
+            rules = [*rules, _free(ref, every)]
+        settings = CompiledSettings(
+            ref, frozenset((_ENFORCER,)), frozenset(), asserted=False, issuers=frozenset((CLUSTER,)), delegation=delegation
+        )
+        policy = CompiledPolicy(ref, self._key[1], "", settings, tuple(rules))
+        return Snapshot({self._key: CompiledEndpoint.of([policy], [])})
+
+
+def _differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...], tuple[CompiledRule, ...]]:
+    """Return the rules of each side that the other has none like, told apart by all that they say."""
+    known = {id(rule) for rule in base.rules} & {id(rule) for rule in head.rules}
+    sides = [[(rule, said(rule, side.data)) for rule in side.rules if id(rule) not in known] for side in (base, head)]
+    counts = [Counter(meant for _, meant in side) for side in sides]
+    left = [counts[0] - counts[1], counts[1] - counts[0]]
+    removed, added = (tuple(rule for rule, meant in side if meant in more) for side, more in zip(sides, left, strict=True))
+    return removed, added
+
+
+def said(rule: CompiledRule, data: Data) -> Hashable:
+    """Return all of a rule that a decision can hang on, names left out."""
+    return (
+        rule.effect,
+        rule.subjects,
+        frozenset(rule.workloads.items()),
+        (rule.actions.exact, rule.actions.prefixes, rule.actions.everything),
+        frozenset((entry.type, entry.ids, frozenset(entry.properties.items())) for entry in rule.resources),
+        rule.intents,
+        frozenset(formula_of(one, data) for one in rule.conditions),
+        rule.expires,
+        rule.suspended,
+        None if rule.gate is None else meaning(rule.gate),
+    )
+
+
+def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
+    before, after = _level(base), _level(head)
+    if before != after:
+        return (ChangeClass.WIDER if after > before else ChangeClass.NARROWER), f"{_LEVELS[before]} → {_LEVELS[after]}"
+    if base.gate is None or head.gate is None:
+        return ChangeClass.SAME, ""
+    found = compared(base.gate, head.gate)
+    if not found:
+        return ChangeClass.SAME, ""
+    listed = set(found.values())
+    kind = {frozenset((WEAKER,)): ChangeClass.WIDER, frozenset((STRONGER,)): ChangeClass.NARROWER}.get(
+        frozenset(listed), ChangeClass.CHANGED  # type: ignore[arg-type]  # None is in no key
+    )
+    signs = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}
+    told = ", ".join(f"{signs[outcome]} {name}" for name, outcome in found.items())
+    return kind, f"Approval → Approval ({told})"
+
+
+def _level(verdict: Verdict) -> int:
+    if verdict.outcome is Outcome.ALLOW:
+        return 2
+    return 0 if verdict.gate is None else 1
+
+
+def _overlap(one: CompiledRule, other: CompiledRule) -> bool:
+    """Tell whether one call may be of both, as far as action and resource say."""
+    return one.actions.overlaps(other.actions) and any(
+        left.type == right.type and left.ids.overlaps(right.ids) for left in one.resources for right in other.resources
+    )
+
+
+def _issuer(key: Key) -> str | None:
+    parts = keys.spelled(key)
+    return parts[1] if parts[0] in {"user", "group"} else None
+
+
+def _from(party: Party, workload: object) -> Party:
+    if workload is None:
+        return party
+    return Party(
+        party.type,
+        party.id,
+        party.uid,
+        issuer=party.issuer,
+        groups=party.groups,
+        workload=workload,  # type: ignore[arg-type]  # of `atoms.workloads`
+    )
+
+
+def _everything(rules: Iterable[CompiledRule]) -> CompiledCeiling:
+    kinds = sorted({entry.type for rule in rules for entry in rule.resources})
+    every = NameSet.of(("*",))
+    return CompiledCeiling(every, tuple(CompiledResource(kind, every, {}) for kind in kinds), ())
+
+
+def _free(ref: PolicyRef, every: CompiledCeiling) -> CompiledRule:
+    """Return what lets the one through who acts for somebody: of that hop nothing is asked here."""
+    return CompiledRule(
+        policy=ref,
+        policy_digest="",
+        name="~",
+        effect=Effect.ALLOW,
+        subjects=_ACTOR.keys,
+        workloads={},
+        actions=every.actions,
+        resources=every.resources,
+        intents=None,
+        conditions=(),
+        scope=Scope.of(()),
+        expires=None,
+        suspended=False,
+        audit=False,
+        gate=None,
+    )
+
+
+def _moment(time: float) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
