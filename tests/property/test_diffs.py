@@ -5,9 +5,8 @@ outcome of each condition. What is said to be the same or narrower lets no call 
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 
@@ -203,25 +202,42 @@ def compiled(raw: Object) -> CompiledPolicy:
     return policy
 
 
-@lru_cache(maxsize=1)
-def calls() -> list[Call]:
-    """Return every call of the world, without what conditions see."""
-    chains = [*((party, ()) for party in (*ACCOUNTS, *PEOPLE)), *((party, (ACCOUNTS[0],)) for party in PEOPLE)]
-    return [
-        Call(
-            namespace=NAMESPACE,
-            endpoint="api",
-            caller=ServiceAccount(ENFORCER.username, "~"),
-            subject=party,
-            action=Action(action),
-            resource=Resource(kind, name, held),
-            context={} if intent is None else {"intent": intent},
-            actors=actors,
-        )
-        for (party, actors), action, kind, name, held, intent in product(
-            chains, ACTIONS, KINDS, IDS, PROPERTIES, INTENTS
-        )
-    ]
+def calls(listed: list[CompiledRule], intents: tuple[str | None, ...]) -> list[Call]:
+    """Return every call of the world, without what conditions see; of those that meet the same rules the first.
+
+    What a rule meets is asked of the rule, one name, resource and party at a time.
+    """
+
+    def met(asked: Iterable[bool]) -> int:
+        return sum(1 << place for place, held in enumerate(asked) if held)
+
+    parties = [(one, met(not one.keys.isdisjoint(rule.subjects) for rule in listed)) for one in (*ACCOUNTS, *PEOPLE)]
+    actions = [(name, met(name in rule.actions for rule in listed)) for name in ACTIONS]
+    resources = [Resource(kind, name, held) for kind, name, held in product(KINDS, IDS, PROPERTIES)]
+    covered = [(one, met(rule.covers(one) for rule in listed)) for one in resources]
+    own = [((party, ()), mask, 0) for party, mask in parties]
+    people = parties[len(ACCOUNTS) :]
+    chains = [*own, *(((party, (ACCOUNTS[0],)), mask, parties[0][1]) for party, mask in people)]
+    found: dict[object, Call] = {}
+    for (chain, subject, actor), (action, named), (resource, held) in product(chains, actions, covered):
+        place = (bool(chain[1]), subject & named & held, actor & named & held, bool(chain[1]) and resource.type == "t")
+        if place[1] | place[2]:
+            for intent in intents:
+                found.setdefault((*place, intent), _call(chain, action, resource, intent))
+    return list(found.values())
+
+
+def _call(chain: tuple[Party, tuple[Party, ...]], action: str, resource: Resource, intent: str | None) -> Call:
+    return Call(
+        namespace=NAMESPACE,
+        endpoint="api",
+        caller=ServiceAccount(ENFORCER.username, "~"),
+        subject=chain[0],
+        action=Action(action),
+        resource=resource,
+        context={} if intent is None else {"intent": intent},
+        actors=chain[1],
+    )
 
 
 def worlds(raws: tuple[Object, Object]) -> Iterator[tuple[dict[str, Truth], Any]]:
@@ -258,7 +274,7 @@ def exhausted(raws: tuple[Object, Object]) -> set[int | None]:
     found: set[int | None] = set()
     asked = [rule for raw in raws for rule in raw["spec"]["rules"]]
     listed = [rule for raw in raws for rule in compiled(raw).rules]
-    some = [call for call in calls() if matters(call, asked) and spoken_of(call, listed)]
+    some = calls(listed, INTENTS if any("intents" in rule for rule in asked) else INTENTS[:1])
     times = TIMES if any("expireTime" in rule for rule in asked) else TIMES[:1]
     for free, number in worlds(raws):
         sides = [Snapshot.of([told(compiled(raw), free)]) for raw in raws]
@@ -268,28 +284,6 @@ def exhausted(raws: tuple[Object, Object]) -> set[int | None]:
                 base, head = (decide(side, seen, (), Circumstances(now=time), "sha256:") for side in sides)
                 found.add(step(base, head))
     return found
-
-
-def matters(call: Call, asked: list[Object]) -> bool:
-    """Leave out what no rule of either side can tell from another call that stays."""
-    names = {name for rule in asked for name in rule["actions"]}
-    properties = any("properties" in entry for rule in asked for entry in rule["resources"])
-    return (
-        (call.context.get("intent") != "sales" and (call.context == {} or any("intents" in rule for rule in asked)))
-        and (properties or call.resource.properties is None)
-        and (call.resource.type in {entry["type"] for rule in asked for entry in rule["resources"]})
-        and (call.action.name != "c" or "*" in names)
-    )
-
-
-def spoken_of(call: Call, listed: list[CompiledRule]) -> bool:
-    """Tell whether any rule of either side speaks of anybody of a call: without one it is denied on both."""
-    assert isinstance(call.subject, Party)
-    keys = frozenset(key for party in (call.subject, *call.actors) for key in party.keys)
-    return any(
-        not keys.isdisjoint(rule.subjects) and call.action.name in rule.actions and rule.covers(call.resource)
-        for rule in listed
-    )
 
 
 def with_number(call: Call, number: object) -> Call:

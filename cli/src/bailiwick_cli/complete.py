@@ -27,7 +27,7 @@ _NO_FILES: Final = 4
 _FILES: Final = 0
 _TIMEOUT: Final = "2s"
 _OF_FILES: Final = frozenset(
-    {"--filename", "-f", "--kubeconfig", "--checkpoints", "--policies", "--record", "--witness-key"}
+    {"--filename", "-f", "--kubeconfig", "--checkpoints", "--policies", "--record", "--witness-key", "--against"}
 )
 _GROUP: Final = "audit"
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
@@ -118,7 +118,7 @@ class _Line:
     @property
     def on_files(self) -> bool:
         """Whether what the command works on are files."""
-        return self.command is not None and self.command.removeprefix(f"{_GROUP} ") in AUDIT
+        return self.command == "diff" or self.command is not None and self.command.removeprefix(f"{_GROUP} ") in AUDIT
 
     def flags(self) -> Flags:
         """Return kubectl's own flags."""

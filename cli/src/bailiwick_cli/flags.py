@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from bailiwick_cli.diffflags import DiffFlags
 from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 
@@ -162,6 +163,7 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     "request": RequestFlags,
     "wait": WaitFlags,
     "check": CheckFlags,
+    "diff": DiffFlags,
 }
 
 

@@ -9,11 +9,10 @@ from dataclasses import replace
 
 from bailiwick_cli.regions.change import Change, ChangeClass
 from bailiwick_cli.regions.settings import settings_changes
-from bailiwick_cli.regions.walk import MOST_REGIONS, Walk, WalkSide
+from bailiwick_cli.regions.walk import BEHALF, MOST_REGIONS, Walk, WalkSide
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 
 _ORDER = {kind: rank for rank, kind in enumerate(ChangeClass)}
-_BEHALF = "on behalf of "
 
 
 def compare(base: Snapshot, head: Snapshot, now: float, limit: int = MOST_REGIONS) -> tuple[Change, ...]:
@@ -44,12 +43,12 @@ def _endpoint(key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limi
 
 def _merged(changes: list[Change]) -> list[Change]:
     """Return the changes with the regions joined that differ in one dimension only."""
-    own = {_rest(one, ()) for one in changes if not _subject(one).startswith(_BEHALF)}
+    own = {_rest(one, ()) for one in changes if not _subject(one).startswith(BEHALF)}
     kept = [
         one
         for one in changes
-        if not (subject := _subject(one)).startswith(_BEHALF)
-        or _rest(_of(one, subject.removeprefix(_BEHALF)), ()) not in own
+        if not (subject := _subject(one)).startswith(BEHALF)
+        or _rest(_of(one, subject.removeprefix(BEHALF)), ()) not in own
     ]
     for name in dict.fromkeys(name for one in kept for name in one.where):
         groups: dict[object, list[Change]] = {}

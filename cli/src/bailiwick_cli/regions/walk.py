@@ -7,10 +7,11 @@ call that stands for all calls of it and in each world of its conditions; region
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from bailiwick_cli.regions import atoms
-from bailiwick_cli.regions.atoms import TooManyError
+from bailiwick_cli.regions.atoms import FRESH, TooManyError
 from bailiwick_cli.regions.change import Change, ChangeClass
 from bailiwick_cli.regions.formulas import formula_of
 from bailiwick_cli.regions.parties import NamedParty, parties
@@ -37,6 +38,7 @@ from bailiwick_engine.policy.model import (
 )
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 
+BEHALF: Final = "on behalf of "
 MOST_REGIONS: Final = 1_000_000
 _ENFORCER: Final = "system:serviceaccount:~:~enforcer"
 _ACTOR: Final = Party("serviceAccount", "system:serviceaccount:~:~actor", "~")
@@ -91,6 +93,7 @@ class Walk:
     def __init__(self, key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limit: int = MOST_REGIONS) -> None:
         self._key, self._base, self._head, self._now = key, base, head, now
         self._left = limit
+        self._seen: dict[Hashable, list[frozenset[Key]]] = {}
         self.removed, self.added = _differing(base, head)
         self._changed = frozenset((*self.removed, *self.added))
         self._names = {(rule.policy.name, rule.name) for rule in self.added}, {
@@ -105,16 +108,28 @@ class Walk:
         asserted = any(one.asserted for one in settings)
         verified = not settings or any(not one.asserted for one in settings)
         principals = frozenset[Key]().union(*(one.delegation.principals for one in settings if one.delegation))
-        for named in parties(self._changed, self._beside, verified=verified, asserted=asserted):
+        beside = partial(self._beside, principals)
+        for named in parties(self._changed, beside, verified=verified, asserted=asserted):
             try:
-                yield from self._party(named, principal=False)
+                yield from self._new(named, self._party(named, principal=False))
                 if not named.party.keys.isdisjoint(principals):
-                    yield from self._party(named, principal=True)
+                    yield from self._new(named, self._party(named, principal=True))
             except TooManyError:
                 yield self._unknown(named)
                 continue
             if named.capped:
                 yield self._unknown(named)
+
+    def _new(self, named: NamedParty, found: Iterable[Change]) -> Iterator[Change]:
+        """Yield what was not found already of a party with fewer keys: of a group, before one of its members."""
+        own = named.party.keys - {keys.user(named.party.issuer or "", FRESH)}
+        for change in found:
+            region = tuple((name, labels) for name, labels in change.where.items() if name != "subject")
+            behalf = change.where["subject"][0].startswith(BEHALF)
+            seen = self._seen.setdefault((change.kind, change.what, id(change.rule), region, behalf), [])
+            if not any(fewer <= own for fewer in seen):
+                seen.append(own)
+                yield change
 
     def _unknown(self, named: NamedParty) -> Change:
         rule = next((rule for rule in self.added if not named.party.keys.isdisjoint(rule.subjects)), None)
@@ -122,9 +137,12 @@ class Walk:
         what = "not compared"
         return Change(ChangeClass.MAY_WIDEN, self._key, what, {"subject": (named.label,)}, rule, why=why)
 
-    def _beside(self, issuer: str) -> Iterator[tuple[Key, frozenset[int]]]:
-        """Yield the keys of an issuer that rules name which overlap a changed one, with the rules."""
-        found: dict[Key, set[int]] = {}
+    def _beside(self, principals: frozenset[Key], issuer: str) -> Iterator[tuple[Key, frozenset[int]]]:
+        """Yield the keys of an issuer that rules name which overlap a changed one, with the rules, and the principals.
+
+        Somebody may be called for by one group, and spoken of by another.
+        """
+        found: dict[Key, set[int]] = {key: {0} for key in principals if _issuer(key) == issuer}
         for side in (self._base, self._head):
             for rule in side.rules:
                 of_issuer = [key for key in rule.subjects if _issuer(key) == issuer]
@@ -157,7 +175,7 @@ class Walk:
             if principal:
                 leaf = self._by_others(leaf, call)
             if leaf.kind is not ChangeClass.SAME:
-                on = {"subject": f"on behalf of {named.label}" if principal else named.label, **where}
+                on = {"subject": f"{BEHALF}{named.label}" if principal else named.label, **where}
                 why = self._why(leaf)
                 region = {name: (label,) for name, label in on.items()}
                 yield Change(leaf.kind, self._key, leaf.what, region, leaf.rule, leaf.of_head, why, leaf.when)
