@@ -139,7 +139,11 @@ def pairs(draw: st.DrawFn) -> tuple[Object, Object]:
             gated = listed[place]["effect"] == "RequireApproval"
             if field == "approval" and gated:
                 listed[place][field] = draw(approvals())
-            elif field in changed and field != "approval" and not (field == "intents" and listed[place]["effect"] == "Deny"):
+            elif (
+                field in changed
+                and field != "approval"
+                and not (field == "intents" and listed[place]["effect"] == "Deny")
+            ):
                 listed[place][field] = changed[field]
             elif field in {"conditions", "intents"}:
                 listed[place].pop(field, None)
@@ -242,9 +246,7 @@ def _call(chain: tuple[Party, tuple[Party, ...]], action: str, resource: Resourc
 
 def worlds(raws: tuple[Object, Object]) -> Iterator[tuple[dict[str, Truth], Any]]:
     """Yield every outcome of the free expressions, with every number, as far as these policies ask for them."""
-    texts = {
-        one["expression"] for raw in raws for rule in raw["spec"]["rules"] for one in rule.get("conditions") or ()
-    }
+    texts = {one["expression"] for raw in raws for rule in raw["spec"]["rules"] for one in rule.get("conditions") or ()}
     choices = [OUTCOMES if any(one in text for text in texts) else (True,) for one in FREE]
     numbers = NUMBERS if any("context.n" in text for text in texts) else (None,)
     for first, second, number in product(*choices, numbers):
@@ -261,7 +263,7 @@ def step(base: Verdict, head: Verdict) -> int | None:
     found = set(compared(base.gate, head.gate).values())
     if not found:
         return SAME
-    return {WEAKER: 1, STRONGER: -1}.get(found.pop()) if len(found) == 1 else None
+    return 1 if found == {WEAKER} else -1 if found == {STRONGER} else None
 
 
 def level(verdict: Verdict) -> int:
@@ -302,7 +304,8 @@ def with_number(call: Call, number: object) -> Call:
 
 def disagreement(raws: tuple[Object, Object]) -> str | None:
     """Return in what the comparison and the world differ; None where they agree."""
-    changes = compare(*(Snapshot.of([compiled(raw)]) for raw in raws), NOW)
+    base, head = (Snapshot.of([compiled(raw)]) for raw in raws)
+    changes = compare(base, head, NOW)
     said, seen = worst(changes), exhausted(raws)
     if 1 in seen and said not in {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}:
         return f"a call widens, and it is said {said}"
@@ -325,4 +328,5 @@ def test_a_difference_says_what_every_call_of_a_small_world_says(pair: tuple[Obj
 
 @given(policies())
 def test_a_policy_is_the_same_as_itself(raw: Object) -> None:
-    assert compare(*(Snapshot.of([compiled(raw)]) for _ in range(2)), NOW) == ()
+    base, head = (Snapshot.of([compiled(raw)]) for _ in range(2))
+    assert compare(base, head, NOW) == ()

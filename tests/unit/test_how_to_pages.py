@@ -12,8 +12,9 @@ from support.pages import DOCS
 ROOT: Final = DOCS.parent
 ENFORCEMENT: Final = ROOT / "examples" / "enforcement"
 # Not of an enforcement point; tests/process/evidence/test_audit_page.py types what it shows.
-AUDITING: Final = "audit.md"
-PAGES: Final = sorted(path for path in (DOCS / "how-to").glob("*.md") if path.name != AUDITING)
+# tests/process/cli/test_diffing.py likewise.
+OTHERS: Final = frozenset({"audit.md", "diff-policies.md"})
+PAGES: Final = sorted(path for path in (DOCS / "how-to").glob("*.md") if path.name not in OTHERS)
 # A block, and the comment above it that names its file.
 BLOCK: Final = re.compile(r"^(?:<!-- (\S+) -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Files that are no configuration of an enforcement point.

@@ -118,7 +118,7 @@ class _Line:
     @property
     def on_files(self) -> bool:
         """Whether what the command works on are files."""
-        return self.command == "diff" or self.command is not None and self.command.removeprefix(f"{_GROUP} ") in AUDIT
+        return self.command is not None and self.command.removeprefix(f"{_GROUP} ") in {*AUDIT, "diff"}
 
     def flags(self) -> Flags:
         """Return kubectl's own flags."""

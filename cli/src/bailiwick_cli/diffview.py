@@ -83,7 +83,8 @@ def markdown(changes: Sequence[Change], places: Places) -> str:
 def sarif(changes: Sequence[Change], places: Places, version: str) -> str:
     """Return a log of SARIF 2.1.0 (OASIS)."""
     rules = [
-        {"id": kind.value.replace(" ", "-"), "shortDescription": {"text": meaning}} for kind, meaning in _MEANINGS.items()
+        {"id": kind.value.replace(" ", "-"), "shortDescription": {"text": meaning}}
+        for kind, meaning in _MEANINGS.items()
     ]
     driver = {"name": "bailiwick diff", "version": version, "rules": rules}
     results = [_result(one, places) for one in changes]
@@ -127,7 +128,11 @@ def _object(change: Change, place: RulePlace | None) -> dict[str, Any]:
 def _region(change: Change) -> Iterator[str]:
     for name, labels in change.where.items():
         words = told(labels)
-        yield words if name in {"subject", "action", "resource"} else f"{name.removeprefix('resource.properties.')}: {words}"
+        yield (
+            words
+            if name in {"subject", "action", "resource"}
+            else f"{name.removeprefix('resource.properties.')}: {words}"
+        )
     if change.when:
         yield f"when {', '.join(change.when)}"
 

@@ -24,7 +24,9 @@ def files_at(revision: str, name: str) -> list[tuple[str, File]]:
     """
     path = Path(name)
     folder, wanted = (path, ".") if path.is_dir() else (path.parent, path.name)
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", what=revision)
+    commit = _git(
+        folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", what=revision
+    )
     listing = _git(folder, "ls-tree", "-r", "-z", commit.decode().strip(), "--", wanted, what=revision)
     named: list[tuple[str, str, str]] = []
     for entry in listing.decode("utf-8", "surrogateescape").split("\0"):

@@ -27,8 +27,8 @@ audit = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_ar
 before_command(
     app,
     "Request approvals, review them, and see what policies decide.\n\n"
-    "Exit codes: 0 allowed, approved or intact, 1 denied, declined, changed or wider, 2 usage error or failure, 3 approval"
-    " required or pending, 4 wait timed out.",
+    "Exit codes: 0 allowed, approved or intact, 1 denied, declined, changed or wider, 2 usage error or failure, 3"
+    " approval required or pending, 4 wait timed out.",
 )
 
 

@@ -20,7 +20,6 @@ from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ManifestEntry, ManifestFile
 from bailiwick_engine.policy.model import CompiledPolicy, CompiledRule
-
 from bailiwick_engine.steps import whole
 
 Named = Sequence[tuple[str, File]]
@@ -82,7 +81,8 @@ def read_sides(base: Named, head: Named) -> tuple[PolicySide, PolicySide]:
     same = {file.digest for _, file in base if not file.unreadable} & {file.digest for _, file in head}
     read: dict[str, tuple[_Part, ...]] = {}
     changed = [
-        [part for label, file in side if file.digest not in same for part in _parsed(label, file)] for side in (base, head)
+        [part for label, file in side if file.digest not in same for part in _parsed(label, file)]
+        for side in (base, head)
     ]
     words = _Words.of(entry for side in changed for part in side for entry in part.contents.entries)
     sides: list[PolicySide] = []
@@ -138,7 +138,9 @@ class _Words:
             endpoints.add(policy.endpoint)
             for key in {key for rule in policy.rules for key in rule.subjects}:
                 kind, *parts = keys.spelled(key)
-                subjects.add(parts[1] if kind == "entity" else parts[0].rpartition(":")[2] if len(parts) == 1 else parts[0])
+                subjects.add(
+                    parts[1] if kind == "entity" else parts[0].rpartition(":")[2] if len(parts) == 1 else parts[0]
+                )
         return cls(*(tuple(name.encode() for name in found) for found in (policies, endpoints, subjects)))
 
     def may_speak(self, content: bytes) -> bool:
@@ -170,5 +172,3 @@ def _path(document: Document, entry: ManifestEntry) -> str:
             if isinstance(item, Mapping) and item.get("spec") is entry.spec:
                 return f"items[{at}]."
     return ""
-
-

@@ -24,7 +24,7 @@ class TooManyError(Exception):
 def names(sets: Iterable[NameSet], before: str = "") -> dict[str, str]:
     """Return names with their labels: each that is listed, one fresh under each prefix, and one outside all.
 
-    A fresh name's label has the labels that are under its pattern and not meant, see `told`. `before` begins each label.
+    A fresh name's label has the labels that are under its pattern and not meant, see `told`. `before` begins each.
     """
     exact: set[str] = set()
     prefixes = {""}
@@ -57,9 +57,7 @@ def told(labels: Iterable[str]) -> str:
     inner = {one for excluded in parts.values() for one in excluded}
 
     def missing(name: str) -> list[str]:
-        return [
-            lacking for one in parts[name] for lacking in (missing(one) if one in parts else [one])
-        ]
+        return [lacking for one in parts[name] for lacking in (missing(one) if one in parts else [one])]
 
     words: list[str] = []
     for name in parts:

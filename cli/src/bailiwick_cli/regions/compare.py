@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bailiwick_cli.regions.change import Change, ChangeClass
 from bailiwick_cli.regions.settings import settings_changes
-from bailiwick_cli.regions.walk import BEHALF, MOST_REGIONS, Walk, WalkSide
+from bailiwick_cli.regions.sides import WalkSide
+from bailiwick_cli.regions.walk import BEHALF, MOST_REGIONS, Walk
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 
 _ORDER = {kind: rank for rank, kind in enumerate(ChangeClass)}

@@ -1,7 +1,7 @@
 """Formulas: a condition as conjunctions, disjunctions and negations of atoms, read from its checked expression.
 
 Standing: under `worlds`. Holds: what CEL makes of errors in `&&`, `||` and `!` is Kleene's, so that a formula says what
-its condition says, whatever its atoms come to. An expression that the tree does not hold whole is one atom, by its text.
+its condition says, whatever its atoms come to. What the tree does not hold whole is one atom, by its text.
 """
 
 from collections.abc import Hashable, Iterator, Mapping

@@ -80,5 +80,3 @@ def _people(issuer: str, named: frozenset[Key], related: dict[Key, frozenset[int
 
 def _account(username: str) -> str:
     return "sa:" + username.removeprefix(_PREFIX).replace(":", "/", 1)
-
-

@@ -4,76 +4,35 @@ Standing: above all else here but `compare`. Holds: a region is decided by `deci
 call that stands for all calls of it and in each world of its conditions; regions beyond the limit are "may widen".
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from typing import Final
 
 from bailiwick_cli.regions import atoms
 from bailiwick_cli.regions.atoms import FRESH, TooManyError
 from bailiwick_cli.regions.change import Change, ChangeClass
-from bailiwick_cli.regions.formulas import formula_of
 from bailiwick_cli.regions.parties import NamedParty, parties
-from bailiwick_cli.regions.strength import STRONGER, WEAKER, compared, meaning
+from bailiwick_cli.regions.sides import WalkSide, differing, issuer_of, overlap
+from bailiwick_cli.regions.stage import ACTOR, CALLER, everything, snapshot_of
+from bailiwick_cli.regions.strength import STRONGER, WEAKER, compared
 from bailiwick_cli.regions.worlds import Worlds
 from bailiwick_engine import keys
-from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
-from bailiwick_engine.cel.conditions import Scope
-from bailiwick_engine.cel.data import Data
+from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.keys import CLUSTER, Key
-from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.model import (
-    CompiledCeiling,
-    CompiledDelegation,
-    CompiledPolicy,
-    CompiledResource,
-    CompiledRule,
-    CompiledSettings,
-    Effect,
-    PolicyRef,
-)
-from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
+from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect
+from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 
 BEHALF: Final = "on behalf of "
 MOST_REGIONS: Final = 1_000_000
-_ENFORCER: Final = "system:serviceaccount:~:~enforcer"
-_ACTOR: Final = Party("serviceAccount", "system:serviceaccount:~:~actor", "~")
-_CALLER: Final = ServiceAccount(_ENFORCER, "~")
 _DIGEST: Final = "sha256:" + "0" * 64
 _CONTEXT: Final = "intent"
 _LEVELS: Final = ("Deny", "Approval", "Allow")
 _ORDER: Final = list(ChangeClass)
-
-
-@dataclass(frozen=True, slots=True)
-class WalkSide:
-    """One state of an endpoint: its enforced rules, and what they read. `endpoint` None: there is none."""
-
-    endpoint: CompiledEndpoint | None
-
-    @property
-    def rules(self) -> tuple[CompiledRule, ...]:
-        """The rules that count."""
-        return self.endpoint.enforced if self.endpoint is not None else ()
-
-    @property
-    def data(self) -> Data:
-        """The data that they read."""
-        return self.endpoint.data if self.endpoint is not None else {}
-
-    @property
-    def settings(self) -> CompiledSettings | None:
-        """The endpoint's settings."""
-        return self.endpoint.settings if self.endpoint is not None else None
-
-    def naming(self, named: Iterable[Key]) -> Iterator[CompiledRule]:
-        """Yield the rules that name one of these keys, each once."""
-        found = self.endpoint.index.naming(named) if self.endpoint is not None else ()
-        yield from dict.fromkeys(rule for rule in found if not rule.audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +41,9 @@ class _Leaf:
 
     kind: ChangeClass
     what: str
-    rule: CompiledRule | None
-    of_head: bool
-    when: tuple[str, ...]
+    rule: CompiledRule | None = None
+    of_head: bool = True
+    when: tuple[str, ...] = ()
 
 
 class Walk:
@@ -94,14 +53,15 @@ class Walk:
         self._key, self._base, self._head, self._now = key, base, head, now
         self._left = limit
         self._seen: dict[Hashable, list[frozenset[Key]]] = {}
-        self.removed, self.added = _differing(base, head)
+        self.removed, self.added = differing(base, head)
         self._changed = frozenset((*self.removed, *self.added))
-        self._names = {(rule.policy.name, rule.name) for rule in self.added}, {
-            (rule.policy.name, rule.name) for rule in self.removed
-        }
+        self._names = (
+            {(rule.policy.name, rule.name) for rule in self.added},
+            {(rule.policy.name, rule.name) for rule in self.removed},
+        )
 
     def changes(self) -> Iterator[Change]:
-        """Yield every region that is not the same, for a call of one's own and, where one may act for others, theirs."""
+        """Yield every region that is not the same, for a call of one's own and, where others may act, for theirs."""
         if not self._changed:
             return
         settings = [side.settings for side in (self._base, self._head) if side.settings is not None]
@@ -119,6 +79,12 @@ class Walk:
                 continue
             if named.capped:
                 yield self._unknown(named)
+
+    @cached_property
+    def _giving(self) -> tuple[CompiledRule, ...]:
+        """The rules of both sides that can let somebody through where a changed one speaks."""
+        found = (rule for side in (self._base, self._head) for rule in side.rules if rule.effect is not Effect.DENY)
+        return tuple(dict.fromkeys(rule for rule in found if any(overlap(rule, one) for one in self._changed)))
 
     def _new(self, named: NamedParty, found: Iterable[Change]) -> Iterator[Change]:
         """Yield what was not found already of a party with fewer keys: of a group, before one of its members."""
@@ -142,11 +108,11 @@ class Walk:
 
         Somebody may be called for by one group, and spoken of by another.
         """
-        found: dict[Key, set[int]] = {key: {0} for key in principals if _issuer(key) == issuer}
+        found: dict[Key, set[int]] = {key: {0} for key in principals if issuer_of(key) == issuer}
         for side in (self._base, self._head):
             for rule in side.rules:
-                of_issuer = [key for key in rule.subjects if _issuer(key) == issuer]
-                if of_issuer and (rule in self._changed or any(_overlap(rule, one) for one in self._changed)):
+                of_issuer = [key for key in rule.subjects if issuer_of(key) == issuer]
+                if of_issuer and (rule in self._changed or any(overlap(rule, one) for one in self._changed)):
                     for key in of_issuer:
                         found.setdefault(key, set()).add(id(rule))
         for key, rules in found.items():
@@ -156,7 +122,7 @@ class Walk:
         party = named.party
         changed = [rule for rule in self._changed if not party.keys.isdisjoint(rule.subjects)]
         base, head = (
-            [rule for rule in side.naming(party.keys) if any(rule is one or _overlap(rule, one) for one in changed)]
+            [rule for rule in side.naming(party.keys) if any(rule is one or overlap(rule, one) for one in changed)]
             for side in (self._base, self._head)
         )
         before, after = (self._too_much(side, party) for side in (self._base, self._head))
@@ -168,9 +134,13 @@ class Walk:
             return
         worlds = Worlds(base, head, (self._base.data, self._head.data))
         both = list(dict.fromkeys((*base, *head)))
-        every = _everything(both) if principal else None
-        snapshots = tuple(self._snapshot(list(side.values()), party, every) for side in (worlds.base, worlds.head))
-        for (call, time), where in self._regions(party, both, changed, principal=principal):
+        # Where others act for somebody, what lets those through tells regions apart too.
+        apart = list(dict.fromkeys((*both, *self._giving))) if principal else both
+        every = everything(both) if principal else None
+        snapshots = tuple(
+            snapshot_of(self._key, list(side.values()), party, every) for side in (worlds.base, worlds.head)
+        )
+        for (call, time), where in self._regions(party, apart, changed, principal=principal):
             leaf = self._leaf(call, time, snapshots, worlds)
             if principal:
                 leaf = self._by_others(leaf, call)
@@ -240,12 +210,12 @@ class Walk:
                         call = Call(
                             namespace=self._key[0],
                             endpoint=self._key[1],
-                            caller=_CALLER,
+                            caller=CALLER,
                             subject=subject,
                             action=Action(action),
                             resource=resource,
                             context={} if intent is None else {_CONTEXT: intent},
-                            actors=(_ACTOR,) if principal else (),
+                            actors=(ACTOR,) if principal else (),
                         )
                         yield (call, time), told
 
@@ -257,7 +227,9 @@ class Walk:
         wider = leaf.kind in {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}
         side = self._head if wider else self._base
         speaking = side.endpoint.speaking_of(call.action.name) if side.endpoint is not None else ()
-        if not any(rule.effect is not Effect.DENY and not rule.audit and rule.covers(call.resource) for rule in speaking):
+        if not any(
+            rule.effect is not Effect.DENY and not rule.audit and rule.covers(call.resource) for rule in speaking
+        ):
             return replace(leaf, kind=ChangeClass.SAME)
         return replace(leaf, kind=ChangeClass.MAY_WIDEN) if wider else leaf
 
@@ -269,7 +241,7 @@ class Walk:
     def _leaf(self, call: Call, time: float, snapshots: Sequence[Snapshot], worlds: Worlds) -> _Leaf:
         """Decide a region in every world, and return the worst of it."""
         around = Circumstances(now=time)
-        worst = _Leaf(ChangeClass.SAME, "", None, True, ())
+        worst = _Leaf(ChangeClass.SAME, "")
         worlds.begin()
         while True:
             base, head = (decide(one, call, (), around, _DIGEST) for one in snapshots)
@@ -303,50 +275,12 @@ class Walk:
             return "changed" if place in self._names[1] else "new"
         return "changed" if place in self._names[0] else "removed"
 
-    def _snapshot(self, rules: list[CompiledRule], party: Party, every: CompiledCeiling | None) -> Snapshot:
-        """Return an endpoint of these rules alone; with `every`, that may be done on this party's behalf."""
-        ref = PolicyRef(self._key[0], "~", "~", 0)
-        delegation = None
-        if every is not None:
-            delegation = CompiledDelegation(1, party.keys, (every,), entitled=False, scope=Scope.of(()))
-            rules = [*rules, _free(ref, every)]
-        settings = CompiledSettings(
-            ref, frozenset((_ENFORCER,)), frozenset(), asserted=False, issuers=frozenset((CLUSTER,)), delegation=delegation
-        )
-        policy = CompiledPolicy(ref, self._key[1], "", settings, tuple(rules))
-        return Snapshot({self._key: CompiledEndpoint.of([policy], [])})
-
-
-def _differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...], tuple[CompiledRule, ...]]:
-    """Return the rules of each side that the other has none like, told apart by all that they say."""
-    known = {id(rule) for rule in base.rules} & {id(rule) for rule in head.rules}
-    sides = [[(rule, said(rule, side.data)) for rule in side.rules if id(rule) not in known] for side in (base, head)]
-    counts = [Counter(meant for _, meant in side) for side in sides]
-    left = [counts[0] - counts[1], counts[1] - counts[0]]
-    removed, added = (tuple(rule for rule, meant in side if meant in more) for side, more in zip(sides, left, strict=True))
-    return removed, added
-
-
-def said(rule: CompiledRule, data: Data) -> Hashable:
-    """Return all of a rule that a decision can hang on, names left out."""
-    return (
-        rule.effect,
-        rule.subjects,
-        frozenset(rule.workloads.items()),
-        (rule.actions.exact, rule.actions.prefixes, rule.actions.everything),
-        frozenset((entry.type, entry.ids, frozenset(entry.properties.items())) for entry in rule.resources),
-        rule.intents,
-        frozenset(formula_of(one, data) for one in rule.conditions),
-        rule.expires,
-        rule.suspended,
-        None if rule.gate is None else meaning(rule.gate),
-    )
-
 
 def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
     before, after = _level(base), _level(head)
     if before != after:
-        return (ChangeClass.WIDER if after > before else ChangeClass.NARROWER), f"{_LEVELS[before]} → {_LEVELS[after]}"
+        kind = ChangeClass.WIDER if after > before else ChangeClass.NARROWER
+        return kind, f"{_LEVELS[before]} → {_LEVELS[after]}"
     if base.gate is None or head.gate is None:
         return ChangeClass.SAME, ""
     found = compared(base.gate, head.gate)
@@ -354,7 +288,8 @@ def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
         return ChangeClass.SAME, ""
     listed = set(found.values())
     kind = {frozenset((WEAKER,)): ChangeClass.WIDER, frozenset((STRONGER,)): ChangeClass.NARROWER}.get(
-        frozenset(listed), ChangeClass.CHANGED  # type: ignore[arg-type]  # None is in no key
+        frozenset(listed),
+        ChangeClass.CHANGED,  # type: ignore[arg-type]  # None is in no key
     )
     signs = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}
     told = ", ".join(f"{signs[outcome]} {name}" for name, outcome in found.items())
@@ -367,19 +302,7 @@ def _level(verdict: Verdict) -> int:
     return 0 if verdict.gate is None else 1
 
 
-def _overlap(one: CompiledRule, other: CompiledRule) -> bool:
-    """Tell whether one call may be of both, as far as action and resource say."""
-    return one.actions.overlaps(other.actions) and any(
-        left.type == right.type and left.ids.overlaps(right.ids) for left in one.resources for right in other.resources
-    )
-
-
-def _issuer(key: Key) -> str | None:
-    parts = keys.spelled(key)
-    return parts[1] if parts[0] in {"user", "group"} else None
-
-
-def _from(party: Party, workload: object) -> Party:
+def _from(party: Party, workload: PodWorkload | None) -> Party:
     if workload is None:
         return party
     return Party(
@@ -388,38 +311,9 @@ def _from(party: Party, workload: object) -> Party:
         party.uid,
         issuer=party.issuer,
         groups=party.groups,
-        workload=workload,  # type: ignore[arg-type]  # of `atoms.workloads`
-    )
-
-
-def _everything(rules: Iterable[CompiledRule]) -> CompiledCeiling:
-    kinds = sorted({entry.type for rule in rules for entry in rule.resources})
-    every = NameSet.of(("*",))
-    return CompiledCeiling(every, tuple(CompiledResource(kind, every, {}) for kind in kinds), ())
-
-
-def _free(ref: PolicyRef, every: CompiledCeiling) -> CompiledRule:
-    """Return what lets the one through who acts for somebody: of that hop nothing is asked here."""
-    return CompiledRule(
-        policy=ref,
-        policy_digest="",
-        name="~",
-        effect=Effect.ALLOW,
-        subjects=_ACTOR.keys,
-        workloads={},
-        actions=every.actions,
-        resources=every.resources,
-        intents=None,
-        conditions=(),
-        scope=Scope.of(()),
-        expires=None,
-        suspended=False,
-        audit=False,
-        gate=None,
+        workload=workload,
     )
 
 
 def _moment(time: float) -> str:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")

@@ -1,6 +1,6 @@
 """Worlds: what the conditions of two states of an endpoint can come to, one combination after the other.
 
-Standing: between `formulas` and the walk; the engine's own rules ask it through `StoodCondition`. Holds: an atom has one
+Standing: between `formulas` and the walk; the engine's own rules ask it by `StoodCondition`. Holds: an atom has one
 outcome in a world, on both sides; comparisons of one member agree with each other, as the engine itself evaluates them.
 """
 
@@ -74,9 +74,7 @@ class Worlds:
                     found.setdefault(atom.path, set()).add(atom)
         for path, comparisons in found.items():
             self._samples[path] = _samples(sorted(comparisons, key=repr))
-        self.base, self.head = (
-            {rule: self._stood(rule, some) for rule, some in side.items()} for side in formulas
-        )
+        self.base, self.head = ({rule: self._stood(rule, some) for rule, some in side.items()} for side in formulas)
 
     def _stood(self, rule: CompiledRule, formulas: tuple[Formula, ...]) -> CompiledRule:
         conditions = tuple(
@@ -173,4 +171,3 @@ def _samples(comparisons: list[Comparison]) -> tuple[_Sample, ...]:
         }
         found.setdefault(tuple(truths.values()), _Sample(value, truths))
     return tuple(found.values())
-
