@@ -41,9 +41,9 @@ def diff(tmp_path: Path) -> Diff:
     return run
 
 
-def of(*rules: object, **spec: object) -> Object:
+def of(*rules: object) -> Object:
     """Return a policy of these rules."""
-    return policy("crm", rules=list(rules), endpointSettings=settings(), **spec)
+    return policy("crm", rules=list(rules), endpointSettings=settings())
 
 
 READ: Final = rule()

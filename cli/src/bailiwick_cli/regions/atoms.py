@@ -75,9 +75,9 @@ def properties(entries: Iterable[CompiledResource]) -> dict[str, dict[str | None
         for name, values in entry.properties.items():
             listed.setdefault(name, set()).update(values)
     found: dict[str, dict[str | None, str]] = {}
-    for name, values in sorted(listed.items()):
-        labels: dict[str | None, str] = {value: value for value in sorted(values)}
-        labels["".join(sorted(values)) + FRESH] = "other"
+    for name, wanted in sorted(listed.items()):
+        labels: dict[str | None, str] = {value: value for value in sorted(wanted)}
+        labels["".join(sorted(wanted)) + FRESH] = "other"
         labels[None] = "absent"
         found[name] = labels
     return found

@@ -287,10 +287,11 @@ def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
     if not found:
         return ChangeClass.SAME, ""
     listed = set(found.values())
-    kind = {frozenset((WEAKER,)): ChangeClass.WIDER, frozenset((STRONGER,)): ChangeClass.NARROWER}.get(
-        frozenset(listed),
-        ChangeClass.CHANGED,  # type: ignore[arg-type]  # None is in no key
-    )
+    kind = ChangeClass.CHANGED
+    if listed == {WEAKER}:
+        kind = ChangeClass.WIDER
+    elif listed == {STRONGER}:
+        kind = ChangeClass.NARROWER
     signs = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}
     told = ", ".join(f"{signs[outcome]} {name}" for name, outcome in found.items())
     return kind, f"Approval → Approval ({told})"
