@@ -9,10 +9,11 @@ from bailiwick_cli.regions.atoms import told
 from bailiwick_cli.regions.change import Change, ChangeClass
 from bailiwick_cli.regions.compare import compare, worst
 from bailiwick_engine.cel.data import read
+from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from support.objects import Object, gated_rule, rule, settings
-from unit.engine.cases import NOW, at, compile_object, stored
+from unit.engine.cases import NOW, at, stored
 
 WIDER, MAY, CHANGED, NARROWER, SAME = ChangeClass
 STEP: Final = {"name": "owner", "kind": "Human", "count": 1}
