@@ -27,12 +27,12 @@ _NO_FILES: Final = 4
 _FILES: Final = 0
 _TIMEOUT: Final = "2s"
 _OF_FILES: Final = frozenset(
-    {"--filename", "-f", "--kubeconfig", "--checkpoints", "--policies", "--record", "--witness-key"}
+    {"--filename", "-f", "--kubeconfig", "--checkpoints", "--policies", "--record", "--witness-key", "--against"}
 )
 _GROUP: Final = "audit"
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
-_ON_FILES: Final = frozenset({"test", "validate", "init"})
+_ON_FILES: Final = frozenset({"diff", "init", "test", "validate"})
 _REVIEWING: Final = frozenset({"approve", "deny"})
 
 

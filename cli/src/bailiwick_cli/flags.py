@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from bailiwick_cli.diffflags import DiffFlags
 from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 from bailiwick_cli.policyflags import POLICY_TOOLS
@@ -164,6 +165,7 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     "wait": WaitFlags,
     "check": CheckFlags,
     **POLICY_TOOLS,
+    "diff": DiffFlags,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import auditflags, flags, policyflags
+from bailiwick_cli import auditflags, diffflags, flags, policyflags
 from bailiwick_cli.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
@@ -29,8 +29,8 @@ audit = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_ar
 before_command(
     app,
     "Request approvals, review them, and see what policies decide.\n\n"
-    "Exit codes: 0 allowed, approved or intact, 1 denied, declined or changed, 2 usage error or failure, 3 approval"
-    " required or pending, 4 wait timed out.",
+    "Exit codes: 0 allowed, approved or intact, 1 denied, declined, changed or wider, 2 usage error or failure, 3"
+    " approval required or pending, 4 wait timed out.",
 )
 
 
@@ -210,6 +210,25 @@ def init(options: policyflags.InitFlags) -> int:
     from bailiwick_cli.commands import init
 
     return init.run(options)
+
+
+@command(app, "diff", diffflags.DiffFlags)
+def diff(options: diffflags.DiffFlags) -> int:
+    r"""Show which calls a change of policies lets further, and which less far.
+
+    The command compares all calls at once, by the engine, and needs no cluster. It never says that a change is safe
+    because it found nothing: what it cannot compare may widen. Exits 0 if nothing widens, 1 if a change is one of
+    --fail-on, and 2 if the policies cannot be read.
+
+    Examples:
+      kubectl bailiwick diff policies-before policies
+      kubectl bailiwick diff policies --base origin/main
+      kubectl bailiwick diff policies --against ceiling.yaml --fail-on wider
+      helm template chart | kubectl bailiwick diff policies.yaml - -o markdown
+    """
+    from bailiwick_cli.commands import diff
+
+    return diff.run(options)
 
 
 @command(audit, "verify", auditflags.VerifyFlags)

@@ -4,7 +4,7 @@ Standing: stands in for conditions and properties of resources in the engine's o
 engine has the same outcome; a run asks for few, since the engine stops at the first that decides.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -36,6 +36,11 @@ class Choices:
     def asked(self) -> bool:
         """Whether this run hung on any."""
         return bool(self._made)
+
+    @property
+    def made(self) -> Mapping[Hashable, Any]:
+        """What this run hung on, with its outcomes, in the order in which it was asked."""
+        return self._made
 
     def reset(self) -> None:
         """Begin with the first combination."""

@@ -1,0 +1,174 @@
+"""Two states of policies, read from files and compiled once where they say the same.
+
+Standing: above `policies`, for `diff`. Holds: a state with a policy that cannot be read is none: nothing is compared. A
+file that is the same on both sides is left out only where no byte of it can speak of what changed.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bailiwick_api.policyfiles import File
+from bailiwick_api.positions import Document
+from bailiwick_api.scalars import Position
+from bailiwick_cli import output
+from bailiwick_cli.errors import CliError
+from bailiwick_engine import keys
+from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.compile import manifests
+from bailiwick_engine.compile.assembly import assemble
+from bailiwick_engine.compile.manifests import ManifestEntry, ManifestFile
+from bailiwick_engine.policy.model import CompiledPolicy, CompiledRule
+from bailiwick_engine.steps import whole
+
+Named = Sequence[tuple[str, File]]
+_PLACE: Final = re.compile(r":(\d+):(\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class RulePlace:
+    """Where a rule stands, line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        """Return `file:line:column`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One document and what it came to."""
+
+    label: str
+    document: Document
+    contents: ManifestFile
+
+
+class PolicySide:
+    """One state. `left_out` counts the files of which nothing can matter."""
+
+    def __init__(self, parts: Sequence[_Part], left_out: int) -> None:
+        self._parts = parts
+        self.left_out = left_out
+        self.entries = [entry for part in parts for entry in part.contents.entries]
+        data = [one for part in parts for one in part.contents.data]
+        self.snapshot, self._reports = whole(assemble(self.entries, "", data))
+
+    def refuse_broken(self, side: str) -> None:
+        """Tell what cannot be read, and raise `CliError` if anything is denied for it that was written."""
+        unread = [entry for entry in self.entries if entry.problems]
+        whole_ = [one for one in self.snapshot.endpoints.values() if one.conflicted or one.denied_whole or one.broken]
+        for report in self._reports:
+            output.talk(f"{'error' if unread or whole_ else 'warning'}: {report.problem}; this denies {report.denies}")
+        if unread or whole_ or self.snapshot.unreadable:
+            raise CliError(f"the policies of the {side} cannot be compared: fix the problems above")
+
+    def place(self, rule: CompiledRule) -> RulePlace | None:
+        """Return where a rule stands; its policy, where the rule itself cannot be found."""
+        for part in self._parts:
+            for entry in part.contents.entries:
+                if (entry.ref.namespace, entry.ref.name) == (rule.policy.namespace, rule.policy.name):
+                    return _place(part, entry, rule.name)
+        return None
+
+
+def read_sides(base: Named, head: Named) -> tuple[PolicySide, PolicySide]:
+    """Read both states. What stands on both sides word by word is parsed and compiled once."""
+    same = {file.digest for _, file in base if not file.unreadable} & {file.digest for _, file in head}
+    read: dict[str, tuple[_Part, ...]] = {}
+    changed = [
+        [part for label, file in side if file.digest not in same for part in _parsed(label, file)]
+        for side in (base, head)
+    ]
+    words = _Words.of(entry for side in changed for part in side for entry in part.contents.entries)
+    sides: list[PolicySide] = []
+    for side, own in zip((base, head), changed, strict=True):
+        parts, left_out = list(own), 0
+        for label, file in side:
+            if file.digest not in same:
+                continue
+            if words is not None and not words.may_speak(file.content):
+                left_out += 1
+                continue
+            if file.digest not in read:
+                read[file.digest] = tuple(_parsed(label, file))
+            parts += read[file.digest]
+        sides.append(PolicySide(parts, left_out))
+    return sides[0], sides[1]
+
+
+def _parsed(label: str, file: File) -> Iterator[_Part]:
+    if file.unreadable is not None:
+        nothing = Document(None, complete=False, flaws=(), start=Position(1, 1), _source=None, _spots={})  # type: ignore[arg-type]
+        yield _Part(label, nothing, manifests.unreadable(label, file.unreadable))
+        return
+    documents = manifests.parse(file.content)
+    ledger = Ledger(Budget())
+    for namespace, claim in (claim for document in documents for claim in whole(manifests.claims(document))):
+        ledger.put(namespace, claim.name, claim)
+    ledger.settle()
+    for document in documents:
+        yield _Part(label, document, whole(manifests.contents(label, document, ledger)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a file must hold that speaks of an endpoint that changed, and of somebody of whom the changes speak."""
+
+    policies: tuple[bytes, ...]
+    endpoints: tuple[bytes, ...]
+    subjects: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, entries: Iterable[ManifestEntry]) -> "_Words | None":
+        """Return them; None where a policy does not say: then every file may matter."""
+        policies: set[str] = set()
+        endpoints: set[str] = set()
+        subjects: set[str] = set()
+        for entry in entries:
+            policy = entry.policy
+            # Settings speak of everybody.
+            if not isinstance(policy, CompiledPolicy):
+                return None
+            policies.add(policy.ref.name)
+            endpoints.add(policy.endpoint)
+            for key in {key for rule in policy.rules for key in rule.subjects}:
+                kind, *parts = keys.spelled(key)
+                subjects.add(
+                    parts[1] if kind == "entity" else parts[0].rpartition(":")[2] if len(parts) == 1 else parts[0]
+                )
+        return cls(*(tuple(name.encode() for name in found) for found in (policies, endpoints, subjects)))
+
+    def may_speak(self, content: bytes) -> bool:
+        """Tell whether a file may. With an escape in it a name can be spelled in any way."""
+        if b"\\" in content or b"EndpointData" in content or any(name in content for name in self.policies):
+            return True
+        if not any(name in content for name in self.endpoints):
+            return False
+        return b"endpointSettings" in content or any(name in content for name in self.subjects)
+
+
+def _place(part: _Part, entry: ManifestEntry, rule: str) -> RulePlace:
+    rules: Iterable[object] = ()
+    if isinstance(entry.spec, Mapping) and isinstance(entry.spec.get("rules"), list):
+        rules = entry.spec["rules"]
+    at = next((at for at, one in enumerate(rules) if isinstance(one, Mapping) and one.get("name") == rule), None)
+    if at is not None:
+        line, column = part.document.place(f"{_path(part.document, entry)}spec.rules[{at}].name")
+        return RulePlace(part.label, line, column)
+    found = _PLACE.search(entry.where)
+    return RulePlace(part.label, *(int(number) for number in found.groups())) if found else RulePlace(part.label, 1, 1)
+
+
+def _path(document: Document, entry: ManifestEntry) -> str:
+    """Return where an entry's object stands in a list of objects."""
+    data = document.data
+    if isinstance(data, Mapping) and isinstance(data.get("items"), list) and "spec" not in data:
+        for at, item in enumerate(data["items"]):
+            if isinstance(item, Mapping) and item.get("spec") is entry.spec:
+                return f"items[{at}]."
+    return ""

@@ -1,0 +1,82 @@
+"""Parties: whom changed rules can speak of, as the fewest parties that stand for all.
+
+Holds: a service account or an asserted subject has one name; a person has one name and any groups of their issuer, so
+that rules for two of their groups meet.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from bailiwick_cli.regions.atoms import FRESH
+from bailiwick_engine import keys
+from bailiwick_engine.call import Party
+from bailiwick_engine.keys import SERVICE_ACCOUNT, USER, Key
+from bailiwick_engine.policy.model import CompiledRule
+
+_MOST_GROUPS = 10
+_PREFIX = "system:serviceaccount:"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedParty:
+    """A party and its label. `capped`: of its issuer there are more groups than can be combined."""
+
+    party: Party
+    label: str
+    capped: bool = False
+
+
+def parties(
+    changed: Iterable[CompiledRule],
+    beside: Callable[[str], Iterable[tuple[Key, frozenset[int]]]],
+    *,
+    verified: bool,
+    asserted: bool,
+) -> Iterator[NamedParty]:
+    """Yield every party that a changed rule names, the fewest keys first.
+
+    `beside` returns the keys of an issuer that rules name which overlap the changed ones, with what tells those rules.
+    """
+    named = sorted({key for rule in changed for key in rule.subjects})
+    issuers: dict[str, None] = {}
+    for key in named:
+        kind, *parts = keys.spelled(key)
+        if kind == SERVICE_ACCOUNT:
+            if verified:
+                yield NamedParty(Party(SERVICE_ACCOUNT, parts[0], FRESH), _account(parts[0]))
+            if asserted:
+                yield NamedParty(Party(SERVICE_ACCOUNT, parts[0], FRESH, issuer=None), f"asserted {_account(parts[0])}")
+        elif kind == "entity":
+            if asserted:
+                yield NamedParty(Party(parts[0], parts[1], FRESH, issuer=None), f"{parts[0]} {parts[1]}")
+        elif verified:
+            issuers[parts[0]] = None
+    for issuer in issuers:
+        yield from _people(issuer, frozenset(named), dict(beside(issuer)))
+
+
+def _people(issuer: str, named: frozenset[Key], related: dict[Key, frozenset[int]]) -> Iterator[NamedParty]:
+    users: dict[str, str] = {FRESH: ""}
+    groups: dict[frozenset[int], list[str]] = {}
+    for key, rules in sorted(related.items()):
+        kind, _, name = keys.spelled(key)
+        if kind == USER:
+            users[name] = f"user {issuer}/{name}"
+        else:
+            groups.setdefault(rules, []).append(name)
+    # Groups that the same rules name stand for each other.
+    listed = [(some[0], f"group {issuer}/{'|'.join(some)}") for some in groups.values()]
+    capped = len(listed) > _MOST_GROUPS
+    most = 2 if capped else len(listed)
+    for count in range(most + 1):
+        for some in combinations(listed, count):
+            for user, label in users.items():
+                party = Party(USER, user, FRESH, issuer=issuer, groups=tuple(name for name, _ in some))
+                if not party.keys.isdisjoint(named):
+                    told = " & ".join(part for part in (label, *(one for _, one in some)) if part)
+                    yield NamedParty(party, told, capped=capped)
+
+
+def _account(username: str) -> str:
+    return "sa:" + username.removeprefix(_PREFIX).replace(":", "/", 1)

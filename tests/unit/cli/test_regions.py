@@ -1,0 +1,219 @@
+"""What `diff` makes of two states of one endpoint: settings, approvals, people's groups, and where it must give up."""
+
+import copy
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_cli.regions.atoms import told
+from bailiwick_cli.regions.change import Change, ChangeClass
+from bailiwick_cli.regions.compare import compare, worst
+from bailiwick_engine.cel.data import read
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
+from support.objects import Object, gated_rule, rule, settings
+from unit.engine.cases import NOW, at, stored
+
+WIDER, MAY, CHANGED, NARROWER, SAME = ChangeClass
+STEP: Final = {"name": "owner", "kind": "Human", "count": 1}
+PEOPLE: Final = [
+    {"name": name, "group": {"issuer": "corp", "name": name}}
+    for name in ("staff", "leads", *(f"g{n}" for n in range(12)))
+]
+
+
+def snapshot(*raws: Object) -> Snapshot:
+    """Compile these; each of them does."""
+    policies = [compile_object(raw) for raw in raws]
+    assert all(isinstance(policy, CompiledPolicy) for policy in policies)
+    return Snapshot.of(policies)
+
+
+def changes(base: Object, head: Object, **more: Any) -> tuple[Change, ...]:  # noqa: ANN401 - of `compare`
+    """Compare two states of one policy."""
+    return compare(snapshot(base), snapshot(head), NOW, **more)
+
+
+def of(*rules: Object, **spec: object) -> Object:
+    """Return the one policy of the endpoint."""
+    return stored("a", *(rules or (rule(),)), **{"endpointSettings": settings(), **spec})
+
+
+def gated(**approval: object) -> Object:
+    """Return a policy with one gate."""
+    return of(gated_rule(approval={"steps": [STEP], **approval}))
+
+
+def between(base: Object, head: Object) -> tuple[ChangeClass, ChangeClass]:
+    """Return the class of a change, and of its reverse."""
+    return worst(changes(base, head)), worst(changes(head, base))
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong"),
+    [
+        ({}, {"steps": [STEP | {"count": 2}]}),
+        ({}, {"steps": [STEP, STEP | {"name": "other"}]}),
+        ({}, {"steps": [STEP | {"groups": ["owners"]}]}),
+        ({"steps": [STEP | {"groups": ["leads", "owners"]}]}, {"steps": [STEP | {"groups": ["owners"]}]}),
+        ({"maxUses": 2}, {}),
+        ({"windowSeconds": 600}, {"windowSeconds": 60}),
+        ({"pendingSeconds": 600}, {"pendingSeconds": 60}),
+        ({}, {"reason": {"required": True}}),
+        ({}, {"requiredContext": ["ticket"]}),
+        ({"show": ["/context/args/a"]}, {"show": ["/context/args/a", "/context/args/b"]}),
+        ({"show": ["/context/args/a"]}, {}),
+        ({"allowUnseen": True}, {}),
+        ({}, {"presentation": "Token"}),
+        ({"open": "OnDeny"}, {}),
+        ({"binding": "Scope"}, {}),
+        ({"limits": {"requestsPerHour": 9}}, {"limits": {"requestsPerHour": 3}}),
+        ({"limits": {"pendingPerSubject": 9}}, {"limits": {"pendingPerSubject": 3}}),
+        ({"limits": {"denyCooldownSeconds": 60}}, {"limits": {"denyCooldownSeconds": 3600}}),
+    ],
+    ids=repr,
+)
+def test_each_part_of_an_approval_is_stronger_one_way_and_weaker_the_other(weak: Object, strong: Object) -> None:
+    assert between(gated(**weak), gated(**strong)) == (NARROWER, WIDER)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"maxUses": 2, "windowSeconds": 60}, {"windowSeconds": 600}),
+        ({"steps": [STEP | {"groups": ["a"]}]}, {"steps": [STEP | {"groups": ["b"]}]}),
+        ({"steps": [STEP]}, {"steps": [STEP | {"kind": "System", "groups": ["system:serviceaccounts"]}]}),
+    ],
+    ids=repr,
+)
+def test_an_approval_that_is_neither_is_another(one: Object, other: Object) -> None:
+    assert between(gated(**one), gated(**other)) == (CHANGED, CHANGED)
+
+
+DELEGATION: Final[Object] = {
+    "maxDepth": 1,
+    "principals": ["agent"],
+    "ceiling": [{"actions": ["a"], "resources": [{"type": "customer", "ids": ["*"]}]}],
+}
+ENFORCERS: Final = settings()["enforcers"]
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ({}, {"enforcers": [*ENFORCERS, {"namespace": "crm", "name": "other"}]}),
+        ({}, {"identity": {"verification": "Asserted"}}),
+        ({"identity": {"issuers": ["cluster"]}}, {"identity": {"issuers": ["cluster", "corp"]}}),
+        ({"identity": {"audiences": ["a"]}}, {"identity": {"audiences": ["a", "b"]}}),
+        ({}, {"delegation": DELEGATION}),
+        ({"delegation": DELEGATION}, {"delegation": DELEGATION | {"maxDepth": 2}}),
+        ({"delegation": DELEGATION | {"principalMustBeEntitled": True}}, {"delegation": DELEGATION}),
+        (
+            {"delegation": DELEGATION},
+            {
+                "delegation": DELEGATION
+                | {"ceiling": [*DELEGATION["ceiling"], {**DELEGATION["ceiling"][0], "actions": ["b"]}]}
+            },
+        ),
+    ],
+    ids=repr,
+)
+def test_each_setting_has_its_sign(narrow: Object, wide: Object) -> None:
+    base, head = (of(endpointSettings=settings() | one) for one in (narrow, wide))
+    assert between(base, head) == (WIDER, NARROWER)
+
+
+def test_settings_that_are_gone_deny_every_call() -> None:
+    assert between(of(), of(endpointSettings=None)) == (NARROWER, WIDER)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ("context.n < 5", "context.n < 6"),
+        ("context.n in [1, 2]", "context.n in [1, 2, 3]"),
+        ("context.n == 1", "context.n <= 1"),
+        ("size(context.a) > 1 && context.n == 1", "size(context.a) > 1"),
+        ("size(context.a) > 1", "size(context.a) > 1 || context.n == 1"),
+        ("context.s == 'a'", "context.s != 'b'"),
+        ("false", "size(context.a) > 1"),
+        ("size(context.a) > 1", "true"),
+    ],
+)
+def test_conditions_that_can_be_compared_are(narrow: str, wide: str) -> None:
+    base, head = (of(rule(conditions=[{"name": "c", "expression": text}])) for text in (narrow, wide))
+    assert between(base, head) == (WIDER, NARROWER)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("size(context.a) > 1", "size(context.a) >= 2"),
+        ("context.n * 2 < 10", "context.n < 5"),
+        ("context.b == 1u", "context.b == 2u"),
+    ],
+)
+def test_conditions_that_cannot_be_compared_may_widen(one: str, other: str) -> None:
+    base, head = (of(rule(conditions=[{"name": "c", "expression": text}])) for text in (one, other))
+    assert between(base, head) == (MAY, MAY)
+
+
+def test_a_condition_by_a_variable_is_the_same_as_written_out() -> None:
+    by_name = of(
+        rule(conditions=[{"name": "c", "expression": "variables.many"}]),
+        variables=[{"name": "many", "expression": "size(context.a) > 1"}],
+    )
+    written = of(rule(conditions=[{"name": "c", "expression": "size(context.a)>1"}]))
+    assert between(by_name, written) == (SAME, SAME)
+
+
+def test_what_data_holds_is_part_of_a_condition() -> None:
+    source = {"data": [{"name": "d", "from": "people"}]}
+    raw = of(rule(conditions=[{"name": "c", "expression": "subject.id in data.d.listed"}]), **source)
+
+    def beside(listed: list[str]) -> Snapshot:
+        made = snapshot(raw)
+        data = {"people": read("people", "u", 1, {"data": {"listed": listed}})}
+        return Snapshot({key: one.beside(data) for key, one in made.endpoints.items()})
+
+    assert worst(compare(beside(["a"]), beside(["a", "b"]), NOW)) is MAY
+    assert compare(beside(["a"]), beside(["a"]), NOW) == ()
+
+
+def test_rules_for_two_groups_of_one_person_meet() -> None:
+    allow = rule("allow", subjects=["staff"])
+    deny = rule("deny", effect="Deny", subjects=["leads"])
+    (found,) = changes(of(allow, deny, subjects=PEOPLE), of(allow, subjects=PEOPLE))
+    assert (found.kind, told(found.where["subject"])) == (WIDER, "group corp/leads & group corp/staff")
+
+
+def test_more_groups_than_can_be_combined_may_widen() -> None:
+    rules = [rule(f"r{n}", subjects=[f"g{n}"]) for n in range(12)]
+    deny = rule("deny", effect="Deny", subjects=["leads"], actions=["other"])
+    found = changes(of(*rules, subjects=PEOPLE), of(*rules[:-1], subjects=PEOPLE))
+    assert {one.kind for one in found} == {MAY, NARROWER}
+    assert changes(of(*rules, deny, subjects=PEOPLE), of(*rules, deny, subjects=PEOPLE)) == ()
+
+
+def test_regions_beyond_the_limit_may_widen() -> None:
+    head = of(rule(resources=[{"type": "customer", "ids": [str(n) for n in range(50)]}]))
+    (found,) = changes(of(rule("none", actions=["unheard"])), head, limit=20)[-1:]
+    assert (worst(changes(of(), head, limit=20)), found.why) == (MAY, "there are more regions than are looked at")
+
+
+def test_an_end_that_is_to_come_cuts_time() -> None:
+    (found,) = changes(of(rule(expireTime=at(60))), of(rule(expireTime=at(120))))
+    assert (found.kind, found.what, told(found.where["from"])) == (WIDER, "Deny → Allow", at(60))
+
+
+def test_a_policy_in_audit_mode_decides_nothing() -> None:
+    deny = stored("b", rule("deny", effect="Deny"))
+    audited = copy.deepcopy(deny)
+    audited["spec"]["mode"] = "Audit"
+    found = compare(snapshot(of(), deny), snapshot(of(), audited), NOW)
+    assert worst(found) is WIDER
+
+
+def test_names_of_rules_do_not_count() -> None:
+    assert changes(of(rule("one")), of(rule("other"))) == ()
