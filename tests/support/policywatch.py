@@ -18,8 +18,10 @@ from localcluster.rest import Rest
 from support.derived import HOLDS, add_spec, derivations
 
 _PATH: Final = f"/apis/{GROUP}/{VERSION}/{ENDPOINT_POLICIES}"
-_SECONDS: Final = 5
+_SECONDS: Final = 1
 _AGAIN: Final = 0.5
+# Between two looks: a lock goes to whoever asks first, and the thread that has just let it go would ask at once again.
+_GAP: Final = 0.05
 
 
 class PolicyWatch:
@@ -73,6 +75,7 @@ class PolicyWatch:
                 self._look(_SECONDS)
             except UnreachableError:
                 self._over.wait(_AGAIN)
+            self._over.wait(_GAP)
 
     def _look(self, seconds: int) -> None:
         """Take in what has changed since the last look, for so long."""
