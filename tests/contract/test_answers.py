@@ -33,6 +33,13 @@ OCSF: Final = {
     "severity_id": 1,
     "metadata": {"version": "str", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
 }
+STEP: Final = {
+    "name": "crm-agent.export.owner",
+    "policy": "crm-agent",
+    "kind": "Human",
+    "groups": ["crm-owners"],
+    "count": 1,
+}
 REVIEW: Final = {
     "reviewer": "carol",
     "step": "crm-agent.export.owner",
@@ -193,6 +200,7 @@ def test_a_record(tenant: Tenant, pdp: Bailiwick) -> None:
     account = {"id": "str", "uid": "str"}
     told = {
         "time": "str",
+        "now": "float",
         "kind": "evaluation",
         "evaluation_id": answer.context["evaluation_id"],
         "request_id": "record-2",
@@ -210,7 +218,18 @@ def test_a_record(tenant: Tenant, pdp: Bailiwick) -> None:
         "digest": "str",
         "policy": {"name": "crm-agent", "uid": "str", "generation": 1, "digest": "str", "rule": "export"},
         "policies": {"crm-agent": "str"},
-        "grant": {"name": "str", "uid": "str", "uses": 1, "reviews": [REVIEW]},
+        "grant": {
+            "name": "str",
+            "uid": "str",
+            "phase": "Active",
+            "uses": 1,
+            "uses_before": 0,
+            "max_uses": 1,
+            "binding": {"mode": "Exact", "digest": "str"},
+            "rules": [{"policy": "crm-agent", "rule": "export", "digest": "str"}],
+            "steps": [STEP],
+            "reviews": [REVIEW],
+        },
         "audit": [],
         **OCSF,
         "action_id": 1,

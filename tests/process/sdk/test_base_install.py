@@ -11,13 +11,13 @@ import pytest
 
 from support.pages import DOCS
 
+pytestmark = pytest.mark.long
 ROOT: Final = DOCS.parent
 PIP: Final = ("-m", "pip", "--quiet", "--disable-pip-version-check")
 LOOK: Final = """
 import importlib, json, sys
 import bailiwick
 
-pytestmark = pytest.mark.long
 own = {name.partition(".")[0] for name in sys.modules if not name.startswith("_")}
 absent = []
 for name in ("bailiwick.transports.http", "bailiwick.aiohttp", "bailiwick.fastapi", "bailiwick_engine.cel.expressions"):
@@ -74,4 +74,7 @@ def test_the_wheel_says_that_the_sdk_is_typed_and_what_its_extras_are(wheel: Pat
     asked = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
     assert [line for line in asked if "; extra ==" not in line and "and extra ==" not in line] == []
     extras = {line.removeprefix("Provides-Extra: ") for line in metadata.splitlines() if line.startswith("Provides-E")}
-    assert extras == {"http", "mcp", "otel", "testing", "engine", "webhook", "grpc", "operator", "cli"}
+    assert extras == {
+        *("http", "mcp", "otel", "testing"),
+        *("engine", "evidence", "webhook", "grpc", "tracing", "operator", "cli"),
+    }

@@ -91,6 +91,9 @@ spec.subjects[].workload.imageDigests                    list 1..32 set
 spec.subjects[].workload.imageDigests[]                ! pattern
 spec.sensitive                                           list 1..32 set
 spec.sensitive[]                                       ! pattern
+spec.data                                                list 1..8 by name
+spec.data[].name                                       ! text 1..63
+spec.data[].from                                         text 1..253
 spec.variables                                           list 0..32 by name
 spec.variables[].name                                  ! text 1..63
 spec.variables[].expression                            ! text 1..4096
