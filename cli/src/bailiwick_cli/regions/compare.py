@@ -35,7 +35,7 @@ def worst(changes: Iterable[Change]) -> ChangeClass:
     return min((one.kind for one in changes), key=_ORDER.__getitem__, default=ChangeClass.SAME)
 
 
-def _endpoint(  # noqa: PLR0913 - both sides, and how they are compared
+def _endpoint(
     key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limit: int, *, silent: bool
 ) -> list[Change]:
     found: list[Change] = []
