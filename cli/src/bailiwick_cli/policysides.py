@@ -121,14 +121,14 @@ class _Words:
 
     policies: tuple[bytes, ...]
     endpoints: tuple[bytes, ...]
-    subjects: tuple[bytes, ...]
+    subjects: tuple[tuple[bytes, ...], ...]
 
     @classmethod
     def of(cls, entries: Iterable[ManifestEntry]) -> "_Words | None":
         """Return them; None where a policy does not say: then every file may matter."""
         policies: set[str] = set()
         endpoints: set[str] = set()
-        subjects: set[str] = set()
+        subjects: set[tuple[bytes, ...]] = set()
         for entry in entries:
             policy = entry.policy
             # Settings speak of everybody.
@@ -138,10 +138,14 @@ class _Words:
             endpoints.add(policy.endpoint)
             for key in {key for rule in policy.rules for key in rule.subjects}:
                 kind, *parts = keys.spelled(key)
-                subjects.add(
-                    parts[1] if kind == "entity" else parts[0].rpartition(":")[2] if len(parts) == 1 else parts[0]
-                )
-        return cls(*(tuple(name.encode() for name in found) for found in (policies, endpoints, subjects)))
+                # A group of one issuer may be of a person whom another group's rules speak of.
+                named = parts[1:] if kind == "entity" else parts[:1]
+                if kind == keys.SERVICE_ACCOUNT:
+                    named = parts[0].split(":")[-2:]
+                subjects.add(tuple(part.encode() for part in named))
+        return cls(
+            tuple(name.encode() for name in policies), tuple(name.encode() for name in endpoints), tuple(subjects)
+        )
 
     def may_speak(self, content: bytes) -> bool:
         """Tell whether a file may. With an escape in it a name can be spelled in any way."""
@@ -149,7 +153,7 @@ class _Words:
             return True
         if not any(name in content for name in self.endpoints):
             return False
-        return b"endpointSettings" in content or any(name in content for name in self.subjects)
+        return b"endpointSettings" in content or any(all(part in content for part in parts) for parts in self.subjects)
 
 
 def _place(part: _Part, entry: ManifestEntry, rule: str) -> RulePlace:

@@ -128,6 +128,13 @@ def test_settings_that_are_gone_deny_every_call() -> None:
     assert between(of(), of(endpointSettings=None)) == (NARROWER, WIDER)
 
 
+def test_a_ceiling_without_settings_says_nothing_of_them() -> None:
+    ceiling, wide = of(rule(), endpointSettings=None), of(rule(actions=["customers.*"]))
+    assert changes(ceiling, of(), ceiling=True) == ()
+    assert worst(changes(ceiling, wide, ceiling=True)) is WIDER
+    assert worst(compare(Snapshot({}), snapshot(of()), NOW, ceiling=True)) is WIDER
+
+
 @pytest.mark.parametrize(
     ("narrow", "wide"),
     [

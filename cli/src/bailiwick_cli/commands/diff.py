@@ -35,7 +35,7 @@ def run(options: DiffFlags) -> int:
     head.refuse_broken("head")
     changes = [
         one
-        for one in compare(base.snapshot, head.snapshot, time.time())
+        for one in compare(base.snapshot, head.snapshot, time.time(), ceiling=options.against is not None)
         if options.namespace is None or one.endpoint[0] == options.namespace
     ]
 

@@ -16,11 +16,17 @@ from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 _ORDER = {kind: rank for rank, kind in enumerate(ChangeClass)}
 
 
-def compare(base: Snapshot, head: Snapshot, now: float, limit: int = MOST_REGIONS) -> tuple[Change, ...]:
-    """Return what the head changes. `now`: from when on, in seconds since the epoch."""
+def compare(
+    base: Snapshot, head: Snapshot, now: float, limit: int = MOST_REGIONS, *, ceiling: bool = False
+) -> tuple[Change, ...]:
+    """Return what the head changes. `now`: from when on, in seconds since the epoch.
+
+    `ceiling`: the base serves nobody, and where it has no settings of an endpoint it says nothing of them.
+    """
     found: list[Change] = []
     for key in sorted(base.endpoints.keys() | head.endpoints.keys()):
-        found += _endpoint(key, WalkSide(base.endpoints.get(key)), WalkSide(head.endpoints.get(key)), now, limit)
+        before, after = WalkSide(base.endpoints.get(key)), WalkSide(head.endpoints.get(key))
+        found += _endpoint(key, before, after, now, limit, silent=ceiling and before.settings is None)
     return tuple(sorted(found, key=lambda one: (_ORDER[one.kind], one.endpoint)))
 
 
@@ -29,9 +35,11 @@ def worst(changes: Iterable[Change]) -> ChangeClass:
     return min((one.kind for one in changes), key=_ORDER.__getitem__, default=ChangeClass.SAME)
 
 
-def _endpoint(key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limit: int) -> list[Change]:
+def _endpoint(
+    key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limit: int, *, silent: bool
+) -> list[Change]:
     found: list[Change] = []
-    if base.endpoint is not None and head.endpoint is not None:
+    if not silent and base.endpoint is not None and head.endpoint is not None:
         if base.settings is not None and head.settings is None:
             return [Change(ChangeClass.NARROWER, key, "endpointSettings removed: the endpoint denies every call")]
         if base.settings is None and head.settings is not None:
