@@ -218,6 +218,7 @@ def measured() -> Iterator[list[float]]:
         yield found
 
 
+YARD: Final = 340_000
 SHAPES: Final = {
     "a directory": {"by": {f"p{number}": {"groups": ["a", "b"], "n": number} for number in range(6_000)}},
     "numbers": {"l": [1.5] * 65_000},
@@ -237,12 +238,24 @@ def no_collector() -> Iterator[None]:
         gc.enable()
 
 
+def yardstick() -> float:
+    """Return how long some work takes that takes ten milliseconds where nobody else wants the processor."""
+    before, count = time.thread_time(), 0
+    for number in range(YARD):
+        count += number & 1
+    return time.thread_time() - before
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-async def test_no_step_of_reading_large_data_holds_the_loop_for_more_than_ten_milliseconds(shape: str) -> None:
+async def test_no_step_of_reading_large_data_holds_the_loop_for_longer_than_ten_milliseconds_of_work(
+    shape: str,
+) -> None:
     # Of three longest steps the shortest counts, since a cold cache is no step; a few objects say what a hundred would.
     longest = []
     async with deciding(Budget(namespace=0, policy=0, total=0)) as policies:
         for turn in range(3):
+            # By what the machine does at that moment: a neighbour on the same core makes all work longer.
+            yard = yardstick()
             with no_collector(), measured() as steps:
                 for number in range(5):
                     name = f"d{number}"
@@ -250,5 +263,6 @@ async def test_no_step_of_reading_large_data_holds_the_loop_for_more_than_ten_mi
                     await asyncio.sleep(0)
                 while any(not policies.serves(f"d{number}", turn + 1) for number in range(5)):  # noqa: ASYNC110 - as `main` waits
                     await asyncio.sleep(0.001)
-            longest.append(max(steps))
-    assert min(longest) < 0.010
+            longest.append(max(steps) / max(yard, yardstick()))
+    # Quiet it is at most 0.8. What this is for was sixty times as much.
+    assert min(longest) < 1.5
