@@ -167,9 +167,10 @@ class TestAWatch:
         await run(Server(SilentWatchError("no word")), Kept())
         assert levels(logs) == ["info"]
 
-    async def test_that_breaks_is_a_warning(self, logs: Logs) -> None:
-        await run(Server(ClusterUnavailableError("cut")), Kept())
-        assert levels(logs) == ["warning"]
+    async def test_that_breaks_is_a_warning_if_it_breaks_again_before_it_said_anything(self, logs: Logs) -> None:
+        cut = ClusterUnavailableError("cut")
+        await run(Server(cut, cut), Kept())
+        assert levels(logs) == ["info", "warning"]
 
 
 class TestTheGuard:

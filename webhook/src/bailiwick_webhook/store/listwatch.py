@@ -105,8 +105,10 @@ class ListWatch:
                 # Of a collection in which nothing happens no bookmark comes either, until something has.
                 _log.info("watch silent, listing again", collection=self._collection.path)
             except ClusterUnavailableError as error:
-                self.failing = True
-                _log.warning(
+                # What could be read a moment ago, as like as not can be again: the watch of a definition that is new is
+                # answered 429, for one. Nobody need act before it fails again.
+                passing, self.failing = self.synced and self._pause == _FIRST_PAUSE, True
+                (_log.info if passing else _log.warning)(
                     "cannot be read from the API server",
                     collection=self._collection.path,
                     error=str(error),
