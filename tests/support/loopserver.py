@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
 
@@ -79,6 +79,13 @@ class LoopServer:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            # What still shakes hands, on either side, is no task of ours; 3.11 has no `Server.abort_clients`.
+            transports: Iterable[asyncio.Transport] = self._loop._transports.values()  # type: ignore[attr-defined]
+            for transport in [*transports]:
+                transport.abort()
+            # Their sockets are closed in a turn of the loop's own.
+            for _ in range(3):
+                await asyncio.sleep(0)
             await self._loop.shutdown_default_executor()
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(_PATIENCE)
