@@ -106,6 +106,11 @@ class HttpTransport:
         try:
             yield ApiStream(response.status, self._lines(request, response))
         finally:
+            # One that ended has given its connection back. One that is given up is cut: TLS would wait half a minute
+            # for the goodbye of a server that is silent.
+            connection = response.connection
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()
             response.close()
 
     async def _lines(self, request: ApiRequest, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
