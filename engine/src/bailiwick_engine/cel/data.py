@@ -17,7 +17,7 @@ import orjson
 from bailiwick_api.endpointdata import MOST_BYTES, MOST_CONTAINERS
 from bailiwick_engine.approval.binding import NotCanonicalError, canonical
 from bailiwick_engine.cel.cost.estimate import Extent, Path
-from bailiwick_engine.cel.inputs import ABSENT, NUL, encoded_extent
+from bailiwick_engine.cel.inputs import NUL, encoded_extent, extent_at
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
 
@@ -69,21 +69,8 @@ class DataObject:
         """Return how large a member is. Measured once for each path that a condition names."""
         found = self._extents.get(path)
         if found is None:
-            found = self._extents[path] = self._measured(path)
+            found = self._extents[path] = extent_at(self.value or {}, path, encoded_extent)
         return found
-
-    def _measured(self, path: Path) -> Extent:
-        value: Any = self.value
-        for name in path:
-            if not isinstance(value, dict) or name not in value:
-                return ABSENT
-            value = value[name]
-        match value:
-            case str():
-                return Extent(0, 1, len(value))
-            case None | bool() | int() | float():
-                return ABSENT
-        return encoded_extent(value)
 
 
 Data = Mapping[str, DataObject]

@@ -4,7 +4,7 @@ Holds: parts of a call are shared, not copied, and nobody writes to them; what t
 than it is said, and how large each member is, is known before anything is evaluated.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
 import orjson
@@ -87,19 +87,22 @@ class Inputs(dict[str, Any]):
         return found
 
     def _measured(self, path: Path) -> Extent:
-        value: Any = self
-        for name in path:
-            if not isinstance(value, Mapping) or name not in value:
-                return ABSENT
-            value = value[name]
-        match value:
-            case str():
-                return Extent(0, 1, len(value))
-            case None | bool() | int() | float():
-                return ABSENT
-            case _ if self.plain:
-                return encoded_extent(value)
-        return _walked(value)
+        return extent_at(self, path, encoded_extent if self.plain else _walked)
+
+
+def extent_at(values: Mapping[str, Any], path: Path, measure: Callable[[Any], Extent]) -> Extent:
+    """Return how large a member is; `measure` says it of an object or a list."""
+    value: Any = values
+    for name in path:
+        if not isinstance(value, Mapping) or name not in value:
+            return ABSENT
+        value = value[name]
+    match value:
+        case str():
+            return Extent(0, 1, len(value))
+        case None | bool() | int() | float():
+            return ABSENT
+    return measure(value)
 
 
 def members(values: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
