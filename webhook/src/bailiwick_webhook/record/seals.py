@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 from bailiwick_engine.approval.binding import NotCanonicalError, canonical
+from bailiwick_webhook.record.keyid import key_id
 
 _MEMBERS: Final = 16
 _CHARACTERS: Final = 256
@@ -24,7 +25,7 @@ class ValueSealer:
     def __init__(self, key: bytes | None) -> None:
         self._key = key
         # Tells which key it was, once there is another.
-        self._id = "" if key is None else hmac.new(key, b"bailiwick record key", hashlib.sha256).hexdigest()[:8]
+        self._id = "" if key is None else key_id(key)
 
     def seal(self, name: str, held: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
         """Return what stands for a value: equal only for equal values under the same name."""
