@@ -123,8 +123,8 @@ DECIDED: Final = OperatorMetric(
 INCONSISTENT: Final = OperatorMetric(
     "bailiwick_log_inconsistent",
     "gauge",
-    "Logs of the decision point that the witness refuses: chains that contradict what their process signed before, and"
-    " checkpoints that no known process signed.",
+    "Logs of the decision point that the witness does not cosign: chains of which the process signed two that cannot"
+    " both be true, and answers that do not continue what was witnessed, or that no known process signed.",
 )
 WITNESSED: Final = OperatorMetric(
     "bailiwick_operator_witness_ok",
