@@ -13,13 +13,21 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_evidence.derive.derivation import Derivation, DerivationClass
+from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
 from bailiwick_evidence.derive.derive import KINDS, derive
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 
 LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
+
+_SENTENCES: Final = {
+    f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}": (
+        "A decision point with --development decided. It lets anyone request decisions, so the policies do not decide"
+        " alone."
+    ),
+    **{f"{DerivationClass.UNDERIVABLE}:{obstacle}": said for obstacle, said in OBSTACLES.items()},
+}
 
 
 class DerivedRecords:
@@ -61,6 +69,11 @@ class DerivedRecords:
         """Return the counts in a line."""
         counted = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
         return f"{self.counts.total()} decisions: {counted or 'none'}"
+
+    @property
+    def notes(self) -> list[str]:
+        """Say of each reason why something cannot be derived what it means, and what to do."""
+        return [f"{code}: {said}" for code, said in _SENTENCES.items() if self.counts[code]]
 
     def object(self) -> dict[str, object]:
         """Return the counts and what is contradicted as an object."""

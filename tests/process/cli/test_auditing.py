@@ -137,6 +137,7 @@ def test_what_a_decision_point_for_development_decided_is_not_derived(folder: Pa
     ran = verify(folder, "development.log", "a.log", "--policies", "ledger", "-o", "json")
     records = json.loads(ran.out)["records"]
     assert (records["total"], records["underivable:development"], records["contradictedLines"]) == (13, 3, [])
+    assert "note: underivable:development: A decision point with --development decided." in ran.err
 
 
 def test_without_a_key_nothing_is_intact_and_that_is_said(folder: Path) -> None:

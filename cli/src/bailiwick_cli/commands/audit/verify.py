@@ -46,6 +46,8 @@ def run(options: VerifyFlags) -> int:
         output.write(_lines(audit, reports, records))
     output.talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
     _hint(audit, options)
+    for note in () if records is None else records.notes:
+        output.talk(f"note: {note}")
     bad = any(report.bad for report in reports) or (records is not None and bool(records.contradicted))
     return Exit.NO if bad else Exit.OK
 
