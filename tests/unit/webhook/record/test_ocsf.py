@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import jsonschema
 import pytest
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from support.objects import Object, gated_rule, rule, settings
 from support.pages import DOCS
@@ -22,8 +23,7 @@ OWN: Final = (
 @cache
 def judge() -> Any:  # noqa: ANN401 - a validator, which has no types
     """Return the class with the profile, as the newest version has it that is published as a package."""
-    ocsf = pytest.importorskip("ocsf_json_schema", reason="the lock of development has OCSF's schemas")
-    schemas = ocsf.OcsfJsonSchemaEmbedded(ocsf.get_ocsf_schema(VERSION))
+    schemas = OcsfJsonSchemaEmbedded(get_ocsf_schema(VERSION))
     return jsonschema.Draft202012Validator(schemas.get_class_schema("api_activity", ["security_control", "datetime"]))
 
 
