@@ -3,11 +3,10 @@
 import json
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import pytest
 import requests
@@ -18,11 +17,10 @@ from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import consistent, leaf_hash, root
 from bailiwick_evidence.note import VerifierKey, opened
 from support import chains
+from support.disks import ROOM
 from support.objects import gated_rule, policy, rule, settings
 from support.pdp.standalone import Process
 from support.waiting import until
-
-ROOM: Final = 192 << 10
 
 
 @pytest.fixture
@@ -160,20 +158,6 @@ def test_two_processes_on_one_pipe_have_a_chain_each_and_both_are_whole(points: 
     for name in stream.chains:
         assert stream.lines(name)[-1]["kind"] == "close"
         assert len(stream.records(name)) in {len(one.answered), len(other.answered)}
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A disk with little room."""
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(mounted)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
-    yield mounted
-    subprocess.run(["umount", str(mounted)], check=True)
 
 
 def test_a_disk_that_was_full_leaves_one_chain_and_what_was_cut_is_whole_behind_it(

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,26 +11,12 @@ import structlog
 
 from bailiwick_webhook.record.limits import QueueLimits
 from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
+from support.disks import ROOM
 
 FULL: Final = Path("/dev/full")
-ROOM: Final = 256 << 10
 LINE: Final = b'{"n":%04d,"filled":"' + b"x" * 1000 + b'"}\n'
 
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full")
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A disk with room for 256 KiB."""
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(mounted)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
-    yield mounted
-    subprocess.run(["umount", str(mounted)], check=True)
 
 
 class Pipe:
