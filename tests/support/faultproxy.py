@@ -11,7 +11,6 @@ import re
 import ssl
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 from localcluster import kubeconfig
@@ -21,7 +20,7 @@ from support.injected import PATIENCE, Act, CutError, Exchange, Fault, Held, Rep
 from support.loopserver import LIMIT, LOOPBACK, LoopServer, Streams, cut
 
 
-class FaultProxy:
+class FaultProxy(LoopServer):
     """The proxy; a context manager. `silent` swallows what watches say, without cutting them."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
@@ -32,15 +31,11 @@ class FaultProxy:
         pair = self._authority.serving("proxy", [LOOPBACK])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.certificate, pair.key)
-        self._server = LoopServer("fault proxy", context, self._serve)
+        super().__init__("fault proxy", context, self._answer)
         self._faults: list[Fault] = []
         self._released = asyncio.Event()
         self._watches: set[asyncio.StreamWriter] = set()
         self.silent = False
-
-    @property
-    def port(self) -> int:
-        return self._server.port
 
     def on(self, method: str, path: str, act: Act, times: int | None = 1) -> Fault:
         """Inject a fault into the next requests of this method whose path and query match; the latest fault wins."""
@@ -59,7 +54,7 @@ class FaultProxy:
             self._released.set()
             self._released = asyncio.Event()
 
-        self._server.soon(release)
+        self.soon(release)
 
     def cut_watches(self) -> None:
         """Close every watch that runs."""
@@ -68,7 +63,7 @@ class FaultProxy:
             for writer in self._watches:
                 writer.transport.abort()
 
-        self._server.soon(cut)
+        self.soon(cut)
 
     def kubeconfig(self, of: Path) -> Path:
         """Return a kubeconfig like this one that leads through the proxy."""
@@ -89,7 +84,7 @@ class FaultProxy:
         """Take note of a watch."""
         (self._watches.add if begins else self._watches.discard)(writer)
 
-    async def _serve(self, client: Streams) -> None:
+    async def _answer(self, client: Streams) -> None:
         connection = _Connection(self, client)
         try:
             with contextlib.suppress(CutError):
@@ -97,17 +92,12 @@ class FaultProxy:
         finally:
             await connection.close()
 
-    def __enter__(self) -> Self:
-        """Listen."""
-        self._server.__enter__()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Cut every connection and stop."""
         self.clear()
-        self._server.__exit__(kind, value, trace)
+        super().__exit__(kind, value, trace)
 
 
 class _Connection:

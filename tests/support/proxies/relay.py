@@ -6,8 +6,7 @@ with the first byte that comes back, over HTTP/2 with a frame of headers.
 
 import asyncio
 import ssl
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from support.loopserver import LOOPBACK, LoopServer, Streams, cut
 from support.proxies import frames
@@ -17,7 +16,7 @@ _PIECE: Final = 65_536
 _FRAME_HEAD: Final = 9
 
 
-class Relay:
+class Relay(LoopServer):
     """A context manager. `lose`: so many answers from now on are not passed on, and the connection is closed instead.
 
     `delay`: seconds that each answer is held back. `answers`: how many there were.
@@ -36,22 +35,9 @@ class Relay:
         self._towards = ssl.create_default_context(cafile=str(scene.authority.bundle))
         self._towards.load_cert_chain(scene.proxy.certificate, scene.proxy.key)
         self._towards.set_alpn_protocols(protocols)
-        self._server = LoopServer("relay", served, self._serve)
+        super().__init__("relay", served, self._relay)
 
-    @property
-    def port(self) -> int:
-        return self._server.port
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.__exit__(kind, value, trace)
-
-    async def _serve(self, asking: Streams) -> None:
+    async def _relay(self, asking: Streams) -> None:
         connections = [asking]
         questions: asyncio.Task[None] | None = None
         try:
