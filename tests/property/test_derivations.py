@@ -19,6 +19,7 @@ from bailiwick_webhook.record.line import RecordLines
 from property.reference import World
 from property.strategies import call_of, compiled_of, grants_of, mostly, seldom, worlds
 from support.derived import HOLDS, derivations, texts_of
+from support.recorded import lines_of
 from unit.engine.cases import NOW
 
 Object = dict[str, Any]
@@ -37,24 +38,17 @@ def recorded(
         grant = verdict.grants[0]
         status = grant.status.model_copy(update={"uses": (grant.status.uses or 0) + 1})
         used = Grant(**{name: getattr(grant, name) for name in Grant.__dataclass_fields__} | {"status": status})
-    line = RecordLines(key).line(
+    return lines_of(
+        RecordLines(key),
+        snapshot,
         call,
         verdict,
-        snapshot.endpoints.get((call.namespace, call.endpoint)),
-        kind="evaluation",
-        evaluation_id="eval_1",
-        request_id=None,
-        trace=None,
-        allowed=verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT},
         used=used,
-        revision="7/8",
-        age=0.1,
         pending=3.0 if around.outdated else None,
         now=around.now + 0.001,
         judged=around.now,
         weighed=passed if known else None,
     )
-    return line.splitlines()
 
 
 def held(lines: list[bytes], specs: Iterable[object]) -> None:

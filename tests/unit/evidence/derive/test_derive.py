@@ -23,6 +23,7 @@ from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_webhook.record.line import RecordLines
 from support.derived import add_spec, texts_of
 from support.objects import Object, changed, gated_rule, opened_grant, policy, rule, settings, subject
+from support.recorded import lines_of
 from unit.engine.cases import CALL, NOW
 
 DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED
@@ -61,23 +62,17 @@ def record(
         verdict = replace(verdict, reason=reason)
     if used is not None:
         verdict = replace(verdict, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED)
-    line = (lines or RecordLines(b"k" * 32)).line(
+    made = lines_of(
+        lines or RecordLines(b"k" * 32),
+        snapshot,
         call,
         verdict,
-        snapshot.endpoints.get((call.namespace, call.endpoint)),
-        kind="evaluation",
-        evaluation_id="eval_1",
-        request_id=None,
-        trace=None,
-        allowed=verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT},
         used=used,
-        revision="1/1",
-        age=0.0,
         pending=3.0 if around.outdated else None,
         now=around.now + 0.5,
         judged=around.now,
     )
-    found: Object = json.loads(line.splitlines()[-1])
+    found: Object = json.loads(made[-1])
     return found
 
 

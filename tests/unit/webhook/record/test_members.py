@@ -19,6 +19,7 @@ from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.members import DECISION, MAPS, POLICIES, SEARCH, RecordMember
 from bailiwick_webhook.record.search import search_line
 from support.objects import Object, gated_rule, opened_grant, policy, rule, settings, subject
+from support.recorded import lines_of
 from unit.engine.cases import CALL, NOW
 
 IMAGES: Final = frozenset(f"sha256:{number:064x}" for number in range(40))
@@ -52,20 +53,9 @@ def lines(*policies: Object, **fields: Any) -> list[Object]:  # noqa: ANN401 - o
     snapshot = Snapshot.of(compile_object(one) for one in policies)
     call = fields.pop("call", CALL)
     verdict = decide(snapshot, call, (), Circumstances(NOW))
-    given: dict[str, Any] = {
-        "kind": "evaluation",
-        "evaluation_id": "eval_1",
-        "request_id": "r",
-        "trace": None,
-        "allowed": True,
-        "used": None,
-        "revision": "1",
-        "age": 0.0,
-        "now": NOW,
-    }
-    endpoint = snapshot.endpoints[call.namespace, call.endpoint]
-    line = RecordLines().line(call, fields.pop("verdict", verdict), endpoint, **{**given, **fields})
-    return [json.loads(one) for one in line.splitlines()]
+    given = {"request_id": "r", "allowed": True, "now": NOW, **fields}
+    made = lines_of(RecordLines(), snapshot, call, given.pop("verdict", verdict), **given)
+    return [json.loads(one) for one in made]
 
 
 def stored(name: str, **spec: object) -> Object:
