@@ -33,11 +33,11 @@ _OURS: Final = (Connection, Arrival, TableEntry)
 
 
 @pytest.fixture
-def uncollected() -> Iterator[None]:
-    """Leave cycles where they are. The loop is the product's: asyncio's own TLS leaves some."""
+def before() -> Iterator[list[object]]:
+    """What other tests left. Cycles stay where they are; asyncio's own TLS leaves some, so that the loop is uvloop."""
     gc.collect()
     gc.disable()
-    yield
+    yield ours()
     gc.enable()
 
 
@@ -72,24 +72,26 @@ async def say(port: int, words: bytes) -> None:
     writer.transport.abort()
 
 
-async def left() -> list[str]:
-    """Return the names of what is still there, once there is nothing or a few seconds have passed."""
+def ours() -> list[object]:
+    return [each for each in gc.get_objects() if isinstance(each, _OURS)]
+
+
+async def left(before: list[object]) -> list[str]:
+    """Return the names of what came since and is still there, once there is nothing or a few seconds have passed."""
+    known = set(map(id, before))
     names: list[str] = []
     for _ in range(40):
-        names = [
-            type(each).__name__ for each in gc.get_objects() if isinstance(each, Connection | Arrival | TableEntry)
-        ]
+        names = [type(each).__name__ for each in ours() if id(each) not in known]
         if not names:
             break
         await asyncio.sleep(0.05)
     return names
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("encrypted", [False, True], ids=["in the clear", "with TLS"])
 @pytest.mark.parametrize("bounds", [Bounds(), Bounds(connections=20)], ids=["with room", "where they make room"])
 def test_connections_that_asked_leave_nothing(
-    contexts: tuple[ssl.SSLContext, ssl.SSLContext], bounds: Bounds, encrypted: bool
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], before: list[object], bounds: Bounds, encrypted: bool
 ) -> None:
     served, client = contexts if encrypted else (None, None)
 
@@ -97,20 +99,19 @@ def test_connections_that_asked_leave_nothing(
         async with serving(bounds, served) as port:
             for _ in range(MANY):
                 await ask(port, client)
-            return await left()
+            return await left(before)
 
     assert uvloop.run(asked()) == []
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("words", [b"", b"hello", b"\x16\x03\x01"], ids=["nothing", "no TLS", "the beginning of TLS"])
 def test_connections_on_which_hands_were_not_shaken_leave_nothing(
-    contexts: tuple[ssl.SSLContext, ssl.SSLContext], words: bytes
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], before: list[object], words: bytes
 ) -> None:
     async def said() -> list[str]:
         async with serving(Bounds(connections=20), contexts[0]) as port:
             for _ in range(MANY):
                 await say(port, words)
-            return await left()
+            return await left(before)
 
     assert uvloop.run(said()) == []

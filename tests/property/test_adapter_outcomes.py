@@ -80,7 +80,8 @@ def problems() -> st.SearchStrategy[Exception]:
         st.just("What to do."),
         headers=st.sampled_from([{}, {"Retry-After": "5"}]),
     )
-    return st.one_of(made, st.just(DefectError("a secret of ours")))
+    # A new one each time: one that is raised again keeps the frames, and connections, of all that raised it.
+    return st.one_of(made, st.builds(DefectError, st.just("a secret of ours")))
 
 
 DRAWN: Final = st.one_of(decisions(), decisions(), problems())
