@@ -6,7 +6,7 @@ Holds: strict, as the API server is with a policy. A file that has anything wron
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -26,9 +26,6 @@ from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.problem import Problem
 
 _Read = TypeVar("_Read", bound=Model)
-_UNWALKED: Final = (
-    "holds over every possible call, and this version cannot prove that: remove it, and list the calls in expect"
-)
 
 
 class UnusableTestError(Exception):
@@ -138,11 +135,12 @@ def _beyond_schema(read: PolicyTest) -> Iterator[Problem]:
 
 
 def _of_case(path: str, case: PolicyTestCase) -> Iterator[Problem]:
-    unwalked = [member for member in ("never", "always") if getattr(case, member) is not None]
-    yield from (Problem(f"{path}.{member}", _UNWALKED) for member in unwalked)
     listed = case.subjects and case.resources and case.actions
-    if not (case.expect or listed or unwalked):
-        yield Problem(path, "tests nothing: it needs expect, or subjects, resources and actions")
+    if not (case.expect or listed or case.never or case.always):
+        yield Problem(path, "tests nothing: it needs expect, never, always, or subjects, resources and actions")
+    for number, always in enumerate(case.always):
+        if always.subject is None:
+            yield Problem(f"{path}.always[{number}].subject", "is required: no policy speaks of everybody")
     if "intent" in case.context and case.intent is not None:
         yield Problem(f"{path}.intent", "is also in context: keep one of them")
     for number, row in enumerate(case.expect):

@@ -77,6 +77,16 @@ class Fixtures:
             context,
         )
 
+    def subject(self, name: str, path: str) -> tuple[Party, tuple[Party, ...]]:
+        """Return a subject and its actors. `path` is where it is named."""
+        found: tuple[Party, tuple[Party, ...]] = self._known("subject", name, self._subjects, path)
+        return found
+
+    def resource(self, name: str, path: str) -> Resource:
+        """Return a resource."""
+        found: Resource = self._known("resource", name, self._resources, path)
+        return found
+
     def context(self, index: int) -> dict[str, Any]:
         """Return the context of the calls of a test."""
         case = self._own.read.tests[index]

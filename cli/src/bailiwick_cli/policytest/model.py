@@ -110,6 +110,29 @@ class Expectation(Model):
     """The call of the entry before, once more."""
 
 
+class GroupPattern(Model):
+    """Everybody in a group, `ISSUER:NAME`."""
+
+    group: Text
+
+
+class ResourcePattern(Model):
+    """Resources of a type: one id, all that begin with it (`PREFIX*`), or all of them."""
+
+    type: Text
+    id: Text = "*"
+
+
+class RegionExpectation(Model):
+    """A verdict of every call of a pattern. A coordinate that is left out stands for all that the policies name."""
+
+    subject: Given | GroupPattern | None = None
+    action: Text = "*"
+    """A name, or `PREFIX*`."""
+    resource: Given | ResourcePattern | None = None
+    is_: Annotated[VerdictWord, Field(alias="is")]
+
+
 class PolicyTestCase(Model):
     """One test: every listed subject on every listed resource with every listed action, and what must come of it."""
 
@@ -121,8 +144,10 @@ class PolicyTestCase(Model):
     context: dict[str, Any] = Field(default_factory=dict)
     with_: Annotated[Surroundings, Field(alias="with")] = Surroundings()
     expect: list[Expectation] = Field(default_factory=list)
-    never: Any = None
-    always: Any = None
+    never: list[RegionExpectation] = Field(default_factory=list)
+    """Verdicts to which no call of the pattern comes, whatever its properties, purpose, workload and time."""
+    always: list[RegionExpectation] = Field(default_factory=list)
+    """The only verdict of each call of the pattern."""
 
 
 class PolicyTest(Model):

@@ -20,6 +20,7 @@ from bailiwick_cli.policytest.model import (
     PolicyTestCase,
 )
 from bailiwick_cli.policytest.parties import UnknownPartyError, asserted_party
+from bailiwick_cli.policytest.regionplan import PlannedRegion, planned_regions
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Call, Resource
 from bailiwick_engine.cel.hints import meant
 from bailiwick_engine.reasons import Reason
@@ -58,6 +59,7 @@ class PlannedCase:
     calls: tuple[PlannedCall, ...]
     grants: tuple[PlannedGrant, ...] = ()
     data: tuple[tuple[str, dict[str, Any] | None], ...] = ()
+    regions: tuple[PlannedRegion, ...] = ()
 
 
 def planned(document: PlacedDocument[PolicyTest], fixtures: Fixtures, tested: EndpointUnderTest) -> list[PlannedCase]:
@@ -167,7 +169,8 @@ class _Case:
             for number, one in enumerate(surroundings.grants)
         )
         place = self._document.place(f"{self._path}.name")
-        return PlannedCase(case.name, place, tuple(calls), grants, tuple(surroundings.data.items()))
+        regions = planned_regions(self._document, self._path, case, self._fixtures, self._tested)
+        return PlannedCase(case.name, place, tuple(calls), grants, tuple(surroundings.data.items()), regions)
 
     def _calls(self) -> Iterator[PlannedCall]:
         listed = self._listed()

@@ -3,13 +3,14 @@
 Holds: every text of a file is escaped; a file that could not be run is told of in each format, and is never a pass.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.model import API_VERSION
+from bailiwick_cli.policytest.regiontrial import TriedRegion
 from bailiwick_cli.policytest.trial import TriedCall, TriedCase
 from bailiwick_engine.approval.display import visible
 
@@ -48,11 +49,13 @@ class SuiteReport:
         said = f"{len(cases) - len(self.failed)} passed, {len(self.failed)} failed"
         said += f", {len(broken)} of {len(self.files)} files could not be run" if broken else ""
         said += f", {len(self.unstable)} differ in another order" if self.unstable else ""
-        return f"{said} ({sum(len(case.calls) for case in cases)} calls)"
+        patterns = sum(len(case.regions) for case in cases)
+        said += f" ({sum(len(case.calls) for case in cases)} calls"
+        return f"{said}, {patterns} patterns)" if patterns else f"{said})"
 
 
 def failures(report: SuiteReport) -> Iterator[str]:
-    """Yield a line for each call that came to something else, and for each result that hangs on an order."""
+    """Yield a line for each call or pattern that came to something else, and for each result that hangs on an order."""
     for case in report.failed:
         for call in case.failures:
             yield _failure(case, call)
@@ -126,7 +129,13 @@ def _case(case: TriedCase) -> dict[str, Any]:
         "place": case.place,
         "passed": not case.failures,
         "calls": [_call(call) for call in case.calls],
+        "regions": [_region(region) for region in case.regions],
     }
+
+
+def _region(region: TriedRegion) -> dict[str, Any]:
+    body: dict[str, Any] = {"says": region.said, "holds": not region.wrong}
+    return body | {"place": region.place, "wrong": list(region.wrong)} if region.wrong else body
 
 
 def _call(call: TriedCall) -> dict[str, Any]:
@@ -145,6 +154,6 @@ def _call(call: TriedCall) -> dict[str, Any]:
     return body
 
 
-def _failure(case: TriedCase, call: TriedCall) -> str:
-    called: Sequence[str] = call.names
-    return visible(f"{call.place}: {case.name}: {' '.join(called)}: {'; '.join(call.wrong)}")
+def _failure(case: TriedCase, failed: TriedCall | TriedRegion) -> str:
+    said = " ".join(failed.names) if isinstance(failed, TriedCall) else failed.said
+    return visible(f"{failed.place}: {case.name}: {said}: {'; '.join(failed.wrong)}")

@@ -15,6 +15,7 @@ from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest
 from bailiwick_cli.policytest.model import Expectation, PolicyTest, VerdictWord
 from bailiwick_cli.policytest.plan import Names, PlannedCall, PlannedCase
+from bailiwick_cli.policytest.regiontrial import TriedRegion, tried_region
 from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.approval.binding import digest
 from bailiwick_engine.approval.grants import Grant
@@ -47,11 +48,12 @@ class TriedCase:
     name: str
     place: str
     calls: tuple[TriedCall, ...]
+    regions: tuple[TriedRegion, ...] = ()
 
     @property
-    def failures(self) -> tuple[TriedCall, ...]:
-        """Return the calls that came to something else."""
-        return tuple(call for call in self.calls if call.wrong)
+    def failures(self) -> tuple[TriedCall | TriedRegion, ...]:
+        """Return the calls and patterns that came to something else."""
+        return (*(one for one in self.calls if one.wrong), *(one for one in self.regions if one.wrong))
 
 
 def word(verdict: Verdict) -> VerdictWord:
@@ -84,7 +86,9 @@ def tried(
         if verdict.outcome is Outcome.USE_GRANT:
             taken = verdict.grants[0]
             held = [approvals.used(grant, now) if grant is taken else grant for grant in held]
-    return TriedCase(case.name, case.place, tuple(calls))
+    endpoint = snapshot.endpoints[tested.namespace, tested.name]
+    regions = tuple(tried_region(one, endpoint, tested, now) for one in case.regions)
+    return TriedCase(case.name, case.place, tuple(calls), regions)
 
 
 def _beside(

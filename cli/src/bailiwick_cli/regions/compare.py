@@ -47,10 +47,10 @@ def _endpoint(
             base = WalkSide(None)
         elif base.settings is not None and head.settings is not None:
             found += settings_changes(key, base.settings, head.settings, (base.data, head.data))
-    return found + _merged(list(Walk(key, base, head, now, limit).changes()))
+    return found + merged(list(Walk(key, base, head, now, limit).changes()))
 
 
-def _merged(changes: list[Change]) -> list[Change]:
+def merged(changes: list[Change]) -> list[Change]:
     """Return the changes with the regions joined that differ in one dimension only."""
     own = {_rest(one, ()) for one in changes if not _subject(one).startswith(BEHALF)}
     kept = [

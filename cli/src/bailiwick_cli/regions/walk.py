@@ -29,14 +29,14 @@ from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 
 BEHALF: Final = "on behalf of "
 MOST_REGIONS: Final = 1_000_000
-_DIGEST: Final = "sha256:" + "0" * 64
+DIGEST: Final = "sha256:" + "0" * 64
 _CONTEXT: Final = "intent"
-_LEVELS: Final = ("Deny", "Approval", "Allow")
+LEVELS: Final = ("Deny", "Approval", "Allow")
 _ORDER: Final = list(ChangeClass)
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
+class WalkLeaf:
     """What one region comes to."""
 
     kind: ChangeClass
@@ -47,14 +47,23 @@ class _Leaf:
 
 
 class Walk:
-    """Walks one endpoint."""
+    """Walks one endpoint. `about`: the rules in whose regions to look; by default those that differ."""
 
-    def __init__(self, key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limit: int = MOST_REGIONS) -> None:
+    def __init__(
+        self,
+        key: EndpointKey,
+        base: WalkSide,
+        head: WalkSide,
+        now: float,
+        limit: int = MOST_REGIONS,
+        *,
+        about: frozenset[CompiledRule] | None = None,
+    ) -> None:
         self._key, self._base, self._head, self._now = key, base, head, now
         self._left = limit
         self._seen: dict[Hashable, list[frozenset[Key]]] = {}
         self.removed, self.added = differing(base, head)
-        self._changed = frozenset((*self.removed, *self.added))
+        self._changed = frozenset((*self.removed, *self.added)) if about is None else about
         self._names = (
             {(rule.policy.name, rule.name) for rule in self.added},
             {(rule.policy.name, rule.name) for rule in self.removed},
@@ -127,7 +136,7 @@ class Walk:
         )
         before, after = (self._too_much(side, party) for side in (self._base, self._head))
         if after:
-            # The head denies this party whatever it asks.
+            yield from self._denied_whole(named)
             return
         if before:
             yield self._unknown(named)
@@ -149,6 +158,10 @@ class Walk:
                 why = self._why(leaf)
                 region = {name: (label,) for name, label in on.items()}
                 yield Change(leaf.kind, self._key, leaf.what, region, leaf.rule, leaf.of_head, why, leaf.when)
+
+    def _denied_whole(self, named: NamedParty) -> Iterator[Change]:  # noqa: ARG002 - for who looks for denials
+        """Yield what differs for a party that the head denies whatever it asks: nothing that lets anybody further."""
+        yield from ()
 
     def _too_much(self, side: WalkSide, party: Party) -> bool:
         return side.endpoint is not None and side.endpoint.index.too_much(party.keys)
@@ -219,7 +232,7 @@ class Walk:
                         )
                         yield (call, time), told
 
-    def _by_others(self, leaf: _Leaf, call: Call) -> _Leaf:
+    def _by_others(self, leaf: WalkLeaf, call: Call) -> WalkLeaf:
         """Return what the person's own rules come to for somebody who acts for them.
 
         Without a rule that lets anybody through they change nothing. With one, nobody has shown that it does.
@@ -238,19 +251,19 @@ class Walk:
         if self._left < 0:
             raise TooManyError
 
-    def _leaf(self, call: Call, time: float, snapshots: Sequence[Snapshot], worlds: Worlds) -> _Leaf:
+    def _leaf(self, call: Call, time: float, snapshots: Sequence[Snapshot], worlds: Worlds) -> WalkLeaf:
         """Decide a region in every world, and return the worst of it."""
         around = Circumstances(now=time)
-        worst = _Leaf(ChangeClass.SAME, "")
+        worst = WalkLeaf(ChangeClass.SAME, "")
         worlds.begin()
         while True:
-            base, head = (decide(one, call, (), around, _DIGEST) for one in snapshots)
+            base, head = (decide(one, call, (), around, DIGEST) for one in snapshots)
             kind, what = _between(base, head)
             if kind is ChangeClass.WIDER and worlds.differ:
                 kind = ChangeClass.MAY_WIDEN
             if _ORDER.index(kind) < _ORDER.index(worst.kind):
                 rule, of_head = self._cause(base, head)
-                worst = _Leaf(kind, what, rule, of_head, worlds.told)
+                worst = WalkLeaf(kind, what, rule, of_head, worlds.told)
             if worst.kind is ChangeClass.WIDER or not worlds.more():
                 return worst
             self._count()
@@ -265,7 +278,7 @@ class Walk:
                         return one, of_head
         return (head.rule, True) if head.rule is not None else (base.rule, False)
 
-    def _why(self, leaf: _Leaf) -> str:
+    def _why(self, leaf: WalkLeaf) -> str:
         if leaf.rule is None:
             return ""
         place = leaf.rule.place
@@ -277,10 +290,10 @@ class Walk:
 
 
 def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
-    before, after = _level(base), _level(head)
+    before, after = level(base), level(head)
     if before != after:
         kind = ChangeClass.WIDER if after > before else ChangeClass.NARROWER
-        return kind, f"{_LEVELS[before]} → {_LEVELS[after]}"
+        return kind, f"{LEVELS[before]} → {LEVELS[after]}"
     if base.gate is None or head.gate is None:
         return ChangeClass.SAME, ""
     found = compared(base.gate, head.gate)
@@ -297,7 +310,8 @@ def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
     return kind, f"Approval → Approval ({told})"
 
 
-def _level(verdict: Verdict) -> int:
+def level(verdict: Verdict) -> int:
+    """Return how far a verdict lets a call, as an index of `LEVELS`."""
     if verdict.outcome is Outcome.ALLOW:
         return 2
     return 0 if verdict.gate is None else 1

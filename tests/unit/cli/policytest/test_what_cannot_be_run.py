@@ -119,14 +119,31 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         HEAD + TESTS + "  context: {evidence: {}}",
         "context.evidence: is no part of a call that is decided",
     ),
-    "what holds over every call": (
-        HEAD + TESTS + "  never: [{is: Allow}]",
-        "tests[0].never: holds over every possible call, and this version cannot prove that",
-    ),
-    "what must always hold": (
+    "what must always hold of everybody": (
         HEAD + TESTS + "  always: [{is: Allow}]",
-        "tests[0].always: holds over every possible call",
+        "tests[0].always[0].subject: is required: no policy speaks of everybody",
     ),
+    "a pattern of a type that no policy names": (
+        HEAD + TESTS + "  never: [{resource: {type: custmer}, is: Allow}]",
+        "tests[0].never[0].resource: no policy names the type custmer; did you mean customer?",
+    ),
+    "a pattern of a group that no policy names": (
+        HEAD + TESTS + "  never: [{subject: {group: 'corp:staff'}, is: Allow}]",
+        "tests[0].never[0].subject.group: no policy names the group corp:staff",
+    ),
+    "a pattern of a group without its issuer": (
+        HEAD + TESTS + "  never: [{subject: {group: staff}, is: Allow}]",
+        "tests[0].never[0].subject.group: must be ISSUER:NAME",
+    ),
+    "a pattern of a subject that the file does not have": (
+        HEAD + TESTS + "  never: [{subject: agnt, is: Allow}]",
+        "tests[0].never[0].subject: subjects has no entry agnt; did you mean agent?",
+    ),
+    "a pattern with a verdict that there is not": (
+        HEAD + TESTS + "  never: [{is: Maybe}]",
+        "tests[0].never[0].is: 'Maybe' is not one of Allow, Approval, Deny",
+    ),
+    "a pattern with a typo": (HEAD + TESTS + "  never: [{acton: x, is: Allow}]", "tests[0].never[0].acton: "),
     "a time without a zone": (HEAD + "now: 2026-11-26T10:00:00\n" + TESTS, "now: must be a time with a time zone"),
     "a number for a text": (HEAD.replace('"1"', "1") + TESTS, "resources.one.id: must be a string: write it in quotes"),
     "another version": (

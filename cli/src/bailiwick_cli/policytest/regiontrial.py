@@ -1,0 +1,47 @@
+"""Patterns of a test, held against every region of them.
+
+Standing: under `trial`, over `regions.pattern`. Holds: what there are too many regions of to look at fails, since
+nobody has shown that it holds.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bailiwick_cli.policytest.fixtures import EndpointUnderTest
+from bailiwick_cli.policytest.regionplan import PlannedRegion
+from bailiwick_cli.regions.atoms import told
+from bailiwick_cli.regions.change import Change, ChangeClass
+from bailiwick_cli.regions.pattern import occurrences
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TriedRegion:
+    """What one pattern came to. `wrong`: calls that come to what none may; empty where there is none."""
+
+    place: str
+    said: str
+    wrong: tuple[str, ...]
+
+
+def tried_region(
+    region: PlannedRegion, endpoint: CompiledEndpoint, tested: EndpointUnderTest, now: float
+) -> TriedRegion:
+    """Look at every region of a pattern, from `now` on."""
+    pattern = (region.subjects, region.actions, region.resources)
+    found = occurrences((tested.namespace, tested.name), endpoint, pattern, frozenset(region.excluded), now)
+    wrong = [_said(one) for one in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        wrong.append(f"and {len(found) - _SHOWN} more")
+    return TriedRegion(region.place, region.said, tuple(wrong))
+
+
+def _said(one: Change) -> str:
+    where = " · ".join(f"{name.removeprefix('resource.')} {told(labels)}" for name, labels in one.where.items())
+    may = "may be " if one.kind is ChangeClass.MAY_WIDEN else ""
+    by = "" if one.rule is None else f" by {'/'.join(one.rule.place)}"
+    when = f" when {', '.join(one.when)}" if one.when else ""
+    why = f" ({one.why})" if one.why else ""
+    return f"{may}{one.what}: {where}{by}{when}{why}"

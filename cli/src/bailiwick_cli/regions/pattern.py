@@ -1,0 +1,101 @@
+"""Pattern: whether a verdict occurs anywhere among the calls of a pattern, over all regions of it.
+
+Standing: beside `compare`, over the walk. Holds: conditions, purposes, properties, workloads and times are any; what
+there are too many regions of to look at is told as what may occur, and nothing about it is taken for proven.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from bailiwick_cli.regions.change import Change, ChangeClass
+from bailiwick_cli.regions.compare import merged
+from bailiwick_cli.regions.parties import NamedParty
+from bailiwick_cli.regions.sides import WalkSide
+from bailiwick_cli.regions.walk import DIGEST, LEVELS, MOST_REGIONS, Walk, WalkLeaf, level
+from bailiwick_cli.regions.worlds import Worlds
+from bailiwick_engine.call import Call
+from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.keys import Key
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import CompiledPolicy, CompiledResource, CompiledRule, Effect, PolicyRef
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot, endpoint_of
+
+_NOTHING: Final = WalkLeaf(ChangeClass.SAME, "")
+_DENY: Final = LEVELS[0]
+
+
+def occurrences(
+    key: EndpointKey,
+    endpoint: CompiledEndpoint,
+    pattern: tuple[frozenset[Key], NameSet, tuple[CompiledResource, ...]],
+    verdicts: frozenset[str],
+    now: float,
+    limit: int = MOST_REGIONS,
+) -> list[Change]:
+    """Return where calls of a pattern come to one of these verdicts (`Deny`, `Approval`, `Allow`), from `now` on.
+
+    The pattern is subjects, actions and resources. Grants do not count: what one would let through is `Approval`. Of
+    calls that others make on behalf of a subject, `Deny` is not looked for. `wider` occurs; `may widen` may occur.
+    """
+    return merged(list(_PatternWalk(key, endpoint, _probe(key, *pattern), verdicts, now, limit).changes()))
+
+
+class _PatternWalk(Walk):
+    """Walks the regions of a rule that no side has, and looks for verdicts of the head."""
+
+    def __init__(
+        self,
+        key: EndpointKey,
+        endpoint: CompiledEndpoint,
+        probe: CompiledRule,
+        verdicts: frozenset[str],
+        now: float,
+        limit: int,
+    ) -> None:
+        base = WalkSide(endpoint_of([CompiledPolicy(probe.policy, key[1], "", None, (probe,))]))
+        super().__init__(key, base, WalkSide(endpoint), now, limit, about=frozenset((probe,)))
+        self._verdicts = verdicts
+
+    def _denied_whole(self, named: NamedParty) -> Iterator[Change]:
+        if _DENY in self._verdicts:
+            yield Change(ChangeClass.WIDER, self._key, _DENY, {"subject": (named.label,)})
+
+    def _why(self, leaf: WalkLeaf) -> str:  # noqa: ARG002 - nothing changed
+        return ""
+
+    def _leaf(self, call: Call, time: float, snapshots: Sequence[Snapshot], worlds: Worlds) -> WalkLeaf:
+        around = Circumstances(now=time)
+        wanted = self._verdicts - {_DENY} if call.actors else self._verdicts
+        worlds.begin()
+        while True:
+            verdict = decide(snapshots[1], call, (), around, DIGEST)
+            found = LEVELS[level(verdict)]
+            if found in wanted:
+                return WalkLeaf(ChangeClass.WIDER, found, verdict.rule, when=worlds.told)
+            if not worlds.more():
+                return _NOTHING
+            self._count()
+
+
+def _probe(
+    key: EndpointKey, subjects: frozenset[Key], actions: NameSet, resources: tuple[CompiledResource, ...]
+) -> CompiledRule:
+    return CompiledRule(
+        policy=PolicyRef(key[0], "~", "~", 0),
+        policy_digest="",
+        name="~",
+        effect=Effect.DENY,
+        subjects=subjects,
+        workloads={},
+        actions=actions,
+        resources=resources,
+        intents=None,
+        conditions=(),
+        scope=Scope.of(()),
+        expires=None,
+        suspended=False,
+        audit=False,
+        gate=None,
+    )
