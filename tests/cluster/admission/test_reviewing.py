@@ -212,7 +212,8 @@ class TestASecondPolicyWithTheSettingsOfAnEndpoint:
     def test_passes_with_the_first_where_both_come_at_once_and_both_are_told(
         self, pdp: Bailiwick, reviewed: str
     ) -> None:
-        for attempt in range(5):
+        # Two that are sent at once still meet only now and then: on a busy machine the first is often in force already.
+        for attempt in range(60):
             endpoint, start = f"race-{attempt}", threading.Barrier(2)
 
             def create(name: str) -> Answer:
