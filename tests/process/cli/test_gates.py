@@ -1,0 +1,119 @@
+"""docs/how-to/gate-changes.md: the gate, typed as it stands in a Git repository, for changes that are fine and not."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from support.pages import DOCS
+from unit.test_how_to_pages import shown
+
+ROOT: Final = DOCS.parent
+GATES: Final = ROOT / "examples" / "gates"
+PAGE: Final = DOCS / "how-to" / "gate-changes.md"
+SCRIPTS: Final = [text for _, language, text in shown(PAGE) if language == "sh"]
+PROGRAM: Final = "#!{python} -P\nfrom bailiwick_cli.main import standalone\nraise SystemExit(standalone())\n"
+NAME: Final = "examples/gates/check-policies.sh"
+
+
+class Repository:
+    """A repository with the CRM example's policy and tests on its branch `main`, and the gate."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        program = folder.parent / "bin" / "bailiwick"
+        program.parent.mkdir()
+        program.write_text(PROGRAM.format(python=sys.executable), encoding="utf-8")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        who = {f"GIT_{role}_{part}": "gate" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+        self.env = {**os.environ, **who, "PATH": f"{program.parent}:{os.environ['PATH']}", "KUBECONFIG": "/nowhere"}
+        self.policy = folder / "policies" / "policy.yaml"
+        for name, source in (
+            ("policies/policy.yaml", ROOT / "examples" / "crm" / "policy.yaml"),
+            ("policies/tests/policy_test.yaml", ROOT / "examples" / "crm" / "tests" / "policy_test.yaml"),
+            (NAME, GATES / "check-policies.sh"),
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(source.read_bytes())
+        (folder / NAME).chmod(0o755)
+        for order in ("git init --quiet --initial-branch main", "git add .", "git commit --quiet --message policies"):
+            assert self.typed(order).returncode == 0
+
+    def typed(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Type a script."""
+        order = ["bash", "-euo", "pipefail", "-c", script]
+        return subprocess.run(
+            order, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def change(self, old: str, new: str) -> None:
+        """Change the policy."""
+        text = self.policy.read_text(encoding="utf-8")
+        assert old in text
+        self.policy.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("maxUses: 3", "maxUses: 3\n      windowSeconds: 60", 0, "narrower"),
+        ("maxUses: 3", "maxUses: 5", 1, "WIDER"),
+        ("[customers.list, customers.get]", "[customers.list]", 1, "expected Allow, got Deny"),
+        ("effect: RequireApproval", "effect: Allow", 2, "not allowed with any other effect"),
+    ],
+    ids=["narrower", "wider", "a test that fails", "a policy that is invalid"],
+)
+def test_the_gate_opens_for_what_lets_no_call_further(
+    repository: Repository, old: str, new: str, code: int, said: str
+) -> None:
+    repository.change(old, new)
+    ran = repository.typed(SCRIPTS[0])
+    assert ran.returncode == code, ran
+    assert said in ran.stdout + ran.stderr
+
+
+def test_git_itself_refuses_a_commit_that_widens(repository: Repository) -> None:
+    assert repository.typed(SCRIPTS[1]).returncode == 0
+    repository.change("maxUses: 3", "maxUses: 5")
+    ran = repository.typed("git commit --quiet --all --message wider")
+    assert ran.returncode == 1
+    assert "WIDER" in ran.stdout + ran.stderr
+    repository.change("maxUses: 5", "maxUses: 3\n      windowSeconds: 60")
+    assert repository.typed("git commit --quiet --all --message narrower").returncode == 0
+
+
+def test_reports_are_kept_of_a_change_that_is_refused(repository: Repository) -> None:
+    repository.change("maxUses: 3", "maxUses: 5")
+    assert repository.typed(SCRIPTS[2]).returncode == 1
+    reports = repository.folder / "reports"
+    assert "wider" in (reports / "diff.md").read_text(encoding="utf-8")
+    assert '"ruleId"' in (reports / "diff.sarif").read_text(encoding="utf-8")
+    assert "<testsuites" in (reports / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_run_is_no_pass(repository: Repository) -> None:
+    assert repository.typed(f"{NAME} policies no-such-revision").returncode == 2
+    assert repository.typed(f"BAILIWICK=no-such-program {NAME} policies HEAD").returncode == 2
+
+
+@pytest.mark.parametrize("name", ["pre-commit-config.yaml", "github-actions.yaml", "gitlab-ci.yaml"])
+def test_each_file_to_copy_calls_the_gate(name: str) -> None:
+    found = list(_texts(yaml.safe_load((GATES / name).read_text(encoding="utf-8"))))
+    assert any(text.startswith(f"{NAME} policies ") for text in found), found
+
+
+def _texts(value: Any) -> Any:  # noqa: ANN401 - any YAML
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
