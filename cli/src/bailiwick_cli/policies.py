@@ -1,12 +1,13 @@
-"""Policies of one namespace, from the cluster or from files, compiled by the engine as where they are served.
+"""Policies and data in files, compiled by the engine as where they are served.
 
-Holds: what does not compile is told, and denies as it does there; nothing of it is left out.
+Standing: beside `clusterpolicies`, which has those of the cluster. Holds: what does not compile is told, and denies as
+it does there; nothing of it is left out. No client of a cluster is imported: it takes longer than most commands.
 """
 
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,23 +15,14 @@ from bailiwick_api import policyfiles
 from bailiwick_api.policyfiles import DirectoryScan, File
 from bailiwick_api.positions import MAX_BYTES, Document
 from bailiwick_cli import output
-from bailiwick_cli.cluster import ClusterClient, policies_path
 from bailiwick_cli.errors import CliError
-from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.ledger import Budget, Ledger
-from bailiwick_engine.cel.data import read
-from bailiwick_engine.compile import acceptance, manifests
-from bailiwick_engine.compile.acceptance import NotAcceptedReason
+from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
-from bailiwick_engine.compile.checks import expiries
 from bailiwick_engine.compile.datafiles import DataEntry
 from bailiwick_engine.compile.manifests import ManifestEntry, ManifestFile, Report
-from bailiwick_engine.compile.policies import compile_object, parse_spec, policy_ref
-from bailiwick_engine.compile.withheld import withheld
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.steps import whole
-from bailiwick_kube.paths import data_path
 
 Object = dict[str, Any]
 
@@ -58,44 +50,6 @@ class PolicySet:
     def namespaces(self) -> list[str]:
         """The namespaces of the policies."""
         return sorted({entry.ref.namespace for entry in self.entries if entry.ref.namespace})
-
-
-def of_cluster(cluster: ClusterClient) -> Snapshot:
-    """Compile the policies of a namespace. Who is over budget there, their status says."""
-    items, _ = cluster.listed(policies_path(cluster.namespace))
-    compiled = [_compiled(raw) for raw in items]
-    snapshot = _beside_data(cluster, Snapshot.of(compiled))
-    for (_, name), found in snapshot.endpoints.items():
-        if found.conflicted:
-            first, *others = sorted(carrier.name for carrier in found.carriers)
-            output.talk(f"error: the policy {visible(first)}: {visible(acceptance.conflicted(name, others))}")
-        elif not found.carriers:
-            output.talk(f"error: {visible(acceptance.unconfigured(name))}")
-    return snapshot
-
-
-def _beside_data(cluster: ClusterClient, snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot with the data that its policies read, as it is in the cluster."""
-    wanted = {name for found in snapshot.endpoints.values() for name in found.reads}
-    if not wanted:
-        return snapshot
-    try:
-        items, _ = cluster.listed(data_path(cluster.namespace))
-    except CliError as error:
-        # Without the right to see it, or without the kind: here it is unknown, whatever it is to the decision point.
-        output.talk(f"error: data cannot be read, and counts as unknown: {error}")
-        return snapshot
-    objects = {}
-    for raw in items:
-        metadata = raw["metadata"]
-        if metadata["name"] in wanted:
-            made = read(metadata["name"], metadata["uid"], metadata["generation"], raw.get("spec"))
-            objects[made.name] = made
-            if made.unknown is not None:
-                output.talk(f"error: the EndpointData {visible(made.name)}: {visible(str(made.unknown.problem))}")
-    for name in sorted(wanted - objects.keys()):
-        output.talk(f"error: there is no EndpointData {visible(name)}: conditions that read it are unknown")
-    return replace(snapshot, endpoints={key: found.beside(objects) for key, found in snapshot.endpoints.items()})
 
 
 def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
@@ -131,35 +85,6 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
     if wanted not in known:
         raise CliError(f"no policy in {namespace} is for the endpoint {wanted!r}: the endpoints are {listed}")
     return wanted, known[wanted]
-
-
-def _compiled(raw: Object) -> CompiledPolicy | BrokenPolicy:
-    """Compile a policy of the cluster, unless it is over budget, and tell what is wrong with it by itself."""
-    ref, spec, now = policy_ref(raw), raw.get("spec"), time.time()
-    name = visible(ref.name)
-    if (excess := _told_over(raw)) is not None:
-        output.talk(f"error: the policy {name} is over budget: {visible(excess)}")
-        return withheld(ref, spec)
-    policy = compile_object(raw)
-    if isinstance(policy, BrokenPolicy):
-        for problem in acceptance.judge(ref, spec).problems:
-            output.talk(f"error: the policy {name} is invalid: {visible(str(problem))}")
-    elif not isinstance(parsed := parse_spec(spec), tuple):
-        for expiry in expiries(parsed):
-            if expiry.time <= now:
-                output.talk(f"warning: the policy {name}: {visible(str(expiry.problem))}")
-    return policy
-
-
-def _told_over(raw: Object) -> str | None:
-    generation = raw["metadata"].get("generation")
-    for condition in (raw.get("status") or {}).get("conditions") or ():
-        if (
-            condition.get("reason") == NotAcceptedReason.OVER_BUDGET
-            and condition.get("observedGeneration") == generation
-        ):
-            return str(condition.get("message", ""))
-    return None
 
 
 def files_of(name: str) -> list[tuple[str, File]]:

@@ -12,7 +12,6 @@ from typing import Final
 import yaml
 
 from bailiwick_cli import output
-from bailiwick_cli.cluster import connect
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.options import Flags
 from bailiwick_evidence.audit.claims import (
@@ -92,6 +91,9 @@ def _objects(name: str, text: str) -> list[object]:
 
 def _of_cluster(flags: Flags) -> Iterator[object]:
     """Read the ConfigMaps of the witness: of what lives, and one for each month."""
+    # Not on the way of whoever audits files.
+    from bailiwick_cli.cluster import connect  # noqa: PLC0415
+
     cluster = connect(flags)
     namespace = flags.namespace or _NAMESPACE
     names = [_NAME, *(f"{_NAME}-{month:02}" for month in range(1, 13))]

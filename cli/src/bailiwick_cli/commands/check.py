@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_cli import arguments, output, policies
+from bailiwick_cli import arguments, clusterpolicies, output, policies
 from bailiwick_cli.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import CheckFlags
@@ -55,7 +55,7 @@ def run(options: CheckFlags) -> int:
     if cluster is None:
         snapshot, namespace = policies.of_files(options.file or (), options.namespace)
     else:
-        snapshot, namespace = policies.of_cluster(cluster), cluster.namespace
+        snapshot, namespace = clusterpolicies.of_cluster(cluster), cluster.namespace
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
     if options.arguments:
         context["args"] = arguments.values(options.arguments, "--arg")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION
 from bailiwick_api.times import epoch_stamp
-from bailiwick_cli import arguments, output, policies
+from bailiwick_cli import arguments, clusterpolicies, output, policies
 from bailiwick_cli.cluster import connect, grants_path
 from bailiwick_cli.commands import wait
 from bailiwick_cli.commands.show import described
@@ -45,7 +45,7 @@ def run(options: RequestFlags) -> int:
     scope = _scope(options)
     cluster = connect(options)
     me = who_am_i(cluster)
-    snapshot = policies.of_cluster(cluster)
+    snapshot = clusterpolicies.of_cluster(cluster)
     _, endpoint = policies.endpoint(snapshot, cluster.namespace, options.endpoint)
     rules = _rules(options, snapshot, cluster.namespace, endpoint, scope)
     gate = joined([rule.gate for rule in rules if rule.gate is not None])
