@@ -36,13 +36,17 @@ class DiffFlags(Flags):
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="[BASE] HEAD", help="Files or folders of policies. - is stdin. With --base or --against, no BASE."
+            metavar="[BASE] HEAD",
+            help="Files or folders of policies. - is stdin. With --base, --live or --against, no BASE.",
         ),
     ]
     base: Annotated[
         str | None,
         typer.Option("--base", metavar="REV", help="Compare with the same files at this Git revision."),
     ] = None
+    live: Annotated[bool, typer.Option("--live", help="Compare with the policies of the namespace in the cluster.")] = (
+        False
+    )
     against: Annotated[
         str | None,
         typer.Option(

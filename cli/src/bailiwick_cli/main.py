@@ -216,13 +216,14 @@ def init(options: policyflags.InitFlags) -> int:
 def diff(options: diffflags.DiffFlags) -> int:
     r"""Show which calls a change of policies lets further, and which less far.
 
-    The command compares all calls at once, by the engine, and needs no cluster. It never says that a change is safe
-    because it found nothing: what it cannot compare may widen. Exits 0 if nothing widens, 1 if a change is one of
+    The command compares all calls at once, by the engine. Only --live asks a cluster. It never says that a change is
+    safe because it found nothing: what it cannot compare may widen. Exits 0 if nothing widens, 1 if a change is one of
     --fail-on, and 2 if the policies cannot be read.
 
     Examples:
       kubectl bailiwick diff policies-before policies
       kubectl bailiwick diff policies --base origin/main
+      kubectl bailiwick diff policies --live -n crm
       kubectl bailiwick diff policies --against ceiling.yaml --fail-on wider
       helm template chart | kubectl bailiwick diff policies.yaml - -o markdown
     """

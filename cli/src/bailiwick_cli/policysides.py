@@ -58,6 +58,11 @@ class PolicySide:
         data = [one for part in parts for one in part.contents.data]
         self.snapshot, self._reports = whole(assemble(self.entries, "", data))
 
+    @property
+    def namespaces(self) -> set[str]:
+        """The namespaces of what was read."""
+        return {entry.ref.namespace for entry in self.entries if entry.ref.namespace}
+
     def refuse_broken(self, side: str) -> None:
         """Tell what cannot be read, and raise `CliError` if anything is denied for it that was written."""
         unread = [entry for entry in self.entries if entry.problems]
