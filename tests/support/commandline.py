@@ -1,12 +1,17 @@
 """Running `kubectl bailiwick` as a process of its own, as somebody, with a terminal or without."""
 
+import atexit
+import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +34,14 @@ class Ran:
 
 def run(*arguments: str, kubeconfig: Path | None = None, env: Mapping[str, str] | None = None, given: str = "") -> Ran:
     """Run without a terminal; `given` is its standard input."""
+    ran = _SERVER.run(arguments, environment(kubeconfig, env), given)
+    return started(*arguments, kubeconfig=kubeconfig, env=env, given=given) if ran is None else ran
+
+
+def started(
+    *arguments: str, kubeconfig: Path | None = None, env: Mapping[str, str] | None = None, given: str = ""
+) -> Ran:
+    """Run likewise, and start the interpreter for it: for tests of what is imported, and when."""
     done = subprocess.run(
         [*PROGRAM, *arguments],
         env=environment(kubeconfig, env),
@@ -39,6 +52,63 @@ def run(*arguments: str, kubeconfig: Path | None = None, env: Mapping[str, str] 
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+class CommandServer:
+    """The process from which runs are forked; started with the first run, and ended with the tests."""
+
+    def __init__(self) -> None:
+        # Whoever runs something while a run is under way starts it.
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, arguments: Sequence[str], env: Mapping[str, str], given: str) -> Ran | None:
+        """Run; None while another run is under way."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                files = {name: Path(folder) / name for name in ("in", "out", "err")}
+                for name, file in files.items():
+                    file.write_text(given if name == "in" else "", encoding="utf-8")
+                order = {
+                    "arguments": arguments,
+                    "env": dict(env),
+                    "folder": str(Path.cwd()),
+                    "seconds": TIMEOUT,
+                    **{name: str(file) for name, file in files.items()},
+                }
+                code = self._ordered(json.dumps(order))
+                out, err = (files[name].read_text(encoding="utf-8") for name in ("out", "err"))
+            if code == -signal.SIGALRM:
+                raise subprocess.TimeoutExpired(["kubectl-bailiwick", *arguments], TIMEOUT, out, err)
+            return Ran(code, out, err)
+        finally:
+            self._lock.release()
+
+    def _ordered(self, order: str) -> int:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "support.commandserver"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+            )
+            atexit.register(self._end)
+        ours, theirs = self._process.stdin, self._process.stdout
+        assert ours is not None
+        assert theirs is not None
+        ours.write(f"{order}\n")
+        ours.flush()
+        return int(theirs.readline())
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.communicate()
+
+
+_SERVER: Final = CommandServer()
 
 
 def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str | Callable[[], str], after: str) -> Ran:

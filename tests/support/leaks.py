@@ -26,6 +26,7 @@ _OWNERS: Final = frozenset(
     {
         *("urllib3", "asyncio", "aiohttp", "aiohappyeyeballs"),
         *("localcluster", "cluster.operator.running", "support.proxies.running", "support.proxies.servers"),
+        "support.commandline",
     }
 )
 # How far up it is to see who asked for a socket: socket.create_connection and http.client stand between.
