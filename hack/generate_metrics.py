@@ -28,7 +28,8 @@ besides the process metrics of prometheus-client (`process_cpu_seconds_total`, `
 
 The number of series is known before anybody asks anything: no namespace, endpoint, policy, rule, subject, action, \
 resource, path or host is a label, nor anything else that a caller chooses. Who was denied what, and by which rule, \
-the decision record says.
+the decision record says. One metric has endpoints as labels, of those that have a candidate, and at most 32 of them: \
+`bailiwick_shadow_total`.
 
 | metric | type | labels | what |
 | --- | --- | --- | --- |

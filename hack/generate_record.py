@@ -9,7 +9,7 @@ from typing import Final
 
 import page
 from bailiwick_engine.reasons import FOOTING, Reason
-from bailiwick_webhook.record.members import DECISION, POLICIES, SEARCH, RecordMember
+from bailiwick_webhook.record.members import DECISION, POLICIES, SEARCH, SHADOW, RecordMember
 
 PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "record.md"
 
@@ -36,6 +36,17 @@ setting keeps.
 
 _SEARCH: Final = """
 ## A search
+
+"""
+
+_SHADOW: Final = """
+## A shadow decision
+
+A [candidate](../how-to/shadow-policies.md) is judged behind the answer, so it has a line of its own, which follows \
+the decision's by `evaluation_id`, some milliseconds later. The line is there only if whoever asked would have been \
+told something else: another verdict, or another reason. Another rule that comes to the same is no difference. No \
+answer waits for the line, and it is left out rather than take room that records of decisions need \
+(`bailiwick_shadow_dropped_total`). It is chained as all lines are, and no auditor derives it again.
 
 """
 
@@ -168,7 +179,8 @@ round. What is lost is counted (`bailiwick_records_lost_total`) and logged, at m
 def rendered() -> str:
     """Return the page."""
     footings = "".join(f"| `{reason.value}` | {FOOTING[reason]} |\n" for reason in Reason)
-    tables = _HEAD + _table(DECISION) + _SEARCH + _table(SEARCH) + _POLICIES + _table(POLICIES)
+    tables = _HEAD + _table(DECISION) + _SEARCH + _table(SEARCH)
+    tables += _SHADOW + _table(SHADOW) + _POLICIES + _table(POLICIES)
     return tables + _REST + footings + _TAIL + _WRITING
 
 

@@ -48,6 +48,7 @@ CHANGED: Final[dict[str, Any]] = {
     "tls.certManager.renewBefore": "8h",
     "webhook.externalURL": "https://pdp.example.com",
     "webhook.otlpEndpoint": "http://otel-collector.monitoring:4318",
+    "webhook.shadowShare": 0.5,
     "webhook.record.file": "/var/lib/bailiwick/y",
     "webhook.record.volume": {"hostPath": {"path": "/x"}},
     "webhook.clientCA.configMapName": "y",

@@ -71,7 +71,8 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                 },
                 "record": {"keep": ["context.tenant"]},
             },
-            "mode": "Enforce",
+            "mode": "Audit",
+            "replaces": "live",
             "suspend": False,
             "expireTime": later(hours=9),
             # One of each kind, since a subject is one thing only.

@@ -41,7 +41,7 @@ def of_cluster(cluster: ClusterClient) -> Snapshot:
 
 def _beside_data(cluster: ClusterClient, snapshot: Snapshot) -> Snapshot:
     """Return the snapshot with the data that its policies read, as it is in the cluster."""
-    wanted = {name for found in snapshot.endpoints.values() for name in found.reads}
+    wanted = {name for found in snapshot.endpoints.values() for name in found.data_names}
     if not wanted:
         return snapshot
     try:

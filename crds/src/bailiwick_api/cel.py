@@ -83,6 +83,12 @@ ENTITY_NEEDS_ASSERTED: Final = CelRule(
     " || (has(self.endpointSettings.identity) && self.endpointSettings.identity.verification == 'Asserted')",
     "a subject with entity needs identity.verification: Asserted",
 )
+REPLACES_IN_AUDIT: Final = CelRule(
+    "!has(self.replaces) || self.mode == 'Audit'", "replaces is allowed only with mode Audit"
+)
+REPLACES_ANOTHER: Final = CelRule(
+    "!has(self.spec.replaces) || self.spec.replaces != self.metadata.name", "a policy cannot replace itself"
+)
 
 REQUEST_IMMUTABLE: Final = CelRule("self == oldSelf", "the request is immutable: request a new grant")
 DISPLAY_NEEDED: Final = CelRule(

@@ -301,6 +301,8 @@ class EndpointPolicySpec(Model):
     endpoint_settings: EndpointSettings | None = None
     mode: Literal["Enforce", "Audit"] = "Enforce"
     """Audit: the policy is evaluated and recorded, but never affects a decision."""
+    replaces: ObjectName | None = None
+    """With mode Audit: each call is decided once more, after its answer, with this policy in place of the named one."""
     suspend: bool = False
     """Disables Allow rules and makes RequireApproval rules deny. Deny rules stay in force."""
     expire_time: Time | None = None
@@ -320,7 +322,7 @@ class EndpointPolicySpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=cel.validations(
-            cel.RULE_SUBJECTS_KNOWN, cel.DELEGATION_PRINCIPALS_KNOWN, cel.ENTITY_NEEDS_ASSERTED
+            cel.RULE_SUBJECTS_KNOWN, cel.DELEGATION_PRINCIPALS_KNOWN, cel.ENTITY_NEEDS_ASSERTED, cel.REPLACES_IN_AUDIT
         )
     )
 
@@ -339,6 +341,8 @@ class EndpointPolicy(Model):
 
     spec: EndpointPolicySpec
     status: EndpointPolicyStatus | None = None
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.REPLACES_ANOTHER))
 
     @classmethod
     def from_spec(cls, spec: object) -> Self:

@@ -7,6 +7,7 @@ fails never holds up the others.
 import asyncio
 import random
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -28,6 +29,8 @@ from bailiwick_operator.policies.compiler import PolicyCompiler
 from bailiwick_operator.policies.data import DataController
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointpolicy, programmed
+from bailiwick_operator.reconcile.candidates import shadowing
+from bailiwick_operator.reconcile.conditions import DesiredCondition
 from bailiwick_operator.reconcile.endpointdata import summed_up
 from bailiwick_operator.settings import OperatorSettings
 
@@ -207,6 +210,11 @@ class Reconciler:
         self._judging.changed(key_of(body))
         self.granting.endpoint_changed(*endpoint)
 
+    def _elsewhere(self, namespace: str, name: str) -> str | None:
+        """Return the endpoint of a policy; None where there is none."""
+        seen = self.policies.get(Key(namespace, name))
+        return None if seen is None else endpointpolicy.endpoint_of(seen.body)
+
     def _endpoint_of(self, key: Key) -> WorkItem | None:
         """Return the look that concerns a policy."""
         seen = self.policies.get(key)
@@ -250,13 +258,14 @@ class Reconciler:
                     # Whoever may be acted for, all of them are told by that: looked at again once it is judged.
                     return
                 principals |= one[0].people.principals
+        candidates = shadowing(work.name, [seen.body for seen in policies], partial(self._elsewhere, work.namespace))
         last, wake = self._looked.pop(work, _FROM_THE_FIRST)
         refused, until = [], self._clock.monotonic() + _LOOK_SECONDS
         for seen, one in zip(policies, judged, strict=True):
             key = key_of(seen.body)
             if one is None or (last is not None and key <= last):
                 continue
-            outcome, why = await self._look_at_policy(work, seen, one, carriers, principals)
+            outcome, why = await self._look_at_policy(work, seen, one, carriers, principals, candidates)
             if outcome.wake is not None:
                 wake = outcome.wake if wake is None else min(wake, outcome.wake)
             if why is not None:
@@ -280,13 +289,15 @@ class Reconciler:
         judged: tuple[CompilationSummary, Excess | None],
         carriers: tuple[str, ...],
         principals: set[str],
+        candidates: dict[str, DesiredCondition],
     ) -> tuple[endpointpolicy.PolicyPlan, str | None]:
         """Tell a policy how it stands. Returns the outcome, and why the status could not be written, if so."""
         uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
         serving = self._programming.serving(uid, generation)
         unknowns = self.data.unknowns(seen.body["metadata"]["namespace"], seen.body)
+        replacing = candidates.get(seen.body["metadata"]["name"])
         observed = endpointpolicy.PolicyObservation(
-            judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns
+            judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns, replacing
         )
         outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
         if outcome.asks:

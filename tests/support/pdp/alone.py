@@ -151,6 +151,9 @@ class KeptRecords:
         self.lines.append(line)
         return True
 
+    def spare(self, line: bytes) -> bool:
+        return self.take(line)
+
     async def write(self, line: bytes, *, must: bool = True) -> None:
         if self._failing(line):
             message = "no space"

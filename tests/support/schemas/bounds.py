@@ -66,6 +66,7 @@ spec.endpointSettings.record                             object
 spec.endpointSettings.record.keep                      ! list 1..32 set
 spec.endpointSettings.record.keep[]                    ! pattern
 spec.mode                                                one of Enforce Audit
+spec.replaces                                            text 1..253
 spec.suspend                                             yes or no
 spec.expireTime                                          time
 spec.subjects                                          ! list 1..64 by name

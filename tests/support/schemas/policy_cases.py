@@ -238,4 +238,21 @@ POLICY_CASES: Final = (
             ("Token", {"identity": {"verification": "Token"}}),
         )
     ),
+    *(
+        Case(
+            f"a policy that replaces another, of {what} mode",
+            cel.REPLACES_IN_AUDIT,
+            "spec",
+            refused=changed(policy(NOWHERE, replaces="live", mode="Enforce"), "spec.mode", mode),
+            accepted=policy(NOWHERE, replaces="live", mode="Audit"),
+        )
+        for what, mode in (("the default", ...), ("another", "Enforce"))
+    ),
+    Case(
+        "a policy that replaces itself",
+        cel.REPLACES_ANOTHER,
+        "<nil>",
+        refused=policy(NOWHERE, replaces=P["metadata"]["name"], mode="Audit"),
+        accepted=policy(NOWHERE, replaces="live", mode="Audit"),
+    ),
 )  # fmt: skip

@@ -58,7 +58,11 @@ class Stage:
         return self._write(stored, wanted, case.part, way)
 
     def _placed(self, of: Object, name: str) -> Object:
-        return {**in_group(of, self._group), "metadata": {"namespace": self._namespace, "name": name}}
+        placed = {**in_group(of, self._group), "metadata": {"namespace": self._namespace, "name": name}}
+        if of["spec"].get("replaces", ...) == of["metadata"].get("name"):
+            # What names itself goes on to.
+            placed["spec"] = {**of["spec"], "replaces": name}
+        return placed
 
     def _store(self, wanted: Object) -> Object:
         # By server-side apply, so that a later apply of the same manager also removes what it leaves out.

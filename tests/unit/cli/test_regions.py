@@ -214,6 +214,13 @@ def test_an_end_that_is_to_come_cuts_time() -> None:
     assert (found.kind, found.what, told(found.where["from"])) == (WIDER, "Deny → Allow", at(60))
 
 
+def test_a_candidate_beside_the_policy_that_it_replaces_changes_nothing() -> None:
+    candidate = copy.deepcopy(of())
+    candidate["metadata"]["name"] = "next"
+    candidate["spec"] |= {"mode": "Audit", "replaces": of()["metadata"]["name"], "rules": [rule("any", actions=["*"])]}
+    assert compare(snapshot(of()), snapshot(of(), candidate), NOW) == compare(snapshot(of()), snapshot(of()), NOW)
+
+
 def test_a_policy_in_audit_mode_decides_nothing() -> None:
     deny = stored("b", rule("deny", effect="Deny"))
     audited = copy.deepcopy(deny)

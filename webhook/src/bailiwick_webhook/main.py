@@ -85,6 +85,8 @@ async def _run(given: WebhookSettings) -> None:
             if given.policies is not None
             else _clustered(given, records, stack, made)
         )
+        # Before the records end, which it adds to.
+        stack.push_async_callback(pdp.shadows.close)
         listening = asyncio.Event()
 
         def serving() -> bool:
@@ -225,6 +227,7 @@ def _clustered(
         given.installation,
         permits=Permits(cluster),
         record_key=given.record_key,
+        shadow_share=given.shadow_share,
     )
     keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(given.issuers)
     tokens = Tokens(

@@ -5,13 +5,13 @@ the strictest counts (DESIGN, "A decision" 6).
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bailiwick_api.approvalgrant import GrantStep
 from bailiwick_api.endpointpolicy import ApprovalRequirement, Limits, ReasonRequirement, Rule
 from bailiwick_api.guards import MAX_RULES
 
-__all__ = ["MAX_RULES", "Gate", "GateRule", "gate_of", "joined", "plain_steps"]
+__all__ = ["MAX_RULES", "Gate", "GateRule", "gate_of", "in_place_of", "joined", "plain_steps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,18 @@ def gate_of(policy: str, policy_uid: str, rule: Rule, approval: ApprovalRequirem
         on_deny=approval.open == "OnDeny",
         scope_properties=frozenset(name for entry in rule.resources for name in entry.properties or ()),
         limits=approval.limits or Limits(),
+    )
+
+
+def in_place_of(gate: Gate, policy: str, uid: str) -> Gate:
+    """Return the gate of one rule as it would be in this other policy, so that the same grants open it."""
+    return replace(
+        gate,
+        rules=tuple(replace(rule, policy=policy, policy_uid=uid) for rule in gate.rules),
+        steps=tuple(
+            step.model_copy(update={"name": f"{policy}{step.name.removeprefix(step.policy)}", "policy": policy})
+            for step in gate.steps
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from bailiwick_engine.compile.checks import Expiry, expiries
 from bailiwick_engine.compile.policies import compilation_steps, parse_steps
 from bailiwick_engine.compile.reviewers import NOBODY, People, people_of, unmapped
 from bailiwick_engine.policy.model import PolicyRef
+from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
 
@@ -167,8 +168,8 @@ def _size(count: int) -> str:
 
 
 def carries_settings(spec: object) -> bool:
-    """Tell whether a spec carries `endpointSettings`, whether or not they can be read."""
-    return isinstance(spec, Mapping) and "endpointSettings" in spec
+    """Tell whether a spec carries `endpointSettings`, whether or not they can be read. A candidate's hold nowhere."""
+    return isinstance(spec, Mapping) and "endpointSettings" in spec and replaced_by(spec) is None
 
 
 def endpoint_of(spec: object) -> str:

@@ -14,7 +14,8 @@ from bailiwick_engine.compile.datafiles import DataEntry, by_namespace, missing
 from bailiwick_engine.compile.manifests import ManifestEntry, Report
 from bailiwick_engine.compile.policies import salvaged
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
-from bailiwick_engine.policy.snapshot import Snapshot, home
+from bailiwick_engine.policy.replacements import Replacement, replaced_by, replacements, told
+from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot, home
 from bailiwick_engine.steps import Steps
 
 _READERS: Final = "what would be allowed by a condition that reads it"
@@ -38,7 +39,7 @@ def assemble(
     reports = [report for entry in judged for report in entry.reports]
     objects, twice = by_namespace(data)
     beside = {
-        key: endpoint.beside(objects.get(key[0], {})) if endpoint.reads else endpoint
+        key: endpoint.beside(objects.get(key[0], {})) if endpoint.data_names else endpoint
         for key, endpoint in snapshot.endpoints.items()
     }
     snapshot = replace(snapshot, endpoints=beside)
@@ -63,6 +64,7 @@ def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator
         if entry.policy is not None and (key := home(entry.policy)) is not None:
             homes.setdefault(key, []).append(entry)
     for (namespace, endpoint), found in homes.items():
+        yield from _unshadowed(endpoint, found, elsewhere=homes)
         carriers = [entry for entry in found if entry.settings]
         denies = f"{namespace}/{endpoint}"
         if not snapshot.endpoints[namespace, endpoint].carriers:
@@ -70,6 +72,32 @@ def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator
         for entry in carriers if len(carriers) > 1 else ():
             others = {other.ref.name or other.where for other in carriers if other is not entry}
             yield Report(f"{entry.settings}: spec.endpointSettings: {conflicted(endpoint, others)}", denies)
+
+
+def _unshadowed(
+    endpoint: str, found: Sequence[ManifestEntry], elsewhere: Mapping[EndpointKey, Sequence[ManifestEntry]]
+) -> Iterator[Report]:
+    """Yield which candidates of an endpoint are judged in nobody's place. What does not compile is told already."""
+    replaced = {entry.ref.name: replaced_by(entry.spec) for entry in found}
+    candidates = {name: of for name, of in replaced.items() if of is not None}
+    if not candidates:
+        return
+    standings = replacements(candidates, replaced.keys() - candidates.keys())
+    for entry in found:
+        standing = standings.get(entry.ref.name, Replacement.IN_PLACE)
+        if standing is Replacement.IN_PLACE or not isinstance(entry.policy, CompiledPolicy):
+            continue
+        of, namespace = candidates[entry.ref.name], entry.ref.namespace
+        other = next((key[1] for key, held in elsewhere.items() if key[0] == namespace and _holds(held, of)), "")
+        if standing is Replacement.NOT_FOUND and other:
+            standing = Replacement.OTHER_ENDPOINT
+        rivals = {name for name, rival in candidates.items() if rival == of and name != entry.ref.name}
+        problem = f"{entry.replaces}: spec.replaces: {told(standing, endpoint, of, rivals, other)}"
+        yield Report(problem, "nothing: Audit mode")
+
+
+def _holds(entries: Iterable[ManifestEntry], name: str) -> bool:
+    return any(entry.ref.name == name for entry in entries)
 
 
 def _twin(entry: ManifestEntry, same: Sequence[ManifestEntry]) -> ManifestEntry:

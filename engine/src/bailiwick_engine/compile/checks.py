@@ -26,10 +26,10 @@ from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.problem import Problem
 
 
-def problems(spec: EndpointPolicySpec) -> list[Problem]:
-    """Return every problem but those of expressions."""
+def problems(spec: EndpointPolicySpec, name: str) -> list[Problem]:
+    """Return every problem of a policy of this name but those of expressions."""
     names = {subject.name for subject in spec.subjects}
-    found = _repeated(spec)
+    found = _replacing(spec, name) + _repeated(spec)
     for index, subject in enumerate(spec.subjects):
         found += _subject(spec, subject, f"spec.subjects[{index}]")
     delegation = spec.endpoint_settings.delegation if spec.endpoint_settings else None
@@ -146,6 +146,14 @@ def _meet(one: Rule, other: Rule, keys: Mapping[str, frozenset[Key]]) -> bool:
         for left in one.resources
         for right in other.resources
     )
+
+
+def _replacing(spec: EndpointPolicySpec, name: str) -> list[Problem]:
+    if spec.replaces is None:
+        return []
+    if spec.mode != "Audit":
+        return [Problem("spec.replaces", "replaces is allowed only with mode Audit")]
+    return [Problem("spec.replaces", "a policy cannot replace itself")] if spec.replaces == name else []
 
 
 def _repeated(spec: EndpointPolicySpec) -> list[Problem]:

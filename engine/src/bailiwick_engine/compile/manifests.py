@@ -38,6 +38,7 @@ from bailiwick_engine.compile.datafiles import DataEntry, data_steps, is_data
 from bailiwick_engine.compile.policies import compile_steps, parse_steps, problem_steps, salvaged
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRef
+from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps
 
@@ -71,7 +72,8 @@ class ExpiryNotice:
 class ManifestEntry:
     """One policy, or what ought to be one. Without `policy` its namespace is unknown (see `Holds` above).
 
-    `settings` and `named` are the places of `spec.endpointSettings` and `spec.endpoint`. `over`: it is over budget.
+    `settings`, `named` and `replaces` are the places of `spec.endpointSettings`, `spec.endpoint` and `spec.replaces`.
+    `over`: it is over budget.
     """
 
     where: str
@@ -83,6 +85,7 @@ class ManifestEntry:
     expiries: tuple[ExpiryNotice, ...] = ()
     settings: str = ""
     named: str = ""
+    replaces: str = ""
     over: bool = False
 
     @property
@@ -224,6 +227,7 @@ class _Reading:
             (yield from self._expiries(spec)) if isinstance(policy, CompiledPolicy) else (),
             self._place(Problem("spec.endpointSettings", "")) if carries_settings(spec) else "",
             self._place(Problem("spec.endpoint", "")),
+            self._place(Problem("spec.replaces", "")) if replaced_by(spec) is not None else "",
             over=excess is not None,
         )
 

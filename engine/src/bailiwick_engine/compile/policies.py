@@ -30,6 +30,7 @@ from bailiwick_engine.policy.model import (
     Effect,
     PolicyRef,
 )
+from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
 
@@ -114,6 +115,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
         settings=settings,
         carries_settings=spec.endpoint_settings is not None,
         data=_data(spec),
+        replaces=_replaced(spec),
     )
 
 
@@ -153,7 +155,7 @@ def _compile(
 ) -> Steps[CompiledPolicy | tuple[Problem, ...]]:
     """Compile without warnings, which nobody reads who only decides."""
     settings, wrong = yield from _settings(ref, spec, scope)
-    problems = [*checks.problems(spec), *scope.problems, *wrong]
+    problems = [*checks.problems(spec, ref.name), *scope.problems, *wrong]
     compiled = []
     for index, rule in enumerate(spec.rules):
         conditions, found = yield from compile_conditions(rule.conditions, scope, f"spec.rules[{index}]")
@@ -168,7 +170,12 @@ def _compile(
         named = subjects.named(rule.subjects)
         rules.append(_rule(ref, spec, rule, digest, scope, conditions, named, sensitive, suspended=suspended))
         yield
-    return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules), _data(spec))
+    return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules), _data(spec), _replaced(spec))
+
+
+def _replaced(spec: EndpointPolicySpec) -> str | None:
+    """Return the policy that this one is a candidate for."""
+    return spec.replaces if spec.mode == "Audit" else None
 
 
 def _data(spec: EndpointPolicySpec) -> tuple[str, ...]:
@@ -287,6 +294,7 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
         audit=members.get("mode") == "Audit",
         settings=settings,
         carries_settings=carries_settings,
+        replaces=replaced_by(spec),
     )
 
 

@@ -38,7 +38,9 @@ def withheld_of(policy: CompiledPolicy | BrokenPolicy) -> BrokenPolicy:
         return _small(policy, settings, None if delegates else policy.subjects)
     keys = frozenset(key for rule in policy.rules for key in rule.subjects)
     audit = all(rule.audit for rule in policy.rules)
-    bare = BrokenPolicy(policy.ref, policy.endpoint, keys, audit, carries_settings=settings is not None)
+    bare = BrokenPolicy(
+        policy.ref, policy.endpoint, keys, audit, carries_settings=settings is not None, replaces=policy.replaces
+    )
     return _small(bare, settings, None if delegates else keys)
 
 

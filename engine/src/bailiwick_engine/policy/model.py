@@ -216,7 +216,10 @@ class CompiledSettings:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy that compiled. `data` are the objects of its namespace that it may read."""
+    """A policy that compiled. `data` are the objects of its namespace that it may read.
+
+    `replaces`: it is a candidate, and part of no answer (see `shadows`); the policy that it names is another.
+    """
 
     ref: PolicyRef
     endpoint: str
@@ -224,6 +227,7 @@ class CompiledPolicy:
     settings: CompiledSettings | None
     rules: tuple[CompiledRule, ...]
     data: tuple[str, ...] = ()
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +236,8 @@ class BrokenPolicy:
 
     `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
     hold all the same; where they cannot be read, the endpoint is denied, whatever the mode. `withheld`: it is over
-    budget, and was not compiled. `data` are the objects that its settings may read.
+    budget, and was not compiled. `data` are the objects that its settings may read. `replaces`: it is a candidate, and
+    denies nobody.
     """
 
     ref: PolicyRef
@@ -243,3 +248,4 @@ class BrokenPolicy:
     carries_settings: bool = False
     withheld: bool = False
     data: tuple[str, ...] = ()
+    replaces: str | None = None

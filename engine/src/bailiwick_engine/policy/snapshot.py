@@ -1,20 +1,24 @@
 """Snapshot: every policy compiled and indexed by endpoint. Immutable; the store swaps it whole.
 
-Holds: an endpoint's answers depend on all its policies and nothing else; a broken policy denies only its subjects.
+Holds: an endpoint's answers depend on all its policies but for candidates, and on nothing else; a broken policy denies
+only its subjects.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from bailiwick_engine.call import Party, Resource
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.index import RuleIndex, frozen
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
+from bailiwick_engine.policy.replacements import Replacement, replacements
+from bailiwick_engine.policy.shadows import overlaid, standing_rules
 from bailiwick_engine.steps import Steps, whole
 
 EndpointKey = tuple[str, str]
+Policy = CompiledPolicy | BrokenPolicy
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -25,7 +29,8 @@ class CompiledEndpoint:
     endpoint denies, and `enforcers` are those of every carrier, so that they are told so. `broken` are the policies
     that deny a subject. `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies.
     `exact` and `patterns` are for questions about no subject in particular. `workload_keys`: whose workload any rule
-    asks for. `reads` are the objects of data that its policies name, `data` those of them that there are.
+    asks for. `reads` are the objects of data that its policies name, `data` those of them that there are. `shadows`:
+    the same once more for each candidate, which is part of nothing else here.
     """
 
     settings: CompiledSettings | None
@@ -43,6 +48,7 @@ class CompiledEndpoint:
     index: RuleIndex
     reads: frozenset[str] = frozenset()
     data: Data = field(default_factory=dict)
+    shadows: "tuple[ShadowEndpoint, ...]" = ()
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
@@ -53,21 +59,13 @@ class CompiledEndpoint:
     def steps(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Steps[Self]:
         """Build it in steps, each of a rule or of some hundred names: an endpoint may have thousands of policies."""
         # In order of name, so that what is told of several hangs on nothing else.
-        policies = sorted(policies, key=lambda policy: policy.ref.name)
-        broken = sorted(broken, key=lambda policy: policy.ref.name)
+        known: list[Policy] = sorted((*policies, *broken), key=lambda policy: policy.ref.name)
         yield
-        carriers = [policy.settings for policy in policies if policy.settings is not None]
-        carriers += [policy.settings for policy in broken if policy.settings is not None]
-        unread = [policy.ref for policy in broken if policy.carries_settings and policy.settings is None]
-        denying = [policy for policy in broken if not policy.audit]
-        unnamed = unread + [policy.ref for policy in denying if policy.subjects is None]
-        rules = yield from _in_order(policies)
+        live = [policy for policy in known if policy.replaces is None]
+        rules = yield from _in_order([policy for policy in live if isinstance(policy, CompiledPolicy)])
         enforced = tuple(rule for rule in rules if not rule.audit)
         exact, patterns = yield from _by_action(rules)
-        denied: dict[Key, PolicyRef] = {}
-        for policy in denying:
-            denied.update(dict.fromkeys(sorted(policy.subjects or ()), policy.ref))
-            yield
+        standing = yield from _standing(live)
         named, asking = set[Key](), set[Key]()
         for rule in rules:
             asking.update(rule.workloads)
@@ -75,13 +73,8 @@ class CompiledEndpoint:
                 named |= rule.subjects
             yield
         index = yield from RuleIndex.steps(rules)
-        return cls(
-            settings=carriers[0] if len(carriers) + len(unread) == 1 and carriers else None,
-            enforcers=frozenset(name for settings in carriers for name in settings.enforcers),
-            carriers=(*(settings.carrier for settings in carriers), *unread),
-            conflicted=len(carriers) + len(unread) > 1,
-            denied_whole=min(unnamed, key=lambda ref: ref.name) if unnamed else None,
-            broken=denied,
+        made = cls(
+            *standing,
             exact=exact,
             patterns=patterns,
             rules=rules,
@@ -89,13 +82,20 @@ class CompiledEndpoint:
             named_subjects=named,
             workload_keys=asking,
             index=index,
-            reads=frozenset(name for some in (policies, broken) for policy in some for name in policy.data),
+            reads=_reads(live),
         )
+        return made if len(live) == len(known) else replace(made, shadows=(yield from _shadows(made, live, known)))
+
+    @property
+    def data_names(self) -> frozenset[str]:
+        """The objects of data that its policies name, candidates among them."""
+        return self.reads.union(*(shadow.endpoint.reads for shadow in self.shadows)) if self.shadows else self.reads
 
     def beside(self, data: Data) -> Self:
         """Return the endpoint with these objects of its namespace; those that it does not read are left out."""
         found = {name: data[name] for name in self.reads if name in data}
-        return replace(self, data=found)
+        shadows = tuple(replace(shadow, endpoint=shadow.endpoint.beside(data)) for shadow in self.shadows)
+        return replace(self, data=found, shadows=shadows)
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:
         """Yield the rules whose actions hold this one, whomever they name, each once."""
@@ -111,6 +111,89 @@ class CompiledEndpoint:
             not keys.isdisjoint(rule.workloads) and rule.covers(resource)
             for rule in self.index.speaking_of(keys, action)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowEndpoint:
+    """An endpoint as it would be with a candidate, of this digest, in place of the policy `replaced`.
+
+    Its `endpoint` is for `decide` alone, which looks rules up in the index: it lists none, and names no subjects, so
+    that whoever would enforce it no longer is a stranger to it.
+    """
+
+    candidate: PolicyRef
+    digest: str
+    replaced: str
+    endpoint: CompiledEndpoint
+
+
+class _Standing(NamedTuple):
+    """What hangs on an endpoint's policies as wholes: the first members of `CompiledEndpoint`, in its order."""
+
+    settings: CompiledSettings | None
+    enforcers: frozenset[str]
+    carriers: tuple[PolicyRef, ...]
+    conflicted: bool
+    denied_whole: PolicyRef | None
+    broken: Mapping[Key, PolicyRef]
+
+
+def _standing(policies: Sequence[Policy]) -> Steps[_Standing]:
+    """Return who carries settings, and whom broken policies deny. `policies` are in order of name."""
+    broken = [policy for policy in policies if isinstance(policy, BrokenPolicy)]
+    carriers = [policy.settings for policy in policies if isinstance(policy, CompiledPolicy) and policy.settings]
+    carriers += [policy.settings for policy in broken if policy.settings is not None]
+    unread = [policy.ref for policy in broken if policy.carries_settings and policy.settings is None]
+    denying = [policy for policy in broken if not policy.audit]
+    unnamed = unread + [policy.ref for policy in denying if policy.subjects is None]
+    denied: dict[Key, PolicyRef] = {}
+    for policy in denying:
+        denied.update(dict.fromkeys(sorted(policy.subjects or ()), policy.ref))
+        yield
+    return _Standing(
+        settings=carriers[0] if len(carriers) + len(unread) == 1 and carriers else None,
+        enforcers=frozenset(name for settings in carriers for name in settings.enforcers),
+        carriers=(*(settings.carrier for settings in carriers), *unread),
+        conflicted=len(carriers) + len(unread) > 1,
+        denied_whole=min(unnamed, key=lambda ref: ref.name) if unnamed else None,
+        broken=denied,
+    )
+
+
+def _reads(policies: Iterable[Policy]) -> frozenset[str]:
+    return frozenset(name for policy in policies for name in policy.data)
+
+
+def _shadows(
+    made: CompiledEndpoint, live: Sequence[Policy], known: Sequence[Policy]
+) -> Steps[tuple[ShadowEndpoint, ...]]:
+    """Return what an endpoint would be with each of its candidates in place of the policy that it replaces."""
+    by_name = {policy.ref.name: policy for policy in live}
+    candidates = {policy.ref.name: policy.replaces for policy in known if policy.replaces is not None}
+    standings = replacements(candidates, by_name.keys())
+    found: list[ShadowEndpoint] = []
+    for candidate in known:
+        if standings.get(candidate.ref.name) is not Replacement.IN_PLACE or not isinstance(candidate, CompiledPolicy):
+            continue
+        replaced = by_name[candidates[candidate.ref.name]]
+        policies = [*(policy for policy in live if policy is not replaced), candidate]
+        standing = yield from _standing(policies)
+        rules = standing_rules(candidate, replaced.ref)
+        asking = frozenset[Key]().union(*(rule.workloads for rule in rules))
+        endpoint = replace(
+            made,
+            **standing._asdict(),
+            exact={},
+            patterns=(),
+            rules=(),
+            enforced=(),
+            named_subjects=frozenset(),
+            workload_keys=made.workload_keys | asking if asking else made.workload_keys,
+            index=(yield from overlaid(made.index, replaced.ref.name, rules)),
+            reads=_reads(policies),
+        )
+        found.append(ShadowEndpoint(candidate.ref, candidate.digest, replaced.ref.name, endpoint))
+    return tuple(found)
 
 
 def home(policy: CompiledPolicy | BrokenPolicy) -> EndpointKey | None:
@@ -162,11 +245,12 @@ def _by_action(
 def denies_namespace(policy: CompiledPolicy | BrokenPolicy) -> bool:
     """Tell whether a policy denies its whole namespace, since nobody knows of which endpoint it speaks.
 
-    Not so in Audit mode, which is never part of an answer, unless the policy carries some endpoint's settings.
+    Not so in Audit mode, which is never part of an answer, unless the policy carries some endpoint's settings. What a
+    candidate carries holds nowhere.
     """
-    return (
-        isinstance(policy, BrokenPolicy) and policy.endpoint is None and (policy.carries_settings or not policy.audit)
-    )
+    if not isinstance(policy, BrokenPolicy) or policy.endpoint is not None or policy.replaces is not None:
+        return False
+    return policy.carries_settings or not policy.audit
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Holds: an endpoint has settings from exactly one policy; where two carry them both are told, and where none does each
 policy says what to add. Expiry, suspension and Audit are told, and do not make a policy any less accepted; one that is
 being deleted is as good as suspended. Ready sums up: it is true once all of it is as the policy wants it, and every
-process decides by it.
+process decides by it. A candidate is told besides whether it is judged in place of the policy that it names.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,13 +17,14 @@ from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import CompilationSummary, NotAcceptedReason, PolicyContext, listed, named
 from bailiwick_engine.compile.checks import expired
 from bailiwick_engine.compile.policies import policy_ref
+from bailiwick_engine.policy.replacements import Replacement
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
 from bailiwick_operator.reconcile.endpointdata import data_ready, names
 from bailiwick_operator.reconcile.programmed import ServedGeneration
 
 OWNED: Final = ("observedGeneration", "digest", "conditions")
-TYPES: Final = frozenset({"Accepted", "DataReady", "Programmed", "Ready"})
+TYPES: Final = frozenset({"Accepted", "DataReady", "Programmed", "Ready", "Shadowing"})
 # Told before data: nothing is read where they hold.
 _FIRST: Final = frozenset({"Deleting", "Expired", *NotAcceptedReason})
 Object = dict[str, Any]
@@ -36,6 +37,7 @@ class PolicyObservation:
     `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each configured one
     whether it has a `kubernetesUsername`, None where nobody told us. `excess`: of what it is over budget, so that it
     was not compiled. `unknowns`: of the data that it names, reason and message for each object that is unknown.
+    `replacing`: how it stands to the policy that it replaces, None where it replaces none.
     """
 
     judged: CompilationSummary
@@ -45,6 +47,7 @@ class PolicyObservation:
     issuers: Mapping[str, bool] | None = None
     excess: Excess | None = None
     unknowns: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    replacing: DesiredCondition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,10 @@ def reconcile(policy: Object, observed: PolicyObservation, now: datetime) -> Pol
     ready = _ready(accepted, programmed, policy, observed, now)
     if data is not None and data.status != "True" and ready.reason not in _FIRST:
         ready = DesiredCondition("Ready", "False", "DataNotReady", data.message)
+    conditions = [accepted, data, programmed, ready, _shadowing(accepted, programmed, observed.replacing)]
     wanted: Status = {
         "observedGeneration": generation,
-        "conditions": entries(
-            [accepted, *([data] if data is not None else []), programmed, ready], present, generation, now
-        ),
+        "conditions": entries([one for one in conditions if one is not None], present, generation, now),
     }
     if judged.digest is not None:
         wanted["digest"] = judged.digest
@@ -154,6 +156,19 @@ def _ready(
         # kstatus: what is not served everywhere yet is in progress.
         return DesiredCondition("Ready", programmed.status, programmed.reason, programmed.message)
     return DesiredCondition("Ready", truth(reason != "Expired"), reason, message)
+
+
+def _shadowing(
+    accepted: DesiredCondition, programmed: DesiredCondition, replacing: DesiredCondition | None
+) -> DesiredCondition | None:
+    """Return whether the policy is judged in place of another: once every process has it, and if it can be at all."""
+    if replacing is None or replacing.status != "True":
+        return replacing
+    if accepted.status != "True":
+        return DesiredCondition(replacing.type, "False", Replacement.NOT_COMPILED, accepted.message)
+    if programmed.status != "True":
+        return DesiredCondition(replacing.type, programmed.status, programmed.reason, programmed.message)
+    return replacing
 
 
 def _deleting(policy: Object) -> bool:

@@ -1,5 +1,6 @@
 """What is told of files that are sound one by one: settings that nobody carries, or two do, and what has expired."""
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -57,6 +58,29 @@ def test_an_endpoint_without_settings_is_told_once() -> None:
         policy("crm", "first"), policy("crm", "second"), policy("elsewhere", endpointSettings=settings())
     )
     assert told == (f"p.yaml:7:13: spec.endpoint: {acceptance.unconfigured('crm-api')}", "crm/crm-api")
+
+
+def test_a_candidate_in_the_place_of_a_policy_is_no_problem_though_it_carries_settings_too() -> None:
+    candidate = policy("crm", "next", mode="Audit", replaces="carrier", endpointSettings=settings())
+    assert problems(CARRIER, candidate) == []
+
+
+def test_a_candidate_in_nobodys_place_is_told_so_and_denies_nothing() -> None:
+    elsewhere = policy("crm", "billing", endpoint="billing", endpointSettings=settings())
+    made = {name: policy("crm", name, mode="Audit", replaces=of) for name, of in REPLACING.items()}
+    found = problems(CARRIER, policy("crm", "first"), elsewhere, *made.values())
+    assert {denies for _, denies in found} == {"nothing: Audit mode"}
+    told = [re.fullmatch(r"p.yaml:\d+:13: spec.replaces: (.*)", problem) for problem, _ in found]
+    assert [one and one[1].partition(", so")[0] for one in told] == [
+        "crm-api has no policy typo",
+        "billing is a policy of billing",
+        "carrier is also replaced by d",
+        "carrier is also replaced by c",
+        "a replaces a policy itself",
+    ]
+
+
+REPLACING: Final = {"a": "typo", "b": "billing", "c": "carrier", "d": "carrier", "e": "a", "f": "first"}
 
 
 EXPIRED: Final[dict[str, tuple[Object, list[str]]]] = {

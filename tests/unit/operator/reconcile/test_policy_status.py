@@ -10,7 +10,7 @@ from bailiwick_engine.budget.ledger import MIB, Excess, Limit
 from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_engine.problem import Problem
 from bailiwick_operator.reconcile import endpointpolicy
-from bailiwick_operator.reconcile.conditions import Status
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Status
 from bailiwick_operator.reconcile.endpointpolicy import PolicyObservation, PolicyPlan
 from bailiwick_operator.reconcile.programmed import ServedGeneration
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
@@ -266,3 +266,38 @@ class TestWhetherItIsInForce:
         body = changed(CARRIER, "spec.expireTime", at(minutes=5))
         assert reconciled(body).wake == NOW + timedelta(minutes=5)
         assert reconciled(body, minutes=5).wake is None
+
+
+class TestACandidate:
+    IN_PLACE = DesiredCondition("Shadowing", "True", "InPlace", "decided once more")
+
+    def of(self, body: Object, *, served: int = 2, replacing: DesiredCondition | None = IN_PLACE) -> Status:
+        judged = endpointpolicy.judge(body)
+        observed = PolicyObservation(judged, ("live",), ServedGeneration(served, 2), replacing=replacing)
+        status = endpointpolicy.reconcile(body, observed, NOW).status
+        assert status is not None
+        return status
+
+    def body(self, **spec: object) -> Object:
+        return stored(policy("crm", "next", mode="Audit", replaces="live", endpointSettings=settings(), **spec))
+
+    def test_carries_no_settings_and_is_in_place(self) -> None:
+        status = self.of(self.body())
+        assert condition(status, "Shadowing")["reason"] == "InPlace"
+        assert condition(status, "Ready")["reason"] == "Audit"
+
+    def test_is_in_place_only_where_every_process_has_it(self) -> None:
+        found = condition(self.of(self.body(), served=1), "Shadowing")
+        assert (found["status"], found["reason"]) == (
+            "False",
+            condition(self.of(self.body(), served=1), "Ready")["reason"],
+        )
+
+    def test_that_does_not_compile_shadows_nothing(self) -> None:
+        found = condition(self.of(self.body(rules=[BROKEN_RULE])), "Shadowing")
+        assert (found["status"], found["reason"]) == ("False", "NotCompiled")
+
+    def test_that_is_one_no_more_loses_the_condition(self) -> None:
+        before = self.of(self.body())
+        after = self.of(self.body() | {"status": before}, replacing=None)
+        assert [entry["type"] for entry in after["conditions"]] == ["Accepted", "Programmed", "Ready"]

@@ -8,11 +8,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from bailiwick_engine.circumstances import Freshness
+from bailiwick_engine.decision.shadow import VerdictClass
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
+from bailiwick_webhook.metrics.shadowtable import MOST_ENDPOINTS, ShadowTally
 from bailiwick_webhook.metrics.table import RequestKind
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.pdp import asking
@@ -204,6 +206,21 @@ async def test_a_thousand_names_leave_the_number_of_series_as_it_is(world: World
     text = await (await world.status.get("/metrics")).text()
     for name in ("crm", "agent", "ns1", "x1-", "nothing", "customers"):
         assert not re.search(rf'="[^"]*{name}', text)
+
+
+def test_of_endpoints_only_the_first_with_a_candidate_have_series() -> None:
+    tally = ShadowTally()
+    for number in range(MOST_ENDPOINTS + 5):
+        for _ in range(2):
+            tally.count(f"crm/api-{number}", VerdictClass.ALLOW, VerdictClass.DENY)
+    tally.count("crm/api-0", VerdictClass.DENY, None)
+    assert len(tally.met) == MOST_ENDPOINTS + 1
+    assert tally.met["crm/api-0"] == {
+        **dict.fromkeys(tally.met["crm/api-0"], 0),
+        ("allow", "deny"): 2,
+        ("deny", "undecided"): 1,
+    }
+    assert tally.met["other"]["allow", "deny"] == 10
 
 
 def test_every_series_is_known_from_the_table() -> None:

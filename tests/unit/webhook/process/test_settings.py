@@ -106,6 +106,9 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
             " --namespace-budget-bytes is 0"
         ),
     ),
+    "a share above all": (("--shadow-share", "1.1"), "must be a number from 0 to 1"),
+    "a share below none": (("--shadow-share", "-0.1"), "must be a number from 0 to 1"),
+    "a share that is none": (("--shadow-share", "nan"), "must be a number from 0 to 1"),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
 }

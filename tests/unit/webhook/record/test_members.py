@@ -13,11 +13,13 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.search import SearchKind
+from bailiwick_engine.decision.shadow import shadowed
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.line import RecordLines
-from bailiwick_webhook.record.members import DECISION, MAPS, POLICIES, SEARCH, RecordMember
+from bailiwick_webhook.record.members import DECISION, MAPS, POLICIES, SEARCH, SHADOW, RecordMember
 from bailiwick_webhook.record.search import search_line
+from bailiwick_webhook.record.shadow import shadow_line
 from support.objects import Object, gated_rule, opened_grant, policy, rule, settings, subject
 from support.recorded import lines_of
 from unit.engine.cases import CALL, NOW
@@ -151,6 +153,18 @@ def test_of_a_list_of_policies() -> None:
     assert paths(listed) == named(POLICIES)
 
 
+def test_of_a_shadow_decision() -> None:
+    candidate = carrier(mode="Audit", replaces="crm-agent")
+    candidate["metadata"]["name"] = "next"
+    snapshot = Snapshot.of(compile_object(one) for one in (carrier(), candidate))
+    endpoint = snapshot.endpoints["crm", "crm-api"]
+    (found,) = shadowed(snapshot, endpoint, CALL, (), Circumstances(NOW))
+    live = decide(snapshot, CALL, (), Circumstances(NOW))
+    assert found.verdict is not None
+    line = shadow_line("e", "crm/crm-api", live, found.shadow, found.verdict, revision="1/1", now=NOW)
+    assert paths(json.loads(line)) == named(SHADOW)
+
+
 def test_no_member_stands_twice() -> None:
-    for table in (DECISION, SEARCH, POLICIES):
+    for table in (DECISION, SEARCH, SHADOW, POLICIES):
         assert len({member.path for member in table}) == len(table)

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from bailiwick_webhook.record.limits import QueueLimits
 from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
 
 FULL: Final = Path("/dev/full")
@@ -76,3 +77,35 @@ async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
     async with RecordWriter(tmp_path / "records", fsync=False) as writer:
         await writer.write(b"x\n")
     assert (tmp_path / "records").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_line_to_spare_is_taken_while_half_of_the_room_is_free(tmp_path: Path) -> None:
+    file = tmp_path / "records"
+    async with RecordWriter(file, fsync=False, limits=QueueLimits(records=8, size=1_000)) as writer:
+        assert [writer.spare(b"%d\n" % number) for number in range(6)] == [True] * 4 + [False] * 2
+        # Those that answers hang on have the other half.
+        assert [writer.take(b"x\n") for _ in range(5)] == [True] * 4 + [False]
+    assert file.read_bytes() == b"0\n1\n2\n3\n" + b"x\n" * 4
+    assert writer.lost == 0
+
+
+async def test_a_line_to_spare_is_taken_by_size_too(tmp_path: Path) -> None:
+    async with RecordWriter(tmp_path / "records", fsync=False, limits=QueueLimits(records=100, size=40)) as writer:
+        assert [writer.spare(b"123456789\n") for _ in range(4)] == [True, True, False, False]
+
+
+async def test_a_line_to_spare_is_not_waited_for_where_all_others_are(tmp_path: Path) -> None:
+    file = tmp_path / "records"
+    async with RecordWriter(file, fsync=False, limits=QueueLimits(first=True)) as writer:
+        assert writer.spare(b"x\n")
+    assert file.read_bytes() == b"x\n"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full")
+async def test_a_line_to_spare_is_not_kept_while_writing_fails() -> None:
+    async with RecordWriter(FULL, fsync=False) as writer:
+        with pytest.raises(RecordFailedError):
+            await writer.write(b"x\n")
+        held = writer.held
+        assert not writer.spare(b"x\n")
+        assert writer.held == held

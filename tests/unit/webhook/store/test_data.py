@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from bailiwick_engine.budget.ledger import MIB, Budget
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.lists import ListPage
 from bailiwick_webhook.cluster.client import DATA, ClusterUnavailableError, Collection
@@ -91,6 +92,26 @@ async def test_an_endpoint_waits_from_when_a_change_is_heard_until_it_is_in_forc
         assert policies.waiting.since(NAMESPACE, "other-api") is None
         await settle()
         assert policies.waiting.since(NAMESPACE, ENDPOINT) is None
+
+
+async def test_what_only_a_candidate_reads_is_taken_up_and_waited_for_by_no_answer() -> None:
+    live = changed(changed(reader(), "spec.data", ...), "spec.rules", [rule()])
+    candidate = changed(changed(reader(), "metadata.name", "next"), "metadata.uid", "next-uid")
+    candidate["spec"] |= {"mode": "Audit", "replaces": "reader"}
+    async with deciding() as policies:
+        for raw in (live, candidate):
+            raw["metadata"]["generation"] = 2
+            policies.apply("MODIFIED", (NAMESPACE, raw["metadata"]["name"]), raw)
+        await settle()
+        for number, expected in enumerate((Reason.CONDITION_ERROR, Reason.ALLOWED, Reason.CONDITION_FALSE)):
+            if number:
+                policies.data.apply("MODIFIED", KEY, held({"open": number == 1}, number))
+                assert policies.waiting.since(NAMESPACE, ENDPOINT) is None
+                await settle()
+            assert policies.snapshot is not None
+            (shadow,) = policies.snapshot.endpoints[NAMESPACE, ENDPOINT].shadows
+            assert verdict_of(Snapshot({(NAMESPACE, ENDPOINT): shadow.endpoint}), LIST).reason is expected
+            assert reason(policies) is Reason.ALLOWED
 
 
 async def test_a_status_is_no_news() -> None:

@@ -210,6 +210,52 @@ async def test_what_a_list_shows_to_have_changed_waits_from_then_on_each_endpoin
         assert len(done) > 2
 
 
+AUDIT: Final[Object] = {"mode": "Audit", "replaces": "a"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "waits"),
+    [
+        (None, AUDIT, False),
+        (AUDIT, AUDIT, False),
+        ({}, AUDIT, True),
+        (AUDIT, {}, True),
+        (None, {"mode": "Audit"}, True),
+        (None, {"replaces": "a"}, True),
+    ],
+    ids=["a new one", "another one", "was enforced", "is enforced now", "in Audit mode alone", "in no Audit mode"],
+)
+async def test_nobody_is_denied_while_a_candidate_waits(
+    world: World, before: Object | None, after: Object, waits: bool
+) -> None:
+    first = [] if before is None else [world.made("crm", "next", 1, **before)]
+    async with running(world, world.made("crm", "a", 1), *first):
+        world.tell(world.made("crm", "next", 2, seconds=5, **after))
+        await world.until(lambda: world.now > 3)
+        assert (world.waits("crm") is not None) is waits
+        await world.until(lambda: world.policies.settled)
+        assert (world.serves("next", 2), world.waits("crm")) == (True, None)
+
+
+async def test_nobody_is_denied_while_a_candidate_goes(world: World) -> None:
+    made = world.made("crm", "next", 1, **AUDIT)
+    async with running(world, world.made("crm", "a", 1), made):
+        world.tell(made, "DELETED")
+        assert world.waits("crm") is None
+        await world.until(lambda: world.policies.settled)
+        assert not world.policies.waiting
+
+
+async def test_what_was_enforced_a_moment_ago_is_waited_for_though_it_is_a_candidate_now(world: World) -> None:
+    async with running(world, world.made("crm", "a", 1)):
+        world.tell(world.made("crm", "next", 1, seconds=5))
+        world.tell(world.made("crm", "next", 2, seconds=5, **AUDIT))
+        await world.until(lambda: world.now > 3)
+        assert world.waits("crm") is not None
+        await world.until(lambda: world.policies.settled)
+        assert not world.policies.waiting
+
+
 places: Final = st.sampled_from([("crm", "a"), ("crm", "b"), ("crm", None), EVERYWHERE])
 keys: Final = st.sampled_from([("crm", "p"), ("crm", "q")])
 heard: Final = st.tuples(st.sampled_from(["set", "drop"]), keys, st.sets(places, min_size=1))

@@ -12,7 +12,7 @@ from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.keys import SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.model import CompiledSettings
-from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_webhook.identity import compact
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties, asserted
 from bailiwick_webhook.identity.tokens import ProvenAccount
@@ -65,12 +65,13 @@ def _named_by(token: str | None) -> ClaimedSubject:
 
 def opened(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot with anybody as an enforcer of every endpoint, and every endpoint Asserted."""
-    endpoints = {
-        key: replace(
-            endpoint,
-            enforcers=endpoint.enforcers | {ANYBODY.username},
-            settings=None if endpoint.settings is None else replace(endpoint.settings, asserted=True),
-        )
-        for key, endpoint in snapshot.endpoints.items()
-    }
-    return replace(snapshot, endpoints=endpoints)
+    return replace(snapshot, endpoints={key: _opened(endpoint) for key, endpoint in snapshot.endpoints.items()})
+
+
+def _opened(endpoint: CompiledEndpoint) -> CompiledEndpoint:
+    return replace(
+        endpoint,
+        enforcers=endpoint.enforcers | {ANYBODY.username},
+        settings=None if endpoint.settings is None else replace(endpoint.settings, asserted=True),
+        shadows=tuple(replace(shadow, endpoint=_opened(shadow.endpoint)) for shadow in endpoint.shadows),
+    )

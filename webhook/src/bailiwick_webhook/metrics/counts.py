@@ -8,6 +8,7 @@ from itertools import product
 from typing import Final
 
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.metrics.shadowtable import ShadowTally
 from bailiwick_webhook.metrics.table import (
     BOUNDS,
     CLASSES,
@@ -72,7 +73,7 @@ class Counts:
     __slots__ = (
         *("admissions", "batch", "bodies_slow", "body_bytes", "connections", "connections_limited", "evaluation"),
         *("handshakes", "handshakes_waiting", "malformed", "overloads", "request", "responses", "reviews", "search"),
-        *("tokens_refused", "under_way", "uses"),
+        *("shadows", "tokens_refused", "under_way", "uses"),
     )
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class Counts:
         self.batch = Tally(RequestKind.BATCH)
         self.request = Tally(RequestKind.REQUEST)
         self.search = Tally(RequestKind.SEARCH)
+        self.shadows = ShadowTally()
         self.uses = dict.fromkeys(Use, 0)
         self.reviews = dict.fromkeys(TokenReviewOutcome, 0)
         self.admissions = dict.fromkeys(Admission, 0)

@@ -1,7 +1,8 @@
 """The metrics by name: the one table that the exposition and `docs/reference/metrics.md` are made from.
 
 Holds: every label's values are listed here, so that the number of series is known before anybody asks anything; no
-name of a namespace, endpoint, policy, rule or party, and nothing else that a caller chooses, is ever a label.
+name of a namespace, endpoint, policy, rule or party, and nothing else that a caller chooses, is ever a label. The one
+exception is in `shadowtable`, which bounds it.
 """
 
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Final
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.metrics.metric import Metric
 from bailiwick_webhook.metrics.recordtable import RECORD_METRICS
+from bailiwick_webhook.metrics.shadowtable import SHADOW_METRICS
 
 
 class TokenProblem(StrEnum):
@@ -316,7 +318,7 @@ CERTIFICATE_REFUSED: Final = Metric(
 )
 
 METRICS: Final = (
-    *(DECISIONS, DURATION, USES, *RECORD_METRICS),
+    *(DECISIONS, DURATION, USES, *SHADOW_METRICS, *RECORD_METRICS),
     *(AGE, ENDPOINTS, POLICIES, BROKEN),
     *(COMPILED, COMPILED_LIMIT, COMPILED_HIGHEST, NAMESPACE_LIMIT, OVER_BUDGET, CHANGE_AGE, OUTDATED),
     *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),

@@ -27,17 +27,12 @@ from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
-from bailiwick_webhook.pipeline.decision import (
-    Basis,
-    Decision,
-    JudgedCall,
-    SettledVerdict,
-    settled_at_once,
-)
+from bailiwick_webhook.pipeline.decision import Basis, Decision, JudgedCall, SettledVerdict, settled_at_once
 from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
 from bailiwick_webhook.pipeline.judge import Judge
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult
+from bailiwick_webhook.pipeline.shadows import Shadows
 from bailiwick_webhook.pipeline.workloads import with_workloads
 from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.line import RecordLines
@@ -66,6 +61,7 @@ class Pdp:
         permits: Readers | None = None,
         *,
         record_key: bytes | None = None,
+        shadow_share: float = 1.0,
     ) -> None:
         self._consumer = consumer
         self._opener = opener
@@ -77,6 +73,7 @@ class Pdp:
         self.counts = Counts()
         self.offload = Offload()
         self._judge = Judge(store, installation, now, self.offload)
+        self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
         self._searcher = Searcher(store, records, self._now, self.offload)
 
     @property
@@ -93,6 +90,7 @@ class Pdp:
         started = time.perf_counter()
         basis = self._judge.basis()
         one = await self._judge.judged(asked, basis) if asked.large else self._judge.at_once(asked, basis)
+        shadow = self.shadows.begun(one, self._judge.known)
         explanation = await self._judge.explanation(asked, basis.snapshot) if asked.explain else None
         if one.takes_grant:
             decision = await self._recorded("evaluation", await self._with_use(one, explanation))
@@ -104,6 +102,7 @@ class Pdp:
                 decision = await self._written(decision, line, must=False)
         self.counts.evaluation.count(decision.counted, decision.verdict.reason)
         self.counts.evaluation.took(time.perf_counter() - started)
+        self.shadows.put(shadow, decision)
         return decision
 
     async def evaluate_all(
@@ -121,11 +120,13 @@ class Pdp:
             judged.append(None if item is None else await self._judge.judged(item, basis))
             # The conditions of each may take some milliseconds.
             await slices.turn()
+        shadows = [None if one is None else self.shadows.begun(one, self._judge.known) for one in judged]
         if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
             decisions = await self._in_turn(judged, semantic, basis.snapshot)
         else:
             decisions = await self._at_once(judged, semantic, basis)
-        for decision in decisions:
+        for decision, shadow in zip(decisions, shadows, strict=False):
+            self.shadows.put(shadow, decision)
             if decision is not None:
                 self.counts.batch.count(decision.counted, decision.verdict.reason)
         self.counts.batch.took(time.perf_counter() - started)

@@ -40,6 +40,15 @@ def positive(text: str) -> float:
     return value
 
 
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1. Raises `ArgumentTypeError` or `ValueError`."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        message = "must be a number from 0 to 1"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
 def count(text: str) -> int:
     """Return an whole number above 0. Raises `ArgumentTypeError`."""
     value = int(text) if text.isascii() and text.isdigit() else 0

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bailiwick_webhook.process.flagvalues import count, positive
+from bailiwick_webhook.process.flagvalues import count, fraction, positive
 from bailiwick_webhook.record.limits import QueueLimits
 
 
@@ -67,4 +67,14 @@ def add_record(record: argparse._ArgumentGroup) -> None:
     )
     record.add_argument(
         "--record-queue-bytes", type=count, default=usual.size, help="maximum bytes of records that wait to be written"
+    )
+    record.add_argument(
+        "--shadow-share",
+        metavar="SHARE",
+        type=fraction,
+        default=1.0,
+        help=(
+            "share, from 0 to 1, of the calls of an endpoint with a candidate (spec.replaces) that are decided once"
+            " more after their answer, with the candidate; chosen at random"
+        ),
     )

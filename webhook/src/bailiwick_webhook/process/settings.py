@@ -78,6 +78,7 @@ class WebhookSettings:
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     pending_grants: int = 0
     record_chain: bool = True
+    shadow_share: float = 1.0
     pod: PodName | None = None
 
     @property
@@ -164,6 +165,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         ),
         pending_grants=options.namespace_pending_grants,
         record_chain=options.record_chain == "on",
+        shadow_share=options.shadow_share,
         pod=_pod(),
     )
 

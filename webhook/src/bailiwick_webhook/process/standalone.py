@@ -143,6 +143,7 @@ def parts(
         # Else nobody knows what a caller may see.
         permits=AnyReader() if given.development else None,
         record_key=given.record_key,
+        shadow_share=given.shadow_share,
     )
     return store, identity, pdp, keysets
 

@@ -5,6 +5,7 @@ written; of what goes to a pipe, which others may write to as well, no more is w
 together, if lines are no longer than that.
 """
 
+import asyncio
 import os
 import select
 import stat
@@ -22,6 +23,25 @@ class AppendOutcome(NamedTuple):
     certain: int
     reached: int
     error: OSError | None
+
+
+class WaitingLine(NamedTuple):
+    """A line on its way to the file. `done`: somebody waits.
+
+    `kept`: the decision is given whatever happens, so the line is tried until it stands.
+    `numbered`: as it is in the chain, where some of it may stand already. `own`: it is no record, but of the chain.
+    """
+
+    data: bytes
+    done: asyncio.Future[None] | None
+    kept: bool
+    numbered: bytes | None = None
+    own: bool = False
+
+    @property
+    def given_up(self) -> bool:
+        """Whoever waited was told no, so that a record of it would tell of a decision that was not given."""
+        return self.done is not None and not self.kept and self.numbered is None and self.done.done()
 
 
 class LineFile:

@@ -180,5 +180,33 @@ POLICIES: Final[tuple[RecordMember, ...]] = (
 )
 """Lines of the kind `policies`: written before the first record that names it, and again by each process."""
 
+SHADOW: Final[tuple[RecordMember, ...]] = (
+    RecordMember("time", "When it was recorded."),
+    RecordMember("kind", "`shadow`."),
+    RecordMember("evaluation_id", "The decision, by the id of its own line."),
+    RecordMember("endpoint", "`namespace/name` of the endpoint."),
+    RecordMember(
+        "live.verdict",
+        "What the call came to by the policies in force, on what was known when it was decided: `allow` (by a rule or a"
+        " usable grant), `approval`, `deny`.",
+    ),
+    RecordMember("live.reason", "Why, by [code](reasons.md)."),
+    RecordMember("live.rule", "The rule that decided or came nearest. `null`: none."),
+    RecordMember("live.rule.policy", "Its policy."),
+    RecordMember("live.rule.name", "Its name."),
+    RecordMember("shadow.policy", "The candidate."),
+    RecordMember("shadow.uid", "Its uid."),
+    RecordMember("shadow.generation", "Its generation."),
+    RecordMember("shadow.digest", "Its digest."),
+    RecordMember("shadow.replaces", "The policy in whose place it stood."),
+    RecordMember("shadow.verdict", "What the call would have come to, likewise."),
+    RecordMember("shadow.reason", "Why, by [code](reasons.md)."),
+    RecordMember("shadow.rule", "The rule that would have decided or come nearest, of any policy. `null`: none."),
+    RecordMember("shadow.rule.policy", "Its policy."),
+    RecordMember("shadow.rule.name", "Its name."),
+    RecordMember("snapshot.revision", "The state of the store that both were decided by."),
+)
+"""Lines of the kind `shadow`: what a candidate would have made of a call, where that is another verdict or reason."""
+
 MAPS: Final = frozenset({"attributes", "data", "policies", "subject.workload.labels"})
 """Members whose own members are names from a policy or a call."""

@@ -12,7 +12,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import structlog
 
@@ -20,7 +20,7 @@ from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.record.chainlog import ChainLog
 from bailiwick_webhook.record.chaintail import chain_tail
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.linefile import LineFile, begun_lines, whole_lines
+from bailiwick_webhook.record.linefile import LineFile, WaitingLine, begun_lines, whole_lines
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
@@ -38,24 +38,6 @@ class RecordFailedError(Exception):
     """A record could not be written."""
 
 
-class _Line(NamedTuple):
-    """`done`: somebody waits. `kept`: the decision is given whatever happens, so the line is tried until it stands.
-
-    `numbered`: as it is in the chain, where some of it may stand already. `own`: it is no record, but of the chain.
-    """
-
-    data: bytes
-    done: asyncio.Future[None] | None
-    kept: bool
-    numbered: bytes | None = None
-    own: bool = False
-
-    @property
-    def given_up(self) -> bool:
-        """Whoever waited was told no, so that a record of it would tell of a decision that was not given."""
-        return self.done is not None and not self.kept and self.numbered is None and self.done.done()
-
-
 class RecordWriter:
     """Appends lines; `path` None is stdout. With a `chain`, each is a JSON object and gets its place there.
 
@@ -69,8 +51,8 @@ class RecordWriter:
         self._previous = None if chain is None or path is None else chain_tail(path)
         self._file = LineFile(path, fsync=fsync)
         self._limits = limits or QueueLimits()
-        self._waiting: list[_Line] = []
-        self._flying: list[_Line] = []
+        self._waiting: list[WaitingLine] = []
+        self._flying: list[WaitingLine] = []
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._failure: str | None = None
@@ -82,7 +64,7 @@ class RecordWriter:
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
         self._ledger, self._ledger_from = "", float("-inf")
-        self._inbox: queue.SimpleQueue[list[_Line] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[list[WaitingLine] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self.written = self.lost = 0
         self.held = self.held_bytes = 0
@@ -139,6 +121,14 @@ class RecordWriter:
         self._soon(line)
         return True
 
+    def spare(self, line: bytes) -> bool:
+        """Take one line that no answer hangs on, while the queue is less than half full and writing does not fail."""
+        half = 2 * self.held >= self._limits.records or 2 * (self.held_bytes + len(line)) > self._limits.size
+        if half or self._failure is not None:
+            return False
+        self._soon(line)
+        return True
+
     async def write(self, line: bytes, *, must: bool = True) -> None:
         """Take one line; with `must`, or while writing fails, or where all must, return only when it is written.
 
@@ -171,7 +161,7 @@ class RecordWriter:
         self._own(self.chain.ledger(note))
 
     def _own(self, line: bytes) -> None:
-        self._put(_Line(line, None, kept=True, own=True))
+        self._put(WaitingLine(line, None, kept=True, own=True))
         self._launch()
 
     async def _drained(self, until: float) -> None:
@@ -180,7 +170,7 @@ class RecordWriter:
             await asyncio.sleep(_FLUSH)
 
     def _soon(self, line: bytes) -> None:
-        self._put(_Line(line, None, kept=True))
+        self._put(WaitingLine(line, None, kept=True))
         if not self._flying:
             self._later()
 
@@ -192,7 +182,7 @@ class RecordWriter:
 
     async def _written(self, line: bytes, *, kept: bool) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
-        self._put(_Line(line, done, kept))
+        self._put(WaitingLine(line, done, kept))
         self._launch()
         late = self._loop.call_later(self._limits.timeout, _expire, done, kept)
         try:
@@ -216,13 +206,13 @@ class RecordWriter:
                 break
         return self._fits(line)
 
-    def _put(self, line: _Line) -> None:
+    def _put(self, line: WaitingLine) -> None:
         self._waiting.append(line)
         self._urgent = self._urgent or line.done is not None
         self.held += 1
         self.held_bytes += len(line.data)
 
-    def _drop(self, line: _Line) -> None:
+    def _drop(self, line: WaitingLine) -> None:
         self.held -= 1
         self.held_bytes -= len(line.data)
 
@@ -257,7 +247,7 @@ class RecordWriter:
         self._refuse()
         self._complain()
 
-    def _settle(self, batch: list[_Line], left: list[_Line], error: OSError | None) -> None:
+    def _settle(self, batch: list[WaitingLine], left: list[WaitingLine], error: OSError | None) -> None:
         """Tell those who wait what became of a batch, of which so many lines at its end are left to be written."""
         if self._stall is not None:
             self._stall.cancel()
@@ -288,7 +278,7 @@ class RecordWriter:
     def _refuse(self) -> None:
         """Writing fails: keep the lines of decisions that are given, and tell all others."""
         failure = self._failure or ""
-        kept: list[_Line] = []
+        kept: list[WaitingLine] = []
         for line in self._waiting:
             waiting = None if line.done is None or line.done.done() else line.done
             if line.kept:
@@ -327,7 +317,7 @@ class RecordWriter:
                 # The loop has ended: this write was stuck for longer than stopping may take.
                 return
 
-    def _append(self, batch: list[_Line]) -> tuple[list[_Line], OSError | None]:
+    def _append(self, batch: list[WaitingLine]) -> tuple[list[WaitingLine], OSError | None]:
         """Write; return which lines are left, and what stopped it."""
         chain = self.chain
         made = [one.data for one in batch] if chain is None else chain.number((one.data, one.numbered) for one in batch)

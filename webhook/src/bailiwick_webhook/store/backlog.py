@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from bailiwick_engine.budget.ledger import Ledger, claim_steps
+from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.index import Key, Place, Policy
 
@@ -24,7 +25,8 @@ class PolicyChange:
     """A change of one policy. `since` is when it was heard of, by a monotonic clock; `number` counts them.
 
     `text` is the object; None where it is gone, where it is `made` already, or where only its budget is another.
-    `places` are those that it may concern and where it is not in force. `claimed`: the ledger knows of it.
+    `places` are those that it may concern and where it is not in force. `claimed`: the ledger knows of it. `quiet`: no
+    answer hangs on it, since the policy is a candidate and was nothing else, so that nobody is denied while it waits.
     """
 
     key: Key
@@ -37,12 +39,18 @@ class PolicyChange:
     places: set[Place] = field(default_factory=set)
     claimed: bool = False
     number: int = 0
+    quiet: bool = False
 
     def states(self, metadata: Mapping[str, Any]) -> bool:
         """Tell whether this is the state of the object that it has become."""
         if self.gone or not self.uid:
             return False
         return (self.uid, self.generation) == (metadata.get("uid"), metadata.get("generation"))
+
+    def hush(self, was: Policy | None) -> None:
+        """Find out whether it is quiet, where `was` is what the policy was compiled to; None: it is not known yet."""
+        candidate = self.quiet if self.made is None else self.made.replaces is not None
+        self.quiet = (was is None or was.replaces is not None) and (self.gone or candidate)
 
 
 class Backlog:
@@ -92,6 +100,7 @@ class Backlog:
             self._at.subtract(older.places)
             change.number, change.since = older.number, older.since
             change.places |= older.places
+            change.quiet = change.quiet and older.quiet
         changes[change.key] = change
         self._at.update(change.places)
         if not change.claimed:
@@ -130,7 +139,8 @@ def change_of(key: Key, obj: Mapping[str, Any], text: bytes, since: float) -> Po
     metadata, spec = obj["metadata"], obj.get("spec")
     endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
     place = (key[0], endpoint if isinstance(endpoint, str) else None)
-    return PolicyChange(key, since, metadata.get("uid"), metadata.get("generation"), text, places={place})
+    quiet = replaced_by(spec) is not None
+    return PolicyChange(key, since, metadata.get("uid"), metadata.get("generation"), text, places={place}, quiet=quiet)
 
 
 def text_of(obj: Mapping[str, Any]) -> bytes:

@@ -53,13 +53,15 @@ class Changes:
         compiling = self._compiling.get(change.key)
         if compiling is not None:
             change.places |= compiling.places
+            change.quiet = change.quiet and compiling.quiet
         self._count += 1
         change.number = self._count
         if self.backlog.add(change) is None:
             self._marks[change.number] = version
         if first:
             self._first.add(change.number)
-        self.waiting.set(change.key, change.places, change.since)
+        if not change.quiet:
+            self.waiting.set(change.key, change.places, change.since)
 
     def forget(self) -> None:
         """Drop what waits in the backlog: something newer says how everything is."""
@@ -120,7 +122,7 @@ class Changes:
         for place in places:
             later = [one for one in self._put.get(place, ()) if one.key == key]
             newer = next(iter(later), None) or self.newest(key)
-            if newer is not None and place in newer.places:
+            if newer is not None and place in newer.places and not newer.quiet:
                 self.waiting.set(key, (place,), newer.since)
         if not change.places:
             self._marks.pop(change.number, None)

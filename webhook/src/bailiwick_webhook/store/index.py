@@ -47,7 +47,8 @@ class PolicyIndex:
         self._old: deque[tuple[int, list[object]]] = deque()
         self._snapshot = Snapshot({})
         self._data: dict[str, dict[str, DataObject]] = {}
-        self._readers: dict[Key, dict[EndpointKey, None]] = {}
+        # By object of data, the endpoints that name it; whether one does that answers, or only a candidate.
+        self._readers: dict[Key, dict[EndpointKey, bool]] = {}
         self._data_moves: list[tuple[DataObject, bool]] = []
 
     def __contains__(self, key: Key) -> bool:
@@ -91,8 +92,8 @@ class PolicyIndex:
         return tuple((namespace, name) for namespace, held in self._data.items() for name in held)
 
     def readers(self, key: Key) -> tuple[EndpointKey, ...]:
-        """Return the endpoints whose policies name an object of data."""
-        return tuple(self._readers.get(key, ()))
+        """Return the endpoints whose answers hang on an object of data."""
+        return tuple(endpoint for endpoint, answers in self._readers.get(key, {}).items() if answers)
 
     def put_data(self, key: Key, made: DataObject | None) -> None:
         """Take in an object of data; None takes it out. The next snapshot has it in every endpoint that reads it."""
@@ -105,7 +106,7 @@ class PolicyIndex:
             self._data_moves.append((made, True))
         elif not self._data.get(namespace):
             self._data.pop(namespace, None)
-        for endpoint in self.readers(key):
+        for endpoint in self._readers.get(key, ()):
             found = self._current(endpoint)
             if found is not None:
                 self._staged[endpoint] = found.beside(self._data.get(namespace, {}))
@@ -128,14 +129,14 @@ class PolicyIndex:
 
     def _stage(self, key: EndpointKey, made: CompiledEndpoint | None) -> None:
         was = self._current(key)
-        for name in was.reads if was is not None else ():
+        for name in was.data_names if was is not None else ():
             readers = self._readers.get((key[0], name), {})
             readers.pop(key, None)
             if not readers:
                 self._readers.pop((key[0], name), None)
-        for name in made.reads if made is not None else ():
-            self._readers.setdefault((key[0], name), {})[key] = None
-        if made is not None and made.reads:
+        for name in made.data_names if made is not None else ():
+            self._readers.setdefault((key[0], name), {})[key] = made is not None and name in made.reads
+        if made is not None and made.data_names:
             made = made.beside(self._data.get(key[0], {}))
         self._staged[key] = made
 
@@ -219,6 +220,12 @@ def _denying(members: Mapping[Key, Policy]) -> PolicyRef | None:
 
 def _endpoint(name: str, members: Mapping[Key, Policy]) -> Steps[CompiledEndpoint]:
     policies = tuple(members.values())
+    if any(policy.replaces is not None for policy in policies):
+        try:
+            return (yield from endpoint_steps(policies))
+        except Exception:  # noqa: BLE001 - a defect of ours: no answer hangs on candidates
+            _log.exception("endpoint cannot be built with its candidates, it is built without", endpoint=name)
+            policies = tuple(policy for policy in policies if policy.replaces is None)
     try:
         return (yield from endpoint_steps(policies))
     except Exception:  # noqa: BLE001 - a defect of ours must not take the other endpoints along

@@ -203,9 +203,9 @@ class Policies:
     def _hear(self, change: PolicyChange, *, first: bool = False) -> None:
         """Put a change in line."""
         self._missing.drop(change.key)
-        policy = self._index.get(change.key)
-        if policy is not None:
+        if (policy := self._index.get(change.key)) is not None:
             change.places.add(place_of(policy))
+        change.hush(policy)
         self._changes.hear(change, self._heard(), first=first)
         self._rouse(change.key[0])
 

@@ -132,6 +132,7 @@ class TracedRecords:
         self._records = records
         self._tracer = tracer
         self.take = records.take
+        self.spare = records.spare
 
     @property
     def waits(self) -> bool:

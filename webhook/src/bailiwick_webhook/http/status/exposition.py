@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.metrics import recordtable, table
+from bailiwick_webhook.metrics import recordtable, shadowtable, table
 from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.metric import Metric
 from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, RequestKind
@@ -92,6 +92,12 @@ class Exposition(Collector):
         )
         yield _histogram(table.DURATION, tallies)
         yield _counter(table.USES, (((outcome,), count) for outcome, count in counts.uses.items()))
+        met = counts.shadows.met
+        yield _counter(
+            shadowtable.SHADOWS,
+            (((endpoint, *both), count) for endpoint, found in met.items() for both, count in found.items()),
+        )
+        yield _counter(shadowtable.DROPS, (((why,), count) for why, count in counts.shadows.dropped.items()))
         yield _counter(recordtable.RECORDS_WRITTEN, [((), records.written)])
         yield _counter(recordtable.RECORDS_LOST, [((), records.lost)])
         yield _gauge(recordtable.RECORDS_WAITING, records.held)
@@ -159,7 +165,7 @@ def _sizes(snapshot: Snapshot) -> tuple[int, int, int]:
     """Return how many endpoints and policies there are, and how many policies deny since they are broken."""
     policies = broken = 0
     for endpoint in snapshot.endpoints.values():
-        policies += len({rule.policy.name for rule in endpoint.rules})
+        policies += len({rule.policy.name for rule in endpoint.rules}) + len(endpoint.shadows)
         denying = set(endpoint.broken.values())
         if endpoint.denied_whole is not None:
             denying.add(endpoint.denied_whole)

@@ -1,0 +1,79 @@
+"""Shadow: a call decided once more, with a candidate in place of the policy that it replaces.
+
+Standing: over `decide`, which it asks; whoever answers never does. Holds: pure; what the candidate would need to know
+and nobody asked is undecided, and never told as a verdict.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.call import Call, Party
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, ShadowEndpoint, Snapshot
+
+
+class VerdictClass(StrEnum):
+    """What a verdict comes to for whoever asked."""
+
+    ALLOW = "allow"
+    APPROVAL = "approval"
+    """Denied, and an approval would let it through."""
+    DENY = "deny"
+
+
+class ShadowVerdict(msgspec.Struct, frozen=True):
+    """What a candidate would have made of a call. `verdict` None: it is undecided."""
+
+    shadow: ShadowEndpoint
+    verdict: Verdict | None
+
+    def differs(self, live: Verdict) -> bool:
+        """Tell whether whoever asked would have been told something else: another verdict, or another reason.
+
+        Another rule that says the same is none: that is what `diff` is for.
+        """
+        verdict = self.verdict
+        return verdict is not None and ((verdict_class(verdict), verdict.reason) != (verdict_class(live), live.reason))
+
+
+def verdict_class(verdict: Verdict) -> VerdictClass:
+    """Return what a verdict comes to; one that a grant decides as if the grant could be used."""
+    if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
+        return VerdictClass.ALLOW
+    return VerdictClass.APPROVAL if verdict.awaits_approval else VerdictClass.DENY
+
+
+def shadowed(
+    snapshot: Snapshot,
+    endpoint: CompiledEndpoint,
+    call: Call,
+    grants: Iterable[Grant],
+    around: Circumstances,
+    digest: str | None = None,
+) -> Iterable[ShadowVerdict]:
+    """Yield what each candidate of an endpoint would have made of a call, of all that the verdict on it was made from.
+
+    `endpoint` is that of the call in the snapshot; `digest` is the call's, where it is known.
+    """
+    known = tuple(grants)
+    for shadow in endpoint.shadows:
+        if _asks_more(shadow.endpoint, endpoint, call):
+            yield ShadowVerdict(shadow, None)
+            continue
+        made = Snapshot({(call.namespace, call.endpoint): shadow.endpoint}, snapshot.revision, snapshot.unreadable)
+        yield ShadowVerdict(shadow, decide(made, call, known, around, digest))
+
+
+def _asks_more(shadow: CompiledEndpoint, live: CompiledEndpoint, call: Call) -> bool:
+    """Tell whether the candidate asks what a party calls from and no live rule does: then nobody has looked."""
+    parties = [party for party in (call.subject, *call.actors) if isinstance(party, Party) and party.workload is None]
+    return any(
+        shadow.asks_workload(call.action.name, call.resource, party)
+        and not live.asks_workload(call.action.name, call.resource, party)
+        for party in parties
+    )

@@ -1,0 +1,96 @@
+"""Replacing: which candidates, policies with `replaces`, are judged in place of another, and what the others are told.
+
+Standing: lowest of its folder, for whoever judges by it or tells of it. Holds: who stands for whom hangs on the names
+of one endpoint's policies alone, so that operator, decision point and command line say the same of the same policies.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Final
+
+MOST_CANDIDATES: Final = 8
+"""Candidates of one endpoint that are judged, the first by name: each is one more decision for every call."""
+_TOLD: Final = 5
+
+
+class Replacement(StrEnum):
+    """How a candidate stands to the policy that it names; the reason of its condition."""
+
+    IN_PLACE = "InPlace"
+    NOT_FOUND = "ReplacedNotFound"
+    OTHER_ENDPOINT = "ReplacedOnOtherEndpoint"
+    """Told only where the other endpoints are known; it is judged as one that is not found."""
+    CANDIDATE = "ReplacedIsCandidate"
+    CONTESTED = "SeveralCandidates"
+    TOO_MANY = "TooManyCandidates"
+    NOT_COMPILED = "NotCompiled"
+
+
+def replaced_by(spec: object) -> str | None:
+    """Return the policy that a spec, read or not, is a candidate for; None: it stands by itself."""
+    if not isinstance(spec, Mapping) or spec.get("mode") != "Audit":
+        return None
+    name = spec.get("replaces")
+    return name if isinstance(name, str) else None
+
+
+def replacements(candidates: Mapping[str, str], others: Collection[str]) -> dict[str, Replacement]:
+    """Return how each candidate of one endpoint stands. `candidates`: what each replaces, by its own name.
+
+    `others` are the names of the endpoint's other policies. Where two name one policy, neither stands for it: nobody
+    could tell whose record it is.
+    """
+    claimed: dict[str, int] = {}
+    for replaced in candidates.values():
+        claimed[replaced] = claimed.get(replaced, 0) + 1
+    found: dict[str, Replacement] = {}
+    judged = 0
+    for name in sorted(candidates):
+        replaced = candidates[name]
+        if replaced in candidates:
+            found[name] = Replacement.CANDIDATE
+        elif replaced not in others:
+            found[name] = Replacement.NOT_FOUND
+        elif claimed[replaced] > 1:
+            found[name] = Replacement.CONTESTED
+        elif judged >= MOST_CANDIDATES:
+            found[name] = Replacement.TOO_MANY
+        else:
+            found[name], judged = Replacement.IN_PLACE, judged + 1
+    return found
+
+
+def told(standing: Replacement, endpoint: str, replaced: str, rivals: Collection[str] = (), elsewhere: str = "") -> str:
+    """Return what is told of a candidate for this policy. `rivals`: the other candidates for it, by name.
+
+    `elsewhere` is the endpoint of a policy of another one.
+    """
+    match standing:
+        case Replacement.IN_PLACE:
+            return (
+                f"each call is decided once more, after its answer, with this policy in place of {replaced}; answers do"
+                " not change"
+            )
+        case Replacement.NOT_FOUND:
+            return f"{endpoint} has no policy {replaced}, so nothing is shadowed: name a policy of this endpoint"
+        case Replacement.OTHER_ENDPOINT:
+            return (
+                f"{replaced} is a policy of {elsewhere}, so nothing is shadowed: a policy can replace only a policy of"
+                f" its own endpoint, {endpoint}"
+            )
+        case Replacement.CANDIDATE:
+            return f"{replaced} replaces a policy itself, so nothing is shadowed: name a policy that does not"
+        case Replacement.CONTESTED:
+            names = sorted(rivals)
+            more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+            return (
+                f"{replaced} is also replaced by {', '.join(names[:_TOLD])}{more}, so neither is shadowed: keep one"
+                " candidate for it"
+            )
+        case Replacement.TOO_MANY:
+            return (
+                f"{endpoint} has more than {MOST_CANDIDATES} candidates, and only the first by name are shadowed:"
+                " delete those that you no longer need"
+            )
+        case Replacement.NOT_COMPILED:
+            return f"this policy does not compile, so {replaced} is not shadowed"

@@ -1,0 +1,201 @@
+"""Shadow decisions: calls that were answered are decided once more, with each candidate in its place.
+
+Standing: beside `pdp`, which hands over what it answered. Holds: nothing here changes, delays or fails an answer. It is
+done behind the answers, in a thread of its own, a few milliseconds at a time and for a fifth of the time at most; what
+waits is bounded and each tenant has its turn; what there is no room for is dropped and counted. No grant is used, and
+what was known when the call was decided is all that is looked at.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+import msgspec
+
+from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.call import Call
+from bailiwick_engine.decision.shadow import ShadowVerdict, shadowed, verdict_class
+from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.fairqueue import FairQueue
+from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
+from bailiwick_webhook.pipeline.decision import Decision, JudgedCall
+from bailiwick_webhook.record.shadow import shadow_line
+
+MOST_WAITING: Final = 1_024
+MOST_LARGE: Final = 4
+"""Calls that wait, and those of them that keep a large body in memory."""
+_TENANT: Final = MOST_WAITING // 4
+# Before the first of a batch: by then its answer is out, and others have come.
+_GATHER: Final = 0.005
+# One batch takes so long, and a decision longer than that only once; then as many times that is for answers alone.
+_SLICE: Final = 0.002
+_REST: Final = 4
+_AT_ONCE: Final = 64
+
+
+class SpareRecords(Protocol):
+    """Where records go that nobody waits for."""
+
+    def spare(self, line: bytes) -> bool:
+        """Take one line, where no other needs the room; returns whether it was taken."""
+
+
+class ShadowedCall(msgspec.Struct, frozen=True, eq=False):
+    """A call whose verdict is known: `one`, with the endpoint and the grants that it was made from."""
+
+    one: JudgedCall
+    endpoint: CompiledEndpoint
+    grants: tuple[Grant, ...]
+
+
+class _Waiting(msgspec.Struct, frozen=True, eq=False):
+    of: ShadowedCall
+    evaluation_id: str
+
+
+class Shadows:
+    """Decides again. Lives in one loop; `draw` returns a number from 0 up to 1, and a share below `share` is taken."""
+
+    def __init__(
+        self,
+        records: SpareRecords,
+        tally: ShadowTally,
+        installation: Installation,
+        now: Callable[[], float],
+        share: float,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._records = records
+        self._tally = tally
+        self._installation = installation
+        self._now = now
+        self._share = share
+        self._draw = draw
+        self._queue: FairQueue[_Waiting] = FairQueue()
+        self._by_tenant: dict[str, int] = {}
+        self._large = 0
+        # Taken out of the queue, for the next batches.
+        self._next: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._limited = LogLimit()
+
+    def begun(self, one: JudgedCall, known: Callable[[Call], Iterable[Grant]]) -> ShadowedCall | None:
+        """Return what is to be decided again once it is answered; None, almost always: the endpoint has no candidate.
+
+        Not what only a subject asked about itself, which enforces nothing.
+        """
+        call = one.asked.call
+        endpoint = one.basis.snapshot.endpoints.get((call.namespace, call.endpoint))
+        if endpoint is None or not endpoint.shadows or one.verdict.dry_run or one.verdict.outcome is Outcome.FORBIDDEN:
+            return None
+        # The grants of this moment: a use that the answer takes must not make the candidate look stricter.
+        return ShadowedCall(one, endpoint, tuple(known(call))) if self._draw() < self._share else None
+
+    def put(self, begun: ShadowedCall | None, answered: Decision | None) -> None:
+        """Put it in line, after its answer is known; what was denied for want of a record has no record to name."""
+        if begun is None or answered is None or answered.verdict.reason is Reason.RECORD_FAILED:
+            return
+        asked = begun.one.asked
+        tenant = asked.call.namespace
+        if self._queue.count + len(self._next) >= MOST_WAITING or self._by_tenant.get(tenant, 0) >= _TENANT:
+            self._drop(ShadowDrop.QUEUE)
+            return
+        if asked.large and self._large >= MOST_LARGE:
+            self._drop(ShadowDrop.LARGE)
+            return
+        self._large += asked.large
+        self._by_tenant[tenant] = self._by_tenant.get(tenant, 0) + 1
+        self._queue.put(tenant, _Waiting(begun, answered.evaluation_id))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def idle(self) -> None:
+        """Return once nothing waits."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def close(self) -> None:
+        """Stop, and leave what waits."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self) -> None:
+        """Decide what waits, until nothing does."""
+        try:
+            while self._queue.count or self._next:
+                await asyncio.sleep(_GATHER)
+                took = await self._batch()
+                await asyncio.sleep(_REST * took)
+        finally:
+            self._task = None
+
+    async def _batch(self) -> float:
+        """Decide for a slice of time. Returns how long that took, in seconds."""
+        while self._queue.count and len(self._next) < _AT_ONCE:
+            self._next.append(self._queue.pop())
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow")
+        run = asyncio.get_running_loop().run_in_executor
+        done, took = await run(self._thread, _decided, tuple(self._next), self._installation)
+        for found in done:
+            self._tell(self._next.popleft(), found)
+        return took
+
+    def _tell(self, waiting: _Waiting, found: tuple[ShadowVerdict, ...] | Exception) -> None:
+        """Count and record what a call came to."""
+        one = waiting.of.one
+        call, live = one.asked.call, one.verdict
+        self._large -= one.asked.large
+        self._by_tenant[call.namespace] -= 1
+        if not self._by_tenant[call.namespace]:
+            del self._by_tenant[call.namespace]
+        if isinstance(found, Exception):
+            self._drop(ShadowDrop.FAILED)
+            self._limited.error("internal error in a shadow decision", error=repr(found))
+            return
+        endpoint = f"{call.namespace}/{call.endpoint}"
+        for shadow in found:
+            verdict = shadow.verdict
+            self._tally.count(endpoint, verdict_class(live), None if verdict is None else verdict_class(verdict))
+            if verdict is not None and shadow.differs(live):
+                revision, now = one.basis.seen.revision, self._now()
+                line = shadow_line(
+                    waiting.evaluation_id, endpoint, live, shadow.shadow, verdict, revision=revision, now=now
+                )
+                if not self._records.spare(line):
+                    self._drop(ShadowDrop.RECORD)
+
+    def _drop(self, why: ShadowDrop) -> None:
+        self._tally.dropped[why] += 1
+
+
+def _decided(
+    waiting: Sequence[_Waiting], installation: Installation
+) -> tuple[list[tuple[ShadowVerdict, ...] | Exception], float]:
+    """Decide one after the other until the slice is over. Returns what they came to, and how many seconds it took."""
+    started, took = time.perf_counter(), 0.0
+    done: list[tuple[ShadowVerdict, ...] | Exception] = []
+    for one in waiting:
+        asked, basis, verdict, _ = one.of.one
+        around = basis.around(asked, installation)
+        try:
+            found = shadowed(basis.snapshot, one.of.endpoint, asked.call, one.of.grants, around, verdict.digest)
+            done.append(tuple(found))
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not end what decides the others
+            done.append(error)
+        took = time.perf_counter() - started
+        if took >= _SLICE:
+            break
+    return done, took
