@@ -115,7 +115,16 @@ def test_delegation_is_said_not_to_be_listed(ask: Ask) -> None:
     ceiling = [{"actions": ["*"], "resources": [{"type": "customer", "ids": ["*"]}]}]
     delegation = {"maxDepth": 1, "principals": ["agent"], "ceiling": ceiling}
     ran = ask(*who(), rules=[rule()], endpointSettings={**settings(), "delegation": delegation})
-    assert (ran.code, "note: who calls on behalf of somebody" in ran.err) == (0, True), ran
+    assert (ran.code, "note: calls on behalf of somebody are not listed" in ran.err) == (0, True), ran
+
+
+@pytest.mark.parametrize("words", [who(), ("what-can", AGENT)], ids=["who-can", "what-can"])
+def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -> None:
+    many = [{"name": f"c{number}", "expression": f"size(context.c{number}) > 1"} for number in range(8)]
+    denies = [rule(f"d{number}", effect="Deny", conditions=[one]) for number, one in enumerate(many)]
+    ran = ask(*words, rules=[rule(), *denies])
+    assert (ran.code, ran.out) == (2, ""), ran
+    assert f"error: not all of it was looked at: {AGENT}: there is more to look at than is looked at" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -272,6 +281,13 @@ def test_a_policy_text_that_is_not_at_hand_is_told(tmp_path: Path) -> None:
     assert (ran.code, ran.out, "The text of a policy is not at hand. Give the ledger" in ran.err) == (2, "", True), ran
     ran = Recorded(tmp_path, spec_of(rule()), "e-1").explain("--policies", str(EXAMPLE))
     assert (ran.code, ran.out, "The text of a policy is not at hand" in ran.err) == (2, "", True), ran
+
+
+def test_where_anybody_could_ask_policies_alone_explain_nothing(tmp_path: Path) -> None:
+    found = Recorded(tmp_path, spec_of(rule()), "e-1")
+    found.process = ProcessLog(2, settings={"development": True})
+    ran = found.explain()
+    assert (ran.code, ran.out, "A decision point with --development decided" in ran.err) == (2, "", True), ran
 
 
 def test_of_a_batch_one_item_is_chosen(tmp_path: Path) -> None:

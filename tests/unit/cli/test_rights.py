@@ -1,5 +1,6 @@
 """Rights where a small world does not get to: broken policies, three groups, bounds, what is known of a call."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from bailiwick_cli.rights.answers import AccessAnswer
 from bailiwick_cli.rights.circumstances import CallPlace
 from bailiwick_cli.rights.outcomes import AccessLevel, AccessWay
 from bailiwick_cli.rights.questions import what_can, who_can
+from bailiwick_engine import keys
 from bailiwick_engine.call import Party
 from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from support.objects import Object, gated_rule, policy, rule, settings, subject
 from unit.engine.cases import NOW
@@ -126,6 +129,14 @@ def test_more_than_is_looked_at_is_said_and_never_left_out() -> None:
     party = Party("serviceAccount", "system:serviceaccount:agents:crm-agent", "~")
     whole = what_can(KEY, endpoint(rule(), *deny), party, AGENT, NOW, limit=100)
     assert (whole.rows, len(whole.incomplete)) == ((), 1)
+
+
+def test_whom_the_decision_point_denies_for_too_many_rules_is_not_told_to_be_allowed() -> None:
+    found = endpoint(rule(), rule("staff", subjects=["a"]), subjects=[subject(), *GROUPS], endpointSettings=PEOPLE)
+    agent = keys.service_account("system:serviceaccount:agents:crm-agent")
+    laden = {agent: MOST_WORK + 1, keys.group("corp", "b"): MOST_WORK + 1}
+    answer = asked(replace(found, index=replace(found.index, laden=laden)))
+    assert told(answer) == [("group corp/a", "allow"), ("group corp/a & group corp/b", None)]
 
 
 def test_audit_mode_says_nothing() -> None:
