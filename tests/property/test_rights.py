@@ -124,20 +124,22 @@ def name_label(name: str, sets: Iterable[NameSet]) -> str:
     return max((one for one in prefixes if name.startswith(one) and len(name) > len(one)), key=len) + "*"
 
 
-def verdict_of(raw: Object, world: World, call: Call, time: float) -> int:
-    """Return what the engine says of a call in a world."""
-    seen = call if world[1] is None else with_number(call, world[1])
-    snapshot = Snapshot.of([told(compiled(raw), world[0])])
-    return level(decide(snapshot, seen, (), Circumstances(now=time), "sha256:"))
+def verdict_of(snapshot: Snapshot, call: Call, time: float) -> int:
+    """Return what the engine says of a call."""
+    return level(decide(snapshot, call, (), Circumstances(now=time), "sha256:"))
 
 
-def asked(raw: Object, parties: Iterable[Party], action: str, resource: Resource) -> Iterator[tuple[World, Call]]:
+def asked(
+    raw: Object, parties: Iterable[Party], resources: Iterable[tuple[str, Resource]]
+) -> Iterator[tuple[Snapshot, World, Call]]:
     """Yield a call of each party in each world and for each purpose that the policies tell apart."""
+    calls = list(product(parties, resources))
     intents = INTENTS if any("intents" in rule for rule in raw["spec"]["rules"]) else INTENTS[:1]
     for world in worlds((raw, raw)):
-        for party, intent in product(parties, intents):
+        snapshot = Snapshot.of([told(compiled(raw), world[0])])
+        for (party, (action, resource)), intent in product(calls, intents):
             call = _call((party, ()), action, resource, intent)
-            yield world, call if world[1] is None else with_number(call, world[1])
+            yield snapshot, world, call if world[1] is None else with_number(call, world[1])
 
 
 def endpoint_of(raw: Object) -> CompiledEndpoint:
@@ -154,17 +156,17 @@ def test_who_can_says_of_each_party_what_the_engine_says(raw: Object, action: st
     endpoint = endpoint_of(raw)
     answer = who_can(CallPlace(KEY, action, "t", name), endpoint, now)
     assert answer.incomplete == ()
-    for held in PROPERTIES:
-        for world, call in asked(raw, (*ACCOUNTS, *PEOPLE), action, Resource("t", name, held)):
-            assert isinstance(call.subject, Party)
-            rows = said(answer.rows, call.subject)
-            labels = labels_of(call, endpoint.enforced)
-            found = reached(rows, labels, call, world[0])
-            assert found == verdict_of(raw, world, call, now), (raw, world, call, rows)
-            for later in TIMES:
-                lasting = [row for row in rows if row.way and (row.way.until is None or row.way.until > later)]
-                if later > now and len(lasting) < len(rows):
-                    assert reached(lasting, labels, call, world[0]) <= verdict_of(raw, world, call, later)
+    places = [(action, Resource("t", name, held)) for held in PROPERTIES]
+    for snapshot, world, call in asked(raw, (*ACCOUNTS, *PEOPLE), places):
+        assert isinstance(call.subject, Party)
+        rows = said(answer.rows, call.subject)
+        labels = labels_of(call, endpoint.enforced)
+        found = reached(rows, labels, call, world[0])
+        assert found == verdict_of(snapshot, call, now), (raw, world, call, rows)
+        for later in TIMES:
+            lasting = [row for row in rows if row.way and (row.way.until is None or row.way.until > later)]
+            if later > now and len(lasting) < len(rows):
+                assert reached(lasting, labels, call, world[0]) <= verdict_of(snapshot, call, later)
 
 
 @given(crowds().map(of_people), st.sampled_from(PROPERTIES))
@@ -172,11 +174,11 @@ def test_who_can_with_properties_says_what_the_engine_says_of_these(raw: Object,
     endpoint = endpoint_of(raw)
     for intent in INTENTS[1:]:
         answer = who_can(CallPlace(KEY, "a.x", "t", "p/1", held or {}, intent), endpoint, NOW)
-        for world, call in asked(raw, (*ACCOUNTS, *PEOPLE), "a.x", Resource("t", "p/1", held)):
+        for snapshot, world, call in asked(raw, (*ACCOUNTS, *PEOPLE), [("a.x", Resource("t", "p/1", held))]):
             if call.intent == intent:
                 assert isinstance(call.subject, Party)
                 found = reached(said(answer.rows, call.subject), labels_of(call, endpoint.enforced), call, world[0])
-                assert found == verdict_of(raw, world, call, NOW), (raw, world, call)
+                assert found == verdict_of(snapshot, call, NOW), (raw, world, call)
 
 
 @given(st.one_of(crowds(), policies()).map(of_people), st.sampled_from((*ACCOUNTS, *PEOPLE)), st.data())
@@ -186,7 +188,7 @@ def test_what_can_says_of_each_call_what_the_engine_says(raw: Object, party: Par
     assert answer.incomplete == ()
     own = [rule for rule in endpoint.enforced if party.keys & rule.subjects]
     calls = [Resource(kind, name, held) for kind, name, held in product(KINDS, IDS, PROPERTIES)]
-    for action, resource in product(ACTIONS, data.draw(st.lists(st.sampled_from(calls), min_size=3, max_size=6))):
-        for world, call in asked(raw, (party,), action, resource):
-            found = reached(answer.rows, labels_of(call, own), call, world[0])
-            assert found == verdict_of(raw, world, call, NOW), (raw, world, call, answer.rows)
+    places = list(product(ACTIONS, data.draw(st.lists(st.sampled_from(calls), min_size=3, max_size=6))))
+    for snapshot, world, call in asked(raw, (party,), places):
+        found = reached(answer.rows, labels_of(call, own), call, world[0])
+        assert found == verdict_of(snapshot, call, NOW), (raw, world, call, answer.rows)

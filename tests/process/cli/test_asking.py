@@ -120,7 +120,7 @@ def test_delegation_is_said_not_to_be_listed(ask: Ask) -> None:
 
 @pytest.mark.parametrize("words", [who(), ("what-can", AGENT)], ids=["who-can", "what-can"])
 def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -> None:
-    many = [{"name": f"c{number}", "expression": f"size(context.c{number}) > 1"} for number in range(8)]
+    many = [{"name": f"c{number}", "expression": f"size(context.c{number}) > 1"} for number in range(10)]
     denies = [rule(f"d{number}", effect="Deny", conditions=[one]) for number, one in enumerate(many)]
     ran = ask(*words, rules=[rule(), *denies])
     assert (ran.code, ran.out) == (2, ""), ran

@@ -139,6 +139,13 @@ def test_whom_the_decision_point_denies_for_too_many_rules_is_not_told_to_be_all
     assert told(answer) == [("group corp/a", "allow"), ("group corp/a & group corp/b", None)]
 
 
+def test_seven_conditions_that_must_not_hold_are_one_row() -> None:
+    many = [{"name": f"c{number}", "expression": f"size(context.c{number}) > 1"} for number in range(7)]
+    deny = [rule(f"d{number}", effect="Deny", conditions=[one]) for number, one in enumerate(many)]
+    found = way(who_can(CallPlace(KEY, "customers.list", "customer", "42"), endpoint(rule(), *deny), NOW))
+    assert sorted(given(found)) == [one["expression"] for one in many]
+
+
 def test_audit_mode_says_nothing() -> None:
     audit = stored("two", mode="Audit", rules=[rule("seen", effect="Deny")])
     assert told(asked(endpoint(rule(), more=(audit,)))) == [(AGENT, "allow")]

@@ -47,7 +47,10 @@ def ended(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
     namespace, name = source.key
     settings = source.endpoint.settings
     if settings is not None and settings.delegation is not None:
-        output.talk("note: calls on behalf of somebody are not listed: whoever makes one may do no more in it than is listed for them")
+        output.talk(
+            "note: calls on behalf of somebody are not listed: whoever makes one may do no more in it than is listed"
+            " for them"
+        )
     for one in answer.incomplete:
         output.talk(f"error: not all of it was looked at: {one}")
     if answer.incomplete:

@@ -30,7 +30,8 @@ from bailiwick_engine.truth import Truth
 
 MOST_DECISIONS: Final = 200_000
 """So many decisions one question may take."""
-_MOST_WORLDS: Final = 1_000
+_MOST_WORLDS: Final = 20_000
+_MOST_WAYS: Final = 200
 _CLOCK: Final = re.compile(r"\bnow\b")
 _DIGEST: Final = "sha256:" + "0" * 64
 
@@ -177,12 +178,23 @@ class EndpointOutcomes:
                 raise TooManyError
             if not self._worlds.more():
                 break
-        worlds = list(found.values())
-        return absorbed(
-            self._way(world, terms.term_of(world, [one for one in worlds if one.outcome != world.outcome]))
-            for world in worlds
-            if world.outcome is not None
-        )
+        return absorbed(self._covering(list(found.values())))
+
+    def _covering(self, worlds: Sequence[World]) -> list[AccessWay]:
+        """Return ways of which one is there in every world in which a call comes through."""
+        against: dict[Hashable, list[World]] = {}
+        made: dict[Hashable, list[AccessWay]] = {}
+        for world in worlds:
+            outcome = world.outcome
+            known = made.setdefault(outcome, [])
+            if outcome is None or any(terms.holds(way.term, world) for way in known):
+                continue
+            if outcome not in against:
+                against[outcome] = [one for one in worlds if one.outcome != outcome]
+            known.append(self._way(world, terms.term_of(world, against[outcome])))
+            if len(known) > _MOST_WAYS:
+                raise TooManyError
+        return [way for ways in made.values() for way in ways]
 
     def _world(self, verdict: Verdict) -> World:
         rules = self._deciding(verdict)

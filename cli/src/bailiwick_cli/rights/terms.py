@@ -41,7 +41,7 @@ def term_of(world: World, others: Iterable[World]) -> Term:
     term: dict[Formula, Outcomes] = {key: frozenset((truth,)) for key, truth in world.truths.items()}
     for key in sorted(term, key=lambda one: one in world.own):
         for trial in _wider(term, key, world.truths[key]):
-            if not any(_held(trial, other) for other in against):
+            if not any(_may_hold(trial, other) for other in against):
                 term = trial
                 break
     return term
@@ -53,9 +53,14 @@ def _wider(term: Term, key: Formula, truth: Truth) -> Iterator[dict[Formula, Out
         yield {**term, key: outcomes}
 
 
-def _held(term: Term, world: World) -> bool:
+def _may_hold(term: Term, world: World) -> bool:
     """Tell whether a term can hold in a world."""
     return all(key not in world.truths or world.truths[key] in outcomes for key, outcomes in term.items())
+
+
+def holds(term: Term, world: World) -> bool:
+    """Tell whether a term does hold in a world: what was not asked there may come to anything."""
+    return all(key in world.truths and world.truths[key] in outcomes for key, outcomes in term.items())
 
 
 def implied(term: Term, by: Term) -> bool:
