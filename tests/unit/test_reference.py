@@ -79,7 +79,7 @@ class TestThePageOfThePlugin:
     def test_has_every_command(self) -> None:
         table = self.PAGE.partition("## Exit codes")[0]
         rows = [
-            name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+            name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`([\w-]+)`", row)
         ]
         assert sorted(rows) == sorted(COMMANDS)
 

@@ -32,7 +32,7 @@ _OF_FILES: Final = frozenset(
 _GROUP: Final = "audit"
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
-_ON_FILES: Final = frozenset({"diff", "init", "test", "validate"})
+_ON_FILES: Final = frozenset({"diff", "explain", "init", "test", "validate"})
 _REVIEWING: Final = frozenset({"approve", "deny"})
 
 

@@ -1,25 +1,32 @@
 """Decisions derived again: each record of a log against the policies' texts, counted, and told where it does not hold.
 
-Standing: under `audit verify`, over `bailiwick_evidence.derive`. Holds: what cannot be derived is counted by its stable
-reason; it is no finding. A record that the engine contradicts is.
+Standing: under `audit verify` and `explain`, over `bailiwick_evidence.derive`. Holds: what cannot be derived is counted
+by its stable reason; it is no finding. A record that the engine contradicts is.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from bailiwick_cli import policytexts
+from bailiwick_cli.errors import CliError
+from bailiwick_cli.logfiles import LogFiles
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.chaintable import ChainTable
+from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.chain import body
 from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
-from bailiwick_evidence.derive.derive import KINDS, derive
+from bailiwick_evidence.derive.derive import KINDS, Retrace, derive, retraced
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 
 LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
+_NAMED: Final = b'"evaluation_id":'
 
 _SENTENCES: Final = {
     f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}": (
@@ -41,13 +48,7 @@ class DerivedRecords:
     @classmethod
     def of(cls, source: str, audit: LogAudit) -> Self:
         """Return none yet; the texts are those of the ledger that was read, or of files. Raises `CliError`."""
-        if source != LEDGER:
-            return cls(policytexts.of_files(source))
-        texts = PolicyTexts()
-        for digest, members in audit.policies.items():
-            if isinstance(text := members.get("text"), str):
-                texts.add(digest, text.encode())
-        return cls(texts)
+        return cls(_texts(source, audit))
 
     def add(self, log: ChainTable, line: ChainLine) -> None:
         """Derive a line, if it is the record of a decision."""
@@ -79,6 +80,76 @@ class DerivedRecords:
         """Return the counts and what is contradicted as an object."""
         contradicted = [{"line": place, "message": said} for place, said in self.contradicted]
         return {"total": self.counts.total(), **dict(sorted(self.counts.items())), "contradictedLines": contradicted}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDerivation:
+    """One record, and whether its policies reproduce it. `retrace` None: they do not, or it cannot be told (`why`)."""
+
+    record: Mapping[str, Any]
+    found: Derivation | None
+    retrace: Retrace | None
+
+    @property
+    def why(self) -> str:
+        """What is in the way, and what would help."""
+        if self.found is None:
+            return _SENTENCES[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"]
+        if self.found.obstacle is not None:
+            return OBSTACLES[self.found.obstacle]
+        return _said(self.record, self.found)
+
+
+def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> RecordDerivation:
+    """Find the record of an evaluation in log files and derive it. Raises `CliError`.
+
+    `item` of a batch; `source`: where the policies' texts are, see `DerivedRecords.of`.
+    """
+    audit = LogAudit(WitnessBook(()))
+    records: dict[bytes, tuple[Mapping[str, Any], ChainTable]] = {}
+    lists: list[Mapping[str, Any]] = []
+    sought = _NAMED + json.dumps(wanted).encode()
+    for line in files.lines(audit, "Reading lines"):
+        if b'"kind":"policies"' in line.text:
+            lists.append(parsed(line.text))
+        elif sought in line.text:
+            members = parsed(line.text)
+            if members.get("evaluation_id") == wanted and (item is None or members.get("item") == item):
+                # The same line may stand in several files.
+                records.setdefault(body(line.text), (members, audit.chains[line.link.id]))
+    record, log = _one(records, wanted, files)
+    if _in_development(log.opening):
+        return RecordDerivation(record, None, None)
+    texts = _texts(source, audit)
+    for listed in lists:
+        texts.add_list(listed)
+    return RecordDerivation(record, *retraced(record, texts, _versions(log.opening)))
+
+
+def _one(
+    records: Mapping[bytes, tuple[Mapping[str, Any], ChainTable]], wanted: str, files: LogFiles
+) -> tuple[Mapping[str, Any], ChainTable]:
+    named = visible(wanted)
+    if not records:
+        names = ", ".join(files.names)
+        raise CliError(f"no record of {named} in {names}: give the files of all decision points of that time")
+    decisions = [one for one in records.values() if one[0].get("kind") in KINDS]
+    if not decisions:
+        raise CliError(f"{named} is not a decision on one call: there is nothing to explain")
+    if len(decisions) > 1:
+        raise CliError(f"{len(decisions)} records of {named}: choose one with --item")
+    return decisions[0]
+
+
+def _texts(source: str, audit: LogAudit) -> PolicyTexts:
+    """Return the texts of the ledger that was read, or of files. Raises `CliError`."""
+    if source != LEDGER:
+        return policytexts.of_files(source)
+    texts = PolicyTexts()
+    for digest, members in audit.policies.items():
+        if isinstance(text := members.get("text"), str):
+            texts.add(digest, text.encode())
+    return texts
 
 
 def _versions(opening: Mapping[str, Any] | None) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from bailiwick_cli.askflags import QUESTIONS
 from bailiwick_cli.diffflags import DiffFlags
 from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
@@ -121,40 +122,6 @@ class RequestFlags(Flags):
     output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.NAME
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckFlags(Flags):
-    """Of `check`."""
-
-    action: Annotated[str, typer.Argument(metavar="ACTION")]
-    resource: Annotated[str, typer.Argument(metavar="TYPE/ID")]
-    subject: Annotated[str, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the call.")]
-    endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="NAME", help="Default: the only endpoint in the namespace.")
-    ] = None
-    arguments: Annotated[
-        list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="An argument of the call (context.args).")
-    ] = None
-    properties: Annotated[
-        list[str] | None, typer.Option("--property", metavar="NAME=VALUE", help="A property of the resource.")
-    ] = None
-    members: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--call-context", metavar="NAME=VALUE", help="A member of the call's context (CEL: context.NAME)."
-        ),
-    ] = None
-    file: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="FILE",
-            help="Read policies from files or folders instead of the cluster. - is stdin.",
-        ),
-    ] = None
-    output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.TABLE
-
-
 COMMANDS: Final[dict[str, type[Flags]]] = {
     "list": List,
     "show": ShowFlags,
@@ -163,7 +130,7 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     "revoke": RevokeFlags,
     "request": RequestFlags,
     "wait": WaitFlags,
-    "check": CheckFlags,
+    **QUESTIONS,
     **POLICY_TOOLS,
     "diff": DiffFlags,
 }

@@ -9,7 +9,8 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import auditflags, diffflags, flags, policyflags
+from bailiwick_cli import askflags, diffflags, flags, policyflags
+from bailiwick_cli.auditgroup import audit
 from bailiwick_cli.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
@@ -25,7 +26,6 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-audit = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 before_command(
     app,
     "Request approvals, review them, and see what policies decide.\n\n"
@@ -143,8 +143,8 @@ def wait(options: flags.WaitFlags) -> int:
     return wait.run(options)
 
 
-@command(app, "check", flags.CheckFlags)
-def check(options: flags.CheckFlags) -> int:
+@command(app, "check", askflags.CheckFlags)
+def check(options: askflags.CheckFlags) -> int:
     r"""Show what the policies decide for a call, and why.
 
     The command uses the same engine as the cluster. It evaluates the call as if an enforcer of the endpoint had asked
@@ -160,6 +160,60 @@ def check(options: flags.CheckFlags) -> int:
     from bailiwick_cli.commands import check
 
     return check.run(options)
+
+
+@command(app, "who-can", askflags.WhoCanFlags)
+def who_can(options: askflags.WhoCanFlags) -> int:
+    r"""Show who may do something: by which rule, given which conditions, and with whose approval.
+
+    Nobody is left out: a Deny that takes an Allow away is counted, and what hangs on a condition says so. Of a cluster,
+    the command also shows who could change the answer, approve, or act as a service account that it names. Exits 0 if
+    somebody can, also with an approval, 1 if nobody can, and 2 if it could not be told.
+
+    Examples:
+      kubectl bailiwick who-can customers.export --on customer/42 -n crm
+      kubectl bailiwick who-can customers.export --on customer/42 -f examples/crm/policy.yaml
+      kubectl bailiwick who-can secrets.read --on secret/db/main --property env=prod -f examples/secrets/policy.yaml
+    """
+    from bailiwick_cli.commands import who_can
+
+    return who_can.run(options)
+
+
+@command(app, "what-can", askflags.WhatCanFlags)
+def what_can(options: askflags.WhatCanFlags) -> int:
+    """Show what somebody may do: actions and resources, given which conditions, and with whose approval.
+
+    Groups count only where you name them. Exits 0 if there is something, also with an approval, 1 if there is nothing,
+    and 2 if it could not be told.
+
+    Examples:
+      kubectl bailiwick what-can sa:agents/crm-agent -n crm
+      kubectl bailiwick what-can sa:agents/crm-agent -f examples/crm/policy.yaml
+      kubectl bailiwick what-can user:corp/carol --member-of support -n crm
+    """
+    from bailiwick_cli.commands import what_can
+
+    return what_can.run(options)
+
+
+@command(app, "explain", askflags.ExplainFlags)
+def explain(options: askflags.ExplainFlags) -> int:
+    r"""Explain a decision: of a record in the decision log, or of a call as `check` takes it.
+
+    Shows the verdict, the rule that decided, and of each rule that came near the first thing that was missing, with the
+    values that its conditions read. What is sealed in the record stays sealed. Of a record that its own policies do not
+    reproduce nothing is explained. Of a record the command exits 0 if it is explained, 1 if it is not reproduced, and 2
+    if it is not there or its policies are not; of a call it exits as `check` does.
+
+    Examples:
+      kubectl bailiwick explain 01JD3Z8Q6W decisions.log ledger.log
+      kubectl bailiwick explain 01JD3Z8Q6W decisions.log --policies policies/
+      kubectl bailiwick explain customers.delete customer/42 --subject sa:agents/crm-agent -f examples/crm/policy.yaml
+    """
+    from bailiwick_cli.commands import explain
+
+    return explain.run(options)
 
 
 @command(app, "test", policyflags.SuiteFlags)
@@ -230,80 +284,6 @@ def diff(options: diffflags.DiffFlags) -> int:
     from bailiwick_cli.commands import diff
 
     return diff.run(options)
-
-
-@command(audit, "verify", auditflags.VerifyFlags)
-def verify(options: auditflags.VerifyFlags) -> int:
-    r"""Verify the decision log: tell of each chain whether it is intact, and what was removed or changed.
-
-    Files may be rotated, cut anywhere, compressed, and given in any order. The command never says that nobody
-    tampered: it says up to when nothing was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if
-    it could not be told.
-
-    Examples:
-      kubectl bailiwick audit verify decisions.log* --checkpoints cluster
-      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
-      zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
-          --witness-key witness.vkey -o json
-    """
-    from bailiwick_cli.commands.audit import verify
-
-    return verify.run(options)
-
-
-@command(audit, "prove", auditflags.ProveFlags)
-def prove(options: auditflags.ProveFlags) -> int:
-    r"""Print a proof that one record is in the log, for somebody who does not have the log.
-
-    The proof is a file of C2SP's tlog-proof. Hand it over with the record and the witness's public key.
-
-    Examples:
-      kubectl bailiwick audit prove 01JD3Z8Q6W decisions.log* --checkpoints checkpoints.yaml \
-          --witness-key witness.vkey --record record.json > record.tlog-proof
-    """
-    from bailiwick_cli.commands.audit import prove
-
-    return prove.run(options)
-
-
-@command(audit, "check-proof", auditflags.CheckProofFlags)
-def check_proof(options: auditflags.CheckProofFlags) -> int:
-    """Check a proof that a record was in the log when the witness cosigned it.
-
-    Needs neither the log nor the cluster. Exits 0 if it is proven, 1 if not, and 2 if there is no proof to read.
-
-    Examples:
-      kubectl bailiwick audit check-proof record.tlog-proof record.json --witness-key witness.vkey
-    """
-    from bailiwick_cli.commands.audit import check_proof
-
-    return check_proof.run(options)
-
-
-@command(audit, "policy", auditflags.PolicyTextFlags)
-def policy(options: auditflags.PolicyTextFlags) -> int:
-    """Print the policy that has a digest, from the operator's ledger.
-
-    A record names the digest of each policy that was in force. Give at least its first 8 digits.
-
-    Examples:
-      kubectl bailiwick audit policy sha256:9f3ab02c ledger.log
-    """
-    from bailiwick_cli.commands.audit import ledger
-
-    return ledger.policy(options)
-
-
-@command(audit, "grant", auditflags.EndedGrantFlags)
-def grant(options: auditflags.EndedGrantFlags) -> int:
-    """Print how a grant ended, from the operator's ledger.
-
-    Examples:
-      kubectl bailiwick audit grant agr-k3v9 ledger.log -n crm
-    """
-    from bailiwick_cli.commands.audit import ledger
-
-    return ledger.grant(options)
 
 
 # Behind the others, so that the commands stand in their order.

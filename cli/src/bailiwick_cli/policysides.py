@@ -63,14 +63,14 @@ class PolicySide:
         """The namespaces of what was read."""
         return {entry.ref.namespace for entry in self.entries if entry.ref.namespace}
 
-    def refuse_broken(self, side: str) -> None:
+    def refuse_broken(self, side: str, purpose: str = "compared") -> None:
         """Tell what cannot be read, and raise `CliError` if anything is denied for it that was written."""
         unread = [entry for entry in self.entries if entry.problems]
         whole_ = [one for one in self.snapshot.endpoints.values() if one.conflicted or one.denied_whole or one.broken]
         for report in self._reports:
             output.talk(f"{'error' if unread or whole_ else 'warning'}: {report.problem}; this denies {report.denies}")
         if unread or whole_ or self.snapshot.unreadable:
-            raise CliError(f"the policies of the {side} cannot be compared: fix the problems above")
+            raise CliError(f"the policies of the {side} cannot be {purpose}: fix the problems above")
 
     def place(self, rule: CompiledRule) -> RulePlace | None:
         """Return where a rule stands; its policy, where the rule itself cannot be found."""

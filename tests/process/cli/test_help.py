@@ -75,6 +75,18 @@ def test_the_examples_of_a_check_are_decided_by_policies_that_are_shipped() -> N
         assert said.get("reason") in {"allowed", "approval_required"}, ran
 
 
+@pytest.mark.parametrize("name", ["who-can", "what-can", "explain"])
+def test_the_examples_of_a_question_are_answered_by_policies_that_are_shipped(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(DOCS.parent)
+    asked = [words for words in examples(name) if "-f" in words]
+    assert asked
+    for words in asked:
+        ran = commandline.run(*words)
+        assert (ran.code, "crm-agent" in ran.out or "secret" in ran.out) in {(0, True), (3, True)}, ran
+
+
 def test_the_examples_of_a_request_are_of_a_rule_that_can_be_asked_for_beforehand() -> None:
     for _, action, resource, *flags in examples("request"):
         given = dict(zip(flags[::2], flags[1::2], strict=True))
@@ -91,6 +103,9 @@ def test_the_examples_of_a_request_are_of_a_rule_that_can_be_asked_for_beforehan
         ("revoke", "NAME"),
         ("check", "ACTION TYPE/ID"),
         ("list", ""),
+        ("who-can", "ACTION"),
+        ("what-can", "SUBJECT"),
+        ("explain", "EVALUATION_ID FILE..."),
         ("audit verify", "FILE..."),
         ("audit prove", "EVALUATION_ID FILE..."),
         ("audit check-proof", "PROOF RECORD-FILE"),

@@ -25,6 +25,10 @@ from support import commandline
         (["request", ""], []),
         (["unheard", ""], []),
         (["test", "-o", "j"], ["json", "junit"]),
+        (["wh"], ["who-can", "what-can"]),
+        (["who-can", "-o", ""], ["table", "json", "markdown"]),
+        (["who-can", "customers.list", "--on", ""], []),
+        (["what-can", "sa:agents/crm-agent", "--mem"], ["--member-of"]),
         (["audit", ""], list(AUDIT)),
         (["audit", "ch"], ["check-proof"]),
         (["-n", "crm", "audit", "verify", "a.log", "--w"], ["--witness-key"]),
@@ -41,6 +45,9 @@ def test_files_are_left_to_the_shell() -> None:
     assert candidates(["audit", "verify", "a.log", ""]) == ([], 0)
     assert candidates(["test", "exam"]) == ([], 0)
     assert candidates(["validate", "exam"]) == ([], 0)
+    assert candidates(["explain", "01JD3Z8Q6W", "deci"]) == ([], 0)
+    assert candidates(["explain", "01JD3Z8Q6W", "decisions.log", "--policies", "led"]) == ([], 0)
+    assert candidates(["who-can", "-f", "pol"]) == ([], 0)
     assert candidates(["audit", "verify", "--checkpoints", "c"]) == ([], 0)
 
 

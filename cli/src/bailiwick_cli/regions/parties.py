@@ -20,10 +20,14 @@ _PREFIX = "system:serviceaccount:"
 
 @dataclass(frozen=True, slots=True)
 class NamedParty:
-    """A party and its label. `capped`: of its issuer there are more groups than can be combined."""
+    """A party and its label. `capped`: of its issuer there are more groups than can be combined.
+
+    It stands for whoever has a key of each of its `parts`.
+    """
 
     party: Party
     label: str
+    parts: tuple[frozenset[Key], ...]
     capped: bool = False
 
 
@@ -44,16 +48,20 @@ def parties(
         kind, *parts = keys.spelled(key)
         if kind == SERVICE_ACCOUNT:
             if verified:
-                yield NamedParty(Party(SERVICE_ACCOUNT, parts[0], FRESH), _account(parts[0]))
+                yield _single(Party(SERVICE_ACCOUNT, parts[0], FRESH), _account(parts[0]))
             if asserted:
-                yield NamedParty(Party(SERVICE_ACCOUNT, parts[0], FRESH, issuer=None), f"asserted {_account(parts[0])}")
+                yield _single(Party(SERVICE_ACCOUNT, parts[0], FRESH, issuer=None), f"asserted {_account(parts[0])}")
         elif kind == "entity":
             if asserted:
-                yield NamedParty(Party(parts[0], parts[1], FRESH, issuer=None), f"{parts[0]} {parts[1]}")
+                yield _single(Party(parts[0], parts[1], FRESH, issuer=None), f"{parts[0]} {parts[1]}")
         elif verified:
             issuers[parts[0]] = None
     for issuer in issuers:
         yield from _people(issuer, frozenset(named), dict(beside(issuer)))
+
+
+def _single(party: Party, label: str) -> NamedParty:
+    return NamedParty(party, label, (party.keys,))
 
 
 def _people(issuer: str, named: frozenset[Key], related: dict[Key, frozenset[int]]) -> Iterator[NamedParty]:
@@ -66,16 +74,20 @@ def _people(issuer: str, named: frozenset[Key], related: dict[Key, frozenset[int
         else:
             groups.setdefault(rules, []).append(name)
     # Groups that the same rules name stand for each other.
-    listed = [(some[0], f"group {issuer}/{'|'.join(some)}") for some in groups.values()]
+    listed = [
+        (some[0], f"group {issuer}/{'|'.join(some)}", frozenset(keys.group(issuer, one) for one in some))
+        for some in groups.values()
+    ]
     capped = len(listed) > _MOST_GROUPS
     most = 2 if capped else len(listed)
     for count in range(most + 1):
         for some in combinations(listed, count):
             for user, label in users.items():
-                party = Party(USER, user, FRESH, issuer=issuer, groups=tuple(name for name, _ in some))
+                party = Party(USER, user, FRESH, issuer=issuer, groups=tuple(name for name, _, _ in some))
                 if not party.keys.isdisjoint(named):
-                    told = " & ".join(part for part in (label, *(one for _, one in some)) if part)
-                    yield NamedParty(party, told, capped=capped)
+                    told = " & ".join(part for part in (label, *(one for _, one, _ in some)) if part)
+                    own = (frozenset((keys.user(issuer, user),)),) if label else ()
+                    yield NamedParty(party, told, (*own, *(those for _, _, those in some)), capped)
 
 
 def _account(username: str) -> str:

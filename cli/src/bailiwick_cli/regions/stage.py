@@ -7,7 +7,7 @@ that hop is free, so that only the rules for the others decide.
 from collections.abc import Iterable
 from typing import Final
 
-from bailiwick_engine.call import Party, ServiceAccount
+from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.names import NameSet
@@ -52,6 +52,13 @@ def everything(rules: Iterable[CompiledRule]) -> CompiledCeiling:
     kinds = sorted({entry.type for rule in rules for entry in rule.resources})
     every = NameSet.of(("*",))
     return CompiledCeiling(every, tuple(CompiledResource(kind, every, {}) for kind in kinds), ())
+
+
+def calling_from(party: Party, workload: PodWorkload | None) -> Party:
+    """Return a party as it calls from this workload. `workload` None: it is not known."""
+    if workload is None:
+        return party
+    return Party(party.type, party.id, party.uid, issuer=party.issuer, groups=party.groups, workload=workload)
 
 
 def _free(ref: PolicyRef, every: CompiledCeiling) -> CompiledRule:

@@ -15,11 +15,11 @@ from bailiwick_cli.regions.atoms import FRESH, TooManyError
 from bailiwick_cli.regions.change import Change, ChangeClass
 from bailiwick_cli.regions.parties import NamedParty, parties
 from bailiwick_cli.regions.sides import WalkSide, differing, issuer_of, overlap
-from bailiwick_cli.regions.stage import ACTOR, CALLER, everything, snapshot_of
+from bailiwick_cli.regions.stage import ACTOR, CALLER, calling_from, everything, snapshot_of
 from bailiwick_cli.regions.strength import STRONGER, WEAKER, compared
 from bailiwick_cli.regions.worlds import Worlds
 from bailiwick_engine import keys
-from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -219,7 +219,7 @@ class Walk:
                             told["workload"] = pod
                         if time != self._now:
                             told["from"] = _moment(time)
-                        subject = _from(party, workload)
+                        subject = calling_from(party, workload)
                         call = Call(
                             namespace=self._key[0],
                             endpoint=self._key[1],
@@ -315,19 +315,6 @@ def level(verdict: Verdict) -> int:
     if verdict.outcome is Outcome.ALLOW:
         return 2
     return 0 if verdict.gate is None else 1
-
-
-def _from(party: Party, workload: PodWorkload | None) -> Party:
-    if workload is None:
-        return party
-    return Party(
-        party.type,
-        party.id,
-        party.uid,
-        issuer=party.issuer,
-        groups=party.groups,
-        workload=workload,
-    )
 
 
 def _moment(time: float) -> str:

@@ -118,7 +118,7 @@ class Unknowns:
 
     def hides(self, condition: CompiledCondition) -> bool:
         """Tell whether a condition reads what is sealed."""
-        return any(_meets(read, path) for read in condition.reads for path in self.paths)
+        return any(meets(read, path) for read in condition.reads for path in self.paths)
 
     def property_names(self) -> frozenset[str]:
         """Return the names of properties of the resource that are sealed."""
@@ -187,7 +187,7 @@ def _resource(entry: CompiledResource, choices: Choices, listed: dict[str, tuple
     return ResourceStandIn(entry.type, entry.ids, entry.properties, choices, listed)
 
 
-def _meets(read: Path, path: Path) -> bool:
+def meets(read: Path, path: Path) -> bool:
     """Tell whether one is within the other. Of actors a condition reads whichever is judged."""
     if path[0].startswith("actors["):
         path = ("actor", *path[1:])

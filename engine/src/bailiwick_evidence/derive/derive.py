@@ -6,9 +6,10 @@ Holds: pure. What the record does not tell is tried in every way that there is, 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.call import Call
+from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -71,6 +72,20 @@ _DERIVED: Final = Derivation(DerivationClass.DERIVED)
 _ATTESTED: Final = Derivation(DerivationClass.ATTESTED)
 
 
+class Retrace(NamedTuple):
+    """A call that was decided as its record says, and how: by what the engine says without grants.
+
+    `endpoint` as it was then, None: the decision point knew none. Conditions and properties that hang on what is
+    `sealed` come to what makes the record follow, for as long as nothing else is derived by the same texts.
+    """
+
+    call: Call
+    endpoint: CompiledEndpoint | None
+    verdict: Verdict
+    now: float
+    sealed: frozenset[Path]
+
+
 def derive(
     record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
 ) -> Derivation:
@@ -78,26 +93,33 @@ def derive(
 
     Without that line it is None. A record of another engine is derived as any, but never contradicted.
     """
+    return retraced(record, policies, engine)[0]
+
+
+def retraced(
+    record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
+) -> tuple[Derivation, Retrace | None]:
+    """Return what a record comes to as `derive` does, and its call where it follows."""
     if record.get("kind") not in KINDS:
-        return underivable(Obstacle.NOT_A_DECISION)
+        return underivable(Obstacle.NOT_A_DECISION), None
     shape = parsed(record)
     if shape is None:
-        return underivable(Obstacle.RECORD_UNREADABLE)
+        return underivable(Obstacle.RECORD_UNREADABLE), None
     if shape.now is None:
-        return underivable(Obstacle.ATTRIBUTE_MISSING)
+        return underivable(Obstacle.ATTRIBUTE_MISSING), None
     if shape.reason not in _REASONS:
-        return underivable(Obstacle.REASON_UNKNOWN)
+        return underivable(Obstacle.REASON_UNKNOWN), None
     known = _endpoint(shape, policies)
     if isinstance(known, Obstacle):
-        return underivable(known)
+        return underivable(known), None
     # The settings are those of a policy that does not compile, so that nobody can look them up.
     unread = known is not None and not known.configured and _broken(shape, policies)
-    found = _judged(shape, known, unread=unread)
+    found, retrace = _judged(shape, known, unread=unread)
     if found.kind is not DerivationClass.CONTRADICTED:
-        return found
+        return found, retrace
     if unread:
-        return underivable(Obstacle.POLICY_BROKEN)
-    return found if engine == engine_versions() else underivable(Obstacle.ENGINE_VERSION_UNKNOWN)
+        return underivable(Obstacle.POLICY_BROKEN), None
+    return found if engine == engine_versions() else underivable(Obstacle.ENGINE_VERSION_UNKNOWN), None
 
 
 def _endpoint(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoint | Obstacle | None:
@@ -121,24 +143,25 @@ def _broken(shape: RecordShape, policies: PolicyTexts) -> bool:
     return None in (listed or {}).values()
 
 
-def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) -> Derivation:
+def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) -> tuple[Derivation, Retrace | None]:
     """Hold the record against every verdict that its call can have. `unread`: nobody knows the settings."""
     first: Verdict | None = None
     reason = Reason(shape.reason)
     for refused in (None, reason) if reason in _REFUSALS else (None,):
         found = rebuilt(shape, refused)
         if found is None:
-            return underivable(Obstacle.RECORD_UNREADABLE)
+            return underivable(Obstacle.RECORD_UNREADABLE), None
         if known is not None and shape.attributes is None and shape.subject is not None and _reads(known.compiled):
-            return underivable(Obstacle.ATTRIBUTE_MISSING)
-        for run, (verdict, chosen) in enumerate(_verdicts(shape, found, known, unread=unread)):
+            return underivable(Obstacle.ATTRIBUTE_MISSING), None
+        for run, (verdict, chosen, endpoint) in enumerate(_verdicts(shape, found, known, unread=unread)):
             first = first or verdict
             fits = _fits(shape, verdict, found)
             if fits is not None:
-                return _ATTESTED if chosen else fits
+                retrace = Retrace(found.call, endpoint, verdict, shape.now or 0.0, found.sealed)
+                return (_ATTESTED if chosen else fits), retrace
             if run >= MOST_RUNS:
-                return underivable(Obstacle.TOO_MANY_UNKNOWN)
-    return Derivation(DerivationClass.CONTRADICTED, answer=None if first is None else EngineAnswer.of(first))
+                return underivable(Obstacle.TOO_MANY_UNKNOWN), None
+    return Derivation(DerivationClass.CONTRADICTED, answer=None if first is None else EngineAnswer.of(first)), None
 
 
 def _reads(endpoint: CompiledEndpoint) -> bool:
@@ -148,18 +171,18 @@ def _reads(endpoint: CompiledEndpoint) -> bool:
 
 def _verdicts(
     shape: RecordShape, found: CallOnRecord, known: KnownEndpoint | None, *, unread: bool
-) -> Iterator[tuple[Verdict, bool]]:
-    """Yield each verdict that the engine can come to, and whether it hangs on what is not known."""
+) -> Iterator[tuple[Verdict, bool, CompiledEndpoint | None]]:
+    """Yield each verdict that the engine can come to, whether it hangs on what is not known, and on which endpoint."""
     call = found.call
     around = Circumstances(shape.now or 0.0)
     key = (call.namespace, call.endpoint)
     if known is None:
-        yield decide(Snapshot({}), call, (), around), False
+        yield decide(Snapshot({}), call, (), around), False, None
         return
 
-    def decided(endpoint: CompiledEndpoint) -> Verdict:
-        present = _presumed(endpoint, call) if unread else endpoint
-        return decide(Snapshot({key: present.beside(found.data)}), call, (), around)
+    def decided(endpoint: CompiledEndpoint) -> tuple[Verdict, CompiledEndpoint]:
+        present = (_presumed(endpoint, call) if unread else endpoint).beside(found.data)
+        return decide(Snapshot({key: present}), call, (), around), present
 
     wanted: list[Unknowns] = []
     if shape.limits != "nul":
@@ -167,13 +190,15 @@ def _verdicts(
         if found.sealed:
             wanted.append(Unknowns(found.sealed))
         else:
-            yield decided(known.compiled), unread
+            verdict, present = decided(known.compiled)
+            yield verdict, unread, present
     if shape.limits is not None or shape.reason == Reason.TOO_COSTLY:
         wanted.append(Unknowns(found.sealed, shape.limits or "size"))
     for unknown in wanted:
         endpoint, choices = known.standing_in(unknown)
         while True:
-            yield decided(endpoint), unread or choices.asked
+            verdict, present = decided(endpoint)
+            yield verdict, unread or choices.asked, present
             if not choices.more():
                 break
 

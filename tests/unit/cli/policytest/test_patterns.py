@@ -15,7 +15,7 @@ CONDITION: Final = [{"name": "small", "expression": "context.amount < 10"}]
 EXPIRING: Final = rule(expireTime="2027-01-01T00:00:00Z")
 
 
-def tried(folder: Path, case: Object, *rules: Object, **spec: Any) -> tuple[int, list[Any], str]:
+def tried(folder: Path, case: Object, *rules: Object, **spec: Any) -> tuple[int, list[Any], str]:  # noqa: ANN401 - members of a policy
     """Return the exit code, what each pattern came to, and what is printed."""
     made = policy("crm", rules=list(rules) or [rule(), gated_rule()], endpointSettings=settings(), **spec)
     written(folder, {"policy.yaml": made, "crm_test.yaml": suite(case)})

@@ -1,0 +1,83 @@
+"""`what-can`: what somebody may do, by patterns of actions and resources, given what, with whose approval.
+
+Holds: as `who-can`. Groups count only where they are named.
+"""
+
+import sys
+import time
+
+from bailiwick_cli import arguments, output
+from bailiwick_cli.askflags import AnswerOutput, WhatCanFlags
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.policysources import PolicySource, source_of
+from bailiwick_cli.regions.atoms import FRESH
+from bailiwick_cli.rights.answers import AccessAnswer
+from bailiwick_cli.rights.questions import accepted, what_can
+from bailiwick_cli.rightsview import RightsView
+from bailiwick_engine.call import Party
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+
+
+def run(options: WhatCanFlags) -> int:
+    """Ask and tell."""
+    source = source_of(options)
+    party = _party(options, source.endpoint)
+    if not accepted(source.endpoint, party):
+        output.talk(f"the endpoint {'/'.join(source.key)} does not accept subjects of the issuer {party.issuer}")
+        return Exit.NO
+    answer = what_can(source.key, source.endpoint, party, options.subject, time.time())
+    asked = {"namespace": source.key[0], "endpoint": source.key[1], "subject": options.subject}
+    if options.member_of:
+        asked["memberOf"] = ", ".join(options.member_of)
+    view = RightsView("WhatCan", asked, (("ACTION", "action"), ("RESOURCE", "resource")), answer.rows, source.place)
+    if options.output is AnswerOutput.JSON:
+        sys.stdout.write(view.document(incomplete=list(answer.incomplete)))
+    elif options.output is AnswerOutput.MARKDOWN:
+        sys.stdout.write(view.markdown())
+    elif answer.rows:
+        output.Table(view.headers()).add(list(view.table()))
+    if party.type == USER and not options.member_of:
+        output.talk("note: groups count only where you name them with --member-of")
+    return ended(answer, source, f"{options.subject} can do nothing")
+
+
+def ended(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
+    """Tell what the answer lacks, and return how the command ends."""
+    namespace, name = source.key
+    settings = source.endpoint.settings
+    if settings is not None and settings.delegation is not None:
+        output.talk(
+            "note: calls on behalf of somebody are not listed: whoever makes one may do no more in it than is listed"
+            " for them"
+        )
+    for one in answer.incomplete:
+        output.talk(f"error: not all of it was looked at: {one}")
+    if answer.incomplete:
+        return Exit.FAILURE
+    if any(row.way is not None for row in answer.rows):
+        return Exit.OK
+    output.talk(f"{nothing} at {namespace}/{name}")
+    return Exit.NO
+
+
+def _party(options: WhatCanFlags, endpoint: CompiledEndpoint) -> Party:
+    """Return who is asked about, as the endpoint proves subjects."""
+    kind, _, rest = options.subject.partition(":")
+    asserted = endpoint.settings is not None and endpoint.settings.asserted
+    groups = tuple(options.member_of or ())
+    if kind in {"user", "group"}:
+        issuer, slash, name = rest.partition("/")
+        if not (slash and issuer and name):
+            raise CliError(f"{options.subject!r} is not a {kind}: write it as {kind}:ISSUER/NAME")
+        if asserted:
+            raise CliError(
+                "this endpoint takes the enforcer's word for subjects, and knows no users or groups of issuers"
+            )
+        if kind == "group":
+            return Party(USER, FRESH, FRESH, issuer=issuer, groups=(name, *groups))
+        return Party(USER, name, FRESH, issuer=issuer, groups=groups)
+    if groups:
+        raise CliError("--member-of is for user:ISSUER/NAME and group:ISSUER/NAME")
+    account = arguments.service_account(options.subject, "SUBJECT")
+    return Party(SERVICE_ACCOUNT, account.username, FRESH, issuer=None if asserted else CLUSTER)

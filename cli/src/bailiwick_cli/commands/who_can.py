@@ -1,0 +1,47 @@
+"""`who-can`: who may do something, given what, with whose approval; of a cluster also who could change that.
+
+Holds: nobody who may is left out without a word: what was not looked at is told, and ends with exit code 2.
+"""
+
+import sys
+import time
+
+from bailiwick_cli import arguments, output
+from bailiwick_cli.askflags import AnswerOutput, WhoCanFlags
+from bailiwick_cli.commands.what_can import ended
+from bailiwick_cli.policysources import source_of
+from bailiwick_cli.rights.circumstances import CallPlace
+from bailiwick_cli.rights.questions import who_can
+from bailiwick_cli.rightsview import RightsView
+from bailiwick_cli.routes import RouteReport, indirect_routes
+
+
+def run(options: WhoCanFlags) -> int:
+    """Ask and tell."""
+    kind, name = arguments.resource(options.resource)
+    properties = arguments.values(options.properties, "--property")
+    source = source_of(options)
+    place = CallPlace(source.key, options.action, kind, name, properties, options.intent)
+    answer = who_can(place, source.endpoint, time.time())
+    routes = RouteReport()
+    if source.cluster is not None and not options.direct:
+        routes = indirect_routes(source.cluster, answer.rows)
+    asked = {
+        "namespace": source.key[0],
+        "endpoint": source.key[1],
+        "action": options.action,
+        "resource": {"type": kind, "id": name, **({"properties": properties} if properties else {})},
+    }
+    view = RightsView("WhoCan", asked, (("SUBJECT", "subject"),), answer.rows, source.place)
+    if options.output is AnswerOutput.JSON:
+        more = {"incomplete": list(answer.incomplete)}
+        sys.stdout.write(view.document(**more, **({} if source.cluster is None else {"indirect": routes.objects()})))
+    elif options.output is AnswerOutput.MARKDOWN:
+        sys.stdout.write(view.markdown() + routes.markdown())
+    else:
+        if answer.rows:
+            output.Table(view.headers()).add(list(view.table()))
+        routes.write()
+    for note in routes.notes:
+        output.talk(f"note: {note}")
+    return ended(answer, source, f"nobody can {options.action} on {options.resource}")
