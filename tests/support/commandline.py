@@ -89,7 +89,7 @@ class CommandServer:
     def _ordered(self, order: str) -> int:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "support.commandserver"],
+                [sys.executable, "-P", str(Path(__file__).with_name("commandserver.py"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
