@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_evidence.note import VerifierKey
+from bailiwick_evidence.note import SignatureType, VerifierKey, verifier_key
 from support import commandline
 from support.commandline import Ran
 from support.evidence.logs import WITNESS_KEY, ProcessLog, private_key, written
@@ -104,6 +104,18 @@ def test_checkpoints_of_the_ledger_in_the_files_are_used(folder: Path) -> None:
     key = str(folder / "witness.vkey")
     ran = commandline.run("audit", "verify", str(folder / "a.log"), str(folder / "ledger.log"), "--witness-key", key)
     assert (ran.code, "(pod-2): intact" in ran.out) == (0, True), ran
+
+
+def test_what_only_a_key_that_is_not_given_cosigned_is_untold_and_that_is_said(folder: Path) -> None:
+    other = str(verifier_key("bailiwick/5a1e/witness", SignatureType.COSIGNATURE, private_key(9)))
+    files = [str(folder / name) for name in ("a.log", "b.log")]
+    ran = commandline.run("audit", "verify", *files, "--checkpoints", str(folder / "notes"), "--witness-key", other)
+    first, *_ = ran.out.splitlines()
+    assert (ran.code, first) == (1, "Nothing can be told of 2 chains: no witness that you trust saw them."), ran
+    given = str(WITNESS_KEY).rpartition("+")[0]
+    assert f"checkpoints of 2 chains are cosigned by {given}, whose key is not given" in ran.err
+    both = verify(folder, "a.log", "b.log", "--witness-key", other)
+    assert (both.code, "whose key is not given" in both.err) == (0, False), both
 
 
 @pytest.mark.parametrize(

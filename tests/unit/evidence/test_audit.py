@@ -9,10 +9,11 @@ import pytest
 from bailiwick_evidence.audit.findings import FindingCode
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.merkle import leaf_hash
-from bailiwick_evidence.note import cosigned
+from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
 from support.evidence.logs import (
     BEGAN,
     WITNESS,
+    WITNESS_KEY,
     WITNESS_NAME,
     ProcessLog,
     audited,
@@ -352,3 +353,41 @@ def _spelled(process: ProcessLog) -> str:
     head = process.writer.head
     assert head is not None
     return base64.urlsafe_b64encode(head).rstrip(b"=").decode()
+
+
+class TestAKeyOfTheWitnessThatWasReplaced:
+    NEXT = private_key(9)
+    NEXT_KEY = verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, NEXT)
+
+    def logs(self) -> tuple[ProcessLog, ProcessLog, list[str]]:
+        """Return a log that was over by then, one that went on, and their checkpoints by both keys."""
+        over, on = ProcessLog(2).records(20).close(), ProcessLog(3).records(20).close()
+        return over, on, [over.checkpoint(), on.checkpoint(9), on.checkpoint(by=self.NEXT)]
+
+    def test_changes_nothing_for_who_has_both(self) -> None:
+        over, on, notes = self.logs()
+        audit, reports = audited([b"".join([*over.lines, *on.lines])], notes, (WITNESS_KEY, self.NEXT_KEY))
+        assert [(places(report), report.whole) for report in reports] == [([], True), ([], True)]
+        assert audit.book.strangers == {}
+
+    def test_leaves_what_was_over_by_then_untold_without_it_and_says_whose_key_is_needed(self) -> None:
+        over, on, notes = self.logs()
+        audit, (first, second) = audited([b"".join([*over.lines, *on.lines])], notes, (self.NEXT_KEY,))
+        assert (first.chain, places(first), first.intact) == (over.id, ["unknown"], False)
+        name = str(WITNESS_KEY).rpartition("+")[0]
+        assert first.findings[0].said == f"of those who say that they saw the chain, no key was given: {name}"
+        # The newest checkpoint is over all of it.
+        assert (second.chain, places(second), second.whole) == (on.id, [], True)
+        assert (audit.book.strangers[over.id], audit.book.refused) == (name, 2)
+
+    def test_does_not_make_a_chain_brief_that_was_cosigned_by_it(self) -> None:
+        brief = ProcessLog(2).records(2).close()
+        _, (report,) = audited([b"".join(brief.lines)], [brief.checkpoint()], (self.NEXT_KEY,))
+        assert places(report) == ["unknown"]
+
+    def test_is_no_stranger_where_its_cosignature_does_not_verify(self) -> None:
+        process = ProcessLog(2).records(20).close()
+        spoiled = process.checkpoint().replace(f"\n{len(process.lines)}\n", f"\n{len(process.lines) - 1}\n")
+        audit, (report,) = audited([b"".join(process.lines)], [spoiled])
+        assert (places(report), audit.book.strangers) == (["unknown"], {})
+        assert report.findings[0].said == "no witness saw the chain"

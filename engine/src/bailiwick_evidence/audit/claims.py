@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, split
+from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, signers, split
 
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
@@ -53,12 +53,16 @@ class HeadClaim(NamedTuple):
 
 
 class WitnessBook:
-    """Every checkpoint that was shown. `refused`: how many had no cosignature of these keys, or were none at all."""
+    """Every checkpoint that was shown. `refused`: how many had no cosignature of these keys, or were none at all.
+
+    `strangers`: by chain, who claims to have cosigned one of those, as a `vkey` begins. Nothing of it is verified.
+    """
 
     def __init__(self, keys: Sequence[VerifierKey]) -> None:
         self.keys = tuple(keys)
         self.refused = 0
         self.contradictions: dict[str, str] = {}
+        self.strangers: dict[str, str] = {}
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
 
     def add(self, shown: ShownCheckpoint) -> None:
@@ -68,6 +72,7 @@ class WitnessBook:
             said = Checkpoint.parse(found.text)
         except NoteError:
             self.refused += 1
+            self._refuse(shown.note)
             return
         named = chain_of(said.origin)
         if named is None:
@@ -77,6 +82,18 @@ class WitnessBook:
         self._put(RootClaim(named[1], said.size, said.root, time, said.origin, shown.note, pod=shown.pod))
         if shown.refused is not None:
             self.contradictions[named[1]] = shown.refused
+
+    def _refuse(self, note: str) -> None:
+        """Remember whose key would be needed to tell what a checkpoint is worth."""
+        try:
+            origin = Checkpoint.parse(split(note)[0]).origin
+            names = signers(note)
+        except NoteError:
+            return
+        ours = {str(key).rpartition("+")[0] for key in self.keys}
+        others = [one for one in names if one not in ours and not one.startswith(f"{origin}+")]
+        if (named := chain_of(origin)) is not None and others:
+            self.strangers[named[1]] = others[-1]
 
     def add_of_chain(self, note: str, by: str, time: int) -> None:
         """Take a checkpoint that a chain holds, which was written at this time. Who signed it is for later."""

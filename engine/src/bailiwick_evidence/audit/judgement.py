@@ -27,13 +27,15 @@ _FREE: Final = 3
 class OtherSayings(NamedTuple):
     """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain.
 
-    `asked`: a witness is known, and would have seen a chain that lived long enough.
+    `asked`: a witness is known, and would have seen a chain that lived long enough. `stranger`: a witness whose key was
+    not given claims to have seen it.
     """
 
     roots: Sequence[RootClaim] = ()
     heads: Sequence[HeadClaim] = ()
     contradiction: str | None = None
     asked: bool = True
+    stranger: str | None = None
 
 
 def judged(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
@@ -65,6 +67,7 @@ class _Judgement:
         self.heads = said.heads
         self.contradiction = said.contradiction
         self.asked = said.asked
+        self.stranger = said.stranger
         self.findings: list[LogFinding] = []
         self.altered = dict.fromkeys(unread, "the long line behind it, of which it has the hash, is not here")
         self.numbered: dict[int, int] = {}
@@ -277,11 +280,14 @@ class _Judgement:
         log, size = self.log, self.log.leaves.size
         if witnessed is None and not self.heads:
             brief = began is not None and ended is not None and 0 <= ended - began < POLL_SECONDS
+            saw = "no witness saw the chain"
+            if self.stranger is not None:
+                saw, brief = f"of those who say that they saw the chain, no key was given: {self.stranger}", False
             if brief and self.asked and not any(found.bad for found in self.findings):
                 said = "no witness saw the chain, which was over before one asks for the first time"
                 self.findings.append(LogFinding(FindingCode.BRIEF, said))
             else:
-                self.findings.append(LogFinding(FindingCode.UNKNOWN, "no witness saw the chain"))
+                self.findings.append(LogFinding(FindingCode.UNKNOWN, saw))
         seen = self._seen()
         if 0 < seen < size:
             said = f"{size - seen} lines after the last cosignature, of which nothing can be told"
