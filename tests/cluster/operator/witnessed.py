@@ -18,6 +18,7 @@ from bailiwick_kube.access import from_kubeconfig
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_operator.evidence.checkpoints import CheckpointClient
+from bailiwick_operator.evidence.keys import RENEW_ANNOTATION
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.kube import OperatorClient
@@ -129,6 +130,15 @@ class Memory:
     def entry(self, chain: str) -> WitnessedChain:
         return WitnessedChain.parse(chain, self.data()[chain])
 
+    def away(self, chain: str) -> WitnessedChain:
+        """Return the entry of a chain that was put away in November."""
+        return WitnessedChain.parse(chain, self.data(f"{WITNESS_CONFIG_MAP}-11")[chain])
+
+    def renew_key(self, now: datetime) -> None:
+        """Ask for another key of the witness than those that were made before this time."""
+        change = {"metadata": {"annotations": {RENEW_ANNOTATION: now.isoformat()}}}
+        accepted(self._admin.patch(f"{self._home}/secrets/{WITNESS_SECRET}", change))
+
     def write(self, data: Mapping[str, str]) -> None:
         accepted(self._admin.replace({**self.body(), "data": dict(data)}))
 
@@ -142,6 +152,7 @@ class Memory:
         metadata = {"name": WITNESS_CONFIG_MAP, "namespace": self._namespace}
         accepted(self._admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
         secret = accepted(self._admin.get(f"{self._home}/secrets/{WITNESS_SECRET}"))
+        secret["metadata"].pop("annotations", None)
         accepted(self._admin.replace({**secret, "data": {}}))
 
 
