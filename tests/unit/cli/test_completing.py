@@ -27,7 +27,7 @@ from support import commandline
         (["test", "-o", "j"], ["json", "junit"]),
         (["audit", ""], list(AUDIT)),
         (["audit", "ch"], ["check-proof"]),
-        (["-n", "crm", "audit", "verify", "a.log", "--w"], ["--witness-key"]),
+        (["-n", "crm", "audit", "verify", "a.log", "--witness-k"], ["--witness-key"]),
         (["audit", "verify", "-o", ""], ["table", "json"]),
         (["audit", "unheard", ""], []),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bailiwick_evidence.audit.findings import FindingCode
+from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.merkle import leaf_hash
 from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
@@ -391,3 +391,74 @@ class TestAKeyOfTheWitnessThatWasReplaced:
         audit, (report,) = audited([b"".join(process.lines)], [spoiled])
         assert (places(report), audit.book.strangers) == (["unknown"], {})
         assert report.findings[0].said == "no witness saw the chain"
+
+
+class TestAQuorumOfWitnesses:
+    OUTSIDE = private_key(8)
+    OUTSIDE_KEY = verifier_key("example.org/witness", SignatureType.COSIGNATURE, OUTSIDE)
+    KEYS = (WITNESS_KEY, OUTSIDE_KEY)
+
+    def outside(self, process: ProcessLog, size: int, now: int) -> str:
+        """Return a checkpoint as a witness outside of the cluster cosigned it."""
+        return cosigned(process.signed(process.lines[:size]), self.OUTSIDE_KEY.name, self.OUTSIDE, BEGAN + now)
+
+    def judged(self, process: ProcessLog, *notes: str, quorum: int = 2) -> ChainReport:
+        _, (report,) = audited([b"".join(process.lines)], notes, self.KEYS, quorum=quorum)
+        return report
+
+    def test_vouches_for_what_the_one_that_saw_least_has_seen(self) -> None:
+        process = ProcessLog().records(20).close()
+        inside, outside = process.checkpoint(), self.outside(process, 15, 40)
+        report = self.judged(process, inside, outside)
+        assert (places(report), report.intact, report.bad) == (["tail 15-21"], True, False)
+        assert (report.witnessed, report.upto) == (15, BEGAN + len(process.lines))
+        alone = self.judged(process, inside, outside, quorum=1)
+        assert (places(alone), alone.witnessed, alone.upto) == ([], 22, BEGAN + 22)
+
+    @pytest.mark.parametrize("both", [False, True], ids=["two notes", "one note"])
+    def test_vouches_up_to_when_the_one_that_looked_least_lately_has_looked(self, both: bool) -> None:
+        process = ProcessLog().records(20).close()
+        size = len(process.lines)
+        notes = [process.checkpoint(now=BEGAN + 500), self.outside(process, size, 100), self.outside(process, size, 90)]
+        if both:
+            notes = [cosigned(self.outside(process, size, 100), WITNESS_NAME, WITNESS, BEGAN + 500)]
+        report = self.judged(process, *notes)
+        assert (places(report), report.witnessed, report.upto, report.whole) == ([], size, BEGAN + 100, True)
+
+    def test_is_not_one_that_has_two_keys(self) -> None:
+        process = ProcessLog().records(20).close()
+        next_key = verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, private_key(9))
+        notes = [process.checkpoint(), process.checkpoint(by=private_key(9))]
+        _, (report,) = audited([b"".join(process.lines)], notes, (WITNESS_KEY, next_key), quorum=2)
+        assert (places(report), report.witnessed) == (["unknown"], None)
+        assert report.findings[0].said == "1 of the 2 witnesses that are needed saw the chain"
+
+    def test_finds_what_any_of_them_saw(self) -> None:
+        process = ProcessLog().records(20).close()
+        notes = [process.checkpoint(15), self.outside(process, 22, 40)]
+        cut = process.lines[:18]
+        for quorum in (1, 2):
+            _, (report,) = audited([b"".join(cut)], notes, self.KEYS, quorum=quorum)
+            assert "truncated 18-21" in places(report)
+
+    def test_contradicts_itself_where_two_saw_two_logs_of_one_size(self) -> None:
+        process = ProcessLog().records(20).close()
+        other = cosigned(process.signed([*process.lines[:-1], b"{}\n"]), "example.org/witness", self.OUTSIDE, BEGAN)
+        report = self.judged(process, process.checkpoint(), other)
+        assert (places(report), report.bad) == (["contradicted"], True)
+
+    def test_of_the_operators_log_are_decision_points_and_of_no_other(self) -> None:
+        for component, expected in (("operator", []), ("webhook", ["unknown"])):
+            log = ProcessLog(4, component=component).records(20).close()
+            note = log.signed(log.lines)
+            points = [ProcessLog(number).records(20) for number in (5, 6)]
+            for point in points:
+                point.add(kind="ledger", note=note)
+                point.close()
+            files = [b"".join(one.lines) for one in (log, *points)]
+            notes = [cosigned(one.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90) for one in points]
+            _, reports = audited(files, notes, self.KEYS, quorum=2)
+            found = {report.chain: places(report) for report in reports}
+            assert [found[one.id] for one in (log, *points)] == [expected, [], []]
+            _, reports = audited(files[:2], notes[:1], self.KEYS, quorum=2)
+            assert {report.chain: places(report) for report in reports}[log.id] == ["unknown"]

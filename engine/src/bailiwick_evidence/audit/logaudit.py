@@ -78,7 +78,12 @@ class LogAudit:
     def _judged(self, log: ChainTable, heads: Sequence[HeadClaim]) -> ChainReport:
         book = self.book
         said = OtherSayings(
-            book.of(log.id), heads, book.contradictions.get(log.id), bool(book.keys), book.strangers.get(log.id)
+            book.of(log.id),
+            heads,
+            book.contradictions.get(log.id),
+            bool(book.keys),
+            book.strangers.get(log.id),
+            book.quorum,
         )
         gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
         return judged(log, said, gone)

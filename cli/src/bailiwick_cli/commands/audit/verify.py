@@ -28,7 +28,7 @@ _NAMED: Final = 3
 def run(options: VerifyFlags) -> int:
     """Verify as the flags say."""
     since = None if options.since is None else _since(options.since)
-    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options))
+    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options, options.witness_quorum))
     files = LogFiles(options.files, again=options.policies is not None)
     began = time.monotonic()
     for _ in files.lines(audit, "Reading lines"):
