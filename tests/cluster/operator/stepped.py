@@ -16,6 +16,7 @@ from bailiwick_evidence.note import VerifierKey, opened, split
 from cluster.operator.running import NewOperator, Operator
 from support.faultproxy import FaultFront, FaultProxy
 from support.injected import Exchange, Held, Noted
+from support.shifted import Shifter
 from support.waiting import until
 
 _CHAIN: Final = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -59,10 +60,10 @@ class Steps:
         self.operators: list[Operator] = []
         cluster.on("PUT", r"/configmaps/bailiwick-witness", self.noted, times=None)
 
-    def start(self, *flags: str) -> Operator:
+    def start(self, *flags: str, clock: Shifter | None = None) -> Operator:
         """Start one more."""
         replica = f"--replica=http://127.0.0.1:{self._point.port}"
-        one = self._new_operator(*FLAGS, replica, *flags, kubeconfig=self._config)
+        one = self._new_operator(*FLAGS, replica, *flags, kubeconfig=self._config, clock=clock)
         self.operators.append(one)
         return one.start()
 

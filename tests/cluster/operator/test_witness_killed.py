@@ -6,16 +6,20 @@ them hold one request up, before it arrives or before its answer does, until the
 
 import json
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from bailiwick_api.accounts import Installation
+from bailiwick_api.accounts import WITNESS_CONFIG_MAP, Installation
 from bailiwick_evidence.chain import link
+from bailiwick_evidence.chainentry import verified
 from bailiwick_evidence.merkle import leaf_hash, root
+from bailiwick_evidence.note import VerifierKey
+from bailiwick_operator.reconcile.witness import GONE_SECONDS
 from cluster.operator.running import NewOperator
 from cluster.operator.stepped import Step, Steps
 from cluster.operator.witnessed import Memory
@@ -27,14 +31,17 @@ from support import commandline
 from support.callers import Callers
 from support.faultproxy import FaultFront, FaultProxy
 from support.injected import Held
+from support.logs import LoggedProcess, LogServer
 from support.loopserver import LOOPBACK
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenant, Tenants
+from support.shifted import Shifter
 from support.waiting import until
 
 pytestmark = pytest.mark.long
 
 KEY, STORED, POINT = r"/secrets/bailiwick-witness(\?|$)", r"/configmaps/bailiwick-witness(\?|$)", r"^/checkpoint$"
+AWAY = r"/configmaps/bailiwick-witness-\d\d(\?|$)"
 # Of the first round of all: the key is made, the first checkpoint stored, and that there was one is remembered.
 FIRST: Final = {
     "the key is made": Step("PUT", KEY, before=True),
@@ -143,28 +150,33 @@ class Evidence:
 
         until(whole, "every line is witnessed", 60)
 
-    def assert_sound(self, steps: Steps, opened: str | None) -> None:
-        """Look at all of it. `opened`: when the chain was seen first, where that was stored before somebody died."""
+    def assert_sound(self, steps: Steps, opened: str | None, keys: int = 1) -> None:
+        """Look at all of it. `opened`: when the chain was seen first, where that was stored before somebody died.
+
+        `keys`: how many the witness ever had.
+        """
         entry, lines = self._memory.entry(self.chain), self.lines
         assert (entry.anew, entry.refused) == (None, None)
         assert opened in {None, entry.opened}
         assert steps.said("witness", "dropped") == []
-        # One key, whoever made it.
-        (key,) = self._memory.verifiers()
-        assert {tuple(line["witness"]) for line in steps.said("keys") if "witness" in line} == {(str(key),)}
+        # The same ones, whoever made them.
+        found = self._memory.verifiers()
+        told = {tuple(line["witness"]) for line in steps.said("keys") if "witness" in line}
+        assert told == {tuple(map(str, found[:count])) for count in range(1, keys + 1)}
+        assert len(found) == keys
         roots: dict[int, set[bytes]] = {}
-        for checkpoint in steps.cosigned([key]):
+        for checkpoint in steps.cosigned(found):
             if checkpoint.origin.endswith(self.chain):
                 roots.setdefault(checkpoint.size, set()).add(checkpoint.root)
         assert roots == {size: {root(map(leaf_hash, lines[:size]))} for size in roots}
         sizes = steps.stored_sizes(self.chain)
         assert sizes == sorted(sizes)
-        self._assert_intact(steps, str(key))
+        self._assert_intact(steps, found)
 
-    def _assert_intact(self, steps: Steps, key: str) -> None:
+    def _assert_intact(self, steps: Steps, keys: Sequence[VerifierKey]) -> None:
         files = [str(self._point.records), *map(str, steps.ledgers)]
         config = self._cluster.kubeconfig("admin")
-        flags = ("--checkpoints", "cluster", "--witness-key", key, "-o", "json")
+        flags = ("--checkpoints", "cluster", *(f"--witness-key={key}" for key in keys), "-o", "json")
         ran = commandline.run("audit", "verify", *files, *flags, kubeconfig=config)
         told = json.loads(ran.out)
         assert (ran.code, told["message"].split(" up to ")[0]) == (0, "Nothing removed or changed"), ran
@@ -229,6 +241,57 @@ def test_in_a_later_round(at: str, steps: Steps, evidence: Evidence, memory: Mem
     steps.start()
     evidence.await_whole()
     evidence.assert_sound(steps, opened)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_while_its_key_is_replaced(
+    before: bool, steps: Steps, evidence: Evidence, memory: Memory, tenant: Tenant
+) -> None:
+    grow(tenant)
+    first = steps.start()
+    evidence.await_whole()
+    opened = stored_at(memory, evidence.chain)
+    until(lambda: memory.begun, "nothing else is to be written to the Secret")
+    memory.renew_key(datetime.now(UTC) + timedelta(seconds=1))
+    steps.killed_at(Step("PUT", KEY, before=before), first)
+    assert len(memory.verifiers()) == 1
+    grow(tenant)
+    steps.start()
+    until(lambda: len(memory.verifiers()) == 2, "there is another key")
+    grow(tenant)
+    evidence.await_whole()
+    # The first of them never led by two keys, and so said nothing of the second.
+    evidence.assert_sound(steps, opened, keys=2)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("path", [AWAY, STORED], ids=["it is added to the month", "it is taken out of what lives"])
+def test_while_a_chain_that_is_over_is_put_away(
+    path: str, before: bool, steps: Steps, memory: Memory, tenant: Tenant, tmp_path: Path
+) -> None:
+    grow(tenant)
+    with LogServer() as server:
+        server.processes["over"] = over = LoggedProcess(3)
+        steps.start(f"--replica={server.url}/over")
+        until(lambda: over.id in memory.data() and memory.begun, "it is witnessed", 60)
+        # By another one, or the last write of the first would be taken for the one that is meant.
+        steps.operators[-1].kill()
+    entry = memory.entry(over.id)
+    clock = Shifter(tmp_path / "clock")
+    clock.set(GONE_SECONDS + 60)
+    month = (datetime.now(UTC) + timedelta(seconds=GONE_SECONDS + 60)).month
+    memory.make_month(month)
+    if path == STORED:
+        # The write of what lives that comes after the one of the month.
+        steps.killed_at(Step("PUT", AWAY, before=False), steps.start(clock=clock))
+        assert {over.id} <= memory.data().keys()
+    steps.killed_at(Step("PUT", path, before=before), steps.start(clock=clock))
+    assert over.id in {**memory.data(), **memory.data(f"{WITNESS_CONFIG_MAP}-{month:02}")}
+    steps.start(clock=clock)
+    until(lambda: over.id not in memory.data(), "it is put away", 60)
+    assert memory.away(over.id, month) == entry
+    assert verified(entry, memory.verifiers()).checkpoint.size == over.size
+    assert steps.said("witness", "dropped") == []
 
 
 @pytest.mark.parametrize("count", TORN)
