@@ -447,6 +447,15 @@ class TestAQuorumOfWitnesses:
         report = self.judged(process, process.checkpoint(), other)
         assert (places(report), report.bad) == (["contradicted"], True)
 
+    def test_is_not_the_next_process_that_names_the_one_before(self) -> None:
+        one = ProcessLog(2).records(20)
+        link = {"id": one.id, "seq": 20, "head": _spelled(one)}
+        other = ProcessLog(3, previous=link).records(2).close()
+        notes = [cosigned(other.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90)]
+        for quorum, expected in ((1, ["unclosed"]), (2, ["unknown", "unclosed"])):
+            _, reports = audited([b"".join([*one.lines, *other.lines])], notes, self.KEYS, quorum=quorum)
+            assert {report.chain: places(report) for report in reports} == {one.id: expected, other.id: []}
+
     def test_of_the_operators_log_are_decision_points_and_of_no_other(self) -> None:
         for component, expected in (("operator", []), ("webhook", ["unknown"])):
             log = ProcessLog(4, component=component).records(20).close()

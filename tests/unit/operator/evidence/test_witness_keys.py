@@ -177,9 +177,9 @@ class TestAnotherKeyThatSomebodyAsksFor:
         ring = api.keyring()
         await ring.current()
         for minutes in (5, 10):
-            api.now += timedelta(minutes=5)
             # Fractions of a second are none of a key's own time.
-            api.annotate((NOW + timedelta(minutes=minutes, seconds=-1, milliseconds=900)).isoformat())
+            api.now = NOW + timedelta(minutes=minutes, milliseconds=950)
+            api.annotate((NOW + timedelta(minutes=minutes, milliseconds=900)).isoformat())
             for _ in range(3):
                 await ring.current()
         assert (len(api.listed()), api.writes) == (3, 3)
