@@ -48,9 +48,14 @@ class VerifierKey(NamedTuple):
         """The first four bytes of the hash over all three."""
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:_KEY_ID]
 
+    @property
+    def label(self) -> str:
+        """Name and key id, as a `vkey` begins; the key behind them may have plus signs of its own."""
+        return f"{self.name}+{self.id.hex()}"
+
     def __str__(self) -> str:
         """Spell it as a `vkey`: name, key id in hexadecimal, and the key, with plus signs between."""
-        return f"{self.name}+{self.id.hex()}+{encoded(bytes([self.kind]) + self.public)}"
+        return f"{self.label}+{encoded(bytes([self.kind]) + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":

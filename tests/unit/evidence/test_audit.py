@@ -374,7 +374,7 @@ class TestAKeyOfTheWitnessThatWasReplaced:
         over, on, notes = self.logs()
         audit, (first, second) = audited([b"".join([*over.lines, *on.lines])], notes, (self.NEXT_KEY,))
         assert (first.chain, places(first), first.intact) == (over.id, ["unknown"], False)
-        name = str(WITNESS_KEY).rpartition("+")[0]
+        name = WITNESS_KEY.label
         assert first.findings[0].said == f"of those who say that they saw the chain, no key was given: {name}"
         # The newest checkpoint is over all of it.
         assert (second.chain, places(second), second.whole) == (on.id, [], True)
@@ -391,6 +391,12 @@ class TestAKeyOfTheWitnessThatWasReplaced:
         audit, (report,) = audited([b"".join(process.lines)], [spoiled])
         assert (places(report), audit.book.strangers) == (["unknown"], {})
         assert report.findings[0].said == "no witness saw the chain"
+
+
+def test_a_key_is_labelled_by_name_and_id_whatever_its_own_characters_are() -> None:
+    keys = [verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, private_key(number)) for number in range(1, 40)]
+    assert any(str(key).count("+") > 2 for key in keys)
+    assert all(str(key).startswith(f"{key.label}+") and key.label.count("+") == 1 for key in keys)
 
 
 class TestAQuorumOfWitnesses:

@@ -95,7 +95,7 @@ class WitnessBook:
             names = signers(note)
         except NoteError:
             return
-        ours = {str(key).rpartition("+")[0] for key in self.keys}
+        ours = {key.label for key in self.keys}
         others = [one for one in names if one not in ours and not one.startswith(f"{origin}+")]
         if (named := chain_of(origin)) is not None and others:
             self.strangers[named[1]] = others[-1]
