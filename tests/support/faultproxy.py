@@ -1,8 +1,9 @@
-"""A reverse proxy in front of a real API server, TLS on both sides, that injects faults into matching requests.
+"""Reverse proxies in front of a real server that inject faults into matching requests.
 
-Standing: for what a healthy API server cannot be made to show: 409, 429 and 500 at a chosen step, an answer that never
-comes or comes late, a cut watch, a wrong clock. Everything else passes through untouched. It runs in a thread;
-`support.injected` has the faults.
+Standing: for what a healthy server cannot be made to show: 409, 429 and 500 at a chosen step, an answer that never
+comes or comes late, a cut watch, a wrong clock. Everything else passes through untouched. `FaultProxy` stands before an
+API server, TLS on both sides; `FaultFront` alone before a plain one. It runs in a thread; `support.injected` has the
+faults.
 """
 
 import asyncio
@@ -20,17 +21,16 @@ from support.injected import PATIENCE, Act, CutError, Exchange, Fault, Held, Rep
 from support.loopserver import LIMIT, LOOPBACK, LoopServer, Streams, cut
 
 
-class FaultProxy(LoopServer):
-    """The proxy; a context manager. `silent` swallows what watches say, without cutting them."""
+class FaultFront(LoopServer):
+    """The proxy; a context manager. `silent` swallows what watches say, without cutting them.
 
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        target = urlsplit(cluster.server)
-        self.host, self.port_behind = target.hostname or LOOPBACK, target.port or 443
-        self.towards = ssl.create_default_context(cafile=cluster.ca_file)
-        self._authority = Authority.at(folder, "proxy-ca")
-        pair = self._authority.serving("proxy", [LOOPBACK])
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pair.certificate, pair.key)
+    `towards` is how it speaks to the server behind it, and `context` how it is spoken to; None: in the clear.
+    """
+
+    def __init__(
+        self, host: str, port: int, towards: ssl.SSLContext | None = None, context: ssl.SSLContext | None = None
+    ) -> None:
+        self.host, self.port_behind, self.towards = host, port, towards
         super().__init__("fault proxy", context, self._answer)
         self._faults: list[Fault] = []
         self._released = asyncio.Event()
@@ -65,12 +65,6 @@ class FaultProxy(LoopServer):
 
         self.soon(cut)
 
-    def kubeconfig(self, of: Path) -> Path:
-        """Return a kubeconfig like this one that leads through the proxy."""
-        login = kubeconfig.read([of])
-        base = kubeconfig.for_server(f"https://{LOOPBACK}:{self.port}", self._authority.certificate, "proxied")
-        return base.with_user(login.user_name, login.user).write(of.with_name(f"proxied-{self.port}-{of.name}"))
-
     def find(self, method: str, path: str) -> Act:
         """Return what is to happen to a request."""
         fault = next((fault for fault in self._faults if fault.takes(method, path)), None)
@@ -100,10 +94,29 @@ class FaultProxy(LoopServer):
         super().__exit__(kind, value, trace)
 
 
-class _Connection:
-    """One client's connection, and the one to the API server that belongs to it."""
+class FaultProxy(FaultFront):
+    """One in front of an API server."""
 
-    def __init__(self, proxy: FaultProxy, client: Streams) -> None:
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        target = urlsplit(cluster.server)
+        self._authority = Authority.at(folder, "proxy-ca")
+        pair = self._authority.serving("proxy", [LOOPBACK])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        towards = ssl.create_default_context(cafile=cluster.ca_file)
+        super().__init__(target.hostname or LOOPBACK, target.port or 443, towards, context)
+
+    def kubeconfig(self, of: Path) -> Path:
+        """Return a kubeconfig like this one that leads through the proxy."""
+        login = kubeconfig.read([of])
+        base = kubeconfig.for_server(f"https://{LOOPBACK}:{self.port}", self._authority.certificate, "proxied")
+        return base.with_user(login.user_name, login.user).write(of.with_name(f"proxied-{self.port}-{of.name}"))
+
+
+class _Connection:
+    """One client's connection, and the one to the server behind that belongs to it."""
+
+    def __init__(self, proxy: FaultFront, client: Streams) -> None:
         self._proxy = proxy
         self._client = client
         self._behind: Streams | None = None

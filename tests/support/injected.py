@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 PATIENCE: Final = 20.0
 
@@ -184,3 +184,19 @@ class Held:
         self.reached.set()
         await asyncio.to_thread(self.go.wait, PATIENCE)
         await exchange.deliver(reply or await exchange.forward())
+
+
+@dataclass
+class Noted:
+    """Passes on, and keeps what the requests said that had a body of JSON, the oldest first."""
+
+    said: list[Any] = field(default_factory=list)
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Be the act of a fault."""
+        self.take(exchange)
+        await pass_on(exchange)
+
+    def take(self, exchange: Exchange) -> None:
+        """Keep what a request says."""
+        self.said.append(json.loads(exchange.raw.partition(b"\r\n\r\n")[2]))

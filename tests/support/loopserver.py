@@ -32,10 +32,10 @@ async def cut(*connections: Streams) -> None:
 class LoopServer:
     """A context manager; `port` is known once it is entered. `serve` runs once a connection, and closes it.
 
-    It may be cancelled.
+    It may be cancelled. `context` None: in the clear.
     """
 
-    def __init__(self, name: str, context: ssl.SSLContext, serve: Callable[[Streams], Awaitable[None]]) -> None:
+    def __init__(self, name: str, context: ssl.SSLContext | None, serve: Callable[[Streams], Awaitable[None]]) -> None:
         self.port = 0
         self._context = context
         self._loop = asyncio.new_event_loop()

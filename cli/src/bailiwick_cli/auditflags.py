@@ -31,6 +31,12 @@ class VerifyFlags(Flags):
     files: Annotated[list[str], _FILES]
     checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
     witness_key: Annotated[list[str] | None, _WITNESS] = None
+    witness_quorum: Annotated[
+        int,
+        typer.Option(
+            "--witness-quorum", metavar="N", min=1, help="How many of the witnesses whose keys are given must agree."
+        ),
+    ] = 1
     policies: Annotated[
         str | None,
         typer.Option(

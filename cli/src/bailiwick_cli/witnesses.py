@@ -30,7 +30,9 @@ _NAMESPACE: Final = "bailiwick-system"
 _NOT_FOUND: Final = 404
 
 
-def book_of(checkpoints: Sequence[str] | None, keys: Sequence[str] | None, flags: Flags) -> WitnessBook:
+def book_of(
+    checkpoints: Sequence[str] | None, keys: Sequence[str] | None, flags: Flags, quorum: int = 1
+) -> WitnessBook:
     """Return the checkpoints that the flags name. Raises `CliError`."""
     trusted = keys_of(keys)
     shown: list[ShownCheckpoint] = []
@@ -48,7 +50,9 @@ def book_of(checkpoints: Sequence[str] | None, keys: Sequence[str] | None, flags
             shown += _of_file(source)
     if shown and not trusted:
         raise CliError("--checkpoints needs --witness-key: say whose cosignature you trust")
-    book = WitnessBook(trusted)
+    if quorum > max(1, len(names := {key.name for key in trusted})):
+        raise CliError(f"--witness-quorum {quorum}: --witness-key has keys of {len(names)} witnesses; give more")
+    book = WitnessBook(trusted, quorum)
     for one in shown:
         book.add(one)
     if book.refused:

@@ -48,9 +48,14 @@ class VerifierKey(NamedTuple):
         """The first four bytes of the hash over all three."""
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:_KEY_ID]
 
+    @property
+    def label(self) -> str:
+        """Name and key id, as a `vkey` begins; the key behind them may have plus signs of its own."""
+        return f"{self.name}+{self.id.hex()}"
+
     def __str__(self) -> str:
         """Spell it as a `vkey`: name, key id in hexadecimal, and the key, with plus signs between."""
-        return f"{self.name}+{self.id.hex()}+{encoded(bytes([self.kind]) + self.public)}"
+        return f"{self.label}+{encoded(bytes([self.kind]) + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
@@ -123,17 +128,18 @@ def split(note: str) -> tuple[str, list[str]]:
     return text + "\n", lines
 
 
+def signers(note: str) -> list[str]:
+    """Return who claims to have signed a note: name and key id, as a `vkey` begins. Raises `NoteError`."""
+    return [f"{name}+{held[:_KEY_ID].hex()}" for name, held in map(_signature, split(note)[1])]
+
+
 def opened(note: str, keys: Iterable[VerifierKey]) -> Note:
     """Return what these keys signed. Raises `NoteError` if none did, or if one of theirs does not verify."""
     text, lines = split(note)
     known = {(key.name, key.id): key for key in keys}
     verified: dict[tuple[str, bytes], NoteSignature] = {}
     for line in lines:
-        name, _, made = line.removeprefix(_BEGINS).partition(" ")
-        held = decoded(made)
-        if not line.startswith(_BEGINS) or not _NAME.fullmatch(name) or held is None or len(held) <= _KEY_ID:
-            message = f"not a signature of a note: {line[:80]!r}"
-            raise NoteError(message)
+        name, held = _signature(line)
         called = (name, held[:_KEY_ID])
         if (key := known.get(called)) is not None and called not in verified:
             verified[called] = _verified(text, key, held[_KEY_ID:])
@@ -141,6 +147,16 @@ def opened(note: str, keys: Iterable[VerifierKey]) -> Note:
         message = "no signature of a key that is trusted here"
         raise NoteError(message)
     return Note(text, tuple(verified.values()))
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    """Return the name on a line of a note, and the key id with the signature behind it. Raises `NoteError`."""
+    name, _, made = line.removeprefix(_BEGINS).partition(" ")
+    held = decoded(made)
+    if not line.startswith(_BEGINS) or not _NAME.fullmatch(name) or held is None or len(held) <= _KEY_ID:
+        message = f"not a signature of a note: {line[:80]!r}"
+        raise NoteError(message)
+    return name, held
 
 
 def _verified(text: str, key: VerifierKey, made: bytes) -> NoteSignature:

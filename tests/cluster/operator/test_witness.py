@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
+from bailiwick_evidence.chainentry import verified
 from bailiwick_operator.evidence.store import MOST_BYTES, size_of
 from cluster.operator.witnessed import NOON, Memory, OneWitness, Pods
 from support.callers import Callers
@@ -157,6 +158,35 @@ async def test_a_witness_that_was_away_for_an_hour_takes_it_up_with_one_proof(
     await one.round(3600)
     assert (log.asked, memory.of(log.id).checkpoint.size) == ([3], 5003)
     assert one.witness.problem is None
+
+
+async def test_a_key_that_is_replaced_on_request_is_told_of_and_what_it_cosigned_goes_on_by_the_next(
+    leaders: Leaders, memory: Memory, log: LoggedProcess, server: LogServer, pods: Pods
+) -> None:
+    server.processes["p2"] = over = LoggedProcess(2)
+    pods.names = ["p1", "p2"]
+    one = await (await leaders.next()).round()
+    (old,) = memory.verifiers()
+    server.processes.pop("p2")
+    pods.names = ["p1"]
+    memory.renew_key(one.now + timedelta(seconds=5))
+    await one.round()
+    assert memory.verifiers()[0] == old
+    (new,) = memory.verifiers()[1:]
+    # Until it is cosigned again, the one before verifies it: it is neither lost nor begun anew.
+    await one.round(60)
+    assert verified(memory.entry(log.id), [new]).checkpoint.size == 3
+    assert verified(memory.entry(over.id), [old]).checkpoint.size == 2
+    log.grow()
+    await one.round(600)
+    assert verified(memory.entry(log.id), [new]).checkpoint.size == 4
+    assert verified(memory.away(over.id), [old]).checkpoint.size == 2
+    assert [line["witness"] for line in one.said("keys")] == [[str(old)], [str(old), str(new)]]
+    (event,) = one.events
+    assert (event.type, event.reason, str(new) in event.note) == ("Normal", "WitnessKeyRotated", True)
+    second = await (await leaders.next(minutes=20)).round()
+    assert (memory.entry(log.id).opened, memory.entry(log.id).anew) == ("2026-11-27T12:00:10Z", None)
+    assert (second.events, second.witness.problem, memory.verifiers()) == ([], None, [old, new])
 
 
 async def test_a_process_that_forks_its_log_is_not_cosigned_and_told_of(

@@ -12,19 +12,23 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_evidence.chain import link
+from bailiwick_evidence.chainentry import verified
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash, root
-from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_evidence.note import NoteError, VerifierKey, opened
 from cluster.operator.grants import Grants
 from cluster.operator.witnessed import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
+from support import commandline
 from support.callers import Callers
+from support.commandline import Ran
 from support.installing import accepted
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenant, Tenants
+from support.shell import Shell, succeeded
 from support.waiting import until
 
 FLAGS: Final = ("--witness-interval=0.5", "--lease-seconds=4", "--renew-seconds=3", "--retry-seconds=1")
@@ -169,3 +173,57 @@ def test_an_operator_that_was_killed_is_followed_by_one_that_goes_on(stack: Stac
     entry = memory.entry(chain(point))
     assert (entry.opened, entry.anew, entry.refused) == (opened_at, None, None)
     assert (kinds()[0], "close" in kinds(), "witness" in kinds()) == ("open", False, False)
+
+
+def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact_for_who_keeps_both(
+    stack: Stack, memory: Memory, cluster: Cluster, callers: Callers, namespaces: Namespaces, tmp_path: Path
+) -> None:
+    shell, kept = Shell(cluster, "runbook.md"), tmp_path / "witness.vkey"
+    over = stack.decision_points[-1]
+    await_witnessed(memory, over)
+    over.process.id.send(signal.SIGKILL)
+    over.process.handle.wait()
+    point = stack.start_decision_point()
+    await_witnessed(memory, point)
+    old = memory.verifiers()
+    kept.write_text("".join(f"{key}\n" for key in old))
+    succeeded(shell.run("kubectl annotate secret bailiwick-witness"))
+    until(lambda: len(memory.verifiers()) > len(old), "there is another key")
+    succeeded(shell.run("kubectl get configmap bailiwick-witness", **{">> witness.vkey": f">> {kept}"}))
+    new = memory.verifiers()[-1]
+    assert kept.read_text().splitlines() == [*map(str, old), str(new)]
+    tenant = Tenants(cluster, callers, [point.url], namespaces).make("rotated")
+    assert tenant.ask("customers.list").body["decision"] is True
+
+    def goes_on() -> bool:
+        try:
+            found = verified(memory.entry(chain(point)), [new])
+        except NoteError:
+            return False
+        return found.checkpoint.size == len(lines(point.records))
+
+    until(goes_on, "the new key cosigned all of it")
+    assert verified(memory.entry(chain(over)), old).checkpoint.size > 0
+    ledger = [json.loads(line) for line in lines(stack.ledger(operator(stack)))]
+    assert [line["witness"][-1] for line in ledger if line["kind"] == "keys" and "witness" in line][-1] == str(new)
+    events = accepted(callers.admin.get("/apis/events.k8s.io/v1/namespaces/bailiwick-system/events"))["items"]
+    assert any(event["reason"] == "WitnessKeyRotated" and str(new) in event["note"] for event in events)
+    both, alone = (audited(stack, cluster, keys) for keys in (str(kept), str(new)))
+    assert (both.code, found_of(both, chain(over))["intact"], found_of(both, chain(point))["intact"]) == (0, True, True)
+    assert (alone.code, found_of(alone, chain(point))["intact"]) == (1, True), alone
+    (finding,) = (one for one in found_of(alone, chain(over))["findings"] if one["bad"])
+    assert (finding["code"], old[-1].label in finding["message"]) == ("unknown", True)
+
+
+def audited(stack: Stack, cluster: Cluster, keys: str) -> Ran:
+    """Verify everything that was ever written here."""
+    operators = [one.name for one in stack.processes if one.name.startswith("operator")]
+    files = [*(point.records for point in stack.decision_points), *map(stack.ledger, operators)]
+    flags = ("--checkpoints", "cluster", "--witness-key", keys, "-o", "json")
+    return commandline.run("audit", "verify", *map(str, files), *flags, kubeconfig=cluster.kubeconfig("admin"))
+
+
+def found_of(ran: Ran, chain: str) -> dict[str, Any]:
+    """Return what an audit says of a chain."""
+    (found,) = (one for one in json.loads(ran.out)["chains"] if one["chain"] == chain)
+    return dict(found)

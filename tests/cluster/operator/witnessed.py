@@ -18,6 +18,7 @@ from bailiwick_kube.access import from_kubeconfig
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_operator.evidence.checkpoints import CheckpointClient
+from bailiwick_operator.evidence.keys import BEGUN_ENTRY, RENEW_ANNOTATION
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.kube import OperatorClient
@@ -129,11 +130,31 @@ class Memory:
     def entry(self, chain: str) -> WitnessedChain:
         return WitnessedChain.parse(chain, self.data()[chain])
 
+    def away(self, chain: str, month: int = 11) -> WitnessedChain:
+        """Return the entry of a chain that was put away in a month."""
+        return WitnessedChain.parse(chain, self.data(f"{WITNESS_CONFIG_MAP}-{month:02}")[chain])
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is remembered that something was witnessed."""
+        secret = accepted(self._admin.get(f"{self._home}/secrets/{WITNESS_SECRET}"))
+        return BEGUN_ENTRY in (secret.get("data") or {})
+
+    def renew_key(self, now: datetime) -> None:
+        """Ask for another key of the witness than those that were made before this time."""
+        change = {"metadata": {"annotations": {RENEW_ANNOTATION: now.isoformat()}}}
+        accepted(self._admin.patch(f"{self._home}/secrets/{WITNESS_SECRET}", change))
+
     def write(self, data: Mapping[str, str]) -> None:
         accepted(self._admin.replace({**self.body(), "data": dict(data)}))
 
     def delete(self) -> None:
         accepted(self._admin.delete(self.path))
+
+    def make_month(self, month: int) -> None:
+        """Make the ConfigMap of a month, as the manifests bring it."""
+        metadata = {"name": f"{WITNESS_CONFIG_MAP}-{month:02}", "namespace": self._namespace}
+        accepted(self._admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
 
     def reset(self) -> None:
         """Leave it as the manifests bring it: nothing was ever witnessed."""
@@ -142,6 +163,7 @@ class Memory:
         metadata = {"name": WITNESS_CONFIG_MAP, "namespace": self._namespace}
         accepted(self._admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
         secret = accepted(self._admin.get(f"{self._home}/secrets/{WITNESS_SECRET}"))
+        secret["metadata"].pop("annotations", None)
         accepted(self._admin.replace({**secret, "data": {}}))
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_evidence.note import VerifierKey
+from bailiwick_evidence.audit.claims import notes_of
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosigned, verifier_key
 from support import commandline
 from support.commandline import Ran
-from support.evidence.logs import WITNESS_KEY, ProcessLog, private_key, written
+from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog, private_key, written
 
 
 @pytest.fixture
@@ -104,6 +105,33 @@ def test_checkpoints_of_the_ledger_in_the_files_are_used(folder: Path) -> None:
     key = str(folder / "witness.vkey")
     ran = commandline.run("audit", "verify", str(folder / "a.log"), str(folder / "ledger.log"), "--witness-key", key)
     assert (ran.code, "(pod-2): intact" in ran.out) == (0, True), ran
+
+
+def test_what_only_a_key_that_is_not_given_cosigned_is_untold_and_that_is_said(folder: Path) -> None:
+    other = str(verifier_key("bailiwick/5a1e/witness", SignatureType.COSIGNATURE, private_key(9)))
+    files = [str(folder / name) for name in ("a.log", "b.log")]
+    ran = commandline.run("audit", "verify", *files, "--checkpoints", str(folder / "notes"), "--witness-key", other)
+    first, *_ = ran.out.splitlines()
+    assert (ran.code, first) == (1, "Nothing can be told of 2 chains: no witness that you trust saw them."), ran
+    given = WITNESS_KEY.label
+    assert f"checkpoints of 2 chains are cosigned by {given}, whose key is not given" in ran.err
+    both = verify(folder, "a.log", "b.log", "--witness-key", other)
+    assert (both.code, "whose key is not given" in both.err) == (0, False), both
+
+
+def test_as_many_witnesses_must_agree_as_the_quorum_says(folder: Path) -> None:
+    outside, name = private_key(8), "example.org/witness"
+    key = str(verifier_key(name, SignatureType.COSIGNATURE, outside))
+    lacking = verify(folder, "a.log", "b.log", "--witness-key", key, "--witness-quorum", "2")
+    assert (lacking.code, "1 of the 2 witnesses that are needed saw the chain" in lacking.out) == (1, True), lacking
+    notes = (folder / "notes").read_text()
+    seen = [cosigned(f"{note.strip()}\n", name, outside, BEGAN + 90) for note in notes_of(notes)]
+    (folder / "outside").write_text("\n".join(seen))
+    given = ("--witness-key", key, "--witness-quorum", "2", "--checkpoints", str(folder / "outside"))
+    ran = verify(folder, "a.log", "b.log", *given)
+    assert (ran.code, "intact as far as a witness saw: 2" in ran.out) == (0, True), ran
+    many = verify(folder, "a.log", "b.log", *given[:3], "3")
+    assert (many.code, "--witness-key has keys of 2 witnesses" in many.err) == (2, True), many
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,10 @@ def audited(
     checkpoints: Iterable[str] = (),
     keys: Sequence[VerifierKey] = (WITNESS_KEY,),
     step: int = 999,
+    quorum: int = 1,
 ) -> tuple[LogAudit, list[ChainReport]]:
     """Audit files, given so many bytes at once."""
-    book = WitnessBook(keys)
+    book = WitnessBook(keys, quorum)
     for note in checkpoints:
         book.add(ShownCheckpoint(note))
     audit = LogAudit(book)

@@ -31,7 +31,7 @@ from support import commandline
         (["what-can", "sa:agents/crm-agent", "--mem"], ["--member-of"]),
         (["audit", ""], list(AUDIT)),
         (["audit", "ch"], ["check-proof"]),
-        (["-n", "crm", "audit", "verify", "a.log", "--w"], ["--witness-key"]),
+        (["-n", "crm", "audit", "verify", "a.log", "--witness-k"], ["--witness-key"]),
         (["audit", "verify", "-o", ""], ["table", "json"]),
         (["audit", "unheard", ""], []),
     ],

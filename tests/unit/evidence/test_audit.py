@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from bailiwick_evidence.audit.findings import FindingCode
+from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.merkle import leaf_hash
-from bailiwick_evidence.note import cosigned
+from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
 from support.evidence.logs import (
     BEGAN,
     WITNESS,
+    WITNESS_KEY,
     WITNESS_NAME,
     ProcessLog,
     audited,
@@ -352,3 +353,127 @@ def _spelled(process: ProcessLog) -> str:
     head = process.writer.head
     assert head is not None
     return base64.urlsafe_b64encode(head).rstrip(b"=").decode()
+
+
+class TestAKeyOfTheWitnessThatWasReplaced:
+    NEXT = private_key(9)
+    NEXT_KEY = verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, NEXT)
+
+    def logs(self) -> tuple[ProcessLog, ProcessLog, list[str]]:
+        """Return a log that was over by then, one that went on, and their checkpoints by both keys."""
+        over, on = ProcessLog(2).records(20).close(), ProcessLog(3).records(20).close()
+        return over, on, [over.checkpoint(), on.checkpoint(9), on.checkpoint(by=self.NEXT)]
+
+    def test_changes_nothing_for_who_has_both(self) -> None:
+        over, on, notes = self.logs()
+        audit, reports = audited([b"".join([*over.lines, *on.lines])], notes, (WITNESS_KEY, self.NEXT_KEY))
+        assert [(places(report), report.whole) for report in reports] == [([], True), ([], True)]
+        assert audit.book.strangers == {}
+
+    def test_leaves_what_was_over_by_then_untold_without_it_and_says_whose_key_is_needed(self) -> None:
+        over, on, notes = self.logs()
+        audit, (first, second) = audited([b"".join([*over.lines, *on.lines])], notes, (self.NEXT_KEY,))
+        assert (first.chain, places(first), first.intact) == (over.id, ["unknown"], False)
+        name = WITNESS_KEY.label
+        assert first.findings[0].said == f"of those who say that they saw the chain, no key was given: {name}"
+        # The newest checkpoint is over all of it.
+        assert (second.chain, places(second), second.whole) == (on.id, [], True)
+        assert (audit.book.strangers[over.id], audit.book.refused) == (name, 2)
+
+    def test_does_not_make_a_chain_brief_that_was_cosigned_by_it(self) -> None:
+        brief = ProcessLog(2).records(2).close()
+        _, (report,) = audited([b"".join(brief.lines)], [brief.checkpoint()], (self.NEXT_KEY,))
+        assert places(report) == ["unknown"]
+
+    def test_is_no_stranger_where_its_cosignature_does_not_verify(self) -> None:
+        process = ProcessLog(2).records(20).close()
+        spoiled = process.checkpoint().replace(f"\n{len(process.lines)}\n", f"\n{len(process.lines) - 1}\n")
+        audit, (report,) = audited([b"".join(process.lines)], [spoiled])
+        assert (places(report), audit.book.strangers) == (["unknown"], {})
+        assert report.findings[0].said == "no witness saw the chain"
+
+
+def test_a_key_is_labelled_by_name_and_id_whatever_its_own_characters_are() -> None:
+    keys = [verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, private_key(number)) for number in range(1, 40)]
+    assert any(str(key).count("+") > 2 for key in keys)
+    assert all(str(key).startswith(f"{key.label}+") and key.label.count("+") == 1 for key in keys)
+
+
+class TestAQuorumOfWitnesses:
+    OUTSIDE = private_key(8)
+    OUTSIDE_KEY = verifier_key("example.org/witness", SignatureType.COSIGNATURE, OUTSIDE)
+    KEYS = (WITNESS_KEY, OUTSIDE_KEY)
+
+    def outside(self, process: ProcessLog, size: int, now: int) -> str:
+        """Return a checkpoint as a witness outside of the cluster cosigned it."""
+        return cosigned(process.signed(process.lines[:size]), self.OUTSIDE_KEY.name, self.OUTSIDE, BEGAN + now)
+
+    def judged(self, process: ProcessLog, *notes: str, quorum: int = 2) -> ChainReport:
+        _, (report,) = audited([b"".join(process.lines)], notes, self.KEYS, quorum=quorum)
+        return report
+
+    def test_vouches_for_what_the_one_that_saw_least_has_seen(self) -> None:
+        process = ProcessLog().records(20).close()
+        inside, outside = process.checkpoint(), self.outside(process, 15, 40)
+        report = self.judged(process, inside, outside)
+        assert (places(report), report.intact, report.bad) == (["tail 15-21"], True, False)
+        assert (report.witnessed, report.upto) == (15, BEGAN + len(process.lines))
+        alone = self.judged(process, inside, outside, quorum=1)
+        assert (places(alone), alone.witnessed, alone.upto) == ([], 22, BEGAN + 22)
+
+    @pytest.mark.parametrize("both", [False, True], ids=["two notes", "one note"])
+    def test_vouches_up_to_when_the_one_that_looked_least_lately_has_looked(self, both: bool) -> None:
+        process = ProcessLog().records(20).close()
+        size = len(process.lines)
+        notes = [process.checkpoint(now=BEGAN + 500), self.outside(process, size, 100), self.outside(process, size, 90)]
+        if both:
+            notes = [cosigned(self.outside(process, size, 100), WITNESS_NAME, WITNESS, BEGAN + 500)]
+        report = self.judged(process, *notes)
+        assert (places(report), report.witnessed, report.upto, report.whole) == ([], size, BEGAN + 100, True)
+
+    def test_is_not_one_that_has_two_keys(self) -> None:
+        process = ProcessLog().records(20).close()
+        next_key = verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, private_key(9))
+        notes = [process.checkpoint(), process.checkpoint(by=private_key(9))]
+        _, (report,) = audited([b"".join(process.lines)], notes, (WITNESS_KEY, next_key), quorum=2)
+        assert (places(report), report.witnessed) == (["unknown"], None)
+        assert report.findings[0].said == "1 of the 2 witnesses that are needed saw the chain"
+
+    def test_finds_what_any_of_them_saw(self) -> None:
+        process = ProcessLog().records(20).close()
+        notes = [process.checkpoint(15), self.outside(process, 22, 40)]
+        cut = process.lines[:18]
+        for quorum in (1, 2):
+            _, (report,) = audited([b"".join(cut)], notes, self.KEYS, quorum=quorum)
+            assert "truncated 18-21" in places(report)
+
+    def test_contradicts_itself_where_two_saw_two_logs_of_one_size(self) -> None:
+        process = ProcessLog().records(20).close()
+        other = cosigned(process.signed([*process.lines[:-1], b"{}\n"]), "example.org/witness", self.OUTSIDE, BEGAN)
+        report = self.judged(process, process.checkpoint(), other)
+        assert (places(report), report.bad) == (["contradicted"], True)
+
+    def test_is_not_the_next_process_that_names_the_one_before(self) -> None:
+        one = ProcessLog(2).records(20)
+        link = {"id": one.id, "seq": 20, "head": _spelled(one)}
+        other = ProcessLog(3, previous=link).records(2).close()
+        notes = [cosigned(other.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90)]
+        for quorum, expected in ((1, ["unclosed"]), (2, ["unknown", "unclosed"])):
+            _, reports = audited([b"".join([*one.lines, *other.lines])], notes, self.KEYS, quorum=quorum)
+            assert {report.chain: places(report) for report in reports} == {one.id: expected, other.id: []}
+
+    def test_of_the_operators_log_are_decision_points_and_of_no_other(self) -> None:
+        for component, expected in (("operator", []), ("webhook", ["unknown"])):
+            log = ProcessLog(4, component=component).records(20).close()
+            note = log.signed(log.lines)
+            points = [ProcessLog(number).records(20) for number in (5, 6)]
+            for point in points:
+                point.add(kind="ledger", note=note)
+                point.close()
+            files = [b"".join(one.lines) for one in (log, *points)]
+            notes = [cosigned(one.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90) for one in points]
+            _, reports = audited(files, notes, self.KEYS, quorum=2)
+            found = {report.chain: places(report) for report in reports}
+            assert [found[one.id] for one in (log, *points)] == [expected, [], []]
+            _, reports = audited(files[:2], notes[:1], self.KEYS, quorum=2)
+            assert {report.chain: places(report) for report in reports}[log.id] == ["unknown"]

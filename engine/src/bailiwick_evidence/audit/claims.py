@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, split
+from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, signers, split
 
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
@@ -31,6 +31,7 @@ class RootClaim(NamedTuple):
     """A checkpoint that a witness cosigned at `time`, in seconds since the epoch: so many lines, and the root.
 
     `by`: the chain that holds it, of one that no witness cosigned. `pod`: where the process ran, as far as it is told.
+    `seen`: each witness that cosigned it, by name, and when; else that chain.
     """
 
     chain: str
@@ -41,6 +42,7 @@ class RootClaim(NamedTuple):
     note: str
     by: str | None = None
     pod: str | None = None
+    seen: tuple[tuple[str, int], ...] = ()
 
 
 class HeadClaim(NamedTuple):
@@ -53,12 +55,18 @@ class HeadClaim(NamedTuple):
 
 
 class WitnessBook:
-    """Every checkpoint that was shown. `refused`: how many had no cosignature of these keys, or were none at all."""
+    """Every checkpoint that was shown. `refused`: how many had no cosignature of these keys, or were none at all.
 
-    def __init__(self, keys: Sequence[VerifierKey]) -> None:
+    `quorum`: so many witnesses of different names must have seen a line; the keys that one has had count once.
+    `strangers`: by chain, who claims to have cosigned one of those, as a `vkey` begins. Nothing of it is verified.
+    """
+
+    def __init__(self, keys: Sequence[VerifierKey], quorum: int = 1) -> None:
         self.keys = tuple(keys)
+        self.quorum = quorum
         self.refused = 0
         self.contradictions: dict[str, str] = {}
+        self.strangers: dict[str, str] = {}
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
 
     def add(self, shown: ShownCheckpoint) -> None:
@@ -68,15 +76,29 @@ class WitnessBook:
             said = Checkpoint.parse(found.text)
         except NoteError:
             self.refused += 1
+            self._refuse(shown.note)
             return
         named = chain_of(said.origin)
         if named is None:
             self.refused += 1
             return
-        time = max(one.time or 0 for one in found.signatures)
-        self._put(RootClaim(named[1], said.size, said.root, time, said.origin, shown.note, pod=shown.pod))
+        seen = tuple((one.key.name, one.time or 0) for one in found.signatures)
+        time = max(when for _, when in seen)
+        self._put(RootClaim(named[1], said.size, said.root, time, said.origin, shown.note, pod=shown.pod, seen=seen))
         if shown.refused is not None:
             self.contradictions[named[1]] = shown.refused
+
+    def _refuse(self, note: str) -> None:
+        """Remember whose key would be needed to tell what a checkpoint is worth."""
+        try:
+            origin = Checkpoint.parse(split(note)[0]).origin
+            names = signers(note)
+        except NoteError:
+            return
+        ours = {key.label for key in self.keys}
+        others = [one for one in names if one not in ours and not one.startswith(f"{origin}+")]
+        if (named := chain_of(origin)) is not None and others:
+            self.strangers[named[1]] = others[-1]
 
     def add_of_chain(self, note: str, by: str, time: int) -> None:
         """Take a checkpoint that a chain holds, which was written at this time. Who signed it is for later."""
@@ -87,14 +109,18 @@ class WitnessBook:
             return
         named = chain_of(said.origin)
         if named is not None:
-            self._put(RootClaim(named[1], said.size, said.root, time, said.origin, note, by=by))
+            self._put(RootClaim(named[1], said.size, said.root, time, said.origin, note, by=by, seen=((by, time),)))
 
     def _put(self, claim: RootClaim) -> None:
         held = self._claims.setdefault(claim.chain, {})
         before = held.get((claim.size, claim.root))
-        # What a witness cosigned is worth more than what another chain says.
-        if before is None or (claim.by is None, claim.time) > (before.by is None, before.time):
+        if before is None:
             held[claim.size, claim.root] = claim
+            return
+        # What a witness cosigned is worth more than what another chain says.
+        best = max(before, claim, key=lambda one: (one.by is None, one.time))
+        seen = claim.seen + before.seen if (claim.by is None) is (before.by is None) else best.seen
+        held[claim.size, claim.root] = best._replace(seen=tuple(dict(sorted(seen, key=lambda one: one[1])).items()))
 
     def of(self, chain: str) -> list[RootClaim]:
         """Return what is known of a chain, the smallest first."""
@@ -161,6 +187,19 @@ def witness_keys(text: str) -> list[VerifierKey]:
     return found
 
 
-def latest(claims: Iterable[RootClaim]) -> RootClaim | None:
-    """Return the largest checkpoint, of equal ones the newest."""
-    return max(claims, key=lambda claim: (claim.size, claim.time), default=None)
+def latest(claims: Iterable[RootClaim], quorum: int = 1) -> RootClaim | None:
+    """Return the largest checkpoint up to which so many have seen a log, of equal ones the newest; None: fewer saw it.
+
+    Its time is that of whoever of them looked last the longest ago.
+    """
+    largest: dict[str, RootClaim] = {}
+    for claim in claims:
+        for name, time in claim.seen:
+            mine = claim._replace(time=time)
+            largest[name] = max(mine, largest.get(name, mine), key=_reach)
+    ranked = sorted(largest.values(), key=_reach, reverse=True)[:quorum]
+    return ranked[-1]._replace(time=min(one.time for one in ranked)) if len(ranked) == quorum else None
+
+
+def _reach(claim: RootClaim) -> tuple[int, int]:
+    return claim.size, claim.time

@@ -27,13 +27,16 @@ _FREE: Final = 3
 class OtherSayings(NamedTuple):
     """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain.
 
-    `asked`: a witness is known, and would have seen a chain that lived long enough.
+    `asked`: a witness is known, and would have seen a chain that lived long enough. `stranger`: a witness whose key was
+    not given claims to have seen it. `quorum`: so many must have.
     """
 
     roots: Sequence[RootClaim] = ()
     heads: Sequence[HeadClaim] = ()
     contradiction: str | None = None
     asked: bool = True
+    stranger: str | None = None
+    quorum: int = 1
 
 
 def judged(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
@@ -65,6 +68,11 @@ class _Judgement:
         self.heads = said.heads
         self.contradiction = said.contradiction
         self.asked = said.asked
+        self.stranger = said.stranger
+        self.quorum = said.quorum
+        # The operator's own log has decision points for witnesses; of any other they are none.
+        ledger = self.quorum == 1 or (log.opening or {}).get("component") == "operator"
+        self.vouching = [one for one in self.roots if ledger or one.by is None]
         self.findings: list[LogFinding] = []
         self.altered = dict.fromkeys(unread, "the long line behind it, of which it has the hash, is not here")
         self.numbered: dict[int, int] = {}
@@ -84,7 +92,7 @@ class _Judgement:
             if not any(one.code is FindingCode.FORKED and one.first == seq for one in self.findings)
         ]
         began, ended = _time(log.oldest), _time(log.newest)
-        witnessed = latest(self.roots)
+        witnessed = latest(self.vouching, self.quorum)
         self._honest_witness()
         self._ends(witnessed, began, ended)
         size = log.leaves.size
@@ -275,14 +283,20 @@ class _Judgement:
 
     def _ends(self, witnessed: RootClaim | None, began: float | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
-        if witnessed is None and not self.heads:
+        if witnessed is None and (self.quorum > 1 or not self.heads):
             brief = began is not None and ended is not None and 0 <= ended - began < POLL_SECONDS
+            saw = "no witness saw the chain"
+            if self.stranger is not None:
+                saw, brief = f"of those who say that they saw the chain, no key was given: {self.stranger}", False
+            if self.vouching:
+                count = len({name for claim in self.vouching for name, _ in claim.seen})
+                saw, brief = f"{count} of the {self.quorum} witnesses that are needed saw the chain", False
             if brief and self.asked and not any(found.bad for found in self.findings):
                 said = "no witness saw the chain, which was over before one asks for the first time"
                 self.findings.append(LogFinding(FindingCode.BRIEF, said))
             else:
-                self.findings.append(LogFinding(FindingCode.UNKNOWN, "no witness saw the chain"))
-        seen = self._seen()
+                self.findings.append(LogFinding(FindingCode.UNKNOWN, saw))
+        seen = self._seen() if self.quorum == 1 else 0 if witnessed is None else witnessed.size
         if 0 < seen < size:
             said = f"{size - seen} lines after the last cosignature, of which nothing can be told"
             self.findings.append(LogFinding(FindingCode.TAIL, said, seen, size - 1))

@@ -76,7 +76,15 @@ class LogAudit:
         return sorted(found, key=lambda report: (not report.bad, report.began or 0.0, report.chain))
 
     def _judged(self, log: ChainTable, heads: Sequence[HeadClaim]) -> ChainReport:
-        said = OtherSayings(self.book.of(log.id), heads, self.book.contradictions.get(log.id), bool(self.book.keys))
+        book = self.book
+        said = OtherSayings(
+            book.of(log.id),
+            heads,
+            book.contradictions.get(log.id),
+            bool(book.keys),
+            book.strangers.get(log.id),
+            book.quorum,
+        )
         gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
         return judged(log, said, gone)
 

@@ -1,14 +1,15 @@
 """The keys that the witness cosigns by: one Secret, filled by the leader alone.
 
 Standing: like `bailiwick_operator.keys`, whose discipline it follows. Holds: the Secret comes with the manifests and is
-written upon the very version that was read; a key that this process has used is put back where it is gone; no key is
-ever logged. A key that is replaced is a break in what can be shown, so that is always told.
+written upon the very version that was read; a key that this process has used is put back where it is gone; no private
+key is ever logged. Of a key that was replaced since somebody asked for that, what verifies stays, and what signs does
+not. One that is replaced since it is lost is a break in what can be shown, so that is always told.
 """
 
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -18,63 +19,103 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bailiwick_api import secretlist
 from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_TYPE, WITNESS_SECRET, Installation
 from bailiwick_api.secretlist import UnreadableListError
-from bailiwick_api.times import stamp
+from bailiwick_api.times import read as read_time, stamp
 from bailiwick_evidence.chainentry import witness_name
-from bailiwick_evidence.note import SignatureType, VerifierKey, verifier_key
+from bailiwick_evidence.note import SignatureType, VerifierKey
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 
 _LOG: Final = structlog.get_logger(__name__)
 WITNESS_ENTRY: Final = "witness.json"
 BEGUN_ENTRY: Final = "begun"
+RENEW_ANNOTATION: Final = "bailiwick.dev/renew-before"
+"""On the Secret: a key that was made before this time is replaced, once the time has come."""
 _TRIES: Final = 3
-_SEED: Final = 32
+_RAW: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class WitnessKey:
-    """One key. `created`: RFC 3339."""
+    """One that cosigns. `created`: RFC 3339."""
 
     private: Ed25519PrivateKey
     created: str
 
-    def verifier(self, installation: str) -> VerifierKey:
-        """Return what verifies its cosignatures."""
-        return verifier_key(witness_name(installation), SignatureType.COSIGNATURE, self.private)
+    @property
+    def public(self) -> bytes:
+        """What verifies its cosignatures."""
+        return self.private.public_key().public_bytes_raw()
 
     @property
     def seed(self) -> bytes:
         """The private key."""
         return self.private.private_bytes_raw()
 
+    def entry(self) -> dict[str, str]:
+        """Return it as the Secret holds it."""
+        return {"seed": base64.b64encode(self.seed).decode(), "createdTime": self.created}
+
+    def former(self, until: str) -> "FormerKey":
+        """Return what is left of it once another one cosigns."""
+        return FormerKey(self.public, self.created, until)
+
+
+@dataclass(frozen=True, slots=True)
+class FormerKey:
+    """One that cosigned, of which the private key is gone. `created`, `until`: RFC 3339."""
+
+    public: bytes
+    created: str
+    until: str
+
+    def entry(self) -> dict[str, str]:
+        """Return it as the Secret holds it."""
+        public = base64.b64encode(self.public).decode()
+        return {"public": public, "createdTime": self.created, "untilTime": self.until}
+
 
 @dataclass(frozen=True, slots=True)
 class WitnessKeys:
     """All that there are, the last of which cosigns. `begun`: something was witnessed already."""
 
-    keys: tuple[WitnessKey, ...]
-    begun: bool
+    older: tuple[WitnessKey | FormerKey, ...]
+    signing: WitnessKey
+    begun: bool = False
 
     @property
-    def signing(self) -> WitnessKey:
-        """The one that cosigns."""
-        return self.keys[-1]
+    def all(self) -> tuple[WitnessKey | FormerKey, ...]:
+        """The keys in the order of the Secret."""
+        return (*self.older, self.signing)
 
     def verifiers(self, installation: str) -> tuple[VerifierKey, ...]:
         """Return what verifies what any of them cosigned."""
-        return tuple(key.verifier(installation) for key in self.keys)
+        name = witness_name(installation)
+        return tuple(VerifierKey(name, SignatureType.COSIGNATURE, key.public) for key in self.all)
+
+    def rotated(self, now: str) -> "WitnessKeys":
+        """Return these with a new one that cosigns, and no other private key. Of too many, the oldest go."""
+        older = tuple(key.former(now) if isinstance(key, WitnessKey) else key for key in self.all)
+        return WitnessKeys(older[-(secretlist.MOST - 1) :], _made(now), self.begun)
 
 
 class WitnessKeyring:
-    """Reads the Secret, and fills it where it is empty. `told` hears what a person must know."""
+    """Reads the Secret, fills it where it is empty, and replaces its key where somebody asked for that.
+
+    `told` hears what a person must know: the reason of an Event, and a note.
+    """
 
     def __init__(
-        self, kube: OperatorClient, installation: Installation, now: Callable[[], datetime], told: Callable[[str], None]
+        self,
+        kube: OperatorClient,
+        installation: Installation,
+        now: Callable[[], datetime],
+        told: Callable[[str, str], None],
     ) -> None:
         self._kube = kube
         self._now = now
         self._told = told
-        self._known: tuple[WitnessKey, ...] = ()
+        self._known: WitnessKeys | None = None
+        self._misread: str | None = None
         self._path = object_path(CORE, "secrets", installation.namespace, WITNESS_SECRET)
 
     async def current(self) -> WitnessKeys:
@@ -89,26 +130,48 @@ class WitnessKeyring:
         for _ in range(_TRIES):
             secret = await self._read()
             found, problem = _keys(secret)
-            begun = begun or BEGUN_ENTRY in (secret.get("data") or {})
-            sound = problem is None and _holds(found, self._known)
-            keys = found if sound else self._known or (WitnessKey(Ed25519PrivateKey.generate(), stamp(self._now())),)
-            if not sound or begun is not (BEGUN_ENTRY in (secret.get("data") or {})):
+            was = BEGUN_ENTRY in (secret.get("data") or {})
+            begun = begun or was
+            sound = found is not None and _holds(found, self._known)
+            held = found if sound else self._known
+            now = stamp(self._now())
+            keys = WitnessKeys((), _made(now)) if held is None else held
+            due = held is not None and self._is_due(secret, keys.signing)
+            if due:
+                keys = keys.rotated(now)
+            if not sound or due or begun is not was:
                 if not await self._write(secret, keys, begun=begun):
                     continue
                 if not sound:
-                    self._tell(problem, put_back=bool(self._known))
+                    self._tell(problem, put_back=self._known is not None)
             self._known = keys
-            return WitnessKeys(keys, begun=begun)
+            return replace(keys, begun=begun)
         message = f"Secret {WITNESS_SECRET} was changed by another writer at each attempt"
         raise RefusedError(message)
 
+    def _is_due(self, secret: Object, key: WitnessKey) -> bool:
+        """Tell whether somebody wants another key than this one. What cannot be read as a time is told once."""
+        text = (secret["metadata"].get("annotations") or {}).get(RENEW_ANNOTATION)
+        wanted, created = read_time(text), read_time(key.created)
+        misread = text if text is not None and wanted is None else None
+        if misread is not None and misread != self._misread:
+            note = f"the key of the witness is not replaced: {RENEW_ANNOTATION} is not a time of RFC 3339"
+            self._told("RenewalMisread", note)
+        self._misread = misread
+        if wanted is None or wanted > self._now():
+            return False
+        # A key's own time has no fractions.
+        return created is None or created < wanted.replace(microsecond=0)
+
     def _tell(self, problem: str | None, *, put_back: bool) -> None:
         if put_back:
-            self._told(f"the keys of the witness in Secret {WITNESS_SECRET} were removed or changed, and are put back")
+            note = f"the keys of the witness in Secret {WITNESS_SECRET} were removed or changed, and are put back"
+            self._told("WitnessKeyLost", note)
         elif problem is not None:
             self._told(
+                "WitnessKeyLost",
                 f"the keys of the witness in Secret {WITNESS_SECRET} cannot be read ({problem}) and are replaced: what"
-                " was witnessed until now cannot be verified here any more"
+                " was witnessed until now cannot be verified here any more",
             )
         else:
             _LOG.info("the key of the witness was made", secret=WITNESS_SECRET)
@@ -129,8 +192,8 @@ class WitnessKeyring:
             raise RefusedError(message)
         return answer.body
 
-    async def _write(self, secret: Object, keys: tuple[WitnessKey, ...], *, begun: bool) -> bool:
-        listed = [{"seed": base64.b64encode(key.seed).decode(), "createdTime": key.created} for key in keys]
+    async def _write(self, secret: Object, keys: WitnessKeys, *, begun: bool) -> bool:
+        listed = [key.entry() for key in keys.all]
         kept: Object = {name: secret[name] for name in ("metadata", "type", "immutable") if name in secret}
         data = (secret.get("data") or {}) | secretlist.written(WITNESS_ENTRY, listed)
         if begun:
@@ -144,31 +207,46 @@ class WitnessKeyring:
         return True
 
 
-def _holds(found: tuple[WitnessKey, ...], known: tuple[WitnessKey, ...]) -> bool:
-    """Tell whether there are keys, and among them those that were used."""
-    return bool(found) and {key.seed for key in known} <= {key.seed for key in found}
+def _made(now: str) -> WitnessKey:
+    return WitnessKey(Ed25519PrivateKey.generate(), now)
 
 
-def _keys(secret: Object) -> tuple[tuple[WitnessKey, ...], str | None]:
+def _holds(found: WitnessKeys, known: WitnessKeys | None) -> bool:
+    """Tell whether those that were used are among the keys."""
+    return known is None or {key.public for key in known.all} <= {key.public for key in found.all}
+
+
+def _keys(secret: Object) -> tuple[WitnessKeys | None, str | None]:
     """Return the keys of a Secret, none where it is empty; and what is wrong with what it holds."""
     data = secret.get("data")
     if not data:
-        return (), None
+        return None, None
     if set(data) == {BEGUN_ENTRY}:
-        return (), f"entry {WITNESS_ENTRY} is missing"
+        return None, f"entry {WITNESS_ENTRY} is missing"
     try:
-        return tuple(_key(each) for each in secretlist.read(data, WITNESS_ENTRY, "keys")), None
+        *older, last = (_key(each) for each in secretlist.read(data, WITNESS_ENTRY, "keys"))
     except UnreadableListError as error:
-        return (), str(error)
+        return None, str(error)
+    if isinstance(last, FormerKey):
+        return None, f"the last key of {WITNESS_ENTRY} does not sign any more"
+    return WitnessKeys(tuple(older), last), None
 
 
-def _key(entry: Object) -> WitnessKey:
-    seed, created = entry.get("seed"), entry.get("createdTime")
+def _key(entry: Object) -> WitnessKey | FormerKey:
+    created, until = entry.get("createdTime"), entry.get("untilTime")
+    if isinstance(created, str):
+        if (seed := _raw(entry.get("seed"))) is not None:
+            return WitnessKey(Ed25519PrivateKey.from_private_bytes(seed), created)
+        if (public := _raw(entry.get("public"))) is not None and isinstance(until, str):
+            return FormerKey(public, created, until)
+    message = f"{WITNESS_ENTRY} holds what is not a key"
+    raise UnreadableListError(message)
+
+
+def _raw(text: object) -> bytes | None:
+    """Return the bytes of a key, None where it is none."""
     try:
-        held = base64.b64decode(seed, validate=True) if isinstance(seed, str) else b""
+        held = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
     except (binascii.Error, ValueError):
-        held = b""
-    if len(held) != _SEED or not isinstance(created, str):
-        message = f"{WITNESS_ENTRY} holds what is not a key"
-        raise UnreadableListError(message)
-    return WitnessKey(Ed25519PrivateKey.from_private_bytes(held), created)
+        return None
+    return held if len(held) == _RAW else None

@@ -2,7 +2,8 @@
 
 Standing: under `witness` and `chronicle`, which say what stands in it. Holds: a line that has its number is written, or
 tried again, and never given up; what finds no room before it has a number is counted, and the closing line says how
-many. A ledger is the life of one process; its key is made with it and never stored.
+many. A ledger is the life of one process; its key is made with it and never stored. A process that never led has
+nothing to say, and leaves no chain that nobody could have witnessed.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ def output(path: Path | None) -> LedgerOutput:
 class OperatorLedger:
     """Takes what is to be said, numbers it and writes it. Lives in one loop. `now` is the time of day.
 
-    `installation` names it among others; `members` stand in the opening line.
+    `installation` names it among others; `members` stand in the opening line, which comes with the first other one.
     """
 
     def __init__(self, installation: str, write: LedgerOutput, now: Callable[[], datetime], **members: object) -> None:
@@ -64,7 +65,12 @@ class OperatorLedger:
         """How many were given up since the output takes nothing."""
         self.problem: str | None = None
         """Why lines wait to be written; None while none does."""
-        self.say("open", chain=self._chain.id, installation=installation, key=self.key, **members)
+        self._opening: dict[str, object] | None = {
+            "chain": self._chain.id,
+            "installation": installation,
+            "key": self.key,
+            **members,
+        }
 
     @property
     def key(self) -> str:
@@ -73,6 +79,9 @@ class OperatorLedger:
 
     def say(self, kind: str, **members: object) -> None:
         """Write one line, or keep it to be written."""
+        if (opening := self._opening) is not None:
+            self._opening = None
+            self.say("open", **opening)
         line = self._line(kind, members)
         if len(self._unwritten) > _WAITING_BYTES:
             self.flush()
@@ -120,8 +129,10 @@ class OperatorLedger:
         return signed(text, self._origin, self._key)
 
     def close(self, reason: str) -> None:
-        """Write the closing line, and nothing after it."""
-        self.say("close", reason=reason, written=self.written, lost=self.lost)
+        """Write the closing line, if there is any other, and nothing after it."""
+        if self._opening is None:
+            self.say("close", reason=reason, written=self.written, lost=self.lost)
+        self._opening = None
         self._write = _closed
 
 

@@ -36,6 +36,7 @@ _PRINT_SECONDS: Final = 600
 _FLUSH_SECONDS: Final = 10.0
 _LISTED: Final = 3
 _ACTION: Final = "Witness"
+_ROTATED: Final = "what they cosigned verifies by them alone"
 Answers = Sequence[tuple[Replica, CheckpointAnswer | NoCheckpoint]]
 
 
@@ -67,7 +68,7 @@ class Witness:
         self._now = now
         self._tell_event = tell
         self._store = WitnessStore(parts.kube, installation)
-        self._keyring = WitnessKeyring(parts.kube, installation, now, lambda why: self._warn("WitnessKeyLost", why))
+        self._keyring = WitnessKeyring(parts.kube, installation, now, self._warn)
         self._life: dict[str, HeldChain] = {}
         self._of: dict[str, str] = {}
         self._printed: dict[str, tuple[WitnessedChain, Checkpoint, int]] = {}
@@ -123,6 +124,11 @@ class Witness:
         verifiers = keys.verifiers(self._name)
         if verifiers != self._verifiers:
             self._parts.ledger.say("keys", witness=[str(key) for key in verifiers])
+            if self._verifiers:
+                # Whoever replaced it: who did not expect that must hear of it.
+                note = f"the witness cosigns by {verifiers[-1]} from now on. Keep the keys of before: {_ROTATED}"
+                _LOG.warning("the keys of the witness are others", witness=str(verifiers[-1]))
+                self._tell_event(EventDraft("Normal", _ACTION, "WitnessKeyRotated", note))
             self._verifiers = verifiers
         replicas = await self._parts.replicas.everyone()
         stored = await self._store.read(verifiers)

@@ -68,6 +68,15 @@ def test_it_opens_with_its_key_and_closes_with_its_counts() -> None:
     assert VerifierKey.parse(first["key"]).name == f"bailiwick/bailiwick-system/{first['chain']}"
 
 
+def test_a_process_that_has_nothing_to_say_leaves_no_chain_behind() -> None:
+    place = Place()
+    one = opened_ledger(place)
+    one.flush()
+    one.close("stopped")
+    one.say("keys", published=["too late"], removed=[])
+    assert place.held == b""
+
+
 def test_its_checkpoint_is_over_what_it_wrote() -> None:
     place = Place()
     one = opened_ledger(place)
@@ -81,14 +90,15 @@ def test_its_checkpoint_is_over_what_it_wrote() -> None:
 def test_lines_that_find_no_place_wait_for_one_and_keep_their_numbers(error: OSError) -> None:
     place = Place(most=7)
     one = opened_ledger(place)
+    one.say("keys", published=[])
     place.error = error
     one.say("keys", published=["a"])
     one.say("keys", published=["b"])
     assert one.problem is not None
-    assert Checkpoint.parse(one.checkpoint().rpartition("\n\n")[0] + "\n").size == 1
+    assert Checkpoint.parse(one.checkpoint().rpartition("\n\n")[0] + "\n").size == 2
     place.error = None
     one.flush()
-    assert (len(assert_whole(place.lines)), one.lost) == (3, 0)
+    assert (len(assert_whole(place.lines)), one.lost) == (4, 0)
     assert place.held.endswith(b"\n")
 
 
@@ -128,5 +138,5 @@ def test_any_text_stays_one_line_of_json(text: str) -> None:
 def test_a_file_is_appended_to(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(b"before\n")
-    OperatorLedger("bailiwick-system", output(path), lambda: NOW)
+    OperatorLedger("bailiwick-system", output(path), lambda: NOW).say("keys", published=[])
     assert path.read_bytes().startswith(b'before\n{"log":')

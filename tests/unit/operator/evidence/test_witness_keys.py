@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,9 +11,10 @@ import pytest
 
 from bailiwick_api.accounts import WITNESS_SECRET, Installation
 from bailiwick_api.rbac import accounts
+from bailiwick_api.secretlist import MOST
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
-from bailiwick_operator.evidence.keys import WITNESS_ENTRY, WitnessKeyring
+from bailiwick_operator.evidence.keys import RENEW_ANNOTATION, WITNESS_ENTRY, WitnessKeyring
 from bailiwick_operator.kube import OperatorClient, RefusedError
 from support.objects import Object
 from support.transport import FakeTransport
@@ -33,11 +35,19 @@ class FakeSecret:
         self.secret: Object | None = copy.deepcopy(EMPTY)
         self.conflicts = 0
         self.writes = 0
-        self.told: list[str] = []
+        self.told: list[tuple[str, str]] = []
+        self.now = NOW
 
     def keyring(self) -> WitnessKeyring:
         client = OperatorClient(FakeTransport(self._answer), lambda: True)
-        return WitnessKeyring(client, Installation(), lambda: NOW, self.told.append)
+        return WitnessKeyring(
+            client, Installation(), lambda: self.now, lambda reason, note: self.told.append((reason, note))
+        )
+
+    def annotate(self, text: str) -> None:
+        """Ask for another key, as a person does."""
+        assert self.secret is not None
+        self.secret["metadata"]["annotations"] = {RENEW_ANNOTATION: text}
 
     def listed(self) -> list[dict[str, Any]]:
         assert self.secret is not None
@@ -96,7 +106,8 @@ async def test_a_key_that_this_process_used_is_put_back(api: FakeSecret, data: d
     api.secret["data"] = data
     assert (await ring.current()).signing.seed == used.signing.seed
     assert base64.b64decode(api.listed()[0]["seed"]) == used.signing.seed
-    assert api.told == ["the keys of the witness in Secret bailiwick-witness were removed or changed, and are put back"]
+    note = "the keys of the witness in Secret bailiwick-witness were removed or changed, and are put back"
+    assert api.told == [("WitnessKeyLost", note)]
 
 
 async def test_another_key_in_the_place_of_the_one_that_was_used_is_not_believed(api: FakeSecret) -> None:
@@ -127,7 +138,7 @@ async def test_keys_that_nobody_knows_any_more_are_replaced_and_that_is_told(
     assert api.secret is not None
     api.secret["data"] = data
     await api.keyring().current()
-    (told,) = api.told
+    ((_, told),) = api.told
     assert "are replaced: what was witnessed until now cannot be verified here any more" in told
 
 
@@ -140,3 +151,105 @@ async def test_nothing_is_made_where_the_secret_is_missing_or_of_another_type(ap
     with pytest.raises(RefusedError, match=r"is missing, so nothing is witnessed: apply crds/rbac/accounts.yaml"):
         await api.keyring().current()
     assert api.writes == 0
+
+
+class TestAnotherKeyThatSomebodyAsksFor:
+    async def test_cosigns_from_the_time_on_and_of_the_one_before_only_what_verifies_is_left(
+        self, api: FakeSecret
+    ) -> None:
+        ring = api.keyring()
+        old = await ring.current()
+        api.annotate((NOW + timedelta(seconds=10)).isoformat())
+        assert (await ring.current()).signing.seed == old.signing.seed
+        api.now += timedelta(seconds=10)
+        new = await ring.current()
+        assert new.verifiers(NAME) == (*old.verifiers(NAME), new.verifiers(NAME)[-1])
+        assert (await ring.current()).verifiers(NAME) == new.verifiers(NAME)
+        assert new.signing.seed != old.signing.seed
+        assert [sorted(entry) for entry in api.listed()] == [
+            ["createdTime", "public", "untilTime"],
+            ["createdTime", "seed"],
+        ]
+        assert (await api.keyring().current()).verifiers(NAME) == new.verifiers(NAME)
+        assert (api.writes, api.told) == (2, [])
+
+    async def test_comes_once_for_each_time(self, api: FakeSecret) -> None:
+        ring = api.keyring()
+        await ring.current()
+        for minutes in (5, 10):
+            # Fractions of a second are none of a key's own time.
+            api.now = NOW + timedelta(minutes=minutes, milliseconds=950)
+            api.annotate((NOW + timedelta(minutes=minutes, milliseconds=900)).isoformat())
+            for _ in range(3):
+                await ring.current()
+        assert (len(api.listed()), api.writes) == (3, 3)
+
+    async def test_remembers_that_something_was_witnessed(self, api: FakeSecret) -> None:
+        ring = api.keyring()
+        await ring.begin()
+        api.now += timedelta(minutes=1)
+        api.annotate(api.now.isoformat())
+        assert (await ring.current()).begun
+        assert (await api.keyring().current()).begun
+
+    async def test_is_made_once_by_two_who_lead_for_a_moment(self, api: FakeSecret) -> None:
+        first, second = api.keyring(), api.keyring()
+        await first.current()
+        await second.current()
+        api.now += timedelta(minutes=1)
+        api.annotate(api.now.isoformat())
+        keys = await first.current()
+        assert (await second.current()).signing.seed == keys.signing.seed
+        assert (len(api.listed()), api.told) == (2, [])
+
+    async def test_is_kept_where_a_backup_of_the_one_before_is_put_in_its_place(self, api: FakeSecret) -> None:
+        ring = api.keyring()
+        await ring.current()
+        backup = copy.deepcopy(api.secret)
+        api.now += timedelta(minutes=1)
+        api.annotate(api.now.isoformat())
+        new = await ring.current()
+        api.secret = backup
+        assert (await ring.current()).verifiers(NAME) == new.verifiers(NAME)
+        assert [reason for reason, _ in api.told] == ["WitnessKeyLost"]
+
+    async def test_leaves_as_many_as_the_secret_may_hold(self, api: FakeSecret) -> None:
+        ring = api.keyring()
+        for _ in range(MOST + 3):
+            api.now += timedelta(minutes=1)
+            api.annotate(api.now.isoformat())
+            await ring.current()
+        last = await ring.current()
+        assert len(api.listed()) == len(last.verifiers(NAME)) == MOST
+        assert (await api.keyring().current()).verifiers(NAME) == last.verifiers(NAME)
+        assert api.told == []
+
+    async def test_does_not_come_for_what_is_no_time_and_that_is_told_once(self, api: FakeSecret) -> None:
+        ring = api.keyring()
+        await ring.current()
+        api.annotate("tomorrow")
+        for _ in range(3):
+            await ring.current()
+        ((reason, note),) = api.told
+        assert (reason, len(api.listed())) == ("RenewalMisread", 1)
+        assert "bailiwick.dev/renew-before is not a time of RFC 3339" in note
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [{"public": "A" * 43 + "=", "createdTime": "2026-11-27T12:00:00Z", "untilTime": "2026-11-27T12:00:00Z"}],
+        [{"public": "A" * 43 + "=", "createdTime": "2026-11-27T12:00:00Z"}],
+        [{"seed": "AAAA", "createdTime": "2026-11-27T12:00:00Z"}],
+        [{"seed": "A" * 43 + "="}],
+    ],
+    ids=["none signs", "until when", "short", "since when"],
+)
+async def test_what_holds_no_key_that_signs_is_replaced_and_that_is_told(
+    api: FakeSecret, listed: list[dict[str, str]]
+) -> None:
+    assert api.secret is not None
+    api.secret["data"] = {WITNESS_ENTRY: base64.b64encode(json.dumps(listed).encode()).decode()}
+    await api.keyring().current()
+    assert [reason for reason, _ in api.told] == ["WitnessKeyLost"]
+    assert len(api.listed()) == 1

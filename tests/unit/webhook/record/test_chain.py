@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -220,9 +221,8 @@ async def test_nothing_is_written_behind_the_line_that_closes(tmp_path: Path) ->
     assert read((tmp_path / "records").read_bytes()).lines()[-1]["kind"] == "close"
 
 
-async def test_a_ledger_is_told_of_once_a_minute_and_only_if_it_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def ledgers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Sequence[tuple[str, float]]) -> list[str]:
+    """Return which of these checkpoints come to stand in the chain, each told so many seconds after the beginning."""
     file = tmp_path / "records"
     async with RecordWriter(file, fsync=False, chain=log()) as writer:
         loop, passed = asyncio.get_running_loop(), 0.0
@@ -238,9 +238,30 @@ async def test_a_ledger_is_told_of_once_a_minute_and_only_if_it_changed(
                 },
             )(),
         )
-        for note, seconds in (("a", 0.0), ("b", 30.0), ("a", 61.0), ("b", 61.0), ("c", 90.0), ("c", 122.0)):
+        for note, seconds in told:
             passed = seconds
             writer.witness(note)
         passed = 0.0
-    kept = [line["note"] for line in read(file.read_bytes()).lines() if line["kind"] == "ledger"]
-    assert kept == ["a", "b", "c"]
+    return [line["note"] for line in read(file.read_bytes()).lines() if line["kind"] == "ledger"]
+
+
+async def test_a_ledger_is_told_of_once_a_minute_and_only_if_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [("1", 0.0), ("2", 30.0), ("1", 61.0), ("2", 61.0), ("3", 90.0), ("3", 122.0)]
+    kept = await ledgers(tmp_path, monkeypatch, [(f"log\n{size}\n", seconds) for size, seconds in told])
+    assert kept == ["log\n1\n", "log\n2\n", "log\n3\n"]
+
+
+async def test_the_ledger_of_who_leads_next_does_not_wait_for_the_minute_to_be_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [("one\n1\n", 0.0), ("two\n1\n", 5.0), ("two\n2\n", 15.0), ("two\n3\n", 61.0)]
+    assert await ledgers(tmp_path, monkeypatch, told) == ["one\n1\n", "two\n1\n", "two\n3\n"]
+
+
+async def test_ledgers_that_somebody_makes_up_do_not_fill_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [(f"made up {number}\n1\n", number / 1000) for number in range(1000)]
+    assert len(await ledgers(tmp_path, monkeypatch, [*told, ("made up\n1\n", 62.0)])) == 10

@@ -28,6 +28,9 @@ from bailiwick_webhook.record.provablesizes import ProvableSizes
 _ID_BYTES: Final = 16
 # The member that a number takes, at most; and the newline, which an entry has not.
 _MOST_DATA: Final = MOST_BYTES - 127
+# Seconds between two checkpoints of one log of the operator; and how many of others may come meanwhile.
+_PACE: Final = 60.0
+_OTHERS: Final = 8
 
 
 class SignedCheckpoint(NamedTuple):
@@ -183,3 +186,27 @@ class ChainLog:
 
 def _split(lines: bytes) -> list[bytes]:
     return [line + b"\n" for line in lines.split(b"\n")[:-1]]
+
+
+class LedgerPace:
+    """How often checkpoints of the operator's logs come into the chain: of one log once a minute, if it changed.
+
+    One of another log comes at once, since who leads next may not live as long as that. Whoever reaches the status port
+    may name many logs, so there are few of them in a minute.
+    """
+
+    def __init__(self) -> None:
+        self._note, self._from, self._others = "", float("-inf"), 0
+
+    def due(self, note: str, now: float) -> bool:
+        """Tell whether a checkpoint is to be written, and believe that it is. `now`: monotonic, in seconds."""
+        if note == self._note:
+            return False
+        if now < self._from:
+            if note.partition("\n")[0] == self._note.partition("\n")[0] or self._others >= _OTHERS:
+                return False
+            self._others += 1
+        else:
+            self._from, self._others = now + _PACE, 0
+        self._note = note
+        return True

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import structlog
 
 from bailiwick_webhook.loglimit import LogLimit
-from bailiwick_webhook.record.chainlog import ChainLog
+from bailiwick_webhook.record.chainlog import ChainLog, LedgerPace
 from bailiwick_webhook.record.chaintail import chain_tail
 from bailiwick_webhook.record.limits import QueueLimits
 from bailiwick_webhook.record.linefile import LineFile, WaitingLine, begun_lines, whole_lines
@@ -27,8 +27,6 @@ _RETRY: Final = 0.25
 # Lines for which a write does not wait for the moment to be over; and what one write takes along.
 _BATCH: Final = 1_000
 _MOST_BYTES: Final = 1 << 20
-# Between two lines that hold the checkpoint of the operator's log.
-_LEDGER: Final = 60.0
 _FAILED: Final = "decision records cannot be written"
 
 _log = structlog.get_logger()
@@ -63,7 +61,7 @@ class RecordWriter:
         self._logged = 0
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
-        self._ledger, self._ledger_from = "", float("-inf")
+        self._ledgers = LedgerPace()
         self._inbox: queue.SimpleQueue[list[WaitingLine] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self.written = self.lost = 0
@@ -153,12 +151,9 @@ class RecordWriter:
         self._soon(line)
 
     def witness(self, note: str) -> None:
-        """Put the checkpoint of another log in the chain: a new one, and once a minute at most."""
-        now = self._loop.time()
-        if self.chain is None or self._failure is not None or note == self._ledger or now < self._ledger_from:
-            return
-        self._ledger, self._ledger_from = note, now + _LEDGER
-        self._own(self.chain.ledger(note))
+        """Put the checkpoint of another log in the chain, where one is due."""
+        if self.chain is not None and self._failure is None and self._ledgers.due(note, self._loop.time()):
+            self._own(self.chain.ledger(note))
 
     def _own(self, line: bytes) -> None:
         self._put(WaitingLine(line, None, kept=True, own=True))

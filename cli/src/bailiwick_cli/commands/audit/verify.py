@@ -6,6 +6,7 @@ Holds: it says up to when nothing was removed or changed, and never that nothing
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli import output
@@ -18,14 +19,16 @@ from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.output import Line
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
-from bailiwick_evidence.audit.findings import ChainReport
+from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
+
+_NAMED: Final = 3
 
 
 def run(options: VerifyFlags) -> int:
     """Verify as the flags say."""
     since = None if options.since is None else _since(options.since)
-    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options))
+    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options, options.witness_quorum))
     files = LogFiles(options.files, again=options.policies is not None)
     began = time.monotonic()
     for _ in files.lines(audit, "Reading lines"):
@@ -56,6 +59,8 @@ def headline(reports: Sequence[ChainReport], *, contradicted: int = 0) -> str:
     """Return what can be said of all of it."""
     upto = known_upto(reports)
     bad = sum(found.bad for report in reports for found in report.findings) + contradicted
+    if bad and not contradicted and all(f.code is FindingCode.UNKNOWN for r in reports for f in r.findings if f.bad):
+        return f"Nothing can be told of {bad} chain{'s' if bad > 1 else ''}: no witness that you trust saw them."
     if bad:
         return f"This log is not what it was: {bad} finding{'s' if bad > 1 else ''}."
     if upto is None:
@@ -145,5 +150,11 @@ def _chain_object(report: ChainReport) -> dict[str, object]:
 def _hint(audit: LogAudit, options: VerifyFlags) -> None:
     if not audit.book.keys:
         output.talk("note: without --witness-key no checkpoint counts, so that no chain can be found intact")
+    elif strangers := audit.book.strangers:
+        names = ", ".join(sorted({*strangers.values()})[:_NAMED])
+        output.talk(
+            f"note: checkpoints of {len(strangers)} chains are cosigned by {names}, whose key is not given; if you"
+            " trust it, as one that was replaced, add it with --witness-key"
+        )
     elif not audit.book.witnessed and not options.checkpoints:
         output.talk("note: no checkpoint in these files: set --checkpoints, or add the operator's ledger to the files")
