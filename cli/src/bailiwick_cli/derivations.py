@@ -41,13 +41,7 @@ class DerivedRecords:
     @classmethod
     def of(cls, source: str, audit: LogAudit) -> Self:
         """Return none yet; the texts are those of the ledger that was read, or of files. Raises `CliError`."""
-        if source != LEDGER:
-            return cls(policytexts.of_files(source))
-        texts = PolicyTexts()
-        for digest, members in audit.policies.items():
-            if isinstance(text := members.get("text"), str):
-                texts.add(digest, text.encode())
-        return cls(texts)
+        return cls(policytexts.of_files(source) if source != LEDGER else texts_of_ledger(audit))
 
     def add(self, log: ChainTable, line: ChainLine) -> None:
         """Derive a line, if it is the record of a decision."""
@@ -55,11 +49,11 @@ class DerivedRecords:
         kind = record.get("kind")
         if kind == "policies":
             self._texts.add_list(record)
-        elif kind in KINDS and _in_development(log.opening):
+        elif kind in KINDS and in_development(log.opening):
             # Where anybody may ask, the policies alone do not decide.
             self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
         elif kind in KINDS:
-            found = derive(record, self._texts, _versions(log.opening))
+            found = derive(record, self._texts, versions_of(log.opening))
             self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
             if found.kind is DerivationClass.CONTRADICTED:
                 self.contradicted.append((f"{line.link.id} {line.link.seq}", _said(record, found)))
@@ -81,12 +75,22 @@ class DerivedRecords:
         return {"total": self.counts.total(), **dict(sorted(self.counts.items())), "contradictedLines": contradicted}
 
 
-def _versions(opening: Mapping[str, Any] | None) -> dict[str, str] | None:
+def texts_of_ledger(audit: LogAudit) -> PolicyTexts:
+    """Return the texts of the policies that the operator's ledger holds in the files of an audit."""
+    texts = PolicyTexts()
+    for digest, members in audit.policies.items():
+        if isinstance(text := members.get("text"), str):
+            texts.add(digest, text.encode())
+    return texts
+
+
+def versions_of(opening: Mapping[str, Any] | None) -> dict[str, str] | None:
     """Return the versions of what decided, as the line says that opens the chain; None without that line."""
     return None if opening is None else {member: str(opening.get(member)) for member in engine_versions()}
 
 
-def _in_development(opening: Mapping[str, Any] | None) -> bool:
+def in_development(opening: Mapping[str, Any] | None) -> bool:
+    """Tell whether the line that opens the chain says that anybody may ask."""
     told = (opening or {}).get("settings")
     return isinstance(told, dict) and told.get("development") is True
 

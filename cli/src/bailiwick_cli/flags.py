@@ -14,6 +14,7 @@ from bailiwick_cli.diffflags import DiffFlags
 from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 from bailiwick_cli.policyflags import POLICY_TOOLS
+from bailiwick_cli.replayflags import ReplayFlags
 
 GRANT: Final = "NAME"
 
@@ -166,6 +167,7 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     "check": CheckFlags,
     **POLICY_TOOLS,
     "diff": DiffFlags,
+    "replay": ReplayFlags,
 }
 
 

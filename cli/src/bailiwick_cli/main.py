@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import auditflags, diffflags, flags, policyflags
+from bailiwick_cli import auditflags, diffflags, flags, policyflags, replayflags
 from bailiwick_cli.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
@@ -229,6 +229,24 @@ def diff(options: diffflags.DiffFlags) -> int:
     from bailiwick_cli.commands import diff
 
     return diff.run(options)
+
+
+@command(app, "replay", replayflags.ReplayFlags)
+def replay(options: replayflags.ReplayFlags) -> int:
+    r"""Show what the decisions of a log would have come to under other policies. Needs no cluster.
+
+    Each recorded call is decided again, by the engine: first by the policies that decided it, then by the candidate. A
+    record that its own policies do not reproduce is no evidence. How much of the log counts stands first. Exits 0 if
+    no decision is of --fail-on, 1 if one is, and 2 if nothing could be replayed.
+
+    Examples:
+      kubectl bailiwick replay decisions.log* ledger.log --candidate policies/crm
+      kubectl bailiwick replay decisions.log ledger.log --candidate crm-agent.yaml --overlay --fail-on 'allow->deny'
+      kubectl bailiwick replay decisions.log --policies policies-before --candidate policies --since 7d -o markdown
+    """
+    from bailiwick_cli.commands import replay
+
+    return replay.run(options)
 
 
 @command(audit, "verify", auditflags.VerifyFlags)
