@@ -51,7 +51,8 @@ class ReplayGate:
             if kind in self.kinds and (count := tally.count(kind)):
                 unsure = tally.may[kind]
                 yield f"{count} {kind}" + (f" ({unsure} of them maybe)" if unsure else "")
-        if self.slower is not None and tally.slowdown is None:
+        # Where nothing changes, nothing is measured, and nothing is slower.
+        if self.slower is not None and tally.slowdown is None and not tally.replayed:
             yield f"slower:{self.slower:g}x: nothing was measured"
         elif self.slower is not None and tally.slowdown is not None and tally.slowdown > self.slower:
             yield f"the candidate takes {tally.slowdown:.1f} times as long"

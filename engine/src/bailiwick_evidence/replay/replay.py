@@ -58,7 +58,8 @@ _OBSTACLES: Final[Mapping[Obstacle, Hindrance]] = {
 _STATES: Final = frozenset(
     {Reason.STORE_STALE, Reason.CLOCK_SKEW, Reason.RECORD_FAILED, Reason.POLICY_INVALID, Reason.POLICY_OUTDATED}
 )
-_TIMED: Final = 3
+_TIMED: Final = 5
+_LONGEST: Final = 10**18
 MOST_TRIED: Final = 512
 """So many combinations of what is not known are tried of one record."""
 
@@ -262,20 +263,19 @@ class _CallReplay:
         return Snapshot({(call.namespace, call.endpoint): endpoint.beside(self.found.data)})
 
     def _times(self) -> tuple[int, int]:
-        """Return how long each state takes to decide, the shortest of some."""
+        """Return how long each state takes to decide, the shortest of some times."""
         if self.clock is None:
             return 0, 0
         call, around = self.found.call, Circumstances(self.shape.now or 0.0)
-        took = []
-        for endpoint in (self.pair.old, self.pair.new):
-            snapshot, best = self._snapshot(endpoint, call), 0
-            for _ in range(_TIMED):
-                began = self.clock()
-                weighed(snapshot, call, (), around)
-                spent = self.clock() - began
-                best = min(best or spent, spent)
-            took.append(best)
-        return took[0], took[1]
+        snapshots = [self._snapshot(endpoint, call) for endpoint in (self.pair.old, self.pair.new)]
+        best = [_LONGEST, _LONGEST]
+        # In turns, so that what slows the machine down for a while slows both.
+        for turn in range(2 * _TIMED):
+            side = turn % 2
+            began = self.clock()
+            weighed(snapshots[side], call, (), around)
+            best[side] = min(best[side], self.clock() - began)
+        return best[0], best[1]
 
 
 def _in_groups(call: Call, groups: tuple[tuple[int, str], ...], choices: Choices) -> Call:
