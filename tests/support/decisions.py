@@ -50,7 +50,8 @@ def decided(
     **fields: Any,  # noqa: ANN401 - of `lines_of`
 ) -> ProcessLog:
     """Return the log of a process that decided these calls, one an hour. The n-th is `eval-n`."""
-    log = log or ProcessLog(2, **engine_versions())
+    opening: dict[str, Any] = dict(engine_versions())
+    log = log or ProcessLog(2, **opening)
     made = [compile_object({**raw, "metadata": {"uid": "uid", "generation": 1, **raw["metadata"]}}) for raw in policies]
     snapshot, lines = Snapshot.of(made), RecordLines(b"k" * 32)
     for number, call in enumerate(calls):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -198,8 +198,8 @@ def test_lines_that_cannot_be_read_count_as_decisions(folder: Path, tmp_path: Pa
 
 
 def test_a_decision_point_in_development_and_another_version_are_told(folder: Path, tmp_path: Path) -> None:
-    told = {"settings": {"development": True}}
-    written(tmp_path / "dev.log", decided([STANDS], crm_calls(ACTIONS), log=ProcessLog(2, **engine_versions(), **told)))
+    opening: dict[str, Any] = {**engine_versions(), "settings": {"development": True}}
+    written(tmp_path / "dev.log", decided([STANDS], crm_calls(ACTIONS), log=ProcessLog(2, **opening)))
     written(tmp_path / "old.log", decided([STANDS], crm_calls(ACTIONS), log=ProcessLog(3, engine="0")))
     words = (
         "--policies",

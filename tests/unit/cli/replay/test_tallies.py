@@ -1,4 +1,4 @@
-"""Tallies of a replay: what counts, what is kept of it, what fails, and that a share is never rounded to all or none."""
+"""Tallies of a replay: what counts, what is kept of it, what fails, and how it is told."""
 
 from collections.abc import Iterable
 
