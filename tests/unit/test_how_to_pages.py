@@ -12,8 +12,10 @@ from support.pages import DOCS
 ROOT: Final = DOCS.parent
 ENFORCEMENT: Final = ROOT / "examples" / "enforcement"
 # Not of an enforcement point; tests/process type what they show: evidence/test_audit_page.py, cli/test_testing_page.py,
-# cli/test_diffing.py, cli/test_replaying.py.
-APART_FROM_POINTS: Final = frozenset({"audit.md", "diff-policies.md", "replay-policies.md", "test-policies.md"})
+# cli/test_diffing.py, cli/test_replaying.py, cli/test_unused.py.
+APART_FROM_POINTS: Final = frozenset(
+    {"audit.md", "diff-policies.md", "replay-policies.md", "test-policies.md", "unused-rules.md"}
+)
 PAGES: Final = sorted(path for path in (DOCS / "how-to").glob("*.md") if path.name not in APART_FROM_POINTS)
 # A block, and the comment above it that names its file.
 BLOCK: Final = re.compile(r"^(?:<!-- (\S+) -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -42,7 +42,7 @@ _OF_FILES: Final = frozenset(
 _GROUP: Final = "audit"
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
-_ON_FILES: Final = frozenset({"diff", "init", "replay", "test", "validate"})
+_ON_FILES: Final = frozenset({"diff", "init", "replay", "test", "unused", "validate"})
 _REVIEWING: Final = frozenset({"approve", "deny"})
 
 

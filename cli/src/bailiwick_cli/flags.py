@@ -15,6 +15,7 @@ from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 from bailiwick_cli.policyflags import POLICY_TOOLS
 from bailiwick_cli.replayflags import ReplayFlags
+from bailiwick_cli.usageflags import UnusedFlags
 
 GRANT: Final = "NAME"
 
@@ -168,6 +169,7 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     **POLICY_TOOLS,
     "diff": DiffFlags,
     "replay": ReplayFlags,
+    "unused": UnusedFlags,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import auditflags, diffflags, flags, policyflags, replayflags
+from bailiwick_cli import auditflags, diffflags, flags, policyflags, replayflags, usageflags
 from bailiwick_cli.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
@@ -247,6 +247,23 @@ def replay(options: replayflags.ReplayFlags) -> int:
     from bailiwick_cli.commands import replay
 
     return replay.run(options)
+
+
+@command(app, "unused", usageflags.UnusedFlags)
+def unused(options: usageflags.UnusedFlags) -> int:
+    r"""Show which rules let which subjects through, and which did not for a while. Needs no cluster.
+
+    A use is a call that a rule allowed, or that an approval let through. A rule that was not there for all of the
+    window, and every rule of a log that is not whole, is not yet known. Exits 0 if nothing is unused, 1 if something
+    is, and 2 if it could not be told.
+
+    Examples:
+      kubectl bailiwick unused decisions.log* ledger.log -f policies
+      kubectl bailiwick unused decisions.log ledger.log -f policies --state uses.json --window 30d -o json
+    """
+    from bailiwick_cli.commands import unused
+
+    return unused.run(options)
 
 
 @command(audit, "verify", auditflags.VerifyFlags)
