@@ -56,6 +56,7 @@ def with_settings(raw: Object, **more: object) -> Object:
         (ASK, ALLOW, "approval→allow"),
         (ASK, DENY, "approval→deny"),
         (DENY, ALLOW, "deny→allow"),
+        (DENY, carrier(reading("resource.id == '42' && subject.type != '' && action.name != ''")), "deny→allow"),
         (DENY, ASK, "deny→approval"),
         (DENY, stored(rules=[rule()]), "unchanged"),
         (ASK, carrier(gated_rule(approval={"steps": [{"name": "other", "kind": "System"}]})), "unchanged"),

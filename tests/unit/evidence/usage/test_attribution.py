@@ -100,12 +100,32 @@ def test_of_such_a_call_that_cannot_be_decided_again_everything_is_in_doubt() ->
     found = use(record(sealed, call=BEHALF), sealed)
     assert found is not None
     assert {keys.Key(AGENT), keys.user("corp", "dave")} <= found.doubtful
+    # The engine comes to the record without it, and would name another rule for Dave.
+    more = delegating(
+        rule("agents", **EXPORT),
+        rule("people", subjects=["dave"], conditions=condition, **EXPORT),
+        rule("persons", subjects=["dave"], **EXPORT),
+        sensitive=["context.n"],
+    )
+    found = use(record(more, call=BEHALF), more)
+    assert found is not None
+    assert keys.user("corp", "dave") in found.doubtful
     plain = delegating(*rules)
     told = record(plain, call=BEHALF)
     known, unknown = use(told, plain), UseAttribution(PolicyTexts()).use(told)
     assert known is not None
     assert unknown is not None
     assert (bool(known.doubtful), bool(unknown.doubtful)) == (False, True)
+    other = use({**told, "policy": {**told["policy"], "rule": "people"}}, plain)
+    assert other is not None
+    assert other.doubtful
+
+
+def test_a_party_of_such_a_call_does_not_pass_by_audit_mode() -> None:
+    made = delegating(rule("agents", **EXPORT), rule("people", subjects=["dave"], **EXPORT))
+    audit = stored("audit", mode="Audit", subjects=SUBJECTS, rules=[rule("all", subjects=["dave"], **EXPORT)])
+    found = use(record(made, audit, call=BEHALF), made, audit)
+    assert found == CallUse((scope("agents"), scope("people", keys.user("corp", "dave"))))
 
 
 def test_a_record_of_another_shape_is_none() -> None:
