@@ -44,7 +44,7 @@ class ReplayTally:
     """Counts. `elsewhere`: decisions of endpoints of which the candidate says nothing; they are not in `total`.
 
     `may`: of MAYBE, how often each class is possible. `asked`: new approvals by day and step. `foreign`: lines in no
-    chain that look like no record. `others`: decisions of another version of the engine.
+    chain that look like no record. `others`: decisions of another version of the engine, or of one that is not known.
     """
 
     codes: Counter[str] = field(default_factory=Counter)

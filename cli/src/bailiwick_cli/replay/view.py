@@ -103,7 +103,7 @@ def _plain(tally: ReplayTally) -> str:
     counted = [f"{count:,} {code}" for code, count in sorted(tally.codes.items(), key=lambda one: (-one[1], one[0]))]
     more = {
         "of other endpoints": tally.elsewhere,
-        "of another engine version": tally.others,
+        "of another or an unknown engine version": tally.others,
         "lines in no chain": tally.foreign,
     }
     return ", ".join((*counted, *(f"{count:,} {what}" for what, count in more.items() if count)))
