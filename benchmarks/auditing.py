@@ -1,4 +1,4 @@
-"""Verifying a log: `kubectl bailiwick audit verify` on a million lines, on one core; and the memory of the tree.
+"""A log on one core: `kubectl bailiwick audit verify` and `replay` on a million lines; and the memory of the tree.
 
 Standing: writes a log with one key, and runs the command line as a person would. Nothing of it needs a server.
 """
@@ -18,6 +18,7 @@ from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import leaf_hash
 from bailiwick_evidence.note import SignatureType, cosigned, signed, verifier_key
+from benchmarks import replaying
 from benchmarks.plan import Plan
 from benchmarks.results import NONE, Row, Section
 from benchmarks.servers import Servers
@@ -37,7 +38,7 @@ _KIBI: Final = 1024
 def section(plan: Plan, servers: Servers) -> Section:  # noqa: ARG001 - as sections are called
     """Measure."""
     count = _QUICK if plan.quick else _LINES
-    made = Section("Verify a log", _COLUMNS)
+    made = Section("Verify and replay a log", _COLUMNS)
     with tempfile.TemporaryDirectory(prefix="bailiwick-bench-audit-") as name:
         folder = Path(name)
         plan.progress.say(f"Writing a log of {count:,} lines ...")
@@ -45,6 +46,9 @@ def section(plan: Plan, servers: Servers) -> Section:  # noqa: ARG001 - as secti
         for row, files in (("one file", [first, second]), ("two files, the later one first", [second, first])):
             plan.progress.say(f"Verifying {count:,} lines, {row} ...")
             made.rows.append(_verified(row, folder, files, count))
+    with tempfile.TemporaryDirectory(prefix="bailiwick-bench-replay-") as name:
+        plan.progress.say(f"Replaying {count:,} decisions ...")
+        made.rows.append(replaying.row(Path(name), count))
     made.rows.append(_tree(10 * count))
     return made
 

@@ -12,11 +12,12 @@ from support.pages import DOCS
 ROOT: Final = DOCS.parent
 ENFORCEMENT: Final = ROOT / "examples" / "enforcement"
 # Not of an enforcement point; tests/process type what they show: evidence/test_audit_page.py, cli/test_testing_page.py,
-# cli/test_diffing.py, cli/test_asking.py, cli/test_gates.py, webhook/test_shadow_page.py.
+# cli/test_diffing.py, cli/test_asking.py, cli/test_gates.py, cli/test_replaying.py, cli/test_unused.py,
+# webhook/test_shadow_page.py.
 APART_FROM_POINTS: Final = frozenset(
     {
         *("ask-policies.md", "audit.md", "diff-policies.md", "gate-changes.md"),
-        *("shadow-policies.md", "test-policies.md"),
+        *("replay-policies.md", "shadow-policies.md", "test-policies.md", "unused-rules.md"),
     }
 )
 PAGES: Final = sorted(path for path in (DOCS / "how-to").glob("*.md") if path.name not in APART_FROM_POINTS)

@@ -5,9 +5,11 @@ Holds: what cannot be read is a `CliError` that says how it is written; nothing 
 
 import json
 import re
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
+from bailiwick_api import times
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
 from bailiwick_cli.errors import CliError
 
@@ -23,6 +25,12 @@ def seconds(text: str, flag: str) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise CliError(f"{flag}: {text!r} is not a duration: write it as 90s, 10m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def moment(text: str, flag: str) -> float:
+    """Read a time in RFC 3339, a day, or how long ago it was. Returns seconds since the epoch."""
+    found = times.read(text if "T" in text else f"{text}T00:00:00Z")
+    return found.timestamp() if found is not None else time.time() - seconds(text, flag)
 
 
 def service_account(text: str, flag: str) -> ServiceAccountName:

@@ -27,12 +27,22 @@ _NO_FILES: Final = 4
 _FILES: Final = 0
 _TIMEOUT: Final = "2s"
 _OF_FILES: Final = frozenset(
-    {"--filename", "-f", "--kubeconfig", "--checkpoints", "--policies", "--record", "--witness-key", "--against"}
+    {
+        "--filename",
+        "-f",
+        "--kubeconfig",
+        "--checkpoints",
+        "--policies",
+        "--record",
+        "--witness-key",
+        "--against",
+        "--candidate",
+    }
 )
 _GROUP: Final = "audit"
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
-_ON_FILES: Final = frozenset({"diff", "explain", "init", "test", "validate"})
+_ON_FILES: Final = frozenset({"diff", "explain", "init", "replay", "test", "unused", "validate"})
 _REVIEWING: Final = frozenset({"approve", "deny"})
 
 

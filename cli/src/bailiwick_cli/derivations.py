@@ -56,11 +56,11 @@ class DerivedRecords:
         kind = record.get("kind")
         if kind == "policies":
             self._texts.add_list(record)
-        elif kind in KINDS and _in_development(log.opening):
+        elif kind in KINDS and in_development(log.opening):
             # Where anybody may ask, the policies alone do not decide.
             self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
         elif kind in KINDS:
-            found = derive(record, self._texts, _versions(log.opening))
+            found = derive(record, self._texts, versions_of(log.opening))
             self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
             if found.kind is DerivationClass.CONTRADICTED:
                 self.contradicted.append((f"{line.link.id} {line.link.seq}", _said(record, found)))
@@ -118,12 +118,12 @@ def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> Re
                 # The same line may stand in several files.
                 records.setdefault(body(line.text), (members, audit.chains[line.link.id]))
     record, log = _one(records, wanted, files)
-    if _in_development(log.opening):
+    if in_development(log.opening):
         return RecordDerivation(record, None, None)
     texts = _texts(source, audit)
     for listed in lists:
         texts.add_list(listed)
-    return RecordDerivation(record, *retraced(record, texts, _versions(log.opening)))
+    return RecordDerivation(record, *retraced(record, texts, versions_of(log.opening)))
 
 
 def _one(
@@ -143,8 +143,11 @@ def _one(
 
 def _texts(source: str, audit: LogAudit) -> PolicyTexts:
     """Return the texts of the ledger that was read, or of files. Raises `CliError`."""
-    if source != LEDGER:
-        return policytexts.of_files(source)
+    return policytexts.of_files(source) if source != LEDGER else texts_of_ledger(audit)
+
+
+def texts_of_ledger(audit: LogAudit) -> PolicyTexts:
+    """Return the texts of the policies that the operator's ledger holds in the files of an audit."""
     texts = PolicyTexts()
     for digest, members in audit.policies.items():
         if isinstance(text := members.get("text"), str):
@@ -152,12 +155,13 @@ def _texts(source: str, audit: LogAudit) -> PolicyTexts:
     return texts
 
 
-def _versions(opening: Mapping[str, Any] | None) -> dict[str, str] | None:
+def versions_of(opening: Mapping[str, Any] | None) -> dict[str, str] | None:
     """Return the versions of what decided, as the line says that opens the chain; None without that line."""
     return None if opening is None else {member: str(opening.get(member)) for member in engine_versions()}
 
 
-def _in_development(opening: Mapping[str, Any] | None) -> bool:
+def in_development(opening: Mapping[str, Any] | None) -> bool:
+    """Tell whether the line that opens the chain says that anybody may ask."""
     told = (opening or {}).get("settings")
     return isinstance(told, dict) and told.get("development") is True
 

@@ -15,6 +15,8 @@ from bailiwick_cli.diffflags import DiffFlags
 from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 from bailiwick_cli.policyflags import POLICY_TOOLS
+from bailiwick_cli.replayflags import ReplayFlags
+from bailiwick_cli.usageflags import UnusedFlags
 
 GRANT: Final = "NAME"
 
@@ -133,6 +135,8 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     **QUESTIONS,
     **POLICY_TOOLS,
     "diff": DiffFlags,
+    "replay": ReplayFlags,
+    "unused": UnusedFlags,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import askflags, diffflags, flags, policyflags
+from bailiwick_cli import askflags, diffflags, flags, policyflags, replayflags, usageflags
 from bailiwick_cli.auditgroup import audit
 from bailiwick_cli.registry import before_command, command
 
@@ -284,6 +284,41 @@ def diff(options: diffflags.DiffFlags) -> int:
     from bailiwick_cli.commands import diff
 
     return diff.run(options)
+
+
+@command(app, "replay", replayflags.ReplayFlags)
+def replay(options: replayflags.ReplayFlags) -> int:
+    r"""Show what the decisions of a log would have come to under other policies. Needs no cluster.
+
+    Each recorded call is decided again, by the engine: first by the policies that decided it, then by the candidate. A
+    record that its own policies do not reproduce is no evidence. How much of the log counts stands first. Exits 0 if
+    no decision is of --fail-on, 1 if one is, and 2 if nothing could be replayed.
+
+    Examples:
+      kubectl bailiwick replay decisions.log* ledger.log --candidate policies/crm
+      kubectl bailiwick replay decisions.log ledger.log --candidate crm-agent.yaml --overlay --fail-on 'allow->deny'
+      kubectl bailiwick replay decisions.log --policies policies-before --candidate policies --since 7d -o markdown
+    """
+    from bailiwick_cli.commands import replay
+
+    return replay.run(options)
+
+
+@command(app, "unused", usageflags.UnusedFlags)
+def unused(options: usageflags.UnusedFlags) -> int:
+    r"""Show which rules let which subjects through, and which did not for a while. Needs no cluster.
+
+    A use is a call that a rule allowed, or that an approval let through. A rule that was not there for all of the
+    window, and every rule of a log that is not whole, is not yet known. Exits 0 if nothing is unused, 1 if something
+    is, and 2 if it could not be told.
+
+    Examples:
+      kubectl bailiwick unused decisions.log* ledger.log -f policies
+      kubectl bailiwick unused decisions.log ledger.log -f policies --state uses.json --window 30d -o json
+    """
+    from bailiwick_cli.commands import usage
+
+    return usage.run(options)
 
 
 # Behind the others, so that the commands stand in their order.

@@ -3,6 +3,9 @@
 Standing: under `derivations`. Holds: a policy that cannot be read has no text; nothing is compiled here.
 """
 
+from collections.abc import Iterable
+
+from bailiwick_api.policyfiles import File
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.policies import files_of
 from bailiwick_engine.compile import manifests
@@ -16,8 +19,16 @@ _KIND = "EndpointPolicy"
 
 def of_files(name: str) -> PolicyTexts:
     """Read the policies of a file or folder. Raises `CliError`."""
-    texts, count = PolicyTexts(), 0
-    for label, file in files_of(name):
+    texts = PolicyTexts()
+    if not add_files(texts, files_of(name)):
+        raise CliError(f"{name}: no {_KIND} found")
+    return texts
+
+
+def add_files(texts: PolicyTexts, files: Iterable[tuple[str, File]]) -> int:
+    """Add the policies of files, and return how many there are. Raises `CliError`."""
+    count = 0
+    for label, file in files:
         if file.unreadable:
             raise CliError(f"{label} cannot be read: {file.unreadable}")
         for raw in (document.data for document in manifests.parse(file.content)):
@@ -27,6 +38,4 @@ def of_files(name: str) -> PolicyTexts:
             if not isinstance(spec, tuple):
                 texts.add(whole(policy_digest(spec)), whole(policy_text(spec)))
                 count += 1
-    if not count:
-        raise CliError(f"{name}: no {_KIND} found")
-    return texts
+    return count

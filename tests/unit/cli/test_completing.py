@@ -13,7 +13,7 @@ from support import commandline
     ("words", "found"),
     [
         ([""], [*COMMANDS, "audit"]),
-        (["re"], ["revoke", "request"]),
+        (["re"], ["revoke", "request", "replay"]),
         (["-n", "crm", "sh"], ["show"]),
         (["--namespace=crm", "sh"], ["show"]),
         (["approve", "agr-x", "--re"], ["--reason", "--request-timeout"]),

@@ -15,6 +15,7 @@ from bailiwick_evidence.chain import MOST_BYTES, ChainLink, link
 _BEGINS: Final = b'{"log":{"id":"'
 _OPEN: Final = b"{"
 _CLOSE: Final = b"}"
+_DECISIONS: Final = (b'"kind":"evaluation"', b'"kind": "evaluation"', b'"kind":"request"', b'"kind": "request"')
 # A line of about this length is told by its hash alone, and follows behind in no chain.
 _LONG: Final = MOST_BYTES - 512
 
@@ -37,13 +38,14 @@ class _Joint(NamedTuple):
 class LineReader:
     """Finds lines of chains. `torn`: beginnings of lines; `foreign`: lines that are in no chain.
 
+    `unchained`: those of them that look like the record of a decision all the same.
     `long`: the SHA-256, in hexadecimal, of lines that are too long to be in one.
 
     For each file in turn: `feed` what it holds, in pieces of any length, then `end`; after all files, `finish`.
     """
 
     def __init__(self) -> None:
-        self.torn = self.foreign = 0
+        self.torn = self.foreign = self.unchained = 0
         self.long: set[str] = set()
         self._rest = b""
         self._passed: Any = None
@@ -165,6 +167,7 @@ class LineReader:
             self.torn += 1
         else:
             self.foreign += 1
+            self.unchained += any(kind in line for kind in _DECISIONS)
             if len(line) >= _LONG:
                 self.long.add(hashlib.sha256(line).hexdigest())
 

@@ -45,6 +45,11 @@ class LogAudit:
         """How many lines are in no chain."""
         return self._reader.foreign
 
+    @property
+    def unchained(self) -> int:
+        """How many lines in no chain look like the record of a decision."""
+        return self._reader.unchained
+
     def feed(self, data: bytes) -> Iterator[ChainLine]:
         """Take the next piece of a file; yields each line of a chain that is new."""
         return self._taken(self._reader.feed(data))

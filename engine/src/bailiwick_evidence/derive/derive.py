@@ -36,7 +36,7 @@ MOST_RUNS: Final = 4_096
 """So many combinations of what is not known are tried."""
 _FORBIDDEN: Final = 26
 # What an adapter could not read as a call.
-_REFUSALS: Final = frozenset(
+REFUSALS: Final = frozenset(
     {Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE, Reason.CONTEXT_INSUFFICIENT}
 )
 _UNPROVEN: Final = frozenset(
@@ -109,7 +109,7 @@ def retraced(
         return underivable(Obstacle.ATTRIBUTE_MISSING), None
     if shape.reason not in _REASONS:
         return underivable(Obstacle.REASON_UNKNOWN), None
-    known = _endpoint(shape, policies)
+    known = endpoint_on_record(shape, policies)
     if isinstance(known, Obstacle):
         return underivable(known), None
     # The settings are those of a policy that does not compile, so that nobody can look them up.
@@ -122,7 +122,7 @@ def retraced(
     return found if engine == engine_versions() else underivable(Obstacle.ENGINE_VERSION_UNKNOWN), None
 
 
-def _endpoint(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoint | Obstacle | None:
+def endpoint_on_record(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoint | Obstacle | None:
     """Return the endpoint; None where the decision point knew none."""
     listed: Mapping[str, str | None] | None = shape.policies
     if shape.policies_digest is not None:
@@ -147,7 +147,7 @@ def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) ->
     """Hold the record against every verdict that its call can have. `unread`: nobody knows the settings."""
     first: Verdict | None = None
     reason = Reason(shape.reason)
-    for refused in (None, reason) if reason in _REFUSALS else (None,):
+    for refused in (None, reason) if reason in REFUSALS else (None,):
         found = rebuilt(shape, refused)
         if found is None:
             return underivable(Obstacle.RECORD_UNREADABLE), None
@@ -155,7 +155,7 @@ def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) ->
             return underivable(Obstacle.ATTRIBUTE_MISSING), None
         for run, (verdict, chosen, endpoint) in enumerate(_verdicts(shape, found, known, unread=unread)):
             first = first or verdict
-            fits = _fits(shape, verdict, found)
+            fits = fit(shape, verdict, found)
             if fits is not None:
                 retrace = Retrace(found.call, endpoint, verdict, shape.now or 0.0, found.sealed)
                 return (_ATTESTED if chosen else fits), retrace
@@ -211,7 +211,7 @@ def _presumed(endpoint: CompiledEndpoint, call: Call) -> CompiledEndpoint:
     return replace(endpoint, settings=settings, enforcers=caller)
 
 
-def _fits(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation | None:
+def fit(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation | None:
     """Return how the record follows from a verdict without grants, in good circumstances; None if it does not."""
     if (shape.disposition_id == _FORBIDDEN) != (verdict.outcome is Outcome.FORBIDDEN):
         return None

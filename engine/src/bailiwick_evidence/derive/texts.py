@@ -28,18 +28,18 @@ class KnownEndpoint:
     """An endpoint whose policies' texts are known. `configured`: one of them has its settings."""
 
     def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
-        self._policies = tuple(policies)
+        self.policies = tuple(policies)
         self._stand_ins: dict[Unknowns, tuple[CompiledEndpoint, Choices]] = {}
-        self.compiled = endpoint_of(self._policies)
-        self.configured = any(policy.settings is not None for policy in self._policies)
+        self.compiled = endpoint_of(self.policies)
+        self.configured = any(policy.settings is not None for policy in self.policies)
 
     def standing_in(self, unknown: Unknowns) -> tuple[CompiledEndpoint, Choices]:
         """Return the endpoint with choices in place of what is not known, and the choices."""
         found = self._stand_ins.get(unknown)
         if found is None:
             choices = Choices()
-            listed = values_listed(self._policies, unknown.property_names())
-            made = endpoint_of(standing_in(policy, unknown, choices, listed) for policy in self._policies)
+            listed = values_listed(self.policies, unknown.property_names())
+            made = endpoint_of(standing_in(policy, unknown, choices, listed) for policy in self.policies)
             if len(self._stand_ins) >= _STAND_INS:
                 self._stand_ins.clear()
             found = self._stand_ins[unknown] = (made, choices)

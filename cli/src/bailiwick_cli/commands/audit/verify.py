@@ -10,7 +10,7 @@ from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli import output
-from bailiwick_cli.arguments import seconds
+from bailiwick_cli.arguments import moment
 from bailiwick_cli.auditflags import VerifyFlags
 from bailiwick_cli.derivations import DerivedRecords
 from bailiwick_cli.errors import CliError, Exit
@@ -27,7 +27,7 @@ _NAMED: Final = 3
 
 def run(options: VerifyFlags) -> int:
     """Verify as the flags say."""
-    since = None if options.since is None else _since(options.since)
+    since = None if options.since is None else moment(options.since, "--since")
     audit = LogAudit(book_of(options.checkpoints, options.witness_key, options, options.witness_quorum))
     files = LogFiles(options.files, again=options.policies is not None)
     began = time.monotonic()
@@ -66,11 +66,6 @@ def headline(reports: Sequence[ChainReport], *, contradicted: int = 0) -> str:
     if upto is None:
         return "No witness saw any of this: nothing can be told of what was removed or changed."
     return f"Nothing removed or changed up to {times.epoch_stamp(upto)} (last cosignature); later cannot be told."
-
-
-def _since(text: str) -> float:
-    moment = times.read(text if "T" in text else f"{text}T00:00:00Z")
-    return moment.timestamp() if moment is not None else time.time() - seconds(text, "--since")
 
 
 def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None) -> Iterator[Line]:

@@ -1,0 +1,100 @@
+"""`replay`: what the decisions of a log would have come to under other policies.
+
+Holds: nothing is decided here; a log without a decision that counts is an error, never a pass.
+"""
+
+import sys
+import time
+
+from bailiwick_cli import output
+from bailiwick_cli.arguments import moment
+from bailiwick_cli.derivations import LEDGER, texts_of_ledger
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.gitfiles import files_at
+from bailiwick_cli.logfiles import STDIN, LogFiles
+from bailiwick_cli.policies import files_of
+from bailiwick_cli.policytexts import add_files, of_files
+from bailiwick_cli.replay import view
+from bailiwick_cli.replay.candidates import candidate_of
+from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
+from bailiwick_cli.replay.logreplay import LogReplay
+from bailiwick_cli.replay.tally import ReplayTally
+from bailiwick_cli.replayflags import ReplayFlags, ReplayOutput
+from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.derive.texts import PolicyTexts
+from bailiwick_evidence.replay.outcomes import HINDRANCES, hindered
+from bailiwick_evidence.replay.projections import ReplayBook
+from bailiwick_evidence.replay.replay import EndpointStates
+
+
+def run(options: ReplayFlags) -> int:
+    """Replay and tell."""
+    gate = ReplayGate.of(options.fail_on or DEFAULT)
+    since = None if options.since is None else moment(options.since, "--since")
+    _refuse(options)
+    named = [one for name in options.candidate for one in files_of(name)]
+    files = LogFiles(options.files, again=options.policies in {None, LEDGER})
+    began = time.monotonic()
+    texts = _texts(options, files)
+    candidate = candidate_of(named, texts, options.namespace, overlay=options.overlay)
+    states = EndpointStates(texts, candidate, time.perf_counter_ns)
+    book = ReplayBook(states)
+    replay, audit = LogReplay(book, candidate, since), LogAudit(WitnessBook(()))
+    for line in files.lines(audit, "Replaying decisions"):
+        replay.add(line.text, audit.chains[line.link.id].opening)
+    replay.end(audit)
+    tally = replay.tally
+    _refuse_empty(tally, files)
+    failures = list(gate.failures(tally))
+    match options.output:
+        case ReplayOutput.JSON:
+            sys.stdout.write(view.document(tally, failures))
+        case ReplayOutput.MARKDOWN:
+            sys.stdout.write(view.markdown(tally, failures))
+        case _:
+            output.write(view.lines(tally, failures))
+    took = time.monotonic() - began
+    output.talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
+    for hindrance, said in HINDRANCES.items():
+        if tally.codes[hindered(hindrance).code]:
+            output.talk(f"note: {hindrance}: {said}")
+    return Exit.NO if failures else Exit.OK
+
+
+def _texts(options: ReplayFlags, files: LogFiles) -> PolicyTexts:
+    """Return the texts of what decided."""
+    if options.policies in {None, LEDGER}:
+        audit = LogAudit(WitnessBook(()))
+        for _ in files.lines(audit, "Reading the ledger"):
+            pass
+        texts = texts_of_ledger(audit)
+    else:
+        texts = of_files(str(options.policies))
+    if options.base is not None:
+        count = sum(add_files(texts, files_at(options.base, name)) for name in options.candidate)
+        if not count:
+            raise CliError(f"the candidate's files have no EndpointPolicy at {options.base}")
+    return texts
+
+
+def _refuse(options: ReplayFlags) -> None:
+    for flag, value in (("--context", options.context), ("--as", options.as_user), ("--as-group", options.as_group)):
+        if value:
+            raise CliError(f"replay does not use a cluster: remove {flag}")
+    if [*options.files, *options.candidate, options.policies].count(STDIN) > 1:
+        raise CliError("standard input can be read only once")
+    if options.base is not None and STDIN in options.candidate:
+        raise CliError("standard input has no revision: name the files in the repository")
+
+
+def _refuse_empty(tally: ReplayTally, files: LogFiles) -> None:
+    """Refuse a log of which nothing counts. Raises `CliError`."""
+    names = ", ".join(files.names)
+    if not tally.total and not tally.elsewhere:
+        raise CliError(f"{names}: no record of a decision")
+    if not tally.total:
+        raise CliError(f"{names}: no decision of an endpoint that the candidate names, {tally.elsewhere} of others")
+    if not tally.replayed and not tally.sealed:
+        counted = ", ".join(f"{count} {code}" for code, count in sorted(tally.codes.items()))
+        raise CliError(f"{names}: no decision could be replayed: {counted}")

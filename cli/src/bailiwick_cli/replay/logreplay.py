@@ -1,0 +1,72 @@
+"""A log as it is replayed: each line of a chain, and what it counts as.
+
+Standing: under the command, above `tally`. Holds: no line is passed over in silence; what cannot be read counts as a
+decision that could not be replayed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bailiwick_cli.derivations import in_development, versions_of
+from bailiwick_cli.replay.tally import ReplayTally
+from bailiwick_evidence.audit.lines import parsed
+from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.derive.derive import KINDS
+from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_evidence.replay.candidate import Candidate
+from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, hindered
+from bailiwick_evidence.replay.projections import ReplayBook
+
+_SEARCH: Final = "search"
+_LISTS: Final = "policies"
+# Lines of the chain itself, and of the operator's ledger.
+_APART: Final = frozenset({"open", "close", "ledger", "hash", "checkpoint", "policy", "grant"})
+
+
+class LogReplay:
+    """Replays a log. `since`: decisions before that moment are not looked at."""
+
+    def __init__(self, book: ReplayBook, candidate: Candidate, since: float | None) -> None:
+        self.tally = ReplayTally()
+        self._book = book
+        self._candidate = candidate
+        self._since = since
+
+    def add(self, text: bytes, opening: Mapping[str, Any] | None) -> None:
+        """Take a line of a chain. `opening`: the chain's first line, where it is known."""
+        record = parsed(text)
+        kind = record.get("kind")
+        if kind in KINDS or kind == _SEARCH:
+            if not self._before(record):
+                self._count(record, self._outcome(record, opening))
+        elif kind == _LISTS:
+            self._book.learn(record)
+        elif kind not in _APART:
+            self.tally.unread(1)
+
+    def end(self, audit: LogAudit) -> None:
+        """Take what the reading of the files could not make lines of."""
+        self.tally.unread(audit.torn + audit.unchained)
+        self.tally.foreign = audit.foreign - audit.unchained
+
+    def _before(self, record: Mapping[str, Any]) -> bool:
+        now = record.get("now")
+        return self._since is not None and isinstance(now, float | int) and now < self._since
+
+    def _outcome(self, record: Mapping[str, Any], opening: Mapping[str, Any] | None) -> ReplayOutcome | None:
+        if record["kind"] == _SEARCH:
+            namespace, _, endpoint = str(record.get("endpoint")).partition("/")
+            return hindered(Hindrance.SEARCH) if self._candidate.concerns(namespace, endpoint, {}) else None
+        versions = versions_of(opening)
+        found = self._book.outcome(record, versions)
+        if found is None:
+            return None
+        self.tally.others += versions != engine_versions()
+        # Where anybody may ask, the policies alone do not decide.
+        return hindered(Hindrance.STATE) if in_development(opening) else found
+
+    def _count(self, record: Mapping[str, Any], outcome: ReplayOutcome | None) -> None:
+        if outcome is None:
+            self.tally.elsewhere += 1
+        else:
+            self.tally.add(record, outcome)

@@ -1,0 +1,139 @@
+"""The tally of a replay: how much of a log counts, and what came of it by subject, action and class.
+
+Standing: under `gate` and `view`. Holds: its memory is bounded, however many subjects and days a log has; what is
+beyond the bound is still counted in the classes.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, ReplaySide, hindered
+
+SAMPLES: Final = 3
+MOST_GROUPS: Final = 20_000
+_MOST_DAYS: Final = 20_000
+_OTHERS: Final = "(others)"
+_ASKS: Final = frozenset({ReplayClass.ALLOW_APPROVAL, ReplayClass.DENY_APPROVAL})
+_COUNTED: Final = frozenset(FLIPS.values()) | {ReplayClass.UNCHANGED}
+
+
+class ReplayGroup(NamedTuple):
+    """Of whom, what and with which class so many records are."""
+
+    subject: str
+    action: str
+    code: str
+
+
+class ReplaySample(NamedTuple):
+    """One record with what either side says of it."""
+
+    evaluation_id: str
+    time: str
+    resource: str
+    old: ReplaySide | None
+    news: tuple[ReplaySide, ...]
+
+
+@dataclass(slots=True)
+class ReplayTally:
+    """Counts. `elsewhere`: decisions of endpoints of which the candidate says nothing; they are not in `total`.
+
+    `may`: of MAYBE, how often each class is possible. `asked`: new approvals by day and step. `foreign`: lines in no
+    chain that look like no record. `others`: decisions of another version of the engine, or of one that is not known.
+    """
+
+    codes: Counter[str] = field(default_factory=Counter)
+    groups: Counter[ReplayGroup] = field(default_factory=Counter)
+    samples: dict[ReplayGroup, list[ReplaySample]] = field(default_factory=dict)
+    may: Counter[ReplayClass] = field(default_factory=Counter)
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    elsewhere: int = 0
+    foreign: int = 0
+    others: int = 0
+    first: float | None = None
+    last: float | None = None
+    old_ns: int = 0
+    new_ns: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many decisions could have been replayed."""
+        return self.codes.total()
+
+    @property
+    def replayed(self) -> int:
+        """How many were, so that their class is certain."""
+        return sum(self.codes[kind] for kind in _COUNTED)
+
+    @property
+    def sealed(self) -> int:
+        """How many hang on a value that nobody can read."""
+        return self.codes[ReplayClass.MAYBE] + self.codes[hindered(Hindrance.SEALED).code]
+
+    @property
+    def slowdown(self) -> float | None:
+        """How many times as long the candidate takes; None where nothing was measured."""
+        return self.new_ns / self.old_ns if self.old_ns else None
+
+    def count(self, kind: ReplayClass) -> int:
+        """Return of how many records this is the class, or may be."""
+        return self.codes[kind] + self.may[kind]
+
+    def unread(self, count: int) -> None:
+        """Count lines that cannot be read, of which each may be a decision."""
+        if count:
+            self.codes[hindered(Hindrance.UNREADABLE).code] += count
+
+    def add(self, record: Mapping[str, Any], outcome: ReplayOutcome) -> None:
+        """Count a record."""
+        code = outcome.code
+        self.codes[code] += 1
+        now = record.get("now")
+        if isinstance(now, float | int):
+            self.first = now if self.first is None or now < self.first else self.first
+            self.last = now if self.last is None or now > self.last else self.last
+        self.old_ns += outcome.old_ns
+        self.new_ns += outcome.new_ns
+        group = ReplayGroup(_subject(record), str(record.get("action")), code)
+        if group not in self.groups and len(self.groups) >= MOST_GROUPS:
+            group = ReplayGroup(_OTHERS, _OTHERS, code)
+        self.groups[group] += 1
+        if outcome.kind is ReplayClass.UNCHANGED:
+            return
+        if outcome.kind is ReplayClass.MAYBE:
+            self.may.update(outcome.may)
+        if outcome.kind in _ASKS and isinstance(now, float | int):
+            self._ask(datetime.fromtimestamp(now, UTC).date().isoformat(), outcome.news[0].steps)
+        kept = self.samples.setdefault(group, [])
+        if len(kept) < SAMPLES:
+            kept.append(_sample(record, outcome))
+
+    def _ask(self, day: str, steps: tuple[str, ...]) -> None:
+        for step in steps:
+            key = (day, step)
+            if key not in self.asked and len(self.asked) >= _MOST_DAYS:
+                key = (_OTHERS, _OTHERS)
+            self.asked[key] += 1
+
+
+def _sample(record: Mapping[str, Any], outcome: ReplayOutcome) -> ReplaySample:
+    resource = record.get("resource")
+    named = f"{resource.get('type')}/{resource.get('id')}" if isinstance(resource, dict) else ""
+    said = (str(record.get("evaluation_id")), str(record.get("time")), named)
+    return ReplaySample(*said, outcome.old, outcome.news)
+
+
+def _subject(record: Mapping[str, Any]) -> str:
+    """Return whom a call is for, as people write it."""
+    subject = record.get("subject")
+    if not isinstance(subject, dict):
+        return "(not proven)"
+    name, issuer = str(subject.get("id")), subject.get("issuer")
+    if name.startswith(SERVICE_ACCOUNT_PREFIX):
+        return f"sa:{name.removeprefix(SERVICE_ACCOUNT_PREFIX).replace(':', '/')}"
+    return f"{name}@{issuer}" if isinstance(issuer, str) else f"{subject.get('type')}/{name}"

@@ -1,0 +1,179 @@
+"""How a replay is printed: a table for people, JSON, Markdown for a review.
+
+Holds: how much of the log counts comes first; every text of others is escaped before people see it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from bailiwick_api import times
+from bailiwick_cli.output import Line
+from bailiwick_cli.replay.tally import ReplayGroup, ReplaySample, ReplayTally
+from bailiwick_engine.approval.display import visible
+from bailiwick_evidence.replay.outcomes import WIDER, ReplayClass, ReplaySide
+
+_STYLES: Final = {
+    **{kind.value: "bold red" for kind in WIDER},
+    ReplayClass.ALLOW_DENY.value: "red",
+    ReplayClass.APPROVAL_DENY.value: "red",
+    ReplayClass.ALLOW_APPROVAL.value: "yellow",
+    ReplayClass.MAYBE.value: "yellow",
+}
+_WIDEST: Final = (ReplayClass.DENY_ALLOW, ReplayClass.APPROVAL_ALLOW, ReplayClass.DENY_APPROVAL)
+_DAY: Final = 86_400.0
+_SHOWN_DAYS: Final = 14
+
+
+def headline(tally: ReplayTally) -> str:
+    """Return how much of the log counts: `94.1 % of 1,204,332 decisions of 7 d replayed; 5.2 % sealed`."""
+    share = f"{_percent(tally.replayed, tally.total)} of {tally.total:,} decisions of {_span(tally)} replayed"
+    return f"{share}; {_percent(tally.sealed, tally.total)} sealed"
+
+
+def lines(tally: ReplayTally, failures: Sequence[str]) -> Iterator[Line]:
+    """Yield the lines of the table."""
+    yield [(headline(tally), "bold")]
+    yield [(f"{_plain(tally)}.", "")]
+    for group, count in _told(tally):
+        said = f"  {count:,}  {group.subject} · {group.action}"
+        yield [(group.code, _STYLES.get(group.code, "")), (visible(said), "")]
+        for sample in tally.samples.get(group, ()):
+            yield [("    ", ""), (visible(_said(sample)), "")]
+    for day, step, count in _asked(tally)[-_SHOWN_DAYS:]:
+        yield [(visible(f"new approvals {day}: {count:,} {step}"), "")]
+    yield [(_speed(tally), "")]
+    yield [(f"fails: {'; '.join(failures)}" if failures else "passes", "bold red" if failures else "bold")]
+
+
+def document(tally: ReplayTally, failures: Sequence[str]) -> str:
+    """Return all of it as JSON, in ASCII."""
+    body = {
+        "apiVersion": "cli.bailiwick.dev/v1alpha1",
+        "kind": "Replay",
+        "coverage": {
+            "decisions": tally.total,
+            "replayed": tally.replayed,
+            "sealed": tally.sealed,
+            "from": None if tally.first is None else times.epoch_stamp(tally.first),
+            "to": None if tally.last is None else times.epoch_stamp(tally.last),
+            "ofOtherEndpoints": tally.elsewhere,
+            "ofOtherVersions": tally.others,
+            "linesInNoChain": tally.foreign,
+        },
+        "totals": dict(sorted(tally.codes.items())),
+        "maybe": {kind.value: count for kind, count in sorted(tally.may.items())},
+        "groups": [
+            {
+                "subject": group.subject,
+                "action": group.action,
+                "class": group.code,
+                "count": count,
+                "samples": [_object(one) for one in tally.samples.get(group, ())],
+            }
+            for group, count in sorted(tally.groups.items(), key=lambda one: (-one[1], one[0]))
+        ],
+        "newApprovals": [{"day": day, "step": step, "count": count} for day, step, count in _asked(tally)],
+        "time": {"slowdown": tally.slowdown},
+        "failures": list(failures),
+    }
+    return json.dumps(body, indent=2) + "\n"
+
+
+def markdown(tally: ReplayTally, failures: Sequence[str]) -> str:
+    """Return a table of Markdown."""
+    rows = [f"**{headline(tally)}**", "", f"{_plain(tally)}. {_speed(tally)}.", ""]
+    told = list(_told(tally))
+    if told:
+        rows += ["| class | count | subject | action | for example |", "| --- | --- | --- | --- | --- |"]
+    for group, count in told:
+        sample = next((_said(one) for one in tally.samples.get(group, ())), "")
+        cells = (group.code, f"{count:,}", group.subject, group.action, sample)
+        rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    asked = _asked(tally)
+    if asked:
+        rows += ["", "| day | step | new approvals |", "| --- | --- | --- |"]
+        rows += [f"| {day} | {_cell(step)} | {count:,} |" for day, step, count in asked]
+    rows += ["", f"**fails: {'; '.join(failures)}**" if failures else "**passes**"]
+    return "\n".join(rows) + "\n"
+
+
+def _plain(tally: ReplayTally) -> str:
+    """Return the counts of the classes, and what was not looked at."""
+    counted = [f"{count:,} {code}" for code, count in sorted(tally.codes.items(), key=lambda one: (-one[1], one[0]))]
+    more = {
+        "of other endpoints": tally.elsewhere,
+        "of another or an unknown engine version": tally.others,
+        "lines in no chain": tally.foreign,
+    }
+    return ", ".join((*counted, *(f"{count:,} {what}" for what, count in more.items() if count)))
+
+
+def _told(tally: ReplayTally) -> Iterator[tuple[ReplayGroup, int]]:
+    """Yield what is not as it was, the widest first, and at last what could not be replayed."""
+    order = [*_WIDEST, *(kind for kind in ReplayClass if kind not in WIDER)]
+    ranks = {kind.value: rank for rank, kind in enumerate(order)}
+    groups = [(group, count) for group, count in tally.groups.items() if group.code != ReplayClass.UNCHANGED]
+    held_back = len(order)
+    yield from sorted(groups, key=lambda one: (ranks.get(one[0].code, held_back), -one[1], one[0]))
+
+
+def _said(sample: ReplaySample) -> str:
+    said = f"{sample.evaluation_id} {sample.time} {sample.resource}"
+    if sample.old is None:
+        return said
+    return f"{said}: {_side(sample.old)} → {' or '.join(_side(one) for one in sample.news)}"
+
+
+def _side(side: ReplaySide) -> str:
+    rule = "no rule" if side.rule is None else "/".join(side.rule)
+    return f"{side.verdict} ({side.reason} by {rule})"
+
+
+def _object(sample: ReplaySample) -> dict[str, Any]:
+    return {
+        "evaluationId": sample.evaluation_id,
+        "time": sample.time,
+        "resource": sample.resource,
+        "old": None if sample.old is None else _side_object(sample.old),
+        "new": [_side_object(one) for one in sample.news],
+    }
+
+
+def _side_object(side: ReplaySide) -> dict[str, Any]:
+    rule = None if side.rule is None else {"policy": side.rule[0], "rule": side.rule[1]}
+    return {"verdict": side.verdict.value, "reason": side.reason, "rule": rule, "steps": list(side.steps)}
+
+
+def _asked(tally: ReplayTally) -> list[tuple[str, str, int]]:
+    return sorted((day, step, count) for (day, step), count in tally.asked.items())
+
+
+def _speed(tally: ReplayTally) -> str:
+    if tally.slowdown is None:
+        return "time: not measured, since no decision is by changed policies"
+    return f"time: the candidate takes {tally.slowdown:.2f} times as long to decide"
+
+
+def _percent(count: int, total: int) -> str:
+    """Return a share that is 100 % or 0 % only where it is exactly that."""
+    if not total:
+        return "0 %"
+    share = 100 * count / total
+    if 0 < count < total:
+        share = min(max(share, 0.1), 99.9)
+    return f"{share:.1f} %" if share % 100 else f"{share:.0f} %"
+
+
+def _span(tally: ReplayTally) -> str:
+    if tally.first is None or tally.last is None:
+        return "no time"
+    seconds = tally.last - tally.first
+    for unit, length in (("d", _DAY), ("h", 3_600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _cell(text: str) -> str:
+    return visible(text).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

@@ -1,0 +1,165 @@
+"""Knowledge: what a record tells of its call, and what the candidate asks that the record does not tell.
+
+Standing: under `replay`. Holds: an attribute is known to be absent only where a rule that was weighed would have had it
+written; anything else that is read is not known.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from bailiwick_engine import keys
+from bailiwick_engine.call import Call, Party
+from bailiwick_engine.cel.members import DATA, Path
+from bailiwick_engine.decision import match
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_evidence.derive.rebuild import CallOnRecord
+from bailiwick_evidence.derive.shape import RecordShape
+from bailiwick_evidence.replay.pairs import settings_of
+
+_PROPERTIES: Final[Path] = ("resource", "properties")
+# Of these the record has members of its own.
+_SAID: Final = frozenset(
+    {("action", "name")} | {(party, member) for party in ("subject", "actor", "resource") for member in ("type", "id")}
+)
+_INTENT: Final[Path] = ("context", "intent")
+_GROUP: Final = "group"
+
+
+def told(endpoint: CompiledEndpoint | None, call: Call, passed: Sequence[Hop] | None) -> frozenset[Path]:
+    """Return what the record of a call has, or else lacks because the call lacked it.
+
+    `passed` is what the engine weighed; None where it denied before any rule was looked at.
+    """
+    if endpoint is None or not isinstance(call.subject, Party):
+        return frozenset()
+    parties = (call.subject, *call.actors)
+    if passed is None:
+        rules = [rule for party in parties for rule, _ in match.candidates(endpoint, call, party)]
+    else:
+        rules = [finding.rule for hop in passed for finding in hop.findings]
+    found = {path for rule in rules for path in _read(rule.conditions, rule.resources)}
+    for rule in (rule for party in parties for rule in endpoint.index.speaking_of(party.keys, call.action.name)):
+        if rule.effect is not Effect.ALLOW and any(entry.type == call.resource.type for entry in rule.resources):
+            found |= _read((), rule.resources)
+    settings = endpoint.settings
+    if settings is not None:
+        found |= {tuple(kept.split(".")) for kept in settings.keep}
+    return frozenset(found | _ceiling(endpoint, call))
+
+
+def not_told(
+    endpoint: CompiledEndpoint | None, found: CallOnRecord, shape: RecordShape, has: Iterable[Path]
+) -> set[Path]:
+    """Return what the rules of an endpoint can ask of a call and its record does not tell.
+
+    `has`: see `told`. What stands under something that is sealed is sealed, and not left out here.
+    """
+    if endpoint is None:
+        return set()
+    call, held = found.call, frozenset(has)
+    asked = {path for rule in _about(endpoint, call) for path in _read(rule.conditions, rule.resources)}
+    return {
+        path
+        for path in asked | _ceiling(endpoint, call)
+        if path not in _SAID
+        and (path[0] != "actor" or call.actors)
+        and not (path == _INTENT and shape.intent is not None)
+        and not _of_unknown_data(path, shape)
+        and not covers(held - found.sealed, path)
+    }
+
+
+def covers(paths: Iterable[Path], path: Path) -> bool:
+    """Tell whether one of these paths is this one, or above it."""
+    return any(path[: len(one)] == one for one in paths)
+
+
+def new_groups(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call) -> tuple[tuple[int, str], ...]:
+    """Return the groups that only the candidate names, by the party that may be in them: 0 is the subject."""
+    if new is None or not isinstance(call.subject, Party):
+        return ()
+    known = frozenset() if old is None else _named(old)
+    asked = {key for rule in _about(new, call) for key in rule.subjects} | _principals(new)
+    groups = [keys.spelled(key) for key in sorted(asked - known)]
+    return tuple(
+        (number, parts[2])
+        for number, party in enumerate((call.subject, *call.actors))
+        for parts in groups
+        if parts[0] == _GROUP and parts[1] == party.issuer and party.type != keys.SERVICE_ACCOUNT
+    )
+
+
+def workload_untold(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call, shape: RecordShape) -> bool:
+    """Tell whether the candidate asks for a workload, or for labels of one, that the record does not have."""
+    if new is None or shape.subject is None or not isinstance(call.subject, Party):
+        return False
+    labels = set() if old is None else {name for rule in old.rules for name in _labels(rule)}
+    for party, recorded in zip((call.subject, *call.actors), (shape.subject, *shape.actors), strict=True):
+        asking = [rule for rule in _about(new, call) if not party.keys.isdisjoint(rule.workloads)]
+        if not asking or isinstance(recorded.workload, str):
+            continue
+        if recorded.workload is None or not labels.issuperset(name for rule in asking for name in _labels(rule)):
+            return True
+    return False
+
+
+def proofs_alike(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call) -> bool:
+    """Tell whether the parties of a call would be proven, or not, as they were."""
+    before, after = settings_of(old), settings_of(new)
+    if before is None or after is None:
+        return before is after
+    if before.asserted is not after.asserted or (before.issuers - after.issuers) & _issuers(call):
+        return False
+    if not isinstance(call.subject, Party):
+        return (before.issuers, before.audiences) == (after.issuers, after.audiences)
+    return before.audiences <= after.audiences
+
+
+def _issuers(call: Call) -> set[str]:
+    parties = (call.subject, *call.actors)
+    return {party.issuer for party in parties if isinstance(party, Party) and party.issuer is not None}
+
+
+def _about(endpoint: CompiledEndpoint, call: Call) -> Iterator[CompiledRule]:
+    """Yield the rules that can speak of a call, whoever its parties are, and whatever is not known."""
+    for rule in endpoint.speaking_of(call.action.name):
+        if any(entry.type == call.resource.type and call.resource.id in entry.ids for entry in rule.resources):
+            yield rule
+
+
+def _ceiling(endpoint: CompiledEndpoint, call: Call) -> frozenset[Path]:
+    delegation = endpoint.settings.delegation if endpoint.settings and call.actors else None
+    return frozenset().union(
+        *(
+            _read(entry.conditions, entry.resources)
+            for entry in (() if delegation is None else delegation.ceiling)
+            if call.action.name in entry.actions
+        )
+    )
+
+
+def _read(conditions: Iterable[CompiledCondition], resources: Iterable[CompiledResource]) -> frozenset[Path]:
+    named = {(*_PROPERTIES, name) for entry in resources for name in entry.properties}
+    return frozenset().union(named, *(condition.reads for condition in conditions))
+
+
+def _of_unknown_data(path: Path, shape: RecordShape) -> bool:
+    """Tell whether a path is of data that the record says was unknown."""
+    data = shape.data or {}
+    return path[0] == DATA and len(path) > 1 and path[1] in data and data[path[1]] is None
+
+
+def _named(endpoint: CompiledEndpoint) -> frozenset[keys.Key]:
+    return frozenset().union(endpoint.broken, _principals(endpoint), *(rule.subjects for rule in endpoint.rules))
+
+
+def _principals(endpoint: CompiledEndpoint) -> frozenset[keys.Key]:
+    delegation = endpoint.settings.delegation if endpoint.settings else None
+    return frozenset() if delegation is None else delegation.principals
+
+
+def _labels(rule: CompiledRule) -> Iterator[str]:
+    for requirement in (one for listed in rule.workloads.values() for one in listed):
+        yield from (name for name, _ in requirement.labels)

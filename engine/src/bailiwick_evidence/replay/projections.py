@@ -1,0 +1,193 @@
+"""Projections: of a record only what either state of its endpoint reads, so that equal ones are replayed once.
+
+Standing: the top of the replay. Holds: what is left out of a projection decides nothing, on either side; a member of
+another shape than it always has is never left out; the memory that projections take is bounded.
+"""
+
+import bisect
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from bailiwick_engine.policy.model import CompiledCondition, CompiledResource
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_evidence.derive.rebuild import spelled_path
+from bailiwick_evidence.derive.shape import parsed
+from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, hindered
+from bailiwick_evidence.replay.pairs import EndpointPair
+from bailiwick_evidence.replay.replay import EndpointStates, replayed
+
+MOST_KEPT: Final = 200_000
+"""Outcomes that are kept; beyond them all are forgotten, and found anew."""
+_MOST_STATES: Final = 4_096
+_NOW: Final = re.compile(r"\bnow\b")
+_ALWAYS: Final = (
+    "kind",
+    "decision",
+    "reason",
+    "dry_run",
+    "disposition_id",
+    "caller",
+    "subject",
+    "actors",
+    "hop",
+    "action",
+    "limits",
+    "policy",
+    "audit",
+)
+
+
+class Projection:
+    """What of a record two states of its endpoint read."""
+
+    def __init__(self, pair: EndpointPair) -> None:
+        conditions = [one for endpoint in pair.endpoints for one in _conditions(endpoint)]
+        entries = [one for endpoint in pair.endpoints for one in _entries(endpoint)]
+        rules = [rule for endpoint in pair.endpoints for rule in endpoint.rules]
+        self._paths = {path for one in conditions for path in one.reads}
+        self._paths |= {("resource", "properties", name) for one in entries for name in one.properties}
+        self._timed = any(_reads_now(one) for one in conditions)
+        self._ends = sorted({rule.expires for rule in rules if rule.expires is not None})
+        self._id_read = not self._paths.isdisjoint({("resource",), ("resource", "id")})
+        self._ids = frozenset(name for one in entries for name in one.ids.exact)
+        self._prefixes = tuple(sorted({prefix for one in entries for prefix in one.ids.prefixes}))
+        self._intent = any(rule.intents is not None for rule in rules) or any(
+            path[0] == "context" and path[1:2] in {(), ("intent",)} for path in self._paths
+        )
+        self._read: dict[str, bool] = {}
+
+    def key(self, record: Mapping[str, Any]) -> bytes | None:
+        """Return what is told apart; None for a record that is like no other."""
+        resource, now = record.get("resource"), record.get("now")
+        if not isinstance(resource, dict) or not isinstance(now, float | int):
+            return None
+        kind, name = resource.get("type"), resource.get("id")
+        if not isinstance(kind, str) or not isinstance(name, str):
+            return None
+        attributes, grant = record.get("attributes"), record.get("grant")
+        if attributes is not None and not isinstance(attributes, dict):
+            return None
+        snapshot, data, intent = record.get("snapshot"), record.get("data"), record.get("intent")
+        if not isinstance(snapshot, dict) or not (intent is None or isinstance(intent, str)):
+            return None
+        told = [record.get(member) for member in _ALWAYS]
+        told += [
+            kind,
+            self._told_id(name),
+            now if self._timed else bisect.bisect_right(self._ends, now),
+            intent if self._intent else None,
+            None if attributes is None else self._attributes(attributes),
+            snapshot.get("pending_seconds") is not None,
+            {one: digest is None for one, digest in data.items()} if isinstance(data, dict) else data,
+            None if grant is None else (grant, record.get("digest")),
+        ]
+        return hashlib.blake2b(orjson.dumps(told), digest_size=16).digest()
+
+    def _told_id(self, name: str) -> object:
+        """Return what rules can tell of the id of a resource."""
+        if self._id_read or name in self._ids:
+            return name
+        # Longer than the prefix, as in `NameSet`; the dots keep it from being the name of another.
+        return [prefix for prefix in self._prefixes if name.startswith(prefix) and len(name) > len(prefix)]
+
+    def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those that are read; of a sealed one only that it is."""
+        read = self._read
+        found = {}
+        for name, value in attributes.items():
+            wanted = read.get(name)
+            if wanted is None:
+                wanted = read[name] = self._is_read(name)
+            if wanted:
+                found[name] = {"sealed": sorted(value)} if isinstance(value, dict) and value else value
+        return found
+
+    def _is_read(self, name: str) -> bool:
+        path = spelled_path(name)
+        if path is None:
+            return True
+        if path[0].startswith("actors["):
+            path = ("actor", *path[1:])
+        return any(path[: len(one)] == one[: len(path)] for one in self._paths)
+
+
+class ReplayBook:
+    """Replays one record after the other, equal projections once. `evaluated`: so many were not equal."""
+
+    def __init__(self, states: EndpointStates) -> None:
+        self._states = states
+        self._outcomes: dict[bytes, ReplayOutcome] = {}
+        self._projections: dict[bytes, Projection | ReplayOutcome | None] = {}
+        self.evaluated = 0
+
+    def outcome(self, record: Mapping[str, Any], engine: Mapping[str, str] | None) -> ReplayOutcome | None:
+        """Return what a record comes to; None where the candidate says nothing of its endpoint.
+
+        `engine`: the versions that decided, as the line says that opens the chain.
+        """
+        state = orjson.dumps(
+            [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
+            + [None if engine is None else sorted(engine.items())]
+        )
+        if state not in self._projections and not self._note(state, record):
+            return hindered(Hindrance.UNREADABLE)
+        projection = self._projections[state]
+        if not isinstance(projection, Projection):
+            return projection
+        made = projection.key(record)
+        key = None if made is None else hashlib.blake2b(made + state, digest_size=16).digest()
+        found = None if key is None else self._outcomes.get(key)
+        if found is not None:
+            return found
+        self.evaluated += 1
+        found = replayed(record, self._states, engine)
+        if found is not None and key is not None:
+            if len(self._outcomes) >= MOST_KEPT:
+                self._outcomes.clear()
+            self._outcomes[key] = found
+        return found
+
+    def learn(self, line: Mapping[str, Any]) -> None:
+        """Take a line of the kind `policies`, by which records of later lines name their policies."""
+        self._states.texts.add_list(line)
+        # What lacked it before may not lack it any more.
+        self._projections = {state: one for state, one in self._projections.items() if isinstance(one, Projection)}
+
+    def _note(self, state: bytes, record: Mapping[str, Any]) -> bool:
+        """Find out what is read of all records of this state; False where this one has not the shape of a record."""
+        shape = parsed(record)
+        if shape is None:
+            return False
+        if len(self._projections) >= _MOST_STATES:
+            self._projections.clear()
+        pair = self._states.pair(shape)
+        if isinstance(pair, EndpointPair):
+            self._projections[state] = Projection(pair)
+        else:
+            self._projections[state] = None if pair is None else hindered(pair)
+        return True
+
+
+def _conditions(endpoint: CompiledEndpoint) -> Iterator[CompiledCondition]:
+    for rule in endpoint.rules:
+        yield from rule.conditions
+    delegation = endpoint.settings.delegation if endpoint.settings else None
+    for entry in () if delegation is None else delegation.ceiling:
+        yield from entry.conditions
+
+
+def _entries(endpoint: CompiledEndpoint) -> Iterator[CompiledResource]:
+    for rule in endpoint.rules:
+        yield from rule.resources
+    delegation = endpoint.settings.delegation if endpoint.settings else None
+    for entry in () if delegation is None else delegation.ceiling:
+        yield from entry.resources
+
+
+def _reads_now(condition: CompiledCondition) -> bool:
+    texts = [condition.expression.text, *(text for _, text in condition.scope.used_by((condition.expression,)))]
+    return any(_NOW.search(text) for text in texts)

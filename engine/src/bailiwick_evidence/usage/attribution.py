@@ -1,0 +1,133 @@
+"""Attribution: the scopes by which a recorded call was let through, and those that were in force.
+
+Standing: above `scopes`. Holds: a use is an answer that let a call through, by a rule or by a grant; what a dry run, a
+search, a denial or a rule in Audit mode would have used is none. Who acts for somebody is asked of the engine; where it
+cannot tell, all of their scopes are in doubt.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from bailiwick_engine.call import Party
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.model import Effect
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_evidence.derive.derive import endpoint_on_record, fit
+from bailiwick_evidence.derive.rebuild import rebuilt
+from bailiwick_evidence.derive.shape import RecordParty, RecordShape, parsed
+from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
+from bailiwick_evidence.usage.scopes import RuleScope, scopes_of
+
+_MOST_KEPT: Final = 100_000
+_EVALUATION: Final = "evaluation"
+
+
+class CallUse(NamedTuple):
+    """What a record used. `doubtful`: whose scopes it may have used besides."""
+
+    scopes: tuple[RuleScope, ...]
+    doubtful: frozenset[Key] = frozenset()
+
+
+NOTHING: Final = CallUse(())
+
+
+class UseAttribution:
+    """Attributes records, by the texts of the policies that they name."""
+
+    def __init__(self, texts: PolicyTexts) -> None:
+        self.texts = texts
+        self._uses: dict[bytes, CallUse | None] = {}
+        self._scopes: dict[tuple[str, str, str], frozenset[RuleScope] | None] = {}
+
+    def use(self, record: Mapping[str, Any]) -> CallUse | None:
+        """Return what a record used; None where it is no record as this version knows it."""
+        if record.get("kind") != _EVALUATION or record.get("decision") is False or record.get("dry_run") is True:
+            return NOTHING
+        if record.get("actors"):
+            return self._attributed(record)
+        grant = record.get("grant")
+        rules = grant.get("rules") if isinstance(grant, dict) else None
+        told = [record.get(member) for member in ("endpoint", "subject", "policy", "policies", "policies_digest")]
+        key = orjson.dumps([*told, rules])
+        if key not in self._uses:
+            if len(self._uses) >= _MOST_KEPT:
+                self._uses.clear()
+            self._uses[key] = self._attributed(record)
+        return self._uses[key]
+
+    def in_force(self, endpoint: str, listed: Mapping[str, Any]) -> Iterator[RuleScope]:
+        """Yield the scopes of the policies that were listed. Of a text that is not known, none."""
+        for policy, digest in listed.items():
+            yield from self._given(endpoint, policy, digest) or ()
+
+    def _given(self, endpoint: str, policy: str, digest: object) -> frozenset[RuleScope] | None:
+        """Return what a policy gave; None where its text is not known."""
+        if not isinstance(digest, str):
+            return None
+        key = (endpoint, policy, digest)
+        if key not in self._scopes:
+            namespace, _, name = endpoint.partition("/")
+            known = self.texts.endpoint(namespace, name, {policy: digest}, ())
+            held = known.policies if isinstance(known, KnownEndpoint) else None
+            self._scopes[key] = None if held is None else frozenset(scope for one in held for scope in scopes_of(one))
+        return self._scopes[key]
+
+    def _attributed(self, record: Mapping[str, Any]) -> CallUse | None:
+        shape = parsed(record)
+        if shape is None:
+            return None
+        namespace = shape.endpoint.partition("/")[0]
+        places = [(shape.policy.name, shape.policy.rule)] if shape.policy is not None else []
+        if shape.grant is not None:
+            places += [(rule.policy, rule.rule) for rule in shape.grant.rules]
+        parties = [one for one in (shape.subject, *shape.actors) if one is not None]
+        named = frozenset().union(*(_keys(one) for one in parties))
+        passed = self._passed(shape) if shape.actors else None
+        if passed is not None:
+            return CallUse(tuple(dict.fromkeys(_of_hops(namespace, passed))))
+        named_by = [RuleScope(namespace, *place, key) for place in places for key in sorted(named)]
+        found = tuple(scope for scope in dict.fromkeys(named_by) if self._is_given(shape, scope))
+        return CallUse(found, named if shape.actors else frozenset())
+
+    def _is_given(self, shape: RecordShape, scope: RuleScope) -> bool:
+        """Tell whether there was such a scope. Whoever is named by a group is not named by name too."""
+        listed: Mapping[str, str | None] | None = shape.policies
+        if shape.policies_digest is not None:
+            listed = self.texts.listed(shape.policies_digest)
+        given = self._given(shape.endpoint, scope.policy, (listed or {}).get(scope.policy))
+        return given is None or scope in given
+
+    def _passed(self, shape: RecordShape) -> Sequence[Hop] | None:
+        """Return what the engine weighs for a call on behalf of another; None where that cannot be told."""
+        known, found = endpoint_on_record(shape, self.texts), rebuilt(shape)
+        if not isinstance(known, KnownEndpoint) or found is None or found.sealed or shape.limits is not None:
+            return None
+        call = found.call
+        endpoint = known.compiled.beside(found.data)
+        snapshot = Snapshot({(call.namespace, call.endpoint): endpoint})
+        verdict, passed = weighed(snapshot, call, (), Circumstances(shape.now or 0.0))
+        return passed if fit(shape, verdict, found) is not None else None
+
+
+def _of_hops(namespace: str, passed: Iterable[Hop]) -> Iterator[RuleScope]:
+    """Yield by which rules each party of a call passed: the first Allow that applies, and every gate."""
+    for hop in passed:
+        applying = [
+            one.rule for one in hop.findings if one.standing is Standing.APPLIES and one.rule.effect is not Effect.DENY
+        ]
+        enforced = sorted((rule for rule in applying if not rule.audit), key=lambda rule: rule.place)
+        allowed = [rule for rule in enforced if rule.gate is None][:1]
+        for rule in (*allowed, *(one for one in enforced if one.gate is not None)):
+            for key in sorted(hop.party.keys & rule.subjects):
+                yield RuleScope(namespace, *rule.place, key)
+
+
+def _keys(party: RecordParty) -> frozenset[Key]:
+    return Party(party.type, party.id, party.uid, issuer=party.issuer, groups=party.matched).keys

@@ -1,0 +1,211 @@
+"""`unused`: what logs show to be used, what is not known, the file that remembers, and docs/how-to/unused-rules.md."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from bailiwick_evidence.derive.versions import engine_versions
+from support import commandline
+from support.commandline import Ran
+from support.decisions import MARCH, crm_calls, decided, ledger_of, written
+from support.evidence.logs import ProcessLog
+from support.objects import Object
+from support.pages import DOCS
+
+EXAMPLE: Final = (DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8")
+STANDS: Final[Object] = yaml.safe_load(EXAMPLE)
+PAGE: Final = (DOCS / "how-to" / "unused-rules.md").read_text(encoding="utf-8")
+BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+SHOWN: Final = re.search(r"^```\n(STATE .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+KUBECTL: Final = '#!/bin/bash\nshift\nexec {python} -P -m bailiwick_cli "$@"\n'
+DAY: Final = 86_400.0
+MONTH: Final = ["customers.list"] * 31 + ["customers.export"]
+
+Unused = Callable[..., Ran]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The policies in force, and a month in which only one rule was used."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "crm.yaml").write_text(EXAMPLE, encoding="utf-8")
+    written(tmp_path / "decisions.log", month())
+    written(tmp_path / "ledger.log", ledger_of([STANDS]))
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text(KUBECTL.format(python=sys.executable))
+    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
+    return tmp_path
+
+
+def month(actions: Iterable[str] = MONTH, **fields: Any) -> ProcessLog:  # noqa: ANN401 - of `decided`
+    return decided([STANDS], crm_calls(actions), every=DAY, **fields)
+
+
+def unused(folder: Path, *words: str, logs: Iterable[str] = ("decisions.log", "ledger.log")) -> Ran:
+    named = [str(folder / name) for name in logs]
+    return commandline.run("unused", *named, "-f", str(folder / "policies"), "--window", "30d", *words)
+
+
+def states(ran: Ran) -> dict[str, str]:
+    """Return the state of each rule."""
+    return {one["rule"]: one["state"] for one in json.loads(ran.out)["scopes"]}
+
+
+def test_the_page_can_be_typed_and_shows_what_is_printed(folder: Path) -> None:
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    assert SHOWN is not None
+    assert len(BLOCKS) == 3
+    for number, block in enumerate(BLOCKS):
+        ran = subprocess.run(
+            ["bash", "-c", block],
+            cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 1, ran
+        assert number == 1 or ran.stdout == SHOWN[1], ran
+
+
+def test_json_says_since_when_and_how_often(folder: Path) -> None:
+    found = json.loads(unused(folder, "-o", "json").out)
+    assert (found["from"], found["to"]) == ("2026-03-06T09:00:00Z", "2026-04-05T09:00:00Z")
+    assert found["totals"] == {"Unused": 2, "NotYetKnown": 0, "Used": 1}
+    (read,) = (one for one in found["scopes"] if one["rule"] == "read")
+    assert read == {
+        "namespace": "crm",
+        "policy": "crm-agent",
+        "rule": "read",
+        "subject": "sa:agents/crm-agent",
+        "state": "Used",
+        "firstSeen": "2026-03-05T09:00:00Z",
+        "lastUse": "2026-04-04T09:00:00Z",
+        "uses": 31,
+    }
+
+
+def test_what_is_used_is_no_finding(folder: Path) -> None:
+    (folder / "policies" / "crm.yaml").write_text(EXAMPLE.partition("  - name: export")[0], encoding="utf-8")
+    ran = unused(folder)
+    assert (ran.code, ran.out.splitlines()[-1][:34]) == (0, "0 Unused, 0 NotYetKnown, 1 Used fr"), ran
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda lines: [*lines[:9], *lines[10:]],
+        lambda lines: [*lines[:9], lines[9].replace(b"customers.list", b"customers.gets"), *lines[10:]],
+        lambda lines: [*lines, b'{"kind":"evaluation","decision":true}\n'],
+        lambda lines: [*lines, lines[3][:200]],
+    ],
+    ids=["a gap", "an altered line", "a record in no chain", "a torn line"],
+)
+def test_a_log_that_is_not_whole_makes_nothing_unused(folder: Path, cut: Callable[[list[bytes]], list[bytes]]) -> None:
+    (folder / "decisions.log").write_bytes(b"".join(cut(month().lines)))
+    ran = unused(folder, "-o", "json")
+    assert (ran.code, states(ran)) == (0, {"export": "NotYetKnown", "notify": "NotYetKnown", "read": "Used"}), ran
+    assert "note: not whole, so that nothing is unused for now: " in ran.err
+
+
+def test_what_was_rotated_away_before_the_window_is_not_missed(folder: Path) -> None:
+    log = month(["customers.list"] * 40)
+    (folder / "decisions.log").write_bytes(b"".join(log.lines[5:]))
+    assert states(unused(folder, "-o", "json"))["export"] == "Unused"
+    (folder / "decisions.log").write_bytes(b"".join(log.lines[15:]))
+    assert states(unused(folder, "-o", "json"))["export"] == "NotYetKnown"
+
+
+def test_a_rule_that_is_younger_than_the_window_is_not_yet_known(folder: Path) -> None:
+    before: Object = yaml.safe_load(EXAMPLE.partition("  - name: notify")[0])
+    opening: dict[str, Any] = dict(engine_versions())
+    log = ProcessLog(2, **opening)
+    decided([before], crm_calls(["customers.list"] * 10), log=log, every=DAY)
+    decided([STANDS], crm_calls(["customers.list"] * 22), log=log, began=MARCH + 10 * DAY, every=DAY)
+    written(folder / "decisions.log", log)
+    written(folder / "ledger.log", ledger_of([before, STANDS]))
+    assert states(unused(folder, "-o", "json")) == {"export": "Unused", "notify": "NotYetKnown", "read": "Used"}
+    # Without its text, nobody knows what the policy of before had.
+    written(folder / "ledger.log", ledger_of([STANDS]))
+    assert states(unused(folder, "-o", "json"))["export"] == "NotYetKnown"
+
+
+class TestState:
+    def test_spares_old_logs_and_counts_no_line_twice(self, folder: Path) -> None:
+        log = month(["customers.export", *["customers.list"] * 59])
+        file = str(folder / "uses.json")
+        (folder / "decisions.log").write_bytes(b"".join(log.lines[:31]))
+        unused(folder, "--state", file)
+        (folder / "decisions.log").write_bytes(b"".join(log.lines[25:]))
+        ran = unused(folder, "--state", file, "-o", "json")
+        (read,) = (one for one in json.loads(ran.out)["scopes"] if one["rule"] == "read")
+        assert (read["uses"], read["firstSeen"]) == (59, "2026-03-05T09:00:00Z")
+        assert states(ran)["export"] == "Unused"
+        assert json.loads(ran.out)["missing"] == []
+
+    def test_notices_that_a_log_in_between_was_not_given(self, folder: Path) -> None:
+        log = month(["customers.list"] * 60)
+        file = str(folder / "uses.json")
+        (folder / "decisions.log").write_bytes(b"".join(log.lines[:31]))
+        unused(folder, "--state", file)
+        (folder / "decisions.log").write_bytes(b"".join(log.lines[40:]))
+        assert states(unused(folder, "--state", file, "-o", "json"))["export"] == "NotYetKnown"
+
+    def test_notices_a_time_without_any_line(self, folder: Path) -> None:
+        file = str(folder / "uses.json")
+        unused(folder, "--state", file)
+        opening: dict[str, Any] = dict(engine_versions())
+        later = ProcessLog(7, seconds=MARCH + 40 * DAY - 1_700_000_000, **opening)
+        written(folder / "decisions.log", month(["customers.list"] * 5, log=later, began=MARCH + 40 * DAY))
+        assert states(unused(folder, "--state", file, "-o", "json"))["export"] == "NotYetKnown"
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("{", "is no UnusedState, and is left as it is"),
+            ("", "is no UnusedState, and is left as it is"),
+            ('{"kind":"UnusedState","version":2}', "is UnusedState of version 2"),
+            ('{"kind":"Other","version":1}', "is Other of version 1"),
+            ('{"kind":"UnusedState","version":1}', "is no UnusedState, and is left as it is"),
+        ],
+    )
+    def test_that_cannot_be_read_is_an_error_and_left_as_it_is(self, folder: Path, content: str, said: str) -> None:
+        file = folder / "uses.json"
+        file.write_text(content, encoding="utf-8")
+        ran = unused(folder, "--state", str(file))
+        assert (ran.code, ran.out, said in ran.err, file.read_text(encoding="utf-8")) == (2, "", True, content), ran
+
+    def test_leaves_nothing_beside_it(self, folder: Path) -> None:
+        unused(folder, "--state", str(folder / "uses.json"))
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "bin", "decisions.log", "ledger.log", "policies", "uses.json",
+        ]  # fmt: skip
+
+    def test_that_cannot_be_written_is_an_error(self, folder: Path) -> None:
+        ran = unused(folder, "--state", str(folder / "nowhere" / "uses.json"))
+        assert (ran.code, "uses.json cannot be written" in ran.err) == (2, True), ran
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere.log", "-f", "policies"), "nowhere.log cannot be read"),
+        (("empty.log", "-f", "policies"), "no line of a chain, and nothing is remembered"),
+        (("decisions.log", "-f", "empty.log"), "the files have no EndpointPolicy"),
+        (("-", "-f", "-"), "standard input can be read only once"),
+        (("decisions.log", "-f", "policies", "--window", "long"), "'long' is not a duration"),
+        (("decisions.log", "-f", "policies", "--window", "0"), "--window: write for how long"),
+        (("decisions.log", "-f", "policies", "--context", "x"), "unused does not use a cluster: remove --context"),
+    ],
+)
+def test_what_cannot_be_told_is_one_line(folder: Path, words: tuple[str, ...], said: str) -> None:
+    (folder / "empty.log").write_bytes(b"")
+    names = [str(folder / word) if "." in word or word == "policies" else word for word in words]
+    ran = commandline.run("unused", *names)
+    assert (ran.code, ran.out, said in ran.err.splitlines()[-1]) == (2, "", True), ran
