@@ -20,9 +20,10 @@ from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
 from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
-from bailiwick_evidence.derive.derive import KINDS, Retrace, derive, retraced
+from bailiwick_evidence.derive.derive import Retrace, derive, retraced
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_evidence.linekinds import DECISIONS
 
 LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
@@ -56,10 +57,10 @@ class DerivedRecords:
         kind = record.get("kind")
         if kind == "policies":
             self._texts.add_list(record)
-        elif kind in KINDS and in_development(log.opening):
+        elif kind in DECISIONS and in_development(log.opening):
             # Where anybody may ask, the policies alone do not decide.
             self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
-        elif kind in KINDS:
+        elif kind in DECISIONS:
             found = derive(record, self._texts, versions_of(log.opening))
             self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
             if found.kind is DerivationClass.CONTRADICTED:
@@ -133,7 +134,7 @@ def _one(
     if not records:
         names = ", ".join(files.names)
         raise CliError(f"no record of {named} in {names}: give the files of all decision points of that time")
-    decisions = [one for one in records.values() if one[0].get("kind") in KINDS]
+    decisions = [one for one in records.values() if one[0].get("kind") in DECISIONS]
     if not decisions:
         raise CliError(f"{named} is not a decision on one call: there is nothing to explain")
     if len(decisions) > 1:

@@ -5,22 +5,17 @@ decision that could not be replayed.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from bailiwick_cli.derivations import in_development, versions_of
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_evidence.audit.lines import parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_evidence.derive.derive import KINDS
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
 from bailiwick_evidence.replay.candidate import Candidate
 from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, hindered
 from bailiwick_evidence.replay.projections import ReplayBook
-
-_SEARCH: Final = "search"
-_LISTS: Final = "policies"
-# Lines of the chain itself, and of the operator's ledger.
-_APART: Final = frozenset({"open", "close", "ledger", "hash", "checkpoint", "policy", "grant"})
 
 
 class LogReplay:
@@ -36,12 +31,12 @@ class LogReplay:
         """Take a line of a chain. `opening`: the chain's first line, where it is known."""
         record = parsed(text)
         kind = record.get("kind")
-        if kind in KINDS or kind == _SEARCH:
+        if kind in DECISIONS or kind == SEARCH:
             if not self._before(record):
                 self._count(record, self._outcome(record, opening))
-        elif kind == _LISTS:
+        elif kind == POLICY_LIST:
             self._book.learn(record)
-        elif kind not in _APART:
+        elif kind not in BESIDE_DECISIONS:
             self.tally.unread(1)
 
     def end(self, audit: LogAudit) -> None:
@@ -54,7 +49,7 @@ class LogReplay:
         return self._since is not None and isinstance(now, float | int) and now < self._since
 
     def _outcome(self, record: Mapping[str, Any], opening: Mapping[str, Any] | None) -> ReplayOutcome | None:
-        if record["kind"] == _SEARCH:
+        if record["kind"] == SEARCH:
             namespace, _, endpoint = str(record.get("endpoint")).partition("/")
             return hindered(Hindrance.SEARCH) if self._candidate.concerns(namespace, endpoint, {}) else None
         versions = versions_of(opening)

@@ -13,12 +13,9 @@ from bailiwick_cli.usage.memory import UseMemory
 from bailiwick_evidence.audit.findings import FindingCode, LogFinding
 from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_evidence.derive.derive import KINDS
+from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
 from bailiwick_evidence.usage.attribution import UseAttribution
 
-_LISTS: Final = "policies"
-_SEARCH: Final = "search"
-_APART: Final = frozenset({"open", "close", "ledger", "hash", "checkpoint", "policy", "grant"})
 _MISSING: Final = frozenset(
     {FindingCode.GAP, FindingCode.TRUNCATED, FindingCode.MISSING, FindingCode.ALTERED, FindingCode.FORKED}
     | {FindingCode.LOST, FindingCode.CONTRADICTED}
@@ -51,13 +48,13 @@ class LogUsage:
         """Take a line of a chain."""
         record = parsed(line.text)
         kind = record.get("kind")
-        if kind == _LISTS:
+        if kind == POLICY_LIST:
             self._attribution.texts.add_list(record)
         elif line.link.seq < self.memory.chains.get(line.link.id, 0):
             return
-        elif kind in KINDS:
+        elif kind in DECISIONS:
             self._decision(record, line.link.id)
-        elif kind not in _APART and kind != _SEARCH:
+        elif kind not in BESIDE_DECISIONS and kind != SEARCH:
             self.unread += 1
 
     def end(self, audit: LogAudit) -> list[LogLoss]:

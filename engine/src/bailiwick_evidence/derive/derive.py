@@ -29,9 +29,9 @@ from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuilt
 from bailiwick_evidence.derive.shape import RecordShape, parsed
 from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_evidence.linekinds import DECISIONS
 
 _REASONS: Final = frozenset(reason.value for reason in Reason)
-KINDS: Final = frozenset({"evaluation", "request"})
 MOST_RUNS: Final = 4_096
 """So many combinations of what is not known are tried."""
 _FORBIDDEN: Final = 26
@@ -100,7 +100,7 @@ def retraced(
     record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
 ) -> tuple[Derivation, Retrace | None]:
     """Return what a record comes to as `derive` does, and its call where it follows."""
-    if record.get("kind") not in KINDS:
+    if record.get("kind") not in DECISIONS:
         return underivable(Obstacle.NOT_A_DECISION), None
     shape = parsed(record)
     if shape is None:
