@@ -13,9 +13,9 @@ from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_evidence.derive.derive import KINDS
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_evidence.linekinds import DECISIONS
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
 from bailiwick_evidence.replay.outcomes import FLIPS, ReplayClass, ReplayOutcome, policy_verdict
 from bailiwick_evidence.replay.projections import ReplayBook
@@ -47,7 +47,7 @@ def outcomes(book: ReplayBook, lines: Iterable[bytes]) -> list[ReplayOutcome | N
     for record in map(json.loads, lines):
         if record["kind"] == "policies":
             book.learn(record)
-        elif record["kind"] in KINDS:
+        elif record["kind"] in DECISIONS:
             found.append(book.outcome(record, engine_versions()))
             assert book.outcome(record, engine_versions()) == found[-1]
     return found

@@ -8,8 +8,9 @@ from bailiwick_engine.compile.policies import parse_spec
 from bailiwick_engine.compile.policydigest import policy_digest, policy_text
 from bailiwick_engine.steps import whole
 from bailiwick_evidence.derive.derivation import Derivation, DerivationClass
-from bailiwick_evidence.derive.derive import KINDS, derive
+from bailiwick_evidence.derive.derive import derive
 from bailiwick_evidence.derive.texts import PolicyTexts
+from bailiwick_evidence.linekinds import DECISIONS
 
 HOLDS: Final = frozenset({DerivationClass.DERIVED, DerivationClass.ATTESTED})
 
@@ -35,6 +36,6 @@ def derivations(lines: Iterable[str | bytes], texts: PolicyTexts) -> list[tuple[
         record = json.loads(line)
         if record.get("kind") == "policies":
             texts.add_list(record)
-        elif record.get("kind") in KINDS:
+        elif record.get("kind") in DECISIONS:
             found.append((record, derive(record, texts)))
     return found
