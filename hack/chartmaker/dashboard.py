@@ -241,6 +241,17 @@ PANELS: Final = (
         (("sum by (why) (rate(bailiwick_approval_tokens_refused_total{%}[$__rate_interval]))", "{{why}}"),),
     ),
     Panel(
+        "Candidates that decide otherwise",
+        "reqps",
+        (
+            (
+                "sum by (endpoint, live, shadow) (rate(bailiwick_shadow_total{%}[$__rate_interval]))",
+                "{{endpoint}}: {{live}} to {{shadow}}",
+            ),
+            ("sum by (why) (rate(bailiwick_shadow_dropped_total{%}[$__rate_interval]))", "left out: {{why}}"),
+        ),
+    ),
+    Panel(
         "Operator leader and its state",
         "none",
         (

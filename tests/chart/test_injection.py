@@ -48,6 +48,7 @@ LISTS: Final = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL)
 @pytest.mark.parametrize("path", NARROW, ids=".".join)
 def test_ab_43_the_schema_refuses_it_in_names_flags_and_images(path: tuple[str, ...], evil: str) -> None:
@@ -116,6 +117,7 @@ FREE: Final[dict[str, tuple[tuple[str, ...], Any]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL)
 @pytest.mark.parametrize(("path", "shape"), FREE.values(), ids=FREE)
 def test_ab_43_free_text_comes_out_as_it_went_in(path: tuple[str, ...], shape: Any, evil: str) -> None:  # noqa: ANN401

@@ -57,6 +57,7 @@ FLAGS: Final = {
     "--record-timeout",
     "--relist-interval",
     "--requests-at-once",
+    "--shadow-share",
     "--status-host",
     "--status-port",
     "--tls-cert-file",
@@ -80,6 +81,7 @@ def test_help_lists_every_flag() -> None:
     assert {word.strip("[],") for word in ended.stdout.split()} >= FLAGS
 
 
+@pytest.mark.long
 def test_a_flag_that_was_removed_is_in_no_help_and_says_what_to_do() -> None:
     said = flags.parser().format_help().split()
     for flag, instead in flags.REMOVED.items():
