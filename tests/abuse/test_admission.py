@@ -155,6 +155,7 @@ def test_ab_34_bodies_that_are_made_to_be_big_leave_memory_as_it_is(pdp: Bailiwi
     assert tenant.ask("customers.list").decision is True
 
 
+@pytest.mark.long
 def test_decisions_go_on_under_a_flood_of_policies_that_take_long(pdp: Bailiwick, tenant: Tenant) -> None:
     body = sent(large(64, 16, 60))
     ends = time.monotonic() + 4

@@ -126,6 +126,7 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         yield point
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", WRONG)
 def test_ab_48_a_pair_that_no_client_would_accept_leaves_the_good_one_in_place(what: str, serving: Secured) -> None:
     make, said = WRONG[what]
@@ -146,6 +147,7 @@ def test_ab_48_a_pair_that_no_client_would_accept_leaves_the_good_one_in_place(w
     until(lambda: serving.serial(CA) == serial(GOOD), "the first one is served again")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", WRONG)
 def test_ab_48_with_such_a_pair_at_the_start_it_waits_and_is_not_ready(what: str, waiting: Secured) -> None:
     make, said = WRONG[what]
@@ -168,6 +170,7 @@ def test_ab_48_a_secret_that_is_filled_later_is_served_with(tmp_path: Path) -> N
         assert "PRIVATE" not in point.log.read_text()
 
 
+@pytest.mark.long
 def test_ab_48_once_what_is_served_has_ended_it_is_not_ready(tmp_path: Path) -> None:
     short = CertificateIssuer("short", Terms(frozenset({NAME}), leaf_life=datetime.timedelta(seconds=5)))
     with secured(tmp_path, None) as point:
@@ -295,6 +298,7 @@ def test_ab_49_what_is_held_is_aead_with_forward_secrecy(version: ssl.TLSVersion
         assert connection.compression() is None
 
 
+@pytest.mark.long
 def test_ab_49_a_client_that_asks_for_no_name_is_served_too(hard: Secured) -> None:
     context = _client()
     with socket.create_connection(("127.0.0.1", hard.port), timeout=5) as plain, context.wrap_socket(plain) as secure:

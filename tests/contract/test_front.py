@@ -128,6 +128,7 @@ HEADERS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("headers", HEADERS)
 async def test_the_front_and_the_application_give_the_same_answer(headers: str, version: str) -> None:
@@ -263,6 +264,7 @@ async def _send_for_ever(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
+@pytest.mark.long
 async def test_whoever_reads_no_answers_is_not_read_from_for_ever() -> None:
     # More than it can send: what ends this is not how often it asked.
     async with talking(bounds=Bounds(requests=10**9)) as it:
@@ -299,6 +301,7 @@ async def test_who_follows_the_applications_answers_follows_those_of_the_front()
     assert seen == [200, 400, 200, 400]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("caller", [PEP, "nobody's"])
 @pytest.mark.parametrize("encodings", [("gzip",), ("identity", "gzip"), ("gzip", "identity"), ("deflate",)])
 async def test_a_compressed_body_is_never_unpacked_since_one_megabyte_of_it_would_stop_all_answers_for_seconds(

@@ -203,6 +203,7 @@ async def test_a_body_that_falls_behind_its_rate_is_given_up_and_counted() -> No
             assert counts.bodies_slow[Port.DECISIONS, part] == 1
 
 
+@pytest.mark.long
 async def test_a_body_that_keeps_up_is_still_to_be_whole_in_time() -> None:
     async with world(Bounds(pace=QUICK)) as ask:
         loop = asyncio.get_running_loop()

@@ -16,6 +16,8 @@ from bailiwick_webhook.metrics.table import Port
 from contract.asking_alone import PEP, STRANGER, stored
 from support.pdp.alone import Alone
 
+# So many positions at which a request is torn, each a connection of its own.
+pytestmark = pytest.mark.long
 TIMES: Final = 60
 
 

@@ -131,6 +131,7 @@ def test_what_is_left_open_fails_the_test_that_left_it_and_no_other(what: str, p
     assert played[what][-1] == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", CLOSED)
 def test_what_is_closed_or_has_an_owner_is_no_leak(what: str, played: dict[str, list[str]]) -> None:
     assert played[f"{what}, closed"] == ["", ""]

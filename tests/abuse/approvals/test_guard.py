@@ -21,6 +21,8 @@ from support.pdp.running import Bailiwick, await_ready, readiness
 from support.pdp.tenant import OWNERS, RULES, STEPS, Tenant
 from support.waiting import until
 
+# Each way of weakening the guard takes seconds to come into force; one of them stands in cluster/operator.
+pytestmark = pytest.mark.long
 MANY: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
 QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
 COUNTED: Final = [{"reviewer": "dave"}]

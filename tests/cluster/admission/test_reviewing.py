@@ -286,6 +286,7 @@ def test_a_policy_that_would_take_too_much_is_not_stored(pdp: Bailiwick, reviewe
     assert "shorten its conditions, or split it into several policies" in said
 
 
+@pytest.mark.long
 def test_a_policy_that_takes_too_long_is_not_stored(
     pdp: Bailiwick, tenants: Tenants, flags: tuple[str, ...], certificate: tuple[Path, Path]
 ) -> None:

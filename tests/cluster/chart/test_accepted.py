@@ -47,12 +47,14 @@ def refusals(admin: Rest, documents: Sequence[Object]) -> list[str]:
     return [told(answer, one) for answer, one in answers if not answer.ok]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", charts.CI, ids=lambda path: path.stem)
 def test_every_object_is_accepted_strictly(admin: Rest, rendered: Sequence[Object]) -> None:
     # A pod is created by an account that must be there; the API server's own pods test follows below.
     assert refusals(admin, [one for one in rendered if one["kind"] != "Pod"]) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", charts.CI, ids=lambda path: path.stem)
 def test_every_pod_is_let_into_a_namespace_of_the_restricted_profile(admin: Rest, path: Path) -> None:
     rendering = charts.render(charts.ci(path))

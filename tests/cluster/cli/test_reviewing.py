@@ -88,6 +88,7 @@ def test_another_binding_than_the_grants_is_refused(tenant: Tenant, cli: Cli, gi
     assert tenant.grant(name)["spec"]["reviews"] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("typed", "code", "reviews"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0)])
 def test_at_a_terminal_a_yes_sends_and_anything_else_does_not(
     tenant: Tenant, typed: str, code: int, reviews: int

@@ -42,6 +42,7 @@ def test_a_review_by_server_side_apply_names_its_author(shipped: Ground) -> None
     assert said(answer.message) == f"{REVIEW_NAMES_AUTHOR}: carol"
 
 
+@pytest.mark.long
 @pytest.mark.invariant(2)
 def test_a_review_by_merge_patch_names_its_author(shipped: Ground) -> None:
     stored = shipped.stored()
@@ -159,6 +160,7 @@ def test_a_whole_collection_is_not_deleted(who: str, shipped: Ground) -> None:
     assert shipped.callers.admin.get(stored).ok
 
 
+@pytest.mark.long
 def test_a_namespace_with_grants_goes_away(callers: Callers, installed: Installation, namespace: str) -> None:
     stored = [accepted(callers(installed.webhook).create(opened_grant(namespace, suffix))) for suffix in ("one", "two")]
     status = {"status": {"phase": "Pending"}}

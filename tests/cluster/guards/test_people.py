@@ -92,6 +92,7 @@ def _let_approve(callers: Callers, namespace: str) -> None:
     Roles(callers.admin, namespace).give([approving, rule("*", "approvalgrants", "patch")], *NAMES)
 
 
+@pytest.mark.long
 @pytest.mark.invariant(2, 3)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("where", "installation"), [("by_default", Installation()), ("by_prefix", BY_PREFIX)])

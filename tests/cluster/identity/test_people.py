@@ -167,6 +167,7 @@ def test_the_record_names_subject_actors_and_hop_and_no_token(corp: Corp, tenant
     assert "eyJ" not in line
 
 
+@pytest.mark.long
 def test_a_withdrawn_key_and_a_new_one_are_noticed_without_a_restart(corp: Corp, tenant: Tenant) -> None:
     old = corp.signer.token("eve", tenant.audience, groups=["support"])
 

@@ -115,6 +115,7 @@ def test_a_refusal_of_a_workload_holds_for_one_that_is_not_known(tenant: Tenant)
     assert ask(tenant, pod_of(tenant, {"main": BAD}), "customers.ping", "shut").decision is True
 
 
+@pytest.mark.long
 def test_an_image_that_changes_is_noticed_within_ten_seconds(tenant: Tenant) -> None:
     pod = pod_of(tenant, {"main": GOOD})
     token = tenant.cluster.service_account_token(tenant.namespace, "agent", [tenant.audience], 600, pod)
@@ -123,6 +124,7 @@ def test_an_image_that_changes_is_noticed_within_ten_seconds(tenant: Tenant) -> 
     until(lambda: again(tenant, token).reason == UNAPPROVED, "the other image is noticed", 11)
 
 
+@pytest.mark.long
 @pytest.mark.invariant(28)
 def test_a_token_ends_with_its_pod_and_the_next_pod_of_that_name_inherits_nothing(tenant: Tenant) -> None:
     old = pod_of(tenant, {"main": GOOD}, name="made-anew")

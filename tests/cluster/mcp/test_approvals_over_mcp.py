@@ -99,6 +99,7 @@ async def test_a_forbidden_tool_is_neither_listed_nor_run(front: Front, tenant: 
     assert front.forbidden is None or front.forbidden not in (front.ran or ())
 
 
+@pytest.mark.long
 async def test_of_two_calls_at_once_with_one_approval_one_passes(front: Front, tenant: Tenant) -> None:
     gated, arguments = front.gated, front.arguments(4)
     async with (

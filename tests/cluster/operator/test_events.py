@@ -35,6 +35,7 @@ def await_told(admin: Rest, body: Object, *expected: str) -> list[Object]:
 
 
 class TestAGrant:
+    @pytest.mark.long
     def test_tells_that_it_was_requested_and_approved_and_used_up_its_window(
         self, operator: Operator, grants: Grants
     ) -> None:
@@ -65,6 +66,7 @@ class TestAGrant:
         accepted(grants.revoke(body))
         assert await_told(grants.admin, body, "Requested", "Approved", "Revoked")[-1]["type"] == "Warning"
 
+    @pytest.mark.long
     def test_that_nobody_answers_tells_that_it_expired(self, operator: Operator, grants: Grants) -> None:
         body = grants.open(pendingUntilTime=later(seconds=6))
         await_told(grants.admin, body, "Requested", "Expired")
@@ -85,6 +87,7 @@ def test_a_policy_that_is_not_accepted_warns_once(operator: Operator, callers: C
     assert event["type"] == "Warning"
 
 
+@pytest.mark.long
 @pytest.mark.invariant(22)
 def test_nothing_is_told_twice_when_the_operator_starts_anew_and_nothing_of_the_canary(
     operator: Operator, new_operator: NewOperator, grants: Grants, callers: Callers, installed: Installation

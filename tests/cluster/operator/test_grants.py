@@ -14,6 +14,7 @@ from support.objects import Object, later, use_record
 from unit.operator.cases import condition
 
 
+@pytest.mark.long
 @pytest.mark.invariant(12)
 def test_an_approved_grant_is_active_for_its_window_and_then_lapses(operator: Operator, grants: Grants) -> None:
     body = grants.approved(windowSeconds=10)
@@ -64,6 +65,7 @@ def test_a_revocation_after_approval_revokes(operator: Operator, grants: Grants)
     assert [entry["type"] for entry in revoked["status"]["conditions"]] == ["Approved", "Revoked", "Ready"]
 
 
+@pytest.mark.long
 @pytest.mark.invariant(12)
 def test_a_request_that_nobody_answers_expires(operator: Operator, grants: Grants) -> None:
     body = grants.open(pendingUntilTime=later(seconds=6))

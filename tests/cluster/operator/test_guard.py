@@ -83,6 +83,7 @@ class TestWhileTheOperatorRuns:
         assert "counted" not in void["status"]
         assert condition(void["status"], "Ready")["reason"] == "GuardUnproven"
 
+    @pytest.mark.long
     def test_a_status_forged_in_a_moment_without_guard_is_void(
         self, operator: Operator, grants: Grants, guards: Guards
     ) -> None:
@@ -94,6 +95,7 @@ class TestWhileTheOperatorRuns:
         guards.restore()
         assert condition(grants.await_phase(body, "Lapsed")["status"], "Ready")["reason"] == "GuardUnproven"
 
+    @pytest.mark.long
     def test_an_honest_grant_from_before_survives(
         self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
     ) -> None:
@@ -111,6 +113,7 @@ class TestWhileTheOperatorRuns:
         guards.await_recorded()
         assert [entry["reviewer"] for entry in grants.approved()["status"]["counted"]] == ["dave"]
 
+    @pytest.mark.long
     def test_a_request_changed_under_a_loosened_definition_is_void(
         self, operator: Operator, grants: Grants, guards: Guards, callers: Callers
     ) -> None:
@@ -123,6 +126,7 @@ class TestWhileTheOperatorRuns:
         guards.put_back()
         assert condition(grants.await_phase(body, "Lapsed")["status"], "Ready")["reason"] == "GuardUnproven"
 
+    @pytest.mark.long
     def test_without_guards_nothing_becomes_active_and_nothing_is_recorded(
         self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
     ) -> None:
@@ -139,6 +143,7 @@ class TestWhileTheOperatorRuns:
         guards.restore()
         assert grants.await_phase(body, "Expired")["status"]["voided"] == COUNTED
 
+    @pytest.mark.long
     def test_without_guards_a_revocation_still_ends_a_grant(
         self, operator: Operator, grants: Grants, guards: Guards
     ) -> None:
@@ -147,6 +152,7 @@ class TestWhileTheOperatorRuns:
         accepted(grants.revoke(body))
         grants.await_phase(body, "Revoked")
 
+    @pytest.mark.long
     def test_without_guards_time_still_ends_a_grant(self, operator: Operator, grants: Grants, guards: Guards) -> None:
         body = grants.approved(windowSeconds=15)
         waiting = grants.open(pendingUntilTime=later(seconds=15))
@@ -155,6 +161,7 @@ class TestWhileTheOperatorRuns:
         grants.await_phase(waiting, "Expired")
         grants.await_phase(body, "Lapsed")
 
+    @pytest.mark.long
     def test_a_record_that_somebody_deletes_makes_everything_void(
         self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
     ) -> None:
@@ -164,6 +171,7 @@ class TestWhileTheOperatorRuns:
         guards.await_recorded()
         assert grants.approved()["status"]["phase"] == "Active"
 
+    @pytest.mark.long
     def test_a_canary_that_somebody_wrote_to_is_made_anew(
         self, operator: Operator, grants: Grants, guards: Guards, callers: Callers, installed: Installation
     ) -> None:
@@ -178,6 +186,7 @@ class TestWhileTheOperatorRuns:
         assert grants.approved()["status"]["phase"] == "Active"
 
 
+@pytest.mark.long
 @pytest.mark.invariant(27)
 class TestWhileTheOperatorIsStopped:
     @pytest.fixture

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from bailiwick_api.accounts import Installation
 from cluster.operator.grants import Grants
 from cluster.operator.running import NewOperator, Operator
@@ -61,6 +63,7 @@ def test_siblings_say_of_each_other(operator: Operator, callers: Callers, namesp
     ready(admin, first, "EndpointUnconfigured")
 
 
+@pytest.mark.long
 def test_an_expiry_is_told_when_it_comes(operator: Operator, callers: Callers, namespace: str) -> None:
     body = policy(namespace, endpointSettings=settings(), expireTime=later(seconds=6))
     ready(callers.admin, accepted(callers.admin.create(body)), "Enforced")
@@ -68,6 +71,7 @@ def test_an_expiry_is_told_when_it_comes(operator: Operator, callers: Callers, n
 
 
 class TestNothingIsWrittenTwice:
+    @pytest.mark.long
     def test_when_a_label_changes(self, operator: Operator, callers: Callers, namespace: str) -> None:
         body = accepted(callers.admin.create(policy(namespace, endpointSettings=settings())))
         ready(callers.admin, body, "Enforced")
@@ -76,6 +80,7 @@ class TestNothingIsWrittenTwice:
         after = accepted(callers.admin.get(body))
         assert after["metadata"]["resourceVersion"] == touched["metadata"]["resourceVersion"]
 
+    @pytest.mark.long
     def test_when_the_operator_starts_anew(
         self,
         operator: Operator,

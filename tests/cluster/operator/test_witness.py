@@ -86,6 +86,7 @@ async def test_the_process_is_told_of_the_ledger_with_each_poll(leaders: Leaders
     assert one.lines[0]["key"].startswith(f"bailiwick/bailiwick-system/{one.lines[0]['log']['id']}+")
 
 
+@pytest.mark.long
 async def test_an_unchanged_log_is_written_once_a_minute_and_printed_every_ten(
     leaders: Leaders, memory: Memory, log: LoggedProcess
 ) -> None:
@@ -343,6 +344,7 @@ class TestWhatIsStoredIsBroken:
         assert memory.of(log.id).checkpoint.size == 3
         assert "WitnessLost" in one.reasons
 
+    @pytest.mark.long
     @pytest.mark.parametrize("edit", ["cut", "garbage", "another size", "set back", "removed"])
     async def test_an_entry_that_was_edited_is_put_back(
         self, edit: str, leaders: Leaders, memory: Memory, log: LoggedProcess

@@ -143,6 +143,7 @@ def test_a_grant_that_ended_stands_in_the_ledger(stack: Stack, grants: Grants) -
     assert "display" not in json.dumps(line)
 
 
+@pytest.mark.long
 def test_a_decision_point_that_was_killed_keeps_what_was_witnessed_beside_its_successor(
     stack: Stack, memory: Memory
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_decision_point_that_was_killed_keeps_what_was_witnessed_beside_its_su
     assert chain(second) != chain(first)
 
 
+@pytest.mark.long
 def test_an_operator_that_was_killed_is_followed_by_one_that_goes_on(stack: Stack, memory: Memory) -> None:
     point = stack.decision_points[-1]
     await_witnessed(memory, point)
@@ -175,6 +177,7 @@ def test_an_operator_that_was_killed_is_followed_by_one_that_goes_on(stack: Stac
     assert (kinds()[0], "close" in kinds(), "witness" in kinds()) == ("open", False, False)
 
 
+@pytest.mark.long
 def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact_for_who_keeps_both(
     stack: Stack, memory: Memory, cluster: Cluster, callers: Callers, namespaces: Namespaces, tmp_path: Path
 ) -> None:

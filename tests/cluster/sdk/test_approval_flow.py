@@ -44,6 +44,7 @@ def test_a_call_is_made_once_after_somebody_approved_it(sdk: Bailiwick, tenant: 
         sdk.require(call, approval=approved)
 
 
+@pytest.mark.long
 def test_an_approval_of_other_arguments_is_none(sdk: Bailiwick, tenant: Tenant) -> None:
     call = export(tenant, "sdk-2")
     approval = sdk.request_approval(call, reason="INC-1 please")
@@ -54,6 +55,7 @@ def test_an_approval_of_other_arguments_is_none(sdk: Bailiwick, tenant: Tenant) 
     assert sdk.evaluate(call, approval=approved)
 
 
+@pytest.mark.long
 def test_an_approval_that_was_denied_is_told(sdk: Bailiwick, tenant: Tenant) -> None:
     call = export(tenant, "sdk-3")
     approval = sdk.request_approval(call, reason="INC-1 please")
@@ -70,6 +72,7 @@ def test_who_is_no_enforcer_is_told_nothing(tenant: Tenant) -> None:
         client.require(call)
 
 
+@pytest.mark.long
 async def test_it_is_the_same_under_asyncio(tenant: Tenant) -> None:
     call = export(tenant, "sdk-4")
     endpoint = f"{tenant.namespace}/{ENDPOINT}"

@@ -173,6 +173,7 @@ class TestADenialThatAsks:
 
 @pytest.mark.invariant(19)
 class TestAFlood:
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("limits", "most"),
         [({"pendingPerSubject": 4, "requestsPerHour": 1000}, 4), ({"pendingPerSubject": 50, "requestsPerHour": 6}, 6)],

@@ -25,6 +25,7 @@ def tenant(both: Tenants) -> Tenant:
     return both.make("consuming-faults")
 
 
+@pytest.mark.long
 @pytest.mark.invariant(26)
 @pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
 @pytest.mark.parametrize(("method", "path"), [("GET", GRANT), ("PUT", STATUS)], ids=["read", "write"])
@@ -41,6 +42,7 @@ def test_an_api_server_that_cannot_costs_the_call_and_no_use(
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.long
 @pytest.mark.invariant(26)
 @pytest.mark.parametrize(("method", "path"), [("GET", GRANT), ("PUT", STATUS)], ids=["read", "write"])
 def test_an_api_server_that_hangs_costs_the_call_within_its_deadline(
@@ -112,6 +114,7 @@ LIVE: Final[dict[str, tuple[str, object, str]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.invariant(12, 13, 14, 27)
 @pytest.mark.parametrize("says", LIVE)
 def test_the_live_grant_decides_whatever_the_store_said(tenant: Tenant, faults: FaultProxy, says: str) -> None:
@@ -193,6 +196,7 @@ def test_a_write_of_which_nobody_knows_denies_and_stays_spent(tenant: Tenant, fa
     assert tenant.ask("customers.export", "unknown").reason == "approval_consumed"
 
 
+@pytest.mark.long
 def test_a_call_whose_answer_came_too_late_can_be_repeated_by_its_request_id_alone(
     tenant: Tenant, faults: FaultProxy
 ) -> None:
@@ -207,6 +211,7 @@ def test_a_call_whose_answer_came_too_late_can_be_repeated_by_its_request_id_alo
     assert tenant.uses(name) == 1
 
 
+@pytest.mark.long
 @pytest.mark.invariant(22, 26)
 def test_a_use_stays_spent_when_its_record_cannot_be_written(pdp: Bailiwick) -> None:
     if not Path("/dev/full").exists():

@@ -85,6 +85,7 @@ CASES: Final = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.invariant(10)
 @pytest.mark.invariant(26)
 @pytest.mark.parametrize("what", CASES)

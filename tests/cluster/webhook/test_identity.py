@@ -180,6 +180,7 @@ def test_a_subject_may_not_ask_about_another_subject(tenant: Tenant) -> None:
     assert asking.post(tenant.url(), body, tenant.token("agent", ENFORCER_AUDIENCE)).status == 403
 
 
+@pytest.mark.long
 def test_a_deleted_account_is_refused_at_once_where_its_token_is_new_and_soon_where_it_was_in_use(
     tenants: Tenants,
 ) -> None:

@@ -56,6 +56,7 @@ def test_what_cannot_be_used_ends_the_start_with_a_sentence(pdp: Bailiwick, tmp_
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("taken", ["--port", "--admission-port", "--status-port"])
 def test_a_port_that_is_taken_ends_the_start(pdp: Bailiwick, taken: str) -> None:
     port = urlsplit(pdp.points[0].url).port
@@ -83,6 +84,7 @@ def test_with_a_certificate_it_serves_https_and_nothing_else(pdp: Bailiwick, ten
     process.stop([point.process.id])
 
 
+@pytest.mark.long
 def test_it_is_not_ready_and_answers_nothing_before_the_first_lists(pdp: Bailiwick, faults: FaultProxy) -> None:
     fault = faults.on("GET", LIST, injected.status(404), times=None)
     config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
@@ -99,6 +101,7 @@ def test_it_is_not_ready_and_answers_nothing_before_the_first_lists(pdp: Bailiwi
     process.stop([point.process.id])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("collection", ["endpointpolicies", "approvalgrants"])
 def test_ab_21_a_first_list_that_breaks_off_midway_never_makes_it_ready(
     pdp: Bailiwick, faults: FaultProxy, collection: str
@@ -131,6 +134,7 @@ def test_it_ends_at_once_when_it_is_told_to_before_it_is_ready(pdp: Bailiwick, f
     assert '"message": "serving"' not in point.process.log.read_text()
 
 
+@pytest.mark.long
 def test_being_told_to_stop_it_becomes_unready_and_loses_no_request(pdp: Bailiwick, tenant: Tenant) -> None:
     point = pdp.start_point("--drain-seconds", "3")
     url, body = tenant.url().replace(tenant.points[0], point.url), tenant.body("customers.list")

@@ -93,6 +93,7 @@ def test_a_wrong_flag_ends_with_2_and_says_what_is_wrong(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_what_cannot_be_listened_on_ends_with_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         cases = {
@@ -171,6 +172,7 @@ def test_a_call_without_a_token_is_told_to_send_one(
     assert answer.json() == {"error": "send a token: Authorization: Bearer"}
 
 
+@pytest.mark.long
 def test_a_new_certificate_is_served_without_a_restart(
     gateway: GatewayProcess, certificate: Path, tmp_path: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_session_is_nobodys_proof(fake_mcp: FakePDP, app: Callable[[McpGate], 
         assert '"reason":"unauthenticated"' in post(call, None, **session).text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("who", "reason"), [(AGENT, None), (STRANGER, "no_rule"), ("", "unauthenticated")])
 async def test_over_stdio_the_process_is_the_caller(fake_mcp: FakePDP, who: str, reason: str | None) -> None:
     transport = StdioTransport(sys.executable, ["-P", "-c", STDIO, fake_mcp.url, ENDPOINT, who])

@@ -118,6 +118,7 @@ def test_delegation_is_said_not_to_be_listed(ask: Ask) -> None:
     assert (ran.code, "note: calls on behalf of somebody are not listed" in ran.err) == (0, True), ran
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", [who(), ("what-can", AGENT)], ids=["who-can", "what-can"])
 def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -> None:
     many = [{"name": f"c{number}", "expression": f"size(context.c{number}) > 1"} for number in range(10)]
@@ -318,6 +319,7 @@ def typed(folder: Path, text: str) -> Ran:
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", COMMANDS, ids=lambda text: text[18:])
 def test_every_command_of_the_page_answers(folder: Path, text: str) -> None:
     ran = typed(folder, text)

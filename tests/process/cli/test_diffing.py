@@ -172,6 +172,7 @@ def typed(root: Path, text: str) -> Ran:
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", BLOCKS, ids=[block.split("\n")[0][-40:] for block in BLOCKS])
 def test_every_command_of_the_page_finds_what_widens(repository: Path, text: str) -> None:
     ran = typed(repository, text)

@@ -82,6 +82,7 @@ def test_the_gate_opens_for_what_lets_no_call_further(
     assert said in ran.stdout + ran.stderr
 
 
+@pytest.mark.long
 def test_git_itself_refuses_a_commit_that_widens(repository: Repository) -> None:
     assert repository.typed(SCRIPTS[1]).returncode == 0
     repository.change("maxUses: 3", "maxUses: 5")
@@ -92,6 +93,7 @@ def test_git_itself_refuses_a_commit_that_widens(repository: Repository) -> None
     assert repository.typed("git commit --quiet --all --message narrower").returncode == 0
 
 
+@pytest.mark.long
 def test_reports_are_kept_of_a_change_that_is_refused(repository: Repository) -> None:
     repository.change("maxUses: 3", "maxUses: 5")
     assert repository.typed(SCRIPTS[2]).returncode == 1

@@ -73,6 +73,7 @@ def typed(folder: Path, text: str) -> Ran:
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", [line for block in BLOCKS for line in block.splitlines()])
 def test_every_command_of_the_page_tells_what_would_have_changed(folder: Path, text: str) -> None:
     ran = typed(folder, text)

@@ -64,6 +64,7 @@ def sizes(folder: Path) -> list[int]:
     return [Checkpoint.parse(split(note)[0]).size for note in notes_of((folder / "outside.notes").read_text())]
 
 
+@pytest.mark.long
 def test_its_cosignatures_count_beside_those_of_the_operator(
     point: Process, outside: OutsideWitness, tmp_path: Path
 ) -> None:

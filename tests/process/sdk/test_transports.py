@@ -118,6 +118,7 @@ BAD: Final[dict[str, Callable[[socket.socket], None]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("handle", BAD.values(), ids=BAD)
 async def test_a_server_that_misbehaves_is_a_denial_within_the_deadline(

@@ -96,6 +96,7 @@ def verified(said: dict[str, Any], before: Checkpoint | None = None) -> Checkpoi
     return found
 
 
+@pytest.mark.long
 def test_of_one_that_is_killed_under_load_the_chain_stands_unclosed_and_the_next_names_it(points: Starter) -> None:
     lines: list[bytes] = []
     ids: list[str] = []
@@ -141,6 +142,7 @@ def test_every_checkpoint_of_a_process_under_load_is_of_its_file_and_goes_on_fro
     assert len({found.size for found in seen}) > 10
 
 
+@pytest.mark.long
 def test_two_processes_on_one_pipe_have_a_chain_each_and_both_are_whole(points: Starter, tmp_path: Path) -> None:
     read, write = os.pipe()
     with os.fdopen(read, "rb") as records:

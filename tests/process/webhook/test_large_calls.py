@@ -113,6 +113,7 @@ def ask(point: Process, session: requests.Session) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", LARGE)
 def test_a_large_call_holds_up_no_other(point: Process, tmp_path: Path, kind: str) -> None:
     body, status, reason = LARGE[kind]

@@ -79,6 +79,7 @@ def started(tmp_path: Path, policies: Path, *flags: str) -> Process:
     return process
 
 
+@pytest.mark.long
 def test_a_collector_receives_each_decision_in_its_callers_trace(
     tmp_path: Path, policies: Path, collector: Collector
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_collector_receives_each_decision_in_its_callers_trace(
     assert collector.services == {"bailiwick-webhook"}
 
 
+@pytest.mark.long
 def test_without_a_collector_at_the_address_decisions_and_the_end_are_as_ever(tmp_path: Path, policies: Path) -> None:
     process = started(tmp_path, policies, "--otlp-endpoint=http://127.0.0.1:9")
     try:
@@ -110,6 +112,7 @@ def test_without_a_collector_at_the_address_decisions_and_the_end_are_as_ever(tm
     assert "Traceback" not in process.log.read_text()
 
 
+@pytest.mark.long
 def test_a_collector_that_never_answers_holds_up_neither_decisions_nor_the_end(tmp_path: Path, policies: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         process = started(tmp_path, policies, f"--otlp-endpoint=http://127.0.0.1:{silent.getsockname()[1]}")

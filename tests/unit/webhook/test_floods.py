@@ -87,6 +87,7 @@ async def served(policies: Policies) -> list[float]:
     return pauses
 
 
+@pytest.mark.long
 async def test_ab_23_one_broken_policy_among_ten_thousand_denies_its_own_subject_and_no_other() -> None:
     async with running() as policies:
         for key, raw in flood().items():

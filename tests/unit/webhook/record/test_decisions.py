@@ -133,6 +133,7 @@ def failing(request: pytest.FixtureRequest, tmp_path: Path, policies: Path) -> I
             process.stop()
 
 
+@pytest.mark.long
 def test_the_process_keeps_to_the_setting_and_tells_of_it(failing: tuple[str, Process]) -> None:
     setting, process = failing
 

@@ -289,6 +289,7 @@ async def longest_step(objects: Sequence[object], turns: int = 3) -> float:
     return min(longest)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_no_step_of_reading_large_data_holds_the_loop_for_longer_than_ten_milliseconds_of_work(
     shape: str,
