@@ -9,7 +9,7 @@ import pytest
 import generate_metrics
 from chartmaker import alerts, dashboard
 from chartmaker.alerts import Alert
-from chartmaker.dashboard import Panel
+from chartmaker.panels import PANELS, Panel
 from support import charts
 from support.charts import Values
 
@@ -34,7 +34,7 @@ def test_an_alert_asks_for_what_there_is(alert: Alert) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    [*(alert.expression for alert in ALERTS), *(query for panel in dashboard.PANELS for query, _ in panel.queries)],
+    [*(alert.expression for alert in ALERTS), *(query for panel in PANELS for query, _ in panel.queries)],
 )
 def test_what_is_selected_and_summed_by_is_a_label_of_the_series(expression: str) -> None:
     for name, selected in SELECTOR.findall(expression):
