@@ -10,6 +10,8 @@ import pytest
 from support.pdp import asking
 from support.pdp.tenant import Tenant
 
+pytestmark = pytest.mark.long
+
 MIB: Final = 1024 * 1024
 
 

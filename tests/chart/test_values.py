@@ -11,6 +11,8 @@ from chartmaker.values import Value
 from support import charts
 from support.charts import Values
 
+pytestmark = pytest.mark.long
+
 LEAVES: Final = {
     ".".join(leaf.path): leaf
     for value in values.read((charts.PATH / "values.yaml").read_text(encoding="utf-8"))

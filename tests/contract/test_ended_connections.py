@@ -23,6 +23,8 @@ from contract.asking_alone import PEP, body, stored
 from support.pdp.alone import Alone
 from support.pdp.secured import NAME, both_ends
 
+pytestmark = pytest.mark.long
+
 BODY: Final = json.dumps(body()).encode()
 CALL: Final = (
     f"POST /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {PEP}\r\n"

@@ -34,6 +34,8 @@ from support.objects import Object
 from support.releases import Release
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 REPORTED: Final = {"Deployment", "PodDisruptionBudget", "CustomResourceDefinition", "HorizontalPodAutoscaler"}
 USUAL: Final[tuple[Values, str]] = ({}, charts.NAMESPACE)
 # Every name is another, and only usernames of an issuer are people's.

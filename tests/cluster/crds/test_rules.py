@@ -19,6 +19,8 @@ from support.schemas.definitions import SHIPPED, group_without
 from support.schemas.rule_cases import CASES, TIMES, with_status
 from support.schemas.transitions import CHANGE, Case, Stage, Way, causes
 
+pytestmark = pytest.mark.long
+
 PLAYED: Final = ruled(CASES)
 
 

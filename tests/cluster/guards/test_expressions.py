@@ -22,6 +22,8 @@ from support.guards.variants import Expression
 from support.marks import guarded
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 CASES: Final = (*OPENINGS, *REVIEWS, *REVOCATIONS, *STATUSES, *DELETIONS)
 Without = Callable[[Expression | None, bool], Ground]
 

@@ -21,6 +21,8 @@ from support.installing import accepted
 from support.objects import rule
 from unit.operator.cases import condition
 
+pytestmark = pytest.mark.long
+
 BROKEN = rule(conditions=[{"name": "big", "expression": "context.count >"}])
 
 
@@ -78,7 +80,6 @@ def test_one_that_does_not_compile_is_programmed_too_and_says_how(stack: Stack, 
     assert condition(status, "Ready")["reason"] == "InvalidPolicy"
 
 
-@pytest.mark.long
 def test_a_process_that_stands_still_is_waited_for_and_named(stack: Stack, admin: Rest, namespace: str) -> None:
     still = stack.decision_points[1]
     still.process.id.send(signal.SIGSTOP)
@@ -117,7 +118,6 @@ def test_once_programmed_it_stays_so_whoever_falls_behind_and_nothing_is_written
     assert accepted(admin.get(body))["metadata"]["resourceVersion"] == before
 
 
-@pytest.mark.long
 def test_with_none_ready_nobody_knows_and_what_was_true_stays_true(
     stack: Stack, proxy: FaultProxy, admin: Rest, namespace: str
 ) -> None:

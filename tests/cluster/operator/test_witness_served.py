@@ -31,6 +31,8 @@ from support.pdp.tenant import Tenant, Tenants
 from support.shell import Shell, succeeded
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 FLAGS: Final = ("--witness-interval=0.5", "--lease-seconds=4", "--renew-seconds=3", "--retry-seconds=1")
 
 
@@ -143,7 +145,6 @@ def test_a_grant_that_ended_stands_in_the_ledger(stack: Stack, grants: Grants) -
     assert "display" not in json.dumps(line)
 
 
-@pytest.mark.long
 def test_a_decision_point_that_was_killed_keeps_what_was_witnessed_beside_its_successor(
     stack: Stack, memory: Memory
 ) -> None:
@@ -158,7 +159,6 @@ def test_a_decision_point_that_was_killed_keeps_what_was_witnessed_beside_its_su
     assert chain(second) != chain(first)
 
 
-@pytest.mark.long
 def test_an_operator_that_was_killed_is_followed_by_one_that_goes_on(stack: Stack, memory: Memory) -> None:
     point = stack.decision_points[-1]
     await_witnessed(memory, point)
@@ -177,7 +177,6 @@ def test_an_operator_that_was_killed_is_followed_by_one_that_goes_on(stack: Stac
     assert (kinds()[0], "close" in kinds(), "witness" in kinds()) == ("open", False, False)
 
 
-@pytest.mark.long
 def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact_for_who_keeps_both(
     stack: Stack, memory: Memory, cluster: Cluster, callers: Callers, namespaces: Namespaces, tmp_path: Path
 ) -> None:

@@ -27,6 +27,8 @@ from bailiwick.testing import FakePDP
 from support.mcp.gateways import client_of
 from support.mcp.serving import AGENT, ENDPOINT, served
 
+pytestmark = pytest.mark.long
+
 Seen = list[dict[str, Any]]
 Fronting = Callable[[Upstream], Any]
 NOTE: Final = "example.org/note"

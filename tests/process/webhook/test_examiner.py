@@ -15,6 +15,8 @@ from bailiwick_webhook.admission.review import NothingToReview, PolicyFinding
 from support.admission.reviews import UID, sent
 from support.objects import policy
 
+pytestmark = pytest.mark.long
+
 # Answers each frame after as many seconds as stand in it, that nothing was to be judged; `die` ends it.
 SLOW = """
     import os, sys, time

@@ -29,6 +29,8 @@ from bailiwick_webhook.store.policies import Policies
 from support.objects import ENDPOINT, Object, changed, opened_grant, policy, rule, settings, subject
 from unit.engine.cases import AROUND, CALL
 
+pytestmark = pytest.mark.long
+
 COUNT: Final = 10_000
 TOGETHER: Final = 4
 SLIVERS: Final = 100
@@ -222,7 +224,6 @@ def test_a_poisoned_policy_denies_its_own_subjects_and_one_that_names_none_its_e
     assert denied(played.snapshots["first list"]) == {BROKEN: Reason.POLICY_INVALID, **whole}
 
 
-@pytest.mark.long
 def test_beside_poisoned_ones_the_others_are_kept_up_to_date(played: Played) -> None:
     first, second = denied(played.snapshots["first list"]), denied(played.snapshots["one change"])
     assert {number: second[number] for number in second.keys() - first.keys()} == {EDITED: Reason.POLICY_SUSPENDED}
