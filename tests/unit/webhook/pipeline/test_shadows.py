@@ -113,3 +113,26 @@ async def test_closing_leaves_what_waits() -> None:
         point.put()
     await point.shadows.close()
     assert point.met == {}
+
+
+async def test_few_states_of_a_tenants_endpoints_are_kept_in_memory() -> None:
+    point = Point()
+    for _ in range(5):
+        # As if somebody had written a policy since the last call.
+        point.snapshot = snapshot(LIVE, NEXT)
+        point.put()
+        point.put()
+    assert point.tally.dropped[ShadowDrop.QUEUE] == 6
+    await point.shadows.idle()
+    assert sum(point.met.values()) == 4
+    point.put()
+    assert point.tally.dropped[ShadowDrop.QUEUE] == 6
+    await point.shadows.close()
+
+
+async def test_what_was_known_when_the_call_was_decided_is_what_counts() -> None:
+    point = Point()
+    one = point.judged()
+    begun = point.shadows.begun(one, lambda _: ())
+    assert begun is not None
+    assert begun.around == one.basis.around(one.asked, Installation())

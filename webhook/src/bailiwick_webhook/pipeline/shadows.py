@@ -9,7 +9,7 @@ what was known when the call was decided is all that is looked at.
 import asyncio
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
@@ -19,6 +19,7 @@ import msgspec
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call
+from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.shadow import ShadowVerdict, shadowed, verdict_class
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
@@ -33,6 +34,9 @@ MOST_WAITING: Final = 1_024
 MOST_LARGE: Final = 4
 """Calls that wait, and those of them that keep a large body in memory."""
 _TENANT: Final = MOST_WAITING // 4
+# States of its endpoints that the calls of a tenant keep in memory while they wait: one who writes policies between the
+# calls would keep one for each.
+_STATES: Final = 2
 # Before the first of a batch: by then its answer is out, and others have come.
 _GATHER: Final = 0.005
 # One batch takes so long, and a decision longer than that only once; then as many times that is for answers alone.
@@ -49,10 +53,11 @@ class SpareRecords(Protocol):
 
 
 class ShadowedCall(msgspec.Struct, frozen=True, eq=False):
-    """A call whose verdict is known: `one`, with the endpoint and the grants that it was made from."""
+    """A call whose verdict is known: `one`, with what it was made from: the endpoint, the circumstances, the grants."""
 
     one: JudgedCall
     endpoint: CompiledEndpoint
+    around: Circumstances
     grants: tuple[Grant, ...]
 
 
@@ -81,6 +86,7 @@ class Shadows:
         self._draw = draw
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._by_tenant: dict[str, int] = {}
+        self._states: dict[str, Counter[int]] = {}
         self._large = 0
         # Taken out of the queue, for the next batches.
         self._next: deque[_Waiting] = deque()
@@ -97,8 +103,15 @@ class Shadows:
         endpoint = one.basis.snapshot.endpoints.get((call.namespace, call.endpoint))
         if endpoint is None or not endpoint.shadows or one.verdict.dry_run or one.verdict.outcome is Outcome.FORBIDDEN:
             return None
-        # The grants of this moment: a use that the answer takes must not make the candidate look stricter.
-        return ShadowedCall(one, endpoint, tuple(known(call))) if self._draw() < self._share else None
+        if self._draw() >= self._share:
+            return None
+        if self._full(call.namespace):
+            self._drop(ShadowDrop.QUEUE)
+            return None
+        # Of this moment: what is known of changes goes on while this waits, and a use that the answer takes must not
+        # make the candidate look stricter.
+        around = one.basis.around(one.asked, self._installation)
+        return ShadowedCall(one, endpoint, around, tuple(known(call)))
 
     def put(self, begun: ShadowedCall | None, answered: Decision | None) -> None:
         """Put it in line, after its answer is known; what was denied for want of a record has no record to name."""
@@ -106,13 +119,16 @@ class Shadows:
             return
         asked = begun.one.asked
         tenant = asked.call.namespace
-        if self._queue.count + len(self._next) >= MOST_WAITING or self._by_tenant.get(tenant, 0) >= _TENANT:
+        state, states = id(begun.endpoint), self._states.get(tenant, Counter())
+        if self._full(tenant) or (state not in states and len(states) >= _STATES):
             self._drop(ShadowDrop.QUEUE)
             return
         if asked.large and self._large >= MOST_LARGE:
             self._drop(ShadowDrop.LARGE)
             return
         self._large += asked.large
+        states[state] += 1
+        self._states[tenant] = states
         self._by_tenant[tenant] = self._by_tenant.get(tenant, 0) + 1
         self._queue.put(tenant, _Waiting(begun, answered.evaluation_id))
         if self._task is None:
@@ -148,7 +164,7 @@ class Shadows:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow")
         run = asyncio.get_running_loop().run_in_executor
-        done, took = await run(self._thread, _decided, tuple(self._next), self._installation)
+        done, took = await run(self._thread, _decided, tuple(self._next))
         for found in done:
             self._tell(self._next.popleft(), found)
         return took
@@ -159,8 +175,12 @@ class Shadows:
         call, live = one.asked.call, one.verdict
         self._large -= one.asked.large
         self._by_tenant[call.namespace] -= 1
+        states = self._states[call.namespace]
+        states[id(waiting.of.endpoint)] -= 1
+        if not states[id(waiting.of.endpoint)]:
+            del states[id(waiting.of.endpoint)]
         if not self._by_tenant[call.namespace]:
-            del self._by_tenant[call.namespace]
+            del self._by_tenant[call.namespace], self._states[call.namespace]
         if isinstance(found, Exception):
             self._drop(ShadowDrop.FAILED)
             self._limited.error("internal error in a shadow decision", error=repr(found))
@@ -177,21 +197,22 @@ class Shadows:
                 if not self._records.spare(line):
                     self._drop(ShadowDrop.RECORD)
 
+    def _full(self, tenant: str) -> bool:
+        return self._queue.count + len(self._next) >= MOST_WAITING or self._by_tenant.get(tenant, 0) >= _TENANT
+
     def _drop(self, why: ShadowDrop) -> None:
         self._tally.dropped[why] += 1
 
 
-def _decided(
-    waiting: Sequence[_Waiting], installation: Installation
-) -> tuple[list[tuple[ShadowVerdict, ...] | Exception], float]:
+def _decided(waiting: Sequence[_Waiting]) -> tuple[list[tuple[ShadowVerdict, ...] | Exception], float]:
     """Decide one after the other until the slice is over. Returns what they came to, and how many seconds it took."""
     started, took = time.perf_counter(), 0.0
     done: list[tuple[ShadowVerdict, ...] | Exception] = []
     for one in waiting:
-        asked, basis, verdict, _ = one.of.one
-        around = basis.around(asked, installation)
+        of = one.of
+        asked, basis, verdict, _ = of.one
         try:
-            found = shadowed(basis.snapshot, one.of.endpoint, asked.call, one.of.grants, around, verdict.digest)
+            found = shadowed(basis.snapshot, of.endpoint, asked.call, of.grants, of.around, verdict.digest)
             done.append(tuple(found))
         except Exception as error:  # noqa: BLE001 - a defect of ours must not end what decides the others
             done.append(error)
