@@ -121,9 +121,11 @@ class Changes:
         self.waiting.drop(key, places)
         for place in places:
             later = [one for one in self._put.get(place, ()) if one.key == key]
-            newer = next(iter(later), None) or self.newest(key)
-            if newer is not None and place in newer.places and not newer.quiet:
-                self.waiting.set(key, (place,), newer.since)
+            # The oldest that counts: a quiet one before it must not hide it.
+            for newer in (*later, self.newest(key)):
+                if newer is not None and place in newer.places and not newer.quiet:
+                    self.waiting.set(key, (place,), newer.since)
+                    break
         if not change.places:
             self._marks.pop(change.number, None)
             self._first.discard(change.number)
