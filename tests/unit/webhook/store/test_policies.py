@@ -141,8 +141,13 @@ async def test_a_defect_of_the_compiler_denies_the_policys_subjects_and_stops_no
 
 @pytest.mark.parametrize(
     ("spec", "whole", "namespace"),
-    [({"endpoint": ENDPOINT}, True, False), ({"endpoint": 7}, False, True), (None, False, True)],
-    ids=["the endpoint can be read", "it cannot", "nothing can"],
+    [
+        ({"endpoint": ENDPOINT}, True, False),
+        ({"endpoint": 7}, False, True),
+        (None, False, True),
+        ({"endpoint": ENDPOINT, "mode": "Audit", "replaces": "a"}, False, False),
+    ],
+    ids=["the endpoint can be read", "it cannot", "nothing can", "a candidate, which denies nobody"],
 )
 async def test_where_even_reading_what_is_denied_fails_the_endpoint_or_the_namespace_is(
     monkeypatch: pytest.MonkeyPatch, spec: object, whole: bool, namespace: bool

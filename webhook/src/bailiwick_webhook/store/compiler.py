@@ -10,6 +10,7 @@ import structlog
 
 from bailiwick_engine.compile.policies import compile_steps, salvaged
 from bailiwick_engine.policy.model import BrokenPolicy, PolicyRef
+from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.index import Key, Policy
 
@@ -49,4 +50,6 @@ def _denying(key: Key, obj: dict[str, Any]) -> BrokenPolicy:
             subjects=None,
             audit=False,
             carries_settings=True,
+            # A candidate denies nobody, whatever of it cannot be read.
+            replaces=replaced_by(spec),
         )
