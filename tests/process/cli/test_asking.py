@@ -1,11 +1,7 @@
 """`who-can`, `what-can` and `explain`, by files and by the decision log, and docs/how-to/ask-policies.md."""
 
 import json
-import os
 import re
-import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +17,7 @@ from support.commandline import Ran
 from support.derived import texts_of
 from support.evidence.logs import ProcessLog
 from support.objects import Object, gated_rule, policy, rule, settings, subject
+from support.offlineshell import OfflineShell
 from support.pages import DOCS
 from unit.engine.cases import CALL
 from unit.webhook.record.test_members import lines
@@ -31,7 +28,6 @@ BLOCKS: Final = re.findall(r"^(?:<!-- (.*) -->\n)?```sh\n(.*?)^```$", PAGE, re.M
 COMMANDS: Final = [line for apart, block in BLOCKS if not apart for line in block.splitlines()]
 EXAMPLE: Final = ROOT / "examples" / "crm" / "policy.yaml"
 AGENT: Final = "sa:agents/crm-agent"
-KUBECTL: Final = '#!/bin/bash\nshift\nexec {python} -P -m bailiwick_cli "$@"\n'
 FEW: Final = [{"name": "few", "expression": "context.count < 5", "message": "only a few"}]
 
 Ask = Callable[..., Ran]
@@ -301,40 +297,30 @@ def test_of_a_batch_one_item_is_chosen(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
     folder = tmp_path_factory.mktemp("asking")
     (folder / "examples").symlink_to(ROOT / "examples")
     spec = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["spec"]
     assert Recorded(folder, spec, "0198c1f0-purge", action=Action("customers.purge")).explain().code == 0
-    kubectl = folder / "bin" / "kubectl"
-    kubectl.parent.mkdir()
-    kubectl.write_text(KUBECTL.format(python=sys.executable))
-    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
-    return folder
-
-
-def typed(folder: Path, text: str) -> Ran:
-    env = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "KUBECONFIG": "/nowhere"}
-    ran = subprocess.run(["bash", "-c", text], cwd=folder, env=env, capture_output=True, text=True, check=False)
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+    return OfflineShell(folder)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("text", COMMANDS, ids=lambda text: text[18:])
-def test_every_command_of_the_page_answers(folder: Path, text: str) -> None:
-    ran = typed(folder, text)
+def test_every_command_of_the_page_answers(shell: OfflineShell, text: str) -> None:
+    ran = shell.type(text)
     # What is denied is explained, and exits as `check` does.
     denied = text.startswith("kubectl bailiwick explain customers.purge")
     assert (ran.code, ran.err) == (1 if denied else 0, ""), ran
 
 
-def test_the_page_shows_what_is_printed(folder: Path) -> None:
+def test_the_page_shows_what_is_printed(shell: OfflineShell) -> None:
     shown = PAGE.partition("```\n\n```\n")[2].partition("```\n")[0]
-    assert [line.rstrip() for line in typed(folder, COMMANDS[0]).out.splitlines()] == shown.splitlines()
+    assert [line.rstrip() for line in shell.type(COMMANDS[0]).out.splitlines()] == shown.splitlines()
 
 
-def test_what_is_asked_of_the_cluster_is_a_command(folder: Path) -> None:
+def test_what_is_asked_of_the_cluster_is_a_command(shell: OfflineShell) -> None:
     (block,) = (block for apart, block in BLOCKS if apart)
     for line in block.splitlines():
-        ran = typed(folder, line)
+        ran = shell.type(line)
         assert (ran.code, "no kubeconfig at /nowhere" in ran.err) == (2, True), ran

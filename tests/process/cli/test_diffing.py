@@ -1,11 +1,7 @@
 """`diff`: files, folders, standard input and Git revisions, and docs/how-to/diff-policies.md."""
 
 import json
-import os
 import re
-import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -16,6 +12,7 @@ import yaml
 from support import commandline
 from support.commandline import Ran
 from support.objects import Object, gated_rule, policy, rule, settings
+from support.offlineshell import OfflineShell
 from support.pages import DOCS
 
 EXAMPLE: Final = (DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8")
@@ -23,7 +20,6 @@ WIDER: Final = EXAMPLE.replace("maxUses: 3", "maxUses: 5")
 PAGE: Final = (DOCS / "how-to" / "diff-policies.md").read_text(encoding="utf-8")
 # Without those that ask a cluster, which are typed there.
 BLOCKS: Final = re.findall(r"(?<!cluster -->\n)^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-KUBECTL: Final = '#!/bin/bash\nshift\nexec {python} -P -m bailiwick_cli "$@"\n'
 
 Diff = Callable[..., Ran]
 
@@ -145,55 +141,41 @@ def test_a_head_without_policies_is_no_narrower_one(tmp_path: Path, diff: Diff) 
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
     """A repository in which the shipped policy was committed, and then let further."""
     root = tmp_path_factory.mktemp("repository")
     for folder in ("policies", "policies-before"):
         (root / folder).mkdir()
         (root / folder / "crm.yaml").write_text(EXAMPLE, encoding="utf-8")
     (root / "ceiling.yaml").write_text(EXAMPLE, encoding="utf-8")
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
-    for words in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "first")):
-        subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
+    shell = OfflineShell(root)
+    shell.commit()
     (root / "policies" / "crm.yaml").write_text(WIDER, encoding="utf-8")
-    kubectl = root / "bin" / "kubectl"
-    kubectl.parent.mkdir()
-    kubectl.write_text(KUBECTL.format(python=sys.executable))
-    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
-    return root
-
-
-def typed(root: Path, text: str) -> Ran:
-    """Type something in a shell whose kubectl has our plugin."""
-    path = f"{root / 'bin'}:{os.environ['PATH']}"
-    ran = subprocess.run(
-        ["bash", "-c", text], cwd=root, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+    return shell
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("text", BLOCKS, ids=[block.split("\n")[0][-40:] for block in BLOCKS])
-def test_every_command_of_the_page_finds_what_widens(repository: Path, text: str) -> None:
-    ran = typed(repository, text)
+def test_every_command_of_the_page_finds_what_widens(repository: OfflineShell, text: str) -> None:
+    ran = repository.type(text, to_the_end=True)
     assert (ran.code, ran.err) == (1, ""), ran
     if "-o" not in text:
         assert ran.out.splitlines()[-1] == "wider: 1 wider"
 
 
-def test_the_page_shows_what_is_printed(repository: Path) -> None:
+def test_the_page_shows_what_is_printed(repository: OfflineShell) -> None:
     shown = PAGE.partition("the last line is the answer:\n\n```\n")[2].partition("```\n")[0]
-    assert typed(repository, BLOCKS[0]).out == shown
+    assert repository.type(BLOCKS[0]).out == shown
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", "HEAD:policies"])
-def test_what_is_no_revision_is_told(repository: Path, revision: str) -> None:
-    ran = typed(repository, f"kubectl bailiwick diff policies --base={revision}")
+def test_what_is_no_revision_is_told(repository: OfflineShell, revision: str) -> None:
+    ran = repository.type(f"kubectl bailiwick diff policies --base={revision}")
     assert (ran.code, ran.err.startswith(f"error: git cannot read '{revision}'"), ran.out) == (2, True, ""), ran
 
 
-def test_a_rule_of_a_revision_stands_at_its_line_there(repository: Path) -> None:
-    ran = typed(repository, "kubectl bailiwick diff policies/crm.yaml --base HEAD -o json")
+def test_a_rule_of_a_revision_stands_at_its_line_there(repository: OfflineShell) -> None:
+    ran = repository.type("kubectl bailiwick diff policies/crm.yaml --base HEAD -o json")
     (found,) = json.loads(ran.out)["changes"]
     assert found["place"] == {"file": "policies/crm.yaml", "line": 33, "column": 11}
 

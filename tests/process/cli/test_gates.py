@@ -1,15 +1,13 @@
 """docs/how-to/gate-changes.md: the gate, typed as it stands in a Git repository, for changes that are fine and not."""
 
-import os
-import stat
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
+from support.offlineshell import OfflineShell
 from support.pages import DOCS
 from unit.test_how_to_pages import shown
 
@@ -17,39 +15,23 @@ ROOT: Final = DOCS.parent
 GATES: Final = ROOT / "examples" / "gates"
 PAGE: Final = DOCS / "how-to" / "gate-changes.md"
 SCRIPTS: Final = [text for _, language, text in shown(PAGE) if language == "sh"]
-PROGRAM: Final = "#!{python} -P\nfrom bailiwick_cli.main import standalone\nraise SystemExit(standalone())\n"
 NAME: Final = "examples/gates/check-policies.sh"
 
 
-class Repository:
+class Repository(OfflineShell):
     """A repository with the CRM example's policy and tests on its branch `main`, and the gate."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        program = folder.parent / "bin" / "bailiwick"
-        program.parent.mkdir()
-        program.write_text(PROGRAM.format(python=sys.executable), encoding="utf-8")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        who = {f"GIT_{role}_{part}": "gate" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-        self.env = {**os.environ, **who, "PATH": f"{program.parent}:{os.environ['PATH']}", "KUBECONFIG": "/nowhere"}
-        self.policy = folder / "policies" / "policy.yaml"
+        super().__init__(folder)
+        self.policy: Final = folder / "policies" / "policy.yaml"
         for name, source in (
             ("policies/policy.yaml", ROOT / "examples" / "crm" / "policy.yaml"),
             ("policies/tests/policy_test.yaml", ROOT / "examples" / "crm" / "tests" / "policy_test.yaml"),
             (NAME, GATES / "check-policies.sh"),
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(source.read_bytes())
-        (folder / NAME).chmod(0o755)
-        for order in ("git init --quiet --initial-branch main", "git add .", "git commit --quiet --message policies"):
-            assert self.typed(order).returncode == 0
-
-    def typed(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Type a script."""
-        order = ["bash", "-euo", "pipefail", "-c", script]
-        return subprocess.run(
-            order, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False, timeout=120
-        )
+            shutil.copy(source, folder / name)
+        self.commit()
 
     def change(self, old: str, new: str) -> None:
         """Change the policy."""
@@ -60,7 +42,7 @@ class Repository:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path / "repository")
+    return Repository(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -77,26 +59,26 @@ def test_the_gate_opens_for_what_lets_no_call_further(
     repository: Repository, old: str, new: str, code: int, said: str
 ) -> None:
     repository.change(old, new)
-    ran = repository.typed(SCRIPTS[0])
-    assert ran.returncode == code, ran
-    assert said in ran.stdout + ran.stderr
+    ran = repository.type(SCRIPTS[0])
+    assert ran.code == code, ran
+    assert said in ran.out + ran.err
 
 
 @pytest.mark.long
 def test_git_itself_refuses_a_commit_that_widens(repository: Repository) -> None:
-    assert repository.typed(SCRIPTS[1]).returncode == 0
+    assert repository.type(SCRIPTS[1]).code == 0
     repository.change("maxUses: 3", "maxUses: 5")
-    ran = repository.typed("git commit --quiet --all --message wider")
-    assert ran.returncode == 1
-    assert "WIDER" in ran.stdout + ran.stderr
+    ran = repository.type("git commit --quiet --all --message wider")
+    assert ran.code == 1
+    assert "WIDER" in ran.out + ran.err
     repository.change("maxUses: 5", "maxUses: 3\n      windowSeconds: 60")
-    assert repository.typed("git commit --quiet --all --message narrower").returncode == 0
+    assert repository.type("git commit --quiet --all --message narrower").code == 0
 
 
 @pytest.mark.long
 def test_reports_are_kept_of_a_change_that_is_refused(repository: Repository) -> None:
     repository.change("maxUses: 3", "maxUses: 5")
-    assert repository.typed(SCRIPTS[2]).returncode == 1
+    assert repository.type(SCRIPTS[2]).code == 1
     reports = repository.folder / "reports"
     assert "wider" in (reports / "diff.md").read_text(encoding="utf-8")
     assert '"ruleId"' in (reports / "diff.sarif").read_text(encoding="utf-8")
@@ -104,8 +86,8 @@ def test_reports_are_kept_of_a_change_that_is_refused(repository: Repository) ->
 
 
 def test_what_cannot_be_run_is_no_pass(repository: Repository) -> None:
-    assert repository.typed(f"{NAME} policies no-such-revision").returncode == 2
-    assert repository.typed(f"BAILIWICK=no-such-program {NAME} policies HEAD").returncode == 2
+    assert repository.type(f"{NAME} policies no-such-revision").code == 2
+    assert repository.type(f"BAILIWICK=no-such-program {NAME} policies HEAD").code == 2
 
 
 @pytest.mark.parametrize("name", ["pre-commit-config.yaml", "github-actions.yaml", "gitlab-ci.yaml"])

@@ -1,11 +1,7 @@
 """`replay`: logs, candidates, what fails, and docs/how-to/replay-policies.md."""
 
 import json
-import os
 import re
-import stat
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +15,7 @@ from support.commandline import Ran
 from support.decisions import crm_calls, decided, ledger_of, written
 from support.evidence.logs import ProcessLog
 from support.objects import Object
+from support.offlineshell import OfflineShell
 from support.pages import DOCS
 
 EXAMPLE: Final = (DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8")
@@ -30,19 +27,22 @@ ACTIONS: Final = ["customers.list", "customers.get", "customers.export", "custom
 PAGE: Final = (DOCS / "how-to" / "replay-policies.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SHOWN: Final = re.search(r"^```\n(100 .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-KUBECTL: Final = '#!/bin/bash\nshift\nexec {python} -P -m bailiwick_cli "$@"\n'
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(shell: OfflineShell) -> Path:
+    return shell.folder
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
     """A repository of policies that are being changed, with what the decision points and the operator wrote."""
     root = tmp_path_factory.mktemp("replay")
     for name in ("policies", "policies-before"):
         (root / name).mkdir()
         (root / name / "crm.yaml").write_text(EXAMPLE, encoding="utf-8")
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
-    for words in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "first")):
-        subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
+    shell = OfflineShell(root)
+    shell.commit()
     (root / "policies" / "crm.yaml").write_text(CHANGED, encoding="utf-8")
     written(root / "decisions.log", decided([STANDS], crm_calls(ACTIONS * 10)))
     written(root / "ledger.log", ledger_of([STANDS]))
@@ -50,11 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "bad.yaml").write_text(EXAMPLE.replace("[agent]", "[nobody]"), encoding="utf-8")
     (root / "empty.log").write_bytes(b"")
     (root / "foreign.log").write_bytes(b'{"kind":"evaluation","decision":true}\nsome line\n')
-    kubectl = root / "bin" / "kubectl"
-    kubectl.parent.mkdir()
-    kubectl.write_text(KUBECTL.format(python=sys.executable))
-    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
-    return root
+    return shell
 
 
 def replay(folder: Path, *words: str, given: str = "") -> Ran:
@@ -64,19 +60,10 @@ def replay(folder: Path, *words: str, given: str = "") -> Ran:
     return commandline.run("replay", *named, given=given)
 
 
-def typed(folder: Path, text: str) -> Ran:
-    """Type something in a shell whose kubectl has our plugin."""
-    path = f"{folder / 'bin'}:{os.environ['PATH']}"
-    ran = subprocess.run(
-        ["bash", "-c", text], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("text", [line for block in BLOCKS for line in block.splitlines()])
-def test_every_command_of_the_page_tells_what_would_have_changed(folder: Path, text: str) -> None:
-    ran = typed(folder, text)
+def test_every_command_of_the_page_tells_what_would_have_changed(shell: OfflineShell, text: str) -> None:
+    ran = shell.type(text)
     assert ran.code == 1, ran
     if "-o" not in text:
         assert ran.out.splitlines()[-1] == (
@@ -84,10 +71,10 @@ def test_every_command_of_the_page_tells_what_would_have_changed(folder: Path, t
         ), ran
 
 
-def test_the_page_shows_what_is_printed(folder: Path) -> None:
+def test_the_page_shows_what_is_printed(shell: OfflineShell) -> None:
     assert SHOWN is not None
     assert len(BLOCKS) == 5
-    assert typed(folder, BLOCKS[0]).out.startswith(SHOWN[1])
+    assert shell.type(BLOCKS[0]).out.startswith(SHOWN[1])
 
 
 def test_json_says_how_much_counts_and_gives_samples_with_both_sides(folder: Path) -> None:

@@ -1,11 +1,7 @@
 """`unused`: what logs show to be used, what is not known, the file that remembers, and docs/how-to/unused-rules.md."""
 
 import json
-import os
 import re
-import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +15,7 @@ from support.commandline import Ran
 from support.decisions import MARCH, crm_calls, decided, ledger_of, written
 from support.evidence.logs import ProcessLog
 from support.objects import Object
+from support.offlineshell import OfflineShell
 from support.pages import DOCS
 
 EXAMPLE: Final = (DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8")
@@ -26,7 +23,6 @@ STANDS: Final[Object] = yaml.safe_load(EXAMPLE)
 PAGE: Final = (DOCS / "how-to" / "unused-rules.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SHOWN: Final = re.search(r"^```\n(STATE .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-KUBECTL: Final = '#!/bin/bash\nshift\nexec {python} -P -m bailiwick_cli "$@"\n'
 DAY: Final = 86_400.0
 MONTH: Final = ["customers.list"] * 31 + ["customers.export"]
 
@@ -40,10 +36,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "policies" / "crm.yaml").write_text(EXAMPLE, encoding="utf-8")
     written(tmp_path / "decisions.log", month())
     written(tmp_path / "ledger.log", ledger_of([STANDS]))
-    kubectl = tmp_path / "bin" / "kubectl"
-    kubectl.parent.mkdir()
-    kubectl.write_text(KUBECTL.format(python=sys.executable))
-    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
     return tmp_path
 
 
@@ -62,16 +54,13 @@ def states(ran: Ran) -> dict[str, str]:
 
 
 def test_the_page_can_be_typed_and_shows_what_is_printed(folder: Path) -> None:
-    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    shell = OfflineShell(folder)
     assert SHOWN is not None
     assert len(BLOCKS) == 3
     for number, block in enumerate(BLOCKS):
-        ran = subprocess.run(
-            ["bash", "-c", block],
-            cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert ran.returncode == 1, ran
-        assert number == 1 or ran.stdout == SHOWN[1], ran
+        ran = shell.type(block)
+        assert ran.code == 1, ran
+        assert number == 1 or ran.out == SHOWN[1], ran
 
 
 def test_json_says_since_when_and_how_often(folder: Path) -> None:
@@ -184,7 +173,7 @@ class TestState:
     def test_leaves_nothing_beside_it(self, folder: Path) -> None:
         unused(folder, "--state", str(folder / "uses.json"))
         assert sorted(path.name for path in folder.iterdir()) == [
-            "bin", "decisions.log", "ledger.log", "policies", "uses.json",
+            "decisions.log", "ledger.log", "policies", "uses.json",
         ]  # fmt: skip
 
     def test_that_cannot_be_written_is_an_error(self, folder: Path) -> None:

@@ -2,14 +2,9 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import stat
-import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final
 
@@ -21,6 +16,7 @@ from bailiwick_engine.call import Action
 from support.derived import texts_of
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
 from support.objects import rule, settings
+from support.offlineshell import OfflineShell
 from support.pages import DOCS
 from unit.engine.cases import CALL
 from unit.webhook.record.test_members import lines, stored
@@ -41,7 +37,7 @@ esac
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
     """What a cluster holds: two processes' records, the ledger, and the ConfigMap of the witness."""
     folder = tmp_path_factory.mktemp("audit")
     stands = stored("crm-agent", endpointSettings=settings(), rules=[rule()])
@@ -76,38 +72,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "ledger.held").write_bytes(b"".join(ledger.lines))
     (folder / "witness.vkey.held").write_text(f"{WITNESS_KEY}\n")
-    kubectl = folder / "kubectl"
-    kubectl.write_text(KUBECTL.format(python=sys.executable))
-    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
     assert "sha256:" + hashlib.sha256(text).hexdigest() == digest
-    return folder
+    return OfflineShell(folder, KUBECTL)
 
 
-def typed(folder: Path, beginning: str, *, after: str = "") -> str:
+def typed(shell: OfflineShell, beginning: str, *, after: str = "") -> str:
     """Type the block that begins so, and return what it prints; it must succeed."""
     (block,) = (one for one in BLOCKS if one.startswith(beginning) and after in one)
-    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    command = ["bash", "-euo", "pipefail", "-c", block]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, (block, done.stdout, done.stderr)
-    return done.stdout
+    ran = shell.type(block)
+    assert ran.code == 0, (block, ran)
+    return ran.out
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the page asks for jq")
-def test_the_page_can_be_typed_from_the_top_to_the_end(folder: Path) -> None:
+def test_the_page_can_be_typed_from_the_top_to_the_end(shell: OfflineShell) -> None:
     ran = [
-        typed(folder, "kubectl get configmap bailiwick-witness"),
-        typed(folder, "kubectl logs"),
-        typed(folder, "kubectl get configmaps"),
+        typed(shell, "kubectl get configmap bailiwick-witness"),
+        typed(shell, "kubectl logs"),
+        typed(shell, "kubectl get configmaps"),
     ]
-    said = typed(folder, "kubectl bailiwick audit verify", after="witness-key witness.vkey\n")
+    said = typed(shell, "kubectl bailiwick audit verify", after="witness-key witness.vkey\n")
     assert said.startswith("Nothing removed or changed up to 2023-11-14T22:13:")
     assert "in no chain: 1." in said
     # The others stand in for records, with what the page looks for and no more.
-    derived = typed(folder, "kubectl bailiwick audit verify", after="--policies")
+    derived = typed(shell, "kubectl bailiwick audit verify", after="--policies")
     assert "12 decisions: 1 derived, 11 underivable:record_unreadable" in derived
-    assert typed(folder, "kubectl bailiwick audit verify", after="jq -r") == ""
-    (row,) = typed(folder, "cat decisions.log").splitlines()
+    assert typed(shell, "kubectl bailiwick audit verify", after="jq -r") == ""
+    (row,) = typed(shell, "cat decisions.log").splitlines()
     assert row.split("\t")[1:] == [
         "system:serviceaccount:agents:crm-agent",
         "customer",
@@ -115,11 +106,11 @@ def test_the_page_can_be_typed_from_the_top_to_the_end(folder: Path) -> None:
         "agr-k3v9",
         "0198c1f0-export",
     ]
-    said = typed(folder, "kubectl bailiwick audit grant")
+    said = typed(shell, "kubectl bailiwick audit grant")
     assert "phase: Consumed" in said
     assert "policy: crm/crm-agent" in said
-    assert typed(folder, "kubectl bailiwick audit prove") == ""
-    assert typed(folder, "kubectl bailiwick audit check-proof").startswith("proven: line 4 of the log bailiwick/5a1e/")
+    assert typed(shell, "kubectl bailiwick audit prove") == ""
+    assert typed(shell, "kubectl bailiwick audit check-proof").startswith("proven: line 4 of the log bailiwick/5a1e/")
     assert ran == ["", "", ""]
 
 
