@@ -6,10 +6,7 @@ Holds: what it signs is what it has; everything else about it can be made to lie
 import copy
 import json
 import secrets
-import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +16,7 @@ from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import Forest, consistency
 from bailiwick_evidence.note import SignatureType, signed, verifier_key
+from support.httpthreads import Reply, ThreadedServer
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -95,7 +93,7 @@ class LoggedProcess:
         return forest
 
 
-class LogServer:
+class LogServer(ThreadedServer):
     """Serves the logs of processes over HTTP, each below a path of its own, while the block runs.
 
     `silent`: those that answer nothing.
@@ -104,24 +102,13 @@ class LogServer:
     def __init__(self) -> None:
         self.processes: dict[str, LoggedProcess] = {}
         self.silent: set[str] = set()
-        owner = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                _, name, what = self.path.split("/")
-                status, said = owner.answer(name, what, asked)
-                body = json.dumps(said).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - as the base has it
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+    def posted(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        """Answer by the process of the path."""
+        _, name, what = path.split("/")
+        status, said = self.answer(name, what, json.loads(body))
+        return status, json.dumps(said).encode()
 
     def answer(self, name: str, what: str, asked: dict[str, Any]) -> Answer:
         """Answer one request."""
@@ -133,15 +120,3 @@ class LogServer:
         if process is None:
             return HTTPStatus.NOT_FOUND, {"error": "no chain"}
         return process.answer(asked)
-
-    def __enter__(self) -> Self:
-        """Listen."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Listen no more."""
-        self._server.shutdown()
-        self._server.server_close()

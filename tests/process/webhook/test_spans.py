@@ -2,16 +2,15 @@
 
 import gzip
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bailiwick_webhook.process import settings as flags
+from support.httpthreads import Reply, ThreadedServer
 from support.objects import AGENT, policy, rule, settings
 from support.pdp import asking
 from support.pdp.standalone import Process
@@ -19,42 +18,25 @@ from support.pdp.standalone import Process
 TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
 
 
-class Collector:
+class Collector(ThreadedServer):
     """Receives spans by OTLP over HTTP. A context manager."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.spans: list[Any] = []
         self.services: set[str] = set()
-        collector = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                collector.paths.append(self.path)
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
-                    collector.services.add(attributes["service.name"])
-                    for scope in resource.scope_spans:
-                        collector.spans.extend(scope.spans)
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def posted(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        self.paths.append(path)
+        if headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
+            self.services.add(attributes["service.name"])
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
+        return 200, b""
 
 
 @pytest.fixture

@@ -3,12 +3,9 @@
 Holds: it answers as the text of C2SP asks for, in statuses too; what it does not know it does not cosign.
 """
 
-import threading
 import time
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -16,11 +13,12 @@ from bailiwick_evidence.base64text import decoded
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import consistent
 from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, cosigned, opened, split, verifier_key
+from support.httpthreads import Reply, ThreadedServer
 
 Said = tuple[int, str]
 
 
-class OutsideWitness:
+class OutsideWitness(ThreadedServer):
     """Listens while the block runs. `known`: the keys of the logs that it cosigns, by their origins."""
 
     def __init__(self, name: str = "example.org/witness") -> None:
@@ -28,22 +26,12 @@ class OutsideWitness:
         self._name: Final = name
         self._key: Final = Ed25519PrivateKey.generate()
         self._held: dict[str, Checkpoint] = {}
-        owner = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
-                status, said = owner.add(raw.decode()) if self.path == "/add-checkpoint" else (HTTPStatus.NOT_FOUND, "")
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(said.encode())))
-                self.end_headers()
-                self.wfile.write(said.encode())
-
-            def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - as the base has it
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+    def posted(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        """Answer one request."""
+        status, said = self.add(body.decode()) if path == "/add-checkpoint" else (HTTPStatus.NOT_FOUND, "")
+        return status, said.encode()
 
     @property
     def key(self) -> str:
@@ -77,15 +65,3 @@ class OutsideWitness:
             return HTTPStatus.UNPROCESSABLE_ENTITY, ""
         self._held[checkpoint.origin] = checkpoint
         return HTTPStatus.OK, cosigned(note, self._name, self._key, int(time.time())).removeprefix(note)
-
-    def __enter__(self) -> Self:
-        """Listen."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Listen no more."""
-        self._server.shutdown()
-        self._server.server_close()
