@@ -11,10 +11,10 @@ from bailiwick_cli.regions.change import Change, ChangeClass
 from bailiwick_cli.regions.compare import merged
 from bailiwick_cli.regions.parties import NamedParty
 from bailiwick_cli.regions.sides import WalkSide
+from bailiwick_cli.regions.stage import unconditional
 from bailiwick_cli.regions.walk import DIGEST, LEVELS, MOST_REGIONS, Walk, WalkLeaf, level
 from bailiwick_cli.regions.worlds import Worlds
 from bailiwick_engine.call import Call
-from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.keys import Key
@@ -39,7 +39,9 @@ def occurrences(
     The pattern is subjects, actions and resources. Grants do not count: what one would let through is `Approval`. Of
     calls that others make on behalf of a subject, `Deny` is not looked for. `wider` occurs; `may widen` may occur.
     """
-    return merged(list(_PatternWalk(key, endpoint, _probe(key, *pattern), verdicts, now, limit).changes()))
+    # Its effect says nothing: it marks the regions in which to look.
+    probe = unconditional(PolicyRef(key[0], "~", "~", 0), Effect.DENY, *pattern)
+    return merged(list(_PatternWalk(key, endpoint, probe, verdicts, now, limit).changes()))
 
 
 class _PatternWalk(Walk):
@@ -77,25 +79,3 @@ class _PatternWalk(Walk):
             if not worlds.more():
                 return _NOTHING
             self._count()
-
-
-def _probe(
-    key: EndpointKey, subjects: frozenset[Key], actions: NameSet, resources: tuple[CompiledResource, ...]
-) -> CompiledRule:
-    return CompiledRule(
-        policy=PolicyRef(key[0], "~", "~", 0),
-        policy_digest="",
-        name="~",
-        effect=Effect.DENY,
-        subjects=subjects,
-        workloads={},
-        actions=actions,
-        resources=resources,
-        intents=None,
-        conditions=(),
-        scope=Scope.of(()),
-        expires=None,
-        suspended=False,
-        audit=False,
-        gate=None,
-    )

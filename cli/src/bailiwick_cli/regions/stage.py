@@ -9,7 +9,7 @@ from typing import Final
 
 from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.cel.conditions import Scope
-from bailiwick_engine.keys import CLUSTER
+from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
@@ -34,7 +34,8 @@ def snapshot_of(key: EndpointKey, rules: list[CompiledRule], party: Party, every
     delegation = None
     if every is not None:
         delegation = CompiledDelegation(1, party.keys, (every,), entitled=False, scope=Scope.of(()))
-        rules = [*rules, _free(ref, every)]
+        # What lets the one through who acts for somebody: of that hop nothing is asked here.
+        rules = [*rules, unconditional(ref, Effect.ALLOW, ACTOR.keys, every.actions, every.resources)]
     settings = CompiledSettings(
         ref,
         frozenset((_ENFORCER,)),
@@ -61,17 +62,19 @@ def calling_from(party: Party, workload: PodWorkload | None) -> Party:
     return Party(party.type, party.id, party.uid, issuer=party.issuer, groups=party.groups, workload=workload)
 
 
-def _free(ref: PolicyRef, every: CompiledCeiling) -> CompiledRule:
-    """Return what lets the one through who acts for somebody: of that hop nothing is asked here."""
+def unconditional(
+    ref: PolicyRef, effect: Effect, subjects: frozenset[Key], actions: NameSet, resources: tuple[CompiledResource, ...]
+) -> CompiledRule:
+    """Return a rule that no policy has: of these calls, whatever else is in them."""
     return CompiledRule(
         policy=ref,
         policy_digest="",
         name="~",
-        effect=Effect.ALLOW,
-        subjects=ACTOR.keys,
+        effect=effect,
+        subjects=subjects,
         workloads={},
-        actions=every.actions,
-        resources=every.resources,
+        actions=actions,
+        resources=resources,
         intents=None,
         conditions=(),
         scope=Scope.of(()),
