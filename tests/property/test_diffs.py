@@ -191,10 +191,7 @@ def told(policy: CompiledPolicy, free: dict[str, Truth]) -> CompiledPolicy:
     """Return a policy whose conditions come to what the test says."""
     made = []
     for rule in policy.rules:
-        stood = tuple(
-            Told(one.name, one.expression, one.message, one.scope, one.cost, one.light, one.reads, free)
-            for one in rule.conditions
-        )
+        stood = tuple(Told(*one.parts, free) for one in rule.conditions)
         made.append(replace(rule, conditions=stood))
     return replace(policy, rules=tuple(made))
 

@@ -95,7 +95,7 @@ def reached(rows: Iterable[AccessRow], labels: dict[str, str], call: Call, free:
 def held_by(condition: CompiledCondition, free: dict[str, Truth], inputs: Inputs) -> Truth:
     """Return what a condition comes to in a world."""
     one = condition
-    stood = Told(one.name, one.expression, one.message, one.scope, one.cost, one.light, one.reads, free)
+    stood = Told(*one.parts, free)
     return stood.outcome(inputs)
 
 

@@ -79,13 +79,7 @@ class Worlds:
     def _stood(self, rule: CompiledRule, formulas: tuple[Formula, ...]) -> CompiledRule:
         conditions = tuple(
             StoodCondition(
-                one.name,
-                one.expression,
-                one.message,
-                one.scope,
-                one.cost,
-                one.light,
-                one.reads,
+                *one.parts,
                 formula,
                 self,
             )

@@ -239,13 +239,7 @@ def _stood(rule: CompiledRule) -> list[StoodCondition]:
 
 def _watched(condition: StoodCondition, watch: EndpointOutcomes) -> WatchedCondition:
     return WatchedCondition(
-        condition.name,
-        condition.expression,
-        condition.message,
-        condition.scope,
-        condition.cost,
-        condition.light,
-        condition.reads,
+        *condition.parts,
         condition.formula,
         condition.worlds,
         watch,

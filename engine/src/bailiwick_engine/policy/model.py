@@ -103,6 +103,11 @@ class CompiledCondition:
     light: bool
     reads: frozenset[Path]
 
+    @property
+    def parts(self) -> tuple[str, Expression, str | None, Scope, Cost, bool, frozenset[Path]]:
+        """What a condition is made from, for another kind of condition that stands in for it."""
+        return self.name, self.expression, self.message, self.scope, self.cost, self.light, self.reads
+
     def outcome(self, inputs: Inputs) -> Truth:
         """Return what it says of these inputs."""
         return self.scope.evaluate(self.expression, inputs, self.cost, light=self.light)

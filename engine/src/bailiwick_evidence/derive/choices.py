@@ -169,13 +169,7 @@ def _condition(condition: CompiledCondition, unknown: Unknowns, choices: Choices
     if not hidden and unknown.limits is None:
         return condition
     return ConditionStandIn(
-        condition.name,
-        condition.expression,
-        condition.message,
-        condition.scope,
-        condition.cost,
-        condition.light,
-        condition.reads,
+        *condition.parts,
         choices,
         not hidden,
     )
