@@ -6,9 +6,6 @@ actions, resources and amounts.
 
 import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +21,7 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_webhook.record.line import RecordLines
+from benchmarks.commandrun import run_command
 from benchmarks.results import Row
 
 _ACCOUNTS: Final = 40
@@ -47,19 +45,7 @@ def row(folder: Path, count: int) -> Row:
     with log.open("wb") as file:
         file.writelines(_lines(before, count))
     words = ("--policies", str(folder / "before.json"), "--candidate", str(folder / "after.json"), "--fail-on", "maybe")
-    began = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-P", "-m", "bailiwick_cli", "replay", str(log), *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    taken, cpu, peak = time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / _KIBI
-    if process.returncode != 0:
-        return Row("replay", missing=f"the log was not replayed: exit code {process.returncode}")
-    cells = (f"{count:,}", f"{taken:.1f}", f"{cpu:.1f}", f"{count / cpu:,.0f}", f"{peak:.0f}", "< 180 s, < 300 MB")
-    return Row("replay", cells, data={"lines": count, "s": taken, "cpu_s": cpu, "peak_mb": peak})
+    return run_command("replay", ("replay", str(log), *words), count, "< 180 s, < 300 MB")
 
 
 def _policy(limit: int) -> Object:
