@@ -4,12 +4,11 @@ Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
-from bailiwick_cli.options import Flags, LogOutput, Output
+from bailiwick_cli.options import Flags, LogOutput, Output, ReportOutput
 
 _FILES: Final = typer.Option(
     "--filename",
@@ -20,14 +19,6 @@ _FILES: Final = typer.Option(
 _ENDPOINT: Final = typer.Option("--endpoint", metavar="NAME", help="Default: the only endpoint in the namespace.")
 _PROPERTIES: Final = typer.Option("--property", metavar="NAME=VALUE", help="A property of the resource.")
 _SUBJECT: Final = typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the call.")
-
-
-class AnswerOutput(StrEnum):
-    """How rights are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +95,7 @@ class WhoCanFlags(AskFlags):
             "--direct", help="Do not ask the cluster who could change the answer, approve or act as somebody."
         ),
     ] = False
-    output: Annotated[AnswerOutput, typer.Option("--output", "-o", help="Output format.")] = AnswerOutput.TABLE
+    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Output format.")] = ReportOutput.TABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +109,7 @@ class WhatCanFlags(AskFlags):
         list[str] | None,
         typer.Option("--member-of", metavar="NAME", help="A group of the user, of the same issuer. Repeatable."),
     ] = None
-    output: Annotated[AnswerOutput, typer.Option("--output", "-o", help="Output format.")] = AnswerOutput.TABLE
+    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Output format.")] = ReportOutput.TABLE
 
 
 QUESTIONS: Final[dict[str, type[Flags]]] = {

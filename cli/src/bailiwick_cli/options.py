@@ -27,6 +27,14 @@ class LogOutput(StrEnum):
     JSON = "json"
 
 
+class ReportOutput(StrEnum):
+    """How an answer that people also put into reviews is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 class SuiteOutput(StrEnum):
     """How the result of tests is printed."""
 

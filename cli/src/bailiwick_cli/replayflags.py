@@ -4,20 +4,11 @@ Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from bailiwick_cli.options import Flags
-
-
-class ReplayOutput(StrEnum):
-    """How a replay is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
+from bailiwick_cli.options import Flags, ReportOutput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,4 +60,4 @@ class ReplayFlags(Flags):
             " Repeatable.",
         ),
     ] = None
-    output: Annotated[ReplayOutput, typer.Option("--output", "-o", help="Output format.")] = ReplayOutput.TABLE
+    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Output format.")] = ReportOutput.TABLE

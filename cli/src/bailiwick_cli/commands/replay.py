@@ -12,6 +12,7 @@ from bailiwick_cli.derivations import LEDGER, texts_of_ledger
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.gitfiles import files_at
 from bailiwick_cli.logfiles import STDIN, LogFiles
+from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.policies import files_of
 from bailiwick_cli.policytexts import add_files, of_files
 from bailiwick_cli.replay import view
@@ -19,7 +20,7 @@ from bailiwick_cli.replay.candidates import candidate_of
 from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
 from bailiwick_cli.replay.logreplay import LogReplay
 from bailiwick_cli.replay.tally import ReplayTally
-from bailiwick_cli.replayflags import ReplayFlags, ReplayOutput
+from bailiwick_cli.replayflags import ReplayFlags
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts
@@ -48,9 +49,9 @@ def run(options: ReplayFlags) -> int:
     _refuse_empty(tally, files)
     failures = list(gate.failures(tally))
     match options.output:
-        case ReplayOutput.JSON:
+        case ReportOutput.JSON:
             sys.stdout.write(view.document(tally, failures))
-        case ReplayOutput.MARKDOWN:
+        case ReportOutput.MARKDOWN:
             sys.stdout.write(view.markdown(tally, failures))
         case _:
             output.write(view.lines(tally, failures))

@@ -7,8 +7,9 @@ import sys
 import time
 
 from bailiwick_cli import arguments, output
-from bailiwick_cli.askflags import AnswerOutput, WhatCanFlags
+from bailiwick_cli.askflags import WhatCanFlags
 from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.policysources import PolicySource, source_of
 from bailiwick_cli.regions.atoms import FRESH
 from bailiwick_cli.rights.answers import AccessAnswer
@@ -31,9 +32,9 @@ def run(options: WhatCanFlags) -> int:
     if options.member_of:
         asked["memberOf"] = ", ".join(options.member_of)
     view = RightsView("WhatCan", asked, (("ACTION", "action"), ("RESOURCE", "resource")), answer.rows, source.place)
-    if options.output is AnswerOutput.JSON:
+    if options.output is ReportOutput.JSON:
         sys.stdout.write(view.document(incomplete=list(answer.incomplete)))
-    elif options.output is AnswerOutput.MARKDOWN:
+    elif options.output is ReportOutput.MARKDOWN:
         sys.stdout.write(view.markdown())
     elif answer.rows:
         output.Table(view.headers()).add(list(view.table()))

@@ -7,8 +7,9 @@ import sys
 import time
 
 from bailiwick_cli import arguments, output
-from bailiwick_cli.askflags import AnswerOutput, WhoCanFlags
+from bailiwick_cli.askflags import WhoCanFlags
 from bailiwick_cli.commands.what_can import ended
+from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.policysources import source_of
 from bailiwick_cli.rights.circumstances import CallPlace
 from bailiwick_cli.rights.questions import who_can
@@ -33,10 +34,10 @@ def run(options: WhoCanFlags) -> int:
         "resource": {"type": kind, "id": name, **({"properties": properties} if properties else {})},
     }
     view = RightsView("WhoCan", asked, (("SUBJECT", "subject"),), answer.rows, source.place)
-    if options.output is AnswerOutput.JSON:
+    if options.output is ReportOutput.JSON:
         more = {"incomplete": list(answer.incomplete)}
         sys.stdout.write(view.document(**more, **({} if source.cluster is None else {"indirect": routes.objects()})))
-    elif options.output is AnswerOutput.MARKDOWN:
+    elif options.output is ReportOutput.MARKDOWN:
         sys.stdout.write(view.markdown() + routes.markdown())
     else:
         if answer.rows:

@@ -12,7 +12,14 @@ from bailiwick_engine.call import Party, Resource
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.index import RuleIndex, frozen
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings, PolicyRef
+from bailiwick_engine.policy.model import (
+    BrokenPolicy,
+    CompiledCeiling,
+    CompiledPolicy,
+    CompiledRule,
+    CompiledSettings,
+    PolicyRef,
+)
 from bailiwick_engine.policy.replacements import Replacement, replacements
 from bailiwick_engine.policy.shadows import overlaid, standing_rules
 from bailiwick_engine.steps import Steps, whole
@@ -85,6 +92,12 @@ class CompiledEndpoint:
             reads=_reads(live),
         )
         return made if len(live) == len(known) else replace(made, shadows=(yield from _shadows(made, live, known)))
+
+    @property
+    def ceiling(self) -> tuple[CompiledCeiling, ...]:
+        """What calls on behalf of others are held to; nothing where nobody may make any."""
+        delegation = self.settings.delegation if self.settings else None
+        return () if delegation is None else delegation.ceiling
 
     @property
     def data_names(self) -> frozenset[str]:

@@ -130,11 +130,10 @@ def _about(endpoint: CompiledEndpoint, call: Call) -> Iterator[CompiledRule]:
 
 
 def _ceiling(endpoint: CompiledEndpoint, call: Call) -> frozenset[Path]:
-    delegation = endpoint.settings.delegation if endpoint.settings and call.actors else None
     return frozenset().union(
         *(
             _read(entry.conditions, entry.resources)
-            for entry in (() if delegation is None else delegation.ceiling)
+            for entry in (endpoint.ceiling if call.actors else ())
             if call.action.name in entry.actions
         )
     )

@@ -7,12 +7,12 @@ another shape than it always has is never left out; the memory that projections 
 import bisect
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
-from bailiwick_engine.policy.model import CompiledCondition, CompiledResource
+from bailiwick_engine.policy.model import CompiledCeiling, CompiledCondition, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_evidence.derive.rebuild import spelled_path
 from bailiwick_evidence.derive.shape import parsed
@@ -45,8 +45,9 @@ class Projection:
     """What of a record two states of its endpoint read."""
 
     def __init__(self, pair: EndpointPair) -> None:
-        conditions = [one for endpoint in pair.endpoints for one in _conditions(endpoint)]
-        entries = [one for endpoint in pair.endpoints for one in _entries(endpoint)]
+        parts = [part for endpoint in pair.endpoints for part in _parts(endpoint)]
+        conditions = [one for part in parts for one in part.conditions]
+        entries = [one for part in parts for one in part.resources]
         rules = [rule for endpoint in pair.endpoints for rule in endpoint.rules]
         self._paths = {path for one in conditions for path in one.reads}
         self._paths |= {("resource", "properties", name) for one in entries for name in one.properties}
@@ -172,20 +173,9 @@ class ReplayBook:
         return True
 
 
-def _conditions(endpoint: CompiledEndpoint) -> Iterator[CompiledCondition]:
-    for rule in endpoint.rules:
-        yield from rule.conditions
-    delegation = endpoint.settings.delegation if endpoint.settings else None
-    for entry in () if delegation is None else delegation.ceiling:
-        yield from entry.conditions
-
-
-def _entries(endpoint: CompiledEndpoint) -> Iterator[CompiledResource]:
-    for rule in endpoint.rules:
-        yield from rule.resources
-    delegation = endpoint.settings.delegation if endpoint.settings else None
-    for entry in () if delegation is None else delegation.ceiling:
-        yield from entry.resources
+def _parts(endpoint: CompiledEndpoint) -> tuple[CompiledRule | CompiledCeiling, ...]:
+    """Return all that has conditions and resources."""
+    return (*endpoint.rules, *endpoint.ceiling)
 
 
 def _reads_now(condition: CompiledCondition) -> bool:
