@@ -1,6 +1,7 @@
 """Running `kubectl bailiwick` as a process of its own, as somebody, with a terminal or without."""
 
 import atexit
+import contextlib
 import json
 import os
 import pty
@@ -62,6 +63,11 @@ class CommandServer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return None if self._process is None else self._process.pid
+
     def run(self, arguments: Sequence[str], env: Mapping[str, str], given: str) -> Ran | None:
         """Run; None while another run is under way."""
         if not self._lock.acquire(blocking=False):
@@ -99,9 +105,18 @@ class CommandServer:
         ours, theirs = self._process.stdin, self._process.stdout
         assert ours is not None
         assert theirs is not None
-        ours.write(f"{order}\n")
-        ours.flush()
-        return int(theirs.readline())
+        with contextlib.suppress(BrokenPipeError):
+            ours.write(f"{order}\n")
+            ours.flush()
+        answer = theirs.readline()
+        if not answer:
+            # The next run begins with another one.
+            ended, self._process = self._process, None
+            with contextlib.suppress(BrokenPipeError):
+                ended.communicate()
+            message = f"the process from which runs are forked ended with {ended.wait()}"
+            raise RuntimeError(message)
+        return int(answer)
 
     def _end(self) -> None:
         if self._process is not None:
