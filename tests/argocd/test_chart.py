@@ -18,18 +18,16 @@ import yaml
 
 from argocd.conftest import IMPERSONATION, SETTINGS, programs
 from argocd.team import COMPARE, from_example, usual
-from demo.stack import Stack
 from localcluster import build
 from localcluster.argocd import ArgoCD
 from localcluster.controlplane import ControlPlane
 from localcluster.rest import Answer, Rest
-from localcluster.tokenrequest import Account
-from localcluster.tokens import TokenFile
 from support.callers import Callers
 from support.gitops import Application, Applications, Repository
 from support.installing import accepted
 from support.namespaces import Namespaces
 from support.objects import Object
+from support.stacks import stack_on
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLE: Final = ROOT / "examples" / "gitops" / "install.yaml"
@@ -73,11 +71,7 @@ def release() -> Iterator[Release]:
         app = applications.apply(*installing(repository))
         app.await_settled(seconds=90)
 
-        def keep(account: Account, file: Path) -> Path:
-            return closing.enter_context(TokenFile(plane.cluster, account, file)).write_kubeconfig()
-
-        stack = Stack(plane.cluster, folder, keep)
-        closing.callback(stack.stop)
+        stack = closing.enter_context(stack_on(plane.cluster, folder))
         stack.start_operator()
         callers.admin.wait(CONFIGURATION, lambda answer: bool(bundle(answer)), 60)
         for secret in (KEYS, SERVING):

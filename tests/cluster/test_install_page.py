@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +12,8 @@ from demo.stack import Stack
 from localcluster import build
 from localcluster.controlplane import ControlPlane
 from localcluster.process import spawn, stop
-from localcluster.tokenrequest import Account
-from localcluster.tokens import TokenFile
 from support.shell import Shell, succeeded
+from support.stacks import stack_on
 from support.waiting import until
 
 pytestmark = pytest.mark.long
@@ -26,14 +24,7 @@ READY: Final = "kubectl apply --server-side -f examples/crm"
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Stack]:
     """An API server of this test alone, with nothing of ours."""
-    with ExitStack() as closing:
-        plane = closing.enter_context(ControlPlane(build.ensure()))
-
-        def keep(account: Account, file: Path) -> Path:
-            return closing.enter_context(TokenFile(plane.cluster, account, file)).write_kubeconfig()
-
-        stack = Stack(plane.cluster, tmp_path, keep)
-        closing.callback(stack.stop)
+    with ControlPlane(build.ensure()) as plane, stack_on(plane.cluster, tmp_path) as stack:
         yield stack
 
 

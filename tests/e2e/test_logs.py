@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +12,7 @@ from demo.narrator import Silent
 from demo.stack import Stack
 from localcluster import build
 from localcluster.controlplane import ControlPlane
-from localcluster.tokenrequest import Account
-from localcluster.tokens import TokenFile
+from support.stacks import stack_on
 from support.waiting import until
 
 pytestmark = pytest.mark.long
@@ -25,14 +23,7 @@ HARMLESS: Final = frozenset({"info", "debug"})
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Stack]:
     """An API server of this test alone, with our manifests and nothing that runs."""
-    with ExitStack() as closing:
-        plane = closing.enter_context(ControlPlane(build.ensure()))
-
-        def keep(account: Account, file: Path) -> Path:
-            return closing.enter_context(TokenFile(plane.cluster, account, file)).write_kubeconfig()
-
-        stack = Stack(plane.cluster, tmp_path, keep)
-        closing.callback(stack.stop)
+    with ControlPlane(build.ensure()) as plane, stack_on(plane.cluster, tmp_path) as stack:
         install.bailiwick(stack, Silent())
         yield stack
 

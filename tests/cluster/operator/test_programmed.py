@@ -2,8 +2,6 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -13,12 +11,11 @@ from demo.stack import Stack
 from localcluster import process
 from localcluster.access import Cluster
 from localcluster.rest import Rest
-from localcluster.tokenrequest import Account
-from localcluster.tokens import TokenFile
 from support.callers import Callers
 from support.faultproxy import FaultProxy
 from support.installing import accepted
 from support.objects import rule
+from support.stacks import stack_on
 from unit.operator.cases import condition
 
 pytestmark = pytest.mark.long
@@ -37,13 +34,7 @@ def stack(
     cluster: Cluster, installed: Installation, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """An operator and two decision points, which it is told of by URL; a third place is free."""
-    with ExitStack() as closing:
-
-        def keep(account: Account, file: Path) -> Path:
-            return closing.enter_context(TokenFile(cluster, account, file)).write_kubeconfig()
-
-        stack = Stack(cluster, tmp_path_factory.mktemp("stack"), keep, installed)
-        closing.callback(stack.stop)
+    with stack_on(cluster, tmp_path_factory.mktemp("stack"), installed) as stack:
         stack.start_operator("--proof-interval", "5")
         stack.start_decision_point()
         start_behind(proxy, stack)

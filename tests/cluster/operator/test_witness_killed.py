@@ -7,7 +7,6 @@ them hold one request up, before it arrives or before its answer does, until the
 import json
 import resource
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -25,8 +24,6 @@ from cluster.operator.stepped import Step, Steps
 from cluster.operator.witnessed import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
-from localcluster.tokenrequest import Account
-from localcluster.tokens import TokenFile
 from support import commandline
 from support.callers import Callers
 from support.faultproxy import FaultFront, FaultProxy
@@ -36,6 +33,7 @@ from support.loopserver import LOOPBACK
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenant, Tenants
 from support.shifted import Shifter
+from support.stacks import stack_on
 from support.waiting import until
 
 pytestmark = pytest.mark.long
@@ -67,13 +65,7 @@ PADDING: Final = 1 << 20
 @pytest.fixture(scope="module")
 def stack(cluster: Cluster, installed: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A decision point, and no operator."""
-    with ExitStack() as closing:
-
-        def keep(account: Account, file: Path) -> Path:
-            return closing.enter_context(TokenFile(cluster, account, file)).write_kubeconfig()
-
-        stack = Stack(cluster, tmp_path_factory.mktemp("stack"), keep, installed)
-        closing.callback(stack.stop)
+    with stack_on(cluster, tmp_path_factory.mktemp("stack"), installed) as stack:
         stack.start_decision_point()
         yield stack
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +19,6 @@ from cluster.operator.grants import Grants
 from cluster.operator.witnessed import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
-from localcluster.tokenrequest import Account
-from localcluster.tokens import TokenFile
 from support import commandline
 from support.callers import Callers
 from support.commandline import Ran
@@ -29,6 +26,7 @@ from support.installing import accepted
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenant, Tenants
 from support.shell import Shell, succeeded
+from support.stacks import stack_on
 from support.waiting import until
 
 pytestmark = pytest.mark.long
@@ -39,13 +37,7 @@ FLAGS: Final = ("--witness-interval=0.5", "--lease-seconds=4", "--renew-seconds=
 @pytest.fixture(scope="module")
 def stack(cluster: Cluster, installed: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An operator that polls twice a second, and a decision point."""
-    with ExitStack() as closing:
-
-        def keep(account: Account, file: Path) -> Path:
-            return closing.enter_context(TokenFile(cluster, account, file)).write_kubeconfig()
-
-        stack = Stack(cluster, tmp_path_factory.mktemp("stack"), keep, installed)
-        closing.callback(stack.stop)
+    with stack_on(cluster, tmp_path_factory.mktemp("stack"), installed) as stack:
         stack.start_operator(*FLAGS)
         stack.await_guard()
         stack.start_decision_point()

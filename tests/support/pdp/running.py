@@ -20,14 +20,13 @@ from localcluster import build, process
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
 from localcluster.process import Running
-from localcluster.tokenrequest import Account
-from localcluster.tokens import TokenFile
 from support.callers import Callers
 from support.faultproxy import FaultProxy
 from support.installing import install
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenants
 from support.policywatch import PolicyWatch
+from support.stacks import stack_on
 from support.waiting import until
 
 REPLICAS: Final = 3
@@ -63,11 +62,7 @@ class Bailiwick:
         installation = Installation()
         install(callers, installation)
 
-        def keep(account: Account, file: Path) -> Path:
-            return closing.enter_context(TokenFile(cluster, account, file)).write_kubeconfig()
-
-        stack = Stack(cluster, folder, keep, installation)
-        closing.callback(stack.stop)
+        stack = closing.enter_context(stack_on(cluster, folder, installation))
         watch = PolicyWatch(cluster.rest()).start()
         closing.callback(watch.stop)
         self = cls(cluster, plane, callers, installation, stack, closing, replicas, watch)
