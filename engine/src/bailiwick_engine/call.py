@@ -32,7 +32,7 @@ class PodWorkload(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
 
 
-class Party(msgspec.Struct, frozen=True):
+class Party(msgspec.Struct, frozen=True, gc=False):
     """A party of the call (AuthZEN `subject`, or one actor of RFC 8693 `act`).
 
     `uid` is the cluster's for a service account, and `<issuer>#<name>` for anybody else. `issuer` is the installation's
@@ -67,20 +67,20 @@ class Party(msgspec.Struct, frozen=True):
         return self.id if self.type == SERVICE_ACCOUNT else self.username
 
 
-class UnprovenParty(msgspec.Struct, frozen=True):
+class UnprovenParty(msgspec.Struct, frozen=True, gc=False):
     """A subject that the evidence does not prove."""
 
     reason: Reason
 
 
-class Action(msgspec.Struct, frozen=True):
+class Action(msgspec.Struct, frozen=True, gc=False):
     """What is to be done (AuthZEN `action`)."""
 
     name: str
     properties: Mapping[str, Json] | None = None
 
 
-class Resource(msgspec.Struct, frozen=True):
+class Resource(msgspec.Struct, frozen=True, gc=False):
     """What it is to be done to (AuthZEN `resource`)."""
 
     type: str
@@ -113,7 +113,7 @@ class ShownApproval(msgspec.Struct, frozen=True):
     invalid: bool = False
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One request for a decision.
 
     `actors` act for the subject, the outermost first: it presents the call, and is a service account. Empty: the

@@ -19,7 +19,7 @@ class Freshness(Enum):
     DEAD = auto()
 
 
-class Circumstances(msgspec.Struct, frozen=True):
+class Circumstances(msgspec.Struct, frozen=True, gc=False):
     """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved.
 
     `outdated`: policies of the call's endpoint changed some time ago and are not compiled yet, so that what the present

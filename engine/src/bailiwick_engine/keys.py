@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final, NewType
 
+from bailiwick_api.serviceaccounts import ServiceAccountName
+
 Key = NewType("Key", str)
 
 CLUSTER: Final = "cluster"
@@ -44,6 +46,18 @@ def spelled(key: Key) -> tuple[str, ...]:
     """Return a key in its parts: kind and name of a service account, else kind, issuer or entity's type, and name."""
     parts = tuple(key.split(_SEPARATOR))
     return parts if len(parts) > 1 else (SERVICE_ACCOUNT, key)
+
+
+def label(key: Key) -> str:
+    """Return a key as people write it: `sa:NS/NAME`, `user:ISSUER/NAME`, `group:ISSUER/NAME` or `entity:TYPE/ID`.
+
+    What is in it of others is not escaped.
+    """
+    kind, *parts = spelled(key)
+    if kind == SERVICE_ACCOUNT:
+        account = ServiceAccountName.parse(parts[0])
+        return f"sa:{parts[0]}" if account is None else account.short
+    return f"{kind}:{'/'.join(parts)}"
 
 
 def of_person(issuer: str, name: str, groups: Iterable[str]) -> frozenset[Key]:

@@ -5,11 +5,15 @@ believed in nothing that `verified` did not check, since whoever writes the Conf
 """
 
 import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened
+from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, opened
+
+# Where two lead for a moment, one may cosign by the key that the other has just replaced.
+_HANDOVER: Final = 120
+# Of what is counted: what every reader of JSON takes for a whole number.
+_MOST_LOST: Final = 2**53 - 1
 
 
 class ChainRefusal(NamedTuple):
@@ -24,6 +28,7 @@ class WitnessedChain(NamedTuple):
     """`key` is the process's `vkey`, `note` the cosigned checkpoint, `replica` the uid of its pod, or its URL.
 
     `opened`: when it was seen first (RFC 3339). `anew`: why what was witnessed before that is not known any more.
+    `lost`: how many records the process said that it lost, which nobody signed; None: it never said.
     """
 
     chain: str
@@ -34,6 +39,7 @@ class WitnessedChain(NamedTuple):
     opened: str
     anew: str | None = None
     refused: ChainRefusal | None = None
+    lost: int | None = None
 
     def text(self) -> str:
         """Return the entry: JSON on one line."""
@@ -43,6 +49,8 @@ class WitnessedChain(NamedTuple):
             held["anew"] = self.anew
         if self.refused is not None:
             held["refused"] = self.refused._asdict()
+        if self.lost is not None:
+            held["lost"] = self.lost
         return json.dumps(held, separators=(",", ":"))
 
     @classmethod
@@ -60,6 +68,7 @@ class WitnessedChain(NamedTuple):
                 held["opened"],
                 held.get("anew"),
                 None if refused is None else ChainRefusal(refused["why"], refused["time"], refused["note"]),
+                lost_count(held.get("lost")),
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             message = f"the entry of chain {chain} cannot be read"
@@ -69,6 +78,13 @@ class WitnessedChain(NamedTuple):
             message = f"the entry of chain {chain} cannot be read"
             raise NoteError(message)
         return found
+
+
+def lost_count(told: object) -> int | None:
+    """Return how many records somebody says were lost; None where that is no such number."""
+    if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told <= _MOST_LOST:
+        return None
+    return told
 
 
 class CosignedCheckpoint(NamedTuple):
@@ -83,18 +99,34 @@ def witness_name(installation: str) -> str:
     return f"bailiwick/{installation}/witness"
 
 
-def verified(entry: WitnessedChain, witnesses: Iterable[VerifierKey]) -> CosignedCheckpoint:
+class Cosigners(NamedTuple):
+    """Whose cosignatures count. `ends`: until when each key cosigned, in seconds since the epoch, None: still."""
+
+    keys: tuple[VerifierKey, ...]
+    ends: tuple[int | None, ...]
+
+    def refuses(self, one: NoteSignature) -> bool:
+        """Tell whether a cosignature says that it was made when its key had been replaced two minutes ago, or more."""
+        end = dict(zip(self.keys, self.ends, strict=True)).get(one.key)
+        return end is not None and one.time is not None and one.time > end + _HANDOVER
+
+
+def verified(entry: WitnessedChain, witnesses: Cosigners) -> CosignedCheckpoint:
     """Return what an entry's process signed and one of these witnesses cosigned. Raises `NoteError`."""
     key = VerifierKey.parse(entry.key)
-    note = opened(entry.note, [key, *witnesses])
+    note = opened(entry.note, [key, *witnesses.keys])
     checkpoint = Checkpoint.parse(note.text)
     named = chain_of(checkpoint.origin)
     if named is None or named[1] != entry.chain or key.name != checkpoint.origin:
         message = f"the entry of chain {entry.chain} holds a checkpoint of another log"
         raise NoteError(message)
     signed = any(one.key == key for one in note.signatures)
-    times = [one.time for one in note.signatures if one.key.kind is SignatureType.COSIGNATURE and one.time is not None]
+    cosigned = [one for one in note.signatures if one.key.kind is SignatureType.COSIGNATURE]
+    times = [one.time for one in cosigned if one.time is not None]
     if not signed or not times:
         message = f"the entry of chain {entry.chain} is not signed by its process and the witness"
+        raise NoteError(message)
+    if any(map(witnesses.refuses, cosigned)):
+        message = f"the entry of chain {entry.chain} is cosigned by a key of the witness that was replaced before"
         raise NoteError(message)
     return CosignedCheckpoint(checkpoint, max(times))

@@ -6,6 +6,7 @@ than the whole call is shown only where the policy says what.
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -19,6 +20,9 @@ MAX_NAME: Final = 253
 MAX_VALUE: Final = 1024
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
+# Marks that take no room of their own, and how many of them writing needs on one letter.
+_STACKING: Final = frozenset({"Mn", "Me"})
+_MARKS: Final = 2
 # What prints as nothing though its category says that it prints: fillers, joiners, variation selectors.
 _UNSEEN: Final = frozenset(
     chr(code)
@@ -31,6 +35,8 @@ _UNSEEN: Final = frozenset(
         (0x3164, 0x3164),
         (0xFE00, 0xFE0F),
         (0xFFA0, 0xFFA0),
+        (0x16FE4, 0x16FE4),
+        (0x1D159, 0x1D159),
         (0xE0100, 0xE01EF),
     )
     for code in range(first, last + 1)
@@ -163,12 +169,20 @@ def _reads_as_json(text: str) -> bool:
 
 
 def visible(text: str) -> str:
-    r"""Escape control, bidi and other invisible characters as \uXXXX, so that what is read is what is there."""
+    r"""Escape control, bidi and other invisible characters as \uXXXX, so that what is read is what is there.
+
+    So are marks beyond the second on one letter: they pile up until they paint over the lines around them.
+    """
     if text.isascii() and text.isprintable() and "\\" not in text:
         return text
-    return "".join(
-        character
-        if character.isprintable() and character != "\\" and character not in _UNSEEN
-        else json.dumps(character)[1:-1]
-        for character in text
-    )
+    return "".join(_visible(text))
+
+
+def _visible(text: str) -> Iterator[str]:
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in _STACKING else 0
+        if marks > _MARKS or not character.isprintable() or character == "\\" or character in _UNSEEN:
+            yield json.dumps(character)[1:-1]
+        else:
+            yield character

@@ -5,9 +5,11 @@ are in it, so a guard that was changed and put back never has the fingerprint th
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
+import orjson
 import rfc8785
 
 from bailiwick_api.accounts import Installation
@@ -30,8 +32,17 @@ _PLURALS: Final = {
 
 
 def shipped(installation: Installation) -> tuple[Object, ...]:
-    """Return what an installation ships: the four policies with their bindings, and the definition of the grants."""
-    return (*guards(installation), approval_grants())
+    """Return what an installation ships: the four policies with their bindings, and the definition of the grants.
+
+    The objects are the caller's own.
+    """
+    return tuple(orjson.loads(_shipped(installation)))
+
+
+@lru_cache(maxsize=4)
+def _shipped(installation: Installation) -> bytes:
+    # Made from the models in some thirty milliseconds, which are the loop's, and wanted several times a minute.
+    return orjson.dumps([*guards(installation), approval_grants()])
 
 
 def paths(installation: Installation) -> tuple[str, ...]:

@@ -139,6 +139,10 @@ class Scope:
         """Return name and text of every variable that these expressions reach, in order of name."""
         return tuple((name, self._variables[name].text) for name in sorted(self._reached(expressions)))
 
+    def timed(self, expression: Expression) -> bool:
+        """Tell whether an expression, or a variable that it reaches, names `now`."""
+        return expression.timed or any(self._variables[name].timed for name in self._reached((expression,)))
+
     def evaluate(
         self, expression: Expression, inputs: Inputs, cost: Cost | None = None, *, light: bool = False
     ) -> Truth:

@@ -190,27 +190,37 @@ def inputs(call: Call, subject: Party, now: float, actor: Party | None = None, k
 
     For a call of the subject's own `actor` is empty. `kind`: what is made, see `datascope`.
     """
-    action, resource = call.action, call.resource
+    action, resource, context = call.action, call.resource, call.context
+    doing, properties = action.properties, resource.properties
+    # Each as it is where it is a dict already, as almost all are: nobody here writes to it.
     return kind.of(
         {
             "subject": _party(subject),
             "actor": {} if actor is None else _party(actor),
-            "action": {"name": action.name, "properties": _members(action.properties)},
-            "resource": {"type": resource.type, "id": resource.id, "properties": _members(resource.properties)},
-            "context": _members(call.context),
+            "action": {"name": action.name, "properties": doing if type(doing) is dict else _members(doing)},
+            "resource": {
+                "type": resource.type,
+                "id": resource.id,
+                "properties": properties if type(properties) is dict else _members(properties),
+            },
+            "context": context if type(context) is dict else _members(context),
         },
         now,
     )
 
 
 def _members(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the mapping itself where it is a dict already: nobody here writes to it."""
-    return mapping if type(mapping) is dict else dict(mapping or {})
+    return dict(mapping or {})
 
 
 def _party(party: Party) -> dict[str, Any]:
     """Without `claims` where they are unknown: what reads them then yields UNKNOWN (see `Scope.evaluate`)."""
-    seen = {"type": party.type, "id": party.id, "properties": _members(party.properties)}
+    properties, claims = party.properties, party.claims
+    seen = {
+        "type": party.type,
+        "id": party.id,
+        "properties": properties if type(properties) is dict else _members(properties),
+    }
     if not party.hypothetical:
-        seen["claims"] = _members(party.claims)
+        seen["claims"] = claims if type(claims) is dict else _members(claims)
     return seen

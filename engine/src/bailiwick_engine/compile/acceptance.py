@@ -36,7 +36,10 @@ class NotAcceptedReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CompilationSummary:
-    """What is told of a compilation, without the compiled rules, which are big."""
+    """What is told of a compilation, without the compiled rules, which are big.
+
+    `gives`: it has a rule that can let a call through. `gated`: the actions of its RequireApproval rules, in order.
+    """
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
@@ -47,6 +50,8 @@ class CompilationSummary:
     expire_time: datetime | None = None
     people: People = NOBODY
     expiries: tuple[Expiry, ...] = ()
+    gives: bool = False
+    gated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,9 @@ def judge_steps(ref: PolicyRef, spec: object) -> Steps[CompilationSummary]:
         parsed.expire_time,
         people_of(parsed),
         expiries(parsed),
+        # What is suspended lets nobody through, Audit mode decides nothing, and a Deny gives nothing.
+        parsed.mode == "Enforce" and not parsed.suspend and any(rule.effect != "Deny" for rule in parsed.rules),
+        tuple(sorted({action for rule in parsed.rules if rule.effect == "RequireApproval" for action in rule.actions})),
     )
 
 

@@ -14,7 +14,7 @@ from bailiwick_engine.compile.datafiles import DataEntry, by_namespace, missing
 from bailiwick_engine.compile.manifests import ManifestEntry, Report
 from bailiwick_engine.compile.policies import salvaged
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
-from bailiwick_engine.policy.replacements import Replacement, replaced_by, replacements, told
+from bailiwick_engine.policy.replacements import Replacement, replaced_by, standings
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot, home
 from bailiwick_engine.steps import Steps
 
@@ -78,22 +78,17 @@ def _unshadowed(
     endpoint: str, found: Sequence[ManifestEntry], elsewhere: Mapping[EndpointKey, Sequence[ManifestEntry]]
 ) -> Iterator[Report]:
     """Yield which candidates of an endpoint are judged in nobody's place. What does not compile is told already."""
-    replaced = {entry.ref.name: replaced_by(entry.spec) for entry in found}
-    candidates = {name: of for name, of in replaced.items() if of is not None}
-    if not candidates:
-        return
-    standings = replacements(candidates, replaced.keys() - candidates.keys())
+
+    def other(name: str) -> str | None:
+        return next((key[1] for key, held in elsewhere.items() if key[0] == namespace and _holds(held, name)), None)
+
+    namespace = found[0].ref.namespace
+    standing = standings(endpoint, {entry.ref.name: replaced_by(entry.spec) for entry in found}, other)
     for entry in found:
-        standing = standings.get(entry.ref.name, Replacement.IN_PLACE)
-        if standing is Replacement.IN_PLACE or not isinstance(entry.policy, CompiledPolicy):
+        told = standing.get(entry.ref.name)
+        if told is None or told.standing is Replacement.IN_PLACE or not isinstance(entry.policy, CompiledPolicy):
             continue
-        of, namespace = candidates[entry.ref.name], entry.ref.namespace
-        other = next((key[1] for key, held in elsewhere.items() if key[0] == namespace and _holds(held, of)), "")
-        if standing is Replacement.NOT_FOUND and other:
-            standing = Replacement.OTHER_ENDPOINT
-        rivals = {name for name, rival in candidates.items() if rival == of and name != entry.ref.name}
-        problem = f"{entry.replaces}: spec.replaces: {told(standing, endpoint, of, rivals, other)}"
-        yield Report(problem, "nothing: Audit mode")
+        yield Report(f"{entry.replaces}: spec.replaces: {told.message}", "nothing: Audit mode")
 
 
 def _holds(entries: Iterable[ManifestEntry], name: str) -> bool:

@@ -30,7 +30,7 @@ from bailiwick_engine.policy.model import (
     Effect,
     PolicyRef,
 )
-from bailiwick_engine.policy.replacements import replaced_by
+from bailiwick_engine.policy.replacements import candidate_for, replaced_by
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
 
@@ -115,7 +115,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
         settings=settings,
         carries_settings=spec.endpoint_settings is not None,
         data=_data(spec),
-        replaces=_replaced(spec),
+        replaces=candidate_for(spec.mode, spec.replaces),
     )
 
 
@@ -170,12 +170,9 @@ def _compile(
         named = subjects.named(rule.subjects)
         rules.append(_rule(ref, spec, rule, digest, scope, conditions, named, sensitive, suspended=suspended))
         yield
-    return CompiledPolicy(ref, spec.endpoint, digest, settings, tuple(rules), _data(spec), _replaced(spec))
-
-
-def _replaced(spec: EndpointPolicySpec) -> str | None:
-    """Return the policy that this one is a candidate for."""
-    return spec.replaces if spec.mode == "Audit" else None
+    return CompiledPolicy(
+        ref, spec.endpoint, digest, settings, tuple(rules), _data(spec), candidate_for(spec.mode, spec.replaces)
+    )
 
 
 def _data(spec: EndpointPolicySpec) -> tuple[str, ...]:

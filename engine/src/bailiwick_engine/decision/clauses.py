@@ -56,7 +56,7 @@ def fixed(rule: CompiledRule, call: Call, party: Party, now: float) -> Iterator[
     """Yield every clause of a rule but its conditions: they cost little and bound from below what a rule lacks."""
     certain = rule.effect is Effect.ALLOW
     named = not party.keys.isdisjoint(rule.subjects)
-    yield Clause(ClauseKind.SUBJECT, named, named, _some(" ".join(keys.spelled(key)) for key in sorted(rule.subjects)))
+    yield Clause(ClauseKind.SUBJECT, named, named, _some(keys.label(key) for key in sorted(rule.subjects)))
     if named and not rule.workloads.keys().isdisjoint(party.keys):
         held = rule.names(party)
         yield _clause(ClauseKind.WORKLOAD, held, _images(rule, party), certain=certain)

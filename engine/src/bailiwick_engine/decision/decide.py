@@ -98,7 +98,7 @@ def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: 
     return Reason.ENDPOINT_UNCONFIGURED if endpoint.settings is None else None
 
 
-class _Case(msgspec.Struct, frozen=True):
+class _Case(msgspec.Struct, frozen=True, gc=False):
     call: Call
     subject: Party
     around: Circumstances

@@ -26,7 +26,7 @@ _UNCOUNTED: Final = 16
 """So many conditions that take some microseconds each need not be counted."""
 
 
-class Hop(msgspec.Struct, frozen=True):
+class Hop(msgspec.Struct, frozen=True, gc=False):
     """One party and how the rules stand to it. `must_allow`: without an Allow or a gate of its own the call is denied.
 
     `actor` is the party where it acts for somebody, as conditions see it; `refused` is a reason that no rule can mend.
@@ -42,9 +42,7 @@ class Hop(msgspec.Struct, frozen=True):
 
 
 def invalid(settings: CompiledSettings, call: Call, subject: Party) -> bool:
-    """Tell whether the chain is one that the endpoint does not accept at all."""
-    if not call.actors:
-        return False
+    """Tell whether the chain of a call, which has one, is such that the endpoint does not accept it at all."""
     delegation = settings.delegation
     if delegation is None or len(call.actors) > delegation.max_depth:
         return True
@@ -82,7 +80,7 @@ def applies(hop: Hop) -> bool:
 _APPLIES, _DENY = Standing.APPLIES, Effect.DENY
 
 
-class _View(msgspec.Struct, frozen=True):
+class _View(msgspec.Struct, frozen=True, gc=False):
     """What conditions see at one hop beside the call, and what all of them may take together, in picoseconds.
 
     `data` None: no policy of the endpoint names any.

@@ -25,7 +25,7 @@ class Standing(Enum):
     """A RequireApproval that is over, off or asked for another purpose: it keeps the gate shut."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """A rule and its standing. `reason` says why it is silent or denies; `message` is the condition's own, if any."""
 
     rule: CompiledRule

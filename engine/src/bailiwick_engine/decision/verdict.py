@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     FORBIDDEN = "forbidden"
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`rule` decided, or came nearest. `gate`, `digest` and `grants` stand only where an approval decides.
 
     `hop` is the party of a delegated call at which it failed. `message` is the policy's own word (a condition's

@@ -108,6 +108,11 @@ class CompiledCondition:
         """What a condition is made from, for another kind of condition that stands in for it."""
         return self.name, self.expression, self.message, self.scope, self.cost, self.light, self.reads
 
+    @property
+    def timed(self) -> bool:
+        """Whether it reads the clock, itself or by a variable."""
+        return self.scope.timed(self.expression)
+
     def outcome(self, inputs: Inputs) -> Truth:
         """Return what it says of these inputs."""
         return self.scope.evaluate(self.expression, inputs, self.cost, light=self.light)

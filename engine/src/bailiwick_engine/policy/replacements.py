@@ -4,13 +4,14 @@ Standing: lowest of its folder, for whoever judges by it or tells of it. Holds: 
 of one endpoint's policies alone, so that operator, decision point and command line say the same of the same policies.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 MOST_CANDIDATES: Final = 8
 """Candidates of one endpoint that are judged, the first by name: each is one more decision for every call."""
-_TOLD: Final = 5
+_LISTED: Final = 5
 
 
 class Replacement(StrEnum):
@@ -23,22 +24,23 @@ class Replacement(StrEnum):
     CANDIDATE = "ReplacedIsCandidate"
     CONTESTED = "SeveralCandidates"
     TOO_MANY = "TooManyCandidates"
-    NOT_COMPILED = "NotCompiled"
 
 
 def replaced_by(spec: object) -> str | None:
     """Return the policy that a spec, read or not, is a candidate for; None: it stands by itself."""
-    if not isinstance(spec, Mapping) or spec.get("mode") != "Audit":
-        return None
-    name = spec.get("replaces")
-    return name if isinstance(name, str) else None
+    return candidate_for(spec.get("mode"), spec.get("replaces")) if isinstance(spec, Mapping) else None
+
+
+def candidate_for(mode: object, replaces: object) -> str | None:
+    """Return the policy that one with these fields is a candidate for; None: it stands by itself."""
+    return replaces if mode == "Audit" and isinstance(replaces, str) else None
 
 
 def replacements(candidates: Mapping[str, str], others: Collection[str]) -> dict[str, Replacement]:
     """Return how each candidate of one endpoint stands. `candidates`: what each replaces, by its own name.
 
-    `others` are the names of the endpoint's other policies. Where two name one policy, neither stands for it: nobody
-    could tell whose record it is.
+    `others` are the names of the endpoint's other policies. Where more than one name a policy, none stands for it:
+    nobody could tell whose record it is.
     """
     claimed: dict[str, int] = {}
     for replaced in candidates.values():
@@ -60,7 +62,35 @@ def replacements(candidates: Mapping[str, str], others: Collection[str]) -> dict
     return found
 
 
-def told(standing: Replacement, endpoint: str, replaced: str, rivals: Collection[str] = (), elsewhere: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class CandidateStanding:
+    """How a candidate stands, and what is told of it."""
+
+    standing: Replacement
+    message: str
+
+
+def standings(
+    endpoint: str, replaced: Mapping[str, str | None], elsewhere: Callable[[str], str | None]
+) -> dict[str, CandidateStanding]:
+    """Return how each candidate of an endpoint stands, by name. `replaced`: of each policy, what it replaces.
+
+    `elsewhere` returns the endpoint of a policy of the namespace; None: there is no such policy.
+    """
+    candidates = {name: of for name, of in replaced.items() if of is not None}
+    if not candidates:
+        return {}
+    found: dict[str, CandidateStanding] = {}
+    for name, seen in replacements(candidates, replaced.keys() - candidates.keys()).items():
+        of, standing, other = candidates[name], seen, ""
+        if seen is Replacement.NOT_FOUND and (known := elsewhere(of)) not in {None, endpoint}:
+            standing, other = Replacement.OTHER_ENDPOINT, known or ""
+        rivals = {rival for rival, its in candidates.items() if its == of and rival != name}
+        found[name] = CandidateStanding(standing, _told(standing, endpoint, of, rivals, other))
+    return found
+
+
+def _told(standing: Replacement, endpoint: str, replaced: str, rivals: Collection[str], elsewhere: str) -> str:
     """Return what is told of a candidate for this policy. `rivals`: the other candidates for it, by name.
 
     `elsewhere` is the endpoint of a policy of another one.
@@ -82,15 +112,13 @@ def told(standing: Replacement, endpoint: str, replaced: str, rivals: Collection
             return f"{replaced} replaces a policy itself, so nothing is shadowed: name a policy that does not"
         case Replacement.CONTESTED:
             names = sorted(rivals)
-            more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             return (
-                f"{replaced} is also replaced by {', '.join(names[:_TOLD])}{more}, so neither is shadowed: keep one"
-                " candidate for it"
+                f"{replaced} is also replaced by {', '.join(names[:_LISTED])}{more}, so none of them is shadowed: keep"
+                " one candidate for it"
             )
         case Replacement.TOO_MANY:
             return (
                 f"{endpoint} has more than {MOST_CANDIDATES} candidates, and only the first by name are shadowed:"
                 " delete those that you no longer need"
             )
-        case Replacement.NOT_COMPILED:
-            return f"this policy does not compile, so {replaced} is not shadowed"

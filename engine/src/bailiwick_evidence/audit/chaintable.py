@@ -4,9 +4,12 @@ Standing: above `leaves`, under `logaudit`, which gives it lines, and `judgement
 a line that comes again byte by byte changes nothing.
 """
 
+import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from bailiwick_api import times
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, is_json, parsed
 from bailiwick_evidence.chain import ChainLink
@@ -15,7 +18,11 @@ from bailiwick_evidence.merkle import leaf_hash
 NOTHING: Final = b""
 """In place of the hash that a line names, where it names none."""
 
+BRIEF_LINES: Final = 1_000
+"""A chain of more lines is not taken for one that was over soon, whatever its times say."""
+
 _BEGINNING: Final = 256
+_TIME: Final = re.compile(rb'"time":"([0-9T:.+Z-]{19,40})"')
 
 
 class OtherLine(NamedTuple):
@@ -30,11 +37,13 @@ class ChainTable:
 
     `others`: further lines of the same number; `repeated` and `torn` count lines that came again or were cut off;
     `hashed`: the hash of a long line that a line stands for; `opening` and `closing` are the chain's first and last
-    line, parsed, and `closed` is the number of the last.
+    line, parsed, and `closed` is the number of the last; `polled`: the operator told the process of its own log;
+    `removed`: first and last numbers of lines whose leaves alone are here.
     """
 
     __slots__ = (
         "_last",
+        "_times",
         "closed",
         "closing",
         "doubtful",
@@ -45,6 +54,8 @@ class ChainTable:
         "oldest",
         "opening",
         "others",
+        "polled",
+        "removed",
         "repeated",
         "torn",
         "unfit",
@@ -57,12 +68,36 @@ class ChainTable:
         self.others: dict[int, list[OtherLine]] = {}
         self.doubtful: dict[bytes, ChainLine] = {}
         self.hashed: dict[int, str] = {}
+        self.removed: list[tuple[int, int]] = []
         self.repeated = self.torn = 0
         self.opening: Mapping[str, Any] | None = None
         self.closing: Mapping[str, Any] | None = None
         self.closed: int | None = None
         self.oldest = self.newest = b""
+        self.polled = False
         self._last = (-1, NOTHING)
+        self._times: dict[int, float] = {}
+
+    @property
+    def began(self) -> float | None:
+        """When the first line says that it was written, in seconds since the epoch."""
+        return _time(self.oldest)
+
+    @property
+    def ended(self) -> float | None:
+        """When the line of the highest number says that it was written."""
+        return _time(self.newest)
+
+    @property
+    def lived(self) -> float | None:
+        """How many seconds went by from the first line to the last, at least, even where the clock was set back.
+
+        None if that cannot be told: of too many lines, or of such whose first or last has no time.
+        """
+        if not {0, self.leaves.size - 1} <= self._times.keys():
+            return None
+        told = [self._times[seq] for seq in sorted(self._times)]
+        return sum(max(0.0, after - before) for before, after in pairwise(told))
 
     def add(self, link: ChainLink, line: bytes) -> bool:
         """Take a line, whose link this is. Returns whether it is the first one of its number."""
@@ -77,6 +112,10 @@ class ChainTable:
         if seq == 0:
             self.oldest = line[:_BEGINNING]
         self.leaves.put(seq, leaf)
+        if self.leaves.count > BRIEF_LINES:
+            self._times.clear()
+        elif (moment := _time(line[:_BEGINNING])) is not None:
+            self._times[seq] = moment
         before, expected = self._last
         if before != seq - 1:
             expected = (NOTHING if seq == 0 else self.leaves.get(seq - 1)) or NOTHING
@@ -101,6 +140,17 @@ class ChainTable:
         """Take a line that may have stood here, and may be made of pieces of two."""
         self.doubtful[leaf_hash(line)] = ChainLine(link, line)
         self.add(link, line)
+
+    def remember(self, kept: LeafTable, below: int) -> None:
+        """Take the leaves of lines that are not here, of numbers below this one, from those that somebody kept."""
+        ends = [(0, 0), *((start, end) for start, end in self.leaves.runs() if start < below), (below, below)]
+        for (_, end), (start, _) in pairwise(ends):
+            for seq, leaf in enumerate(kept.between(end, start), end):
+                self.leaves.put(seq, leaf)
+            if end < start:
+                self.removed.append((end, start - 1))
+                if self.unfit.get(start) == self.leaves.get(start - 1):
+                    del self.unfit[start]
 
     def believe(self) -> None:
         """Read the first and the last line, where it is one of the doubtful ones that was found to be the right one."""
@@ -168,6 +218,12 @@ class ChainTable:
             self._fit(seq, others[0])
             if others[1:]:
                 self.others[seq] = others[1:]
+
+
+def _time(line: bytes) -> float | None:
+    found = _TIME.search(line)
+    moment = None if found is None else times.read(found[1].decode())
+    return None if moment is None else moment.timestamp()
 
 
 def _begins_with(line: bytes, leaf: bytes) -> bool:

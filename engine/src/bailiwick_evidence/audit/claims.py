@@ -122,6 +122,12 @@ class WitnessBook:
         seen = claim.seen + before.seen if (claim.by is None) is (before.by is None) else best.seen
         held[claim.size, claim.root] = best._replace(seen=tuple(dict(sorted(seen, key=lambda one: one[1])).items()))
 
+    @property
+    def newest(self) -> int | None:
+        """When a witness cosigned anything for the last time, in seconds since the epoch."""
+        every = (claim for claims in self._claims.values() for claim in claims.values())
+        return max((claim.time for claim in every if claim.by is None), default=None)
+
     def of(self, chain: str) -> list[RootClaim]:
         """Return what is known of a chain, the smallest first."""
         return sorted(self._claims.get(chain, {}).values(), key=lambda claim: (claim.size, claim.time))

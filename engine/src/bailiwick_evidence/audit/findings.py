@@ -30,12 +30,14 @@ class FindingCode(StrEnum):
     """A process signed, or a witness cosigned, two checkpoints that cannot both be true."""
     TAIL = "tail"
     """Lines stand after the last cosignature: of these nothing can be told."""
+    REMOVED = "removed"
+    """Lines are not here, and the hashes that were kept of them prove that nothing else is missing."""
     BRIEF = "brief"
     """The chain was over before a witness asked for the first time."""
     UNCLOSED = "unclosed"
     """The chain has no line that closes it: the process was killed, or still runs."""
     STALE = "stale"
-    """The last cosignature is long before the last line."""
+    """The last cosignature is long before the last line, or before what others wrote or cosigned."""
     LOST = "lost"
     """The process says that it could not write all of its records."""
 
@@ -83,7 +85,7 @@ class LogFinding:
 class ChainReport:
     """What is known of one chain. Times in seconds since the epoch; `witnessed`: lines at the last cosignature.
 
-    `pod`: where the process ran, as far as anybody says.
+    `removed`: how many lines were removed, whose leaves are here. `pod`: where the process ran, as far as anybody says.
     """
 
     chain: str
@@ -97,6 +99,7 @@ class ChainReport:
     ended: float | None = None
     closed: bool = False
     pod: str | None = None
+    removed: int = 0
 
     @property
     def intact(self) -> bool:
@@ -111,4 +114,4 @@ class ChainReport:
     @property
     def whole(self) -> bool:
         """Whether a witness saw all of it, to its end: nothing can be added or taken away any more."""
-        return self.intact and self.closed and self.witnessed == self.lines
+        return self.intact and self.closed and self.witnessed == self.lines + self.removed

@@ -4,7 +4,6 @@ Standing: above `chaintable` and `claims`, under `logaudit`. Holds: a line is ca
 otherwise; what only a root tells is told as the range in which it lies; the least is called altered that explains all.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Any, Final, NamedTuple
@@ -13,6 +12,7 @@ from bailiwick_api import times
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, latest, signed_by_process
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
+from bailiwick_evidence.audit.ranges import ranges, without
 
 POLL_SECONDS: Final = 10
 """How often a witness asks each process."""
@@ -20,7 +20,6 @@ POLL_SECONDS: Final = 10
 STALE_SECONDS: Final = 120
 """A checkpoint comes each minute, even of an unchanged log: after twice that one is late."""
 
-_TIME: Final = re.compile(rb'"time":"([0-9T:.+Z-]{19,40})"')
 _FREE: Final = 3
 
 
@@ -28,7 +27,8 @@ class OtherSayings(NamedTuple):
     """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain.
 
     `asked`: a witness is known, and would have seen a chain that lived long enough. `stranger`: a witness whose key was
-    not given claims to have seen it. `quorum`: so many must have.
+    not given claims to have seen it. `quorum`: so many must have. `newest`: when the newest cosignature or line of any
+    chain was made, in seconds since the epoch.
     """
 
     roots: Sequence[RootClaim] = ()
@@ -37,6 +37,7 @@ class OtherSayings(NamedTuple):
     asked: bool = True
     stranger: str | None = None
     quorum: int = 1
+    newest: float | None = None
 
 
 def judged(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
@@ -70,6 +71,7 @@ class _Judgement:
         self.asked = said.asked
         self.stranger = said.stranger
         self.quorum = said.quorum
+        self.newest = said.newest
         # The operator's own log has decision points for witnesses; of any other they are none.
         ledger = self.quorum == 1 or (log.opening or {}).get("component") == "operator"
         self.vouching = [one for one in self.roots if ledger or one.by is None]
@@ -91,10 +93,10 @@ class _Judgement:
             for seq, said in sorted(self.altered.items())
             if not any(one.code is FindingCode.FORKED and one.first == seq for one in self.findings)
         ]
-        began, ended = _time(log.oldest), _time(log.newest)
+        began, ended = log.began, log.ended
         witnessed = latest(self.vouching, self.quorum)
         self._honest_witness()
-        self._ends(witnessed, began, ended)
+        self._ends(witnessed, ended)
         size = log.leaves.size
         return ChainReport(
             log.id,
@@ -143,7 +145,7 @@ class _Judgement:
         """Of lines of one number, put that one in place which the next one names, or a witness."""
         log = self.log
         forked = sorted(log.others, reverse=True)
-        for first, last in _ranges(log.forks()):
+        for first, last in ranges(log.forks()):
             said = "there are two different lines of one number: two writers, or a copy that was changed"
             self.findings.append(LogFinding(FindingCode.FORKED, said, first, last))
         self._settle(forked)
@@ -199,7 +201,7 @@ class _Judgement:
         ends = [(0, 0), *runs]
         for (_, end), (start, _) in pairwise(ends):
             # A line whose number was changed is here.
-            for first, last in _without(end, start, self.numbered):
+            for first, last in without(end, start, self.numbered):
                 said = f"{last - first + 1} lines are not here, though later ones are"
                 self.findings.append(LogFinding(FindingCode.GAP, said, first, last))
         size = self.log.leaves.size
@@ -281,10 +283,11 @@ class _Judgement:
         """Tell whether the process signed a note; of one whose key is not known, nobody can say that it did not."""
         return self.key is None or signed_by_process(note, self.key)
 
-    def _ends(self, witnessed: RootClaim | None, began: float | None, ended: float | None) -> None:
+    def _ends(self, witnessed: RootClaim | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
         if witnessed is None and (self.quorum > 1 or not self.heads):
-            brief = began is not None and ended is not None and 0 <= ended - began < POLL_SECONDS
+            # Of one that was told of the operator's log, a witness has asked.
+            brief = log.lived is not None and log.lived < POLL_SECONDS and not log.polled
             saw = "no witness saw the chain"
             if self.stranger is not None:
                 saw, brief = f"of those who say that they saw the chain, no key was given: {self.stranger}", False
@@ -302,15 +305,26 @@ class _Judgement:
             self.findings.append(LogFinding(FindingCode.TAIL, said, seen, size - 1))
         if log.closed is None:
             self.findings.append(LogFinding(FindingCode.UNCLOSED, "no line closes the chain"))
-            if witnessed is not None and ended is not None and ended - witnessed.time > STALE_SECONDS:
-                said = f"no checkpoint since {times.epoch_stamp(witnessed.time)}"
-                self.findings.append(LogFinding(FindingCode.STALE, said))
+            self._stale(witnessed, ended)
         elif log.closed < size - 1:
             said = f"lines stand after line {log.closed}, which closes the chain"
             self.findings.append(LogFinding(FindingCode.ALTERED, said, log.closed, size - 1))
         lost = (log.closing or {}).get("lost")
         if isinstance(lost, int) and lost > 0:
             self.findings.append(LogFinding(FindingCode.LOST, f"the process could not write {lost} records"))
+
+    def _stale(self, witnessed: RootClaim | None, ended: float | None) -> None:
+        """Compare the newest cosignature with what came later, here or elsewhere: an idle process writes nothing."""
+        if witnessed is None:
+            return
+        said = f"no checkpoint since {times.epoch_stamp(witnessed.time)}"
+        if ended is not None and ended - witnessed.time > STALE_SECONDS:
+            self.findings.append(LogFinding(FindingCode.STALE, said))
+        elif not self.heads and self.newest is not None and self.newest - witnessed.time > STALE_SECONDS:
+            # Of one that another chain names, the process is gone.
+            until = times.epoch_stamp(int(self.newest))
+            said += f", and others go on until {until}: the process was killed, or the witness does not reach it"
+            self.findings.append(LogFinding(FindingCode.STALE, said))
 
 
 def _pod(opening: Mapping[str, Any] | None) -> str | None:
@@ -319,30 +333,3 @@ def _pod(opening: Mapping[str, Any] | None) -> str | None:
     pod = told.get("pod")
     found = pod.get("name") if isinstance(pod, Mapping) else told.get("identity") or told.get("component")
     return str(found) if found else None
-
-
-def _time(line: bytes) -> float | None:
-    found = _TIME.search(line)
-    moment = None if found is None else times.read(found[1].decode())
-    return None if moment is None else moment.timestamp()
-
-
-def _without(start: int, end: int, left_out: Mapping[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield what is between, first and last, but for a few numbers."""
-    for seq in sorted(seq for seq in left_out if start <= seq < end):
-        if seq > start:
-            yield start, seq - 1
-        start = seq + 1
-    if end > start:
-        yield start, end - 1
-
-
-def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return sorted numbers as ranges, first and last."""
-    found: list[tuple[int, int]] = []
-    for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1] = (found[-1][0], number)
-        else:
-            found.append((number, number))
-    return found

@@ -47,6 +47,17 @@ class LeafTable:
         if seq >= self.size:
             self.size = seq + 1
 
+    def filled(self, other: "LeafTable") -> "LeafTable":
+        """Return a table with these hashes, and those of another where there are none here."""
+        made = LeafTable()
+        made._pages = {number: bytearray(page) for number, page in self._pages.items()}
+        made.count, made.size = self.count, self.size
+        for start, end in other.runs():
+            for seq, leaf in enumerate(other.between(start, end), start):
+                if made.get(seq) is None:
+                    made.put(seq, leaf)
+        return made
+
     def drop(self, seq: int) -> None:
         """Forget a hash that is there."""
         at = seq % _PAGE * _HASH

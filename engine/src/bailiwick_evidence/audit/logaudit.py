@@ -5,14 +5,17 @@ open and close chains, and those of a ledger, are parsed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from bailiwick_api import times
 from bailiwick_evidence.audit.chaintable import ChainTable
-from bailiwick_evidence.audit.claims import HeadClaim, ShownCheckpoint, WitnessBook
-from bailiwick_evidence.audit.findings import ChainReport
+from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.judgement import OtherSayings, judged, missing
+from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parsed
+from bailiwick_evidence.audit.removal import fill, told
 from bailiwick_evidence.chain import hash_of
 
 _KIND: Final = b'"kind":"'
@@ -23,11 +26,13 @@ _PARSED: Final = frozenset({b"open", b"close", b"checkpoint", b"policy", b"grant
 class LogAudit:
     """Reads files and judges what is in them. `book` has the checkpoints that are known from elsewhere.
 
+    `kept`: by chain, leaf hashes of lines that may have been removed.
     `policies` and `grants` are the members of a ledger's lines, by digest and by `namespace/name`.
     """
 
-    def __init__(self, book: WitnessBook) -> None:
+    def __init__(self, book: WitnessBook, kept: Mapping[str, LeafTable] | None = None) -> None:
         self.book = book
+        self._kept = kept or {}
         self.chains: dict[str, ChainTable] = {}
         self.policies: dict[str, Mapping[str, Any]] = {}
         self.grants: dict[str, Mapping[str, Any]] = {}
@@ -75,12 +80,23 @@ class LogAudit:
         heads: dict[str, list[HeadClaim]] = {}
         for claim in self._heads:
             heads.setdefault(claim.chain, []).append(claim)
-        found = [self._judged(log, heads.get(name, ())) for name, log in self.chains.items()]
+        ends = [log.ended for log in self.chains.values()]
+        newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
+        found = [self._judged(log, heads.get(name, ()), newest) for name, log in self.chains.items()]
         gone = [self.book.of(name) for name in sorted(self.book.witnessed - self.chains.keys())]
-        found += [missing(roots[0].chain, roots) for roots in gone if since is None or roots[-1].time >= since]
+        found += [self._gone(roots, heads) for roots in gone if since is None or roots[-1].time >= since]
         return sorted(found, key=lambda report: (not report.bad, report.began or 0.0, report.chain))
 
-    def _judged(self, log: ChainTable, heads: Sequence[HeadClaim]) -> ChainReport:
+    def _gone(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
+        """Judge a chain of which no line is here, by the leaves that were kept of it."""
+        log = ChainTable(roots[0].chain)
+        report = self._judged(log, heads.get(log.id, ()), None)
+        # Of the end of a chain that is gone, nothing says that it was closed.
+        findings = tuple(one for one in report.findings if one.code is not FindingCode.UNCLOSED)
+        whole = report.removed == roots[-1].size
+        return replace(report, findings=findings) if whole else missing(log.id, roots)
+
+    def _judged(self, log: ChainTable, heads: Sequence[HeadClaim], newest: float | None) -> ChainReport:
         book = self.book
         said = OtherSayings(
             book.of(log.id),
@@ -89,9 +105,12 @@ class LogAudit:
             bool(book.keys),
             book.strangers.get(log.id),
             book.quorum,
+            newest,
         )
+        if (kept := self._kept.get(log.id)) is not None and not log.removed:
+            fill(log, kept, said.roots, book.quorum)
         gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
-        return judged(log, said, gone)
+        return told(judged(log, said, gone), log)
 
     def _taken(self, lines: Iterator[ChainLine]) -> Iterator[ChainLine]:
         chains = self.chains
@@ -131,6 +150,7 @@ class LogAudit:
             self.book.add(ShownCheckpoint(note, pod if isinstance(pod, str) else None))
         elif kind == "ledger" and isinstance(note, str):
             moment = times.read(members.get("time"))
+            log.polled = True
             self.book.add_of_chain(note, log.id, 0 if moment is None else int(moment.timestamp()))
         elif kind == "policy" and isinstance(digest, str):
             self.policies[digest] = members

@@ -73,7 +73,7 @@ _ATTESTED: Final = Derivation(DerivationClass.ATTESTED)
 
 
 class Retrace(NamedTuple):
-    """A call that was decided as its record says, and how: by what the engine says without grants.
+    """A call on record, and what the engine says of it without grants: what makes the record follow, if anything does.
 
     `endpoint` as it was then, None: the decision point knew none. Conditions and properties that hang on what is
     `sealed` come to what makes the record follow, for as long as nothing else is derived by the same texts.
@@ -99,7 +99,7 @@ def derive(
 def retraced(
     record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
 ) -> tuple[Derivation, Retrace | None]:
-    """Return what a record comes to as `derive` does, and its call where it follows."""
+    """Return what a record comes to as `derive` does, and its call where the record follows or is contradicted."""
     if record.get("kind") not in DECISIONS:
         return underivable(Obstacle.NOT_A_DECISION), None
     shape = parsed(record)
@@ -115,11 +115,9 @@ def retraced(
     # The settings are those of a policy that does not compile, so that nobody can look them up.
     unread = known is not None and not known.configured and _broken(shape, policies)
     found, retrace = _judged(shape, known, unread=unread)
-    if found.kind is not DerivationClass.CONTRADICTED:
+    if found.kind is not DerivationClass.CONTRADICTED or (engine == engine_versions() and not unread):
         return found, retrace
-    if unread:
-        return underivable(Obstacle.POLICY_BROKEN), None
-    return found if engine == engine_versions() else underivable(Obstacle.ENGINE_VERSION_UNKNOWN), None
+    return underivable(Obstacle.POLICY_BROKEN if unread else Obstacle.ENGINE_VERSION_UNKNOWN), None
 
 
 def endpoint_on_record(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoint | Obstacle | None:
@@ -145,7 +143,7 @@ def _broken(shape: RecordShape, policies: PolicyTexts) -> bool:
 
 def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) -> tuple[Derivation, Retrace | None]:
     """Hold the record against every verdict that its call can have. `unread`: nobody knows the settings."""
-    first: Verdict | None = None
+    first: Retrace | None = None
     reason = Reason(shape.reason)
     for refused in (None, reason) if reason in REFUSALS else (None,):
         found = rebuilt(shape, refused)
@@ -154,14 +152,15 @@ def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) ->
         if known is not None and shape.attributes is None and shape.subject is not None and _reads(known.compiled):
             return underivable(Obstacle.ATTRIBUTE_MISSING), None
         for run, (verdict, chosen, endpoint) in enumerate(_verdicts(shape, found, known, unread=unread)):
-            first = first or verdict
             fits = fit(shape, verdict, found)
+            retrace = Retrace(found.call, endpoint, verdict, shape.now or 0.0, found.sealed)
+            first = first or retrace
             if fits is not None:
-                retrace = Retrace(found.call, endpoint, verdict, shape.now or 0.0, found.sealed)
                 return (_ATTESTED if chosen else fits), retrace
             if run >= MOST_RUNS:
                 return underivable(Obstacle.TOO_MANY_UNKNOWN), None
-    return Derivation(DerivationClass.CONTRADICTED, answer=None if first is None else EngineAnswer.of(first)), None
+    answer = None if first is None else EngineAnswer.of(first.verdict)
+    return Derivation(DerivationClass.CONTRADICTED, answer=answer), first
 
 
 def _reads(endpoint: CompiledEndpoint) -> bool:

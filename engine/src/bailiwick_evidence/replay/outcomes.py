@@ -4,10 +4,11 @@ Standing: under all else here. Holds: what a policy says of a call is one of thr
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
+from bailiwick_engine.decision.clauses import Clause
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 
@@ -74,14 +75,25 @@ WIDER: Final = frozenset({ReplayClass.DENY_ALLOW, ReplayClass.DENY_APPROVAL, Rep
 """A call goes further than it did."""
 
 
+class NearestRule(NamedTuple):
+    """The rule that came nearest to letting a call through, by policy and name, and the first clause that it lacks."""
+
+    place: tuple[str, str]
+    lacks: Clause
+
+
 @dataclass(frozen=True, slots=True)
 class ReplaySide:
-    """What one side says. `rule`: policy and name of the rule that decided, or came nearest; `steps` of an approval."""
+    """What one side says. `rule`: policy and name of the rule that decided, or came nearest; `steps` of an approval.
+
+    `near`: of a denial that is no rule's, where nothing of it is sealed.
+    """
 
     verdict: PolicyVerdict
     reason: str
     rule: tuple[str, str] | None
     steps: tuple[str, ...] = ()
+    near: NearestRule | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, verdict: Verdict) -> "ReplaySide":

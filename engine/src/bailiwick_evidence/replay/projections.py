@@ -6,13 +6,12 @@ another shape than it always has is never left out; the memory that projections 
 
 import bisect
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
-from bailiwick_engine.policy.model import CompiledCeiling, CompiledCondition, CompiledRule
+from bailiwick_engine.policy.model import CompiledCeiling, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_evidence.derive.rebuild import spelled_path
 from bailiwick_evidence.derive.shape import parsed
@@ -23,7 +22,6 @@ from bailiwick_evidence.replay.replay import EndpointStates, replayed
 MOST_KEPT: Final = 200_000
 """Outcomes that are kept; beyond them all are forgotten, and found anew."""
 _MOST_STATES: Final = 4_096
-_NOW: Final = re.compile(r"\bnow\b")
 _ALWAYS: Final = (
     "kind",
     "decision",
@@ -51,7 +49,7 @@ class Projection:
         rules = [rule for endpoint in pair.endpoints for rule in endpoint.rules]
         self._paths = {path for one in conditions for path in one.reads}
         self._paths |= {("resource", "properties", name) for one in entries for name in one.properties}
-        self._timed = any(_reads_now(one) for one in conditions)
+        self._timed = any(one.timed for one in conditions)
         self._ends = sorted({rule.expires for rule in rules if rule.expires is not None})
         self._id_read = not self._paths.isdisjoint({("resource",), ("resource", "id")})
         self._ids = frozenset(name for one in entries for name in one.ids.exact)
@@ -176,8 +174,3 @@ class ReplayBook:
 def _parts(endpoint: CompiledEndpoint) -> tuple[CompiledRule | CompiledCeiling, ...]:
     """Return all that has conditions and resources."""
     return (*endpoint.rules, *endpoint.ceiling)
-
-
-def _reads_now(condition: CompiledCondition) -> bool:
-    texts = [condition.expression.text, *(text for _, text in condition.scope.used_by((condition.expression,)))]
-    return any(_NOW.search(text) for text in texts)

@@ -5,6 +5,7 @@ evidence; of what is not known every outcome is tried on both sides at once, up 
 to the record are left out.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from bailiwick_engine.call import Call, Party, UnprovenParty
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
@@ -30,6 +32,7 @@ from bailiwick_evidence.replay.candidate import Candidate
 from bailiwick_evidence.replay.knowledge import covers, new_groups, not_told, proofs_alike, told, workload_untold
 from bailiwick_evidence.replay.outcomes import (
     Hindrance,
+    NearestRule,
     PolicyVerdict,
     ReplayClass,
     ReplayOutcome,
@@ -214,8 +217,29 @@ class _CallReplay:
         old, news = ReplaySide.of(runs[0].old), tuple(dict.fromkeys(ReplaySide.of(run.new) for run in runs))
         if len(may) > 1:
             return ReplayOutcome(ReplayClass.MAYBE, old=old, news=news, may=frozenset(may))
-        before, after = (0, 0) if unknown or groups else self._times()
-        return ReplayOutcome(may.pop(), old=old, news=news[:1], old_ns=before, new_ns=after)
+        if unknown or groups:
+            return ReplayOutcome(may.pop(), old=old, news=news[:1])
+        return self._certain(may.pop(), old, news[0])
+
+    def _certain(self, kind: ReplayClass, old: ReplaySide, new: ReplaySide) -> ReplayOutcome:
+        """Return what a call comes to of which all is known that either side reads."""
+        if kind is not ReplayClass.UNCHANGED:
+            old, new = self._explained(old, self.pair.old), self._explained(new, self.pair.new)
+        before, after = self._times()
+        return ReplayOutcome(kind, old=old, news=(new,), old_ns=before, new_ns=after)
+
+    def _explained(self, side: ReplaySide, endpoint: CompiledEndpoint | None) -> ReplaySide:
+        """Return what a side says with the rule that came nearest, where it is a denial that is no rule's."""
+        if side.verdict is not PolicyVerdict.DENY or side.rule is not None:
+            return side
+        call = self.found.call
+        found = explain(self._snapshot(endpoint, call), call, Circumstances(self.shape.now or 0.0))
+        for one in () if found is None else found.near:
+            # What only other rules read is not on record, and would be unknown; it is not what the call lacks.
+            lacks = next((clause for clause in one.unmet if clause.held is False), None)
+            if lacks is not None:
+                return dataclasses.replace(side, near=NearestRule(one.rule.place, lacks))
+        return side
 
     def _unproven(self, runs: list[_Run]) -> Hindrance | None:
         """Return what keeps the candidate's verdict from counting, where it hangs on what the edge would have said."""

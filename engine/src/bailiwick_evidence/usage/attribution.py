@@ -14,9 +14,8 @@ from bailiwick_engine.call import Party
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import weighed
 from bailiwick_engine.decision.hops import Hop
-from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.decision.uses import used_rules
 from bailiwick_engine.keys import Key
-from bailiwick_engine.policy.model import Effect
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.derive import endpoint_on_record, fit
 from bailiwick_evidence.derive.rebuild import rebuilt
@@ -117,16 +116,10 @@ class UseAttribution:
 
 
 def _of_hops(namespace: str, passed: Iterable[Hop]) -> Iterator[RuleScope]:
-    """Yield by which rules each party of a call passed: the first Allow that applies, and every gate."""
-    for hop in passed:
-        applying = [
-            one.rule for one in hop.findings if one.standing is Standing.APPLIES and one.rule.effect is not Effect.DENY
-        ]
-        enforced = sorted((rule for rule in applying if not rule.audit), key=lambda rule: rule.place)
-        allowed = [rule for rule in enforced if rule.gate is None][:1]
-        for rule in (*allowed, *(one for one in enforced if one.gate is not None)):
-            for key in sorted(hop.party.keys & rule.subjects):
-                yield RuleScope(namespace, *rule.place, key)
+    """Yield the scopes by which each party of a call passed."""
+    for party, rule in used_rules(passed):
+        for key in sorted(party.keys & rule.subjects):
+            yield RuleScope(namespace, *rule.place, key)
 
 
 def _keys(party: RecordParty) -> frozenset[Key]:

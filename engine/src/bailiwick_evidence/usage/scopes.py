@@ -31,15 +31,24 @@ class ScopeState(StrEnum):
 
 @dataclass(slots=True)
 class ScopeUse:
-    """When a scope was seen in force and used, in seconds since the epoch, and how often it was used."""
+    """Since when a scope is in force, when it was last used, in seconds since the epoch, and how often.
+
+    `endpoint`: at which it was last seen, `<namespace>/<name>`.
+    """
 
     first_seen: float | None = None
     last_use: float | None = None
     uses: int = 0
+    endpoint: str | None = None
 
     def see(self, moment: float) -> None:
         """Take that it was in force."""
         self.first_seen = moment if self.first_seen is None else min(self.first_seen, moment)
+
+    def miss(self, moment: float) -> None:
+        """Take that it was not in force: what was seen before begins anew."""
+        if self.first_seen is not None and self.first_seen <= moment:
+            self.first_seen = None
 
     def use(self, moment: float) -> None:
         """Take a use."""
@@ -55,8 +64,8 @@ class ScopeUse:
 
 
 def scopes_of(policy: CompiledPolicy) -> Iterator[RuleScope]:
-    """Yield what a policy gives. A Deny gives nothing, and Audit mode decides nothing."""
+    """Yield what a policy gives. A Deny and a suspended rule give nothing, and Audit mode decides nothing."""
     for rule in policy.rules:
-        if rule.effect is not Effect.DENY and not rule.audit:
+        if rule.effect is not Effect.DENY and not (rule.audit or rule.suspended):
             for subject in sorted(rule.subjects):
                 yield RuleScope(policy.ref.namespace, policy.ref.name, rule.name, subject)

@@ -1,0 +1,27 @@
+"""Numbers of lines as ranges, first and last.
+
+Standing: under `judgement`. Holds: no number is in two ranges, and none is lost.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+
+def without(start: int, end: int, left_out: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield what is between, first and last, but for a few numbers."""
+    for seq in sorted(seq for seq in left_out if start <= seq < end):
+        if seq > start:
+            yield start, seq - 1
+        start = seq + 1
+    if end > start:
+        yield start, end - 1
+
+
+def ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return sorted numbers as ranges, first and last."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found

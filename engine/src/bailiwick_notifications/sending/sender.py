@@ -1,0 +1,84 @@
+"""Sends to any target. Standing: above `webhook` and `servicecall`.
+
+Holds: a holder, which is a namespace or a target of the installation, has one place for a process and one for the
+lookup of a name, in turns with the others; who was slow or failed last shares other places with its like. The time of
+an attempt begins when it has its place, and the wait for one is bounded.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from bailiwick_notifications import cloudevent
+from bailiwick_notifications.addresses import AddressRule
+from bailiwick_notifications.notification import Notification
+from bailiwick_notifications.sending.attempt import DeliveryAttempt
+from bailiwick_notifications.sending.names import NameLookup
+from bailiwick_notifications.sending.places import FairPlaces, NoPlaceError
+from bailiwick_notifications.sending.servicecall import call_service
+from bailiwick_notifications.sending.webhook import post
+from bailiwick_notifications.targets import Target
+from bailiwick_notifications.words import message
+
+PLACES: Final = 2
+"""Processes for services at a time; one more is for holders that were slow or failed last."""
+_LOOKUPS: Final = 16
+SLOW_SHARE: Final = 0.5
+"""Of the time of an attempt: who takes longer is slow, whatever comes of it."""
+SLOW_SECONDS: Final = 300.0
+"""So long a holder is slow after that."""
+_MOST_SLOW: Final = 2000
+
+
+class NotificationSender:
+    """`source` and `console` as events name them; `seconds`: of one attempt. Lives in one loop."""
+
+    def __init__(
+        self,
+        source: str,
+        console: str | None,
+        rule: AddressRule,
+        seconds: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._console = console
+        self._rule = rule
+        self._seconds = seconds
+        self._now = now
+        self._monotonic = monotonic
+        self._processes = FairPlaces(PLACES, 1)
+        self._lookups = FairPlaces(_LOOKUPS, _LOOKUPS)
+        self._slow: dict[str, float] = {}
+
+    async def send(self, target: Target, told: Notification, *, holder: str, failing: bool = False) -> DeliveryAttempt:
+        """Send once. `holder`: whose target it is. `failing`: the last attempt for this target was in vain."""
+        places = self._processes if target.key is None else self._lookups
+        try:
+            place = await places.take(holder, slow=failing or self._is_slow(holder))
+        except NoPlaceError:
+            return DeliveryAttempt("failed", "there was no turn for it: others are being told", tried=False)
+        began, lookup = self._monotonic(), NameLookup(place)
+        try:
+            if target.key is None:
+                return await call_service(target.url, message(told, self._console), self._rule, self._seconds)
+            body = cloudevent.structured(told, self._source, self._console)
+            headers = cloudevent.headers(target.key, told.id, self._now(), body)
+            return await post(target.url, headers, body, self._rule, self._seconds, lookup)
+        finally:
+            lookup.done()
+            self._took(holder, self._monotonic() - began)
+
+    def _is_slow(self, holder: str) -> bool:
+        until = self._slow.get(holder)
+        return until is not None and self._monotonic() < until
+
+    def _took(self, holder: str, seconds: float) -> None:
+        if seconds > self._seconds * SLOW_SHARE:
+            if len(self._slow) >= _MOST_SLOW:
+                self._slow = {who: until for who, until in self._slow.items() if until > self._monotonic()}
+            if len(self._slow) >= _MOST_SLOW:
+                self._slow.pop(next(iter(self._slow)))
+            self._slow[holder] = self._monotonic() + SLOW_SECONDS

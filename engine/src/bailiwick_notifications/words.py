@@ -1,0 +1,125 @@
+"""What people read: a title, a few lines, and where to look. Pure.
+
+Holds: every text of others in it came in inert; it is short, so that no service splits or cuts it; where to look is a
+page or a command, is whole, and carries no authority.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from bailiwick_api.times import stamp
+from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType
+
+_TITLES: Final[Mapping[NotificationType, str]] = {
+    NotificationType.GRANT_PENDING: "Approval requested",
+    NotificationType.GRANT_ENDING: "Approval request about to expire",
+    NotificationType.GRANT_APPROVED: "Approved",
+    NotificationType.GRANT_DENIED: "Denied",
+    NotificationType.GRANT_REVOKED: "Revoked",
+    NotificationType.GUARD_UNPROVEN: "The guards over approvals are not in force",
+    NotificationType.GUARD_CHANGED: "The guards over approvals were changed",
+    NotificationType.GUARD_PROVEN: "The guards over approvals are in force again",
+    NotificationType.LOG_REFUSED: "The witness refuses a decision log",
+    NotificationType.DIGEST: "More notifications",
+    NotificationType.TEST: "Test notification",
+}
+_COUNTED: Final[Mapping[NotificationType, str]] = {
+    NotificationType.GRANT_PENDING: "requested",
+    NotificationType.GRANT_ENDING: "about to expire",
+    NotificationType.GRANT_APPROVED: "approved",
+    NotificationType.GRANT_DENIED: "denied",
+    NotificationType.GRANT_REVOKED: "revoked",
+    NotificationType.GUARD_UNPROVEN: "guards not in force",
+    NotificationType.GUARD_CHANGED: "guards changed",
+    NotificationType.GUARD_PROVEN: "guards in force again",
+    NotificationType.LOG_REFUSED: "logs refused",
+    NotificationType.TEST: "tests",
+}
+_REVIEWED: Final[Mapping[NotificationType, str]] = {
+    NotificationType.GRANT_APPROVED: "Approved by",
+    NotificationType.GRANT_DENIED: "Denied by",
+    NotificationType.GRANT_REVOKED: "Revoked by",
+}
+MOST_TITLE: Final = 200
+MOST_BODY: Final = 1800
+"""Characters, escapes included: Discord takes 2000."""
+_CUT: Final = "…"
+_BROKEN: Final = re.compile(r"\\(?:u[0-9a-f]{0,3}|U[0-9a-f]{0,7}|x[0-9a-f]?)?$")
+_CANNOT: Final = "This message cannot approve anything."
+
+
+class MessageText(NamedTuple):
+    """What a service shows: one line, and several."""
+
+    title: str
+    body: str
+
+
+class Place(NamedTuple):
+    """Where to look: a URL of the console, or without one a command."""
+
+    url: str | None
+    command: str | None
+
+
+def place(told: Notification, console: str | None) -> Place:
+    """Return where to look. `console`: its public base URL without a slash at its end."""
+    grant = told.grant
+    if console is not None:
+        return Place(console + ("/" if grant is None else f"/grants/{grant.namespace}/{grant.name}"), None)
+    if grant is not None:
+        return Place(None, f"kubectl bailiwick show {grant.name} -n {grant.namespace}")
+    return Place(None, "kubectl bailiwick list -A" if told.type is NotificationType.DIGEST else None)
+
+
+def message(told: Notification, console: str | None) -> MessageText:
+    """Return what people read."""
+    title = _TITLES[told.type]
+    lines: list[str] = []
+    if told.grant is not None:
+        title = f"{title}: {told.grant.action} on {told.grant.resource}"
+        lines += _of_grant(told, told.grant)
+    if told.counts:
+        lines += [f"{count} {_COUNTED[of]}" for of, count in told.counts.items()]
+    if told.note:
+        lines.append(told.note)
+    where, last = place(told, console), [_CANNOT]
+    if where.url is not None:
+        last.insert(0, f"Look: {where.url}")
+    if where.command is not None:
+        last.insert(0, f"Look: {where.command}")
+    room = MOST_BODY - len("\n".join(last))
+    return MessageText(_short(title, MOST_TITLE), "\n".join([*_fitted(lines, room), *last]))
+
+
+def _fitted(lines: Sequence[str], room: int) -> list[str]:
+    """Return the lines, each as long as its share of the room where all of them have too little."""
+    if sum(len(line) + 1 for line in lines) <= room:
+        return [*lines]
+    return [_short(line, room // len(lines) - 1) for line in lines]
+
+
+def _short(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    # No escape is cut in the middle.
+    return _BROKEN.sub("", text[: max(most, 1) - 1]) + _CUT
+
+
+def _of_grant(told: Notification, grant: GrantFacts) -> list[str]:
+    lines = [
+        f"Grant: {grant.namespace}/{grant.name}",
+        f"Endpoint: {grant.endpoint}.{grant.namespace}",
+        f"Asked by: {grant.requester}",
+        f"For: {grant.subject}",
+    ]
+    if grant.actors:
+        lines.append(f"Through: {', '.join(grant.actors)}")
+    lines += [f"Action: {grant.action}", f"Resource: {grant.resource}"]
+    if grant.reviewers:
+        lines.append(f"{_REVIEWED[told.type]}: {', '.join(grant.reviewers)}")
+    if grant.until is not None:
+        approved = told.type is NotificationType.GRANT_APPROVED
+        lines.append(f"{'Usable' if approved else 'Waits'} until: {stamp(grant.until)}")
+    return lines

@@ -1,0 +1,88 @@
+"""Compare: all endpoints of two snapshots, and the regions that differ, merged back to few.
+
+Standing: above all else here; what a command asks. Holds: the worst comes first; an endpoint that denies whole on one
+side is told as that.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.settings import settings_changes
+from bailiwick_regions.sides import WalkSide
+from bailiwick_regions.walk import BEHALF, MOST_REGIONS, Walk
+
+_ORDER = {kind: rank for rank, kind in enumerate(ChangeClass)}
+
+
+def compare(
+    base: Snapshot, head: Snapshot, now: float, limit: int = MOST_REGIONS, *, ceiling: bool = False
+) -> tuple[Change, ...]:
+    """Return what the head changes. `now`: from when on, in seconds since the epoch.
+
+    `ceiling`: the base serves nobody, and where it has no settings of an endpoint it says nothing of them.
+    """
+    found: list[Change] = []
+    for key in sorted(base.endpoints.keys() | head.endpoints.keys()):
+        before, after = WalkSide(base.endpoints.get(key)), WalkSide(head.endpoints.get(key))
+        found += _endpoint(key, before, after, now, limit, silent=ceiling and before.settings is None)
+    return tuple(sorted(found, key=lambda one: (_ORDER[one.kind], one.endpoint)))
+
+
+def worst(changes: Iterable[Change]) -> ChangeClass:
+    """Return the class of the whole."""
+    return min((one.kind for one in changes), key=_ORDER.__getitem__, default=ChangeClass.SAME)
+
+
+def _endpoint(
+    key: EndpointKey, base: WalkSide, head: WalkSide, now: float, limit: int, *, silent: bool
+) -> list[Change]:
+    found: list[Change] = []
+    if not silent and base.endpoint is not None and head.endpoint is not None:
+        if base.settings is not None and head.settings is None:
+            return [Change(ChangeClass.NARROWER, key, "endpointSettings removed: the endpoint denies every call")]
+        if base.settings is None and head.settings is not None:
+            found.append(Change(ChangeClass.WIDER, key, "endpointSettings added: the endpoint denied every call"))
+            base = WalkSide(None)
+        elif base.settings is not None and head.settings is not None:
+            found += settings_changes(key, base.settings, head.settings, (base.data, head.data))
+    return found + merged(list(Walk(key, base, head, now, limit).changes()))
+
+
+def merged(changes: list[Change]) -> list[Change]:
+    """Return the changes with the regions joined that differ in one dimension only."""
+    own = {_rest(one, ()) for one in changes if not _subject(one).startswith(BEHALF)}
+    kept = [
+        one
+        for one in changes
+        if not (subject := _subject(one)).startswith(BEHALF)
+        or _rest(_of(one, subject.removeprefix(BEHALF)), ()) not in own
+    ]
+    for name in dict.fromkeys(name for one in kept for name in one.where):
+        groups: dict[object, list[Change]] = {}
+        for one in kept:
+            groups.setdefault(_rest(one, (name,)), []).append(one)
+        kept = [_joined(some, name) for some in groups.values()]
+    return kept
+
+
+def _of(change: Change, subject: str) -> Change:
+    return replace(change, where={**change.where, "subject": (subject,)})
+
+
+def _rest(change: Change, without: Sequence[str]) -> object:
+    region = tuple((name, label) for name, label in change.where.items() if name not in without)
+    return (change.kind, change.what, id(change.rule), change.why, change.when, region, tuple(change.where))
+
+
+def _joined(changes: Sequence[Change], name: str) -> Change:
+    first = changes[0]
+    if name not in first.where:
+        return first
+    labels = dict.fromkeys(label for one in changes for label in one.where[name])
+    return replace(first, where={**first.where, name: tuple(labels)})
+
+
+def _subject(change: Change) -> str:
+    return change.where.get("subject", ("",))[0]

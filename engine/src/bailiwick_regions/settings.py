@@ -1,0 +1,111 @@
+"""Settings: what a change of an endpoint's settings does, each field with its sign.
+
+Holds: what lets more callers, proofs or chains through is wider; what cannot be compared may widen.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from bailiwick_engine import keys
+from bailiwick_engine.cel.data import Data
+from bailiwick_engine.policy.model import CompiledCeiling, CompiledDelegation, CompiledResource, CompiledSettings
+from bailiwick_engine.policy.snapshot import EndpointKey
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.formulas import Formula, formula_of
+
+_WIDER, _NARROWER = ChangeClass.WIDER, ChangeClass.NARROWER
+Signed = Iterator[tuple[ChangeClass, str]]
+
+
+def settings_changes(
+    key: EndpointKey, base: CompiledSettings, head: CompiledSettings, data: tuple[Data, Data]
+) -> Iterator[Change]:
+    """Yield a change for each setting that differs."""
+    for kind, what in _signed(base, head, data):
+        yield Change(kind, key, f"endpointSettings: {what}")
+
+
+def _signed(base: CompiledSettings, head: CompiledSettings, data: tuple[Data, Data]) -> Signed:
+    yield from _listed("enforcer", base.enforcers, head.enforcers)
+    if base.asserted != head.asserted:
+        said = "Token → Asserted" if head.asserted else "Asserted → Token"
+        yield _WIDER if head.asserted else _NARROWER, f"verification {said}"
+    yield from _listed("issuer", base.issuers, head.issuers)
+    yield from _listed("audience", base.audiences, head.audiences)
+    if base.routes != head.routes:
+        yield ChangeClass.MAY_WIDEN, "http changed: which action a path stands for is not compared"
+    if base.delegation is None or head.delegation is None:
+        if base.delegation is not head.delegation:
+            wider = head.delegation is not None
+            yield _WIDER if wider else _NARROWER, f"delegation {'added' if wider else 'removed'}"
+        return
+    yield from _delegation(base.delegation, head.delegation, data)
+
+
+def _delegation(base: CompiledDelegation, head: CompiledDelegation, data: tuple[Data, Data]) -> Signed:
+    if base.max_depth != head.max_depth:
+        kind = _WIDER if head.max_depth > base.max_depth else _NARROWER
+        yield kind, f"delegation.maxDepth {base.max_depth} → {head.max_depth}"
+    named = [frozenset(" ".join(keys.spelled(key)) for key in one.principals) for one in (base, head)]
+    yield from _listed("delegation.principal", *named)
+    if base.entitled != head.entitled:
+        kind = _WIDER if base.entitled else _NARROWER
+        yield kind, f"delegation.principalMustBeEntitled {_bool(base.entitled)} → {_bool(head.entitled)}"
+    before, after = (
+        [(one, frozenset(formula_of(condition, held) for condition in one.conditions)) for one in side.ceiling]
+        for side, held in zip((base, head), data, strict=True)
+    )
+    for entry, asked in after:
+        if not any(_within(entry, asked, *other) for other in before):
+            near = any(_meet(entry, other) for other, _ in before)
+            kind = ChangeClass.MAY_WIDEN if near else _WIDER
+            yield kind, f"delegation.ceiling allows {_told(entry)}"
+    for entry, asked in before:
+        if not any(_within(entry, asked, *other) for other in after):
+            yield _NARROWER, f"delegation.ceiling no longer allows all of {_told(entry)}"
+
+
+def _within(
+    entry: CompiledCeiling, asked: frozenset[Formula], other: CompiledCeiling, of_other: frozenset[Formula]
+) -> bool:
+    """Tell whether all that an entry covers falls under another one."""
+    return (
+        other.actions.covers(entry.actions)
+        and of_other <= asked
+        and all(any(_holds(wide, one) for wide in other.resources) for one in entry.resources)
+    )
+
+
+def _holds(wide: CompiledResource, one: CompiledResource) -> bool:
+    return (
+        wide.type == one.type
+        and wide.ids.covers(one.ids)
+        and all(name in one.properties and one.properties[name] <= values for name, values in wide.properties.items())
+    )
+
+
+def _meet(one: CompiledCeiling, other: CompiledCeiling) -> bool:
+    return one.actions.overlaps(other.actions) and any(
+        left.type == right.type and left.ids.overlaps(right.ids) for left in one.resources for right in other.resources
+    )
+
+
+def _listed(what: str, base: frozenset[str], head: frozenset[str]) -> Signed:
+    for name in sorted(head - base):
+        yield _WIDER, f"{what} {name} added"
+    for name in sorted(base - head):
+        yield _NARROWER, f"{what} {name} removed"
+
+
+def _told(entry: CompiledCeiling) -> str:
+    sets = [entry.actions, *(one.ids for one in entry.resources)]
+    texts = [_names(one.exact, one.prefixes, everything=one.everything) for one in sets]
+    resources = ", ".join(f"{one.type}/{ids}" for one, ids in zip(entry.resources, texts[1:], strict=True))
+    return f"{texts[0]} on {resources}"
+
+
+def _names(exact: Iterable[str], prefixes: Iterable[str], *, everything: bool) -> str:
+    return ",".join([*(("*",) if everything else ()), *(f"{one}*" for one in prefixes), *sorted(exact)])
+
+
+def _bool(value: bool) -> str:  # noqa: FBT001 - it is what is told
+    return "true" if value else "false"

@@ -1,0 +1,84 @@
+"""Sides: one state of an endpoint as the walk sees it, and the rules of which the other side has none like.
+
+Holds: two rules are alike only if no decision can tell them apart; their names do not count.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+
+from bailiwick_engine import keys
+from bailiwick_engine.cel.data import Data
+from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_regions.formulas import formula_of
+from bailiwick_regions.strength import meaning
+
+
+@dataclass(frozen=True, slots=True)
+class WalkSide:
+    """One state of an endpoint: its enforced rules, and what they read. `endpoint` None: there is none."""
+
+    endpoint: CompiledEndpoint | None
+
+    @property
+    def rules(self) -> tuple[CompiledRule, ...]:
+        """The rules that count."""
+        return self.endpoint.enforced if self.endpoint is not None else ()
+
+    @property
+    def data(self) -> Data:
+        """The data that they read."""
+        return self.endpoint.data if self.endpoint is not None else {}
+
+    @property
+    def settings(self) -> CompiledSettings | None:
+        """The endpoint's settings."""
+        return self.endpoint.settings if self.endpoint is not None else None
+
+    def naming(self, named: Iterable[Key]) -> Iterator[CompiledRule]:
+        """Yield the rules that name one of these keys, each once."""
+        found = self.endpoint.index.naming(named) if self.endpoint is not None else ()
+        yield from dict.fromkeys(rule for rule in found if not rule.audit)
+
+
+def differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...], tuple[CompiledRule, ...]]:
+    """Return the rules of each side that the other has none like, told apart by all that they say."""
+    known = {id(rule) for rule in base.rules} & {id(rule) for rule in head.rules}
+    sides = [[(rule, said(rule, side.data)) for rule in side.rules if id(rule) not in known] for side in (base, head)]
+    counts = [Counter(meant for _, meant in side) for side in sides]
+    left = [counts[0] - counts[1], counts[1] - counts[0]]
+    removed, added = (
+        tuple(rule for rule, meant in side if meant in more) for side, more in zip(sides, left, strict=True)
+    )
+    return removed, added
+
+
+def said(rule: CompiledRule, data: Data) -> Hashable:
+    """Return all of a rule that a decision can hang on, names left out."""
+    return (
+        rule.effect,
+        rule.subjects,
+        frozenset(rule.workloads.items()),
+        (rule.actions.exact, rule.actions.prefixes, rule.actions.everything),
+        frozenset((entry.type, entry.ids, frozenset(entry.properties.items())) for entry in rule.resources),
+        rule.intents,
+        frozenset(formula_of(one, data) for one in rule.conditions),
+        rule.expires,
+        rule.suspended,
+        None if rule.gate is None else meaning(rule.gate),
+    )
+
+
+def overlap(one: CompiledRule, other: CompiledRule) -> bool:
+    """Tell whether one call may be of both, as far as action and resource say."""
+    return one.actions.overlaps(other.actions) and any(
+        left.type == right.type and left.ids.overlaps(right.ids) for left in one.resources for right in other.resources
+    )
+
+
+def issuer_of(key: Key) -> str | None:
+    """Return who vouches for a person or group; None for anybody else."""
+    parts = keys.spelled(key)
+    return parts[1] if parts[0] in {"user", "group"} else None

@@ -1,0 +1,85 @@
+"""The stage: an endpoint of a few rules alone, on which the engine decides for the walk.
+
+Holds: nothing stands on it that lets anybody through but the rules that are compared; where somebody acts for others,
+that hop is free, so that only the rules for the others decide.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
+from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.keys import CLUSTER, Key
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import (
+    CompiledCeiling,
+    CompiledDelegation,
+    CompiledPolicy,
+    CompiledResource,
+    CompiledRule,
+    CompiledSettings,
+    Effect,
+    PolicyRef,
+)
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
+
+_ENFORCER: Final = "system:serviceaccount:~:~enforcer"
+ACTOR: Final = Party("serviceAccount", "system:serviceaccount:~:~actor", "~")
+CALLER: Final = ServiceAccount(_ENFORCER, "~")
+
+
+def snapshot_of(key: EndpointKey, rules: list[CompiledRule], party: Party, every: CompiledCeiling | None) -> Snapshot:
+    """Return an endpoint of these rules alone; with `every`, that may be done on this party's behalf."""
+    ref = PolicyRef(key[0], "~", "~", 0)
+    delegation = None
+    if every is not None:
+        delegation = CompiledDelegation(1, party.keys, (every,), entitled=False, scope=Scope.of(()))
+        # What lets the one through who acts for somebody: of that hop nothing is asked here.
+        rules = [*rules, unconditional(ref, Effect.ALLOW, ACTOR.keys, every.actions, every.resources)]
+    settings = CompiledSettings(
+        ref,
+        frozenset((_ENFORCER,)),
+        frozenset(),
+        asserted=False,
+        issuers=frozenset((CLUSTER,)),
+        delegation=delegation,
+    )
+    policy = CompiledPolicy(ref, key[1], "", settings, tuple(rules))
+    return Snapshot({key: CompiledEndpoint.of([policy], [])})
+
+
+def everything(rules: Iterable[CompiledRule]) -> CompiledCeiling:
+    """Return every action on every resource of the types that these rules name."""
+    kinds = sorted({entry.type for rule in rules for entry in rule.resources})
+    every = NameSet.of(("*",))
+    return CompiledCeiling(every, tuple(CompiledResource(kind, every, {}) for kind in kinds), ())
+
+
+def calling_from(party: Party, workload: PodWorkload | None) -> Party:
+    """Return a party as it calls from this workload. `workload` None: it is not known."""
+    if workload is None:
+        return party
+    return Party(party.type, party.id, party.uid, issuer=party.issuer, groups=party.groups, workload=workload)
+
+
+def unconditional(
+    ref: PolicyRef, effect: Effect, subjects: frozenset[Key], actions: NameSet, resources: tuple[CompiledResource, ...]
+) -> CompiledRule:
+    """Return a rule that no policy has: of these calls, whatever else is in them."""
+    return CompiledRule(
+        policy=ref,
+        policy_digest="",
+        name="~",
+        effect=effect,
+        subjects=subjects,
+        workloads={},
+        actions=actions,
+        resources=resources,
+        intents=None,
+        conditions=(),
+        scope=Scope.of(()),
+        expires=None,
+        suspended=False,
+        audit=False,
+        gate=None,
+    )

@@ -1,0 +1,103 @@
+"""Strength: what two approvals take, compared component by component (DESIGN, "A decision" 6).
+
+Holds: an approval is stronger only if nothing of it asks for less; what is neither is incomparable, and never passed
+off as either.
+"""
+
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from bailiwick_api.approvalgrant import GrantStep
+from bailiwick_engine.approval.gates import Gate
+
+SAME: Final = 0
+STRONGER: Final = 1
+WEAKER: Final = -1
+Components = dict[str, int | None]
+
+
+def compared(base: Gate, head: Gate) -> Components:
+    """Return how the head's stands to the base's, by component: STRONGER, WEAKER, None if incomparable; no SAME."""
+    found: Components = {
+        "steps": _steps(base.steps, head.steps),
+        "binding": _order(_bound(base), _bound(head)),
+        "scope properties": _order(base.scope_properties, head.scope_properties) if base.scope and head.scope else SAME,
+        "maxUses": _less(base.max_uses, head.max_uses),
+        "windowSeconds": _less(base.window_seconds, head.window_seconds),
+        "pendingSeconds": _less(base.pending_seconds, head.pending_seconds),
+        "reason": _order(_reasons(base), _reasons(head)),
+        "requiredContext": _order(base.required_context, head.required_context),
+        "show": _shown(base, head),
+        "allowUnseen": _less(base.unseen, head.unseen),
+        "presentation": _order(base.by_token, head.by_token),
+        "open": _less(base.on_deny, head.on_deny),
+        "limits.pendingPerSubject": _less(base.limits.pending_per_subject, head.limits.pending_per_subject),
+        "limits.requestsPerHour": _less(base.limits.requests_per_hour, head.limits.requests_per_hour),
+        "limits.denyCooldownSeconds": _order(base.limits.deny_cooldown_seconds, head.limits.deny_cooldown_seconds),
+    }
+    return {name: outcome for name, outcome in found.items() if outcome != SAME}
+
+
+def meaning(gate: Gate) -> Hashable:
+    """Return all that `compared` looks at, so that equal meanings compare as the same."""
+    return (
+        tuple(sorted((one.policy, one.kind, tuple(sorted(one.groups or ())), one.count) for one in gate.steps)),
+        (gate.scope, gate.scope_properties, gate.max_uses, gate.window_seconds, gate.pending_seconds),
+        (tuple(sorted(_reasons(gate), key=repr)), gate.required_context, frozenset(gate.show or ()), gate.show is None),
+        (gate.unseen, gate.by_token, gate.on_deny),
+        tuple(sorted(gate.limits.model_dump().items())),
+    )
+
+
+def _order(base: "frozenset[object] | int", head: "frozenset[object] | int") -> int | None:
+    """More is stronger."""
+    if base == head:
+        return SAME
+    if base <= head:  # type: ignore[operator]  # both are of one kind
+        return STRONGER
+    return WEAKER if base >= head else None  # type: ignore[operator]  # likewise
+
+
+def _less(base: int, head: int) -> int | None:
+    """Less is stronger."""
+    return _order(head, base)
+
+
+def _bound(gate: Gate) -> int:
+    return 0 if gate.scope else 1
+
+
+def _reasons(gate: Gate) -> frozenset[object]:
+    return frozenset((one.required, one.pattern) for one in gate.reasons)
+
+
+def _shown(base: Gate, head: Gate) -> int | None:
+    """Everything is more than any list."""
+    if base.show is None or head.show is None:
+        return _order(base.show is None, head.show is None)
+    return _order(frozenset(base.show), frozenset(head.show))
+
+
+def _steps(base: Sequence[GrantStep], head: Sequence[GrantStep]) -> int | None:
+    up, down = _met(base, head), _met(head, base)
+    if up and down:
+        return SAME
+    return STRONGER if up else WEAKER if down else None
+
+
+def _met(weak: Sequence[GrantStep], strong: Sequence[GrantStep]) -> bool:
+    """Tell whether each step of the one has a step of its own in the other that asks for as much."""
+    if not weak:
+        return True
+    first, *others = weak
+    return any(
+        _as_much(first, one) and _met(others, [*strong[:place], *strong[place + 1 :]])
+        for place, one in enumerate(strong)
+    )
+
+
+def _as_much(weak: GrantStep, strong: GrantStep) -> bool:
+    """Tell whether everybody who may review the one may review the other, and as many must."""
+    if (weak.policy, weak.kind) != (strong.policy, strong.kind) or strong.count < weak.count:
+        return False
+    return not weak.groups or (bool(strong.groups) and set(strong.groups or ()) <= set(weak.groups))

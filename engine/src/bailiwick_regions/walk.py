@@ -1,0 +1,330 @@
+"""The walk: every region of an endpoint in which changed rules speak, and what the engine decides there on both sides.
+
+Standing: above all else here but `compare`. Holds: a region is decided by `decide`, on the engine's own rules, for a
+call that stands for all calls of it and in each world of its conditions; regions beyond the limit are "may widen".
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Final
+
+from bailiwick_engine import keys
+from bailiwick_engine.call import Action, Call, Party, Resource
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect
+from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
+from bailiwick_regions import atoms
+from bailiwick_regions.atoms import FRESH, TooManyError
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.parties import NamedParty, parties
+from bailiwick_regions.sides import WalkSide, differing, issuer_of, overlap
+from bailiwick_regions.stage import ACTOR, CALLER, calling_from, everything, snapshot_of
+from bailiwick_regions.strength import STRONGER, WEAKER, compared
+from bailiwick_regions.worlds import Worlds
+
+BEHALF: Final = "on behalf of "
+MOST_REGIONS: Final = 1_000_000
+DIGEST: Final = "sha256:" + "0" * 64
+NOT_COMPARED: Final = "not compared"
+_CONTEXT: Final = "intent"
+LEVELS: Final = ("Deny", "Approval", "Allow")
+_ORDER: Final = list(ChangeClass)
+
+
+@dataclass(frozen=True, slots=True)
+class WalkLeaf:
+    """What one region comes to."""
+
+    kind: ChangeClass
+    what: str
+    rule: CompiledRule | None = None
+    of_head: bool = True
+    when: tuple[str, ...] = ()
+
+
+class Walk:
+    """Walks one endpoint. `about`: the rules in whose regions to look, of a side or none; by default what differs.
+
+    `late` is asked at every region: from when it says so on, the rest is as regions beyond the limit.
+    """
+
+    def __init__(
+        self,
+        key: EndpointKey,
+        base: WalkSide,
+        head: WalkSide,
+        now: float,
+        limit: int = MOST_REGIONS,
+        *,
+        about: frozenset[CompiledRule] | None = None,
+        late: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._late = late
+        self._key, self._base, self._head, self._now = key, base, head, now
+        self._left = limit
+        self._seen: dict[Hashable, list[frozenset[Key]]] = {}
+        self.removed, self.added = differing(base, head)
+        self._changed = frozenset((*self.removed, *self.added)) if about is None else about
+        self._names = (
+            {(rule.policy.name, rule.name) for rule in self.added},
+            {(rule.policy.name, rule.name) for rule in self.removed},
+        )
+
+    def changes(self) -> Iterator[Change]:
+        """Yield every region that is not the same, for a call of one's own and, where others may act, for theirs."""
+        if not self._changed:
+            return
+        settings = [side.settings for side in (self._base, self._head) if side.settings is not None]
+        asserted = any(one.asserted for one in settings)
+        verified = not settings or any(not one.asserted for one in settings)
+        principals = frozenset[Key]().union(*(one.delegation.principals for one in settings if one.delegation))
+        beside = partial(self._beside, principals)
+        for named in parties(self._changed, beside, verified=verified, asserted=asserted):
+            if self._late():
+                yield self._unknown(named)
+                return
+            try:
+                yield from self._new(named, self._party(named, principal=False))
+                if not named.party.keys.isdisjoint(principals):
+                    yield from self._new(named, self._party(named, principal=True))
+            except TooManyError:
+                yield self._unknown(named)
+                continue
+            if named.capped:
+                yield self._unknown(named)
+
+    @cached_property
+    def _giving(self) -> tuple[CompiledRule, ...]:
+        """The rules of both sides that can let somebody through where a changed one speaks."""
+        found = (rule for side in (self._base, self._head) for rule in side.rules if rule.effect is not Effect.DENY)
+        return tuple(dict.fromkeys(rule for rule in found if any(overlap(rule, one) for one in self._changed)))
+
+    def _new(self, named: NamedParty, found: Iterable[Change]) -> Iterator[Change]:
+        """Yield what was not found already of a party with fewer keys: of a group, before one of its members."""
+        own = named.party.keys - {keys.user(named.party.issuer or "", FRESH)}
+        for change in found:
+            region = tuple((name, labels) for name, labels in change.where.items() if name != "subject")
+            behalf = change.where["subject"][0].startswith(BEHALF)
+            seen = self._seen.setdefault((change.kind, change.what, id(change.rule), region, behalf), [])
+            if not any(fewer <= own for fewer in seen):
+                seen.append(own)
+                yield change
+
+    def _unknown(self, named: NamedParty) -> Change:
+        rule = next((rule for rule in self.added if not named.party.keys.isdisjoint(rule.subjects)), None)
+        why = "there are more regions than are looked at"
+        return Change(ChangeClass.MAY_WIDEN, self._key, NOT_COMPARED, {"subject": (named.label,)}, rule, why=why)
+
+    def _beside(self, principals: frozenset[Key], issuer: str) -> Iterator[tuple[Key, frozenset[int]]]:
+        """Yield the keys of an issuer that rules name which overlap a changed one, with the rules, and the principals.
+
+        Somebody may be called for by one group, and spoken of by another.
+        """
+        found: dict[Key, set[int]] = {key: {0} for key in principals if issuer_of(key) == issuer}
+        for rule in dict.fromkeys((*self._base.rules, *self._head.rules, *self._changed)):
+            of_issuer = [key for key in rule.subjects if issuer_of(key) == issuer]
+            if of_issuer and (rule in self._changed or any(overlap(rule, one) for one in self._changed)):
+                for key in of_issuer:
+                    found.setdefault(key, set()).add(id(rule))
+        for key, rules in found.items():
+            yield key, frozenset(rules)
+
+    def _party(self, named: NamedParty, *, principal: bool) -> Iterator[Change]:
+        party = named.party
+        changed = [rule for rule in self._changed if not party.keys.isdisjoint(rule.subjects)]
+        base, head = (
+            [rule for rule in side.naming(party.keys) if any(rule is one or overlap(rule, one) for one in changed)]
+            for side in (self._base, self._head)
+        )
+        before, after = (self._too_much(side, party) for side in (self._base, self._head))
+        if after:
+            yield from self._denied_whole(named)
+            return
+        if before:
+            yield self._unknown(named)
+            return
+        worlds = Worlds(base, head, (self._base.data, self._head.data))
+        both = list(dict.fromkeys((*base, *head, *changed)))
+        # Where others act for somebody, what lets those through tells regions apart too.
+        apart = list(dict.fromkeys((*both, *self._giving))) if principal else both
+        every = everything(both) if principal else None
+        snapshots = tuple(
+            snapshot_of(self._key, list(side.values()), party, every) for side in (worlds.base, worlds.head)
+        )
+        for (call, time), where in self._regions(party, apart, changed, principal=principal):
+            leaf = self._leaf(call, time, snapshots, worlds)
+            if principal:
+                leaf = self._by_others(leaf, call)
+            if leaf.kind is not ChangeClass.SAME:
+                on = {"subject": f"{BEHALF}{named.label}" if principal else named.label, **where}
+                why = self._why(leaf)
+                region = {name: (label,) for name, label in on.items()}
+                yield Change(leaf.kind, self._key, leaf.what, region, leaf.rule, leaf.of_head, why, leaf.when)
+
+    def _denied_whole(self, named: NamedParty) -> Iterator[Change]:  # noqa: ARG002 - for who looks for denials
+        """Yield what differs for a party that the head denies whatever it asks: nothing that lets anybody further."""
+        yield from ()
+
+    def _too_much(self, side: WalkSide, party: Party) -> bool:
+        return side.endpoint is not None and side.endpoint.index.too_much(party.keys)
+
+    def _regions(
+        self, party: Party, rules: Sequence[CompiledRule], changed: Sequence[CompiledRule], *, principal: bool
+    ) -> Iterator[tuple[tuple[Call, float], dict[str, str]]]:
+        touched = frozenset(changed)
+        for action, told in atoms.names(rule.actions for rule in rules).items():
+            of_action = [rule for rule in rules if action in rule.actions]
+            kinds = sorted({entry.type for rule in of_action if rule in touched for entry in rule.resources})
+            for kind in kinds:
+                entries = [(rule, entry) for rule in of_action for entry in rule.resources if entry.type == kind]
+                for name, label in atoms.names((entry.ids for _, entry in entries), f"{kind}/").items():
+                    at = [(rule, entry) for rule, entry in entries if name in entry.ids]
+                    if not any(rule in touched for rule, _ in at):
+                        continue
+                    where = {"action": told, "resource": label}
+                    place = (action, kind, name)
+                    yield from self._within(party, at, touched, place, where, principal=principal)
+
+    def _within(
+        self,
+        party: Party,
+        at: Sequence[tuple[CompiledRule, CompiledResource]],
+        touched: frozenset[CompiledRule],
+        place: tuple[str, str, str],
+        where: dict[str, str],
+        *,
+        principal: bool,
+    ) -> Iterator[tuple[tuple[Call, float], dict[str, str]]]:
+        """Yield the regions of one action and resource, by properties, purpose, workload and time."""
+        action, kind, name = place
+        listed = dict.fromkeys(rule for rule, _ in at)
+        for chosen in atoms.products(atoms.properties(entry for _, entry in at)):
+            held = {key: value for key, (value, _) in chosen.items() if value is not None}
+            resource = Resource(kind, name, held or None)
+            rules = [rule for rule in listed if rule.covers(resource)]
+            if not any(rule in touched for rule in rules):
+                # Of many properties there are more such than could ever be looked at.
+                self._count()
+                continue
+            requirements = list(
+                dict.fromkeys(
+                    one for rule in rules for key in sorted(party.keys) for one in rule.workloads.get(key, ())
+                )
+            )
+            for intent, purpose in atoms.intents(rule.intents for rule in rules).items():
+                for workload, pod in atoms.workloads(requirements):
+                    for time in atoms.times([rule.expires for rule in rules], self._now):
+                        self._count()
+                        told = dict(where)
+                        told |= {f"resource.properties.{key}": label for key, (_, label) in chosen.items()}
+                        if any(rule.intents is not None for rule in rules):
+                            told["intent"] = purpose
+                        if pod:
+                            told["workload"] = pod
+                        if time != self._now:
+                            told["from"] = _moment(time)
+                        subject = calling_from(party, workload)
+                        call = Call(
+                            namespace=self._key[0],
+                            endpoint=self._key[1],
+                            caller=CALLER,
+                            subject=subject,
+                            action=Action(action),
+                            resource=resource,
+                            context={} if intent is None else {_CONTEXT: intent},
+                            actors=(ACTOR,) if principal else (),
+                        )
+                        yield (call, time), told
+
+    def _by_others(self, leaf: WalkLeaf, call: Call) -> WalkLeaf:
+        """Return what the person's own rules come to for somebody who acts for them.
+
+        Without a rule that lets anybody through they change nothing. With one, nobody has shown that it does.
+        """
+        wider = leaf.kind in {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}
+        side = self._head if wider else self._base
+        speaking = side.endpoint.speaking_of(call.action.name) if side.endpoint is not None else ()
+        if not any(
+            rule.effect is not Effect.DENY and not rule.audit and rule.covers(call.resource) for rule in speaking
+        ):
+            return replace(leaf, kind=ChangeClass.SAME)
+        return replace(leaf, kind=ChangeClass.MAY_WIDEN) if wider else leaf
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0 or self._late():
+            raise TooManyError
+
+    def _leaf(self, call: Call, time: float, snapshots: Sequence[Snapshot], worlds: Worlds) -> WalkLeaf:
+        """Decide a region in every world, and return the worst of it."""
+        around = Circumstances(now=time)
+        worst = WalkLeaf(ChangeClass.SAME, "")
+        worlds.begin()
+        while True:
+            base, head = (decide(one, call, (), around, DIGEST) for one in snapshots)
+            kind, what = _between(base, head)
+            if kind is ChangeClass.WIDER and worlds.differ:
+                kind = ChangeClass.MAY_WIDEN
+            if _ORDER.index(kind) < _ORDER.index(worst.kind):
+                rule, of_head = self._cause(base, head)
+                worst = WalkLeaf(kind, what, rule, of_head, worlds.told)
+            if worst.kind is ChangeClass.WIDER or not worlds.more():
+                return worst
+            self._count()
+
+    def _cause(self, base: Verdict, head: Verdict) -> tuple[CompiledRule | None, bool]:
+        """Return the changed rule that decides it, of the head where there is one."""
+        for verdict, of_head, changed in ((head, True, self.added), (base, False, self.removed)):
+            rule = verdict.rule
+            if rule is not None:
+                for one in changed:
+                    if one.place == rule.place:
+                        return one, of_head
+        return (head.rule, True) if head.rule is not None else (base.rule, False)
+
+    def _why(self, leaf: WalkLeaf) -> str:
+        if leaf.rule is None:
+            return ""
+        place = leaf.rule.place
+        if leaf.of_head:
+            if place not in self._names[0]:
+                return "unchanged"
+            return "changed" if place in self._names[1] else "new"
+        return "changed" if place in self._names[0] else "removed"
+
+
+def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
+    before, after = level(base), level(head)
+    if before != after:
+        kind = ChangeClass.WIDER if after > before else ChangeClass.NARROWER
+        return kind, f"{LEVELS[before]} → {LEVELS[after]}"
+    if base.gate is None or head.gate is None:
+        return ChangeClass.SAME, ""
+    found = compared(base.gate, head.gate)
+    if not found:
+        return ChangeClass.SAME, ""
+    listed = set(found.values())
+    kind = ChangeClass.CHANGED
+    if listed == {WEAKER}:
+        kind = ChangeClass.WIDER
+    elif listed == {STRONGER}:
+        kind = ChangeClass.NARROWER
+    signs = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}
+    told = ", ".join(f"{signs[outcome]} {name}" for name, outcome in found.items())
+    return kind, f"Approval → Approval ({told})"
+
+
+def level(verdict: Verdict) -> int:
+    """Return how far a verdict lets a call, as an index of `LEVELS`."""
+    if verdict.outcome is Outcome.ALLOW:
+        return 2
+    return 0 if verdict.gate is None else 1
+
+
+def _moment(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")

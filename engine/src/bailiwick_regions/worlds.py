@@ -1,0 +1,167 @@
+"""Worlds: what the conditions of two states of an endpoint can come to, one combination after the other.
+
+Standing: between `formulas` and the walk; the engine's own rules ask it by `StoodCondition`. Holds: an atom has one
+outcome in a world, on both sides; comparisons of one member agree with each other, as the engine itself evaluates them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Final
+
+from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.cel.data import Data
+from bailiwick_engine.cel.expressions import Expression
+from bailiwick_engine.cel.inputs import Inputs
+from bailiwick_engine.policy.model import CompiledCondition, CompiledRule
+from bailiwick_engine.truth import UNKNOWN, Truth
+from bailiwick_evidence.derive.choices import Choices
+from bailiwick_regions.formulas import (
+    Comparison,
+    Formula,
+    Junction,
+    Literal,
+    MemberPath,
+    Negation,
+    OpaqueAtom,
+    atoms,
+    formula_of,
+)
+
+_OUTCOMES: Final[tuple[Truth, ...]] = (True, False, UNKNOWN)
+_ABSENT: Final = object()
+_MEMBER: Final = "context.value"
+_MIDDLE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StoodCondition(CompiledCondition):
+    """A condition whose outcome is the world's."""
+
+    formula: Formula
+    worlds: "Worlds"
+
+    def outcome(self, inputs: Inputs) -> Truth:  # noqa: ARG002 - of all inputs at once
+        """Return what it comes to in this world."""
+        return self.worlds.truth(self.formula)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A value of a member, and what each comparison of it comes to."""
+
+    value: Any
+    truths: Mapping[Comparison, Truth]
+
+
+class Worlds:
+    """All combinations of outcomes: `begin`, ask, and again while `more`. Build it of the rules of both sides."""
+
+    def __init__(self, base: Iterable[CompiledRule], head: Iterable[CompiledRule], data: tuple[Data, Data]) -> None:
+        self._choices = Choices()
+        self._sides: dict[object, set[int]] = {}
+        self._texts: dict[object, str] = {}
+        self._samples: dict[MemberPath, tuple[_Sample, ...]] = {}
+        found: dict[MemberPath, set[Comparison]] = {}
+        formulas: list[dict[CompiledRule, tuple[Formula, ...]]] = []
+        for side, (rules, held) in enumerate(zip((base, head), data, strict=True)):
+            formulas.append({rule: tuple(formula_of(one, held) for one in rule.conditions) for rule in rules})
+            for atom in (atom for some in formulas[-1].values() for one in some for atom in atoms(one)):
+                self._sides.setdefault(_key(atom), set()).add(side)
+                self._texts[_key(atom)] = atom.text if isinstance(atom, OpaqueAtom) else ".".join(atom.path)
+                if isinstance(atom, Comparison):
+                    found.setdefault(atom.path, set()).add(atom)
+        for path, comparisons in found.items():
+            self._samples[path] = _samples(sorted(comparisons, key=repr))
+        self.base, self.head = ({rule: self._stood(rule, some) for rule, some in side.items()} for side in formulas)
+
+    def _stood(self, rule: CompiledRule, formulas: tuple[Formula, ...]) -> CompiledRule:
+        conditions = tuple(
+            StoodCondition(
+                *one.parts,
+                formula,
+                self,
+            )
+            for one, formula in zip(rule.conditions, formulas, strict=True)
+        )
+        return replace(rule, conditions=conditions)
+
+    def begin(self) -> None:
+        """Begin with the first world."""
+        self._choices.reset()
+
+    def more(self) -> bool:
+        """Go on to the next world that differs in what was asked; False where there is none."""
+        return self._choices.more()
+
+    def truth(self, formula: Formula) -> Truth:
+        """Return what a formula comes to in this world (Kleene)."""
+        match formula:
+            case Literal(value):
+                return value
+            case Negation(part):
+                held = self.truth(part)
+                return (not held) if isinstance(held, bool) else UNKNOWN
+            case Junction(any_of, parts):
+                found: Truth = not any_of
+                for part in parts:
+                    held = self.truth(part)
+                    if held is any_of:
+                        return any_of
+                    if held is UNKNOWN:
+                        found = UNKNOWN
+                return found
+            case Comparison():
+                sample: _Sample = self._choices.of(_key(formula), self._samples[formula.path])
+                return sample.truths[formula]
+        opaque: Truth = self._choices.of(_key(formula), _OUTCOMES)
+        return opaque
+
+    @property
+    def differ(self) -> bool:
+        """Whether this world hangs on conditions of which only the base knows, and on others that only the head does.
+
+        Then nobody has shown that it is one: the conditions may exclude each other.
+        """
+        sides = [self._sides[key] for key in self._choices.made]
+        return {0} in sides and {1} in sides
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What was asked of this world, and what it said, for people."""
+        return tuple(_told(self._texts[key], outcome) for key, outcome in self._choices.made.items())
+
+
+def _key(atom: OpaqueAtom | Comparison) -> OpaqueAtom | MemberPath:
+    return atom.path if isinstance(atom, Comparison) else OpaqueAtom(atom.key, "")
+
+
+def _told(text: str, outcome: object) -> str:
+    if isinstance(outcome, _Sample):
+        return f"{text} missing" if outcome.value is _ABSENT else f"{text} = {json.dumps(outcome.value)}"
+    said = "true" if outcome is True else "false" if outcome is False else "unknown"
+    return f"({text}) {said}"
+
+
+def _samples(comparisons: list[Comparison]) -> tuple[_Sample, ...]:
+    """Return one value of each kind that these comparisons of one member tell apart."""
+    constants = [value for one in comparisons for _, value in one.constants]
+    numbers = sorted({value for value in constants if isinstance(value, int | float) and not isinstance(value, bool)})
+    texts = sorted({value for value in constants if isinstance(value, str)})
+    values: list[Any] = [*texts, "".join(texts) + "~", True, False, None, []]
+    if numbers:
+        middles = [low + (high - low) * _MIDDLE for low, high in pairwise(numbers)]
+        values = [*numbers, *middles, numbers[0] - 1, numbers[-1] + 1, *values]
+    found: dict[tuple[Truth, ...], _Sample] = {}
+    scope = Scope.of(())
+    made = {one: scope.condition(one.text(_MEMBER), "") for one in comparisons}
+    for value in (*values, _ABSENT):
+        context = {} if value is _ABSENT else {"value": value}
+        seen = Inputs.of({"subject": {}, "actor": {}, "action": {}, "resource": {}, "context": context}, 0.0)
+        truths = {
+            one: scope.evaluate(expression, seen) if isinstance(expression, Expression) else UNKNOWN
+            for one, expression in made.items()
+        }
+        found.setdefault(tuple(truths.values()), _Sample(value, truths))
+    return tuple(found.values())
