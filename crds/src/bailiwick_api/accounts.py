@@ -30,6 +30,10 @@ WITNESS_MONTHS: Final = tuple(f"{WITNESS_CONFIG_MAP}-{month:02}" for month in ra
 """The same of logs that are over, by the month in which they were put away. RBAC cannot name what is not known."""
 WITNESS_KEYS_ENTRY: Final = "witness.vkey"
 """What verifies the cosignatures: a `vkey` of C2SP signed notes on each line."""
+WITNESS_MONTH_ENTRY: Final = "month"
+"""Of which year the ConfigMap of a month is: `2026-11`."""
+NOTIFICATIONS_SECRET: Final = "bailiwick-notifications"  # noqa: S105 - a name
+"""The targets of notifications: of a namespace by this name, of the installation usually."""
 VALIDATING_CONFIGURATION: Final = "bailiwick-endpointpolicies"
 VALIDATING_WEBHOOK: Final = "endpointpolicies.bailiwick.dev"
 CANARY_GRANT: Final = "bailiwick-canary"

@@ -15,7 +15,6 @@ from bailiwick_api.meta import (
     DNS_LABEL,
     LIST_ATOMIC,
     LIST_SET,
-    Condition,
     GroupName,
     Intent,
     Label,
@@ -24,6 +23,7 @@ from bailiwick_api.meta import (
     Time,
     list_map,
 )
+from bailiwick_api.policystatus import EndpointPolicyStatus
 from bailiwick_api.recordsettings import RecordSettings
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
@@ -325,15 +325,6 @@ class EndpointPolicySpec(Model):
             cel.RULE_SUBJECTS_KNOWN, cel.DELEGATION_PRINCIPALS_KNOWN, cel.ENTITY_NEEDS_ASSERTED, cel.REPLACES_IN_AUDIT
         )
     )
-
-
-class EndpointPolicyStatus(Model):
-    """Status that the operator writes."""
-
-    observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
-    digest: Annotated[str | None, Field(max_length=80)] = None
-    """Digest of the compiled policy, as in decision records."""
-    conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
 
 
 class EndpointPolicy(Model):

@@ -27,6 +27,7 @@ def manifests(installation: Installation) -> dict[str, list[dict[str, Any]]]:
         "rbac/webhook.yaml": rbac.webhook(installation),
         "rbac/operator.yaml": rbac.operator(installation),
         "rbac/people.yaml": rbac.people(),
+        "rbac/notifications.yaml": rbac.notifications(),
     }
     documents = guards.guards(installation)
     for index, name in enumerate(guards.NAMES):

@@ -96,10 +96,10 @@ def _paths(folder: Path | str, above: frozenset[tuple[int, int]], depth: int) ->
             yield entry.path
 
 
-def taken(content: bytes) -> File:
-    """Return the file of this content, of which at most `MAX_BYTES` and one more byte need be read."""
-    if len(content) > MAX_BYTES:
-        return _unreadable(f"larger than {MAX_BYTES} bytes")
+def taken(content: bytes, most: int = MAX_BYTES) -> File:
+    """Return the file of this content, of which at most `most` and one more byte need be read."""
+    if len(content) > most:
+        return _unreadable(f"larger than {most} bytes")
     return File(hashlib.sha256(content).hexdigest(), content)
 
 

@@ -29,7 +29,9 @@ from yaml.events import (
 from bailiwick_api import scalars
 from bailiwick_api.scalars import Position, Source
 
+# Of a document, and of a file; what a person pipes in may be longer as a whole.
 MAX_BYTES: Final = 1024 * 1024
+MAX_STREAM_BYTES: Final = 16 * MAX_BYTES
 MAX_DOCUMENTS: Final = 1000
 # Depth, values and characters of one document, aliases expanded.
 MAX_DEPTH: Final = 32
@@ -38,6 +40,8 @@ MAX_CHARACTERS: Final = 2 * MAX_BYTES
 # Of one document; who has so many wants to see the first ones.
 MAX_FLAWS: Final = 20
 
+# Where a document stands that was read elsewhere.
+_BEGIN: Final = Position(1, 1)
 # A line that begins so ends the document whatever it is in (YAML 1.2.2, 9.1.2, c-forbidden): cutting there is exact.
 _MARKER: Final = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _ANCHOR: Final = re.compile(r"&\S+[ \t]*(?:\r?\n[ \t]*)?")
@@ -68,11 +72,11 @@ class Document:
     """One document: JSON values. Not `complete`: parsing stopped before its end, and `data` is what came before."""
 
     data: Any
-    complete: bool
-    flaws: tuple[Flaw, ...]
-    start: Position
-    _source: Source = field(repr=False, compare=False)
-    _spots: dict[str, _Spot] = field(repr=False, compare=False)
+    complete: bool = True
+    flaws: tuple[Flaw, ...] = ()
+    start: Position = _BEGIN
+    _source: Source = field(default=Source(""), repr=False, compare=False)
+    _spots: dict[str, _Spot] = field(default_factory=dict, repr=False, compare=False)
 
     def place(self, path: str, line: int = 0, column: int = 0) -> Position:
         """Return where a member stands (`spec.rules[2].conditions[0].expression`).
@@ -110,24 +114,30 @@ def documents(raw: bytes) -> tuple[Document, ...]:
 
     Empty documents are left out.
     """
-    if len(raw) > MAX_BYTES:
-        return (_unreadable("", 0, f"the file is larger than {MAX_BYTES} bytes"),)
+    if len(raw) > MAX_STREAM_BYTES:
+        return (_refused(Source(""), 0, f"the file is larger than {MAX_STREAM_BYTES} bytes"),)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         readable = error.object[: error.start].decode("utf-8")
-        return (_unreadable(readable, len(readable), "not UTF-8"),)
+        return (_refused(Source(readable), len(readable), "not UTF-8"),)
     source = Source(text)
     markers = [0, *(found.end() if found[0] == "..." else found.start() for found in _MARKER.finditer(text))]
     cuts = list(dict.fromkeys([*markers, len(text)]))
     if len(cuts) > MAX_DOCUMENTS:
-        return (_unreadable("", 0, f"more than {MAX_DOCUMENTS} documents in one file"),)
-    composed = (_Composer(source, begin, end).document() for begin, end in pairwise(cuts))
+        return (_refused(Source(""), 0, f"more than {MAX_DOCUMENTS} documents in one file"),)
+    composed = (_document(source, begin, end) for begin, end in pairwise(cuts))
     return tuple(document for document in composed if document.data is not None or document.flaws)
 
 
-def _unreadable(text: str, index: int, message: str) -> Document:
-    source = Source(text)
+def _document(source: Source, begin: int, end: int) -> Document:
+    # A character has at most four bytes, so that few are encoded for this.
+    if 4 * (end - begin) > MAX_BYTES and len(source.text[begin:end].encode()) > MAX_BYTES:
+        return _refused(source, begin, f"the document is larger than {MAX_BYTES} bytes")
+    return _Composer(source, begin, end).document()
+
+
+def _refused(source: Source, index: int, message: str) -> Document:
     place = source.place(index)
     return Document(None, complete=False, flaws=(Flaw("", message, place),), start=place, _source=source, _spots={})
 

@@ -11,6 +11,7 @@ from bailiwick_api.accounts import (
     CA_SECRET,
     CANARY_GRANT,
     GUARD_CONFIG_MAP,
+    NOTIFICATIONS_SECRET,
     OPERATOR_LEASE,
     SERVING_SECRET,
     SIGNING_KEYS_SECRET,
@@ -180,6 +181,14 @@ def people() -> list[dict[str, Any]]:
             ],
         ),
     ]
+
+
+def notifications() -> list[dict[str, Any]]:
+    """Return the role to read where a namespace wants to be told, which nobody has until it is bound.
+
+    One Secret by its name, and `get` alone: no list of Secrets, and none that was made for something else.
+    """
+    return [_bare_role(NOTIFICATIONS_SECRET, [_rule("", ["secrets"], ["get"], [NOTIFICATIONS_SECRET])])]
 
 
 def _guard_reading() -> list[dict[str, Any]]:
