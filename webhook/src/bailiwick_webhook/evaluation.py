@@ -19,7 +19,7 @@ class ShownToken(msgspec.Struct, frozen=True):
     refused: str | None = None
 
 
-class EvaluationRequest(msgspec.Struct, frozen=True):
+class EvaluationRequest(msgspec.Struct, frozen=True, gc=False):
     """A call, the enforcer's own id of it, and whether the API server confirmed its tokens just now.
 
     `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.

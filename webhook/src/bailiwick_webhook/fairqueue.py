@@ -1,7 +1,7 @@
-"""A fair queue: what waits, by the name of whoever it is of, such as an name.
+"""A fair queue: what waits, by the name of whoever it is of, such as a namespace or an address.
 
-Standing: under `http.pacing` and `admission.bench`. Holds: each name has its turn, and of one name the oldest goes
-first, so that a crowd waits behind itself alone.
+Standing: under `http.transport.pacer`, `pipeline.offload` and `pipeline.shadows`. Holds: each name has its turn, and of
+one name the oldest goes first, so that a crowd waits behind itself alone.
 """
 
 from collections.abc import Hashable
@@ -19,6 +19,14 @@ class FairQueue(Generic[_Item]):
         # The name whose turn is next stands first.
         self._waiting: dict[str, dict[_Item, None]] = {}
         self.count = 0
+
+    @property
+    def crowd(self) -> tuple[str, int]:
+        """The name of which most items wait, the first of such, and how many. Raises `LookupError` where none waits."""
+        if not self._waiting:
+            raise LookupError
+        name = max(self._waiting, key=lambda one: len(self._waiting[one]))
+        return name, len(self._waiting[name])
 
     def put(self, name: str, item: _Item) -> None:
         """Add an item."""
@@ -47,4 +55,10 @@ class FairQueue(Generic[_Item]):
         if items:
             # Behind all the others.
             self._waiting[name] = items
+        return item
+
+    def newest(self, name: str) -> _Item:
+        """Take the item of this name that came last. Raises `LookupError` where none waits."""
+        item = next(reversed(self._waiting[name]))
+        self.drop(name, item)
         return item

@@ -77,7 +77,8 @@ async def _run(given: WebhookSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tls = _certificates(given)
-    async with contextlib.AsyncExitStack() as stack:
+    # The status port outlives all else: the witness is still to see the line that closes the records.
+    async with contextlib.AsyncExitStack() as last, contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(_writer(given))
         made = _pipeline(given, stack)
         store, identity, pdp, keysets = (
@@ -92,6 +93,7 @@ async def _run(given: WebhookSettings) -> None:
         def serving() -> bool:
             return listening.is_set() and not stop.is_set()
 
+        checkpoints = CheckpointHandler(records, pdp.counts)
         status = await serve(
             health.build(
                 store,
@@ -100,12 +102,13 @@ async def _run(given: WebhookSettings) -> None:
                 Exposition(store, records, pdp.counts, tls),
                 pdp.counts,
                 tls,
-                CheckpointHandler(records, pdp.counts),
+                checkpoints,
             ),
             given.status_host,
             given.status_port,
         )
-        stack.push_async_callback(status.stop)
+        last.push_async_callback(status.stop)
+        last.push_async_callback(checkpoints.farewell, given.witness_wait)
         filled = stack.enter_context(gcpause.filling())
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)

@@ -104,7 +104,8 @@ def _judged(
                 warnings = (f"{wrong.why}, as it was before: {visible(wrong.message)}", *warnings)
                 wrong = None
     if wrong is None:
-        return _allowed(found.uid, Admission.ALLOWED, warnings)
+        # First, since of many warnings the API server tells the first ones.
+        return _allowed(found.uid, Admission.ALLOWED, (*found.widening, *warnings))
     # kubectl shows the causes and not the message, and of what has none only that it is invalid.
     causes = found.causes or ((_FIELDS[wrong.why], f"{wrong.why}: {visible(wrong.message)}"),)
     details = _details(found.name, KIND, causes)

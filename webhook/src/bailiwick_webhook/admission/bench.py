@@ -3,9 +3,11 @@
 Standing: under `http.admission`. The worker is started by the first review, ended when nobody has asked for a while,
 and started anew after it died. Not a pool of `concurrent.futures`: that cannot end a task that takes too long, and
 unpickles what comes back from a process that has read anybody's bytes.
+A finding may be followed by warnings, which may come late or never: then it stands as it is.
 Holds: the loop compiles nothing; as many reviews wait as `line` lets, and how many bytes of them is for who asks to
-bound; a caller is answered by its own deadline, nobody's policy occupies the worker for longer than `MOST_SECONDS`, and
-no namespace has it for longer than another.
+bound; a caller is answered by its own deadline, nobody's policy occupies the worker for longer than `MOST_SECONDS` and
+`COMPARED_SECONDS` while anybody else waits for it, and no namespace has it for longer than another. That time begins
+when the worker is there.
 """
 
 import asyncio
@@ -17,14 +19,20 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.admission.line import NOBODY, BusyError, Line, Share
-from bailiwick_webhook.admission.review import Finding
-from bailiwick_webhook.admission.worker import HEAD, decode
+from bailiwick_webhook.admission.review import Finding, PolicyFinding
+from bailiwick_webhook.admission.worker import HEAD, decode, decode_warnings
+from bailiwick_webhook.loglimit import LogLimit
 
 MOST_WAITING: Final = 16
+START_SECONDS: Final = 30.0
+"""Until a worker is there: a second, or many where the cores are short, which is no policy's fault."""
 MOST_SECONDS: Final = 3.0
+COMPARED_SECONDS: Final = 1.0
+"""For so long warnings are waited for. The worker gives up by itself long before, unless something is wrong with it."""
 IDLE_SECONDS: Final = 300.0
 COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook.admission.worker")
 
@@ -47,13 +55,21 @@ class PolicyExaminer:
     """Examines. Lives in one loop; durations are in seconds."""
 
     def __init__(
-        self, command: tuple[str, ...] = COMMAND, *, seconds: float = MOST_SECONDS, idle: float = IDLE_SECONDS
+        self,
+        command: tuple[str, ...] = COMMAND,
+        *,
+        seconds: float = MOST_SECONDS,
+        compared: float = COMPARED_SECONDS,
+        idle: float = IDLE_SECONDS,
     ) -> None:
         self._command = command
         self._seconds = seconds
+        self._compared_seconds = compared
         self._idle = idle
         self._line = Line(MOST_WAITING)
+        self._limited = LogLimit()
         self._process: Process | None = None
+        self._ending: set[Process] = set()
         self._tasks: set[asyncio.Task[Finding]] = set()
         self._resting: asyncio.TimerHandle | None = None
 
@@ -70,9 +86,16 @@ class PolicyExaminer:
         async with asyncio.timeout_at(until):
             await self._line.turn(share)
         # The turn goes over to the task: where the caller goes first, its answer must not become the next one's.
-        work = self._begin(self._worked(raw, share))
-        async with asyncio.timeout_at(until):
-            return await asyncio.shield(work)
+        known: list[Finding] = []
+        work = self._begin(self._worked(raw, share, until, known))
+        try:
+            async with asyncio.timeout_at(until):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            # What it lets further is still being compared: nobody is refused for that.
+            if known:
+                return known[0]
+            raise
 
     async def close(self) -> None:
         """End the worker."""
@@ -82,12 +105,13 @@ class PolicyExaminer:
         self._stay()
         await self._end()
 
-    async def _worked(self, raw: bytes | bytearray, share: Share) -> Finding:
+    async def _worked(self, raw: bytes | bytearray, share: Share, until: float, known: list[Finding]) -> Finding:
         self._stay()
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._asked(raw)
+            finding = await self._asked(raw, until)
+            known.append(finding)
+            return await self._followed(finding) if isinstance(finding, PolicyFinding) else finding
         except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
             code = None if self._process is None else self._process.returncode
             _log.error("policy could not be compiled", error=type(error).__name__, code=code, bytes=len(raw))
@@ -100,20 +124,47 @@ class PolicyExaminer:
             self._line.done(share, asyncio.get_running_loop().time() - began)
             self._resting = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
-    async def _asked(self, raw: bytes | bytearray) -> Finding:
+    async def _asked(self, raw: bytes | bytearray, until: float) -> Finding:
         before = self.pid
         try:
-            return await self._asked_once(raw)
+            return await self._asked_once(raw, until)
+        except TimeoutError:
+            # It lives, and would take as long again.
+            raise
         except (OSError, asyncio.IncompleteReadError):
             if before is None or before != self.pid:
                 raise
         # It may have been dead already, of which we had not heard. Of a policy that ends workers this is the second.
         await self._end()
-        return await self._asked_once(raw)
+        return await self._asked_once(raw, until)
 
-    async def _asked_once(self, raw: bytes | bytearray) -> Finding:
+    async def _asked_once(self, raw: bytes | bytearray, until: float) -> Finding:
+        given, told = await self._worker()
+        asking = asyncio.ensure_future(_exchange(given, told, raw))
+        try:
+            return decode(await self._in_time(asking, until))
+        finally:
+            asking.cancel()
+
+    async def _in_time(self, asking: asyncio.Future[bytes], until: float) -> bytes:
+        """Return what the worker says. Raises `TimeoutError` once the policy has had its time.
+
+        Where the cores are short its time may be too little, which is no policy's fault: it has more while nobody else
+        waits for the worker, and its caller does.
+        """
+        wait = self._seconds
+        # Not cancelled at the end of a wait: half a frame may be read.
+        while not (await asyncio.wait({asking}, timeout=wait))[0]:
+            if self._line.crowded or asyncio.get_running_loop().time() >= until:
+                raise TimeoutError
+            wait = self._seconds / 10
+        return asking.result()
+
+    async def _worker(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
+        """Return how to speak to the worker, which is there."""
         process = self._process
-        if process is None or process.returncode is not None:
+        starts = process is None or process.returncode is not None
+        if process is None or starts:
             # Apart from our own session: what a terminal sends to us is not meant for it.
             process = self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
@@ -121,11 +172,25 @@ class PolicyExaminer:
         given, told = process.stdin, process.stdout
         if given is None or told is None:
             raise LostError
-        given.write(len(raw).to_bytes(HEAD, "big"))
-        given.write(raw)
-        await given.drain()
-        head = await told.readexactly(HEAD)
-        return decode(await told.readexactly(int.from_bytes(head, "big")))
+        if starts:
+            async with asyncio.timeout(START_SECONDS):
+                # It says so with a frame of nothing.
+                await _frame(told)
+        return given, told
+
+    async def _followed(self, finding: PolicyFinding) -> PolicyFinding:
+        """Return the finding with the warnings that follow it; as it is where they do not come."""
+        told = None if self._process is None else self._process.stdout
+        if not finding.follows or told is None:
+            return finding
+        try:
+            async with asyncio.timeout(self._compared_seconds):
+                return structs.replace(finding, widening=decode_warnings(await _frame(told)))
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
+            # Whoever posts such policies can do so as often as they like.
+            self._limited.warning("policy could not be compared", error=type(error).__name__, name=finding.name)
+            await self._end()
+            return finding
 
     def _begin(self, work: Coroutine[object, object, Finding]) -> asyncio.Task[Finding]:
         task = asyncio.get_running_loop().create_task(work)
@@ -146,12 +211,27 @@ class PolicyExaminer:
 
     def _rest(self) -> None:
         process, self._process = self._process, None
+        # One that nobody waited for to its end is heard of by the loop all the same.
+        self._ending = {one for one in self._ending if one.returncode is None}
         if process is not None and process.returncode is None:
+            self._ending.add(process)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
 
     async def _end(self) -> None:
-        process = self._process
         self._rest()
-        if process is not None:
+        # Of whoever began it too: where that was cancelled, the process must not outlive us unheard.
+        for process in tuple(self._ending):
             await process.wait()
+
+
+async def _exchange(given: asyncio.StreamWriter, told: asyncio.StreamReader, raw: bytes | bytearray) -> bytes:
+    given.write(len(raw).to_bytes(HEAD, "big"))
+    given.write(raw)
+    await given.drain()
+    return await _frame(told)
+
+
+async def _frame(told: asyncio.StreamReader) -> bytes:
+    head = await told.readexactly(HEAD)
+    return await told.readexactly(int.from_bytes(head, "big"))

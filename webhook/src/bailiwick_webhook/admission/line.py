@@ -58,6 +58,11 @@ class Line:
         self._namespaces: dict[str, _Turns] = {}
         self._busy = False
 
+    @property
+    def crowded(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
+
     async def turn(self, share: Share) -> None:
         """Wait for a turn, and have it until `done`. Raises `BusyError`."""
         if not self._busy and not self._waiting:

@@ -6,7 +6,7 @@ Standing: run by `worker`, beside the process that decides; `answer` looks at wh
 and never raises: whatever is sent comes to one of the findings below. What a poster sent is all that is looked at.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from pydantic import ValidationError
@@ -32,6 +32,7 @@ from bailiwick_engine.compile.acceptance import (
 from bailiwick_engine.compile.reviewers import NOBODY, People, people_of
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.problem import Problem
+from bailiwick_webhook.admission.comparison import UNCOMPARED, PolicyEdit
 from bailiwick_webhook.ijson import strict
 from bailiwick_webhook.ijson.strict import JsonError
 
@@ -76,7 +77,8 @@ class PolicyFinding(msgspec.Struct, frozen=True, tag=True):
     """A policy, and what is wrong with it by itself.
 
     `causes` are fields and messages. `expiries` are warnings, each from its time on in seconds since the epoch.
-    `before` is None for a policy that is new. `print`: what it takes, compiled.
+    `before` is None for a policy that is new. `print`: what it takes, compiled. `follows`: what calls it lets further
+    is told after this; until then `widening` says that nobody has compared them.
     """
 
     uid: str
@@ -91,6 +93,8 @@ class PolicyFinding(msgspec.Struct, frozen=True, tag=True):
     expiries: tuple[tuple[float, str], ...]
     before: StoredPolicy | None
     print: Footprint = NO_FOOTPRINT
+    follows: bool = False
+    widening: tuple[str, ...] = ()
 
 
 class DataFinding(msgspec.Struct, frozen=True, tag=True):
@@ -118,6 +122,13 @@ class ReviewDefect(msgspec.Struct, frozen=True, tag=True):
 Finding = MalformedReview | NothingToReview | UnknownVersion | PolicyFinding | DataFinding | ReviewDefect
 
 
+class Examination(NamedTuple):
+    """A finding, and the change that is still to be compared, if it `follows`."""
+
+    finding: Finding
+    edit: PolicyEdit | None = None
+
+
 class _UnreadableError(Exception):
     def __init__(self, detail: str, where: str) -> None:
         super().__init__(detail)
@@ -125,18 +136,18 @@ class _UnreadableError(Exception):
         self.where = where
 
 
-def examine(raw: bytes, most: int = 0) -> Finding:
+def examine(raw: bytes, most: int = 0) -> Examination:
     """Return what a body comes to. A policy that takes more than so many bytes, if not 0, is not compiled."""
     try:
         # Of the largest policies every value must get in, so that the size is what bounds them.
         return _examined(strict.parse(raw, MAX_BYTES), most)
     except (JsonError, _UnreadableError) as error:
-        return MalformedReview(error.detail, error.where)
+        return Examination(MalformedReview(error.detail, error.where))
     except Exception as error:  # noqa: BLE001 - the last line: nobody's policy ends the worker
-        return ReviewDefect(f"{type(error).__name__}: {shortened(str(error), _LENGTH)}")
+        return Examination(ReviewDefect(f"{type(error).__name__}: {shortened(str(error), _LENGTH)}"))
 
 
-def _examined(review: dict[str, Any], most: int) -> Finding:
+def _examined(review: dict[str, Any], most: int) -> Examination:
     if review.get("apiVersion") != f"{_GROUP}/{REVIEW_VERSION}":
         raise _UnreadableError(f"apiVersion must be {_GROUP}/{REVIEW_VERSION}", "apiVersion")
     if review.get("kind") != "AdmissionReview":
@@ -149,7 +160,7 @@ def _examined(review: dict[str, Any], most: int) -> Finding:
     version = _text(kind, "version", "request.kind")
     match request.get("operation"):
         case "DELETE":
-            return NothingToReview(uid)
+            return Examination(NothingToReview(uid))
         case "CREATE":
             new, old = _member(request, "object", dict, "request"), None
         case "UPDATE":
@@ -158,12 +169,14 @@ def _examined(review: dict[str, Any], most: int) -> Finding:
             raise _UnreadableError("operation must be CREATE, UPDATE or DELETE", "request.operation")
     if old is not None and _written(new.get("spec")) == _written(old.get("spec")):
         # So that a policy that no longer compiles can be labelled, and finalizers taken from it.
-        return NothingToReview(uid)
+        return Examination(NothingToReview(uid))
     if version != VERSION:
-        return UnknownVersion(uid, version)
+        return Examination(UnknownVersion(uid, version))
     if kind["kind"] == endpointdata.KIND:
-        return _data(uid, request, new, old)
-    return _found(uid, request, new, old, most)
+        return Examination(_data(uid, request, new, old))
+    finding = _found(uid, request, new, old, most)
+    edit = PolicyEdit(finding.namespace, finding.name, old, new) if finding.follows else None
+    return Examination(finding, edit)
 
 
 def _data(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None) -> DataFinding:
@@ -195,7 +208,11 @@ def _found(
     endpoint, carries = endpoint_of(spec), carries_settings(spec)
     made = footprint(spec)
     # One that is too large is refused for that, or was there before, and then it is compiled nowhere.
-    judged = CompilationSummary(()) if 0 < most < made.alone else judge(PolicyRef(namespace, name, "", 0), spec)
+    large = 0 < most < made.alone
+    judged = CompilationSummary(()) if large else judge(PolicyRef(namespace, name, "", 0), spec)
+    wrong = refusal(judged, endpoint, PolicyContext(), carries=carries)
+    # What is refused lets nobody anywhere, and what is compiled nowhere denies.
+    follows = wrong is None and not large
     return PolicyFinding(
         uid,
         namespace,
@@ -204,12 +221,14 @@ def _found(
         "" if judged.problems else endpoint,
         carries,
         judged.people,
-        refusal(judged, endpoint, PolicyContext(), carries=carries),
+        wrong,
         tuple((problem.path, _told(_placed(problem))) for problem in judged.problems[:_TOLD]),
         _warnings(judged.warnings),
         tuple((expiry.time, _told(str(expiry.problem))) for expiry in judged.expiries[:_TOLD]),
         None if old is None else _before(old.get("spec")),
         made,
+        follows,
+        (UNCOMPARED,) if follows else (),
     )
 
 

@@ -5,6 +5,7 @@ Standing: under every path. Holds: what is marked is the caller's own word, and 
 
 from typing import NamedTuple
 
+import msgspec
 from aiohttp import web
 
 from bailiwick_webhook.http.tracing import MessageHead, request_id, traceparent
@@ -17,7 +18,7 @@ class Tenant(NamedTuple):
     endpoint: str
 
 
-class CorrelationIds(NamedTuple):
+class CorrelationIds(msgspec.Struct, frozen=True, gc=False):
     """How a call can be found again: the caller's own id of it, its W3C `traceparent`, and its place in a batch."""
 
     request_id: str | None

@@ -65,8 +65,13 @@ def build(
     app[EDGE] = edge
     app[_DRAINING] = draining
     app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts)
+    evaluation = EvaluationHandler(edge)
     app[FRONT] = Front(
-        app, draining, evaluation=EvaluationHandler(edge).__call__, evaluations=EvaluationsHandler(edge).__call__
+        app,
+        draining,
+        evaluation.at_once if pdp.answers_at_once else None,
+        evaluation=evaluation.__call__,
+        evaluations=EvaluationsHandler(edge).__call__,
     )
     for last, decide in app[FRONT].decide.items():
         app.router.add_post(f"{_TENANT}/access/v1/{last}", _said(decide))

@@ -49,18 +49,22 @@ class ProblemError(Exception):
         self.headers = headers or {}
         self.more = more or {}
 
-    def response(self) -> web.Response:
-        """Return the answer."""
-        body = {
+    def body(self) -> bytes:
+        """Return the answer's body."""
+        said = {
             "type": self.kind if ":" in self.kind else _TYPE + self.kind,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
         }
         if self.where is not None:
-            body["field"] = self.where
+            said["field"] = self.where
+        return orjson.dumps({**said, **self.more})
+
+    def response(self) -> web.Response:
+        """Return the answer."""
         return web.Response(
-            body=orjson.dumps({**body, **self.more}),
+            body=self.body(),
             status=self.status,
             content_type=CONTENT_TYPE,
             headers=dict(self.headers),

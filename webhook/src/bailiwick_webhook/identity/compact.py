@@ -85,6 +85,10 @@ class TokenCache:
             return parse(token)
         return CompactToken(token, digest, known.algorithm, known.kid, known.type, known.claims)
 
+    def kept(self, token: str) -> CompactToken | None:
+        """Return the same of a token that was proven once; of any other None, without taking it apart."""
+        return self._kept.get(digest_of(token)) if len(token) <= MAX_TOKEN else None
+
     def keep(self, parsed: CompactToken) -> None:
         """Remember a token that was proven: of others anybody could send any number."""
         if parsed.digest not in self._kept:

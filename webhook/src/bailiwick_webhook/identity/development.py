@@ -51,6 +51,9 @@ class Anybody:
         """Return the parties as they were named, by a token that nobody has looked at where nothing else names them."""
         return asserted(_named_by(claimed.token) if claimed.unnamed else claimed)
 
+    def verified(self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings) -> None:
+        """Return nothing: `verify` tells."""
+
     async def workload(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - nobody shows a pod
         """Return nothing: a rule that asks for a workload finds it unknown."""
         return None

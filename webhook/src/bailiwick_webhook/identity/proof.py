@@ -38,5 +38,8 @@ class IdentityProof(Protocol):
     ) -> Parties:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
 
+    def verified(self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings) -> Parties | None:
+        """Return what `verify` would, where that is known without asking anybody; None: ask `verify`."""
+
     async def workload(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""

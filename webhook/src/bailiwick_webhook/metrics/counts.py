@@ -24,6 +24,7 @@ from bailiwick_webhook.metrics.table import (
     TokenReviewOutcome,
     Use,
 )
+from bailiwick_webhook.metrics.usage import UsageTally
 
 # Of which outcomes there can be which reasons; the rest has no series.
 _ONE_REASON: Final = {
@@ -73,7 +74,7 @@ class Counts:
     __slots__ = (
         *("admissions", "batch", "bodies_slow", "body_bytes", "connections", "connections_limited", "evaluation"),
         *("handshakes", "handshakes_waiting", "malformed", "overloads", "request", "responses", "reviews", "search"),
-        *("shadows", "tokens_refused", "under_way", "uses"),
+        *("shadows", "tokens_refused", "under_way", "usage", "uses"),
     )
 
     def __init__(self) -> None:
@@ -82,6 +83,7 @@ class Counts:
         self.request = Tally(RequestKind.REQUEST)
         self.search = Tally(RequestKind.SEARCH)
         self.shadows = ShadowTally()
+        self.usage = UsageTally(self.shadows.candidates)
         self.uses = dict.fromkeys(Use, 0)
         self.reviews = dict.fromkeys(TokenReviewOutcome, 0)
         self.admissions = dict.fromkeys(Admission, 0)

@@ -187,7 +187,7 @@ OVERLOADS: Final = Metric(
     "Requests that were immediately answered with 429. share: too many concurrent requests from this client, or for"
     " this namespace; full: too many concurrent requests from all clients; bytes: too many bytes of request bodies are"
     " being read; rate: more decisions per second than --decisions-per-second-by-namespace; status: too many requests"
-    " to /served, /checkpoint or /metrics on the status port. who: enforcers of the requested endpoint, or all"
+    " to /served, /usage, /checkpoint or /metrics on the status port. who: enforcers of the requested endpoint, or all"
     " others.",
     (("why", tuple(Overload)), _WHO),
 )

@@ -4,7 +4,6 @@ Standing: made by `pdp`. Holds: frozen; every adapter turns it into its own word
 """
 
 import time
-from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -30,7 +29,7 @@ _FRESH = Freshness.FRESH
 BATCH_SECONDS = 10.0
 
 
-class Basis(NamedTuple):
+class Basis(msgspec.Struct, frozen=True, gc=False):
     """What a decision is made from, all of one moment. `now` is seconds since the epoch."""
 
     snapshot: Snapshot
@@ -39,12 +38,13 @@ class Basis(NamedTuple):
 
     def around(self, asked: EvaluationRequest, installation: Installation) -> Circumstances:
         """Return the circumstances of a call that is decided from this."""
-        freshness = self.seen.freshness
+        seen = self.seen
+        freshness = seen.freshness
         if freshness is _FRESH and not asked.live_identity:
             # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
             freshness = Freshness.STALE
-        outdated = bool(self.seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
-        return Circumstances(self.now, freshness, self.seen.guard_proven, installation, outdated, self.seen.void)
+        outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
+        return Circumstances(self.now, freshness, seen.guard_proven, installation, outdated, seen.void)
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:
         """Tell whether a change of an endpoint's policies waits for too long to be compiled."""
@@ -52,7 +52,7 @@ class Basis(NamedTuple):
         return pending is not None and pending > SECONDS
 
 
-class JudgedCall(NamedTuple):
+class JudgedCall(msgspec.Struct, frozen=True, gc=False):
     """A call and the verdict on it, made from this basis. `weighed`: what it came from, as `decide.weighed` has it."""
 
     asked: EvaluationRequest
@@ -80,10 +80,10 @@ class JudgedCall(NamedTuple):
         verdict = replace(
             self.verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, gate=None, grants=(), pending=None
         )
-        return self._replace(verdict=verdict)
+        return replace(self, verdict=verdict)
 
 
-class SettledVerdict(msgspec.Struct, frozen=True):
+class SettledVerdict(msgspec.Struct, frozen=True, gc=False):
     """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened.
 
     `basis` is what the verdict was made from: with a grant that was read live, that is later than at first.
@@ -98,7 +98,7 @@ class SettledVerdict(msgspec.Struct, frozen=True):
     explanation: Explanation | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
 
     `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
@@ -122,6 +122,14 @@ class Decision(msgspec.Struct, frozen=True):
         if self.allowed:
             return _COUNTED_ALLOW if self.verdict.outcome is _ALLOW else Counted.GRANT
         return Counted.FORBIDDEN if self.verdict.outcome is _FORBIDDEN else _COUNTED_DENY
+
+    @property
+    def unrecorded(self) -> "Decision":
+        """What it is where it cannot be recorded: denied."""
+        if self.verdict.outcome is _FORBIDDEN:
+            return self
+        verdict = replace(self.verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
+        return replace(self, verdict=verdict, allowed=False, used=None, askable=True)
 
     @property
     def requestable(self) -> bool:

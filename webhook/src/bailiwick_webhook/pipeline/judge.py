@@ -7,6 +7,8 @@ large is judged beside the loop, by the very same snapshot, grants and moment.
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from msgspec.structs import replace
+
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party
@@ -44,7 +46,7 @@ class Judge:
 
     def again(self, one: JudgedCall, grant: Grant, now: float) -> JudgedCall:
         """Judge a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
-        basis = self.basis()._replace(now=now)
+        basis = replace(self.basis(), now=now)
         around = basis.around(one.asked, self._installation)
         verdict = decide(basis.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
         return JudgedCall(one.asked, basis, verdict, None)

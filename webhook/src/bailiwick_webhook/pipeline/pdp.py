@@ -7,6 +7,7 @@ wrong on the way denies, and a use once spent stays spent.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import ClassVar
 
 import structlog
 from msgspec.structs import replace
@@ -16,10 +17,9 @@ from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
 from bailiwick_engine.decision.explain import Explanation
-from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledSettings
-from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.approvals.ports import GrantOpener, Readers, UseConsumer
@@ -31,10 +31,10 @@ from bailiwick_webhook.pipeline.decision import Basis, Decision, JudgedCall, Set
 from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
 from bailiwick_webhook.pipeline.judge import Judge
 from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.pipeline.recorder import DecisionRecorder
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult
-from bailiwick_webhook.pipeline.shadows import Shadows
+from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
 from bailiwick_webhook.pipeline.workloads import with_workloads
-from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writer import RecordFailedError
 from bailiwick_webhook.store.slices import Slices
@@ -44,11 +44,16 @@ __all__ = ["Decision", "GrantOpener", "Pdp", "Records", "UseConsumer"]
 
 _log = structlog.get_logger()
 # Members of an enumeration are looked up slowly, and these are on every decision's way.
-_ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
+_ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
 
 
 class Pdp:
-    """Answers evaluations. `now` is the time of day in seconds since the epoch."""
+    """Answers evaluations. `now` is the time of day in seconds since the epoch.
+
+    `answers_at_once`: `evaluate_at_once` may answer.
+    """
+
+    answers_at_once: ClassVar[bool] = True
 
     def __init__(  # noqa: PLR0913 - the parts of a decision point
         self,
@@ -67,14 +72,13 @@ class Pdp:
         self._opener = opener
         self._asking = ApprovalRequester(opener)
         self._records = records
-        self._now = now
         self._permits = permits
-        self._lines = RecordLines(record_key)
         self.counts = Counts()
         self.offload = Offload()
+        self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener)
         self._judge = Judge(store, installation, now, self.offload)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
-        self._searcher = Searcher(store, records, self._now, self.offload)
+        self._searcher = Searcher(store, records, now, self.offload)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -93,16 +97,40 @@ class Pdp:
         shadow = self.shadows.begun(one, self._judge.known)
         explanation = await self._judge.explanation(asked, basis.snapshot) if asked.explain else None
         if one.takes_grant:
-            decision = await self._recorded("evaluation", await self._with_use(one, explanation))
+            decision = await self._recorder.recorded("evaluation", await self._with_use(one, explanation))
         else:
             settled = settled_at_once(one, explanation)
-            read = await self._read(settled, basis.snapshot, one.weighed) if asked.large else None
-            decision, line = self._made("evaluation", settled, basis.now, one.weighed, read)
+            read = await self._recorder.read(settled, basis.snapshot, one.weighed) if asked.large else None
+            decision, line = self._recorder.made("evaluation", settled, basis.now, one.weighed, read)
             if not self._records.take(line):
-                decision = await self._written(decision, line, must=False)
-        self.counts.evaluation.count(decision.counted, decision.verdict.reason)
-        self.counts.evaluation.took(time.perf_counter() - started)
-        self.shadows.put(shadow, decision)
+                decision = await self._recorder.written(decision, line, must=False)
+        return self._counted(decision, one, shadow, started)
+
+    def evaluate_at_once(self, asked: EvaluationRequest) -> Decision | None:
+        """Decide one call that is not large, where nobody has to be waited for and nothing explained.
+
+        None: nothing was used, recorded or counted, and `evaluate` does all of it.
+        """
+        if self._records.waits:
+            return None
+        started = time.perf_counter()
+        basis = self._judge.basis()
+        one = self._judge.at_once(asked, basis)
+        if one.takes_grant or one.verdict.outcome is _FORBIDDEN:
+            return None
+        shadow = self.shadows.begun(one, self._judge.known)
+        decision, line = self._recorder.made("evaluation", settled_at_once(one, None), basis.now, one.weighed, None)
+        # Last of what may fail: a record of a decision that nobody was told is no record of it.
+        return self._counted(decision, one, shadow, started) if self._records.take(line) else None
+
+    def _counted(self, decision: Decision, one: JudgedCall, shadow: ShadowedCall | None, started: float) -> Decision:
+        verdict, tally = decision.verdict, self.counts.evaluation
+        if decision.allowed:
+            self.counts.usage.use(verdict, one.weighed, one.basis.now)
+        tally.count(decision.counted, verdict.reason)
+        tally.took(time.perf_counter() - started)
+        if shadow is not None:
+            self.shadows.put(shadow, decision)
         return decision
 
     async def evaluate_all(
@@ -115,19 +143,26 @@ class Pdp:
         started = time.perf_counter()
         basis = self._judge.basis()
         judged: list[JudgedCall | None] = []
+        shadows: list[ShadowedCall | None] = []
         slices = Slices()
         for item in items:
-            judged.append(None if item is None else await self._judge.judged(item, basis))
+            one = None
+            if item is not None:
+                one = await self._judge.judged(item, basis) if item.large else self._judge.at_once(item, basis)
+            judged.append(one)
+            shadows.append(None if one is None else self.shadows.begun(one, self._judge.known))
             # The conditions of each may take some milliseconds.
-            await slices.turn()
-        shadows = [None if one is None else self.shadows.begun(one, self._judge.known) for one in judged]
+            if slices.over:
+                await slices.turn()
         if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
             decisions = await self._in_turn(judged, semantic, basis.snapshot)
         else:
             decisions = await self._at_once(judged, semantic, basis)
-        for decision, shadow in zip(decisions, shadows, strict=False):
+        for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
             self.shadows.put(shadow, decision)
             if decision is not None:
+                if decision.allowed and one is not None:
+                    self.counts.usage.use(decision.verdict, one.weighed, basis.now)
                 self.counts.batch.count(decision.counted, decision.verdict.reason)
         self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
@@ -145,10 +180,10 @@ class Pdp:
             else:
                 settled = settled_at_once(one, None)
                 allowed = settled.allowed
-                read = await self._read(settled, basis.snapshot, one.weighed) if one.asked.large else None
-                decision, line = self._made("evaluation", settled, basis.now, one.weighed, read)
+                read = await self._recorder.read(settled, basis.snapshot, one.weighed) if one.asked.large else None
+                decision, line = self._recorder.made("evaluation", settled, basis.now, one.weighed, read)
                 if not self._records.take(line):
-                    decision = await self._written(decision, line, must=False)
+                    decision = await self._recorder.written(decision, line, must=False)
                 decisions.append(decision)
             if semantic.ends(allowed=allowed):
                 break
@@ -166,7 +201,9 @@ class Pdp:
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
-        told = iter(await asyncio.gather(*(self._recorded("evaluation", one) for one in settled if one is not None)))
+        told = iter(
+            await asyncio.gather(*(self._recorder.recorded("evaluation", one) for one in settled if one is not None))
+        )
         return [None if one is None else next(told) for one in settled]
 
     async def _with_use(
@@ -177,7 +214,7 @@ class Pdp:
             return settled_at_once(one, explanation)
         evaluation_id = new_evaluation_id()
         one, used = await self._with_grant(one, evaluation_id, since)
-        asked, basis, verdict, _ = one
+        asked, basis, verdict = one.asked, one.basis, one.verdict
         if used is None:
             verdict, opened = await self._asking.on_deny(asked, verdict)
             if opened is not None:
@@ -226,16 +263,21 @@ class Pdp:
         # Used up since, as like as not, so that the verdict need not name it.
         repeated = self._consumer.taken_before(asked, verdict, self._judge.known(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
-            return latest._replace(verdict=verdict), None
+            return replace(latest, verdict=verdict), None
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
         verdict, used = await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
         self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
-        return latest._replace(verdict=verdict), used
+        return replace(latest, verdict=verdict), used
 
     def settings(self, namespace: str, endpoint: str, caller: ServiceAccount) -> CompiledSettings | None:
         """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""
         found = self.snapshot.endpoints.get((namespace, endpoint))
-        if found is None or found.settings is None or caller.username not in found.enforcers:
+        return None if found is None or caller.username not in found.enforcers else found.settings
+
+    def settings_alone(self, of: EndpointKey, caller: ServiceAccount) -> CompiledSettings | None:
+        """Return the same where no rule of the endpoint asks what a party calls from."""
+        found = self._judge.snapshot.endpoints.get(of)
+        if found is None or found.workload_keys or caller.username not in found.enforcers:
             return None
         return found.settings
 
@@ -265,7 +307,7 @@ class Pdp:
         verdict = one.verdict
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
-        decision = await self._recorded(
+        decision = await self._recorder.recorded(
             "request", SettledVerdict(asked, one.basis, verdict, new_evaluation_id(), allowed=False, used=opened)
         )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
@@ -287,60 +329,3 @@ class Pdp:
     async def withdraw(self, grant: Grant, caller: ServiceAccount, reason: str | None) -> Grant | RefusedOpening:
         """Withdraw a pending grant for its requester. Raises `ClusterUnavailableError`."""
         return await self._asking.withdraw(grant, caller.username, reason)
-
-    async def _recorded(self, kind: str, one: SettledVerdict) -> Decision:
-        # Of the very policies that were judged by: they may have changed since.
-        read = await self._read(one, one.basis.snapshot, None) if one.asked.large else None
-        decision, line = self._made(kind, one, self._now(), None, read)
-        return await self._written(decision, line, must=one.used is not None)
-
-    async def _read(self, one: SettledVerdict, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
-        """Return what a record tells of a call that is large: to seal large values takes long."""
-        call = one.asked.call
-        work = self._lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
-        return await self.offload.run(call.namespace, work)
-
-    def _made(
-        self, kind: str, one: SettledVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
-    ) -> tuple[Decision, bytes]:
-        """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
-        snapshot, judged, seen = one.basis
-        verdict, call, revision, age = one.verdict, one.asked.call, seen.revision, seen.age
-        told = one.allowed, one.evaluation_id, now, revision, age, one.used, one.explanation
-        pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
-        decision = Decision(verdict, *told, self._opener.possible, pending)
-        line = self._lines.line(
-            call,
-            verdict,
-            snapshot.endpoints.get((call.namespace, call.endpoint)),
-            kind=kind,
-            evaluation_id=one.evaluation_id,
-            request_id=one.asked.request_id,
-            item=one.asked.item,
-            trace=one.asked.trace,
-            allowed=one.allowed,
-            used=one.used,
-            token=one.asked.token,
-            revision=revision,
-            age=age,
-            pending=decision.pending,
-            now=now,
-            judged=judged,
-            weighed=weighed,
-            read=read,
-        )
-        return decision, line
-
-    async def _written(self, decision: Decision, line: bytes, *, must: bool) -> Decision:
-        """Write the record; what cannot be recorded is denied."""
-        try:
-            await self._records.write(line, must=must)
-        except RecordFailedError as error:
-            if must:
-                # The only trace of why a use is spent. Of the others the writer tells, once in a while.
-                _log.error("decision not recorded, call denied", evaluation_id=decision.evaluation_id, error=str(error))
-            if decision.verdict.outcome is Outcome.FORBIDDEN:
-                return decision
-            verdict = replace(decision.verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
-            return replace(decision, verdict=verdict, allowed=False, used=None, askable=True)
-        return decision

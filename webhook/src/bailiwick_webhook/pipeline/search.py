@@ -40,7 +40,7 @@ class Records(Protocol):
     def take(self, line: bytes) -> bool:
         """Take one line for which nobody need wait; False where only `write` can tell what becomes of it."""
 
-    def spare(self, line: bytes) -> bool:
+    def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
         """Take one line that no answer hangs on, where no other needs the room; returns whether it was taken."""
 
     async def write(self, line: bytes, *, must: bool = True) -> None:

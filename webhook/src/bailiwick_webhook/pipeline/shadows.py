@@ -2,8 +2,8 @@
 
 Standing: beside `pdp`, which hands over what it answered. Holds: nothing here changes, delays or fails an answer. It is
 done behind the answers, in a thread of its own, a few milliseconds at a time and for a fifth of the time at most; what
-waits is bounded and each tenant has its turn; what there is no room for is dropped and counted. No grant is used, and
-what was known when the call was decided is all that is looked at.
+waits is bounded and each tenant has its turn; what there is no room for is dropped and counted. No grant is used. What
+was known when the call was decided is what is looked at, and of a tenant no more is kept for it than its own endpoint.
 """
 
 import asyncio
@@ -15,27 +15,30 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.shadow import ShadowVerdict, shadowed, verdict_class
-from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.fairqueue import FairQueue
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
 from bailiwick_webhook.pipeline.decision import Decision, JudgedCall
 from bailiwick_webhook.record.shadow import shadow_line
+from bailiwick_webhook.store.slices import Slices
 
 MOST_WAITING: Final = 1_024
 MOST_LARGE: Final = 4
-"""Calls that wait, and those of them that keep a large body in memory."""
+"""Calls that wait, and those of them that keep a large body in memory, of which a tenant has one."""
 _TENANT: Final = MOST_WAITING // 4
-# States of its endpoints that the calls of a tenant keep in memory while they wait: one who writes policies between the
-# calls would keep one for each.
+# States of one endpoint that calls keep in memory while they wait: one who writes policies between the calls would keep
+# one for each.
 _STATES: Final = 2
 # Before the first of a batch: by then its answer is out, and others have come.
 _GATHER: Final = 0.005
@@ -48,17 +51,31 @@ _AT_ONCE: Final = 64
 class SpareRecords(Protocol):
     """Where records go that nobody waits for."""
 
-    def spare(self, line: bytes) -> bool:
-        """Take one line, where no other needs the room; returns whether it was taken."""
+    def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
+        """Take one line, where no other needs the room; returns whether it was taken.
+
+        One that was taken is `gone` where it is not written after all.
+        """
 
 
 class ShadowedCall(msgspec.Struct, frozen=True, eq=False):
-    """A call whose verdict is known: `one`, with what it was made from: the endpoint, the circumstances, the grants."""
+    """A call whose verdict is known, with what that was made from, and nothing of other endpoints.
 
-    one: JudgedCall
+    `apart` is the snapshot without any endpoint: a call that waits must not keep the policies of all tenants in memory.
+    """
+
+    asked: EvaluationRequest
+    verdict: Verdict
+    apart: Snapshot
+    revision: str
     endpoint: CompiledEndpoint
     around: Circumstances
-    grants: tuple[Grant, ...]
+    grants: Iterable[Grant]
+
+    @property
+    def key(self) -> EndpointKey:
+        """The endpoint that is called."""
+        return self.asked.call.namespace, self.asked.call.endpoint
 
 
 class _Waiting(msgspec.Struct, frozen=True, eq=False):
@@ -86,8 +103,8 @@ class Shadows:
         self._draw = draw
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._by_tenant: dict[str, int] = {}
-        self._states: dict[str, Counter[int]] = {}
-        self._large = 0
+        self._states: dict[EndpointKey, Counter[int]] = {}
+        self._large: set[str] = set()
         # Taken out of the queue, for the next batches.
         self._next: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -105,34 +122,69 @@ class Shadows:
             return None
         if self._draw() >= self._share:
             return None
-        if self._full(call.namespace):
+        if self._by_tenant.get(call.namespace, 0) >= _TENANT:
             self._drop(ShadowDrop.QUEUE)
             return None
-        # Of this moment: what is known of changes goes on while this waits, and a use that the answer takes must not
-        # make the candidate look stricter.
+        # Of this moment: what is known of changes goes on while this waits.
         around = one.basis.around(one.asked, self._installation)
-        return ShadowedCall(one, endpoint, around, tuple(known(call)))
+        grants = known(call)
+        if one.verdict.gate is not None:
+            # A use that the answer takes must not make the candidate look stricter. Without a gate it takes none, and
+            # to look for grants can wait until the answer is out.
+            grants = tuple(grants)
+        snapshot, seen = one.basis.snapshot, one.basis.seen
+        unread = snapshot.unreadable.get(call.namespace)
+        apart = Snapshot({}, snapshot.revision, {} if unread is None else {call.namespace: unread})
+        return ShadowedCall(one.asked, one.verdict, apart, seen.revision, endpoint, around, grants)
 
     def put(self, begun: ShadowedCall | None, answered: Decision | None) -> None:
         """Put it in line, after its answer is known; what was denied for want of a record has no record to name."""
         if begun is None or answered is None or answered.verdict.reason is Reason.RECORD_FAILED:
             return
-        asked = begun.one.asked
-        tenant = asked.call.namespace
-        state, states = id(begun.endpoint), self._states.get(tenant, Counter())
-        if self._full(tenant) or (state not in states and len(states) >= _STATES):
+        tenant, large = begun.asked.call.namespace, begun.asked.large
+        state, states = id(begun.endpoint), self._states.get(begun.key, Counter())
+        if self._by_tenant.get(tenant, 0) >= _TENANT or (state not in states and len(states) >= _STATES):
             self._drop(ShadowDrop.QUEUE)
             return
-        if asked.large and self._large >= MOST_LARGE:
+        if large and (tenant in self._large or len(self._large) >= MOST_LARGE):
             self._drop(ShadowDrop.LARGE)
             return
-        self._large += asked.large
-        states[state] += 1
-        self._states[tenant] = states
+        if self._queue.count + len(self._next) >= MOST_WAITING and not self._made_room(tenant):
+            self._drop(ShadowDrop.QUEUE)
+            return
+        if large:
+            self._large.add(tenant)
+        # Not `states`: what was taken out to make room may have been the last of them.
+        self._states.setdefault(begun.key, Counter())[state] += 1
         self._by_tenant[tenant] = self._by_tenant.get(tenant, 0) + 1
         self._queue.put(tenant, _Waiting(begun, answered.evaluation_id))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def _made_room(self, tenant: str) -> bool:
+        """Take out the newest call of the tenant that has most in line, if this one has fewer by two or more."""
+        if not self._queue.count:
+            return False
+        crowd, count = self._queue.crowd
+        if self._by_tenant.get(tenant, 0) + 1 >= count:
+            return False
+        self._left(self._queue.newest(crowd).of)
+        self._drop(ShadowDrop.QUEUE)
+        return True
+
+    def _left(self, of: ShadowedCall) -> None:
+        """Take note that a call does not wait any more."""
+        tenant, state, states = of.asked.call.namespace, id(of.endpoint), self._states[of.key]
+        if of.asked.large:
+            self._large.discard(tenant)
+        self._by_tenant[tenant] -= 1
+        if not self._by_tenant[tenant]:
+            del self._by_tenant[tenant]
+        states[state] -= 1
+        if not states[state]:
+            del states[state]
+        if not states:
+            del self._states[of.key]
 
     async def idle(self) -> None:
         """Return once nothing waits."""
@@ -159,8 +211,12 @@ class Shadows:
 
     async def _batch(self) -> float:
         """Decide for a slice of time. Returns how long that took, in seconds."""
+        slices = Slices()
         while self._queue.count and len(self._next) < _AT_ONCE:
-            self._next.append(self._queue.pop())
+            waiting = self._queue.pop()
+            # Here, since the thread must not see how they change.
+            self._next.append(replace(waiting, of=replace(waiting.of, grants=tuple(waiting.of.grants))))
+            await slices.turn()
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow")
         run = asyncio.get_running_loop().run_in_executor
@@ -171,16 +227,9 @@ class Shadows:
 
     def _tell(self, waiting: _Waiting, found: tuple[ShadowVerdict, ...] | Exception) -> None:
         """Count and record what a call came to."""
-        one = waiting.of.one
-        call, live = one.asked.call, one.verdict
-        self._large -= one.asked.large
-        self._by_tenant[call.namespace] -= 1
-        states = self._states[call.namespace]
-        states[id(waiting.of.endpoint)] -= 1
-        if not states[id(waiting.of.endpoint)]:
-            del states[id(waiting.of.endpoint)]
-        if not self._by_tenant[call.namespace]:
-            del self._by_tenant[call.namespace], self._states[call.namespace]
+        of = waiting.of
+        call, live = of.asked.call, of.verdict
+        self._left(of)
         if isinstance(found, Exception):
             self._drop(ShadowDrop.FAILED)
             self._limited.error("internal error in a shadow decision", error=repr(found))
@@ -188,17 +237,19 @@ class Shadows:
         endpoint = f"{call.namespace}/{call.endpoint}"
         for shadow in found:
             verdict = shadow.verdict
-            self._tally.count(endpoint, verdict_class(live), None if verdict is None else verdict_class(verdict))
-            if verdict is not None and shadow.differs(live):
-                revision, now = one.basis.seen.revision, self._now()
-                line = shadow_line(
-                    waiting.evaluation_id, endpoint, live, shadow.shadow, verdict, revision=revision, now=now
-                )
-                if not self._records.spare(line):
-                    self._drop(ShadowDrop.RECORD)
+            self._tally.count(of.key, verdict_class(live), None if verdict is None else verdict_class(verdict))
+            if verdict is None:
+                continue
+            differs = shadow.differs(live)
+            self._tally.compare(shadow.shadow.candidate, different=differs)
+            if differs:
+                now, told = self._now(), (waiting.evaluation_id, endpoint, live, shadow.shadow, verdict)
+                line = shadow_line(*told, revision=of.revision, now=now)
+                if not self._records.spare(line, self._unwritten):
+                    self._unwritten()
 
-    def _full(self, tenant: str) -> bool:
-        return self._queue.count + len(self._next) >= MOST_WAITING or self._by_tenant.get(tenant, 0) >= _TENANT
+    def _unwritten(self) -> None:
+        self._drop(ShadowDrop.RECORD)
 
     def _drop(self, why: ShadowDrop) -> None:
         self._tally.dropped[why] += 1
@@ -210,9 +261,8 @@ def _decided(waiting: Sequence[_Waiting]) -> tuple[list[tuple[ShadowVerdict, ...
     done: list[tuple[ShadowVerdict, ...] | Exception] = []
     for one in waiting:
         of = one.of
-        asked, basis, verdict, _ = of.one
         try:
-            found = shadowed(basis.snapshot, of.endpoint, asked.call, of.grants, of.around, verdict.digest)
+            found = shadowed(of.apart, of.endpoint, of.asked.call, of.grants, of.around, of.verdict.digest)
             done.append(tuple(found))
         except Exception as error:  # noqa: BLE001 - a defect of ours must not end what decides the others
             done.append(error)

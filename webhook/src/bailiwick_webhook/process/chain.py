@@ -6,9 +6,9 @@ Standing: beside `settings`. Holds: no key and no path is in it.
 from importlib.metadata import version
 from typing import Final
 
+from bailiwick_evidence.seal import key_id
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.chainlog import ChainLog
-from bailiwick_webhook.record.keyid import key_id
 from bailiwick_webhook.record.processfacts import VerdictSettings, process_facts
 from bailiwick_webhook.store import staleness
 

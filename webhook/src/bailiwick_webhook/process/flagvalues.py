@@ -40,6 +40,15 @@ def positive(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> float:
+    """Return a number of seconds, 0 included. Raises `ArgumentTypeError` or `ValueError`."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        message = "must be a number, 0 or greater"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
 def fraction(text: str) -> float:
     """Return a number from 0 to 1. Raises `ArgumentTypeError` or `ValueError`."""
     value = float(text)

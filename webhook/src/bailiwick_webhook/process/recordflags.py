@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bailiwick_webhook.process.flagvalues import count, fraction, positive
+from bailiwick_webhook.process.flagvalues import count, fraction, positive, seconds
 from bailiwick_webhook.record.limits import QueueLimits
 
 
@@ -36,6 +36,16 @@ def add_record(record: argparse._ArgumentGroup) -> None:
         help=(
             "chain the records, so that one that was removed or changed later is found, and sign checkpoints of them at"
             " /checkpoint of the status port"
+        ),
+    )
+    record.add_argument(
+        "--witness-wait-seconds",
+        type=seconds,
+        default=13.0,
+        help=(
+            "maximum seconds that a process which stops keeps its status port open after its last record, until the"
+            " witness has requested the checkpoint over it; does not wait if no witness has requested one in the last"
+            " minute; 0 means never"
         ),
     )
     record.add_argument(

@@ -18,6 +18,7 @@ from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_evidence.seal import KEY_BYTES, key_in
 from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
@@ -38,7 +39,6 @@ _CLUSTER_ONLY: Final = (
     "relist_interval",
     "namespace_pending_grants",
 )
-_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class WebhookSettings:
     pending_grants: int = 0
     record_chain: bool = True
     shadow_share: float = 1.0
+    witness_wait: float = 0.0
     pod: PodName | None = None
 
     @property
@@ -166,6 +167,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         pending_grants=options.namespace_pending_grants,
         record_chain=options.record_chain == "on",
         shadow_share=options.shadow_share,
+        witness_wait=options.witness_wait_seconds,
         pod=_pod(),
     )
 
@@ -245,9 +247,12 @@ def _check_cluster_issuer(
 
 def _key(parser: argparse.ArgumentParser, file: Path) -> bytes:
     try:
-        key = file.read_bytes().strip()
+        held = file.read_bytes()
     except OSError as error:
         parser.error(f"--record-hmac-key-file: {error}")
-    if len(key) < _KEY_BYTES:
-        parser.error(f"--record-hmac-key-file: {file} has {len(key)} bytes, but a key needs {_KEY_BYTES} or more")
+    key = key_in(held)
+    if key is None:
+        parser.error(
+            f"--record-hmac-key-file: {file} has {len(held.strip())} bytes, but a key needs {KEY_BYTES} or more"
+        )
     return key

@@ -196,17 +196,19 @@ class LedgerPace:
     """
 
     def __init__(self) -> None:
-        self._note, self._from, self._others = "", float("-inf"), 0
+        # By the origin of a log: the note that was taken last, and when. The oldest first.
+        self._taken: dict[str, tuple[str, float]] = {}
 
     def due(self, note: str, now: float) -> bool:
         """Tell whether a checkpoint is to be written, and believe that it is. `now`: monotonic, in seconds."""
-        if note == self._note:
+        origin = note.partition("\n")[0]
+        before, taken = self._taken.get(origin, ("", float("-inf")))
+        lately = sum(now < time + _PACE for _, time in self._taken.values())
+        if note == before or now < taken + _PACE or lately > _OTHERS:
             return False
-        if now < self._from:
-            if note.partition("\n")[0] == self._note.partition("\n")[0] or self._others >= _OTHERS:
-                return False
-            self._others += 1
-        else:
-            self._from, self._others = now + _PACE, 0
-        self._note = note
+        self._taken.pop(origin, None)
+        self._taken[origin] = (note, now)
+        if len(self._taken) > _OTHERS + 1:
+            # Older than a minute, or there would have been no room.
+            del self._taken[next(iter(self._taken))]
         return True

@@ -8,6 +8,7 @@ no key. The module `derive` of bailiwick_evidence reads it back.
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -80,6 +81,7 @@ class Evidence:
             or any(entry.properties for rule in endpoint.rules for entry in rule.resources)
         )
         self._data = DataRead(endpoint)
+        self._reads_data = bool(self._data)
         self.parties = PartyFacts(endpoint)
         listed = _policies(endpoint)
         where = f"{namespace}/{name}"
@@ -133,7 +135,7 @@ class Evidence:
         if self._asked and (asking := self._asked.get(call.resource.type)) is not None:
             asked = _speaking(endpoint, call, subject, asking)
         told: dict[str, Any] = {}
-        if self._data:
+        if self._reads_data:
             told.update(self._data.attributes(self._reads(call, rules), self._of_data))
         for attribute in self._plan(call, rules, asked):
             name, base, rest, sealed, above = attribute
@@ -240,7 +242,7 @@ def _attributes(path: Path, seals: Callable[[Path], bool], actors: int) -> Itera
     elif (base := _BASES.get(path[:2])) is not None and len(path) > len(path[:2]):
         yield _attribute(path, path, base, path[2:], seals)
     elif path[0] == "context":
-        yield _attribute(path, path, lambda call: call.context, path[1:], seals)
+        yield _attribute(path, path, attrgetter("context"), path[1:], seals)
     else:
         yield _attribute(path, path, _seen, path, seals)
 
@@ -305,11 +307,10 @@ def _asked(endpoint: CompiledEndpoint) -> Mapping[str, frozenset[CompiledRule]]:
     return {kind: frozenset(rules) for kind, rules in found.items()}
 
 
+# Nothing is read of a call whose subject is not proven.
 _BASES: Final[Mapping[Path, Callable[[Call], object]]] = {
-    ("resource", "properties"): lambda call: call.resource.properties,
-    ("action", "properties"): lambda call: call.action.properties,
-    ("subject", "properties"): lambda call: call.subject.properties if isinstance(call.subject, Party) else None,
-    ("subject", "claims"): lambda call: call.subject.claims if isinstance(call.subject, Party) else None,
+    base: attrgetter(".".join(base))
+    for base in (("resource", "properties"), ("action", "properties"), ("subject", "properties"), ("subject", "claims"))
 }
 
 

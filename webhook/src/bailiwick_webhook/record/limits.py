@@ -19,3 +19,7 @@ class QueueLimits:
     timeout: float = 1.0
     required: bool = True
     first: bool = False
+
+    def hold(self, records: int, size: int, part: int = 1) -> bool:
+        """Tell whether so many records, of so many bytes together, may wait; in one part of the room in so many."""
+        return part * records <= self.records and part * size <= self.size

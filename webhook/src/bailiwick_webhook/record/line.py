@@ -74,7 +74,7 @@ class RecordLines:
         self._evidence: dict[EndpointKey, tuple[ref[CompiledEndpoint], Evidence]] = {}
         self._second = -1
         self._until_second = b""
-        self._outcomes: dict[tuple[str, int, Reason, bool, bool], bytes] = {}
+        self._outcomes: dict[tuple[str, Outcome, Reason, bool, bool], bytes] = {}
 
     def line(  # noqa: PLR0913 - the parts of one record
         self,
@@ -200,8 +200,8 @@ class RecordLines:
         return b'%b%03d+00:00",' % (self._until_second, (now - second) * 1000)
 
     def _outcome(self, kind: str, verdict: Verdict, *, allowed: bool) -> bytes:
-        disposed = disposition(verdict, allowed=allowed)
-        key = (kind, disposed, verdict.reason, allowed, verdict.dry_run)
+        # By all that `disposition` looks at, and what else is told.
+        key = (kind, verdict.outcome, verdict.reason, allowed, verdict.dry_run)
         found = self._outcomes.get(key)
         if found is None:
             members = {
@@ -209,7 +209,7 @@ class RecordLines:
                 **_OCSF,
                 "activity_name": kind,
                 "action_id": 1 if allowed else 2,
-                "disposition_id": disposed,
+                "disposition_id": disposition(verdict, allowed=allowed),
                 "decision": allowed,
                 "reason": verdict.reason.value,
                 "dry_run": verdict.dry_run,

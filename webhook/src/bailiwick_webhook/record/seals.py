@@ -3,14 +3,11 @@
 Standing: under `evidence`. Holds: without a key nothing is left of a value but a mark.
 """
 
-import hashlib
-import hmac
 import math
 import re
 from typing import Any, Final
 
-from bailiwick_engine.approval.binding import NotCanonicalError, canonical
-from bailiwick_webhook.record.keyid import key_id
+from bailiwick_evidence.seal import key_id, seal_of
 
 _MEMBERS: Final = 16
 _CHARACTERS: Final = 256
@@ -31,12 +28,8 @@ class ValueSealer:
         """Return what stands for a value: equal only for equal values under the same name."""
         if self._key is None:
             return _REDACTED
-        try:
-            text = canonical(held)
-        except NotCanonicalError:
-            return _REDACTED
-        told = hmac.new(self._key, name.encode() + b"\0" + text, hashlib.sha256).hexdigest()
-        return {"hmac": f"{self._id}:{told}"}
+        told = seal_of(self._key, name, held)
+        return _REDACTED if told is None else {"hmac": f"{self._id}:{told}"}
 
 
 def is_plain(held: object) -> bool:

@@ -3,30 +3,35 @@
 Holds: a line is written whole and in order, or it is counted as lost and logged; what waits is bounded; nobody waits
 longer than the limit. While writing fails, lines that were taken are kept and tried again, and `write` takes no other
 (unless `Limits.required` is off), so that a decision is denied rather than given without its record. Of a line that
-has a number in a chain and may stand, nothing else is written under that number.
+has a number in a chain and may stand, nothing else is written under that number. Lines to spare have an eighth of the
+room, and none while writing fails.
 """
 
 import asyncio
 import queue
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
+from msgspec import structs
 
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.record.chainlog import ChainLog, LedgerPace
 from bailiwick_webhook.record.chaintail import chain_tail
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.linefile import LineFile, WaitingLine, begun_lines, whole_lines
+from bailiwick_webhook.record.linefile import LineFile, WaitingLine, begun_lines, taken_along, whole_lines
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
 # Lines for which a write does not wait for the moment to be over; and what one write takes along.
 _BATCH: Final = 1_000
 _MOST_BYTES: Final = 1 << 20
+# Of the room for what waits, lines have one part in so many on which no answer hangs.
+_SPARE: Final = 8
 _FAILED: Final = "decision records cannot be written"
 
 _log = structlog.get_logger()
@@ -62,10 +67,11 @@ class RecordWriter:
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
         self._ledgers = LedgerPace()
+        self._ended = False
         self._inbox: queue.SimpleQueue[list[WaitingLine] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
-        self.written = self.lost = 0
-        self.held = self.held_bytes = 0
+        self.written = self.lost = self.held = self.held_bytes = 0
+        self._spare = self._spare_bytes = 0
 
     async def __aenter__(self) -> Self:
         """Start writing."""
@@ -79,6 +85,7 @@ class RecordWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Write what is waiting, for as long as a decision would wait, then stop."""
+        self._ended = True
         until = self._loop.time() + self._limits.timeout
         await self._drained(until)
         if self.chain is not None and not self.held:
@@ -92,7 +99,10 @@ class RecordWriter:
             if timer is not None:
                 timer.cancel()
         stuck = bool(self._flying)
-        if left := sum(not line.own for line in (*self._flying, *self._waiting)):
+        unwritten = (*self._flying, *self._waiting)
+        for gone in filter(None, (line.gone for line in unwritten)):
+            gone()
+        if left := sum(not line.own and line.gone is None for line in unwritten):
             self._lose(left, self._failure or "stopped before a write returned")
         if self.lost > self._logged:
             # The last line of all, so there is no later one that could say it.
@@ -116,15 +126,20 @@ class RecordWriter:
         """Take one line for which nobody need wait; False where only `write` can tell what becomes of it."""
         if self.waits or not self._fits(line):
             return False
-        self._soon(line)
+        self._waiting.append(WaitingLine(line, None, kept=True))  # As `_soon`, on the way of every decision.
+        self.held += 1
+        self.held_bytes += len(line)
+        if not self._flying and (self._timer is None or len(self._waiting) >= _BATCH):
+            self._later()
         return True
 
-    def spare(self, line: bytes) -> bool:
-        """Take one line that no answer hangs on, while the queue is less than half full and writing does not fail."""
-        half = 2 * self.held >= self._limits.records or 2 * (self.held_bytes + len(line)) > self._limits.size
-        if half or self._failure is not None:
+    def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
+        """Take one line that no answer hangs on, or return False. One that is not written after all is `gone`."""
+        half = self._limits.hold(self.held + 1, self.held_bytes + len(line), part=2)
+        spare = self._limits.hold(self._spare + 1, self._spare_bytes + len(line), part=_SPARE)
+        if not (half and spare) or self._failure is not None:
             return False
-        self._soon(line)
+        self._soon(line, gone)
         return True
 
     async def write(self, line: bytes, *, must: bool = True) -> None:
@@ -151,8 +166,9 @@ class RecordWriter:
         self._soon(line)
 
     def witness(self, note: str) -> None:
-        """Put the checkpoint of another log in the chain, where one is due."""
-        if self.chain is not None and self._failure is None and self._ledgers.due(note, self._loop.time()):
+        """Put the checkpoint of another log in the chain, where one is due, until the chain is being closed."""
+        open_to_it = self._failure is None and not self._ended
+        if self.chain is not None and open_to_it and self._ledgers.due(note, self._loop.time()):
             self._own(self.chain.ledger(note))
 
     def _own(self, line: bytes) -> None:
@@ -164,8 +180,8 @@ class RecordWriter:
             self._launch()
             await asyncio.sleep(_FLUSH)
 
-    def _soon(self, line: bytes) -> None:
-        self._put(WaitingLine(line, None, kept=True))
+    def _soon(self, line: bytes, gone: Callable[[], None] | None = None) -> None:
+        self._put(WaitingLine(line, None, kept=True, gone=gone))
         if not self._flying:
             self._later()
 
@@ -186,7 +202,7 @@ class RecordWriter:
             late.cancel()
 
     def _fits(self, line: bytes) -> bool:
-        return self.held < self._limits.records and self.held_bytes + len(line) <= self._limits.size
+        return self._limits.hold(self.held + 1, self.held_bytes + len(line))
 
     async def _made_room(self, line: bytes) -> bool:
         """Wait, within the limit, for what a burst of decisions left to be written. Not where writing fails."""
@@ -204,12 +220,14 @@ class RecordWriter:
     def _put(self, line: WaitingLine) -> None:
         self._waiting.append(line)
         self._urgent = self._urgent or line.done is not None
-        self.held += 1
-        self.held_bytes += len(line.data)
+        self._hold((line,), 1)
 
-    def _drop(self, line: WaitingLine) -> None:
-        self.held -= 1
-        self.held_bytes -= len(line.data)
+    def _hold(self, lines: Sequence[WaitingLine], sign: int) -> None:
+        self.held += sign * len(lines)
+        self.held_bytes += sign * sum([len(line.data) for line in lines])
+        if spare := [len(line.data) for line in lines if line.gone is not None]:
+            self._spare += sign * len(spare)
+            self._spare_bytes += sign * sum(spare)
 
     def _launch(self) -> None:
         """Hand the next batch to the thread, if that is idle."""
@@ -218,19 +236,14 @@ class RecordWriter:
             self._timer = None
         if self._flying:
             return
-        size = taken = 0
-        for line in self._waiting:
-            taken += 1
-            if line.given_up:
-                self._drop(line)
-                self._lose(1, self._failure or "the record was not written in time")
-                continue
-            self._flying.append(line)
-            size += len(line.data)
-            if size >= _MOST_BYTES:
-                break
-        del self._waiting[:taken]
-        self._urgent = bool(self._waiting)
+        if self._urgent or self.held_bytes >= _MOST_BYTES:
+            self._flying, late = taken_along(self._waiting, _MOST_BYTES)
+            self._urgent = bool(self._waiting)
+            if late:
+                self._hold(late, -1)
+                self._lose(len(late), self._failure or "the record was not written in time")
+        else:  # Nobody waits, so nobody gave up.
+            self._flying, self._waiting = self._waiting, []
         if self._flying:
             self._stall = self._loop.call_later(self._limits.timeout, self._stalled)
             self._inbox.put(self._flying)
@@ -249,11 +262,11 @@ class RecordWriter:
             self._stall = None
         self._moved.set()
         self._flying = []
-        for line in batch[: len(batch) - len(left)]:
-            self._drop(line)
-            self.written += not line.own
-            if line.done is not None and not line.done.done():
-                line.done.set_result(None)
+        stand = batch[: len(batch) - len(left)]
+        self._hold(stand, -1)
+        self.written += sum([not line.own for line in stand])
+        for done in [line.done for line in stand if line.done is not None and not line.done.done()]:
+            done.set_result(None)
         if error is None:
             if self._failure is not None:
                 self._failure = None
@@ -271,11 +284,15 @@ class RecordWriter:
             self._timer = self._loop.call_later(_RETRY, self._launch)
 
     def _refuse(self) -> None:
-        """Writing fails: keep the lines of decisions that are given, and tell all others."""
+        """Writing fails: keep the lines of decisions that are given, tell all others, and drop what is to spare."""
         failure = self._failure or ""
         kept: list[WaitingLine] = []
         for line in self._waiting:
             waiting = None if line.done is None or line.done.done() else line.done
+            if line.gone is not None and line.numbered is None:
+                self._hold((line,), -1)
+                line.gone()
+                continue
             if line.kept:
                 kept.append(line)
                 if waiting is not None:
@@ -285,7 +302,7 @@ class RecordWriter:
                 # It will stand, of a decision that was not given: its number is taken.
                 kept.append(line)
             else:
-                self._drop(line)
+                self._hold((line,), -1)
                 self._lose(1, failure)
             if waiting is not None:
                 waiting.set_exception(RecordFailedError(failure))
@@ -324,7 +341,7 @@ class RecordWriter:
         if done.error is None:
             return [], None
         some = begun_lines(made, done.reached)
-        numbered = [line._replace(numbered=made[at]) for at, line in enumerate(batch[:some])]
+        numbered = [structs.replace(line, numbered=made[at]) for at, line in enumerate(batch[:some])]
         return [*numbered, *batch[some:]][whole:], done.error
 
 

@@ -33,7 +33,7 @@ class Changes:
     @property
     def reached(self) -> str | None:
         """The resource version up to which everything is in force; None where everything that was heard of is."""
-        return next(iter(self._marks.values()), None)
+        return next(iter(self._marks.values())) if self._marks else None
 
     @property
     def first_are_built(self) -> bool:

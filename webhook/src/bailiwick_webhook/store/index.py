@@ -171,11 +171,17 @@ class PolicyIndex:
             if isinstance(policy, CompiledPolicy):
                 # A rule a step: with it go its expressions, which are most of a policy.
                 self._old.append((1, [*policy.rules, policy.settings]))
+        gone = []
         for held, came in self._data_moves:
             if came:
                 self._served[held.uid] = held.generation
-            elif self._served.get(held.uid) == held.generation:
+                continue
+            if self._served.get(held.uid) == held.generation:
                 del self._served[held.uid]
+            # An object a step: a large one holds some ten thousand values.
+            gone.append(held)
+        if gone:
+            self._old.append((1, gone))
         self._ready, self._data_moves = [], []
 
     def let_go(self) -> Steps[None]:

@@ -31,9 +31,14 @@ class Slices:
         self._others = _OTHERS if patient else 0
         self._until = clock() + SECONDS
 
+    @property
+    def over(self) -> bool:
+        """It is time for a `turn`: to ask first spares small steps the way there."""
+        return self._clock() >= self._until
+
     async def turn(self) -> None:
         """Come here after each step."""
-        if self._clock() >= self._until:
+        if self.over:
             await self._rest()
 
     async def _rest(self) -> None:

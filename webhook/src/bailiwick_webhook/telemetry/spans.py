@@ -34,7 +34,9 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 class TracedPdp(Pdp):
-    """Answers as `Pdp` does, each answer within a span."""
+    """Answers as `Pdp` does, each answer within a span, which none at once has."""
+
+    answers_at_once = False
 
     def __init__(
         self,

@@ -44,6 +44,9 @@ UNTRUSTED: Final = (REASON, EVALUATION, ACCESS_REQUEST, TASK)
 REMOVED: Final = tuple(name.lower() for name in (APPROVAL, ENFORCER, *UNTRUSTED))
 """What Envoy takes out of each call that it lets through."""
 
+TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "policy", "snapshot", "development")
+"""Of the answer that AuthZEN gives: what says how to go on, which denials have too."""
+
 _TYPE: Final = "https://bailiwick.dev/problems/"
 _PLAIN: Final = ":@/._~+=,-"
 # For want of a credential that proves somebody.
@@ -61,8 +64,6 @@ _HOW_BY_TASK: Final = (
     " Nothing was done. Once somebody has approved it, repeat this very request, with the same arguments, and"
     ' "dev.bailiwick/approval": "{id}" in its _meta.'
 )
-# Of the answer that AuthZEN gives: what says how to go on.
-_TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "policy", "snapshot", "development")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -123,7 +124,7 @@ def denied(
         headers[TASK] = context["task"]["id"]
     if "retry_after" in context:
         headers["Retry-After"] = str(context["retry_after"])
-    more = {"evaluation_id": decision.evaluation_id, **{name: context[name] for name in _TOLD if name in context}}
+    more = {"evaluation_id": decision.evaluation_id, **{name: context[name] for name in TOLD if name in context}}
     return _denial(_problem(status, reason.value, sentence, more), headers, message)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 from aiohttp import web
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from bailiwick_engine.call import Call, ServiceAccount, ShownApproval
 from bailiwick_engine.reasons import Reason
@@ -19,7 +19,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest, ShownToken
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.messages import Evaluation, PresentedApproval
-from bailiwick_webhook.http.body import parse_object, read_whole
+from bailiwick_webhook.http.body import parse_object, plain_object, read_whole
 from bailiwick_webhook.http.problems import unauthenticated, unavailable
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.rates import Rates
@@ -28,6 +28,7 @@ from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.bodies import Bodies
 from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.http.transport.connections import Origin
+from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
@@ -63,7 +64,7 @@ class VerifiedParties:
 
     async def of(self, claimed: ClaimedSubject, verify: Callable[[], Awaitable[Parties]]) -> Parties:
         """Return the parties, verified unless the same was said and shown before."""
-        shown = orjson.dumps(tuple(claimed))
+        shown = orjson.dumps(astuple(claimed))
         parties = self._found.get(shown)
         if parties is None:
             parties = self._found[shown] = await verify()
@@ -118,6 +119,29 @@ class Edge:
             self.pay(of, place)
         return await self.call(of, caller, parsed, marks(request), large=large), parsed
 
+    def at_once(self, sent: PlainRequest, origin: Origin) -> EvaluationRequest | None:
+        """Return what an enforcer asks, where nobody has to be waited for and nothing refused; else None, see `asked`.
+
+        Of that nothing has happened then but that its connection is the one's who asks.
+        """
+        of, raw = sent.of, sent.body
+        caller = self.identity.known(sent.authorization)
+        if type(caller) is not ProvenAccount or self._rates is not None or len(raw) >= LARGE:
+            return None
+        namespace, username = of.namespace, caller.account.username
+        settings = self.pdp.settings_alone(of, caller.account)
+        if settings is None:
+            return None
+        connections.proven(origin, username, enforces=self._port is Port.DECISIONS)
+        members = plain_object(raw) if self.places.has_one(username, namespace) else None
+        parsed = None if members is None else messages.plain(members)
+        if parsed is None or parsed.explain or parsed.approval is not None:
+            return None
+        parties = self.identity.verified(parsed.subject, caller, settings)
+        if parties is None:
+            return None
+        return _asked(of, caller, parsed, parties, sent.marked, large=False)
+
     async def body(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ParsedBody:
         """Read the body of whoever has this place. Raises `ProblemError` (400, 429)."""
         raw = await read_whole(request, self._bodies, place.sender)
@@ -158,16 +182,7 @@ class Edge:
             settings = self.pdp.settings(namespace, endpoint, caller.account)
             verify = partial(self.identity.verify, parsed.subject, caller, settings)
             parties = await (verify() if verified is None else verified.of(parsed.subject, verify))
-        call = Call(
-            namespace,
-            endpoint,
-            caller.account,
-            parties.subject,
-            parsed.action,
-            parsed.resource,
-            parsed.context,
-            parties.actors,
-        )
+        call = _call(of, caller, parsed, parties)
         if self.pdp.hangs_on_workloads(namespace, endpoint):
             call = await self.pdp.with_workloads(call, self.identity.workload, searching=searching)
         token: ShownToken | None = None
@@ -188,6 +203,25 @@ class Edge:
             large=large,
             item=marked.item,
         )
+
+    def next_call(
+        self,
+        of: Tenant,
+        caller: ProvenAccount,
+        parsed: Evaluation,
+        marked: CorrelationIds,
+        verified: VerifiedParties,
+        *,
+        large: bool,
+    ) -> EvaluationRequest | None:
+        """Return what `call` does, where that is of the very subject of the call before; None: ask `call`.
+
+        So are most items of a batch. Then nobody has to be waited for, unless there is more to it than the call.
+        """
+        parties = verified.latest(parsed.subject)
+        if parties is None or parsed.explain or parsed.approval is not None or self.pdp.hangs_on_workloads(*of):
+            return None
+        return _asked(of, caller, parsed, parties, marked, large=large)
 
     def _shown(self, of: Tenant, approval: PresentedApproval) -> _Shown:
         shown, token = self.signer.shown(*approval, base=self.base(of), namespace=of.namespace)
@@ -286,3 +320,31 @@ class Edge:
     def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""
         return f"{self.external_url}/endpoints/{of.namespace}/{of.endpoint}"
+
+
+def _asked(
+    of: Tenant, caller: ProvenAccount, parsed: Evaluation, parties: Parties, marked: CorrelationIds, *, large: bool
+) -> EvaluationRequest:
+    """Return what is asked where there is no more to it than the call."""
+    return EvaluationRequest(
+        _call(of, caller, parsed, parties),
+        marked.request_id,
+        live_identity=parties.live and caller.live,
+        trace=marked.trace,
+        reason=parsed.reason,
+        large=large,
+        item=marked.item,
+    )
+
+
+def _call(of: Tenant, caller: ProvenAccount, parsed: Evaluation, parties: Parties) -> Call:
+    return Call(
+        of.namespace,
+        of.endpoint,
+        caller.account,
+        parties.subject,
+        parsed.action,
+        parsed.resource,
+        parsed.context,
+        parties.actors,
+    )

@@ -9,6 +9,7 @@ from functools import lru_cache
 from math import ceil, isfinite
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from bailiwick_api.times import epoch_stamp
@@ -30,6 +31,10 @@ _RULES: Final = 4_096
 _APPROVAL: Final = ("approved_at", "approved_until", "state")
 
 
+# A member of an enumeration tells its value slowly.
+_VALUES: Final = {reason: reason.value for reason in Reason}
+
+
 class PresentedApproval(NamedTuple):
     """What is shown of an approval, `context.approval`: its id, and the approval token, ARAP's `state`."""
 
@@ -37,7 +42,7 @@ class PresentedApproval(NamedTuple):
     state: str | None
 
 
-class Evaluation(NamedTuple):
+class Evaluation(msgspec.Struct, frozen=True, gc=False):
     """A parsed body. `reason` is the requester's own word, `context.business_justification`.
 
     `explain`: the caller would like an explanation.
@@ -52,7 +57,7 @@ class Evaluation(NamedTuple):
     approval: PresentedApproval | None = None
 
 
-class EvaluationDefaults(NamedTuple):
+class EvaluationDefaults(msgspec.Struct, frozen=True, gc=False):
     """What a body says of who asks for what: all of an evaluation but its action and resource."""
 
     subject: ClaimedSubject
@@ -64,9 +69,14 @@ class EvaluationDefaults(NamedTuple):
 
 def parse(body: Mapping[str, Any]) -> Evaluation:
     """Parse an evaluation request. Raises `ProblemError` (400) that names the field."""
-    said = plainly_said(body.get("subject"), body.get("context"))
-    found = None if said is None else plainly(said, body.get("action"), body.get("resource"))
+    found = plain(body)
     return parse_strictly(body) if found is None else found
+
+
+def plain(body: Mapping[str, Any]) -> Evaluation | None:
+    """Return the evaluation where nothing is wrong with it; what may be wrong is for `parse_strictly` to tell."""
+    said = plainly_said(body.get("subject"), body.get("context"))
+    return None if said is None else plainly(said, body.get("action"), body.get("resource"))
 
 
 def plainly(said: EvaluationDefaults, action: Any, resource: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
@@ -79,9 +89,14 @@ def plainly(said: EvaluationDefaults, action: Any, resource: Any) -> Evaluation 
         return None
     if not (type(doing) in _OBJECT and type(properties) in _OBJECT):
         return None
-    subject, context, reason, explain, approval = said
     return Evaluation(
-        subject, Action(name, doing), Resource(kind, identifier, properties), context, reason, explain, approval
+        said.subject,
+        Action(name, doing),
+        Resource(kind, identifier, properties),
+        said.context,
+        said.reason,
+        said.explain,
+        said.approval,
     )
 
 
@@ -185,7 +200,7 @@ def answer(
     context: dict[str, Any] = {
         "evaluation_id": decision.evaluation_id,
         "evaluated_at": epoch_stamp(decision.time),
-        "reason": verdict.reason.value,
+        "reason": _VALUES[verdict.reason],
         "snapshot": {"revision": decision.revision, "age_seconds": round(decision.age, 3)},
         **notice,
     }

@@ -31,18 +31,21 @@ class Quota:
 
     def take(self, name: str, group: str = "", amount: int = 1) -> Overload | None:
         """Take an amount; return why it cannot be had, where it cannot."""
+        why = self.lacks(name, group, amount)
+        if why is None:
+            held = self._held
+            held[name] = held.get(name, 0) + amount
+            if group:
+                held[group] = held.get(group, 0) + amount
+            self.free -= amount
+        return why
+
+    def lacks(self, name: str, group: str = "", amount: int = 1) -> Overload | None:
+        """Return why an amount cannot be had, without taking it; None where it can."""
         free, held = self.free, self._held
-        its = held.get(name, 0) + amount
-        if its > free:
+        if held.get(name, 0) + amount > free:
             return Overload.SHARE if amount <= free else Overload.FULL
-        if group:
-            theirs = held.get(group, 0) + amount
-            if theirs > _OF_A_GROUP * free:
-                return Overload.SHARE
-            held[group] = theirs
-        held[name] = its
-        self.free = free - amount
-        return None
+        return Overload.SHARE if group and held.get(group, 0) + amount > _OF_A_GROUP * free else None
 
     def give_back(self, name: str, group: str = "", amount: int = 1) -> None:
         """Give back an amount that was taken so."""

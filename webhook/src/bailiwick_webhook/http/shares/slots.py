@@ -59,6 +59,10 @@ class RequestSlots:
         """Return what a request holds its place with; it holds none yet."""
         return RequestSlot(self)
 
+    def has_one(self, account: str, namespace: str) -> bool:
+        """Tell whether an enforcer's request would get a place, which one that is answered at once need not hold."""
+        return self.enforcers.lacks(account, namespace) is None
+
     def refused(self, sender: Sender, quota: Quota, why: Overload) -> ProblemError:
         """Return what a sender is told that gets no place."""
         who, name, group = sender

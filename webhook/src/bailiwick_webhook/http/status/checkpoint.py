@@ -1,11 +1,15 @@
 """`/checkpoint` of the status port: how many lines the chain of this process has, signed, and that it only ever grew.
 
+Beside it, unsigned, how many records this process lost.
 Standing: under `health`; the operator asks as the witness, with the size that it knows. Holds: what is signed stands in
-the file; whoever asks learns no line; it is rationed, and nothing of it runs on the loop that could take long.
+the file; whoever asks learns no line; it is rationed, and nothing of it runs on the loop that could take long; who
+stops is waited for by nobody but the witness, and not for long.
 """
 
 import asyncio
+import contextlib
 import re
+from http import HTTPStatus
 from typing import Final, Protocol
 
 import msgspec
@@ -15,9 +19,7 @@ from aiohttp import web
 from bailiwick_evidence.base64text import decoded
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import NoteError, split
-from bailiwick_webhook.http.shares.bounds import PACE
-from bailiwick_webhook.http.status.ration import Ration
-from bailiwick_webhook.http.transport.bodies import TORN, paced, torn
+from bailiwick_webhook.http.status.ration import Ration, body_of
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.record.chainlog import ChainLog, UnknownSize
 
@@ -26,6 +28,8 @@ MOST_NOTE: Final = 2_048
 MOST_BYTES: Final = 6 * MOST_NOTE + 256
 # One operator leads; others may look.
 MOST_WAITING: Final = 8
+# As long as a witness may take from one question to the next: one that has not asked for longer is gone.
+_LATELY: Final = 60.0
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 _MOST_SIZE: Final = 10**16 - 1
 _SIGNATURE: Final = re.compile(r"\N{EM DASH} [^\s+]+ (\S+)")
@@ -36,6 +40,7 @@ class ChainHolder(Protocol):
     """What writes the records."""
 
     chain: ChainLog | None
+    lost: int
 
     def witness(self, note: str) -> None:
         """Put the checkpoint of another log in the chain."""
@@ -55,6 +60,9 @@ class CheckpointHandler:
     def __init__(self, records: ChainHolder, counts: Counts) -> None:
         self._records = records
         self._ration = Ration(MOST_WAITING, counts)
+        # How many lines the witness was told of, at least, how many losses, and when it asked.
+        self._told: tuple[int, int, float] | None = None
+        self._asked = asyncio.Event()
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer one that names a size in the query. Raises `ProblemError` (429)."""
@@ -67,11 +75,7 @@ class CheckpointHandler:
     async def post(self, request: web.Request) -> web.Response:
         """Answer one that may tell of the operator's own log as well. Raises `ProblemError` (400, 429)."""
         with self._ration.place():
-            try:
-                raw = await paced(request, MOST_BYTES, PACE, lambda _: None)
-            except TORN:
-                # One that comes too slowly is one of them.
-                raise torn() from None
+            raw = await body_of(request, MOST_BYTES)
             if raw is None:
                 return _refused(413, f"the request body must have at most {MOST_BYTES} bytes")
             try:
@@ -82,7 +86,30 @@ class CheckpointHandler:
                 return _refused(400, "from must be a size: a whole number of lines")
             if asked.ledger is not None and not _is_checkpoint(asked.ledger):
                 return _refused(400, f"ledger must be a signed checkpoint of at most {MOST_NOTE} bytes")
-            return await self._answer(asked.size, asked.ledger)
+            before, lost = self._size, self._records.lost
+            answer = await self._answer(asked.size, asked.ledger)
+            if answer.status == HTTPStatus.OK:
+                # Whoever only looks does so by GET.
+                self._told = before, lost, asyncio.get_running_loop().time()
+                self._asked.set()
+            return answer
+
+    async def farewell(self, most: float) -> None:
+        """Wait until the witness was told of the last line and the last loss, for so many seconds at most.
+
+        Nobody is waited for where none has asked lately. To be called when no line comes any more.
+        """
+        if self._told is None or asyncio.get_running_loop().time() - self._told[2] > _LATELY:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most):
+                while self._told[0] < self._size or self._told[1] < self._records.lost:
+                    self._asked.clear()
+                    await self._asked.wait()
+
+    @property
+    def _size(self) -> int:
+        return 0 if self._records.chain is None else self._records.chain.size
 
     async def _answer(self, size: int, ledger: str | None) -> web.Response:
         chain = self._records.chain
@@ -90,6 +117,7 @@ class CheckpointHandler:
             return _refused(404, _ABSENT)
         if ledger is not None:
             self._records.witness(ledger)
+        lost = self._records.lost
         async with self._ration.turn():
             # In a thread: it may wait for the one that writes, and proofs and signatures take a moment.
             found = await asyncio.to_thread(chain.checkpoint, size)
@@ -101,6 +129,7 @@ class CheckpointHandler:
             "proof": found.proof,
             "key": chain.key,
             "pod": None if chain.pod is None else chain.pod.name,
+            "lost": lost,
         }
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 

@@ -1,7 +1,7 @@
 """Health, on a port of its own: /healthz (the loop turns), /readyz (decisions can be trusted), and /metrics.
 
 `/served` answers the operator, which asks which generations of which policies this process decides by at the moment,
-and `/checkpoint` the witness of the record.
+`/usage` likewise which of them were used, and `/checkpoint` the witness of the record.
 Holds: ready means that both kinds were listed and compiled, the store is fresh, we listen and are not about to stop,
 and the certificate that we serve with has not ended; nothing here tells a policy to who does not know its uid already;
 what costs more than a moment is rationed (see `ration`), and whether we live and are ready is not, and is never
@@ -21,6 +21,8 @@ from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import CONTENT_TYPE, Exposition
 from bailiwick_webhook.http.status.ration import Ration, SharedResult
 from bailiwick_webhook.http.status.served import ServedHandler
+from bailiwick_webhook.http.status.usage import UsageHandler
+from bailiwick_webhook.http.transport.fastpath import FRONT
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
 
@@ -98,6 +100,7 @@ def build(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_post("/served", ServedHandler(store, lambda: all(checks().values()), counts).__call__)
+    app.router.add_post("/usage", UsageHandler(counts).__call__)
     app.router.add_get("/metrics", metrics)
     if checkpoints is not None:
         app.router.add_get("/checkpoint", checkpoints.get)
@@ -120,3 +123,5 @@ def count_answers(app: web.Application, counts: Counts) -> None:
         counts.answered(response.status)
 
     app.on_response_prepare.append(count)
+    if (front := app.get(FRONT)) is not None:
+        front.followed(counts.answered)

@@ -11,7 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+from aiohttp import web
+
 from bailiwick_webhook.http.problems import overloaded
+from bailiwick_webhook.http.shares.bounds import PACE
+from bailiwick_webhook.http.transport.bodies import TORN, paced, torn
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import CallerClass, Overload
 
@@ -64,6 +68,27 @@ class Ration:
             finally:
                 now = self._clock()
                 self._rested = now + min(_REST * (now - began), _LONGEST)
+
+
+async def body_of(request: web.Request, most: int) -> bytes | None:
+    """Return a small body; None: it has more bytes than `most`. Raises `ProblemError` (400)."""
+    try:
+        return await paced(request, most, PACE, lambda _: None)
+    except TORN:
+        # One that comes too slowly is one of them.
+        raise torn() from None
+
+
+async def answered(
+    request: web.Request, ration: Ration, most: int, answer: Callable[[bytes], web.Response]
+) -> web.Response:
+    """Answer a question of at most so many bytes, in its turn. Raises `ProblemError` (400, 429)."""
+    with ration.place():
+        raw = await body_of(request, most)
+        if raw is None:
+            return web.Response(status=413, text=f"the request body must have at most {most} bytes\n")
+        async with ration.turn():
+            return answer(raw)
 
 
 class SharedResult:

@@ -11,9 +11,7 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from bailiwick_webhook.http.shares.bounds import PACE
-from bailiwick_webhook.http.status.ration import Ration
-from bailiwick_webhook.http.transport.bodies import TORN, paced, torn
+from bailiwick_webhook.http.status.ration import Ration, answered
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
 
@@ -36,16 +34,7 @@ class ServedHandler:
 
     async def __call__(self, request: web.Request) -> web.Response:
         """Answer one. Raises `ProblemError` (400, 429)."""
-        with self._ration.place():
-            try:
-                raw = await paced(request, MOST_BYTES, PACE, lambda _: None)
-            except TORN:
-                # One that comes too slowly is one of them.
-                raise torn() from None
-            if raw is None:
-                return web.Response(status=413, text=f"the request body must have at most {MOST_BYTES} bytes\n")
-            async with self._ration.turn():
-                return self._answer(raw)
+        return await answered(request, self._ration, MOST_BYTES, self._answer)
 
     def _answer(self, raw: bytes) -> web.Response:
         try:

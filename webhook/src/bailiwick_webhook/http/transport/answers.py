@@ -7,15 +7,17 @@ that says nothing; an answer while we drain ends its connection, so that none is
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 import orjson
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE, HttpVersion11
 
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
-from bailiwick_webhook.http.problems import ProblemError, unavailable
+from bailiwick_webhook.http.problems import CONTENT_TYPE, ProblemError, unavailable
 from bailiwick_webhook.http.tracing import REQUEST_ID, request_id
 from bailiwick_webhook.loglimit import LogLimit
 
@@ -41,6 +43,25 @@ def decided(request: web.BaseRequest, body: bytes, *, closing: bool) -> web.Stre
     return finished(request, said(body), closing=closing)
 
 
+class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An answer in bytes, with its status. `closing`: it says that the connection ends with it."""
+
+    raw: bytes
+    status: int
+    closing: bool
+
+
+def broken(path: str, error: Exception, echoed: str | None) -> WholeAnswer:
+    """Return the answer to a request that met a defect, which ends its connection."""
+    body = _defect(path, error).body()
+    told = "" if echoed is None else f"{REQUEST_ID}: {echoed}\r\n"
+    head = (
+        f"HTTP/1.1 500 Internal Server Error\r\nContent-Type: {CONTENT_TYPE}\r\nCache-Control: no-store\r\n{told}"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return WholeAnswer(head.encode() + body, HTTPStatus.INTERNAL_SERVER_ERROR, closing=True)
+
+
 def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
     """Return the answer to a request that came to this instead of an answer."""
     match error:
@@ -57,9 +78,12 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
         case _:
-            _limited.error("unexpected failure", path=request.path, exc_info=error)
-            detail = "The decision point failed. Treat this as a denial."
-            return ProblemError(500, "internal", "Internal error", detail).response()
+            return _defect(request.path, error).response()
+
+
+def _defect(path: str, error: Exception) -> ProblemError:
+    _limited.error("unexpected failure", path=path, exc_info=error)
+    return ProblemError(500, "internal", "Internal error", "The decision point failed. Treat this as a denial.")
 
 
 def finished(request: web.BaseRequest, response: web.StreamResponse, *, closing: bool) -> web.StreamResponse:
@@ -100,12 +124,16 @@ class WholeResponse(web.StreamResponse):
         transport = None if request is None else request.transport
         if request is None or transport is None or transport.is_closing():
             raise ConnectionResetError("the connection was closed before the answer")
-        echoed = "" if self._echoed is None else f"{REQUEST_ID}: {self._echoed}\r\n"
-        head = f"{echoed}Content-Length: {len(self._whole)}\r\n\r\n"
-        transport.write(b"".join((_head.now(), head.encode(), self._whole)))
+        transport.write(whole(self._whole, self._echoed))
         if request.protocol.writing_paused:
             # Whoever does not read its answers is not read from either.
             await request.writer.drain()
+
+
+def whole(body: bytes, echoed: str | None) -> bytes:
+    """Return the bytes of a 200 with this body. `echoed` is the request's id."""
+    told = "" if echoed is None else f"{REQUEST_ID}: {echoed}\r\n"
+    return b"".join((_head.now(), f"{told}Content-Length: {len(body)}\r\n\r\n".encode(), body))
 
 
 class _Head:

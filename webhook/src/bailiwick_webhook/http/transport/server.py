@@ -46,7 +46,7 @@ class _Runner(web.AppRunner):
         if front is not None:
             # Before the first connection, each of which keeps the handler that it finds.
             server.request_handler = front.before(server.request_handler)
-        return Connections(server, bounded, **_OPTIONS)
+        return Connections(server, bounded, front, **_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)

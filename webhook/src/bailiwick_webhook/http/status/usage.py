@@ -1,0 +1,54 @@
+"""`POST /usage` of the status port: on which day policies last let a call through, and what candidates came to.
+
+Standing: under `health`; the operator asks, with the uid of each policy and the day that it knows already. Holds: it
+tells a policy to nobody who does not know its uid, of uses no more than a day, and only what is news; no more is read
+than an operator sends, and it is rationed. Counts of a candidate are told as they are now, since those of several
+processes are added up before they are rounded: whoever knows its uid can watch how often its endpoint is called.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from bailiwick_webhook.http.status.ration import Ration, answered
+from bailiwick_webhook.metrics.counts import Counts
+
+MOST_ASKED: Final = 10_000
+# Of each the uid, which has 36 letters, the day, and what stands around them.
+MOST_BYTES: Final = 64 * MOST_ASKED
+# One operator leads, and asks one question at a time.
+MOST_WAITING: Final = 8
+_DAY: Final = 86_400
+_QUESTION: Final = msgspec.json.Decoder(Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)])
+
+
+class UsageHandler:
+    """Answers. Days are counted since the epoch, in UTC; 0: none is known."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._usage = counts.usage
+        self._shadows = counts.shadows
+        self._ration = Ration(MOST_WAITING, counts)
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Answer one. Raises `ProblemError` (400, 429)."""
+        return await answered(request, self._ration, MOST_BYTES, self._answer)
+
+    def _answer(self, raw: bytes) -> web.Response:
+        try:
+            asked = _QUESTION.decode(raw)
+        except msgspec.MsgspecError as error:
+            return web.Response(status=400, text=f"the request body must be a JSON array of [uid, day]: {error}\n")
+        used: list[Any] = []
+        shadows: list[Any] = []
+        for uid, known in asked:
+            moment = self._usage.used.get(uid)
+            if moment is not None and moment // _DAY > known:
+                used.append((uid, int(moment // _DAY)))
+            counted = self._shadows.candidates.get(uid)
+            if counted is not None:
+                shadows.append((uid, counted.generation, counted.compared, counted.different))
+        body = {"memory": self._usage.memory, "used": used, "shadows": shadows}
+        return web.Response(body=orjson.dumps(body), content_type="application/json")

@@ -1,0 +1,94 @@
+"""The recorder: from a settled verdict to the decision that is answered, and the record of it.
+
+Standing: under `pdp`. Holds: what cannot be recorded is denied; the record is of the very policies that were judged by.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_webhook.approvals.ports import GrantOpener
+from bailiwick_webhook.pipeline.decision import Decision, SettledVerdict
+from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.pipeline.search import Records
+from bailiwick_webhook.record.evidence import AttributesRead
+from bailiwick_webhook.record.line import RecordLines
+from bailiwick_webhook.record.writer import RecordFailedError
+
+_log = structlog.get_logger()
+
+
+class DecisionRecorder:
+    """Records decisions. `now`: the time of day, in seconds since the epoch. `opener`: of approvals."""
+
+    def __init__(
+        self,
+        records: Records,
+        lines: RecordLines,
+        offload: Offload,
+        now: Callable[[], float],
+        opener: GrantOpener,
+    ) -> None:
+        self._records = records
+        self.lines = lines
+        self._offload = offload
+        self._now = now
+        self._opener = opener
+
+    async def recorded(self, kind: str, one: SettledVerdict) -> Decision:
+        """Record and return the decision. A use of a grant that it took must be recorded, or it is denied."""
+        # Of the very policies that were judged by: they may have changed since.
+        read = await self.read(one, one.basis.snapshot, None) if one.asked.large else None
+        decision, line = self.made(kind, one, self._now(), None, read)
+        return await self.written(decision, line, must=one.used is not None)
+
+    async def read(self, one: SettledVerdict, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
+        """Return what a record tells of a call that is large: to seal large values takes long."""
+        call = one.asked.call
+        work = self.lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
+        return await self._offload.run(call.namespace, work)
+
+    def made(
+        self, kind: str, one: SettledVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
+    ) -> tuple[Decision, bytes]:
+        """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
+        asked, basis, verdict, used = one.asked, one.basis, one.verdict, one.used
+        call, seen, allowed, evaluation_id = asked.call, basis.seen, one.allowed, one.evaluation_id
+        revision, age = seen.revision, seen.age
+        pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
+        told = evaluation_id, now, revision, age, used, one.explanation
+        decision = Decision(verdict, allowed, *told, self._opener.possible, pending)
+        line = self.lines.line(
+            call,
+            verdict,
+            basis.snapshot.endpoints.get((call.namespace, call.endpoint)),
+            kind=kind,
+            evaluation_id=evaluation_id,
+            request_id=asked.request_id,
+            item=asked.item,
+            trace=asked.trace,
+            allowed=allowed,
+            used=used,
+            token=asked.token,
+            revision=revision,
+            age=age,
+            pending=pending,
+            now=now,
+            judged=basis.now,
+            weighed=weighed,
+            read=read,
+        )
+        return decision, line
+
+    async def written(self, decision: Decision, line: bytes, *, must: bool) -> Decision:
+        """Write the record; what cannot be recorded is denied."""
+        try:
+            await self._records.write(line, must=must)
+        except RecordFailedError as error:
+            if must:
+                # The only trace of why a use is spent. Of the others the writer tells, once in a while.
+                _log.error("decision not recorded, call denied", evaluation_id=decision.evaluation_id, error=str(error))
+            return decision.unrecorded
+        return decision
