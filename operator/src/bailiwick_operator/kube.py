@@ -46,9 +46,12 @@ class OperatorClient:
         self._transport = transport
         self._may_write = may_write
 
-    async def get(self, path: str, query: Mapping[str, str] | None = None) -> ApiResponse:
-        """Read. Without a resourceVersion in the query it is a consistent read."""
-        return await self._transport.call(ApiRequest("GET", path, query))
+    async def get(self, path: str, query: Mapping[str, str] | None = None, *, most: int | None = None) -> ApiResponse:
+        """Read. Without a resourceVersion in the query it is a consistent read.
+
+        Raises `TooLongError` for an answer of more than `most` bytes.
+        """
+        return await self._transport.call(ApiRequest("GET", path, query), most=most)
 
     async def version(self, path: str) -> int:
         """Return the present resourceVersion of a collection. Raises `RefusedError`."""

@@ -18,6 +18,8 @@ import structlog
 from bailiwick_kube.access import Access, AccessError, access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.transport import UnreachableError
+from bailiwick_notifications.addresses import AddressRule
+from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
 from bailiwick_operator.evidence.checkpoints import CheckpointClient
 from bailiwick_operator.evidence.chronicle import Chronicle
@@ -35,14 +37,20 @@ from bailiwick_operator.loop.inventory import Inventory, Ticks
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
+from bailiwick_operator.notify.notifier import Notifier
+from bailiwick_operator.notify.outbox import Courier, Scope
+from bailiwick_operator.notify.sources import TargetSources
 from bailiwick_operator.process import logs
 from bailiwick_operator.process.health import Health, HealthPortError, Progress
-from bailiwick_operator.process.leader import Leadership, LostLeaseError, election_client
+from bailiwick_operator.process.leader import NOTIFIED, Leadership, LostLeaseError, election_client
 from bailiwick_operator.process.metrics import Leader
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.programmed.replicas import ListedReplicas, OfService, ReplicaClient, Replicas
+from bailiwick_operator.reconcile.transitions import EventDraft
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import OperatorSettings, parse
+from bailiwick_operator.usage.observation import UsageObservation
+from bailiwick_operator.usage.poller import UsagePoller
 
 _LOG: Final = structlog.get_logger(__name__)
 _FAILED: Final = 1
@@ -97,7 +105,12 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
                 return code
             # The lease is asked at each write.
             kube = OperatorClient(transport, leadership.valid)
-            leader = _leader(settings, kube, Clock(transport.clock), asker, ledger)
+            observation = UsageObservation(leadership.before)
+            leadership.marked(lambda: observation.mark)
+            clock = Clock(transport.clock)
+            notifier = _notifier(settings, kube, clock, leadership)
+            leadership.marked(lambda: notifier.mark, NOTIFIED)
+            leader = _leader(settings, kube, clock, asker, ledger, observation, notifier)
             health.lead(leader, _watched(settings, leader))
             watch = _watch(where, kube, leader.reconciler)
             code = await _until_it_ends(_lead(leader, watch, leadership, settings.relist_interval, stop))
@@ -138,8 +151,25 @@ def _ledger(settings: OperatorSettings) -> OperatorLedger:
     )
 
 
+def _notifier(settings: OperatorSettings, kube: OperatorClient, clock: Clock, leadership: Leadership) -> Notifier:
+    own, namespace = settings.notify, settings.installation.namespace
+    source, seconds = f"/bailiwick/{namespace}", own.terms.timeout
+    senders: dict[Scope, Courier] = {
+        "installation": NotificationSender(source, own.console, AddressRule(public_only=False), seconds, clock.ours),
+        "namespace": NotificationSender(source, own.console, own.rule, seconds, clock.ours),
+    }
+    sources = TargetSources(kube, own.folder, namespaces=own.namespaces, clock=clock.monotonic)
+    return Notifier(own, sources, senders, clock, before=leadership.notified, may_send=leadership.valid)
+
+
 def _leader(
-    settings: OperatorSettings, kube: OperatorClient, clock: Clock, asker: ReplicaClient, ledger: OperatorLedger
+    settings: OperatorSettings,
+    kube: OperatorClient,
+    clock: Clock,
+    asker: ReplicaClient,
+    ledger: OperatorLedger,
+    observation: UsageObservation,
+    notifier: Notifier,
 ) -> Leader:
     """Return what a leader runs. Each part is made with all that it needs, so those below come first.
 
@@ -150,7 +180,7 @@ def _leader(
     unproven, untimed = WaitList(queue.add), WaitList(queue.add)
     events = Events(kube, settings.identity, now=clock.now, clock=clock.monotonic)
     writer = Writer(kube, events)
-    tell = partial(events.tell_of_guard, installation.namespace)
+    tell = _both(partial(events.tell_of_guard, installation.namespace), notifier.tell)
     chronicle = Chronicle(ledger, clock.monotonic)
     guard = GuardKeeper(
         kube,
@@ -177,8 +207,10 @@ def _leader(
         queue=queue,
         writer=writer,
         poller=ProgrammedPoller(replicas, asker, queue.add),
+        usage=UsagePoller(replicas, asker, clock, observation),
         barriers=GrantBarriers(guard, unproven, clock, untimed),
         chronicle=chronicle,
+        notifier=notifier,
     )
     keys = KeyKeeper(
         kube,
@@ -193,11 +225,11 @@ def _leader(
         installation,
         interval=settings.witness_interval,
         now=clock.ours,
-        tell=partial(events.tell_of_witness, installation.namespace),
+        tell=_both(partial(events.tell_of_witness, installation.namespace), notifier.tell),
     )
     certificates = _certificates(settings, kube, clock)
     skew = SkewMonitor(clock, tell=tell, agree_again=untimed.release)
-    return Leader(guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger)
+    return Leader(guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier)
 
 
 def _watched(settings: OperatorSettings, leader: Leader) -> dict[str, Progress]:
@@ -218,8 +250,17 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(leader.certificates.run())
         tasks.create_task(leader.witness.run())
         tasks.create_task(leader.events.run())
+        tasks.create_task(leader.notifier.run())
         tasks.create_task(leader.reconciler.run(relist))
         tasks.create_task(_run(leader.reconciler, watch))
+
+
+def _both(*told: Callable[[EventDraft], None]) -> Callable[[EventDraft], None]:
+    def tell(draft: EventDraft) -> None:
+        for one in told:
+            one(draft)
+
+    return tell
 
 
 def _certificates(settings: OperatorSettings, kube: OperatorClient, clock: Clock) -> Keeper:

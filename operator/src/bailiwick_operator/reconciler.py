@@ -25,14 +25,16 @@ from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem, WorkQueue
+from bailiwick_operator.notify.notifier import Notifier
 from bailiwick_operator.policies.compiler import PolicyCompiler
 from bailiwick_operator.policies.data import DataController
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointpolicy, programmed
 from bailiwick_operator.reconcile.candidates import shadowing
-from bailiwick_operator.reconcile.conditions import DesiredCondition
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Status
 from bailiwick_operator.reconcile.endpointdata import summed_up
 from bailiwick_operator.settings import OperatorSettings
+from bailiwick_operator.usage.poller import UsagePoller
 
 _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4
@@ -54,17 +56,21 @@ class Reconciler:
         queue: WorkQueue[WorkItem],
         writer: Writer,
         poller: ProgrammedPoller[WorkItem],
+        usage: UsagePoller,
         barriers: GrantBarriers,
         chronicle: Chronicle,
+        notifier: Notifier,
     ) -> None:
         clock = barriers.clock
         self._kube = kube
+        self._notifier = notifier
         self._chronicle = chronicle
         self._clock = clock
         self._issuers = mapped(settings.issuers)
         self._queue = queue
         self._expiries: Expiries[WorkItem] = Expiries(self._queue.add, clock.now)
         self._programming = poller
+        self._usage = usage
         self._writer = writer
         self.pending: Final = PendingGrants(clock.now)
         self.data: Final = DataController(ticks, writer, poller, queue.add, self._endpoint_of)
@@ -104,7 +110,7 @@ class Reconciler:
                 metadata, endpoint = seen.body["metadata"], endpointpolicy.endpoint_of(seen.body)
                 work = WorkItem("EndpointPolicy", metadata["namespace"], endpoint)
                 self._programming.want(metadata["uid"], metadata["generation"], work)
-        await self._programming.look()
+        await asyncio.gather(self._programming.look(), self._usage.ask(self.policies.all()))
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WORKERS):
                 tasks.create_task(self._queue.work(self._look))
@@ -112,6 +118,7 @@ class Reconciler:
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._chronicle.run())
             tasks.create_task(self._programming.run())
+            tasks.create_task(self._usage.run(self.policies.all, self._use_due, self._policy_judged))
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -128,6 +135,7 @@ class Reconciler:
                 told = True
                 await asyncio.sleep(_FIRST_LIST_SECONDS)
             else:
+                self._notifier.listed()
                 self.listed.set()
                 return
 
@@ -200,6 +208,7 @@ class Reconciler:
             keys.discard(key_of(body))
             self._judging.gone(body)
             self._programming.forget(body["metadata"]["uid"])
+            self._usage.forget(body["metadata"]["uid"])
         else:
             keys.add(key_of(body))
         if not keys:
@@ -230,6 +239,7 @@ class Reconciler:
         gone = self.grants.get(key) is None
         self.pending.changed(body, gone=gone)
         self._chronicle.grant_changed(body, gone=gone)
+        self._notifier.grant_changed(body, gone=gone)
         self._queue.add(WorkItem("ApprovalGrant", *key))
 
     async def _look(self, work: WorkItem) -> None:
@@ -297,7 +307,8 @@ class Reconciler:
         unknowns = self.data.unknowns(seen.body["metadata"]["namespace"], seen.body)
         replacing = candidates.get(seen.body["metadata"]["name"])
         observed = endpointpolicy.PolicyObservation(
-            judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns, replacing
+            *(judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns, replacing),
+            self._usage.of(seen.body),
         )
         outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
         if outcome.asks:
@@ -311,6 +322,13 @@ class Reconciler:
         except RetryError as error:
             return outcome, str(error)
         return outcome, None
+
+    def _use_due(self, body: Object) -> Status | None:
+        """Return what a policy's status should say of its use, where that is another than it says."""
+        judged = self._judging.of(body)
+        return (
+            None if judged is None else endpointpolicy.use_due(body, judged[0], self._usage.of(body), self._clock.now())
+        )
 
     def _carriers(self, namespace: str, endpoint: str) -> tuple[Key, ...]:
         found = (self.policies.get(key) for key in sorted(self._endpoints.get((namespace, endpoint), ())))

@@ -4,9 +4,7 @@ Holds: a `OperatorSettings` that exists is valid; nothing below `main` reads a f
 """
 
 import argparse
-import ipaddress
 import os
-import re
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,13 +12,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, cast
-from urllib.parse import urlsplit
 
 from bailiwick_api import issuers
 from bailiwick_api.accounts import Installation
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
+from bailiwick_operator import notifyflags
+from bailiwick_operator.flagvalues import is_name, is_url
+from bailiwick_operator.notifyflags import NotifySettings
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import KeyRotation
 from bailiwick_operator.reconcile.retention import MOST_DAYS, RetentionPeriods
@@ -30,7 +30,6 @@ _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_PORT: Final = 65535
-_DNS_NAME: Final = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 TlsMode = Literal["self-managed", "external"]
 _MODES: Final = ("self-managed", "external")
 _DAY: Final = 86400
@@ -83,6 +82,7 @@ class OperatorSettings:
     certificates: Terms = Terms(frozenset())  # noqa: RUF009 - frozen
     certificate_interval: float = 10.0
     budget: Budget = Budget()  # noqa: RUF009 - frozen
+    notify: NotifySettings = NotifySettings()  # noqa: RUF009 - frozen
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -141,6 +141,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             options.namespace_policies,
             options.namespace_spec_bytes,
         ),
+        notify=notifyflags.read(options),
     )
 
 
@@ -159,10 +160,10 @@ def _wrong(options: argparse.Namespace) -> str | None:
         if getattr(options, name) <= 0:
             return f"{_flag(name)} must be more than 0 seconds"
     for url in options.replica or options.environment_replicas:
-        if not _is_url(url):
+        if not is_url(url):
             return f"--replica {url}: must be a URL such as http://127.0.0.1:9443"
     for name in options.serving_name or options.environment_names:
-        if not _is_name(name):
+        if not is_name(name):
             return f"--serving-name {name}: must be a DNS name or an IP address"
     prefixes = options.human_username_prefix or options.environment_prefixes
     problems = {
@@ -201,25 +202,7 @@ def _wrong(options: argparse.Namespace) -> str | None:
             not prefix or prefix.startswith("system:") for prefix in prefixes
         ),
     }
-    return next((problem for problem, holds in problems.items() if holds), None)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_name(text: str) -> bool:
-    if _DNS_NAME.fullmatch(text):
-        return True
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return next((problem for problem, holds in problems.items() if holds), None) or notifyflags.wrong(options)
 
 
 def _flag(name: str) -> str:
@@ -339,6 +322,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="FILE",
         help="file that the operator's own log is appended to (default: stdout)",
     )
+    notifyflags.add(parser, given)
     number("health-port", int, 0, "port of /healthz and /metrics; 0 disables it")
     parser.add_argument(
         "--log-level",

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.chainentry import lost_count
 from bailiwick_operator.programmed.replicas import Replica, ReplicaClient, SilentReplicaError
 from bailiwick_operator.reconcile.witness import CheckpointAnswer, HeldChain, claimed_size, named_chain
 
@@ -81,5 +82,7 @@ def _answer(replica: Replica, size: int, known: int, text: bytes) -> CheckpointA
         raise ValueError
     if since != size or isinstance(since, bool):
         raise ValueError
-    # Which pod it is, the API server says and not the process.
-    return CheckpointAnswer(replica.uid, replica.name, known, size, note, key, whole)
+    # Which pod it is, the API server says and not the process. One of an older version does not say what it lost, and
+    # one that says something else is witnessed all the same.
+    lost = lost_count(said.get("lost"))
+    return CheckpointAnswer(replica.uid, replica.name, known, size, note, key, whole, lost)

@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -20,7 +20,7 @@ from bailiwick_api import secretlist
 from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_TYPE, WITNESS_SECRET, Installation
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.times import read as read_time, stamp
-from bailiwick_evidence.chainentry import witness_name
+from bailiwick_evidence.chainentry import Cosigners, witness_name
 from bailiwick_evidence.note import SignatureType, VerifierKey
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
@@ -30,6 +30,8 @@ WITNESS_ENTRY: Final = "witness.json"
 BEGUN_ENTRY: Final = "begun"
 RENEW_ANNOTATION: Final = "bailiwick.dev/renew-before"
 """On the Secret: a key that was made before this time is replaced, once the time has come."""
+KEPT: Final = timedelta(days=400)
+"""How long what verifies stays at least: the ConfigMaps of twelve months hold what it cosigned."""
 _TRIES: Final = 3
 _RAW: Final = 32
 
@@ -87,15 +89,25 @@ class WitnessKeys:
         """The keys in the order of the Secret."""
         return (*self.older, self.signing)
 
-    def verifiers(self, installation: str) -> tuple[VerifierKey, ...]:
-        """Return what verifies what any of them cosigned."""
+    def verifiers(self, installation: str) -> Cosigners:
+        """Return what verifies what any of them cosigned, while it was the one to cosign."""
         name = witness_name(installation)
-        return tuple(VerifierKey(name, SignatureType.COSIGNATURE, key.public) for key in self.all)
+        keys = tuple(VerifierKey(name, SignatureType.COSIGNATURE, key.public) for key in self.all)
+        ends = (read_time(key.until) if isinstance(key, FormerKey) else None for key in self.all)
+        return Cosigners(keys, tuple(None if end is None else int(end.timestamp()) for end in ends))
 
-    def rotated(self, now: str) -> "WitnessKeys":
-        """Return these with a new one that cosigns, and no other private key. Of too many, the oldest go."""
-        older = tuple(key.former(now) if isinstance(key, WitnessKey) else key for key in self.all)
-        return WitnessKeys(older[-(secretlist.MOST - 1) :], _made(now), self.begun)
+    def rotated(self, now: datetime) -> "WitnessKeys | None":
+        """Return these with a new one that cosigns, and no other private key.
+
+        Of too many, those go that ended `KEPT` ago; None: there are too many that did not.
+        """
+        older = [key.former(stamp(now)) if isinstance(key, WitnessKey) else key for key in self.all]
+        while len(older) >= secretlist.MOST:
+            end = read_time(older[0].until)
+            if end is not None and now - end < KEPT:
+                return None
+            del older[0]
+        return WitnessKeys(tuple(older), _made(stamp(now)), self.begun)
 
 
 class WitnessKeyring:
@@ -116,6 +128,7 @@ class WitnessKeyring:
         self._told = told
         self._known: WitnessKeys | None = None
         self._misread: str | None = None
+        self._full = False
         self._path = object_path(CORE, "secrets", installation.namespace, WITNESS_SECRET)
 
     async def current(self) -> WitnessKeys:
@@ -134,11 +147,11 @@ class WitnessKeyring:
             begun = begun or was
             sound = found is not None and _holds(found, self._known)
             held = found if sound else self._known
-            now = stamp(self._now())
-            keys = WitnessKeys((), _made(now)) if held is None else held
+            keys = WitnessKeys((), _made(stamp(self._now()))) if held is None else held
             due = held is not None and self._is_due(secret, keys.signing)
             if due:
-                keys = keys.rotated(now)
+                after = self._rotated(keys)
+                keys, due = after or keys, after is not None
             if not sound or due or begun is not was:
                 if not await self._write(secret, keys, begun=begun):
                     continue
@@ -162,6 +175,17 @@ class WitnessKeyring:
             return False
         # A key's own time has no fractions.
         return created is None or created < wanted.replace(microsecond=0)
+
+    def _rotated(self, keys: WitnessKeys) -> WitnessKeys | None:
+        after = keys.rotated(self._now())
+        if after is None and not self._full:
+            note = (
+                f"the key of the witness is not replaced: the Secret holds {secretlist.MOST} keys, all of which"
+                f" cosigned within {KEPT.days} days, and each still verifies something"
+            )
+            self._told("WitnessKeysFull", note)
+        self._full = after is None
+        return after
 
     def _tell(self, problem: str | None, *, put_back: bool) -> None:
         if put_back:
@@ -237,7 +261,11 @@ def _key(entry: Object) -> WitnessKey | FormerKey:
     if isinstance(created, str):
         if (seed := _raw(entry.get("seed"))) is not None:
             return WitnessKey(Ed25519PrivateKey.from_private_bytes(seed), created)
-        if (public := _raw(entry.get("public"))) is not None and isinstance(until, str):
+        if (
+            (public := _raw(entry.get("public"))) is not None
+            and isinstance(until, str)
+            and read_time(until) is not None
+        ):
             return FormerKey(public, created, until)
     message = f"{WITNESS_ENTRY} holds what is not a key"
     raise UnreadableListError(message)

@@ -12,16 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, WITNESS_MONTHS, Installation
-from bailiwick_evidence.chainentry import WitnessedChain, verified
-from bailiwick_evidence.note import NoteError, VerifierKey
+from bailiwick_api.accounts import (
+    WITNESS_CONFIG_MAP,
+    WITNESS_KEYS_ENTRY,
+    WITNESS_MONTH_ENTRY,
+    WITNESS_MONTHS,
+    Installation,
+)
+from bailiwick_evidence.chainentry import Cosigners, WitnessedChain, verified
+from bailiwick_evidence.note import NoteError
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.witness import HeldChain
 
 MOST_BYTES: Final = 900_000
 """Of names and values of one ConfigMap, of which the API server takes 1 MiB."""
-MONTH_ENTRY: Final = "month"
 _CHAIN: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _TRIES: Final = 5
 _KEPT: Final = 5_000
@@ -49,22 +54,20 @@ class WitnessStore:
         self._namespace = installation.namespace
         self._path = object_path(CORE, "configmaps", installation.namespace)
         # Of what was verified before: the same text by the same keys is as good as it was.
-        self._verified: dict[tuple[str, str], tuple[tuple[VerifierKey, ...], HeldChain]] = {}
+        self._verified: dict[tuple[str, str], tuple[Cosigners, HeldChain]] = {}
 
-    async def read(self, keys: tuple[VerifierKey, ...]) -> StoredChains:
+    async def read(self, keys: Cosigners) -> StoredChains:
         """Read what lives. Raises `RefusedError` and `UnreachableError`."""
         return self._parsed(await self._get(WITNESS_CONFIG_MAP), keys)
 
-    async def write(self, stored: StoredChains, held: Mapping[str, HeldChain], keys: tuple[VerifierKey, ...]) -> bool:
+    async def write(self, stored: StoredChains, held: Mapping[str, HeldChain], keys: Cosigners) -> bool:
         """Write what lives, upon what was read; False where that is not the newest any more. Raises `RefusedError`."""
         data = data_of(held, stored.broken, keys)
         if stored.config_map is not None and data == stored.data:
             return True
         return await self._put(WITNESS_CONFIG_MAP, stored.config_map, data)
 
-    async def put_away(
-        self, over: Iterable[HeldChain], keys: tuple[VerifierKey, ...], now: datetime
-    ) -> tuple[tuple[str, str], ...]:
+    async def put_away(self, over: Iterable[HeldChain], keys: Cosigners, now: datetime) -> tuple[tuple[str, str], ...]:
         """Add chains that are over to this month's, before they are taken out of what lives.
 
         Returns what had to go for that, each by its chain and as it stood.
@@ -75,12 +78,12 @@ class WitnessStore:
             config_map = await self._get(name)
             data: dict[str, str] = dict((config_map or {}).get("data") or {})
             gone = {chain: text for chain, text in data.items() if _CHAIN.fullmatch(chain)}
-            if data.get(MONTH_ENTRY, month) == month:
+            if data.get(WITNESS_MONTH_ENTRY, month) == month:
                 data, gone = {**gone, **added}, {}
             else:
                 data = dict(added)
-            data |= {MONTH_ENTRY: month, WITNESS_KEYS_ENTRY: _listed(keys)}
-            for chain in sorted(data.keys() - added.keys() - {MONTH_ENTRY, WITNESS_KEYS_ENTRY}, key=_age(data)):
+            data |= {WITNESS_MONTH_ENTRY: month, WITNESS_KEYS_ENTRY: _listed(keys)}
+            for chain in sorted(data.keys() - added.keys() - {WITNESS_MONTH_ENTRY, WITNESS_KEYS_ENTRY}, key=_age(data)):
                 if size_of(data) <= MOST_BYTES:
                     break
                 gone[chain] = data.pop(chain)
@@ -89,7 +92,7 @@ class WitnessStore:
         message = f"ConfigMap {name} was changed by another writer at each attempt"
         raise RefusedError(message)
 
-    async def find(self, chains: set[str], keys: tuple[VerifierKey, ...]) -> dict[str, HeldChain]:
+    async def find(self, chains: set[str], keys: Cosigners) -> dict[str, HeldChain]:
         """Return those of these chains that were put away. Raises `RefusedError` and `UnreachableError`."""
         found: dict[str, HeldChain] = {}
         for name in WITNESS_MONTHS:
@@ -101,7 +104,7 @@ class WitnessStore:
                     found[chain] = held
         return found
 
-    def _parsed(self, config_map: Object | None, keys: tuple[VerifierKey, ...]) -> StoredChains:
+    def _parsed(self, config_map: Object | None, keys: Cosigners) -> StoredChains:
         held: dict[str, HeldChain] = {}
         broken: dict[str, str] = {}
         if len(self._verified) > _KEPT:
@@ -147,7 +150,7 @@ class WitnessStore:
         return True
 
 
-def data_of(held: Mapping[str, HeldChain], broken: Mapping[str, str], keys: tuple[VerifierKey, ...]) -> dict[str, str]:
+def data_of(held: Mapping[str, HeldChain], broken: Mapping[str, str], keys: Cosigners) -> dict[str, str]:
     """Return the `data` of what lives. What cannot be read stays as it is, until its chain is seen again."""
     entries = {chain: one.entry.text() for chain, one in held.items()}
     return {**broken, **entries, WITNESS_KEYS_ENTRY: _listed(keys)}
@@ -158,8 +161,8 @@ def size_of(data: Mapping[str, str]) -> int:
     return sum(len(name) + len(text.encode()) for name, text in data.items())
 
 
-def _listed(keys: tuple[VerifierKey, ...]) -> str:
-    return "".join(f"{key}\n" for key in keys)
+def _listed(keys: Cosigners) -> str:
+    return "".join(f"{key}\n" for key in keys.keys)
 
 
 def _age(data: Mapping[str, str]) -> Callable[[str], str]:

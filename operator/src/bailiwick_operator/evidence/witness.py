@@ -1,8 +1,9 @@
 """The witness of the decision log: asks every process for its checkpoint, cosigns it, stores it, and prints it.
 
 Standing: beside `guard`, over `store`, `keys` and `ledger`; `reconcile.witness` judges. Holds: what is printed was
-stored before; what this process stored and finds removed, set back or changed is told and put back; a chain that is
-refused stays refused. Decisions go on whatever is found here.
+stored before; what this process stored and finds removed, set back or changed is put back and told, but for a figure of
+losses, which is put back in silence, since a witness of an older version leaves it out; a chain that is refused stays
+refused. Decisions go on whatever is found here.
 """
 
 import asyncio
@@ -16,9 +17,9 @@ import structlog
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, Installation
 from bailiwick_api.times import stamp
 from bailiwick_engine.compile.acceptance import shortened
-from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, WitnessedChain, witness_name
+from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, Cosigners, WitnessedChain, witness_name
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.note import VerifierKey, cosigned
+from bailiwick_evidence.note import cosigned
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.evidence.checkpoints import CheckpointClient, NoCheckpoint
 from bailiwick_operator.evidence.keys import WitnessKeyring, WitnessKeys
@@ -36,7 +37,6 @@ _PRINT_SECONDS: Final = 600
 _FLUSH_SECONDS: Final = 10.0
 _LISTED: Final = 3
 _ACTION: Final = "Witness"
-_ROTATED: Final = "what they cosigned verifies by them alone"
 Answers = Sequence[tuple[Replica, CheckpointAnswer | NoCheckpoint]]
 
 
@@ -73,7 +73,7 @@ class Witness:
         self._of: dict[str, str] = {}
         self._printed: dict[str, tuple[WitnessedChain, Checkpoint, int]] = {}
         self._told: set[tuple[str, str]] = set()
-        self._verifiers: tuple[VerifierKey, ...] = ()
+        self._verifiers: Cosigners | None = None
         self._broken: set[str] = set()
         self._rejected: set[str] = set()
         # Processes that were there when what was witnessed of them was lost, and why.
@@ -123,11 +123,15 @@ class Witness:
         keys = await self._keyring.current()
         verifiers = keys.verifiers(self._name)
         if verifiers != self._verifiers:
-            self._parts.ledger.say("keys", witness=[str(key) for key in verifiers])
-            if self._verifiers:
+            self._parts.ledger.say("keys", witness=[str(key) for key in verifiers.keys])
+            if self._verifiers is not None:
                 # Whoever replaced it: who did not expect that must hear of it.
-                note = f"the witness cosigns by {verifiers[-1]} from now on. Keep the keys of before: {_ROTATED}"
-                _LOG.warning("the keys of the witness are others", witness=str(verifiers[-1]))
+                newest = str(verifiers.keys[-1])
+                note = (
+                    f"the witness cosigns by {newest} from now on. Keep the keys of before: what they cosigned verifies"
+                    " by them alone"
+                )
+                _LOG.warning("the keys of the witness are others", witness=newest)
                 self._tell_event(EventDraft("Normal", _ACTION, "WitnessKeyRotated", note))
             self._verifiers = verifiers
         replicas = await self._parts.replicas.everyone()
@@ -163,7 +167,7 @@ class Witness:
     async def _put_back(
         self,
         stored: StoredChains,
-        verifiers: tuple[VerifierKey, ...],
+        verifiers: Cosigners,
         replicas: Sequence[Replica],
         *,
         begun: bool,
@@ -178,6 +182,8 @@ class Witness:
                 # Another leader put it away.
                 self._life.pop(chain)
                 lost.pop(chain)
+        for chain in self._life.keys() & held.keys():
+            held[chain] = witness.with_lost(held[chain], self._life[chain].entry.lost)
         for chain, why in lost.items():
             held[chain] = self._life[chain]
             found = "its entry was edited" if chain in stored.broken else why
@@ -212,13 +218,10 @@ class Witness:
             match witness.judge(self._name, held, answer):
                 case witness.Cosignable(chain, checkpoint):
                     self._of[answer.replica] = chain
-                    before = held.get(chain)
-                    if before is None:
-                        held[chain] = self._first(checkpoint, answer, stored)
-                        before = held[chain]
-                    elif not witness.is_due(before, checkpoint, int(self._now().timestamp())):
-                        continue
-                    held[chain] = self._cosigned(keys, before, checkpoint, answer)
+                    before = held.get(chain) or self._first(checkpoint, answer, stored)
+                    held[chain] = before = witness.with_told(before, answer)
+                    if witness.is_due(before, checkpoint, int(self._now().timestamp())):
+                        held[chain] = self._cosigned(keys, before, checkpoint, answer)
                 case witness.LogContradiction(chain, why):
                     held[chain] = self._refused(held[chain], why, witness.plain(answer))
                 case witness.AnswerRejection(why):
@@ -226,7 +229,9 @@ class Witness:
                     if answer.replica not in self._rejected:
                         note = f"the checkpoint of {answer.pod or answer.replica} is not used: {why}"
                         self._warn("LogRejected", note)
-                case witness.ChainRefused(_) | witness.OtherSize(_):
+                case witness.ChainRefused(chain):
+                    held[chain] = witness.with_told(held[chain], answer)
+                case witness.OtherSize(_):
                     pass
         self._rejected = rejected
         self.inconsistent = len(rejected) + sum(one.entry.refused is not None for one in held.values())
@@ -257,7 +262,7 @@ class Witness:
         return replace(before, entry=entry)
 
     async def _put_away(
-        self, held: dict[str, HeldChain], replicas: Sequence[Replica], verifiers: tuple[VerifierKey, ...]
+        self, held: dict[str, HeldChain], replicas: Sequence[Replica], verifiers: Cosigners
     ) -> dict[str, HeldChain]:
         now = self._now()
         over = witness.over(held, {one.uid for one in replicas}, self._of, int(now.timestamp()))
@@ -269,9 +274,7 @@ class Witness:
         self._of = {uid: chain for uid, chain in self._of.items() if chain not in over}
         return {chain: one for chain, one in held.items() if chain not in over}
 
-    def _fitted(
-        self, held: dict[str, HeldChain], stored: StoredChains, verifiers: tuple[VerifierKey, ...]
-    ) -> str | None:
+    def _fitted(self, held: dict[str, HeldChain], stored: StoredChains, verifiers: Cosigners) -> str | None:
         """Take out the newest chains that find no room; return that there are such."""
         full = None
         # The verified are few, what cannot be read may be much.
@@ -290,12 +293,14 @@ class Witness:
         for chain, one in held.items():
             entry, checkpoint = one.entry, one.cosigned.checkpoint
             before = self._printed.get(chain)
-            same = before is not None and before[1] == checkpoint and before[0].refused == entry.refused
+            same = before is not None and _printed_of(*before[:2]) == _printed_of(entry, checkpoint)
             if same and before is not None and 0 <= now - before[2] < _PRINT_SECONDS:
                 continue
             more: dict[str, object] = {} if entry.refused is None else {"refused": entry.refused._asdict()}
             if entry.anew is not None:
                 more["anew"] = entry.anew
+            if entry.lost is not None:
+                more["lost"] = entry.lost
             self._parts.ledger.say(
                 "checkpoint", chain=chain, pod=entry.pod, replica=entry.replica, key=entry.key, note=entry.note, **more
             )
@@ -328,3 +333,8 @@ class Witness:
         _LOG.error("evidence", reason=reason, problem=note)
         self._parts.ledger.say("witness", reason=reason, note=note)
         self._tell_event(EventDraft("Warning", _ACTION, reason, shortened(note, NOTE_LENGTH)))
+
+
+def _printed_of(entry: WitnessedChain, checkpoint: Checkpoint) -> tuple[object, ...]:
+    """Return what is printed again as soon as it is another."""
+    return checkpoint, entry.refused, entry.lost

@@ -76,7 +76,7 @@ class Inventory:
         """Return the freshest version of an object."""
         return self._seen.get(key)
 
-    def all(self) -> Iterable[ObservedObject]:
+    def all(self) -> tuple[ObservedObject, ...]:
         """Return every object, as it stands now."""
         return tuple(self._seen.values())
 

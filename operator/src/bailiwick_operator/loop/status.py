@@ -73,6 +73,9 @@ class Writer:
             _LOG.info("data", data=name, **{entry["type"].lower(): entry["reason"] for entry in status["conditions"]})
             return
         if kind == "EndpointPolicy":
+            if status["conditions"] == was.get("conditions"):
+                # Nothing but its use, which is written every day.
+                return
             _LOG.info(
                 "policy", policy=name, **{entry["type"].lower(): entry["reason"] for entry in status["conditions"]}
             )

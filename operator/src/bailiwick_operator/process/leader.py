@@ -12,6 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -25,11 +26,16 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from bailiwick_api.accounts import OPERATOR_LEASE
+from bailiwick_api.times import read, stamp
 from bailiwick_kube.access import Access, AccessError
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_operator.settings import LeaseTimes
 
 _LOG: Final = structlog.get_logger(__name__)
+OBSERVED: Final = "bailiwick.dev/uses-observed"
+"""The annotation of the lease that says up to when uses were observed without a break."""
+NOTIFIED: Final = "bailiwick.dev/notified"
+"""The one that says up to when people were told of what happened."""
 _UNREACHABLE: Final = (aiohttp.ClientError, AccessError, TimeoutError, OSError)
 
 
@@ -73,6 +79,17 @@ class Leadership:
         self._told: str | None = None
         self.tries = 0
         """How many tries have come to an end, however they ended. For the health of the process."""
+        self.before: datetime | None = None
+        """Up to when uses were observed without a break before the lease was ours; None where it is not known."""
+        self.notified: datetime | None = None
+        """Up to when people were told before the lease was ours; None where it is not known."""
+
+    def marked(self, mark: Callable[[], datetime | None], annotation: str = OBSERVED) -> None:
+        """Have the lease say with each renewal up to when something was seen through; None: it was not.
+
+        Of `OBSERVED` that uses are observed without a break.
+        """
+        self._lock.marks[annotation] = mark
 
     def valid(self) -> bool:
         """Tell whether the lease still holds by our clock. A process that was stopped and continued learns it here."""
@@ -82,6 +99,8 @@ class Leadership:
         """Wait until the lease is ours (True), or until we are told to stop (False)."""
         while not stop.is_set():
             if await self._try(stop, self._times.renew_deadline):
+                self.before = read(self._lock.before.get(OBSERVED))
+                self.notified = read(self._lock.before.get(NOTIFIED))
                 _LOG.info("leading", identity=self._lock.identity, lease=OPERATOR_LEASE)
                 return True
             self._tell(self._lock.problem or f"the lease is held by {self._holder()}")
@@ -153,6 +172,13 @@ class _Lock(LeaseLock):
 
     problem: str | None = None
 
+    def __init__(self, name: str, namespace: str, identity: str, api_client: ApiClient) -> None:
+        super().__init__(name, namespace, identity, api_client)
+        self.before: dict[str, str] = {}
+        """The annotations, as they were read."""
+        self.marks: dict[str, Callable[[], datetime | None]] = {}
+        """What says up to when something was seen through, by annotation."""
+
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         try:
             found, what = await super().get(name, namespace)
@@ -161,6 +187,8 @@ class _Lock(LeaseLock):
             found, what = False, ApiException(status=0, reason=str(error) or type(error).__name__)
         if not found and isinstance(what, ApiException) and what.status != HTTPStatus.NOT_FOUND:
             self.problem = _said(what) if what.status else what.reason
+        if found:
+            self.before = self._annotations
         return found, what
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
@@ -169,7 +197,19 @@ class _Lock(LeaseLock):
         return await self._reached(self.api_instance.create_namespaced_lease(namespace, lease))
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        lease = self.lease_reference
+        if self.marks and lease is not None and lease.metadata is not None:
+            # That the lease is renewed shows that somebody leads, and not that every process answers.
+            marks = {one: mark() for one, mark in self.marks.items()}
+            others = {one: value for one, value in self._annotations.items() if one not in marks}
+            lease.metadata.annotations = others | {one: stamp(at) for one, at in marks.items() if at is not None}
         return await self._reached(super().update(name, namespace, updated_record))
+
+    @property
+    def _annotations(self) -> dict[str, str]:
+        """Those of the lease, as it was read."""
+        lease = self.lease_reference
+        return (lease.metadata.annotations or {}) if lease is not None and lease.metadata is not None else {}
 
     async def give_up(self) -> None:
         """Take our name out of the lease, if it is there."""

@@ -23,6 +23,8 @@ from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.status import OUTCOMES, Writer
+from bailiwick_operator.notify.notifier import Notifier
+from bailiwick_operator.notify.outbox import OUTCOMES as DELIVERIES, SCOPES
 from bailiwick_operator.reconciler import Reconciler
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -154,10 +156,31 @@ LEDGER_LOST: Final = OperatorMetric(
     "Lines given up because the output of the operator's own log takes nothing.",
 )
 
+NOTIFIED: Final = OperatorMetric(
+    "bailiwick_operator_notifications_total",
+    "counter",
+    "What came of notifications. failed: an attempt that is made again. refused: the target will not take it. expired:"
+    " given up after the last attempt. counted: told in a digest. dropped: the target is gone, or there were too many.",
+    (("scope", SCOPES), ("outcome", DELIVERIES)),
+)
+UNNOTIFIED: Final = OperatorMetric(
+    "bailiwick_operator_notifications_waiting",
+    "gauge",
+    "Notifications that wait for their target.",
+    (("scope", SCOPES),),
+)
+FAILING: Final = OperatorMetric(
+    "bailiwick_operator_notification_targets_failing",
+    "gauge",
+    "Targets of notifications whose last attempt failed.",
+    (("scope", SCOPES),),
+)
+
 METRICS: Final = (
     *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
     *(PENDING, PENDING_MOST, PENDING_AGE, DECIDED),
     *(INCONSISTENT, WITNESSED, CHAINS, UNCHAINED, SILENT, PUT_BACK, LEDGER, LEDGER_LOST),
+    *(NOTIFIED, UNNOTIFIED, FAILING),
 )
 
 
@@ -175,6 +198,7 @@ class Leader:
     skew: SkewMonitor
     witness: Witness
     ledger: OperatorLedger
+    notifier: Notifier
 
 
 class Metrics(Collector):
@@ -218,6 +242,15 @@ class Metrics(Collector):
         yield _counter(DROPPED, [((), self._leader.events.dropped)])
         yield from _pending(reconciler.pending)
         yield from _evidence(self._leader.witness, self._leader.ledger)
+        yield from _notifications(self._leader.notifier)
+
+
+def _notifications(notifier: Notifier) -> Iterator[Family]:
+    counts = notifier.counts
+    known = itertools.product(SCOPES, DELIVERIES)
+    yield _counter(NOTIFIED, [((scope, outcome), counts[scope, outcome]) for scope, outcome in known])
+    yield _gauge(UNNOTIFIED, [((scope,), notifier.waiting(scope)) for scope in SCOPES])
+    yield _gauge(FAILING, [((scope,), notifier.failing(scope)) for scope in SCOPES])
 
 
 def _evidence(witness: Witness, ledger: OperatorLedger) -> Iterator[Family]:

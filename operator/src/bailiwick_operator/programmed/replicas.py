@@ -113,6 +113,10 @@ class SilentReplicaError(Exception):
     """A process gives no answer, or more than is read; the message says which."""
 
 
+class AbsentReplicaError(SilentReplicaError):
+    """Nothing listens there."""
+
+
 class ReplicaClient:
     """Asks processes which generations they serve, and whatever else. Close it when done."""
 
@@ -156,6 +160,9 @@ class ReplicaClient:
         except TimeoutError as error:
             message = f"timeout after {self._seconds:g} s"
             raise SilentReplicaError(message) from error
+        except aiohttp.ClientConnectorError as error:
+            message = error.strerror or str(error) or "no connection"
+            raise AbsentReplicaError(message) from error
         except (aiohttp.ClientError, OSError) as error:
             message = str(error) or type(error).__name__
             raise SilentReplicaError(message) from error

@@ -7,7 +7,7 @@ policies as they are known.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bailiwick_engine.policy.replacements import Replacement, replaced_by, replacements, told
+from bailiwick_engine.policy.replacements import Replacement, replaced_by, standings
 from bailiwick_operator.reconcile.conditions import DesiredCondition, truth
 
 Object = dict[str, Any]
@@ -20,20 +20,8 @@ def shadowing(
 
     `elsewhere` returns the endpoint of a policy of the namespace, None where there is no such policy.
     """
-    candidates: dict[str, str] = {}
-    others: set[str] = set()
-    for policy in policies:
-        name, replaced = policy["metadata"]["name"], replaced_by(policy.get("spec"))
-        if replaced is None:
-            others.add(name)
-        else:
-            candidates[name] = replaced
-    found: dict[str, DesiredCondition] = {}
-    for name, standing in (replacements(candidates, others) if candidates else {}).items():
-        replaced, other = candidates[name], None
-        if standing is Replacement.NOT_FOUND and (other := elsewhere(replaced)) not in {None, endpoint}:
-            standing = Replacement.OTHER_ENDPOINT  # noqa: PLW2901 - the same, told with what else is known
-        rivals = {rival for rival, of in candidates.items() if of == replaced and rival != name}
-        message = told(standing, endpoint, replaced, rivals, other or "")
-        found[name] = DesiredCondition("Shadowing", truth(standing is Replacement.IN_PLACE), standing, message)
-    return found
+    replaced = {policy["metadata"]["name"]: replaced_by(policy.get("spec")) for policy in policies}
+    return {
+        name: DesiredCondition("Shadowing", truth(told.standing is Replacement.IN_PLACE), told.standing, told.message)
+        for name, told in standings(endpoint, replaced, elsewhere).items()
+    }

@@ -11,19 +11,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from bailiwick_api.policystatus import MOST_GATED_ACTIONS
 from bailiwick_api.times import stamp
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import CompilationSummary, NotAcceptedReason, PolicyContext, listed, named
 from bailiwick_engine.compile.checks import expired
 from bailiwick_engine.compile.policies import policy_ref
-from bailiwick_engine.policy.replacements import Replacement
+from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
 from bailiwick_operator.reconcile.endpointdata import data_ready, names
 from bailiwick_operator.reconcile.programmed import ServedGeneration
+from bailiwick_operator.reconcile.usage import NOTHING_KNOWN, PolicyUse, shadow, usage
 
-OWNED: Final = ("observedGeneration", "digest", "conditions")
+OWNED: Final = (
+    *("observedGeneration", "digest", "ruleCount", "gatedActionCount", "gatedActions"),
+    *("usage", "shadow", "conditions"),
+)
 TYPES: Final = frozenset({"Accepted", "DataReady", "Programmed", "Ready", "Shadowing"})
 # Told before data: nothing is read where they hold.
 _FIRST: Final = frozenset({"Deleting", "Expired", *NotAcceptedReason})
@@ -37,7 +42,7 @@ class PolicyObservation:
     `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each configured one
     whether it has a `kubernetesUsername`, None where nobody told us. `excess`: of what it is over budget, so that it
     was not compiled. `unknowns`: of the data that it names, reason and message for each object that is unknown.
-    `replacing`: how it stands to the policy that it replaces, None where it replaces none.
+    `replacing`: how it stands to the policy that it replaces, None where it replaces none. `use`: what is known of it.
     """
 
     judged: CompilationSummary
@@ -48,6 +53,7 @@ class PolicyObservation:
     excess: Excess | None = None
     unknowns: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     replacing: DesiredCondition | None = None
+    use: PolicyUse = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +108,34 @@ def reconcile(policy: Object, observed: PolicyObservation, now: datetime) -> Pol
         "conditions": entries([one for one in conditions if one is not None], present, generation, now),
     }
     if judged.digest is not None:
-        wanted["digest"] = judged.digest
+        wanted |= {
+            "digest": judged.digest,
+            "ruleCount": judged.rules,
+            "gatedActionCount": len(judged.gated),
+            "gatedActions": list(judged.gated[:MOST_GATED_ACTIONS]),
+        }
+    wanted |= _of_use(policy, judged, observed.use, now)
     expires = None if _deleting(policy) else judged.expire_time
     return PolicyPlan(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         expires if expires is not None and expires > now else None,
         programming.held(policy) is None,
     )
+
+
+def use_due(policy: Object, judged: CompilationSummary, use: PolicyUse, now: datetime) -> Status | None:
+    """Return what the status should say of the policy's use where it says something else; None where it says so."""
+    wanted, present = _of_use(policy, judged, use, now), policy.get("status") or {}
+    return None if all(wanted.get(name) == present.get(name) for name in ("usage", "shadow")) else wanted
+
+
+def _of_use(policy: Object, judged: CompilationSummary, use: PolicyUse, now: datetime) -> Status:
+    told: Status = {}
+    if (used := usage(policy, use, now, gives=judged.gives and not judged.problems)) is not None:
+        told["usage"] = used
+    if judged.digest is not None and replaced_by(policy.get("spec")) is not None:
+        told["shadow"] = shadow(policy, use, now)
+    return told
 
 
 def _accepted(policy: Object, observed: PolicyObservation) -> DesiredCondition:
@@ -165,7 +192,7 @@ def _shadowing(
     if replacing is None or replacing.status != "True":
         return replacing
     if accepted.status != "True":
-        return DesiredCondition(replacing.type, "False", Replacement.NOT_COMPILED, accepted.message)
+        return DesiredCondition(replacing.type, "False", "NotCompiled", accepted.message)
     if programmed.status != "True":
         return DesiredCondition(replacing.type, programmed.status, programmed.reason, programmed.message)
     return replacing

@@ -7,7 +7,7 @@ who lead for a moment may both ask.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bailiwick_evidence.chainentry import CosignedCheckpoint, WitnessedChain
@@ -23,7 +23,10 @@ GONE_SECONDS: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class CheckpointAnswer:
-    """What a process said. `since`: the size that its proof is from. `known`: the size that was held at that time."""
+    """What a process said. `since`: the size that its proof is from. `known`: the size that was held at that time.
+
+    `lost`: how many records it lost, by its own word; None: it did not say.
+    """
 
     replica: str
     pod: str | None
@@ -32,6 +35,7 @@ class CheckpointAnswer:
     note: str
     key: str
     proof: tuple[bytes, ...]
+    lost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +171,25 @@ def plain(answer: CheckpointAnswer) -> str:
     return answer.note
 
 
-def is_due(before: HeldChain | None, checkpoint: Checkpoint, now: int) -> bool:
-    """Tell whether a checkpoint is to be cosigned: it is another one, or the last cosignature is old."""
-    if before is None or before.cosigned.checkpoint != checkpoint:
+def is_due(before: HeldChain, checkpoint: Checkpoint, now: int) -> bool:
+    """Tell whether a checkpoint is to be cosigned: it is another one, was cosigned a while ago, or never."""
+    if before.cosigned.checkpoint != checkpoint:
         return True
     # Also where the clock was set back, or the hour that it claims would never be over.
     return not 0 <= now - before.cosigned.time < COSIGN_SECONDS
+
+
+def with_lost(before: HeldChain, lost: int | None) -> HeldChain:
+    """Return what is held of a chain, with the most losses that its process told: an older answer takes none back."""
+    known = before.entry.lost
+    if lost is None or (known is not None and known >= lost):
+        return before
+    return replace(before, entry=before.entry._replace(lost=lost))
+
+
+def with_told(before: HeldChain, answer: CheckpointAnswer) -> HeldChain:
+    """Return it with the losses that an answer tells. Anybody can show its checkpoint: only its process is believed."""
+    return with_lost(before, answer.lost) if answer.replica == before.entry.replica else before
 
 
 def over(

@@ -1,0 +1,217 @@
+"""What waits for one target, and the worker that delivers it: in its order, at its rate, again until it is taken.
+
+Holds: bounded in number, attempts and age; the id of a notification is the same at each attempt; a target that is
+changed meanwhile is called as it is now; what guards and the witness say has a rate and a queue of its own, which goes
+first, so that nobody hides it by asking for much.
+"""
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+import structlog
+
+from bailiwick_kube.transport import UnreachableError
+from bailiwick_notifications.notification import Notification
+from bailiwick_notifications.pace import WINDOW_SECONDS, DeliveryTerms, MessageRate, retry_after
+from bailiwick_notifications.sending.attempt import DeliveryAttempt
+from bailiwick_notifications.targets import Target
+
+DeliveryOutcome = Literal["delivered", "failed", "refused", "expired", "counted", "dropped"]
+OUTCOMES: Final[tuple[DeliveryOutcome, ...]] = ("delivered", "failed", "refused", "expired", "counted", "dropped")
+Scope = Literal["installation", "namespace"]
+SCOPES: Final[tuple[Scope, ...]] = ("installation", "namespace")
+DeliveryCounts = Counter[tuple[Scope, DeliveryOutcome]]
+_NOT_NOW: Final = 1.0
+_LOG: Final = structlog.get_logger(__name__)
+
+
+class Courier(Protocol):
+    """Delivers once."""
+
+    async def send(self, target: Target, told: Notification, *, holder: str, failing: bool = False) -> DeliveryAttempt:
+        """Send, and return what came of it. `holder`: who takes turns with others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    told: Notification
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxName:
+    """Whose: `namespace` None: a target of the installation."""
+
+    namespace: str | None
+    target: str
+
+    @property
+    def scope(self) -> Scope:
+        """As metrics have it."""
+        return "installation" if self.namespace is None else "namespace"
+
+    @property
+    def holder(self) -> str:
+        """Who takes turns with others: all targets of a namespace as one, each of the installation's by itself."""
+        return self.target if self.namespace is None else self.namespace
+
+
+class _Line:
+    """What waits in one order, at one rate."""
+
+    def __init__(self, terms: DeliveryTerms) -> None:
+        self.rate = MessageRate(terms.per_minute)
+        self.queue: deque[_Waiting] = deque()
+        self._most = terms.queue
+
+    def put(self, told: Notification, now: float) -> bool:
+        """Return whether it is told by itself; else it is counted."""
+        if len(self.queue) >= self._most:
+            self.rate.hold(told)
+            return False
+        if not self.rate.take(told, now):
+            return False
+        self.queue.append(_Waiting(told, now))
+        return True
+
+    def count(self, now: float) -> None:
+        """Have the digest wait, if it is due."""
+        if (digest := self.rate.digest(now)) is not None:
+            self.queue.append(_Waiting(digest, now))
+
+
+class Outbox:
+    """Of one target. `find` returns the target as it is now, None: it is gone. `clock` is monotonic."""
+
+    def __init__(
+        self,
+        name: OutboxName,
+        find: Callable[[], Awaitable[Target | None]],
+        sender: Courier,
+        terms: DeliveryTerms,
+        counts: DeliveryCounts,
+        *,
+        may_send: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._find = find
+        self._sender = sender
+        self._terms = terms
+        self._counts = counts
+        self._may_send = may_send
+        self._clock = clock
+        self._installation, self._grants = _Line(terms), _Line(terms)
+        self._lines = (self._installation, self._grants)
+        self._woken = asyncio.Event()
+        self._failing = False
+        self.problem: str | None = None
+        """Why the last attempt was in vain."""
+
+    def put(self, told: Notification) -> None:
+        """Take in what is to be told. Never waits."""
+        line = self._grants if told.grant is not None else self._installation
+        if not line.put(told, self._clock()):
+            self._count("counted")
+        self._woken.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(len(line.queue) + line.rate.held for line in self._lines)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of what waits happened."""
+        first = [one.told.at for line in self._lines for one in line.queue]
+        return min((*first, *(line.rate.first for line in self._lines if line.rate.first is not None)), default=None)
+
+    async def run(self) -> None:
+        """Deliver until nothing waits for a while."""
+        while True:
+            self._woken.clear()
+            for line in self._lines:
+                line.count(self._clock())
+            if (first := next((line for line in self._lines if line.queue), None)) is not None:
+                await self._deliver(first.queue[0])
+                first.queue.popleft()
+                continue
+            dues = [due for line in self._lines if (due := line.rate.due()) is not None]
+            due = min(dues, default=None)
+            wait = WINDOW_SECONDS if due is None else max(0.0, due - self._clock())
+            if not await self._put_within(wait) and due is None and not self.waiting:
+                return
+
+    async def _put_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _deliver(self, waiting: _Waiting) -> None:
+        attempt = 0
+        while True:
+            if not self._may_send():
+                # Somebody else may lead; this process ends, or renews its lease.
+                await asyncio.sleep(_NOT_NOW)
+                continue
+            attempt += 1
+            made = await self._attempt(waiting.told)
+            if made is None:
+                self.problem = None
+                self._count("dropped")
+                return
+            if made.tried:
+                self._report(made)
+            if made.result == "delivered":
+                self._count("delivered")
+                _LOG.debug("notification delivered", **self._said, id=waiting.told.id, type=str(waiting.told.type))
+                return
+            if made.result == "refused":
+                self._give_up("refused", waiting.told, made.why)
+                return
+            self._count("failed")
+            delay = retry_after(attempt, random.random())  # noqa: S311 - jitter
+            if attempt >= self._terms.attempts or self._clock() + delay > waiting.since + self._terms.age:
+                self._give_up("expired", waiting.told, made.why)
+                return
+            await asyncio.sleep(delay)
+
+    async def _attempt(self, told: Notification) -> DeliveryAttempt | None:
+        """Try once; None: the target is gone."""
+        try:
+            target = await self._find()
+        except UnreachableError as error:
+            return DeliveryAttempt("failed", str(error))
+        if target is None:
+            return None
+        made = await self._sender.send(target, told, holder=self._name.holder, failing=self._failing)
+        if made.tried:
+            self._failing = made.result != "delivered"
+        return made
+
+    def _give_up(self, outcome: DeliveryOutcome, told: Notification, why: str) -> None:
+        self._count(outcome)
+        _LOG.warning("a notification was given up", **self._said, outcome=outcome, type=str(told.type), why=why)
+
+    def _report(self, made: DeliveryAttempt) -> None:
+        problem = None if made.result == "delivered" else made.why
+        if problem is None and self.problem is not None:
+            _LOG.info("a target of notifications takes them again", **self._said)
+        elif problem is not None and problem != self.problem:
+            _LOG.warning("a target of notifications fails", **self._said, why=problem)
+        self.problem = problem
+
+    def _count(self, outcome: DeliveryOutcome) -> None:
+        self._counts[self._name.scope, outcome] += 1
+
+    @property
+    def _said(self) -> dict[str, str | None]:
+        return {"namespace": self._name.namespace, "target": self._name.target}

@@ -1,0 +1,114 @@
+"""The flags of notifications, beside those of `settings`, which reads them with the rest."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from bailiwick_notifications.addresses import AddressRule, networks
+from bailiwick_notifications.pace import DeliveryTerms
+from bailiwick_operator.flagvalues import is_network, is_url
+
+_TERMS: Final = DeliveryTerms()
+_LONGEST_LEAD: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """`folder` None: the installation has no targets. `lead` None: a share of the time that a grant waits."""
+
+    folder: Path | None = None
+    console: str | None = None
+    namespaces: bool = False
+    rule: AddressRule = AddressRule(public_only=True)  # noqa: RUF009 - frozen
+    lead: timedelta | None = None
+    terms: DeliveryTerms = DeliveryTerms()  # noqa: RUF009 - frozen
+
+    @property
+    def on(self) -> bool:
+        """Whether anybody can be told."""
+        return self.folder is not None or self.namespaces
+
+
+def add(parser: argparse.ArgumentParser, given: Callable[[str, str], str]) -> None:
+    """Add the flags. `given`: the value of a flag's variable, or the default."""
+    parser.add_argument(
+        "--notifications-dir",
+        type=Path,
+        default=given("notifications-dir", "") or None,
+        metavar="DIR",
+        help="folder with the targets of the installation's notifications: a mounted Secret (default: none)",
+    )
+    parser.add_argument(
+        "--console-url",
+        default=given("console-url", ""),
+        metavar="URL",
+        help="public URL of the console, for links in notifications (default: they name a kubectl command)",
+    )
+    parser.add_argument(
+        "--notify-namespaces",
+        choices=("true", "false"),
+        default=given("notify-namespaces", "false"),
+        help="whether to read targets from the Secret bailiwick-notifications of a grant's namespace (default: false)",
+    )
+    for name, meaning in (
+        ("allowed", "that targets of namespaces can be called at although it is not public"),
+        ("refused", "that targets of namespaces are never called at"),
+    ):
+        flag = f"notify-{name}-cidr"
+        parser.add_argument(f"--{flag}", action="append", metavar="CIDR", help=f"network {meaning}; repeatable")
+        parser.set_defaults(**{f"environment_{name}_cidr": [one for one in given(flag, "").split(",") if one]})
+    parser.add_argument(
+        "--notify-lead-seconds",
+        type=int,
+        default=given("notify-lead-seconds", "0"),
+        help="how long before its end an unanswered request is told of; 0: a fifth of the time that it waits"
+        " (default: 0)",
+    )
+    parser.add_argument(
+        "--notify-per-minute",
+        type=int,
+        default=given("notify-per-minute", str(_TERMS.per_minute)),
+        help="messages that one target gets in a minute; a digest counts what is beyond"
+        f" (default: {_TERMS.per_minute})",
+    )
+
+
+def wrong(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with them."""
+    if options.console_url and not is_url(options.console_url):
+        return f"--console-url {options.console_url}: must be a URL such as https://approvals.example.com"
+    for cidr in (*_cidrs(options, "allowed"), *_cidrs(options, "refused")):
+        if not is_network(cidr):
+            return f"--notify-allowed-cidr and --notify-refused-cidr: {cidr} is no network such as 10.0.0.0/8"
+    if options.notify_namespaces not in {"true", "false"}:
+        return "--notify-namespaces must be true or false"
+    if not 0 <= options.notify_lead_seconds <= _LONGEST_LEAD:
+        return "--notify-lead-seconds must be between 0 seconds and one day"
+    if options.notify_per_minute < 1:
+        return "--notify-per-minute must be at least 1"
+    return None
+
+
+def read(options: argparse.Namespace) -> NotifySettings:
+    """Return the settings of options of which nothing is wrong."""
+    seconds = options.notify_lead_seconds
+    return NotifySettings(
+        folder=options.notifications_dir,
+        console=options.console_url.rstrip("/") or None,
+        namespaces=options.notify_namespaces == "true",
+        rule=AddressRule(
+            public_only=True,
+            allowed=networks(_cidrs(options, "allowed")),
+            refused=networks(_cidrs(options, "refused")),
+        ),
+        lead=timedelta(seconds=seconds) if seconds else None,
+        terms=DeliveryTerms(per_minute=options.notify_per_minute),
+    )
+
+
+def _cidrs(options: argparse.Namespace, name: str) -> list[str]:
+    found: list[str] = getattr(options, f"notify_{name}_cidr") or getattr(options, f"environment_{name}_cidr")
+    return found
