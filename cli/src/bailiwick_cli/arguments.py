@@ -70,10 +70,11 @@ def pairs(texts: Iterable[str] | None, flag: str) -> dict[str, str]:
 
 def values(texts: Iterable[str] | None, flag: str) -> dict[str, Any]:
     """Read `name=value`, where a value that is JSON (3, true, ["a"], "3") means that, and any other is a string."""
-    return {name: _json(value) for name, value in pairs(texts, flag).items()}
+    return {name: json_or_text(value) for name, value in pairs(texts, flag).items()}
 
 
-def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def json_or_text(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a value: what is JSON means that, and any other is a string."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -103,7 +103,11 @@ class WhatCanFlags(AskFlags):
     """Of `what-can`."""
 
     subject: Annotated[
-        str, typer.Argument(metavar="SUBJECT", help="sa:NAMESPACE/NAME, user:ISSUER/NAME or group:ISSUER/NAME.")
+        str,
+        typer.Argument(
+            metavar="SUBJECT",
+            help="sa:NAMESPACE/NAME, user:ISSUER/NAME, group:ISSUER/NAME, or entity:TYPE/ID of the enforcer's word.",
+        ),
     ]
     member_of: Annotated[
         list[str] | None,

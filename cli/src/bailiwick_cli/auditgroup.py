@@ -32,6 +32,37 @@ def verify(options: auditflags.VerifyFlags) -> int:
     return verify.run(options)
 
 
+@command(audit, "checkpoint", auditflags.CheckpointFlags)
+def checkpoint(options: auditflags.CheckpointFlags) -> int:
+    """Print the newest checkpoint of each log, to keep it where nobody of the cluster can write.
+
+    They are signed notes, which --checkpoints of the other commands reads again. With them you can tell later that
+    lines were removed or changed which the witness saw until now, whatever happens to the cluster and its witness.
+
+    Examples:
+      kubectl bailiwick audit checkpoint > "checkpoints-$(date -I)"
+      kubectl bailiwick audit checkpoint ledger.log --witness-key witness.vkey > checkpoints.notes
+    """
+    from bailiwick_cli.commands.audit import checkpoint
+
+    return checkpoint.run(options)
+
+
+@command(audit, "leaves", auditflags.LeavesFlags)
+def leaves(options: auditflags.LeavesFlags) -> int:
+    """Print the leaf hash of each line, to keep it when you remove the line.
+
+    A leaf says nothing of what stood in the line. With it, `verify --leaves` tells a line that you removed from one
+    that somebody else did, and `prove --leaves` still proves the lines that are left.
+
+    Examples:
+      kubectl bailiwick audit leaves decisions-2025.log > leaves-2025
+    """
+    from bailiwick_cli.commands.audit import leaves
+
+    return leaves.run(options)
+
+
 @command(audit, "prove", auditflags.ProveFlags)
 def prove(options: auditflags.ProveFlags) -> int:
     r"""Print a proof that one record is in the log, for somebody who does not have the log.
@@ -61,6 +92,24 @@ def check_proof(options: auditflags.CheckProofFlags) -> int:
     return check_proof.run(options)
 
 
+@command(audit, "check-value", auditflags.CheckValueFlags)
+def check_value(options: auditflags.CheckValueFlags) -> int:
+    r"""Check whether the value that a record keeps only as an HMAC is one that you have.
+
+    You need the key that the decision point sealed it with. Neither the key nor a value is printed. Exits 0 if each
+    value is the sealed one, 1 if one is another, and 2 if it could not be told.
+
+    Examples:
+      kubectl bailiwick audit check-value 01JD3Z8Q6W decisions.log --hmac-key record.key \
+          --value context.iban=DE89370400440532013000
+      kubectl bailiwick audit check-value 01JD3Z8Q6W decisions.log --hmac-key record.key \
+          --value context.args="$(cat arguments.json)"
+    """
+    from bailiwick_cli.commands.audit import check_value
+
+    return check_value.run(options)
+
+
 @command(audit, "policy", auditflags.PolicyTextFlags)
 def policy(options: auditflags.PolicyTextFlags) -> int:
     """Print the policy that has a digest, from the operator's ledger.
@@ -69,6 +118,7 @@ def policy(options: auditflags.PolicyTextFlags) -> int:
 
     Examples:
       kubectl bailiwick audit policy sha256:9f3ab02c ledger.log
+      kubectl bailiwick audit policy sha256:9f3ab02c ledger.log -o json | jq .spec.rules
     """
     from bailiwick_cli.commands.audit import ledger
 
@@ -81,6 +131,7 @@ def grant(options: auditflags.EndedGrantFlags) -> int:
 
     Examples:
       kubectl bailiwick audit grant agr-k3v9 ledger.log -n crm
+      kubectl bailiwick audit grant crm/agr-k3v9 ledger.log -o json | jq -r .phase
     """
     from bailiwick_cli.commands.audit import ledger
 

@@ -12,10 +12,12 @@ Holds: imported by a command only once it needs a cluster; every failure is a `C
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlencode
 
 import urllib3
 import yaml
@@ -31,10 +33,11 @@ from bailiwick_kube.bodies import encoded
 from bailiwick_kube.lists import PAGE, continuation
 from bailiwick_kube.paths import object_path
 from bailiwick_kube.responses import ApiResponse, parsed, succeeded
-from bailiwick_kube.transport import JSON, JSON_PATCH, MERGE_PATCH
+from bailiwick_kube.transport import APPLY, JSON, JSON_PATCH, MERGE_PATCH
 
 Object = dict[str, Any]
 
+_PROGRAM: Final = "kubectl-bailiwick"
 _TIMEOUT: Final = 30.0
 _NOT_THERE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -49,16 +52,34 @@ class Event(NamedTuple):
 
 
 class ClusterClient:
-    """One API server, as somebody. `namespace` is that of the flags, else (`assumed`) of the context."""
+    """One API server, as somebody. `namespace` is that of the flags, else (`assumed`) of the context.
+
+    `bearer` returns the token to ask with, in place of whatever the client's configuration has.
+    """
 
     def __init__(
-        self, client: ApiClient, namespace: str, acting: urllib3.HTTPHeaderDict, timeout: float, *, assumed: bool
+        self,
+        client: ApiClient,
+        namespace: str,
+        acting: urllib3.HTTPHeaderDict,
+        timeout: float,
+        *,
+        assumed: bool,
+        bearer: Callable[[], str] | None = None,
     ) -> None:
         self.namespace = namespace
+        self.server = str(client.configuration.host)
         self._assumed = assumed
         self._client = client
         self._acting = acting
         self._timeout = timeout or None
+        self._fetching = threading.Lock()
+        self._bearer = bearer
+
+    @property
+    def impersonates(self) -> bool:
+        """Whether what is asked is asked as somebody else than the kubeconfig's own user."""
+        return bool(self._acting)
 
     def get(self, path: str, **query: str) -> Object:
         """Read an object or a list."""
@@ -71,6 +92,11 @@ class ClusterClient:
     def patch(self, path: str, body: Object | list[Object], kind: Literal["json", "merge"]) -> Object:
         """Change an object."""
         return self._json("PATCH", path, body=body, media=_PATCHES[kind])
+
+    def try_apply(self, path: str, body: Object) -> Object:
+        """Apply an object (server-side) without any effect: return what it would become."""
+        query = {"dryRun": "All", "fieldManager": _PROGRAM, "fieldValidation": "Strict", "force": "true"}
+        return self._json("PATCH", path, query=query, body=body, media=APPLY)
 
     def listed(self, path: str, **query: str) -> tuple[list[Object], str]:
         """Read a whole list, in pages; returns its items and its resourceVersion."""
@@ -136,16 +162,14 @@ class ClusterClient:
         configuration = self._client.configuration
         headers = urllib3.HTTPHeaderDict(self._acting)
         headers["Accept"] = JSON
-        headers["User-Agent"] = "kubectl-bailiwick"
-        for auth in configuration.auth_settings().values():
-            headers[auth["key"]] = auth["value"]
+        headers["User-Agent"] = _PROGRAM
+        headers.extend(self._credentials())
         if body is not None:
             headers["Content-Type"] = media
         try:
             response = self._client.rest_client.pool_manager.request(
                 method,
-                f"{configuration.host}{path}",
-                fields=dict(query) if query else None,
+                f"{configuration.host}{path}{'?' + urlencode(query) if query else ''}",
                 body=None if body is None else encoded(body),
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(timeout or 10.0, 10.0), read=timeout),
@@ -160,13 +184,28 @@ class ClusterClient:
             raise self._placed(refusal, path)
         return response
 
+    def _credentials(self) -> dict[str, str]:
+        """Return the headers that say who asks; a token that is over is fetched anew. Raises `CliError`.
+
+        One at a time: a plugin is run once, and nobody reads a token that another thread is about to replace.
+        """
+        if self._bearer is not None:
+            return {"Authorization": f"Bearer {self._bearer()}"}
+        configuration = self._client.configuration
+        with self._fetching:
+            try:
+                return {auth["key"]: auth["value"] for auth in configuration.auth_settings().values()}
+            except Exception as error:
+                # Whatever it is: a plugin of the kubeconfig, or a library of a cloud, has raised it.
+                raise CliError(f"cannot get a token for {configuration.host}: {_why(error)}") from error
+
     def _placed(self, refusal: ApiError, path: str) -> ApiError:
         """Say where was looked, where nobody said where to look: a forgotten -n is the commonest mistake."""
         known = refusal.status in _NOT_THERE and f"/namespaces/{self.namespace}/" in path
         if not (self._assumed and known):
             return refusal
         where = f"in {self.namespace}, the namespace of your context; use -n to choose another"
-        return ApiError(f"{refusal} ({where})", refusal.status, refusal.reason)
+        return ApiError(f"{refusal} ({where})", refusal.status, refusal.reason, refusal.causes)
 
 
 def connect(flags: Flags) -> ClusterClient:
@@ -205,6 +244,17 @@ def connect(flags: Flags) -> ClusterClient:
     return ClusterClient(client, flags.namespace or namespace, headers, timeout, assumed=not flags.namespace)
 
 
+def with_token(server: str, ca_file: Path | None, bearer: Callable[[], str]) -> ClusterClient:
+    """Return this API server as whoever has a token, which is asked for before each request. Reads no kubeconfig."""
+    configuration = Configuration()
+    configuration.host = server
+    configuration.ssl_ca_cert = None if ca_file is None else str(ca_file)
+    # Neither a proxy of the environment nor anything else of it has a say in where a person's token goes.
+    configuration.proxy = None
+    client = ApiClient(configuration)
+    return ClusterClient(client, "", urllib3.HTTPHeaderDict(), _TIMEOUT, assumed=False, bearer=bearer)
+
+
 def _from_kubeconfig(configuration: Configuration, paths: str, context: str | None) -> tuple[str, dict[str, Any]]:
     """Load these files; returns the context's namespace, and whom its user acts as (which the client leaves out)."""
     merged = KubeConfigMerger(paths)  # type: ignore[no-untyped-call]
@@ -235,8 +285,8 @@ def grants_path(namespace: str | None, name: str = "") -> str:
     return _path(APPROVAL_GRANTS, namespace, name)
 
 
-def policies_path(namespace: str, name: str = "") -> str:
-    """Return the path of a namespace's policies, or of one."""
+def policies_path(namespace: str | None, name: str = "") -> str:
+    """Return the path of a namespace's policies, or of one; without a namespace of all."""
     return _path(ENDPOINT_POLICIES, namespace, name)
 
 
@@ -247,7 +297,8 @@ def _path(plural: str, namespace: str | None, name: str) -> str:
 
 def _segment(text: str) -> str:
     # What somebody typed is refused in words, before it is asked for in vain.
-    if not text or not all(character.isascii() and (character.isalnum() or character in "-.") for character in text):
+    # Of dots alone, it would lead to another path.
+    if not text.strip(".") or not all(one.isascii() and (one.isalnum() or one in "-.") for one in text):
         raise CliError(f"{text!r} is not a valid object name: use only a-z, 0-9, - and .")
     return text
 
@@ -272,7 +323,16 @@ def _refusal(response: ApiResponse, host: str, path: str) -> ApiError:
             message = f"{host} did not authenticate you ({message}): log in again, or choose another --context"
         case HTTPStatus.NOT_FOUND if unknown:
             message = f"{host} does not serve {API_VERSION}: Bailiwick is not installed in this cluster"
-    return ApiError(message, response.status, response.reason)
+    return ApiError(message, response.status, response.reason, tuple(_causes(response.body)))
+
+
+def _causes(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields that a Status object names, each with why."""
+    for cause in (body.get("details") or {}).get("causes") or ():
+        field, message = cause.get("field"), cause.get("message")
+        if message:
+            # Of an object as a whole the server writes no path.
+            yield ("" if field in {None, "<nil>"} else str(field), str(message))
 
 
 def _why(error: Exception) -> str:

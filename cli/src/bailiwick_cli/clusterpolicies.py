@@ -5,6 +5,7 @@ there; nothing of it is left out.
 """
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -23,32 +24,44 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_kube.paths import data_path
 
 Object = dict[str, Any]
+Tell = Callable[[str], None]
+Compiler = Callable[[Object], CompiledPolicy | BrokenPolicy]
 
 
 def of_cluster(cluster: ClusterClient) -> Snapshot:
     """Compile the policies of a namespace. Who is over budget there, their status says."""
     items, _ = cluster.listed(policies_path(cluster.namespace))
-    compiled = [_compiled(raw) for raw in items]
-    snapshot = _beside_data(cluster, Snapshot.of(compiled))
+    return of_objects(items, lambda: cluster.listed(data_path(cluster.namespace))[0], output.talk)
+
+
+def of_objects(
+    items: Iterable[Object], data: Callable[[], Iterable[Object]], tell: Tell, compiler: Compiler = compile_object
+) -> Snapshot:
+    """Compile policies of one namespace. `data` reads its `EndpointData`, where one is asked for; it may raise.
+
+    What is wrong is told, a line at a time.
+    """
+    compiled = [_compiled(raw, tell, compiler) for raw in items]
+    snapshot = _beside_data(data, Snapshot.of(compiled), tell)
     for (_, name), found in snapshot.endpoints.items():
         if found.conflicted:
             first, *others = sorted(carrier.name for carrier in found.carriers)
-            output.talk(f"error: the policy {visible(first)}: {visible(acceptance.conflicted(name, others))}")
+            tell(f"error: the policy {visible(first)}: {visible(acceptance.conflicted(name, others))}")
         elif not found.carriers:
-            output.talk(f"error: {visible(acceptance.unconfigured(name))}")
+            tell(f"error: {visible(acceptance.unconfigured(name))}")
     return snapshot
 
 
-def _beside_data(cluster: ClusterClient, snapshot: Snapshot) -> Snapshot:
+def _beside_data(data: Callable[[], Iterable[Object]], snapshot: Snapshot, tell: Tell) -> Snapshot:
     """Return the snapshot with the data that its policies read, as it is in the cluster."""
     wanted = {name for found in snapshot.endpoints.values() for name in found.data_names}
     if not wanted:
         return snapshot
     try:
-        items, _ = cluster.listed(data_path(cluster.namespace))
+        items = data()
     except CliError as error:
         # Without the right to see it, or without the kind: here it is unknown, whatever it is to the decision point.
-        output.talk(f"error: data cannot be read, and counts as unknown: {error}")
+        tell(f"error: data cannot be read, and counts as unknown: {error}")
         return snapshot
     objects = {}
     for raw in items:
@@ -57,31 +70,32 @@ def _beside_data(cluster: ClusterClient, snapshot: Snapshot) -> Snapshot:
             made = read(metadata["name"], metadata["uid"], metadata["generation"], raw.get("spec"))
             objects[made.name] = made
             if made.unknown is not None:
-                output.talk(f"error: the EndpointData {visible(made.name)}: {visible(str(made.unknown.problem))}")
+                tell(f"error: the EndpointData {visible(made.name)}: {visible(str(made.unknown.problem))}")
     for name in sorted(wanted - objects.keys()):
-        output.talk(f"error: there is no EndpointData {visible(name)}: conditions that read it are unknown")
+        tell(f"error: there is no EndpointData {visible(name)}: conditions that read it are unknown")
     return replace(snapshot, endpoints={key: found.beside(objects) for key, found in snapshot.endpoints.items()})
 
 
-def _compiled(raw: Object) -> CompiledPolicy | BrokenPolicy:
+def _compiled(raw: Object, tell: Tell, compiler: Compiler) -> CompiledPolicy | BrokenPolicy:
     """Compile a policy of the cluster, unless it is over budget, and tell what is wrong with it by itself."""
     ref, spec, now = policy_ref(raw), raw.get("spec"), time.time()
     name = visible(ref.name)
-    if (excess := _told_over(raw)) is not None:
-        output.talk(f"error: the policy {name} is over budget: {visible(excess)}")
+    if (excess := told_over(raw)) is not None:
+        tell(f"error: the policy {name} is over budget: {visible(excess)}")
         return withheld(ref, spec)
-    policy = compile_object(raw)
+    policy = compiler(raw)
     if isinstance(policy, BrokenPolicy):
         for problem in acceptance.judge(ref, spec).problems:
-            output.talk(f"error: the policy {name} is invalid: {visible(str(problem))}")
+            tell(f"error: the policy {name} is invalid: {visible(str(problem))}")
     elif not isinstance(parsed := parse_spec(spec), tuple):
         for expiry in expiries(parsed):
             if expiry.time <= now:
-                output.talk(f"warning: the policy {name}: {visible(str(expiry.problem))}")
+                tell(f"warning: the policy {name}: {visible(str(expiry.problem))}")
     return policy
 
 
-def _told_over(raw: Object) -> str | None:
+def told_over(raw: Object) -> str | None:
+    """Return what the status says of the budget that an object is over; None where it counts."""
     generation = raw["metadata"].get("generation")
     for condition in (raw.get("status") or {}).get("conditions") or ():
         if (

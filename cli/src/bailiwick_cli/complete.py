@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.flags import COMMANDS, option_types
 from bailiwick_cli.grantnames import LIMIT, names
+from bailiwick_cli.notifyflags import NOTIFY
 from bailiwick_cli.options import Flags
 
 if TYPE_CHECKING:
@@ -32,17 +33,20 @@ _OF_FILES: Final = frozenset(
         "-f",
         "--kubeconfig",
         "--checkpoints",
+        "--hmac-key",
+        "--leaves",
         "--policies",
         "--record",
         "--witness-key",
         "--against",
         "--candidate",
+        "--write",
     }
 )
-_GROUP: Final = "audit"
-_OF_NAMESPACES: Final = frozenset({"--namespace", "-n"})
+_GROUPS: Final = {"audit": AUDIT, "notify": NOTIFY}
+_OF_NAMESPACES: Final = frozenset({"--namespace", "-n", "--installation"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
-_ON_FILES: Final = frozenset({"diff", "explain", "init", "replay", "test", "unused", "validate"})
+_ON_FILES: Final = frozenset({"diff", "explain", "init", "replay", "suggest", "test", "unused", "validate"})
 _REVIEWING: Final = frozenset({"approve", "deny"})
 
 
@@ -73,9 +77,9 @@ def _possible(line: "_Line", typed: str) -> Iterable[str]:
     if typed.startswith("-"):
         return sorted(name for name in (*line.options, "--help") if name.startswith("--"))
     if line.command is None:
-        return (*COMMANDS, _GROUP)
-    if line.command == _GROUP:
-        return AUDIT
+        return (*COMMANDS, *_GROUPS)
+    if line.command in _GROUPS:
+        return _GROUPS[line.command]
     if line.command in _NAMING and not line.arguments:
         return names(line.flags(), only_waiting=line.command in _REVIEWING)
     return ()
@@ -120,9 +124,9 @@ class _Line:
         elif self.command is None:
             self.command = word
             self.options = option_types(COMMANDS.get(word, Flags))
-        elif self.command == _GROUP:
-            self.command = f"{_GROUP} {word}"
-            self.options = option_types(AUDIT.get(word, Flags))
+        elif self.command in _GROUPS:
+            self.options = option_types(_GROUPS[self.command].get(word, Flags))
+            self.command = f"{self.command} {word}"
         else:
             self.arguments.append(word)
 
@@ -131,7 +135,7 @@ class _Line:
         """Whether what the command works on are files."""
         if self.command in _ON_FILES:
             return True
-        return self.command is not None and self.command.removeprefix(f"{_GROUP} ") in AUDIT
+        return self.command is not None and self.command.removeprefix("audit ") in AUDIT
 
     def flags(self) -> Flags:
         """Return kubectl's own flags."""

@@ -6,7 +6,7 @@ by its stable reason; it is no finding. A record that the engine contradicts is.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -20,14 +20,16 @@ from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
 from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
-from bailiwick_evidence.derive.derive import Retrace, derive, retraced
+from bailiwick_evidence.derive.derive import Retrace, retraced
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
-from bailiwick_evidence.linekinds import DECISIONS
+from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 
 LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
+_RETRACED: Final = 20
 _NAMED: Final = b'"evaluation_id":'
+_LISTS: Final = f'"kind":"{POLICY_LIST}"'.encode()
 
 _SENTENCES: Final = {
     f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}": (
@@ -38,13 +40,22 @@ _SENTENCES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ContradictedRecord:
+    """A record that the engine contradicts: its place, and what both say. `retrace` of the first ones: how it came."""
+
+    place: str
+    said: str
+    retrace: Retrace | None
+
+
 class DerivedRecords:
-    """What records came to. `contradicted`: the place of each, and what the engine says instead."""
+    """What records came to. `contradicted`: those of which the engine says otherwise."""
 
     def __init__(self, texts: PolicyTexts) -> None:
         self._texts = texts
         self.counts: Counter[str] = Counter()
-        self.contradicted: list[tuple[str, str]] = []
+        self.contradicted: list[ContradictedRecord] = []
 
     @classmethod
     def of(cls, source: str, audit: LogAudit) -> Self:
@@ -55,16 +66,18 @@ class DerivedRecords:
         """Derive a line, if it is the record of a decision."""
         record = parsed(line.text)
         kind = record.get("kind")
-        if kind == "policies":
+        if kind == POLICY_LIST:
             self._texts.add_list(record)
         elif kind in DECISIONS and in_development(log.opening):
             # Where anybody may ask, the policies alone do not decide.
             self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
         elif kind in DECISIONS:
-            found = derive(record, self._texts, versions_of(log.opening))
+            found, retrace = retraced(record, self._texts, versions_of(log.opening))
             self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
             if found.kind is DerivationClass.CONTRADICTED:
-                self.contradicted.append((f"{line.link.id} {line.link.seq}", _said(record, found)))
+                kept = retrace if len(self.contradicted) < _RETRACED else None
+                place = f"{line.link.id} {line.link.seq}"
+                self.contradicted.append(ContradictedRecord(place, _said(record, found), kept))
 
     @property
     def totals(self) -> str:
@@ -78,14 +91,13 @@ class DerivedRecords:
         return [f"{code}: {said}" for code, said in _SENTENCES.items() if self.counts[code]]
 
     def object(self) -> dict[str, object]:
-        """Return the counts and what is contradicted as an object."""
-        contradicted = [{"line": place, "message": said} for place, said in self.contradicted]
-        return {"total": self.counts.total(), **dict(sorted(self.counts.items())), "contradictedLines": contradicted}
+        """Return the counts as an object."""
+        return {"total": self.counts.total(), **dict(sorted(self.counts.items()))}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordDerivation:
-    """One record, and whether its policies reproduce it. `retrace` None: they do not, or it cannot be told (`why`)."""
+    """One record, and whether its policies reproduce it. `retrace` None: it cannot be told (`why`)."""
 
     record: Mapping[str, Any]
     found: Derivation | None
@@ -111,7 +123,7 @@ def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> Re
     lists: list[Mapping[str, Any]] = []
     sought = _NAMED + json.dumps(wanted).encode()
     for line in files.lines(audit, "Reading lines"):
-        if b'"kind":"policies"' in line.text:
+        if _LISTS in line.text:
             lists.append(parsed(line.text))
         elif sought in line.text:
             members = parsed(line.text)
@@ -119,6 +131,16 @@ def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> Re
                 # The same line may stand in several files.
                 records.setdefault(body(line.text), (members, audit.chains[line.link.id]))
     record, log = _one(records, wanted, files)
+    return derivation_of(record, log, audit, lists, source)
+
+
+def derivation_of(
+    record: Mapping[str, Any], log: ChainTable, audit: LogAudit, lists: Iterable[Mapping[str, Any]], source: str
+) -> RecordDerivation:
+    """Derive a record of a chain. `lists`: the lists of policies that the log has. Raises `CliError`.
+
+    `source`: where the policies' texts are, see `DerivedRecords.of`.
+    """
     if in_development(log.opening):
         return RecordDerivation(record, None, None)
     texts = _texts(source, audit)

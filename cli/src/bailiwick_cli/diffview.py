@@ -7,12 +7,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from bailiwick_cli.formats import sarif
+from bailiwick_cli.formats.markdown import table
+from bailiwick_cli.formats.sarif import Level
 from bailiwick_cli.output import Line
 from bailiwick_cli.policysides import RulePlace
-from bailiwick_cli.regions.atoms import told
-from bailiwick_cli.regions.change import Change, ChangeClass
-from bailiwick_cli.regions.compare import worst
 from bailiwick_engine.approval.display import visible
+from bailiwick_regions.atoms import told
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.compare import worst
+from bailiwick_regions.words import region
 
 Places = Callable[[Change], RulePlace | None]
 
@@ -22,7 +26,7 @@ _STYLES: Final = {
     ChangeClass.CHANGED: "yellow",
     ChangeClass.NARROWER: "green",
 }
-_LEVELS: Final = {
+_LEVELS: Final[dict[ChangeClass, Level]] = {
     ChangeClass.WIDER: "error",
     ChangeClass.MAY_WIDEN: "error",
     ChangeClass.CHANGED: "warning",
@@ -34,7 +38,6 @@ _MEANINGS: Final = {
     ChangeClass.CHANGED: "An approval asks for more in one place and for less in another.",
     ChangeClass.NARROWER: "A call goes less far than before, and none further.",
 }
-_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def lines(changes: Sequence[Change], places: Places) -> Iterator[Line]:
@@ -42,7 +45,7 @@ def lines(changes: Sequence[Change], places: Places) -> Iterator[Line]:
     width = max((len(one.kind.value) for one in changes), default=0)
     for one in changes:
         namespace, endpoint = one.endpoint
-        parts = [f"{namespace}/{endpoint}", *_region(one)]
+        parts = [f"{namespace}/{endpoint}", *region(one)]
         text = f"  {one.what}  {' · '.join(parts)}{_because(one, places)}"
         yield [(one.kind.value.upper().ljust(width), _STYLES[one.kind]), (visible(text), "")]
     yield [(summary(changes), "bold")]
@@ -70,41 +73,35 @@ def document(changes: Sequence[Change], places: Places) -> str:
 
 def markdown(changes: Sequence[Change], places: Places) -> str:
     """Return a table of Markdown."""
-    rows = [f"**{summary(changes)}**", ""]
-    if changes:
-        rows += ["| class | verdict | where | because |", "| --- | --- | --- | --- |"]
+    lines = [f"**{summary(changes)}**", ""]
+    rows: list[list[str]] = []
     for one in changes:
-        parts = ["/".join(one.endpoint), *_region(one)]
-        cells = [one.kind.value, one.what, " · ".join(parts), _because(one, places).removeprefix("  because ")]
-        rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join(rows) + "\n"
+        where = " · ".join(["/".join(one.endpoint), *region(one)])
+        cells = (one.kind.value, one.what, where, _because(one, places).removeprefix("  because "))
+        rows.append([visible(cell) for cell in cells])
+    if rows:
+        lines += table(("class", "verdict", "where", "because"), rows)
+    return "\n".join(lines) + "\n"
 
 
-def sarif(changes: Sequence[Change], places: Places, version: str) -> str:
-    """Return a log of SARIF 2.1.0 (OASIS)."""
-    rules = [
-        {"id": kind.value.replace(" ", "-"), "shortDescription": {"text": meaning}}
-        for kind, meaning in _MEANINGS.items()
-    ]
-    driver = {"name": "bailiwick diff", "version": version, "rules": rules}
-    results = [_result(one, places) for one in changes]
-    run = {"tool": {"driver": driver}, "results": results}
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+def log(changes: Sequence[Change], places: Places) -> str:
+    """Return a log of SARIF."""
+    rules = {_id(kind): meaning for kind, meaning in _MEANINGS.items()}
+    return sarif.log("diff", rules, [_result(one, places) for one in changes])
 
 
 def _result(change: Change, places: Places) -> dict[str, Any]:
-    text = f"{change.what}: {' · '.join(['/'.join(change.endpoint), *_region(change)])}{_because(change, places)}"
-    body: dict[str, Any] = {
-        "ruleId": change.kind.value.replace(" ", "-"),
-        "level": _LEVELS[change.kind],
-        "message": {"text": text},
-    }
-    place = places(change)
-    if place is not None:
-        region = {"startLine": place.line, "startColumn": place.column}
-        uri = place.file.partition(":")[2] if not change.of_head and ":" in place.file else place.file
-        body["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}]
-    return body
+    text = f"{change.what}: {' · '.join(['/'.join(change.endpoint), *region(change)])}{_because(change, places)}"
+    found = places(change)
+    place = None
+    if found is not None:
+        file = found.file.partition(":")[2] if not change.of_head and ":" in found.file else found.file
+        place = (file, found.line, found.column)
+    return sarif.result(_id(change.kind), _LEVELS[change.kind], text, place)
+
+
+def _id(kind: ChangeClass) -> str:
+    return kind.value.replace(" ", "-")
 
 
 def _object(change: Change, place: RulePlace | None) -> dict[str, Any]:
@@ -125,25 +122,9 @@ def _object(change: Change, place: RulePlace | None) -> dict[str, Any]:
     return body
 
 
-def _region(change: Change) -> Iterator[str]:
-    for name, labels in change.where.items():
-        words = told(labels)
-        yield (
-            words
-            if name in {"subject", "action", "resource"}
-            else f"{name.removeprefix('resource.properties.')}: {words}"
-        )
-    if change.when:
-        yield f"when {', '.join(change.when)}"
-
-
 def _because(change: Change, places: Places) -> str:
     if change.rule is None:
         return f"  because {change.why}" if change.why else ""
     place = places(change)
     at = "" if place is None else f" at {place}"
     return f"  because rule {change.rule.policy.name}/{change.rule.name} ({change.why}){at}"
-
-
-def _cell(text: str) -> str:
-    return visible(text).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

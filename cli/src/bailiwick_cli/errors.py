@@ -4,6 +4,7 @@ Holds: nobody sees a traceback; every failure that is foreseen is a `CliError`, 
 it is not plain, what to do. Imported by every module and imports nothing.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -31,9 +32,13 @@ class CliError(Exception):
 
 
 class ApiError(CliError):
-    """The API server refused. `status` is HTTP's, `reason` the machine-readable one of its Status object."""
+    """The API server refused. `status` is HTTP's, `reason` the machine-readable one of its Status object.
 
-    def __init__(self, message: str, status: int, reason: str = "") -> None:
+    `causes`: the fields that it refuses (`spec.rules[0].effect`; empty: all of it), each with why.
+    """
+
+    def __init__(self, message: str, status: int, reason: str = "", causes: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.causes = tuple(causes)

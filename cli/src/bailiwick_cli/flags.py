@@ -11,11 +11,13 @@ import typer
 from typer.models import OptionInfo
 
 from bailiwick_cli.askflags import QUESTIONS
+from bailiwick_cli.consoleflags import ConsoleFlags, ServeConsoleFlags
 from bailiwick_cli.diffflags import DiffFlags
 from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 from bailiwick_cli.policyflags import POLICY_TOOLS
 from bailiwick_cli.replayflags import ReplayFlags
+from bailiwick_cli.suggestflags import SuggestFlags
 from bailiwick_cli.usageflags import UnusedFlags
 
 GRANT: Final = "NAME"
@@ -132,11 +134,14 @@ COMMANDS: Final[dict[str, type[Flags]]] = {
     "revoke": RevokeFlags,
     "request": RequestFlags,
     "wait": WaitFlags,
+    "console": ConsoleFlags,
+    "serve-console": ServeConsoleFlags,
     **QUESTIONS,
     **POLICY_TOOLS,
     "diff": DiffFlags,
     "replay": ReplayFlags,
     "unused": UnusedFlags,
+    "suggest": SuggestFlags,
 }
 
 

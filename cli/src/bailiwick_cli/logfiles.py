@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -19,23 +19,31 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.options import STDIN
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.chain import MOST_BYTES
 
-STDIN: Final = "-"
 _PIECE: Final = 256 * 1024
 # The header of gzip, and the largest window.
 _GZIP: Final = 31
 _MAGIC: Final = b"\x1f\x8b"
 _LONG: Final = 16 << 20
+_LONGEST: Final = MOST_BYTES + 1
 
 
 class LogFiles:
-    """Files by the names that were given, in that order. They can be read more than once if `again`."""
+    """Files by the names that were given, in that order. They can be read more than once if `again`.
 
-    def __init__(self, names: Sequence[str], *, again: bool = False) -> None:
+    `heard` is told of each so many bytes that were read, in place of the terminal; it may raise.
+    """
+
+    def __init__(
+        self, names: Sequence[str], *, again: bool = False, heard: Callable[[int], None] | None = None
+    ) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._again = again
+        self._heard = heard
         self._kept: IO[bytes] | None = None
         self._total = sum(_size(name) for name in self.names)
 
@@ -50,12 +58,42 @@ class LogFiles:
                         yield from audit.feed(piece)
                         at = raw.tell() if raw.seekable() else before + len(piece)
                         progress.advance(task, at - before)
+                        if self._heard is not None:
+                            self._heard(at - before)
                         before = at
                 yield from audit.end()
             yield from audit.finish()
 
+    def texts(self) -> Iterator[tuple[str, int, bytes]]:
+        """Yield each line with its file and its number, from 1, without its newline. Raises `CliError`.
+
+        One that is too long to be in a chain is cut short.
+        """
+        for name in self.names:
+            with self._opened(name) as (pieces, raw):
+                before = number = 0
+                rest = b""
+                for piece in pieces:
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in lines:
+                        number += 1
+                        yield name, number, line[:_LONGEST]
+                    rest = rest[:_LONGEST]
+                    if self._heard is not None and raw.seekable():
+                        at = raw.tell()
+                        self._heard(at - before)
+                        before = at
+                if rest:
+                    yield name, number + 1, rest
+
+    @property
+    def total(self) -> int:
+        """How many bytes they have, as they are stored, as far as that is known."""
+        return self._total
+
     def _progress(self) -> Progress:
-        seen = sys.stderr.isatty() and (self._total >= _LONG or STDIN in self.names)
+        long = self._total >= _LONG or STDIN in self.names
+        seen = self._heard is None and sys.stderr.isatty() and long
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         return Progress(*columns, console=Console(file=sys.stderr), disable=not seen, transient=True)
 

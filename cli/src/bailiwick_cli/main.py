@@ -9,8 +9,20 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import askflags, diffflags, flags, policyflags, replayflags, usageflags
+from bailiwick_cli import (
+    askflags,
+    consoleflags,
+    consoleverb,
+    diffflags,
+    flags,
+    logverbs,
+    policyflags,
+    replayflags,
+    suggestflags,
+    usageflags,
+)
 from bailiwick_cli.auditgroup import audit
+from bailiwick_cli.notifygroup import notify
 from bailiwick_cli.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
@@ -143,6 +155,10 @@ def wait(options: flags.WaitFlags) -> int:
     return wait.run(options)
 
 
+command(app, "console", consoleflags.ConsoleFlags)(consoleverb.console)
+command(app, "serve-console", consoleflags.ServeConsoleFlags)(consoleverb.serve_console)
+
+
 @command(app, "check", askflags.CheckFlags)
 def check(options: askflags.CheckFlags) -> int:
     r"""Show what the policies decide for a call, and why.
@@ -166,9 +182,9 @@ def check(options: askflags.CheckFlags) -> int:
 def who_can(options: askflags.WhoCanFlags) -> int:
     r"""Show who may do something: by which rule, given which conditions, and with whose approval.
 
-    Nobody is left out: a Deny that takes an Allow away is counted, and what hangs on a condition says so. Of a cluster,
-    the command also shows who could change the answer, approve, or act as a service account that it names. Exits 0 if
-    somebody can, also with an approval, 1 if nobody can, and 2 if it could not be told.
+    Nobody is left out: a Deny that takes an Allow away is counted, and what depends on a condition says so. In a
+    cluster the command also shows who could change the answer, approve, or act as a service account that it names.
+    Exits 0 if somebody can, also with an approval, 1 if nobody can, and 2 if it could not be told.
 
     Examples:
       kubectl bailiwick who-can customers.export --on customer/42 -n crm
@@ -218,7 +234,7 @@ def explain(options: askflags.ExplainFlags) -> int:
 
 @command(app, "test", policyflags.SuiteFlags)
 def test(options: policyflags.SuiteFlags) -> int:
-    r"""Test policies: what each call must come to, by the engine that serves them. Needs no cluster.
+    r"""Test policies: what each call must come to, by the engine that serves them. Only --live asks a cluster.
 
     A test file lists subjects, resources and calls, and expects Allow, Approval or Deny. A call that the file lists and
     for which it expects nothing must be denied. Exits 0 if all tests pass, 1 if one fails, and 2 if one could not be
@@ -229,6 +245,7 @@ def test(options: policyflags.SuiteFlags) -> int:
       kubectl bailiwick test examples/crm/tests/policy_test.yaml --coverage
       kubectl bailiwick test examples/crm -o junit > report.xml
       helm template chart | kubectl bailiwick test tests/ -f -
+      kubectl bailiwick test tests/ --live -n crm
     """
     from bailiwick_cli.commands import test
 
@@ -237,14 +254,16 @@ def test(options: policyflags.SuiteFlags) -> int:
 
 @command(app, "validate", policyflags.ValidateFlags)
 def validate(options: policyflags.ValidateFlags) -> int:
-    """Tell what is wrong with policies and data before you apply them. Needs no cluster.
+    """Tell what is wrong with policies and data before you apply them. Only --server asks a cluster.
 
     Errors are what the cluster would refuse. Warnings are what it would accept, and what is likely not what you meant.
-    Exits 0 if there is neither, 1 if there is one, and 2 if a file cannot be read.
+    With --server the API server is asked too, by a dry run that changes nothing. Exits 0 if there is neither, 1 if
+    there is one, and 2 if a file cannot be read, or the server does not say.
 
     Examples:
       kubectl bailiwick validate examples/crm
       kubectl bailiwick validate examples/crm/policy.yaml -o json
+      kubectl bailiwick validate examples/crm --server -o sarif > policies.sarif
       kustomize build . | kubectl bailiwick validate -
     """
     from bailiwick_cli.commands import validate
@@ -256,7 +275,11 @@ def validate(options: policyflags.ValidateFlags) -> int:
 def init(options: policyflags.InitFlags) -> int:
     r"""Write a first policy and its test into a folder. Needs no cluster, and overwrites no file.
 
+    At a terminal, the command asks for what no flag gives. Without one, set --namespace, --endpoint, --enforcer,
+    --subject, --resource, and --allow or --approve; --approve needs --reviewers.
+
     Examples:
+      kubectl bailiwick init policies/crm
       kubectl bailiwick init policies/crm -n crm --endpoint crm-api --enforcer sa:crm/crm-api \
           --subject sa:agents/crm-agent --resource customer --allow customers.list --approve customers.export \
           --reviewers crm-owners
@@ -264,6 +287,18 @@ def init(options: policyflags.InitFlags) -> int:
     from bailiwick_cli.commands import init
 
     return init.run(options)
+
+
+@command(app, "schema", policyflags.SchemaFlags)
+def schema(options: policyflags.SchemaFlags) -> int:
+    """Print the JSON Schema of a kind, for an editor that completes and checks YAML. Needs no cluster.
+
+    Examples:
+      kubectl bailiwick schema EndpointPolicy > endpointpolicy.schema.json
+    """
+    from bailiwick_cli.commands import schema
+
+    return schema.run(options)
 
 
 @command(app, "diff", diffflags.DiffFlags)
@@ -286,43 +321,12 @@ def diff(options: diffflags.DiffFlags) -> int:
     return diff.run(options)
 
 
-@command(app, "replay", replayflags.ReplayFlags)
-def replay(options: replayflags.ReplayFlags) -> int:
-    r"""Show what the decisions of a log would have come to under other policies. Needs no cluster.
-
-    Each recorded call is decided again, by the engine: first by the policies that decided it, then by the candidate. A
-    record that its own policies do not reproduce is no evidence. How much of the log counts stands first. Exits 0 if
-    no decision is of --fail-on, 1 if one is, and 2 if nothing could be replayed.
-
-    Examples:
-      kubectl bailiwick replay decisions.log* ledger.log --candidate policies/crm
-      kubectl bailiwick replay decisions.log ledger.log --candidate crm-agent.yaml --overlay --fail-on 'allow->deny'
-      kubectl bailiwick replay decisions.log --policies policies-before --candidate policies --since 7d -o markdown
-    """
-    from bailiwick_cli.commands import replay
-
-    return replay.run(options)
-
-
-@command(app, "unused", usageflags.UnusedFlags)
-def unused(options: usageflags.UnusedFlags) -> int:
-    r"""Show which rules let which subjects through, and which did not for a while. Needs no cluster.
-
-    A use is a call that a rule allowed, or that an approval let through. A rule that was not there for all of the
-    window, and every rule of a log that is not whole, is not yet known. Exits 0 if nothing is unused, 1 if something
-    is, and 2 if it could not be told.
-
-    Examples:
-      kubectl bailiwick unused decisions.log* ledger.log -f policies
-      kubectl bailiwick unused decisions.log ledger.log -f policies --state uses.json --window 30d -o json
-    """
-    from bailiwick_cli.commands import usage
-
-    return usage.run(options)
-
-
+command(app, "replay", replayflags.ReplayFlags)(logverbs.replay)
+command(app, "unused", usageflags.UnusedFlags)(logverbs.unused)
+command(app, "suggest", suggestflags.SuggestFlags)(logverbs.suggest)
 # Behind the others, so that the commands stand in their order.
 app.add_typer(audit, name="audit", help="Verify the decision log, prove a record, and read the operator's ledger.")
+app.add_typer(notify, name="notify", help="Try out the targets of notifications.")
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """Near misses: what each rule that came near lacks first, and the values that conditions read.
 
-Standing: for `explain`. Holds: what is sealed stays sealed: of a condition that reads it neither outcome nor value is
-told; every text of others is escaped.
+Standing: for `explain`, and for what `audit verify` finds contradicted. Holds: what is sealed stays sealed: of a
+condition that reads it neither outcome nor value is told; every text of others is escaped.
 """
 
 import json
@@ -14,13 +14,15 @@ from bailiwick_cli.verdictview import clause_text, rule_name
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.members import DATA, Path
+from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.clauses import Clause, ClauseKind
-from bailiwick_engine.decision.explain import Explanation, WeighedRule
+from bailiwick_engine.decision.explain import Explanation, WeighedRule, explain
 from bailiwick_engine.decision.hops import seen
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.policy.model import CompiledCondition
-from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_evidence.derive.choices import meets
+from bailiwick_evidence.derive.derive import Retrace
 
 SEALED: Final = "sealed"
 _MOST: Final = 200
@@ -36,6 +38,16 @@ class NearView:
     now: float
     explanation: Explanation
     sealed: frozenset[Path] = frozenset()
+
+    @classmethod
+    def of(cls, retrace: Retrace) -> "NearView | None":
+        """Return what was weighed of a call on record; None where no rule was looked at."""
+        endpoint, call = retrace.endpoint, retrace.call
+        if endpoint is None:
+            return None
+        snapshot = Snapshot({(call.namespace, call.endpoint): endpoint})
+        found = explain(snapshot, call, Circumstances(retrace.now))
+        return None if found is None else cls(endpoint, call, retrace.now, found, retrace.sealed)
 
     def lines(self) -> Iterator[Line]:
         """Yield the conditions of what decided, then a line for each rule that came near."""

@@ -9,6 +9,21 @@ from typing import Annotated, Final
 
 import typer
 
+STDIN: Final = "-"
+"""What stands for standard input where a file is named."""
+
+
+LogArgument = Annotated[
+    list[str], typer.Argument(metavar="LOG...", help="Log files, plain or compressed with gzip. - is stdin.")
+]
+
+
+InstallationOption = Annotated[
+    str, typer.Option("--installation", metavar="NAME", help="The namespace in which Bailiwick is installed.")
+]
+INSTALLATION: Final = "bailiwick-system"
+"""Where it is unless somebody says otherwise: as `bailiwick_api` has it, which is too much for this module."""
+
 
 class Output(StrEnum):
     """How data is printed."""
@@ -21,10 +36,25 @@ class Output(StrEnum):
 
 
 class LogOutput(StrEnum):
-    """How the audit of a log, or what is wrong with policies, is printed."""
+    """How the audit of a log is printed."""
 
     TABLE = "table"
     JSON = "json"
+
+
+class DocumentOutput(StrEnum):
+    """How one object is printed that has no table."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+class FindingOutput(StrEnum):
+    """How what is wrong with policies is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    SARIF = "sarif"
 
 
 class ReportOutput(StrEnum):
@@ -32,6 +62,15 @@ class ReportOutput(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class ReplayOutput(StrEnum):
+    """How a replay is printed: for people, for a review, and for CI."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
     MARKDOWN = "markdown"
 
 
@@ -71,6 +110,21 @@ class Flags:
             "--request-timeout", metavar="TIME", help="Timeout of a single request, such as 30s. 0: no timeout."
         ),
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InForceFlags(Flags):
+    """Of the commands that hold a log against the policies in force (`in_force` reads them)."""
+
+    files: LogArgument
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="FILE", help="The policies in force: a file or folder. Repeatable."),
+    ] = None
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="The policies in force are those of the namespace in the cluster."),
+    ] = False
 
 
 OPTIONAL: Final = ("namespace", "context", "kubeconfig", "as_user", "as_group", "request_timeout")

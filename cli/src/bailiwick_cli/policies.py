@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from bailiwick_api import policyfiles
 from bailiwick_api.policyfiles import DirectoryScan, File
-from bailiwick_api.positions import MAX_BYTES, Document
+from bailiwick_api.positions import MAX_BYTES, MAX_STREAM_BYTES, Document
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_cli.options import STDIN
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.datafiles import DataEntry
@@ -90,8 +91,10 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
 def files_of(name: str) -> list[tuple[str, File]]:
     """Return a file that was named, whatever its name, or the files of a folder that a decision point reads."""
     try:
-        if name == "-":
-            return [("standard input", policyfiles.taken(sys.stdin.buffer.read(MAX_BYTES + 1)))]
+        if name == STDIN:
+            # A rendered chart with all its other objects; each document keeps the bound of a file.
+            given = sys.stdin.buffer.read(MAX_STREAM_BYTES + 1)
+            return [("standard input", policyfiles.taken(given, MAX_STREAM_BYTES))]
         if Path(name).is_dir():
             return list(DirectoryScan(Path(name)).look().items())
         with Path(name).open("rb") as file:
@@ -103,11 +106,9 @@ def files_of(name: str) -> list[tuple[str, File]]:
 def policy_set(files: Iterable[tuple[str, File]]) -> PolicySet:
     """Read policies and data, of which those that are over the budgets an installation has by default deny."""
     parsed = [(label, file, () if file.unreadable else manifests.parse(file.content)) for label, file in files]
-    ledger = Ledger(Budget())
-    for _, _, documents in parsed:
-        for namespace, claim in (claim for document in documents for claim in whole(manifests.claims(document))):
-            ledger.put(namespace, claim.name, claim)
-    ledger.settle()
+    ledger = ledger_of(
+        claim for _, _, documents in parsed for document in documents for claim in whole(manifests.claims(document))
+    )
     read: list[ManifestFile] = []
     for label, file, documents in parsed:
         if file.unreadable is not None:
@@ -120,3 +121,12 @@ def policy_set(files: Iterable[tuple[str, File]]) -> PolicySet:
         tuple((label, file) for label, file, _ in parsed),
         tuple((label, document) for label, _, documents in parsed for document in documents),
     )
+
+
+def ledger_of(claims: Iterable[tuple[str, Claim]]) -> Ledger:
+    """Return who is over the budgets that an installation has by default, of all that is served together."""
+    ledger = Ledger(Budget())
+    for namespace, claim in claims:
+        ledger.put(namespace, claim.name, claim)
+    ledger.settle()
+    return ledger

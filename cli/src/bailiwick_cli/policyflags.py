@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from bailiwick_cli.options import Flags, LogOutput, SuiteOutput
+from bailiwick_cli.options import FindingOutput, Flags, SuiteOutput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,10 @@ class SuiteFlags(Flags):
             help="Test these policies instead of those that the test files name. - is stdin.",
         ),
     ] = None
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Test the policies of the namespace in the cluster instead, as they are in force."),
+    ] = False
     filter: Annotated[
         str | None,
         typer.Option("--filter", metavar="TEXT", help="Run only tests whose name contains this, or matches it with *."),
@@ -50,7 +54,13 @@ class ValidateFlags(Flags):
     files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="Files and folders of policies and data. - is stdin.")
     ]
-    output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
+    server: Annotated[
+        bool,
+        typer.Option(
+            "--server", help="Also ask the API server, by a dry run: what admission there refuses is an error too."
+        ),
+    ] = False
+    output: Annotated[FindingOutput, typer.Option("--output", "-o", help="Output format.")] = FindingOutput.TABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +68,19 @@ class InitFlags(Flags):
     """Of `init`."""
 
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where to write. It is created if it is not there.")]
-    endpoint: Annotated[str, typer.Option("--endpoint", metavar="NAME", help="The endpoint of the calls.")]
+    endpoint: Annotated[str | None, typer.Option("--endpoint", metavar="NAME", help="The endpoint of the calls.")] = (
+        None
+    )
     enforcer: Annotated[
-        str,
+        str | None,
         typer.Option("--enforcer", metavar="sa:NAMESPACE/NAME", help="The account that requests decisions."),
-    ]
-    subject: Annotated[str, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the calls.")]
-    resource: Annotated[str, typer.Option("--resource", metavar="TYPE", help="The type of the resources.")]
+    ] = None
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="The subject of the calls.")
+    ] = None
+    resource: Annotated[str | None, typer.Option("--resource", metavar="TYPE", help="The type of the resources.")] = (
+        None
+    )
     allow: Annotated[
         list[str] | None, typer.Option("--allow", metavar="ACTION", help="An action to allow. Repeatable.")
     ] = None
@@ -77,9 +93,19 @@ class InitFlags(Flags):
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SchemaFlags(Flags):
+    """Of `schema`."""
+
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="EndpointPolicy, EndpointData, ApprovalGrant or PolicyTest.")
+    ]
+
+
 POLICY_TOOLS: Final[dict[str, type[Flags]]] = {
     "test": SuiteFlags,
     "validate": ValidateFlags,
     "init": InitFlags,
+    "schema": SchemaFlags,
 }
-"""The commands that work on files, without a cluster."""
+"""The commands that work on files, and ask a cluster only where a flag says so."""

@@ -1,19 +1,21 @@
 """Two states of policies, read from files and compiled once where they say the same.
 
 Standing: above `policies`, for `diff`. Holds: a state with a policy that cannot be read is none: nothing is compared. A
-file that is the same on both sides is left out only where no byte of it can speak of what changed.
+file that is the same on both sides is left out only where no byte of it can speak of what changed, and all of it is
+within the budget of its side.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.policyfiles import File
 from bailiwick_api.positions import Document
-from bailiwick_api.scalars import Position
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.filetext import FileText, NamedClaim
+from bailiwick_cli.policies import ledger_of
 from bailiwick_engine import keys
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.compile import manifests
@@ -49,14 +51,15 @@ class _Part:
 
 
 class PolicySide:
-    """One state. `left_out` counts the files of which nothing can matter."""
+    """One state. `left_out` counts the files of which nothing can matter; `data` are the objects of data, `ns/name`."""
 
     def __init__(self, parts: Sequence[_Part], left_out: int) -> None:
         self._parts = parts
         self.left_out = left_out
         self.entries = [entry for part in parts for entry in part.contents.entries]
-        data = [one for part in parts for one in part.contents.data]
-        self.snapshot, self._reports = whole(assemble(self.entries, "", data))
+        self.data = [one for part in parts for one in part.contents.data]
+        self.snapshot, self._reports = whole(assemble(self.entries, "", self.data))
+        self.data_named = frozenset(one.named for one in self.data)
 
     @property
     def namespaces(self) -> set[str]:
@@ -82,42 +85,60 @@ class PolicySide:
 
 
 def read_sides(base: Named, head: Named) -> tuple[PolicySide, PolicySide]:
-    """Read both states. What stands on both sides word by word is parsed and compiled once."""
+    """Read both states, each within one budget. What stands on both sides word by word is parsed and compiled once."""
     same = {file.digest for _, file in base if not file.unreadable} & {file.digest for _, file in head}
-    read: dict[str, tuple[_Part, ...]] = {}
+    texts: dict[str, FileText] = {}
+    for _, file in (*base, *head):
+        if file.digest not in texts:
+            texts[file.digest] = FileText(file)
+    ledgers = [_ledger(side, texts, same) for side in (base, head)]
     changed = [
-        [part for label, file in side if file.digest not in same for part in _parsed(label, file)]
-        for side in (base, head)
+        [part for label, file in side if file.digest not in same for part in _parts(label, file, texts, ledger)]
+        for side, ledger in zip((base, head), ledgers, strict=True)
     ]
     words = _Words.of(entry for side in changed for part in side for entry in part.contents.entries)
+    # By the side too, where somebody is over: what is withheld on one need not be on the other.
+    read: dict[tuple[str, int], tuple[_Part, ...]] = {}
     sides: list[PolicySide] = []
-    for side, own in zip((base, head), changed, strict=True):
-        parts, left_out = list(own), 0
+    for at, (side, own, ledger) in enumerate(zip((base, head), changed, ledgers, strict=True)):
+        parts, left_out, key = list(own), 0, -1 if ledger is None else at
         for label, file in side:
             if file.digest not in same:
                 continue
-            if words is not None and not words.may_speak(file.content):
+            if words is not None and ledger is None and not words.may_speak(file.content):
                 left_out += 1
                 continue
-            if file.digest not in read:
-                read[file.digest] = tuple(_parsed(label, file))
-            parts += read[file.digest]
+            if (file.digest, key) not in read:
+                read[file.digest, key] = tuple(_parts(label, file, texts, ledger))
+            parts += read[file.digest, key]
         sides.append(PolicySide(parts, left_out))
     return sides[0], sides[1]
 
 
-def _parsed(label: str, file: File) -> Iterator[_Part]:
+def _ledger(side: Named, texts: Mapping[str, FileText], same: Collection[str]) -> Ledger | None:
+    """Return who is over the budget of this side; None where nobody is.
+
+    A policy that is over the budget of its namespace is so for all others there, also for those that did not change.
+    """
+    read = [texts[file.digest] for _, file in side]
+    quick = [one for text in read for one in (text.quick if text.digest in same else text.claims)]
+    if not _over(ledger_of(quick), quick):
+        return None
+    exact = [one for text in read for one in text.claims]
+    found = ledger_of(exact)
+    return found if _over(found, exact) else None
+
+
+def _over(ledger: Ledger, claims: Iterable[NamedClaim]) -> bool:
+    return any(ledger.excess(namespace, claim.name) is not None for namespace, claim in claims)
+
+
+def _parts(label: str, file: File, texts: Mapping[str, FileText], ledger: Ledger | None) -> Iterator[_Part]:
     if file.unreadable is not None:
-        nothing = Document(None, complete=False, flaws=(), start=Position(1, 1), _source=None, _spots={})  # type: ignore[arg-type]
-        yield _Part(label, nothing, manifests.unreadable(label, file.unreadable))
+        yield _Part(label, Document(None, complete=False), manifests.unreadable(label, file.unreadable))
         return
-    documents = manifests.parse(file.content)
-    ledger = Ledger(Budget())
-    for namespace, claim in (claim for document in documents for claim in whole(manifests.claims(document))):
-        ledger.put(namespace, claim.name, claim)
-    ledger.settle()
-    for document in documents:
-        yield _Part(label, document, whole(manifests.contents(label, document, ledger)))
+    for document in texts[file.digest].documents:
+        yield _Part(label, document, whole(manifests.contents(label, document, ledger or Ledger(Budget()))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from bailiwick_cli import clusterpolicies, policies
 from bailiwick_cli.askflags import AskFlags
 from bailiwick_cli.cluster import ClusterClient, connect
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.policies import files_of
 from bailiwick_cli.policysides import RulePlace, read_sides
 from bailiwick_engine.policy.model import CompiledRule
@@ -28,11 +29,18 @@ class PolicySource:
     place: RulePlaces
     cluster: ClusterClient | None
 
+    @property
+    def policies(self) -> list[str]:
+        """The names of the policies to which the endpoint comes."""
+        refs = (rule.policy for rule in self.endpoint.rules)
+        return sorted({ref.name for ref in (*refs, *self.endpoint.carriers, *self.endpoint.broken.values())})
+
 
 def source_of(options: AskFlags) -> PolicySource:
     """Return the endpoint of the flags. Raises `CliError`."""
     if options.file:
-        _refuse_flags_of_clusters(options)
+        refuse_cluster(options, "-f")
+        refuse_stdin_twice(options.file)
         _, side = read_sides([], [file for name in options.file for file in files_of(name)])
         if not side.entries:
             raise CliError(f"{', '.join(options.file)}: no EndpointPolicy found")
@@ -57,9 +65,3 @@ def _source(
             " carry its endpointSettings: `kubectl bailiwick validate` says more"
         )
     return PolicySource((namespace, name), endpoint, place, cluster)
-
-
-def _refuse_flags_of_clusters(options: AskFlags) -> None:
-    for flag, value in (("--context", options.context), ("--as", options.as_user), ("--as-group", options.as_group)):
-        if value:
-            raise CliError(f"-f does not use a cluster: remove {flag}")

@@ -31,7 +31,7 @@ def add_files(texts: PolicyTexts, files: Iterable[tuple[str, File]]) -> int:
     for label, file in files:
         if file.unreadable:
             raise CliError(f"{label} cannot be read: {file.unreadable}")
-        for raw in (document.data for document in manifests.parse(file.content)):
+        for _, raw in (one for document in manifests.parse(file.content) for one in manifests.objects(document)):
             if not isinstance(raw, dict) or raw.get("kind") != _KIND:
                 continue
             spec = parse_spec(raw.get("spec"))

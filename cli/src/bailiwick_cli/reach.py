@@ -1,4 +1,4 @@
-"""Reach: which rules can never decide, because another rule always decides before them.
+"""Reach: which rules can never decide, because another rule always decides before them, or whom they name is nobody.
 
 Holds: pure, and by what rules list: said only where it holds of every call. What hangs on a condition, a workload, an
 intent or a property of the other rule is never said.
@@ -7,7 +7,10 @@ intent or a property of the other rule is never said.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect
+from bailiwick_engine.keys import label
+from bailiwick_engine.policy.model import CompiledResource, CompiledRule, CompiledSettings, Effect
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_regions.parties import provable
 
 _STRICTNESS: Final = (Effect.ALLOW, Effect.REQUIRE_APPROVAL, Effect.DENY)
 
@@ -21,6 +24,27 @@ def unreachable(rules: Sequence[CompiledRule]) -> Iterator[tuple[CompiledRule, s
             if other is not rule and _before(other, rule, earlier=other_place < place) and _covers(other, rule):
                 yield rule, _told(rule, other)
                 break
+
+
+def unproven(endpoint: CompiledEndpoint) -> Iterator[tuple[CompiledRule, str]]:
+    """Yield each rule that names subjects who can never be proven at its endpoint, and who they are.
+
+    Where somebody may act for another, nothing is said: an issuer also speaks of actors who could prove nothing here by
+    themselves. Nor is it of Audit mode, of which the settings may be others.
+    """
+    settings = endpoint.settings
+    if settings is None or settings.delegation is not None:
+        return
+    for rule in endpoint.enforced:
+        nobody = [label(key) for key in sorted(rule.subjects) if not provable(settings, key)]
+        if nobody:
+            yield rule, f"rule {rule.name} can never be about {', '.join(nobody)}: {_taken(settings)}"
+
+
+def _taken(settings: CompiledSettings) -> str:
+    if settings.asserted:
+        return "the endpoint takes the enforcer's word, which names entities and service accounts"
+    return f"the endpoint accepts subjects of {', '.join(sorted(settings.issuers)) or 'no issuer'}"
 
 
 def _before(other: CompiledRule, rule: CompiledRule, *, earlier: bool) -> bool:

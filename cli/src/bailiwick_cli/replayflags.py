@@ -8,16 +8,14 @@ from typing import Annotated
 
 import typer
 
-from bailiwick_cli.options import Flags, ReportOutput
+from bailiwick_cli.options import Flags, LogArgument, ReplayOutput
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayFlags(Flags):
     """Of `replay`."""
 
-    files: Annotated[
-        list[str], typer.Argument(metavar="LOG...", help="Log files, plain or compressed with gzip. - is stdin.")
-    ]
+    files: LogArgument
     candidate: Annotated[
         list[str],
         typer.Option(
@@ -56,8 +54,8 @@ class ReplayFlags(Flags):
         typer.Option(
             "--fail-on",
             metavar="CLASS",
-            help="Exit with 1 on this: a class such as 'deny->allow', wider (the default), any, or slower:2x."
-            " Repeatable.",
+            help="Exit with 1 on this: a class such as 'deny->allow', wider (the default), any, not-replayable (also a"
+            " share: not-replayable:5%), or slower:2x. Repeatable.",
         ),
     ] = None
-    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Output format.")] = ReportOutput.TABLE
+    output: Annotated[ReplayOutput, typer.Option("--output", "-o", help="Output format.")] = ReplayOutput.TABLE

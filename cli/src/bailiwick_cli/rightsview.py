@@ -4,20 +4,22 @@ Holds: data only; every text of others is escaped before people see it; each con
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_api import times
+from bailiwick_cli.formats import markdown
 from bailiwick_cli.gateview import needed
 from bailiwick_cli.output import Line
 from bailiwick_cli.policysources import RulePlaces
-from bailiwick_cli.regions.atoms import told
 from bailiwick_cli.rights.answers import AccessRow
 from bailiwick_cli.rights.outcomes import AccessLevel, GivenCondition
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
+from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_engine.truth import UNKNOWN, Truth
+from bailiwick_regions.atoms import told
 
 _STYLES: Final = {AccessLevel.ALLOW: "green", AccessLevel.APPROVAL: "yellow"}
 _DENIED: Final = "deny"
@@ -49,9 +51,7 @@ class RightsView:
     def markdown(self) -> str:
         """Return a table of Markdown."""
         heads = [header.lower() for header in self.headers()]
-        lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-        lines += ["| " + " | ".join(map(_escaped, self._cells(row))) + " |" for row in self.rows]
-        return "\n".join(lines) + "\n"
+        return "\n".join(markdown.table(heads, map(self._cells, self.rows))) + "\n"
 
     def document(self, **more: object) -> str:
         """Return all of it as JSON, in ASCII."""
@@ -106,6 +106,7 @@ class RightsView:
                 "rule": f"{one.rule.policy.name}/{one.rule.name}",
                 "expression": one.condition.expression.text,
                 "is": [word for truth, word in _TRUTHS if truth in one.outcomes],
+                **({"data": one.data} if one.data else {}),
             }
             for one in way.given
         ]
@@ -120,6 +121,20 @@ class RightsView:
         return body
 
 
+def notes(key: EndpointKey, settings: CompiledSettings | None, rows: Sequence[AccessRow]) -> Iterator[str]:
+    """Say what an answer does not tell, though it hangs on it."""
+    if settings is not None and settings.delegation is not None:
+        yield (
+            "calls on behalf of somebody are not listed: whoever makes one may do no more in it than is listed for them"
+        )
+    given = [one for row in rows if row.way is not None for one in row.way.given]
+    if names := sorted({name for one in given for name in one.data}):
+        yield (
+            f"conditions here read EndpointData ({visible(', '.join(names))}): what it says now was not looked"
+            f" at, and whoever can write it in {key[0]} decides them and is not listed"
+        )
+
+
 def _placed(rule: CompiledRule, place: RulePlaces) -> dict[str, Any]:
     at = place(rule)
     body: dict[str, Any] = {"policy": rule.policy.name, "rule": rule.name}
@@ -130,12 +145,3 @@ def _given(one: GivenCondition) -> str:
     text = visible(" ".join(one.condition.expression.text.split()))
     words = [word for truth, word in _TRUTHS if truth in one.outcomes]
     return text if words == ["true"] else f"({text}) is {' or '.join(words)}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
-
-
-def lines_of(texts: Iterable[str]) -> list[Line]:
-    """Return texts that are escaped already as lines."""
-    return [[(text, "")] for text in texts]

@@ -64,6 +64,11 @@ def _group(step: GrantStepView, me: CurrentUser, group: str | None) -> str | Non
         if group not in step.groups:
             raise CliError(f"--group: {step.name} accepts {', '.join(step.groups) or 'no group'}, not {group}")
         return group
+    return group_of(step, me)
+
+
+def group_of(step: GrantStepView, me: CurrentUser) -> str | None:
+    """Return the group that a review of a step is recorded for where nobody says which; None where it names none."""
     own = [one for one in step.groups if one in me.groups]
     return next(iter(own or step.groups), None)
 

@@ -13,6 +13,7 @@ from typing import Final
 from bailiwick_api.policyfiles import SUFFIXES, DirectoryScan, File
 from bailiwick_cli import policies
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.options import STDIN
 from bailiwick_cli.policies import PolicySet
 from bailiwick_cli.policytest import document as reading
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
@@ -118,7 +119,7 @@ class PolicyShelf:
             raise document.wrong("policies", "is required, or run the test with -f")
         names: list[str] = []
         for index, pattern in enumerate(document.read.policies):
-            if pattern == "-":
+            if pattern == STDIN:
                 names.append(pattern)
                 continue
             whole = Path(document.label).parent / pattern

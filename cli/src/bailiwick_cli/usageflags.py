@@ -8,23 +8,18 @@ from typing import Annotated
 
 import typer
 
-from bailiwick_cli.options import Flags, LogOutput
+from bailiwick_cli.options import InForceFlags, ReportOutput
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnusedFlags(Flags):
+class UnusedFlags(InForceFlags):
     """Of `unused`."""
 
-    files: Annotated[
-        list[str], typer.Argument(metavar="LOG...", help="Log files, plain or compressed with gzip. - is stdin.")
-    ]
-    file: Annotated[
-        list[str],
-        typer.Option("--filename", "-f", metavar="FILE", help="The policies in force: a file or folder. Repeatable."),
-    ]
     window: Annotated[
         str,
-        typer.Option("--window", metavar="TIME", help="How long a scope must not have been used, up to the last line."),
+        typer.Option(
+            "--window", metavar="TIME", help="How long no call must have come through by a rule, up to the last line."
+        ),
     ] = "90d"
     state: Annotated[
         str | None,
@@ -32,4 +27,4 @@ class UnusedFlags(Flags):
             "--state", metavar="FILE", help="Remember the last uses in this file, so that older logs can be left out."
         ),
     ] = None
-    output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
+    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Output format.")] = ReportOutput.TABLE

@@ -11,9 +11,11 @@ from typing import Final
 
 import yaml
 
+from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, WITNESS_MONTHS
 from bailiwick_cli import output
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.options import Flags
+from bailiwick_cli.offline import refuse_cluster, refuse_namespace
+from bailiwick_cli.options import INSTALLATION, Flags
 from bailiwick_evidence.audit.claims import (
     ShownCheckpoint,
     WitnessBook,
@@ -24,9 +26,6 @@ from bailiwick_evidence.audit.claims import (
 from bailiwick_evidence.note import NoteError, VerifierKey
 
 CLUSTER: Final = "cluster"
-_KEYS: Final = "witness.vkey"
-_NAME: Final = "bailiwick-witness"
-_NAMESPACE: Final = "bailiwick-system"
 _NOT_FOUND: Final = 404
 
 
@@ -34,6 +33,9 @@ def book_of(
     checkpoints: Sequence[str] | None, keys: Sequence[str] | None, flags: Flags, quorum: int = 1
 ) -> WitnessBook:
     """Return the checkpoints that the flags name. Raises `CliError`."""
+    if CLUSTER not in (checkpoints or ()):
+        refuse_cluster(flags, "without --checkpoints cluster, audit")
+        refuse_namespace(flags, "without --checkpoints cluster, audit")
     trusted = keys_of(keys)
     shown: list[ShownCheckpoint] = []
     for source in checkpoints or ():
@@ -99,8 +101,8 @@ def _of_cluster(flags: Flags) -> Iterator[object]:
     from bailiwick_cli.cluster import connect  # noqa: PLC0415
 
     cluster = connect(flags)
-    namespace = flags.namespace or _NAMESPACE
-    names = [_NAME, *(f"{_NAME}-{month:02}" for month in range(1, 13))]
+    namespace = flags.namespace or INSTALLATION
+    names = (WITNESS_CONFIG_MAP, *WITNESS_MONTHS)
     found = 0
     for name in names:
         try:
@@ -111,13 +113,15 @@ def _of_cluster(flags: Flags) -> Iterator[object]:
         else:
             found += 1
     if not found:
-        raise CliError(f"there is no ConfigMap {_NAME} in {namespace}; use -n to name the namespace of Bailiwick")
+        raise CliError(
+            f"there is no ConfigMap {WITNESS_CONFIG_MAP} in {namespace}; use -n to name the namespace of Bailiwick"
+        )
 
 
 def _own_keys(objects: Iterable[object]) -> list[VerifierKey]:
     for raw in objects:
         data = raw.get("data") if isinstance(raw, dict) else None
-        if isinstance(data, dict) and isinstance(text := data.get(_KEYS), str):
+        if isinstance(data, dict) and isinstance(text := data.get(WITNESS_KEYS_ENTRY), str):
             return keys_of([text])
     return []
 

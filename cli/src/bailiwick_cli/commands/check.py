@@ -15,6 +15,7 @@ from bailiwick_cli import arguments, clusterpolicies, output, policies
 from bailiwick_cli.askflags import CheckFlags
 from bailiwick_cli.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
 from bailiwick_cli.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
@@ -119,13 +120,8 @@ def _refuse_mistaken(options: CheckFlags) -> None:
     if (options.as_user or "").startswith("sa:"):
         raise CliError("--as names a user to impersonate: for the subject of the call use --subject")
     if options.file:
-        for flag, value in (
-            ("--context", options.context),
-            ("--as", options.as_user),
-            ("--as-group", options.as_group),
-        ):
-            if value:
-                raise CliError(f"-f does not use a cluster: remove {flag}")
+        refuse_cluster(options, "-f")
+        refuse_stdin_twice(options.file)
 
 
 def _resource(options: CheckFlags) -> Resource:

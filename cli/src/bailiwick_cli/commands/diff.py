@@ -5,17 +5,18 @@ Holds: nothing is decided here; a state that cannot be read whole is an error, n
 
 import sys
 import time
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from bailiwick_cli import diffview, output
 from bailiwick_cli.diffflags import DiffFlags, DiffOutput, FailOn
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.gitfiles import files_at
+from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
+from bailiwick_cli.options import STDIN
 from bailiwick_cli.policies import files_of
 from bailiwick_cli.policysides import Named, PolicySide, RulePlace, read_sides
-from bailiwick_cli.regions.change import Change, ChangeClass
-from bailiwick_cli.regions.compare import compare, worst
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.compare import compare, worst
 
 if TYPE_CHECKING:
     from bailiwick_cli.livepolicies import LivePolicies
@@ -32,7 +33,11 @@ def run(options: DiffFlags) -> int:
     """Compare and tell."""
     _refuse_mistaken(options)
     live = _live(options)
-    base, head = read_sides(*_named(options, live))
+    before, after = _named(options, live)
+    base, head = read_sides(before, after)
+    if live is not None and (kept := [file for name, file in live.data.items() if name not in head.data_named]):
+        # Data that no file has is somebody else's, and stays as it is.
+        base, head = read_sides(before, [*after, *kept])
     if not head.entries and not head.left_out:
         raise CliError("the head has no EndpointPolicy: to compare nothing says nothing")
     base.refuse_broken("base")
@@ -59,7 +64,7 @@ def run(options: DiffFlags) -> int:
         case DiffOutput.MARKDOWN:
             sys.stdout.write(diffview.markdown(changes, place))
         case DiffOutput.SARIF:
-            sys.stdout.write(diffview.sarif(changes, place, version("bailiwick")))
+            sys.stdout.write(diffview.log(changes, place))
         case _:
             output.write(diffview.lines(changes, place))
     return Exit.NO if worst(changes) in _FAILS[options.fail_on] else Exit.OK
@@ -78,27 +83,24 @@ def _named(options: DiffFlags, live: "LivePolicies | None") -> tuple[Named, Name
     """Return the files of both sides."""
     names = options.files
     if options.base is not None:
-        if "-" in names:
+        if STDIN in names:
             raise CliError("standard input has no revision: name the files in the repository")
         base = [one for name in names for one in files_at(options.base, name)]
         return base, _files(names)
     if live is not None:
         return live.files, _files(names)
     if options.against is not None:
-        if options.against == "-" and "-" in names:
-            raise CliError("standard input can be read only once")
+        refuse_stdin_twice([options.against, *names])
         return _files([options.against]), _files(names)
     if len(names) != 2:  # noqa: PLR2004 - what to compare with, and what
         raise CliError("name two states, BASE and HEAD; or one, with --base REV, --live or --against FILE")
-    if names == ["-", "-"]:
-        raise CliError("standard input can be read only once")
+    refuse_stdin_twice(names)
     return _files(names[:1]), _files(names[1:])
 
 
 def _refuse_mistaken(options: DiffFlags) -> None:
-    for flag, value in (("--context", options.context), ("--as", options.as_user), ("--as-group", options.as_group)):
-        if value and not options.live:
-            raise CliError(f"diff does not use a cluster without --live: remove {flag}")
+    if not options.live:
+        refuse_cluster(options, "without --live, diff")
     if sum((options.base is not None, options.against is not None, options.live)) > 1:
         raise CliError("--base, --live and --against each say what to compare with: set one")
 

@@ -10,20 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from bailiwick_api.canary import is_canary
-from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import output, steps
 from bailiwick_cli.cluster import ClusterClient, Object, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import List
-from bailiwick_cli.grantview import GrantView, moment, span
+from bailiwick_cli.grantrows import COLUMNS, WIDE, listable, row
+from bailiwick_cli.grantview import GrantView
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Line, Table, of_phase
+from bailiwick_cli.output import Line, Table
 from bailiwick_cli.people import Permissions, who_am_i
 from bailiwick_engine.approval.display import visible
 
-COLUMNS: Final = ("NAME", "SUBJECT", "ACTION", "RESOURCE", "STEPS", "PHASE", "USES", "UNTIL", "AGE")
-WIDE: Final = ("ENDPOINT", "RULES", "REQUESTER", "BINDING", "REASON")
 _WATCHED: Final = 300.0
 _PAUSE: Final = 1.0
 
@@ -37,7 +34,7 @@ def run(options: List) -> int:
     path = grants_path(namespace)
     items, version = _listed(cluster, path)
     wanted = _wanted(options, cluster)
-    found = [raw for raw in items if _listable(raw) and wanted(GrantView(raw, time.time()))]
+    found = [raw for raw in items if listable(raw, time.time()) and wanted(GrantView(raw, time.time()))]
     if options.watch:
         _watch(options, cluster, path, found, version, wanted)
     elif options.output in {Output.JSON, Output.YAML}:
@@ -81,18 +78,6 @@ def _wanted(options: List, cluster: ClusterClient) -> Wanted:
     return lambda grant: all(test(grant) for test in tests)
 
 
-def _listable(raw: Object) -> bool:
-    if is_canary(raw):
-        # The operator's own, on which it tries the guards: nobody asked for it, and it approves nothing.
-        return False
-    try:
-        row(GrantView(raw, time.time()), wide=True)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        output.talk(f"warning: {visible(str((raw.get('metadata') or {}).get('name')))} cannot be read and is left out")
-        return False
-    return True
-
-
 def _print(options: List, found: Sequence[Object]) -> None:
     if options.output is Output.NAME:
         sys.stdout.writelines(output.reference(raw["metadata"]["name"]) + "\n" for raw in found)
@@ -111,46 +96,13 @@ def _row(options: List, raw: Object) -> Line:
     return [(visible(grant.namespace), ""), *cells] if options.all_namespaces else cells
 
 
-def row(grant: GrantView, *, wide: bool) -> Line:
-    """Return the cells of one grant."""
-    request = grant.request
-    done = sum(min(step.approvals, step.count) for step in grant.steps)
-    until = grant.until
-    cells: list[tuple[str, str]] = [
-        (visible(grant.name), ""),
-        (_short(request["subject"]["id"]), ""),
-        (visible(request["action"]["name"]), ""),
-        (visible(grant.resource), ""),
-        (f"{done}/{sum(step.count for step in grant.steps)}", ""),
-        of_phase(grant.phase),
-        (f"{grant.uses}/{grant.max_uses}", ""),
-        (span(moment(until) - grant.now) if until else "-", ""),
-        (span(grant.now - moment(grant.raw["metadata"]["creationTimestamp"])), ""),
-    ]
-    if wide:
-        cells += [
-            (visible(request["endpoint"]), ""),
-            (",".join(f"{visible(rule['policy'])}/{visible(rule['rule'])}" for rule in request["rules"]), ""),
-            (_short(request["requester"]["username"]), ""),
-            (visible(grant.binding_hex[:8]), ""),
-            (visible(request.get("reason") or "-"), "italic"),
-        ]
-    return cells
-
-
-def _short(username: str) -> str:
-    """Write a service account as it is typed here, `sa:namespace/name`."""
-    account = ServiceAccountName.parse(username)
-    return visible(username if account is None else account.short)
-
-
 def _watch(
     options: List, cluster: ClusterClient, path: str, found: Sequence[Object], version: str, wanted: Wanted
 ) -> None:
     emit = _emitter(options)
     emit(found)
     for raw in _changes(cluster, path, version):
-        if _listable(raw) and wanted(GrantView(raw, time.time())):
+        if listable(raw, time.time()) and wanted(GrantView(raw, time.time())):
             emit([raw])
 
 

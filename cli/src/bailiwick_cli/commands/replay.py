@@ -11,11 +11,12 @@ from bailiwick_cli.arguments import moment
 from bailiwick_cli.derivations import LEDGER, texts_of_ledger
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.gitfiles import files_at
-from bailiwick_cli.logfiles import STDIN, LogFiles
-from bailiwick_cli.options import ReportOutput
+from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
+from bailiwick_cli.options import STDIN, ReplayOutput
 from bailiwick_cli.policies import files_of
 from bailiwick_cli.policytexts import add_files, of_files
-from bailiwick_cli.replay import view
+from bailiwick_cli.replay import junitview, view
 from bailiwick_cli.replay.candidates import candidate_of
 from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
 from bailiwick_cli.replay.logreplay import LogReplay
@@ -38,7 +39,7 @@ def run(options: ReplayFlags) -> int:
     files = LogFiles(options.files, again=options.policies in {None, LEDGER})
     began = time.monotonic()
     texts = _texts(options, files)
-    candidate = candidate_of(named, texts, options.namespace, overlay=options.overlay)
+    candidate = candidate_of(named, texts, overlay=options.overlay)
     states = EndpointStates(texts, candidate, time.perf_counter_ns)
     book = ReplayBook(states)
     replay, audit = LogReplay(book, candidate, since), LogAudit(WitnessBook(()))
@@ -49,10 +50,12 @@ def run(options: ReplayFlags) -> int:
     _refuse_empty(tally, files)
     failures = list(gate.failures(tally))
     match options.output:
-        case ReportOutput.JSON:
+        case ReplayOutput.JSON:
             sys.stdout.write(view.document(tally, failures))
-        case ReportOutput.MARKDOWN:
+        case ReplayOutput.MARKDOWN:
             sys.stdout.write(view.markdown(tally, failures))
+        case ReplayOutput.JUNIT:
+            sys.stdout.write(junitview.log(tally, gate))
         case _:
             output.write(view.lines(tally, failures))
     took = time.monotonic() - began
@@ -80,11 +83,9 @@ def _texts(options: ReplayFlags, files: LogFiles) -> PolicyTexts:
 
 
 def _refuse(options: ReplayFlags) -> None:
-    for flag, value in (("--context", options.context), ("--as", options.as_user), ("--as-group", options.as_group)):
-        if value:
-            raise CliError(f"replay does not use a cluster: remove {flag}")
-    if [*options.files, *options.candidate, options.policies].count(STDIN) > 1:
-        raise CliError("standard input can be read only once")
+    refuse_cluster(options, "replay")
+    refuse_namespace(options, "replay")
+    refuse_stdin_twice([*options.files, *options.candidate, options.policies])
     if options.base is not None and STDIN in options.candidate:
         raise CliError("standard input has no revision: name the files in the repository")
 

@@ -9,22 +9,18 @@ import re
 import shlex
 import sys
 import time
-from http import HTTPStatus
-from typing import Final, Literal
+from typing import Final
 
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
-from bailiwick_cli import output, steps
+from bailiwick_cli import output, reviews, steps
 from bailiwick_cli.arguments import grant_name
-from bailiwick_cli.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli.cluster import connect, grants_path
 from bailiwick_cli.commands.show import described
-from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags import ReviewFlags
 from bailiwick_cli.grantview import GrantView
 from bailiwick_cli.people import Permissions, who_am_i
-from bailiwick_cli.steps import StepChoice
+from bailiwick_cli.reviews import Decision
 from bailiwick_engine.approval.display import visible
-
-Decision = Literal["Approve", "Deny"]
 
 _DIGITS: Final = 8
 _DONE: Final = {"Approve": "approved", "Deny": "denied"}
@@ -37,19 +33,19 @@ def run(options: ReviewFlags, decision: Decision) -> int:
         raise CliError("--reason is empty: give a reason for the record")
     cluster = connect(options)
     me = who_am_i(cluster)
-    path = grants_path(cluster.namespace, name)
-    grant = GrantView(cluster.get(path), time.time())
+    grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
     output.write(described(grant), sys.stderr)
     if grant.ended:
         raise CliError(f"{grant.name} is {grant.phase}: it can no longer be reviewed")
     choice = steps.choose(grant, me, options.step, options.group)
-    _permitted(cluster, me.username, choice, decision, grant)
-    output.talk(f"\n{_summary(me.username, choice, decision, grant)}")
+    # Before anybody confirms anything.
+    if right := reviews.missing_right(Permissions(cluster), grant, choice):
+        raise CliError(f"{visible(me.username)} is not allowed to {decision.lower()} this: {right} is missing")
+    output.talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
     if not _confirmed(options, grant, decision):
         output.talk("no review was sent")
         return Exit.NO
-    changed = _send(cluster, path, grant, _entry(me.username, choice, decision, options.reason, grant))
-    _told(GrantView(changed, time.time()), decision)
+    _told(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason), decision)
     return Exit.OK
 
 
@@ -58,30 +54,6 @@ def one_name(names: list[str], verb: str) -> str:
     if len(names) != 1:
         raise CliError(f"{verb} takes one name: review each request separately")
     return grant_name(names[0])
-
-
-def _permitted(cluster: ClusterClient, username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> None:
-    """Ask for the rights that a review takes, and name the one that is missing, before anybody confirms anything."""
-    permissions = Permissions(cluster)
-    for verb, resource, name in (
-        ("approve", ENDPOINT_POLICIES, choice.step.policy),
-        ("patch", APPROVAL_GRANTS, grant.name),
-    ):
-        with contextlib.suppress(ApiError):
-            # Who may not even ask is told by the review itself.
-            if not permissions.may(verb, grant.namespace, name, resource):
-                right = f"the verb {verb} on {resource}/{visible(name)} in namespace {visible(grant.namespace)}"
-                raise CliError(f"{visible(username)} is not allowed to {decision.lower()} this: {right} is missing")
-
-
-def _summary(username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> str:
-    """Return who does what, and once more to which call: long words of the requester's may have moved that off."""
-    group = f" for {visible(choice.group)}" if choice.group else ""
-    request = grant.request
-    return (
-        f"{decision} step {visible(choice.step.name)}{group} as {visible(username)}:"
-        f" {visible(request['action']['name'])} on {visible(grant.resource)} by {visible(request['subject']['id'])}."
-    )
 
 
 def _confirmed(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool:
@@ -132,41 +104,6 @@ def _instead(options: ReviewFlags, grant: GrantView, decision: Decision) -> str:
     ]
     words = ["kubectl", "bailiwick", decision.lower(), grant.name, "-n", grant.namespace, "--reason", options.reason]
     return visible(shlex.join([*words, *more, "--yes", "--binding", grant.binding_hex[:_DIGITS]]))
-
-
-def _entry(username: str, choice: StepChoice, decision: Decision, reason: str, grant: GrantView) -> dict[str, str]:
-    entry = {"reviewer": username, "step": choice.step.name, "decision": decision, "reason": reason}
-    return entry | ({"group": choice.group} if choice.group else {}) | {"binding": grant.binding}
-
-
-def _send(cluster: ClusterClient, path: str, grant: GrantView, entry: dict[str, str]) -> dict[str, object]:
-    version = grant.raw["metadata"]["resourceVersion"]
-    patch: list[dict[str, object]] = [
-        {"op": "test", "path": "/metadata/uid", "value": grant.uid},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-    ]
-    if grant.raw["spec"].get("reviews") is None:
-        patch.append({"op": "add", "path": "/spec/reviews", "value": []})
-    patch.append({"op": "add", "path": "/spec/reviews/-", "value": entry})
-    try:
-        return cluster.patch(path, patch, "json")
-    except ApiError as error:
-        raise explained(cluster, path, grant, error) from error
-
-
-def explained(cluster: ClusterClient, path: str, grant: GrantView, error: ApiError) -> CliError:
-    """Return what to tell of a refused change: that the grant is not as it was shown any more, else the refusal."""
-    if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
-        return error
-    now = GrantView(cluster.get(path), time.time())
-    before, after = grant.raw["metadata"], now.raw["metadata"]
-    if (before["uid"], before["resourceVersion"]) == (after["uid"], after["resourceVersion"]):
-        return error
-    what = "is another request now" if now.uid != grant.uid else f"has changed in the meantime: it is {now.phase}"
-    return CliError(
-        f"{grant.name} {what}; your change was not applied."
-        f" See it again with `kubectl bailiwick show {grant.name} -n {grant.namespace}`"
-    )
 
 
 def _told(grant: GrantView, decision: Decision) -> None:

@@ -3,9 +3,9 @@
 import sys
 import time
 
-from bailiwick_cli import output
+from bailiwick_cli import output, reviews
 from bailiwick_cli.cluster import ClusterClient, connect, grants_path
-from bailiwick_cli.commands.review import explained, one_name
+from bailiwick_cli.commands.review import one_name
 from bailiwick_cli.errors import ApiError, CliError, Exit
 from bailiwick_cli.flags import RevokeFlags
 from bailiwick_cli.grantview import GrantView
@@ -21,16 +21,10 @@ def run(options: RevokeFlags) -> int:
         raise CliError("--reason is empty: give a reason for the record")
     cluster = connect(options)
     me = who_am_i(cluster)
-    path = grants_path(cluster.namespace, name)
-    grant = GrantView(cluster.get(path), time.time())
+    grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
     if grant.raw["spec"].get("revocation") is not None:
         raise CliError(f"{grant.name} is already revoked")
-    metadata = {"uid": grant.uid, "resourceVersion": grant.raw["metadata"]["resourceVersion"]}
-    change = {"metadata": metadata, "spec": {"revocation": {"by": me.username, "reason": options.reason}}}
-    try:
-        cluster.patch(path, change, "merge")
-    except ApiError as error:
-        raise explained(cluster, path, grant, error) from error
+    reviews.add_revocation(cluster, grant, me.username, options.reason)
     sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if grant.phase == 'Pending' else 'revoked'}\n")
     # What was done by it is done: whoever revokes in a hurry is to hear of that here.
     if grant.ended or grant.uses:

@@ -14,6 +14,7 @@ from typing import Final
 
 from bailiwick_cli import output, policies, testfiles
 from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.offline import refuse_cluster
 from bailiwick_cli.options import Output, SuiteOutput
 from bailiwick_cli.policies import PolicySet
 from bailiwick_cli.policyflags import SuiteFlags
@@ -35,6 +36,10 @@ _STYLES: Final = {"pass": "green", "fail": "red", "error": "red"}
 
 def run(options: SuiteFlags) -> int:
     """Run and tell."""
+    if not options.live:
+        refuse_cluster(options, "without --live, test")
+    elif options.file:
+        raise CliError("--live and -f each say which policies to test: set one")
     labels = testfiles.listed(options.files)
     runner = _Runner(options, time.time())
     files = tuple(runner.file(label) for label in labels)
@@ -60,8 +65,7 @@ class _Runner:
     def __init__(self, options: SuiteFlags, now: float) -> None:
         self._options = options
         self._now = now
-        # Standard input can be read but once.
-        self._shelf = PolicyShelf(options.file, cache(policies.files_of))
+        self._shelf = _shelf(options)
         self._assembled: dict[int, Snapshot] = {}
         self.coverage = Coverage() if options.coverage else None
         self.unstable: list[str] = []
@@ -129,6 +133,17 @@ class _Runner:
                 )
 
 
+def _shelf(options: SuiteFlags) -> PolicyShelf:
+    if not options.live:
+        # Standard input can be read but once.
+        return PolicyShelf(options.file, cache(policies.files_of))
+    # Not on the way of whoever tests files: the Kubernetes client takes longer to import than most tests to run.
+    from bailiwick_cli.livepolicies import live_policies  # noqa: PLC0415
+
+    live = live_policies(options)
+    return PolicyShelf([f"the namespace {live.namespace} of the cluster"], lambda _: list(live.files))
+
+
 def _shuffled(found: PolicySet, order: random.Random) -> PolicySet:
     """Return policies and their rules in another order."""
     entries = []
@@ -145,6 +160,8 @@ def _endpoint(own: PlacedDocument[PolicyTest], snapshot: Snapshot, namespace: st
     spaces = sorted({space for space, _ in snapshot.endpoints})
     if wanted is None and len(spaces) > 1:
         raise own.wrong("namespace", f"is required, because the policies are of {', '.join(spaces)}")
+    if wanted is not None and wanted not in spaces:
+        raise own.wrong("namespace", f"is {wanted}, and the policies are of {', '.join(spaces)}")
     space = wanted or spaces[0]
     try:
         name, endpoint = policies.endpoint(snapshot, space, own.read.endpoint)

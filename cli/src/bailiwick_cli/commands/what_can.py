@@ -11,20 +11,21 @@ from bailiwick_cli.askflags import WhatCanFlags
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.policysources import PolicySource, source_of
-from bailiwick_cli.regions.atoms import FRESH
 from bailiwick_cli.rights.answers import AccessAnswer
-from bailiwick_cli.rights.questions import accepted, what_can
-from bailiwick_cli.rightsview import RightsView
+from bailiwick_cli.rights.questions import what_can
+from bailiwick_cli.rightsview import RightsView, notes
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_regions.atoms import FRESH
+from bailiwick_regions.parties import accepted
 
 
 def run(options: WhatCanFlags) -> int:
     """Ask and tell."""
     source = source_of(options)
     party = _party(options, source.endpoint)
-    if not accepted(source.endpoint, party):
+    if not accepted(source.endpoint.settings, party.issuer):
         output.talk(f"the endpoint {'/'.join(source.key)} does not accept subjects of the issuer {party.issuer}")
         return Exit.NO
     answer = what_can(source.key, source.endpoint, party, options.subject, time.time())
@@ -46,12 +47,8 @@ def run(options: WhatCanFlags) -> int:
 def ended(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
     """Tell what the answer lacks, and return how the command ends."""
     namespace, name = source.key
-    settings = source.endpoint.settings
-    if settings is not None and settings.delegation is not None:
-        output.talk(
-            "note: calls on behalf of somebody are not listed: whoever makes one may do no more in it than is listed"
-            " for them"
-        )
+    for note in notes(source.key, source.endpoint.settings, answer.rows):
+        output.talk(f"note: {note}")
     for one in answer.incomplete:
         output.talk(f"error: not all of it was looked at: {one}")
     if answer.incomplete:
@@ -67,6 +64,15 @@ def _party(options: WhatCanFlags, endpoint: CompiledEndpoint) -> Party:
     kind, _, rest = options.subject.partition(":")
     asserted = endpoint.settings is not None and endpoint.settings.asserted
     groups = tuple(options.member_of or ())
+    if groups and kind not in {"user", "group"}:
+        raise CliError("--member-of is for user:ISSUER/NAME and group:ISSUER/NAME")
+    if kind == "entity":
+        entity, slash, name = rest.partition("/")
+        if not (slash and entity and name):
+            raise CliError(f"{options.subject!r} is not an entity: write it as entity:TYPE/ID")
+        if not asserted:
+            raise CliError("this endpoint takes subjects by their tokens, and knows no entities that an enforcer names")
+        return Party(entity, name, FRESH, issuer=None)
     if kind in {"user", "group"}:
         issuer, slash, name = rest.partition("/")
         if not (slash and issuer and name):
@@ -78,7 +84,5 @@ def _party(options: WhatCanFlags, endpoint: CompiledEndpoint) -> Party:
         if kind == "group":
             return Party(USER, FRESH, FRESH, issuer=issuer, groups=(name, *groups))
         return Party(USER, name, FRESH, issuer=issuer, groups=groups)
-    if groups:
-        raise CliError("--member-of is for user:ISSUER/NAME and group:ISSUER/NAME")
     account = arguments.service_account(options.subject, "SUBJECT")
     return Party(SERVICE_ACCOUNT, account.username, FRESH, issuer=None if asserted else CLUSTER)

@@ -26,7 +26,7 @@ def run(options: WhoCanFlags) -> int:
     answer = who_can(place, source.endpoint, time.time())
     routes = RouteReport()
     if source.cluster is not None and not options.direct:
-        routes = indirect_routes(source.cluster, answer.rows)
+        routes = indirect_routes(source.cluster, answer.rows, source.policies)
     asked = {
         "namespace": source.key[0],
         "endpoint": source.key[1],

@@ -27,13 +27,13 @@ class _Pod(Model):
 
 
 class PartyFixture(Model):
-    """Somebody: exactly one of serviceAccount (`NAMESPACE/NAME`), user (`NAME@ISSUER`) and entity (`TYPE/ID`)."""
+    """Somebody: exactly one of serviceAccount (`NAMESPACE/NAME`), user (`ISSUER/NAME`) and entity (`TYPE/ID`)."""
 
     service_account: Text | None = None
     user: Text | None = None
     entity: Text | None = None
     groups: list[Text] = Field(default_factory=list)
-    """Of a user, each as `ISSUER:NAME`."""
+    """Of a user, each as `ISSUER/NAME`."""
     username: Username | None = None
     """What the API server calls a user. Without it nobody can tell a reviewer from the subject."""
     claims: dict[str, Any] | None = None

@@ -10,6 +10,7 @@ from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_regions.parties import accepted
 
 
 class UnknownPartyError(ValueError):
@@ -40,6 +41,14 @@ def asserted_party(kind: str, name: str, settings: CompiledSettings, properties:
     return Party(kind, name, keys.uid_of(CLUSTER, name), properties=properties, hypothetical=True)
 
 
+def refusal(settings: CompiledSettings, issuer: str) -> str:
+    """Say why the endpoint cannot prove anybody of an issuer."""
+    if settings.asserted:
+        return "the endpoint takes subjects on the enforcer's word: use entity"
+    listed = ", ".join(sorted(settings.issuers)) or "none"
+    return f"the endpoint does not accept the issuer {issuer}: it accepts {listed}"
+
+
 def is_named(endpoint: CompiledEndpoint, party: Party) -> bool:
     """Tell whether anything in the policies names a party: a rule, or who may be acted for."""
     delegation = endpoint.settings.delegation if endpoint.settings else None
@@ -53,6 +62,8 @@ def _account(fixture: PartyFixture, spelled: str, settings: CompiledSettings) ->
     account = ServiceAccountName.parse(SERVICE_ACCOUNT_PREFIX + spelled.replace("/", ":"))
     if account is None:
         raise UnknownPartyError("serviceAccount", "must be NAMESPACE/NAME")
+    if not (settings.asserted or accepted(settings, CLUSTER)):
+        raise UnknownPartyError("serviceAccount", refusal(settings, CLUSTER))
     username = account.username
     workload = fixture.workload
     return Party(
@@ -68,18 +79,13 @@ def _account(fixture: PartyFixture, spelled: str, settings: CompiledSettings) ->
 
 
 def _user(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
-    name, _, issuer = spelled.rpartition("@")
-    if not (name and issuer):
-        raise UnknownPartyError("user", "must be NAME@ISSUER, with the issuer's name in the installation")
-    if settings.asserted:
-        raise UnknownPartyError("user", "the endpoint takes subjects on the enforcer's word: use entity")
-    if issuer not in settings.issuers:
-        listed = ", ".join(sorted(settings.issuers)) or "none"
-        raise UnknownPartyError("user", f"the endpoint does not accept the issuer {issuer}: it accepts {listed}")
-    groups = [group.removeprefix(f"{issuer}:") for group in fixture.groups]
+    issuer, name = _of_issuer(spelled, settings)
+    groups: list[str] = []
     for index, group in enumerate(fixture.groups):
-        if not group.startswith(f"{issuer}:"):
-            raise UnknownPartyError(f"groups[{index}]", f"must be {issuer}:NAME: only that issuer vouches for the user")
+        vouching, _, of_issuer = group_of(group)
+        if vouching != issuer or not of_issuer:
+            raise UnknownPartyError(f"groups[{index}]", f"must be {issuer}/NAME: only that issuer vouches for the user")
+        groups.append(of_issuer)
     return Party(
         USER,
         name,
@@ -93,10 +99,34 @@ def _user(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Pa
     )
 
 
+def group_of(spelled: str) -> tuple[str, str, str]:
+    """Take `ISSUER/NAME`, or `ISSUER:NAME`, apart, with what stands between; no issuer's name has either."""
+    between = next((character for character in spelled if character in "/:"), "")
+    issuer, _, name = spelled.partition(between) if between else ("", "", "")
+    return issuer, between, name
+
+
+def _of_issuer(spelled: str, settings: CompiledSettings) -> tuple[str, str]:
+    """Take `ISSUER/NAME`, or `NAME@ISSUER`, apart: names may hold either character. Raises `UnknownPartyError`."""
+    first, slash, rest = spelled.partition("/")
+    name, _, last = spelled.rpartition("@")
+    read = {(first, rest)} if slash and first and rest else set()
+    read |= {(last, name)} if name and last else set()
+    known = {one for one in read if accepted(settings, one[0])}
+    if not read:
+        raise UnknownPartyError("user", "must be ISSUER/NAME, with the issuer's name in the installation")
+    if len(known) > 1:
+        ways = " and ".join(keys.label(keys.user(*one)) for one in sorted(known))
+        raise UnknownPartyError("user", f"can be read as {ways}: write it with the other of / and @ alone")
+    if not known:
+        raise UnknownPartyError("user", refusal(settings, next(iter(sorted(read)))[0]))
+    return next(iter(known))
+
+
 def _entity(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
     kind, _, name = spelled.partition("/")
     if not (kind and name):
         raise UnknownPartyError("entity", "must be TYPE/ID")
-    if not settings.asserted:
+    if not accepted(settings, None):
         raise UnknownPartyError("entity", "the endpoint takes subjects by their tokens: use serviceAccount or user")
     return Party(kind, name, keys.uid_of(ASSERTED, name), properties=fixture.properties, issuer=None)

@@ -9,10 +9,10 @@ from typing import Final
 
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest
 from bailiwick_cli.policytest.regionplan import PlannedRegion
-from bailiwick_cli.regions.atoms import told
-from bailiwick_cli.regions.change import Change, ChangeClass
-from bailiwick_cli.regions.pattern import occurrences
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_regions.atoms import told
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.pattern import occurrences
 
 _SHOWN: Final = 3
 

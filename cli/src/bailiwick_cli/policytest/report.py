@@ -6,8 +6,8 @@ Holds: every text of a file is escaped; a file that could not be run is told of 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree
 
+from bailiwick_cli.formats.junit import JunitCase, log
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.model import API_VERSION
 from bailiwick_cli.policytest.regiontrial import TriedRegion
@@ -92,35 +92,28 @@ def document(report: SuiteReport) -> dict[str, Any]:
 
 
 def junit(report: SuiteReport) -> str:
-    """Return the report as JUnit XML, as CI systems read it."""
-    root = ElementTree.Element("testsuites", name="bailiwick test")
-    for file in report.files:
-        failed, broken = sum(bool(case.failures) for case in file.cases), bool(file.problems)
-        suite = ElementTree.SubElement(
-            root,
-            "testsuite",
-            name=visible(file.label),
-            tests=str(len(file.cases) + broken),
-            failures=str(failed),
-            errors=str(int(broken)),
-        )
-        for case in file.cases:
-            element = ElementTree.SubElement(suite, "testcase", classname=visible(file.label), name=visible(case.name))
-            if case.failures:
-                told = [_failure(case, call) for call in case.failures]
-                ElementTree.SubElement(element, "failure", message=told[0]).text = "\n".join(told)
-        if broken:
-            element = ElementTree.SubElement(suite, "testcase", classname=visible(file.label), name="could not be run")
-            told = [visible(problem) for problem in file.problems]
-            ElementTree.SubElement(element, "error", message=told[0]).text = "\n".join(told)
+    """Return the report as JUnit XML."""
+    suites = [(visible(file.label), _cases(file)) for file in report.files]
     if report.unstable:
-        count = str(len(report.unstable))
-        suite = ElementTree.SubElement(root, "testsuite", name="shuffle", tests=count, failures=count, errors="0")
-        for told_of in report.unstable:
-            element = ElementTree.SubElement(suite, "testcase", classname="shuffle", name=visible(told_of))
-            ElementTree.SubElement(element, "failure", message=visible(told_of))
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+        shuffled = [JunitCase("shuffle", visible(one), "failure", (visible(one),)) for one in report.unstable]
+        suites.append(("shuffle", shuffled))
+    return log("bailiwick test", suites)
+
+
+def _cases(file: FileReport) -> list[JunitCase]:
+    label = visible(file.label)
+    made = [
+        JunitCase(
+            label,
+            visible(case.name),
+            "failure" if case.failures else "passed",
+            tuple(_failure(case, call) for call in case.failures),
+        )
+        for case in file.cases
+    ]
+    if file.problems:
+        made.append(JunitCase(label, "could not be run", "error", tuple(visible(one) for one in file.problems)))
+    return made
 
 
 def _case(case: TriedCase) -> dict[str, Any]:

@@ -13,21 +13,18 @@ from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
 
 
-def candidate_of(files: Named, texts: PolicyTexts, namespace: str | None, *, overlay: bool) -> Candidate:
+def candidate_of(files: Named, texts: PolicyTexts, *, overlay: bool) -> Candidate:
     """Read a candidate, and add its texts to those that are known. Raises `CliError`."""
     _, side = read_sides((), files)
     if not side.entries:
         raise CliError("the candidate has no EndpointPolicy: to replay nothing says nothing")
     side.refuse_broken("candidate")
-    found: list[CandidatePolicy] = []
-    for entry in side.entries:
-        policy = entry.policy
-        if not isinstance(policy, CompiledPolicy):
-            raise CliError(f"{entry.where}: the policy cannot be read")
-        where = policy.ref.namespace or namespace
-        if not where:
-            raise CliError(f"{entry.where}: the policy names no namespace: set it, or -n")
-        found.append(CandidatePolicy(where, policy.ref.name, policy.endpoint, policy.digest))
+    found = [
+        CandidatePolicy(policy.ref.namespace, policy.ref.name, policy.endpoint, policy.digest)
+        for entry in side.entries
+        # Any other kind was broken.
+        if isinstance(policy := entry.policy, CompiledPolicy)
+    ]
     _refuse_twice(found)
     add_files(texts, files)
     return Candidate(found, overlay=overlay)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.serviceaccounts import ServiceAccountName
+from bailiwick_engine import keys
 from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, ReplaySide, hindered
 
 SAMPLES: Final = 3
@@ -43,14 +44,16 @@ class ReplaySample(NamedTuple):
 class ReplayTally:
     """Counts. `elsewhere`: decisions of endpoints of which the candidate says nothing; they are not in `total`.
 
-    `may`: of MAYBE, how often each class is possible. `asked`: new approvals by day and step. `foreign`: lines in no
-    chain that look like no record. `others`: decisions of another version of the engine, or of one that is not known.
+    `may`: of MAYBE, how often each class is possible; `possible`: which are, by group. `asked`: new approvals by day
+    and step. `foreign`: lines in no chain that look like no record. `others`: decisions of another version of the
+    engine, or of one that is not known.
     """
 
     codes: Counter[str] = field(default_factory=Counter)
     groups: Counter[ReplayGroup] = field(default_factory=Counter)
     samples: dict[ReplayGroup, list[ReplaySample]] = field(default_factory=dict)
     may: Counter[ReplayClass] = field(default_factory=Counter)
+    possible: dict[ReplayGroup, frozenset[ReplayClass]] = field(default_factory=dict)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     elsewhere: int = 0
     foreign: int = 0
@@ -74,6 +77,11 @@ class ReplayTally:
     def sealed(self) -> int:
         """How many hang on a value that nobody can read."""
         return self.codes[ReplayClass.MAYBE] + self.codes[hindered(Hindrance.SEALED).code]
+
+    @property
+    def hindered(self) -> int:
+        """How many could not be replayed, for whichever reason: they are no evidence."""
+        return self.total - self.replayed - self.codes[ReplayClass.MAYBE]
 
     @property
     def slowdown(self) -> float | None:
@@ -107,6 +115,7 @@ class ReplayTally:
             return
         if outcome.kind is ReplayClass.MAYBE:
             self.may.update(outcome.may)
+            self.possible[group] = self.possible.get(group, frozenset()) | outcome.may
         if outcome.kind in _ASKS and isinstance(now, float | int):
             self._ask(datetime.fromtimestamp(now, UTC).date().isoformat(), outcome.news[0].steps)
         kept = self.samples.setdefault(group, [])
@@ -134,6 +143,8 @@ def _subject(record: Mapping[str, Any]) -> str:
     if not isinstance(subject, dict):
         return "(not proven)"
     name, issuer = str(subject.get("id")), subject.get("issuer")
-    if name.startswith(SERVICE_ACCOUNT_PREFIX):
-        return f"sa:{name.removeprefix(SERVICE_ACCOUNT_PREFIX).replace(':', '/')}"
-    return f"{name}@{issuer}" if isinstance(issuer, str) else f"{subject.get('type')}/{name}"
+    if ServiceAccountName.parse(name) is not None:
+        return keys.label(keys.service_account(name))
+    return keys.label(
+        keys.user(issuer, name) if isinstance(issuer, str) else keys.entity(str(subject.get("type")), name)
+    )

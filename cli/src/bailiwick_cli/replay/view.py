@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from bailiwick_api import times
+from bailiwick_cli.formats.markdown import table
 from bailiwick_cli.output import Line
 from bailiwick_cli.replay.tally import ReplayGroup, ReplaySample, ReplayTally
+from bailiwick_cli.verdictview import clause_text
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.replay.outcomes import WIDER, ReplayClass, ReplaySide
 
@@ -36,10 +38,10 @@ def lines(tally: ReplayTally, failures: Sequence[str]) -> Iterator[Line]:
     yield [(headline(tally), "bold")]
     yield [(f"{_plain(tally)}.", "")]
     for group, count in _told(tally):
-        said = f"  {count:,}  {group.subject} · {group.action}"
-        yield [(group.code, _STYLES.get(group.code, "")), (visible(said), "")]
+        counted = f"  {count:,}  {group.subject} · {group.action}"
+        yield [(group.code, _STYLES.get(group.code, "")), (visible(counted), "")]
         for sample in tally.samples.get(group, ()):
-            yield [("    ", ""), (visible(_said(sample)), "")]
+            yield [("    ", ""), (said(sample), "")]
     for day, step, count in _asked(tally)[-_SHOWN_DAYS:]:
         yield [(visible(f"new approvals {day}: {count:,} {step}"), "")]
     yield [(_speed(tally), "")]
@@ -82,20 +84,19 @@ def document(tally: ReplayTally, failures: Sequence[str]) -> str:
 
 def markdown(tally: ReplayTally, failures: Sequence[str]) -> str:
     """Return a table of Markdown."""
-    rows = [f"**{headline(tally)}**", "", f"{_plain(tally)}. {_speed(tally)}.", ""]
-    told = list(_told(tally))
-    if told:
-        rows += ["| class | count | subject | action | for example |", "| --- | --- | --- | --- | --- |"]
-    for group, count in told:
-        sample = next((_said(one) for one in tally.samples.get(group, ())), "")
-        cells = (group.code, f"{count:,}", group.subject, group.action, sample)
-        rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    asked = _asked(tally)
-    if asked:
-        rows += ["", "| day | step | new approvals |", "| --- | --- | --- |"]
-        rows += [f"| {day} | {_cell(step)} | {count:,} |" for day, step, count in asked]
-    rows += ["", f"**fails: {'; '.join(failures)}**" if failures else "**passes**"]
-    return "\n".join(rows) + "\n"
+    made = [f"**{headline(tally)}**", "", f"{_plain(tally)}. {_speed(tally)}.", ""]
+    rows: list[list[str]] = []
+    for group, count in _told(tally):
+        sample = next((said(one) for one in tally.samples.get(group, ())), "")
+        cells = (group.code, f"{count:,}", group.subject, group.action)
+        rows.append([*(visible(cell) for cell in cells), sample])
+    if rows:
+        made += table(("class", "count", "subject", "action", "for example"), rows)
+    if asked := _asked(tally):
+        made.append("")
+        made += table(("day", "step", "new approvals"), [(day, visible(step), f"{n:,}") for day, step, n in asked])
+    made += ["", f"**fails: {'; '.join(failures)}**" if failures else "**passes**"]
+    return "\n".join(made) + "\n"
 
 
 def _plain(tally: ReplayTally) -> str:
@@ -118,15 +119,19 @@ def _told(tally: ReplayTally) -> Iterator[tuple[ReplayGroup, int]]:
     yield from sorted(groups, key=lambda one: (ranks.get(one[0].code, held_back), -one[1], one[0]))
 
 
-def _said(sample: ReplaySample) -> str:
-    said = f"{sample.evaluation_id} {sample.time} {sample.resource}"
+def said(sample: ReplaySample) -> str:
+    """Return one record with what either side says of it, escaped."""
+    named = visible(f"{sample.evaluation_id} {sample.time} {sample.resource}")
     if sample.old is None:
-        return said
-    return f"{said}: {_side(sample.old)} → {' or '.join(_side(one) for one in sample.news)}"
+        return named
+    return f"{named}: {_side(sample.old)} → {' or '.join(_side(one) for one in sample.news)}"
 
 
 def _side(side: ReplaySide) -> str:
-    rule = "no rule" if side.rule is None else "/".join(side.rule)
+    if side.near is not None:
+        nearest = visible("/".join(side.near.place))
+        return f"{side.verdict} ({side.reason}; nearest {nearest}: {clause_text(side.near.lacks)})"
+    rule = "no rule" if side.rule is None else visible("/".join(side.rule))
     return f"{side.verdict} ({side.reason} by {rule})"
 
 
@@ -142,7 +147,22 @@ def _object(sample: ReplaySample) -> dict[str, Any]:
 
 def _side_object(side: ReplaySide) -> dict[str, Any]:
     rule = None if side.rule is None else {"policy": side.rule[0], "rule": side.rule[1]}
-    return {"verdict": side.verdict.value, "reason": side.reason, "rule": rule, "steps": list(side.steps)}
+    body: dict[str, Any] = {
+        "verdict": side.verdict.value,
+        "reason": side.reason,
+        "rule": rule,
+        "steps": list(side.steps),
+    }
+    if side.near is not None:
+        (policy, name), lacks = side.near
+        body["near"] = {
+            "policy": policy,
+            "rule": name,
+            "dimension": lacks.kind.value,
+            **({} if lacks.name is None else {"name": lacks.name}),
+            "wanted": list(lacks.wanted),
+        }
+    return body
 
 
 def _asked(tally: ReplayTally) -> list[tuple[str, str, int]]:
@@ -173,7 +193,3 @@ def _span(tally: ReplayTally) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _cell(text: str) -> str:
-    return visible(text).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

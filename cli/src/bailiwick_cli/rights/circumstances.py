@@ -6,14 +6,17 @@ each value that a rule asks for stands once, with one that none asks for.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from bailiwick_cli.regions import atoms
-from bailiwick_cli.regions.stage import CALLER, calling_from
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.model import CompiledResource, CompiledRule, WorkloadRequirement
 from bailiwick_engine.policy.snapshot import EndpointKey
+from bailiwick_regions import atoms
+from bailiwick_regions.stage import CALLER, calling_from
+
+_PROPERTY: Final = "property "
+_TAKEN: Final = frozenset({"action", "resource", "intent", "workload"})
 
 CallLabels = tuple[tuple[str, str], ...]
 """Of a call, each dimension and its label."""
@@ -65,7 +68,7 @@ class CallCircumstances:
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Every label of each dimension."""
-        found = {name: tuple(values.values()) for name, values in self.properties.items()}
+        found = {dimension(name): tuple(values.values()) for name, values in self.properties.items()}
         found |= {"intent": tuple(self.intents.values())} if len(self.intents) > 1 else {}
         return found | ({"workload": tuple(label for _, label in self.workloads)} if len(self.workloads) > 1 else {})
 
@@ -77,7 +80,7 @@ class CallCircumstances:
             resource = Resource(place.type, place.id, {**place.properties, **held} or None)
             for intent, purpose in self.intents.items():
                 for workload, pod in self.workloads:
-                    told = [(name, label) for name, (_, label) in chosen.items()]
+                    told = [(dimension(name), label) for name, (_, label) in chosen.items()]
                     told += [("intent", purpose)] if len(self.intents) > 1 else []
                     told += [("workload", pod)] if len(self.workloads) > 1 else []
                     call = Call(
@@ -90,6 +93,11 @@ class CallCircumstances:
                         context={} if intent is None else {"intent": intent},
                     )
                     yield call, tuple(told)
+
+
+def dimension(name: str) -> str:
+    """Return the dimension of a property: its name, unless another dimension is called so, or could be."""
+    return f"{_PROPERTY}{name}" if name in _TAKEN or name.startswith(_PROPERTY) else name
 
 
 def requirements_of(rules: Sequence[CompiledRule], keys: Iterable[Key]) -> list[WorkloadRequirement]:

@@ -5,16 +5,11 @@ which say what the world says; Audit mode decides nothing. Conditions that are t
 apart: every one is taken to be evaluated.
 """
 
-import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from bailiwick_cli.regions.atoms import TooManyError
-from bailiwick_cli.regions.formulas import Formula, Literal
-from bailiwick_cli.regions.stage import CALLER
-from bailiwick_cli.regions.worlds import StoodCondition, Worlds
 from bailiwick_cli.rights import terms
 from bailiwick_cli.rights.terms import Outcomes, Term, World
 from bailiwick_engine.approval.gates import Gate
@@ -27,13 +22,16 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledCondition, CompiledPolicy, CompiledRule, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from bailiwick_engine.truth import Truth
+from bailiwick_regions.atoms import TooManyError
+from bailiwick_regions.formulas import Formula, Literal
+from bailiwick_regions.stage import CALLER
+from bailiwick_regions.walk import DIGEST
+from bailiwick_regions.worlds import StoodCondition, Worlds
 
 MOST_DECISIONS: Final = 200_000
 """So many decisions one question may take."""
 _MOST_WORLDS: Final = 20_000
 _MOST_WAYS: Final = 200
-_CLOCK: Final = re.compile(r"\bnow\b")
-_DIGEST: Final = "sha256:" + "0" * 64
 
 
 class AccessLevel(StrEnum):
@@ -51,6 +49,11 @@ class GivenCondition:
     outcomes: Outcomes
     rule: CompiledRule = field(compare=False)
     condition: CompiledCondition = field(compare=False)
+
+    @property
+    def data(self) -> list[str]:
+        """The names of the `EndpointData` that it reads."""
+        return sorted({path[1] for path in self.condition.reads if path[0] == "data" and len(path) > 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ class EndpointOutcomes:
         self.key, self.endpoint, self.now = key, endpoint, now
         self.asked: dict[Formula, Truth] = {}
         self._known = frozenset(known)
-        self._left = limit
+        self.left = limit
+        """How many decisions it may still take."""
         self._worlds = Worlds((), endpoint.enforced, ({}, endpoint.data))
         self._conditions: dict[Formula, tuple[CompiledRule, CompiledCondition]] = {}
         self._rules: dict[tuple[str, str], CompiledRule] = {rule.place: rule for rule in endpoint.enforced}
@@ -138,12 +142,10 @@ class EndpointOutcomes:
         """Tell whether all that a condition reads is the same in all calls."""
         if isinstance(condition.formula, Literal):
             return True
-        reads, expression = condition.reads, condition.expression
-        texts = (expression.text, *(text for _, text in condition.scope.used_by((expression,))))
         # What it reads of the clock, another time may say otherwise.
-        if not reads or any(_CLOCK.search(text) for text in texts):
+        if not condition.reads or condition.timed:
             return False
-        return all(any(read[: len(one)] == one for one in self._known) for read in reads)
+        return all(any(read[: len(one)] == one for one in self._known) for read in condition.reads)
 
     def ways(self, call: Call, ends: Sequence[float] = ()) -> tuple[AccessWay, ...]:
         """Return each way in which a call comes through now. `ends`: later times from when on rules are over.
@@ -168,11 +170,11 @@ class EndpointOutcomes:
         found: dict[tuple[object, ...], World] = {}
         self._worlds.begin()
         while True:
-            self._left -= 1
-            if self._left < 0:
+            self.left -= 1
+            if self.left < 0:
                 raise TooManyError
             self.asked = {}
-            world = self._world(decide(self._snapshot, call, (), Circumstances(now=time), _DIGEST))
+            world = self._world(decide(self._snapshot, call, (), Circumstances(now=time), DIGEST))
             found.setdefault((frozenset(world.truths.items()), world.outcome), world)
             if len(found) > _MOST_WORLDS:
                 raise TooManyError

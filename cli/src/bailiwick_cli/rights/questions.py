@@ -7,10 +7,6 @@ else than the rows of fewer do together; what there was too much of is said to b
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from bailiwick_cli.regions import atoms
-from bailiwick_cli.regions.atoms import TooManyError
-from bailiwick_cli.regions.parties import NamedParty, parties
-from bailiwick_cli.regions.sides import issuer_of
 from bailiwick_cli.rights.answers import AccessAnswer, AccessRow, joined
 from bailiwick_cli.rights.circumstances import CallCircumstances, CallLabels, CallPlace, requirements_of
 from bailiwick_cli.rights.outcomes import MOST_DECISIONS, AccessWay, EndpointOutcomes, absorbed
@@ -19,12 +15,17 @@ from bailiwick_engine.keys import USER, Key
 from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
+from bailiwick_regions import atoms
+from bailiwick_regions.atoms import TooManyError
+from bailiwick_regions.parties import NamedParty, accepted, parties
+from bailiwick_regions.sides import issuer_of
 
 _KNOWN: Final = (("action", "name"), ("resource", "type"), ("resource", "id"))
 _CAPPED: Final = "more groups than can be combined: of three and more nothing is told"
 _TOO_MANY: Final = "there is more to look at than is looked at"
 
-_Found = dict[CallLabels, tuple[AccessWay, ...]]
+FoundWays = dict[CallLabels, tuple[AccessWay, ...]]
+"""Of one party, each way in which its calls come through, by what tells the calls apart."""
 
 
 def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: int = MOST_DECISIONS) -> AccessAnswer:
@@ -34,11 +35,11 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
     outcomes = EndpointOutcomes(place.key, endpoint, now, (*_KNOWN, *properties), limit=limit)
     ends = atoms.times([rule.expires for rule in rules], now)[1:]
     asserted = endpoint.settings is not None and endpoint.settings.asserted
-    listed = parties(rules, lambda issuer: _beside(endpoint, rules, issuer), verified=not asserted, asserted=asserted)
-    known: list[tuple[NamedParty, _Found]] = []
+    listed = parties(rules, lambda issuer: beside(endpoint, rules, issuer), verified=not asserted, asserted=asserted)
+    known: list[tuple[NamedParty, FoundWays]] = []
     rows: list[AccessRow] = []
     incomplete: list[str] = []
-    for named in _once(one for one in listed if accepted(endpoint, one.party)):
+    for named in _once(one for one in listed if accepted(endpoint.settings, one.party.issuer)):
         if named.capped and (capped := f"{named.party.issuer}: {_CAPPED}") not in incomplete:
             incomplete.append(capped)
         try:
@@ -47,8 +48,8 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
         except TooManyError:
             incomplete.append(f"{named.label}: {_TOO_MANY}")
             continue
-        fewer = _together(known, named)
-        if not all(_same(ways, fewer.get(told, ())) for told, ways in found.items()):
+        fewer = together(known, named)
+        if not all(same(ways, fewer.get(told, ())) for told, ways in found.items()):
             known.append((named, found))
             rows += _rows(named, found, fewer, circumstances.labels)
     return AccessAnswer(tuple(rows), tuple(incomplete))
@@ -62,16 +63,8 @@ def what_can(
     own = [rule for rule in endpoint.enforced if not party.keys.isdisjoint(rule.subjects)]
     rows: list[AccessRow] = []
     try:
-        for place, where in _places(key, own):
-            rules = list(dict.fromkeys(rule for rule, _ in place.entries(own)))
-            circumstances = CallCircumstances.of(place, rules, requirements_of(rules, party.keys))
-            ends = atoms.times([rule.expires for rule in rules], now)[1:]
-            made = [
-                AccessRow(label, (party.keys,), {**where, **{name: (one,) for name, one in told}}, way)
-                for call, told in circumstances.calls(party)
-                for way in outcomes.ways(call, ends)
-            ]
-            rows += joined(made, circumstances.labels)
+        for action, told in atoms.names(rule.actions for rule in own).items():
+            rows += by_action(outcomes, own, party, label, (action, told))
     except TooManyError:
         # Of half of it nobody could tell which half it is.
         return AccessAnswer((), (f"{label}: {_TOO_MANY}",))
@@ -79,20 +72,39 @@ def what_can(
     return AccessAnswer(tuple(joined(rows, {"resource": ("",), "action": ("",)})))
 
 
-def _places(
-    key: EndpointKey, rules: Sequence[CompiledRule]
-) -> Iterator[tuple[CallPlace, Mapping[str, tuple[str, ...]]]]:
-    """Yield an action and a resource for all that these rules speak of alike."""
-    for action, told in atoms.names(rule.actions for rule in rules).items():
-        entries = [entry for rule in rules if action in rule.actions for entry in rule.resources]
-        for kind in sorted({entry.type for entry in entries}):
-            ids = [entry.ids for entry in entries if entry.type == kind]
-            for name, label in atoms.names(ids, f"{kind}/").items():
-                if any(name in one for one in ids):
-                    yield CallPlace(key, action, kind, name), {"action": (told,), "resource": (label,)}
+def by_action(
+    outcomes: EndpointOutcomes, own: Sequence[CompiledRule], party: Party, label: str, action: tuple[str, str]
+) -> list[AccessRow]:
+    """Return what a party may do by one action, given with its label. `own`: the rules that name the party.
+
+    Raises `TooManyError`.
+    """
+    rows: list[AccessRow] = []
+    for place, kind in places(outcomes.key, own, action[0]):
+        where = {"action": (action[1],), "resource": (kind,)}
+        rules = list(dict.fromkeys(rule for rule, _ in place.entries(own)))
+        circumstances = CallCircumstances.of(place, rules, requirements_of(rules, party.keys))
+        ends = atoms.times([rule.expires for rule in rules], outcomes.now)[1:]
+        made = [
+            AccessRow(label, (party.keys,), {**where, **{name: (one,) for name, one in told}}, way)
+            for call, told in circumstances.calls(party)
+            for way in outcomes.ways(call, ends)
+        ]
+        rows += joined(made, circumstances.labels)
+    return rows
 
 
-def _beside(
+def places(key: EndpointKey, rules: Sequence[CompiledRule], action: str) -> Iterator[tuple[CallPlace, str]]:
+    """Yield a resource, with its label, for all that these rules speak of alike with an action."""
+    entries = [entry for rule in rules if action in rule.actions for entry in rule.resources]
+    for kind in sorted({entry.type for entry in entries}):
+        ids = [entry.ids for entry in entries if entry.type == kind]
+        for name, label in atoms.names(ids, f"{kind}/").items():
+            if any(name in one for one in ids):
+                yield CallPlace(key, action, kind, name), label
+
+
+def beside(
     endpoint: CompiledEndpoint, rules: Sequence[CompiledRule], issuer: str
 ) -> Iterator[tuple[Key, frozenset[int]]]:
     """Yield the keys of an issuer on which the answer hangs, with what tells them apart."""
@@ -112,11 +124,6 @@ def _beside(
         yield key, frozenset(told)
 
 
-def accepted(endpoint: CompiledEndpoint, party: Party) -> bool:
-    """Tell whether the endpoint takes subjects of whoever vouches for this one: nobody else's can be proven there."""
-    return endpoint.settings is not None and (party.issuer is None or party.issuer in endpoint.settings.issuers)
-
-
 def _once(listed: Iterable[NamedParty]) -> list[NamedParty]:
     """Return each party once, those of the fewest parts first."""
     found: dict[frozenset[Key], NamedParty] = {}
@@ -132,23 +139,26 @@ def _pool(rules: Sequence[CompiledRule], party: Party) -> frozenset[Key]:
     return frozenset(key for rule in rules for key in rule.subjects if issuer_of(key) == party.issuer)
 
 
-def _together(known: Sequence[tuple[NamedParty, _Found]], named: NamedParty) -> _Found:
+def together(known: Sequence[tuple[NamedParty, FoundWays]], named: NamedParty) -> FoundWays:
     """Return what is said of a party by the rows of fewer parts: by the most special of them, together."""
     own = set(named.parts)
     below = [(set(one.parts), found) for one, found in known if set(one.parts) < own]
     special = [found for parts, found in below if not any(parts < other for other, _ in below)]
-    said: _Found = {}
+    said: FoundWays = {}
     for found in special:
         for told, ways in found.items():
             said[told] = absorbed((*said.get(told, ()), *ways))
     return said
 
 
-def _same(ways: Sequence[AccessWay], others: Sequence[AccessWay]) -> bool:
+def same(ways: Sequence[AccessWay], others: Sequence[AccessWay]) -> bool:
+    """Tell whether ways say the same, whichever rules and conditions they name."""
     return {one.meaning for one in ways} == {one.meaning for one in others}
 
 
-def _rows(named: NamedParty, found: _Found, fewer: _Found, labels: Mapping[str, tuple[str, ...]]) -> list[AccessRow]:
+def _rows(
+    named: NamedParty, found: FoundWays, fewer: FoundWays, labels: Mapping[str, tuple[str, ...]]
+) -> list[AccessRow]:
     made = [
         AccessRow(named.label, named.parts, {name: (one,) for name, one in told}, way)
         for told, ways in found.items()

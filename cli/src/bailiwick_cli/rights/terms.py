@@ -7,9 +7,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bailiwick_cli.regions.formulas import Formula
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.truth import UNKNOWN, Truth
+from bailiwick_regions.formulas import Formula
 
 Outcomes = frozenset[Truth]
 Term = Mapping[Formula, Outcomes]

@@ -4,22 +4,25 @@ Standing: under the command. Holds: what is missing of a log, and what cannot be
 that nothing is found unused for it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from bailiwick_cli.usage.memory import UseMemory
+from bailiwick_cli.usage.presence import ScopePresence
 from bailiwick_evidence.audit.findings import FindingCode, LogFinding
 from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
-from bailiwick_evidence.usage.attribution import UseAttribution
+from bailiwick_evidence.usage.attribution import CallUse, UseAttribution
 
 _MISSING: Final = frozenset(
     {FindingCode.GAP, FindingCode.TRUNCATED, FindingCode.MISSING, FindingCode.ALTERED, FindingCode.FORKED}
     | {FindingCode.LOST, FindingCode.CONTRADICTED}
 )
+
+
+UseListener = Callable[[Mapping[str, Any], CallUse], bool]
+"""Is told of each decision, with its record and what it used; says whether it could read that."""
 
 
 class LogLoss(NamedTuple):
@@ -32,17 +35,19 @@ class LogLoss(NamedTuple):
 class LogUsage:
     """Counts a log into a memory. `counted`: decisions that were; `unread`: lines of which nobody knows what they are.
 
-    `gap`: so many seconds may have no line of any chain.
+    `gap`: so many seconds may have no line of any chain. `listener`: who looks closer at what was used.
     """
 
-    def __init__(self, memory: UseMemory, attribution: UseAttribution, gap: float) -> None:
+    def __init__(
+        self, memory: UseMemory, attribution: UseAttribution, gap: float, listener: UseListener | None = None
+    ) -> None:
         self.memory = memory
         self._gap = gap
         self.counted = self.unread = 0
         self._attribution = attribution
+        self._listener = listener
         self._firsts: dict[str, float] = {}
-        # Of each state of an endpoint, when it was first seen.
-        self._states: dict[bytes, tuple[str, Mapping[str, Any], float]] = {}
+        self._presence = ScopePresence()
 
     def add(self, line: ChainLine) -> None:
         """Take a line of a chain."""
@@ -60,9 +65,7 @@ class LogUsage:
     def end(self, audit: LogAudit) -> list[LogLoss]:
         """Take the end of all files; returns what is missing of them."""
         findings: list[tuple[LogFinding, float | None]] = []
-        for endpoint, listed, moment in self._states.values():
-            for scope in self._attribution.in_force(endpoint, listed):
-                self.memory.scope(scope).see(moment)
+        self._presence.remember(self.memory, self._attribution.in_force)
         spans: list[tuple[float, float]] = []
         for report in audit.reports():
             before = self.memory.chains.get(report.chain, 0)
@@ -104,22 +107,21 @@ class LogUsage:
             return
         self.counted += 1
         self._firsts[chain] = min(now, self._firsts.get(chain, now))
-        self._in_force(endpoint, record, now)
+        self._in_force(chain, endpoint, record, now)
         for scope in used.scopes:
             self.memory.scope(scope).use(now)
         for subject in used.doubtful:
             self.memory.doubt(subject, now)
+        if self._listener is not None and not self._listener(record, used):
+            self.unread += 1
 
-    def _in_force(self, endpoint: str, record: Mapping[str, Any], now: float) -> None:
+    def _in_force(self, chain: str, endpoint: str, record: Mapping[str, Any], now: float) -> None:
         listed: object = record.get("policies")
         digest = record.get("policies_digest")
         if isinstance(digest, str):
             listed = self._attribution.texts.listed(digest)
         if isinstance(listed, Mapping):
-            key = orjson.dumps([endpoint, dict(listed)])
-            before = self._states.get(key)
-            if before is None or now < before[2]:
-                self._states[key] = (endpoint, listed, now)
+            self._presence.take(chain, endpoint, listed, now)
 
 
 def _is_missing(finding: LogFinding, before: int) -> bool:

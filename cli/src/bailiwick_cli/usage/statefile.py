@@ -30,6 +30,7 @@ class _ScopeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     first_seen: float | None
     last_use: float | None
     uses: int
+    endpoint: str | None = None
 
 
 class _StateDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +70,7 @@ def read(name: str) -> UseMemory:
         ) from error
     scopes = {
         RuleScope(one.namespace, one.policy, one.rule, Key(one.subject)): ScopeUse(
-            one.first_seen, one.last_use, one.uses
+            one.first_seen, one.last_use, one.uses, one.endpoint
         )
         for one in found.scopes
     }
@@ -80,7 +81,8 @@ def read(name: str) -> UseMemory:
 def write(name: str, memory: UseMemory) -> None:
     """Write a file in the place of the one before. Raises `CliError`."""
     entries = [
-        _ScopeEntry(*scope, use.first_seen, use.last_use, use.uses) for scope, use in sorted(memory.scopes.items())
+        _ScopeEntry(*scope, use.first_seen, use.last_use, use.uses, use.endpoint)
+        for scope, use in sorted(memory.scopes.items())
     ]
     doubtful = {str(subject): moment for subject, moment in sorted(memory.doubtful.items())}
     chains = dict(sorted(memory.chains.items()))

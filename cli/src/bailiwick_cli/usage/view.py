@@ -1,4 +1,4 @@
-"""How the use of scopes is printed: a table for people, and JSON.
+"""How the use of scopes is printed: a table for people, one of Markdown, and JSON.
 
 Holds: every text of others is escaped before people see it.
 """
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api import times
-from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_cli.formats.markdown import plain, table
 from bailiwick_cli.output import Line
-from bailiwick_engine import keys
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.keys import Key
+from bailiwick_engine.keys import label
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse
 
 _STYLES: Final = {ScopeState.UNUSED: "bold yellow", ScopeState.NOT_YET_KNOWN: "dim", ScopeState.USED: "green"}
@@ -58,8 +57,17 @@ def rows(report: UsageReport) -> Iterator[Line]:
     for line in sorted(report.lines, key=lambda one: (_ORDER.index(one.state), one.scope)):
         scope, use = line.scope, line.use
         last = "never" if use.last_use is None else times.epoch_stamp(use.last_use)
-        texts = (f"{scope.namespace}/{scope.policy}", scope.rule, subject_of(scope.subject), last, str(use.uses))
+        texts = (f"{scope.namespace}/{scope.policy}", scope.rule, label(scope.subject), last, str(use.uses))
         yield [(line.state.value, _STYLES[line.state]), *((visible(text), "") for text in texts)]
+
+
+def markdown(report: UsageReport) -> str:
+    """Return a table of Markdown."""
+    lines = [f"**{report.headline}**", ""]
+    if told := [[text for text, _ in row] for row in rows(report)]:
+        lines += table([header.lower() for header in HEADERS], told)
+    lines += [f"\nNot whole, so that nothing is unused for now: {plain(visible(one))}" for one in report.missing]
+    return "\n".join(lines) + "\n"
 
 
 def document(report: UsageReport) -> str:
@@ -76,21 +84,13 @@ def document(report: UsageReport) -> str:
     return json.dumps(body, indent=2) + "\n"
 
 
-def subject_of(key: Key) -> str:
-    """Return whom a key names, as people write it."""
-    kind, *parts = keys.spelled(key)
-    if kind == keys.SERVICE_ACCOUNT:
-        return f"sa:{parts[0].removeprefix(SERVICE_ACCOUNT_PREFIX).replace(':', '/')}"
-    return {keys.USER: "{1}@{0}", "group": "group {0}:{1}"}.get(kind, "{0}/{1}").format(*parts)
-
-
 def _object(line: ScopeLine) -> dict[str, object]:
     scope, use = line.scope, line.use
     return {
         "namespace": scope.namespace,
         "policy": scope.policy,
         "rule": scope.rule,
-        "subject": subject_of(scope.subject),
+        "subject": label(scope.subject),
         "state": line.state.value,
         "firstSeen": None if use.first_seen is None else times.epoch_stamp(use.first_seen),
         "lastUse": None if use.last_use is None else times.epoch_stamp(use.last_use),

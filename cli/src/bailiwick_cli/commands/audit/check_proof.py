@@ -6,6 +6,7 @@ from pathlib import Path
 from bailiwick_api import times
 from bailiwick_cli.auditflags import CheckProofFlags
 from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.witnesses import keys_of
 from bailiwick_evidence.chain import link
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
@@ -16,6 +17,8 @@ from bailiwick_evidence.tlogproof import LogProof
 
 def run(options: CheckProofFlags) -> int:
     """Check."""
+    refuse_cluster(options, "audit check-proof")
+    refuse_namespace(options, "audit check-proof")
     keys = keys_of(options.witness_key)
     if not keys:
         raise CliError("set --witness-key: a proof is worth what the witness is who cosigned it")

@@ -12,6 +12,7 @@ from bailiwick_cli import output
 from bailiwick_cli.auditflags import EndedGrantFlags, PolicyTextFlags
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import Output
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import WitnessBook
@@ -23,6 +24,8 @@ _LEAST = 8
 
 def policy(options: PolicyTextFlags) -> int:
     """Print the text of a policy."""
+    refuse_cluster(options, "audit policy")
+    refuse_namespace(options, "audit policy")
     wanted = options.digest.removeprefix(_PREFIX)
     if len(wanted) < _LEAST:
         raise CliError(f"{options.digest!r} is too short: give at least {_LEAST} digits of the digest")
@@ -37,12 +40,14 @@ def policy(options: PolicyTextFlags) -> int:
     if _PREFIX + hashlib.sha256(text.encode()).hexdigest() != digest:
         raise CliError(f"the text in the ledger does not have the digest {visible(digest)}: it was changed", Exit.NO)
     spec = json.loads(text)
-    sys.stdout.write(output.document({"policy": members.get("policy"), "digest": digest, "spec": spec}, Output.YAML))
+    told = {"policy": members.get("policy"), "digest": digest, "spec": spec}
+    sys.stdout.write(output.document(told, Output(options.output)))
     return Exit.OK
 
 
 def grant(options: EndedGrantFlags) -> int:
     """Print how a grant ended."""
+    refuse_cluster(options, "audit grant")
     audit = _read(options.files)
     namespace, _, name = options.name.rpartition("/")
     namespace = namespace if "." not in namespace else ""
@@ -60,7 +65,7 @@ def grant(options: EndedGrantFlags) -> int:
         raise CliError(f"no grant {visible(options.name)} in the ledger of these files", Exit.NO)
     ((_, members),) = found.items()
     told = {key: value for key, value in members.items() if key != "log"}
-    sys.stdout.write(output.document(told, Output.YAML))
+    sys.stdout.write(output.document(told, Output(options.output)))
     return Exit.OK
 
 

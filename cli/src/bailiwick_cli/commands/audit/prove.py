@@ -9,30 +9,22 @@ from pathlib import Path
 from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.auditflags import ProveFlags
+from bailiwick_cli.commands.audit.leaves import kept_leaves
+from bailiwick_cli.commands.audit.recordline import record_line
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.logfiles import LogFiles
 from bailiwick_cli.witnesses import book_of
-from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import RootClaim
-from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_evidence.chain import body
 from bailiwick_evidence.tlogproof import LogProof
 
 
 def run(options: ProveFlags) -> int:
     """Print the proof."""
-    wanted = options.evaluation_id
-    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options))
+    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options), kept_leaves(options.leaves))
     if not audit.book.keys:
         raise CliError("set --witness-key: a proof is worth what the witness is who cosigned it")
-    sought = f'"evaluation_id":"{wanted}"'.encode()
-    found = [
-        line
-        for line in LogFiles(options.files).lines(audit, "Reading lines")
-        if sought in line.text and parsed(line.text).get("evaluation_id") == wanted
-    ]
-    line = _one(found, wanted, options.item)
+    line = record_line(options.files, audit, options.evaluation_id, options.item)
     claim = _claim(audit, line)
     # Whoever checks it gets the line itself, byte by byte.
     proof = LogProof(
@@ -49,16 +41,6 @@ def run(options: ProveFlags) -> int:
         f" {claim.size} lines; to check it: kubectl bailiwick audit check-proof PROOF RECORD-FILE --witness-key KEY"
     )
     return Exit.OK
-
-
-def _one(found: list[ChainLine], wanted: str, item: int | None) -> ChainLine:
-    lines = [line for line in found if item is None or parsed(line.text).get("item") == item]
-    if not lines:
-        raise CliError(f"no record of {visible(wanted)} in these files", Exit.NO)
-    # The same record may stand twice; what differs is another item, or another line of the decision.
-    if len({body(line.text) for line in lines}) > 1:
-        raise CliError(f"{len(lines)} records of {visible(wanted)}: choose one with --item", Exit.FAILURE)
-    return lines[0]
 
 
 def _claim(audit: LogAudit, line: ChainLine) -> RootClaim:

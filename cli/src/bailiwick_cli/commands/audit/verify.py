@@ -6,29 +6,30 @@ Holds: it says up to when nothing was removed or changed, and never that nothing
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.arguments import moment
 from bailiwick_cli.auditflags import VerifyFlags
-from bailiwick_cli.derivations import DerivedRecords
+from bailiwick_cli.auditview import chain_line, headline, hints
+from bailiwick_cli.commands.audit.leaves import kept_leaves
+from bailiwick_cli.derivations import ContradictedRecord, DerivedRecords
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.nearview import NearView
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.output import Line
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
-from bailiwick_evidence.audit.findings import ChainReport, FindingCode
+from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
-
-_NAMED: Final = 3
 
 
 def run(options: VerifyFlags) -> int:
     """Verify as the flags say."""
     since = None if options.since is None else moment(options.since, "--since")
-    audit = LogAudit(book_of(options.checkpoints, options.witness_key, options, options.witness_quorum))
+    book = book_of(options.checkpoints, options.witness_key, options, options.witness_quorum)
+    audit = LogAudit(book, kept_leaves(options.leaves))
     files = LogFiles(options.files, again=options.policies is not None)
     began = time.monotonic()
     for _ in files.lines(audit, "Reading lines"):
@@ -48,24 +49,12 @@ def run(options: VerifyFlags) -> int:
     else:
         output.write(_lines(audit, reports, records))
     output.talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
-    _hint(audit, options)
+    for note in hints(audit, checkpoints=bool(options.checkpoints)):
+        output.talk(f"note: {note}")
     for note in () if records is None else records.notes:
         output.talk(f"note: {note}")
     bad = any(report.bad for report in reports) or (records is not None and bool(records.contradicted))
     return Exit.NO if bad else Exit.OK
-
-
-def headline(reports: Sequence[ChainReport], *, contradicted: int = 0) -> str:
-    """Return what can be said of all of it."""
-    upto = known_upto(reports)
-    bad = sum(found.bad for report in reports for found in report.findings) + contradicted
-    if bad and not contradicted and all(f.code is FindingCode.UNKNOWN for r in reports for f in r.findings if f.bad):
-        return f"Nothing can be told of {bad} chain{'s' if bad > 1 else ''}: no witness that you trust saw them."
-    if bad:
-        return f"This log is not what it was: {bad} finding{'s' if bad > 1 else ''}."
-    if upto is None:
-        return "No witness saw any of this: nothing can be told of what was removed or changed."
-    return f"Nothing removed or changed up to {times.epoch_stamp(upto)} (last cosignature); later cannot be told."
 
 
 def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None) -> Iterator[Line]:
@@ -81,21 +70,15 @@ def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedReco
     if records is not None:
         yield [(records.totals, "")]
     for report in reports:
-        yield _chain(report)
+        yield chain_line(report)
         for found in report.findings:
             yield [("  ", ""), (found.place, "red" if found.bad else "yellow"), (f": {visible(found.said)}", "")]
     if records is not None:
-        for place, said in records.contradicted:
-            yield [(f"{place}: ", ""), ("contradicted", "red"), (f": {visible(said)}", "")]
-
-
-def _chain(report: ChainReport) -> Line:
-    result = ("intact", "green") if report.intact else ("not intact", "red") if report.bad else ("not witnessed", "")
-    seen = "never witnessed"
-    if report.witnessed is not None and report.upto is not None:
-        seen = f"witnessed {report.witnessed} up to {times.epoch_stamp(report.upto)}"
-    pod = f" ({visible(report.pod)})" if report.pod else ""
-    return [(f"{report.chain}{pod}: ", "bold"), result, (f"; {report.lines} lines, {seen}", "")]
+        for one in records.contradicted:
+            yield [(f"{one.place}: ", ""), ("contradicted", "red"), (f": {visible(one.said)}", "")]
+            near = None if one.retrace is None else NearView.of(one.retrace)
+            for line in () if near is None else near.lines():
+                yield [("  ", ""), *line]
 
 
 def _object(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None) -> dict[str, object]:
@@ -117,8 +100,15 @@ def _object(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRec
         "chains": [_chain_object(report) for report in reports],
     }
     if records is not None:
-        found["records"] = records.object()
+        found["records"] = records.object() | {
+            "contradictedLines": [_contradicted(one) for one in records.contradicted]
+        }
     return found
+
+
+def _contradicted(one: ContradictedRecord) -> dict[str, object]:
+    near = None if one.retrace is None else NearView.of(one.retrace)
+    return {"line": one.place, "message": one.said} | ({} if near is None else near.objects())
 
 
 def _chain_object(report: ChainReport) -> dict[str, object]:
@@ -133,6 +123,7 @@ def _chain_object(report: ChainReport) -> dict[str, object]:
         "pod": report.pod,
         "intact": report.intact,
         "lines": report.lines,
+        "removed": report.removed,
         "witnessed": report.witnessed,
         "upTo": None if report.upto is None else times.epoch_stamp(report.upto),
         "began": None if report.began is None else times.epoch_stamp(report.began),
@@ -140,16 +131,3 @@ def _chain_object(report: ChainReport) -> dict[str, object]:
         "closed": report.closed,
         "findings": findings,
     }
-
-
-def _hint(audit: LogAudit, options: VerifyFlags) -> None:
-    if not audit.book.keys:
-        output.talk("note: without --witness-key no checkpoint counts, so that no chain can be found intact")
-    elif strangers := audit.book.strangers:
-        names = ", ".join(sorted({*strangers.values()})[:_NAMED])
-        output.talk(
-            f"note: checkpoints of {len(strangers)} chains are cosigned by {names}, whose key is not given; if you"
-            " trust it, as one that was replaced, add it with --witness-key"
-        )
-    elif not audit.book.witnessed and not options.checkpoints:
-        output.talk("note: no checkpoint in these files: set --checkpoints, or add the operator's ledger to the files")

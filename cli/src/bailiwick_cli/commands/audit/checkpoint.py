@@ -1,0 +1,51 @@
+"""`audit checkpoint`: the newest checkpoint of each chain that a witness cosigned, as notes, to be kept elsewhere.
+
+Holds: nothing is printed that no trusted witness cosigned; of a witness that contradicted itself both sides are kept.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from bailiwick_api import times
+from bailiwick_cli import output
+from bailiwick_cli.auditflags import CheckpointFlags
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.witnesses import CLUSTER, book_of
+from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
+from bailiwick_evidence.audit.logaudit import LogAudit
+
+_BETWEEN: Final = "\n"
+
+
+def run(options: CheckpointFlags) -> int:
+    """Print the notes."""
+    sources = options.checkpoints or ([] if options.files else [CLUSTER])
+    audit = LogAudit(book_of(sources, options.witness_key, options))
+    names = {key.name for key in audit.book.keys}
+    if not names:
+        raise CliError("set --witness-key: say whose cosignature you trust")
+    if len(names) > 1:
+        # A note is kept with one cosignature: that of another witness would be lost unseen.
+        raise CliError(f"--witness-key has keys of {len(names)} witnesses: run this once for each")
+    unused = audit.book.refused
+    for _ in LogFiles(options.files or ()).lines(audit, "Reading lines"):
+        pass
+    if audit.book.refused > unused:
+        count = audit.book.refused - unused
+        output.talk(f"warning: {count} checkpoints of the log are not used: no witness that you trust cosigned them")
+    found = list(_newest(audit.book))
+    if not found:
+        raise CliError("there is no checkpoint that a witness cosigned whom you trust", Exit.NO)
+    sys.stdout.write(_BETWEEN.join(claim.note for claim in found))
+    last = times.epoch_stamp(max(claim.time for claim in found))
+    output.talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest of {last}")
+    return Exit.OK
+
+
+def _newest(book: WitnessBook) -> Iterator[RootClaim]:
+    """Yield, of each chain that a witness saw, what it cosigned over the most lines."""
+    for chain in sorted(book.witnessed):
+        claims = [claim for claim in book.of(chain) if claim.by is None]
+        yield from (claim for claim in claims if claim.size == claims[-1].size)

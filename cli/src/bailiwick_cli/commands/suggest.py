@@ -1,0 +1,79 @@
+"""`suggest`: how policies could be narrowed to what a log shows that they are used for.
+
+Holds: nothing is applied; what is shown was compared and replayed before; a log that is not whole suggests nothing.
+"""
+
+import sys
+from collections.abc import Iterable
+
+from bailiwick_api import times
+from bailiwick_cli import output
+from bailiwick_cli.arguments import moment
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.inforce import in_force
+from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.suggestflags import SuggestFlags, SuggestOutput, UnusedRules
+from bailiwick_cli.suggestion import view
+from bailiwick_cli.suggestion.report import SuggestionReport, SuggestionRequest, report_on
+from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.lines import ChainLine
+from bailiwick_evidence.audit.logaudit import LogAudit
+
+
+def run(options: SuggestFlags) -> int:
+    """Count, narrow, try and tell."""
+    unused = _unused(options)
+    since = None if options.since is None else moment(options.since, "--since")
+    named, namespace = in_force(options, "suggest")
+    files = LogFiles(options.files, again=True)
+
+    def reading(doing: str) -> tuple[LogAudit, Iterable[ChainLine]]:
+        audit = LogAudit(WitnessBook(()))
+        return audit, files.lines(audit, doing)
+
+    request = SuggestionRequest(named, namespace, since, unused, options.approvers or ())
+    report = report_on(request, reading)
+    if options.write is not None:
+        view.write(options.write, report.specs)
+    match options.output:
+        case SuggestOutput.JSON:
+            sys.stdout.write(view.document(report))
+        case SuggestOutput.MARKDOWN:
+            sys.stdout.write(view.markdown(report))
+        case SuggestOutput.PATCH:
+            sys.stdout.writelines(view.commands(report))
+        case _:
+            if report.proposals:
+                output.Table(view.HEADERS).add(list(view.rows(report)))
+            output.write([[(report.headline, "bold")]])
+            sys.stdout.writelines(view.patches(report))
+    _talk(report, said=unused is not None)
+    return Exit.NO if report.proposals else Exit.OK
+
+
+def _talk(report: SuggestionReport, *, said: bool) -> None:
+    """Say what is not suggested, and why. `said`: what becomes of what nobody used."""
+    output.talk(f"{report.counted} decisions counted")
+    for one in report.left_out:
+        what = f"{one.proposal.policy}/{one.proposal.rule} {one.proposal.part} → {one.proposal.then}"
+        output.talk(f"left out: {what}, since {one.why}")
+    for missing in report.missing:
+        output.talk(f"note: the log is not whole, so that nothing is suggested for what it may hold: {missing}")
+    if report.unknown:
+        output.talk(f"note: NotYetKnown, and left as it is: {', '.join(report.unknown)}")
+        if report.began is not None and report.began > report.window.begin:
+            output.talk(f"note: these policies are known since {times.epoch_stamp(report.began)}: set --since to that")
+    if report.untouched:
+        hint = "" if said else "; --unused says what becomes of it"
+        output.talk(f"note: nobody used, and left as it is: {', '.join(report.untouched)}{hint}")
+
+
+def _unused(options: SuggestFlags) -> UnusedRules | None:
+    """Return what becomes of what is unused; None where nobody said. Raises `CliError`."""
+    if options.approvers:
+        if options.unused not in {None, UnusedRules.APPROVAL}:
+            raise CliError("--approvers is for --unused approval: remove one of them")
+        return UnusedRules.APPROVAL
+    if options.unused is UnusedRules.APPROVAL:
+        raise CliError("--unused approval: name the group that approves with --approvers")
+    return options.unused

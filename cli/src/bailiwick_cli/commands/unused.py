@@ -1,0 +1,93 @@
+"""`unused`: which parts of policies let nobody through for a while.
+
+Holds: a log that is not whole, or does not reach back far enough, makes nothing unused; the file that remembers uses is
+written last.
+"""
+
+import sys
+from typing import Final
+
+from bailiwick_api.policyfiles import File
+from bailiwick_cli import output
+from bailiwick_cli.arguments import seconds
+from bailiwick_cli.derivations import texts_of_ledger
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.inforce import in_force
+from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.options import ReportOutput
+from bailiwick_cli.policysides import read_sides
+from bailiwick_cli.policytexts import add_files
+from bailiwick_cli.usage import statefile, view
+from bailiwick_cli.usage.logusage import LogUsage
+from bailiwick_cli.usage.memory import UseMemory
+from bailiwick_cli.usageflags import UnusedFlags
+from bailiwick_engine.policy.model import CompiledPolicy
+from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.usage.attribution import UseAttribution
+from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse, scopes_of
+
+_GAPS: Final = 100
+"""A hundredth of the window may have no line of any chain."""
+
+
+def run(options: UnusedFlags) -> int:
+    """Count and tell."""
+    window = seconds(options.window, "--window")
+    if window <= 0:
+        raise CliError("--window: write for how long nobody must have used it, such as 90d")
+    named, namespace = in_force(options, "unused")
+    scopes = _scopes(named, namespace)
+    memory = UseMemory() if options.state is None else statefile.read(options.state)
+    files = LogFiles(options.files, again=True)
+    first = LogAudit(WitnessBook(()))
+    for _ in files.lines(first, "Reading the ledger"):
+        pass
+    texts = texts_of_ledger(first)
+    add_files(texts, named)
+    audit, usage = LogAudit(WitnessBook(())), LogUsage(memory, UseAttribution(texts), window / _GAPS)
+    for line in files.lines(audit, "Counting uses"):
+        usage.add(line)
+    losses = usage.end(audit)
+    if memory.covered is None:
+        raise CliError(f"{', '.join(files.names)}: no line of a chain, and nothing is remembered")
+    begin = memory.covered - window
+    missing = tuple(dict.fromkeys(loss.said for loss in losses if loss.until >= begin))
+    lines = tuple(_told(scope, memory, begin) for scope in sorted(scopes))
+    report = view.UsageReport(lines, begin, memory.covered, missing)
+    if options.state is not None:
+        statefile.write(options.state, memory)
+    match options.output:
+        case ReportOutput.JSON:
+            sys.stdout.write(view.document(report))
+        case ReportOutput.MARKDOWN:
+            sys.stdout.write(view.markdown(report))
+        case _:
+            output.Table(view.HEADERS).add(list(view.rows(report)))
+            output.write([[(report.headline, "bold")]])
+    output.talk(f"{audit.lines} lines, {usage.counted} decisions counted")
+    for said in missing:
+        output.talk(f"note: not whole, so that nothing is unused for now: {said}")
+    return Exit.NO if report.count(ScopeState.UNUSED) else Exit.OK
+
+
+def _told(scope: RuleScope, memory: UseMemory, begin: float) -> view.ScopeLine:
+    use = memory.scopes.get(scope, ScopeUse())
+    return view.ScopeLine(scope, use, use.state(begin, whole=memory.whole_since(scope.subject, begin)))
+
+
+def _scopes(named: list[tuple[str, File]], namespace: str | None) -> frozenset[RuleScope]:
+    """Return the scopes of the policies in force. Raises `CliError`."""
+    _, side = read_sides((), named)
+    if not side.entries:
+        raise CliError("the files have no EndpointPolicy: nothing can be unused")
+    side.refuse_broken("files")
+    policies = [entry.policy for entry in side.entries if isinstance(entry.policy, CompiledPolicy)]
+    here = [policy for policy in policies if namespace in {None, policy.ref.namespace}]
+    found = frozenset(scope for policy in here for scope in scopes_of(policy))
+    if not here:
+        known = ", ".join(sorted({policy.ref.namespace for policy in policies}))
+        raise CliError(f"no policy of the files is in the namespace {namespace!r}: theirs are {known}")
+    if not found:
+        raise CliError("no rule of the policies can let anybody through: nothing can be unused")
+    return found

@@ -1,0 +1,95 @@
+"""Why somebody is asked: the conditions of the rules that a grant names, with what they read of the call.
+
+Standing: below `grantpage`. Holds: the engine compiles the policy and says what a condition reads; a value is what the
+request tells of it, and one that it does not tell is said not to be shown.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from bailiwick_cli.grantfacts import FactRows, GrantFact, Told
+from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.output import Line, rendered
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledRule
+
+_ARGS: Final = ("context", "args")
+
+
+def told(grant: GrantView, policies: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
+    """Yield what stands in the rules that the grant names, as the policies are now, and what has changed since."""
+    known = {policy["metadata"]["name"]: policy for policy in policies}
+    for reference in grant.request["rules"]:
+        name = f"{visible(reference['policy'])}/{visible(reference['rule'])}"
+        policy = known.get(reference["policy"])
+        if policy is None:
+            yield _warning(f"{name}: the policy is no longer there")
+            continue
+        if reference.get("uid") not in {None, policy["metadata"]["uid"]}:
+            yield _warning(f"{name}: the policy was made anew since")
+        rule = _rule(policy, reference["rule"])
+        if rule is None:
+            yield _warning(f"{name}: the rule is no longer there, or its policy is invalid")
+            continue
+        digests = {one.rule_digest for one in rule.gate.rules} if rule.gate is not None else set()
+        if reference.get("ruleDigest") is not None and reference["ruleDigest"] not in digests:
+            yield _warning(f"{name}: the rule has changed since. An approval of what it was lets nothing through")
+        if rule.conditions:
+            yield FactRows(f"Conditions of {name}", tuple(_rows(grant, rule)), note="as the rule is now", aligned=True)
+        else:
+            yield GrantFact("Conditions", [(f"{name} has none: every such call needs an approval", "")])
+
+
+def _rule(policy: Mapping[str, Any], name: str) -> CompiledRule | None:
+    compiled = compile_object(policy)
+    if isinstance(compiled, BrokenPolicy):
+        return None
+    return next((rule for rule in compiled.rules if rule.name == name and rule.gate is not None), None)
+
+
+def _rows(grant: GrantView, rule: CompiledRule) -> Iterator[Line]:
+    known = dict(_values(grant))
+    for condition in rule.conditions:
+        yield [(visible(condition.name), ""), (visible(condition.expression.text), "")]
+        for path in sorted(condition.reads):
+            # Of an argument all is shown, whichever part of it is read.
+            value = known.get(path, known.get(path[:3]) if path[:2] == _ARGS else None)
+            shown = "not shown here" if value is None else f"= {rendered(value)}"
+            yield [(visible(".".join(path)), "dim"), (shown, "dim" if value is None else "bold")]
+
+
+def _values(grant: GrantView) -> Iterator[tuple[Path, str]]:
+    """Yield what the request tells of the call, by the path under which a condition reads it."""
+    request = grant.request
+    yield ("subject", "id"), str(request["subject"]["id"])
+    yield ("subject", "type"), str(request["subject"].get("type") or "")
+    yield ("action", "name"), str(request["action"]["name"])
+    yield ("resource", "type"), str(request["resource"]["type"])
+    yield ("resource", "id"), str(request["resource"]["id"])
+    if request.get("intent"):
+        yield ("context", "intent"), str(request["intent"])
+    for name, value in (request["resource"].get("properties") or {}).items():
+        yield ("resource", "properties", name), str(value)
+    for item in request.get("display") or ():
+        yield _path(str(item["name"])), str(item["value"])
+
+
+def _path(name: str) -> Path:
+    """Return the path of what is displayed under a name: `args.amount`, `resource.properties.env`, `context.tenant`.
+
+    Only what stands before the name itself is split off: a name may hold dots. Where the policy says what is shown, the
+    names are pointers.
+    """
+    if name.startswith("/"):
+        return tuple(part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
+    for prefix in ("args", "subject.properties", "action.properties", "resource.properties", "context"):
+        if name.startswith(f"{prefix}."):
+            begin = _ARGS if prefix == "args" else tuple(prefix.split("."))
+            return (*begin, name.removeprefix(f"{prefix}."))
+    return (name,)
+
+
+def _warning(text: str) -> GrantFact:
+    return GrantFact("Conditions", [(text, "yellow")])

@@ -1,0 +1,18 @@
+"""What a command stands on beside the plugin itself, and what to install where it is missing.
+
+Holds: a command that lacks something says so before it does anything.
+"""
+
+from importlib.util import find_spec
+
+from bailiwick_cli.errors import CliError
+
+
+def need(what: str, modules: tuple[str, ...], extras: str) -> None:
+    """Raise `CliError` where one of these modules is not installed. `what` needs them; `extras` bring them."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise CliError(
+            f"{what} needs {' and '.join(missing)}, which this installation lacks:"
+            f" run `pip install 'bailiwick[{extras}]'`"
+        )
