@@ -15,6 +15,24 @@
 {{- printf "%s-operator" (include "bailiwick.fullname" .) -}}
 {{- end -}}
 
+{{- define "bailiwick.console.name" -}}
+{{- printf "%s-console" (include "bailiwick.fullname" .) -}}
+{{- end -}}
+
+{{- define "bailiwick.console.account" -}}
+{{- .Values.console.serviceAccount.name | default (include "bailiwick.console.name" .) -}}
+{{- end -}}
+
+{{/* The host by which people reach the console, as names are compared. */}}
+{{- define "bailiwick.console.host" -}}
+{{- (urlParse .Values.console.publicURL).hostname | lower | trimSuffix "." -}}
+{{- end -}}
+
+{{/* The Secret that the console serves with. cert-manager fills the one of this name, where it issues. */}}
+{{- define "bailiwick.console.secret" -}}
+{{- .Values.console.tls.secretName | default (include "bailiwick.console.name" .) -}}
+{{- end -}}
+
 {{- define "bailiwick.webhook.account" -}}
 {{- .Values.webhook.serviceAccount.name | default (include "bailiwick.webhook.name" .) -}}
 {{- end -}}
@@ -60,7 +78,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{/* Labels and annotations of an object, below `metadata:`. Takes root, part, and labels and annotations of its own. */}}
 {{- define "bailiwick.meta" -}}
 {{- $values := .root.Values -}}
-{{- $component := get (dict "webhook-account" "webhook" "operator-account" "operator") .part | default .part -}}
+{{- $component := get (dict "webhook-account" "webhook" "operator-account" "operator" "console-account" "console") .part | default .part -}}
 {{- $annotations := merge (dict) (.annotations | default dict) -}}
 {{- if eq .part "crds" -}}
 {{- if $values.crds.keep -}}

@@ -1,4 +1,4 @@
-{{/* What both Deployments say alike. Each takes root and component. */}}
+{{/* What the Deployments say alike. Each takes root and component. */}}
 {{- define "bailiwick.pod.metadata" -}}
 {{- $own := get .root.Values .component -}}
 labels:
@@ -6,7 +6,7 @@ labels:
   {{- toYaml (merge $labels $own.podLabels .root.Values.commonLabels) | nindent 2 }}
 annotations:
   {{- $annotations := dict "kubectl.kubernetes.io/default-container" .component }}
-  {{- if .root.Values.issuers }}
+  {{- if and .root.Values.issuers (ne .component "console") }}
   {{- /* Issuers are read at the start: other ones take other pods. */}}
   {{- $_ := set $annotations "bailiwick.dev/issuers" (include "bailiwick.issuers" .root | sha256sum) }}
   {{- end }}
@@ -149,6 +149,17 @@ env:
 {{- with (get .root.Values .component).extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/*
+How long a decision point that stops waits for the witness: for one poll, which may take 3 seconds, within the grace
+period. 10 seconds of that are for responses in progress, as validate.yaml says.
+*/}}
+{{- define "bailiwick.witnessWait" -}}
+{{- $own := .Values.webhook -}}
+{{- $spare := sub (int64 $own.terminationGracePeriodSeconds) (add (int64 $own.preStopSeconds) (int64 $own.drainSeconds) 10) -}}
+{{- $interval := int64 .Values.operator.witnessIntervalSeconds -}}
+{{- ternary (min (add $interval 3) $spare) 0 (and $own.record.chain (gt $interval 0)) -}}
 {{- end -}}
 
 {{/* Flags that say to both processes, in the same words, which installation this is. */}}
