@@ -15,6 +15,9 @@ BIN := $(VENV)/bin
 # started in, where `operator` and `tests` are folders.
 export PYTHONPATH := $(CURDIR)/hack
 export PYTHONSAFEPATH := 1
+# The tests start some hundred processes of ours, and each would compile itself anew: half of its start. Whoever keeps
+# Python from writing bytecode elsewhere does not mean that.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -28,13 +31,14 @@ endif
 PYTHON ?=
 ARGS ?=
 UPGRADE ?=
+VERSION ?=
 KEEP ?=
 CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-all test-live test-unit coverage mutants test-argocd test-proxies test-node bench \
-	fmt generate requirements clean \
+	verify lint types test test-all test-live test-unit coverage mutants pairs test-argocd test-browser screenshots test-proxies test-node bench \
+	docs docs-serve fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
 ##@ Start here
@@ -64,18 +68,27 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and 
 	@$(BIN)/python -m bailiwick_api.generate --check
 	@$(BIN)/python hack/generate_reasons.py --check
 	@$(BIN)/python hack/generate_record.py --check
+	@$(BIN)/python hack/generate_policy_reference.py --check
+	@$(BIN)/python hack/generate_cel_reference.py --check
+	@$(BIN)/python hack/generate_recipes.py --check
+	@$(BIN)/python hack/generate_schemas.py --check
+	@$(BIN)/python hack/generate_openapi.py --check
 	@$(BIN)/python hack/generate_metrics.py --check
+	@$(BIN)/python hack/generate_cli.py --check
 	@$(BIN)/python hack/generate_invariants.py --check
 	@$(BIN)/python hack/generate_argocd.py --check
 	@$(BIN)/python hack/generate_chart.py --check
+	@$(BIN)/python -m pictures --check
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
 
-lint: $(VENV)/.project ## Check ruff's rules, ruff's format and the import contracts. Needs only .venv.
+lint: $(VENV)/.project ## Check ruff's rules and format, the import contracts, spelling and prose. Needs git.
 	@status=0; \
 	$(BIN)/ruff check || status=1; \
 	$(BIN)/ruff format --check || { status=1; echo "Run 'make fmt' to fix the format." >&2; }; \
 	$(BIN)/lint-imports --no-logo || status=1; \
+	$(BIN)/codespell || status=1; \
+	$(BIN)/python hack/verify_prose.py || status=1; \
 	exit $$status
 
 types: $(VENV)/.project ## Check types with strict mypy. Needs only .venv.
@@ -103,10 +116,23 @@ coverage: $(VENV)/.project ## Run tests/unit, and fail if its coverage is below 
 mutants: $(VENV)/.project ## Break the engine one check at a time, and fail if no test notices. Needs only .venv.
 	@$(BIN)/python -m mutants $(ARGS)
 
-test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git and Redis (Debian: redis-server).
+pairs: $(VENV)/.project ## Hold diff against every call of a small world, on 10,000 random pairs of policies. Needs only .venv.
+	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)/tests" $(BIN)/python -m property.pairs $(ARGS)
+
+test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git, jq, Redis (Debian: redis-server).
 	@$(BIN)/python -m localcluster argocd-packages
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
+
+test-browser: $(VENV)/.project ## Run the tests of the console in Chromium. Needs cluster-up's, and Chromium (Debian: by itself, as root).
+	@$(BIN)/python -m browsers packages
+	@$(BIN)/python -m localcluster build > /dev/null
+	@$(BIN)/pytest tests/browser $(ARGS)
+
+screenshots: $(VENV)/.project ## Take the pictures of the documentation anew, in Chromium. Needs what test-browser needs.
+	@$(BIN)/python -m browsers packages
+	@$(BIN)/python -m localcluster build > /dev/null
+	@SCREENSHOTS=1 $(BIN)/pytest tests/browser/test_screenshots.py $(ARGS)
 
 test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-up's, nginx and HAProxy (Debian: by itself, as root).
 	@$(BIN)/python -m proxies packages
@@ -121,20 +147,35 @@ test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Nee
 bench: $(VENV)/.project ## Measure speed beside OPA, Cerbos and a bare server. Needs wrk, Go and npm; skips what is missing.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
 
+##@ Documentation
+
+docs: $(VENV)/.project ## Build the documentation as a site, in build/docs. Needs only .venv. VERSION=... names it.
+	@$(BIN)/python -m book build $(if $(VERSION),--version $(VERSION)) $(ARGS)
+
+docs-serve: $(VENV)/.project ## Serve the site of docs on 127.0.0.1, port 8000. Needs only .venv.
+	@$(BIN)/python -m book serve $(ARGS)
+
 ##@ Change
 
 fmt: $(VENV)/.project ## Format the code and apply the fixes of ruff. Needs only .venv.
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-generate: $(VENV)/.project ## Regenerate files from the models, the engine and the test marks. Needs only .venv.
+generate: $(VENV)/.project ## Regenerate files from the models, the engine, the help texts and the test marks. Needs only .venv.
 	@$(BIN)/python -m bailiwick_api.generate
 	@$(BIN)/python hack/generate_reasons.py
 	@$(BIN)/python hack/generate_record.py
+	@$(BIN)/python hack/generate_policy_reference.py
+	@$(BIN)/python hack/generate_cel_reference.py
+	@$(BIN)/python hack/generate_recipes.py
+	@$(BIN)/python hack/generate_schemas.py
+	@$(BIN)/python hack/generate_openapi.py
 	@$(BIN)/python hack/generate_metrics.py
+	@$(BIN)/python hack/generate_cli.py
 	@$(BIN)/python hack/generate_invariants.py
 	@$(BIN)/python hack/generate_argocd.py
 	@$(BIN)/python hack/generate_chart.py
+	@$(BIN)/python -m pictures
 
 requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 selects the newest versions. Needs the package registry.
 	@set -e; \
@@ -148,7 +189,7 @@ requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 select
 	lock build requirements/build.in; \
 	lock webhook --extra grpc --extra tracing pyproject.toml requirements/webhook.in; \
 	lock operator --extra operator pyproject.toml requirements/operator.in; \
-	lock cli --extra cli pyproject.toml requirements/cli.in; \
+	lock cli --extra cli --extra console --extra notifications pyproject.toml requirements/cli.in; \
 	lock gateway --extra mcp pyproject.toml requirements/gateway.in
 
 clean: ## Remove .venv and the tool caches, but no clusters. Needs nothing.

@@ -1,6 +1,6 @@
 """Where something is enforced: rules of the schema, expressions of the guards, roles, fields, functions of ours.
 
-Standing: `invariants` names them, `generate_invariants` writes them into docs/approvals.md. Holds: each can tell
+Standing: `invariants` names them, `generate_invariants` writes them into a page. Holds: each can tell
 whether it is still there, in what is shipped and not only in what is written.
 """
 

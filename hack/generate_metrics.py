@@ -56,7 +56,8 @@ _WATCH: Final = """
 ## What to watch
 
 The chart has these as alerts (`monitoring.prometheusRule.enabled`), from charts/bailiwick/files/alerts.yaml; what to \
-do about each, [the runbook](../runbook.md) says. Metrics that begin with `kube_` are those of kube-state-metrics.
+do about each, [the runbook](../operations/runbook.md) says. \
+Metrics that begin with `kube_` are those of kube-state-metrics.
 
 | alert | when | for | what it means |
 | --- | --- | --- | --- |

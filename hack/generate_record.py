@@ -43,7 +43,7 @@ _SHADOW: Final = """
 ## A shadow decision
 
 A [candidate](../how-to/shadow-policies.md) is judged behind the answer, so it has a line of its own, which follows \
-the decision's by `evaluation_id`, some milliseconds later. The line is there only if whoever asked would have been \
+the decision's by `evaluation_id`, some milliseconds later. The line is there only if the caller would have been \
 told something else: another verdict, or another reason. Another rule that comes to the same is no difference. No \
 answer waits for the line, and it is left out rather than take room that records of decisions need \
 (`bailiwick_shadow_dropped_total`). It is chained as all lines are, and no auditor derives it again.
@@ -95,7 +95,8 @@ that is not finite;
 
 The HMAC is HMAC-SHA256 with the key from `--record-hmac-key-file` over the attribute's name, a zero byte and the \
 value's canonical JSON (RFC 8785); `<key>` tells which key it was. Equal values of one attribute have equal HMACs, so \
-that calls can be related, and whoever has the key can check a value. Without a key it is `{"redacted": true}`.
+that calls can be related, and anyone who has the key can check a value \
+([`audit check-value`](cli.md#auditing)). Without a key it is `{"redacted": true}`.
 
 ## Deriving a verdict again
 
@@ -106,7 +107,7 @@ decides the recorded call again, and the record is
 | | if |
 | --- | --- |
 | derived | verdict, reason, rule, hop and Audit rules follow |
-| attested | they can follow, but hang on a sealed value, or on a state of which the record is the only witness |
+| attested | they can follow, but depend on a sealed value, or on a state of which the record is the only witness |
 | underivable | something that decides is missing: a policy's text, an attribute, the version of the engine |
 | contradicted | they cannot follow |
 
@@ -120,7 +121,7 @@ the `issuer` of a service account, `policy.generation`, `snapshot`, `approval`, 
 decide, `digest` and `grant` where no grant was used, and everything in a line that is attested by its reason alone. \
 What finds such a change is the chain of the log.
 
-A reason is *attested* where it hangs on the state of grants, limits, clocks, the store or a token, or on what no \
+A reason is *attested* where it depends on the state of grants, limits, clocks, the store or a token, or on what no \
 record holds:
 
 | reason | |
@@ -156,7 +157,7 @@ _WRITING: Final = """\
 
 What waits to be written is bounded (`--record-queue`, `--record-queue-bytes`), and no decision waits for its record \
 for longer than `--record-timeout`. A disk that is full, a pipe that nobody reads and a write that does not return \
-are one case, and `--on-record-failure` says what is more dear then:
+are one case, and `--on-record-failure` chooses between availability and completeness of the record:
 
 | | `deny` (default) | `allow` |
 | --- | --- | --- |
@@ -170,9 +171,9 @@ A process that is killed takes with it what it had not written; `--record-before
 at the price of one write per round. With `--record-fsync`, written means on the disk.
 
 Writing is tried again every quarter of a second and whenever a decision needs it, and goes on by itself once there \
-is room. A line that the disk cut off is ended and written whole again, so that a fragment may stand before it. A \
-record may also stand of a decision that was denied in the end, since its write came too late; never the other way \
-round. What is lost is counted (`bailiwick_records_lost_total`) and logged, at most once in ten seconds.
+is room. A line that the disk cut off is ended and written whole again, so that a fragment may stand before it. The \
+log may contain an allow that the caller received as a denial because the write timed out. The reverse never \
+happens. What is lost is counted (`bailiwick_records_lost_total`) and logged, at most once in ten seconds.
 """
 
 

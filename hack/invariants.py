@@ -1,4 +1,4 @@
-"""The 28 invariants of approvals: what holds, and where it is enforced. `generate_invariants` writes docs/approvals.md.
+"""The 28 invariants of approvals: what holds, and where. `generate_invariants` writes tests-as-evidence.md.
 
 Holds: the numbers are those of the reference from which they come, and stay. Where this system decided otherwise the
 sentence says so; what is not offered says that. Tests name an invariant by `@pytest.mark.invariant(number)`.
@@ -24,7 +24,7 @@ _CONSUME: Final = Code("bailiwick_webhook.approvals.consumer.Consumer.consume")
 INVARIANTS: Final = (
     Invariant(
         1,
-        "Requester, subject, every actor of the chain and whoever the request excludes review none of it,"
+        "Requester, subject, every actor of the chain and everyone whom the request excludes review none of it,"
         " administrators included; the decision point works the names out again from the real call. Not offered: owners"
         " of an account. Who runs an agent is known to you and not to the API server: keep them out of its groups.",
         (
@@ -36,7 +36,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         2,
-        "Who reviews, asks or revokes is who the API server authenticated; whoever names somebody else is refused, not"
+        "Who reviews, asks or revokes is who the API server authenticated; who names somebody else is refused, not"
         " corrected. People fill Human steps, service accounts System steps, and a group is one's own.",
         (
             reviewing(guards.REVIEW_NAMES_AUTHOR),
@@ -56,7 +56,7 @@ INVARIANTS: Final = (
     Invariant(
         3,
         "The right to review is the verb `approve` of the person who writes the review, on the policy of the step."
-        " Neither of our accounts has it, and nothing of ours reviews for anybody. Whoever may impersonate a reviewer"
+        " Neither of our accounts has it, and nothing of ours reviews for anybody. Who may impersonate a reviewer"
         " is that reviewer to the API server: its audit log has both names.",
         (
             reviewing("you need the verb approve on the endpointpolicy of the step"),
@@ -97,7 +97,7 @@ INVARIANTS: Final = (
     Invariant(
         7,
         "A review lies inside the grant that it is of, and repeats what was shown: the digest, or for a Scope the"
-        " grant's uid. A grant made anew under the same name has another uid and none of the reviews.",
+        " grant's uid. A grant created again under the same name has another uid and none of the reviews.",
         (
             reviewing("the review is for another request: its binding differs from the grant's binding"),
             reviewing("the grant has no such step"),
@@ -158,9 +158,10 @@ INVARIANTS: Final = (
     Invariant(
         12,
         "The times of a grant are absolute, set once and judged when a call is decided, each in both directions: none"
-        " before its creation, none later than that allows. A stopped operator keeps nothing alive. Whoever's clock is"
-        " 30 s ahead of the API server's, or behind, counts, approves, expires, deletes, opens and uses nothing. Not"
-        " offered: a condition on the grant (`validWhile`); the rule's conditions are judged at every call instead.",
+        " before its creation, none later than that allows. A stopped operator keeps nothing alive. A process whose"
+        " clock is 30 s ahead of the API server's, or behind, counts, approves, expires, deletes, opens and uses"
+        " nothing. Not offered: a condition on the grant (`validWhile`); the rule's conditions are judged at every call"
+        " instead.",
         (
             Code("bailiwick_engine.approval.granttimes.approval_fits"),
             Code("bailiwick_operator.loop.clock.Clock"),
@@ -195,7 +196,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         14,
-        "A grant is of the uids of its subject and its policies; an account or a policy made anew inherits nothing. A"
+        "A grant is of the uids of its subject and its policies; a re-created account or policy inherits nothing. A"
         " grant written by hand names them, the operator resolves the uids once, and nobody reviews it before.",
         (
             SchemaRule(cel.OPENED_NAMES_UIDS),
@@ -299,8 +300,8 @@ INVARIANTS: Final = (
     ),
     Invariant(
         24,
-        "An approval is nobody's to pass on: it serves the subject, the actors and the endpoint that it names, whoever"
-        " knows its id. The approval token is no bearer token: the live grant is always asked.",
+        "An approval is nobody's to pass on: it serves the subject, the actors and the endpoint that it names, no"
+        " matter who knows its id. The approval token is no bearer token: the live grant is always asked.",
         (_ANSWERS, Code("bailiwick_webhook.signing.approvaltoken.verify"), _CONSUME),
     ),
     Invariant(

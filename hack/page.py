@@ -1,4 +1,4 @@
-"""A generated page of the documentation: written, or held against what it is generated from."""
+"""A generated page of the documentation: sections written by hand, the page written or held against its source."""
 
 import argparse
 import difflib
@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+def section(folder: str, name: str) -> str:
+    """Return a section of a generated page that is written by hand: hack/FOLDER/sections/NAME.md."""
+    return (ROOT / "hack" / folder / "sections" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def main(path: Path, rendered: Callable[[], str], source: str, about: str | None, arguments: list[str] | None) -> int:

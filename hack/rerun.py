@@ -1,7 +1,8 @@
 """Runs targets of make that are tests, and once more what failed only for want of a quiet machine: run by `.ci/run`.
 
-Holds: only a test marked `cluster` is run again, once, by itself; in all targets together at most `BUDGET` of them. Any
-other failure fails the run at once. What was run again is printed, also when all is well in the end.
+Holds: only a test marked `cluster` is run again, once, by itself, when nothing runs beside it; in all targets together
+at most `BUDGET` of them. Any other failure fails the run. What was run again is printed, also when all is well in the
+end.
 """
 
 import json
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 # Tests on a real API server wait for real processes, watches and clocks, and another program may have the machine.
 # One or two of two thousand are an accident; more are a defect.
@@ -21,31 +24,73 @@ BUDGET: Final = 2
 ORDER: Final = "-p randomly --randomly-seed=1125"
 
 
-def main(targets: Sequence[str]) -> int:
-    """Run the targets, print what was run again, and return the exit code."""
+def main(stages: Sequence[str]) -> int:
+    """Run the stages in turn, print what was run again, and return the exit code.
+
+    A stage is one target, or lanes that run beside each other: `node|argocd,proxies` is two, of one target and of two.
+    """
     again: list[str] = []
     try:
-        return 0 if all(_passes(target, again) for target in targets) else 1
+        return 0 if all(_passes(stage, again) for stage in stages) else 1
     finally:
         named = f": {', '.join(again)}" if again else ""
         print(f"=== {len(again)} cluster tests were run again{named}", flush=True)
 
 
-def _passes(target: str, again: list[str]) -> bool:
-    print(f"=== make {target}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "failures.json"
-        arguments = f"ARGS={ORDER} --failures {shlex.quote(str(file))} {os.environ.get('ARGS', '')}"
-        if subprocess.run(["make", target, arguments], check=False).returncode == 0:  # noqa: S603, S607 - our targets, as typed
-            return True
-        failed = json.loads(file.read_text()) if file.exists() else {}
-    if reason := _refusal(failed, BUDGET - len(again)):
-        print(f"=== make {target}: {reason}", flush=True)
-        return False
+@dataclass(frozen=True)
+class _End:
+    """How a target ended: the tests that failed, each with whether it is marked `cluster`."""
+
+    target: str
+    passed: bool
+    failed: Mapping[str, bool] = field(default_factory=dict)
+
+
+def _passes(stage: str, again: list[str]) -> bool:
+    lanes = [lane.split(",") for lane in stage.split("|")]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        # Only the first speaks as it goes: two at once nobody can read.
+        ended = [end for ends in pool.map(_lane, lanes, [True] + [False] * (len(lanes) - 1)) for end in ends]
+    failed: list[str] = []
+    for end in ended:
+        if end.passed:
+            continue
+        if reason := _refusal(end.failed, BUDGET - len(again) - len(failed)):
+            print(f"=== make {end.target}: {reason}", flush=True)
+            return False
+        failed += end.failed
     again += failed
     # Each of them, also after one that failed again: the output is what there is to look for the reason.
     passed = [_alone(test) for test in failed]
     return all(passed)
+
+
+def _lane(targets: Sequence[str], speaks: bool) -> list[_End]:  # noqa: FBT001 - for `map`
+    """Run targets, each if those before it passed; what one prints that does not speak comes once it has ended."""
+    ends: list[_End] = []
+    for target in targets:
+        if speaks:
+            print(f"=== make {target}", flush=True)
+            ends.append(_run(target, None))
+        else:
+            with tempfile.TemporaryFile() as said:
+                ends.append(_run(target, said))
+                said.seek(0)
+                text = said.read().decode(errors="replace")
+            print(f"=== make {target}\n{text}", end="", flush=True)
+        if not ends[-1].passed:
+            break
+    return ends
+
+
+def _run(target: str, said: IO[bytes] | None) -> _End:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "failures.json"
+        arguments = f"ARGS={ORDER} --failures {shlex.quote(str(file))} {os.environ.get('ARGS', '')}"
+        run = subprocess.run(["make", target, arguments], check=False, stdout=said, stderr=said)  # noqa: S603, S607 - our targets, as typed
+        if run.returncode == 0:
+            return _End(target, passed=True)
+        return _End(target, passed=False, failed=json.loads(file.read_text()) if file.exists() else {})
 
 
 def _refusal(failed: Mapping[str, bool], left: int) -> str | None:

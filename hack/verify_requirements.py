@@ -19,8 +19,14 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 EVERYTHING: Final = "dev"
 BUILD: Final = "build"
 # The extras that an image or a person installs by hash; in an application, the SDK's are the application's to pin.
-LOCKED: Final = {"webhook": ("grpc", "tracing"), "operator": ("operator",), "cli": ("cli",), "gateway": ("mcp",)}
-"""The extras of each; [grpc] and [tracing] hold [webhook]."""
+LOCKED: Final = {
+    "webhook": ("grpc", "tracing"),
+    "operator": ("operator",),
+    "cli": ("cli", "console", "notifications"),
+    "gateway": ("mcp",),
+}
+"""The extras of each; [grpc] and [tracing] hold [webhook], [console] holds [cli], [operator] holds
+[notifications]."""
 _HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}(?=\s|$)")
 _CONTINUED: Final = re.compile(r"\\\n\s*")
 _PINNED: Final = re.compile(r"==[^=,*]+")

@@ -60,9 +60,9 @@ def files(root: Path) -> list[Path]:
     try:
         answer = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)  # noqa: S603 - fixed
     except FileNotFoundError:
-        sys.exit("make verify needs git, found none.")
+        sys.exit("the checks of texts need git, found none.")
     except subprocess.CalledProcessError as error:
-        sys.exit(f"make verify needs a checkout made by git: {error.stderr.strip()}")
+        sys.exit(f"the checks of texts need a checkout made by git: {error.stderr.strip()}")
     return sorted(path for name in set(answer.stdout.split("\0")) if name and (path := root / name).is_file())
 
 

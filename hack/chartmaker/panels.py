@@ -297,5 +297,17 @@ PANELS: Final = (
             *((f"max(bailiwick_operator_witness_{it}{{%}})", it) for it in ("chains", "without_chain", "silent", "ok")),
         ),
     ),
+    Panel(
+        "Notifications",
+        "none",
+        (
+            (
+                "sum by (scope, outcome) (increase(bailiwick_operator_notifications_total{%}[$__rate_interval]))",
+                "{{scope}} {{outcome}}",
+            ),
+            ("max by (scope) (bailiwick_operator_notifications_waiting{%})", "{{scope}} waiting"),
+            ("max by (scope) (bailiwick_operator_notification_targets_failing{%})", "{{scope}} targets failing"),
+        ),
+    ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),
 )

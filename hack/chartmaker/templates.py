@@ -129,6 +129,8 @@ def _switch(path: str, document: Object) -> tuple[str, str]:
     if room == "admission" and kind == "ValidatingWebhookConfiguration":
         return ".Values.admission.enabled", "admission"
     if room == "rbac":
+        if path == "rbac/notifications.yaml":
+            return 'and .Values.rbac.create (ne .Values.notifications.namespaceTargets "none")', "operator"
         if kind in _ROLES:
             people = path == "rbac/people.yaml"
             return (".Values.rbac.people", "people") if people else (".Values.rbac.create", _component(path))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from demo import install
+from demo import afterwards, install
 from demo.leftover import at_terminal, clear_the_ground, keep
 from demo.narrator import Narrator, Terminal
 from demo.play import envoy_program, play, proven
@@ -46,6 +46,8 @@ def main() -> int:
     try:
         program = envoy_program(progress, tell)
         play(bench.stack, tell, program)
+        if options.keep:
+            afterwards.leave_waiting(bench.stack, tell)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
         sys.stderr.write(f"\nThe demo did not go as expected: {error}\n")
         sys.stderr.write(f"The logs and decision records are in {bench.stack.folder}\n")
@@ -154,11 +156,11 @@ def _say_how_to_talk(bench: _Bench, tell: Narrator) -> None:
     tell.chapter("The cluster keeps running, because KEEP is set")
     tell.command(f"export KUBECONFIG={stack.cluster.admin_kubeconfig}")
     tell.command("kubectl get endpointpolicies,approvalgrants -n crm")
-    tell.answer(f"Carol's kubeconfig: {stack.cluster.kubeconfig('carol')}")
     for name, url in stack.servers.items():
         tell.answer(f"{name}: {url}")
     tell.answer(f"The decision points: {', '.join(point.url for point in stack.decision_points)}")
     tell.answer(f"Logs and decision records: {stack.folder}")
+    afterwards.how_to_review(stack.cluster.kubeconfig("carol"), tell)
     tell.answer(f"To stop it: {bench.how_to_end()}")
 
 

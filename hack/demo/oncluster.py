@@ -9,11 +9,13 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from demo import install
+from demo import afterwards, install
+from demo.ground import Ground
 from demo.incluster import Images, InCluster
 from demo.leftover import KeptError, at_terminal, clear_the_ground, keep
 from demo.narrator import Narrator, Terminal
@@ -46,7 +48,7 @@ def main() -> int:
         return error.exit_code
     try:
         ground = _ground(named, progress)
-        play(ground, str(named.network.host), tell)
+        play(ground, str(named.network.host), tell, then=afterwards.leave_waiting if options.keep else None)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
         sys.stderr.write(f"\nThe demo did not go as expected: {error}\n")
         code = 1 if not isinstance(error, LocalClusterError) else error.exit_code
@@ -58,6 +60,7 @@ def main() -> int:
         keep(named)
         tell.chapter("The cluster keeps running, because KEEP is set")
         tell.command(f"export KUBECONFIG={named.cluster().admin_kubeconfig}")
+        afterwards.how_to_review(named.cluster().kubeconfig("carol"), tell)
         tell.answer(f"To stop it: make cluster-down ARGS='--name {NAME}'")
     else:
         named.down(progress, keep_data=code != 0)
@@ -89,8 +92,11 @@ def _ground(named: Named, progress: Progress) -> InCluster:
     return InCluster(named.cluster(), folder, helm, Images(images.reference("webhook"), images.reference("operator")))
 
 
-def play(ground: InCluster, host: str, tell: Narrator) -> None:
-    """Install, and play the cases. Raises `NotAsToldError` where a step does not come out as told."""
+def play(ground: InCluster, host: str, tell: Narrator, then: Callable[[Ground, Narrator], None] | None = None) -> None:
+    """Install, and play the cases, and `then` something more while everything of them still runs.
+
+    Raises `NotAsToldError` where a step does not come out as told.
+    """
     tell.chapter("Bailiwick on a node, by its chart")
     with ExitStack() as stack:
         stack.enter_context(ground.issuing(host))
@@ -102,6 +108,8 @@ def play(ground: InCluster, host: str, tell: Narrator) -> None:
         S4(ground, tell).play()
         S3(ground, tell).play()
         Recreated(ground, tell).play()
+        if then is not None:
+            then(ground, tell)
 
 
 def _proven(tell: Narrator) -> None:

@@ -6,6 +6,7 @@ raised where it does not; nothing here is decided by anything but Bailiwick and 
 
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,10 @@ _EXPORT: Final = {"fields": ["name", "email"], "format": "csv"}
 _PHASE_SECONDS: Final = 20.0
 
 
+Approve = Callable[[str], None]
+"""Approves the grant of this name as carol, in some other way than by kubectl."""
+
+
 class NotAsToldError(AssertionError):
     """A step did not come out as it must."""
 
@@ -30,10 +35,11 @@ class NotAsToldError(AssertionError):
 class S1:
     """The case, on a running stack."""
 
-    def __init__(self, stack: Ground, tell: Narrator) -> None:
-        """Prepare; nothing is asked yet."""
+    def __init__(self, stack: Ground, tell: Narrator, approve: Approve | None = None) -> None:
+        """Prepare; nothing is asked yet. Without `approve`, carol approves the export with kubectl."""
         self._stack = stack
         self._tell = tell
+        self._approve = approve
         # The agent's own way to the API server: its RBAC lets it patch grants, see broad-rights.yaml.
         self._agent = stack.keeper(Account("agents", "crm-agent"), stack.folder / "agent.token")
 
@@ -87,8 +93,12 @@ class S1:
         self._equal(self._grant(task)["status"]["phase"], "Pending", "the grant's phase")
 
     def _an_owner_approves(self, task: str) -> None:
-        self._tell.step("Carol, an owner, approves with plain kubectl.")
-        self._patch(task, self._review(task, "carol"), person="carol")
+        if self._approve is None:
+            self._tell.step("Carol, an owner, approves with plain kubectl.")
+            self._patch(task, self._review(task, "carol"), person="carol")
+        else:
+            self._tell.step("Carol, an owner, approves.")
+            self._approve(_name(task))
         self._await_phase(task, "Active")
         self._tell.held("the operator counted the review under a proven guard: the grant is Active")
 

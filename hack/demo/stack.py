@@ -5,6 +5,7 @@ TokenRequest that is replaced before it ends; logs and decision records go to on
 """
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from issuer.signing import Signer
 from localcluster.access import Cluster
 from localcluster.errors import StartError
 from localcluster.pki import Pair
-from localcluster.ports import free_ports
+from localcluster.ports import free_ports, held
 from localcluster.process import Running, spawn, stop
 from localcluster.tokenrequest import Account
 
@@ -41,7 +42,7 @@ AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
 # A bound of what hangs; what died is noticed at once.
 _START_SECONDS: Final = 180.0
 # As many decision points are asked by the operator which policies they serve.
-_ASKED: Final = 3
+_ASKED: Final = 4
 
 _Started = TypeVar("_Started")
 
@@ -93,14 +94,15 @@ class Stack(Ground):
     issuers: Path | None = None
     acting: Acting = field(init=False)
     workloads: Workloads = field(init=False)
-    _ports: set[int] = field(init=False)
+    # The operator believes whoever answers where it asks: until one of ours does, nobody else may.
+    _held: dict[int, socket.socket | None] = field(init=False)
     # Whoever starts things in several threads wants one keeper for each token.
     _keeping: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Act from this machine, with pods that do not run."""
         # Chosen, and perhaps not listened on yet: no two decision points that start at once may get the same.
-        self._ports = set(self.status_ports)
+        self._held = {port: held(port) for port in self.status_ports}
         self.acting = FromHere(self.cluster)
         self.workloads = Written(self.cluster.rest())
 
@@ -222,6 +224,8 @@ class Stack(Ground):
 
     def stop(self) -> None:
         """End every process that was started here."""
+        for port in self.status_ports:
+            self._let_go(port)
         stop([running.id for running in self.processes])
         for running in self.processes:
             running.handle.wait()
@@ -232,14 +236,15 @@ class Stack(Ground):
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.webhook_name), "webhook")
         records = self.folder / f"{name}.records.jsonl"
         common: list[str | Path] = ["-m", "bailiwick_webhook", "--kubeconfig", config, "--record-file", records]
-        common += ["--drain-seconds=0.2"]
+        common += ["--drain-seconds=0.2", "--witness-wait-seconds=0"]
         if self.issuers is not None:
             common += ["--issuers", self.issuers]
 
         def start() -> DecisionPoint:
-            port, free, admission_port = self._free(3)
+            port, free, admission_port = free_ports(3)
             # One that the operator was told is tried once: it may be the one that is taken.
             status_port = next(status_ports, free)
+            self._let_go(status_port)
             url = f"http://127.0.0.1:{port}"
             where = [f"--port={port}", f"--admission-port={admission_port}", f"--status-port={status_port}"]
             process = self._spawn(name, [*common, *where, f"--external-url={self.external_url or url}", *flags])
@@ -250,12 +255,10 @@ class Stack(Ground):
 
         return _unless_port_taken(start)
 
-    def _free(self, count: int) -> tuple[int, ...]:
-        """Return ports that nobody was given here before: what is being started may not listen yet."""
-        while not self._ports.isdisjoint(found := free_ports(count)):
-            pass
-        self._ports.update(found)
-        return found
+    def _let_go(self, port: int) -> None:
+        """Leave a port to the one of ours that is to listen there."""
+        if (holder := self._held.pop(port, None)) is not None:
+            holder.close()
 
     def _kubeconfig(self, account: Account, name: str) -> Path:
         token = self.folder / f"{name}.token"

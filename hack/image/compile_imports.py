@@ -2,7 +2,8 @@
 
 Standing: run as `python compile_imports.py PACKAGE`, with the settings that the program will have (PYTHONOPTIMIZE,
 PYTHONPYCACHEPREFIX). It compiles Bailiwick's packages whole, and every other module that importing the package's `main`
-brings along, the standard library's too: a library of a thousand kinds of which ten are used is not worth its bytes.
+brings along, the standard library's too, or that a child process will load: a library of a thousand kinds of which ten
+are used is not worth its bytes.
 What is compiled is never compared with its source again: in an image, neither changes.
 """
 
@@ -14,12 +15,16 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Final
 
+_NOTIFYING: Final = ("bailiwick_operator", "bailiwick_cli")
 _MODE: Final = PycInvalidationMode.UNCHECKED_HASH
 
 
 def main(package: str) -> int:
     """Compile; 1 where something does not compile."""
     importlib.import_module(f"{package}.main")
+    if package in _NOTIFYING:
+        # Loads each service of Apprise.
+        importlib.import_module("bailiwick_notifications.sending.serviceprocess").loaded()
     library = Path(os.environ["PYTHONPATH"])
     files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
     paths = {Path(name) for name in files if name.endswith(".py")} - {Path(__file__)}

@@ -1,8 +1,9 @@
-"""The issuer's two documents over HTTPS, with a certificate of its own authority.
+"""The issuer's two documents and its logins over HTTPS, with a certificate of its own authority.
 
 Standing: serves from a thread (`serving`), for a test or as `python -m issuer serve`; reads the keys for every request.
 """
 
+import base64
 import json
 import ssl
 import threading
@@ -11,7 +12,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs, unquote
 
+from issuer.codes import AUTHORIZE, CHOSEN, END_SESSION, TOKEN, Logins
 from issuer.signing import Signer
 from localcluster.pki import Authority
 
@@ -21,7 +24,10 @@ KEYS: Final = "/keys"
 
 
 class Server(ThreadingHTTPServer):
-    """`asked` are the paths of all requests so far. `replies` overrides the body of a path, for tests."""
+    """`asked` are the paths of all requests so far. `replies` overrides the body of a path, for tests.
+
+    `logins` is who can log in, and how.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -35,6 +41,7 @@ class Server(ThreadingHTTPServer):
         self.signer = Signer.at(folder, f"https://{host}:{self.server_address[1]}")
         self.asked: list[str] = []
         self.replies: dict[str, tuple[int, bytes, dict[str, str]]] = {}
+        self.logins = Logins()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.certificate, pair.key)
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -45,9 +52,19 @@ class Server(ThreadingHTTPServer):
             return self.replies[path]
         url = self.signer.url
         documents: dict[str, dict[str, Any]] = {
-            DISCOVERY: {"issuer": url, "jwks_uri": url + KEYS, "response_types_supported": ["id_token"]},
+            DISCOVERY: {
+                "issuer": url,
+                "jwks_uri": url + KEYS,
+                "authorization_endpoint": url + AUTHORIZE,
+                "token_endpoint": url + TOKEN,
+                "response_types_supported": ["code", "id_token"],
+                "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": True,
+            },
             KEYS: self.signer.jwks(),
         }
+        if self.logins.ends:
+            documents[DISCOVERY]["end_session_endpoint"] = url + END_SESSION
         found = documents.get(path)
         return (404, b"{}", {}) if found is None else (200, json.dumps(found).encode(), {})
 
@@ -59,7 +76,35 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with a document."""
         self.server.asked.append(self.path)
-        status, body, headers = self.server.document(self.path)
+        self._answer(*self._login() or self.server.document(self.path))
+
+    def do_POST(self) -> None:
+        """Answer at the token endpoint."""
+        self.server.asked.append(self.path)
+        form = _single(self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode())
+        kind, _, pair = self.headers.get("Authorization", "").partition(" ")
+        basic = None
+        if kind == "Basic":
+            name, _, secret = base64.b64decode(pair).decode().partition(":")
+            basic = (unquote(name), unquote(secret))
+        status, body = self.server.logins.tokens(form, basic, self.server.signer)
+        override = self.server.replies.get(self.path)
+        self._answer(*override or (status, json.dumps(body).encode(), {}))
+
+    def _login(self) -> tuple[int, bytes, dict[str, str]] | None:
+        path, _, query = self.path.partition("?")
+        logins, asked = self.server.logins, _single(query)
+        if path == AUTHORIZE and logins.people:
+            return 200, logins.page(asked).encode(), {"Content-Type": "text/html"}
+        if path == CHOSEN and asked.get("person") in logins.people:
+            url = logins.answer(asked, self.server.signer.url)
+            return (400, b"{}", {}) if url is None else (302, b"", {"Location": url})
+        if path == END_SESSION and logins.ends:
+            url = logins.ended(asked)
+            return (400, b"{}", {}) if url is None else (302, b"", {"Location": url})
+        return None
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -68,6 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
         """Say nothing."""
+
+
+def _single(query: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
 
 
 @contextmanager

@@ -5,6 +5,7 @@ that `start` returned answers requests and has its default service account; afte
 processes is left, nor when the Python process that owns it dies (unless it was detached).
 """
 
+import os
 import shutil
 import tempfile
 import time
@@ -121,7 +122,8 @@ class ControlPlane:
 
     def stop(self) -> None:
         """End all processes; a temporary folder goes with them."""
-        self._end_processes()
+        # Of what is thrown away nothing can be lost.
+        self._end_processes(grace=0.0 if self._temporary else _GRACE_SECONDS)
         self._cluster = None
         self.detach()
         if self._temporary:
@@ -216,7 +218,8 @@ class ControlPlane:
 
     def _run(self, name: str, arguments: Sequence[str], extra: Sequence[str] = ()) -> None:
         files, _ = self._inputs()
-        running = process.spawn(name, [self._binaries / name, *arguments, *extra], files.log(name))
+        environment = {**components.GO_ENVIRONMENT, **os.environ}
+        running = process.spawn(name, [self._binaries / name, *arguments, *extra], files.log(name), environment)
         self._running[name] = running
         if self._leash is not None:
             self._leash.add(running.id)
@@ -251,12 +254,12 @@ class ControlPlane:
             process.stop([running.id], grace)
             running.handle.wait()
 
-    def _end_processes(self) -> None:
+    def _end_processes(self, grace: float = _GRACE_SECONDS) -> None:
         # etcd last, or the others would spend their last seconds looking for it.
         etcd = self._running.pop(ETCD, None)
         others = list(self._running.values())
         self._running.clear()
-        process.stop((running.id for running in others), _GRACE_SECONDS)
-        process.stop([etcd.id] if etcd else [])
+        process.stop((running.id for running in others), grace)
+        process.stop([etcd.id] if etcd else [], grace)
         for running in [*others, *([etcd] if etcd else [])]:
             running.handle.wait()

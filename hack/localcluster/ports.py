@@ -1,11 +1,13 @@
 """Free ports of the loopback interface.
 
 Standing: asked at every start, so that several control planes stand side by side. A port is free only at
-the moment it is looked at; who binds it must be ready to be told otherwise and to ask again.
+the moment it is looked at; who binds it must be ready to be told otherwise and to ask again. Holds: one process
+is given no port twice while there are others, since somebody may still ask at the place of what has ended.
 """
 
 import random
 import socket
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -16,23 +18,46 @@ from localcluster.errors import StartError
 # Below 30000 too: node ports begin there.
 _RANGE: Final = range(20000, 30000)
 _TRIES: Final = 200
+_given: Final[set[int]] = set()
+_giving: Final = threading.Lock()
 _OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_ports(count: int, address: str = "127.0.0.1") -> tuple[int, ...]:
-    """Return `count` different ports that nobody listens on at this moment."""
+    """Return `count` different ports that nobody listens on at this moment. May be called by several threads."""
+    with _giving:
+        return _chosen(count, address)
+
+
+def _chosen(count: int, address: str) -> tuple[int, ...]:
     candidates = [port for port in _RANGE if port not in _outgoing()] or list(_RANGE)
+    candidates = [port for port in candidates if port not in _given] or candidates
     found: list[int] = []
     for port in random.sample(candidates, min(_TRIES, len(candidates))):
         if _is_free(port, address):
             found.append(port)
         if len(found) == count:
+            _given.update(found)
             return tuple(found)
     msg = (
         f"No {count} free ports on {address} between {_RANGE.start} and {_RANGE.stop}:"
         " stop the processes that use them."
     )
     raise StartError(msg)
+
+
+def held(port: int, address: str = "127.0.0.1") -> socket.socket | None:
+    """Return what keeps others from a port on which nobody listens yet, until it is closed; None where it is taken.
+
+    Whoever connects to it is refused.
+    """
+    holder = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holder.bind((address, port))
+    except OSError:
+        holder.close()
+        return None
+    return holder
 
 
 def _is_free(port: int, address: str) -> bool:

@@ -28,9 +28,9 @@ from localcluster.process import tail
 from localcluster.progress import Progress
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-# What is installed, and the gateway that may stand before an MCP server.
+# What is installed; the gateway that may stand before an MCP server; the command line, for jobs.
 NAMES: Final = ("webhook", "operator")
-ALL: Final = (*NAMES, "mcp-gateway")
+ALL: Final = (*NAMES, "mcp-gateway", "cli")
 # Of those that are not named after their folder.
 _FOLDERS: Final = {"mcp-gateway": "sdk"}
 # A tag that names no version: what is in a checkout is none.

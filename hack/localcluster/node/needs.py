@@ -44,7 +44,8 @@ NODE: Final = (
     Program("mount", "mount"),
 )
 IMAGES: Final = (Program("buildah", "buildah"), Program("debootstrap", "debootstrap"))
-ARGOCD: Final = (Program("redis-server", "redis-server"),)
+ARGOCD: Final = (Program("redis-server", "redis-server"), Program("jq", "jq"))
+"""jq: the tutorial that is typed with Argo CD types it."""
 _CNI_PACKAGE: Final = "containernetworking-plugins"
 
 

@@ -1,0 +1,26 @@
+"""The command line: `python -m browsers packages` gets what tests/browser needs, or says what is missing."""
+
+import argparse
+import sys
+
+from browsers.chromium import PROGRAM
+from localcluster.errors import LocalClusterError
+from localcluster.node import needs
+from localcluster.progress import Terminal
+
+
+def main() -> int:
+    """Run one command; returns the exit code: 4 where this machine cannot have a browser."""
+    parser = argparse.ArgumentParser("browsers", description=__doc__)
+    parser.add_argument("command", choices=["packages"], help="install what is missing; needs root on Debian")
+    parser.parse_args()
+    try:
+        needs.install(Terminal(), (PROGRAM,), cni=False)
+    except LocalClusterError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
