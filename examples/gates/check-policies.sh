@@ -4,8 +4,8 @@
 #   check-policies.sh FOLDER REVISION [REPORTS]
 #
 # FOLDER has the policies and their tests, REVISION is what the change is compared with (HEAD, origin/main). With REPORTS,
-# a folder, it also writes junit.xml, diff.md and diff.sarif there. Exit code 0: it may. 1: a policy, a test or the
-# comparison stops it. 2: something could not be run. BAILIWICK names the program.
+# a folder, it also writes junit.xml, diff.md, diff.sarif and validate.sarif there. Exit code 0: it may. 1: a warning, a test or
+# the comparison stops it. 2: a policy is invalid, or something could not be run. BAILIWICK names the program.
 set -uo pipefail
 
 folder=${1:?"usage: check-policies.sh FOLDER REVISION [REPORTS]"}
@@ -25,10 +25,12 @@ run() {
 
 run validate "${folder}"
 run test "${folder}"
-run diff "${folder}" --base "${revision}"
+# Also what is neither wider nor narrower, such as another group that approves.
+run diff "${folder}" --base "${revision}" --fail-on changed
 
 if [ -n "${reports}" ]; then
   mkdir -p "${reports}" || exit 2
+  "${bailiwick}" validate "${folder}" -o sarif > "${reports}/validate.sarif"
   "${bailiwick}" test "${folder}" -o junit > "${reports}/junit.xml"
   "${bailiwick}" diff "${folder}" --base "${revision}" -o markdown > "${reports}/diff.md"
   "${bailiwick}" diff "${folder}" --base "${revision}" -o sarif > "${reports}/diff.sarif"
