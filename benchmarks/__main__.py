@@ -18,7 +18,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import auditing, batching, cluster, deciding, enforcing, neighbours, seams, starting
+from benchmarks import (
+    auditing,
+    batching,
+    cluster,
+    consoling,
+    deciding,
+    enforcing,
+    holding,
+    neighbours,
+    policytools,
+    seams,
+    stages,
+    starting,
+    tails,
+)
 from benchmarks.cores import Busy, Cores, describe
 from benchmarks.plan import Plan
 from benchmarks.results import Report, Row, Section
@@ -30,6 +44,7 @@ _RESULTS: Final = Path(__file__).resolve().parent / "results"
 _LIBRARIES: Final = ("aiohttp", "uvloop", "orjson", "msgspec", "cel-expr-python", "pydantic")
 _NOISY: Final = 0.05
 _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
+    "stages": stages.section,
     "decide": lambda plan, _: deciding.section(plan),
     "serve": lambda plan, servers: Serving(plan, servers).run(),
     "batch": batching.section,
@@ -37,8 +52,12 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "clients": enforcing.clients,
     "seams": seams.section,
     "start": starting.section,
+    "holding": holding.section,
     "audit": auditing.section,
+    "policies": policytools.section,
+    "console": consoling.section,
     "neighbours": neighbours.section,
+    "tails": tails.section,
     "cluster": cluster.section,
 }
 

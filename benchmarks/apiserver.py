@@ -51,7 +51,7 @@ class _Server:
             name: orjson.loads(path.read_bytes()) if (path := files.get(name)) is not None and path.exists() else []
             for name in (_POLICIES, _GRANTS)
         }
-        self._watching: list[asyncio.Queue[bytes]] = []
+        self._watching: dict[str, list[asyncio.Queue[bytes]]] = {_POLICIES: [], _GRANTS: []}
 
     async def collection(self, request: web.Request) -> web.StreamResponse:
         """Answer a list, page by page, or hold a watch open."""
@@ -66,11 +66,12 @@ class _Server:
         return _json({"metadata": metadata, "items": objects[start : start + limit]})
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Tell whoever watches policies of changes: one event a line, as a watch has them."""
+        """Tell whoever watches policies, or grants (`of=grants`), of changes: one event a line, as a watch has them."""
         told = await request.read()
-        for queue in self._watching:
+        watching = self._watching[_GRANTS if request.query.get("of") == "grants" else _POLICIES]
+        for queue in watching:
             queue.put_nowait(told)
-        return _json({"watching": len(self._watching)})
+        return _json({"watching": len(watching)})
 
     async def _watch(self, request: web.Request, kind: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -78,8 +79,8 @@ class _Server:
         bookmark = orjson.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": _VERSION}}}) + b"\n"
         until = asyncio.get_running_loop().time() + int(request.query.get("timeoutSeconds", "300"))
         queue: asyncio.Queue[bytes] = asyncio.Queue()
-        if kind == _POLICIES:
-            self._watching.append(queue)
+        watching = self._watching.get(kind, [])
+        watching.append(queue)
         try:
             while asyncio.get_running_loop().time() < until:
                 await response.write(bookmark)
@@ -88,8 +89,7 @@ class _Server:
                         while True:
                             await response.write(await queue.get())
         finally:
-            if kind == _POLICIES:
-                self._watching.remove(queue)
+            watching.remove(queue)
         return response
 
     @staticmethod
@@ -100,6 +100,16 @@ class _Server:
         username = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
         user = {"username": username, "uid": _uid(username)}
         return _json({"status": {"authenticated": True, "audiences": spec["audiences"], "user": user}}, 201)
+
+    @staticmethod
+    async def whoami(_: web.Request) -> web.StreamResponse:
+        """Take whoever asks for an owner."""
+        return _json({"status": {"userInfo": {"username": "carol", "groups": ["crm-owners"]}}}, 201)
+
+    @staticmethod
+    async def may(_: web.Request) -> web.StreamResponse:
+        """Let whoever asks do anything."""
+        return _json({"status": {"allowed": True}}, 201)
 
 
 def _json(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any JSON value
@@ -120,6 +130,8 @@ def main() -> None:
     app = web.Application(client_max_size=2**24)
     app.router.add_post(EVENTS, server.events)
     app.router.add_post("/apis/authentication.k8s.io/v1/tokenreviews", server.review)
+    app.router.add_post("/apis/authentication.k8s.io/v1/selfsubjectreviews", server.whoami)
+    app.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", server.may)
     app.router.add_get("/{path:.*}", server.collection)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(options.certificate, options.key)

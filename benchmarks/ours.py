@@ -42,7 +42,8 @@ def in_cluster(
     program: tuple[str, ...] = WEBHOOK,
 ) -> Server:
     """Start a decision point in front of the stand-in; return it when it is ready."""
-    kubeconfig = _start_stand_in(servers, policies, grants, load_core, name)
+    opened = [grant(place) for place in workload.places(grants)]
+    kubeconfig = start_stand_in(servers, policies, opened, load_core=load_core, name=name)
     return _start(servers, name, ("--kubeconfig", kubeconfig, "--admission-port=0"), program)
 
 
@@ -85,7 +86,9 @@ def _kubeconfig(servers: Servers, name: str) -> Path:
     return servers.folder / f"{name} apiserver" / "kubeconfig.yaml"
 
 
-def _start_stand_in(servers: Servers, policies: int, grants: int, core: int | None, name: str) -> Path:
+def start_stand_in(
+    servers: Servers, policies: int, grants: Iterable[dict[str, Any]] = (), *, load_core: int | None, name: str
+) -> Path:
     """Start the stand-in on the core of the load; return a kubeconfig that leads to it."""
     kubeconfig = _kubeconfig(servers, name)
     folder = kubeconfig.parent
@@ -93,7 +96,7 @@ def _start_stand_in(servers: Servers, policies: int, grants: int, core: int | No
     pair = Authority.at(folder, "ca").serving("serving", [HOST])
     lists: dict[str, list[Any]] = {
         "policies": [workload.policy(place) for place in workload.places(policies)],
-        "grants": [grant(place) for place in workload.places(grants)],
+        "grants": [*grants],
     }
     flags: list[str | Path] = ["--certificate", pair.certificate, "--key", pair.key]
     for kind, objects in lists.items():
@@ -103,7 +106,7 @@ def _start_stand_in(servers: Servers, policies: int, grants: int, core: int | No
     running = servers.spawn(
         folder.name,
         [sys.executable, "-m", "benchmarks.apiserver", f"--port={port}", *flags],
-        core=core,
+        core=load_core,
     )
     here = {"server": f"https://{HOST}:{port}", "certificate-authority": pair.certificate.with_name("ca.crt").name}
     entries = {

@@ -1,12 +1,12 @@
-"""Replaying a log: `kubectl bailiwick replay` of a million decisions against changed policies, on one core.
+"""Real records on one core: `audit verify --policies`, `replay` and `unused` of a million decisions.
 
-Standing: under `auditing`, of whose section it is a row. Writes records as the decision point does, of many subjects,
-actions, resources and amounts.
+Standing: under `auditing`, of whose section these are rows. Writes records as the decision point does, of many
+subjects, actions, resources and amounts.
 """
 
 import json
-import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,10 @@ from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import weighed
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_webhook.record.line import RecordLines
 from benchmarks.commandrun import run_command
+from benchmarks.cosigning import WitnessedChain
 from benchmarks.results import Row
 
 _ACCOUNTS: Final = 40
@@ -36,16 +36,22 @@ _KIBI: Final = 1024
 Object = dict[str, Any]
 
 
-def row(folder: Path, count: int) -> Row:
-    """Write a log of so many decisions, replay it, and return what that took."""
+def rows(folder: Path, count: int) -> Iterator[Row]:
+    """Write a log of so many decisions, derive each of them again, replay it, count uses, and yield what each took."""
     before, after = _policy(500), _policy(700)
     for name, policy in (("before", before), ("after", after)):
         (folder / f"{name}.json").write_text(json.dumps(policy), encoding="utf-8")
-    log = folder / "decisions.log"
+    log, chain = folder / "decisions.log", WitnessedChain()
     with log.open("wb") as file:
-        file.writelines(_lines(before, count))
-    words = ("--policies", str(folder / "before.json"), "--candidate", str(folder / "after.json"), "--fail-on", "maybe")
-    return run_command("replay", ("replay", str(log), *words), count, "< 180 s, < 300 MB")
+        file.writelines(_lines(chain, before, count))
+    policies = ("--policies", str(folder / "before.json"))
+    words = ("audit", "verify", str(log), *chain.cosign(folder), *policies)
+    yield run_command("verify, and derive every decision", words, count, "< 120 s, < 300 MB")
+    words = ("replay", str(log), *policies, "--candidate", str(folder / "after.json"), "--fail-on", "maybe")
+    yield run_command("replay", words, count, "< 180 s, < 300 MB")
+    # The rule that asks for an approval lets nobody through: none is ever given.
+    words = ("unused", str(log), "-f", str(folder / "before.json"), "--window", "6d")
+    yield run_command("unused", words, count, "< 180 s, < 300 MB", exits=1)
 
 
 def _policy(limit: int) -> Object:
@@ -70,17 +76,26 @@ def _policy(limit: int) -> Object:
     return {"apiVersion": "bailiwick.dev/v1alpha1", "kind": "EndpointPolicy", "metadata": metadata, "spec": spec}
 
 
-def _lines(policy: Object, count: int) -> Iterator[bytes]:
+def _lines(chain: WitnessedChain, policy: Object, count: int) -> Iterator[bytes]:
     """Yield the lines of a process that made so many decisions within a week."""
     bodies = list(_bodies(policy))
-    writer = ChainWriter(chain_id(os.urandom(16)))
-    yield writer.append(json.dumps({"kind": "open", **engine_versions()}).encode() + b"\n")
-    moment = repr(float(_BEGAN)).encode()
+    yield chain.opening(**engine_versions())
+    moment, told = repr(float(_BEGAN)).encode(), _told(_BEGAN)
     for number in range(count):
         body = bodies[number * 7 % len(bodies)]
-        now = repr(_BEGAN + number * _WEEK / count).encode()
-        body = body.replace(moment, now).replace(_ID, b"order-%d" % (number % 99_991))
-        yield writer.append(body.replace(_EVALUATION, b"eval-%d" % number))
+        time = _BEGAN + number * _WEEK / count
+        body = (
+            body.replace(moment, repr(time).encode())
+            .replace(told, _told(time))
+            .replace(_ID, b"order-%d" % (number % 99_991))
+        )
+        yield chain.append(body.replace(_EVALUATION, b"eval-%d" % number))
+
+
+def _told(time: float) -> bytes:
+    """Return the member `time` of a record."""
+    moment = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+    return f'"time":"{moment}"'.encode()
 
 
 def _bodies(policy: Object) -> Iterator[bytes]:

@@ -24,10 +24,19 @@ from benchmarks.workload import EXPORT
 _POLICIES: Final = 1_000
 _DIFFERENT: Final = 16
 _WHOLE: Final = "as it is"
+# No seam, but measured in the same run: what it costs that each line of the record stands in a chain.
+_UNCHAINED: Final = "without the chain of records"
 _COLUMNS: Final = ("requests/s", "CPU us", "p50 ms", "p99 ms", "CPU, over as it is")
 
 
+def _without_plain_requests() -> None:
+    patch.object(fastpath.Front, "answered", lambda *_: None).start()
+
+
 def _without_fast_path() -> None:
+    # Most requests never come to it.
+    _without_plain_requests()
+
     def behind(_: fastpath.Front, handler: fastpath.Behind) -> fastpath.Behind:
         return handler
 
@@ -35,6 +44,8 @@ def _without_fast_path() -> None:
 
 
 def _without_whole_response() -> None:
+    _without_plain_requests()
+
     def decided(request: web.BaseRequest, body: bytes, *, closing: bool) -> web.StreamResponse:
         return answers.finished(request, answers.said(body), closing=closing)
 
@@ -42,15 +53,16 @@ def _without_whole_response() -> None:
 
 
 def _without_connections() -> None:
-    def plain(like: web.Server, _: object, **options: Any) -> web.Server:  # noqa: ANN401 - what aiohttp takes
+    def plain(like: web.Server, *_: object, **options: Any) -> web.Server:  # noqa: ANN401 - what aiohttp takes
         return web.Server(like.request_handler, request_factory=like.request_factory, **options)
 
     patch.object(server, "Connections", plain).start()
 
 
 SEAMS: Final[dict[str, Callable[[], None]]] = {
-    "fast path": _without_fast_path,
-    "whole response": _without_whole_response,
+    "plain requests": _without_plain_requests,
+    "plain requests, fast path": _without_fast_path,
+    "plain requests, whole response": _without_whole_response,
     "connections": _without_connections,
 }
 
@@ -62,6 +74,7 @@ def section(plan: Plan, servers: Servers) -> Section:
         wrk = Wrk.find(plan.cores.load)
         started = {_WHOLE: _start(plan, servers, "")}
         started |= {f"without {seam}": _start(plan, servers, seam) for seam in SEAMS}
+        started[_UNCHAINED] = _start(plan, servers, "", "--record-chain=off")
     except MissingError as error:
         made.rows.append(Row("all", missing=str(error)))
         return made
@@ -80,9 +93,9 @@ def section(plan: Plan, servers: Servers) -> Section:
     return made
 
 
-def _start(plan: Plan, servers: Servers, seam: str) -> Server:
-    program = (sys.executable, "-m", "benchmarks.seams", seam) if seam else ours.WEBHOOK
-    name = f"seams {seam or 'all'}"
+def _start(plan: Plan, servers: Servers, seam: str, *flags: str) -> Server:
+    program = (sys.executable, "-m", "benchmarks.seams", seam) if seam else (*ours.WEBHOOK, *flags)
+    name = " ".join(("seams", seam or "all", *flags))
     return ours.in_cluster(servers, _POLICIES, load_core=plan.cores.load, name=name, program=program)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-# Where docs/install.md mounts the projected token for the audience `bailiwick`.
+# Where docs/operations/install.md mounts the projected token for the audience `bailiwick`.
 TOKEN_PATH: Final = Path("/var/run/secrets/bailiwick/token")
 
 Stamp = tuple[int, int, int]

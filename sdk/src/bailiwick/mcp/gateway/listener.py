@@ -19,6 +19,7 @@ from typing import Any, Final
 import uvicorn
 from fastmcp import FastMCP
 from mcp.server.transport_security import RequestBodyLimitMiddleware
+from sse_starlette.sse import AppStatus
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -195,6 +196,8 @@ async def serve(
         proxy_headers=False,
         server_header=False,
     )
+    # Else it cuts each answer that is a stream half a second after a signal, though its call has not ended.
+    AppStatus.enable_automatic_graceful_drain = False
     async with _looking(certificate):
         await uvicorn.Server(config).serve([listening])
 
